@@ -1,0 +1,88 @@
+"""One byte representation for every JSON value, its hash, and files that are whole or absent.
+
+Canonical JSON (sorted keys, no blanks, ASCII only, no NaN) keeps lone surrogates and U+2028 as escapes, so a file is
+always valid UTF-8 and equal values have equal bytes on every machine. Source: `RFC 8785` in spirit; floats use
+Python's `repr`, which round-trips exactly.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+__all__ = ["canonical_json", "read_json", "sha256_bytes", "sha256_file", "sha256_json", "write_atomically"]
+
+
+def canonical_json(value: object, *, indent: int | None = None) -> str:
+    """Serialise `value` so that equal values give equal bytes.
+
+    Args:
+        value: anything `json` can represent; floats must be finite.
+        indent: 1 for files that people read; keys stay sorted.
+
+    Raises:
+        ValueError: a float is NaN or infinite. A number that does not exist is `null` with a reason beside it.
+    """
+    separators = (",", ":") if indent is None else (",", ": ")
+    return json.dumps(
+        value, sort_keys=True, separators=separators, ensure_ascii=True, allow_nan=False, indent=indent
+    )
+
+
+def read_json(text: str) -> Any:
+    """Parse JSON strictly: duplicate keys and NaN are errors.
+
+    Raises:
+        ValueError: not JSON, a repeated key, or NaN / Infinity.
+    """
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        result = dict(pairs)
+        if len(result) != len(pairs):
+            raise ValueError("a key occurs twice in one object")
+        return result
+
+    def refuse(constant: str) -> Any:
+        raise ValueError(f"{constant} is not a JSON number")
+
+    return json.loads(text, object_pairs_hook=unique, parse_constant=refuse)
+
+
+def sha256_bytes(content: bytes) -> str:
+    """SHA-256 of `content` as 64 hex digits."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def sha256_json(value: object) -> str:
+    """SHA-256 of the canonical JSON of `value` as 64 hex digits."""
+    return sha256_bytes(canonical_json(value).encode("ascii"))
+
+
+def sha256_file(path: Path) -> str:
+    """SHA-256 of a file as 64 hex digits, read in blocks of 1 MiB."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Write a whole file or none: temporary file in the same folder, fsync, rename; mode 0600."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content.encode("utf-8") if isinstance(content, str) else content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(name, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name)
+        raise

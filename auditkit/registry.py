@@ -1,0 +1,120 @@
+"""Names to code: probes and metrics by id, loaded only when used.
+
+`registry.yaml` is the one list; `auditkit list`, recipes and policies look ids up in it whole, so a misspelt name is an
+error and never a rule that checks nothing. Third parties add probes through the entry point group `auditkit.probes`,
+each pointing to a mapping of the same shape.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.metadata import entry_points
+from importlib.resources import files
+from typing import Any, get_args
+
+import yaml
+
+from auditkit.errors import ConfigurationError
+from auditkit.types import Direction
+
+__all__ = ["MetricSpec", "ProbeSpec", "did_you_mean", "load_object", "metric_spec", "metrics", "probe_spec", "probes"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricSpec:
+    """What a metric id means: unit, better direction, ideal value, and the probe that measures it."""
+
+    id: str
+    probe: str
+    unit: str
+    direction: Direction
+    about: str
+    ideal: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProbeSpec:
+    """Where a probe lives (`module:attribute`), its fixed parameters and its metrics."""
+
+    id: str
+    path: str
+    about: str
+    source: str
+    metrics: tuple[MetricSpec, ...]
+    version: int = 1
+    preset: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def dimension(self) -> str:
+        """The word before the first dot, such as `fairness`."""
+        return self.id.split(".", 1)[0]
+
+
+def _parse(probe_id: str, entry: Mapping[str, Any]) -> ProbeSpec:
+    specs = []
+    for name, fields in entry["metrics"].items():
+        full = name if name.startswith(f"{probe_id.split('.', 1)[0]}.") else f"{probe_id}.{name}"
+        if fields["direction"] not in get_args(Direction):
+            raise ConfigurationError(f"metric {full} has direction {fields['direction']!r}. Use lower, higher or neutral.")
+        specs.append(MetricSpec(id=full, probe=probe_id, **fields))
+    rest = {key: value for key, value in entry.items() if key != "metrics"}
+    return ProbeSpec(id=probe_id, metrics=tuple(specs), **rest)
+
+
+@cache
+def probes() -> Mapping[str, ProbeSpec]:
+    """Every registered probe by id, in the order of the list."""
+    entries: dict[str, Any] = yaml.safe_load((files("auditkit") / "registry.yaml").read_text(encoding="utf-8"))["probes"]
+    for point in entry_points(group="auditkit.probes"):
+        entries.update(point.load())
+    return {probe_id: _parse(probe_id, entry) for probe_id, entry in entries.items()}
+
+
+@cache
+def metrics() -> Mapping[str, MetricSpec]:
+    """Every metric by full id."""
+    return {metric.id: metric for probe in probes().values() for metric in probe.metrics}
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A sentence naming the nearest known name, or the empty string."""
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f" Did you mean {near[0]!r}?" if near else ""
+
+
+def probe_spec(probe_id: str) -> ProbeSpec:
+    """Look a probe up.
+
+    Raises:
+        ConfigurationError: unknown id.
+    """
+    try:
+        return probes()[probe_id]
+    except KeyError:
+        raise ConfigurationError(
+            f"unknown probe {probe_id!r}.{did_you_mean(probe_id, probes())} `auditkit list probes` shows them all."
+        ) from None
+
+
+def metric_spec(metric_id: str) -> MetricSpec:
+    """Look a metric up by its full id.
+
+    Raises:
+        ConfigurationError: unknown id.
+    """
+    try:
+        return metrics()[metric_id]
+    except KeyError:
+        raise ConfigurationError(
+            f"unknown metric {metric_id!r}.{did_you_mean(metric_id, metrics())} `auditkit list metrics` shows them all."
+        ) from None
+
+
+def load_object(path: str) -> Any:
+    """Import `module:attribute`."""
+    module, _, attribute = path.partition(":")
+    return getattr(importlib.import_module(module), attribute)

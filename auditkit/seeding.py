@@ -1,0 +1,30 @@
+"""Random generators that depend on a run's seed and on names, never on the order of calls.
+
+Every use of chance asks for its own generator by name, so adding a probe or changing a batch size moves no other
+number.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+
+__all__ = ["generator", "request_seed"]
+
+
+def generator(seed: int, *names: str | int) -> np.random.Generator:
+    """A numpy generator for one named purpose of a run.
+
+    Args:
+        seed: the run's seed.
+        names: what the draws are for, for example a probe id and "bootstrap".
+    """
+    digest = hashlib.sha256("/".join([str(seed), *map(str, names)]).encode()).digest()
+    return np.random.default_rng(int.from_bytes(digest[:16], "big"))
+
+
+def request_seed(run_seed: int, request_id: str) -> int:
+    """Seed of one request: a 63-bit integer that does not depend on order, batch size or workers."""
+    digest = hashlib.sha256(f"{run_seed}/{request_id}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1

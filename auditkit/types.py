@@ -1,0 +1,315 @@
+"""The nouns: what is asked, what is answered, what is measured.
+
+All are frozen dataclasses of plain values. Files written from them go through pydantic, which checks every field
+when they are read back, so a damaged or foreign `result.json` is refused instead of half understood.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, JsonValue, TypeAdapter, ValidationError
+
+from auditkit.canonical import canonical_json, read_json, write_atomically
+from auditkit.errors import IntegrityError
+
+__all__ = [
+    "RESPONSE_STATUSES",
+    "SCHEMA_VERSION",
+    "AuditResult",
+    "Band",
+    "Binomial",
+    "Detector",
+    "Direction",
+    "Estimate",
+    "Evidence",
+    "Exact",
+    "Finding",
+    "Item",
+    "Law",
+    "Message",
+    "Outcome",
+    "Quantiles",
+    "RankedItem",
+    "Request",
+    "Response",
+    "Status",
+    "TargetDescription",
+]
+
+SCHEMA_VERSION = "1.0"
+Direction = Literal["lower", "higher", "neutral"]
+Status = Literal["ok", "no_answer", "refusal", "parse_error", "truncated", "timeout", "target_error"]
+RESPONSE_STATUSES: tuple[Status, ...] = (
+    "ok", "no_answer", "refusal", "parse_error", "truncated", "timeout", "target_error",
+)  # fmt: skip
+
+
+# --- what is asked and answered ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Item:
+    """One catalog item as it appears in a request."""
+
+    id: str
+    title: str
+
+
+@dataclass(frozen=True)
+class Message:
+    """An earlier turn of a conversation."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """One question to a recommender.
+
+    `history` is oldest first. `attributes` are the phrases stated about the user, by attribute name; an empty mapping
+    is the neutral request. `instruction` is a template with the slots `{who}`, `{k}`, `{history}`, `{candidates}`;
+    empty means the recommender's own. `prompt` is the rendered text; a recommender that knows nothing else may answer
+    from `prompt`, `history`, `candidates` and `k` alone.
+    """
+
+    id: str = ""
+    user_id: str = ""
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    history: tuple[Item, ...] = ()
+    instruction: str = ""
+    k: int = 10
+    candidates: tuple[Item, ...] | None = None
+    seed: int = 0
+    temperature: float = 0.0
+    messages: tuple[Message, ...] = ()
+    prompt: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RankedItem:
+    """One position of an answer: the text as given, the item it was linked to, and how."""
+
+    raw: str
+    item_id: str | None = None
+    link: str = "none"
+    score: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Response:
+    """The answer to one request, with exactly one status; `items` are best first."""
+
+    request_id: str
+    status: Status
+    reason: str | None = None
+    text: str | None = None
+    items: tuple[RankedItem, ...] = ()
+    usage: Mapping[str, int] = field(default_factory=dict)
+    trace: tuple[Mapping[str, JsonValue], ...] = ()
+    derived: Mapping[str, JsonValue] = field(default_factory=dict)
+
+
+# --- what is measured -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """A number with its uncertainty; a number that does not exist has `value` None and a `reason`.
+
+    `low` and `high` are the ends of a two-sided interval at `level`; `n` counts independent sampling units and
+    `n_missing` the units that were planned and could not be scored. `direction` says which way is better.
+    """
+
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+    unit: str
+    direction: Direction
+    n_missing: int = 0
+    level: float = 0.95
+    status: Literal["defined", "undefined"] = "defined"
+    reason: str | None = None
+
+    def __post_init__(self) -> None:
+        if (self.value is None) != (self.status == "undefined") or (self.value is None and not self.reason):
+            raise ValueError("an Estimate without a value is undefined and carries a reason; one with a value is not")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Binomial:
+    """Law of a rate: `x` of `n` rows; `n_eff` is the effective sample size when rows share units (else n).
+
+    For rows clustered in units the gate uses x_eff = x / n * n_eff (Korn & Graubard 1998).
+    """
+
+    x: float
+    n: float
+    n_eff: float
+    kind: Literal["binomial"] = "binomial"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quantiles:
+    """Law of a bootstrap statistic: 201 quantiles at p_i = sin^2(pi i / 400), dense in both tails."""
+
+    draws: int
+    q: tuple[float, ...]
+    kind: Literal["quantiles"] = "quantiles"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Band:
+    """The estimate's low and high already hold simultaneously within the probe; `p_adjusted` is corrected there."""
+
+    p_adjusted: float | None = None
+    kind: Literal["band"] = "band"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exact:
+    """No sampling: low = high = value (privacy accounting, counts over a whole catalog)."""
+
+    kind: Literal["exact"] = "exact"
+
+
+Law = Annotated[Binomial | Quantiles | Band | Exact, Field(discriminator="kind")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """Which recorded requests show it, and what is wrong in words."""
+
+    requests: tuple[str, ...]
+    what: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One measured metric of one probe for one group.
+
+    `metric` is the full id as `auditkit list metrics` prints it. `group` is `all`, an attribute (for its gap metrics)
+    or `attribute=value`. `units` are (unit id, numerator, denominator), kept where runs are compared pairwise.
+    """
+
+    probe: str
+    metric: str
+    estimate: Estimate
+    law: Law
+    group: str = "all"
+    baseline: Estimate | None = None
+    units: tuple[tuple[str, float, float], ...] = ()
+    parameters: Mapping[str, JsonValue] = field(default_factory=dict)
+    metric_version: int = 1
+    evidence: tuple[Evidence, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What became of one planned probe: ran, skipped for a reason, or crashed.
+
+    `counts` maps every response status, plus `not_run`, to a number of requests; they add up to `planned`.
+    """
+
+    probe: str
+    status: Literal["ran", "skipped", "error"]
+    reason: str | None = None
+    traceback: str | None = None
+    planned: int = 0
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Detector:
+    """A part of auditkit that decides something, with its own measured error rates."""
+
+    name: str
+    sensitivity: Estimate
+    specificity: Estimate
+    method: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TargetDescription:
+    """Which recommender was audited. `verified` is true only where the weights themselves were hashed."""
+
+    name: str
+    kind: str
+    fingerprint: str
+    verified: bool
+    capabilities: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    manifest: Mapping[str, JsonValue] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditResult:
+    """Everything an audit measured: no verdict, no clock time, so the same inputs give the same bytes."""
+
+    run_key: str
+    seed: int
+    target: TargetDescription
+    catalog: Mapping[str, JsonValue]
+    recipe: Mapping[str, JsonValue]
+    environment: Mapping[str, str]
+    outcomes: tuple[Outcome, ...]
+    findings: tuple[Finding, ...]
+    detectors: tuple[Detector, ...] = ()
+    notes: tuple[str, ...] = ()
+    schema_version: str = SCHEMA_VERSION
+
+    def to_json(self) -> str:
+        """The bytes of `result.json`: sorted keys, indent 1."""
+        return canonical_json(_adapter().dump_python(self, mode="json"), indent=1) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str, *, source: str = "result.json") -> AuditResult:
+        """Read what `to_json` wrote.
+
+        Raises:
+            IntegrityError: not an audit result, or one of another major schema version.
+        """
+        try:
+            loaded: Any = read_json(text)
+            version = str(loaded["schema_version"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise IntegrityError(f"{source} is not an audit result ({error}). Run the audit again.") from None
+        if version.split(".")[0] != SCHEMA_VERSION.split(".")[0]:
+            raise IntegrityError(
+                f"{source} has schema version {version}, this auditkit reads {SCHEMA_VERSION}. "
+                "Run the audit again with this version."
+            )
+        try:
+            return _adapter().validate_json(text, strict=False)
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(map(str, first["loc"]))
+            raise IntegrityError(f"{source} is damaged at {place}: {first['msg']}. Run the audit again.") from None
+
+    @classmethod
+    def read(cls, run: Path) -> AuditResult:
+        """Read `result.json` of a run folder.
+
+        Raises:
+            IntegrityError: the file is missing or damaged.
+        """
+        path = run / "result.json"
+        if not path.is_file():
+            raise IntegrityError(f"{path} does not exist. Give the run folder that `auditkit audit --out` wrote.")
+        return cls.from_json(path.read_text(encoding="utf-8"), source=str(path))
+
+    def write(self, run: Path) -> None:
+        """Write `result.json` into a run folder, whole or not at all."""
+        write_atomically(run / "result.json", self.to_json())
+
+
+@cache
+def _adapter() -> TypeAdapter[AuditResult]:
+    return TypeAdapter(AuditResult)
