@@ -15,7 +15,14 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-__all__ = ["canonical_json", "read_json", "sha256_bytes", "sha256_file", "sha256_json", "write_atomically"]
+__all__ = [
+    "canonical_json",
+    "read_json",
+    "sha256_bytes",
+    "sha256_file",
+    "sha256_json",
+    "write_atomically",
+]
 
 
 def canonical_json(value: object, *, indent: int | None = None) -> str:
@@ -30,7 +37,12 @@ def canonical_json(value: object, *, indent: int | None = None) -> str:
     """
     separators = (",", ":") if indent is None else (",", ": ")
     return json.dumps(
-        value, sort_keys=True, separators=separators, ensure_ascii=True, allow_nan=False, indent=indent
+        value,
+        sort_keys=True,
+        separators=separators,
+        ensure_ascii=True,
+        allow_nan=False,
+        indent=indent,
     )
 
 

@@ -21,7 +21,16 @@ import yaml
 from auditkit.errors import ConfigurationError
 from auditkit.types import Direction
 
-__all__ = ["MetricSpec", "ProbeSpec", "did_you_mean", "load_object", "metric_spec", "metrics", "probe_spec", "probes"]
+__all__ = [
+    "MetricSpec",
+    "ProbeSpec",
+    "did_you_mean",
+    "load_object",
+    "metric_spec",
+    "metrics",
+    "probe_spec",
+    "probes",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +68,9 @@ def _parse(probe_id: str, entry: Mapping[str, Any]) -> ProbeSpec:
     for name, fields in entry["metrics"].items():
         full = name if name.startswith(f"{probe_id.split('.', 1)[0]}.") else f"{probe_id}.{name}"
         if fields["direction"] not in get_args(Direction):
-            raise ConfigurationError(f"metric {full} has direction {fields['direction']!r}. Use lower, higher or neutral.")
+            raise ConfigurationError(
+                f"metric {full} has direction {fields['direction']!r}. Use lower, higher or neutral."
+            )
         specs.append(MetricSpec(id=full, probe=probe_id, **fields))
     rest = {key: value for key, value in entry.items() if key != "metrics"}
     return ProbeSpec(id=probe_id, metrics=tuple(specs), **rest)
@@ -68,7 +79,9 @@ def _parse(probe_id: str, entry: Mapping[str, Any]) -> ProbeSpec:
 @cache
 def probes() -> Mapping[str, ProbeSpec]:
     """Every registered probe by id, in the order of the list."""
-    entries: dict[str, Any] = yaml.safe_load((files("auditkit") / "registry.yaml").read_text(encoding="utf-8"))["probes"]
+    entries: dict[str, Any] = yaml.safe_load(
+        (files("auditkit") / "registry.yaml").read_text(encoding="utf-8")
+    )["probes"]
     for point in entry_points(group="auditkit.probes"):
         entries.update(point.load())
     return {probe_id: _parse(probe_id, entry) for probe_id, entry in entries.items()}

@@ -50,7 +50,9 @@ def _chain(path: Path, run_key: str) -> Iterator[tuple[int, Body, str]]:
                 expected = sha256_json({"body": body, "prev": prev, "seq": seq})
             except (ValueError, KeyError, TypeError, RecursionError) as error:
                 raise _Damage(f"{place}: not a record ({type(error).__name__})") from None
-            if (record.get("seq"), record.get("prev"), digest) != (seq, prev, expected) or len(record) != 4:
+            if (record.get("seq"), record.get("prev"), digest) != (seq, prev, expected) or len(
+                record
+            ) != 4:
                 raise _Damage(f"{place}: hash, order or predecessor do not fit")
             prev, offset = digest, offset + len(line)
             yield offset, body, digest
@@ -152,7 +154,9 @@ class RunLog:
             lines.append(line + "\n")
         content = "".join(lines).encode("ascii")
         if os.write(self._handle, content) != len(content):
-            raise AuditkitError(f"{self.path}: the disk is full. Free some space and run the same command again.")
+            raise AuditkitError(
+                f"{self.path}: the disk is full. Free some space and run the same command again."
+            )
         os.fsync(self._handle)
         self.records.extend(sealed)
         self.root = root

@@ -43,7 +43,9 @@ __all__ = [
 
 SCHEMA_VERSION = "1.0"
 Direction = Literal["lower", "higher", "neutral"]
-Status = Literal["ok", "no_answer", "refusal", "parse_error", "truncated", "timeout", "target_error"]
+Status = Literal[
+    "ok", "no_answer", "refusal", "parse_error", "truncated", "timeout", "target_error"
+]
 RESPONSE_STATUSES: tuple[Status, ...] = (
     "ok", "no_answer", "refusal", "parse_error", "truncated", "timeout", "target_error",
 )  # fmt: skip
@@ -138,8 +140,12 @@ class Estimate:
     reason: str | None = None
 
     def __post_init__(self) -> None:
-        if (self.value is None) != (self.status == "undefined") or (self.value is None and not self.reason):
-            raise ValueError("an Estimate without a value is undefined and carries a reason; one with a value is not")
+        if (self.value is None) != (self.status == "undefined") or (
+            self.value is None and not self.reason
+        ):
+            raise ValueError(
+                "an Estimate without a value is undefined and carries a reason; one with a value is not"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -280,7 +286,9 @@ class AuditResult:
             loaded: Any = read_json(text)
             version = str(loaded["schema_version"])
         except (ValueError, KeyError, TypeError) as error:
-            raise IntegrityError(f"{source} is not an audit result ({error}). Run the audit again.") from None
+            raise IntegrityError(
+                f"{source} is not an audit result ({error}). Run the audit again."
+            ) from None
         if version.split(".")[0] != SCHEMA_VERSION.split(".")[0]:
             raise IntegrityError(
                 f"{source} has schema version {version}, this auditkit reads {SCHEMA_VERSION}. "
@@ -291,7 +299,9 @@ class AuditResult:
         except ValidationError as error:
             first = error.errors()[0]
             place = ".".join(map(str, first["loc"]))
-            raise IntegrityError(f"{source} is damaged at {place}: {first['msg']}. Run the audit again.") from None
+            raise IntegrityError(
+                f"{source} is damaged at {place}: {first['msg']}. Run the audit again."
+            ) from None
 
     @classmethod
     def read(cls, run: Path) -> AuditResult:
@@ -302,7 +312,9 @@ class AuditResult:
         """
         path = run / "result.json"
         if not path.is_file():
-            raise IntegrityError(f"{path} does not exist. Give the run folder that `auditkit audit --out` wrote.")
+            raise IntegrityError(
+                f"{path} does not exist. Give the run folder that `auditkit audit --out` wrote."
+            )
         return cls.from_json(path.read_text(encoding="utf-8"), source=str(path))
 
     def write(self, run: Path) -> None:

@@ -1,0 +1,43 @@
+"""auditkit: audit any LLM recommender with intervals on every number and a gate that can say "inconclusive".
+
+The public names below load on first use, so `import auditkit` costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from auditkit.api import audit, gate, load_recommender
+    from auditkit.catalog.catalog import Catalog
+    from auditkit.errors import AuditkitError
+    from auditkit.types import AuditResult, Estimate, Finding, Item, Request, Response
+
+__all__ = [
+    "AuditResult",
+    "AuditkitError",
+    "Catalog",
+    "Estimate",
+    "Finding",
+    "Item",
+    "Request",
+    "Response",
+    "audit",
+    "gate",
+    "load_recommender",
+]
+
+_HOME = {
+    "AuditkitError": "auditkit.errors",
+    "Catalog": "auditkit.catalog.catalog",
+    "audit": "auditkit.api",
+    "gate": "auditkit.api",
+    "load_recommender": "auditkit.api",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'auditkit' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOME.get(name, "auditkit.types")), name)

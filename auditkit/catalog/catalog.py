@@ -1,0 +1,136 @@
+"""The items a recommender may name, with title linking and the knowledge graph.
+
+A catalog is read from a CSV or JSON-lines file, or by the name of a data set. Item ids are strings
+everywhere; the order of the file is the catalog order, which decides between twins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from auditkit.canonical import sha256_json
+from auditkit.catalog.graph import KnowledgeGraph, Predicate
+from auditkit.catalog.linking import Link, TitleLinker
+from auditkit.errors import CatalogError
+
+__all__ = ["Catalog", "CatalogItem", "item_triples"]
+
+ITEM_PREDICATES = (
+    Predicate("year", "functional"),
+    Predicate("genre", "closed"),
+    Predicate("decade", "functional"),
+)
+
+
+@dataclass(frozen=True)
+class CatalogItem:
+    """One item; `title` does not contain the year."""
+
+    id: str
+    title: str
+    year: int | None = None
+    genres: tuple[str, ...] = ()
+
+    @property
+    def display_title(self) -> str:
+        """The title as prompts and reports show it: `Toy Story (1995)`."""
+        return self.title if self.year is None else f"{self.title} ({self.year})"
+
+
+@dataclass(frozen=True, eq=False)
+class Catalog:
+    """Items in catalog order.
+
+    `build_graph` makes the knowledge graph on first use; without it, the graph holds the items'
+    own facts.
+
+    Raises:
+        CatalogError: no items, or an id that occurs twice.
+    """
+
+    items: tuple[CatalogItem, ...]
+    name: str = "catalog"
+    build_graph: Callable[[Sequence[CatalogItem]], KnowledgeGraph] | None = None
+
+    def __post_init__(self) -> None:
+        if not self.items:
+            raise CatalogError(f"the catalog {self.name} has no items. Give at least one.")
+        if len(self.index) != len(self.items):
+            twice = next(
+                item.id for row, item in enumerate(self.items) if self.index[item.id] != row
+            )
+            raise CatalogError(
+                f"the item id {twice!r} occurs twice in {self.name}. Ids must be unique."
+            )
+
+    @classmethod
+    def load(cls, source: str | Path) -> Catalog:
+        """Read a catalog.
+
+        Args:
+            source: `ml-100k` (fetched if it is not in the cache), or a CSV or JSON-lines file with
+                the columns `id` and `title`, and if present `year` and `genres` (values separated
+                by `|`).
+
+        Raises:
+            CatalogError: missing or unreadable file; the message names every faulty line.
+        """
+        from auditkit.catalog.datasets import DATASETS, get_dataset
+        from auditkit.catalog.ml100k import load_ml100k
+        from auditkit.catalog.tables import read_items
+
+        if str(source) in DATASETS:
+            return load_ml100k(get_dataset(str(source))).catalog
+        path = Path(source)
+        return cls(read_items(path), name=path.name)
+
+    @cached_property
+    def index(self) -> Mapping[str, int]:
+        """Row of each item id."""
+        return {item.id: row for row, item in enumerate(self.items)}
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over all items in catalog order."""
+        return sha256_json(
+            [[item.id, item.title, item.year, list(item.genres)] for item in self.items]
+        )
+
+    @cached_property
+    def linker(self) -> TitleLinker:
+        """The title index, built on first use."""
+        columns = zip(*((item.id, item.title, item.year) for item in self.items), strict=True)
+        ids, titles, years = columns
+        return TitleLinker(ids, titles, years)
+
+    @cached_property
+    def graph(self) -> KnowledgeGraph:
+        """What is known about the items: year, decade and genre, and what the source adds."""
+        if self.build_graph is not None:
+            return self.build_graph(self.items)
+        return KnowledgeGraph(
+            [item.id for item in self.items], ITEM_PREDICATES, item_triples(self.items)
+        )
+
+    def link(self, titles: Sequence[str]) -> list[Link]:
+        """Which item does each written title name, and why; one `Link` per title, in order."""
+        return self.linker.link(titles)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, item_id: str) -> CatalogItem:
+        return self.items[self.index[item_id]]
+
+
+def item_triples(items: Sequence[CatalogItem]) -> list[tuple[str, str, str]]:
+    """The facts that stand in the items themselves: year, decade (`1990s`) and genres."""
+    triples = [(item.id, "genre", genre) for item in items for genre in item.genres]
+    for item in items:
+        if item.year is not None:
+            triples.append((item.id, "year", str(item.year)))
+            triples.append((item.id, "decade", f"{item.year // 10 * 10}s"))
+    return triples

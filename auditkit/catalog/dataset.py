@@ -1,0 +1,34 @@
+"""A catalog together with who consumed what from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from auditkit.canonical import sha256_json
+from auditkit.catalog.catalog import Catalog
+from auditkit.catalog.interactions import Interactions
+
+__all__ = ["Dataset"]
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Items and interactions; `interactions.item_ids` are the catalog's ids in catalog order."""
+
+    catalog: Catalog
+    interactions: Interactions
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over the catalog and all interactions in final order, so the tie rule counts too."""
+        rows = self.interactions
+        columns = (rows.user_index, rows.item_index, rows.timestamp, rows.rating)
+        return sha256_json(
+            [
+                self.catalog.fingerprint,
+                rows.user_ids,
+                rows.tie_seed,
+                *(column.tolist() for column in columns),
+            ]
+        )

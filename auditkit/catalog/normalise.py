@@ -1,0 +1,141 @@
+"""One normalisation for the titles of the catalog and for the titles that a recommender writes.
+
+Two titles are the same if their full keys are equal. Numbers are part of every key, so a sequel
+never becomes its predecessor. Source: hallucination recipe, steps 1-8 (list marker, year, alias,
+article, fold, leading article, numerals, "and"); each function below names its steps.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from itertools import pairwise
+from typing import NamedTuple
+
+__all__ = ["ParsedTitle", "clean_query", "full_key", "parse_title", "split_year"]
+
+_MARKER = re.compile(r"^(?:[-*•]|\d{1,2}[.)]|#\d{1,2})\s+")
+_SURROUNDING = "*_\"'\u201c\u201d "
+_YEAR = re.compile(
+    r"\s*(?P<open>[(\[,\-\u2013\u2014:\s])\s*(?P<year>(?:18|19|20)[0-9]{2})[)\]]?(?:\s*\(V\))?$"
+)
+_ALIAS = re.compile(r"^(?P<main>[^(]*[^(\s])\s*\((?P<alias>.*)\)$")
+_TRAILING_ARTICLE = re.compile(
+    r"^(?P<rest>.*\S),\s*(?P<article>The|A|An|La|Le|Les|L['\u2019\u2018]|El|Los|Las|Il|Lo|I|Der|Die|Das|Det|Den|O|Os|Un|Une)$",
+    re.IGNORECASE,
+)
+_TOKEN = re.compile(r"[^\W_]+")
+_LETTERS = str.maketrans({"ø": "o", "æ": "ae", "œ": "oe", "ł": "l", "đ": "d", "ð": "d", "þ": "th"})
+_SYMBOLS = str.maketrans({"\u2019": "'", "\u2018": "'", "&": " and ", "@": " at "})
+_DROPPED = str.maketrans("", "", "'.")
+_ARTICLES = frozenset({"the", "a", "an"})
+_ROMAN = dict(
+    zip(
+        ["ii", "iii", "iv", "v", "vi", "vii", "viii", "ix", "x"],
+        map(str, range(2, 11)),
+        strict=True,
+    )
+)
+_WORDS = dict(
+    zip(
+        ["two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"],
+        map(str, range(2, 11)),
+        strict=True,
+    )
+)
+_COUNTED = frozenset({"part", "chapter", "volume", "episode"})
+_DROPPED_BEFORE_DIGIT = _COUNTED | {"vol"}
+
+
+class ParsedTitle(NamedTuple):
+    """A title taken apart: its core, its year, whether that stood in brackets, its alias."""
+
+    core: str
+    year: int | None
+    bracketed: bool
+    alias: str | None
+
+
+def clean_query(text: str) -> str:
+    """Step 1, queries only: white space, one list marker, bold marks and surrounding quotes go."""
+    text = _MARKER.sub("", " ".join(text.split()))
+    return text.replace("**", "").replace("__", "").strip(_SURROUNDING)
+
+
+def split_year(text: str) -> tuple[str, int | None, bool]:
+    """Step 2: the text without a year at its end, that year, and whether it stood in brackets."""
+    match = _YEAR.search(text)
+    if match is None or not text[: match.start()].strip():
+        return text, None, False
+    return text[: match.start()].rstrip(), int(match["year"]), match["open"] in "(["
+
+
+def split_alias(text: str) -> tuple[str, str | None]:
+    """Step 3: the title before a parenthesis at its end, and the text inside that parenthesis."""
+    match = _ALIAS.match(text)
+    return (match["main"], match["alias"].strip()) if match else (text, None)
+
+
+def parse_title(text: str, *, with_year: bool = True) -> ParsedTitle:
+    """Steps 2 and 3; `with_year` False for catalog titles, whose year stands elsewhere."""
+    core, year, bracketed = split_year(text) if with_year else (text, None, False)
+    main, alias = split_alias(core)
+    return ParsedTitle(main, year, bracketed, alias)
+
+
+def full_key(text: str) -> str:
+    """Steps 4 to 8: the tokens that decide whether two titles are the same, joined by blanks.
+
+    Returns:
+        The key; `raw:` and the case-folded text if no letter or digit is left; empty for empty
+        text.
+    """
+    tokens = _without_article(_fold(_move_article(text)))
+    tokens = _without_numerals(tokens)
+    if len(tokens) > 2:
+        tokens = tokens[:1] + [token for token in tokens[1:] if token != "and"]
+    if tokens:
+        return " ".join(tokens)
+    raw = unicodedata.normalize("NFKC", text).casefold().strip()
+    return f"raw:{raw}" if raw else ""
+
+
+def _move_article(text: str) -> str:
+    """Step 4: `Usual Suspects, The` -> `The Usual Suspects`."""
+    match = _TRAILING_ARTICLE.match(text)
+    if match is None:
+        return text
+    glue = "" if match["article"][-1] in "'\u2019\u2018" else " "
+    return match["article"] + glue + match["rest"]
+
+
+def _fold(text: str) -> list[str]:
+    """Step 5: runs of letters or digits, without marks, case, apostrophes or full stops."""
+    text = unicodedata.normalize("NFKD", text.translate(_SYMBOLS))
+    text = "".join(letter for letter in text if not unicodedata.combining(letter)).casefold()
+    return _TOKEN.findall(text.translate(_LETTERS).translate(_SYMBOLS).translate(_DROPPED))
+
+
+def _without_article(tokens: list[str]) -> list[str]:
+    """Step 6: of two or more tokens, a leading article goes, else a trailing one."""
+    if len(tokens) > 1 and tokens[0] in _ARTICLES:
+        return tokens[1:]
+    if len(tokens) > 1 and tokens[-1] in _ARTICLES:
+        return tokens[:-1]
+    return tokens
+
+
+def _without_numerals(tokens: list[str]) -> list[str]:
+    """Step 7, behind the first token: `Part II` and `Part Two` become `2`."""
+    digits = tokens[:1]
+    for before, token in pairwise(tokens):
+        if token in _ROMAN:
+            token = _ROMAN[token]
+        elif before in _COUNTED:
+            token = _WORDS.get(token, token)
+        digits.append(token)
+    return digits[:1] + [
+        token
+        for token, after in zip(digits[1:], [*digits[2:], ""], strict=False)
+        if not (token in _DROPPED_BEFORE_DIGIT and after.isdigit())
+    ]

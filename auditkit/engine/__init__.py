@@ -1,0 +1,1 @@
+"""Everything that runs a torch forward for inference."""

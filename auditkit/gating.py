@@ -1,0 +1,77 @@
+"""Judge a run folder and write the verdict in every form: JSON, JUnit, SARIF, and the sealed manifest.
+
+The verdict is decided once, before any output is written. Nothing here asks the target or opens a socket.
+"""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+
+from auditkit.canonical import sha256_file, write_atomically
+from auditkit.decision import Decision
+from auditkit.errors import ConfigurationError, IntegrityError
+from auditkit.policy import decide
+from auditkit.policy_schema import Policy
+from auditkit.report.junit import render_junit
+from auditkit.report.sarif import render_sarif
+from auditkit.run_manifest import MANIFEST, seal_manifest, verify_run
+from auditkit.types import AuditResult
+
+__all__ = ["gate_run", "read_baseline"]
+
+
+def gate_run(
+    run: Path,
+    policy: Policy,
+    *,
+    baseline: Path | None = None,
+    as_of: datetime.date | None = None,
+    strict: bool = False,
+) -> Decision:
+    """Verify, decide, write `verdict.json`, `junit.xml` and `results.sarif`.
+
+    Args:
+        baseline: run folder or result.json; the policy's own is used where it is None.
+        as_of: the day on which waivers are judged; today (UTC) where it is None.
+        strict: every doubt blocks.
+
+    Raises:
+        IntegrityError: the run or the baseline was altered.
+    """
+    verification = verify_run(run)
+    decision = decide(
+        AuditResult.read(run),
+        policy,
+        baseline=read_baseline(baseline or policy.baseline_path()),
+        verification=verification,
+        as_of=as_of,
+        strict=strict,
+    )
+    junit, sarif = render_junit(decision), render_sarif(decision)
+    decision.write(run)
+    write_atomically(run / "junit.xml", junit)
+    write_atomically(run / "results.sarif", sarif)
+    seal_manifest(run)
+    return decision
+
+
+def read_baseline(path: Path | None) -> AuditResult | None:
+    """A baseline run (verified) or a bare result.json (checked against the hash pinned beside it).
+
+    Raises:
+        ConfigurationError: no such file.
+        IntegrityError: it was altered.
+    """
+    if path is None:
+        return None
+    if path.is_dir():
+        if (path / MANIFEST).exists():
+            verify_run(path)
+        return AuditResult.read(path)
+    if not path.is_file():
+        raise ConfigurationError(f"baseline {path} does not exist. Give a run folder or a file.")
+    pin = path.with_name(f"{path.name}.sha256")
+    if pin.is_file() and pin.read_text(encoding="utf-8").split()[:1] != [sha256_file(path)]:
+        raise IntegrityError(f"{path} is not the file pinned in {pin.name}. Restore it.")
+    return AuditResult.from_json(path.read_text(encoding="utf-8"), source=str(path))

@@ -1,0 +1,112 @@
+"""Ranking metrics over the full catalog, no sampled candidates.
+
+Equal scores share the mean of their ranks, so a constant scorer gets the accuracy of chance and no
+tie is broken in its favour. Source: engine and training recipe, B4; Krichene & Rendle 2020 (why
+sampled metrics are refused).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from auditkit.errors import InvalidArgument
+
+__all__ = [
+    "hr_at_k",
+    "mean_rank",
+    "mrr",
+    "ndcg_at_k",
+    "ndcg_of_list",
+    "rank_in_list",
+    "recall_of_list",
+]
+
+
+def mean_rank(scores: ArrayLike, target: int, *, masked: ArrayLike = ()) -> float | None:
+    """Rank of one item from 0: unmasked items above it plus half of those level with it.
+
+    Args:
+        scores: [items], higher is better.
+        target: index of the relevant item; it is never masked.
+        masked: indices of items that may not be recommended (the history).
+
+    Returns:
+        Rank in [0, items - 1], a multiple of 1/2; ideal 0. None if any score is not finite: the
+        user is missing.
+    """
+    values = np.asarray(scores, dtype=np.float64)
+    if not np.all(np.isfinite(values)):
+        return None
+    open_items = np.ones(len(values), dtype=bool)
+    open_items[np.asarray(masked, dtype=np.int64)] = False
+    open_items[target] = False
+    others = values[open_items]
+    return float(np.sum(others > values[target]) + np.sum(others == values[target]) / 2)
+
+
+def rank_in_list(items: Sequence[str], target: str) -> int | None:
+    """Rank of an item in a list after removing repeats, from 0; None if it is absent."""
+    unique = list(dict.fromkeys(items))
+    return unique.index(target) if target in unique else None
+
+
+def hr_at_k(rank: ArrayLike | None, *, k: int) -> NDArray[np.float64]:
+    """Hit rate: 1 where rank < k, else 0 (None and infinity are absent). Ideal 1."""
+    return (_ranks(rank, k) < k).astype(np.float64)
+
+
+def ndcg_at_k(rank: ArrayLike | None, *, k: int) -> NDArray[np.float64]:
+    """1 / log2(rank + 2) where rank < k, else 0, for one relevant item. Range [0, 1], ideal 1.
+
+    Args:
+        rank: ranks from 0, possibly halves; None or infinity is absent.
+        k: cut-off, at least 1.
+    """
+    ranks = _ranks(rank, k)
+    return np.where(ranks < k, 1 / np.log2(ranks + 2), 0.0)
+
+
+def mrr(rank: ArrayLike | None, *, k: int | None = None) -> NDArray[np.float64]:
+    """Reciprocal rank 1 / (rank + 1), 0 if absent or beyond `k`. Range [0, 1], ideal 1."""
+    ranks = _ranks(rank, 1 if k is None else k)
+    return np.where(ranks < (np.inf if k is None else k), 1 / (ranks + 1), 0.0)
+
+
+def recall_of_list(items: Sequence[str], targets: Collection[str], *, k: int) -> float | None:
+    """Share of the targets among the first k items after removing repeats. Ideal 1.
+
+    Returns:
+        None without targets: the user is missing.
+    """
+    _check_k(k)
+    relevant = set(targets)
+    return len(relevant & set(list(dict.fromkeys(items))[:k])) / len(relevant) if relevant else None
+
+
+def ndcg_of_list(items: Sequence[str], targets: Collection[str], *, k: int) -> float | None:
+    """Binary nDCG@k: sum of 1/log2(rank + 2) over hits, over the best possible. Ideal 1.
+
+    Returns:
+        Fraction in [0, 1]; an empty list is 0. None without targets: the user is missing.
+    """
+    _check_k(k)
+    relevant = set(targets)
+    if not relevant:
+        return None
+    top = list(dict.fromkeys(items))[:k]
+    discount = 1 / np.log2(np.arange(max(k, 1)) + 2)
+    gain = sum(float(discount[rank]) for rank, item in enumerate(top) if item in relevant)
+    return gain / float(discount[: min(k, len(relevant))].sum())
+
+
+def _check_k(k: int) -> None:
+    if k < 1:
+        raise InvalidArgument(f"a ranking metric got k={k}. Give a cut-off of at least 1.")
+
+
+def _ranks(rank: ArrayLike | None, k: int) -> NDArray[np.float64]:
+    _check_k(k)
+    return np.asarray(np.inf if rank is None else rank, dtype=np.float64)

@@ -1,0 +1,105 @@
+"""How much of a list survives an edit of the request.
+
+Source: robustness recipe, 3.1 and 3.3; Webber, Moffat & Zobel 2010 (rank-biased overlap).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from auditkit.errors import InvalidArgument
+
+__all__ = ["jaccard_at_k", "p_for", "rbo_ext", "replaced"]
+
+
+def jaccard_at_k(left: Sequence[str], right: Sequence[str], *, k: int) -> float | None:
+    """Overlap of two top-k lists, ignoring order.
+
+    Args:
+        left, right: item ids, best first; repeats are dropped, then the list is cut. Either may be
+            shorter than k.
+        k: cut-off, at least 1.
+
+    Returns:
+        Fraction in [0, 1]; 1 means the same set. None when both lists are empty: nothing was
+        recommended, so nothing can be compared.
+
+    Raises:
+        InvalidArgument: k < 1.
+
+    Source: Jaccard@K, FaiRLLM (Zhang et al. 2023), Eq. 2. Its released code cuts before it drops
+    repeats and divides by zero on two empty lists; we drop repeats first (first kept) and count the
+    pair as missing.
+    """
+    a, b = (set(top) for top in (_top(left, k), _top(right, k)))
+    return len(a & b) / len(a | b) if a | b else None
+
+
+def rbo_ext(
+    left: Sequence[str], right: Sequence[str], *, k: int, p: float | None = None
+) -> float | None:
+    """Extrapolated rank-biased overlap: agreement of two lists with more weight on the first ranks.
+
+    (X_d / d) p^d + ((1 - p) / p) sum over j = 1..d of (X_j / j) p^j, with X_j the overlap of the
+    first j and d the shorter of the cut lists.
+
+    Args:
+        left, right: item ids, best first; repeats are dropped, then the list is cut at k.
+        k: cut-off, at least 1.
+        p: persistence in (0, 1); `p_for(k)` if not given.
+
+    Returns:
+        Fraction in [0, 1]; 1 for identical lists, 0 for disjoint ones or if one is empty. None when
+        both are empty.
+
+    Raises:
+        InvalidArgument: k < 1 or p outside (0, 1).
+
+    Source: Webber et al. 2010, Eq. 30, for lists of equal length; unequal ones are compared to the
+    shorter depth.
+    """
+    persistence = p_for(k) if p is None else p
+    if not 0 < persistence < 1:
+        raise InvalidArgument(f"rbo_ext got p={persistence}. Give a persistence between 0 and 1.")
+    a, b = _top(left, k), _top(right, k)
+    depth = min(len(a), len(b))
+    if depth == 0:
+        return None if not a and not b else 0.0
+    agreement = [len(set(a[:d]) & set(b[:d])) / d for d in range(1, depth + 1)]
+    weighted = sum(share * persistence**d for d, share in enumerate(agreement, start=1))
+    value = agreement[-1] * persistence**depth + (1 - persistence) / persistence * weighted
+    return min(1.0, value)
+
+
+def replaced(left: Sequence[str], right: Sequence[str], *, k: int) -> int:
+    """Number of items of the longer top-k list that the other one lacks: max(|A|, |B|) - |A n B|.
+
+    Args:
+        left, right: item ids, best first; repeats are dropped, then the list is cut at k.
+        k: cut-off, at least 1.
+
+    Returns:
+        Items in 0..k; ideal 0.
+
+    Raises:
+        InvalidArgument: k < 1.
+    """
+    a, b = (set(top) for top in (_top(left, k), _top(right, k)))
+    return max(len(a), len(b)) - len(a & b)
+
+
+def p_for(k: int) -> float:
+    """Persistence of rank-biased overlap for lists of k: .9 from 10 on, .8 up to 5, .85 between.
+
+    Raises:
+        InvalidArgument: k < 1.
+    """
+    if k < 1:
+        raise InvalidArgument(f"p_for got k={k}. Give a cut-off of at least 1.")
+    return 0.9 if k >= 10 else 0.8 if k <= 5 else 0.85
+
+
+def _top(items: Sequence[str], k: int) -> list[str]:
+    if k < 1:
+        raise InvalidArgument(f"a list comparison got k={k}. Give a cut-off of at least 1.")
+    return list(dict.fromkeys(items))[:k]

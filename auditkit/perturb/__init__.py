@@ -1,0 +1,1 @@
+"""Edits of requests: text, Unicode, order. Each knows what it may not touch."""

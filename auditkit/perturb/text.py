@@ -1,0 +1,126 @@
+"""Edits of the words around the slots of an instruction; slots stay byte-equal.
+
+An edit takes the text pieces between `{slots}` and returns them changed, or unchanged where it does not apply. All
+draws come from the generator it is given. Sources: text transformations as in giskard and PromptBench; look-alikes
+from Unicode UTS 39 through confusable-homoglyphs; invisible characters as in Boucher et al. 2021.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+
+import numpy as np
+
+from auditkit.errors import MissingDependency
+
+__all__ = ["EDITS", "NOISE_FLOOR_EDIT", "edit_instruction"]
+
+Edit = Callable[[str, np.random.Generator, int], str]
+_SLOT = re.compile(r"(\{\w+\})")
+_ZERO_WIDTH = ("\u200b", "\u200c", "\u200d")
+
+
+def edit_instruction(instruction: str, edit: Edit, rng: np.random.Generator, *, rate: float) -> str:
+    """Apply an edit to the text between slots.
+
+    Args:
+        rate: edits per character of editable text; at least one edit is made.
+    """
+    pieces = _SLOT.split(instruction)
+    text = "".join(pieces[::2])
+    count = max(1, round(rate * len(text)))
+    places = _share(count, [len(piece) for piece in pieces[::2]], rng)
+    for position, share in enumerate(places):
+        if share:
+            pieces[2 * position] = edit(pieces[2 * position], rng, share)
+    return "".join(pieces)
+
+
+def _share(count: int, sizes: Sequence[int], rng: np.random.Generator) -> list[int]:
+    """Distribute edits over pieces in proportion to the letters they hold."""
+    weights = np.array(sizes, dtype=float)
+    if weights.sum() == 0:
+        return [0] * len(sizes)
+    return [int(n) for n in rng.multinomial(count, weights / weights.sum())]
+
+
+def _replace_letters(
+    text: str, rng: np.random.Generator, count: int, change: Callable[[str], str]
+) -> str:
+    """Change up to `count` letters at distinct random places."""
+    letters = [i for i, character in enumerate(text) if change(character) != character]
+    chosen = set(rng.permutation(letters)[:count].tolist()) if letters else set()
+    return "".join(
+        change(character) if i in chosen else character for i, character in enumerate(text)
+    )
+
+
+def _homoglyph(text: str, rng: np.random.Generator, count: int) -> str:
+    table = _look_alikes()
+    return _replace_letters(text, rng, count, lambda character: table.get(character, character))
+
+
+def _look_alikes() -> Mapping[str, str]:
+    """The first one-letter look-alike from Cyrillic or Greek for every ASCII letter that has one."""
+    try:
+        from confusable_homoglyphs import categories, confusables
+    except ModuleNotFoundError:
+        raise MissingDependency(
+            "confusable-homoglyphs", extra="attack", purpose="The homoglyph edit"
+        ) from None
+    table = {}
+    for code in (*range(ord("A"), ord("Z") + 1), *range(ord("a"), ord("z") + 1)):
+        found = confusables.is_confusable(chr(code), greedy=True) or []
+        options = [
+            entry["c"] for hit in found for entry in hit["homoglyphs"] if len(entry["c"]) == 1
+        ]
+        foreign = [c for c in options if categories.alias(c) in ("CYRILLIC", "GREEK")]
+        if foreign:
+            table[chr(code)] = foreign[0]
+    return MappingProxyType(table)
+
+
+def _zero_width(text: str, rng: np.random.Generator, count: int) -> str:
+    """Insert an invisible character inside words, between two letters."""
+    inside = [i for i in range(1, len(text)) if text[i - 1].isalpha() and text[i].isalpha()]
+    chosen = sorted(rng.permutation(inside)[:count].tolist(), reverse=True) if inside else []
+    for i in chosen:
+        text = text[:i] + _ZERO_WIDTH[rng.integers(len(_ZERO_WIDTH))] + text[i:]
+    return text
+
+
+def _case(text: str, rng: np.random.Generator, count: int) -> str:
+    """Upper case throughout: the strongest change of case, the same for every seed."""
+    return text.upper()
+
+
+def _space(text: str, rng: np.random.Generator, count: int) -> str:
+    """Double or triple some blanks between words."""
+    return _replace_letters(
+        text, rng, count, lambda character: "   " if character == " " else character
+    )
+
+
+def _typo(text: str, rng: np.random.Generator, count: int) -> str:
+    from auditkit.perturb.search import typo
+
+    return typo(text, rng, count)
+
+
+def _trailing_blank(text: str, rng: np.random.Generator, count: int) -> str:
+    """One more blank where a blank stands: an edit without meaning, for the noise floor."""
+    return text.replace(" ", "  ", 1)
+
+
+EDITS: Mapping[str, Edit] = MappingProxyType(
+    {
+        "typo": _typo,
+        "case": _case,
+        "space": _space,
+        "homoglyph": _homoglyph,
+        "zerowidth": _zero_width,
+    }
+)
+NOISE_FLOOR_EDIT: Edit = _trailing_blank

@@ -1,0 +1,88 @@
+"""The words that a policy is made of: checked names, fractions and limits."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal, NamedTuple
+
+from pydantic import AfterValidator, Field
+
+from auditkit.registry import did_you_mean, metrics, probes
+
+__all__ = [
+    "DECIDING",
+    "REFERENCE",
+    "Confidence",
+    "Count",
+    "Decide",
+    "Fraction",
+    "Group",
+    "Limits",
+    "MetricId",
+    "Number",
+    "OnInconclusive",
+    "ProbeId",
+    "Severity",
+    "group_attributes",
+]
+
+Severity = Literal["blocker", "major", "minor", "info"]
+OnInconclusive = Literal["fail", "warn", "pass"]
+Decide = Literal["bound", "point"]
+DECIDING: frozenset[str] = frozenset({"blocker", "major"})
+REFERENCE = "baseline"  # findings of reference recommenders carry the group `baseline=NAME`
+
+Number = Annotated[float, Field(allow_inf_nan=False)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Confidence = Annotated[float, Field(gt=0.5, lt=1)]
+Count = Annotated[int, Field(ge=1)]
+
+
+def _known_metric(name: str) -> str:
+    if name not in metrics():
+        raise ValueError(f"unknown metric.{did_you_mean(name, metrics())}")
+    return name
+
+
+def _known_probe(name: str) -> str:
+    if name not in probes():
+        raise ValueError(f"unknown probe.{did_you_mean(name, probes())}")
+    return name
+
+
+def group_attributes(group: str) -> str:
+    """The attributes that a group is about: `gender&age` for `gender=F&age=18-24`.
+
+    Empty for `all` and for an attribute's gap finding.
+    """
+    return "&".join(re.findall(r"(?:^|&)([^&=]+)=", group))
+
+
+def _no_reference(name: str) -> str:
+    if name == REFERENCE or name.startswith(f"{REFERENCE}="):
+        raise ValueError("reference baselines are shown beside the model and never judged")
+    return name
+
+
+MetricId = Annotated[str, AfterValidator(_known_metric)]
+ProbeId = Annotated[str, AfterValidator(_known_probe)]
+Group = Annotated[str, Field(min_length=1), AfterValidator(_no_reference)]
+
+
+class Limits(NamedTuple):
+    """What a value may be: at least `low` and at most `high`, where given."""
+
+    low: float | None
+    high: float | None
+
+    def within(self, other: Limits) -> bool:
+        """Whether every value that these limits allow is allowed by `other` too."""
+        low, high = self._closed()
+        other_low, other_high = other._closed()
+        return other_low <= low and high <= other_high
+
+    def _closed(self) -> tuple[float, float]:
+        return (
+            float("-inf") if self.low is None else self.low,
+            float("inf") if self.high is None else self.high,
+        )

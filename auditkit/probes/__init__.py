@@ -1,0 +1,1 @@
+"""Probes measure: each asks the target, computes metrics and yields findings. Policies judge, never probes."""

@@ -1,0 +1,183 @@
+"""What every probe gets and gives: the Probe protocol, the Context, and findings with registered units."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+from pydantic import JsonValue
+
+from auditkit.catalog.dataset import Dataset
+from auditkit.errors import InvalidArgument
+from auditkit.recommenders.target import Target
+from auditkit.registry import metric_spec
+from auditkit.seeding import generator
+from auditkit.types import (
+    Direction,
+    Estimate,
+    Evidence,
+    Finding,
+    Item,
+    Law,
+    Request,
+    Response,
+    Status,
+)
+
+__all__ = [
+    "UTILITY_STATUSES",
+    "Context",
+    "NotAssessable",
+    "Probe",
+    "User",
+    "finding",
+    "item_ids",
+    "neutral_request",
+    "split_by_status",
+    "unit_of",
+]
+
+UTILITY_STATUSES: tuple[Status, ...] = ("ok", "no_answer", "refusal", "truncated", "parse_error")
+
+
+class NotAssessable(Exception):
+    """The probe cannot measure here, for a reason the report lists under "not tested"; not a crash."""
+
+
+class Probe(Protocol):
+    """A dataclass of parameters with a `run`."""
+
+    needs: ClassVar[tuple[type, ...]]
+
+    def run(self, target: Target, context: Context) -> Iterator[Finding]:
+        """Ask, measure, yield findings.
+
+        Raises:
+            NotAssessable: the data or the target lack something the probe cannot do without.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class User:
+    """A user of the data set with the history before the test item, oldest first, and that test item."""
+
+    index: int
+    id: str
+    attributes: Mapping[str, str]
+    history: tuple[Item, ...]
+    test_item: Item | None
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a probe knows beside the target.
+
+    Attributes:
+        dataset: users, histories and their catalog.
+        seed: of the run; every use of chance draws its own generator from it.
+        manifest: the target's recommender.yaml, empty for other kinds.
+    """
+
+    dataset: Dataset
+    seed: int
+    probe_id: str
+    manifest: Mapping[str, JsonValue]
+
+    def rng(self, *names: str | int) -> np.random.Generator:
+        """A generator for one named purpose of this probe."""
+        return generator(self.seed, self.probe_id, *names)
+
+    @cached_property
+    def users(self) -> tuple[User, ...]:
+        """Every user of the data set."""
+        return tuple(self._user(index) for index in range(len(self.dataset.interactions.user_ids)))
+
+    def sample_users(self, n: int) -> list[User]:
+        """`n` users without replacement (all, where there are fewer), the same for every probe of a run.
+
+        Raises:
+            InvalidArgument: n < 1.
+        """
+        if n < 1:
+            raise InvalidArgument(f"a probe got n_users={n}. Give at least 1.")
+        order = generator(self.seed, "users").permutation(len(self.users))
+        return [self.users[i] for i in order[:n]]
+
+    def _user(self, index: int) -> User:
+        interactions = self.dataset.interactions
+        catalog = self.dataset.catalog.items
+        rows = interactions.history(index, until="test")
+        begin, end = interactions.offsets[index], interactions.offsets[index + 1]
+        tested = end - begin > len(rows)
+        return User(
+            index=index,
+            id=interactions.user_ids[index],
+            attributes=interactions.attributes[index],
+            history=tuple(Item(catalog[row].id, catalog[row].display_title) for row in rows),
+            test_item=_item(catalog[interactions.item_index[end - 1]]) if tested else None,
+        )
+
+
+def _item(entry: Any) -> Item:
+    return Item(entry.id, entry.display_title)
+
+
+def neutral_request(user: User, *, k: int) -> Request:
+    """The plain request of a user: history, no attribute stated, default wording."""
+    return Request(user_id=user.id, history=user.history, k=k)
+
+
+def unit_of(metric: str) -> tuple[str, Direction]:
+    """Unit and better direction of a registered metric."""
+    spec = metric_spec(metric)
+    return spec.unit, spec.direction
+
+
+def finding(
+    context: Context,
+    metric: str,
+    measured: tuple[Estimate, Law],
+    *,
+    group: str = "all",
+    parameters: Mapping[str, JsonValue] | None = None,
+    baseline: Estimate | None = None,
+    units: Sequence[tuple[str, float, float]] = (),
+    evidence: Sequence[Evidence] = (),
+    notes: Sequence[str] = (),
+) -> Finding:
+    """A Finding of the running probe; the metric id is looked up, so a typo is an error."""
+    metric_spec(metric)
+    estimate, law = measured
+    return Finding(
+        probe=context.probe_id,
+        metric=metric,
+        estimate=estimate,
+        law=law,
+        group=group,
+        parameters=dict(parameters or {}),
+        baseline=baseline,
+        units=tuple(units),
+        evidence=tuple(evidence),
+        notes=tuple(notes),
+    )
+
+
+def item_ids(response: Response) -> list[str]:
+    """Identities of a list's items, best first: the catalog id where linked, else the text as an opaque item."""
+    return [item.item_id or f"raw:{item.raw.casefold().strip()}" for item in response.items]
+
+
+def split_by_status(
+    responses: Sequence[Response], accepted: Sequence[Status] = ("ok",)
+) -> tuple[list[int], dict[str, int]]:
+    """Indices of responses with an accepted status, and the others counted by status."""
+    kept = [i for i, response in enumerate(responses) if response.status in accepted]
+    missing: dict[str, int] = {}
+    for response in responses:
+        if response.status not in accepted:
+            missing[response.status] = missing.get(response.status, 0) + 1
+    return kept, missing

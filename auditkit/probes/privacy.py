@@ -1,0 +1,173 @@
+"""Privacy: the claimed guarantee, and beside it what an attacker can measure.
+
+The claim is an upper bound with a proof; the membership attack is evidence from below. It can contradict a claim and
+never prove one. Members and non-members are one random split: the recipe's `holdout_users` never entered training. A
+blind attack that never sees the model controls for a split that could be told apart without it. Source: Yeom et al.
+2018 (loss attack), Carlini et al. 2022 (true positives at low false-positive rates).
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from pydantic import JsonValue
+
+from auditkit.errors import InvalidArgument
+from auditkit.metrics.privacy import auc, tpr_at_fpr
+from auditkit.probes.base import Context, NotAssessable, User, finding, split_by_status, unit_of
+from auditkit.recommenders.protocols import Recommends, Scores
+from auditkit.recommenders.target import Target
+from auditkit.stats.bootstrap import Measured
+from auditkit.types import Estimate, Exact, Finding, Request
+
+__all__ = ["ClaimProbe", "MembershipProbe"]
+
+
+def _block(context: Context, name: str) -> Mapping[str, Any] | None:
+    block: JsonValue = context.manifest.get(name)
+    return block if isinstance(block, dict) else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClaimProbe:
+    """The (epsilon, delta) that recommender.yaml claims, with everything it rests on."""
+
+    needs: ClassVar[tuple[type, ...]] = ()
+
+    def run(self, target: Target, context: Context) -> Iterator[Finding]:
+        """Read the claim; nothing is asked of the model."""
+        claim = _block(context, "privacy")
+        if claim is None or claim.get("claim") != "dp":
+            raise NotAssessable("recommender.yaml claims no differential privacy")
+        at = {
+            name: claim[name]
+            for name in ("delta", "unit", "n_units", "accountant", "mechanism", "noise_multiplier")
+        }
+        notes = [f"not covered: {limit}" for limit in claim["not_covered"]]
+        for name in ("epsilon", "epsilon_rdp", "delta"):
+            metric = f"privacy.claim.{name}"
+            unit, direction = unit_of(metric)
+            value = float(claim[name])
+            estimate = Estimate(
+                value=value,
+                low=value,
+                high=value,
+                n=int(claim["n_units"]),
+                unit=unit,
+                direction=direction,
+            )
+            yield finding(context, metric, Measured(estimate, Exact()), parameters=at, notes=notes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MembershipProbe:
+    """Loss attack: trained users against users who were kept out of training.
+
+    Attributes:
+        n_members: trained users scored, sampled with the run's seed; all held-out users are scored.
+    """
+
+    n_members: int = 300
+    needs: ClassVar[tuple[type, ...]] = (Recommends, Scores)
+
+    def __post_init__(self) -> None:
+        if self.n_members < 1:
+            raise InvalidArgument(
+                f"privacy.membership got n_members={self.n_members}. Give at least 1."
+            )
+
+    def run(self, target: Target, context: Context) -> Iterator[Finding]:
+        """Score every user's history once; higher means more likely a member."""
+        held_out, members = self._split(context)
+        users = [*members, *held_out]
+        asked = [_record(user, target, context) for user in users]
+        responses = target.score(
+            [request for request, _ in asked], [[answer] for _, answer in asked]
+        )
+        kept, missing = split_by_status(responses)
+        losses = {i: -_mean(responses[i].derived["tokens"]) for i in kept}
+        member = [-losses[i] for i in kept if i < len(members)]
+        other = [-losses[i] for i in kept if i >= len(members)]
+        n_missing = sum(missing.values())
+        parameters: dict[str, JsonValue] = {
+            "members": len(member),
+            "non_members": len(other),
+            "fpr": 0.01,
+        }
+        blind = [
+            -float(len(zlib.compress(" ".join(item.id for item in user.history).encode())))
+            for user in users
+        ]
+        attacks = {
+            "loss": (
+                member,
+                other,
+                n_missing,
+                "minus the mean negative log-likelihood of the user's history",
+            ),
+            "blind": (
+                blind[: len(members)],
+                blind[len(members) :],
+                0,
+                "control that never sees the model: minus the compressed length of the history",
+            ),
+        }
+        for name, (inside, outside, lost, words) in attacks.items():
+            rng = context.rng("auc", name)
+            yield finding(
+                context,
+                "privacy.membership.auc",
+                auc(inside, outside, rng=rng, n_missing=lost),
+                group=f"attack={name}",
+                parameters=parameters,
+                notes=[words],
+            )
+            yield finding(
+                context,
+                "privacy.membership.tpr_at_fpr_0.01",
+                tpr_at_fpr(inside, outside, fpr=0.01, rng=context.rng("tpr", name), n_missing=lost),
+                group=f"attack={name}",
+                parameters=parameters,
+                notes=[words],
+            )
+
+    def _split(self, context: Context) -> tuple[list[User], list[User]]:
+        """Held-out users (all) and trained users (a sample)."""
+        training = _block(context, "training")
+        held_out_ids = set(training.get("holdout_users", [])) if training else set()
+        if not held_out_ids:
+            raise NotAssessable(
+                "recommender.yaml declares no training.holdout_users, so there are no known non-members"
+            )
+        held_out = [user for user in context.users if user.id in held_out_ids]
+        trained = [user for user in context.users if user.id not in held_out_ids and user.history]
+        order = context.rng("members").permutation(len(trained))[: self.n_members]
+        return held_out, [trained[i] for i in sorted(order)]
+
+
+def _record(user: User, target: Target, context: Context) -> tuple[Request, str]:
+    """The training record of a user as prompt and continuation.
+
+    A model of item tokens was trained on every item of a window of history, so the whole newest window is scored; a
+    model of titles is scored on the newest title given the others.
+    """
+    decoding = _block(context, "decoding") or {}
+    window = int(decoding.get("history_window", 50))
+    training = _block(context, "training") or {}
+    seen = user.history if training.get("fit") == "all_but_test" else user.history[:-1]
+    recent = seen[-window:]
+    whole = target.prompts.history == "item_tokens"
+    given = () if whole else recent[:-1]
+    request = Request(user_id=user.id, history=given, k=10)
+    prompt = target.render(request)
+    scored = recent if whole else recent[-1:]
+    continuation = "".join(target.reference(item) for item in scored)
+    return Request(user_id=user.id, history=given, k=10, prompt=prompt), continuation
+
+
+def _mean(tokens: Any) -> float:
+    values: Sequence[float] = tokens[0]
+    return sum(values) / len(values)

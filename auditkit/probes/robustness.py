@@ -1,0 +1,216 @@
+"""Do small edits of the request change the list?
+
+For every user the clean list is compared with the list after one edit of the instruction's words; slots (history, k)
+stay byte-equal. A meaning-free edit (one doubled blank) gives the noise floor, subtracted pairwise in the net rate.
+Success means that at least ceil(k / 3) of the top k are replaced; a list that breaks down counts as success. Source:
+robustness spec 3.2-3.4; TextAttack (Morris et al. 2020); RBO (Webber et al. 2010).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from auditkit.errors import InvalidArgument
+from auditkit.metrics.robustness import jaccard_at_k, rbo_ext, replaced
+from auditkit.perturb.text import EDITS, NOISE_FLOOR_EDIT, edit_instruction
+from auditkit.probes.base import (
+    Context,
+    NotAssessable,
+    User,
+    finding,
+    item_ids,
+    neutral_request,
+    unit_of,
+)
+from auditkit.recommenders.protocols import Recommends
+from auditkit.recommenders.target import Target
+from auditkit.stats.bootstrap import Measured, bootstrap_mean, paired_difference
+from auditkit.stats.rates import rate
+from auditkit.types import Evidence, Finding, Request, Response
+
+__all__ = ["PromptEditProbe"]
+
+_ANSWERED = ("ok", "no_answer", "refusal", "parse_error", "truncated")
+
+
+@dataclass(frozen=True)
+class _Comparison:
+    """One user's clean and edited list."""
+
+    user: User
+    clean: Response
+    edited: Response
+    succeeded: bool
+    floor: bool
+    jaccard: float | None
+    rbo: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PromptEditProbe:
+    """Attack success rate, its noise floor, and list similarity under one kind of edit.
+
+    Attributes:
+        edit: which edit; fixed by the probe id.
+        n_users: users, each attacked once.
+        k: length of the compared lists.
+        rate: edits per character of the instruction's own words, in (0, 1]; at least one edit is made.
+    """
+
+    edit: Literal["typo", "case", "space", "homoglyph", "zerowidth", "history_shuffle"]
+    n_users: int = 50
+    k: int = 10
+    rate: float = 0.03
+    needs: ClassVar[tuple[type, ...]] = (Recommends,)
+
+    def __post_init__(self) -> None:
+        if self.k < 1 or self.n_users < 1 or not 0 < self.rate <= 1:
+            raise InvalidArgument(
+                f"robustness got k={self.k}, n_users={self.n_users}, rate={self.rate}. "
+                "Give k and n_users of at least 1 and a rate in (0, 1]."
+            )
+
+    def run(self, target: Target, context: Context) -> Iterator[Finding]:
+        """Ask clean, edited and meaning-free versions in one call, compare by user."""
+        users = context.sample_users(self.n_users)
+        instruction = target.prompts.recommend[0]
+        clean = [
+            replace(neutral_request(user, k=self.k), instruction=instruction) for user in users
+        ]
+        edited = [self._edited(request, context.rng(request.user_id)) for request in clean]
+        applicable = [i for i in range(len(users)) if edited[i] != clean[i]]
+        if not applicable:
+            raise NotAssessable(f"the edit {self.edit!r} changes none of the {len(users)} requests")
+        floor_text = edit_instruction(
+            instruction, NOISE_FLOOR_EDIT, context.rng("floor"), rate=0.01
+        )
+        asked = [
+            *(clean[i] for i in applicable),
+            *(edited[i] for i in applicable),
+            *(replace(clean[i], instruction=floor_text) for i in applicable),
+        ]
+        responses = target.recommend(asked)
+        n = len(applicable)
+        triples = zip(
+            applicable, responses[:n], responses[n : 2 * n], responses[2 * n :], strict=True
+        )
+        compared = [
+            self._compare(users[i], before, after, neutral)
+            for i, before, after, neutral in triples
+            if before.status == "ok" and after.status in _ANSWERED and neutral.status in _ANSWERED
+        ]
+        eligible = [c for c in compared if len(set(item_ids(c.clean))) >= self._threshold]
+        yield from self._findings(context, eligible, n_missing=len(users) - len(eligible))
+
+    @property
+    def _threshold(self) -> int:
+        return math.ceil(self.k / 3)
+
+    def _edited(self, request: Request, rng: np.random.Generator) -> Request:
+        if self.edit == "history_shuffle":
+            order = rng.permutation(len(request.history))
+            return replace(request, history=tuple(request.history[i] for i in order))
+        text = edit_instruction(request.instruction, EDITS[self.edit], rng, rate=self.rate)
+        return replace(request, instruction=text)
+
+    def _compare(
+        self, user: User, before: Response, after: Response, neutral: Response
+    ) -> _Comparison:
+        a, b, floor = (item_ids(response) for response in (before, after, neutral))
+        return _Comparison(
+            user=user,
+            clean=before,
+            edited=after,
+            succeeded=replaced(a, b, k=self.k) >= self._threshold,
+            floor=replaced(a, floor, k=self.k) >= self._threshold,
+            jaccard=jaccard_at_k(a, b, k=self.k),
+            rbo=rbo_ext(a, b, k=self.k),
+        )
+
+    def _findings(
+        self, context: Context, compared: Sequence[_Comparison], *, n_missing: int
+    ) -> Iterator[Finding]:
+        prefix = context.probe_id
+        shuffles = self.edit == "history_shuffle"
+        parameters = {"edit": self.edit, "k": self.k, "m": self._threshold, "rate": self.rate}
+        successes = [float(c.succeeded) for c in compared]
+        units = [(c.user.id, value, 1.0) for c, value in zip(compared, successes, strict=True)]
+        headline = f"{prefix}.{'changed_rate' if shuffles else 'asr'}"
+        unit, direction = unit_of(headline)
+        yield finding(
+            context,
+            headline,
+            rate(
+                int(sum(successes)),
+                len(compared),
+                unit=unit,
+                direction=direction,
+                n_missing=n_missing,
+                method="wilson",
+                reason="no user had a clean list long enough to be changed",
+            ),
+            parameters=parameters,
+            units=units,
+            evidence=() if shuffles else _largest_changes(compared),
+        )
+        if not shuffles:
+            metric = f"{prefix}.net_asr"
+            unit, direction = unit_of(metric)
+            yield finding(
+                context,
+                metric,
+                paired_difference(
+                    [float(c.floor) for c in compared],
+                    successes,
+                    rng=context.rng(metric),
+                    unit=unit,
+                    direction=direction,
+                    n_missing=n_missing,
+                    bounded_rate=True,
+                ),
+                parameters={
+                    **parameters,
+                    "floor": float(np.mean([c.floor for c in compared])) if compared else None,
+                },
+            )
+        for name in ("jaccard", "rbo"):
+            values = [getattr(c, name) for c in compared]
+            yield finding(
+                context,
+                f"{prefix}.{name}",
+                self._mean(context, f"{prefix}.{name}", values, n_missing=n_missing),
+                parameters=parameters,
+            )
+
+    def _mean(
+        self, context: Context, metric: str, values: Sequence[float | None], *, n_missing: int
+    ) -> Measured:
+        unit, direction = unit_of(metric)
+        known = [value for value in values if value is not None]
+        return bootstrap_mean(
+            known,
+            rng=context.rng(metric),
+            unit=unit,
+            direction=direction,
+            n_missing=n_missing + len(values) - len(known),
+            bounded_rate=True,
+        )
+
+
+def _largest_changes(compared: Sequence[_Comparison]) -> list[Evidence]:
+    """Up to three successes, most changed lists first."""
+    hits = sorted(
+        (c for c in compared if c.succeeded), key=lambda c: (c.jaccard or 0.0, c.user.id)
+    )[:3]
+    return [
+        Evidence(
+            requests=(c.clean.request_id, c.edited.request_id),
+            what=f"user {c.user.id}: Jaccard {c.jaccard or 0.0:.2f} between the list before and after the edit",
+        )
+        for c in hits
+    ]

@@ -1,0 +1,156 @@
+"""The audit recipe: one YAML with target data, seed and probes; every fault is reported at once, with its line."""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Mapping
+from dataclasses import fields
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
+
+from auditkit.errors import ConfigurationError
+from auditkit.registry import did_you_mean, load_object, probe_spec, probes
+from auditkit.strict_yaml import Document, load_yaml, validate
+
+__all__ = ["AuditRecipe", "find_recipe", "read_recipe", "shipped_recipes"]
+
+
+class AuditRecipe(BaseModel):
+    """What an audit asks.
+
+    `probes` maps probe ids to parameters, in the order in which they run; `{}` means the defaults.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    version: typing.Literal[1]
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
+    seed: int = Field(default=0, ge=0)
+    data: typing.Literal["ml-100k"] = "ml-100k"
+    catalog: str | None = None
+    batch_size: int = Field(default=64, ge=1)
+    probes: dict[str, dict[str, JsonValue]]
+
+    def build(self, probe_id: str) -> Any:
+        """The probe object of one entry, with its preset and parameters."""
+        spec = probe_spec(probe_id)
+        return load_object(spec.path)(**{**spec.preset, **self.probes[probe_id]})
+
+    def only(self, names: typing.Sequence[str]) -> AuditRecipe:
+        """The same recipe restricted to dimensions or probe ids.
+
+        Raises:
+            ConfigurationError: a name that is neither.
+        """
+        known = {*probes(), *(spec.dimension for spec in probes().values())}
+        for name in names:
+            if name not in known:
+                raise ConfigurationError(
+                    f"--only got {name!r}, which is no dimension or probe.{did_you_mean(name, known)} "
+                    "`auditkit list probes` shows them."
+                )
+        kept = {
+            probe_id: parameters
+            for probe_id, parameters in self.probes.items()
+            if probe_id in names or probe_id.split(".", 1)[0] in names
+        }
+        if not kept:
+            raise ConfigurationError(
+                f"recipe {self.name} has no probe of {', '.join(names)}. Add it to the recipe."
+            )
+        return self.model_copy(update={"probes": kept})
+
+
+def _recipes_folder() -> Path:
+    """Where shipped recipes lie: inside the wheel, or at the root of a source checkout."""
+    inside = files("auditkit") / "_recipes"
+    if inside.is_dir():
+        with as_file(inside) as path:
+            return path
+    return Path(__file__).resolve().parent.parent / "recipes"
+
+
+def shipped_recipes() -> dict[str, Path]:
+    """Every shipped file by name, such as `audit/quick`, `train/p5-mini`, `policy/release`."""
+    root = _recipes_folder()
+    return {
+        str(path.relative_to(root).with_suffix("")): path for path in sorted(root.rglob("*.yaml"))
+    }
+
+
+def find_recipe(name: str, *, kind: typing.Literal["audit", "train", "policy"]) -> Path:
+    """A file path as given, or the shipped recipe of that name.
+
+    Raises:
+        ConfigurationError: neither.
+    """
+    if Path(name).is_file():
+        return Path(name)
+    shipped = {
+        key.split("/", 1)[1]: path
+        for key, path in shipped_recipes().items()
+        if key.startswith(f"{kind}/")
+    }
+    bare = Path(name).stem if name.startswith("recipes/") else name
+    if bare in shipped:
+        return shipped[bare]
+    raise ConfigurationError(
+        f"{name} is neither a file nor a shipped {kind} recipe.{did_you_mean(bare, shipped)} "
+        f"Shipped: {', '.join(shipped)}."
+    )
+
+
+def read_recipe(path: Path) -> AuditRecipe:
+    """Read an audit recipe and check every probe's parameters.
+
+    Raises:
+        ConfigurationError: every fault at once, each with file and line.
+    """
+    document = load_yaml(path)
+    recipe = validate(document, TypeAdapter(AuditRecipe))
+    faults = [
+        fault
+        for probe_id, parameters in recipe.probes.items()
+        for fault in _probe_faults(document, probe_id, parameters)
+    ]
+    if not recipe.probes:
+        faults.append(
+            f"{document.source}:{document.line(['probes'])}: probes: the recipe has no probe"
+        )
+    if faults:
+        raise ConfigurationError(
+            "\n".join(faults)
+            + "\nCorrect the recipe; `auditkit list probes` shows ids and parameters."
+        )
+    return recipe
+
+
+def _probe_faults(document: Document, probe_id: str, parameters: Mapping[str, Any]) -> list[str]:
+    def place(*path: str) -> str:
+        return f"{document.source}:{document.line(['probes', probe_id, *path])}: probes.{probe_id}"
+
+    if probe_id not in probes():
+        return [f"{place()}: unknown probe.{did_you_mean(probe_id, probes())}"]
+    spec = probe_spec(probe_id)
+    kind = load_object(spec.path)
+    settable = {field.name for field in fields(kind)} - set(spec.preset)
+    found = [
+        f"{place(name)}.{name}: unknown parameter.{did_you_mean(name, settable)}"
+        for name in parameters
+        if name not in settable
+    ]
+    if found:
+        return found
+    try:
+        TypeAdapter(kind).validate_python({**spec.preset, **parameters}, strict=False)
+    except ValidationError as error:
+        return [
+            f"{place(*map(str, e['loc'][:1]))}.{'.'.join(map(str, e['loc']))}: {e['msg']}"
+            for e in error.errors()
+        ]
+    except ConfigurationError as error:
+        return [f"{place()}: {error}"]
+    return []

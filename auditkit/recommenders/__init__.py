@@ -1,0 +1,1 @@
+"""Wrapping any recommender: protocols, adapters, prompts, and the Target that probes ask."""

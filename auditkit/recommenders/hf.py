@@ -1,0 +1,232 @@
+"""Recommenders in a folder: a causal language model with a `recommender.yaml`, with or without a peft adapter.
+
+Style `rank` reads item tokens and ranks the whole catalog in one forward pass; style `generate` writes titles as text.
+Loading executes nothing: safetensors only, no remote code, nothing from the network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+
+from auditkit.canonical import read_json, sha256_file, sha256_json
+from auditkit.engine import forward
+from auditkit.errors import AuditkitError, TargetUnavailable
+from auditkit.recommenders.manifest import RecommenderManifest, resolve_inside
+from auditkit.recommenders.prompts import Prompts, item_reference
+from auditkit.recommenders.protocols import TokenScores
+from auditkit.recommenders.tokens import decode, encode, item_tokens
+from auditkit.types import Item, RankedItem, Request, Response
+
+__all__ = ["CausalRecommender", "load_causal"]
+
+_PICKLES = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt")
+
+
+class CausalRecommender:
+    """A decoder-only language model as a recommender.
+
+    Attributes:
+        name: from the manifest. prompts: its templates. model, tokenizer: float32 on CPU, in evaluation mode.
+        manifest: the parsed `recommender.yaml`.
+    """
+
+    batch_invariant = False
+
+    def __init__(self, folder: Path, manifest: RecommenderManifest, model: PreTrainedModel) -> None:
+        self.name, self.manifest, self.model = manifest.name, manifest, model
+        self._folder = folder
+        self.tokenizer = AutoTokenizer.from_pretrained(
+            resolve_inside(folder, manifest.tokenizer),
+            trust_remote_code=False,
+            local_files_only=True,
+        )
+        self._items = item_tokens(self.tokenizer) if manifest.style == "rank" else {}
+        if manifest.style == "rank" and not self._items:
+            raise TargetUnavailable(
+                f"{folder} has style 'rank' but its tokenizer knows no <item_..> token. Use style 'generate'."
+            )
+        default = "item_tokens" if self._items else "titles"
+        self.prompts = (
+            Prompts.read(resolve_inside(folder, manifest.prompt))
+            if manifest.prompt
+            else Prompts.shipped(default)
+        )
+        self._columns = torch.tensor(list(self._items.values()), dtype=torch.long)
+        self._row_of = {item_id: row for row, item_id in enumerate(self._items)}
+
+    def fingerprint(self) -> str:
+        """SHA-256 over weights, adapter, tokenizer, templates and manifest."""
+        files = sorted(
+            p
+            for p in self._folder.rglob("*")
+            if p.suffix in (".safetensors", ".yaml") or p.name.startswith("token")
+        )
+        return sha256_json({str(p.relative_to(self._folder)): sha256_file(p) for p in files})
+
+    def render(self, request: Request) -> str:
+        """The prompt, with the history cut to the newest `history_window` items."""
+        window = self.manifest.decoding.history_window
+        fields = {**request.__dict__, "history": request.history[-window:]}
+        return self.prompts.render(Request(**fields))
+
+    def reference(self, item: Item) -> str:
+        """The item's token, or its title for a model that writes titles."""
+        return item_reference(item.id) if self._items else item.title
+
+    def describe_prompt(self, item: Item) -> str:
+        """The prompt that asks for one item's genres and year."""
+        return self.prompts.render_description(item)
+
+    def recommend(self, requests: Sequence[Request]) -> Sequence[Response | str]:
+        """Rank the catalog (style `rank`) or write a list (style `generate`)."""
+        if self._items:
+            return self._rank(requests)
+        return self.generate(
+            [request.prompt for request in requests],
+            max_new_tokens=self.manifest.decoding.max_new_tokens,
+            temperature=max((request.temperature for request in requests), default=0.0),
+            seeds=[request.seed for request in requests],
+        )
+
+    def generate(
+        self,
+        prompts: Sequence[str],
+        *,
+        max_new_tokens: int,
+        temperature: float,
+        seeds: Sequence[int],
+    ) -> list[str]:
+        """Continue every prompt; chat models see it as a user's turn."""
+        rows = [self._encode(prompt, chat=True) for prompt in prompts]
+        new = forward.generate(
+            self.model, rows, max_new_tokens=max_new_tokens, temperature=temperature, seeds=seeds
+        )
+        return [decode(self.tokenizer, ids) for ids in new]
+
+    def score(
+        self, prompts: Sequence[str], continuations: Sequence[Sequence[str]]
+    ) -> list[list[TokenScores]]:
+        """Log-probabilities of every continuation, nats per token."""
+        pairs = [
+            self._split(prompt, continuation)
+            for prompt, options in zip(prompts, continuations, strict=True)
+            for continuation in options
+        ]
+        flat = iter(forward.score(self.model, pairs))
+        return [[next(flat) for _ in options] for options in continuations]
+
+    def _encode(self, prompt: str, *, chat: bool = False) -> list[int]:
+        """Token ids with the start token; a chat template brings its own."""
+        if chat and self.tokenizer.chat_template:
+            return list(
+                self.tokenizer.apply_chat_template(
+                    [{"role": "user", "content": prompt}], add_generation_prompt=True
+                )
+            )
+        start = self.tokenizer.bos_token_id
+        head = [] if start is None else [start]
+        return [*head, *encode(self.tokenizer, prompt, self._items)]
+
+    def _split(self, prompt: str, continuation: str) -> tuple[list[int], list[int]]:
+        """Tokenise prompt and continuation as one text; a token across the boundary belongs to the continuation."""
+        whole, alone = self._encode(prompt + continuation), self._encode(prompt)
+        shared = next(
+            (i for i, (a, b) in enumerate(zip(whole, alone, strict=False)) if a != b), len(alone)
+        )
+        return whole[:shared], whole[shared:]
+
+    def _rank(self, requests: Sequence[Request]) -> list[Response]:
+        logits = forward.next_token_logits(
+            self.model, [self._encode(request.prompt) for request in requests]
+        )
+        log_probabilities = torch.log_softmax(logits, dim=1)[:, self._columns]
+        ids = list(self._items)
+        responses = []
+        for request, scores in zip(requests, log_probabilities, strict=True):
+            allowed = torch.ones(len(ids), dtype=torch.bool)
+            if request.candidates is not None:
+                allowed[:] = False
+                allowed[
+                    [
+                        self._row_of[item.id]
+                        for item in request.candidates
+                        if item.id in self._row_of
+                    ]
+                ] = True
+            if self.manifest.decoding.exclude_history:
+                allowed[
+                    [self._row_of[item.id] for item in request.history if item.id in self._row_of]
+                ] = False
+            ranked = scores.masked_fill(~allowed, -torch.inf).sort(descending=True, stable=True)
+            best = [int(i) for i in ranked.indices[: min(request.k, int(allowed.sum()))]]
+            items = tuple(
+                RankedItem(
+                    raw=item_reference(ids[i]),
+                    item_id=ids[i],
+                    link="item_token",
+                    score=float(scores[i]),
+                )
+                for i in best
+            )
+            responses.append(
+                Response(request_id=request.id, status="ok" if items else "no_answer", items=items)
+            )
+        return responses
+
+
+def load_causal(folder: Path) -> CausalRecommender:
+    """Load a model folder with a `recommender.yaml`.
+
+    Raises:
+        TargetUnavailable: pickled weights, remote code, or files that transformers cannot read.
+    """
+    manifest = RecommenderManifest.read(folder)
+    weights = resolve_inside(folder, manifest.weights)
+    adapter = resolve_inside(folder, manifest.adapter) if manifest.adapter else None
+    for place in filter(None, (weights, adapter)):
+        _refuse_unsafe(place)
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            weights,
+            use_safetensors=True,
+            trust_remote_code=False,
+            local_files_only=True,
+            dtype=torch.float32,
+        )
+        if adapter:
+            from peft import PeftModel
+
+            model = PeftModel.from_pretrained(
+                model, adapter, local_files_only=True
+            ).merge_and_unload()
+    except (OSError, ValueError, RuntimeError) as error:
+        raise TargetUnavailable(
+            f"{folder} cannot be loaded: {error}. Check the files that recommender.yaml names."
+        ) from None
+    model.eval()
+    try:
+        return CausalRecommender(folder, manifest, model)
+    except AuditkitError:
+        raise
+    except (OSError, ValueError) as error:
+        raise TargetUnavailable(f"the tokenizer of {folder} cannot be loaded: {error}.") from None
+
+
+def _refuse_unsafe(folder: Path) -> None:
+    if not any(folder.glob("*.safetensors")):
+        pickles = [p.name for pattern in _PICKLES for p in sorted(folder.glob(pattern))]
+        found = f" It holds {pickles[0]}, a pickle that can run code." if pickles else ""
+        raise TargetUnavailable(
+            f"{folder} holds no *.safetensors.{found} "
+            "Convert with: model.save_pretrained(FOLDER, safe_serialization=True)"
+        )
+    config = folder / "config.json"
+    if config.is_file() and "auto_map" in read_json(config.read_text(encoding="utf-8")):
+        raise TargetUnavailable(
+            f"{config} has an auto_map: the model needs code from its folder, which auditkit never runs. "
+            "Use an architecture that transformers ships."
+        )

@@ -1,0 +1,149 @@
+"""`recommender.yaml`: the seam between training and auditing.
+
+Training writes it beside the weights; anybody can write it by hand around a Hugging Face folder. Paths are relative to
+its own folder and may not leave it. Weights and adapters are safetensors only.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter
+
+from auditkit.canonical import write_atomically
+from auditkit.errors import ConfigurationError
+from auditkit.strict_yaml import load_yaml, validate
+
+__all__ = [
+    "MANIFEST",
+    "CatalogReference",
+    "Decoding",
+    "PrivacyClaim",
+    "RecommenderManifest",
+    "TrainingRecord",
+]
+
+MANIFEST = "recommender.yaml"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class CatalogReference(_Section):
+    """The catalog that the recommender was built for; its overlap with the audit's catalog is checked."""
+
+    name: str
+    sha256: str | None = None
+
+
+class Decoding(_Section):
+    """How a list is made: whether items of the history are left out, and the window of history that is read."""
+
+    exclude_history: bool = True
+    history_window: int = Field(default=50, ge=1)
+    max_new_tokens: int = Field(default=256, ge=1)
+
+
+class TrainingRecord(_Section):
+    """What training declares for later audits. `holdout_users` never entered training: the known non-members."""
+
+    recipe: str
+    seed: int
+    data_sha256: str
+    fit: Literal["all_but_test", "all_but_validation"]
+    tie_seed: int
+    holdout_users: list[str] = []
+    objectives: dict[str, float] = {}
+    steps: int
+    parameters: int
+    rows: dict[str, int] = {}
+
+
+class PrivacyClaim(_Section):
+    """A differential-privacy claim. A missing field makes the whole block unreadable: the claim then is none."""
+
+    mechanism: Literal["dp_sgd"]
+    claim: Literal["dp", "none"]
+    epsilon: float
+    epsilon_rdp: float
+    delta: float
+    unit: Literal["example", "user"]
+    n_units: int
+    adjacency: Literal["add_remove"]
+    sampling: Literal["poisson"]
+    sample_rate: float
+    steps: int
+    noise_multiplier: float
+    clip_norm: float
+    gradient_path: Literal["hooks", "fast", "ghost"]
+    self_test: dict[str, float]
+    noise_source: str
+    accountant: str
+    libraries: dict[str, str]
+    not_covered: list[str]
+
+
+class RecommenderManifest(_Section):
+    """Everything an audit needs to load and ask a recommender."""
+
+    version: Literal[1]
+    name: str
+    kind: Literal["causal"]
+    style: Literal["rank", "generate"]
+    weights: str = "."
+    adapter: str | None = None
+    tokenizer: str = "."
+    prompt: str | None = None
+    catalog: CatalogReference | None = None
+    decoding: Decoding = Decoding()
+    scoring: Literal["mean", "sum"] = "mean"
+    training: TrainingRecord | None = None
+    privacy: PrivacyClaim | None = None
+
+    @classmethod
+    def read(cls, folder: Path) -> RecommenderManifest:
+        """Read the file of a model folder.
+
+        Raises:
+            ConfigurationError: missing file, wrong key or value (all at once), or a path that leaves the folder.
+        """
+        path = folder / MANIFEST
+        if not path.is_file():
+            raise ConfigurationError(
+                f"{path} does not exist. Give a folder that holds a {MANIFEST}."
+            )
+        manifest = validate(load_yaml(path), TypeAdapter(cls))
+        for name in ("weights", "tokenizer", "adapter", "prompt"):
+            value = getattr(manifest, name)
+            if value is not None:
+                resolve_inside(folder, value)
+        return manifest
+
+    def write(self, folder: Path) -> None:
+        """Write the file, whole or not at all."""
+        fields: JsonValue = self.model_dump(mode="json", exclude_none=True)
+        write_atomically(
+            folder / MANIFEST, yaml.safe_dump(fields, sort_keys=False, allow_unicode=True)
+        )
+
+
+def resolve_inside(folder: Path, relative: str) -> Path:
+    """The path of a manifest entry.
+
+    Raises:
+        ConfigurationError: the resolved path lies outside the folder or does not exist.
+    """
+    root = folder.resolve()
+    path = (root / relative).resolve()
+    if not path.is_relative_to(root):
+        raise ConfigurationError(
+            f"{folder / MANIFEST} names {path}, which lies outside the folder. Copy it inside."
+        )
+    if not path.exists():
+        raise ConfigurationError(
+            f"{folder / MANIFEST} names {path}, which does not exist. Correct the entry."
+        )
+    return path

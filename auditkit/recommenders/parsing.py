@@ -1,0 +1,81 @@
+"""From raw text to titles, and from an answer to exactly one status.
+
+The parser knows numbered lists, bullets, a JSON list and plain lines; a single line is split at semicolons only, for
+commas stand inside titles. An unfinished last item of a cut answer is dropped. Source: status order of the run log.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import cache
+from importlib.resources import files
+from typing import NamedTuple
+
+import yaml
+
+from auditkit.types import Status
+
+__all__ = ["ParsedList", "is_refusal", "parse_list", "status_of_text"]
+
+_MARKER = re.compile(r"^\s*(?:\d{1,3}\s*[.):]|[-*•])\s+")
+_DECORATION = '*_"“”` \t'
+
+
+class ParsedList(NamedTuple):
+    """Titles as given, best first, and how the list was written."""
+
+    titles: tuple[str, ...]
+    style: str
+
+
+def parse_list(text: str) -> ParsedList:
+    """Read a ranked list of titles out of free text.
+
+    Returns:
+        Titles in order, repeats kept, with style `json`, `marked`, `semicolons`, `lines` or `none`.
+    """
+    stripped = text.strip()
+    if stripped.startswith("["):
+        try:
+            values = json.loads(stripped)
+        except ValueError:
+            values = None
+        if isinstance(values, list) and all(isinstance(value, str) for value in values):
+            return ParsedList(tuple(value.strip() for value in values if value.strip()), "json")
+    lines = [line for line in stripped.splitlines() if line.strip()]
+    marked = [_MARKER.sub("", line).strip(_DECORATION) for line in lines if _MARKER.match(line)]
+    if marked:
+        return ParsedList(tuple(title for title in marked if title), "marked")
+    if len(lines) == 1 and ";" in lines[0]:
+        return ParsedList(
+            tuple(part.strip(_DECORATION) for part in lines[0].split(";") if part.strip()),
+            "semicolons",
+        )
+    titles = tuple(line.strip(_DECORATION) for line in lines if 0 < len(line.strip()) <= 120)
+    return (
+        ParsedList(titles, "lines") if titles and not is_refusal(text) else ParsedList((), "none")
+    )
+
+
+@cache
+def _refusals() -> tuple[str, ...]:
+    text = (files("auditkit") / "recommenders" / "refusals.yaml").read_text(encoding="utf-8")
+    return tuple(phrase for phrases in yaml.safe_load(text).values() for phrase in phrases)
+
+
+def is_refusal(text: str) -> bool:
+    """Whether a text without items declines to answer."""
+    lowered = text.casefold().replace("’", "'")  # noqa: RUF001 - the typographic apostrophe is what models write
+    return any(phrase in lowered for phrase in _refusals())
+
+
+def status_of_text(text: str | None, *, n_items: int) -> Status:
+    """The status of an answer that arrived: no answer, refusal, parse error, or ok, decided in this order."""
+    if text is not None and not text.strip():
+        return "no_answer"
+    if n_items:
+        return "ok"
+    if text is None:
+        return "no_answer"
+    return "refusal" if is_refusal(text) else "parse_error"

@@ -1,0 +1,168 @@
+"""From a Request to the text a recommender reads: slots, user phrases, and references to items.
+
+Some recommenders know items as tokens, others as titles. A rendered prompt is ordinary text in which `<item_50>` refers
+to item 50; text that a user typed is escaped first, so a user who types `<item_5>` or `</s>` gets those characters and
+never the token. Templates are data (`templates/*.yaml`), copied into every trained model's folder.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Literal
+
+import yaml
+
+from auditkit.errors import ConfigurationError
+from auditkit.types import Item, Request
+
+__all__ = ["Prompts", "describe_user", "escape", "item_reference", "segments"]
+
+SLOTS = ("who", "k", "history", "candidates", "item")
+_REFERENCE = re.compile(r"(?<!\\)<item_([^\s<>\\]+)>")
+_SLOT = re.compile(r"\{(\w+)\}")
+
+
+def escape(text: str) -> str:
+    """Make typed text inert: `<` and backslash get a backslash in front."""
+    return text.replace("\\", "\\\\").replace("<", "\\<")
+
+
+def unescape(text: str) -> str:
+    """Undo `escape`."""
+    return re.sub(r"\\([\\<])", r"\1", text)
+
+
+def item_reference(item_id: str) -> str:
+    """The reference to an item inside a prompt, such as `<item_50>`."""
+    return f"<item_{item_id}>"
+
+
+def segments(prompt: str) -> list[tuple[Literal["text", "item"], str]]:
+    """Split a rendered prompt into typed text and item ids, in order; empty text is left out."""
+    parts: list[tuple[Literal["text", "item"], str]] = []
+    for position, part in enumerate(_REFERENCE.split(prompt)):
+        if position % 2:
+            parts.append(("item", part))
+        elif part:
+            parts.append(("text", unescape(part)))
+    return parts
+
+
+def describe_user(attributes: Mapping[str, str]) -> str:
+    """The phrase that states a user's attributes; unknown values are not stated.
+
+    Example:
+        >>> describe_user({"gender": "female", "age": "under 25", "occupation": "student"})
+        'a female student aged under 25'
+        >>> describe_user({})
+        'a user'
+    """
+    known = {name: value for name, value in attributes.items() if value and value != "unknown"}
+    words = [known[name] for name in ("gender",) if name in known]
+    words.append(known.get("occupation", "user"))
+    if "age" in known:
+        words += ["aged", known["age"]]
+    words += [value for name, value in known.items() if name not in ("gender", "age", "occupation")]
+    article = "an" if words[0][0].lower() in "aeiou" and not words[0].startswith("us") else "a"
+    return " ".join([article, *words])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prompts:
+    """The templates of one recommender.
+
+    Args:
+        history: whether items appear as `<item_..>` references or as titles.
+        recommend: wordings of the request for a list; the first is the default, all are used in training.
+        describe: wordings of the request to describe one item.
+        description: the form of the answer to `describe`.
+    """
+
+    history: Literal["item_tokens", "titles"]
+    recommend: tuple[str, ...]
+    describe: tuple[str, ...]
+    description: str
+
+    def __post_init__(self) -> None:
+        for template in (*self.recommend, *self.describe):
+            unknown = set(_SLOT.findall(template)) - set(SLOTS)
+            if unknown:
+                raise ConfigurationError(
+                    f"prompt template {template!r} has the unknown slot {sorted(unknown)[0]!r}. Use one of {SLOTS}."
+                )
+
+    @classmethod
+    def read(cls, path: Path) -> Prompts:
+        """Read a template file.
+
+        Raises:
+            ConfigurationError: not a template file, or an unknown slot.
+        """
+        try:
+            return cls.from_mapping(yaml.safe_load(path.read_text(encoding="utf-8")))
+        except (yaml.YAMLError, TypeError, KeyError, OSError) as error:
+            raise ConfigurationError(
+                f"{path} is not a prompt file ({error}). See docs, how-to: recommender.yaml."
+            ) from None
+
+    @classmethod
+    def shipped(cls, name: Literal["item_tokens", "titles"]) -> Prompts:
+        """The templates that come with auditkit."""
+        text = (files("auditkit") / "recommenders" / "templates" / f"{name}.yaml").read_text(
+            encoding="utf-8"
+        )
+        return cls.from_mapping(yaml.safe_load(text))
+
+    @classmethod
+    def from_mapping(cls, fields: Mapping[str, object]) -> Prompts:
+        """Build from the mapping of a template file."""
+        lists = {name: tuple(fields[name]) for name in ("recommend", "describe")}  # type: ignore[call-overload]
+        return cls(history=fields["history"], description=str(fields["description"]), **lists)  # type: ignore[arg-type]
+
+    def as_mapping(self) -> dict[str, object]:
+        """The mapping `from_mapping` reads."""
+        return {
+            "history": self.history,
+            "recommend": list(self.recommend),
+            "describe": list(self.describe),
+            "description": self.description,
+        }
+
+    def render(self, request: Request) -> str:
+        """The prompt of a request for a list; `request.instruction` replaces the default wording.
+
+        Slots are filled in one pass, so braces inside titles or attributes are never read as slots.
+        """
+        return self._fill(
+            request.instruction or self.recommend[0],
+            who=self._typed(describe_user(request.attributes)),
+            k=str(request.k),
+            history=self._items(request.history),
+            candidates=self._items(request.candidates or ()),
+        )
+
+    def render_description(self, item: Item, *, wording: int = 0) -> str:
+        """The prompt that asks for one item's genres and year."""
+        return self._fill(self.describe[wording % len(self.describe)], item=self._item(item))
+
+    def _fill(self, template: str, **slots: str) -> str:
+        pieces = _SLOT.split(template)
+        return "".join(
+            (slots.get(piece, "{" + piece + "}") if position % 2 else self._typed(piece))
+            for position, piece in enumerate(pieces)
+        )
+
+    def _typed(self, text: str) -> str:
+        return escape(text) if self.history == "item_tokens" else text
+
+    def _item(self, item: Item) -> str:
+        return item_reference(item.id) if self.history == "item_tokens" else item.title
+
+    def _items(self, items: Sequence[Item]) -> str:
+        if self.history == "item_tokens":
+            return "".join(item_reference(item.id) for item in items)
+        return "\n".join(f"- {item.title}" for item in items) or "(nothing yet)"

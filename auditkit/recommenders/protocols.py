@@ -1,0 +1,150 @@
+"""What a recommender can do: small protocols, checked at run time, batch in, batch out, same length and order.
+
+An adapter asks once and raises `TargetError`; retry, batching, caching, deadlines and linking belong to the Target.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
+
+from auditkit.types import Item, Request, Response
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from numpy.typing import NDArray
+    from transformers import PreTrainedTokenizerBase
+
+    from auditkit.recommenders.prompts import Prompts
+
+__all__ = [
+    "CAPABILITIES",
+    "NOT_RUN",
+    "Answer",
+    "Describes",
+    "Differentiable",
+    "Embeds",
+    "Generates",
+    "NotRun",
+    "Recommends",
+    "Renders",
+    "Scores",
+    "TokenScores",
+]
+
+
+class NotRun:
+    """The answer of a recorded run that holds none for a request: it counts as never asked."""
+
+
+NOT_RUN: Final = NotRun()
+Answer = Response | str | Sequence[str] | NotRun | None
+
+
+@dataclass(frozen=True)
+class TokenScores:
+    """Log-probabilities of a continuation's tokens, nats, each <= 0."""
+
+    tokens: tuple[float, ...]
+
+    @property
+    def total(self) -> float:
+        """Sum over tokens, nats."""
+        return float(sum(self.tokens))
+
+    @property
+    def mean(self) -> float:
+        """Mean per token, nats."""
+        return self.total / len(self.tokens)
+
+
+@runtime_checkable
+class Recommends(Protocol):
+    """Requests in, ranked lists out: a Response, raw text to parse, titles best first, or None for no answer."""
+
+    name: str
+
+    def recommend(self, requests: Sequence[Request]) -> Sequence[Answer]:
+        """Answer every request."""
+        ...
+
+
+@runtime_checkable
+class Generates(Protocol):
+    """Prompts in, texts out. Temperature 0 is greedy; one seed per prompt otherwise."""
+
+    def generate(
+        self,
+        prompts: Sequence[str],
+        *,
+        max_new_tokens: int,
+        temperature: float,
+        seeds: Sequence[int],
+    ) -> Sequence[str]:
+        """Continue every prompt."""
+        ...
+
+
+@runtime_checkable
+class Scores(Protocol):
+    """Log-probabilities in nats of continuations given prompts."""
+
+    def score(
+        self, prompts: Sequence[str], continuations: Sequence[Sequence[str]]
+    ) -> Sequence[Sequence[TokenScores]]:
+        """Score every continuation of every prompt."""
+        ...
+
+
+@runtime_checkable
+class Embeds(Protocol):
+    """Texts in, vectors [n, d] out."""
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Embed every text."""
+        ...
+
+
+@runtime_checkable
+class Differentiable(Protocol):
+    """A torch model with its tokenizer."""
+
+    model: torch.nn.Module
+    tokenizer: PreTrainedTokenizerBase
+
+
+@runtime_checkable
+class Renders(Protocol):
+    """A recommender with its own prompt templates; others are asked in the shipped ones."""
+
+    prompts: Prompts
+
+    def render(self, request: Request) -> str:
+        """The prompt of a request."""
+        ...
+
+    def reference(self, item: Item) -> str:
+        """How an item is written as a continuation of a prompt."""
+        ...
+
+
+@runtime_checkable
+class Describes(Protocol):
+    """A recommender that was taught to state an item's genres and year in its own words."""
+
+    def describe_prompt(self, item: Item) -> str:
+        """The prompt that asks for one item's genres and year."""
+        ...
+
+
+CAPABILITIES: tuple[type, ...] = (
+    Recommends,
+    Generates,
+    Scores,
+    Embeds,
+    Differentiable,
+    Renders,
+    Describes,
+)

@@ -1,0 +1,64 @@
+"""Recorded answers as a recommender: the way to audit a closed system, and the double for tests.
+
+Each line of the file is `{"id": REQUEST_ID, "text": ...}` or `{"id": ..., "items": [title, ...]}`. A request without a
+recorded answer was never asked (`not_run`); it is no failure of the recommender.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from auditkit.canonical import read_json, sha256_file
+from auditkit.errors import TargetUnavailable
+from auditkit.recommenders.protocols import NOT_RUN, Answer
+from auditkit.types import Request
+
+__all__ = ["ReplayRecommender"]
+
+
+class ReplayRecommender:
+    """Answers from a JSONL file.
+
+    Raises:
+        TargetUnavailable: no such file, a line that is not an answer, or two answers to one id.
+    """
+
+    batch_invariant = True
+
+    def __init__(self, path: Path) -> None:
+        self.name = f"replay:{path.name}"
+        if not path.is_file():
+            raise TargetUnavailable(
+                f"{path} does not exist. Give the JSONL file of recorded answers."
+            )
+        self._sha256 = sha256_file(path)
+        self._answers: dict[str, Answer] = {}
+        lines: dict[str, int] = {}
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+            try:
+                record = read_json(line)
+                request_id = record["id"]
+                answer = (
+                    record["text"]
+                    if "text" in record
+                    else [str(title) for title in record["items"]]
+                )
+            except (ValueError, KeyError, TypeError) as error:
+                raise TargetUnavailable(
+                    f'{path}:{number} is not an answer ({error}). Write {{"id": .., "text": ..}} or {{"id": .., "items": [..]}}.'
+                ) from None
+            if request_id in lines:
+                raise TargetUnavailable(
+                    f"{path} answers request {request_id} twice, in lines {lines[request_id]} and {number}. Keep one."
+                )
+            lines[request_id] = number
+            self._answers[request_id] = answer
+
+    def fingerprint(self) -> str:
+        """SHA-256 of the file."""
+        return self._sha256
+
+    def recommend(self, requests: Sequence[Request]) -> Sequence[Answer]:
+        """Look every request up by its id."""
+        return [self._answers.get(request.id, NOT_RUN) for request in requests]

@@ -1,0 +1,44 @@
+"""The report: pages that people read and files that CI reads, made from a run folder alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+__all__ = ["write_report"]
+
+
+def write_report(run: Path, *, out: Path | None = None) -> list[Path]:
+    """Write `report.html`, `summary.md` and `findings.csv` into a run folder and seal its manifest.
+
+    Args:
+        run: the run folder; needs `result.json`, and uses the evidence, the manifest and the
+            verdict where they exist. The recommender is not asked.
+        out: a second place for the HTML page.
+
+    Returns:
+        The files written.
+
+    Raises:
+        IntegrityError: result, evidence, manifest or verdict is damaged. The old files stay.
+    """
+    from auditkit.canonical import write_atomically
+    from auditkit.report.findings_csv import render_findings_csv
+    from auditkit.report.html import render_html
+    from auditkit.report.source import read_source
+    from auditkit.report.summary import render_summary
+    from auditkit.run_manifest import seal_manifest
+
+    source = read_source(run)
+    contents = {
+        "report.html": render_html(source),
+        "summary.md": render_summary(source),
+        "findings.csv": render_findings_csv(source.result),
+    }
+    for name, content in contents.items():
+        write_atomically(run / name, content)
+    seal_manifest(run, run_key=source.result.run_key)
+    written = [run / name for name in contents]
+    if out is not None:
+        write_atomically(out, contents["report.html"])
+        written.append(out)
+    return written

@@ -1,0 +1,101 @@
+"""The second look at a finished page: parse it again and refuse anything unexpected.
+
+Escaping is the first line; this catches a template that forgot it, before the file is written.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from html.parser import HTMLParser
+from importlib.resources import files
+from typing import Any
+
+from auditkit.errors import AuditkitError
+
+__all__ = ["check_html"]
+
+_RULES: Mapping[str, Any] = json.loads(
+    (files("auditkit.report") / "allowlist.json").read_text(encoding="utf-8")
+)
+_HTML, _SVG, _META, _COMMON, _PRESENTATION = (
+    frozenset(_RULES[name].split()) for name in ("html", "svg", "meta", "common", "presentation")
+)
+_ATTRIBUTES = {tag: frozenset(names.split()) for tag, names in _RULES["attributes"].items()}
+
+
+class _Checker(HTMLParser):
+    """Collects the first reason to refuse."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.fault: str | None = None
+        self.seen: dict[str, int] = {}
+        self._svg_depth = 0
+
+    def refuse(self, reason: str) -> None:
+        """Keep the first fault with its line."""
+        self.fault = self.fault or f"line {self.getpos()[0]}: {reason}"
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Check one element and its attributes."""
+        if tag not in _HTML | _SVG:
+            self.refuse(f"element <{tag}>")
+        if tag in _SVG - _HTML and tag != "svg" and not self._svg_depth:
+            self.refuse(f"element <{tag}> outside an svg")
+        self._svg_depth += tag == "svg"
+        if not (tag == "title" and self._svg_depth):
+            self.seen[tag] = self.seen.get(tag, 0) + 1
+        allowed = _COMMON | _ATTRIBUTES.get(tag, frozenset())
+        if tag in _SVG:
+            allowed = allowed | _PRESENTATION
+        for name, value in attrs:
+            if name not in allowed and not name.startswith(("aria-", "data-")):
+                self.refuse(f"attribute {name} of <{tag}>")
+            if name == "href" and not (value or "").startswith("#"):
+                self.refuse("a link that leaves the page")
+        if tag == "meta":
+            self._check_meta(dict(attrs))
+
+    def handle_endtag(self, tag: str) -> None:
+        """Leave an svg."""
+        self._svg_depth -= tag == "svg"
+
+    def handle_comment(self, data: str) -> None:
+        """No comments: some parsers end them elsewhere."""
+        self.refuse("a comment")
+
+    def handle_decl(self, decl: str) -> None:
+        """Only the doctype."""
+        if decl.lower() != "doctype html":
+            self.refuse("a declaration")
+
+    def handle_pi(self, data: str) -> None:
+        """No processing instructions."""
+        self.refuse("a processing instruction")
+
+    def _check_meta(self, attributes: dict[str, str | None]) -> None:
+        policy = attributes.get("http-equiv")
+        if policy is not None and policy != "Content-Security-Policy":
+            self.refuse(f"meta http-equiv {policy}")
+        if policy is None and "charset" not in attributes and attributes.get("name") not in _META:
+            self.refuse(f"meta {attributes.get('name')}")
+
+
+def check_html(page: str) -> None:
+    """Refuse a page that holds anything outside the allow-list.
+
+    Raises:
+        AuditkitError: naming the first fault; the page must not be written.
+    """
+    checker = _Checker()
+    checker.feed(page)
+    checker.close()
+    for tag in _RULES["once"].split():
+        if checker.fault is None and checker.seen.get(tag) != 1:
+            checker.fault = f"{checker.seen.get(tag, 0)} elements <{tag}>, exactly one is allowed"
+    if checker.fault:
+        raise AuditkitError(
+            f"the rendered report holds something outside the allow-list ({checker.fault}). "
+            "The old report was kept; please report this as a bug."
+        )

@@ -1,0 +1,190 @@
+"""`report.html`: one page, one file, no request to anywhere; a pure function of the run folder.
+
+Every string passes `text.inert` through the engine's `finalize`, a missing variable raises, and the
+finished page is parsed again against an allow-list before anybody may write it.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from auditkit.canonical import canonical_json
+from auditkit.registry import probes
+from auditkit.report.allowlist import check_html
+from auditkit.report.cards import headlines
+from auditkit.report.evidence import build_cards
+from auditkit.report.sarif import tool_version
+from auditkit.report.sections import Section, build_sections, row_of, verdict_of
+from auditkit.report.source import ReportSource
+from auditkit.report.standards import table
+from auditkit.report.text import attribute, format_number, inert, json_number, slug
+from auditkit.types import RESPONSE_STATUSES
+
+__all__ = ["palette", "render_html"]
+
+SOFT_LIMIT_BYTES = 2_000_000
+_MAX_CARDS = 120
+
+
+def palette() -> Mapping[str, Mapping[str, str]]:
+    """Colours of the light and the dark theme by role."""
+    loaded: Mapping[str, Mapping[str, str]] = json.loads(_file("palette.json"))
+    return loaded
+
+
+@cache
+def _file(name: str) -> str:
+    return (files("auditkit.report") / name).read_text(encoding="utf-8")
+
+
+def _style() -> str:
+    """The style sheet with both palettes as variables."""
+
+    def block(theme: str) -> str:
+        return "".join(f"--{name}:{value};" for name, value in palette()[theme].items())
+
+    return (
+        f":root{{{block('light')}}}\n"
+        f"@media (prefers-color-scheme:dark){{:root{{{block('dark')}}}}}\n"
+        f"@media print{{:root{{{block('light')}}}}}\n" + _file("templates/report.css")
+    )
+
+
+def _hash(content: str) -> str:
+    digest = hashlib.sha256(content.encode("utf-8")).digest()
+    return f"sha256-{base64.b64encode(digest).decode('ascii')}"
+
+
+def _finalize(value: object) -> Markup:
+    """What every template expression becomes: own markup as it is, anything else inert text."""
+    if isinstance(value, Markup):
+        return value
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise TypeError(
+            f"a template printed a {type(value).__name__}; only text and numbers may be"
+        )
+    return inert(value if isinstance(value, str) else format_number(value))
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("auditkit.report", "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        finalize=_finalize,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(num=format_number, attribute=attribute, json=json_number, slug=slug)
+    return environment
+
+
+def render_html(source: ReportSource) -> str:
+    """Render the page.
+
+    Evidence cards leave the page, evenly over the findings, until it is below 2 MB; the page says
+    how many of how many it shows.
+
+    Raises:
+        AuditkitError: the page holds something outside the allow-list; nothing may be written.
+    """
+    limit = _MAX_CARDS
+    while True:
+        page = _render(source, limit)
+        if len(page.encode("utf-8", "surrogatepass")) <= SOFT_LIMIT_BYTES or limit == 0:
+            break
+        limit //= 2
+    check_html(page)
+    return page
+
+
+def _render(source: ReportSource, limit: int) -> str:
+    result, decision = source.result, source.decision
+    sections = build_sections(result, decision)
+    style, script = _style(), _file("templates/report.js")
+    state = decision.verdict if decision else "none"
+    page = (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            source=source,
+            result=result,
+            decision=decision,
+            state=state,
+            word=state if decision else "not judged",
+            mark={"pass": "\u2713", "fail": "\u2715", "inconclusive": "?", "none": "\u25cb"}[state],
+            csp=_content_security_policy(style, script),
+            style=Markup(style),
+            script=Markup(script),
+            version=tool_version(),
+            headlines=headlines(result, decision, sections),
+            sections=sections,
+            cards={s.key: _cards_of(source, s, limit) for s in sections},
+            rows=[_finding_row(source, finding) for finding in result.findings],
+            not_run=[outcome for outcome in result.outcomes if outcome.status != "ran"],
+            not_planned=_not_planned(result.outcomes),
+            statuses=[*RESPONSE_STATUSES, "not_run"],
+            n_planned=sum(outcome.planned for outcome in result.outcomes),
+            n_errors=_n_errors(source),
+            small_groups=[f for f in result.findings if f.group != "all" and f.estimate.n < 30],
+            standards=table(frozenset(s.key for s in sections if s.measured)),
+            date=str(source.manifest.get("volatile", {}).get("finished", "not recorded")),
+            fingerprints=sorted(source.manifest.get("fingerprints", {}).items()),
+            catalog=[(key, _plain(value)) for key, value in sorted(result.catalog.items())],
+            recipe=canonical_json(result.recipe, indent=1),
+            plain=_plain,
+        )
+    )
+    return page + "\n"
+
+
+def _content_security_policy(style: str, script: str) -> str:
+    return (
+        f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; "
+        "img-src data:; base-uri 'none'; form-action 'none'; frame-src 'none'; object-src 'none'"
+    )
+
+
+def _plain(value: object) -> str:
+    return value if isinstance(value, str) else canonical_json(value)
+
+
+def _cards_of(source: ReportSource, section: Section, limit: int) -> Mapping[str, Any]:
+    """The section's share of the evidence, and the count of all of it."""
+    findings = [f for f in source.result.findings if f.metric.split(".", 1)[0] == section.key]
+    cards, total = build_cards(source, findings, limit=limit // 6)
+    return {"shown": cards, "total": total}
+
+
+def _finding_row(source: ReportSource, finding: Any) -> Mapping[str, Any]:
+    rule = verdict_of(finding, source.decision)
+    return {
+        "finding": finding,
+        "row": row_of(finding, finding.metric, source.decision),
+        "rule": rule,
+        "dimension": finding.metric.split(".", 1)[0],
+    }
+
+
+def _not_planned(outcomes: Sequence[Any]) -> list[Any]:
+    """Registered probes that the recipe left out."""
+    planned = {outcome.probe for outcome in outcomes}
+    return [probe for probe in probes().values() if probe.id not in planned]
+
+
+def _n_errors(source: ReportSource) -> int:
+    totals = Counter[str]()
+    for outcome in source.result.outcomes:
+        totals.update(outcome.counts)
+    return totals["timeout"] + totals["target_error"]

@@ -1,0 +1,205 @@
+"""The dimension sections: which findings stand together in one figure, and what they mean.
+
+A figure joins findings of one probe on one scale; edits of a request are joined across probes,
+because a reader compares edits. Reference recommenders stand under the model in the same figure.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from auditkit.decision import Decision, RuleVerdict
+from auditkit.policy_terms import REFERENCE
+from auditkit.registry import metrics, probes
+from auditkit.report.figures import Figure, Row, draw
+from auditkit.types import AuditResult, Finding, Outcome
+
+__all__ = ["DIMENSIONS", "ClaimRow", "Panel", "Section", "build_sections", "row_of", "verdict_of"]
+
+DIMENSIONS: Mapping[str, tuple[str, str]] = {
+    "utility": ("Utility", "Are the lists useful at all?"),
+    "hallucination": ("Hallucination", "Does it recommend, and say, only what the catalog holds?"),
+    "robustness": ("Robustness", "Does a harmless change of the request change the list?"),
+    "fairness": ("Fairness", "Are groups of users served alike?"),
+    "privacy": ("Privacy", "Does the model give away who it was trained on?"),
+    "explain": ("Explanation", "Do the stated reasons really drive the list?"),
+}
+_ORIGINS = {"privacy.membership.auc": 0.5, "privacy.membership.tpr_at_fpr_0.01": 0.01}
+_FALSE_ALARMS = 0.01
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One figure with its rows, the metrics in it, and where the method comes from."""
+
+    figure: Figure
+    metrics: tuple[tuple[str, str], ...]
+    sources: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ClaimRow:
+    """One line of the table that sets a privacy claim beside what was measured."""
+
+    quantity: str
+    claimed: str | float | None
+    finding: Finding | None
+    about: str
+
+
+@dataclass(frozen=True)
+class Section:
+    """One dimension of the report."""
+
+    key: str
+    title: str
+    question: str
+    panels: tuple[Panel, ...]
+    outcomes: tuple[Outcome, ...]
+    claims: tuple[ClaimRow, ...] = ()
+
+    @property
+    def measured(self) -> bool:
+        """Whether any probe of the dimension ran."""
+        return any(outcome.status == "ran" for outcome in self.outcomes)
+
+
+def verdict_of(finding: Finding, decision: Decision | None) -> RuleVerdict | None:
+    """The gravest rule verdict about a finding."""
+    order = {"fails": 0, "blocks": 1, "tolerated": 2, "shown": 3, "passes": 4}
+    rules = decision.rules if decision else ()
+    fitting = [r for r in rules if (r.metric, r.group) == (finding.metric, finding.group)]
+    return min(fitting, key=lambda rule: order[rule.effect], default=None)
+
+
+def row_of(finding: Finding, label: str, decision: Decision | None) -> Row:
+    """A finding as a row of a figure and its table."""
+    estimate, rule = finding.estimate, verdict_of(finding, decision)
+    judged = rule is not None and not rule.against_baseline
+    state: Literal["pass", "fail", "inconclusive", "none"] = rule.verdict if rule else "none"
+    return Row(
+        label=label,
+        value=estimate.value,
+        low=estimate.low,
+        high=estimate.high,
+        n=estimate.n,
+        n_missing=estimate.n_missing,
+        level=estimate.level,
+        low_limit=rule.low_limit if rule and judged else None,
+        high_limit=rule.high_limit if rule and judged else None,
+        baseline=finding.baseline.value if finding.baseline else None,
+        state=state,
+        reference=finding.group.startswith(f"{REFERENCE}="),
+        reason=estimate.reason,
+        notes=finding.notes,
+        group=finding.group,
+    )
+
+
+def _dimension(metric: str) -> str:
+    return metric.split(".", 1)[0]
+
+
+def _short(metric: str) -> str:
+    """The metric's own name without its probe."""
+    spec = metrics().get(metric)
+    owner = spec.probe if spec else metric.rsplit(".", 1)[0]
+    name = metric.removeprefix(f"{owner}.").removeprefix(f"{_dimension(metric)}.")
+    return name.replace("_", " ")
+
+
+def _panel_key(finding: Finding) -> tuple[str, str]:
+    """Findings with equal keys share a figure; the second word is its title."""
+    unit = finding.estimate.unit
+    if finding.metric.startswith("utility."):
+        return finding.metric, _short(finding.metric)
+    if finding.probe.startswith("robustness.") and not finding.probe.startswith("robustness.order"):
+        return f"robustness/{_short(finding.metric)}", _short(finding.metric)
+    scale = "shares" if unit.startswith("fraction") else unit
+    return f"{finding.probe}/{scale}", f"{finding.probe.split('.', 1)[1]}, {scale}"
+
+
+def _label(finding: Finding) -> str:
+    group = "" if finding.group == "all" else finding.group
+    if finding.metric.startswith("utility."):
+        return group.removeprefix(f"{REFERENCE}=") or "this model"
+    if _panel_key(finding)[0].startswith("robustness/"):
+        name = finding.probe.removeprefix("robustness.").replace(".", " ")
+    else:
+        name = _short(finding.metric)
+    return f"{name} \u00b7 {group}" if group else name
+
+
+def _panels(findings: Sequence[Finding], decision: Decision | None) -> Iterator[Panel]:
+    joined: dict[str, list[Finding]] = {}
+    for finding in findings:
+        joined.setdefault(_panel_key(finding)[0], []).append(finding)
+    for members in joined.values():
+        members.sort(key=lambda finding: finding.group.startswith(f"{REFERENCE}="))
+        first = members[0]
+        ids = tuple(dict.fromkeys(finding.metric for finding in members))
+        known = [metrics()[name] for name in ids if name in metrics()]
+        origin = _ORIGINS.get(first.metric)
+        if origin is None and first.estimate.unit.startswith(("fraction", "difference", "nats")):
+            origin = 0.0
+        units = dict.fromkeys(finding.estimate.unit for finding in members)
+        figure = draw(
+            [row_of(finding, _label(finding), decision) for finding in members],
+            title=_panel_key(first)[1],
+            unit=" / ".join(units),
+            kind="bars" if _panel_key(first)[0].startswith("robustness/") else "forest",
+            origin=origin,
+        )
+        sources = dict.fromkeys(
+            probes()[finding.probe].source for finding in members if finding.probe in probes()
+        )
+        yield Panel(figure, tuple((spec.id, spec.about) for spec in known), tuple(sources))
+
+
+def _claims(findings: Sequence[Finding]) -> tuple[ClaimRow, ...]:
+    """Claimed epsilon, delta and unit beside measured membership inference; one table."""
+    found = {finding.metric: finding for finding in findings if finding.group == "all"}
+    epsilon, delta = found.get("privacy.claim.epsilon"), found.get("privacy.claim.delta")
+    auc = found.get("privacy.membership.auc")
+    tpr = found.get("privacy.membership.tpr_at_fpr_0.01")
+    if not any((epsilon, delta, auc, tpr)):
+        return ()
+    claimed = {name: _claimed(f) for name, f in (("epsilon", epsilon), ("delta", delta))}
+    parameters: Mapping[str, Any] = epsilon.parameters if epsilon else {}
+    unit = parameters.get("unit")
+    allowed: float | None = None
+    if unit == "user" and all(isinstance(v, float) for v in claimed.values()):
+        e, d = float(claimed["epsilon"] or 0), float(claimed["delta"] or 0)
+        allowed = min(1.0, math.exp(min(e, 50.0)) * _FALSE_ALARMS + d)
+    implied = "exp(epsilon) x 0.01 + delta at most, if the claim holds" if allowed else ""
+    return (
+        ClaimRow("epsilon (nats)", claimed["epsilon"], None, "smaller protects more"),
+        ClaimRow("delta (probability)", claimed["delta"], None, "chance that epsilon fails"),
+        ClaimRow("protected unit", str(unit) if unit else "none claimed", None, "what one unit is"),
+        ClaimRow("membership AUC", None, auc, "0.5 is guessing, 1 tells every member"),
+        ClaimRow("members found at 1% false alarms", allowed, tpr, implied or "0.01 is guessing"),
+    )
+
+
+def _claimed(finding: Finding | None) -> str | float | None:
+    if finding is None or finding.estimate.value is None:
+        return "none claimed"
+    return finding.estimate.value
+
+
+def build_sections(result: AuditResult, decision: Decision | None) -> list[Section]:
+    """One section per dimension, in the report's order; known dimensions always appear."""
+    keys = [*DIMENSIONS, *sorted({_dimension(o.probe) for o in result.outcomes} - set(DIMENSIONS))]
+    sections = []
+    for key in keys:
+        title, question = DIMENSIONS.get(key, (key, ""))
+        findings = [f for f in result.findings if _dimension(f.metric) == key]
+        claims = _claims(findings) if key == "privacy" else ()
+        drawn = [f for f in findings if not (claims and f.metric.startswith("privacy.claim."))]
+        outcomes = tuple(o for o in result.outcomes if _dimension(o.probe) == key)
+        panels = tuple(_panels(drawn, decision))
+        sections.append(Section(key, title, question, panels, outcomes, claims))
+    return sections

@@ -1,0 +1,292 @@
+"""Run an audit: validate, ask, measure, record. A probe that crashes is an outcome, never the end of the audit.
+
+The result is a pure function of recipe, target, catalog, data and seed; clock times go to `manifest.json` only. The
+report is rendered by the caller, so that this module needs no jinja2.
+"""
+
+from __future__ import annotations
+
+import platform
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from pydantic import JsonValue
+
+from auditkit.canonical import read_json, sha256_json
+from auditkit.catalog.catalog import Catalog
+from auditkit.catalog.dataset import Dataset
+from auditkit.catalog.datasets import get_dataset
+from auditkit.catalog.ml100k import load_ml100k
+from auditkit.catalog.self_check import self_check
+from auditkit.errors import ConfigurationError, MissingDependency
+from auditkit.probes.base import Context, NotAssessable
+from auditkit.recipe import AuditRecipe
+from auditkit.recommenders.cache import AnswerCache
+from auditkit.recommenders.load import LoadedRecommender, load_recommender
+from auditkit.recommenders.target import Target
+from auditkit.registry import probe_spec
+from auditkit.run_manifest import seal_manifest
+from auditkit.runlog import RunLog, lock_run
+from auditkit.types import (
+    SCHEMA_VERSION,
+    AuditResult,
+    Detector,
+    Finding,
+    Outcome,
+    TargetDescription,
+)
+
+__all__ = ["Progress", "load_data", "run_audit"]
+
+_PACKAGES = (
+    "auditkit",
+    "numpy",
+    "scipy",
+    "torch",
+    "transformers",
+    "captum",
+    "fairlearn",
+    "textattack",
+    "opacus",
+)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Callbacks for a progress display; the defaults show nothing."""
+
+    probe: Callable[[str, int, int], None] = lambda probe_id, number, of: None
+    requests: Callable[[int], None] = lambda done: None
+
+
+def load_data(recipe: AuditRecipe, *, catalog: str | None = None) -> tuple[Dataset, Catalog]:
+    """The users' histories and the catalog that judges the answers.
+
+    Args:
+        catalog: overrides the recipe's; both default to the data set's own catalog.
+
+    Raises:
+        CatalogError: data or catalog are absent or damaged.
+    """
+    dataset = load_ml100k(get_dataset(recipe.data))
+    source = catalog or recipe.catalog
+    return dataset, dataset.catalog if source in (None, recipe.data) else Catalog.load(str(source))
+
+
+def run_audit(
+    target: str,
+    recipe: AuditRecipe,
+    out: Path,
+    *,
+    catalog: str | None = None,
+    allow_code: bool = False,
+    resume: bool = True,
+    cache: Path | None = None,
+    progress: Progress = Progress(),
+) -> AuditResult:
+    """Audit a recommender into a run folder, or go on where an interrupted run stopped.
+
+    Args:
+        target: see `load_recommender`.
+        out: the run folder; `result.json`, `evidence.jsonl` and `manifest.json` are written into it.
+        resume: whether an unfinished run of the same recipe and target may be continued.
+        cache: folder of answers that outlive the run.
+
+    Raises:
+        AuditkitError: nothing could be asked: wrong recipe, unknown target, missing data, or a folder that belongs to
+            another run.
+    """
+    dataset, chosen = load_data(recipe, catalog=catalog)
+    loaded = load_recommender(target, dataset=dataset, allow_code=allow_code)
+    identity = _identity(recipe, loaded, chosen, dataset)
+    run_key = sha256_json(identity)
+    with lock_run(out):
+        _refuse_other_run(out, identity, run_key, resume=resume)
+        started, cpu_started = time.time(), time.process_time()
+        seal_manifest(out, run_key=run_key, status="running", fingerprints=identity)
+        log = RunLog(out, run_key)
+        already = len(log.records)
+        status = "interrupted"
+        try:
+            asked = Target(
+                loaded.recommender,
+                catalog=chosen,
+                log=log,
+                seed=recipe.seed,
+                fingerprint=loaded.fingerprint,
+                cache=AnswerCache(cache, loaded.fingerprint),
+                batch_size=recipe.batch_size,
+                on_progress=progress.requests,
+            )
+            outcomes, findings = _run_probes(recipe, asked, dataset, loaded, progress)
+            result = AuditResult(
+                run_key=run_key,
+                seed=recipe.seed,
+                target=_describe(target, loaded, asked),
+                catalog=_describe_catalog(chosen, dataset),
+                recipe=recipe.model_dump(mode="json"),
+                environment=_environment(),
+                outcomes=tuple(outcomes),
+                findings=tuple(findings),
+                detectors=(_linker_detector(chosen, recipe.seed),),
+                notes=loaded.notes,
+            )
+            result.write(out)
+            status = "complete"
+        finally:
+            log.close()
+            volatile = {
+                "seconds": round(time.time() - started, 2),
+                "cpu_seconds": round(time.process_time() - cpu_started, 2),
+                "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+                "asked": len(log.records) - already,
+                "resumed_from": already,
+                "host": platform.node(),
+            }
+            seal_manifest(out, status=status, volatile=volatile)
+    return result
+
+
+def _run_probes(
+    recipe: AuditRecipe,
+    target: Target,
+    dataset: Dataset,
+    loaded: LoadedRecommender,
+    progress: Progress,
+) -> tuple[list[Outcome], list[Finding]]:
+    outcomes: list[Outcome] = []
+    findings: list[Finding] = []
+    for number, probe_id in enumerate(recipe.probes, start=1):
+        progress.probe(probe_id, number, len(recipe.probes))
+        bound = target.for_probe(probe_spec(probe_id))
+        context = Context(dataset, recipe.seed, probe_id, loaded.manifest)
+        outcome, measured = _run_probe(recipe, probe_id, bound, context)
+        counts = bound.status_counts()
+        outcomes.append(replace(outcome, planned=sum(counts.values()), counts=counts))
+        findings += measured
+    return outcomes, findings
+
+
+def _run_probe(
+    recipe: AuditRecipe, probe_id: str, target: Target, context: Context
+) -> tuple[Outcome, list[Finding]]:
+    """One probe: skipped with its reason, crashed with its traceback, or ran."""
+    try:
+        probe = recipe.build(probe_id)
+        lacking = [
+            kind.__name__ for kind in probe.needs if not isinstance(target.recommender, kind)
+        ]
+        if lacking:
+            return Outcome(
+                probe=probe_id, status="skipped", reason=f"needs {', '.join(lacking)}"
+            ), []
+        return Outcome(probe=probe_id, status="ran"), list(probe.run(target, context))
+    except NotAssessable as reason:
+        return Outcome(probe=probe_id, status="skipped", reason=str(reason)), []
+    except MissingDependency as error:
+        return Outcome(probe=probe_id, status="skipped", reason=str(error)), []
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+        return Outcome(
+            probe=probe_id, status="error", reason=reason, traceback=_traceback(error)
+        ), []
+
+
+def _traceback(error: Exception) -> str:
+    """The traceback with paths shortened to the package, so that equal crashes give equal bytes."""
+    root = str(Path(__file__).resolve().parent.parent)
+    return "".join(traceback.format_exception(error)).replace(root + "/", "")
+
+
+def _identity(
+    recipe: AuditRecipe, loaded: LoadedRecommender, catalog: Catalog, dataset: Dataset
+) -> dict[str, JsonValue]:
+    """What makes a run this run: change any of it and it is another."""
+    return {
+        "recipe": sha256_json(recipe.model_dump(mode="json")),
+        "target": loaded.fingerprint,
+        "catalog": catalog.fingerprint,
+        "data": dataset.fingerprint,
+        "seed": recipe.seed,
+        "version": ".".join(version("auditkit").split(".")[:2]),
+        "schema_version": SCHEMA_VERSION,
+    }
+
+
+def _refuse_other_run(
+    out: Path, identity: Mapping[str, Any], run_key: str, *, resume: bool
+) -> None:
+    path = out / "manifest.json"
+    if not path.is_file():
+        return
+    manifest = read_json(path.read_text(encoding="utf-8"))
+    if manifest.get("run_key") != run_key:
+        before = manifest.get("fingerprints", {})
+        changed = [name for name, value in identity.items() if before.get(name) != value]
+        raise ConfigurationError(
+            f"{out} holds another run: {', '.join(changed) or 'its identity'} changed. "
+            "Give another --out folder; runs are never mixed."
+        )
+    if not resume:
+        raise ConfigurationError(
+            f"{out} holds this run already. Leave out --no-resume, or give another --out folder."
+        )
+
+
+def _describe(target: str, loaded: LoadedRecommender, asked: Target) -> TargetDescription:
+    return TargetDescription(
+        name=getattr(loaded.recommender, "name", target),
+        kind=loaded.kind,
+        fingerprint=loaded.fingerprint,
+        verified=loaded.verified,
+        capabilities=asked.capabilities,
+        notes=loaded.notes,
+        manifest=loaded.manifest,
+    )
+
+
+def _describe_catalog(catalog: Catalog, dataset: Dataset) -> dict[str, JsonValue]:
+    overlap = sum(item.id in catalog.index for item in dataset.catalog.items) / len(
+        dataset.catalog.items
+    )
+    interactions = dataset.interactions
+    return {
+        "name": catalog.name,
+        "sha256": catalog.fingerprint,
+        "items": len(catalog.items),
+        "triples": len(catalog.graph),
+        "overlap": overlap,
+        "users": len(interactions.user_ids),
+        "interactions": len(interactions),
+        "tie_rule": f"same-second ties broken by a random draw with seed {interactions.tie_seed}",
+        "tied_last_share": interactions.tied_last_share,
+    }
+
+
+def _linker_detector(catalog: Catalog, seed: int) -> Detector:
+    sensitivity, specificity = self_check(catalog, seed=seed)
+    return Detector(
+        name="title linker",
+        sensitivity=sensitivity,
+        specificity=specificity,
+        method="catalog titles in four written forms must be found; the same titles, taken out of the index, refused",
+    )
+
+
+def _environment() -> dict[str, str]:
+    """Versions only: nothing that differs between two runs on one machine."""
+    found = {
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+    }
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found

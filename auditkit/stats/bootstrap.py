@@ -1,0 +1,285 @@
+"""Intervals by resampling units, with the law that a policy judges later.
+
+Items of one list are not independent, so users are resampled, never items. A bootstrap of values
+that are nearly all 0 (or 1) collapses to a point; where fewer than five units differ from that end,
+the bound is the larger of the bootstrap and Clopper-Pearson on "this unit differs at all", which is
+valid because a rate is at most its indicator. The stored quantiles carry that widening in the same
+tail, so the gate and the report see the same bound.
+
+Source: Efron & Tibshirani 1993 (percentile bootstrap); Clopper & Pearson 1934; hallucination
+recipe, section 4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from auditkit.errors import InvalidArgument
+from auditkit.stats.bounds import quantile_levels
+from auditkit.stats.intervals import clopper_pearson
+from auditkit.types import Direction, Estimate, Law, Quantiles
+
+__all__ = [
+    "Measured",
+    "bootstrap_mean",
+    "bootstrap_ratio",
+    "paired_difference",
+    "resample",
+    "undefined",
+]
+
+FEW_UNITS = 5
+BLOCK_BYTES = 64 << 20
+LEVEL = 0.95
+NOTHING = "no unit could be scored"
+
+
+class Measured(NamedTuple):
+    """An estimate and the law it follows."""
+
+    estimate: Estimate
+    law: Law
+
+
+def bootstrap_mean(
+    values: ArrayLike,
+    *,
+    rng: np.random.Generator,
+    unit: str,
+    direction: Direction,
+    draws: int = 10_000,
+    n_missing: int = 0,
+    reason: str = NOTHING,
+    bounded_rate: bool = False,
+) -> Measured:
+    """Mean over units with a 95 % percentile bootstrap interval.
+
+    Args:
+        values: one finite number per unit (user), shape [n].
+        rng: generator of the resamples.
+        unit: what the value is counted in.
+        direction: which way is better.
+        draws: number of resamples.
+        n_missing: units that were planned and could not be scored.
+        reason: why the estimate is undefined, if there is no unit.
+        bounded_rate: values lie in [0, 1] and the few-units rule applies at both ends.
+
+    Returns:
+        Estimate in the range of the values, and its quantile law; undefined for n = 0, and for n =
+        1 unless `bounded_rate` (one value says nothing about the spread).
+
+    Raises:
+        InvalidArgument: a value that is not finite, or outside [0, 1] under `bounded_rate`.
+    """
+    x = _finite(values)
+    if bounded_rate and np.any((x < 0) | (x > 1)):
+        raise InvalidArgument(
+            "bootstrap_mean got a rate outside [0, 1]. Pass bounded_rate=False for other values."
+        )
+    if len(x) < (1 if bounded_rate else 2):
+        return undefined(
+            unit, direction, n_missing=n_missing, n=len(x), reason=_why(len(x), reason)
+        )
+    means = resample(len(x), draws, rng, lambda rows: x[rows].mean(axis=1))
+    quantiles = _quantiles(means)
+    if bounded_rate:
+        _raise_upper_tail(quantiles, int(np.sum(x != 0)), len(x), end=0.0)
+        _lower_lower_tail(quantiles, int(np.sum(x != 1)), len(x), end=1.0)
+    return _measured(float(x.mean()), quantiles, len(x), draws, unit, direction, n_missing)
+
+
+def bootstrap_ratio(
+    numerators: ArrayLike,
+    denominators: ArrayLike,
+    *,
+    rng: np.random.Generator,
+    unit: str,
+    direction: Direction,
+    draws: int = 10_000,
+    n_missing: int = 0,
+    reason: str = NOTHING,
+) -> Measured:
+    """Sum of numerators over sum of denominators, whole units resampled.
+
+    Args:
+        numerators, denominators: sums over the rows of each unit, shape [n]; denominators are not
+            negative. A resample whose denominators are all 0 is drawn as the estimate itself.
+        rng, unit, direction, draws, n_missing, reason: as in `bootstrap_mean`.
+
+    Returns:
+        Estimate and quantile law; undefined for n < 2 or a total of 0.
+
+    Raises:
+        InvalidArgument: lengths differ, a number is not finite, or a denominator is negative.
+    """
+    top, bottom = _finite(numerators), _finite(denominators)
+    if len(top) != len(bottom) or np.any(bottom < 0):
+        raise InvalidArgument(
+            f"bootstrap_ratio got {len(top)} numerators and {len(bottom)} denominators, the "
+            "smallest "
+            f"{bottom.min(initial=0.0)}. Give one of each per unit, denominators at least 0."
+        )
+    if len(top) < 2 or bottom.sum() == 0:
+        why = reason if len(top) != 1 else _why(1, reason)
+        return undefined(unit, direction, n_missing=n_missing, n=len(top), reason=why)
+    value = float(top.sum() / bottom.sum())
+
+    def ratio(rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        total = bottom[rows].sum(axis=1)
+        return np.where(total > 0, top[rows].sum(axis=1) / np.where(total > 0, total, 1.0), value)
+
+    quantiles = _quantiles(resample(len(top), draws, rng, ratio))
+    return _measured(value, quantiles, len(top), draws, unit, direction, n_missing)
+
+
+def paired_difference(
+    before: ArrayLike,
+    after: ArrayLike,
+    *,
+    rng: np.random.Generator,
+    unit: str,
+    direction: Direction,
+    draws: int = 10_000,
+    n_missing: int = 0,
+    reason: str = NOTHING,
+    bounded_rate: bool = False,
+) -> Measured:
+    """Mean of after - before over the same units, pairs resampled together.
+
+    Args:
+        before, after: one finite number per unit, same order, shape [n].
+        rng, unit, direction, draws, n_missing, reason: as in `bootstrap_mean`.
+        bounded_rate: both lie in [0, 1]; if fewer than five units differ, both ends are widened to
+            the Clopper-Pearson bound of the share of units that differ, because no mean difference
+            can exceed it.
+
+    Returns:
+        Estimate (positive: after is larger) and quantile law; undefined as in `bootstrap_mean`.
+
+    Raises:
+        InvalidArgument: lengths differ, or values out of range.
+    """
+    first, second = _finite(before), _finite(after)
+    if len(first) != len(second):
+        raise InvalidArgument(
+            f"paired_difference got {len(first)} and {len(second)} values. Give one pair per "
+            "unit, in the same order."
+        )
+    change = second - first
+    if bounded_rate and np.any(np.abs(change) > 1):
+        raise InvalidArgument(
+            "paired_difference got rates outside [0, 1]. Pass bounded_rate=False for other values."
+        )
+    if len(change) < (1 if bounded_rate else 2):
+        return undefined(
+            unit, direction, n_missing=n_missing, n=len(change), reason=_why(len(change), reason)
+        )
+    quantiles = _quantiles(
+        resample(len(change), draws, rng, lambda rows: change[rows].mean(axis=1))
+    )
+    if bounded_rate:
+        n_changed = int(np.sum(change != 0))
+        _raise_upper_tail(quantiles, n_changed, len(change), end=0.0)
+        _lower_lower_tail(quantiles, n_changed, len(change), end=0.0)
+    return _measured(
+        float(change.mean()), quantiles, len(change), draws, unit, direction, n_missing
+    )
+
+
+def undefined(
+    unit: str, direction: Direction, *, reason: str, n: int = 0, n_missing: int = 0
+) -> Measured:
+    """An estimate that does not exist, with the reason, and a law without quantiles."""
+    estimate = Estimate(
+        value=None, low=None, high=None, n=n, unit=unit, direction=direction, n_missing=n_missing,
+        status="undefined", reason=reason,
+    )  # fmt: skip
+    return Measured(estimate, Quantiles(draws=0, q=()))
+
+
+def resample(
+    n: int,
+    draws: int,
+    rng: np.random.Generator,
+    statistic: Callable[[NDArray[np.int64]], NDArray[np.float64]],
+) -> NDArray[np.float64]:
+    """Apply `statistic` to rows drawn with replacement, in blocks of at most 64 MiB of indices.
+
+    Args:
+        n: number of units.
+        draws: number of resamples, at least 1.
+        rng: generator.
+        statistic: [block, n] row numbers -> [block] values.
+
+    Returns:
+        [draws] values.
+    """
+    block = max(1, BLOCK_BYTES // (16 * n))
+    sizes = [min(block, draws - begin) for begin in range(0, draws, block)]
+    return np.concatenate([statistic(rng.integers(0, n, size=(size, n))) for size in sizes])
+
+
+def _finite(values: ArrayLike) -> NDArray[np.float64]:
+    x = np.asarray(values, dtype=np.float64)
+    if x.ndim != 1 or not np.all(np.isfinite(x)):
+        raise InvalidArgument(
+            "a bootstrap got values that are not finite, or not one per unit. Count them as "
+            "missing."
+        )
+    return x
+
+
+def _why(n: int, reason: str) -> str:
+    return "one unit says nothing about the spread between units" if n == 1 else reason
+
+
+def _quantiles(draws: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The 201 quantiles, each rounded outwards to a draw."""
+    levels = np.asarray(quantile_levels())
+    lower = np.quantile(draws, levels, method="lower")
+    higher = np.quantile(draws, levels, method="higher")
+    quantiles: NDArray[np.float64] = np.where(levels < 0.5, lower, higher)
+    return quantiles
+
+
+def _raise_upper_tail(q: NDArray[np.float64], x: int, n: int, *, end: float) -> None:
+    """If few units are above `end`, lift the upper half to end + Clopper-Pearson upper ends."""
+    levels = quantile_levels()
+    if x < FEW_UNITS:
+        for i in range(len(levels) // 2 + 1, len(levels)):
+            q[i] = max(q[i], end + _upper(x, n, levels[i]))
+
+
+def _lower_lower_tail(q: NDArray[np.float64], x: int, n: int, *, end: float) -> None:
+    """If few units are below `end`, push the lower half to end - Clopper-Pearson upper ends."""
+    levels = quantile_levels()
+    if x < FEW_UNITS:
+        for i in range(len(levels) // 2):
+            q[i] = min(q[i], end - _upper(x, n, levels[-1 - i]))
+
+
+def _upper(x: int, n: int, confidence: float) -> float:
+    return 1.0 if confidence >= 1 else clopper_pearson(x, n, confidence, side="upper").high
+
+
+def _measured(
+    value: float,
+    quantiles: NDArray[np.float64],
+    n: int,
+    draws: int,
+    unit: str,
+    direction: Direction,
+    n_missing: int,
+) -> Measured:
+    levels = np.asarray(quantile_levels())
+    low = quantiles[np.flatnonzero(levels <= (1 - LEVEL) / 2)[-1]]
+    high = quantiles[np.flatnonzero(levels >= (1 + LEVEL) / 2)[0]]
+    estimate = Estimate(
+        value=value, low=float(min(low, value)), high=float(max(high, value)), n=n, unit=unit,
+        direction=direction, n_missing=n_missing, level=LEVEL,
+    )  # fmt: skip
+    return Measured(estimate, Quantiles(draws=draws, q=tuple(map(float, quantiles))))

@@ -1,0 +1,125 @@
+"""One-sided bounds and p-values of a finding, from the law that it was stored with.
+
+A finding keeps its law (how its estimate varies) instead of one interval, so that a policy can ask
+for a bound at any confidence without the raw data. `p_fail` and the bounds agree: the p-value of
+"worse than the limit" is below alpha exactly when the bound at 1 - alpha lies beyond the limit.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+from typing import Literal, NamedTuple
+
+from scipy import special
+
+from auditkit.errors import InvalidArgument
+from auditkit.stats.intervals import clopper_pearson
+from auditkit.types import Binomial, Estimate, Law, Quantiles
+
+__all__ = ["OneSidedBounds", "Side", "one_sided_bounds", "p_fail", "quantile_levels"]
+
+Side = Literal["max", "min"]
+
+
+class OneSidedBounds(NamedTuple):
+    """Lower and upper bound, each of which holds with the asked confidence on its own."""
+
+    lower: float
+    upper: float
+
+
+def one_sided_bounds(law: Law, estimate: Estimate, confidence: float) -> OneSidedBounds:
+    """Both one-sided bounds of a defined estimate.
+
+    Args:
+        law: how the estimate varies; a band already holds at its own level and an exact value is
+            its own bound, so `confidence` does not move those two.
+        estimate: a defined estimate.
+        confidence: one-sided level in (0.5, 1).
+
+    Returns:
+        Bounds in the unit of the estimate.
+
+    Raises:
+        InvalidArgument: the estimate is undefined, has no interval, or a rate has no rows.
+
+    Source: Clopper & Pearson 1934; Korn & Graubard 1998 for clustered rows; conservative steps
+    between stored bootstrap quantiles.
+    """
+    value = _value(estimate)
+    if isinstance(law, Binomial):
+        x, n = _effective(law)
+        return OneSidedBounds(
+            clopper_pearson(x, n, confidence, side="lower").low,
+            clopper_pearson(x, n, confidence, side="upper").high,
+        )
+    if isinstance(law, Quantiles):
+        levels = quantile_levels(len(law.q))
+        upper = next(q for q, p in zip(law.q, levels, strict=True) if p >= confidence)
+        lower = next(
+            q for q, p in zip(reversed(law.q), reversed(levels), strict=True) if p <= 1 - confidence
+        )
+        return OneSidedBounds(lower, upper)
+    if law.kind == "exact":
+        return OneSidedBounds(value, value)
+    if estimate.low is None or estimate.high is None:
+        raise InvalidArgument("a band needs the low and high of its estimate. Store both.")
+    return OneSidedBounds(estimate.low, estimate.high)
+
+
+def p_fail(law: Law, estimate: Estimate, limit: float, side: Side) -> float | None:
+    """How likely a value at least this bad is when the truth stands exactly at the limit.
+
+    Args:
+        law: how the estimate varies.
+        estimate: a defined estimate.
+        limit: the policy's limit, in the unit of the estimate.
+        side: `max` when larger than the limit is worse, `min` when smaller is.
+
+    Returns:
+        A p-value in (0, 1]; None for bands (corrected inside their probe) and exact values.
+
+    Raises:
+        InvalidArgument: the estimate is undefined or a rate has no rows.
+    """
+    _value(estimate)
+    if isinstance(law, Binomial):
+        x, n = _effective(law)
+        bounded = min(1.0, max(0.0, limit))
+        if side == "max":
+            return 1.0 if x == 0 else float(special.betainc(x, n - x + 1, bounded))
+        return 1.0 if x == n else float(special.betainc(n - x, x + 1, 1 - bounded))
+    if isinstance(law, Quantiles):
+        return _quantile_p(law, limit, side)
+    return None
+
+
+def _quantile_p(law: Quantiles, limit: float, side: Side) -> float:
+    """Next stored level beyond the limit, never below one draw's worth."""
+    levels = quantile_levels(len(law.q))
+    values = law.q if side == "max" else tuple(-q for q in reversed(law.q))
+    bound = limit if side == "max" else -limit
+    n_within = sum(value <= bound for value in values)  # sorted, so these are the first ones
+    p = levels[n_within] if 0 < n_within < len(levels) else float(n_within > 0)
+    return max(p, 1 / (law.draws + 1))
+
+
+@cache
+def quantile_levels(count: int = 201) -> tuple[float, ...]:
+    """The levels p_i = sin^2(pi i / (2 (count - 1))) of a quantile law: dense in both tails."""
+    steps = 2 * (count - 1)
+    return tuple(math.sin(math.pi * i / steps) ** 2 for i in range(count))
+
+
+def _effective(law: Binomial) -> tuple[float, float]:
+    """x and n on the scale of independent rows."""
+    if law.n <= 0 or law.n_eff <= 0:
+        raise InvalidArgument("a rate over no rows has no bound. Report it as undefined.")
+    return min(law.n_eff, law.x / law.n * law.n_eff), law.n_eff
+
+
+def _value(estimate: Estimate) -> float:
+    if estimate.value is None:
+        raise InvalidArgument(f"an undefined estimate ({estimate.reason}) has no bound.")
+    return estimate.value

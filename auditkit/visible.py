@@ -1,0 +1,87 @@
+"""Untrusted text made visible: what could steer a terminal, a log or a reader becomes an escape.
+
+Model answers, item titles, group names and exception texts are hostile until shown inert. Controls,
+bidirectional overrides, invisible characters and halves of surrogate pairs become `\\u202e`-style
+escapes; nothing is dropped, because dropping destroys evidence.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+__all__ = ["format_number", "split_visible", "terminal_text", "visible"]
+
+_KEPT = frozenset("\n\t")
+# Variation selectors and fillers that render as nothing although they are no format characters.
+_INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0\u2800")
+
+
+def _is_hidden(character: str) -> bool:
+    category = unicodedata.category(character)
+    if category in ("Cc", "Cf", "Cs", "Zl", "Zp", "Co"):
+        return character not in _KEPT
+    return character in _INVISIBLE or "\ufe00" <= character <= "\ufe0f"
+
+
+def _escape(character: str) -> str:
+    code = ord(character)
+    return (
+        f"\\x{code:02x}"
+        if code < 0x100
+        else f"\\u{code:04x}"
+        if code < 0x10000
+        else f"\\U{code:08x}"
+    )
+
+
+def split_visible(text: str) -> list[tuple[str, bool]]:
+    """Cut text into runs of (shown text, whether the run is an escape).
+
+    Args:
+        text: any string; newlines and tabs pass.
+    """
+    runs: list[tuple[str, bool]] = []
+    for character in text:
+        hidden = _is_hidden(character)
+        shown = _escape(character) if hidden else character
+        if runs and runs[-1][1] == hidden:
+            runs[-1] = (runs[-1][0] + shown, hidden)
+        else:
+            runs.append((shown, hidden))
+    return runs
+
+
+def visible(text: str) -> str:
+    """The same text with every hidden character written as an escape; newlines and tabs pass."""
+    return "".join(shown for shown, _ in split_visible(text))
+
+
+def terminal_text(text: str, limit: int = 200) -> str:
+    """One line that cannot steer a terminal or a CI log.
+
+    Args:
+        text: any string.
+        limit: characters kept; a longer text ends in an ellipsis.
+
+    Returns:
+        Text without line breaks, controls, `::` or `##[`; put it inside quotes after words of our
+        own, so that it never begins a line.
+    """
+    line = visible(text).replace("\n", "\\n").replace("\t", "\\t")
+    line = re.sub(r"(?<=:)(?=:)|(?<=##)(?=\[)", "\u00b7", line)
+    return line if len(line) <= limit else line[: limit - 3] + "..."
+
+
+def format_number(value: float | None) -> str:
+    """A number as people read it: four significant digits, an en dash where there is none."""
+    if value is None:
+        return "\u2013"
+    if value == int(value) and abs(value) < 1e9:
+        return f"{int(value):,}"
+    if abs(value) >= 1000:
+        return f"{value:,.0f}" if abs(value) < 1e9 else f"{value:.3e}"
+    if abs(value) < 1e-4:
+        mantissa, exponent = f"{value:.3e}".split("e")
+        return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
+    return f"{value:.4g}"

@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from auditkit.errors import InvalidArgument
+from auditkit.stats.intervals import clopper_pearson
+from auditkit.stats.noise_floor import expected_range, noise_floor
+from auditkit.stats.simultaneous import group_gap_bounds, snsr_bounds
+
+
+def rng(seed=0):
+    return np.random.default_rng(seed)
+
+
+def table(generator, n, shifts, sigma=0.07):
+    probe = generator.uniform(0.3, 0.7, (n, 1))
+    return np.clip(probe + generator.normal(0, sigma, (n, len(shifts))) + np.asarray(shifts), 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("n_values", "d2"), [(2, 1.128), (3, 1.693), (4, 2.059), (6, 2.534), (8, 2.847), (10, 3.078)]
+)
+def test_expected_range_equals_the_published_constants(n_values, d2):
+    assert expected_range(n_values) == pytest.approx(d2, abs=6e-4)
+
+
+def test_a_range_of_one_value_is_an_error():
+    with pytest.raises(InvalidArgument):
+        expected_range(1)
+
+
+def test_noise_floor_predicts_the_snsr_of_a_fair_recommender():
+    generator = rng()
+    tables = [table(generator, 50, [0] * 4) for _ in range(300)]
+    observed = [np.ptp(t.mean(axis=0)) for t in tables]
+    floors = [noise_floor(t) for t in tables]
+    assert np.mean(observed) == pytest.approx(np.mean([f.expected_snsr for f in floors]), abs=0.001)
+    exceeded = np.mean([o > f.snsr_95 for o, f in zip(observed, floors, strict=True)])
+    assert 0.02 <= exceeded <= 0.08
+
+
+def test_noise_free_tables_have_no_floor():
+    exact = np.arange(5)[:, None] / 10 + np.array([0, 0.1, 0.3])
+    floor = noise_floor(exact)
+    assert floor.sigma == pytest.approx(0, abs=1e-12)
+    assert floor.snsv_corrected == pytest.approx(np.std([0, 0.1, 0.3]))
+
+
+def test_all_lists_equal_is_bounded_and_never_zero():
+    result = snsr_bounds(np.ones((100, 4)), rng=rng())
+    assert result.value == 0.0
+    assert result.bounds == (0.0, pytest.approx(1 - 0.05 ** (1 / 100)))
+    assert result.n_sparse_pairs == 6
+
+
+def test_sparse_and_ordinary_pairs_share_the_error():
+    values = table(rng(), 60, [0, 0.1])
+    matrix = np.column_stack((values, values[:, 1]))
+    matrix[:2, 2] = 0.0
+    result = snsr_bounds(matrix, rng=rng())
+    assert result.n_sparse_pairs == 1
+    assert result.bounds.high >= clopper_pearson(2, 60, 0.975, side="upper").high
+    assert result.bounds.low > 0
+
+
+def test_a_pilot_has_no_bounds():
+    result = snsr_bounds(table(rng(), 19, [0, 0]), rng=rng())
+    assert (result.pilot, result.bounds, result.of_standard_deviation(2)) == (True, None, None)
+
+
+def test_bounds_of_two_values_halve_for_the_standard_deviation():
+    result = snsr_bounds(table(rng(), 50, [0, 0.2]), rng=rng())
+    assert result.of_standard_deviation(2) == pytest.approx(
+        (result.bounds.low / 2, result.bounds.high / 2)
+    )
+
+
+@pytest.mark.parametrize("shifts", [[0, 0, 0, 0], [0, 0, 0, 0.05], [0, 0.03, 0.06, 0.09]])
+def test_snsr_bounds_cover_the_truth(shifts):
+    generator = rng(4)
+    truth, covered = np.ptp(shifts), 0
+    for _ in range(200):
+        bounds = snsr_bounds(table(generator, 50, shifts), rng=generator, draws=400).bounds
+        covered += bounds.low <= truth <= bounds.high
+    assert covered / 200 >= 0.93
+
+
+def test_snsr_bounds_cover_the_truth_of_rare_disturbances():
+    generator, covered = rng(5), 0
+    for _ in range(200):
+        matrix = np.ones((50, 3))
+        matrix[generator.random(50) < 0.04, 2] = 0.0
+        bounds = snsr_bounds(matrix, rng=generator, draws=200).bounds
+        covered += bounds.low <= 0.04 <= bounds.high
+    assert covered / 200 >= 0.94
+
+
+@pytest.mark.parametrize("rates", [(0.3, 0.3, 0.3), (0.15, 0.3, 0.5), (0.04, 0.04, 0.25)])
+def test_group_gap_bounds_cover_the_truth(rates):
+    generator = rng(6)
+    groups = np.repeat([0, 1, 2], [150, 60, 90])
+    truth, covered = max(rates) - min(rates), 0
+    for _ in range(200):
+        hits = (generator.random(300) < np.asarray(rates)[groups]).astype(float)
+        bounds = group_gap_bounds(hits, groups, rng=generator, draws=300).bounds
+        covered += bounds.low <= truth <= bounds.high
+    assert covered / 200 >= 0.93
+
+
+def test_two_groups_have_about_the_interval_of_welch():
+    generator = rng(7)
+    values = np.r_[generator.beta(2, 5, 200), generator.beta(3, 4, 150)]
+    result = group_gap_bounds(values, np.repeat([0, 1], [200, 150]), rng=generator)
+    welch = stats.ttest_ind(values[200:], values[:200], equal_var=False).confidence_interval()
+    assert result.bounds == pytest.approx((welch.low, welch.high), abs=0.01)
+
+
+def test_groups_without_any_hit_are_bounded_exactly():
+    result = group_gap_bounds(np.zeros(200), np.repeat([0, 1], 100), rng=rng())
+    expected = clopper_pearson(0, 100, 0.975, side="upper").high
+    assert result.bounds == (0.0, pytest.approx(expected))
+
+
+def test_a_small_group_makes_a_pilot():
+    assert group_gap_bounds(np.ones(40), np.repeat([0, 1], [21, 19]), rng=rng()).pilot
+
+
+@pytest.mark.parametrize(
+    ("values", "groups"),
+    [([0.1, 0.2], [0, 0]), ([0.1, 0.2], [0, 2]), ([0.1, 2.0], [0, 1]), ([], [])],
+)
+def test_groups_that_cannot_be_compared_are_an_error(values, groups):
+    with pytest.raises(InvalidArgument):
+        group_gap_bounds(values, groups, rng=rng())
+
+
+@pytest.mark.parametrize("bad", [np.zeros((1, 2)), np.zeros((5, 1)), np.full((30, 2), 1.5)])
+def test_a_table_that_holds_no_similarities_is_an_error(bad):
+    with pytest.raises(InvalidArgument):
+        snsr_bounds(bad, rng=rng())
