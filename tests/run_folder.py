@@ -17,20 +17,37 @@ from auditkit.runlog import RunLog
 from auditkit.stats.bounds import quantile_levels
 from auditkit.stats.intervals import clopper_pearson
 from auditkit.types import (
-    AuditResult, Band, Binomial, Detector, Estimate, Evidence, Exact, Finding, Outcome, Quantiles,
+    AuditResult,
+    Band,
+    Binomial,
+    Detector,
+    Estimate,
+    Evidence,
+    Exact,
+    Finding,
+    Outcome,
+    Quantiles,
     TargetDescription,
-)  # fmt: skip
+)
 
 RUN_KEY = "4f1c9d2e" * 8
 AS_OF = datetime.date(2026, 6, 1)
 HOSTILE = (
     "<script>alert(1)</script><img src=x onerror=alert(1)> </style></title>"
-    "{{ 7*7 }} \u202eevil\u202c a\u200bb \x1b[31mred\x07 & ]]> <!-- --> =HYPERLINK(1) ::error::x"
+    "{{ 7919*7907 }} \u202eevil\u202c a\u200bb \x1b[31mred\x07 & ]]> <!-- --> =HYPERLINK(1) ::error::x"
 )
 FILMS = [
-    "Fargo (1996)", "Heat (1995)", "Toy Story (1995)", "Alien (1979)", "Brazil (1985)",
-    "Casablanca (1942)", "Vertigo (1958)", "Rear Window (1954)", "Amadeus (1984)", "Jaws (1975)",
-]  # fmt: skip
+    "Fargo (1996)",
+    "Heat (1995)",
+    "Toy Story (1995)",
+    "Alien (1979)",
+    "Brazil (1985)",
+    "Casablanca (1942)",
+    "Vertigo (1958)",
+    "Rear Window (1954)",
+    "Amadeus (1984)",
+    "Jaws (1975)",
+]
 
 
 def estimate(metric: str, value: float | None, n: int = 200, **changes: object) -> Estimate:
@@ -97,21 +114,40 @@ def record(
     """One evidence body as the run log stores it."""
     known = [title in FILMS for title in titles]
     return {
-        "request_id": request_id, "probe": probe, "unit": unit, "repeat": 0, "status": "ok",
-        "reason": None, "text": "\n".join(titles), "seed": 41, "usage": {"tokens": 96},
+        "request_id": request_id,
+        "probe": probe,
+        "unit": unit,
+        "repeat": 0,
+        "status": "ok",
+        "reason": None,
+        "text": "\n".join(titles),
+        "seed": 41,
+        "usage": {"tokens": 96},
         "derived": {},
         "request": {
-            "op": "recommend", "user_id": unit, "attributes": {}, "k": len(titles),
+            "op": "recommend",
+            "user_id": unit,
+            "attributes": {},
+            "k": len(titles),
             "history": [{"id": str(i), "title": title} for i, title in enumerate(FILMS[:4])],
-            "instruction": "", "candidates": None, "seed": 41, "temperature": 0.0,
-            "messages": [], "prompt": prompt, **request,
+            "instruction": "",
+            "candidates": None,
+            "seed": 41,
+            "temperature": 0.0,
+            "messages": [],
+            "prompt": prompt,
+            **request,
         },
         "items": [
-            {"raw": title, "item_id": str(FILMS.index(title)) if fits else None,
-             "link": "exact" if fits else "none", "score": -0.4 - i}
+            {
+                "raw": title,
+                "item_id": str(FILMS.index(title)) if fits else None,
+                "link": "exact" if fits else "none",
+                "score": -0.4 - i,
+            }
             for i, (title, fits) in enumerate(zip(titles, known, strict=True))
         ],
-    }  # fmt: skip
+    }
 
 
 def _records(hostile: str) -> list[dict[str, object]]:
@@ -123,13 +159,32 @@ def _records(hostile: str) -> list[dict[str, object]]:
     scored["request"]["continuations"] = ["Brazil (1985)", "Jaws (1975)"]  # type: ignore[index]
     scored["derived"] = {"drop": [0.8, 0.1], "note": hostile}
     return [
-        record("aa01", "hallucination.catalog", "u1", base, [*FILMS[4:6], "The Silent Orchard (1987)", hostile, FILMS[6]]),
+        record(
+            "aa01",
+            "hallucination.catalog",
+            "u1",
+            base,
+            [*FILMS[4:6], "The Silent Orchard (1987)", hostile, FILMS[6]],
+        ),
         record("bb01", "robustness.prompt.typo", "u2", base, FILMS[4:9]),
-        record("bb02", "robustness.prompt.typo", "u2", base.replace("Recommend", "Recomend"), [FILMS[8], FILMS[4], *FILMS[:3]]),
+        record(
+            "bb02",
+            "robustness.prompt.typo",
+            "u2",
+            base.replace("Recommend", "Recomend"),
+            [FILMS[8], FILMS[4], *FILMS[:3]],
+        ),
         record("dd01", "fairness.counterfactual", "u3", base, FILMS[4:9]),
-        record("dd02", "fairness.counterfactual", "u3", base.replace("A user", "A woman " + hostile), [FILMS[9], *FILMS[4:8]], attributes={"gender": "a woman"}),
+        record(
+            "dd02",
+            "fairness.counterfactual",
+            "u3",
+            base.replace("A user", "A woman " + hostile),
+            [FILMS[9], *FILMS[4:8]],
+            attributes={"gender": "a woman"},
+        ),
         scored,
-    ]  # fmt: skip
+    ]
 
 
 def findings(hostile: str = HOSTILE) -> tuple[Finding, ...]:
@@ -145,17 +200,35 @@ def findings(hostile: str = HOSTILE) -> tuple[Finding, ...]:
             rows.append(drawn(f"utility.ranking.{name}", number, spread, 943, group=group))
     catalog, edit = "hallucination.catalog", "robustness.prompt"
     rows += [
-        rate(f"{catalog}.out_of_catalog_rate", 61, 1000, n_missing=20, evidence=(
-            Evidence(requests=("aa01",), what=f"2 of 5 titles are not in the catalog: {hostile}"),
-        )),
+        rate(
+            f"{catalog}.out_of_catalog_rate",
+            61,
+            1000,
+            n_missing=20,
+            evidence=(
+                Evidence(
+                    requests=("aa01",), what=f"2 of 5 titles are not in the catalog: {hostile}"
+                ),
+            ),
+        ),
         rate(f"{catalog}.invented_rate", 12, 1000, n_missing=20),
-        rate(f"{catalog}.year_conflict_rate", 0, 1000, notes=("0 by construction: the model ranks item tokens",)),
+        rate(
+            f"{catalog}.year_conflict_rate",
+            0,
+            1000,
+            notes=("0 by construction: the model ranks item tokens",),
+        ),
         rate(f"{catalog}.duplicate_rate", 3, 1000),
         rate(f"{catalog}.consumed_rate", 44, 939),
         rate(f"{catalog}.wrong_count_rate", 9, 100),
-        rate(f"{edit}.typo.asr", 66, 200, evidence=(
-            Evidence(requests=("bb01", "bb02"), what="one typing error replaces 3 of 5 items"),
-        )),
+        rate(
+            f"{edit}.typo.asr",
+            66,
+            200,
+            evidence=(
+                Evidence(requests=("bb01", "bb02"), what="one typing error replaces 3 of 5 items"),
+            ),
+        ),
         rate(f"{edit}.case.asr", 21, 200),
         rate(f"{edit}.space.asr", 12, 200),
         rate("robustness.unicode.homoglyph.asr", 71, 200),
@@ -163,12 +236,31 @@ def findings(hostile: str = HOSTILE) -> tuple[Finding, ...]:
         drawn(f"{edit}.case.net_asr", 0.04, 0.03),
         drawn(f"{edit}.space.net_asr", 0.0, 0.02),
         drawn("robustness.unicode.homoglyph.net_asr", 0.29, 0.04),
-        band("fairness.counterfactual.snsr", 0.031, 0.0, 0.047, 120, group="gender", p_adjusted=0.4, evidence=(
-            Evidence(requests=("dd01", "dd02"), what="naming the gender moves every item"),
-            Evidence(requests=("dd01", "gone"), what="a request whose record is missing"),
-        )),
-        band("fairness.counterfactual.snsr", 0.142, 0.108, 0.181, 120, group="age", p_adjusted=0.002),
-        band("fairness.counterfactual.snsr", 0.088, 0.04, 0.13, 120, group="occupation", p_adjusted=0.02),
+        band(
+            "fairness.counterfactual.snsr",
+            0.031,
+            0.0,
+            0.047,
+            120,
+            group="gender",
+            p_adjusted=0.4,
+            evidence=(
+                Evidence(requests=("dd01", "dd02"), what="naming the gender moves every item"),
+                Evidence(requests=("dd01", "gone"), what="a request whose record is missing"),
+            ),
+        ),
+        band(
+            "fairness.counterfactual.snsr", 0.142, 0.108, 0.181, 120, group="age", p_adjusted=0.002
+        ),
+        band(
+            "fairness.counterfactual.snsr",
+            0.088,
+            0.04,
+            0.13,
+            120,
+            group="occupation",
+            p_adjusted=0.02,
+        ),
         band("fairness.counterfactual.missing_gap", 0.01, 0.0, 0.03, 120, group="gender"),
         band("fairness.group_utility.ndcg_gap", 0.012, 0.0, 0.034, 943, group="gender"),
         band("fairness.group_utility.ndcg@10", 0.074, 0.06, 0.088, 670, group="gender=M"),
@@ -176,20 +268,44 @@ def findings(hostile: str = HOSTILE) -> tuple[Finding, ...]:
         band("fairness.group_utility.ndcg@10", 0.051, 0.0, 0.19, 12, group=f"gender={hostile}"),
         exact("privacy.claim.epsilon", 7.98, parameters={"delta": 1e-5, "unit": "user"}),
         exact("privacy.claim.delta", 1e-5, parameters={"unit": "user"}),
-        drawn("privacy.membership.auc", 0.534, 0.018, 400),
-        rate("privacy.membership.tpr_at_fpr_0.01", 6, 200),
-        drawn("explain.comprehensiveness", 0.41, 0.09, 60, evidence=(
-            Evidence(requests=("cc01",), what="without Fargo (1996) the top item loses 0.8 nats"),
-        )),
-    ]  # fmt: skip
+        drawn("privacy.membership.auc", 0.534, 0.018, 400, group="attack=loss"),
+        rate("privacy.membership.tpr_at_fpr_0.01", 6, 200, group="attack=loss"),
+        drawn(
+            "privacy.membership.auc",
+            0.502,
+            0.018,
+            400,
+            group="attack=blind",
+            notes=("control that never sees the model",),
+        ),
+        drawn(
+            "explain.comprehensiveness",
+            0.41,
+            0.09,
+            60,
+            evidence=(
+                Evidence(
+                    requests=("cc01",), what="without Fargo (1996) the top item loses 0.8 nats"
+                ),
+            ),
+        ),
+    ]
     undefined = estimate(
-        "explain.attribution.top_effect", None, 0, n_missing=60, status="undefined",
+        "explain.attribution.top_effect",
+        None,
+        0,
+        n_missing=60,
+        status="undefined",
         reason="no user has two history items",
-    )  # fmt: skip
+    )
     rows.append(
-        Finding(probe="explain.attribution", metric="explain.attribution.top_effect",
-                estimate=undefined, law=Exact())
-    )  # fmt: skip
+        Finding(
+            probe="explain.attribution",
+            metric="explain.attribution.top_effect",
+            estimate=undefined,
+            law=Exact(),
+        )
+    )
     return tuple(rows)
 
 
@@ -203,17 +319,28 @@ def outcomes(hostile: str = HOSTILE) -> tuple[Outcome, ...]:
     """Every registered probe: most ran, one crashed, two were skipped."""
     special = {
         "robustness.unicode.zerowidth": outcome(
-            "robustness.unicode.zerowidth", status="error", planned=200, counts={"not_run": 200},
-            reason=f"ValueError: {hostile}", traceback=f"Traceback (most recent call last)\n{hostile}",
+            "robustness.unicode.zerowidth",
+            status="error",
+            planned=200,
+            counts={"not_run": 200},
+            reason=f"ValueError: {hostile}",
+            traceback=f"Traceback (most recent call last)\n{hostile}",
         ),
         "hallucination.claims": outcome(
-            "hallucination.claims", status="skipped", planned=0, counts={}, reason="needs Generates",
+            "hallucination.claims",
+            status="skipped",
+            planned=0,
+            counts={},
+            reason="needs Generates",
         ),
         "robustness.order.history": outcome(
-            "robustness.order.history", status="skipped", planned=0, counts={},
+            "robustness.order.history",
+            status="skipped",
+            planned=0,
+            counts={},
             reason="not part of this recipe",
         ),
-    }  # fmt: skip
+    }
     return tuple(special.get(name) or outcome(name) for name in probes())
 
 
@@ -227,8 +354,11 @@ def audit_result(hostile: str = HOSTILE, **changes: object) -> AuditResult:
         seed=20260601,
         target=TargetDescription(
             name=f"smollm2-135m-lora {hostile}" if hostile else "smollm2-135m-lora",
-            kind="folder", fingerprint="sha256:9c41" + "ab" * 14, verified=True,
-            capabilities=("Recommends", "Scores"), notes=("merged adapter, float32",),
+            kind="folder",
+            fingerprint="sha256:9c41" + "ab" * 14,
+            verified=True,
+            capabilities=("Recommends", "Scores"),
+            notes=("merged adapter, float32",),
         ),
         catalog={"name": "ml-100k", "sha256": "77" * 32, "items": 1682, "overlap": 0.997},
         recipe={"version": 1, "probes": ["hallucination.catalog"], "note": hostile},
@@ -236,11 +366,15 @@ def audit_result(hostile: str = HOSTILE, **changes: object) -> AuditResult:
         outcomes=outcomes(hostile),
         findings=findings(hostile),
         detectors=(
-            Detector(name="title linker", sensitivity=sensitivity, specificity=sensitivity,
-                     method="400 titles linked by hand"),
+            Detector(
+                name="title linker",
+                sensitivity=sensitivity,
+                specificity=sensitivity,
+                method="400 titles linked by hand",
+            ),
         ),
         notes=("sampled: 100 of 943 users",),
-    )  # fmt: skip
+    )
     return dataclasses.replace(result, **changes)  # type: ignore[arg-type]
 
 
@@ -258,7 +392,11 @@ waivers:
 
 
 def write_run(
-    run: Path, result: AuditResult | None = None, *, policy: Path | None = None, hostile: str = HOSTILE
+    run: Path,
+    result: AuditResult | None = None,
+    *,
+    policy: Path | None = None,
+    hostile: str = HOSTILE,
 ) -> Path:
     """Write a complete, sealed run folder; with `policy` also the gate's outputs."""
     result = result or audit_result(hostile)
@@ -267,10 +405,13 @@ def write_run(
     log.close()
     result.write(run)
     seal_manifest(
-        run, run_key=result.run_key, status="complete",
-        fingerprints={"weights": result.target.fingerprint}, plan={"n_requests": 6},
+        run,
+        run_key=result.run_key,
+        status="complete",
+        fingerprints={"weights": result.target.fingerprint},
+        plan={"n_requests": 6},
         volatile={"finished": "2026-06-01T10:00:00Z"},
-    )  # fmt: skip
+    )
     if policy is not None:
         verification = verify_run(run)
         decision = decide(result, Policy.read(policy), verification=verification, as_of=AS_OF)

@@ -21,7 +21,7 @@ class Dataset:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over the catalog and all interactions in final order, so the tie rule counts too."""
+        """SHA-256 over the catalog and interactions in final order, tie rule included."""
         rows = self.interactions
         columns = (rows.user_index, rows.item_index, rows.timestamp, rows.rating)
         return sha256_json(

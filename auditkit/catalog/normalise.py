@@ -15,7 +15,8 @@ from typing import NamedTuple
 __all__ = ["ParsedTitle", "clean_query", "full_key", "parse_title", "split_year"]
 
 _MARKER = re.compile(r"^(?:[-*•]|\d{1,2}[.)]|#\d{1,2})\s+")
-_SURROUNDING = "*_\"'\u201c\u201d "
+_SURROUNDING = '*_"\u201c\u201d '
+_SINGLE_QUOTES = ("''", "\u2018\u2019")
 _YEAR = re.compile(
     r"\s*(?P<open>[(\[,\-\u2013\u2014:\s])\s*(?P<year>(?:18|19|20)[0-9]{2})[)\]]?(?:\s*\(V\))?$"
 )
@@ -59,7 +60,10 @@ class ParsedTitle(NamedTuple):
 def clean_query(text: str) -> str:
     """Step 1, queries only: white space, one list marker, bold marks and surrounding quotes go."""
     text = _MARKER.sub("", " ".join(text.split()))
-    return text.replace("**", "").replace("__", "").strip(_SURROUNDING)
+    text = text.replace("**", "").replace("__", "").strip(_SURROUNDING)
+    # Only a pair of single quotes goes: the last one of "Enfer, L'" belongs to the article.
+    paired = len(text) > 1 and text[0] + text[-1] in _SINGLE_QUOTES
+    return text[1:-1].strip(_SURROUNDING) if paired else text
 
 
 def split_year(text: str) -> tuple[str, int | None, bool]:

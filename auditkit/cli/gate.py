@@ -10,7 +10,6 @@ import typer
 
 if TYPE_CHECKING:
     from auditkit.policy import Policy
-    from auditkit.types import AuditResult
 
 __all__ = ["register"]
 
@@ -37,9 +36,8 @@ def gate(
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
     """Exit 0 if the audit meets the policy, 10 if it breaks it, 11 if it cannot tell."""
-    from auditkit.policy import Policy, decide
-    from auditkit.run_manifest import seal_manifest, verify_run
-    from auditkit.types import AuditResult
+    from auditkit.gating import gate_run
+    from auditkit.policy import Policy
 
     judged = Policy.read(policy)
     if check or needed_n:
@@ -47,32 +45,11 @@ def gate(
         return
     if run is None:
         raise typer.BadParameter("give the run folder; only --check and --needed-n do without")
-    verification = verify_run(run)
-    reference = _read_baseline(baseline or judged.baseline_path())
-    decision = decide(
-        AuditResult.read(run),
-        judged,
-        baseline=reference,
-        verification=verification,
-        as_of=as_of.date() if as_of else None,
-        strict=strict,
+    decision = gate_run(
+        run, judged, baseline=baseline, as_of=as_of.date() if as_of else None, strict=strict
     )
-    from auditkit.report.junit import render_junit
-    from auditkit.report.sarif import render_sarif
-
-    junit, sarif = render_junit(decision), render_sarif(decision)
-    from auditkit.canonical import write_atomically
-
-    decision.write(run)
-    write_atomically(run / "junit.xml", junit)
-    write_atomically(run / "results.sarif", sarif)
-    seal_manifest(run)
     typer.echo(decision.to_json() if as_json else decision.as_text(), nl=not as_json)
-    typer.echo(
-        f"evidence root {verification.root}; run `auditkit report` to put the verdict into the "
-        "report",
-        err=True,
-    )
+    typer.echo("`auditkit report` puts this verdict into the report", err=True)
     raise typer.Exit(decision.exit_code)
 
 
@@ -99,24 +76,3 @@ def _inspect(policy: Policy, *, check: bool, as_json: bool) -> None:
         typer.echo(json.dumps([row._asdict() for row in rows]))
     for row in () if as_json else rows:
         typer.echo(f"{row.n if row.n is not None else '-':>6}  {row.rule}  {row.metric}")
-
-
-def _read_baseline(path: Path | None) -> AuditResult | None:
-    """A baseline run (verified) or a bare result.json (checked against its pinned hash)."""
-    from auditkit.canonical import sha256_file
-    from auditkit.errors import ConfigurationError, IntegrityError
-    from auditkit.run_manifest import MANIFEST, verify_run
-    from auditkit.types import AuditResult
-
-    if path is None:
-        return None
-    if path.is_dir():
-        if (path / MANIFEST).exists():
-            verify_run(path)
-        return AuditResult.read(path)
-    if not path.is_file():
-        raise ConfigurationError(f"baseline {path} does not exist. Give a run folder or a file.")
-    pin = path.with_name(f"{path.name}.sha256")
-    if pin.is_file() and pin.read_text(encoding="utf-8").split()[:1] != [sha256_file(path)]:
-        raise IntegrityError(f"{path} is not the file pinned in {pin.name}. Restore it.")
-    return AuditResult.from_json(path.read_text(encoding="utf-8"), source=str(path))

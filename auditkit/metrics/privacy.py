@@ -14,10 +14,9 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from auditkit.errors import InvalidArgument
-from auditkit.stats.bootstrap import Measured, undefined
 from auditkit.stats.bounds import quantile_levels
 from auditkit.stats.intervals import clopper_pearson
-from auditkit.types import Estimate, Quantiles
+from auditkit.stats.measured import Measured, outer_quantiles, undefined, with_quantiles
 
 __all__ = ["auc", "auc_value", "tpr_at_fpr", "tpr_at_fpr_value"]
 
@@ -88,11 +87,11 @@ def auc(
         reason = f"{len(m)} members and {len(o)} non-members; needs one of each"
         return undefined("AUC", "lower", n=n, n_missing=n_missing, reason=reason)
     value = _auc(m, o)
-    q = _quantiles([_auc(a, b) for a, b in _resamples(m, o, rng, draws)])
+    q = outer_quantiles([_auc(a, b) for a, b in _resamples(m, o, rng, draws)])
     if value in (0.0, 1.0):
         n_pairs = min(len(m), len(o))  # this many comparisons share no user
         q = _outer(q, round(value * n_pairs), n_pairs)
-    return _measured(value, q, "AUC", n, draws, n_missing)
+    return with_quantiles(value, q, n, draws, "AUC", "lower", n_missing)
 
 
 def tpr_at_fpr(
@@ -126,9 +125,9 @@ def tpr_at_fpr(
         reason = f"{len(m)} members and {len(o)} non-members; needs 1 and {math.ceil(1 / fpr)}"
         return undefined(unit, "lower", n=len(m), n_missing=n_missing, reason=reason)
     found = _found(m, o, fpr)
-    drawn = _quantiles([_found(a, b, fpr) / len(a) for a, b in _resamples(m, o, rng, draws)])
+    drawn = outer_quantiles([_found(a, b, fpr) / len(a) for a, b in _resamples(m, o, rng, draws)])
     q = _outer(drawn, found, len(m))
-    return _measured(found / len(m), q, unit, len(m), draws, n_missing)
+    return with_quantiles(found / len(m), q, len(m), draws, unit, "lower", n_missing)
 
 
 def _scores(values: ArrayLike) -> NDArray[np.float64]:
@@ -169,42 +168,14 @@ def _resamples(
     ]
 
 
-def _quantiles(draws: list[float]) -> list[float]:
-    lower, higher = (
-        np.quantile(draws, quantile_levels(), method=end) for end in ("lower", "higher")
-    )
-    return [
-        float(low if p < 0.5 else high)
-        for p, low, high in zip(quantile_levels(), lower, higher, strict=True)
-    ]
-
-
-def _outer(drawn: list[float], x: int, n: int) -> list[float]:
+def _outer(drawn: NDArray[np.float64], x: int, n: int) -> NDArray[np.float64]:
     """Move quantiles outwards to the one-sided Clopper-Pearson ends of x / n at the same levels."""
-    q = []
-    for level, quantile in zip(quantile_levels(), drawn, strict=True):
+    q = drawn.copy()
+    for i, level in enumerate(quantile_levels()):
         if level < 0.5:
             exact = 0.0 if level <= 0 else clopper_pearson(x, n, 1 - level, side="lower").low
-            q.append(min(quantile, exact))
+            q[i] = min(q[i], exact)
         else:
             exact = 1.0 if level >= 1 else clopper_pearson(x, n, level, side="upper").high
-            q.append(max(quantile, exact))
+            q[i] = max(q[i], exact)
     return q
-
-
-def _measured(
-    value: float, q: list[float], unit: str, n: int, draws: int, n_missing: int
-) -> Measured:
-    levels = quantile_levels()
-    low = max(quantile for quantile, p in zip(q, levels, strict=True) if p <= 0.025)
-    high = min(quantile for quantile, p in zip(q, levels, strict=True) if p >= 0.975)
-    estimate = Estimate(
-        value=value,
-        low=min(low, value),
-        high=max(high, value),
-        n=n,
-        unit=unit,
-        direction="lower",
-        n_missing=n_missing,
-    )
-    return Measured(estimate, Quantiles(draws=draws, q=tuple(q)))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,7 +18,15 @@ from auditkit.errors import MissingDependency
 
 __all__ = ["EDITS", "NOISE_FLOOR_EDIT", "edit_instruction"]
 
-Edit = Callable[[str, np.random.Generator, int], str]
+
+
+class Edit(NamedTuple):
+    """A change of text: (text, generator, number of edits) -> text. `everywhere` edits take no number of places."""
+
+    change: Callable[[str, np.random.Generator, int], str]
+    everywhere: bool = False
+
+
 _SLOT = re.compile(r"(\{\w+\})")
 _ZERO_WIDTH = ("\u200b", "\u200c", "\u200d")
 
@@ -29,12 +38,12 @@ def edit_instruction(instruction: str, edit: Edit, rng: np.random.Generator, *, 
         rate: edits per character of editable text; at least one edit is made.
     """
     pieces = _SLOT.split(instruction)
-    text = "".join(pieces[::2])
-    count = max(1, round(rate * len(text)))
-    places = _share(count, [len(piece) for piece in pieces[::2]], rng)
+    sizes = [len(piece) for piece in pieces[::2]]
+    count = max(1, round(rate * sum(sizes)))
+    places = sizes if edit.everywhere else _share(count, sizes, rng)
     for position, share in enumerate(places):
         if share:
-            pieces[2 * position] = edit(pieces[2 * position], rng, share)
+            pieces[2 * position] = edit.change(pieces[2 * position], rng, share)
     return "".join(pieces)
 
 
@@ -109,18 +118,18 @@ def _typo(text: str, rng: np.random.Generator, count: int) -> str:
     return typo(text, rng, count)
 
 
-def _trailing_blank(text: str, rng: np.random.Generator, count: int) -> str:
+def _doubled_blank(text: str, rng: np.random.Generator, count: int) -> str:
     """One more blank where a blank stands: an edit without meaning, for the noise floor."""
     return text.replace(" ", "  ", 1)
 
 
 EDITS: Mapping[str, Edit] = MappingProxyType(
     {
-        "typo": _typo,
-        "case": _case,
-        "space": _space,
-        "homoglyph": _homoglyph,
-        "zerowidth": _zero_width,
+        "typo": Edit(_typo),
+        "case": Edit(_case, everywhere=True),
+        "space": Edit(_space),
+        "homoglyph": Edit(_homoglyph),
+        "zerowidth": Edit(_zero_width),
     }
 )
-NOISE_FLOOR_EDIT: Edit = _trailing_blank
+NOISE_FLOOR_EDIT = Edit(_doubled_blank)

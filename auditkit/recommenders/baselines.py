@@ -87,8 +87,10 @@ def _random(name: str, dataset: Dataset) -> BaselineRecommender:
 
 
 def _sequences(dataset: Dataset) -> list[NDArray[np.int32]]:
+    """Histories without the last two items, as the transition baseline is defined."""
     interactions = dataset.interactions
-    return [interactions.history(user, until="test") for user in range(len(interactions.user_ids))]
+    users = range(len(interactions.user_ids))
+    return [interactions.history(user, until="validation") for user in users]
 
 
 BASELINES: Mapping[str, Callable[[str, Dataset], BaselineRecommender]] = MappingProxyType(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from auditkit.decision import Decision, RuleVerdict
 from auditkit.policy_terms import REFERENCE
 from auditkit.registry import metrics
-from auditkit.report.sections import Section, verdict_of
+from auditkit.report.sections import Section
 from auditkit.types import AuditResult, Finding
 
 __all__ = ["Headline", "headlines"]
@@ -24,27 +24,32 @@ _SEVERITIES = ("blocker", "major", "minor", "info")
 
 @dataclass(frozen=True)
 class Headline:
-    """What a dimension's card shows; `reason` says why there is no number."""
+    """What a dimension's card shows.
+
+    `rule` judged the number shown; `gravest` decides the card's colour and word, and may be about a
+    check that could not run. `reasons` say what did not run.
+    """
 
     section: Section
     finding: Finding | None
     rule: RuleVerdict | None
+    gravest: RuleVerdict | None
     about: str
-    reason: str
+    reasons: tuple[str, ...]
     n_rules: int
     n_open: int
 
     @property
     def state(self) -> str:
         """`fail`, `inconclusive`, `pass`, or `none` where nothing was judged."""
-        return self.rule.verdict if self.rule else "none"
+        return self.gravest.verdict if self.gravest else "none"
 
     @property
     def word(self) -> str:
         """The state in words."""
-        if self.finding is None and self.rule is None:
-            return "not tested"
-        return self.rule.verdict if self.rule else "not judged"
+        if self.gravest is not None:
+            return self.gravest.verdict
+        return "not judged" if self.finding else "not tested"
 
 
 def headlines(
@@ -61,22 +66,23 @@ def _headline(result: AuditResult, decision: Decision | None, section: Section) 
         for f in result.findings
         if f.metric.split(".", 1)[0] == section.key and not f.group.startswith(f"{REFERENCE}=")
     ]
-    rule = min(rules, key=_gravity, default=None)
-    finding = next(
-        (f for f in findings if rule and (f.metric, f.group) == (rule.metric, rule.group)), None
-    )
-    if rule is None:
-        finding = next(
-            (f for f in findings if f.metric in _FIRST), findings[0] if findings else None
-        )
-        rule = verdict_of(finding, decision) if finding else None
-    name = finding.metric if finding else rule.metric if rule else ""
+    gravest = min(rules, key=_gravity, default=None)
+    measured = {(f.metric, f.group): f for f in findings}
+    judged = [r for r in rules if (r.metric, r.group) in measured]
+    rule = min(judged, key=_gravity, default=None)
+    if rule is not None:
+        finding = measured[rule.metric, rule.group]
+    else:
+        usual = [f for f in findings if f.metric in _FIRST]
+        finding = next(iter([*usual, *findings]), None)
+    name = finding.metric if finding else ""
     about = metrics()[name].about if name in metrics() else ""
     stopped = [o for o in section.outcomes if o.status != "ran"]
     reasons = [f"{o.probe} {o.status}: {o.reason or 'no reason recorded'}" for o in stopped]
-    reason = "; ".join(reasons) or "no probe of this dimension was planned"
+    if not section.outcomes:
+        reasons = ["no probe of this dimension was planned"]
     n_open = sum(r.verdict != "pass" for r in rules)
-    return Headline(section, finding, rule, about, reason, len(rules), n_open)
+    return Headline(section, finding, rule, gravest, about, tuple(reasons), len(rules), n_open)
 
 
 def _gravity(rule: RuleVerdict) -> tuple[int, int, int]:

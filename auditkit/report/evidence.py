@@ -17,8 +17,8 @@ from auditkit.types import Evidence, Finding
 
 __all__ = ["Asked", "Card", "Ranked", "build_cards", "word_diff"]
 
-_MAX_WORDS = 1_500
-_CONTEXT = 14
+_MAX_WORDS = 600
+_CONTEXT = 8
 
 
 @dataclass(frozen=True)
@@ -67,10 +67,10 @@ def word_diff(left: str, right: str) -> tuple[tuple[str, str], ...]:
 
     Returns:
         (kind, text) runs with kind `same`, `del`, `ins` or `gap`; long equal runs are shortened to
-        their ends. Empty when the texts are equal or longer than 1,500 words.
+        their ends. Empty when the texts are equal or longer than 600 words.
     """
-    words = [re.findall(r"\s+|\S+", text) for text in (left, right)]
-    if left == right or max(map(len, words)) > 2 * _MAX_WORDS:
+    words = [re.findall(r"^\s+|\S+\s*", text) for text in (left, right)]
+    if left == right or max(map(len, words)) > _MAX_WORDS:
         return ()
     runs: list[tuple[str, str]] = []
     matcher = difflib.SequenceMatcher(None, words[0], words[1], autojunk=False)
@@ -84,12 +84,12 @@ def word_diff(left: str, right: str) -> tuple[tuple[str, str], ...]:
 
 
 def _shortened(words: Sequence[str], *, first: bool, last: bool) -> Iterator[tuple[str, str]]:
-    if len(words) <= 2 * _CONTEXT + 8:
+    if len(words) <= 2 * _CONTEXT + 4:
         yield "same", "".join(words)
         return
     if not first:
         yield "same", "".join(words[:_CONTEXT])
-    yield "gap", f"{len(words) // 2} equal words"
+    yield "gap", f"{len(words)} equal words"
     if not last:
         yield "same", "".join(words[-_CONTEXT:])
 

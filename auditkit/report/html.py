@@ -27,7 +27,7 @@ from auditkit.report.sarif import tool_version
 from auditkit.report.sections import Section, build_sections, row_of, verdict_of
 from auditkit.report.source import ReportSource
 from auditkit.report.standards import table
-from auditkit.report.text import attribute, format_number, inert, json_number, slug
+from auditkit.report.text import attribute, breakable, format_number, inert, json_number, slug
 from auditkit.types import RESPONSE_STATUSES
 
 __all__ = ["palette", "render_html"]
@@ -86,7 +86,9 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(num=format_number, attribute=attribute, json=json_number, slug=slug)
+    environment.filters.update(
+        num=format_number, attribute=attribute, breakable=breakable, json=json_number, slug=slug
+    )
     return environment
 
 

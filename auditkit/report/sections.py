@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from auditkit.decision import Decision, RuleVerdict
 from auditkit.policy_terms import REFERENCE
@@ -29,6 +29,14 @@ DIMENSIONS: Mapping[str, tuple[str, str]] = {
 }
 _ORIGINS = {"privacy.membership.auc": 0.5, "privacy.membership.tpr_at_fpr_0.01": 0.01}
 _FALSE_ALARMS = 0.01
+_ACRONYMS = frozenset({"asr", "auc", "fpr", "hr", "mrr", "ndcg", "rbo", "snsr", "snsv", "tpr"})
+_ATTACKS = {
+    "privacy.membership.auc": ("membership AUC", "0.5 is guessing, 1 tells every member"),
+    "privacy.membership.tpr_at_fpr_0.01": (
+        "members found at 1% false alarms",
+        "0.01 is guessing",
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -108,7 +116,8 @@ def _short(metric: str) -> str:
     spec = metrics().get(metric)
     owner = spec.probe if spec else metric.rsplit(".", 1)[0]
     name = metric.removeprefix(f"{owner}.").removeprefix(f"{_dimension(metric)}.")
-    return name.replace("_", " ")
+    words = name.replace("_", " ").split()
+    return " ".join(word.upper() if word.split("@")[0] in _ACRONYMS else word for word in words)
 
 
 def _panel_key(finding: Finding) -> tuple[str, str]:
@@ -119,7 +128,8 @@ def _panel_key(finding: Finding) -> tuple[str, str]:
     if finding.probe.startswith("robustness.") and not finding.probe.startswith("robustness.order"):
         return f"robustness/{_short(finding.metric)}", _short(finding.metric)
     scale = "shares" if unit.startswith("fraction") else unit
-    return f"{finding.probe}/{scale}", f"{finding.probe.split('.', 1)[1]}, {scale}"
+    name = finding.probe.split(".", 1)[-1].replace("_", " ")
+    return f"{finding.probe}/{scale}", f"{name}: {scale}"
 
 
 def _label(finding: Finding) -> str:
@@ -142,9 +152,7 @@ def _panels(findings: Sequence[Finding], decision: Decision | None) -> Iterator[
         first = members[0]
         ids = tuple(dict.fromkeys(finding.metric for finding in members))
         known = [metrics()[name] for name in ids if name in metrics()]
-        origin = _ORIGINS.get(first.metric)
-        if origin is None and first.estimate.unit.startswith(("fraction", "difference", "nats")):
-            origin = 0.0
+        origin = _ORIGINS.get(first.metric, 0.0)
         units = dict.fromkeys(finding.estimate.unit for finding in members)
         figure = draw(
             [row_of(finding, _label(finding), decision) for finding in members],
@@ -161,27 +169,33 @@ def _panels(findings: Sequence[Finding], decision: Decision | None) -> Iterator[
 
 def _claims(findings: Sequence[Finding]) -> tuple[ClaimRow, ...]:
     """Claimed epsilon, delta and unit beside measured membership inference; one table."""
-    found = {finding.metric: finding for finding in findings if finding.group == "all"}
-    epsilon, delta = found.get("privacy.claim.epsilon"), found.get("privacy.claim.delta")
-    auc = found.get("privacy.membership.auc")
-    tpr = found.get("privacy.membership.tpr_at_fpr_0.01")
-    if not any((epsilon, delta, auc, tpr)):
+    found = {finding.metric: finding for finding in findings}
+    epsilon, delta = (found.get(f"privacy.claim.{name}") for name in ("epsilon", "delta"))
+    attacks = [f for f in findings if f.metric in _ATTACKS]
+    if not (epsilon or attacks):
         return ()
-    claimed = {name: _claimed(f) for name, f in (("epsilon", epsilon), ("delta", delta))}
-    parameters: Mapping[str, Any] = epsilon.parameters if epsilon else {}
-    unit = parameters.get("unit")
-    allowed: float | None = None
-    if unit == "user" and all(isinstance(v, float) for v in claimed.values()):
-        e, d = float(claimed["epsilon"] or 0), float(claimed["delta"] or 0)
-        allowed = min(1.0, math.exp(min(e, 50.0)) * _FALSE_ALARMS + d)
-    implied = "exp(epsilon) x 0.01 + delta at most, if the claim holds" if allowed else ""
-    return (
+    unit = epsilon.parameters.get("unit") if epsilon else None
+    claimed = {"epsilon": _claimed(epsilon), "delta": _claimed(delta)}
+    rows = [
         ClaimRow("epsilon (nats)", claimed["epsilon"], None, "smaller protects more"),
         ClaimRow("delta (probability)", claimed["delta"], None, "chance that epsilon fails"),
-        ClaimRow("protected unit", str(unit) if unit else "none claimed", None, "what one unit is"),
-        ClaimRow("membership AUC", None, auc, "0.5 is guessing, 1 tells every member"),
-        ClaimRow("members found at 1% false alarms", allowed, tpr, implied or "0.01 is guessing"),
-    )
+        ClaimRow("protected unit", str(unit or "none claimed"), None, "what epsilon speaks about"),
+    ]
+    for attack in attacks:
+        name, reading = _ATTACKS[attack.metric]
+        name = name if attack.group == "all" else f"{name}, {attack.group}"
+        allowed: float | None = None
+        is_rate = attack.metric.startswith("privacy.membership.tpr")
+        if is_rate and unit == "user" and not isinstance(claimed["epsilon"], str):
+            allowed = _largest_rate(float(claimed["epsilon"]), float(claimed["delta"]))
+            reading += "; the claim allows exp(epsilon) x 0.01 + delta at most"
+        rows.append(ClaimRow(name, allowed, attack, reading))
+    return tuple(rows)
+
+
+def _largest_rate(epsilon: float, delta: float) -> float:
+    """Largest share of members that (epsilon, delta) lets an attacker find at 1% false alarms."""
+    return min(1.0, math.exp(min(epsilon, 50.0)) * _FALSE_ALARMS + delta)
 
 
 def _claimed(finding: Finding | None) -> str | float | None:

@@ -13,7 +13,16 @@ from markupsafe import Markup, escape
 
 from auditkit.visible import format_number, split_visible, visible
 
-__all__ = ["MAX_FIELD", "attribute", "cut", "format_number", "inert", "json_number", "slug"]
+__all__ = [
+    "MAX_FIELD",
+    "attribute",
+    "breakable",
+    "cut",
+    "format_number",
+    "inert",
+    "json_number",
+    "slug",
+]
 
 MAX_FIELD = 4_000
 
@@ -44,6 +53,12 @@ def inert(text: str) -> Markup:
     if note:
         parts.append(Markup(' <em class="cut">[{}]</em>').format(note))
     return Markup("").join(parts)
+
+
+def breakable(text: str) -> Markup:
+    """An id that may break after dots and underscores, and nowhere else if it can be helped."""
+    parts = re.split(r"(?<=[._])", text)
+    return Markup("<wbr>").join(inert(part) for part in parts)
 
 
 def attribute(text: str) -> Markup:

@@ -13,15 +13,21 @@ recipe, section 4.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from auditkit.errors import InvalidArgument
-from auditkit.stats.bounds import quantile_levels
-from auditkit.stats.intervals import clopper_pearson
-from auditkit.types import Direction, Estimate, Law, Quantiles
+from auditkit.stats.measured import (
+    NOTHING,
+    Measured,
+    lower_lower_tail,
+    outer_quantiles,
+    raise_upper_tail,
+    undefined,
+    with_quantiles,
+)
+from auditkit.types import Direction
 
 __all__ = [
     "Measured",
@@ -32,17 +38,7 @@ __all__ = [
     "undefined",
 ]
 
-FEW_UNITS = 5
 BLOCK_BYTES = 64 << 20
-LEVEL = 0.95
-NOTHING = "no unit could be scored"
-
-
-class Measured(NamedTuple):
-    """An estimate and the law it follows."""
-
-    estimate: Estimate
-    law: Law
 
 
 def bootstrap_mean(
@@ -85,11 +81,11 @@ def bootstrap_mean(
             unit, direction, n_missing=n_missing, n=len(x), reason=_why(len(x), reason)
         )
     means = resample(len(x), draws, rng, lambda rows: x[rows].mean(axis=1))
-    quantiles = _quantiles(means)
+    quantiles = outer_quantiles(means)
     if bounded_rate:
-        _raise_upper_tail(quantiles, int(np.sum(x != 0)), len(x), end=0.0)
-        _lower_lower_tail(quantiles, int(np.sum(x != 1)), len(x), end=1.0)
-    return _measured(float(x.mean()), quantiles, len(x), draws, unit, direction, n_missing)
+        raise_upper_tail(quantiles, int(np.sum(x != 0)), len(x), end=0.0)
+        lower_lower_tail(quantiles, int(np.sum(x != 1)), len(x), end=1.0)
+    return with_quantiles(float(x.mean()), quantiles, len(x), draws, unit, direction, n_missing)
 
 
 def bootstrap_ratio(
@@ -132,8 +128,8 @@ def bootstrap_ratio(
         total = bottom[rows].sum(axis=1)
         return np.where(total > 0, top[rows].sum(axis=1) / np.where(total > 0, total, 1.0), value)
 
-    quantiles = _quantiles(resample(len(top), draws, rng, ratio))
-    return _measured(value, quantiles, len(top), draws, unit, direction, n_missing)
+    quantiles = outer_quantiles(resample(len(top), draws, rng, ratio))
+    return with_quantiles(value, quantiles, len(top), draws, unit, direction, n_missing)
 
 
 def paired_difference(
@@ -178,27 +174,16 @@ def paired_difference(
         return undefined(
             unit, direction, n_missing=n_missing, n=len(change), reason=_why(len(change), reason)
         )
-    quantiles = _quantiles(
+    quantiles = outer_quantiles(
         resample(len(change), draws, rng, lambda rows: change[rows].mean(axis=1))
     )
     if bounded_rate:
         n_changed = int(np.sum(change != 0))
-        _raise_upper_tail(quantiles, n_changed, len(change), end=0.0)
-        _lower_lower_tail(quantiles, n_changed, len(change), end=0.0)
-    return _measured(
+        raise_upper_tail(quantiles, n_changed, len(change), end=0.0)
+        lower_lower_tail(quantiles, n_changed, len(change), end=0.0)
+    return with_quantiles(
         float(change.mean()), quantiles, len(change), draws, unit, direction, n_missing
     )
-
-
-def undefined(
-    unit: str, direction: Direction, *, reason: str, n: int = 0, n_missing: int = 0
-) -> Measured:
-    """An estimate that does not exist, with the reason, and a law without quantiles."""
-    estimate = Estimate(
-        value=None, low=None, high=None, n=n, unit=unit, direction=direction, n_missing=n_missing,
-        status="undefined", reason=reason,
-    )  # fmt: skip
-    return Measured(estimate, Quantiles(draws=0, q=()))
 
 
 def resample(
@@ -235,51 +220,3 @@ def _finite(values: ArrayLike) -> NDArray[np.float64]:
 
 def _why(n: int, reason: str) -> str:
     return "one unit says nothing about the spread between units" if n == 1 else reason
-
-
-def _quantiles(draws: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The 201 quantiles, each rounded outwards to a draw."""
-    levels = np.asarray(quantile_levels())
-    lower = np.quantile(draws, levels, method="lower")
-    higher = np.quantile(draws, levels, method="higher")
-    quantiles: NDArray[np.float64] = np.where(levels < 0.5, lower, higher)
-    return quantiles
-
-
-def _raise_upper_tail(q: NDArray[np.float64], x: int, n: int, *, end: float) -> None:
-    """If few units are above `end`, lift the upper half to end + Clopper-Pearson upper ends."""
-    levels = quantile_levels()
-    if x < FEW_UNITS:
-        for i in range(len(levels) // 2 + 1, len(levels)):
-            q[i] = max(q[i], end + _upper(x, n, levels[i]))
-
-
-def _lower_lower_tail(q: NDArray[np.float64], x: int, n: int, *, end: float) -> None:
-    """If few units are below `end`, push the lower half to end - Clopper-Pearson upper ends."""
-    levels = quantile_levels()
-    if x < FEW_UNITS:
-        for i in range(len(levels) // 2):
-            q[i] = min(q[i], end - _upper(x, n, levels[-1 - i]))
-
-
-def _upper(x: int, n: int, confidence: float) -> float:
-    return 1.0 if confidence >= 1 else clopper_pearson(x, n, confidence, side="upper").high
-
-
-def _measured(
-    value: float,
-    quantiles: NDArray[np.float64],
-    n: int,
-    draws: int,
-    unit: str,
-    direction: Direction,
-    n_missing: int,
-) -> Measured:
-    levels = np.asarray(quantile_levels())
-    low = quantiles[np.flatnonzero(levels <= (1 - LEVEL) / 2)[-1]]
-    high = quantiles[np.flatnonzero(levels >= (1 + LEVEL) / 2)[0]]
-    estimate = Estimate(
-        value=value, low=float(min(low, value)), high=float(max(high, value)), n=n, unit=unit,
-        direction=direction, n_missing=n_missing, level=LEVEL,
-    )  # fmt: skip
-    return Measured(estimate, Quantiles(draws=draws, q=tuple(map(float, quantiles))))

@@ -1,6 +1,6 @@
-"""What SNSR would a fair recommender show?
+"""What SNSR would a fair recommender show? A max - min is never 0 for one that samples.
 
-SNSR is a max - min, so it is never 0 for a recommender that samples. The residual of a probe x value table without any value effect gives the noise; the range of A means
+The residual of a probe x value table without any value effect gives the noise; the range of A means
 of n such residuals has expectation d2(A) sigma / sqrt(n). No extra call is needed. Source: fairness
 recipe, 3.4; Tippett 1925 (d2).
 """

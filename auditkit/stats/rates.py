@@ -6,8 +6,8 @@ from collections.abc import Hashable, Sequence
 from typing import Literal
 
 from auditkit.errors import InvalidArgument
-from auditkit.stats.bootstrap import NOTHING, Measured, undefined
 from auditkit.stats.intervals import clopper_pearson, korn_graubard_n_eff, wilson
+from auditkit.stats.measured import NOTHING, Measured, undefined
 from auditkit.types import Binomial, Direction, Estimate
 
 __all__ = ["clustered_rate", "rate"]

@@ -16,6 +16,8 @@ from auditkit.catalog.normalise import clean_query, full_key, parse_title, split
         ("#3 Heat", "Heat"),
         ("- “Heat”", "Heat"),
         ("• 'Heat'", "Heat"),
+        ("Enfer, L'", "Enfer, L'"),
+        ("'Enfer, L''", "Enfer, L'"),
         ("12 Angry Men", "12 Angry Men"),
         ("101 Dalmatians", "101 Dalmatians"),
         ("* * *", ""),

@@ -1,0 +1,117 @@
+"""The report in a real browser: nothing runs, nothing is fetched, everything fits and works."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from run_folder import write_policy, write_run
+
+from auditkit.report import write_report
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("browser")
+    run = write_run(folder / "run", policy=write_policy(folder))
+    write_report(run)
+    return run / "report.html"
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with sync_api.sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def open_page(browser, report):
+    contexts = []
+
+    def opened(width=1280, **options):
+        context = browser.new_context(viewport={"width": width, "height": 900}, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.trouble = []
+        page.on("console", lambda message: page.trouble.append(message.text))
+        page.on("dialog", lambda dialog: page.trouble.append("dialog"))
+        page.on("pageerror", lambda error: page.trouble.append(str(error)))
+        page.on(
+            "request",
+            lambda r: r.url.split("#")[0] != report.as_uri() and page.trouble.append(r.url),
+        )
+        page.goto(report.as_uri())
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "width", "scheme"),
+    [
+        ("light", 1280, "light"), ("dark", 1280, "dark"),
+        ("phone", 390, "light"), ("narrow", 320, "dark"),
+    ],
+)  # fmt: skip
+def test_the_page_is_quiet_and_fits(open_page, tmp_path, name, width, scheme):
+    page = open_page(width, color_scheme=scheme)
+    folder = Path(os.environ.get("AUDITKIT_SCREENSHOTS", tmp_path))
+    folder.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=folder / f"report-{name}.png", full_page=True)
+    assert page.trouble == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_hostile_text_stays_inert_with_the_content_policy_removed(open_page, report):
+    page = open_page()
+    html = report.read_text(encoding="utf-8")
+    start = html.index("<meta http-equiv")
+    page.set_content(html[:start] + html[html.index(">", start) + 1 :])
+    assert page.trouble == [] and page.locator("img, iframe").count() == 0
+
+
+def test_the_findings_can_be_searched_filtered_and_sorted(open_page):
+    page = open_page()
+    rows = page.locator("#findings-table tbody tr:visible")
+    total = rows.count()
+    page.get_by_label("Verdict", exact=True).select_option("fail")
+    assert 0 < rows.count() < total
+    page.get_by_label("Verdict", exact=True).select_option("all")
+    page.get_by_label("Search", exact=True).fill("homoglyph")
+    assert rows.count() == 2 and "2 of" in page.get_by_role("status").inner_text()
+    page.get_by_label("Search", exact=True).fill("")
+    page.get_by_role("button", name="value").click()
+    values = page.locator("#findings-table tbody tr td:nth-child(4)").evaluate_all(
+        "cells => cells.map(c => c.dataset.value).filter(v => v !== 'null').map(Number)"
+    )
+    assert values == sorted(values)
+
+
+def test_without_a_script_everything_is_readable_and_no_control_appears(open_page):
+    page = open_page(java_script_enabled=False)
+    assert page.locator("#findings-tools input, #findings-tools select").count() == 0
+    assert page.get_by_role("heading", name="What was not tested").is_visible()
+
+
+def test_print_shows_the_closed_parts_and_hides_the_controls(open_page):
+    page = open_page()
+    page.emulate_media(media="print")
+    assert not page.locator("nav.toc").is_visible()
+    page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+    assert page.locator("details:not([open])").count() == 0
+
+
+def test_keyboard_reaches_the_content_first(open_page):
+    page = open_page()
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"

@@ -1,0 +1,111 @@
+"""`gate`, `report` and `verify` as a user calls them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+import typer
+from run_folder import write_policy, write_run
+from typer.testing import CliRunner
+
+from auditkit.cli.gate import register as register_gate
+from auditkit.cli.report import register as register_report
+from auditkit.cli.verify import register as register_verify
+from auditkit.errors import ConfigurationError, IntegrityError
+
+app = typer.Typer()
+for register in (register_gate, register_report, register_verify):
+    register(app)
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cli")
+    write_run(folder / "run")
+    write_policy(folder)
+    return folder
+
+
+@pytest.fixture
+def folder(written, tmp_path):
+    return shutil.copytree(written, tmp_path / "copy")
+
+
+def _call(*words):
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+def test_the_gate_writes_its_outputs_and_exits_with_the_verdict(folder):
+    run = folder / "run"
+    called = _call("gate", run, "--policy", folder / "policy.yaml", "--as-of", "2026-06-01")
+    assert called.exit_code == 10 and called.stdout.startswith("FAIL (exit 10)")
+    assert {"verdict.json", "junit.xml", "results.sarif"} <= {path.name for path in run.iterdir()}
+    assert _call("verify", run).exit_code == 0
+
+
+def test_the_gate_prints_json_when_asked(folder):
+    called = _call("gate", folder / "run", "--policy", folder / "policy.yaml", "--json")
+    assert json.loads(called.stdout)["exit_code"] == called.exit_code == 10
+    assert called.stdout == (folder / "run" / "verdict.json").read_text(encoding="utf-8")
+
+
+def test_gating_twice_gives_the_same_bytes(folder):
+    words = ("gate", folder / "run", "--policy", folder / "policy.yaml", "--as-of", "2026-06-01")
+    names = ("verdict.json", "junit.xml", "results.sarif", "manifest.json")
+    _call(*words)
+    before = [(folder / "run" / name).read_bytes() for name in names]
+    _call(*words)
+    assert [(folder / "run" / name).read_bytes() for name in names] == before
+
+
+def test_altered_evidence_stops_the_gate_without_a_verdict(folder):
+    path = folder / "run" / "evidence.jsonl"
+    path.write_text(path.read_text().replace("Brazil", "Brasil", 1))
+    called = _call("gate", folder / "run", "--policy", folder / "policy.yaml")
+    assert isinstance(called.exception, IntegrityError) and called.exception.exit_code == 13
+    assert "evidence.jsonl:1" in str(called.exception)
+    assert not (folder / "run" / "verdict.json").exists()
+
+
+def test_a_policy_is_checked_and_sized_without_a_run(folder):
+    checked = _call("gate", "--policy", folder / "policy.yaml", "--check")
+    assert checked.exit_code == 0 and "21 rules, 0 warnings" in checked.stderr
+    sized = _call("gate", "--policy", folder / "policy.yaml", "--needed-n", "--json")
+    assert json.loads(sized.stdout)[0]["n"] == 59
+    assert (
+        "59  out-of-catalog"
+        in _call("gate", "--policy", folder / "policy.yaml", "--needed-n").stdout
+    )
+    assert _call("gate", "--policy", folder / "policy.yaml").exit_code == 2
+
+
+def test_a_faulty_policy_decides_nothing(folder):
+    (folder / "policy.yaml").write_text("version: 1\nname: x\nrules: []\n")
+    called = _call("gate", folder / "run", "--policy", folder / "policy.yaml")
+    assert isinstance(called.exception, ConfigurationError)
+    assert "policy.yaml:3: rules" in str(called.exception)
+
+
+def test_a_pinned_baseline_that_was_altered_is_refused(folder):
+    base = folder / "base.json"
+    shutil.copy(folder / "run" / "result.json", base)
+    words = ("gate", folder / "run", "--policy", folder / "policy.yaml", "--baseline", base)
+    (folder / "base.json.sha256").write_text("0" * 64)
+    assert isinstance(_call(*words).exception, IntegrityError)
+    from auditkit.canonical import sha256_file
+
+    (folder / "base.json.sha256").write_text(f"{sha256_file(base)}  base.json\n")
+    assert _call(*words).exit_code == 10
+
+
+def test_a_report_is_rebuilt_and_verified_also_apart_from_its_run(folder):
+    out = folder / "apart.html"
+    called = _call("report", folder / "run", "--out", out, "--json")
+    assert [path.rsplit("/", 1)[1] for path in json.loads(called.stdout)] == [
+        "report.html", "summary.md", "findings.csv", "apart.html",
+    ]  # fmt: skip
+    assert _call("verify", out, folder / "run").exit_code == 0
+    assert _call("verify", folder / "run" / "report.html", "--json").exit_code == 0
+    assert isinstance(_call("verify", folder / "run", "--root", "0" * 64).exception, IntegrityError)
