@@ -1,4 +1,5 @@
-"""auditkit: audit any LLM recommender with intervals on every number and a gate that can say "inconclusive".
+"""auditkit: audit any LLM recommender with intervals on every number and a gate that can say
+"inconclusive".
 
 The public names below load on first use, so `import auditkit` costs nothing.
 """

@@ -1,13 +1,12 @@
 """One byte representation for every JSON value, its hash, and files that are whole or absent.
 
-Canonical JSON (sorted keys, no blanks, ASCII only, no NaN) keeps lone surrogates and U+2028 as escapes, so a file is
-always valid UTF-8 and equal values have equal bytes on every machine. Source: `RFC 8785` in spirit; floats use
-Python's `repr`, which round-trips exactly.
+Canonical JSON (sorted keys, no blanks, ASCII only, no NaN) keeps lone surrogates and U+2028 as
+escapes, so a file is always valid UTF-8 and equal values have equal bytes on every machine. Source:
+`RFC 8785` in spirit; floats use Python's `repr`, which round-trips exactly.
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
@@ -33,7 +32,8 @@ def canonical_json(value: object, *, indent: int | None = None) -> str:
         indent: 1 for files that people read; keys stay sorted.
 
     Raises:
-        ValueError: a float is NaN or infinite. A number that does not exist is `null` with a reason beside it.
+        ValueError: a float is NaN or infinite. A number that does not exist is `null` with a reason
+            beside it.
     """
     separators = (",", ":") if indent is None else (",", ": ")
     return json.dumps(
@@ -93,8 +93,7 @@ def write_atomically(path: Path, content: str | bytes) -> None:
             stream.write(content.encode("utf-8") if isinstance(content, str) else content)
             stream.flush()
             os.fsync(stream.fileno())
-        os.replace(name, path)
+        Path(name).replace(path)
     except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(name)
+        Path(name).unlink(missing_ok=True)
         raise

@@ -1,7 +1,8 @@
 """The error tree.
 
-Every error that auditkit raises on purpose derives from `AuditkitError`; its message says what happened, with the
-value and the place, and what to do about it. The command line turns each into its `exit_code` without a traceback.
+Every error that auditkit raises on purpose derives from `AuditkitError`; its message says what
+happened, with the value and the place, and what to do about it. The command line turns each into
+its `exit_code` without a traceback.
 
     AuditkitError            2  usage, configuration or environment that the user must fix
       InvalidArgument        2  a value outside its documented range
@@ -9,8 +10,8 @@ value and the place, and what to do about it. The command line turns each into i
       MissingDependency      2  an optional extra is not installed
       CatalogError           2  a catalog or data set that is absent, damaged or contradictory
       TargetUnavailable      2  the recommender cannot be loaded or refuses at preflight
-      TargetError            -  one request failed; recorded as `target_error`, never raised to the user
-      IntegrityError        13  evidence or results fail verification
+      TargetError            -  one request failed; recorded as `target_error`, never raised to the
+      user IntegrityError        13  evidence or results fail verification
 """
 
 from __future__ import annotations
@@ -40,7 +41,9 @@ class InvalidArgument(AuditkitError, ValueError):
 
 
 class ConfigurationError(AuditkitError):
-    """A recipe, policy or recommender.yaml cannot be accepted; the message lists every fault with its line."""
+    """A recipe, policy or recommender.yaml cannot be accepted; the message lists every fault with
+    its line.
+    """
 
 
 class MissingDependency(AuditkitError):
@@ -48,7 +51,8 @@ class MissingDependency(AuditkitError):
 
     def __init__(self, package: str, *, extra: str, purpose: str) -> None:
         super().__init__(
-            f'{purpose} needs the package {package}, which is not installed. Run: pip install "auditkit[{extra}]"'
+            f"{purpose} needs the package {package}, which is not installed. "
+            f'Run: pip install "auditkit[{extra}]"'
         )
 
 

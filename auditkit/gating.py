@@ -1,6 +1,8 @@
-"""Judge a run folder and write the verdict in every form: JSON, JUnit, SARIF, and the sealed manifest.
+"""Judge a run folder and write the verdict in every form: JSON, JUnit, SARIF, and the sealed
+manifest.
 
-The verdict is decided once, before any output is written. Nothing here asks the target or opens a socket.
+The verdict is decided once, before any output is written. Nothing here asks the target or opens a
+socket.
 """
 
 from __future__ import annotations

@@ -152,7 +152,8 @@ def check_data(case: Case, defaults: Defaults) -> bool:
 
 def measure(case: Case) -> None:
     """Fill value, bounds and p-values of a case whose data were checked."""
-    assert case.finding is not None and case.finding.estimate.value is not None
+    assert case.finding is not None
+    assert case.finding.estimate.value is not None
     estimate, law = case.finding.estimate, case.finding.law
     case.value = value = case.finding.estimate.value
     low, high = case.limits

@@ -1,4 +1,6 @@
-"""The audit recipe: one YAML with target data, seed and probes; every fault is reported at once, with its line."""
+"""The audit recipe: one YAML with target data, seed and probes; every fault is reported at once,
+with its line.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +51,8 @@ class AuditRecipe(BaseModel):
         for name in names:
             if name not in known:
                 raise ConfigurationError(
-                    f"--only got {name!r}, which is no dimension or probe.{did_you_mean(name, known)} "
+                    f"--only got {name!r}, which is no dimension or "
+                    f"probe.{did_you_mean(name, known)} "
                     "`auditkit list probes` shows them."
                 )
         kept = {

@@ -1,8 +1,8 @@
 """Names to code: probes and metrics by id, loaded only when used.
 
-`registry.yaml` is the one list; `auditkit list`, recipes and policies look ids up in it whole, so a misspelt name is an
-error and never a rule that checks nothing. Third parties add probes through the entry point group `auditkit.probes`,
-each pointing to a mapping of the same shape.
+`registry.yaml` is the one list; `auditkit list`, recipes and policies look ids up in it whole, so a
+misspelt name is an error and never a rule that checks nothing. Third parties add probes through the
+entry point group `auditkit.probes`, each pointing to a mapping of the same shape.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ __all__ = [
 
 @dataclass(frozen=True, kw_only=True)
 class MetricSpec:
-    """What a metric id means: unit, better direction, ideal value, and the probe that measures it."""
+    """What a metric id means: unit, better direction, ideal value, and its probe."""
 
     id: str
     probe: str
@@ -69,7 +69,8 @@ def _parse(probe_id: str, entry: Mapping[str, Any]) -> ProbeSpec:
         full = name if name.startswith(f"{probe_id.split('.', 1)[0]}.") else f"{probe_id}.{name}"
         if fields["direction"] not in get_args(Direction):
             raise ConfigurationError(
-                f"metric {full} has direction {fields['direction']!r}. Use lower, higher or neutral."
+                f"metric {full} has direction {fields['direction']!r}. Use lower, higher or "
+                "neutral."
             )
         specs.append(MetricSpec(id=full, probe=probe_id, **fields))
     rest = {key: value for key, value in entry.items() if key != "metrics"}
@@ -109,7 +110,8 @@ def probe_spec(probe_id: str) -> ProbeSpec:
         return probes()[probe_id]
     except KeyError:
         raise ConfigurationError(
-            f"unknown probe {probe_id!r}.{did_you_mean(probe_id, probes())} `auditkit list probes` shows them all."
+            f"unknown probe {probe_id!r}.{did_you_mean(probe_id, probes())} `auditkit list "
+            "probes` shows them all."
         ) from None
 
 
@@ -123,7 +125,8 @@ def metric_spec(metric_id: str) -> MetricSpec:
         return metrics()[metric_id]
     except KeyError:
         raise ConfigurationError(
-            f"unknown metric {metric_id!r}.{did_you_mean(metric_id, metrics())} `auditkit list metrics` shows them all."
+            f"unknown metric {metric_id!r}.{did_you_mean(metric_id, metrics())} `auditkit list "
+            "metrics` shows them all."
         ) from None
 
 

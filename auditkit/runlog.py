@@ -1,9 +1,10 @@
 """Hash-chained evidence: write, resume, read, verify.
 
-Each line is `{"body", "prev", "seq", "sha256"}`; `prev` of the first line is the run key, later the previous line's
-hash, and the last hash is the *root* printed in every output. A batch is one write of whole lines. A last batch that is
-torn is cut off (kept in `evidence.torn`) and asked again; damage anywhere else is an integrity failure. The chain shows
-accidents and partial edits; someone who rewrites every file defeats it unless the root was kept elsewhere.
+Each line is `{"body", "prev", "seq", "sha256"}`; `prev` of the first line is the run key, later the
+previous line's hash, and the last hash is the *root* printed in every output. A batch is one
+write of whole lines. A last batch that is torn is cut off (kept in `evidence.torn`) and asked again; damage anywhere else
+is an integrity failure. The chain shows accidents and partial edits; someone who rewrites every
+file defeats it unless the root was kept elsewhere.
 """
 
 from __future__ import annotations
@@ -37,7 +38,9 @@ class _Damage(Exception):
 
 
 def _chain(path: Path, run_key: str) -> Iterator[tuple[int, Body, str]]:
-    """Yield (end offset, body, hash) of each record; raise `_Damage` at the first that does not fit."""
+    """Yield (end offset, body, hash) of each record; raise `_Damage` at the first that does not
+    fit.
+    """
     prev, offset = run_key, 0
     with path.open("rb") as stream:
         for seq, line in enumerate(iter(lambda: stream.readline(_MAX_LINE_BYTES + 1), b"")):
@@ -72,11 +75,13 @@ def read_log(run: Path, run_key: str) -> tuple[list[Body], str]:
         return [], run_key
     bodies, root = [], run_key
     try:
-        for _, body, root in _chain(path, run_key):
+        for _, body, digest in _chain(path, run_key):
             bodies.append(body)
+            root = digest
     except _Damage as damage:
         raise IntegrityError(
-            f"{run / EVIDENCE} was altered or damaged at {damage}. Restore the file or run the audit again."
+            f"{run / EVIDENCE} was altered or damaged at {damage}. Restore the file or run the "
+            "audit again."
         ) from None
     return bodies, root
 
@@ -132,7 +137,8 @@ class RunLog:
             rest = self.path.read_bytes()[ends[-1][0] if ends else 0 :]
             if b"\n" in rest[:-1]:  # whole lines follow the bad one: not an interrupted write
                 raise IntegrityError(
-                    f"{self.path} was altered or damaged at {damage}. Restore the file, or start a new run with --out."
+                    f"{self.path} was altered or damaged at {damage}. Restore the file, or start "
+                    "a new run with --out."
                 ) from None
         while self.records and self.records[-1]["batch"][2] + 1 != self.records[-1]["batch"][1]:
             self.records.pop()
@@ -145,7 +151,9 @@ class RunLog:
         self.root = whole[1]
 
     def append(self, bodies: Sequence[Body]) -> None:
-        """Write one batch: whole lines, one write, then fsync. Adds `batch` = [number, size, position]."""
+        """Write one batch: whole lines, one write, then fsync. Adds `batch` = [number, size,
+        position].
+        """
         number = self.records[-1]["batch"][0] + 1 if self.records else 0
         lines, root = [], self.root
         sealed = [{**body, "batch": [number, len(bodies), i]} for i, body in enumerate(bodies)]

@@ -1,7 +1,8 @@
-"""Run an audit: validate, ask, measure, record. A probe that crashes is an outcome, never the end of the audit.
+"""Run an audit: validate, ask, measure, record. A probe that crashes is an outcome, never the end
+of the audit.
 
-The result is a pure function of recipe, target, catalog, data and seed; clock times go to `manifest.json` only. The
-report is rendered by the caller, so that this module needs no jinja2.
+The result is a pure function of recipe, target, catalog, data and seed; clock times go to
+`manifest.json` only. The report is rendered by the caller, so that this module needs no jinja2.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import JsonValue
 
@@ -93,13 +94,14 @@ def run_audit(
 
     Args:
         target: see `load_recommender`.
-        out: the run folder; `result.json`, `evidence.jsonl` and `manifest.json` are written into it.
+        out: the run folder; `result.json`, `evidence.jsonl` and `manifest.json` are written into
+            it.
         resume: whether an unfinished run of the same recipe and target may be continued.
         cache: folder of answers that outlive the run.
 
     Raises:
-        AuditkitError: nothing could be asked: wrong recipe, unknown target, missing data, or a folder that belongs to
-            another run.
+        AuditkitError: nothing could be asked: wrong recipe, unknown target, missing data, or a
+            folder that belongs to another run.
     """
     dataset, chosen = load_data(recipe, catalog=catalog)
     loaded = load_recommender(target, dataset=dataset, allow_code=allow_code)
@@ -111,7 +113,7 @@ def run_audit(
         seal_manifest(out, run_key=run_key, status="running", fingerprints=identity)
         log = RunLog(out, run_key)
         already = len(log.records)
-        status = "interrupted"
+        status: Literal["complete", "interrupted"] = "interrupted"
         try:
             asked = Target(
                 loaded.recommender,
@@ -140,7 +142,7 @@ def run_audit(
             status = "complete"
         finally:
             log.close()
-            volatile = {
+            volatile: dict[str, JsonValue] = {
                 "seconds": round(time.time() - started, 2),
                 "cpu_seconds": round(time.process_time() - cpu_started, 2),
                 "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -186,8 +188,8 @@ def _run_probe(
                 probe=probe_id, status="skipped", reason=f"needs {', '.join(lacking)}"
             ), []
         return Outcome(probe=probe_id, status="ran"), list(probe.run(target, context))
-    except NotAssessable as reason:
-        return Outcome(probe=probe_id, status="skipped", reason=str(reason)), []
+    except NotAssessable as why:
+        return Outcome(probe=probe_id, status="skipped", reason=str(why)), []
     except MissingDependency as error:
         return Outcome(probe=probe_id, status="skipped", reason=str(error)), []
     except Exception as error:
@@ -274,7 +276,8 @@ def _linker_detector(catalog: Catalog, seed: int) -> Detector:
         name="title linker",
         sensitivity=sensitivity,
         specificity=specificity,
-        method="catalog titles in four written forms must be found; the same titles, taken out of the index, refused",
+        method="catalog titles in four written forms must be found; the same titles, taken out "
+        "of the index, refused",
     )
 
 

@@ -1,7 +1,7 @@
 """Random generators that depend on a run's seed and on names, never on the order of calls.
 
-Every use of chance asks for its own generator by name, so adding a probe or changing a batch size moves no other
-number.
+Every use of chance asks for its own generator by name, so adding a probe or changing a batch size
+moves no other number.
 """
 
 from __future__ import annotations
@@ -25,6 +25,6 @@ def generator(seed: int, *names: str | int) -> np.random.Generator:
 
 
 def request_seed(run_seed: int, request_id: str) -> int:
-    """Seed of one request: a 63-bit integer that does not depend on order, batch size or workers."""
+    """Seed of one request, 63 bits; it does not depend on order, batch size or workers."""
     digest = hashlib.sha256(f"{run_seed}/{request_id}".encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1

@@ -1,7 +1,8 @@
 """The nouns: what is asked, what is answered, what is measured.
 
-All are frozen dataclasses of plain values. Files written from them go through pydantic, which checks every field
-when they are read back, so a damaged or foreign `result.json` is refused instead of half understood.
+All are frozen dataclasses of plain values. Files written from them go through pydantic, which
+checks every field when they are read back, so a damaged or foreign `result.json` is refused instead
+of half understood.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ RESPONSE_STATUSES: tuple[Status, ...] = (
 )  # fmt: skip
 
 
-# --- what is asked and answered ---------------------------------------------------------------------------------------
+# --- what is asked and answered
 
 
 @dataclass(frozen=True)
@@ -74,10 +75,11 @@ class Message:
 class Request:
     """One question to a recommender.
 
-    `history` is oldest first. `attributes` are the phrases stated about the user, by attribute name; an empty mapping
-    is the neutral request. `instruction` is a template with the slots `{who}`, `{k}`, `{history}`, `{candidates}`;
-    empty means the recommender's own. `prompt` is the rendered text; a recommender that knows nothing else may answer
-    from `prompt`, `history`, `candidates` and `k` alone.
+    `history` is oldest first. `attributes` are the phrases stated about the user, by attribute
+    name; an empty mapping is the neutral request. `instruction` is a template with the slots
+    `{who}`, `{k}`, `{history}`, `{candidates}`; empty means the recommender's own. `prompt` is the
+    rendered text; a recommender that knows nothing else may answer from `prompt`, `history`,
+    `candidates` and `k` alone.
     """
 
     id: str = ""
@@ -117,15 +119,16 @@ class Response:
     derived: Mapping[str, JsonValue] = field(default_factory=dict)
 
 
-# --- what is measured -------------------------------------------------------------------------------------------------
+# --- what is measured
 
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
     """A number with its uncertainty; a number that does not exist has `value` None and a `reason`.
 
-    `low` and `high` are the ends of a two-sided interval at `level`; `n` counts independent sampling units and
-    `n_missing` the units that were planned and could not be scored. `direction` says which way is better.
+    `low` and `high` are the ends of a two-sided interval at `level`; `n` counts independent
+    sampling units and `n_missing` the units that were planned and could not be scored. `direction`
+    says which way is better.
     """
 
     value: float | None
@@ -144,13 +147,15 @@ class Estimate:
             self.value is None and not self.reason
         ):
             raise ValueError(
-                "an Estimate without a value is undefined and carries a reason; one with a value is not"
+                "an Estimate without a value is undefined and carries a reason; one with a value "
+                "is not"
             )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Binomial:
-    """Law of a rate: `x` of `n` rows; `n_eff` is the effective sample size when rows share units (else n).
+    """Law of a rate: `x` of `n` rows; `n_eff` is the effective sample size when rows share units
+    (else n).
 
     For rows clustered in units the gate uses x_eff = x / n * n_eff (Korn & Graubard 1998).
     """
@@ -163,7 +168,7 @@ class Binomial:
 
 @dataclass(frozen=True, kw_only=True)
 class Quantiles:
-    """Law of a bootstrap statistic: 201 quantiles at p_i = sin^2(pi i / 400), dense in both tails."""
+    """Law of a bootstrap statistic: 201 quantiles at p_i = sin^2(pi i / 400), i = 0..200."""
 
     draws: int
     q: tuple[float, ...]
@@ -172,7 +177,9 @@ class Quantiles:
 
 @dataclass(frozen=True, kw_only=True)
 class Band:
-    """The estimate's low and high already hold simultaneously within the probe; `p_adjusted` is corrected there."""
+    """The estimate's low and high already hold simultaneously within the probe; `p_adjusted` is
+    corrected there.
+    """
 
     p_adjusted: float | None = None
     kind: Literal["band"] = "band"
@@ -200,8 +207,9 @@ class Evidence:
 class Finding:
     """One measured metric of one probe for one group.
 
-    `metric` is the full id as `auditkit list metrics` prints it. `group` is `all`, an attribute (for its gap metrics)
-    or `attribute=value`. `units` are (unit id, numerator, denominator), kept where runs are compared pairwise.
+    `metric` is the full id as `auditkit list metrics` prints it. `group` is `all`, an attribute
+    (for its gap metrics) or `attribute=value`. `units` are (unit id, numerator, denominator), kept
+    where runs are compared pairwise.
     """
 
     probe: str
@@ -221,7 +229,8 @@ class Finding:
 class Outcome:
     """What became of one planned probe: ran, skipped for a reason, or crashed.
 
-    `counts` maps every response status, plus `not_run`, to a number of requests; they add up to `planned`.
+    `counts` maps every response status, plus `not_run`, to a number of requests; they add up to
+    `planned`.
     """
 
     probe: str
@@ -244,7 +253,9 @@ class Detector:
 
 @dataclass(frozen=True, kw_only=True)
 class TargetDescription:
-    """Which recommender was audited. `verified` is true only where the weights themselves were hashed."""
+    """Which recommender was audited. `verified` is true only where the weights themselves were
+    hashed.
+    """
 
     name: str
     kind: str
@@ -257,7 +268,9 @@ class TargetDescription:
 
 @dataclass(frozen=True, kw_only=True)
 class AuditResult:
-    """Everything an audit measured: no verdict, no clock time, so the same inputs give the same bytes."""
+    """Everything an audit measured: no verdict, no clock time, so the same inputs give the same
+    bytes.
+    """
 
     run_key: str
     seed: int

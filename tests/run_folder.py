@@ -34,7 +34,8 @@ RUN_KEY = "4f1c9d2e" * 8
 AS_OF = datetime.date(2026, 6, 1)
 HOSTILE = (
     "<script>alert(1)</script><img src=x onerror=alert(1)> </style></title>"
-    "{{ 7919*7907 }} \u202eevil\u202c a\u200bb \x1b[31mred\x07 & ]]> <!-- --> =HYPERLINK(1) ::error::x"
+    "{{ 7919*7907 }} \u202eevil\u202c a\u200bb \x1b[31mred\x07 & ]]> <!-- --> "
+    "=HYPERLINK(1) ::error::x"
 )
 FILMS = [
     "Fargo (1996)",
@@ -52,9 +53,14 @@ FILMS = [
 
 def estimate(metric: str, value: float | None, n: int = 200, **changes: object) -> Estimate:
     spec = metrics()[metric]
-    fields: dict[str, object] = dict(
-        value=value, low=None, high=None, n=n, unit=spec.unit, direction=spec.direction
-    )
+    fields: dict[str, object] = {
+        "value": value,
+        "low": None,
+        "high": None,
+        "n": n,
+        "unit": spec.unit,
+        "direction": spec.direction,
+    }
     return Estimate(**{**fields, **changes})  # type: ignore[arg-type]
 
 
@@ -311,7 +317,7 @@ def findings(hostile: str = HOSTILE) -> tuple[Finding, ...]:
 
 def outcome(probe: str, n: int = 200, **fields: object) -> Outcome:
     counts = {"ok": n - 6, "refusal": 2, "parse_error": 3, "target_error": 1}
-    base: dict[str, object] = dict(probe=probe, status="ran", planned=n, counts=counts)
+    base: dict[str, object] = {"probe": probe, "status": "ran", "planned": n, "counts": counts}
     return Outcome(**{**base, **fields})  # type: ignore[arg-type]
 
 

@@ -43,8 +43,9 @@ def _one(tmp_path, finding, rule, **options):
 
 
 @pytest.mark.parametrize(
-    ("x", "n", "verdict", "code"), [(0, 100, "pass", 0), (4, 100, "inconclusive", 11), (30, 100, "fail", 10)]
-)  # fmt: skip
+    ("x", "n", "verdict", "code"),
+    [(0, 100, "pass", 0), (4, 100, "inconclusive", 11), (30, 100, "fail", 10)],
+)
 def test_a_rate_is_judged_at_its_bound(tmp_path, x, n, verdict, code):
     rule, decision = _one(tmp_path, rate(OUT, x, n), f"metric: {OUT}, max: 0.05, severity: blocker")
     assert (rule.verdict, decision.verdict, decision.exit_code) == (verdict, verdict, code)
@@ -97,8 +98,10 @@ def test_an_exact_value_passes_at_equality_whatever_n(tmp_path):
 
 def test_a_point_decision_says_that_it_is_one(tmp_path):
     rule, decision = _one(tmp_path, rate(OUT, 5, 100), f"metric: {OUT}, max: 0.05, decide: point")
-    assert rule.verdict == "pass" and rule.on_point
-    assert "decided on a point estimate" in rule.sentence and "on point" in decision.as_text()
+    assert rule.verdict == "pass"
+    assert rule.on_point
+    assert "decided on a point estimate" in rule.sentence
+    assert "on point" in decision.as_text()
 
 
 # --- data reasons ---
@@ -184,7 +187,8 @@ def test_minor_and_info_never_change_the_exit_code(tmp_path):
         f"  - {{id: b, metric: {DUP}, max: 0.5}}"
     )
     decision = decide(_result(rate(OUT, 90, 100), rate(DUP, 0, 100)), _policy(tmp_path, rules))
-    assert decision.rules[0].verdict == "fail" and decision.exit_code == 0
+    assert decision.rules[0].verdict == "fail"
+    assert decision.exit_code == 0
 
 
 def test_a_required_probe_that_was_skipped_keeps_the_gate_from_passing(tmp_path):
@@ -193,7 +197,8 @@ def test_a_required_probe_that_was_skipped_keeps_the_gate_from_passing(tmp_path)
         "require: {probes: [privacy.membership], fingerprint: verified}",
     )  # fmt: skip
     decision = decide(_result(rate(OUT, 0, 500)), policy)
-    assert decision.exit_code == 11 and "privacy.membership" in decision.reasons[0]
+    assert decision.exit_code == 11
+    assert "privacy.membership" in decision.reasons[0]
     target = dataclasses.replace(audit_result("").target, verified=False)
     unmet = [
         c.name
@@ -240,7 +245,8 @@ def test_one_failing_group_fails_the_rule(tmp_path):
         rate(GROUPED, 0, 12, group="gender=X"),
     )  # fmt: skip
     effects = {rule.group: (rule.verdict, rule.effect) for rule in decision.rules}
-    assert effects["gender=F"] == ("fail", "fails") and decision.exit_code == 10
+    assert effects["gender=F"] == ("fail", "fails")
+    assert decision.exit_code == 10
     assert effects["gender=X"] == ("inconclusive", "shown")
 
 
@@ -275,13 +281,15 @@ def _waived(tmp_path, waiver, as_of=AS_OF):
 
 def test_a_waiver_replaces_the_limit_until_its_last_day(tmp_path):
     decision = _waived(tmp_path, "max: 0.2")
-    assert decision.exit_code == 0 and decision.counts["waived"] == 1
+    assert decision.exit_code == 0
+    assert decision.counts["waived"] == 1
     assert decision.as_of == "2026-06-01"
 
 
 def test_an_expired_waiver_leaves_the_rule_as_it_is_and_is_named(tmp_path):
     decision = _waived(tmp_path, "max: 0.2", as_of=datetime.date(2026, 6, 2))
-    assert decision.rules[0].waiver is None and "expired on 2026-06-01" in decision.warnings[0]
+    assert decision.rules[0].waiver is None
+    assert "expired on 2026-06-01" in decision.warnings[0]
 
 
 def test_a_waiver_that_matches_nothing_is_a_warning(tmp_path):
@@ -316,12 +324,15 @@ def test_every_fault_of_a_policy_is_listed_with_its_line(tmp_path):
 @pytest.mark.parametrize(
     ("rules", "message"),
     [
-        (f"  - {{id: a, metric: {OUT}, max: 0.1}}\n  - {{id: a, metric: {DUP}, max: 0.1}}", "occur twice: a"),
+        (
+            f"  - {{id: a, metric: {OUT}, max: 0.1}}\n  - {{id: a, metric: {DUP}, max: 0.1}}",
+            "occur twice: a",
+        ),
         (f"  - {{id: a, metric: {OUT}, max: 0.1, severity: info}}", "nothing could ever fail"),
         (f"  - {{id: a, metric: {OUT}, range: [0.2, 0.1]}}", "low < high"),
         (f'  - {{id: a, metric: {OUT}, max: "0.1"}}', "valid number"),
     ],
-)  # fmt: skip
+)
 def test_a_policy_that_could_not_decide_is_refused(tmp_path, rules, message):
     with pytest.raises(ConfigurationError, match=message):
         _policy(tmp_path, rules)
@@ -401,7 +412,8 @@ def test_a_baseline_of_other_conditions_is_refused_with_every_difference(tmp_pat
     other = _result(_with_units(10), seed=1, catalog={"sha256": "other"})
     with pytest.raises(ConfigurationError) as error:
         decide(_result(_with_units(10)), _policy(tmp_path, BASELINE_RULE), baseline=other)
-    assert "catalog sha256" in str(error.value) and "seed: 20260601 against 1" in str(error.value)
+    assert "catalog sha256" in str(error.value)
+    assert "seed: 20260601 against 1" in str(error.value)
 
 
 def test_pairs_that_do_not_overlap_are_incomparable(tmp_path):
@@ -458,4 +470,6 @@ def test_a_decision_reads_back_and_its_text_is_inert(tmp_path):
     decision.write(tmp_path)
     assert Decision.read(tmp_path) == decision
     text = decision.as_text()
-    assert "\x1b" not in text and "\u202e" not in text and "\n::" not in text
+    assert "\x1b" not in text
+    assert "\u202e" not in text
+    assert "\n::" not in text

@@ -182,7 +182,8 @@ def test_all_faults_are_listed_with_file_line_and_key():
     )
     assert lines[0].startswith("r.yaml:1: version: ")
     assert lines[1] == "r.yaml:3: rules[0].maximun: unknown key. Did you mean 'maximum'?"
-    assert lines[2].startswith("r.yaml:4: rules[1].id: ") and lines[2].endswith("(got 7)")
+    assert lines[2].startswith("r.yaml:4: rules[1].id: ")
+    assert lines[2].endswith("(got 7)")
     assert lines[3].startswith("r.yaml:5: rules[1].maximum: ")
     assert lines[4] == "r.yaml:6: rules[2].id: this key is required"
 

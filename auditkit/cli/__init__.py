@@ -1,4 +1,6 @@
-"""The command line: parse, call one library function, print, exit. Nothing heavy is imported at module level."""
+"""The command line: parse, call one library function, print, exit. Nothing heavy is imported at
+module level.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,7 @@ for group in (demo, audit, gate, report, verify, train, data, listing):
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a command and exit with its code; a deliberate error is two sentences, never a traceback."""
+    """Run a command and exit with its code; a deliberate error is two sentences long."""
     from auditkit.errors import AuditkitError
 
     try:

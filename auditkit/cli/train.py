@@ -87,7 +87,9 @@ def _plan(recipe: TrainingRecipe) -> str:
     n_units = len(training_rows(recipe, load_ml100k(get_dataset(recipe.data.dataset))).fixed_rows())
     accounting = calibrate(recipe.privacy, n_units=n_units, steps=recipe.steps)
     return (
-        f"{recipe.name}: {recipe.steps} steps, {n_units} rows as units, sampling rate {accounting.sample_rate:.4f}, "
-        f"noise multiplier {accounting.noise_multiplier:.4f}, epsilon {recipe.privacy.epsilon} at delta "
+        f"{recipe.name}: {recipe.steps} steps, {n_units} rows as units, sampling rate "
+        f"{accounting.sample_rate:.4f}, "
+        f"noise multiplier {accounting.noise_multiplier:.4f}, epsilon {recipe.privacy.epsilon} "
+        "at delta "
         f"{accounting.delta:.3g} (PRV)"
     )

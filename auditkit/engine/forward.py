@@ -1,7 +1,8 @@
 """The plain executor: padded batches, logits only where a token is predicted, float32 on CPU.
 
-The anchor that every faster executor is compared with. Score batches are padded on the right, generation batches on
-the left; `position_ids` are always passed, for not every architecture derives them from the mask.
+The anchor that every faster executor is compared with. Score batches are padded on the right,
+generation batches on the left; `position_ids` are always passed, for not every architecture derives
+them from the mask.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ Ids = Sequence[int]
 def _pad(
     rows: Sequence[Ids], *, left: bool, device: torch.device
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Token ids, attention mask and position ids, each [n, longest]. Padding is id 0: the mask hides it."""
+    """Token ids, attention mask and position ids, each [n, longest]. Padding is id 0: the mask
+    hides it.
+    """
     width = max(map(len, rows))
     ids = torch.zeros((len(rows), width), dtype=torch.long)
     mask = torch.zeros((len(rows), width), dtype=torch.long)
@@ -72,7 +75,8 @@ def score(
         pairs: (prompt ids, continuation ids); both non-empty, jointly tokenised.
 
     Raises:
-        TargetError: `non_finite` where the model returns NaN or infinity, `context_overflow` where a pair is too long.
+        TargetError: `non_finite` where the model returns NaN or infinity, `context_overflow`
+            where a pair is too long.
     """
     limit = getattr(model.config, "max_position_embeddings", None)
     order = sorted(range(len(pairs)), key=lambda i: (len(pairs[i][0]) + len(pairs[i][1]), i))
@@ -114,7 +118,8 @@ def generate(
 ) -> list[list[int]]:
     """Continue each prompt until the model's end token or `max_new_tokens`.
 
-    Greedy at temperature 0; above it every row draws from its own generator, so a text does not depend on its batch.
+    Greedy at temperature 0; above it every row draws from its own generator, so a text does not
+    depend on its batch.
 
     Returns:
         New token ids per prompt, without the end token.

@@ -1,8 +1,9 @@
 """TextAttack's operators, loaded offline; the only file that imports TextAttack.
 
-Importing TextAttack tries six NLTK downloads and rewrites cache variables of the whole process. The loader below marks
-its post-install step as done in our own cache folder and restores the environment, so nothing is fetched and nothing
-else changes. Source: TextAttack 0.3.11 (Morris et al. 2020), character word swaps.
+Importing TextAttack tries six NLTK downloads and rewrites cache variables of the whole process. The
+loader below marks its post-install step as done in our own cache folder and restores the
+environment, so nothing is fetched and nothing else changes. Source: TextAttack 0.3.11 (Morris et
+al. 2020), character word swaps.
 """
 
 from __future__ import annotations
@@ -77,9 +78,11 @@ def _operators() -> tuple[Any, ...]:
 
 
 def typo(text: str, rng: np.random.Generator, count: int) -> str:
-    """Misspell `count` distinct words of at least four letters, each by one random TextAttack operator.
+    """Misspell `count` distinct words of at least four letters, each by one random TextAttack
+    operator.
 
-    The operators draw from the global `random` and `numpy` generators; both are seeded from `rng` and put back.
+    The operators draw from the global `random` and `numpy` generators; both are seeded from `rng`
+    and put back.
     """
     words = text.split(" ")
     long = [i for i, word in enumerate(words) if sum(map(str.isalpha, word)) >= 4]

@@ -1,8 +1,9 @@
 """Edits of the words around the slots of an instruction; slots stay byte-equal.
 
-An edit takes the text pieces between `{slots}` and returns them changed, or unchanged where it does not apply. All
-draws come from the generator it is given. Sources: text transformations as in giskard and PromptBench; look-alikes
-from Unicode UTS 39 through confusable-homoglyphs; invisible characters as in Boucher et al. 2021.
+An edit takes the text pieces between `{slots}` and returns them changed, or unchanged where it does
+not apply. All draws come from the generator it is given. Sources: text
+transformations as in giskard and PromptBench; look-alikes from Unicode UTS 39 through confusable-homoglyphs; invisible characters as
+in Boucher et al. 2021.
 """
 
 from __future__ import annotations
@@ -19,9 +20,10 @@ from auditkit.errors import MissingDependency
 __all__ = ["EDITS", "NOISE_FLOOR_EDIT", "edit_instruction"]
 
 
-
 class Edit(NamedTuple):
-    """A change of text: (text, generator, number of edits) -> text. `everywhere` edits take no number of places."""
+    """A change of text: (text, generator, number of edits) -> text. `everywhere` edits take no
+    number of places.
+    """
 
     change: Callable[[str, np.random.Generator, int], str]
     everywhere: bool = False
@@ -72,7 +74,7 @@ def _homoglyph(text: str, rng: np.random.Generator, count: int) -> str:
 
 
 def _look_alikes() -> Mapping[str, str]:
-    """The first one-letter look-alike from Cyrillic or Greek for every ASCII letter that has one."""
+    """For every ASCII letter that has one, the first look-alike from Cyrillic or Greek."""
     try:
         from confusable_homoglyphs import categories, confusables
     except ModuleNotFoundError:

@@ -1,1 +1,3 @@
-"""Probes measure: each asks the target, computes metrics and yields findings. Policies judge, never probes."""
+"""Probes measure: each asks the target, computes metrics and yields findings. Policies judge, never
+probes.
+"""

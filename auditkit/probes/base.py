@@ -1,11 +1,13 @@
-"""What every probe gets and gives: the Probe protocol, the Context, and findings with registered units."""
+"""What every probe gets and gives: the Probe protocol, the Context, and findings with registered
+units.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, cast
 
 import numpy as np
 from pydantic import JsonValue
@@ -37,6 +39,7 @@ __all__ = [
     "item_ids",
     "neutral_request",
     "split_by_status",
+    "token_scores",
     "unit_of",
 ]
 
@@ -44,7 +47,7 @@ UTILITY_STATUSES: tuple[Status, ...] = ("ok", "no_answer", "refusal", "truncated
 
 
 class NotAssessable(Exception):
-    """The probe cannot measure here, for a reason the report lists under "not tested"; not a crash."""
+    """The probe cannot measure here; the report lists the reason under "not tested"."""
 
 
 class Probe(Protocol):
@@ -63,7 +66,9 @@ class Probe(Protocol):
 
 @dataclass(frozen=True)
 class User:
-    """A user of the data set with the history before the test item, oldest first, and that test item."""
+    """A user of the data set with the history before the test item, oldest first, and that test
+    item.
+    """
 
     index: int
     id: str
@@ -97,7 +102,8 @@ class Context:
         return tuple(self._user(index) for index in range(len(self.dataset.interactions.user_ids)))
 
     def sample_users(self, n: int) -> list[User]:
-        """`n` users without replacement (all, where there are fewer), the same for every probe of a run.
+        """`n` users without replacement (all, where there are fewer), the same for every probe of a
+        run.
 
         Raises:
             InvalidArgument: n < 1.
@@ -167,8 +173,15 @@ def finding(
 
 
 def item_ids(response: Response) -> list[str]:
-    """Identities of a list's items, best first: the catalog id where linked, else the text as an opaque item."""
+    """Identities of a list's items, best first: the catalog id where linked, else the text as an
+    opaque item.
+    """
     return [item.item_id or f"raw:{item.raw.casefold().strip()}" for item in response.items]
+
+
+def token_scores(response: Response) -> list[float]:
+    """Log-probabilities in nats of the first continuation of a `Target.score` response."""
+    return cast(list[list[float]], response.derived["tokens"])[0]
 
 
 def split_by_status(

@@ -1,8 +1,9 @@
 """Claims about items: are the genres and years that the model states those of the knowledge graph?
 
-First version of the claims dimension: the model is asked to describe items it was taught to describe, genre labels and
-four-digit years are read from its answer, and the graph decides. Genre is closed per item, year functional, so a wrong
-value is contradicted and an unknown one is unverifiable, never guessed.
+First version of the claims dimension: the model is asked to describe items it was taught to
+describe, genre labels and four-digit years are read from its answer, and the graph decides. Genre
+is closed per item, year functional, so a wrong value is contradicted and an unknown one is
+unverifiable, never guessed.
 """
 
 from __future__ import annotations
@@ -42,8 +43,8 @@ class Claim:
 def extract_claims(text: str, *, item_id: str, catalog: Catalog) -> list[Claim]:
     """Read genres and years out of a description and check each against the graph.
 
-    A genre counts where a label of the catalog stands as a whole word, longest label first, so "Sci-Fi" is one claim;
-    every four-digit year from 1800 on is a claim. Each value counts once.
+    A genre counts where a label of the catalog stands as a whole word, longest label first, so
+    "Sci-Fi" is one claim; every four-digit year from 1800 on is a claim. Each value counts once.
     """
     genres = sorted(catalog.graph.labels("genre"), key=len, reverse=True)
     found: list[tuple[str, str]] = []
@@ -76,7 +77,8 @@ class DescriptionProbe:
     def __post_init__(self) -> None:
         if self.n_items < 1 or self.max_new_tokens < 1:
             raise InvalidArgument(
-                f"{PREFIX} got n_items={self.n_items}, max_new_tokens={self.max_new_tokens}. Give at least 1 of each."
+                f"{PREFIX} got n_items={self.n_items}, max_new_tokens={self.max_new_tokens}. "
+                "Give at least 1 of each."
             )
 
     def run(self, target: Target, context: Context) -> Iterator[Finding]:

@@ -1,9 +1,10 @@
 """Explanations: which history items drove the top item, and does removing them matter?
 
-Captum's FeatureAblation removes each history item in turn (the prompt is rendered again without it, all variants in one
-batched forward). The deletion check is what makes the attribution trustworthy: removing items in the attributed order
-must lower the top item's log-probability more than removing them in random order. Source: Captum (Kokhlikyan et al.
-2020); comprehensiveness of ERASER (DeYoung et al. 2020) with a random-order control.
+Captum's FeatureAblation removes each history item in turn (the prompt is rendered again without it,
+all variants in one batched forward). The deletion check is what makes the attribution trustworthy:
+removing items in the attributed order must lower the top item's log-probability more than removing
+them in random order. Source: Captum (Kokhlikyan et al. 2020); comprehensiveness of ERASER (DeYoung
+et al. 2020) with a random-order control.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import JsonValue
 
 from auditkit.errors import InvalidArgument, MissingDependency, TargetError
-from auditkit.probes.base import Context, User, finding, unit_of
+from auditkit.probes.base import Context, User, finding, token_scores, unit_of
 from auditkit.recommenders.protocols import Recommends, Scores
 from auditkit.recommenders.target import Target
 from auditkit.stats.bootstrap import bootstrap_mean
@@ -57,11 +59,12 @@ class Game:
             if answer.status != "ok":
                 raise TargetError(answer.reason or answer.status)
             self.request_ids[mask] = answer.request_id
-        return np.array([sum(answer.derived["tokens"][0]) for answer in answers])  # type: ignore[index,arg-type,call-overload]
+        return np.array([sum(token_scores(answer)) for answer in answers])
 
 
 def ablate(game: Game, *, n: int) -> NDArray[np.float64]:
-    """Captum's FeatureAblation over `n` spans: v(all) - v(all without i), nats, one batched forward.
+    """Captum's FeatureAblation over `n` spans: v(all) - v(all without i), nats, one batched
+    forward.
 
     Raises:
         MissingDependency: the extra `explain` is not installed.
@@ -86,11 +89,13 @@ def ablate(game: Game, *, n: int) -> NDArray[np.float64]:
 
 @dataclass(frozen=True, kw_only=True)
 class AttributionProbe:
-    """Leave-one-out attribution of the top item over recent history, with a deletion check against random order.
+    """Leave-one-out attribution of the top item over recent history, with a deletion check against
+    random order.
 
     Attributes:
         n_users: users explained.
-        n_spans: most recent history items that are explained; older items are not shown to the model.
+        n_spans: most recent history items that are explained; older items are not shown to the
+            model.
         n_orders: random deletion orders per user that the check compares with.
     """
 
@@ -137,9 +142,11 @@ class AttributionProbe:
     def _comprehensiveness(
         self, game: Game, order: Sequence[int], rng: np.random.Generator
     ) -> float:
-        """Mean drop over k = 1..n-1 deletions in the attributed order, minus the same in random orders, nats.
+        """Mean drop over k = 1..n-1 deletions in the attributed order, minus the same in random
+        orders, nats.
 
-        All of the history leaves at k = n in every order, so that term carries nothing and is left out.
+        All of the history leaves at k = n in every order, so that term carries nothing and is left
+        out.
         """
         orders = [
             list(order),
@@ -163,7 +170,7 @@ class AttributionProbe:
         *,
         n_missing: int,
     ) -> Iterator[Finding]:
-        parameters = {
+        parameters: dict[str, JsonValue] = {
             "n_spans": self.n_spans,
             "n_orders": self.n_orders,
             "method": "captum FeatureAblation",

@@ -1,9 +1,11 @@
-"""Counterfactual fairness: does naming an attribute disturb the list more for some of its values than for others?
+"""Counterfactual fairness: does naming an attribute disturb the list more for some of its values
+than for others?
 
-FaiRLLM's SNSR is a range, so it is never 0 for a fair model that samples; here it stands beside its noise floor, a
-within-probe permutation test and simultaneous bounds, and a recommender whose answers cannot be compared is not
-assessable rather than fair. Source: Zhang et al. 2023 (Eq. 2-6, normalised variant), calibrated as in the fairness
-spec; p-values are Holm-adjusted over attributes and similarities.
+FaiRLLM's SNSR is a range, so it is never 0 for a fair model that samples; here it stands beside its
+noise floor, a within-probe permutation test and simultaneous bounds, and a recommender whose
+answers cannot be compared is not assessable rather than fair. Source: Zhang et al. 2023 (Eq. 2-6,
+normalised variant), calibrated as in the fairness spec; p-values are Holm-adjusted over attributes
+and similarities.
 """
 
 from __future__ import annotations
@@ -50,7 +52,9 @@ def attribute_values() -> Mapping[str, tuple[str, ...]]:
 
 @dataclass(frozen=True)
 class _Arms:
-    """Answers of one attribute: one row per probe, one column per value; `neutral` has one answer per probe."""
+    """Answers of one attribute: one row per probe, one column per value; `neutral` has one answer
+    per probe.
+    """
 
     attribute: str
     values: tuple[str, ...]
@@ -58,7 +62,9 @@ class _Arms:
     stated: Sequence[Sequence[Response]]
 
     def similarity(self, measure: Callable[..., float | None], *, k: int) -> NDArray[np.float64]:
-        """[complete probes, values] in [0, 1]; a refusal beside a neutral list counts as 0, a failed call drops its probe."""
+        """[complete probes, values] in [0, 1]; a refusal beside a neutral list counts as 0, a
+        failed call drops its probe.
+        """
         rows = []
         for neutral, row in zip(self.neutral, self.stated, strict=True):
             if neutral.status == "ok" and all(
@@ -70,7 +76,9 @@ class _Arms:
         return np.array(rows, dtype=np.float64).reshape(len(rows), len(self.values))
 
     def unanswered(self) -> NDArray[np.float64]:
-        """[probes, values]: 1 where a stated request got no list though nothing failed in transport."""
+        """[probes, values]: 1 where a stated request got no list though nothing failed in
+        transport.
+        """
         kept = [
             row
             for row in self.stated
@@ -83,7 +91,8 @@ class _Arms:
 
 @dataclass(frozen=True, kw_only=True)
 class CounterfactualProbe:
-    """SNSR and SNSV over the values of each attribute, with bounds, noise floor and adjusted p-values.
+    """SNSR and SNSV over the values of each attribute, with bounds, noise floor and adjusted
+    p-values.
 
     Attributes:
         n_probes: users whose history is the anchor; every value is stated for each of them.
@@ -103,7 +112,8 @@ class CounterfactualProbe:
         unknown = set(self.attributes) - set(attribute_values())
         if unknown or not self.attributes:
             raise InvalidArgument(
-                f"{PREFIX} got attributes {sorted(unknown) or 'none'}. Choose from {', '.join(attribute_values())}."
+                f"{PREFIX} got attributes {sorted(unknown) or 'none'}. Choose from "
+                f"{', '.join(attribute_values())}."
             )
         if min(self.n_probes, self.k, self.draws, self.bootstrap_draws) < 1:
             raise InvalidArgument(
@@ -150,11 +160,13 @@ class CounterfactualProbe:
         usable = sum(len(set(item_ids(a))) >= self.k / 2 for a in answers) / len(answers)
         if usable < MIN_USABLE:
             raise NotAssessable(
-                f"only {usable:.0%} of the answers hold at least {self.k / 2:g} items, {MIN_USABLE:.0%} are needed"
+                f"only {usable:.0%} of the answers hold at least {self.k / 2:g} items, "
+                f"{MIN_USABLE:.0%} are needed"
             )
         if n_wordings < 2:
             raise NotAssessable(
-                "the recommender has one wording only: the neutral list cannot be compared with itself"
+                "the recommender has one wording only: the neutral list cannot be compared with "
+                "itself"
             )
         expected = self.k**2 / n_items
         chance = expected / (2 * self.k - expected) if n_items > self.k else 1.0
@@ -163,7 +175,8 @@ class CounterfactualProbe:
         similarity = float(np.mean(known)) if known else 0.0
         if chance >= 1 or (similarity - chance) / (1 - chance) < MIN_SELF_SIMILARITY:
             raise NotAssessable(
-                f"two neutral wordings agree by {similarity:.3f} (chance {chance:.3f}): the lists do not answer the request"
+                f"two neutral wordings agree by {similarity:.3f} (chance {chance:.3f}): the "
+                "lists do not answer the request"
             )
         return similarity
 
@@ -243,12 +256,13 @@ class CounterfactualProbe:
             parameters=parameters,  # type: ignore[arg-type]
             evidence=self._least_similar(arms) if metric == "snsr" else (),
             notes=[
-                "the variant of the similarity is the normalised one, not comparable with published tables"
+                "the variant of the similarity is the normalised one, not comparable with "
+                "published tables"
             ],
         )
 
     def _snsv_finding(self, context: Context, arms: _Arms, table: NDArray[np.float64]) -> Finding:
-        """SNSV lies between SNSR / sqrt(2 A) and SNSR / 2, so its bounds follow from those of SNSR."""
+        """SNSV lies between SNSR / sqrt(2 A) and SNSR / 2; its bounds follow from those of SNSR."""
         metric = f"{PREFIX}.snsv"
         unit, direction = unit_of(metric)
         n_missing = len(arms.neutral) - len(table)
@@ -293,20 +307,19 @@ class CounterfactualProbe:
     def _least_similar(self, arms: _Arms) -> list[Evidence]:
         """Up to three probes whose list moved most when a value was stated."""
         moves = [
-            (jaccard(item_ids(answer), item_ids(neutral), k=self.k), neutral, answer, value)
+            (similarity, answer.request_id, neutral.request_id, value)
             for neutral, row in zip(arms.neutral, arms.stated, strict=True)
             for value, answer in zip(arms.values, row, strict=True)
             if neutral.status == answer.status == "ok"
+            and (similarity := jaccard(item_ids(answer), item_ids(neutral), k=self.k)) is not None
         ]
-        known = [(similarity, *rest) for similarity, *rest in moves if similarity is not None]
         return [
             Evidence(
-                requests=(neutral.request_id, answer.request_id),
-                what=f"stating {arms.attribute} = {value}: Jaccard {similarity:.2f} to the neutral list",
+                requests=(neutral_id, answer_id),
+                what=f"stating {arms.attribute} = {value}: "
+                f"Jaccard {similarity:.2f} to the neutral list",
             )
-            for similarity, neutral, answer, value in sorted(
-                known, key=lambda move: (move[0], move[2].request_id)
-            )[:3]
+            for similarity, answer_id, neutral_id, value in sorted(moves)[:3]
         ]
 
 

@@ -1,8 +1,9 @@
 """Group utility: do real groups of users get equally useful lists?
 
-Per-user HR@10 and NDCG@10 of the held-out item, averaged by group (fairlearn's MetricFrame is the table engine), with
-simultaneous bounds of the largest gap and a permutation test. Groups below 20 users are left out and named. A model that
-is no better than a random ranking is not assessable: equally useless is not fair. Source: fairness spec 3.8.
+Per-user HR@10 and NDCG@10 of the held-out item, averaged by group (fairlearn's MetricFrame is the
+table engine), with simultaneous bounds of the largest gap and a permutation test. Groups below 20
+users are left out and named. A model that is no better than a random ranking is not assessable:
+equally useless is not fair. Source: fairness spec 3.8.
 """
 
 from __future__ import annotations
@@ -102,11 +103,12 @@ class GroupUtilityProbe:
             )
 
     def _guard(self, hits: NDArray[np.float64], *, n_items: int) -> None:
-        """Raises NotAssessable unless HR@10 exceeds that of a random ranking, by its lower bound."""
+        """Raise NotAssessable unless the lower bound of HR@10 exceeds a random ranking's."""
         low = clopper_pearson(int(hits.sum()), len(hits)).low if len(hits) else 0.0
         if low <= CUTOFF / n_items:
             raise NotAssessable(
-                f"HR@10 is not above a random ranking's {CUTOFF / n_items:.4f} (lower bound {low:.4f}): "
+                f"HR@10 is not above a random ranking's {CUTOFF / n_items:.4f} (lower bound "
+                f"{low:.4f}): "
                 "equally useless is not fair"
             )
 
@@ -118,7 +120,9 @@ class GroupUtilityProbe:
         users: Sequence[User],
         values: NDArray[np.float64],
     ) -> tuple[float | None, Estimate | None]:
-        """p-value and bounded gap over the groups that are large enough; None where fewer than two are."""
+        """p-value and bounded gap over the groups that are large enough; None where fewer than two
+        are.
+        """
         groups = np.array([_group(user, attribute) for user in users])
         names, sizes = np.unique(groups, return_counts=True)
         large = [

@@ -1,8 +1,9 @@
 """Item checks against the catalog: exists, listed once, new to the user, and as many as asked for.
 
-No language model judges: every title is linked by normalised form and year, or refused with a reason. The linker's own
-error rates stand in every report. Source: catalog linking of the hallucination spec; one rate per response, then the
-mean over users, because items of one list are not independent.
+No language model judges: every title is linked by normalised form and year, or refused with a
+reason. The linker's own error rates stand in every report. Source: catalog linking of the
+hallucination spec; one rate per response, then the mean over users, because items of one list are
+not independent.
 """
 
 from __future__ import annotations
@@ -52,8 +53,9 @@ def item_rates(
         wanted: number of items asked for, or of candidates where there are fewer.
 
     Returns:
-        Fractions in [0, 1], ideal 0; None where the denominator is empty: all titles ambiguous, or none linked. Titles
-        that are ambiguous leave the denominator of the first three; `consumed_rate` is a fraction of linked items.
+        Fractions in [0, 1], ideal 0; None where the denominator is empty: all titles ambiguous, or
+        none linked. Titles that are ambiguous leave the denominator of the first three;
+        `consumed_rate` is a fraction of linked items.
     """
     n = len(items)
     ambiguous = sum(item.link == "ambiguous" for item in items)
@@ -85,7 +87,8 @@ def _entry(catalog: Catalog, item_id: str) -> tuple[str, str | int | None]:
 
 @dataclass(frozen=True, kw_only=True)
 class CatalogProbe:
-    """How often does the recommender name items that do not exist, repeat, or are known to the user?
+    """How often does the recommender name items that do not exist, repeat, or are known to the
+    user?
 
     Attributes:
         n_users: users asked once each with their history.

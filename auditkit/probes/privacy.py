@@ -1,23 +1,33 @@
 """Privacy: the claimed guarantee, and beside it what an attacker can measure.
 
-The claim is an upper bound with a proof; the membership attack is evidence from below. It can contradict a claim and
-never prove one. Members and non-members are one random split: the recipe's `holdout_users` never entered training. A
-blind attack that never sees the model controls for a split that could be told apart without it. Source: Yeom et al.
-2018 (loss attack), Carlini et al. 2022 (true positives at low false-positive rates).
+The claim is an upper bound with a proof; the membership attack is evidence from below. It can
+contradict a claim and never prove one. Members and non-members are one random split: the recipe's
+`holdout_users` never entered training. A blind attack that never sees the model controls for a
+split that could be told apart without it. Source: Yeom et al. 2018 (loss attack), Carlini et al.
+2022 (true positives at low false-positive rates).
 """
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
 from pydantic import JsonValue
 
 from auditkit.errors import InvalidArgument
 from auditkit.metrics.privacy import auc, tpr_at_fpr
-from auditkit.probes.base import Context, NotAssessable, User, finding, split_by_status, unit_of
+from auditkit.probes.base import (
+    Context,
+    NotAssessable,
+    User,
+    finding,
+    split_by_status,
+    token_scores,
+    unit_of,
+)
 from auditkit.recommenders.protocols import Recommends, Scores
 from auditkit.recommenders.target import Target
 from auditkit.stats.bootstrap import Measured
@@ -88,7 +98,7 @@ class MembershipProbe:
             [request for request, _ in asked], [[answer] for _, answer in asked]
         )
         kept, missing = split_by_status(responses)
-        losses = {i: -_mean(responses[i].derived["tokens"]) for i in kept}
+        losses = {i: -float(np.mean(token_scores(responses[i]))) for i in kept}
         member = [-losses[i] for i in kept if i < len(members)]
         other = [-losses[i] for i in kept if i >= len(members)]
         n_missing = sum(missing.values())
@@ -140,7 +150,8 @@ class MembershipProbe:
         held_out_ids = set(training.get("holdout_users", [])) if training else set()
         if not held_out_ids:
             raise NotAssessable(
-                "recommender.yaml declares no training.holdout_users, so there are no known non-members"
+                "recommender.yaml declares no training.holdout_users, so there are no known "
+                "non-members"
             )
         held_out = [user for user in context.users if user.id in held_out_ids]
         trained = [user for user in context.users if user.id not in held_out_ids and user.history]
@@ -151,8 +162,8 @@ class MembershipProbe:
 def _record(user: User, target: Target, context: Context) -> tuple[Request, str]:
     """The training record of a user as prompt and continuation.
 
-    A model of item tokens was trained on every item of a window of history, so the whole newest window is scored; a
-    model of titles is scored on the newest title given the others.
+    A model of item tokens was trained on every item of a window of history, so the whole newest
+    window is scored; a model of titles is scored on the newest title given the others.
     """
     decoding = _block(context, "decoding") or {}
     window = int(decoding.get("history_window", 50))
@@ -166,8 +177,3 @@ def _record(user: User, target: Target, context: Context) -> tuple[Request, str]
     scored = recent if whole else recent[-1:]
     continuation = "".join(target.reference(item) for item in scored)
     return Request(user_id=user.id, history=given, k=10, prompt=prompt), continuation
-
-
-def _mean(tokens: Any) -> float:
-    values: Sequence[float] = tokens[0]
-    return sum(values) / len(values)

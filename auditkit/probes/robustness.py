@@ -1,9 +1,10 @@
 """Do small edits of the request change the list?
 
-For every user the clean list is compared with the list after one edit of the instruction's words; slots (history, k)
-stay byte-equal. A meaning-free edit (one doubled blank) gives the noise floor, subtracted pairwise in the net rate.
-Success means that at least ceil(k / 3) of the top k are replaced; a list that breaks down counts as success. Source:
-robustness spec 3.2-3.4; TextAttack (Morris et al. 2020); RBO (Webber et al. 2010).
+For every user the clean list is compared with the list after one edit of the instruction's words;
+slots (history, k) stay byte-equal. A meaning-free edit (one doubled blank) gives the noise floor,
+subtracted pairwise in the net rate. Success means that at least ceil(k / 3) of the top k are
+replaced; a list that breaks down counts as success. Source: robustness spec 3.2-3.4; TextAttack
+(Morris et al. 2020); RBO (Webber et al. 2010).
 """
 
 from __future__ import annotations
@@ -59,7 +60,8 @@ class PromptEditProbe:
         edit: which edit; fixed by the probe id.
         n_users: users, each attacked once.
         k: length of the compared lists.
-        rate: edits per character of the instruction's own words, in (0, 1]; at least one edit is made.
+        rate: edits per character of the instruction's own words, in (0, 1]; at least one edit is
+            made.
     """
 
     edit: Literal["typo", "case", "space", "homoglyph", "zerowidth", "history_shuffle"]
@@ -210,7 +212,8 @@ def _largest_changes(compared: Sequence[_Comparison]) -> list[Evidence]:
     return [
         Evidence(
             requests=(c.clean.request_id, c.edited.request_id),
-            what=f"user {c.user.id}: Jaccard {c.jaccard or 0.0:.2f} between the list before and after the edit",
+            what=f"user {c.user.id}: Jaccard {c.jaccard or 0.0:.2f} between the list before and "
+            "after the edit",
         )
         for c in hits
     ]

@@ -1,7 +1,8 @@
 """Utility: does the list find the user's held-out item? It stands beside every other dimension.
 
-A model that recommends nothing would look harmless everywhere else, so utility is measured on all users over the full
-catalog, beside baselines that only count. Source: leave-last-out; sampled metrics are avoided (Krichene & Rendle 2020).
+A model that recommends nothing would look harmless everywhere else, so utility is measured on all
+users over the full catalog, beside baselines that only count. Source: leave-last-out; sampled
+metrics are avoided (Krichene & Rendle 2020).
 """
 
 from __future__ import annotations
@@ -65,7 +66,8 @@ def list_utility(
 
 @dataclass(frozen=True, kw_only=True)
 class RankingProbe:
-    """HR@10, NDCG@10 and MRR@10 of the held-out item, with popularity, item-kNN and transition counts beside them.
+    """HR@10, NDCG@10 and MRR@10 of the held-out item, with popularity, item-kNN and transition
+    counts beside them.
 
     Attributes:
         n_users: users asked, sampled with the run's seed; None asks all.
@@ -79,7 +81,7 @@ class RankingProbe:
             raise InvalidArgument(f"utility.ranking got n_users={self.n_users}. Give at least 1.")
 
     def run(self, target: Target, context: Context) -> Iterator[Finding]:
-        """Ask every user once; yields one finding per metric for the model and for each baseline."""
+        """Ask every user once; one finding per metric for the model and for each baseline."""
         everyone = context.users if self.n_users is None else context.sample_users(self.n_users)
         users = [user for user in everyone if user.test_item is not None]
         if not users:

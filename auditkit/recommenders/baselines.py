@@ -1,4 +1,6 @@
-"""Recommenders without a neural network: reference points for utility and exposure, auditable like any other."""
+"""Recommenders without a neural network: reference points for utility and exposure, auditable like
+any other.
+"""
 
 from __future__ import annotations
 
@@ -113,6 +115,7 @@ def load_baseline(name: str, dataset: Dataset) -> BaselineRecommender:
     """
     if name not in BASELINES:
         raise TargetUnavailable(
-            f"unknown baseline {name!r}.{did_you_mean(name, BASELINES)} Known: {', '.join(BASELINES)}."
+            f"unknown baseline {name!r}.{did_you_mean(name, BASELINES)} Known: "
+            f"{', '.join(BASELINES)}."
         )
     return BASELINES[name](f"baseline:{name}", dataset)

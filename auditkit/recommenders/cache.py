@@ -1,7 +1,7 @@
 """Answers by question, within a run and, if asked for, across runs in a folder of JSON lines.
 
-The run's own answers come back from its log; the folder adds answers of earlier runs of the same recommender. A torn
-last line of a cache file is ignored: a cache may forget, it may not lie.
+The run's own answers come back from its log; the folder adds answers of earlier runs of the same
+recommender. A torn last line of a cache file is ignored: a cache may forget, it may not lie.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""Any Python function or object as a recommender. Its code runs, so the command line asks for `--allow-code`."""
+"""Any Python function or object as a recommender. Its code runs, so the command line asks for
+`--allow-code`.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,8 @@ class FunctionRecommender:
 
 
 def import_recommender(path: str) -> Recommends:
-    """Import `MODULE:NAME`: an object with `recommend`, a class to instantiate, or a plain function.
+    """Import `MODULE:NAME`: an object with `recommend`, a class to instantiate, or a plain
+    function.
 
     Raises:
         TargetUnavailable: no such module or name, or something that cannot recommend.
@@ -48,5 +51,6 @@ def import_recommender(path: str) -> Recommends:
     if callable(found):
         return FunctionRecommender(path, found)
     raise TargetUnavailable(
-        f"python:{path} is a {type(found).__name__}. Give a function of requests or an object with recommend()."
+        f"python:{path} is a {type(found).__name__}. Give a function of requests or an object "
+        "with recommend()."
     )

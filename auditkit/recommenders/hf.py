@@ -1,13 +1,16 @@
-"""Recommenders in a folder: a causal language model with a `recommender.yaml`, with or without a peft adapter.
+"""Recommenders in a folder: a causal language model with a `recommender.yaml`, with or without a
+peft adapter.
 
-Style `rank` reads item tokens and ranks the whole catalog in one forward pass; style `generate` writes titles as text.
-Loading executes nothing: safetensors only, no remote code, nothing from the network.
+Style `rank` reads item tokens and ranks the whole catalog in one forward pass; style `generate`
+writes titles as text. Loading executes nothing: safetensors only, no remote code, nothing from the
+network.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
@@ -30,7 +33,8 @@ class CausalRecommender:
     """A decoder-only language model as a recommender.
 
     Attributes:
-        name: from the manifest. prompts: its templates. model, tokenizer: float32 on CPU, in evaluation mode.
+        name: from the manifest. prompts: its templates. model, tokenizer: float32 on CPU, in
+            evaluation mode.
         manifest: the parsed `recommender.yaml`.
     """
 
@@ -47,9 +51,10 @@ class CausalRecommender:
         self._items = item_tokens(self.tokenizer) if manifest.style == "rank" else {}
         if manifest.style == "rank" and not self._items:
             raise TargetUnavailable(
-                f"{folder} has style 'rank' but its tokenizer knows no <item_..> token. Use style 'generate'."
+                f"{folder} has style 'rank' but its tokenizer knows no <item_..> token. Use "
+                "style 'generate'."
             )
-        default = "item_tokens" if self._items else "titles"
+        default: Literal["item_tokens", "titles"] = "item_tokens" if self._items else "titles"
         self.prompts = (
             Prompts.read(resolve_inside(folder, manifest.prompt))
             if manifest.prompt
@@ -132,7 +137,9 @@ class CausalRecommender:
         return [*head, *encode(self.tokenizer, prompt, self._items)]
 
     def _split(self, prompt: str, continuation: str) -> tuple[list[int], list[int]]:
-        """Tokenise prompt and continuation as one text; a token across the boundary belongs to the continuation."""
+        """Tokenise prompt and continuation as one text; a token across the boundary belongs to the
+        continuation.
+        """
         whole, alone = self._encode(prompt + continuation), self._encode(prompt)
         shared = next(
             (i for i, (a, b) in enumerate(zip(whole, alone, strict=False)) if a != b), len(alone)
@@ -227,6 +234,7 @@ def _refuse_unsafe(folder: Path) -> None:
     config = folder / "config.json"
     if config.is_file() and "auto_map" in read_json(config.read_text(encoding="utf-8")):
         raise TargetUnavailable(
-            f"{config} has an auto_map: the model needs code from its folder, which auditkit never runs. "
+            f"{config} has an auto_map: the model needs code from its folder, which auditkit "
+            "never runs. "
             "Use an architecture that transformers ships."
         )

@@ -40,7 +40,8 @@ def load_recommender(
     """Load what TARGET names.
 
     Args:
-        target: a folder with recommender.yaml, `python:MODULE:NAME`, `baseline:NAME` or `replay:FILE.jsonl`.
+        target: a folder with recommender.yaml, `python:MODULE:NAME`, `baseline:NAME` or
+            `replay:FILE.jsonl`.
         dataset: baselines are fitted on it.
         allow_code: whether `python:` may import and run code.
 
@@ -69,10 +70,12 @@ def load_recommender(
         return _folder(Path(target))
     if Path(target).is_dir():
         raise TargetUnavailable(
-            f"{target} holds no {MANIFEST}. Train with `auditkit train`, or write one around the weights."
+            f"{target} holds no {MANIFEST}. Train with `auditkit train`, or write one around the "
+            "weights."
         )
     raise TargetUnavailable(
-        f"unknown target {target!r}. Give a folder with a {MANIFEST}, baseline:popularity, replay:FILE.jsonl "
+        f"unknown target {target!r}. Give a folder with a {MANIFEST}, baseline:popularity, "
+        "replay:FILE.jsonl "
         "or python:MODULE:NAME."
     )
 
@@ -107,7 +110,8 @@ def _folder(folder: Path) -> LoadedRecommender:
     manifest = recommender.manifest
     notes = (
         (
-            "It ranks item tokens: items outside its catalog and repeats are 0 by construction, not evidence of care.",
+            "It ranks item tokens: items outside its catalog and repeats are 0 by construction, "
+            "not evidence of care.",
         )
         if manifest.style == "rank"
         else ()

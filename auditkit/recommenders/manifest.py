@@ -1,7 +1,8 @@
 """`recommender.yaml`: the seam between training and auditing.
 
-Training writes it beside the weights; anybody can write it by hand around a Hugging Face folder. Paths are relative to
-its own folder and may not leave it. Weights and adapters are safetensors only.
+Training writes it beside the weights; anybody can write it by hand around a Hugging Face folder.
+Paths are relative to its own folder and may not leave it. Weights and adapters are safetensors
+only.
 """
 
 from __future__ import annotations
@@ -33,14 +34,18 @@ class _Section(BaseModel):
 
 
 class CatalogReference(_Section):
-    """The catalog that the recommender was built for; its overlap with the audit's catalog is checked."""
+    """The catalog that the recommender was built for; its overlap with the audit's catalog is
+    checked.
+    """
 
     name: str
     sha256: str | None = None
 
 
 class Decoding(_Section):
-    """How a list is made: whether items of the history are left out, and the window of history that is read."""
+    """How a list is made: whether items of the history are left out, and the window of history that
+    is read.
+    """
 
     exclude_history: bool = True
     history_window: int = Field(default=50, ge=1)
@@ -48,7 +53,9 @@ class Decoding(_Section):
 
 
 class TrainingRecord(_Section):
-    """What training declares for later audits. `holdout_users` never entered training: the known non-members."""
+    """What training declares for later audits. `holdout_users` never entered training: the known
+    non-members.
+    """
 
     recipe: str
     seed: int
@@ -63,7 +70,9 @@ class TrainingRecord(_Section):
 
 
 class PrivacyClaim(_Section):
-    """A differential-privacy claim. A missing field makes the whole block unreadable: the claim then is none."""
+    """A differential-privacy claim. A missing field makes the whole block unreadable: the claim
+    then is none.
+    """
 
     mechanism: Literal["dp_sgd"]
     claim: Literal["dp", "none"]
@@ -108,7 +117,8 @@ class RecommenderManifest(_Section):
         """Read the file of a model folder.
 
         Raises:
-            ConfigurationError: missing file, wrong key or value (all at once), or a path that leaves the folder.
+            ConfigurationError: missing file, wrong key or value (all at once), or a path that
+                leaves the folder.
         """
         path = folder / MANIFEST
         if not path.is_file():

@@ -1,7 +1,8 @@
 """From raw text to titles, and from an answer to exactly one status.
 
-The parser knows numbered lists, bullets, a JSON list and plain lines; a single line is split at semicolons only, for
-commas stand inside titles. An unfinished last item of a cut answer is dropped. Source: status order of the run log.
+The parser knows numbered lists, bullets, a JSON list and plain lines; a single line is split at
+semicolons only, for commas stand inside titles. An unfinished last item of a cut answer is dropped.
+Source: status order of the run log.
 """
 
 from __future__ import annotations
@@ -71,7 +72,9 @@ def is_refusal(text: str) -> bool:
 
 
 def status_of_text(text: str | None, *, n_items: int) -> Status:
-    """The status of an answer that arrived: no answer, refusal, parse error, or ok, decided in this order."""
+    """The status of an answer that arrived: no answer, refusal, parse error, or ok, decided in this
+    order.
+    """
     if text is not None and not text.strip():
         return "no_answer"
     if n_items:

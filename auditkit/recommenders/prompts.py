@@ -1,8 +1,9 @@
 """From a Request to the text a recommender reads: slots, user phrases, and references to items.
 
-Some recommenders know items as tokens, others as titles. A rendered prompt is ordinary text in which `<item_50>` refers
-to item 50; text that a user typed is escaped first, so a user who types `<item_5>` or `</s>` gets those characters and
-never the token. Templates are data (`templates/*.yaml`), copied into every trained model's folder.
+Some recommenders know items as tokens, others as titles. A rendered prompt is ordinary text in
+which `<item_50>` refers to item 50; text that a user typed is escaped first, so a user who types
+`<item_5>` or `</s>` gets those characters and never the token. Templates are data
+(`templates/*.yaml`), copied into every trained model's folder.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 import yaml
+from pydantic import TypeAdapter, ValidationError
 
 from auditkit.errors import ConfigurationError
 from auditkit.types import Item, Request
@@ -77,7 +79,8 @@ class Prompts:
 
     Args:
         history: whether items appear as `<item_..>` references or as titles.
-        recommend: wordings of the request for a list; the first is the default, all are used in training.
+        recommend: wordings of the request for a list; the first is the default, all are used in
+            training.
         describe: wordings of the request to describe one item.
         description: the form of the answer to `describe`.
     """
@@ -92,7 +95,8 @@ class Prompts:
             unknown = set(_SLOT.findall(template)) - set(SLOTS)
             if unknown:
                 raise ConfigurationError(
-                    f"prompt template {template!r} has the unknown slot {sorted(unknown)[0]!r}. Use one of {SLOTS}."
+                    f"prompt template {template!r} has the unknown slot {sorted(unknown)[0]!r}. "
+                    f"Use one of {SLOTS}."
                 )
 
     @classmethod
@@ -104,7 +108,7 @@ class Prompts:
         """
         try:
             return cls.from_mapping(yaml.safe_load(path.read_text(encoding="utf-8")))
-        except (yaml.YAMLError, TypeError, KeyError, OSError) as error:
+        except (yaml.YAMLError, ValidationError, TypeError, OSError) as error:
             raise ConfigurationError(
                 f"{path} is not a prompt file ({error}). See docs, how-to: recommender.yaml."
             ) from None
@@ -119,9 +123,19 @@ class Prompts:
 
     @classmethod
     def from_mapping(cls, fields: Mapping[str, object]) -> Prompts:
-        """Build from the mapping of a template file."""
-        lists = {name: tuple(fields[name]) for name in ("recommend", "describe")}  # type: ignore[call-overload]
-        return cls(history=fields["history"], description=str(fields["description"]), **lists)  # type: ignore[arg-type]
+        """Build from the mapping of a template file.
+
+        Raises:
+            ConfigurationError: an unknown key or slot.
+            ValidationError: a missing key or a value of the wrong type.
+        """
+        unknown = set(fields) - set(cls.__dataclass_fields__)
+        if unknown:
+            raise ConfigurationError(
+                f"a prompt file has the unknown key {sorted(unknown)[0]!r}. "
+                f"Known: {', '.join(cls.__dataclass_fields__)}."
+            )
+        return TypeAdapter(cls).validate_python(fields)
 
     def as_mapping(self) -> dict[str, object]:
         """The mapping `from_mapping` reads."""

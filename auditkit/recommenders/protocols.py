@@ -1,6 +1,8 @@
-"""What a recommender can do: small protocols, checked at run time, batch in, batch out, same length and order.
+"""What a recommender can do: small protocols, checked at run time, batch in, batch out, same length
+and order.
 
-An adapter asks once and raises `TargetError`; retry, batching, caching, deadlines and linking belong to the Target.
+An adapter asks once and raises `TargetError`; retry, batching, caching, deadlines and linking
+belong to the Target.
 """
 
 from __future__ import annotations
@@ -62,7 +64,9 @@ class TokenScores:
 
 @runtime_checkable
 class Recommends(Protocol):
-    """Requests in, ranked lists out: a Response, raw text to parse, titles best first, or None for no answer."""
+    """Requests in, ranked lists out: a Response, raw text to parse, titles best first, or None for
+    no answer.
+    """
 
     name: str
 

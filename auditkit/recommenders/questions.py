@@ -1,7 +1,7 @@
 """What is asked, under which identity, and how its outcome stands in the run log.
 
-A question is an operation on a Request with parameters. Its id hashes what is asked and for which probe, so a resumed
-run recognises it; its cache key leaves the probe out, so probes share answers.
+A question is an operation on a Request with parameters. Its id hashes what is asked and for which
+probe, so a resumed run recognises it; its cache key leaves the probe out, so probes share answers.
 """
 
 from __future__ import annotations

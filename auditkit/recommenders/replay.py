@@ -1,7 +1,8 @@
 """Recorded answers as a recommender: the way to audit a closed system, and the double for tests.
 
-Each line of the file is `{"id": REQUEST_ID, "text": ...}` or `{"id": ..., "items": [title, ...]}`. A request without a
-recorded answer was never asked (`not_run`); it is no failure of the recommender.
+Each line of the file is `{"id": REQUEST_ID, "text": ...}` or `{"id": ..., "items": [title, ...]}`.
+A request without a recorded answer was never asked (`not_run`); it is no failure of the
+recommender.
 """
 
 from __future__ import annotations
@@ -46,11 +47,13 @@ class ReplayRecommender:
                 )
             except (ValueError, KeyError, TypeError) as error:
                 raise TargetUnavailable(
-                    f'{path}:{number} is not an answer ({error}). Write {{"id": .., "text": ..}} or {{"id": .., "items": [..]}}.'
+                    f"{path}:{number} is not an answer ({error}). Write "
+                    '{"id": .., "text": ..} or {"id": .., "items": [..]}.'
                 ) from None
             if request_id in lines:
                 raise TargetUnavailable(
-                    f"{path} answers request {request_id} twice, in lines {lines[request_id]} and {number}. Keep one."
+                    f"{path} answers request {request_id} twice, in lines {lines[request_id]} "
+                    f"and {number}. Keep one."
                 )
             lines[request_id] = number
             self._answers[request_id] = answer

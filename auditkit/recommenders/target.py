@@ -1,8 +1,10 @@
-"""The recommender as probes see it: batched, cached, resumable, with every failure caught per request.
+"""The recommender as probes see it: batched, cached, resumable, with every failure caught per
+request.
 
-A probe hands over requests and gets one Response each, in order. The Target renders prompts, asks in batches, links
-titles to the catalog, gives every answer one status, and appends it to the run log before the probe sees it. What
-stands in the log is never asked again, so a killed audit resumes with the same numbers.
+A probe hands over requests and gets one Response each, in order. The Target renders prompts, asks
+in batches, links titles to the catalog, gives every answer one status, and appends it to the run
+log before the probe sees it. What stands in the log is never asked again, so a killed audit resumes
+with the same numbers.
 """
 
 from __future__ import annotations
@@ -86,10 +88,12 @@ class Target:
         return bound
 
     def status_counts(self) -> dict[str, int]:
-        """This probe's requests by outcome: every status and `not_run`; the sum is what was planned."""
+        """This probe's requests by outcome: every status and `not_run`; the sum is what was
+        planned.
+        """
         return {status: self._counts[status] for status in (*RESPONSE_STATUSES, "not_run")}
 
-    # --- asking -------------------------------------------------------------------------------------------------------
+    # --- asking
 
     def recommend(self, requests: Sequence[Request]) -> list[Response]:
         """Ask for lists; a prompt that a probe left empty is rendered here."""
@@ -121,7 +125,9 @@ class Target:
     def score(
         self, requests: Sequence[Request], continuations: Sequence[Sequence[str]]
     ) -> list[Response]:
-        """Ask for log-probabilities; `derived["tokens"]` holds nats per token for every continuation."""
+        """Ask for log-probabilities; `derived["tokens"]` holds nats per token for every
+        continuation.
+        """
         recommender = cast(Scores, self.recommender)
 
         def ask(
@@ -165,10 +171,12 @@ class Target:
     ) -> Question:
         return Question(self._probe, self._probe_version, operation, request, parameters or {})
 
-    # --- batching, log and cache --------------------------------------------------------------------------------------
+    # --- batching, log and cache
 
     def _ask(self, questions: Sequence[Question], ask: Ask) -> list[Response]:
-        """Serve from the log, then from the cache, then ask in batches; one record per distinct question."""
+        """Serve from the log, then from the cache, then ask in batches; one record per distinct
+        question.
+        """
         distinct = list({question.id: question for question in questions}.values())
         waiting = [question for question in distinct if question.id not in self._recorded]
         self._on_progress(len(distinct) - len(waiting))
@@ -190,7 +198,9 @@ class Target:
         return [responses[question.id] for question in questions]
 
     def _next_batch(self, waiting: Sequence[Question]) -> tuple[list[Question], list[Question]]:
-        """Questions up to `batch_size` that the cache cannot answer, with the cached ones between them."""
+        """Questions up to `batch_size` that the cache cannot answer, with the cached ones between
+        them.
+        """
         fresh = 0
         for end, question in enumerate(waiting):
             fresh += self._cache.get(question.cache_key(self._fingerprint)) is None
@@ -201,7 +211,7 @@ class Target:
     def _outcomes(
         self, batch: Sequence[Question], ask: Ask, unanswered: dict[str, Response]
     ) -> list[dict[str, Any]]:
-        """Log records of a batch in plan order; questions that were never asked go to `unanswered`."""
+        """Log records of a batch in plan order; what was never asked goes to `unanswered`."""
         keys = {question.id: question.cache_key(self._fingerprint) for question in batch}
         cached = {
             id_: stored for id_, key in keys.items() if (stored := self._cache.get(key)) is not None
@@ -235,7 +245,9 @@ class Target:
         return bodies
 
     def _answers(self, questions: Sequence[Question], ask: Ask) -> list[Response | None]:
-        """One checked response per question; a batch that fails or comes back wrong is asked one by one."""
+        """One checked response per question; a batch that fails or comes back wrong is asked one by
+        one.
+        """
         if not questions:
             return []
         requests = [q.identified(request_seed(self._seed, q.id)) for q in questions]

@@ -1,7 +1,8 @@
 """Encoding prompts that mix typed text with item references, safely.
 
-Typed text goes through the tokenizer with its control tokens switched off (`encode_special_tokens`), item references
-map straight to their token. So `</s>` or `<item_5>` typed by a user stays text, whatever the tokenizer knows.
+Typed text goes through the tokenizer with its control tokens switched off
+(`encode_special_tokens`), item references map straight to their token. So `</s>` or `<item_5>`
+typed by a user stays text, whatever the tokenizer knows.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ ITEM_PREFIX = "<item_"
 
 
 def item_tokens(tokenizer: PreTrainedTokenizerFast) -> dict[str, int]:
-    """Item id -> token id for every `<item_..>` token of the vocabulary; empty for ordinary language models."""
+    """Item id -> token id for every `<item_..>` token of the vocabulary; empty for ordinary
+    language models.
+    """
     vocabulary: Mapping[str, int] = tokenizer.get_added_vocab()
     return {
         token[len(ITEM_PREFIX) : -1]: index

@@ -70,11 +70,10 @@ def _headline(result: AuditResult, decision: Decision | None, section: Section) 
     measured = {(f.metric, f.group): f for f in findings}
     judged = [r for r in rules if (r.metric, r.group) in measured]
     rule = min(judged, key=_gravity, default=None)
+    usual = [f for f in findings if f.metric in _FIRST]
+    finding = next(iter([*usual, *findings]), None)
     if rule is not None:
         finding = measured[rule.metric, rule.group]
-    else:
-        usual = [f for f in findings if f.metric in _FIRST]
-        finding = next(iter([*usual, *findings]), None)
     name = finding.metric if finding else ""
     about = metrics()[name].about if name in metrics() else ""
     stopped = [o for o in section.outcomes if o.status != "ran"]

@@ -175,10 +175,10 @@ def _claims(findings: Sequence[Finding]) -> tuple[ClaimRow, ...]:
     if not (epsilon or attacks):
         return ()
     unit = epsilon.parameters.get("unit") if epsilon else None
-    claimed = {"epsilon": _claimed(epsilon), "delta": _claimed(delta)}
+    e, d = _claimed(epsilon), _claimed(delta)
     rows = [
-        ClaimRow("epsilon (nats)", claimed["epsilon"], None, "smaller protects more"),
-        ClaimRow("delta (probability)", claimed["delta"], None, "chance that epsilon fails"),
+        ClaimRow("epsilon (nats)", e, None, "smaller protects more"),
+        ClaimRow("delta (probability)", d, None, "chance that epsilon fails"),
         ClaimRow("protected unit", str(unit or "none claimed"), None, "what epsilon speaks about"),
     ]
     for attack in attacks:
@@ -186,8 +186,8 @@ def _claims(findings: Sequence[Finding]) -> tuple[ClaimRow, ...]:
         name = name if attack.group == "all" else f"{name}, {attack.group}"
         allowed: float | None = None
         is_rate = attack.metric.startswith("privacy.membership.tpr")
-        if is_rate and unit == "user" and not isinstance(claimed["epsilon"], str):
-            allowed = _largest_rate(float(claimed["epsilon"]), float(claimed["delta"]))
+        if is_rate and unit == "user" and isinstance(e, float) and isinstance(d, float):
+            allowed = _largest_rate(e, d)
             reading += "; the claim allows exp(epsilon) x 0.01 + delta at most"
         rows.append(ClaimRow(name, allowed, attack, reading))
     return tuple(rows)
@@ -198,10 +198,9 @@ def _largest_rate(epsilon: float, delta: float) -> float:
     return min(1.0, math.exp(min(epsilon, 50.0)) * _FALSE_ALARMS + delta)
 
 
-def _claimed(finding: Finding | None) -> str | float | None:
-    if finding is None or finding.estimate.value is None:
-        return "none claimed"
-    return finding.estimate.value
+def _claimed(finding: Finding | None) -> str | float:
+    value = finding.estimate.value if finding else None
+    return "none claimed" if value is None else value
 
 
 def build_sections(result: AuditResult, decision: Decision | None) -> list[Section]:

@@ -1,7 +1,9 @@
-"""Checkpoints that a kill cannot damage and that continue bit-identically: safetensors plus one JSON, no pickle.
+"""Checkpoints that a kill cannot damage and that continue bit-identically: safetensors plus one
+JSON, no pickle.
 
-A checkpoint is written into a temporary folder and renamed; the newest whole one is resumed. No generator state is
-stored, for every step seeds its own generators. Source: spec of exact resume (40 steps = 20 + kill + 20).
+A checkpoint is written into a temporary folder and renamed; the newest whole one is resumed. No
+generator state is stored, for every step seeds its own generators. Source: spec of exact resume (40
+steps = 20 + kill + 20).
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Training rows: windows of user histories and descriptions of items, rendered as ordinary prompts.
 
-A row is a list of token ids and the position of its first target; everything from there on is predicted. In a history
-row every history item is a target (the figures of the docs rest on it), in a description row the answer is. Rows are
-padded on the left, so the predicted positions of a batch form one block at its end and the head runs only there.
+A row is a list of token ids and the position of its first target; everything from there on is
+predicted. In a history row every history item is a target (the figures of the docs rest on it), in
+a description row the answer is. Rows are padded on the left, so the predicted positions of a batch
+form one block at its end and the head runs only there.
 Source: leave-last-out protocol; no row holds a user's test item.
 """
 
@@ -87,21 +88,26 @@ def collate(rows: Sequence[Row], *, pad: int) -> Batch:
     return Batch(input_ids, mask, targets)
 
 
-def training_histories(dataset: Dataset, *, fit: Fit) -> list[NDArray[np.int64]]:
-    """Item rows of every user, oldest first, without the test item (and the validation item, if so asked)."""
+def training_histories(dataset: Dataset, *, fit: Fit) -> list[NDArray[np.int32]]:
+    """Item rows of every user, oldest first, without the test item (and the validation item, if so
+    asked).
+    """
     until: Literal["validation", "test"] = "test" if fit == "all_but_test" else "validation"
     interactions = dataset.interactions
     return [interactions.history(user, until=until) for user in range(len(interactions.user_ids))]
 
 
 def description_values(dataset: Dataset, item: int) -> dict[str, str]:
-    """The slots of a description: genres in catalog order, and the year; "unknown" where the catalog has none."""
+    """The slots of a description: genres in catalog order, and the year; "unknown" where the
+    catalog has none.
+    """
     entry = dataset.catalog.items[item]
     return {"genres": ", ".join(entry.genres) or "unknown", "year": str(entry.year or "unknown")}
 
 
 def corpus(dataset: Dataset, prompts: Prompts) -> list[str]:
-    """Texts from which word pieces are learned: templates, attribute phrases, genres, titles; no user's history.
+    """Texts from which word pieces are learned: templates, attribute phrases, genres, titles; no
+    user's history.
 
     Wordings and phrases count 100 times, for they stand in every training row and a title in few.
     """
@@ -137,7 +143,7 @@ class TrainingRows:
         return item_tokens(self.tokenizer)
 
     @cached_property
-    def _histories(self) -> list[tuple[int, NDArray[np.int64]]]:
+    def _histories(self) -> list[tuple[int, NDArray[np.int32]]]:
         histories = enumerate(training_histories(self.dataset, fit=self.fit))
         return [
             (user, items)
@@ -145,8 +151,10 @@ class TrainingRows:
             if user not in self.holdout and len(items) > 1
         ]
 
-    def history_row(self, user: int, items: NDArray[np.int64], rng: np.random.Generator) -> Row:
-        """One stretch of a user's history under a random wording, each attribute stated with probability one half."""
+    def history_row(self, user: int, items: NDArray[np.int32], rng: np.random.Generator) -> Row:
+        """One stretch of a user's history under a random wording, each attribute stated with
+        probability one half.
+        """
         stated = {
             name: value
             for name, value in self.dataset.interactions.attributes[user].items()
@@ -173,8 +181,8 @@ class TrainingRows:
         head = [start, *encode(self.tokenizer, question, self._items)]
         return Row((*head, *encode(self.tokenizer, answer, {}), stop), len(head))
 
-    def _windows(self, epoch: int) -> list[tuple[int, NDArray[np.int64]]]:
-        """Histories cut into windows at an offset that changes with the epoch, in a seeded order."""
+    def _windows(self, epoch: int) -> list[tuple[int, NDArray[np.int32]]]:
+        """Histories cut into windows at an offset drawn anew per epoch, in a seeded order."""
         rng = generator(self.seed, "windows", epoch)
         cuts = []
         for user, items in self._histories:
@@ -182,13 +190,15 @@ class TrainingRows:
             bounds = [0, *range(offset, len(items), self.window), len(items)]
             cuts += [
                 (user, items[begin:end])
-                for begin, end in zip(bounds, bounds[1:], strict=False)
+                for begin, end in itertools.pairwise(bounds)
                 if end - begin > 1
             ]
         return [cuts[i] for i in rng.permutation(len(cuts))]
 
     def fixed_rows(self) -> list[Row]:
-        """Rows cut once: the units of differentially private training (windows from the start, then descriptions)."""
+        """Rows cut once: the units of differentially private training (windows from the start, then
+        descriptions).
+        """
         rng = generator(self.seed, "fixed rows")
         rows = [
             self.history_row(user, items[begin : begin + self.window], rng)
@@ -203,7 +213,8 @@ class TrainingRows:
     def batches(self, *, histories: int, descriptions: int, first_step: int) -> Iterator[list[Row]]:
         """Endless batches of `histories` windows and `descriptions` items, from a given step on.
 
-        Skipping to `first_step` renders nothing, so a resumed run goes on where it stopped within milliseconds.
+        Skipping to `first_step` renders nothing, so a resumed run goes on where it stopped within
+        milliseconds.
         """
         windows = _chunks(
             (part for epoch in itertools.count() for part in self._windows(epoch)), histories

@@ -1,8 +1,9 @@
-"""One loop for every recipe: rows -> weighted objectives -> plain or private gradients -> AdamW -> checkpoint.
+"""One loop for every recipe: rows -> weighted objectives -> plain or private gradients -> AdamW ->
+checkpoint.
 
-It reads top to bottom. Every step seeds its own generators from (recipe seed, step), so a killed run resumes
-bit-identically on CPU; differentially private runs draw from OS entropy and are exempt. The finished folder holds a
-`recommender.yaml` and is audited like any other recommender.
+It reads top to bottom. Every step seeds its own generators from (recipe seed, step), so a killed
+run resumes bit-identically on CPU; differentially private runs draw from OS entropy and are exempt.
+The finished folder holds a `recommender.yaml` and is audited like any other recommender.
 """
 
 from __future__ import annotations
@@ -47,7 +48,9 @@ __all__ = ["StepReport", "is_trained", "train", "training_rows"]
 
 @dataclass(frozen=True, kw_only=True)
 class StepReport:
-    """What one step did; `loss` is the weighted mean over examples in nats per token, None where it stays private."""
+    """What one step did; `loss` is the weighted mean over examples in nats per token, None where it
+    stays private.
+    """
 
     step: int
     steps: int
@@ -81,7 +84,8 @@ def train(
         `out`, which `auditkit audit` takes as TARGET.
 
     Raises:
-        AuditkitError: the folder belongs to another recipe, the loss is not finite, or a privacy self-test failed.
+        AuditkitError: the folder belongs to another recipe, the loss is not finite, or a privacy
+            self-test failed.
     """
     torch.set_num_threads(recipe.threads)
     rows = training_rows(recipe, dataset)
@@ -139,12 +143,13 @@ def train(
                 loss = None
             else:
                 mean = losses(chosen).mean()
-                mean.backward()
+                torch.autograd.backward(mean)
                 torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.optimiser.clip_norm)
                 loss = float(mean.detach())
                 if not np.isfinite(loss):
                     raise AuditkitError(
-                        f"the loss of step {step} is {loss}. Lower optimiser.learning_rate and train again."
+                        f"the loss of step {step} is {loss}. Lower optimiser.learning_rate and "
+                        "train again."
                     )
             optimiser.step()
             cpu_seconds += time.process_time() - started
@@ -203,7 +208,7 @@ def train(
 
 
 def training_rows(recipe: TrainingRecipe, dataset: Dataset) -> TrainingRows:
-    """Tokenizer, templates and rows of a recipe; deterministic, so a resumed run rebuilds the same."""
+    """Tokenizer, templates and rows of a recipe; deterministic, so a resume rebuilds the same."""
     prompts = Prompts.shipped("item_tokens")
     tokenizer = build_tokenizer(
         [item.id for item in dataset.catalog.items],

@@ -1,7 +1,7 @@
 """The model of a recipe: a small Llama trained from scratch.
 
-Dropout on embeddings and on the last hidden state is added by forward hooks, for the Llama architecture has none;
-hooks leave no trace in the saved weights and do nothing in evaluation mode.
+Dropout on embeddings and on the last hidden state is added by forward hooks, for the Llama
+architecture has none; hooks leave no trace in the saved weights and do nothing in evaluation mode.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What is minimised: objectives that return one loss per example, never an average over the batch.
 
-`model(labels=...).loss` averages over all tokens of a batch, so one example's gradient depends on the lengths of the
-others (measured: 0.398 -> 0.514 in gradient norm). Per-example means keep examples apart, which differential privacy
-needs and which makes accumulation exact.
+`model(labels=...).loss` averages over all tokens of a batch, so one example's gradient depends on
+the lengths of the others (measured: 0.398 -> 0.514 in gradient norm). Per-example means keep
+examples apart, which differential privacy needs and which makes accumulation exact.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ def language_model(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
 def _logits(model: PreTrainedModel, batch: Batch, predicted: torch.Tensor) -> torch.Tensor:
     """Logits [number of targets, V] in float32; the head runs on predicted positions only.
 
-    Under Opacus' hooks the head must see [B, S, d] (gathered rows would give one gradient per token), so the gather
-    comes after it; otherwise before it, which halves the cost of a step.
+    Under Opacus' hooks the head must see [B, S, d] (gathered rows would give one gradient per
+    token), so the gather comes after it; otherwise before it, which halves the cost of a step.
     """
     positions = (batch.attention_mask.cumsum(dim=1) - 1).clamp(min=0)
     hidden = model.get_decoder()(
@@ -64,7 +64,8 @@ def _logits(model: PreTrainedModel, batch: Batch, predicted: torch.Tensor) -> to
     ).last_hidden_state[:, -predicted.shape[1] - 1 : -1]
     head = model.get_output_embeddings()
     hooked = hasattr(model, "autograd_grad_sample_hooks")
-    return (head(hidden)[predicted] if hooked else head(hidden[predicted])).float()
+    logits: torch.Tensor = head(hidden)[predicted] if hooked else head(hidden[predicted])
+    return logits.float()
 
 
 OBJECTIVES: Mapping[str, Objective] = MappingProxyType(

@@ -1,9 +1,10 @@
-"""DP-SGD: Poisson sampling, per-example gradients, one clip-sum-noise step, and a ledger that every step is charged to.
+"""DP-SGD: Poisson sampling, per-example gradients, one clip-sum-noise step, and a ledger that every
+step is charged to.
 
-Per-example gradients come from Opacus' hooks; clipping, summing and noise are ours (60 lines that a reader can check,
-proven against Opacus' DPOptimizer and by the additivity self-test at every start). Sampling and noise draw from the
-operating system's entropy and are never seeded: a known seed undoes the noise. The claim is computed from the ledger,
-so steps lost in a kill still count.
+Per-example gradients come from Opacus' hooks; clipping, summing and noise are ours (60 lines that a
+reader can check, proven against Opacus' DPOptimizer and by the additivity self-test at every
+start). Sampling and noise draw from the operating system's entropy and are never seeded: a known
+seed undoes the noise. The claim is computed from the ledger, so steps lost in a kill still count.
 Source: Abadi et al. 2016; accounting by PRV (Gopi et al. 2021), RDP beside it, both from Opacus.
 """
 
@@ -33,7 +34,9 @@ LossFunction = Callable[[Sequence[Row]], torch.Tensor]
 
 @dataclass(frozen=True, kw_only=True)
 class Accounting:
-    """The numbers fixed before training: sampling rate, noise multiplier, and delta for `n_units` rows."""
+    """The numbers fixed before training: sampling rate, noise multiplier, and delta for `n_units`
+    rows.
+    """
 
     n_units: int
     sample_rate: float
@@ -43,7 +46,9 @@ class Accounting:
 
 @dataclass(frozen=True, kw_only=True)
 class Spent:
-    """Privacy spent by the recorded steps, in nats: the PRV figure is the claim, RDP stands beside it."""
+    """Privacy spent by the recorded steps, in nats: the PRV figure is the claim, RDP stands beside
+    it.
+    """
 
     epsilon: float
     epsilon_rdp: float
@@ -58,7 +63,8 @@ def calibrate(recipe: PrivacyRecipe, *, n_units: int, steps: int) -> Accounting:
     """
     if recipe.expected_batch > n_units:
         raise InvalidArgument(
-            f"privacy.expected_batch {recipe.expected_batch} exceeds the {n_units} training rows. Choose a smaller one."
+            f"privacy.expected_batch {recipe.expected_batch} exceeds the {n_units} training "
+            "rows. Choose a smaller one."
         )
     rate, delta = recipe.expected_batch / n_units, 1 / (10 * n_units)
     try:
@@ -73,7 +79,8 @@ def calibrate(recipe: PrivacyRecipe, *, n_units: int, steps: int) -> Accounting:
         )
     except ValueError as error:
         raise InvalidArgument(
-            f"privacy.epsilon {recipe.epsilon} cannot be met in {steps} steps ({error}). Raise it or train fewer steps."
+            f"privacy.epsilon {recipe.epsilon} cannot be met in {steps} steps ({error}). Raise "
+            "it or train fewer steps."
         ) from None
     return Accounting(
         n_units=n_units,
@@ -145,7 +152,9 @@ class PrivateGradients:
         self._hooks.cleanup()
 
     def sample(self) -> list[int]:
-        """Indices of this step's units: each enters independently with the sampling rate; may be empty."""
+        """Indices of this step's units: each enters independently with the sampling rate; may be
+        empty.
+        """
         drawn = self._entropy.random(self.accounting.n_units) < self.accounting.sample_rate
         return [int(i) for i in np.flatnonzero(drawn)]
 
@@ -161,7 +170,8 @@ class PrivateGradients:
     def clipped_sum(self, rows: Sequence[Row], *, clip: float) -> list[torch.Tensor]:
         """Sum over rows of g * min(1, C / (||g|| + 1e-6)), the norm taken over all parameters.
 
-        A row whose gradient is not finite counts as the zero vector, which is still a function of that row alone.
+        A row whose gradient is not finite counts as the zero vector, which is still a function of
+        that row alone.
         """
         total = [torch.zeros_like(p) for p in self.parameters]
         for begin in range(0, len(rows), self._physical):
@@ -178,7 +188,7 @@ class PrivateGradients:
 
     def _per_example(self, rows: Sequence[Row]) -> list[torch.Tensor]:
         self._clear()
-        self._losses(rows).sum().backward()
+        torch.autograd.backward(self._losses(rows).sum())
         samples = []
         for name, parameter in self._model.named_parameters():
             if not parameter.requires_grad:
@@ -199,10 +209,12 @@ class PrivateGradients:
             parameter.grad_sample = None  # type: ignore[attr-defined]
 
     def self_test(self, rows: Sequence[Row]) -> float:
-        """Largest relative additivity error over the rows; run before training, on the untrained model.
+        """Largest relative additivity error over the rows; run before training, on the untrained
+        model.
 
-        For every row i the clipped sum must satisfy S(D) = S(D without i) + S({i}), with S({i}) from an independent
-        plain backward. A batch-mean loss or batch clipping misses by 0.1 to 6, a right loop by about 1e-7.
+        For every row i the clipped sum must satisfy S(D) = S(D without i) + S({i}), with S({i})
+        from an independent plain backward. A batch-mean loss or batch clipping misses by 0.1 to 6,
+        a right loop by about 1e-7.
 
         Raises:
             AuditkitError: the error exceeds 1e-4; the run would not be private as claimed.
@@ -219,7 +231,8 @@ class PrivateGradients:
                 worst = max(worst, self._norm(miss) / max(factor * self._norm(alone), 1e-12))
         if worst > 1e-4:
             raise AuditkitError(
-                f"the per-example gradients are not additive (relative error {worst:.2g}, allowed 1e-4). "
+                f"the per-example gradients are not additive (relative error {worst:.2g}, "
+                "allowed 1e-4). "
                 "Use an objective whose examples do not see each other."
             )
         return worst

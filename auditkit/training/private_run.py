@@ -1,4 +1,6 @@
-"""The private half of a training run: fixed rows, calibration, self-test, charged steps, and the claim at the end."""
+"""The private half of a training run: fixed rows, calibration, self-test, charged steps, and the
+claim at the end.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,8 @@ _SELF_TEST_ROWS = 6
 
 
 class PrivateRun:
-    """Supplies Poisson batches and private gradients to the loop, and states the claim when it ends.
+    """Supplies Poisson batches and private gradients to the loop, and states the claim when it
+    ends.
 
     Args:
         folder: the model folder; the ledger of charged steps lives in it and survives a kill.

@@ -1,4 +1,6 @@
-"""The training recipe: one YAML that reads like a letter; every fault is reported at once, with its line."""
+"""The training recipe: one YAML that reads like a letter; every fault is reported at once, with its
+line.
+"""
 
 from __future__ import annotations
 
@@ -28,8 +30,8 @@ class _Section(BaseModel):
 class DataRecipe(_Section):
     """Which interactions, and who stays out of training.
 
-    `holdout_users` random users (seeded) never enter training; they are still evaluated and are the non-members of the
-    membership audit. `fit` decides whether the validation item is trained on.
+    `holdout_users` random users (seeded) never enter training; they are still evaluated and are the
+    non-members of the membership audit. `fit` decides whether the validation item is trained on.
     """
 
     dataset: Literal["ml-100k"] = "ml-100k"
@@ -69,10 +71,11 @@ class OptimiserRecipe(_Section):
 
 
 class PrivacyRecipe(_Section):
-    """DP-SGD (Abadi et al. 2016). The unit is one fixed training row; noise and sampling come from OS entropy.
+    """DP-SGD (Abadi et al. 2016). The unit is one fixed training row; noise and sampling come from
+    OS entropy.
 
-    `epsilon` is the target at `delta` = 1 / (10 N) for N rows, by the PRV accountant; `expected_batch` / N is the
-    Poisson sampling rate. `physical_batch` bounds memory only.
+    `epsilon` is the target at `delta` = 1 / (10 N) for N rows, by the PRV accountant;
+    `expected_batch` / N is the Poisson sampling rate. `physical_batch` bounds memory only.
     """
 
     mechanism: Literal["dp_sgd"]
@@ -116,11 +119,13 @@ def read_training_recipe(path: Path) -> TrainingRecipe:
         if name not in OBJECTIVES:
             place = f"{document.source}:{document.line(['objectives', name])}"
             raise ConfigurationError(
-                f"{place}: unknown objective {name!r}.{did_you_mean(name, OBJECTIVES)} Known: {', '.join(OBJECTIVES)}."
+                f"{place}: unknown objective {name!r}.{did_you_mean(name, OBJECTIVES)} Known: "
+                f"{', '.join(OBJECTIVES)}."
             )
     if recipe.model.width % recipe.model.heads:
         place = f"{document.source}:{document.line(['model'])}"
         raise ConfigurationError(
-            f"{place}: model.width {recipe.model.width} is not divisible by model.heads {recipe.model.heads}. Change one of them."
+            f"{place}: model.width {recipe.model.width} is not divisible by model.heads "
+            f"{recipe.model.heads}. Change one of them."
         )
     return recipe

@@ -1,9 +1,9 @@
 """The tokenizer of item-token recommenders: one token per catalog item plus a small byte-level BPE.
 
-ByteLevel pre-tokenisation with its initial alphabet covers every byte, so a misspelt word still has tokens; BPE's own
-`byte_fallback` alone would give `<unk>` (measured). Item tokens are special and unnormalised: typed text cannot reach
-them. Source: P5 (Geng et al. 2022) writes items as sub-word pieces; one token per item makes a full-catalog ranking
-one forward pass.
+ByteLevel pre-tokenisation with its initial alphabet covers every byte, so a misspelt word still has
+tokens; BPE's own `byte_fallback` alone would give `<unk>` (measured). Item tokens are special and
+unnormalised: typed text cannot reach them. Source: P5 (Geng et al. 2022) writes items as sub-word
+pieces; one token per item makes a full-catalog ranking one forward pass.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ def build_tokenizer(
         vocabulary: number of text tokens, control tokens and the 256 bytes included; at least 260.
 
     Returns:
-        A tokenizer with padding on the left, so that predicted positions stand at the end of every row.
+        A tokenizer with padding on the left, so that predicted positions stand at the end of every
+        row.
     """
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)

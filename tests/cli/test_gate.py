@@ -40,7 +40,8 @@ def _call(*words):
 def test_the_gate_writes_its_outputs_and_exits_with_the_verdict(folder):
     run = folder / "run"
     called = _call("gate", run, "--policy", folder / "policy.yaml", "--as-of", "2026-06-01")
-    assert called.exit_code == 10 and called.stdout.startswith("FAIL (exit 10)")
+    assert called.exit_code == 10
+    assert called.stdout.startswith("FAIL (exit 10)")
     assert {"verdict.json", "junit.xml", "results.sarif"} <= {path.name for path in run.iterdir()}
     assert _call("verify", run).exit_code == 0
 
@@ -64,14 +65,16 @@ def test_altered_evidence_stops_the_gate_without_a_verdict(folder):
     path = folder / "run" / "evidence.jsonl"
     path.write_text(path.read_text().replace("Brazil", "Brasil", 1))
     called = _call("gate", folder / "run", "--policy", folder / "policy.yaml")
-    assert isinstance(called.exception, IntegrityError) and called.exception.exit_code == 13
+    assert isinstance(called.exception, IntegrityError)
+    assert called.exception.exit_code == 13
     assert "evidence.jsonl:1" in str(called.exception)
     assert not (folder / "run" / "verdict.json").exists()
 
 
 def test_a_policy_is_checked_and_sized_without_a_run(folder):
     checked = _call("gate", "--policy", folder / "policy.yaml", "--check")
-    assert checked.exit_code == 0 and "21 rules, 0 warnings" in checked.stderr
+    assert checked.exit_code == 0
+    assert "21 rules, 0 warnings" in checked.stderr
     sized = _call("gate", "--policy", folder / "policy.yaml", "--needed-n", "--json")
     assert json.loads(sized.stdout)[0]["n"] == 59
     assert (

@@ -44,11 +44,14 @@ def outline(page):
 
 def test_hostile_text_is_shown_and_never_becomes_markup(page, outline):
     tags = [tag for tag, _ in outline.elements]
-    assert "img" not in tags and tags.count("script") == 1 and tags.count("title") > 1
+    assert "img" not in tags
+    assert tags.count("script") == 1
+    assert tags.count("title") > 1
     assert "&lt;img src=x onerror=alert(1)&gt;" in page
     assert not {"\x1b", "\u202e", "\u200b", "\x07"} & set(page)
     assert '<code class="esc">\\u202e</code>' in page
-    assert "{{ 7919*7907 }}" in page and str(7919 * 7907) not in page
+    assert "{{ 7919*7907 }}" in page
+    assert str(7919 * 7907) not in page
 
 
 def test_nothing_points_outside_the_page(outline):
@@ -60,7 +63,8 @@ def test_nothing_points_outside_the_page(outline):
 
 def test_the_policy_of_the_page_names_its_own_style_and_script_by_hash(outline, page):
     policy = next(a["content"] for t, a in outline.elements if a.get("http-equiv"))
-    assert policy.startswith("default-src 'none'") and "unsafe" not in policy
+    assert policy.startswith("default-src 'none'")
+    assert "unsafe" not in policy
     from auditkit.report.html import _hash
 
     for tag in ("style", "script"):
@@ -104,7 +108,9 @@ def test_the_privacy_claim_stands_beside_the_measured_leakage(page):
 
 def test_notes_skips_crashes_waivers_and_the_root_are_on_the_page(page, judged_run):
     assert "0 by construction: the model ranks item tokens" in page
-    assert "needs Generates" in page and "crashed" in page and "T-231" in page
+    assert "needs Generates" in page
+    assert "crashed" in page
+    assert "T-231" in page
     assert f"auditkit verify RUN --root {verify_run(judged_run).root}" in page
     assert "Record of request gone is not in the evidence" in page
 
@@ -127,7 +133,9 @@ def _stamp(page: str) -> str:
 
 def test_without_a_policy_the_page_is_not_judged(tmp_path):
     page = render_html(read_source(write_run(tmp_path / "run")))
-    assert _stamp(page) == "none" and "not judged" in page and "not a release decision" in page
+    assert _stamp(page) == "none"
+    assert "not judged" in page
+    assert "not a release decision" in page
 
 
 def test_a_run_whose_every_probe_was_skipped_never_looks_green(tmp_path):
@@ -141,7 +149,8 @@ def test_a_run_whose_every_probe_was_skipped_never_looks_green(tmp_path):
     page = render_html(read_source(run))
     assert _stamp(page) == "inconclusive"
     cards = re.findall(r'<article class="card (\w+)">', page)
-    assert len(cards) == 6 and "pass" not in cards
+    assert len(cards) == 6
+    assert "pass" not in cards
 
 
 def test_a_verdict_about_another_result_is_not_shown(tmp_path):
@@ -149,7 +158,8 @@ def test_a_verdict_about_another_result_is_not_shown(tmp_path):
     path = run / "verdict.json"
     path.write_text(path.read_text().replace(read_source(run).root, "0" * 64))
     page = render_html(read_source(run))
-    assert _stamp(page) == "none" and "judged another state of this run" in page
+    assert _stamp(page) == "none"
+    assert "judged another state of this run" in page
 
 
 def test_an_interrupted_run_is_watermarked(tmp_path):
@@ -179,7 +189,8 @@ def test_long_text_and_much_evidence_stay_below_the_size_limit(tmp_path):
     run = write_run(tmp_path / "run", audit_result("", findings=rows), hostile=long)
     page = render_html(read_source(run))
     assert len(page.encode()) <= SOFT_LIMIT_BYTES
-    assert re.search(r"\d+ of [\d,]+ shown", page) and "[cut: 120," in page
+    assert re.search(r"\d+ of [\d,]+ shown", page)
+    assert "[cut: 120," in page
 
 
 def _luminance(colour: str) -> float:

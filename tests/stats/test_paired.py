@@ -19,7 +19,8 @@ def test_p_value_and_lower_bound_agree():
     candidate, baseline = [1] * 40 + [0] * 160, [0] * 30 + [1] * 10 + [0] * 160
     result = paired_binary(candidate, baseline, margin=0.0, confidence=0.95)
     at_bound = paired_binary(candidate, baseline, margin=result.lower, confidence=0.95)
-    assert result.delta > 0 and result.p_fail < 0.05
+    assert result.delta > 0
+    assert result.p_fail < 0.05
     assert at_bound.p_fail == pytest.approx(0.05)
 
 

@@ -9,11 +9,7 @@
   if (!table || !tools) return;
   const body = table.tBodies[0];
   const rows = Array.from(body.rows);
-  const make = (tag, text) => {
-    const node = document.createElement(tag);
-    if (text) node.textContent = text;
-    return node;
-  };
+  const make = (tag, text) => Object.assign(document.createElement(tag), { textContent: text ?? "" });
   const field = (id, title, node) => {
     const label = make("label", title);
     label.htmlFor = node.id = id;
@@ -46,13 +42,14 @@
   [search, dimension, verdict].forEach((node) => node.addEventListener("input", show));
   const key = (row, i) => row.cells[i].dataset.value ?? row.cells[i].textContent.trim();
   const compare = (a, b) => (isNaN(a) || isNaN(b) ? a.localeCompare(b, "en") : a - b);
-  Array.from(table.tHead.rows[0].cells).forEach((cell, i) => {
+  const heads = Array.from(table.tHead.rows[0].cells);
+  heads.forEach((cell, i) => {
     const button = make("button", cell.textContent);
     button.type = "button";
     cell.replaceChildren(button);
     button.addEventListener("click", () => {
       const up = cell.getAttribute("aria-sort") !== "ascending";
-      Array.from(table.tHead.rows[0].cells).forEach((other) => other.removeAttribute("aria-sort"));
+      heads.forEach((other) => other.removeAttribute("aria-sort"));
       cell.setAttribute("aria-sort", up ? "ascending" : "descending");
       rows.sort((a, b) => compare(key(a, i), key(b, i)) * (up ? 1 : -1));
       body.append(...rows);
