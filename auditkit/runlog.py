@@ -1,10 +1,10 @@
 """Hash-chained evidence: write, resume, read, verify.
 
 Each line is `{"body", "prev", "seq", "sha256"}`; `prev` of the first line is the run key, later the
-previous line's hash, and the last hash is the *root* printed in every output. A batch is one
-write of whole lines. A last batch that is torn is cut off (kept in `evidence.torn`) and asked again; damage anywhere else
-is an integrity failure. The chain shows accidents and partial edits; someone who rewrites every
-file defeats it unless the root was kept elsewhere.
+previous line's hash, and the last hash is the *root* printed in every output. A batch is one write
+of whole lines. A last batch that is torn is cut off (kept in `evidence.torn`) and asked again;
+damage anywhere else is an integrity failure. The chain shows accidents and partial edits; someone
+who rewrites every file defeats it unless the root was kept elsewhere.
 """
 
 from __future__ import annotations

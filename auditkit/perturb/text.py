@@ -1,9 +1,9 @@
 """Edits of the words around the slots of an instruction; slots stay byte-equal.
 
 An edit takes the text pieces between `{slots}` and returns them changed, or unchanged where it does
-not apply. All draws come from the generator it is given. Sources: text
-transformations as in giskard and PromptBench; look-alikes from Unicode UTS 39 through confusable-homoglyphs; invisible characters as
-in Boucher et al. 2021.
+not apply. All draws come from the generator it is given. Sources: text transformations as in
+giskard and PromptBench; look-alikes from Unicode UTS 39 through confusable-homoglyphs; invisible
+characters as in Boucher et al. 2021.
 """
 
 from __future__ import annotations
