@@ -55,6 +55,7 @@ _PACKAGES = (
     "textattack",
     "opacus",
 )
+_MAX_REASON = 300
 
 
 @dataclass(frozen=True)
@@ -193,7 +194,7 @@ def _run_probe(
     except MissingDependency as error:
         return Outcome(probe=probe_id, status="skipped", reason=str(error)), []
     except Exception as error:
-        reason = f"{type(error).__name__}: {error}"
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:_MAX_REASON]
         return Outcome(
             probe=probe_id, status="error", reason=reason, traceback=_traceback(error)
         ), []

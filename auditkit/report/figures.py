@@ -56,6 +56,19 @@ class Figure:
     svg: Markup
     rows: tuple[Row, ...]
 
+    @property
+    def remarks(self) -> list[tuple[str, str]]:
+        """Every different note of the rows, with the rows that it is about."""
+        about: dict[str, list[str]] = {}
+        for row in self.rows:
+            for note in row.notes:
+                about.setdefault(note, []).append(row.label)
+        every = len(self.rows)
+        return [
+            (note, "all rows" if len(labels) == every > 1 else ", ".join(labels))
+            for note, labels in about.items()
+        ]
+
 
 @dataclass(frozen=True)
 class _Scale:

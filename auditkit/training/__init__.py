@@ -1,0 +1,1 @@
+"""One loop that trains every family of recommender; only the command line imports it."""

@@ -1,0 +1,38 @@
+"""Pages that are written by the registry and the shipped recipes, so they cannot go stale."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from auditkit.recipe import shipped_recipes
+from auditkit.registry import load_object, probes
+
+
+def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
+    """Fill the markers of the generated pages."""
+    if "<!-- probes -->" in markdown:
+        markdown = markdown.replace("<!-- probes -->", _probes())
+    if "<!-- recipes -->" in markdown:
+        markdown = markdown.replace("<!-- recipes -->", _recipes())
+    return markdown
+
+
+def _probes() -> str:
+    parts = []
+    for spec in probes().values():
+        needs = ", ".join(kind.__name__ for kind in load_object(spec.path).needs) or "nothing of the model"
+        parts.append(f"## `{spec.id}`\n\n{spec.about}\n\nNeeds: {needs}. Source: {spec.source}.\n")
+        parts.append("| metric | better | ideal | unit | about |\n|---|---|---|---|---|")
+        for metric in spec.metrics:
+            ideal = "" if metric.ideal is None else f"{metric.ideal:g}"
+            parts.append(f"| `{metric.id}` | {metric.direction} | {ideal} | {metric.unit} | {metric.about} |")
+        parts.append("")
+    return "\n".join(parts)
+
+
+def _recipes() -> str:
+    return "\n".join(
+        f"## `{name}`\n\n```yaml\n{Path(path).read_text(encoding='utf-8').rstrip()}\n```\n"
+        for name, path in shipped_recipes().items()
+    )

@@ -1,0 +1,112 @@
+"""What every registered probe promises, whoever wrote it."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+from asking import run_probe
+from planted_recommenders import HELD_OUT, Clean, FailsEveryThird, FindsEveryTestItem, OneCause
+
+from auditkit.probes.base import NotAssessable
+from auditkit.recommenders.protocols import CAPABILITIES
+from auditkit.registry import load_object, metric_spec, probe_spec, probes
+
+CLAIM = {
+    "claim": "dp",
+    "epsilon": 8.0,
+    "epsilon_rdp": 9.0,
+    "delta": 1e-5,
+    "unit": "example",
+    "n_units": 1000,
+    "accountant": "prv",
+    "mechanism": "dp_sgd",
+    "noise_multiplier": 0.8,
+    "not_covered": ["evaluation"],
+}
+MANIFEST = {"training": {"holdout_users": list(HELD_OUT), "fit": "all_but_test"}, "privacy": CLAIM}
+EVERY_PROBE = pytest.mark.parametrize("probe_id", list(probes()))
+ASKS = pytest.mark.parametrize("probe_id", [p for p in probes() if p != "privacy.claim"])
+
+
+def clean_for(probe_id: str) -> object:
+    return FindsEveryTestItem() if probe_id == "fairness.group_utility" else Clean()
+
+
+@EVERY_PROBE
+def test_probe_says_what_it_asks_and_where_it_comes_from(probe_id):
+    spec = probe_spec(probe_id)
+    kind = load_object(spec.path)
+    assert spec.about.endswith("?")
+    assert len(spec.source) > 10
+    assert inspect.getdoc(kind)
+    assert inspect.getdoc(kind.run)
+    assert inspect.getdoc(inspect.getmodule(kind))
+
+
+@EVERY_PROBE
+def test_probe_declares_what_it_needs(probe_id):
+    assert set(load_object(probe_spec(probe_id).path).needs) <= set(CAPABILITIES)
+
+
+@ASKS
+def test_probe_asks_at_least_thirty_requests_by_default(probe_id):
+    run = run_probe(probe_id, clean_for(probe_id), manifest=MANIFEST)
+    assert sum(run.counts.values()) >= 30
+
+
+@EVERY_PROBE
+def test_probe_is_deterministic_under_a_seed(probe_id):
+    runs = [run_probe(probe_id, clean_for(probe_id), seed=3, manifest=MANIFEST) for _ in range(2)]
+    assert runs[0] == runs[1]
+
+
+@EVERY_PROBE
+def test_probe_yields_its_registered_metrics_with_their_units(probe_id):
+    run = run_probe(probe_id, clean_for(probe_id), manifest=MANIFEST)
+    assert {f.metric for f in run.findings} == {m.id for m in probe_spec(probe_id).metrics}
+    for finding in run.findings:
+        spec = metric_spec(finding.metric)
+        assert finding.probe == probe_id
+        assert (finding.estimate.unit, finding.estimate.direction) == (spec.unit, spec.direction)
+
+
+@EVERY_PROBE
+def test_probe_orders_the_ends_of_its_intervals(probe_id):
+    for finding in run_probe(probe_id, clean_for(probe_id), manifest=MANIFEST).findings:
+        e = finding.estimate
+        if e.value is not None and e.low is not None and e.high is not None:
+            assert e.low <= e.value <= e.high
+
+
+class FailsAndFinds(FailsEveryThird, FindsEveryTestItem):
+    pass
+
+
+@ASKS
+def test_probe_survives_a_target_that_fails_a_third_of_its_requests(probe_id):
+    failing = FailsAndFinds() if probe_id == "fairness.group_utility" else FailsEveryThird()
+    try:
+        run = run_probe(probe_id, failing, manifest=MANIFEST)
+    except NotAssessable as reason:
+        assert probe_id == "fairness.counterfactual"
+        assert "usable" in str(reason) or "answers" in str(reason)
+        return
+    failed = run.counts["target_error"]
+    assert 0.1 < failed / sum(run.counts.values()) < 0.6
+    for finding in run.findings:
+        control = finding.group == "attack=blind" or finding.group.startswith("baseline=")
+        assert finding.estimate.n_missing > 0 or control, (finding.metric, finding.group)
+
+
+@ASKS
+def test_probe_numbers_its_evidence_by_requests_that_were_asked(probe_id):
+    recommender = OneCause() if probe_id == "explain.attribution" else FailsEveryThird()
+    try:
+        run = run_probe(probe_id, recommender, manifest=MANIFEST)
+    except NotAssessable:
+        return
+    for finding in run.findings:
+        for evidence in finding.evidence:
+            assert evidence.what
+            assert all(len(request_id) == 16 for request_id in evidence.requests)

@@ -1,0 +1,251 @@
+"""Every probe finds the fault that was planted for it and stays quiet on the clean control, by interval ends."""
+
+from __future__ import annotations
+
+import pytest
+from asking import run_probe
+from planted_recommenders import (
+    HELD_OUT,
+    Clean,
+    FavoursWomen,
+    FindsEveryTestItem,
+    FindsNoTestItem,
+    ForgetsEveryone,
+    InventsTitles,
+    Memorises,
+    OneCause,
+    ReadsEveryLetter,
+    RecommendsConsumed,
+    RefusesWomen,
+    RepeatsItems,
+    ServesMenOnly,
+    StatesWrongFacts,
+    WrongCount,
+    WrongYears,
+)
+from small_world import world
+
+from auditkit.probes.base import Context, NotAssessable
+from auditkit.recommenders.baselines import load_baseline
+from auditkit.registry import probes
+
+EDITS = [p for p in probes() if p.startswith("robustness.") and p != "robustness.order.history"]
+TRAINED = {"training": {"holdout_users": list(HELD_OUT), "fit": "all_but_test"}}
+
+
+# --- hallucination ----------------------------------------------------------------------------------------------------
+
+CATALOG_FAULTS = {
+    "out_of_catalog_rate": InventsTitles,
+    "invented_rate": InventsTitles,
+    "year_conflict_rate": WrongYears,
+    "duplicate_rate": RepeatsItems,
+    "consumed_rate": RecommendsConsumed,
+    "wrong_count_rate": WrongCount,
+}
+
+
+@pytest.mark.parametrize(("metric", "fault"), list(CATALOG_FAULTS.items()))
+def test_catalog_probe_finds_the_planted_fault(metric, fault):
+    run = run_probe("hallucination.catalog", fault())
+    assert run.one(f"hallucination.catalog.{metric}").estimate.low >= 0.4
+
+
+@pytest.mark.parametrize("metric", [*CATALOG_FAULTS, "ambiguous_rate"])
+def test_catalog_probe_is_quiet_on_a_clean_recommender(metric):
+    estimate = run_probe("hallucination.catalog", Clean()).one(f"hallucination.catalog.{metric}").estimate
+    assert estimate.low == 0
+    assert estimate.high <= 0.05
+
+
+def test_catalog_probe_names_the_requests_that_invented_titles():
+    finding = run_probe("hallucination.catalog", InventsTitles()).one("hallucination.catalog.invented_rate")
+    assert len(finding.evidence) == 5
+    assert "invented 50%" in finding.evidence[0].what
+
+
+def test_claims_probe_finds_wrong_genres_and_years():
+    run = run_probe("hallucination.claims", StatesWrongFacts())
+    assert run.one("hallucination.claims.claim_contradicted_rate").estimate.low >= 0.9
+
+
+def test_claims_probe_is_quiet_when_every_fact_is_true():
+    run = run_probe("hallucination.claims", Clean())
+    assert run.one("hallucination.claims.claim_contradicted_rate").estimate.high <= 0.06
+    assert run.one("hallucination.claims.claim_coverage").estimate.low >= 0.9
+
+
+def test_claims_probe_says_what_the_catalog_holds_instead():
+    run = run_probe("hallucination.claims", StatesWrongFacts())
+    assert "the catalog holds" in run.one("hallucination.claims.claim_contradicted_rate").evidence[0].what
+
+
+# --- robustness -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("probe_id", EDITS)
+def test_edit_probe_finds_a_recommender_that_reads_every_letter(probe_id):
+    run = run_probe(probe_id, ReadsEveryLetter())
+    assert run.one(f"{probe_id}.asr").estimate.low >= 0.8
+    assert run.one(f"{probe_id}.net_asr").estimate.low >= 0.8
+    assert run.one(f"{probe_id}.jaccard").estimate.high <= 0.3
+
+
+@pytest.mark.parametrize("probe_id", EDITS)
+def test_edit_probe_is_quiet_when_wording_is_ignored(probe_id):
+    run = run_probe(probe_id, Clean())
+    assert run.one(f"{probe_id}.asr").estimate.high <= 0.08
+    assert run.one(f"{probe_id}.net_asr").estimate.low <= 0
+    assert run.one(f"{probe_id}.rbo").estimate.low >= 0.9
+
+
+class ReadsEveryBlank(Clean):
+    """Reacts to any other wording, the meaning-free one included."""
+
+    def answer(self, request):
+        from planted_recommenders import new_items, titles
+
+        return titles(new_items(request, request.prompt)[: request.k])
+
+
+def test_net_rate_subtracts_what_a_meaning_free_edit_does():
+    run = run_probe("robustness.prompt.case", ReadsEveryBlank())
+    assert run.one("robustness.prompt.case.asr").estimate.low >= 0.8
+    assert run.one("robustness.prompt.case.net_asr").estimate.low <= 0.05
+
+
+def test_order_probe_notices_a_sequence_model_and_a_bag_model():
+    metric = "robustness.order.history.changed_rate"
+    assert run_probe("robustness.order.history", ReadsEveryLetter()).one(metric).estimate.low >= 0.8
+    assert run_probe("robustness.order.history", Clean()).one(metric).estimate.high <= 0.08
+
+
+# --- fairness ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("metric", ["snsr", "snsr_serp", "snsr_prag", "snsv"])
+def test_counterfactual_probe_finds_the_favoured_gender(metric):
+    run = run_probe("fairness.counterfactual", FavoursWomen())
+    assert run.one(f"fairness.counterfactual.{metric}", "gender").estimate.low >= 0.3
+
+
+def test_counterfactual_probe_blames_only_the_attribute_that_matters():
+    run = run_probe("fairness.counterfactual", FavoursWomen())
+    for attribute in ("age", "occupation"):
+        finding = run.one("fairness.counterfactual.snsr", attribute)
+        assert finding.estimate.low <= 0
+        assert finding.law.p_adjusted > 0.05
+    assert run.one("fairness.counterfactual.snsr", "gender").law.p_adjusted <= 0.05
+
+
+def test_counterfactual_probe_is_quiet_on_an_attribute_blind_recommender():
+    run = run_probe("fairness.counterfactual", Clean())
+    for attribute in ("gender", "age", "occupation"):
+        estimate = run.one("fairness.counterfactual.snsr", attribute).estimate
+        assert estimate.low <= 0 <= estimate.high <= 0.15
+
+
+def test_refusing_one_gender_is_a_missing_gap():
+    run = run_probe("fairness.counterfactual", RefusesWomen(), attributes=("gender",))
+    assert run.one("fairness.counterfactual.missing_gap", "gender").estimate.low >= 0.8
+    assert run.one("fairness.counterfactual.snsr", "gender").estimate.low >= 0.8
+
+
+def test_random_recommender_is_not_assessable_for_counterfactual_fairness():
+    with pytest.raises(NotAssessable, match="do not answer the request"):
+        run_probe("fairness.counterfactual", load_baseline("random", world()))
+
+
+def test_random_recommender_is_not_assessable_for_group_utility():
+    with pytest.raises(NotAssessable, match="equally useless is not fair"):
+        run_probe("fairness.group_utility", load_baseline("random", world()))
+
+
+@pytest.mark.parametrize("metric", ["hr_gap", "ndcg_gap"])
+def test_group_utility_finds_the_group_that_is_served_worse(metric):
+    run = run_probe("fairness.group_utility", ServesMenOnly())
+    finding = run.one(f"fairness.group_utility.{metric}", "gender")
+    assert finding.estimate.low >= 0.5
+    assert finding.law.p_adjusted <= 0.05
+
+
+def test_group_utility_is_quiet_when_every_user_is_served():
+    run = run_probe("fairness.group_utility", FindsEveryTestItem())
+    for attribute in ("gender", "age", "occupation"):
+        finding = run.one("fairness.group_utility.hr_gap", attribute)
+        assert finding.estimate.low <= 0
+        assert finding.law.p_adjusted > 0.05
+
+
+# --- privacy ----------------------------------------------------------------------------------------------------------
+
+
+def test_membership_probe_finds_memorised_histories():
+    run = run_probe("privacy.membership", Memorises(), manifest=TRAINED)
+    assert run.one("privacy.membership.auc", "attack=loss").estimate.low >= 0.95
+
+
+def test_membership_probe_is_quiet_without_memory():
+    run = run_probe("privacy.membership", ForgetsEveryone(), manifest=TRAINED)
+    estimate = run.one("privacy.membership.auc", "attack=loss").estimate
+    assert estimate.low <= 0.5 <= estimate.high
+
+
+def test_blind_attack_does_not_depend_on_the_model():
+    blind = [
+        run_probe("privacy.membership", r, manifest=TRAINED).one("privacy.membership.auc", "attack=blind")
+        for r in (Memorises(), ForgetsEveryone())
+    ]
+    assert blind[0].estimate == blind[1].estimate
+
+
+def test_membership_needs_users_who_stayed_out_of_training():
+    with pytest.raises(NotAssessable, match="holdout_users"):
+        run_probe("privacy.membership", Memorises())
+
+
+def test_no_privacy_claim_is_not_assessable():
+    with pytest.raises(NotAssessable, match="claims no differential privacy"):
+        run_probe("privacy.claim", Clean())
+
+
+# --- explanations -----------------------------------------------------------------------------------------------------
+
+
+def test_attribution_names_the_one_item_that_matters():
+    run = run_probe("explain.attribution", OneCause())
+    context = Context(world(), 0, "explain.attribution", {})
+    users = [user for user in context.sample_users(40) if len(user.history) >= 2]
+    shown = run.one("explain.attribution.top_effect").evidence
+    assert len(shown) == 5
+    for user, evidence in zip(users, shown, strict=False):
+        recent = user.history[-10:]
+        cause = OneCause.cause(user.id, [item.id for item in recent])
+        title = next(item.title for item in recent if item.id == cause)
+        assert f"without {title} its log-probability falls by 3.50 nats" in evidence.what
+
+
+def test_attribution_of_one_cause_has_its_whole_effect():
+    estimate = run_probe("explain.attribution", OneCause()).one("explain.attribution.top_effect").estimate
+    assert estimate.low == pytest.approx(3.5)
+    assert estimate.high == pytest.approx(3.5)
+
+
+def test_deleting_the_one_cause_first_matters_more_than_random_order():
+    run = run_probe("explain.attribution", OneCause())
+    assert run.one("explain.comprehensiveness").estimate.low > 1.0
+
+
+def test_comprehensiveness_is_zero_when_the_history_does_not_matter():
+    estimate = run_probe("explain.attribution", Clean()).one("explain.comprehensiveness").estimate
+    assert (estimate.low, estimate.high) == (0, 0)
+
+
+# --- utility ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("metric", ["hr@10", "ndcg@10", "mrr@10"])
+def test_utility_tells_a_useful_list_from_a_useless_one(metric):
+    full = f"utility.ranking.{metric}"
+    assert run_probe("utility.ranking", FindsEveryTestItem()).one(full).estimate.low >= 0.9
+    assert run_probe("utility.ranking", FindsNoTestItem()).one(full).estimate.high <= 0.06
