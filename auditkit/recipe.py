@@ -4,6 +4,7 @@ with its line.
 
 from __future__ import annotations
 
+import json
 import typing
 from collections.abc import Mapping
 from dataclasses import fields
@@ -39,7 +40,8 @@ class AuditRecipe(BaseModel):
     def build(self, probe_id: str) -> Any:
         """The probe object of one entry, with its preset and parameters."""
         spec = probe_spec(probe_id)
-        return load_object(spec.path)(**{**spec.preset, **self.probes[probe_id]})
+        stated = json.dumps({**spec.preset, **self.probes[probe_id]})
+        return TypeAdapter(load_object(spec.path)).validate_json(stated, strict=True)
 
     def only(self, names: typing.Sequence[str]) -> AuditRecipe:
         """The same recipe restricted to dimensions or probe ids.
@@ -113,12 +115,15 @@ def read_recipe(path: Path) -> AuditRecipe:
         ConfigurationError: every fault at once, each with file and line.
     """
     document = load_yaml(path)
-    recipe = validate(document, TypeAdapter(AuditRecipe))
     faults = [
         fault
-        for probe_id, parameters in recipe.probes.items()
+        for probe_id, parameters in _stated_probes(document).items()
         for fault in _probe_faults(document, probe_id, parameters)
     ]
+    try:
+        recipe = validate(document, TypeAdapter(AuditRecipe))
+    except ConfigurationError as error:
+        raise ConfigurationError("\n".join([str(error), *faults])) from None
     if not recipe.probes:
         faults.append(
             f"{document.source}:{document.line(['probes'])}: probes: the recipe has no probe"
@@ -129,6 +134,13 @@ def read_recipe(path: Path) -> AuditRecipe:
             + "\nCorrect the recipe; `auditkit list probes` shows ids and parameters."
         )
     return recipe
+
+
+def _stated_probes(document: Document) -> Mapping[str, Mapping[str, Any]]:
+    """The entries under `probes` that have the right shape; the schema reports the others."""
+    stated = document.data.get("probes") if isinstance(document.data, dict) else None
+    entries = stated.items() if isinstance(stated, dict) else ()
+    return {name: entry for name, entry in entries if isinstance(entry, dict)}
 
 
 def _probe_faults(document: Document, probe_id: str, parameters: Mapping[str, Any]) -> list[str]:
@@ -145,15 +157,14 @@ def _probe_faults(document: Document, probe_id: str, parameters: Mapping[str, An
         for name in parameters
         if name not in settable
     ]
-    if found:
-        return found
+    known = {name: value for name, value in parameters.items() if name in settable}
     try:
-        TypeAdapter(kind).validate_python({**spec.preset, **parameters}, strict=False)
+        # Strict JSON mode: `k: "10"` is no number, a list becomes the tuple that a probe declares.
+        TypeAdapter(kind).validate_json(json.dumps({**spec.preset, **known}), strict=True)
     except ValidationError as error:
-        return [
-            f"{place(*map(str, e['loc'][:1]))}.{'.'.join(map(str, e['loc']))}: {e['msg']}"
+        found += [
+            ".".join([place(*map(str, e["loc"][:1])), *map(str, e["loc"])])
+            + f": {e['msg'].removeprefix('Value error, ')}"
             for e in error.errors()
         ]
-    except ConfigurationError as error:
-        return [f"{place()}: {error}"]
-    return []
+    return found

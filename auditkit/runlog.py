@@ -135,7 +135,7 @@ class RunLog:
                 ends.append((end, digest))
         except _Damage as damage:
             rest = self.path.read_bytes()[ends[-1][0] if ends else 0 :]
-            if b"\n" in rest[:-1]:  # whole lines follow the bad one: not an interrupted write
+            if b"\n" in rest:  # an interrupted write ends inside a line, this one is whole
                 raise IntegrityError(
                     f"{self.path} was altered or damaged at {damage}. Restore the file, or start "
                     "a new run with --out."

@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 from pydantic import JsonValue
 
-from auditkit.canonical import read_json, sha256_json
+from auditkit.canonical import sha256_json
 from auditkit.catalog.catalog import Catalog
 from auditkit.catalog.dataset import Dataset
 from auditkit.catalog.datasets import get_dataset
@@ -31,7 +31,7 @@ from auditkit.recommenders.cache import AnswerCache
 from auditkit.recommenders.load import LoadedRecommender, load_recommender
 from auditkit.recommenders.target import Target
 from auditkit.registry import probe_spec
-from auditkit.run_manifest import seal_manifest
+from auditkit.run_manifest import MANIFEST, read_manifest, seal_manifest
 from auditkit.runlog import RunLog, lock_run
 from auditkit.types import (
     SCHEMA_VERSION,
@@ -111,8 +111,8 @@ def run_audit(
     with lock_run(out):
         _refuse_other_run(out, identity, run_key, resume=resume)
         started, cpu_started = time.time(), time.process_time()
+        log = RunLog(out, run_key)  # first: it cuts off a torn tail, which the manifest refuses
         seal_manifest(out, run_key=run_key, status="running", fingerprints=identity)
-        log = RunLog(out, run_key)
         already = len(log.records)
         status: Literal["complete", "interrupted"] = "interrupted"
         try:
@@ -224,10 +224,9 @@ def _identity(
 def _refuse_other_run(
     out: Path, identity: Mapping[str, Any], run_key: str, *, resume: bool
 ) -> None:
-    path = out / "manifest.json"
-    if not path.is_file():
+    if not (out / MANIFEST).is_file():
         return
-    manifest = read_json(path.read_text(encoding="utf-8"))
+    manifest = read_manifest(out)
     if manifest.get("run_key") != run_key:
         before = manifest.get("fingerprints", {})
         changed = [name for name, value in identity.items() if before.get(name) != value]

@@ -120,9 +120,11 @@ class FavoursWomen(Clean):
         return titles(ranked[: request.k])
 
 
-class RefusesWomen(Clean):
+class RefusesSomeWomen(Clean):
+    """Refuses a third of the requests that state "female"."""
+
     def answer(self, request: Request) -> list[str] | str:  # type: ignore[override]
-        if request.attributes.get("gender") == "female":
+        if request.attributes.get("gender") == "female" and chance(request.user_id) < 1 / 3:
             return "I'm sorry, but I cannot help with that."
         return super().answer(request)
 
@@ -146,14 +148,15 @@ class FindsNoTestItem(Clean):
         return titles(rest[: request.k])
 
 
-class ServesMenOnly(Clean):
-    """Finds the test item of every man and of no woman."""
+class ServesMenBetter(Clean):
+    """Finds the test item of three men in four and of one woman in four."""
 
     def answer(self, request: Request) -> list[str]:
         interactions = world().interactions
         user = interactions.user_ids.index(request.user_id)
         male = interactions.attributes[user]["gender"] == "male"
-        kind = FindsEveryTestItem if male else FindsNoTestItem
+        served = user // 2 % 4 < 3 if male else user // 2 % 4 == 3
+        kind = FindsEveryTestItem if served else FindsNoTestItem
         return kind().answer(request)
 
 

@@ -18,9 +18,14 @@ from auditkit.recommenders.protocols import TokenScores
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-__all__ = ["generate", "next_token_logits", "score"]
+__all__ = ["generate", "next_token_logits", "score", "upcast"]
 
 Ids = Sequence[int]
+
+
+def upcast(tensor: torch.Tensor) -> torch.Tensor:
+    """Half precision becomes float32 before a softmax; float32 and float64 stay as they are."""
+    return tensor if tensor.dtype in (torch.float32, torch.float64) else tensor.float()
 
 
 def _pad(
@@ -60,7 +65,7 @@ def next_token_logits(
             use_cache=False,
             logits_to_keep=1,
         ).logits[:, -1]
-        for i, row in zip(part, logits.float().cpu(), strict=True):
+        for i, row in zip(part, upcast(logits).cpu(), strict=True):
             rows[i] = row
     return torch.stack([row for row in rows if row is not None])
 
@@ -95,7 +100,7 @@ def score(
         for row, i in enumerate(part):
             prompt, continuation = pairs[i]
             states = body[row, len(prompt) - 1 : len(prompt) + len(continuation) - 1]
-            logits = model.get_output_embeddings()(states).float()
+            logits = upcast(model.get_output_embeddings()(states))
             chosen = logits.gather(1, torch.tensor(continuation, device=logits.device)[:, None])[
                 :, 0
             ]
@@ -142,7 +147,7 @@ def generate(
                 use_cache=True,
                 logits_to_keep=1,
             )
-            cache, logits = output.past_key_values, output.logits[:, -1].float()
+            cache, logits = output.past_key_values, upcast(output.logits[:, -1])
             chosen = _choose(logits, temperature=temperature, draws=draws)
             for row in list(alive):
                 if chosen[row] in stops:

@@ -13,15 +13,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, cast
 
-import numpy as np
-
 from auditkit.catalog.catalog import Catalog
 from auditkit.errors import InvalidArgument
 from auditkit.probes.base import Context, finding, split_by_status, unit_of
 from auditkit.recommenders.protocols import Describes, Generates
 from auditkit.recommenders.target import Target
-from auditkit.stats.bootstrap import bootstrap_ratio
-from auditkit.stats.rates import rate
+from auditkit.stats.rates import clustered_rate, rate
 from auditkit.types import Evidence, Finding, Item, Request
 
 __all__ = ["Claim", "DescriptionProbe", "extract_claims"]
@@ -101,28 +98,21 @@ class DescriptionProbe:
             extract_claims(responses[i].text or "", item_id=items[i].id, catalog=catalog)
             for i in kept
         ]
-        by_verdict = {
-            verdict: np.array(
-                [sum(claim.verdict == verdict for claim in own) for own in claims], dtype=float
-            )
-            for verdict in ("supported", "contradicted", "unverifiable")
-        }
-        decided = by_verdict["supported"] + by_verdict["contradicted"]
         n_missing = sum(missing.values())
+        decided = [
+            [claim.verdict == "contradicted" for claim in own if claim.verdict != "unverifiable"]
+            for own in claims
+        ]
+        undecided = [[claim.verdict == "unverifiable" for claim in own] for own in claims]
         evidence = _contradictions(claims, [responses[i].request_id for i in kept], catalog)
-        for metric, numerators, denominators in (
-            ("claim_contradicted_rate", by_verdict["contradicted"], decided),
-            (
-                "claim_unverifiable_rate",
-                by_verdict["unverifiable"],
-                decided + by_verdict["unverifiable"],
-            ),
+        for metric, rows, shown in (
+            ("claim_contradicted_rate", decided, evidence),
+            ("claim_unverifiable_rate", undecided, []),
         ):
             unit, direction = unit_of(f"{PREFIX}.{metric}")
-            measured = bootstrap_ratio(
-                numerators,
-                denominators,
-                rng=context.rng(metric),
+            measured = clustered_rate(
+                [row for own in rows for row in own],
+                [i for i, own in zip(kept, rows, strict=True) for _ in own],
                 unit=unit,
                 direction=direction,
                 n_missing=n_missing,
@@ -132,12 +122,12 @@ class DescriptionProbe:
                 context,
                 f"{PREFIX}.{metric}",
                 measured,
-                parameters={"n_items": self.n_items, "claims": int(denominators.sum())},
+                parameters={"n_items": self.n_items, "claims": sum(map(len, rows))},
                 units=[
-                    (items[i].id, float(a), float(b))
-                    for i, a, b in zip(kept, numerators, denominators, strict=True)
+                    (items[i].id, float(sum(own)), float(len(own)))
+                    for i, own in zip(kept, rows, strict=True)
                 ],
-                evidence=evidence if metric == "claim_contradicted_rate" else (),
+                evidence=shown,
             )
         unit, direction = unit_of(f"{PREFIX}.claim_coverage")
         covered = sum(bool(own) for own in claims)

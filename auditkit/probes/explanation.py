@@ -110,7 +110,8 @@ class AttributionProbe:
 
     def run(self, target: Target, context: Context) -> Iterator[Finding]:
         """Explain each user's top item and delete in attributed and in random order."""
-        users = [user for user in context.sample_users(self.n_users) if len(user.history) >= 2]
+        sampled = context.sample_users(self.n_users)
+        users = [user for user in sampled if len(user.history) >= 2]
         spans = [user.history[-self.n_spans :] for user in users]
         lists = target.recommend(
             [
@@ -136,7 +137,7 @@ class AttributionProbe:
             gains.append((user, gain))
             evidence.append(_in_words(game, own, order[0], float(attribution[order[0]])))
         yield from self._findings(
-            context, effects, gains, evidence, n_missing=self.n_users - len(effects)
+            context, effects, gains, evidence, n_missing=len(sampled) - len(effects)
         )
 
     def _comprehensiveness(

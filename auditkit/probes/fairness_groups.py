@@ -8,8 +8,9 @@ equally useless is not fair. Source: fairness spec 3.8.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -83,6 +84,11 @@ class GroupUtilityProbe:
         adjusted = dict(
             zip(known, holm([p for p, _ in tests.values() if p is not None]), strict=True)
         )
+        failed = Counter(
+            (attribute, _group(users[i], attribute))
+            for i in sorted(set(range(len(users))) - set(kept))
+            for attribute in self.attributes
+        )
         n_missing = sum(missing.values())
         for (attribute, metric), (_, gap) in tests.items():
             values = utility[metric]
@@ -91,7 +97,9 @@ class GroupUtilityProbe:
                 [_group(user, attribute) for user in scored],
                 min_size=self.min_group,
             )
-            yield from self._group_findings(context, attribute, metric, scored, values, table)
+            yield from self._group_findings(
+                context, attribute, metric, scored, values, table, failed
+            )
             yield self._gap_finding(
                 context,
                 attribute,
@@ -167,20 +175,25 @@ class GroupUtilityProbe:
         users: Sequence[User],
         values: NDArray[np.float64],
         table: GroupTable,
+        failed: Mapping[tuple[str, str], int],
     ) -> Iterator[Finding]:
         groups = np.array([_group(user, attribute) for user in users])
         full = f"{PREFIX}.{metric}"
         unit, direction = unit_of(full)
         for row in table.rows:
-            own = values[groups == row.group]
+            own, lost = values[groups == row.group], failed.get((attribute, row.group), 0)
             if row.mean is None:
                 reason = f"{row.n} users, {self.min_group} are needed"
-                measured = undefined(unit, direction, reason=reason, n=row.n)
+                measured = undefined(unit, direction, reason=reason, n=row.n, n_missing=lost)
             elif metric == "hr@10":
-                measured = rate(int(own.sum()), len(own), unit=unit, direction=direction)
+                measured = rate(
+                    int(own.sum()), len(own), unit=unit, direction=direction, n_missing=lost
+                )
             else:
                 rng = context.rng("bootstrap", attribute, row.group)
-                measured = bootstrap_mean(own, rng=rng, unit=unit, direction=direction)
+                measured = bootstrap_mean(
+                    own, rng=rng, unit=unit, direction=direction, n_missing=lost
+                )
             yield finding(context, full, measured, group=f"{attribute}={row.group}")
 
     def _gap_finding(
@@ -208,7 +221,8 @@ class GroupUtilityProbe:
                 n_missing=n_missing,
             )
         else:
-            measured = Measured(gap, Band(p_adjusted=p_adjusted))
+            counted = replace(gap, n_missing=gap.n_missing + n_missing)
+            measured = Measured(counted, Band(p_adjusted=p_adjusted))
         relative = (
             gap.value / table.overall if gap and gap.value is not None and table.overall else None
         )

@@ -26,6 +26,11 @@ from auditkit.types import Item, RankedItem, Request, Response
 
 __all__ = ["CausalRecommender", "load_causal"]
 
+_HASHED_KINDS = (".safetensors", ".yaml", ".jinja", ".model", ".txt")
+_HASHED_FILES = (
+    "adapter_config.json", "added_tokens.json", "chat_template.json", "config.json",
+    "generation_config.json", "special_tokens_map.json", "vocab.json",
+)  # fmt: skip
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt")
 
 
@@ -64,11 +69,11 @@ class CausalRecommender:
         self._row_of = {item_id: row for row, item_id in enumerate(self._items)}
 
     def fingerprint(self) -> str:
-        """SHA-256 over weights, adapter, tokenizer, templates and manifest."""
+        """SHA-256 over weights, configurations, adapter, tokenizer, templates and manifest."""
         files = sorted(
             p
             for p in self._folder.rglob("*")
-            if p.suffix in (".safetensors", ".yaml") or p.name.startswith("token")
+            if p.suffix in _HASHED_KINDS or p.name in _HASHED_FILES or p.name.startswith("token")
         )
         return sha256_json({str(p.relative_to(self._folder)): sha256_file(p) for p in files})
 

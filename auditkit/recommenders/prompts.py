@@ -24,7 +24,7 @@ from auditkit.types import Item, Request
 __all__ = ["Prompts", "describe_user", "escape", "item_reference", "segments"]
 
 SLOTS = ("who", "k", "history", "candidates", "item")
-_REFERENCE = re.compile(r"(?<!\\)<item_([^\s<>\\]+)>")
+_INERT_OR_ITEM = re.compile(r"\\([\\<])|<item_([^\s<>\\]+)>")
 _SLOT = re.compile(r"\{(\w+)\}")
 
 
@@ -46,12 +46,17 @@ def item_reference(item_id: str) -> str:
 def segments(prompt: str) -> list[tuple[Literal["text", "item"], str]]:
     """Split a rendered prompt into typed text and item ids, in order; empty text is left out."""
     parts: list[tuple[Literal["text", "item"], str]] = []
-    for position, part in enumerate(_REFERENCE.split(prompt)):
-        if position % 2:
-            parts.append(("item", part))
-        elif part:
-            parts.append(("text", unescape(part)))
-    return parts
+    text = ""
+    # Escapes are read pairwise from the left: an item may stand right behind a typed backslash.
+    for position, piece in enumerate(_INERT_OR_ITEM.split(prompt)):
+        if position % 3 != 2:
+            text += piece or ""
+        elif piece is not None:
+            if text:
+                parts.append(("text", text))
+            parts.append(("item", piece))
+            text = ""
+    return [*parts, ("text", text)] if text else parts
 
 
 def describe_user(attributes: Mapping[str, str]) -> str:

@@ -36,15 +36,16 @@ class ReplayRecommender:
         self._sha256 = sha256_file(path)
         self._answers: dict[str, Answer] = {}
         lines: dict[str, int] = {}
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        # Not splitlines(): a title may hold U+2028, which JSON need not escape.
+        for number, line in enumerate(path.read_bytes().split(b"\n"), start=1):
+            if not line.strip():
+                continue
             try:
-                record = read_json(line)
+                record = read_json(line.decode("utf-8"))
                 request_id = record["id"]
-                answer = (
-                    record["text"]
-                    if "text" in record
-                    else [str(title) for title in record["items"]]
-                )
+                answer = record["text"] if "text" in record else record["items"]
+                if not _is_answer(answer):
+                    raise TypeError("neither a text nor a list of titles")
             except (ValueError, KeyError, TypeError) as error:
                 raise TargetUnavailable(
                     f"{path}:{number} is not an answer ({error}). Write "
@@ -65,3 +66,9 @@ class ReplayRecommender:
     def recommend(self, requests: Sequence[Request]) -> Sequence[Answer]:
         """Look every request up by its id."""
         return [self._answers.get(request.id, NOT_RUN) for request in requests]
+
+
+def _is_answer(value: object) -> bool:
+    if isinstance(value, list):
+        return all(isinstance(title, str) for title in value)
+    return value is None or isinstance(value, str)

@@ -13,9 +13,10 @@ import copy
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any, cast
 
+from auditkit.canonical import canonical_json
 from auditkit.catalog.catalog import Catalog
 from auditkit.errors import TargetError
 from auditkit.recommenders.cache import AnswerCache
@@ -137,6 +138,9 @@ class Target:
                 [request.prompt for request in batch],
                 [options["continuations"] for options in parameters],
             )
+            for row, options in zip(scores, parameters, strict=True):
+                if len(row) != len(options["continuations"]):
+                    raise TargetError("wrong_length", detail=f"{len(row)} scores for one prompt")
             return [
                 Response(
                     request_id=r.id, status="ok", derived={"tokens": [list(s.tokens) for s in row]}
@@ -334,6 +338,16 @@ def _checked(request: Request, answer: Answer) -> Response | None:
         )
     else:
         raise TargetError("wrong_type", detail=f"an answer of type {type(answer).__name__}")
+    if response.status not in RESPONSE_STATUSES:
+        raise TargetError("wrong_type", detail=f"unknown status {response.status!r}")
+    if not all(isinstance(item.raw, str) for item in response.items):
+        raise TargetError("wrong_type", detail="an item without text")
     if any(item.score is not None and not math.isfinite(item.score) for item in response.items):
         raise TargetError("non_finite", detail="a score is NaN or infinite")
+    try:
+        canonical_json(asdict(response))
+    except ValueError:
+        raise TargetError("non_finite", detail="a number is NaN or infinite") from None
+    except TypeError as error:
+        raise TargetError("wrong_type", detail=str(error)) from None
     return response

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from auditkit.engine.forward import upcast
 from auditkit.training.data import Batch
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def language_model(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
 
 
 def _logits(model: PreTrainedModel, batch: Batch, predicted: torch.Tensor) -> torch.Tensor:
-    """Logits [number of targets, V] in float32; the head runs on predicted positions only.
+    """Logits [number of targets, V]; the head runs on predicted positions only.
 
     Under Opacus' hooks the head must see [B, S, d] (gathered rows would give one gradient per
     token), so the gather comes after it; otherwise before it, which halves the cost of a step.
@@ -65,7 +66,7 @@ def _logits(model: PreTrainedModel, batch: Batch, predicted: torch.Tensor) -> to
     head = model.get_output_embeddings()
     hooked = hasattr(model, "autograd_grad_sample_hooks")
     logits: torch.Tensor = head(hidden)[predicted] if hooked else head(hidden[predicted])
-    return logits.float()
+    return upcast(logits)
 
 
 OBJECTIVES: Mapping[str, Objective] = MappingProxyType(

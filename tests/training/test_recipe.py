@@ -1,0 +1,34 @@
+"""Training recipes: every fault at once, with file and line."""
+
+from __future__ import annotations
+
+import pytest
+
+from auditkit.errors import ConfigurationError
+from auditkit.recipe import shipped_recipes
+from auditkit.training.recipe import read_training_recipe
+
+TRAINING = [path for name, path in shipped_recipes().items() if name.startswith("train/")]
+
+
+@pytest.mark.parametrize("path", TRAINING, ids=lambda path: path.stem)
+def test_every_shipped_training_recipe_loads(path):
+    assert read_training_recipe(path).name == path.stem
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("version: 1\nname: x\nsteps: 0\n", "recipe.yaml:3"),
+        ("version: 1\nname: x\nsteps: 5\nlearning_rate: 1\n", "recipe.yaml:4"),
+        ("version: 1\nname: x\nsteps: 5\ndata: {windw: 5}\n", "window"),
+        ("version: 1\nname: x\nsteps: 5\nobjectives: {langage_model: 1.0}\n", "language_model"),
+        ("version: 1\nname: x\nsteps: 5\nmodel: {width: 63}\n", "not divisible"),
+        ("version: 1\nname: x\nsteps: 5\nprivacy: {mechanism: dp_sgd, epsilon: -1.0}\n", "epsilon"),
+    ],
+)
+def test_a_wrong_recipe_names_the_line_and_the_remedy(tmp_path, text, expected):
+    path = tmp_path / "recipe.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigurationError, match=expected):
+        read_training_recipe(path)
