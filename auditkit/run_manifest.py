@@ -17,7 +17,7 @@ from pydantic import JsonValue
 
 from auditkit.canonical import canonical_json, read_json, sha256_file, write_atomically
 from auditkit.errors import IntegrityError, InvalidArgument
-from auditkit.runlog import EVIDENCE, read_log
+from auditkit.runlog import EVIDENCE, RunLog, read_log
 
 __all__ = [
     "HONEST_LIMIT",
@@ -83,8 +83,12 @@ def seal_manifest(
     fingerprints: Mapping[str, JsonValue] | None = None,
     plan: Mapping[str, JsonValue] | None = None,
     volatile: Mapping[str, JsonValue] | None = None,
+    log: RunLog | None = None,
 ) -> None:
     """Write the manifest: merge what is given, then hash what the folder holds now.
+
+    Length and root of the evidence come from the log that wrote it; later seals (gate, report)
+    keep them, so they can never bless evidence that was altered in between.
 
     Args:
         run: the run folder.
@@ -93,6 +97,7 @@ def seal_manifest(
         fingerprints: of model, tokenizer, catalog, recipe, code; merged by key.
         plan: the plan's hash and size; merged by key.
         volatile: times, durations, host, process; merged by key.
+        log: the log of the running audit; without it the evidence is read once, at the first seal.
 
     Raises:
         InvalidArgument: no run key is known, or another one than before is given.
@@ -107,18 +112,28 @@ def seal_manifest(
             f"{run / MANIFEST} belongs to run {before.get('run_key')!r} and got {run_key!r}. "
             "Give the run key of this folder."
         )
-    bodies, root = read_log(run, key)
     content = {
         "schema_version": "1.0",
         "run_key": key,
         "status": status or before.get("status", "running"),
         "fingerprints": {**before.get("fingerprints", {}), **(fingerprints or {})},
         "plan": {**before.get("plan", {}), **(plan or {})},
-        "evidence": {"file": EVIDENCE, "n_records": len(bodies), "root": root},
+        "evidence": _evidence_of(log)
+        if log
+        else before.get("evidence") or _read_evidence(run, key),
         "outputs": {name: sha256_file(run / name) for name in OUTPUTS if (run / name).is_file()},
         "volatile": {**before.get("volatile", {}), **(volatile or {})},
     }
     write_atomically(run / MANIFEST, canonical_json(content, indent=1) + "\n")
+
+
+def _evidence_of(log: RunLog) -> dict[str, JsonValue]:
+    return {"file": EVIDENCE, "n_records": len(log.records), "root": log.root}
+
+
+def _read_evidence(run: Path, run_key: str) -> dict[str, JsonValue]:
+    bodies, root = read_log(run, run_key)
+    return {"file": EVIDENCE, "n_records": len(bodies), "root": root}
 
 
 def verify_run(run: Path, *, root: str | None = None) -> Verification:

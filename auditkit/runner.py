@@ -25,7 +25,7 @@ from auditkit.catalog.datasets import get_dataset
 from auditkit.catalog.ml100k import load_ml100k
 from auditkit.catalog.self_check import self_check
 from auditkit.errors import ConfigurationError, MissingDependency
-from auditkit.probes.base import Context, NotAssessable
+from auditkit.probes.base import Context, NotAssessable, load_users
 from auditkit.recipe import AuditRecipe
 from auditkit.recommenders.cache import AnswerCache
 from auditkit.recommenders.load import LoadedRecommender, load_recommender
@@ -112,7 +112,7 @@ def run_audit(
         _refuse_other_run(out, identity, run_key, resume=resume)
         started, cpu_started = time.time(), time.process_time()
         log = RunLog(out, run_key)  # first: it cuts off a torn tail, which the manifest refuses
-        seal_manifest(out, run_key=run_key, status="running", fingerprints=identity)
+        seal_manifest(out, run_key=run_key, status="running", fingerprints=identity, log=log)
         already = len(log.records)
         status: Literal["complete", "interrupted"] = "interrupted"
         try:
@@ -151,7 +151,7 @@ def run_audit(
                 "resumed_from": already,
                 "host": platform.node(),
             }
-            seal_manifest(out, status=status, volatile=volatile)
+            seal_manifest(out, status=status, volatile=volatile, log=log)
     return result
 
 
@@ -164,10 +164,11 @@ def _run_probes(
 ) -> tuple[list[Outcome], list[Finding]]:
     outcomes: list[Outcome] = []
     findings: list[Finding] = []
+    users = load_users(dataset)
     for number, probe_id in enumerate(recipe.probes, start=1):
         progress.probe(probe_id, number, len(recipe.probes))
         bound = target.for_probe(probe_spec(probe_id))
-        context = Context(dataset, recipe.seed, probe_id, loaded.manifest)
+        context = Context(dataset, recipe.seed, probe_id, loaded.manifest, users)
         outcome, measured = _run_probe(recipe, probe_id, bound, context)
         counts = bound.status_counts()
         outcomes.append(replace(outcome, planned=sum(counts.values()), counts=counts))

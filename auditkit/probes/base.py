@@ -6,8 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, ClassVar, Protocol, cast
+from typing import ClassVar, Protocol, cast
 
 import numpy as np
 from pydantic import JsonValue
@@ -37,6 +36,7 @@ __all__ = [
     "User",
     "finding",
     "item_ids",
+    "load_users",
     "neutral_request",
     "split_by_status",
     "token_scores",
@@ -85,21 +85,18 @@ class Context:
         dataset: users, histories and their catalog.
         seed: of the run; every use of chance draws its own generator from it.
         manifest: the target's recommender.yaml, empty for other kinds.
+        users: `load_users(dataset)`, made once for all probes.
     """
 
     dataset: Dataset
     seed: int
     probe_id: str
     manifest: Mapping[str, JsonValue]
+    users: tuple[User, ...]
 
     def rng(self, *names: str | int) -> np.random.Generator:
         """A generator for one named purpose of this probe."""
         return generator(self.seed, self.probe_id, *names)
-
-    @cached_property
-    def users(self) -> tuple[User, ...]:
-        """Every user of the data set."""
-        return tuple(self._user(index) for index in range(len(self.dataset.interactions.user_ids)))
 
     def sample_users(self, n: int) -> list[User]:
         """`n` users without replacement (all, where there are fewer), the same for every probe of a
@@ -113,23 +110,26 @@ class Context:
         order = generator(self.seed, "users").permutation(len(self.users))
         return [self.users[i] for i in order[:n]]
 
-    def _user(self, index: int) -> User:
-        interactions = self.dataset.interactions
-        catalog = self.dataset.catalog.items
+
+def load_users(dataset: Dataset) -> tuple[User, ...]:
+    """Every user of a data set with history and test item, in the order of the data."""
+    items = [Item(entry.id, entry.display_title) for entry in dataset.catalog.items]
+    interactions = dataset.interactions
+    users = []
+    for index, user_id in enumerate(interactions.user_ids):
         rows = interactions.history(index, until="test")
         begin, end = interactions.offsets[index], interactions.offsets[index + 1]
         tested = end - begin > len(rows)
-        return User(
-            index=index,
-            id=interactions.user_ids[index],
-            attributes=interactions.attributes[index],
-            history=tuple(Item(catalog[row].id, catalog[row].display_title) for row in rows),
-            test_item=_item(catalog[interactions.item_index[end - 1]]) if tested else None,
+        users.append(
+            User(
+                index=index,
+                id=user_id,
+                attributes=interactions.attributes[index],
+                history=tuple(items[row] for row in rows),
+                test_item=items[interactions.item_index[end - 1]] if tested else None,
+            )
         )
-
-
-def _item(entry: Any) -> Item:
-    return Item(entry.id, entry.display_title)
+    return tuple(users)
 
 
 def neutral_request(user: User, *, k: int) -> Request:

@@ -105,14 +105,14 @@ class DescriptionProbe:
         ]
         undecided = [[claim.verdict == "unverifiable" for claim in own] for own in claims]
         evidence = _contradictions(claims, [responses[i].request_id for i in kept], catalog)
-        for metric, rows, shown in (
+        for metric, flags, shown in (
             ("claim_contradicted_rate", decided, evidence),
             ("claim_unverifiable_rate", undecided, []),
         ):
             unit, direction = unit_of(f"{PREFIX}.{metric}")
             measured = clustered_rate(
-                [row for own in rows for row in own],
-                [i for i, own in zip(kept, rows, strict=True) for _ in own],
+                [flag for own in flags for flag in own],
+                [i for i, own in zip(kept, flags, strict=True) for _ in own],
                 unit=unit,
                 direction=direction,
                 n_missing=n_missing,
@@ -122,10 +122,10 @@ class DescriptionProbe:
                 context,
                 f"{PREFIX}.{metric}",
                 measured,
-                parameters={"n_items": self.n_items, "claims": sum(map(len, rows))},
+                parameters={"n_items": self.n_items, "claims": sum(map(len, flags))},
                 units=[
                     (items[i].id, float(sum(own)), float(len(own)))
-                    for i, own in zip(kept, rows, strict=True)
+                    for i, own in zip(kept, flags, strict=True)
                 ],
                 evidence=shown,
             )

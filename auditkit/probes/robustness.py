@@ -159,6 +159,7 @@ class PromptEditProbe:
             parameters=parameters,
             units=units,
             evidence=() if shuffles else _largest_changes(compared),
+            notes=() if shuffles else [_floor_in_words(compared)],
         )
         if not shuffles:
             metric = f"{prefix}.net_asr"
@@ -202,6 +203,11 @@ class PromptEditProbe:
             n_missing=n_missing + len(values) - len(known),
             bounded_rate=True,
         )
+
+
+def _floor_in_words(compared: Sequence[_Comparison]) -> str:
+    hits = sum(c.floor for c in compared)
+    return f"noise floor: an edit without meaning does the same to {hits} of {len(compared)} users"
 
 
 def _largest_changes(compared: Sequence[_Comparison]) -> list[Evidence]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 import torch
+from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from auditkit.canonical import read_json, sha256_file, sha256_json
@@ -26,10 +27,10 @@ from auditkit.types import Item, RankedItem, Request, Response
 
 __all__ = ["CausalRecommender", "load_causal"]
 
-_HASHED_KINDS = (".safetensors", ".yaml", ".jinja", ".model", ".txt")
+_HASHED_KINDS = (".safetensors", ".yaml", ".jinja", ".model")
 _HASHED_FILES = (
     "adapter_config.json", "added_tokens.json", "chat_template.json", "config.json",
-    "generation_config.json", "special_tokens_map.json", "vocab.json",
+    "generation_config.json", "merges.txt", "special_tokens_map.json", "vocab.json", "vocab.txt",
 )  # fmt: skip
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt")
 
@@ -215,7 +216,7 @@ def load_causal(folder: Path) -> CausalRecommender:
             model = PeftModel.from_pretrained(
                 model, adapter, local_files_only=True
             ).merge_and_unload()
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise TargetUnavailable(
             f"{folder} cannot be loaded: {error}. Check the files that recommender.yaml names."
         ) from None

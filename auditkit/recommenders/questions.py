@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from auditkit.canonical import sha256_json
-from auditkit.types import RankedItem, Request, Response
+from auditkit.types import Item, RankedItem, Request, Response
 
 __all__ = ["Operation", "Question", "body_of", "response_of"]
 
@@ -32,10 +32,21 @@ class Question:
     @cached_property
     def fields(self) -> dict[str, Any]:
         """The question as JSON, without id and seed, which follow from it."""
-        request = asdict(self.request)
-        for derived in ("id", "seed"):
-            del request[derived]
-        return {"op": self.operation, **request, **self.parameters}
+        asked = self.request
+        listed = asked.candidates
+        return {
+            "op": self.operation,
+            "user_id": asked.user_id,
+            "attributes": dict(asked.attributes),
+            "history": [_plain(item) for item in asked.history],
+            "instruction": asked.instruction,
+            "k": asked.k,
+            "candidates": None if listed is None else [_plain(item) for item in listed],
+            "temperature": asked.temperature,
+            "messages": [asdict(message) for message in asked.messages],
+            "prompt": asked.prompt,
+            **self.parameters,
+        }
 
     @cached_property
     def id(self) -> str:
@@ -55,6 +66,10 @@ class Question:
     def identified(self, seed: int) -> Request:
         """The request as the recommender gets it, with id and seed."""
         return replace(self.request, id=self.id, seed=seed)
+
+
+def _plain(item: Item) -> dict[str, str]:
+    return {"id": item.id, "title": item.title}
 
 
 def body_of(

@@ -44,7 +44,7 @@ class ReplayRecommender:
                 record = read_json(line.decode("utf-8"))
                 request_id = record["id"]
                 answer = record["text"] if "text" in record else record["items"]
-                if not _is_answer(answer):
+                if not _is_answer(answer, expected=str if "text" in record else list):
                     raise TypeError("neither a text nor a list of titles")
             except (ValueError, KeyError, TypeError) as error:
                 raise TargetUnavailable(
@@ -68,7 +68,7 @@ class ReplayRecommender:
         return [self._answers.get(request.id, NOT_RUN) for request in requests]
 
 
-def _is_answer(value: object) -> bool:
+def _is_answer(value: object, *, expected: type) -> bool:
     if isinstance(value, list):
-        return all(isinstance(title, str) for title in value)
-    return value is None or isinstance(value, str)
+        return expected is list and all(isinstance(title, str) for title in value)
+    return value is None or (expected is str and isinstance(value, str))

@@ -1,0 +1,34 @@
+"""The committed examples are what the same commands give today."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from auditkit.recipe import find_recipe, read_recipe
+from auditkit.report.allowlist import check_html
+from auditkit.runner import run_audit
+from auditkit.types import AuditResult
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "reports" / "examples"
+
+
+def test_the_popularity_example_is_reproduced_number_by_number(ml100k, tmp_path):
+    committed = AuditResult.read(EXAMPLES / "popularity")
+    recipe = read_recipe(find_recipe("quick", kind="audit"))
+    fresh = run_audit("baseline:popularity", recipe, tmp_path / "run")
+    assert [o.probe for o in fresh.outcomes] == [o.probe for o in committed.outcomes]
+    assert [o.status for o in fresh.outcomes] == [o.status for o in committed.outcomes]
+    for new, old in zip(fresh.findings, committed.findings, strict=True):
+        assert (new.metric, new.group) == (old.metric, old.group)
+        assert dataclasses.asdict(new.estimate) == pytest.approx(
+            dataclasses.asdict(old.estimate), rel=1e-9
+        )
+
+
+@pytest.mark.parametrize("folder", sorted(p.name for p in EXAMPLES.iterdir() if p.is_dir()))
+def test_committed_reports_hold_nothing_outside_the_allow_list(folder):
+    check_html((EXAMPLES / folder / "report.html").read_text(encoding="utf-8"))
+    assert AuditResult.read(EXAMPLES / folder).findings
