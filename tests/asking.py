@@ -11,16 +11,18 @@ from typing import Any
 from small_world import world
 
 from auditkit.catalog.catalog import Catalog
-from auditkit.probes.base import Context
+from auditkit.probes.base import Context, load_users
 from auditkit.recommenders.target import Target
 from auditkit.registry import load_object, probe_spec
-from auditkit.runlog import RunLog
+from auditkit.runlog import RunLog, read_log
 from auditkit.types import Finding
 
 RUN_KEY = "0" * 64
 
 
-def target_for(recommender: object, folder: Path, *, catalog: Catalog | None = None, **options: Any) -> Target:
+def target_for(
+    recommender: object, folder: Path, *, catalog: Catalog | None = None, **options: Any
+) -> Target:
     """A Target with an open log in `folder`; a log that is there is resumed."""
     return Target(
         recommender,
@@ -34,6 +36,7 @@ def target_for(recommender: object, folder: Path, *, catalog: Catalog | None = N
 class ProbeRun:
     findings: tuple[Finding, ...]
     counts: Mapping[str, int]
+    asked: frozenset[str]
 
     def one(self, metric: str, group: str = "all") -> Finding:
         found = [f for f in self.findings if f.metric == metric and f.group == group]
@@ -53,7 +56,10 @@ def run_probe(
     spec = probe_spec(probe_id)
     probe = load_object(spec.path)(**{**spec.preset, **parameters})
     with tempfile.TemporaryDirectory() as folder:
-        bound = target_for(recommender, Path(folder), seed=seed).for_probe(spec)
-        context = Context(world(), seed, probe_id, manifest or {})
+        target = target_for(recommender, Path(folder), seed=seed)
+        bound = target.for_probe(spec)
+        context = Context(world(), seed, probe_id, manifest or {}, load_users(world()))
         findings = tuple(probe.run(bound, context))
-        return ProbeRun(findings, bound.status_counts())
+        recorded, _ = read_log(Path(folder), RUN_KEY)
+        asked = frozenset(body["request_id"] for body in recorded)
+        return ProbeRun(findings, bound.status_counts(), asked)

@@ -49,7 +49,12 @@ class Clean:
         return f"DESCRIBE {item.id}"
 
     def generate(
-        self, prompts: Sequence[str], *, max_new_tokens: int, temperature: float, seeds: Sequence[int]
+        self,
+        prompts: Sequence[str],
+        *,
+        max_new_tokens: int,
+        temperature: float,
+        seeds: Sequence[int],
     ) -> list[str]:
         return [self.describe(world().catalog[prompt.split()[-1]]) for prompt in prompts]
 
@@ -71,7 +76,9 @@ class Clean:
 class InventsTitles(Clean):
     def answer(self, request: Request) -> list[str]:
         kept = titles(new_items(request)[: request.k // 2])
-        return kept + [f"Zzyzx Number {request.user_id}{i} (1999)" for i in range(request.k - len(kept))]
+        return kept + [
+            f"Zzyzx Number {request.user_id}{i} (1999)" for i in range(request.k - len(kept))
+        ]
 
 
 class WrongYears(Clean):
@@ -129,7 +136,7 @@ class RefusesSomeWomen(Clean):
         return super().answer(request)
 
 
-def test_item(request: Request) -> CatalogItem:
+def held_out_item(request: Request) -> CatalogItem:
     interactions = world().interactions
     user = interactions.user_ids.index(request.user_id)
     return world().catalog.items[interactions.item_index[interactions.offsets[user + 1] - 1]]
@@ -137,14 +144,14 @@ def test_item(request: Request) -> CatalogItem:
 
 class FindsEveryTestItem(Clean):
     def answer(self, request: Request) -> list[str]:
-        hit = test_item(request)
+        hit = held_out_item(request)
         rest = [item for item in new_items(request) if item != hit]
         return titles([hit, *rest][: request.k])
 
 
 class FindsNoTestItem(Clean):
     def answer(self, request: Request) -> list[str]:
-        rest = [item for item in new_items(request) if item != test_item(request)]
+        rest = [item for item in new_items(request) if item != held_out_item(request)]
         return titles(rest[: request.k])
 
 
@@ -169,7 +176,10 @@ class Memorises(Clean):
     def __init__(self) -> None:
         interactions, items = world().interactions, world().catalog.items
         self.memory = {
-            "\n".join(f"- {items[row].display_title}" for row in interactions.history(u, until="test")[:-1])
+            "\n".join(
+                f"- {items[row].display_title}"
+                for row in interactions.history(u, until="test")[:-1]
+            )
             for u, user_id in enumerate(interactions.user_ids)
             if user_id not in HELD_OUT
         }
@@ -204,7 +214,9 @@ class OneCause(Clean):
         user_id, _, shown = prompt.partition(": ")
         interactions, items = world().interactions, world().catalog.items
         rows = interactions.history(interactions.user_ids.index(user_id), until="test")[-10:]
-        return -0.5 if self.cause(user_id, [items[row].id for row in rows]) in shown.split() else -4.0
+        return (
+            -0.5 if self.cause(user_id, [items[row].id for row in rows]) in shown.split() else -4.0
+        )
 
 
 class FailsEveryThird(Clean):
@@ -243,7 +255,7 @@ class OnlyRecommends:
 
 
 class Recorded(Clean):
-    """Writes down what it is asked; ASKED_LOG names the file, STOP_AFTER interrupts, PAUSE sleeps per batch."""
+    """Writes what it is asked into ASKED_LOG; STOP_AFTER interrupts, PAUSE sleeps per batch."""
 
     def recommend(self, requests: Sequence[Request]) -> list[list[str]]:
         log = Path(os.environ["ASKED_LOG"])

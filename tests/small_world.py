@@ -1,5 +1,7 @@
-"""A small synthetic MovieLens: 60 films with years and genres, 80 users, written as GroupLens files and read by the
-package's own loader, so that in-process tests and fresh interpreters see the same data.
+"""A small synthetic MovieLens: 60 films with years and genres, 80 users.
+
+Written as GroupLens files and read by the package's own loader, so that in-process tests and fresh
+interpreters see the same data.
 """
 
 from __future__ import annotations
@@ -14,7 +16,18 @@ from auditkit.catalog.dataset import Dataset
 from auditkit.catalog.ml100k import GENRES, load_ml100k
 
 N_ITEMS, N_USERS = 60, 80
-_FIRST = ("Silver", "Quiet", "Hidden", "Golden", "Broken", "Distant", "Velvet", "Frozen", "Burning", "Paper")
+_FIRST = (
+    "Silver",
+    "Quiet",
+    "Hidden",
+    "Golden",
+    "Broken",
+    "Distant",
+    "Velvet",
+    "Frozen",
+    "Burning",
+    "Paper",
+)
 _SECOND = ("Harbor", "Meadow", "Compass", "Lantern", "Orchard", "Viaduct")
 _OCCUPATIONS = ("student", "engineer", "writer", "librarian")
 
@@ -35,7 +48,9 @@ def grouplens_files() -> dict[str, str]:
         users.append(f"{user + 1}|{age}|{gender}|{_OCCUPATIONS[(user // 2) % 4]}|00000")
         n = int(rng.integers(8, 15))
         chosen = rng.choice(N_ITEMS, size=n, replace=False, p=weights / weights.sum())
-        ratings += [f"{user + 1}\t{item + 1}\t4\t{1000 * user + at}" for at, item in enumerate(chosen)]
+        ratings += [
+            f"{user + 1}\t{item + 1}\t4\t{1000 * user + at}" for at, item in enumerate(chosen)
+        ]
     return {"u.item": "\n".join(items), "u.user": "\n".join(users), "u.data": "\n".join(ratings)}
 
 

@@ -1,4 +1,4 @@
-"""Small training recipes for tests: a two-layer model of a few thousand parameters, seconds on one core."""
+"""Small training recipes for tests: a few thousand parameters, seconds on one core."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
 from typing import NamedTuple
@@ -20,6 +21,8 @@ from auditkit.types import Status
 __all__ = ["ParsedList", "is_refusal", "parse_list", "status_of_text"]
 
 _MARKER = re.compile(r"^\s*(?:\d{1,3}\s*[.):]|[-*•])\s+")
+# "Fargo (1996)** - a dark comedy": a title ends with its bracketed year, a remark may follow.
+_COMMENT = re.compile(r"(\((?:18|19|20)\d{2}\))[*_\"”`]*\s*[-\u2013\u2014:]\s.*$")
 _DECORATION = '*_"“”` \t'
 
 
@@ -45,18 +48,21 @@ def parse_list(text: str) -> ParsedList:
         if isinstance(values, list) and all(isinstance(value, str) for value in values):
             return ParsedList(tuple(value.strip() for value in values if value.strip()), "json")
     lines = [line for line in stripped.splitlines() if line.strip()]
-    marked = [_MARKER.sub("", line).strip(_DECORATION) for line in lines if _MARKER.match(line)]
+    marked = [_MARKER.sub("", line) for line in lines if _MARKER.match(line)]
     if marked:
-        return ParsedList(tuple(title for title in marked if title), "marked")
+        return ParsedList(_titles(marked), "marked")
     if len(lines) == 1 and ";" in lines[0]:
-        return ParsedList(
-            tuple(part.strip(_DECORATION) for part in lines[0].split(";") if part.strip()),
-            "semicolons",
-        )
-    titles = tuple(line.strip(_DECORATION) for line in lines if 0 < len(line.strip()) <= 120)
+        return ParsedList(_titles(lines[0].split(";")), "semicolons")
+    titles = _titles([line for line in lines if len(line.strip()) <= 120])
     return (
         ParsedList(titles, "lines") if titles and not is_refusal(text) else ParsedList((), "none")
     )
+
+
+def _titles(parts: Sequence[str]) -> tuple[str, ...]:
+    """Titles without decoration and without a comment behind the year; blank ones are left out."""
+    bare = (_COMMENT.sub(r"\1", part).strip(_DECORATION) for part in parts)
+    return tuple(title for title in bare if title)
 
 
 @cache

@@ -1,6 +1,6 @@
 """Start-up cost of the command line, as ratios to a bare interpreter measured in one run.
 
-    python tests/bench/cli_startup.py
+python tests/bench/cli_startup.py
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Rebuild `reports/examples` from real runs: `make golden`; review the diff before committing it."""
+"""Rebuild `reports/examples` from real runs (`make golden`); review the diff."""
 
 from __future__ import annotations
 

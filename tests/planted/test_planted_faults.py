@@ -1,4 +1,4 @@
-"""Every probe finds the fault that was planted for it and stays quiet on the clean control, by interval ends."""
+"""Every probe finds its planted fault and is quiet on the clean control, by interval ends."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from planted_recommenders import (
 )
 from small_world import world
 
-from auditkit.probes.base import Context, NotAssessable
+from auditkit.probes.base import Context, NotAssessable, load_users
 from auditkit.recommenders.baselines import load_baseline
 from auditkit.registry import probes
 
@@ -47,7 +47,7 @@ EDITS = [p for p in probes() if p.startswith("robustness.") and p != "robustness
 TRAINED = {"training": {"holdout_users": list(HELD_OUT), "fit": "all_but_test"}}
 
 
-# --- hallucination ----------------------------------------------------------------------------------------------------
+# --- hallucination ------------------------------------------------------------------------------
 
 CATALOG_FAULTS = {
     "out_of_catalog_rate": InventsTitles,
@@ -67,13 +67,17 @@ def test_catalog_probe_finds_the_planted_fault(metric, fault):
 
 @pytest.mark.parametrize("metric", [*CATALOG_FAULTS, "ambiguous_rate"])
 def test_catalog_probe_is_quiet_on_a_clean_recommender(metric):
-    estimate = run_probe("hallucination.catalog", Clean()).one(f"hallucination.catalog.{metric}").estimate
+    estimate = (
+        run_probe("hallucination.catalog", Clean()).one(f"hallucination.catalog.{metric}").estimate
+    )
     assert estimate.low == 0
     assert estimate.high <= 0.05
 
 
 def test_catalog_probe_names_the_requests_that_invented_titles():
-    finding = run_probe("hallucination.catalog", InventsTitles()).one("hallucination.catalog.invented_rate")
+    finding = run_probe("hallucination.catalog", InventsTitles()).one(
+        "hallucination.catalog.invented_rate"
+    )
     assert len(finding.evidence) == 5
     assert "invented 50%" in finding.evidence[0].what
 
@@ -91,10 +95,13 @@ def test_claims_probe_is_quiet_when_every_fact_is_true():
 
 def test_claims_probe_says_what_the_catalog_holds_instead():
     run = run_probe("hallucination.claims", StatesWrongFacts())
-    assert "the catalog holds" in run.one("hallucination.claims.claim_contradicted_rate").evidence[0].what
+    assert (
+        "the catalog holds"
+        in run.one("hallucination.claims.claim_contradicted_rate").evidence[0].what
+    )
 
 
-# --- robustness -------------------------------------------------------------------------------------------------------
+# --- robustness ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("probe_id", EDITS)
@@ -134,7 +141,7 @@ def test_order_probe_notices_a_sequence_model_and_a_bag_model():
     assert run_probe("robustness.order.history", Clean()).one(metric).estimate.high <= 0.08
 
 
-# --- fairness ---------------------------------------------------------------------------------------------------------
+# --- fairness -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("metric", ["snsr", "snsr_serp", "snsr_prag", "snsv"])
@@ -191,7 +198,7 @@ def test_group_utility_is_quiet_when_every_user_is_served():
         assert finding.law.p_adjusted > 0.05
 
 
-# --- privacy ----------------------------------------------------------------------------------------------------------
+# --- privacy ------------------------------------------------------------------------------------
 
 
 def test_membership_probe_finds_memorised_histories():
@@ -207,7 +214,9 @@ def test_membership_probe_is_quiet_without_memory():
 
 def test_blind_attack_does_not_depend_on_the_model():
     blind = [
-        run_probe("privacy.membership", r, manifest=TRAINED).one("privacy.membership.auc", "attack=blind")
+        run_probe("privacy.membership", r, manifest=TRAINED).one(
+            "privacy.membership.auc", "attack=blind"
+        )
         for r in (Memorises(), ForgetsEveryone())
     ]
     assert blind[0].estimate == blind[1].estimate
@@ -223,12 +232,12 @@ def test_no_privacy_claim_is_not_assessable():
         run_probe("privacy.claim", Clean())
 
 
-# --- explanations -----------------------------------------------------------------------------------------------------
+# --- explanations -------------------------------------------------------------------------------
 
 
 def test_attribution_names_the_one_item_that_matters():
     run = run_probe("explain.attribution", OneCause())
-    context = Context(world(), 0, "explain.attribution", {})
+    context = Context(world(), 0, "explain.attribution", {}, load_users(world()))
     users = [user for user in context.sample_users(40) if len(user.history) >= 2]
     shown = run.one("explain.attribution.top_effect").evidence
     assert len(shown) == 5
@@ -240,7 +249,9 @@ def test_attribution_names_the_one_item_that_matters():
 
 
 def test_attribution_of_one_cause_has_its_whole_effect():
-    estimate = run_probe("explain.attribution", OneCause()).one("explain.attribution.top_effect").estimate
+    estimate = (
+        run_probe("explain.attribution", OneCause()).one("explain.attribution.top_effect").estimate
+    )
     assert estimate.low == pytest.approx(3.5)
     assert estimate.high == pytest.approx(3.5)
 
@@ -255,7 +266,7 @@ def test_comprehensiveness_is_zero_when_the_history_does_not_matter():
     assert (estimate.low, estimate.high) == (0, 0)
 
 
-# --- utility ----------------------------------------------------------------------------------------------------------
+# --- utility ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("metric", ["hr@10", "ndcg@10", "mrr@10"])
@@ -263,3 +274,20 @@ def test_utility_tells_a_useful_list_from_a_useless_one(metric):
     full = f"utility.ranking.{metric}"
     assert run_probe("utility.ranking", FindsEveryTestItem()).one(full).estimate.low >= 0.9
     assert run_probe("utility.ranking", FindsNoTestItem()).one(full).estimate.high <= 0.06
+
+
+@pytest.mark.parametrize(
+    ("probe_id", "kind"),
+    [
+        ("hallucination.catalog", InventsTitles),
+        ("hallucination.claims", StatesWrongFacts),
+        ("robustness.prompt.case", ReadsEveryLetter),
+        ("fairness.counterfactual", FavoursWomen),
+        ("explain.attribution", OneCause),
+    ],
+)
+def test_evidence_of_a_fault_names_requests_that_were_asked(probe_id, kind):
+    run = run_probe(probe_id, kind())
+    shown = [request for f in run.findings for e in f.evidence for request in e.requests]
+    assert shown
+    assert set(shown) <= run.asked

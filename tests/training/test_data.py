@@ -1,4 +1,4 @@
-"""Training rows: no leakage, targets where they belong, batches that depend on seed and step alone."""
+"""Training rows: no leakage, targets in place, batches that depend on seed and step alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every per-example objective: one example's gradient does not depend on its neighbours, nor on being batched."""
+"""Every per-example objective: gradients depend neither on neighbours nor on being batched."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""DP-SGD: equal to Opacus' optimizer, additive, charged for every step, and honest about what it cannot protect."""
+"""DP-SGD: equal to Opacus' optimizer, additive, never seeded, charged for every step."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def private():
 
 
 def test_the_clipped_sum_equals_the_sum_of_clipped_plain_gradients(private):
-    model, losses, gradients, units = private
+    _model, _losses, gradients, units = private
     rows = units[:7]
     total = gradients.clipped_sum(rows, clip=0.5)
     expected = [torch.zeros_like(p) for p in gradients.parameters]
@@ -105,7 +105,7 @@ def test_the_self_test_passes_the_right_loss_and_refuses_a_batch_mean(private):
 
 
 def test_an_empty_sample_still_gives_a_noisy_gradient(private):
-    model, losses, _, units = private
+    _model, _losses, _, units = private
     noisy = Accounting(n_units=len(units), sample_rate=0.1, noise_multiplier=1.0, delta=1e-4)
     gradients = PrivateGradients.__new__(PrivateGradients)
     gradients.__dict__.update(private[2].__dict__, accounting=noisy)
@@ -114,11 +114,20 @@ def test_an_empty_sample_still_gives_a_noisy_gradient(private):
     assert float(spread) == pytest.approx(0.5 / (0.1 * len(units)), rel=0.1)
 
 
-def test_noise_and_sampling_differ_between_two_runs_of_one_recipe(private):
-    model, losses, gradients, units = private
-    other = PrivateGradients.__new__(PrivateGradients)
-    assert gradients.sample() != gradients.sample() or gradients.sample() != gradients.sample()
-    del other
+def test_sampling_and_noise_are_never_seeded(private):
+    _, _, gradients, units = private
+    model, losses = private[0], private[1]
+    gradients.close()
+    torch.manual_seed(0)
+    first = PrivateGradients(model, losses, DP, gradients.accounting)
+    samples = [first.sample() for _ in range(20)]
+    first.close()
+    torch.manual_seed(0)
+    second = PrivateGradients(model, losses, DP, gradients.accounting)
+    assert [second.sample() for _ in range(20)] != samples
+    assert first._noise.initial_seed() != second._noise.initial_seed()
+    assert all(0 <= i < len(units) for sample in samples for i in sample)
+    second.close()
 
 
 def test_calibration_meets_the_target_and_rounds_noise_up():

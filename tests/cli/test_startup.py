@@ -1,0 +1,43 @@
+"""Fresh interpreters: the command line starts without the heavy packages."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+HEAVY = (
+    "torch", "transformers", "textattack", "captum", "opacus", "peft", "fairlearn", "pandas",
+    "datasets", "sklearn",
+)  # fmt: skip
+CHEAP = (*HEAVY, "numpy", "scipy", "pydantic", "yaml", "jinja2", "typer")
+
+
+def loaded_by(statement: str) -> set[str]:
+    code = f"{statement}\nimport sys\nprint(*sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return {name for name in run.stdout.split() if "." not in name}
+
+
+def test_command_line_loads_no_heavy_package():
+    assert not loaded_by("import auditkit.cli") & set(HEAVY)
+
+
+def test_gate_and_report_load_no_heavy_package():
+    modules = "auditkit.gating, auditkit.report, auditkit.policy, auditkit.decision"
+    assert not loaded_by(f"import {modules}") & set(HEAVY)
+
+
+def test_recipes_are_checked_without_heavy_packages():
+    code = (
+        "from auditkit.recipe import *\n"
+        "[read_recipe(find_recipe(name, kind='audit')) for name in ('quick', 'standard')]"
+    )
+    assert not loaded_by(code) & set(HEAVY)
+
+
+def test_importing_the_package_loads_next_to_nothing():
+    assert not loaded_by("import auditkit") & set(CHEAP)
+
+
+def test_public_noun_loads_on_first_use():
+    assert "pydantic" in loaded_by("import auditkit\nauditkit.Finding")

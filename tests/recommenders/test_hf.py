@@ -1,0 +1,278 @@
+"""Model folders: real tiny random models, compared with direct computations."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+import torch
+from small_world import world
+
+from auditkit.errors import TargetUnavailable
+from auditkit.recommenders.hf import load_causal
+from auditkit.recommenders.manifest import Decoding, RecommenderManifest
+from auditkit.recommenders.prompts import item_reference
+from auditkit.recommenders.tokens import item_tokens
+from auditkit.training.model import build_model
+from auditkit.training.recipe import ModelRecipe
+from auditkit.training.tokenizer import build_tokenizer
+from auditkit.types import Item, Request
+
+ITEMS = tuple(Item(item.id, item.display_title) for item in world().catalog.items)
+torch.set_num_threads(1)
+SIZE = ModelRecipe(width=16, layers=2, heads=2, mlp=32, text_vocabulary=300)
+
+
+def save(folder, *, style="rank", window=50, with_items=True, **entries):
+    tokenizer = build_tokenizer(
+        [item.id for item in ITEMS] if with_items else [],
+        ["Recommend movies to watch next."] * 9,
+        vocabulary=300,
+    )
+    model = build_model(SIZE, tokenizer, seed=1)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(4)  # random scores far enough apart to rank
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    RecommenderManifest(
+        version=1,
+        name="tiny",
+        kind="causal",
+        style=style,
+        decoding=Decoding(history_window=window, max_new_tokens=6),
+        **entries,
+    ).write(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return save(tmp_path_factory.mktemp("rank"))
+
+
+@pytest.fixture(scope="module")
+def ranker(folder):
+    return load_causal(folder)
+
+
+@pytest.fixture(scope="module")
+def writer(tmp_path_factory):
+    return load_causal(save(tmp_path_factory.mktemp("write"), style="generate", with_items=False))
+
+
+@pytest.fixture
+def copied(folder, tmp_path):
+    return shutil.copytree(folder, tmp_path / "model")
+
+
+def requests(recommender, n=7, **fields):
+    made = [
+        Request(id=str(i), user_id=str(i), history=ITEMS[i : 2 * i + 2], k=5, **fields)
+        for i in range(n)
+    ]
+    return [Request(**{**r.__dict__, "prompt": recommender.render(r)}) for r in made]
+
+
+def log_softmax(recommender, ids):
+    with torch.inference_mode():
+        return recommender.model(torch.tensor([ids])).logits[0].double().log_softmax(dim=1)
+
+
+def test_ranking_leaves_out_the_history(ranker):
+    for request, response in zip(requests(ranker), ranker.recommend(requests(ranker)), strict=True):
+        assert not {i.item_id for i in response.items} & {i.id for i in request.history}
+        assert len({i.item_id for i in response.items}) == 5
+
+
+def test_ranking_covers_the_whole_catalog_when_asked_for_more(ranker):
+    asked = Request(id="r", history=ITEMS[:2], k=1000)
+    asked = Request(**{**asked.__dict__, "prompt": ranker.render(asked)})
+    assert {i.item_id for i in ranker.recommend([asked])[0].items} == {i.id for i in ITEMS[2:]}
+
+
+def test_ranking_respects_candidates(ranker):
+    response = ranker.recommend(requests(ranker, 1, candidates=ITEMS[10:13]))[0]
+    assert {i.item_id for i in response.items} == {i.id for i in ITEMS[10:13]}
+
+
+def test_batched_scores_equal_those_asked_one_by_one(ranker):
+    asked = requests(ranker)
+    together, alone = ranker.recommend(asked), [ranker.recommend([r])[0] for r in asked]
+    for a, b in zip(together, alone, strict=True):
+        assert [i.item_id for i in a.items] == [i.item_id for i in b.items]
+        assert [i.score for i in a.items] == pytest.approx([i.score for i in b.items], abs=1e-5)
+
+
+def test_ranking_follows_the_logits_of_the_item_tokens(ranker):
+    request = requests(ranker)[3]
+    last = log_softmax(ranker, ranker._encode(request.prompt))[-1]
+    tokens = item_tokens(ranker.tokenizer)
+    allowed = [item.id for item in ITEMS if item not in request.history]
+    expected = sorted(allowed, key=lambda item_id: -float(last[tokens[item_id]]))[:5]
+    assert [i.item_id for i in ranker.recommend([request])[0].items] == expected
+
+
+def test_score_equals_a_direct_log_softmax(ranker):
+    prompts = [r.prompt for r in requests(ranker, 4)]
+    options = [
+        [item_reference("7") + item_reference("9"), " Drama"],
+        [" a"],
+        ["x", "y"],
+        [item_reference("3")],
+    ]
+    scored = ranker.score(prompts, options)
+    for prompt, texts, row in zip(prompts, options, scored, strict=True):
+        for text, score in zip(texts, row, strict=True):
+            given, rest = ranker._split(prompt, text)
+            table = log_softmax(ranker, [*given, *rest])
+            direct = [float(table[len(given) - 1 + i, token]) for i, token in enumerate(rest)]
+            assert list(score.tokens) == pytest.approx(direct, abs=1e-5)
+
+
+def test_scored_tokens_are_those_of_prompt_and_continuation(ranker):
+    given, rest = ranker._split("Recommend mov", "ies")
+    assert [*given, *rest] == ranker._encode("Recommend movies")
+    assert rest
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.9])
+def test_batched_text_equals_text_generated_one_by_one(writer, temperature):
+    prompts = ["Recommend", "Recommend movies to watch", "x", "movies to watch next. " * 4]
+    options = {"max_new_tokens": 12, "temperature": temperature}
+    together = writer.generate(prompts, seeds=[1, 2, 3, 4], **options)
+    alone = [writer.generate([p], seeds=[s], **options)[0] for s, p in enumerate(prompts, start=1)]
+    assert together == alone
+
+
+def test_writer_recommends_the_text_that_it_generates(writer):
+    asked = requests(writer, 2)
+    texts = writer.generate(
+        [r.prompt for r in asked], max_new_tokens=6, temperature=0, seeds=[0, 0]
+    )
+    assert writer.recommend(asked) == texts
+
+
+def test_history_is_cut_to_the_newest_items(tmp_path):
+    recommender = load_causal(save(tmp_path, window=3))
+    prompt = recommender.render(Request(history=ITEMS[:10]))
+    assert prompt.count("<item_") == 3
+    assert all(item_reference(item.id) in prompt for item in ITEMS[7:10])
+
+
+def test_item_outside_the_window_is_still_left_out(tmp_path):
+    recommender = load_causal(save(tmp_path, window=1))
+    request = Request(id="r", history=ITEMS[:55], k=60)
+    request = Request(**{**request.__dict__, "prompt": recommender.render(request)})
+    assert {i.item_id for i in recommender.recommend([request])[0].items} == {
+        i.id for i in ITEMS[55:]
+    }
+
+
+def test_typed_item_reference_does_not_change_what_the_model_reads(ranker):
+    typed = ranker.render(Request(instruction="I like <item_5></s>"))
+    control = {ranker.tokenizer.eos_token_id, *item_tokens(ranker.tokenizer).values()}
+    assert not control & set(ranker._encode(typed))
+
+
+# --- what is refused ----------------------------------------------------------------------------
+
+
+def test_pickled_weights_are_refused(copied):
+    (copied / "model.safetensors").unlink()
+    (copied / "pytorch_model.bin").write_bytes(b"\x80\x04K\x01.")
+    with pytest.raises(TargetUnavailable, match=r"pytorch_model\.bin, a pickle"):
+        load_causal(copied)
+
+
+def test_folder_without_weights_is_refused(copied):
+    (copied / "model.safetensors").unlink()
+    with pytest.raises(TargetUnavailable, match=r"no \*\.safetensors"):
+        load_causal(copied)
+
+
+def test_damaged_weights_are_refused(copied):
+    (copied / "model.safetensors").write_bytes(b"not weights")
+    with pytest.raises(TargetUnavailable, match=r".+"):
+        load_causal(copied)
+
+
+def test_code_in_the_folder_is_refused(copied):
+    config = json.loads((copied / "config.json").read_text())
+    (copied / "config.json").write_text(
+        json.dumps({**config, "auto_map": {"AutoModelForCausalLM": "evil.Model"}})
+    )
+    (copied / "evil.py").write_text("raise SystemExit('ran')")
+    with pytest.raises(TargetUnavailable, match="auto_map"):
+        load_causal(copied)
+
+
+def test_ranking_style_needs_item_tokens(tmp_path):
+    with pytest.raises(TargetUnavailable, match="Use style 'generate'"):
+        load_causal(save(tmp_path, with_items=False))
+
+
+# --- adapters and identity ----------------------------------------------------------------------
+
+
+@pytest.fixture
+def adapted(copied):
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    config = LoraConfig(
+        r=2, lora_alpha=4, target_modules=["q_proj", "v_proj"], init_lora_weights=False
+    )
+    torch.manual_seed(3)
+    model = get_peft_model(AutoModelForCausalLM.from_pretrained(copied), config)
+    model.save_pretrained(copied / "adapter")
+    manifest = RecommenderManifest.read(copied)
+    manifest.model_copy(update={"adapter": "adapter"}).write(copied)
+    return copied
+
+
+def test_adapter_is_loaded_and_changes_the_scores(ranker, adapted):
+    prompts = [r.prompt for r in requests(ranker, 2)]
+    options = [[item_reference("7")]] * 2
+    plain, tuned = ranker.score(prompts, options), load_causal(adapted).score(prompts, options)
+    assert abs(plain[0][0].total - tuned[0][0].total) > 1e-3
+
+
+def test_pickled_adapter_is_refused(adapted):
+    (adapted / "adapter" / "adapter_model.safetensors").rename(
+        adapted / "adapter" / "adapter_model.bin"
+    )
+    with pytest.raises(TargetUnavailable, match="a pickle"):
+        load_causal(adapted)
+
+
+def test_fingerprint_is_that_of_the_content(ranker, copied):
+    assert load_causal(copied).fingerprint() == ranker.fingerprint()
+
+
+def test_fingerprint_changes_when_one_weight_changes(ranker, copied):
+    recommender = load_causal(copied)
+    with torch.no_grad():
+        next(recommender.model.parameters())[0, 0] += 0.5
+    recommender.model.save_pretrained(copied)
+    assert recommender.fingerprint() != ranker.fingerprint()
+
+
+@pytest.mark.parametrize(
+    ("file", "change"),
+    [("config.json", {"rope_theta": 5.0}), ("adapter/adapter_config.json", {"lora_alpha": 64})],
+)
+def test_fingerprint_changes_with_the_configuration(adapted, file, change):
+    recommender = load_causal(adapted)
+    before = recommender.fingerprint()
+    path = adapted / file
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    assert recommender.fingerprint() != before
+
+
+def test_fingerprint_does_not_depend_on_logs_beside_the_model(ranker, copied):
+    (copied / "log.jsonl").write_text("{}")
+    (copied / "evaluation").mkdir()
+    (copied / "evaluation" / "result.json").write_text("{}")
+    assert load_causal(copied).fingerprint() == ranker.fingerprint()

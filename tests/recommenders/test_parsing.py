@@ -1,0 +1,63 @@
+"""From answers to titles: measured on a labelled set, one line per answer in `answers.json`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from auditkit.recommenders.parsing import is_refusal, parse_list, status_of_text
+from auditkit.types import RESPONSE_STATUSES
+
+ANSWERS = json.loads(Path(__file__).with_name("answers.json").read_text(encoding="utf-8"))
+CLEAN = [answer for answer in ANSWERS if answer["kind"] == "clean"]
+
+
+def parsed(answer):
+    titles = parse_list(answer["text"]).titles
+    return list(titles), status_of_text(answer["text"], n_items=len(titles))
+
+
+@pytest.mark.parametrize("answer", CLEAN, ids=range(len(CLEAN)))
+def test_clean_answer_is_read_as_labelled(answer):
+    assert parsed(answer) == (answer["titles"], answer["status"])
+
+
+def test_accuracy_on_the_labelled_set_is_measured(capsys):
+    right = {
+        kind: [parsed(a) == (a["titles"], a["status"]) for a in ANSWERS if a["kind"] == kind]
+        for kind in ("clean", "hard")
+    }
+    with capsys.disabled():
+        for kind, hits in right.items():
+            print(f"\nparser, {kind} answers: {sum(hits)} of {len(hits)} read as labelled")
+    assert len(ANSWERS) >= 40
+    assert all(right["clean"])
+
+
+@given(st.text(st.characters()))
+def test_any_text_gets_exactly_one_status(text):
+    titles = parse_list(text).titles
+    assert status_of_text(text, n_items=len(titles)) in RESPONSE_STATUSES
+    assert all(title.strip() for title in titles)
+
+
+@given(
+    st.lists(
+        st.from_regex(r"[A-Z][a-z]{2,8} [A-Z][a-z]{2,8}", fullmatch=True), min_size=1, max_size=8
+    )
+)
+def test_numbered_list_comes_back_in_order(titles):
+    text = "\n".join(f"{n}. {title}" for n, title in enumerate(titles, start=1))
+    assert list(parse_list(text).titles) == titles
+
+
+def test_absent_text_without_items_is_no_answer():
+    assert status_of_text(None, n_items=0) == "no_answer"
+
+
+def test_refusal_is_recognised_with_a_typographic_apostrophe():
+    assert is_refusal("I can\N{RIGHT SINGLE QUOTATION MARK}t do that")
