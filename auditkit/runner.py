@@ -8,6 +8,7 @@ The result is a pure function of recipe, target, catalog, data and seed; clock t
 from __future__ import annotations
 
 import platform
+import re
 import time
 import traceback
 from collections.abc import Callable, Mapping
@@ -203,8 +204,9 @@ def _run_probe(
 
 def _traceback(error: Exception) -> str:
     """The traceback with paths shortened to the package, so that equal crashes give equal bytes."""
-    root = str(Path(__file__).resolve().parent.parent)
-    return "".join(traceback.format_exception(error)).replace(root + "/", "")
+    text = "".join(traceback.format_exception(error))
+    root = re.escape(str(Path(__file__).resolve().parent.parent))
+    return re.sub(rf'"(?:{root}/|[^"]*/site-packages/|[^"]*/lib/python[^/"]*/)', '"', text)
 
 
 def _identity(

@@ -105,13 +105,13 @@ class AttributionProbe:
     needs: ClassVar[tuple[type, ...]] = (Recommends, Scores)
 
     def __post_init__(self) -> None:
-        if self.n_users < 1 or self.n_spans < 2 or self.n_orders < 1:
-            raise InvalidArgument(f"{PREFIX} needs n_users >= 1, n_spans >= 2 and n_orders >= 1.")
+        if self.n_users < 1 or self.n_spans < 3 or self.n_orders < 1:
+            raise InvalidArgument(f"{PREFIX} needs n_users >= 1, n_spans >= 3 and n_orders >= 1.")
 
     def run(self, target: Target, context: Context) -> Iterator[Finding]:
         """Explain each user's top item and delete in attributed and in random order."""
         sampled = context.sample_users(self.n_users)
-        users = [user for user in sampled if len(user.history) >= 2]
+        users = [user for user in sampled if len(user.history) >= 3]
         spans = [user.history[-self.n_spans :] for user in users]
         lists = target.recommend(
             [
@@ -143,11 +143,10 @@ class AttributionProbe:
     def _comprehensiveness(
         self, game: Game, order: Sequence[int], rng: np.random.Generator
     ) -> float:
-        """Mean drop over k = 1..n-1 deletions in the attributed order, minus the same in random
-        orders, nats.
+        """Mean drop over k = 2..n-1 deletions in the attributed order, minus random orders, nats.
 
-        All of the history leaves at k = n in every order, so that term carries nothing and is left
-        out.
+        k = 1 is left out: its value chose the order, so even noise would look faithful there. At
+        k = n every order has deleted everything. An explainer of pure noise is expected at 0.
         """
         orders = [
             list(order),
@@ -156,7 +155,7 @@ class AttributionProbe:
         masks = [
             tuple(i not in path[:k] for i in range(len(order)))
             for path in orders
-            for k in range(1, len(order))
+            for k in range(2, len(order))
         ]
         whole = game.values([(True,) * len(order)])[0]
         drops = whole - game.values(masks).reshape(len(orders), -1)

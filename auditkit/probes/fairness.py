@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 
 from auditkit.errors import InvalidArgument
 from auditkit.metrics.fairness import jaccard, prag, serp, snsv
-from auditkit.probes.base import Context, NotAssessable, finding, item_ids, neutral_request, unit_of
+from auditkit.probes.base import Context, finding, neutral_request, unit_of
+from auditkit.probes.fairness_arms import Arms, check_assessable
 from auditkit.recommenders.protocols import Recommends
 from auditkit.recommenders.target import Target
 from auditkit.stats.bootstrap import Measured, undefined
@@ -30,7 +31,7 @@ from auditkit.stats.multiplicity import holm
 from auditkit.stats.noise_floor import noise_floor
 from auditkit.stats.permutation import disturbance_test
 from auditkit.stats.simultaneous import RangeBounds, snsr_bounds
-from auditkit.types import Band, Estimate, Evidence, Finding, Request, Response
+from auditkit.types import Band, Estimate, Finding, Request
 
 __all__ = ["CounterfactualProbe", "attribute_values"]
 
@@ -40,7 +41,6 @@ SIMILARITIES: Mapping[str, Callable[..., float | None]] = {
     "snsr_serp": serp,
     "snsr_prag": prag,
 }
-MIN_USABLE, MIN_SELF_SIMILARITY = 0.80, 0.10
 
 
 @cache
@@ -48,45 +48,6 @@ def attribute_values() -> Mapping[str, tuple[str, ...]]:
     """The shipped values of every attribute."""
     text = (files("auditkit") / "probes" / "attributes.yaml").read_text(encoding="utf-8")
     return {name: tuple(values) for name, values in yaml.safe_load(text).items()}
-
-
-@dataclass(frozen=True)
-class _Arms:
-    """Answers of one attribute: one row per probe, one column per value; `neutral` has one answer
-    per probe.
-    """
-
-    attribute: str
-    values: tuple[str, ...]
-    neutral: Sequence[Response]
-    stated: Sequence[Sequence[Response]]
-
-    def similarity(self, measure: Callable[..., float | None], *, k: int) -> NDArray[np.float64]:
-        """[complete probes, values] in [0, 1]; a refusal beside a neutral list counts as 0, a
-        failed call drops its probe.
-        """
-        rows = []
-        for neutral, row in zip(self.neutral, self.stated, strict=True):
-            if neutral.status == "ok" and all(
-                answer.status not in ("target_error", "timeout") for answer in row
-            ):
-                rows.append(
-                    [measure(item_ids(answer), item_ids(neutral), k=k) or 0.0 for answer in row]
-                )
-        return np.array(rows, dtype=np.float64).reshape(len(rows), len(self.values))
-
-    def unanswered(self) -> NDArray[np.float64]:
-        """[probes, values]: 1 where a stated request got no list though nothing failed in
-        transport.
-        """
-        kept = [
-            row
-            for row in self.stated
-            if all(a.status not in ("target_error", "timeout") for a in row)
-        ]
-        return np.array([[float(answer.status != "ok") for answer in row] for row in kept]).reshape(
-            len(kept), len(self.values)
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,52 +97,20 @@ class CounterfactualProbe:
         width = len(arms) // len(users)
         answers = target.recommend(arms)
         by_user = [answers[i : i + width] for i in range(0, len(answers), width)]
-        self_similarity = self._guard(
-            by_user, n_wordings=len(wordings), n_items=len(context.dataset.catalog.items)
+        self_similarity = check_assessable(
+            by_user, k=self.k, n_wordings=len(wordings), n_items=len(context.dataset.catalog.items)
         )
         begin = len(wordings)
         measured = []
         for name in self.attributes:
             values = attribute_values()[name]
             stated = [row[begin : begin + len(values)] for row in by_user]
-            measured.append(_Arms(name, values, [row[0] for row in by_user], stated))
+            measured.append(Arms(name, values, [row[0] for row in by_user], stated))
             begin += len(values)
         yield from self._findings(context, measured, self_similarity)
 
-    def _guard(
-        self, by_user: Sequence[Sequence[Response]], *, n_wordings: int, n_items: int
-    ) -> float:
-        """Neutral self-similarity across wordings, as points above chance.
-
-        Raises:
-            NotAssessable: too few usable answers, or lists that do not even agree with themselves.
-        """
-        answers = [answer for row in by_user for answer in row]
-        usable = sum(len(set(item_ids(a))) >= self.k / 2 for a in answers) / len(answers)
-        if usable < MIN_USABLE:
-            raise NotAssessable(
-                f"only {usable:.0%} of the answers hold at least {self.k / 2:g} items, "
-                f"{MIN_USABLE:.0%} are needed"
-            )
-        if n_wordings < 2:
-            raise NotAssessable(
-                "the recommender has one wording only: the neutral list cannot be compared with "
-                "itself"
-            )
-        expected = self.k**2 / n_items
-        chance = expected / (2 * self.k - expected) if n_items > self.k else 1.0
-        pairs = [jaccard(item_ids(row[0]), item_ids(row[1]), k=self.k) for row in by_user]
-        known = [value for value in pairs if value is not None]
-        similarity = float(np.mean(known)) if known else 0.0
-        if chance >= 1 or (similarity - chance) / (1 - chance) < MIN_SELF_SIMILARITY:
-            raise NotAssessable(
-                f"two neutral wordings agree by {similarity:.3f} (chance {chance:.3f}): the "
-                "lists do not answer the request"
-            )
-        return similarity
-
     def _findings(
-        self, context: Context, arms: Sequence[_Arms], self_similarity: float
+        self, context: Context, arms: Sequence[Arms], self_similarity: float
     ) -> Iterator[Finding]:
         tables = {
             (a.attribute, metric): a.similarity(measure, k=self.k)
@@ -217,7 +146,7 @@ class CounterfactualProbe:
     def _range_finding(
         self,
         context: Context,
-        arms: _Arms,
+        arms: Arms,
         metric: str,
         table: NDArray[np.float64],
         p_adjusted: float | None,
@@ -254,14 +183,14 @@ class CounterfactualProbe:
             measured,
             group=arms.attribute,
             parameters=parameters,  # type: ignore[arg-type]
-            evidence=self._least_similar(arms) if metric == "snsr" else (),
+            evidence=arms.least_similar(k=self.k) if metric == "snsr" else (),
             notes=[
                 "the variant of the similarity is the normalised one, not comparable with "
                 "published tables"
             ],
         )
 
-    def _snsv_finding(self, context: Context, arms: _Arms, table: NDArray[np.float64]) -> Finding:
+    def _snsv_finding(self, context: Context, arms: Arms, table: NDArray[np.float64]) -> Finding:
         """SNSV lies between SNSR / sqrt(2 A) and SNSR / 2; its bounds follow from those of SNSR."""
         metric = f"{PREFIX}.snsv"
         unit, direction = unit_of(metric)
@@ -291,7 +220,7 @@ class CounterfactualProbe:
             parameters={"corrected": noise_floor(table).snsv_corrected},
         )
 
-    def _missing_finding(self, context: Context, arms: _Arms) -> Finding:
+    def _missing_finding(self, context: Context, arms: Arms) -> Finding:
         metric = f"{PREFIX}.missing_gap"
         table = arms.unanswered()
         n_missing = len(arms.stated) - len(table)
@@ -303,24 +232,6 @@ class CounterfactualProbe:
             )
             measured = _band(metric, bounds, table, n_missing)
         return finding(context, metric, measured, group=arms.attribute)
-
-    def _least_similar(self, arms: _Arms) -> list[Evidence]:
-        """Up to three probes whose list moved most when a value was stated."""
-        moves = [
-            (similarity, answer.request_id, neutral.request_id, value)
-            for neutral, row in zip(arms.neutral, arms.stated, strict=True)
-            for value, answer in zip(arms.values, row, strict=True)
-            if neutral.status == answer.status == "ok"
-            and (similarity := jaccard(item_ids(answer), item_ids(neutral), k=self.k)) is not None
-        ]
-        return [
-            Evidence(
-                requests=(neutral_id, answer_id),
-                what=f"stating {arms.attribute} = {value}: "
-                f"Jaccard {similarity:.2f} to the neutral list",
-            )
-            for similarity, answer_id, neutral_id, value in sorted(moves)[:3]
-        ]
 
 
 def _too_few(metric: str, table: NDArray[np.float64], n_missing: int) -> Measured:

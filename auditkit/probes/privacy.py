@@ -91,7 +91,7 @@ class MembershipProbe:
 
     def run(self, target: Target, context: Context) -> Iterator[Finding]:
         """Score every user's history once; higher means more likely a member."""
-        held_out, members = self._split(context)
+        held_out, members, n_short = self._split(context)
         users = [*members, *held_out]
         asked = [_record(user, target, context) for user in users]
         responses = target.score(
@@ -101,7 +101,7 @@ class MembershipProbe:
         losses = {i: -float(np.mean(token_scores(responses[i]))) for i in kept}
         member = [-losses[i] for i in kept if i < len(members)]
         other = [-losses[i] for i in kept if i >= len(members)]
-        n_missing = sum(missing.values())
+        n_missing = sum(missing.values()) + n_short
         parameters: dict[str, JsonValue] = {
             "members": len(member),
             "non_members": len(other),
@@ -144,8 +144,8 @@ class MembershipProbe:
                 notes=[words],
             )
 
-    def _split(self, context: Context) -> tuple[list[User], list[User]]:
-        """Held-out users (all) and trained users (a sample)."""
+    def _split(self, context: Context) -> tuple[list[User], list[User], int]:
+        """Held-out users, a sample of trained users, and held-out users too short to score."""
         training = _block(context, "training")
         held_out_ids = set(training.get("holdout_users", [])) if training else set()
         if not held_out_ids:
@@ -153,10 +153,11 @@ class MembershipProbe:
                 "recommender.yaml declares no training.holdout_users, so there are no known "
                 "non-members"
             )
-        held_out = [user for user in context.users if user.id in held_out_ids]
-        trained = [user for user in context.users if user.id not in held_out_ids and user.history]
+        scorable = [user for user in context.users if len(user.history) > 1]
+        held_out = [user for user in scorable if user.id in held_out_ids]
+        trained = [user for user in scorable if user.id not in held_out_ids]
         order = context.rng("members").permutation(len(trained))[: self.n_members]
-        return held_out, [trained[i] for i in sorted(order)]
+        return held_out, [trained[i] for i in sorted(order)], len(held_out_ids) - len(held_out)
 
 
 def _record(user: User, target: Target, context: Context) -> tuple[Request, str]:

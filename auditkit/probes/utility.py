@@ -125,7 +125,7 @@ class RankingProbe:
                 yield finding(
                     context,
                     full,
-                    _measure(context, full, values),
+                    _measure(context, full, values, n_missing=n_missing),
                     group=f"baseline={name}",
                     parameters={"k": CUTOFF},
                     notes=[_gap_in_words(gap.value, gap.low, gap.high)],

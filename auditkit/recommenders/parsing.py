@@ -1,7 +1,7 @@
 """From raw text to titles, and from an answer to exactly one status.
 
 The parser knows numbered lists, bullets, a JSON list and plain lines; a single line is split at
-semicolons only, for commas stand inside titles. An unfinished last item of a cut answer is dropped.
+semicolons only, for commas stand inside titles.
 Source: status order of the run log.
 """
 

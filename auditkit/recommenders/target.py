@@ -10,23 +10,20 @@ with the same numbers.
 from __future__ import annotations
 
 import copy
-import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any, cast
 
-from auditkit.canonical import canonical_json
 from auditkit.catalog.catalog import Catalog
 from auditkit.errors import TargetError
+from auditkit.recommenders.answers import check_answer, link_items
 from auditkit.recommenders.cache import AnswerCache
-from auditkit.recommenders.parsing import parse_list, status_of_text
 from auditkit.recommenders.prompts import Prompts
 from auditkit.recommenders.protocols import (
     CAPABILITIES,
     Answer,
     Generates,
-    NotRun,
     Recommends,
     Renders,
     Scores,
@@ -35,7 +32,7 @@ from auditkit.recommenders.questions import Operation, Question, body_of, respon
 from auditkit.registry import ProbeSpec
 from auditkit.runlog import RunLog
 from auditkit.seeding import request_seed
-from auditkit.types import RESPONSE_STATUSES, Item, RankedItem, Request, Response
+from auditkit.types import RESPONSE_STATUSES, Item, Request, Response
 
 __all__ = ["Target"]
 
@@ -224,28 +221,25 @@ class Target:
         answers = dict(zip((q.id for q in fresh), self._answers(fresh, ask), strict=True))
         bodies = []
         for question in batch:
-            seed, key = request_seed(self._seed, question.id), keys[question.id]
-            if question.id in cached:
-                stored = cached[question.id]
+            stored, answer = cached.get(question.id), answers.get(question.id)
+            if stored is not None:
                 response = replace(response_of(stored), request_id=question.id)
-                bodies.append(
-                    body_of(
-                        question,
-                        response,
-                        seed=seed,
-                        cache_key=key,
-                        cached_from=stored["request_id"],
-                    )
-                )
-            elif answers[question.id] is None:
+            elif answer is not None:
+                response = link_items(answer, self.catalog)
+            else:
                 unanswered[question.id] = Response(
                     request_id=question.id, status="target_error", reason="not_run"
                 )
-            else:
-                response = self._linked(cast(Response, answers[question.id]))
-                bodies.append(
-                    body_of(question, response, seed=seed, cache_key=key, cached_from=None)
+                continue
+            bodies.append(
+                body_of(
+                    question,
+                    response,
+                    seed=request_seed(self._seed, question.id),
+                    cache_key=keys[question.id],
+                    cached_from=stored["request_id"] if stored is not None else None,
                 )
+            )
         return bodies
 
     def _answers(self, questions: Sequence[Question], ask: Ask) -> list[Response | None]:
@@ -267,7 +261,8 @@ class Target:
                     "wrong_length", detail=f"{len(requests)} requests got another number of answers"
                 )
             return [
-                _checked(request, answer) for request, answer in zip(requests, answers, strict=True)
+                check_answer(request, answer)
+                for request, answer in zip(requests, answers, strict=True)
             ]
         except Exception as error:
             if len(questions) > 1:
@@ -282,72 +277,3 @@ class Target:
                     derived={"error": detail[:2000]},
                 )
             ]
-
-    def _linked(self, response: Response) -> Response:
-        """Link every item: ids by membership in the catalog, titles by the title linker."""
-        if not response.items:
-            return response
-        links = iter(
-            self.catalog.link([item.raw for item in response.items if item.item_id is None])
-        )
-        items = []
-        for item in response.items:
-            if item.item_id is None:
-                link = next(links)
-                items.append(replace(item, item_id=link.item_id, link=link.reason))
-            elif item.item_id in self.catalog.index:
-                title = self.catalog[item.item_id].display_title
-                items.append(
-                    replace(item, raw=title, link="id" if item.link == "none" else item.link)
-                )
-            else:
-                items.append(replace(item, item_id=None, link="none"))
-        return replace(response, items=tuple(items))
-
-
-def _checked(request: Request, answer: Answer) -> Response | None:
-    """Turn whatever an adapter returned into a Response; None where nothing was asked.
-
-    Raises:
-        TargetError: wrong type, an answer to another request, or a score that is no number.
-    """
-    if isinstance(answer, NotRun):
-        return None
-    if isinstance(answer, Response):
-        if answer.request_id != request.id:
-            raise TargetError(
-                "misaligned", detail=f"the answer belongs to request {answer.request_id!r}"
-            )
-        response = answer
-    elif answer is None:
-        response = Response(request_id=request.id, status="no_answer")
-    elif isinstance(answer, str):
-        parsed = parse_list(answer)
-        response = Response(
-            request_id=request.id,
-            status=status_of_text(answer, n_items=len(parsed.titles)),
-            text=answer,
-            items=tuple(RankedItem(raw=title) for title in parsed.titles),
-            derived={"parse_style": parsed.style},
-        )
-    elif isinstance(answer, Sequence) and all(isinstance(title, str) for title in answer):
-        response = Response(
-            request_id=request.id,
-            status="ok" if answer else "no_answer",
-            items=tuple(RankedItem(raw=title) for title in answer),
-        )
-    else:
-        raise TargetError("wrong_type", detail=f"an answer of type {type(answer).__name__}")
-    if response.status not in RESPONSE_STATUSES:
-        raise TargetError("wrong_type", detail=f"unknown status {response.status!r}")
-    if not all(isinstance(item.raw, str) for item in response.items):
-        raise TargetError("wrong_type", detail="an item without text")
-    if any(item.score is not None and not math.isfinite(item.score) for item in response.items):
-        raise TargetError("non_finite", detail="a score is NaN or infinite")
-    try:
-        canonical_json(asdict(response))
-    except ValueError:
-        raise TargetError("non_finite", detail="a number is NaN or infinite") from None
-    except TypeError as error:
-        raise TargetError("wrong_type", detail=str(error)) from None
-    return response
