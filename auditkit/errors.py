@@ -10,6 +10,7 @@ its `exit_code` without a traceback.
       MissingDependency      2  an optional extra is not installed
       CatalogError           2  a catalog or data set that is absent, damaged or contradictory
       TargetUnavailable      2  the recommender cannot be loaded or refuses at preflight
+      EvidenceError          2  answers cannot be recorded; the run can be resumed
       TargetError            -  one request failed; recorded as `target_error`, never raised to the
       user IntegrityError        13  evidence or results fail verification
 """
@@ -22,6 +23,7 @@ __all__ = [
     "AuditkitError",
     "CatalogError",
     "ConfigurationError",
+    "EvidenceError",
     "IntegrityError",
     "InvalidArgument",
     "MissingDependency",
@@ -77,6 +79,10 @@ class TargetError(AuditkitError):
         self.reason = reason
         self.detail = detail
         self.retryable = retryable
+
+
+class EvidenceError(AuditkitError):
+    """An answer cannot be recorded (disk full); the run stops and can be resumed."""
 
 
 class IntegrityError(AuditkitError):

@@ -14,7 +14,7 @@ from auditkit.policy_terms import Limits, group_attributes
 from auditkit.registry import metrics
 from auditkit.stats.bounds import Side, one_sided_bounds, p_fail
 from auditkit.stats.paired import PairedComparison
-from auditkit.types import AuditResult, Binomial, Exact, Finding
+from auditkit.types import AuditResult, Band, Binomial, Exact, Finding
 
 __all__ = ["STATISTICAL", "Case", "cases_of", "find", "measure"]
 
@@ -139,6 +139,14 @@ def check_data(case: Case, defaults: Defaults) -> bool:
         return False
     if isinstance(law, Binomial) and (law.n <= 0 or law.n_eff <= 0):
         case.stop("undefined", "a rate over no rows")
+        return False
+    if isinstance(law, Band) and (estimate.low is None or estimate.high is None):
+        case.value = estimate.value
+        case.stop("not_assessable", "a pilot: too few units for bounds")
+        return False
+    if isinstance(law, Band) and case.confidence > estimate.level:
+        case.value = estimate.value
+        case.stop("not_assessable", f"its bounds hold at {estimate.level:g} only")
         return False
     needed = defaults.min_coverage if case.rule.min_coverage is None else case.rule.min_coverage
     planned = estimate.n + estimate.n_missing

@@ -50,7 +50,12 @@ class AuditRecipe(BaseModel):
             ConfigurationError: a name that is neither.
         """
         known = {*probes(), *(spec.dimension for spec in probes().values())}
+        planned = {*self.probes, *(probe_spec(probe_id).dimension for probe_id in self.probes)}
         for name in names:
+            if name in known and name not in planned:
+                raise ConfigurationError(
+                    f"recipe {self.name} has no probe of {name}. Add it to the recipe."
+                )
             if name not in known:
                 raise ConfigurationError(
                     f"--only got {name!r}, which is no dimension or "
@@ -62,10 +67,6 @@ class AuditRecipe(BaseModel):
             for probe_id, parameters in self.probes.items()
             if probe_id in names or probe_id.split(".", 1)[0] in names
         }
-        if not kept:
-            raise ConfigurationError(
-                f"recipe {self.name} has no probe of {', '.join(names)}. Add it to the recipe."
-            )
         return self.model_copy(update={"probes": kept})
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from auditkit.canonical import canonical_json, read_json, sha256_json
-from auditkit.errors import AuditkitError, IntegrityError
+from auditkit.errors import AuditkitError, EvidenceError, IntegrityError
 
 __all__ = ["EVIDENCE", "RunLog", "lock_run", "read_log"]
 
@@ -161,11 +161,17 @@ class RunLog:
             line, root = _seal(body, prev=root, seq=seq)
             lines.append(line + "\n")
         content = "".join(lines).encode("ascii")
-        if os.write(self._handle, content) != len(content):
-            raise AuditkitError(
-                f"{self.path}: the disk is full. Free some space and run the same command again."
-            )
-        os.fsync(self._handle)
+        whole = os.fstat(self._handle).st_size
+        try:
+            if os.write(self._handle, content) != len(content):
+                raise OSError("only a part of a batch could be written")
+            os.fsync(self._handle)
+        except OSError as error:
+            os.ftruncate(self._handle, whole)
+            raise EvidenceError(
+                f"{self.path} cannot be written ({error}). Free some space and run the same "
+                "command again; it goes on from here."
+            ) from None
         self.records.extend(sealed)
         self.root = root
 

@@ -24,9 +24,11 @@ from auditkit.catalog.catalog import Catalog
 from auditkit.catalog.dataset import Dataset
 from auditkit.catalog.datasets import get_dataset
 from auditkit.catalog.ml100k import load_ml100k
+from auditkit.catalog.normalise import full_key
 from auditkit.catalog.self_check import self_check
-from auditkit.errors import ConfigurationError, MissingDependency
+from auditkit.errors import CatalogError, ConfigurationError, EvidenceError, MissingDependency
 from auditkit.probes.base import Context, NotAssessable, load_users
+from auditkit.probes.claims import self_check as claims_self_check
 from auditkit.recipe import AuditRecipe
 from auditkit.recommenders.cache import AnswerCache
 from auditkit.recommenders.load import LoadedRecommender, load_recommender
@@ -57,6 +59,7 @@ _PACKAGES = (
     "opacus",
 )
 _MAX_REASON = 300
+_MIN_OVERLAP, _MIN_AGREEMENT = 0.50, 0.95
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,27 @@ def load_data(recipe: AuditRecipe, *, catalog: str | None = None) -> tuple[Datas
     """
     dataset = load_ml100k(get_dataset(recipe.data))
     source = catalog or recipe.catalog
-    return dataset, dataset.catalog if source in (None, recipe.data) else Catalog.load(str(source))
+    if source in (None, recipe.data):
+        return dataset, dataset.catalog
+    chosen = Catalog.load(str(source))
+    _check_same_items(dataset, chosen)
+    return dataset, chosen
+
+
+def _check_same_items(dataset: Dataset, catalog: Catalog) -> None:
+    """A catalog judges these users only if its ids mean the same items.
+
+    Raises:
+        CatalogError: under half of the data set's ids are in it, or shared ids name other titles.
+    """
+    own = dataset.catalog
+    shared = [item for item in own.items if item.id in catalog.index]
+    same = [item for item in shared if full_key(item.title) == full_key(catalog[item.id].title)]
+    if len(shared) < _MIN_OVERLAP * len(own) or len(same) < _MIN_AGREEMENT * len(shared):
+        raise CatalogError(
+            f"catalog {catalog.name} holds {len(shared)} of the {len(own)} item ids of "
+            f"{own.name}, {len(same)} with the same title. Give a catalog that uses its ids."
+        )
 
 
 def run_audit(
@@ -137,7 +160,7 @@ def run_audit(
                 environment=_environment(),
                 outcomes=tuple(outcomes),
                 findings=tuple(findings),
-                detectors=(_linker_detector(chosen, recipe.seed),),
+                detectors=_detectors(recipe, asked, chosen),
                 notes=loaded.notes,
             )
             result.write(out)
@@ -191,6 +214,8 @@ def _run_probe(
                 probe=probe_id, status="skipped", reason=f"needs {', '.join(lacking)}"
             ), []
         return Outcome(probe=probe_id, status="ran"), list(probe.run(target, context))
+    except EvidenceError:
+        raise  # answers can no longer be recorded: nothing measured from here on would count
     except NotAssessable as why:
         return Outcome(probe=probe_id, status="skipped", reason=str(why)), []
     except MissingDependency as error:
@@ -271,6 +296,15 @@ def _describe_catalog(catalog: Catalog, dataset: Dataset) -> dict[str, JsonValue
         "tie_rule": f"same-second ties broken by a random draw with seed {interactions.tie_seed}",
         "tied_last_share": interactions.tied_last_share,
     }
+
+
+def _detectors(recipe: AuditRecipe, target: Target, catalog: Catalog) -> tuple[Detector, ...]:
+    """What decides something in this audit, with its own error rates."""
+    linker = _linker_detector(catalog, recipe.seed)
+    if "hallucination.claims" not in recipe.probes:
+        return (linker,)
+    form = target.prompts.description
+    return (linker, claims_self_check(catalog, form=form, seed=recipe.seed))
 
 
 def _linker_detector(catalog: Catalog, seed: int) -> Detector:

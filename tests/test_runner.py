@@ -268,3 +268,63 @@ def test_killed_run_resumes_to_the_same_bytes_and_asks_nothing_again(tmp_path, m
     monkeypatch.setenv("PAUSE", "0")
     audit("Recorded", run)
     assert same_outcome(tmp_path / "whole", run)
+
+
+def test_a_catalog_whose_ids_mean_other_items_is_refused(tmp_path):
+    books = "id,title\n" + "".join(f"{i},Unrelated book {i}\n" for i in range(1, 61))
+    (tmp_path / "books.csv").write_text(books)
+    with pytest.raises(AuditkitError, match="0 with the same title"):
+        audit("Clean", tmp_path / "run", catalog=str(tmp_path / "books.csv"))
+
+
+def test_a_pruned_catalog_of_the_same_items_shows_release_drift(tmp_path):
+    from small_world import world
+
+    rows = [f"{item.id},{item.title},{item.year}" for item in world().catalog.items[::2]]
+    (tmp_path / "half.csv").write_text("id,title,year\n" + "\n".join(rows) + "\n")
+    result = audit("Clean", tmp_path / "run", catalog=str(tmp_path / "half.csv"))
+    rate = next(f for f in result.findings if f.metric.endswith("out_of_catalog_rate")).estimate
+    assert rate.low > 0.2
+
+
+def test_an_edited_recommender_is_another_run(tmp_path, monkeypatch):
+    module = tmp_path / "code" / "edited_recommender.py"
+    module.parent.mkdir()
+    module.write_text("def rec(requests):\n    return [['Nothing Real'] for _ in requests]\n")
+    monkeypatch.syspath_prepend(str(module.parent))
+    target, chosen = "python:edited_recommender:rec", recipe()
+    run_audit(target, chosen, tmp_path / "run", allow_code=True)
+    module.write_text("def rec(requests):\n    return [[] for _ in requests]  # edited\n")
+    with pytest.raises(ConfigurationError, match="target changed"):
+        run_audit(target, chosen, tmp_path / "run", allow_code=True)
+
+
+def test_answers_cached_under_one_catalog_are_not_served_under_another(tmp_path):
+    from small_world import world
+
+    rows = [f"{item.id},{item.title},{item.year}" for item in world().catalog.items[::2]]
+    (tmp_path / "half.csv").write_text("id,title,year\n" + "\n".join(rows) + "\n")
+    options = {"cache": tmp_path / "answers"}
+    audit("Clean", tmp_path / "half", catalog=str(tmp_path / "half.csv"), **options)
+    whole = audit("Clean", tmp_path / "whole", **options)
+    rate = next(f for f in whole.findings if f.metric.endswith("out_of_catalog_rate")).estimate
+    assert rate.value == 0
+
+
+def test_a_full_disk_stops_the_run_and_the_same_command_goes_on(tmp_path, monkeypatch):
+    real_write, calls = os.write, []
+
+    def failing(handle, content):
+        calls.append(1)
+        if len(calls) == 4:
+            real_write(handle, content[: len(content) // 2])
+            raise OSError(28, "No space left on device")
+        return real_write(handle, content)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "write", failing)
+        with pytest.raises(AuditkitError, match="No space left"):
+            audit("Clean", tmp_path / "run")
+    resumed = audit("Clean", tmp_path / "run")
+    assert resumed == audit("Clean", tmp_path / "whole")
+    assert verify_run(tmp_path / "run").n_records > 0

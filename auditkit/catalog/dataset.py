@@ -21,7 +21,7 @@ class Dataset:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over the catalog and interactions in final order, tie rule included."""
+        """SHA-256 over catalog, user attributes and interactions in final order."""
         rows = self.interactions
         columns = (rows.user_index, rows.item_index, rows.timestamp, rows.rating)
         return sha256_json(
@@ -29,6 +29,7 @@ class Dataset:
                 self.catalog.fingerprint,
                 rows.user_ids,
                 rows.tie_seed,
+                [dict(attributes) for attributes in rows.attributes],
                 *(column.tolist() for column in columns),
             ]
         )

@@ -29,6 +29,7 @@ from auditkit.types import (
 )
 
 __all__ = [
+    "NEVER_READS",
     "UTILITY_STATUSES",
     "Context",
     "NotAssessable",
@@ -38,11 +39,13 @@ __all__ = [
     "item_ids",
     "load_users",
     "neutral_request",
+    "refuse_foreign_training",
     "split_by_status",
     "token_scores",
     "unit_of",
 ]
 
+NEVER_READS = ("0 by construction: this recommender never reads the words of a request",)
 UTILITY_STATUSES: tuple[Status, ...] = ("ok", "no_answer", "refusal", "truncated", "parse_error")
 
 
@@ -130,6 +133,20 @@ def load_users(dataset: Dataset) -> tuple[User, ...]:
             )
         )
     return tuple(users)
+
+
+def refuse_foreign_training(context: Context) -> None:
+    """Raise NotAssessable where the model declares training on other data than is audited.
+
+    With another split or tie rule the held-out items may have been trained on.
+    """
+    training = context.manifest.get("training")
+    declared = training.get("data_sha256") if isinstance(training, dict) else None
+    if declared is not None and declared != context.dataset.fingerprint:
+        raise NotAssessable(
+            "recommender.yaml declares training on other data than these: held-out items and "
+            "users may have been trained on"
+        )
 
 
 def neutral_request(user: User, *, k: int) -> Request:

@@ -52,7 +52,7 @@ class Game:
         requests = []
         for mask in masks:
             kept = tuple(item for item, keep in zip(self._spans, mask, strict=True) if keep)
-            request = Request(user_id=self._user_id, history=kept, k=10)
+            request = Request(user_id=self._user_id, history=kept, k=1)
             requests.append(Request(**{**request.__dict__, "prompt": self._target.render(request)}))
         answers = self._target.score(requests, [[self._target.reference(self.top)]] * len(requests))
         for mask, answer in zip(masks, answers, strict=True):

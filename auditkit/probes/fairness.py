@@ -12,18 +12,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
-from importlib.resources import files
 from typing import ClassVar
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
 from auditkit.errors import InvalidArgument
 from auditkit.metrics.fairness import jaccard, prag, serp, snsv
-from auditkit.probes.base import Context, finding, neutral_request, unit_of
-from auditkit.probes.fairness_arms import Arms, check_assessable
+from auditkit.probes.base import NEVER_READS, Context, finding, neutral_request, unit_of
+from auditkit.probes.fairness_arms import Arms, attribute_values, check_assessable
 from auditkit.recommenders.protocols import Recommends
 from auditkit.recommenders.target import Target
 from auditkit.stats.bootstrap import Measured, undefined
@@ -33,7 +30,7 @@ from auditkit.stats.permutation import disturbance_test
 from auditkit.stats.simultaneous import RangeBounds, snsr_bounds
 from auditkit.types import Band, Estimate, Finding, Request
 
-__all__ = ["CounterfactualProbe", "attribute_values"]
+__all__ = ["CounterfactualProbe"]
 
 PREFIX = "fairness.counterfactual"
 SIMILARITIES: Mapping[str, Callable[..., float | None]] = {
@@ -41,13 +38,6 @@ SIMILARITIES: Mapping[str, Callable[..., float | None]] = {
     "snsr_serp": serp,
     "snsr_prag": prag,
 }
-
-
-@cache
-def attribute_values() -> Mapping[str, tuple[str, ...]]:
-    """The shipped values of every attribute."""
-    text = (files("auditkit") / "probes" / "attributes.yaml").read_text(encoding="utf-8")
-    return {name: tuple(values) for name, values in yaml.safe_load(text).items()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +97,10 @@ class CounterfactualProbe:
             stated = [row[begin : begin + len(values)] for row in by_user]
             measured.append(Arms(name, values, [row[0] for row in by_user], stated))
             begin += len(values)
-        yield from self._findings(context, measured, self_similarity)
+        for found in self._findings(context, measured, self_similarity):
+            yield (
+                found if target.reads_prompt else replace(found, notes=(*found.notes, *NEVER_READS))
+            )
 
     def _findings(
         self, context: Context, arms: Sequence[Arms], self_similarity: float

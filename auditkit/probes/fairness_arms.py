@@ -7,19 +7,29 @@ Source: fairness spec 3.3 and 4.3.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
 
 import numpy as np
+import yaml
 from numpy.typing import NDArray
 
 from auditkit.metrics.fairness import jaccard
 from auditkit.probes.base import NotAssessable, item_ids
 from auditkit.types import Evidence, Response
 
-__all__ = ["Arms", "check_assessable"]
+__all__ = ["Arms", "attribute_values", "check_assessable"]
 
 MIN_USABLE, MIN_SELF_SIMILARITY = 0.80, 0.10
+
+
+@cache
+def attribute_values() -> Mapping[str, tuple[str, ...]]:
+    """The shipped values of every attribute."""
+    text = (files("auditkit") / "probes" / "attributes.yaml").read_text(encoding="utf-8")
+    return {name: tuple(values) for name, values in yaml.safe_load(text).items()}
 
 
 @dataclass(frozen=True)

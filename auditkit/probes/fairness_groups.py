@@ -25,9 +25,11 @@ from auditkit.probes.base import (
     User,
     finding,
     neutral_request,
+    refuse_foreign_training,
     split_by_status,
     unit_of,
 )
+from auditkit.probes.fairness_arms import attribute_values
 from auditkit.probes.utility import CUTOFF, list_utility
 from auditkit.recommenders.protocols import Recommends
 from auditkit.recommenders.target import Target
@@ -62,6 +64,12 @@ class GroupUtilityProbe:
     needs: ClassVar[tuple[type, ...]] = (Recommends,)
 
     def __post_init__(self) -> None:
+        unknown = set(self.attributes) - set(attribute_values())
+        if unknown:
+            raise InvalidArgument(
+                f"{PREFIX} got attributes {sorted(unknown)}. "
+                f"Choose from {', '.join(attribute_values())}."
+            )
         if not self.attributes or min(self.min_group - 1, self.draws, self.bootstrap_draws) < 1:
             raise InvalidArgument(
                 f"{PREFIX} needs attributes, min_group of at least 2, and draws of at least 1."
@@ -69,6 +77,7 @@ class GroupUtilityProbe:
 
     def run(self, target: Target, context: Context) -> Iterator[Finding]:
         """Ask every user in neutral words (attributes are not stated), then compare groups."""
+        refuse_foreign_training(context)
         users = [user for user in context.users if user.test_item is not None]
         responses = target.recommend([neutral_request(user, k=CUTOFF) for user in users])
         kept, missing = split_by_status(responses, UTILITY_STATUSES)

@@ -10,9 +10,9 @@ split that could be told apart without it. Source: Yeom et al. 2018 (loss attack
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from pydantic import JsonValue
@@ -24,16 +24,19 @@ from auditkit.probes.base import (
     NotAssessable,
     User,
     finding,
+    refuse_foreign_training,
     split_by_status,
     token_scores,
     unit_of,
 )
 from auditkit.recommenders.protocols import Recommends, Scores
 from auditkit.recommenders.target import Target
-from auditkit.stats.bootstrap import Measured
+from auditkit.stats.bootstrap import Measured, undefined
 from auditkit.types import Estimate, Exact, Finding, Request
 
 __all__ = ["ClaimProbe", "MembershipProbe"]
+
+TOLD_APART = "not_assessable: the split is told apart without the model"
 
 
 def _block(context: Context, name: str) -> Mapping[str, Any] | None:
@@ -72,6 +75,19 @@ class ClaimProbe:
             yield finding(context, metric, Measured(estimate, Exact()), parameters=at, notes=notes)
 
 
+class _Attack(NamedTuple):
+    """Scores of members and of others, higher is more member-like."""
+
+    name: str
+    members: Sequence[float]
+    others: Sequence[float]
+    words: str
+
+
+def _compressed_length(user: User) -> float:
+    return float(len(zlib.compress(" ".join(item.id for item in user.history).encode())))
+
+
 @dataclass(frozen=True, kw_only=True)
 class MembershipProbe:
     """Loss attack: trained users against users who were kept out of training.
@@ -91,6 +107,7 @@ class MembershipProbe:
 
     def run(self, target: Target, context: Context) -> Iterator[Finding]:
         """Score every user's history once; higher means more likely a member."""
+        refuse_foreign_training(context)
         held_out, members, n_short = self._split(context)
         users = [*members, *held_out]
         asked = [_record(user, target, context) for user in users]
@@ -98,50 +115,50 @@ class MembershipProbe:
             [request for request, _ in asked], [[answer] for _, answer in asked]
         )
         kept, missing = split_by_status(responses)
-        losses = {i: -float(np.mean(token_scores(responses[i]))) for i in kept}
-        member = [-losses[i] for i in kept if i < len(members)]
-        other = [-losses[i] for i in kept if i >= len(members)]
+        scores = {i: float(np.mean(token_scores(responses[i]))) for i in kept}
         n_missing = sum(missing.values()) + n_short
-        parameters: dict[str, JsonValue] = {
-            "members": len(member),
-            "non_members": len(other),
-            "fpr": 0.01,
-        }
-        blind = [
-            -float(len(zlib.compress(" ".join(item.id for item in user.history).encode())))
-            for user in users
-        ]
-        attacks = {
-            "loss": (
-                member,
-                other,
-                n_missing,
-                "minus the mean negative log-likelihood of the user's history",
+        loss = _Attack(
+            "loss",
+            [score for i, score in scores.items() if i < len(members)],
+            [score for i, score in scores.items() if i >= len(members)],
+            "minus the mean negative log-likelihood of the user's history",
+        )
+        lengths = [-_compressed_length(user) for user in users]
+        blind = _Attack(
+            "blind",
+            lengths[: len(members)],
+            lengths[len(members) :],
+            "control that never sees the model: minus the compressed length of the history",
+        )
+        control = auc(blind.members, blind.others, rng=context.rng("auc", "blind"))
+        told_apart = control.estimate.low is not None and control.estimate.low > 0.5
+        yield from self._findings(context, loss, n_missing=n_missing, told_apart=told_apart)
+        yield from self._findings(context, blind, n_missing=n_short, told_apart=False)
+
+    def _findings(
+        self, context: Context, attack: _Attack, *, n_missing: int, told_apart: bool
+    ) -> Iterator[Finding]:
+        """AUC and low-FPR rate; undefined where the split is told apart without the model."""
+        inside, outside = attack.members, attack.others
+        measured = {
+            "privacy.membership.auc": auc(
+                inside, outside, rng=context.rng("auc", attack.name), n_missing=n_missing
             ),
-            "blind": (
-                blind[: len(members)],
-                blind[len(members) :],
-                0,
-                "control that never sees the model: minus the compressed length of the history",
+            "privacy.membership.tpr_at_fpr_0.01": tpr_at_fpr(
+                inside, outside, fpr=0.01, rng=context.rng("tpr", attack.name), n_missing=n_missing
             ),
         }
-        for name, (inside, outside, lost, words) in attacks.items():
-            rng = context.rng("auc", name)
+        for metric, result in measured.items():
+            unit, direction = unit_of(metric)
             yield finding(
                 context,
-                "privacy.membership.auc",
-                auc(inside, outside, rng=rng, n_missing=lost),
-                group=f"attack={name}",
-                parameters=parameters,
-                notes=[words],
-            )
-            yield finding(
-                context,
-                "privacy.membership.tpr_at_fpr_0.01",
-                tpr_at_fpr(inside, outside, fpr=0.01, rng=context.rng("tpr", name), n_missing=lost),
-                group=f"attack={name}",
-                parameters=parameters,
-                notes=[words],
+                metric,
+                undefined(unit, direction, reason=TOLD_APART, n_missing=n_missing)
+                if told_apart
+                else result,
+                group=f"attack={attack.name}",
+                parameters={"members": len(inside), "non_members": len(outside)},
+                notes=[attack.words],
             )
 
     def _split(self, context: Context) -> tuple[list[User], list[User], int]:

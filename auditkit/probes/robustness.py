@@ -20,6 +20,7 @@ from auditkit.errors import InvalidArgument
 from auditkit.metrics.robustness import jaccard_at_k, rbo_ext, replaced
 from auditkit.perturb.text import EDITS, NOISE_FLOOR_EDIT, edit_instruction
 from auditkit.probes.base import (
+    NEVER_READS,
     Context,
     NotAssessable,
     User,
@@ -107,7 +108,10 @@ class PromptEditProbe:
             if before.status == "ok" and after.status in _ANSWERED and neutral.status in _ANSWERED
         ]
         eligible = [c for c in compared if len(set(item_ids(c.clean))) >= self._threshold]
-        yield from self._findings(context, eligible, n_missing=len(users) - len(eligible))
+        for found in self._findings(context, eligible, n_missing=len(users) - len(eligible)):
+            yield (
+                found if target.reads_prompt else replace(found, notes=(*found.notes, *NEVER_READS))
+            )
 
     @property
     def _threshold(self) -> int:

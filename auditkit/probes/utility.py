@@ -24,6 +24,7 @@ from auditkit.probes.base import (
     finding,
     item_ids,
     neutral_request,
+    refuse_foreign_training,
     split_by_status,
     unit_of,
 )
@@ -82,6 +83,7 @@ class RankingProbe:
 
     def run(self, target: Target, context: Context) -> Iterator[Finding]:
         """Ask every user once; one finding per metric for the model and for each baseline."""
+        refuse_foreign_training(context)
         everyone = context.users if self.n_users is None else context.sample_users(self.n_users)
         users = [user for user in everyone if user.test_item is not None]
         if not users:

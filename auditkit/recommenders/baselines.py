@@ -29,7 +29,7 @@ class BaselineRecommender:
         scorer: (request, history as catalog rows) -> scores over the catalog, higher is better.
     """
 
-    batch_invariant = True
+    reads_prompt = False
 
     def __init__(
         self,
@@ -108,7 +108,7 @@ BASELINES: Mapping[str, Callable[[str, Dataset], BaselineRecommender]] = Mapping
 
 
 def load_baseline(name: str, dataset: Dataset) -> BaselineRecommender:
-    """Fit a baseline on everything but the test items.
+    """Fit a baseline without the test items (transition counts also leave the item before out).
 
     Raises:
         TargetUnavailable: unknown name.

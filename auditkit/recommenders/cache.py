@@ -6,6 +6,7 @@ recommender. A torn last line of a cache file is ignored: a cache may forget, it
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,8 @@ class AnswerCache:
         self._known.update(new)
         if self._path and new and persist:
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            with self._path.open("a", encoding="ascii") as stream:
+            private = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+            with os.fdopen(private, "a", encoding="ascii") as stream:
                 stream.writelines(
                     canonical_json({"key": key, "outcome": outcome}) + "\n"
                     for key, outcome in new.items()

@@ -17,8 +17,6 @@ __all__ = ["FunctionRecommender", "import_recommender"]
 class FunctionRecommender:
     """A function from requests to answers."""
 
-    batch_invariant = True
-
     def __init__(
         self, name: str, function: Callable[[Sequence[Request]], Sequence[Answer]]
     ) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import JsonValue
 
-from auditkit.canonical import sha256_json
+from auditkit.canonical import sha256_file, sha256_json
 from auditkit.catalog.dataset import Dataset
 from auditkit.errors import MissingDependency, TargetUnavailable
 from auditkit.recommenders.manifest import MANIFEST
@@ -88,14 +89,19 @@ def _python(path: str, *, allow_code: bool) -> LoadedRecommender:
     from auditkit.recommenders.function import import_recommender
 
     recommender = import_recommender(path)
+    source = sys.modules[path.partition(":")[0]].__file__
     own = getattr(recommender, "fingerprint", None)
     stated = own() if callable(own) else None
     return LoadedRecommender(
         recommender=recommender,
         kind="python",
-        fingerprint=stated or sha256_json(["python", path]),
+        fingerprint=sha256_json(
+            ["python", path, sha256_file(Path(source)) if source else None, stated]
+        ),
         verified=False,
-        notes=("The weights behind a Python callable cannot be hashed: not verifiable.",),
+        notes=(
+            "Only the module of a Python callable is hashed, not what it calls: not verifiable.",
+        ),
     )
 
 
@@ -108,19 +114,19 @@ def _folder(folder: Path) -> LoadedRecommender:
         ) from None
     recommender = load_causal(folder)
     manifest = recommender.manifest
-    notes = (
-        (
+    notes = []
+    if manifest.style == "rank":
+        notes.append(
             "It ranks item tokens: items outside its catalog and repeats are 0 by construction, "
-            "not evidence of care.",
+            "not evidence of care."
         )
-        if manifest.style == "rank"
-        else ()
-    )
+    if fault := getattr(manifest, "privacy_fault", None):
+        notes.append(f"Its privacy claim cannot be read and counts as none: {fault}")
     return LoadedRecommender(
         recommender=recommender,
         kind=f"{manifest.kind}, style {manifest.style}",
         fingerprint=recommender.fingerprint(),
         verified=True,
-        notes=notes,
+        notes=tuple(notes),
         manifest=manifest.model_dump(mode="json", exclude_none=True),
     )

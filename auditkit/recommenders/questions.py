@@ -59,9 +59,9 @@ class Question:
         }
         return sha256_json(identity)[:16]
 
-    def cache_key(self, fingerprint: str) -> str:
+    def cache_key(self, origin: str) -> str:
         """Key under which any probe finds the same answer of the same recommender."""
-        return sha256_json({"target": fingerprint, "request": self.fields, "repeat": 0})
+        return sha256_json({"origin": origin, "request": self.fields, "repeat": 0})
 
     def identified(self, seed: int) -> Request:
         """The request as the recommender gets it, with id and seed."""

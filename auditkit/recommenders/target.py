@@ -13,8 +13,10 @@ import copy
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from importlib.metadata import version
 from typing import Any, cast
 
+from auditkit.canonical import sha256_json
 from auditkit.catalog.catalog import Catalog
 from auditkit.errors import TargetError
 from auditkit.recommenders.answers import check_answer, link_items
@@ -46,7 +48,7 @@ class Target:
         recommender: anything with at least one capability of `protocols`.
         catalog: links titles and knows which ids exist.
         log: answers already recorded are served from it.
-        fingerprint: identifies the recommender in cache keys.
+        fingerprint: identifies the recommender in cache keys, with catalog and version.
         batch_size: requests per call of the recommender.
         on_progress: called with the number of requests that just got an outcome.
     """
@@ -66,7 +68,9 @@ class Target:
         self.recommender, self.catalog = recommender, catalog
         own = recommender.prompts if isinstance(recommender, Renders) else None
         self.prompts = own or Prompts.shipped("titles")
-        self._log, self._seed, self._fingerprint = log, seed, fingerprint
+        self._log, self._seed = log, seed
+        # Stored answers are parsed and linked, so they belong to this catalog and this version.
+        self._origin = sha256_json([fingerprint, catalog.fingerprint, version("auditkit")])
         self._batch_size, self._on_progress = batch_size, on_progress
         self._cache = cache or AnswerCache()
         self._recorded = {body["request_id"]: body for body in log.records}
@@ -78,6 +82,11 @@ class Target:
     def capabilities(self) -> tuple[str, ...]:
         """Names of the protocols that the recommender satisfies."""
         return tuple(kind.__name__ for kind in CAPABILITIES if isinstance(self.recommender, kind))
+
+    @property
+    def reads_prompt(self) -> bool:
+        """False for recommenders that never look at the words of a request."""
+        return bool(getattr(self.recommender, "reads_prompt", True))
 
     def for_probe(self, spec: ProbeSpec) -> Target:
         """The same target, recording for one probe with fresh counts."""
@@ -204,7 +213,7 @@ class Target:
         """
         fresh = 0
         for end, question in enumerate(waiting):
-            fresh += self._cache.get(question.cache_key(self._fingerprint)) is None
+            fresh += self._cache.get(question.cache_key(self._origin)) is None
             if fresh > self._batch_size:
                 return list(waiting[:end]), list(waiting[end:])
         return list(waiting), []
@@ -213,7 +222,7 @@ class Target:
         self, batch: Sequence[Question], ask: Ask, unanswered: dict[str, Response]
     ) -> list[dict[str, Any]]:
         """Log records of a batch in plan order; what was never asked goes to `unanswered`."""
-        keys = {question.id: question.cache_key(self._fingerprint) for question in batch}
+        keys = {question.id: question.cache_key(self._origin) for question in batch}
         cached = {
             id_: stored for id_, key in keys.items() if (stored := self._cache.get(key)) is not None
         }
