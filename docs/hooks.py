@@ -21,12 +21,14 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
 def _probes() -> str:
     parts = []
     for spec in probes().values():
-        needs = ", ".join(kind.__name__ for kind in load_object(spec.path).needs) or "nothing of the model"
+        kinds = load_object(spec.path).needs
+        needs = ", ".join(kind.__name__ for kind in kinds) or "nothing of the model"
         parts.append(f"## `{spec.id}`\n\n{spec.about}\n\nNeeds: {needs}. Source: {spec.source}.\n")
         parts.append("| metric | better | ideal | unit | about |\n|---|---|---|---|---|")
         for metric in spec.metrics:
             ideal = "" if metric.ideal is None else f"{metric.ideal:g}"
-            parts.append(f"| `{metric.id}` | {metric.direction} | {ideal} | {metric.unit} | {metric.about} |")
+            cells = (f"`{metric.id}`", metric.direction, ideal, metric.unit, metric.about)
+            parts.append(f"| {' | '.join(cells)} |")
         parts.append("")
     return "\n".join(parts)
 
