@@ -53,12 +53,13 @@ def train_folder(recipe: TrainingRecipe, out: Path, *, quiet: bool = False) -> P
     from auditkit.catalog.datasets import get_dataset
     from auditkit.catalog.ml100k import load_ml100k
     from auditkit.cli.display import training_progress
-    from auditkit.training.loop import is_trained, train
+    from auditkit.training.folder import is_trained
+    from auditkit.training.loop import train
 
-    if is_trained(out, recipe):
+    dataset = load_ml100k(get_dataset(recipe.data.dataset))
+    if is_trained(out, recipe, dataset):
         typer.echo(f"{out} holds this model already", err=True)
         return out
-    dataset = load_ml100k(get_dataset(recipe.data.dataset))
     with training_progress(recipe.name, quiet=quiet) as on_step:
         return train(recipe, out, dataset=dataset, on_step=on_step)
 

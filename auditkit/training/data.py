@@ -196,18 +196,24 @@ class TrainingRows:
         return [cuts[i] for i in rng.permutation(len(cuts))]
 
     def fixed_rows(self) -> list[Row]:
-        """Rows cut once: the units of differentially private training (windows from the start, then
-        descriptions).
+        """Rows cut once: the units of differentially private training.
+
+        Every row draws from a generator of its own, so adding or removing one changes no other.
         """
-        rng = generator(self.seed, "fixed rows")
+        users, items = self.dataset.interactions.user_ids, self.dataset.catalog.items
         rows = [
-            self.history_row(user, items[begin : begin + self.window], rng)
-            for user, items in self._histories
-            for begin in range(0, len(items), self.window)
-            if len(items) - begin > 1
+            self.history_row(
+                user,
+                history[begin : begin + self.window],
+                generator(self.seed, "fixed row", "user", users[user], begin),
+            )
+            for user, history in self._histories
+            for begin in range(0, len(history), self.window)
+            if len(history) - begin > 1
         ]
         return rows + [
-            self.description_row(item, rng) for item in range(len(self.dataset.catalog.items))
+            self.description_row(row, generator(self.seed, "fixed row", "item", item.id))
+            for row, item in enumerate(items)
         ]
 
     def batches(self, *, histories: int, descriptions: int, first_step: int) -> Iterator[list[Row]]:

@@ -8,33 +8,29 @@ The finished folder holds a `recommender.yaml` and is audited like any other rec
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-import yaml
 
-from auditkit.canonical import canonical_json, sha256_json, write_atomically
 from auditkit.catalog.dataset import Dataset
 from auditkit.errors import AuditkitError, InvalidArgument
-from auditkit.recommenders.manifest import (
-    MANIFEST,
-    CatalogReference,
-    Decoding,
-    RecommenderManifest,
-    TrainingRecord,
-)
 from auditkit.recommenders.prompts import Prompts
 from auditkit.seeding import generator
 from auditkit.training.checkpoint import load_checkpoint, save_checkpoint
 from auditkit.training.data import Row, TrainingRows, collate, corpus
+from auditkit.training.folder import (
+    LEDGER,
+    TrainingLog,
+    identity_of,
+    refuse_other_model,
+    write_folder,
+)
 from auditkit.training.model import attach_dropout, build_model
 from auditkit.training.objectives import OBJECTIVES
 from auditkit.training.recipe import TrainingRecipe
@@ -43,7 +39,7 @@ from auditkit.training.tokenizer import build_tokenizer
 if TYPE_CHECKING:
     from auditkit.training.private_run import PrivateRun
 
-__all__ = ["StepReport", "is_trained", "train", "training_rows"]
+__all__ = ["StepReport", "train", "training_rows"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,15 +52,6 @@ class StepReport:
     steps: int
     loss: float | None
     cpu_seconds: float
-
-
-def is_trained(folder: Path, recipe: TrainingRecipe) -> bool:
-    """Whether the folder already holds the finished model of exactly this recipe."""
-    record = folder / "manifest.json"
-    if not (record.is_file() and (folder / MANIFEST).is_file()):
-        return False
-    stored: dict[str, Any] = json.loads(record.read_text(encoding="utf-8"))
-    return bool(stored.get("recipe_sha256") == _recipe_hash(recipe))
 
 
 def train(
@@ -87,9 +74,11 @@ def train(
         AuditkitError: the folder belongs to another recipe, the loss is not finite, or a privacy
             self-test failed.
     """
+    identity = identity_of(recipe, dataset)
+    refuse_other_model(out, identity)
     torch.set_num_threads(recipe.threads)
     rows = training_rows(recipe, dataset)
-    tokenizer, prompts = rows.tokenizer, rows.prompts
+    tokenizer = rows.tokenizer
     model = build_model(recipe.model, tokenizer, seed=recipe.seed)
     attach_dropout(model, recipe.model.dropout)
     model.train()
@@ -108,16 +97,16 @@ def train(
         )
 
     checkpoints = out / "checkpoints"
-    identity = {"recipe_sha256": _recipe_hash(recipe), "data_sha256": dataset.fingerprint}
     state = load_checkpoint(checkpoints, model=model, optimiser=optimiser, identity=identity)
     first_step, cpu_seconds = (state["step"], state["cpu_seconds"]) if state else (0, 0.0)
     out.mkdir(parents=True, exist_ok=True)
     run: PrivateRun | None = None
     if recipe.privacy:
-        from auditkit.training.private_run import (
-            PrivateRun,
-        )  # Opacus loads only for private recipes
+        # Opacus loads only for private recipes.
+        from auditkit.training.private_run import PrivateRun
 
+        if state is None:
+            (out / LEDGER).unlink(missing_ok=True)  # of a run that never reached a checkpoint
         run = PrivateRun(
             recipe.privacy, steps=recipe.steps, folder=out, model=model, losses=losses, rows=rows
         )
@@ -130,7 +119,7 @@ def train(
             first_step=first_step,
         )
     )
-    with (out / "log.jsonl").open("a", encoding="ascii") as log:
+    with TrainingLog(out, first_step=first_step, private=run is not None) as log:
         for step in range(first_step, recipe.steps):
             started = time.process_time()
             torch.manual_seed(int(generator(recipe.seed, "step", step).integers(2**62)))
@@ -156,53 +145,22 @@ def train(
             report = StepReport(
                 step=step + 1, steps=recipe.steps, loss=loss, cpu_seconds=cpu_seconds
             )
-            log.write(
-                canonical_json({"step": step + 1, "loss": loss, "examples": len(chosen)}) + "\n"
-            )
+            log.write({"step": step + 1, "loss": loss, "examples": len(chosen)})
             on_step(report)
             if (step + 1) % recipe.checkpoint_every == 0 and step + 1 < recipe.steps:
                 stored = {**identity, "cpu_seconds": cpu_seconds}
                 save_checkpoint(
                     checkpoints, step=step + 1, model=model, optimiser=optimiser, state=stored
                 )
-    privacy = run.finish() if run else None
-
-    model.eval()
-    model.save_pretrained(out, safe_serialization=True)
-    tokenizer.save_pretrained(out)
-    write_atomically(
-        out / "prompts.yaml", yaml.safe_dump(prompts.as_mapping(), sort_keys=False, width=200)
+    write_folder(
+        out,
+        recipe,
+        model=model,
+        rows=rows,
+        identity=identity,
+        privacy=run.finish() if run else None,
+        cpu_seconds=cpu_seconds,
     )
-    parameters = sum(p.numel() for p in model.parameters())
-    interactions = dataset.interactions
-    RecommenderManifest(
-        version=1,
-        name=recipe.name,
-        kind="causal",
-        style="rank",
-        prompt="prompts.yaml",
-        catalog=CatalogReference(name=recipe.data.dataset, sha256=dataset.catalog.fingerprint),
-        decoding=Decoding(history_window=recipe.data.window),
-        training=TrainingRecord(
-            recipe=recipe.name,
-            seed=recipe.seed,
-            data_sha256=dataset.fingerprint,
-            fit=recipe.data.fit,
-            tie_seed=interactions.tie_seed,
-            holdout_users=[interactions.user_ids[user] for user in sorted(rows.holdout)],
-            objectives=dict(recipe.objectives),
-            steps=recipe.steps,
-            parameters=parameters,
-        ),
-        privacy=privacy,
-    ).write(out)
-    record = {
-        **identity,
-        "recipe": recipe.model_dump(mode="json"),
-        "libraries": {name: version(name) for name in ("torch", "transformers", "tokenizers")},
-        "volatile": {"cpu_seconds": round(cpu_seconds, 2), "threads": recipe.threads},
-    }
-    write_atomically(out / "manifest.json", canonical_json(record, indent=1) + "\n")
     shutil.rmtree(checkpoints, ignore_errors=True)
     return out
 
@@ -224,10 +182,6 @@ def training_rows(recipe: TrainingRecipe, dataset: Dataset) -> TrainingRows:
         window=recipe.data.window,
         seed=recipe.seed,
     )
-
-
-def _recipe_hash(recipe: TrainingRecipe) -> str:
-    return sha256_json(recipe.model_dump(mode="json", exclude={"checkpoint_every"}))
 
 
 def _learning_rate(recipe: TrainingRecipe, step: int) -> float:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from auditkit.errors import MissingDependency
@@ -25,6 +26,16 @@ except ModuleNotFoundError as error:
 __all__ = ["PrivateRun"]
 
 _SELF_TEST_ROWS = 6
+
+
+def _random_rows(vocabulary: int) -> list[Row]:
+    """Rows of random tokens and ragged lengths: the self-test may not spend private data."""
+    rng = np.random.default_rng(0)
+    rows = []
+    for position in range(_SELF_TEST_ROWS):
+        n = 8 + 3 * position
+        rows.append(Row(tuple(int(t) for t in rng.integers(3, vocabulary, n)), n // 2))
+    return rows
 
 
 class PrivateRun:
@@ -52,12 +63,7 @@ class PrivateRun:
             model, losses, recipe, calibrate(recipe, n_units=len(self._units), steps=steps)
         )
         self._ledger = Ledger(folder / "ledger.jsonl")
-        self._additivity = self._gradients.self_test(self._probe_rows())
-
-    def _probe_rows(self) -> list[Row]:
-        """A few rows of different lengths, spread over the data."""
-        stride = max(1, len(self._units) // _SELF_TEST_ROWS)
-        return self._units[::stride][:_SELF_TEST_ROWS]
+        self._self_test = self._gradients.self_test(_random_rows(len(rows.tokenizer)))
 
     def batches(self) -> Iterator[list[Row]]:
         """Endless Poisson samples; a batch may be empty."""
@@ -92,7 +98,7 @@ class PrivateRun:
             noise_multiplier=accounting.noise_multiplier,
             clip_norm=self._recipe.clip_norm,
             gradient_path="hooks",
-            self_test={"additivity": self._additivity},
+            self_test=self._self_test._asdict(),
             noise_source="os entropy",
             accountant=f"prv, opacus {version('opacus')}",
             libraries={name: version(name) for name in ("torch", "opacus", "transformers")},

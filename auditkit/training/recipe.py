@@ -122,6 +122,23 @@ def read_training_recipe(path: Path) -> TrainingRecipe:
                 f"{place}: unknown objective {name!r}.{did_you_mean(name, OBJECTIVES)} Known: "
                 f"{', '.join(OBJECTIVES)}."
             )
+    if recipe.privacy:
+        coupled = [name for name in recipe.objectives if not OBJECTIVES[name].per_example]
+        unread = [name for name in ("tasks",) if name in recipe.model_fields_set]
+        if "clip_norm" in recipe.optimiser.model_fields_set:
+            unread.append("optimiser.clip_norm")
+        faults = [(f"objectives.{name}", "couples examples; DP cannot use it") for name in coupled]
+        faults += [(name, "is not read when privacy is on; remove it") for name in unread]
+        if recipe.model.dropout:
+            # Dropout sits in forward hooks, between a layer and the hooks that see its gradient.
+            faults.append(("model.dropout", "must be 0 when privacy is on"))
+        if faults:
+            raise ConfigurationError(
+                "\n".join(
+                    f"{document.source}:{document.line(name.split('.'))}: {name} {what}"
+                    for name, what in faults
+                )
+            )
     if recipe.model.width % recipe.model.heads:
         place = f"{document.source}:{document.line(['model'])}"
         raise ConfigurationError(

@@ -12,7 +12,7 @@ from training_recipes import small_recipe
 
 from auditkit.errors import InvalidArgument
 from auditkit.recommenders.tokens import item_tokens
-from auditkit.training.data import Row, collate
+from auditkit.training.data import Row, TrainingRows, collate
 from auditkit.training.loop import training_rows
 
 
@@ -96,3 +96,14 @@ def test_fixed_rows_are_cut_once_and_cover_every_catalog_item():
     assert len(descriptions) == N_ITEMS
     assert all(isinstance(row.ids[0], (int, np.integer)) for row in rows)
     assert torch.tensor(rows[0].ids).dtype == torch.long
+
+
+def test_removing_a_user_changes_no_other_fixed_row():
+    data = world()
+    all_rows = training_rows(small_recipe(holdout_users=0), data)
+    without = TrainingRows(**{**all_rows.__dict__, "holdout": frozenset({3})})
+    left = without.fixed_rows()
+    own = len(all_rows.fixed_rows()) - len(left)
+    assert own > 0
+    remaining = iter(all_rows.fixed_rows())
+    assert all(any(row == other for other in remaining) for row in left)  # in the same order

@@ -11,7 +11,8 @@ from training_recipes import small_recipe
 
 from auditkit.errors import ConfigurationError, InvalidArgument
 from auditkit.recommenders.hf import load_causal
-from auditkit.training.loop import is_trained, train
+from auditkit.training.folder import is_trained
+from auditkit.training.loop import train
 from auditkit.types import Item, Request
 
 
@@ -73,8 +74,8 @@ def test_a_torn_checkpoint_is_not_mistaken_for_a_whole_one(tmp_path):
 
 def test_the_finished_folder_is_a_recommender_and_known_as_finished(tmp_path):
     folder = train(small_recipe(), tmp_path, dataset=world())
-    assert is_trained(folder, small_recipe())
-    assert not is_trained(folder, small_recipe(seed=3))
+    assert is_trained(folder, small_recipe(), world())
+    assert not is_trained(folder, small_recipe(seed=3), world())
     recommender = load_causal(folder)
     catalog = world().catalog
     history = tuple(Item(item.id, item.display_title) for item in catalog.items[:4])

@@ -94,7 +94,7 @@ def test_no_single_row_moves_the_clipped_sum_by_more_than_the_clip_norm(private)
 def test_the_self_test_passes_the_right_loss_and_refuses_a_batch_mean(private):
     _, losses, gradients, units = private
     rows = [units[0], units[3], units[-1], units[-5]]
-    assert gradients.self_test(rows) < 1e-4
+    assert gradients.self_test(rows).additivity < 1e-4
 
     def coupled(chosen):
         return losses(chosen).mean().expand(len(chosen)) * torch.arange(1, len(chosen) + 1)
@@ -169,4 +169,5 @@ def test_a_private_run_ends_with_a_claim_within_its_target(tmp_path):
     assert claim.unit == "example"
     assert claim.n_units == len(training_rows(recipe, world()).fixed_rows())
     assert claim.self_test["additivity"] < 1e-4
-    assert "loss" not in (folder / "log.jsonl").read_text().replace('"loss":null', "")
+    assert claim.self_test["sensitivity"] <= 1 + 1e-4
+    assert not (folder / "log.jsonl").exists()

@@ -8,6 +8,7 @@ from auditkit.errors import ConfigurationError
 from auditkit.recipe import shipped_recipes
 from auditkit.training.recipe import read_training_recipe
 
+PRIVATE = "version: 1\nname: x\nsteps: 5\nmodel: {dropout: 0.0}\nprivacy: {mechanism: dp_sgd}\n"
 TRAINING = [path for name, path in shipped_recipes().items() if name.startswith("train/")]
 
 
@@ -25,6 +26,9 @@ def test_every_shipped_training_recipe_loads(path):
         ("version: 1\nname: x\nsteps: 5\nobjectives: {langage_model: 1.0}\n", "language_model"),
         ("version: 1\nname: x\nsteps: 5\nmodel: {width: 63}\n", "not divisible"),
         ("version: 1\nname: x\nsteps: 5\nprivacy: {mechanism: dp_sgd, epsilon: -1.0}\n", "epsilon"),
+        (PRIVATE + "tasks: {recommend: 4}\n", "recipe.yaml:6: tasks is not read"),
+        (PRIVATE + "optimiser: {clip_norm: 2.0}\n", "optimiser.clip_norm is not read"),
+        (PRIVATE.replace("0.0", "0.1"), "model.dropout must be 0"),
     ],
 )
 def test_a_wrong_recipe_names_the_line_and_the_remedy(tmp_path, text, expected):

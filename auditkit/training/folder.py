@@ -1,0 +1,152 @@
+"""The model folder: what training leaves behind, and which run a folder belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import yaml
+from transformers import PreTrainedModel
+
+from auditkit.canonical import canonical_json, read_json, sha256_json, write_atomically
+from auditkit.catalog.dataset import Dataset
+from auditkit.errors import ConfigurationError
+from auditkit.recommenders.manifest import (
+    MANIFEST,
+    CatalogReference,
+    Decoding,
+    PrivacyClaim,
+    RecommenderManifest,
+    TrainingRecord,
+)
+from auditkit.training.data import TrainingRows
+from auditkit.training.recipe import TrainingRecipe
+
+__all__ = [
+    "LEDGER",
+    "TrainingLog",
+    "identity_of",
+    "is_trained",
+    "refuse_other_model",
+    "write_folder",
+]
+
+LEDGER = "ledger.jsonl"
+_RECORD, _LOG = "manifest.json", "log.jsonl"
+
+
+def identity_of(recipe: TrainingRecipe, dataset: Dataset) -> dict[str, str]:
+    """Hashes of recipe and data; another of either is another model."""
+    fields = recipe.model_dump(mode="json", exclude={"checkpoint_every"})
+    return {"recipe_sha256": sha256_json(fields), "data_sha256": dataset.fingerprint}
+
+
+def _stored_identity(folder: Path) -> dict[str, Any] | None:
+    """Identity of the finished model in a folder; None where there is none."""
+    record = folder / _RECORD
+    if not (record.is_file() and (folder / MANIFEST).is_file()):
+        return None
+    stored: dict[str, Any] = read_json(record.read_text(encoding="utf-8"))
+    return {name: stored.get(name) for name in ("recipe_sha256", "data_sha256")}
+
+
+def is_trained(folder: Path, recipe: TrainingRecipe, dataset: Dataset) -> bool:
+    """Whether the folder holds the finished model of exactly this recipe and data."""
+    return _stored_identity(folder) == identity_of(recipe, dataset)
+
+
+def refuse_other_model(folder: Path, identity: Mapping[str, str]) -> None:
+    """Never train over a finished model of another recipe or other data.
+
+    Raises:
+        ConfigurationError: the folder holds one.
+    """
+    stored = _stored_identity(folder)
+    if stored is not None and stored != identity:
+        changed = " and ".join(
+            name.removesuffix("_sha256") for name in identity if stored[name] != identity[name]
+        )
+        raise ConfigurationError(
+            f"{folder} holds a finished model of another {changed}. Give another --out folder, "
+            "or delete this one."
+        )
+
+
+class TrainingLog:
+    """One line per step in `log.jsonl`; lines after the resumed checkpoint are dropped.
+
+    A private run writes none: losses and realised batch sizes lie outside its claim.
+    """
+
+    def __init__(self, folder: Path, *, first_step: int, private: bool) -> None:
+        self._stream = None
+        if not private:
+            path = folder / _LOG
+            lines = (
+                path.read_text(encoding="ascii").splitlines(keepends=True)[:first_step]
+                if path.exists()
+                else []
+            )
+            path.write_text("".join(lines), encoding="ascii")
+            self._stream = path.open("a", encoding="ascii")
+
+    def write(self, entry: Mapping[str, object]) -> None:
+        """Append one step."""
+        if self._stream:
+            self._stream.write(canonical_json(entry) + "\n")
+
+    def __enter__(self) -> TrainingLog:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._stream:
+            self._stream.close()
+
+
+def write_folder(
+    out: Path,
+    recipe: TrainingRecipe,
+    *,
+    model: PreTrainedModel,
+    rows: TrainingRows,
+    identity: Mapping[str, str],
+    privacy: PrivacyClaim | None,
+    cpu_seconds: float,
+) -> None:
+    """Weights, tokenizer, templates and `recommender.yaml`: a TARGET for `auditkit audit`."""
+    model.eval()
+    model.save_pretrained(out, safe_serialization=True)
+    rows.tokenizer.save_pretrained(out)
+    templates = yaml.safe_dump(rows.prompts.as_mapping(), sort_keys=False, width=200)
+    write_atomically(out / "prompts.yaml", templates)
+    dataset = rows.dataset
+    RecommenderManifest(
+        version=1,
+        name=recipe.name,
+        kind="causal",
+        style="rank",
+        prompt="prompts.yaml",
+        catalog=CatalogReference(name=recipe.data.dataset, sha256=dataset.catalog.fingerprint),
+        decoding=Decoding(history_window=recipe.data.window),
+        training=TrainingRecord(
+            recipe=recipe.name,
+            seed=recipe.seed,
+            data_sha256=dataset.fingerprint,
+            fit=recipe.data.fit,
+            tie_seed=dataset.interactions.tie_seed,
+            holdout_users=[dataset.interactions.user_ids[user] for user in sorted(rows.holdout)],
+            objectives=dict(recipe.objectives),
+            steps=recipe.steps,
+            parameters=sum(parameter.numel() for parameter in model.parameters()),
+        ),
+        privacy=privacy,
+    ).write(out)
+    record = {
+        **identity,
+        "recipe": recipe.model_dump(mode="json"),
+        "libraries": {name: version(name) for name in ("torch", "transformers", "tokenizers")},
+        "volatile": {"cpu_seconds": round(cpu_seconds, 2), "threads": recipe.threads},
+    }
+    write_atomically(out / _RECORD, canonical_json(record, indent=1) + "\n")

@@ -1,0 +1,81 @@
+"""`auditkit train`: plan, train, evaluate, keep what is finished."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from small_world import write_cache
+
+from auditkit.cli import main
+
+RECIPE = """version: 1
+name: tiny
+steps: 6
+data: {holdout_users: 5, window: 8}
+model: {width: 16, layers: 1, heads: 2, mlp: 32, text_vocabulary: 300}
+optimiser: {warmup_steps: 2}
+"""
+PRIVATE = "privacy: {mechanism: dp_sgd, epsilon: 8.0, expected_batch: 8, physical_batch: 8}\n"
+
+
+@pytest.fixture
+def recipe(tmp_path, monkeypatch):
+    monkeypatch.setenv("AUDITKIT_CACHE", str(write_cache(tmp_path / "cache")))
+    path = tmp_path / "tiny.yaml"
+    path.write_text(RECIPE)
+    return path
+
+
+def run(*words):
+    try:
+        main([str(word) for word in words])
+    except SystemExit as stop:
+        return stop.code or 0
+    return 0
+
+
+def test_training_ends_with_the_utility_table_beside_the_baselines(recipe, tmp_path, capsys):
+    assert run("train", recipe, "--out", tmp_path / "model", "--quiet") == 0
+    printed = capsys.readouterr()
+    for name in ("utility.ranking.hr@10", "baseline=popularity", "baseline=transitions"):
+        assert name in printed.out
+    assert "seed 0" in printed.err
+    assert (tmp_path / "model" / "recommender.yaml").is_file()
+
+
+def test_json_output_is_the_audit_result(recipe, tmp_path, capsys):
+    assert run("train", recipe, "--out", tmp_path / "model", "--quiet", "--json") == 0
+    result = json.loads(capsys.readouterr().out)
+    assert {finding["metric"] for finding in result["findings"]} >= {"utility.ranking.ndcg@10"}
+
+
+def test_a_finished_model_is_kept(recipe, tmp_path, capsys):
+    run("train", recipe, "--out", tmp_path / "model", "--quiet")
+    before = (tmp_path / "model" / "model.safetensors").stat().st_mtime_ns
+    assert run("train", recipe, "--out", tmp_path / "model", "--quiet") == 0
+    assert (tmp_path / "model" / "model.safetensors").stat().st_mtime_ns == before
+    assert "already" in capsys.readouterr().err
+
+
+def test_another_recipe_does_not_overwrite_a_finished_model(recipe, tmp_path, capsys):
+    run("train", recipe, "--out", tmp_path / "model", "--quiet")
+    recipe.write_text(RECIPE.replace("steps: 6", "steps: 7"))
+    assert run("train", recipe, "--out", tmp_path / "model", "--quiet") == 2
+    assert "--out" in capsys.readouterr().err
+
+
+def test_a_dry_run_prints_the_plan_and_for_a_private_recipe_what_it_costs(recipe, tmp_path, capsys):
+    assert run("train", recipe, "--out", tmp_path / "model", "--dry-run") == 0
+    assert "no privacy" in capsys.readouterr().out
+    recipe.write_text(RECIPE.replace("width: 16", "dropout: 0.0, width: 16") + PRIVATE)
+    assert run("train", recipe, "--out", tmp_path / "model", "--dry-run") == 0
+    printed = capsys.readouterr().out
+    assert "noise multiplier" in printed
+    assert "epsilon 8.0" in printed
+    assert not (tmp_path / "model").exists()
+
+
+def test_an_unknown_recipe_is_a_clear_error(tmp_path, capsys):
+    assert run("train", "p5-mni", "--out", tmp_path / "model") == 2
+    assert "p5-mini" in capsys.readouterr().err
