@@ -40,5 +40,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for line in str(error).splitlines():
             typer.echo(f"auditkit: {terminal_text(line, limit=2000)}", err=True)
         raise SystemExit(error.exit_code) from None
+    except OSError as error:
+        from auditkit.visible import terminal_text
+
+        typer.echo(f"auditkit: {terminal_text(str(error), limit=2000)}", err=True)
+        raise SystemExit(2) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None

@@ -55,6 +55,7 @@ def audit(
     from auditkit.recipe import find_recipe, read_recipe
     from auditkit.report import write_report
     from auditkit.runner import run_audit
+    from auditkit.visible import terminal_text
 
     chosen = read_recipe(find_recipe(recipe, kind="audit"))
     if only:
@@ -80,7 +81,8 @@ def audit(
     write_report(run)
     for outcome in result.outcomes:
         if outcome.status != "ran":
-            typer.echo(f"{outcome.probe}: {outcome.status}: {outcome.reason}", err=True)
+            reason = terminal_text(outcome.reason or "")
+            typer.echo(f"{outcome.probe}: {outcome.status}: {reason}", err=True)
     if as_json:
         typer.echo(result.to_json(), nl=False)
     else:

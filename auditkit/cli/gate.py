@@ -20,7 +20,7 @@ def register(app: typer.Typer) -> None:
 
 
 def gate(
-    policy: Annotated[Path, typer.Option(help="policy YAML")],
+    policy: Annotated[str, typer.Option(help="policy YAML, or a shipped name such as release")],
     run: Annotated[Path | None, typer.Argument(help="run folder of an audit")] = None,
     baseline: Annotated[
         Path | None, typer.Option(help="run folder or result.json to compare with")
@@ -38,8 +38,9 @@ def gate(
     """Exit 0 if the audit meets the policy, 10 if it breaks it, 11 if it cannot tell."""
     from auditkit.gating import gate_run
     from auditkit.policy import Policy
+    from auditkit.recipe import find_recipe
 
-    judged = Policy.read(policy)
+    judged = Policy.read(find_recipe(policy, kind="policy"))
     if check or needed_n:
         _inspect(judged, check=check, as_json=as_json)
         return

@@ -8,7 +8,7 @@ them from the mask.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
@@ -18,9 +18,16 @@ from auditkit.recommenders.protocols import TokenScores
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-__all__ = ["generate", "next_token_logits", "score", "upcast"]
+__all__ = ["Generated", "generate", "next_token_logits", "score", "upcast"]
 
 Ids = Sequence[int]
+
+
+class Generated(NamedTuple):
+    """New token ids of one prompt; `cut` if the token limit came before the end token."""
+
+    ids: list[int]
+    cut: bool
 
 
 def upcast(tensor: torch.Tensor) -> torch.Tensor:
@@ -120,19 +127,20 @@ def generate(
     temperature: float = 0.0,
     seeds: Sequence[int] = (),
     batch: int = 16,
-) -> list[list[int]]:
+) -> list[Generated]:
     """Continue each prompt until the model's end token or `max_new_tokens`.
 
     Greedy at temperature 0; above it every row draws from its own generator, so a text does not
     depend on its batch.
 
     Returns:
-        New token ids per prompt, without the end token.
+        New token ids per prompt, without the end token, and whether the limit cut them off.
     """
     ends = model.generation_config.eos_token_id
     stops = set(ends if isinstance(ends, list) else [ends])
     order = sorted(range(len(prompts)), key=lambda i: (len(prompts[i]), i))
     results: list[list[int]] = [[] for _ in prompts]
+    cut: set[int] = set()
     for begin in range(0, len(order), batch):
         part = order[begin : begin + batch]
         ids, mask, positions = _pad([prompts[i] for i in part], left=True, device=model.device)
@@ -159,7 +167,8 @@ def generate(
             ids = torch.tensor(chosen, device=model.device)[:, None]
             mask = torch.cat([mask, mask.new_ones((len(part), 1))], dim=1)
             positions = positions[:, -1:] + 1
-    return results
+        cut.update(part[row] for row in alive)
+    return [Generated(ids, i in cut) for i, ids in enumerate(results)]
 
 
 def _choose(

@@ -20,6 +20,7 @@ from auditkit.canonical import read_json, sha256_file, sha256_json
 from auditkit.engine import forward
 from auditkit.errors import AuditkitError, TargetUnavailable
 from auditkit.recommenders.manifest import RecommenderManifest, resolve_inside
+from auditkit.recommenders.parsing import parse_list
 from auditkit.recommenders.prompts import Prompts, item_reference
 from auditkit.recommenders.protocols import TokenScores
 from auditkit.recommenders.tokens import decode, encode, item_tokens
@@ -32,6 +33,7 @@ _HASHED_FILES = (
     "adapter_config.json", "added_tokens.json", "chat_template.json", "config.json",
     "generation_config.json", "merges.txt", "special_tokens_map.json", "vocab.json", "vocab.txt",
 )  # fmt: skip
+_PLACEHOLDER = "\ue000prompt\ue000"
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt")
 
 
@@ -43,8 +45,6 @@ class CausalRecommender:
             evaluation mode.
         manifest: the parsed `recommender.yaml`.
     """
-
-    batch_invariant = False
 
     def __init__(self, folder: Path, manifest: RecommenderManifest, model: PreTrainedModel) -> None:
         self.name, self.manifest, self.model = manifest.name, manifest, model
@@ -71,10 +71,18 @@ class CausalRecommender:
 
     def fingerprint(self) -> str:
         """SHA-256 over weights, configurations, adapter, tokenizer, templates and manifest."""
+        prompt = self.manifest.prompt
+        named = self._folder / prompt if prompt else None
         files = sorted(
             p
             for p in self._folder.rglob("*")
-            if p.suffix in _HASHED_KINDS or p.name in _HASHED_FILES or p.name.startswith("token")
+            if p.is_file()
+            and (
+                p.suffix in _HASHED_KINDS
+                or p.name in _HASHED_FILES
+                or p.name.startswith("token")
+                or p == named
+            )
         )
         return sha256_json({str(p.relative_to(self._folder)): sha256_file(p) for p in files})
 
@@ -96,12 +104,19 @@ class CausalRecommender:
         """Rank the catalog (style `rank`) or write a list (style `generate`)."""
         if self._items:
             return self._rank(requests)
-        return self.generate(
-            [request.prompt for request in requests],
-            max_new_tokens=self.manifest.decoding.max_new_tokens,
-            temperature=max((request.temperature for request in requests), default=0.0),
-            seeds=[request.seed for request in requests],
-        )
+        answers: dict[str, Response | str] = {}
+        for temperature in sorted({request.temperature for request in requests}):
+            same = [request for request in requests if request.temperature == temperature]
+            written = self._continue(
+                [request.prompt for request in same],
+                max_new_tokens=self.manifest.decoding.max_new_tokens,
+                temperature=temperature,
+                seeds=[request.seed for request in same],
+            )
+            for request, (ids, cut) in zip(same, written, strict=True):
+                text = decode(self.tokenizer, ids)
+                answers[request.id] = _cut_list(request, text) if cut else text
+        return [answers[request.id] for request in requests]
 
     def generate(
         self,
@@ -112,11 +127,26 @@ class CausalRecommender:
         seeds: Sequence[int],
     ) -> list[str]:
         """Continue every prompt; chat models see it as a user's turn."""
-        rows = [self._encode(prompt, chat=True) for prompt in prompts]
-        new = forward.generate(
-            self.model, rows, max_new_tokens=max_new_tokens, temperature=temperature, seeds=seeds
+        written = self._continue(
+            prompts, max_new_tokens=max_new_tokens, temperature=temperature, seeds=seeds
         )
-        return [decode(self.tokenizer, ids) for ids in new]
+        return [decode(self.tokenizer, ids) for ids, _ in written]
+
+    def _continue(
+        self,
+        prompts: Sequence[str],
+        *,
+        max_new_tokens: int,
+        temperature: float,
+        seeds: Sequence[int],
+    ) -> list[forward.Generated]:
+        return forward.generate(
+            self.model,
+            [self._encode(prompt) for prompt in prompts],
+            max_new_tokens=max_new_tokens,
+            temperature=temperature,
+            seeds=seeds,
+        )
 
     def score(
         self, prompts: Sequence[str], continuations: Sequence[Sequence[str]]
@@ -130,23 +160,35 @@ class CausalRecommender:
         flat = iter(forward.score(self.model, pairs))
         return [[next(flat) for _ in options] for options in continuations]
 
-    def _encode(self, prompt: str, *, chat: bool = False) -> list[int]:
-        """Token ids with the start token; a chat template brings its own."""
-        if chat and self.tokenizer.chat_template:
-            return list(
-                self.tokenizer.apply_chat_template(
-                    [{"role": "user", "content": prompt}], add_generation_prompt=True
-                )
+    def _encode(self, prompt: str) -> list[int]:
+        """Token ids with the start token; a chat template brings its own around a user's turn.
+
+        Control tokens typed inside the prompt stay text: only the template's own are control.
+        """
+        if self.tokenizer.chat_template:
+            turn = [{"role": "user", "content": _PLACEHOLDER}]
+            rendered = self.tokenizer.apply_chat_template(
+                turn, add_generation_prompt=True, tokenize=False
             )
+            before, after = rendered.split(_PLACEHOLDER)
+            plain = self.tokenizer.encode
+            return [
+                *plain(before, add_special_tokens=False),
+                *encode(self.tokenizer, prompt, self._items),
+                *plain(after, add_special_tokens=False),
+            ]
         start = self.tokenizer.bos_token_id
         head = [] if start is None else [start]
         return [*head, *encode(self.tokenizer, prompt, self._items)]
 
     def _split(self, prompt: str, continuation: str) -> tuple[list[int], list[int]]:
-        """Tokenise prompt and continuation as one text; a token across the boundary belongs to the
-        continuation.
+        """Prompt and continuation, tokenised as one text; a token across the boundary belongs to
+        the continuation. Behind a chat template the continuation opens the assistant's turn.
         """
-        whole, alone = self._encode(prompt + continuation), self._encode(prompt)
+        alone = self._encode(prompt)
+        if self.tokenizer.chat_template:
+            return alone, encode(self.tokenizer, continuation, self._items)
+        whole = self._encode(prompt + continuation)
         shared = next(
             (i for i, (a, b) in enumerate(zip(whole, alone, strict=False)) if a != b), len(alone)
         )
@@ -191,6 +233,19 @@ class CausalRecommender:
         return responses
 
 
+def _cut_list(request: Request, text: str) -> Response:
+    """A list that the token limit cut off: its unfinished last item does not count."""
+    parsed = parse_list(text)
+    whole = parsed.titles[:-1]
+    return Response(
+        request_id=request.id,
+        status="ok" if len(whole) >= request.k else "truncated",
+        text=text,
+        items=tuple(RankedItem(raw=title) for title in whole),
+        derived={"cut": True, "parse_style": parsed.style},
+    )
+
+
 def load_causal(folder: Path) -> CausalRecommender:
     """Load a model folder with a `recommender.yaml`.
 
@@ -200,8 +255,9 @@ def load_causal(folder: Path) -> CausalRecommender:
     manifest = RecommenderManifest.read(folder)
     weights = resolve_inside(folder, manifest.weights)
     adapter = resolve_inside(folder, manifest.adapter) if manifest.adapter else None
-    for place in filter(None, (weights, adapter)):
-        _refuse_unsafe(place)
+    _refuse_unsafe(weights, "*.safetensors")
+    if adapter:
+        _refuse_unsafe(adapter, "adapter_model.safetensors")
     try:
         model = AutoModelForCausalLM.from_pretrained(
             weights,
@@ -229,12 +285,12 @@ def load_causal(folder: Path) -> CausalRecommender:
         raise TargetUnavailable(f"the tokenizer of {folder} cannot be loaded: {error}.") from None
 
 
-def _refuse_unsafe(folder: Path) -> None:
-    if not any(folder.glob("*.safetensors")):
+def _refuse_unsafe(folder: Path, wanted: str) -> None:
+    if not any(folder.glob(wanted)):
         pickles = [p.name for pattern in _PICKLES for p in sorted(folder.glob(pattern))]
         found = f" It holds {pickles[0]}, a pickle that can run code." if pickles else ""
         raise TargetUnavailable(
-            f"{folder} holds no *.safetensors.{found} "
+            f"{folder} holds no {wanted}.{found} "
             "Convert with: model.save_pretrained(FOLDER, safe_serialization=True)"
         )
     config = folder / "config.json"

@@ -120,7 +120,7 @@ def _folder(folder: Path) -> LoadedRecommender:
             "It ranks item tokens: items outside its catalog and repeats are 0 by construction, "
             "not evidence of care."
         )
-    if fault := getattr(manifest, "privacy_fault", None):
+    if fault := manifest.privacy_fault:
         notes.append(f"Its privacy claim cannot be read and counts as none: {fault}")
     return LoadedRecommender(
         recommender=recommender,

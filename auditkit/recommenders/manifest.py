@@ -8,10 +8,18 @@ only.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    PrivateAttr,
+    TypeAdapter,
+    ValidationError,
+)
 
 from auditkit.canonical import write_atomically
 from auditkit.errors import ConfigurationError
@@ -111,6 +119,12 @@ class RecommenderManifest(_Section):
     scoring: Literal["mean", "sum"] = "mean"
     training: TrainingRecord | None = None
     privacy: PrivacyClaim | None = None
+    _privacy_fault: str | None = PrivateAttr(default=None)
+
+    @property
+    def privacy_fault(self) -> str | None:
+        """Why the file's privacy block is no claim; None where it is one or there is none."""
+        return self._privacy_fault
 
     @classmethod
     def read(cls, folder: Path) -> RecommenderManifest:
@@ -125,7 +139,10 @@ class RecommenderManifest(_Section):
             raise ConfigurationError(
                 f"{path} does not exist. Give a folder that holds a {MANIFEST}."
             )
-        manifest = validate(load_yaml(path), TypeAdapter(cls))
+        document = load_yaml(path)
+        fault = _take_out_unreadable_claim(document.data)
+        manifest = validate(document, TypeAdapter(cls))
+        manifest._privacy_fault = fault
         for name in ("weights", "tokenizer", "adapter", "prompt"):
             value = getattr(manifest, name)
             if value is not None:
@@ -138,6 +155,18 @@ class RecommenderManifest(_Section):
         write_atomically(
             folder / MANIFEST, yaml.safe_dump(fields, sort_keys=False, allow_unicode=True)
         )
+
+
+def _take_out_unreadable_claim(fields: Any) -> str | None:
+    """Remove a `privacy` block that is not a whole claim; returns what is wrong with it."""
+    if not isinstance(fields, dict) or "privacy" not in fields:
+        return None
+    try:
+        PrivacyClaim.model_validate(fields["privacy"])
+    except ValidationError as error:
+        del fields["privacy"]
+        return "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+    return None
 
 
 def resolve_inside(folder: Path, relative: str) -> Path:

@@ -1,7 +1,7 @@
 """From raw text to titles, and from an answer to exactly one status.
 
-The parser knows numbered lists, bullets, a JSON list and plain lines; a single line is split at
-semicolons only, for commas stand inside titles.
+The parser knows numbered lists, bullets, JSON (also fenced) and plain lines; a single line is split
+at semicolons only, for commas stand inside titles. Sentences around a list are no titles.
 Source: status order of the run log.
 """
 
@@ -23,6 +23,8 @@ __all__ = ["ParsedList", "is_refusal", "parse_list", "status_of_text"]
 _MARKER = re.compile(r"^\s*(?:\d{1,3}\s*[.):]|[-*•])\s+")
 # "Fargo (1996)** - a dark comedy": a title ends with its bracketed year, a remark may follow.
 _COMMENT = re.compile(r"(\((?:18|19|20)\d{2}\))[*_\"”`]*\s*[-\u2013\u2014:]\s.*$")
+_BRACKETED_YEAR = re.compile(r"\((?:18|19|20)\d{2}\)")
+_FENCE = re.compile(r"^\s*```\w*\s*$", re.MULTILINE)
 _DECORATION = '*_"“”` \t'
 
 
@@ -39,24 +41,47 @@ def parse_list(text: str) -> ParsedList:
     Returns:
         Titles in order, repeats kept, with style `json`, `marked`, `semicolons`, `lines` or `none`.
     """
-    stripped = text.strip()
-    if stripped.startswith("["):
-        try:
-            values = json.loads(stripped)
-        except ValueError:
-            values = None
-        if isinstance(values, list) and all(isinstance(value, str) for value in values):
-            return ParsedList(tuple(value.strip() for value in values if value.strip()), "json")
+    stripped = _FENCE.sub("", text).strip()
+    if stripped.startswith(("[", "{")):
+        listed = _json_titles(stripped)
+        if listed is not None:
+            return ParsedList(listed, "json")
     lines = [line for line in stripped.splitlines() if line.strip()]
-    marked = [_MARKER.sub("", line) for line in lines if _MARKER.match(line)]
-    if marked:
-        return ParsedList(_titles(marked), "marked")
+    numbered = [_MARKER.sub("", line) for line in lines if _MARKER.match(line)]
+    if numbered:
+        return ParsedList(_titles(numbered), "marked")
     if len(lines) == 1 and ";" in lines[0]:
         return ParsedList(_titles(lines[0].split(";")), "semicolons")
-    titles = _titles([line for line in lines if len(line.strip()) <= 120])
-    return (
-        ParsedList(titles, "lines") if titles and not is_refusal(text) else ParsedList((), "none")
-    )
+    titles = _titles([line for line in lines if not _is_prose(line)])
+    return ParsedList(titles, "lines") if titles else ParsedList((), "none")
+
+
+def _json_titles(text: str) -> tuple[str, ...] | None:
+    """Titles of a JSON list of texts or of objects with a title, also inside one object."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return None
+    if isinstance(value, dict):
+        lists = [inner for inner in value.values() if isinstance(inner, list)]
+        value = lists[0] if len(lists) == 1 else None
+    if not isinstance(value, list):
+        return None
+    titles = [entry.get("title") if isinstance(entry, dict) else entry for entry in value]
+    texts = [title for title in titles if isinstance(title, str)]
+    if len(texts) != len(titles):
+        return None
+    return tuple(title.strip() for title in texts if title.strip())
+
+
+def _is_prose(line: str) -> bool:
+    """A line that talks about titles instead of being one: an introduction, a remark, a refusal."""
+    bare = line.strip()
+    if bare.endswith(":") or len(bare) > 120:
+        return True
+    if _BRACKETED_YEAR.search(bare):
+        return False
+    return is_refusal(bare) or (bare.endswith((".", "!", "?")) and bare.count(" ") >= 3)
 
 
 def _titles(parts: Sequence[str]) -> tuple[str, ...]:

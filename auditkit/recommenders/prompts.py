@@ -19,6 +19,7 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from auditkit.errors import ConfigurationError
+from auditkit.strict_yaml import load_yaml
 from auditkit.types import Item, Request
 
 __all__ = ["Prompts", "describe_user", "escape", "item_reference", "segments"]
@@ -112,8 +113,8 @@ class Prompts:
             ConfigurationError: not a template file, or an unknown slot.
         """
         try:
-            return cls.from_mapping(yaml.safe_load(path.read_text(encoding="utf-8")))
-        except (yaml.YAMLError, ValidationError, TypeError, OSError) as error:
+            return cls.from_mapping(load_yaml(path).data)
+        except (ValidationError, TypeError) as error:
             raise ConfigurationError(
                 f"{path} is not a prompt file ({error}). See docs, how-to: recommender.yaml."
             ) from None
@@ -134,6 +135,8 @@ class Prompts:
             ConfigurationError: an unknown key or slot.
             ValidationError: a missing key or a value of the wrong type.
         """
+        if not isinstance(fields, Mapping):
+            raise TypeError("not a mapping")
         unknown = set(fields) - set(cls.__dataclass_fields__)
         if unknown:
             raise ConfigurationError(

@@ -44,6 +44,8 @@ class ReplayRecommender:
                 record = read_json(line.decode("utf-8"))
                 request_id = record["id"]
                 answer = record["text"] if "text" in record else record["items"]
+                if not isinstance(request_id, str):
+                    raise TypeError(f"the id {request_id!r} is no text")
                 if not _is_answer(answer, expected=str if "text" in record else list):
                     raise TypeError("neither a text nor a list of titles")
             except (ValueError, KeyError, TypeError) as error:

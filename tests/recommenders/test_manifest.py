@@ -63,12 +63,17 @@ def test_missing_manifest_is_refused(tmp_path):
         ("decoding: {history_window: 0}\n", "5: decoding.history_window"),
         ("decoding: {exclude_history: yes}\n", "5: decoding.exclude_history"),
         ("adapter: 3\n", "5: adapter"),
-        ("privacy: {claim: dp}\n", "5: privacy"),
     ],
 )
 def test_wrong_key_or_value_is_refused_with_its_line(tmp_path, line, place):
     with pytest.raises(ConfigurationError, match=re.escape(f"{MANIFEST}:{place}")):
         read(tmp_path, GOOD + line)
+
+
+def test_a_claim_with_a_missing_field_counts_as_none_and_says_why(tmp_path):
+    manifest = read(tmp_path, GOOD + "privacy: {mechanism: dp_sgd, claim: dp, epsilon: 1.0}\n")
+    assert manifest.privacy is None
+    assert "delta" in manifest.privacy_fault
 
 
 def test_every_fault_is_reported_at_once(tmp_path):

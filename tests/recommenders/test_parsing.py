@@ -61,3 +61,19 @@ def test_absent_text_without_items_is_no_answer():
 
 def test_refusal_is_recognised_with_a_typographic_apostrophe():
     assert is_refusal("I can\N{RIGHT SINGLE QUOTATION MARK}t do that")
+
+
+@pytest.mark.parametrize(
+    ("text", "titles"),
+    [
+        ("You might enjoy Fargo.", ()),
+        ("Here are some movies:\nFargo (1996)\nClerks (1994)", ("Fargo (1996)", "Clerks (1994)")),
+        ('```json\n["Fargo (1996)"]\n```', ("Fargo (1996)",)),
+        ('[{"title": "Fargo (1996)", "score": 3}]', ("Fargo (1996)",)),
+        ('{"recommendations": ["Fargo (1996)", "Clerks"]}', ("Fargo (1996)", "Clerks")),
+        ("I Can't Sleep (1994)\nFargo (1996)", ("I Can't Sleep (1994)", "Fargo (1996)")),
+        ("I'm sorry, but I cannot recommend movies.", ()),
+    ],
+)
+def test_what_surrounds_a_list_is_no_title(text, titles):
+    assert parse_list(text).titles == titles

@@ -117,7 +117,7 @@ def test_template_with_an_unknown_slot_is_refused():
 def test_file_that_holds_no_templates_is_refused(tmp_path, text):
     path = tmp_path / "prompts.yaml"
     path.write_text(text)
-    with pytest.raises(ConfigurationError, match="a prompt file"):
+    with pytest.raises(ConfigurationError, match=r"prompts.yaml"):
         Prompts.read(path)
 
 
