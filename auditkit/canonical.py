@@ -11,12 +11,14 @@ import hashlib
 import json
 import os
 import tempfile
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 __all__ = [
     "canonical_json",
     "read_json",
+    "set_aside",
     "sha256_bytes",
     "sha256_file",
     "sha256_json",
@@ -97,3 +99,9 @@ def write_atomically(path: Path, content: str | bytes) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def set_aside(folder: Path) -> Path:
+    """Rename a folder to the first free `NAME-1`, `NAME-2`, ...; returns the new path."""
+    number = next(n for n in count(1) if not folder.with_name(f"{folder.name}-{n}").exists())
+    return folder.rename(folder.with_name(f"{folder.name}-{number}"))

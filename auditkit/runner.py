@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 from pydantic import JsonValue
 
-from auditkit.canonical import sha256_json
+from auditkit.canonical import set_aside, sha256_json
 from auditkit.catalog.catalog import Catalog
 from auditkit.catalog.dataset import Dataset
 from auditkit.catalog.datasets import get_dataset
@@ -45,7 +45,7 @@ from auditkit.types import (
     TargetDescription,
 )
 
-__all__ = ["Progress", "load_data", "run_audit"]
+__all__ = ["Progress", "load_data", "run_audit", "set_aside_other_run"]
 
 _PACKAGES = (
     "auditkit",
@@ -177,6 +177,22 @@ def run_audit(
             }
             seal_manifest(out, status=status, volatile=volatile, log=log)
     return result
+
+
+def set_aside_other_run(target: str, recipe: AuditRecipe, out: Path) -> Path | None:
+    """Rename a run folder that belongs to another model, recipe or version.
+
+    Returns:
+        Where it is kept now; None where `out` is free or belongs to this very run.
+    """
+    if not (out / MANIFEST).is_file():
+        return None
+    dataset, catalog = load_data(recipe)
+    loaded = load_recommender(target, dataset=dataset)
+    run_key = sha256_json(_identity(recipe, loaded, catalog, dataset))
+    if read_manifest(out).get("run_key") == run_key:
+        return None
+    return set_aside(out)
 
 
 def _run_probes(

@@ -31,7 +31,7 @@ def demo(
     from auditkit.policy_schema import Policy
     from auditkit.recipe import find_recipe, read_recipe
     from auditkit.report import write_report
-    from auditkit.runner import run_audit
+    from auditkit.runner import run_audit, set_aside_other_run
     from auditkit.training.recipe import read_training_recipe
 
     try:
@@ -39,12 +39,13 @@ def demo(
         if model is None:
             recipe = read_training_recipe(find_recipe("p5-mini", kind="train"))
             typer.echo(f"2/4 model: {models / recipe.name}", err=True)
-            model = train_folder(recipe, models / recipe.name, quiet=quiet)
+            model = train_folder(recipe, models / recipe.name, quiet=quiet, set_aside=True)
+        audit = read_recipe(find_recipe("quick", kind="audit"))
+        if (kept := set_aside_other_run(str(model), audit, out)) is not None:
+            typer.echo(f"an older run of another model or version is kept in {kept}", err=True)
         typer.echo(f"3/4 audit: {out}", err=True)
         with audit_progress(quiet=quiet) as progress:
-            run_audit(
-                str(model), read_recipe(find_recipe("quick", kind="audit")), out, progress=progress
-            )
+            run_audit(str(model), audit, out, progress=progress)
         typer.echo("4/4 gate and report", err=True)
         decision = gate_run(out, Policy.read(find_recipe("release", kind="policy")))
         write_report(out)

@@ -48,18 +48,26 @@ def train(
     typer.echo(f"full catalog, leave-last-out; {tie_rule}\n{out}", err=True)
 
 
-def train_folder(recipe: TrainingRecipe, out: Path, *, quiet: bool = False) -> Path:
-    """Train into a folder; a finished one of the same recipe is kept as it is."""
+def train_folder(
+    recipe: TrainingRecipe, out: Path, *, quiet: bool = False, set_aside: bool = False
+) -> Path:
+    """Train into a folder; a finished model of the same recipe and data is kept as it is.
+
+    Args:
+        set_aside: whether a finished model of another recipe is renamed instead of refused.
+    """
     from auditkit.catalog.datasets import get_dataset
     from auditkit.catalog.ml100k import load_ml100k
     from auditkit.cli.display import training_progress
-    from auditkit.training.folder import is_trained
+    from auditkit.training.folder import is_trained, set_aside_other_model
     from auditkit.training.loop import train
 
     dataset = load_ml100k(get_dataset(recipe.data.dataset))
     if is_trained(out, recipe, dataset):
         typer.echo(f"{out} holds this model already", err=True)
         return out
+    if set_aside and (kept := set_aside_other_model(out, recipe, dataset)) is not None:
+        typer.echo(f"an older model of another recipe or data is kept in {kept}", err=True)
     with training_progress(recipe.name, quiet=quiet) as on_step:
         return train(recipe, out, dataset=dataset, on_step=on_step)
 
@@ -68,9 +76,10 @@ def evaluate_folder(folder: Path, *, quiet: bool = False) -> AuditResult:
     """The utility probe alone, into `FOLDER/evaluation`."""
     from auditkit.cli.display import audit_progress
     from auditkit.recipe import AuditRecipe
-    from auditkit.runner import run_audit
+    from auditkit.runner import run_audit, set_aside_other_run
 
     recipe = AuditRecipe(version=1, name="evaluation", probes={"utility.ranking": {}})
+    set_aside_other_run(str(folder), recipe, folder / "evaluation")
     with audit_progress(quiet=quiet) as progress:
         return run_audit(str(folder), recipe, folder / "evaluation", progress=progress)
 

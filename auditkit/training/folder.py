@@ -10,7 +10,13 @@ from typing import Any
 import yaml
 from transformers import PreTrainedModel
 
-from auditkit.canonical import canonical_json, read_json, sha256_json, write_atomically
+from auditkit.canonical import (
+    canonical_json,
+    read_json,
+    set_aside,
+    sha256_json,
+    write_atomically,
+)
 from auditkit.catalog.dataset import Dataset
 from auditkit.errors import ConfigurationError
 from auditkit.recommenders.manifest import (
@@ -30,6 +36,7 @@ __all__ = [
     "identity_of",
     "is_trained",
     "refuse_other_model",
+    "set_aside_other_model",
     "write_folder",
 ]
 
@@ -72,6 +79,12 @@ def refuse_other_model(folder: Path, identity: Mapping[str, str]) -> None:
             f"{folder} holds a finished model of another {changed}. Give another --out folder, "
             "or delete this one."
         )
+
+
+def set_aside_other_model(folder: Path, recipe: TrainingRecipe, dataset: Dataset) -> Path | None:
+    """Rename a folder with a finished model of another recipe or data; None where there is none."""
+    stored = _stored_identity(folder)
+    return None if stored in (None, identity_of(recipe, dataset)) else set_aside(folder)
 
 
 class TrainingLog:
