@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -68,7 +69,9 @@ def train_folder(
         return out
     if set_aside and (kept := set_aside_other_model(out, recipe, dataset)) is not None:
         typer.echo(f"an older model of another recipe or data is kept in {kept}", err=True)
-    with training_progress(recipe.name, quiet=quiet) as on_step:
+    with warnings.catch_warnings(), training_progress(recipe.name, quiet=quiet) as on_step:
+        # Opacus' hooks and accountants warn about what the self-test and the ledger check.
+        warnings.simplefilter("ignore", UserWarning)
         return train(recipe, out, dataset=dataset, on_step=on_step)
 
 
