@@ -27,7 +27,11 @@ for group in (demo, audit, gate, report, verify, train, data, listing):
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a command and exit with its code; a deliberate error is two sentences long."""
+    """Run a command and exit with its code.
+
+    A deliberate error is two sentences long, one of the operating system likewise; anything else is
+    a fault of auditkit and keeps its traceback.
+    """
     from auditkit.errors import AuditkitError
 
     try:
@@ -43,7 +47,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except OSError as error:
         from auditkit.visible import terminal_text
 
-        typer.echo(f"auditkit: {terminal_text(str(error), limit=2000)}", err=True)
+        if os.environ.get("AUDITKIT_DEBUG"):
+            raise
+        what = terminal_text(error.strerror or str(error) or type(error).__name__)
+        place = f" at '{terminal_text(str(error.filename))}'" if error.filename else ""
+        typer.echo(
+            f"auditkit: the system reports '{what}'{place}. Check the path, its permissions and "
+            "the free space.",
+            err=True,
+        )
         raise SystemExit(2) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None

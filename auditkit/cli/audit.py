@@ -57,6 +57,12 @@ def audit(
     from auditkit.runner import run_audit
     from auditkit.visible import terminal_text
 
+    if not target.strip():
+        raise typer.BadParameter(
+            "TARGET is empty. Give a model folder, baseline:NAME, replay:FILE.jsonl or "
+            "python:MODULE:NAME."
+        )
+
     chosen = read_recipe(find_recipe(recipe, kind="audit"))
     if only:
         chosen = chosen.only(only.split(","))

@@ -8,7 +8,7 @@ network.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -19,21 +19,22 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 from auditkit.canonical import read_json, sha256_file, sha256_json
 from auditkit.engine import forward
 from auditkit.errors import AuditkitError, TargetUnavailable
-from auditkit.recommenders.manifest import RecommenderManifest, resolve_inside
-from auditkit.recommenders.parsing import parse_list
+from auditkit.recommenders.manifest import MANIFEST, RecommenderManifest, resolve_inside
+from auditkit.recommenders.parsing import parse_cut, status_of_text
 from auditkit.recommenders.prompts import Prompts, item_reference
 from auditkit.recommenders.protocols import TokenScores
-from auditkit.recommenders.tokens import decode, encode, item_tokens
+from auditkit.recommenders.tokens import decode, encode, encode_chat, item_tokens
 from auditkit.types import Item, RankedItem, Request, Response
 
 __all__ = ["CausalRecommender", "load_causal"]
 
-_HASHED_KINDS = (".safetensors", ".yaml", ".jinja", ".model")
-_HASHED_FILES = (
-    "adapter_config.json", "added_tokens.json", "chat_template.json", "config.json",
-    "generation_config.json", "merges.txt", "special_tokens_map.json", "vocab.json", "vocab.txt",
+_HASHED_KINDS = (".safetensors", ".jinja", ".model", ".tiktoken")
+_HASHED_NAMES = (
+    "adapter_config.json", "added_tokens", "chat_template", "config.json", "generation_config.json",
+    "merges", "model.safetensors.index.json", "special_tokens_map", "token", "vocab",
 )  # fmt: skip
-_PLACEHOLDER = "\ue000prompt\ue000"
+# What audits and training write beside a model later; it is no part of its identity.
+_WRITTEN_LATER = ("checkpoints", "evaluation", "ledger.jsonl", "log.jsonl", "manifest.json")
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt")
 
 
@@ -70,21 +71,36 @@ class CausalRecommender:
         self._row_of = {item_id: row for row, item_id in enumerate(self._items)}
 
     def fingerprint(self) -> str:
-        """SHA-256 over weights, configurations, adapter, tokenizer, templates and manifest."""
-        prompt = self.manifest.prompt
-        named = self._folder / prompt if prompt else None
-        files = sorted(
-            p
-            for p in self._folder.rglob("*")
-            if p.is_file()
-            and (
-                p.suffix in _HASHED_KINDS
-                or p.name in _HASHED_FILES
-                or p.name.startswith("token")
-                or p == named
-            )
-        )
-        return sha256_json({str(p.relative_to(self._folder)): sha256_file(p) for p in files})
+        """SHA-256 over everything that the manifest names, and the manifest itself."""
+        root = self._folder.resolve()
+        hashes = {
+            path.relative_to(root).as_posix(): sha256_file(path)
+            for path in {root / MANIFEST, *self._named_files(root)}
+        }
+        return sha256_json(hashes)
+
+    def _named_files(self, root: Path) -> Iterator[Path]:
+        """Files of weights, tokenizer, adapter and prompt.
+
+        A folder of its own counts whole; the model folder and the one of the weights also hold what
+        others write, so there only weights, configurations and tokenizer files count.
+        """
+        manifest = self.manifest
+        if manifest.prompt:
+            yield resolve_inside(root, manifest.prompt)
+        shared = (root, resolve_inside(root, manifest.weights))
+        for name in filter(None, (manifest.weights, manifest.tokenizer, manifest.adapter)):
+            folder = resolve_inside(root, name)
+            if folder in shared:
+                found = [path for path in folder.iterdir() if _is_model_file(path)]
+                found += (folder / "additional_chat_templates").rglob("*")
+            else:
+                found = [
+                    path
+                    for path in folder.rglob("*")
+                    if path.relative_to(folder).parts[0] not in _WRITTEN_LATER
+                ]
+            yield from (path for path in found if path.is_file())
 
     def render(self, request: Request) -> str:
         """The prompt, with the history cut to the newest `history_window` items."""
@@ -104,19 +120,19 @@ class CausalRecommender:
         """Rank the catalog (style `rank`) or write a list (style `generate`)."""
         if self._items:
             return self._rank(requests)
-        answers: dict[str, Response | str] = {}
+        answers: dict[int, Response | str] = {}
         for temperature in sorted({request.temperature for request in requests}):
-            same = [request for request in requests if request.temperature == temperature]
+            rows = [i for i, r in enumerate(requests) if r.temperature == temperature]
             written = self._continue(
-                [request.prompt for request in same],
+                [requests[i].prompt for i in rows],
                 max_new_tokens=self.manifest.decoding.max_new_tokens,
                 temperature=temperature,
-                seeds=[request.seed for request in same],
+                seeds=[requests[i].seed for i in rows],
             )
-            for request, (ids, cut) in zip(same, written, strict=True):
+            for i, (ids, cut) in zip(rows, written, strict=True):
                 text = decode(self.tokenizer, ids)
-                answers[request.id] = _cut_list(request, text) if cut else text
-        return [answers[request.id] for request in requests]
+                answers[i] = _cut_list(requests[i], text) if cut else text
+        return [answers[i] for i in range(len(requests))]
 
     def generate(
         self,
@@ -161,22 +177,9 @@ class CausalRecommender:
         return [[next(flat) for _ in options] for options in continuations]
 
     def _encode(self, prompt: str) -> list[int]:
-        """Token ids with the start token; a chat template brings its own around a user's turn.
-
-        Control tokens typed inside the prompt stay text: only the template's own are control.
-        """
+        """Token ids with the start token; a chat template brings its own around a user's turn."""
         if self.tokenizer.chat_template:
-            turn = [{"role": "user", "content": _PLACEHOLDER}]
-            rendered = self.tokenizer.apply_chat_template(
-                turn, add_generation_prompt=True, tokenize=False
-            )
-            before, after = rendered.split(_PLACEHOLDER)
-            plain = self.tokenizer.encode
-            return [
-                *plain(before, add_special_tokens=False),
-                *encode(self.tokenizer, prompt, self._items),
-                *plain(after, add_special_tokens=False),
-            ]
+            return encode_chat(self.tokenizer, prompt, self._items)
         start = self.tokenizer.bos_token_id
         head = [] if start is None else [start]
         return [*head, *encode(self.tokenizer, prompt, self._items)]
@@ -235,11 +238,11 @@ class CausalRecommender:
 
 def _cut_list(request: Request, text: str) -> Response:
     """A list that the token limit cut off: its unfinished last item does not count."""
-    parsed = parse_list(text)
-    whole = parsed.titles[:-1]
+    parsed = parse_cut(text)
+    whole = parsed.titles
     return Response(
         request_id=request.id,
-        status="ok" if len(whole) >= request.k else "truncated",
+        status=status_of_text(text, n_items=len(whole), cut=True, k=request.k),
         text=text,
         items=tuple(RankedItem(raw=title) for title in whole),
         derived={"cut": True, "parse_style": parsed.style},
@@ -256,6 +259,7 @@ def load_causal(folder: Path) -> CausalRecommender:
     weights = resolve_inside(folder, manifest.weights)
     adapter = resolve_inside(folder, manifest.adapter) if manifest.adapter else None
     _refuse_unsafe(weights, "*.safetensors")
+    _refuse_hidden_adapter(weights)
     if adapter:
         _refuse_unsafe(adapter, "adapter_model.safetensors")
     try:
@@ -285,8 +289,23 @@ def load_causal(folder: Path) -> CausalRecommender:
         raise TargetUnavailable(f"the tokenizer of {folder} cannot be loaded: {error}.") from None
 
 
+def _is_model_file(path: Path) -> bool:
+    return path.suffix in _HASHED_KINDS or path.name.startswith(_HASHED_NAMES)
+
+
+def _refuse_hidden_adapter(weights: Path) -> None:
+    """An adapter among the weights: transformers would load it unasked, a pickled one too, over
+    whatever base model it names.
+    """
+    if (weights / "adapter_config.json").exists():
+        raise TargetUnavailable(
+            f"{weights} holds adapter_config.json beside the weights. Move the adapter into a "
+            f"folder of its own and name it as `adapter` in {MANIFEST}."
+        )
+
+
 def _refuse_unsafe(folder: Path, wanted: str) -> None:
-    if not any(folder.glob(wanted)):
+    if not any(path.is_file() for path in folder.glob(wanted)):
         pickles = [p.name for pattern in _PICKLES for p in sorted(folder.glob(pattern))]
         found = f" It holds {pickles[0]}, a pickle that can run code." if pickles else ""
         raise TargetUnavailable(

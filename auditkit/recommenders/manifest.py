@@ -7,6 +7,7 @@ only.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any, Literal
 
@@ -159,10 +160,10 @@ class RecommenderManifest(_Section):
 
 def _take_out_unreadable_claim(fields: Any) -> str | None:
     """Remove a `privacy` block that is not a whole claim; returns what is wrong with it."""
-    if not isinstance(fields, dict) or "privacy" not in fields:
+    if not isinstance(fields, dict) or fields.get("privacy") is None:
         return None
     try:
-        PrivacyClaim.model_validate(fields["privacy"])
+        PrivacyClaim.model_validate_json(json.dumps(fields["privacy"]), strict=True)
     except ValidationError as error:
         del fields["privacy"]
         return "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())

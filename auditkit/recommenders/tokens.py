@@ -16,9 +16,11 @@ from auditkit.recommenders.prompts import segments
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
-__all__ = ["ITEM_PREFIX", "decode", "encode", "item_tokens"]
+__all__ = ["ITEM_PREFIX", "decode", "encode", "encode_chat", "item_tokens"]
 
 ITEM_PREFIX = "<item_"
+# Words that no template knows, standing where the prompt goes.
+_PLACE = "auditkit places the prompt here"
 
 
 def item_tokens(tokenizer: PreTrainedTokenizerFast) -> dict[str, int]:
@@ -57,6 +59,52 @@ def encode(tokenizer: PreTrainedTokenizerFast, prompt: str, items: Mapping[str, 
             else:
                 raise TargetError("bad_schema", detail=f"the model has no token for item {part!r}")
         return ids
+    finally:
+        backend.encode_special_tokens = before
+
+
+def encode_chat(
+    tokenizer: PreTrainedTokenizerFast, prompt: str, items: Mapping[str, int]
+) -> list[int]:
+    """Token ids of a prompt as a user's turn in the chat template, up to the model's turn.
+
+    The template is rendered around a placeholder, so its control tokens are tokens and those typed
+    in the prompt are text. Where the prompt holds none, the rendered text is encoded whole, as
+    `apply_chat_template` does.
+
+    Raises:
+        TargetError: the template leaves the prompt out, or `encode` refuses it.
+    """
+    parts = _template_parts(tokenizer, f" {_PLACE} ")
+    if len(parts) == 1:  # the template strips what it is given
+        parts, prompt = _template_parts(tokenizer, _PLACE), prompt.strip()
+    if len(parts) == 1:
+        raise TargetError("bad_schema", detail="the chat template leaves the prompt out")
+    around = [_encode_control(tokenizer, part) for part in parts]
+    if not items:
+        control = {*tokenizer.get_added_vocab().values(), *tokenizer.all_special_ids}
+        whole = _encode_control(tokenizer, prompt.join(parts))
+        expected = [token for ids in around for token in ids if token in control]
+        if [token for token in whole if token in control] == expected:
+            return whole
+    typed = encode(tokenizer, prompt, items)
+    return [*around[0], *(token for ids in around[1:] for token in (*typed, *ids))]
+
+
+def _template_parts(tokenizer: PreTrainedTokenizerFast, content: str) -> list[str]:
+    """The rendered template, split where the content stands."""
+    turns = [{"role": "user", "content": content}]
+    rendered = tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False)
+    return str(rendered).split(content)
+
+
+def _encode_control(tokenizer: PreTrainedTokenizerFast, text: str) -> list[int]:
+    """Token ids of text whose control tokens are meant."""
+    backend = tokenizer.backend_tokenizer
+    before = backend.encode_special_tokens
+    backend.encode_special_tokens = False
+    try:
+        return list(backend.encode(text, add_special_tokens=False).ids)
     finally:
         backend.encode_special_tokens = before
 

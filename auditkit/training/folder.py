@@ -35,6 +35,7 @@ __all__ = [
     "TrainingLog",
     "identity_of",
     "is_trained",
+    "open_ledger",
     "refuse_other_model",
     "set_aside_other_model",
     "write_folder",
@@ -85,6 +86,30 @@ def set_aside_other_model(folder: Path, recipe: TrainingRecipe, dataset: Dataset
     """Rename a folder with a finished model of another recipe or data; None where there is none."""
     stored = _stored_identity(folder)
     return None if stored in (None, identity_of(recipe, dataset)) else set_aside(folder)
+
+
+def open_ledger(folder: Path, identity: Mapping[str, str], *, first_step: int) -> None:
+    """Make the ledger that of this run: keep its own steps, lost ones included, forget another's.
+
+    Args:
+        first_step: where training goes on; 0 without a checkpoint.
+
+    Raises:
+        ConfigurationError: the checkpoint took steps that the ledger does not hold.
+    """
+    path = folder / LEDGER
+    text = path.read_text(encoding="ascii") if path.exists() else ""
+    # A line torn by a kill was never charged: it is on disk whole before the weights change.
+    lines = [line for line in text.splitlines(keepends=True) if line.endswith("\n")]
+    charged = sum("sigma" in read_json(line) for line in lines)
+    if charged < first_step:
+        raise ConfigurationError(
+            f"{path} holds {charged}, fewer steps than the {first_step} of its checkpoint, so no "
+            "epsilon can be claimed. Restore the ledger, or give another --out folder."
+        )
+    if not first_step and not (lines and read_json(lines[0]) == identity):
+        lines = [canonical_json(dict(identity)) + "\n"]
+    write_atomically(path, "".join(lines))
 
 
 class TrainingLog:

@@ -25,9 +25,9 @@ from auditkit.seeding import generator
 from auditkit.training.checkpoint import load_checkpoint, save_checkpoint
 from auditkit.training.data import Row, TrainingRows, collate, corpus
 from auditkit.training.folder import (
-    LEDGER,
     TrainingLog,
     identity_of,
+    open_ledger,
     refuse_other_model,
     write_folder,
 )
@@ -105,8 +105,7 @@ def train(
         # Opacus loads only for private recipes.
         from auditkit.training.private_run import PrivateRun
 
-        if state is None:
-            (out / LEDGER).unlink(missing_ok=True)  # of a run that never reached a checkpoint
+        open_ledger(out, identity, first_step=first_step)
         run = PrivateRun(
             recipe.privacy, steps=recipe.steps, folder=out, model=model, losses=losses, rows=rows
         )

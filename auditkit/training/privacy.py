@@ -16,7 +16,6 @@ import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -28,18 +27,9 @@ from auditkit.canonical import canonical_json, read_json
 from auditkit.errors import AuditkitError, InvalidArgument
 from auditkit.training.data import Row
 from auditkit.training.recipe import PrivacyRecipe
+from auditkit.training.self_test import SelfTest, check_gradients
 
 __all__ = ["Accounting", "Ledger", "PrivateGradients", "Spent", "calibrate"]
-
-TOLERANCE = 1e-4
-
-
-class SelfTest(NamedTuple):
-    """Largest relative additivity error, and largest move of the sum in clip norms (at most 1)."""
-
-    additivity: float
-    sensitivity: float
-
 
 LossFunction = Callable[[Sequence[Row]], torch.Tensor]
 
@@ -103,7 +93,10 @@ def calibrate(recipe: PrivacyRecipe, *, n_units: int, steps: int) -> Accounting:
 
 
 class Ledger:
-    """One append-only line per step, on disk before the weights change."""
+    """One append-only line per step, on disk before the weights change.
+
+    The first line may name the run instead; `folder.open_ledger` writes it.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -121,17 +114,17 @@ class Ledger:
         Source: Opacus' PRV and RDP accountants. GDP is not offered: it under-reports (measured).
         """
         prv, rdp = PRVAccountant(), RDPAccountant()
-        lines = self._path.read_text(encoding="ascii").splitlines() if self._path.exists() else []
-        for line in lines:
-            entry = read_json(line)
+        text = self._path.read_text(encoding="ascii") if self._path.exists() else ""
+        entries = [entry for entry in map(read_json, text.splitlines()) if "sigma" in entry]
+        for entry in entries:
             for accountant in (prv, rdp):
                 accountant.step(noise_multiplier=entry["sigma"], sample_rate=entry["q"])
-        if not lines:
+        if not entries:
             return Spent(epsilon=0.0, epsilon_rdp=0.0, steps=0)
         return Spent(
             epsilon=float(prv.get_epsilon(delta=delta)),
             epsilon_rdp=float(rdp.get_epsilon(delta=delta)),
-            steps=len(lines),
+            steps=len(entries),
         )
 
 
@@ -224,37 +217,13 @@ class PrivateGradients:
     def self_test(self, rows: Sequence[Row]) -> SelfTest:
         """Check sensitivity and additivity before training, without noise.
 
-        For clip norms of half and twice the median gradient norm and every row i: the clipped sum
-        moves by at most C when i leaves, and S(D) = S(D without i) + S({i}) with S({i}) from an
-        independent plain backward. A batch-mean loss or batch clipping misses by 0.1 to 6, a right
-        loop by about 1e-7.
-
         Args:
             rows: a handful of rows that hold no private data.
 
         Raises:
             AuditkitError: the run would not be private as claimed.
         """
-        alone = [self._plain(row) for row in rows]
-        median = float(np.median([self._norm(gradient) for gradient in alone]))
-        additivity = sensitivity = 0.0
-        for clip in (0.5 * median, 2 * median):
-            total = self.clipped_sum(rows, clip=clip)
-            for i, gradient in enumerate(alone):
-                rest = self.clipped_sum([*rows[:i], *rows[i + 1 :]], clip=clip)
-                factor = min(1.0, clip / (self._norm(gradient) + 1e-6))
-                moved = [t - r for t, r in zip(total, rest, strict=True)]
-                miss = [m - factor * g for m, g in zip(moved, gradient, strict=True)]
-                own = max(factor * self._norm(gradient), 1e-12)
-                additivity = max(additivity, self._norm(miss) / own)
-                sensitivity = max(sensitivity, self._norm(moved) / clip)
-        if additivity > TOLERANCE or sensitivity > 1 + TOLERANCE:
-            raise AuditkitError(
-                f"the per-example gradients are not additive (relative error {additivity:.2g}, "
-                f"sensitivity {sensitivity:.4g} clip norms). Use an objective whose examples do "
-                "not see each other."
-            )
-        return SelfTest(additivity, sensitivity)
+        return check_gradients(self.clipped_sum, self._plain, rows)
 
     def _plain(self, row: Row) -> list[torch.Tensor]:
         """The row's gradient by an ordinary backward without hooks."""
@@ -264,7 +233,3 @@ class PrivateGradients:
         finally:
             self._hooks.enable_hooks()
         return list(gradients)
-
-    @staticmethod
-    def _norm(tensors: Sequence[torch.Tensor]) -> float:
-        return float(torch.stack([t.norm() for t in tensors]).norm())

@@ -14,6 +14,7 @@ import torch
 from auditkit.errors import MissingDependency
 from auditkit.recommenders.manifest import PrivacyClaim
 from auditkit.training.data import Row, TrainingRows
+from auditkit.training.folder import LEDGER
 from auditkit.training.recipe import PrivacyRecipe
 
 try:
@@ -62,7 +63,7 @@ class PrivateRun:
         self._gradients = PrivateGradients(
             model, losses, recipe, calibrate(recipe, n_units=len(self._units), steps=steps)
         )
-        self._ledger = Ledger(folder / "ledger.jsonl")
+        self._ledger = Ledger(folder / LEDGER)
         self._self_test = self._gradients.self_test(_random_rows(len(rows.tokenizer)))
 
     def batches(self) -> Iterator[list[Row]]:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import shutil
+import socket
+from dataclasses import replace
 
 import pytest
 import typer
 from run_folder import write_policy, write_run
 from typer.testing import CliRunner
 
+from auditkit.cli import main
 from auditkit.cli.gate import register as register_gate
 from auditkit.cli.report import register as register_report
 from auditkit.cli.verify import register as register_verify
 from auditkit.errors import ConfigurationError, IntegrityError
+from auditkit.types import AuditResult, Outcome
 
 app = typer.Typer()
 for register in (register_gate, register_report, register_verify):
@@ -112,3 +116,77 @@ def test_a_report_is_rebuilt_and_verified_also_apart_from_its_run(folder):
     assert _call("verify", out, folder / "run").exit_code == 0
     assert _call("verify", folder / "run" / "report.html", "--json").exit_code == 0
     assert isinstance(_call("verify", folder / "run", "--root", "0" * 64).exception, IntegrityError)
+
+
+def test_a_shipped_policy_is_found_by_its_name(folder):
+    assert _call("gate", "--policy", "release", "--check").exit_code == 0
+    called = _call("gate", "--policy", "relese", "--check")
+    assert isinstance(called.exception, ConfigurationError)
+    assert "Did you mean 'release'" in str(called.exception)
+
+
+def test_gate_report_and_verify_open_no_socket(folder, monkeypatch):
+    def refuse(*_, **__):
+        raise AssertionError("a socket was opened")
+
+    monkeypatch.setattr(socket, "socket", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    words = ("gate", folder / "run", "--policy", folder / "policy.yaml", "--as-of", "2026-06-01")
+    assert _call(*words).exit_code == 10
+    assert _call("report", folder / "run").exit_code == 0
+    assert _call("verify", folder / "run").exit_code == 0
+
+
+# --- the whole command line
+
+
+def _main(capsys, *words):
+    with pytest.raises(SystemExit) as stopped:
+        main([str(word) for word in words])
+    return stopped.value.code, capsys.readouterr().err
+
+
+def test_a_fault_of_the_system_is_one_line_and_exits_with_two(folder, capsys):
+    words = ("report", folder / "run", "--out", folder / "policy.yaml" / "apart.html")
+    code, shown = _main(capsys, *words)
+    assert code == 2
+    assert shown.startswith("auditkit: the system reports '")
+    assert "policy.yaml" in shown
+    assert len(shown.splitlines()) == 1
+
+
+def test_a_fault_of_auditkit_keeps_its_traceback(folder, monkeypatch):
+    def fail(*_, **__):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("auditkit.gating.gate_run", fail)
+    with pytest.raises(ZeroDivisionError):
+        main(["gate", str(folder / "run"), "--policy", str(folder / "policy.yaml")])
+
+
+@pytest.mark.parametrize("target", ["", "  "])
+def test_an_empty_target_is_named(capsys, target):
+    code, shown = _main(capsys, "audit", target)
+    assert code == 2
+    assert "TARGET is empty" in shown
+
+
+def test_list_opens_no_socket(monkeypatch, capsys):
+    def refuse(*_, **__):
+        raise AssertionError("a socket was opened")
+
+    monkeypatch.setattr(socket, "socket", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    assert _main(capsys, "list", "probes")[0] in (0, None)
+
+
+def test_reason_of_a_probe_that_did_not_run_cannot_steer_the_terminal(folder, monkeypatch, capsys):
+    run = folder / "run"
+    outcome = Outcome(probe="x.y", status="error", reason="a\x1b[2J\n::error::b")
+    result = replace(AuditResult.read(run), outcomes=(outcome,))
+    monkeypatch.setattr("auditkit.runner.run_audit", lambda *_, **__: result)
+    code, shown = _main(capsys, "audit", "baseline:random", "--out", run)
+    assert code == 11
+    assert "\x1b" not in shown
+    assert "\n::error" not in shown
+    assert r"a\x1b[2J\n:" in shown

@@ -186,6 +186,29 @@ def test_typed_control_tokens_stay_text_inside_a_chat_template(writer):
     assert continuation
 
 
+def test_a_cut_answer_is_a_refusal_or_nothing_before_it_is_truncated():
+    request = Request(id="r", k=2)
+    assert _cut_list(request, "I'm sorry, but I cannot").status == "refusal"
+    assert _cut_list(request, "  ").status == "no_answer"
+    assert [i.raw for i in _cut_list(request, '["Fargo", "Heat", "To').items] == ["Fargo", "Heat"]
+
+
+def test_requests_of_one_batch_keep_their_own_temperature(writer):
+    asked = [
+        Request(**{**request.__dict__, "temperature": temperature, "seed": 4})
+        for request, temperature in zip(requests(writer, 4), (0.0, 1.5, 0.0, 0.7), strict=True)
+    ]
+    assert writer.recommend(asked) == [writer.recommend([request])[0] for request in asked]
+
+
+def test_requests_with_one_id_keep_their_own_answers(writer):
+    prompts = ["Recommend", "movies to watch next. " * 4]
+    asked = [Request(id="same", prompt=prompt) for prompt in prompts]
+    assert [a if isinstance(a, str) else a.text for a in writer.recommend(asked)] == (
+        writer.generate(prompts, max_new_tokens=6, temperature=0, seeds=[0, 0])
+    )
+
+
 def test_a_folder_whose_name_begins_with_token_does_not_break_the_fingerprint(tmp_path):
     recommender = load_causal(save(tmp_path))
     before = recommender.fingerprint()
@@ -315,3 +338,45 @@ def test_fingerprint_does_not_depend_on_logs_beside_the_model(ranker, copied):
     (copied / "evaluation").mkdir()
     (copied / "evaluation" / "result.json").write_text("{}")
     assert load_causal(copied).fingerprint() == ranker.fingerprint()
+
+
+@pytest.mark.parametrize(
+    "name", ["evaluation/model.safetensors", "evaluation/policy.yaml", "checkpoints/config.json",
+             "manifest.json", "ledger.jsonl", "other.yaml"],
+)  # fmt: skip
+def test_fingerprint_does_not_depend_on_what_is_written_later(ranker, copied, name):
+    (copied / name).parent.mkdir(exist_ok=True)
+    (copied / name).write_text("{}")
+    assert load_causal(copied).fingerprint() == ranker.fingerprint()
+
+
+@pytest.mark.parametrize("name", ["words.txt", "tok/rules.bpe", "adapter/notes.dat"])
+def test_fingerprint_covers_every_file_that_the_manifest_names(adapted, name):
+    (adapted / "tok").mkdir()
+    for path in [*adapted.glob("token*"), adapted / "special_tokens_map.json"]:
+        path.rename(adapted / "tok" / path.name)
+    (adapted / "words.txt").write_text(
+        "history: item_tokens\nrecommend: [go]\ndescribe: [tell]\ndescription: x\n"
+    )
+    manifest = RecommenderManifest.read(adapted)
+    manifest.model_copy(update={"prompt": "words.txt", "tokenizer": "tok"}).write(adapted)
+    recommender = load_causal(adapted)
+    before = recommender.fingerprint()
+    with (adapted / name).open("a") as stream:
+        stream.write("# changed")
+    assert recommender.fingerprint() != before
+
+
+def test_adapter_needs_its_own_safetensors_file(adapted):
+    adapter = adapted / "adapter"
+    (adapter / "adapter_model.safetensors").rename(adapter / "other.safetensors")
+    (adapter / "adapter_model.bin").write_bytes(b"\x80\x04K\x01.")
+    with pytest.raises(TargetUnavailable, match=r"adapter_model\.bin, a pickle"):
+        load_causal(adapted)
+
+
+def test_adapter_hidden_among_the_weights_is_refused(copied):
+    (copied / "adapter_config.json").write_text('{"base_model_name_or_path": "/elsewhere"}')
+    (copied / "adapter_model.bin").write_bytes(b"\x80\x04K\x01.")
+    with pytest.raises(TargetUnavailable, match="beside the weights"):
+        load_causal(copied)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -74,6 +75,30 @@ def test_a_claim_with_a_missing_field_counts_as_none_and_says_why(tmp_path):
     manifest = read(tmp_path, GOOD + "privacy: {mechanism: dp_sgd, claim: dp, epsilon: 1.0}\n")
     assert manifest.privacy is None
     assert "delta" in manifest.privacy_fault
+
+
+def claim(**changed):
+    fields = {
+        **{"mechanism": "dp_sgd", "claim": "dp", "epsilon": 8.0, "epsilon_rdp": 8.1},
+        **{"delta": 1e-4, "unit": "example", "n_units": 9, "adjacency": "add_remove"},
+        **{"sampling": "poisson", "sample_rate": 0.1, "steps": 3, "noise_multiplier": 1.0},
+        **{"clip_norm": 1.0, "gradient_path": "hooks", "self_test": {}, "noise_source": "os"},
+        **{"accountant": "prv", "libraries": {}, "not_covered": []},
+    }
+    return f"{GOOD}privacy: {json.dumps({**fields, **changed})}\n"
+
+
+def test_a_whole_claim_is_read_without_a_fault(tmp_path):
+    manifest = read(tmp_path, claim())
+    assert manifest.privacy is not None
+    assert manifest.privacy_fault is None
+
+
+@pytest.mark.parametrize("changed", [{"epsilon": "8.0"}, {"steps": "3"}, {"n_units": 9.0}])
+def test_a_claim_with_a_value_of_another_type_counts_as_none(tmp_path, changed):
+    manifest = read(tmp_path, claim(**changed))
+    assert manifest.privacy is None
+    assert next(iter(changed)) in manifest.privacy_fault
 
 
 def test_every_fault_is_reported_at_once(tmp_path):

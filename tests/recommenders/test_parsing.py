@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auditkit.recommenders.parsing import is_refusal, parse_list, status_of_text
+from auditkit.recommenders.parsing import is_refusal, parse_cut, parse_list, status_of_text
 from auditkit.types import RESPONSE_STATUSES
 
 ANSWERS = json.loads(Path(__file__).with_name("answers.json").read_text(encoding="utf-8"))
@@ -77,3 +77,56 @@ def test_refusal_is_recognised_with_a_typographic_apostrophe():
 )
 def test_what_surrounds_a_list_is_no_title(text, titles):
     assert parse_list(text).titles == titles
+
+
+@pytest.mark.parametrize(
+    ("text", "titles"),
+    [
+        ('{"items": [{"title": "Heat"}], "tags": ["drama"]}', ("Heat",)),
+        ('Of course:\n```json\n["Heat"]\n```\nEnjoy!', ("Heat",)),
+        ('{"title": "Heat"}', ()),
+        ("[" * 100_000, ()),
+        ("Fargo (1996), Heat (1995), and Toy Story (1995).",
+         ("Fargo (1996)", "Heat (1995)", "Toy Story (1995)")),
+        ("Crouching Tiger, Hidden Dragon (2000), Heat (1995)",
+         ("Crouching Tiger, Hidden Dragon (2000)", "Heat (1995)")),
+        ("300: Rise of an Empire (2014)", ("300: Rise of an Empire (2014)",)),
+        ("1: Fargo\n2: Heat", ("Fargo", "Heat")),
+        ("Sure! Here you go.\nFargo\nHeat", ("Fargo", "Heat")),
+        ("Airplane!\nFargo", ("Airplane!", "Fargo")),
+        ("1. Fargo (1996)\n   - a dark comedy\n2. Heat (1995):\n   a heist",
+         ("Fargo (1996)", "Heat (1995)")),
+        ("1. Comedies:\n   - Fargo\n2. Dramas:\n   - Heat", ("Fargo", "Heat")),
+        ("I Can't Sleep\nHeat", ("I Can't Sleep", "Heat")),
+        ("I'm sorry, but I can't do that\nTry again", ()),
+    ],
+)  # fmt: skip
+def test_no_debris_becomes_a_title(text, titles):
+    assert parse_list(text).titles == titles
+
+
+@pytest.mark.parametrize(
+    ("text", "titles"),
+    [
+        ("1. Fargo\n2. Toy Sto", ("Fargo",)),
+        ("1. Fargo\n2. Heat\n", ("Fargo", "Heat")),
+        ("1. Fargo\n2.", ("Fargo",)),
+        ("1. Fargo\n2. Heat (1995) - a hei", ("Fargo", "Heat (1995)")),
+        ("Fargo; Heat; Toy Sto", ("Fargo", "Heat")),
+        ("Fargo (1996), Heat (19", ("Fargo (1996)",)),
+        ('["Fargo", "Heat", "Toy Sto', ("Fargo", "Heat")),
+        ('[{"title": "Fargo"}, {"tit', ("Fargo",)),
+        ("Far", ()),
+    ],
+)
+def test_unfinished_last_title_of_a_cut_answer_is_left_out(text, titles):
+    assert parse_cut(text).titles == titles
+
+
+@pytest.mark.parametrize(
+    ("text", "n_items", "status"),
+    [("1. A", 2, "ok"), ("1. A", 1, "truncated"), ("Let me", 0, "truncated"),
+     ("I cannot", 0, "refusal"), (" ", 0, "no_answer")],
+)  # fmt: skip
+def test_cut_answer_without_enough_items_is_truncated(text, n_items, status):
+    assert status_of_text(text, n_items=n_items, cut=True, k=2) == status

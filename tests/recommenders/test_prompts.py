@@ -126,3 +126,15 @@ def test_wordings_of_a_description_take_turns():
     n = len(TOKENS.describe)
     assert TOKENS.render_description(item, wording=n) == TOKENS.render_description(item, wording=0)
     assert ("item", "5") in segments(TOKENS.render_description(item, wording=1))
+
+
+@pytest.mark.parametrize(
+    ("line", "word"),
+    [("describe: &a [tell]", "anchor"), ("describe: !!python/name:os.system ''", "tag"),
+     ("history: titles", "twice")],
+)  # fmt: skip
+def test_prompt_file_is_read_by_the_strict_loader(tmp_path, line, word):
+    path = tmp_path / "prompts.yaml"
+    path.write_text(f"history: titles\nrecommend: [go]\ndescription: x\n{line}\n")
+    with pytest.raises(ConfigurationError, match=f"prompts.yaml:4: .*{word}"):
+        Prompts.read(path)

@@ -90,3 +90,9 @@ def test_recording_of_a_run_gives_the_same_responses(tmp_path):
     again = target_for(replay, tmp_path / "b")
     assert again.recommend(asked)[:3] == first[:3]
     assert again.status_counts()["not_run"] == 1
+
+
+@pytest.mark.parametrize("value", ["5", '["a"]', "null"])
+def test_id_that_is_no_text_is_refused_with_its_line(tmp_path, value):
+    with pytest.raises(TargetUnavailable, match=r"answers\.jsonl:1 .*is no text"):
+        ReplayRecommender(recorded(tmp_path, f'{{"id": {value}, "text": "x"}}'))

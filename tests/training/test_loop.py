@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from safetensors.torch import load_file
@@ -61,6 +62,23 @@ def test_a_checkpoint_of_another_recipe_is_refused(tmp_path):
         train(small_recipe(), tmp_path, dataset=world(), on_step=kill_at(9))
     with pytest.raises(ConfigurationError, match="another recipe"):
         train(small_recipe(window=6), tmp_path, dataset=world())
+
+
+def test_a_finished_model_of_another_recipe_is_kept(tmp_path):
+    before = weights(train(small_recipe(steps=1), tmp_path, dataset=world()))
+    with pytest.raises(ConfigurationError, match="another recipe"):
+        train(small_recipe(steps=2), tmp_path, dataset=world())
+    assert weights(tmp_path) == before
+
+
+def test_a_finished_model_of_other_data_is_kept(tmp_path):
+    before = weights(train(small_recipe(steps=1), tmp_path, dataset=world()))
+    data = world()
+    other = replace(data, interactions=replace(data.interactions, tie_seed=1))
+    assert not is_trained(tmp_path, small_recipe(steps=1), other)
+    with pytest.raises(ConfigurationError, match="another data"):
+        train(small_recipe(steps=1), tmp_path, dataset=other)
+    assert weights(tmp_path) == before
 
 
 def test_a_torn_checkpoint_is_not_mistaken_for_a_whole_one(tmp_path):

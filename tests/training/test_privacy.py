@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 import torch
 from opacus.accountants import PRVAccountant
@@ -10,7 +12,7 @@ from opacus.optimizers import DPOptimizer
 from small_world import world
 from training_recipes import small_recipe
 
-from auditkit.errors import AuditkitError, InvalidArgument
+from auditkit.errors import AuditkitError, ConfigurationError, InvalidArgument
 from auditkit.recommenders.manifest import RecommenderManifest
 from auditkit.training.data import collate
 from auditkit.training.loop import train, training_rows
@@ -171,3 +173,69 @@ def test_a_private_run_ends_with_a_claim_within_its_target(tmp_path):
     assert claim.self_test["additivity"] < 1e-4
     assert claim.self_test["sensitivity"] <= 1 + 1e-4
     assert not (folder / "log.jsonl").exists()
+
+
+class Killed(Exception):
+    """Stands for a kill between two steps."""
+
+
+def killed_after(step, folder, **changed):
+    def on_step(report):
+        if report.step == step:
+            raise Killed
+
+    recipe = small_recipe(dropout=0.0, privacy=DP, steps=8, **changed)
+    with pytest.raises(Killed):
+        train(recipe, folder, dataset=world(), on_step=on_step)
+    return recipe
+
+
+@pytest.mark.parametrize(("step", "charged"), [(3, 11), (5, 9)])
+def test_every_step_before_a_kill_is_charged(tmp_path, step, charged):
+    recipe = killed_after(step, tmp_path)  # a checkpoint is written after step 4
+    train(recipe, tmp_path, dataset=world())
+    assert RecommenderManifest.read(tmp_path).privacy.steps == charged
+
+
+def test_the_ledger_of_another_run_is_not_charged_to_this_one(tmp_path):
+    killed_after(3, tmp_path, seed=1)
+    train(small_recipe(dropout=0.0, privacy=DP, steps=8), tmp_path, dataset=world())
+    assert RecommenderManifest.read(tmp_path).privacy.steps == 8
+
+
+def test_a_checkpoint_without_its_ledger_is_refused(tmp_path):
+    recipe = killed_after(5, tmp_path)
+    (tmp_path / "ledger.jsonl").unlink()
+    with pytest.raises(ConfigurationError, match="fewer steps"):
+        train(recipe, tmp_path, dataset=world())
+
+
+def test_a_line_torn_by_a_kill_is_cut_off(tmp_path):
+    recipe = killed_after(5, tmp_path)
+    with (tmp_path / "ledger.jsonl").open("a") as stream:
+        stream.write('{"q":0.')
+    train(recipe, tmp_path, dataset=world())
+    assert RecommenderManifest.read(tmp_path).privacy.steps == 9
+
+
+def test_a_charge_is_on_disk_before_it_returns(tmp_path, monkeypatch):
+    synced = []
+    monkeypatch.setattr(os, "fsync", lambda number: synced.append(os.fstat(number).st_size))
+    Ledger(tmp_path / "ledger.jsonl").charge(noise_multiplier=1.0, sample_rate=0.05)
+    assert synced == [(tmp_path / "ledger.jsonl").stat().st_size]
+
+
+def test_the_self_test_sees_no_training_row(tmp_path, monkeypatch):
+    seen = []
+    own = PrivateGradients.self_test
+
+    def recorded(gradients, rows):
+        seen.extend(rows)
+        return own(gradients, rows)
+
+    monkeypatch.setattr(PrivateGradients, "self_test", recorded)
+    recipe = small_recipe(dropout=0.0, privacy=DP, steps=1)
+    train(recipe, tmp_path, dataset=world())
+    assert len(seen) == 6
+    assert len({len(row.ids) - row.first_target for row in seen}) > 1  # ragged labels
+    assert not set(seen) & set(training_rows(recipe, world()).fixed_rows())

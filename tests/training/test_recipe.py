@@ -6,6 +6,8 @@ import pytest
 
 from auditkit.errors import ConfigurationError
 from auditkit.recipe import shipped_recipes
+from auditkit.training import objectives
+from auditkit.training.objectives import OBJECTIVES, Objective
 from auditkit.training.recipe import read_training_recipe
 
 PRIVATE = "version: 1\nname: x\nsteps: 5\nmodel: {dropout: 0.0}\nprivacy: {mechanism: dp_sgd}\n"
@@ -35,4 +37,13 @@ def test_a_wrong_recipe_names_the_line_and_the_remedy(tmp_path, text, expected):
     path = tmp_path / "recipe.yaml"
     path.write_text(text)
     with pytest.raises(ConfigurationError, match=expected):
+        read_training_recipe(path)
+
+
+def test_privacy_refuses_an_objective_that_couples_examples_by_name(tmp_path, monkeypatch):
+    coupled = Objective(OBJECTIVES["language_model"].losses, per_example=False)
+    monkeypatch.setattr(objectives, "OBJECTIVES", {**OBJECTIVES, "contrastive": coupled})
+    path = tmp_path / "recipe.yaml"
+    path.write_text(PRIVATE + "objectives: {contrastive: 1.0}\n")
+    with pytest.raises(ConfigurationError, match=r"recipe.yaml:6: objectives.contrastive couples"):
         read_training_recipe(path)
