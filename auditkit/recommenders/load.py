@@ -68,7 +68,7 @@ def load_recommender(
     if kind == "python":
         return _python(rest, allow_code=allow_code)
     if (Path(target) / MANIFEST).is_file():
-        return _folder(Path(target))
+        return _folder(Path(target), dataset)
     if Path(target).is_dir():
         raise TargetUnavailable(
             f"{target} holds no {MANIFEST}. Train with `auditkit train`, or write one around the "
@@ -105,14 +105,14 @@ def _python(path: str, *, allow_code: bool) -> LoadedRecommender:
     )
 
 
-def _folder(folder: Path) -> LoadedRecommender:
+def _folder(folder: Path, dataset: Dataset) -> LoadedRecommender:
     try:
-        from auditkit.recommenders.hf import load_causal
+        from auditkit.recommenders.hf import load_folder
     except ModuleNotFoundError as error:
         raise MissingDependency(
             str(error.name), extra="hf", purpose="A model folder as TARGET"
         ) from None
-    recommender = load_causal(folder)
+    recommender = load_folder(folder, dataset)
     manifest = recommender.manifest
     notes = []
     if manifest.style == "rank":

@@ -52,13 +52,15 @@ class CatalogReference(_Section):
 
 
 class Decoding(_Section):
-    """How a list is made: whether items of the history are left out, and the window of history that
-    is read.
+    """How a list is made: whether items of the history are left out, the window of history that is
+    read, and what sampling keeps (`top_k` 0 and `top_p` 1 keep everything).
     """
 
     exclude_history: bool = True
     history_window: int = Field(default=50, ge=1)
     max_new_tokens: int = Field(default=256, ge=1)
+    top_k: int = Field(default=0, ge=0)
+    top_p: float = Field(default=1.0, gt=0, le=1)
 
 
 class TrainingRecord(_Section):
@@ -109,8 +111,8 @@ class RecommenderManifest(_Section):
 
     version: Literal[1]
     name: str
-    kind: Literal["causal"]
-    style: Literal["rank", "generate"]
+    kind: Literal["causal", "seq2seq", "encoder"]
+    style: Literal["rank", "generate", "embed"]
     weights: str = "."
     adapter: str | None = None
     tokenizer: str = "."
@@ -118,6 +120,7 @@ class RecommenderManifest(_Section):
     catalog: CatalogReference | None = None
     decoding: Decoding = Decoding()
     scoring: Literal["mean", "sum"] = "mean"
+    pooling: Literal["mean", "cls"] = "mean"
     training: TrainingRecord | None = None
     privacy: PrivacyClaim | None = None
     _privacy_fault: str | None = PrivateAttr(default=None)
@@ -144,6 +147,11 @@ class RecommenderManifest(_Section):
         fault = _take_out_unreadable_claim(document.data)
         manifest = validate(document, TypeAdapter(cls))
         manifest._privacy_fault = fault
+        if (manifest.kind == "encoder") != (manifest.style == "embed"):
+            raise ConfigurationError(
+                f"{path} joins kind '{manifest.kind}' with style '{manifest.style}'. Style 'embed' "
+                "belongs to kind 'encoder' and to no other."
+            )
         for name in ("weights", "tokenizer", "adapter", "prompt"):
             value = getattr(manifest, name)
             if value is not None:

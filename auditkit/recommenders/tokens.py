@@ -7,11 +7,13 @@ typed by a user stays text, whatever the tokenizer knows.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from auditkit.errors import TargetError
 from auditkit.recommenders.prompts import segments
+from auditkit.types import Message
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["ITEM_PREFIX", "decode", "encode", "encode_chat", "item_tokens"]
 
 ITEM_PREFIX = "<item_"
-# Words that no template knows, standing where the prompt goes.
+# Words that no template knows, standing where a turn goes.
 _PLACE = "auditkit places the prompt here"
 
 
@@ -64,38 +66,55 @@ def encode(tokenizer: PreTrainedTokenizerFast, prompt: str, items: Mapping[str, 
 
 
 def encode_chat(
-    tokenizer: PreTrainedTokenizerFast, prompt: str, items: Mapping[str, int]
+    tokenizer: PreTrainedTokenizerFast,
+    prompt: str,
+    items: Mapping[str, int],
+    messages: Sequence[Message] = (),
 ) -> list[int]:
-    """Token ids of a prompt as a user's turn in the chat template, up to the model's turn.
+    """Token ids of a prompt as a user's turn in the chat template, behind earlier turns, up to the
+    model's turn.
 
-    The template is rendered around a placeholder, so its control tokens are tokens and those typed
-    in the prompt are text. Where the prompt holds none, the rendered text is encoded whole, as
+    The template is rendered around placeholders, so its control tokens are tokens and those typed
+    in any turn are text. Where the turns hold none, the rendered text is encoded whole, as
     `apply_chat_template` does.
 
     Raises:
-        TargetError: the template leaves the prompt out, or `encode` refuses it.
+        TargetError: the template leaves a turn out, or `encode` refuses it.
     """
-    parts = _template_parts(tokenizer, f" {_PLACE} ")
-    if len(parts) == 1:  # the template strips what it is given
-        parts, prompt = _template_parts(tokenizer, _PLACE), prompt.strip()
-    if len(parts) == 1:
-        raise TargetError("bad_schema", detail="the chat template leaves the prompt out")
-    around = [_encode_control(tokenizer, part) for part in parts]
+    turns = [*messages, Message("user", prompt)]
+    parts = _template_parts(tokenizer, turns, place=f" {_PLACE} ")
+    if parts is None:  # the template strips what it is given
+        turns = [Message(turn.role, turn.content.strip()) for turn in turns]
+        parts = _template_parts(tokenizer, turns, place=_PLACE)
+    if parts is None:
+        raise TargetError("bad_schema", detail="the chat template leaves a turn out")
+    control = {*tokenizer.get_added_vocab().values(), *tokenizer.all_special_ids}
+    own = [_encode_control(tokenizer, part) if isinstance(part, str) else [] for part in parts]
     if not items:
-        control = {*tokenizer.get_added_vocab().values(), *tokenizer.all_special_ids}
-        whole = _encode_control(tokenizer, prompt.join(parts))
-        expected = [token for ids in around for token in ids if token in control]
+        text = "".join(part if isinstance(part, str) else part.content for part in parts)
+        whole = _encode_control(tokenizer, text)
+        expected = [token for ids in own for token in ids if token in control]
         if [token for token in whole if token in control] == expected:
             return whole
-    typed = encode(tokenizer, prompt, items)
-    return [*around[0], *(token for ids in around[1:] for token in (*typed, *ids))]
+    return [
+        token
+        for part, ids in zip(parts, own, strict=True)
+        for token in (ids if isinstance(part, str) else encode(tokenizer, part.content, items))
+    ]
 
 
-def _template_parts(tokenizer: PreTrainedTokenizerFast, content: str) -> list[str]:
-    """The rendered template, split where the content stands."""
-    turns = [{"role": "user", "content": content}]
-    rendered = tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False)
-    return str(rendered).split(content)
+def _template_parts(
+    tokenizer: PreTrainedTokenizerFast, turns: Sequence[Message], *, place: str
+) -> list[str | Message] | None:
+    """The rendered template with each turn in its place; None if one is missing."""
+    places = [place.replace("here", f"number {i} here") for i in range(len(turns))]
+    asked = [{"role": turn.role, "content": held} for turn, held in zip(turns, places, strict=True)]
+    rendered = str(tokenizer.apply_chat_template(asked, add_generation_prompt=True, tokenize=False))
+    pieces = re.split("(" + "|".join(map(re.escape, places)) + ")", rendered)
+    if not set(places) <= set(pieces):
+        return None
+    turn_of = dict(zip(places, turns, strict=True))
+    return [turn_of.get(piece, piece) for piece in pieces if piece]
 
 
 def _encode_control(tokenizer: PreTrainedTokenizerFast, text: str) -> list[int]:

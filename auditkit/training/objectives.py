@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from auditkit.engine.forward import upcast
+from auditkit.engine.body import upcast
 from auditkit.training.data import Batch
 
 if TYPE_CHECKING:

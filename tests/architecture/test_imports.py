@@ -31,8 +31,14 @@ LAYERS = (
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 JUDGES = ("policy", "decision", "report", "gating")
 HEAVY = {
-    "torch": ("engine/", "recommenders/hf.py", "training/", "probes/explanation.py"),
-    "transformers": ("recommenders/hf.py", "training/"),
+    "torch": (
+        "engine/",
+        "recommenders/hf.py",
+        "recommenders/language_model.py",
+        "training/",
+        "probes/explanation.py",
+    ),
+    "transformers": ("engine/", "recommenders/hf.py", "training/"),
     "textattack": ("perturb/search.py",),
     "captum": ("probes/explanation.py",),
     "opacus": ("training/privacy.py", "training/private_run.py"),

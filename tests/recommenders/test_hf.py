@@ -9,9 +9,11 @@ import pytest
 import torch
 from small_world import world
 
-from auditkit.engine import forward
+from auditkit.engine.generation import Decoding as Limits
+from auditkit.engine.generation import Generated
 from auditkit.errors import TargetUnavailable
-from auditkit.recommenders.hf import _cut_list, load_causal
+from auditkit.recommenders import tokens
+from auditkit.recommenders.hf import load_folder
 from auditkit.recommenders.manifest import Decoding, RecommenderManifest
 from auditkit.recommenders.prompts import item_reference
 from auditkit.recommenders.tokens import item_tokens
@@ -55,12 +57,12 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def ranker(folder):
-    return load_causal(folder)
+    return load_folder(folder)
 
 
 @pytest.fixture(scope="module")
 def writer(tmp_path_factory):
-    return load_causal(save(tmp_path_factory.mktemp("write"), style="generate", with_items=False))
+    return load_folder(save(tmp_path_factory.mktemp("write"), style="generate", with_items=False))
 
 
 @pytest.fixture
@@ -153,20 +155,25 @@ def test_writer_recommends_the_text_that_it_generates(writer):
         [r.prompt for r in asked], max_new_tokens=6, temperature=0, seeds=[0, 0]
     )
     answers = writer.recommend(asked)
-    assert [a if isinstance(a, str) else a.text for a in answers] == texts
+    assert [a.text for a in answers] == texts
 
 
-def test_a_list_that_the_token_limit_cut_loses_its_unfinished_item():
+def cut_list(writer, request, text):
+    ids = tokens.encode(writer.tokenizer, text, {})
+    return writer._read(request, Generated(ids, cut=True, margin=None))
+
+
+def test_a_list_that_the_token_limit_cut_loses_its_unfinished_item(writer):
     request = Request(id="r", k=2)
-    cut = _cut_list(request, "1. Fargo (1996)\n2. Clerks (1994)\n3. Toy Sto")
+    cut = cut_list(writer, request, "1. Fargo (1996)\n2. Clerks (1994)\n3. Toy Sto")
     assert (cut.status, len(cut.items), cut.derived["cut"]) == ("ok", 2, True)
-    short = _cut_list(request, "1. Fargo (1996)\n2. Toy Sto")
+    short = cut_list(writer, request, "1. Fargo (1996)\n2. Toy Sto")
     assert (short.status, [item.raw for item in short.items]) == ("truncated", ["Fargo (1996)"])
 
 
 def test_generation_says_whether_the_token_limit_cut_it(writer):
     ids = [writer._encode(r.prompt) for r in requests(writer, 2)]
-    long = forward.generate(writer.model, ids, max_new_tokens=3)
+    long = writer.engine.generate(ids, Limits(3))
     assert all(len(row.ids) == 3 for row in long if row.cut)
     assert all(len(row.ids) < 3 for row in long if not row.cut)
 
@@ -186,11 +193,14 @@ def test_typed_control_tokens_stay_text_inside_a_chat_template(writer):
     assert continuation
 
 
-def test_a_cut_answer_is_a_refusal_or_nothing_before_it_is_truncated():
+def test_a_cut_answer_is_a_refusal_or_nothing_before_it_is_truncated(writer):
     request = Request(id="r", k=2)
-    assert _cut_list(request, "I'm sorry, but I cannot").status == "refusal"
-    assert _cut_list(request, "  ").status == "no_answer"
-    assert [i.raw for i in _cut_list(request, '["Fargo", "Heat", "To').items] == ["Fargo", "Heat"]
+    assert cut_list(writer, request, "I'm sorry, but I cannot").status == "refusal"
+    assert cut_list(writer, request, "  ").status == "no_answer"
+    assert [i.raw for i in cut_list(writer, request, '["Fargo", "Heat", "To').items] == [
+        "Fargo",
+        "Heat",
+    ]
 
 
 def test_requests_of_one_batch_keep_their_own_temperature(writer):
@@ -204,27 +214,27 @@ def test_requests_of_one_batch_keep_their_own_temperature(writer):
 def test_requests_with_one_id_keep_their_own_answers(writer):
     prompts = ["Recommend", "movies to watch next. " * 4]
     asked = [Request(id="same", prompt=prompt) for prompt in prompts]
-    assert [a if isinstance(a, str) else a.text for a in writer.recommend(asked)] == (
+    assert [a.text for a in writer.recommend(asked)] == (
         writer.generate(prompts, max_new_tokens=6, temperature=0, seeds=[0, 0])
     )
 
 
 def test_a_folder_whose_name_begins_with_token_does_not_break_the_fingerprint(tmp_path):
-    recommender = load_causal(save(tmp_path))
+    recommender = load_folder(save(tmp_path))
     before = recommender.fingerprint()
     (tmp_path / "tokens-of-love").mkdir()
     assert recommender.fingerprint() == before
 
 
 def test_history_is_cut_to_the_newest_items(tmp_path):
-    recommender = load_causal(save(tmp_path, window=3))
+    recommender = load_folder(save(tmp_path, window=3))
     prompt = recommender.render(Request(history=ITEMS[:10]))
     assert prompt.count("<item_") == 3
     assert all(item_reference(item.id) in prompt for item in ITEMS[7:10])
 
 
 def test_item_outside_the_window_is_still_left_out(tmp_path):
-    recommender = load_causal(save(tmp_path, window=1))
+    recommender = load_folder(save(tmp_path, window=1))
     request = Request(id="r", history=ITEMS[:55], k=60)
     request = Request(**{**request.__dict__, "prompt": recommender.render(request)})
     assert {i.item_id for i in recommender.recommend([request])[0].items} == {
@@ -245,19 +255,19 @@ def test_pickled_weights_are_refused(copied):
     (copied / "model.safetensors").unlink()
     (copied / "pytorch_model.bin").write_bytes(b"\x80\x04K\x01.")
     with pytest.raises(TargetUnavailable, match=r"pytorch_model\.bin, a pickle"):
-        load_causal(copied)
+        load_folder(copied)
 
 
 def test_folder_without_weights_is_refused(copied):
     (copied / "model.safetensors").unlink()
     with pytest.raises(TargetUnavailable, match=r"no \*\.safetensors"):
-        load_causal(copied)
+        load_folder(copied)
 
 
 def test_damaged_weights_are_refused(copied):
     (copied / "model.safetensors").write_bytes(b"not weights")
     with pytest.raises(TargetUnavailable, match=r".+"):
-        load_causal(copied)
+        load_folder(copied)
 
 
 def test_code_in_the_folder_is_refused(copied):
@@ -267,12 +277,12 @@ def test_code_in_the_folder_is_refused(copied):
     )
     (copied / "evil.py").write_text("raise SystemExit('ran')")
     with pytest.raises(TargetUnavailable, match="auto_map"):
-        load_causal(copied)
+        load_folder(copied)
 
 
 def test_ranking_style_needs_item_tokens(tmp_path):
     with pytest.raises(TargetUnavailable, match="Use style 'generate'"):
-        load_causal(save(tmp_path, with_items=False))
+        load_folder(save(tmp_path, with_items=False))
 
 
 # --- adapters and identity ----------------------------------------------------------------------
@@ -297,7 +307,7 @@ def adapted(copied):
 def test_adapter_is_loaded_and_changes_the_scores(ranker, adapted):
     prompts = [r.prompt for r in requests(ranker, 2)]
     options = [[item_reference("7")]] * 2
-    plain, tuned = ranker.score(prompts, options), load_causal(adapted).score(prompts, options)
+    plain, tuned = ranker.score(prompts, options), load_folder(adapted).score(prompts, options)
     assert abs(plain[0][0].total - tuned[0][0].total) > 1e-3
 
 
@@ -306,15 +316,15 @@ def test_pickled_adapter_is_refused(adapted):
         adapted / "adapter" / "adapter_model.bin"
     )
     with pytest.raises(TargetUnavailable, match="a pickle"):
-        load_causal(adapted)
+        load_folder(adapted)
 
 
 def test_fingerprint_is_that_of_the_content(ranker, copied):
-    assert load_causal(copied).fingerprint() == ranker.fingerprint()
+    assert load_folder(copied).fingerprint() == ranker.fingerprint()
 
 
 def test_fingerprint_changes_when_one_weight_changes(ranker, copied):
-    recommender = load_causal(copied)
+    recommender = load_folder(copied)
     with torch.no_grad():
         next(recommender.model.parameters())[0, 0] += 0.5
     recommender.model.save_pretrained(copied)
@@ -326,7 +336,7 @@ def test_fingerprint_changes_when_one_weight_changes(ranker, copied):
     [("config.json", {"rope_theta": 5.0}), ("adapter/adapter_config.json", {"lora_alpha": 64})],
 )
 def test_fingerprint_changes_with_the_configuration(adapted, file, change):
-    recommender = load_causal(adapted)
+    recommender = load_folder(adapted)
     before = recommender.fingerprint()
     path = adapted / file
     path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
@@ -337,7 +347,7 @@ def test_fingerprint_does_not_depend_on_logs_beside_the_model(ranker, copied):
     (copied / "log.jsonl").write_text("{}")
     (copied / "evaluation").mkdir()
     (copied / "evaluation" / "result.json").write_text("{}")
-    assert load_causal(copied).fingerprint() == ranker.fingerprint()
+    assert load_folder(copied).fingerprint() == ranker.fingerprint()
 
 
 @pytest.mark.parametrize(
@@ -347,7 +357,7 @@ def test_fingerprint_does_not_depend_on_logs_beside_the_model(ranker, copied):
 def test_fingerprint_does_not_depend_on_what_is_written_later(ranker, copied, name):
     (copied / name).parent.mkdir(exist_ok=True)
     (copied / name).write_text("{}")
-    assert load_causal(copied).fingerprint() == ranker.fingerprint()
+    assert load_folder(copied).fingerprint() == ranker.fingerprint()
 
 
 @pytest.mark.parametrize("name", ["words.txt", "tok/rules.bpe", "adapter/notes.dat"])
@@ -360,7 +370,7 @@ def test_fingerprint_covers_every_file_that_the_manifest_names(adapted, name):
     )
     manifest = RecommenderManifest.read(adapted)
     manifest.model_copy(update={"prompt": "words.txt", "tokenizer": "tok"}).write(adapted)
-    recommender = load_causal(adapted)
+    recommender = load_folder(adapted)
     before = recommender.fingerprint()
     with (adapted / name).open("a") as stream:
         stream.write("# changed")
@@ -372,11 +382,11 @@ def test_adapter_needs_its_own_safetensors_file(adapted):
     (adapter / "adapter_model.safetensors").rename(adapter / "other.safetensors")
     (adapter / "adapter_model.bin").write_bytes(b"\x80\x04K\x01.")
     with pytest.raises(TargetUnavailable, match=r"adapter_model\.bin, a pickle"):
-        load_causal(adapted)
+        load_folder(adapted)
 
 
 def test_adapter_hidden_among_the_weights_is_refused(copied):
     (copied / "adapter_config.json").write_text('{"base_model_name_or_path": "/elsewhere"}')
     (copied / "adapter_model.bin").write_bytes(b"\x80\x04K\x01.")
     with pytest.raises(TargetUnavailable, match="beside the weights"):
-        load_causal(copied)
+        load_folder(copied)

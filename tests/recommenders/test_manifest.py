@@ -103,5 +103,5 @@ def test_a_claim_with_a_value_of_another_type_counts_as_none(tmp_path, changed):
 
 def test_every_fault_is_reported_at_once(tmp_path):
     with pytest.raises(ConfigurationError) as caught:
-        read(tmp_path, "version: 2\nname: m\nkind: encoder\nstyle: rank\nsize: 3\n")
+        read(tmp_path, "version: 2\nname: m\nkind: decoder\nstyle: rank\nsize: 3\n")
     assert all(f":{line}: " in str(caught.value) for line in (1, 3, 5))

@@ -11,7 +11,7 @@ from small_world import world
 from training_recipes import small_recipe
 
 from auditkit.errors import ConfigurationError, InvalidArgument
-from auditkit.recommenders.hf import load_causal
+from auditkit.recommenders.hf import load_folder
 from auditkit.training.folder import is_trained
 from auditkit.training.loop import train
 from auditkit.types import Item, Request
@@ -94,7 +94,7 @@ def test_the_finished_folder_is_a_recommender_and_known_as_finished(tmp_path):
     folder = train(small_recipe(), tmp_path, dataset=world())
     assert is_trained(folder, small_recipe(), world())
     assert not is_trained(folder, small_recipe(seed=3), world())
-    recommender = load_causal(folder)
+    recommender = load_folder(folder)
     catalog = world().catalog
     history = tuple(Item(item.id, item.display_title) for item in catalog.items[:4])
     request = Request(id="r", history=history, k=5)
@@ -108,7 +108,7 @@ def test_the_finished_folder_is_a_recommender_and_known_as_finished(tmp_path):
 
 def test_the_manifest_declares_holdout_users_seed_and_data(tmp_path):
     folder = train(small_recipe(steps=1), tmp_path, dataset=world())
-    manifest = load_causal(folder).manifest
+    manifest = load_folder(folder).manifest
     assert manifest.training is not None
     assert len(manifest.training.holdout_users) == 10
     assert manifest.training.data_sha256 == world().fingerprint

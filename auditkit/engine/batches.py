@@ -1,0 +1,75 @@
+"""Which prompts are continued together: twins behind their common prefix, the rest by length."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby, takewhile
+from typing import NamedTuple
+
+from auditkit.engine.tree import Ids
+
+__all__ = ["Batch", "batches"]
+
+_ROWS = 16  # more rows cost more in copying the cache than they gain on CPU
+_SHARED = 32
+
+
+class Batch(NamedTuple):
+    """Rows of one batch: their places in the call, their common prefix, and what follows it."""
+
+    members: list[int]
+    prefix: list[int]
+    tails: list[Ids]
+
+
+def batches(prompts: Sequence[Ids], *, share: bool, equal: bool) -> Iterator[Batch]:
+    """Every prompt in exactly one batch of at most 16.
+
+    Args:
+        share: put prompts that share at least half of their tokens behind one prefix.
+        equal: only prompts of equal length together, where padding would change the numbers.
+    """
+    alone = list(range(len(prompts)))
+    if share:
+        twins = list(_twins(prompts))
+        shared = {i for members in twins for i in members}
+        alone = [i for i in alone if i not in shared]
+        for members in twins:
+            # At least one token of every prompt stays behind the prefix: its logits are needed.
+            shortest = min(len(prompts[i]) for i in members) - 1
+            prefix = list(prompts[members[0]])[: min(_common(prompts, members), shortest)]
+            yield Batch(members, prefix, [prompts[i][len(prefix) :] for i in members])
+    by_length = sorted(alone, key=lambda i: (len(prompts[i]), i))
+    runs = (
+        [list(run) for _, run in groupby(by_length, key=lambda i: len(prompts[i]))]
+        if equal
+        else [by_length]
+    )
+    for run in runs:
+        for begin in range(0, len(run), _ROWS):
+            members = run[begin : begin + _ROWS]
+            yield Batch(members, [], [prompts[i] for i in members])
+
+
+def _twins(prompts: Sequence[Ids]) -> Iterator[list[int]]:
+    """Neighbours in lexicographic order while they share half of the longer one's tokens."""
+    order = sorted(range(len(prompts)), key=lambda i: list(prompts[i]))
+    cluster: list[int] = []
+    for i in order:
+        if cluster:
+            first = prompts[cluster[0]]
+            common = _common(prompts, (cluster[0], i))
+            enough = max(_SHARED, len(first) // 2, len(prompts[i]) // 2)
+            if common < enough or len(cluster) == _ROWS:
+                if len(cluster) > 1:
+                    yield cluster
+                cluster = []
+        cluster.append(i)
+    if len(cluster) > 1:
+        yield cluster
+
+
+def _common(prompts: Sequence[Ids], members: Sequence[int]) -> int:
+    """Number of leading tokens that all members have in common."""
+    columns = zip(*(prompts[i] for i in members), strict=False)
+    return sum(1 for _ in takewhile(lambda tokens: len(set(tokens)) == 1, columns))

@@ -1,0 +1,241 @@
+"""The parts of a causal language model that the executors call: decoder, head and soft prompt.
+
+The decoder runs without its head, and the head only on rows where a token is predicted: over a
+vocabulary of 49,152, logits of every position cost a third of the forward and gigabytes of memory.
+What the model does to its logits afterwards (soft-capping, scaling) is found by comparing with the
+model's own logits, never by its name.
+"""
+
+from __future__ import annotations
+
+import inspect
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import torch
+from transformers.cache_utils import DynamicCache, DynamicLayer
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+__all__ = ["Body", "Counters", "Path", "cache_of", "path_of", "upcast"]
+
+# Keys and values of every layer, each [1 or rows, heads, tokens, head size].
+Path = list[tuple[torch.Tensor, torch.Tensor]]
+# Larger chunks are allocated anew by the system each time: page faults made them a fifth slower.
+_LOGIT_BYTES = 24 << 20
+
+
+@dataclass
+class Counters:
+    """Work done: positions handed to the model, forwards, and rows where the head ran."""
+
+    tokens: int = 0
+    forwards: int = 0
+    head_rows: int = 0
+
+    def count(self, ids: torch.Tensor) -> None:
+        """One forward of a batch [rows, positions]."""
+        self.tokens += ids.numel()
+        self.forwards += 1
+
+
+def upcast(tensor: torch.Tensor) -> torch.Tensor:
+    """Half precision becomes float32 before a softmax; float32 and float64 stay as they are."""
+    return tensor if tensor.dtype in (torch.float32, torch.float64) else tensor.float()
+
+
+def cache_of(path: Path, rows: int = 1) -> DynamicCache:
+    """A fresh cache that begins with a path, seen by every row; the path itself never changes."""
+    cache = DynamicCache()
+    for keys, values in path:
+        layer = DynamicLayer()
+        layer.lazy_initialization(keys)
+        layer.keys, layer.values = (
+            keys.expand(rows, *keys.shape[1:]),
+            values.expand(rows, *values.shape[1:]),
+        )
+        cache.layers.append(layer)
+    return cache
+
+
+class Body:
+    """A causal language model taken apart.
+
+    Attributes:
+        model: the whole, as deployed, adapters included.
+        base: the model without a peft wrapper; LoRA layers stay in it.
+        n_virtual: tokens of a soft prompt or tuned prefix, the root of every path.
+        kv_bytes: bytes of keys and values per token.
+        adjust: what the model does to head outputs; None if nothing known reproduces its logits.
+    """
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        self.model = model
+        self.base = model.get_base_model() if hasattr(model, "get_base_model") else model
+        config = getattr(model, "active_peft_config", None)
+        self.n_virtual = 0
+        if config is not None and config.is_prompt_learning:
+            self.n_virtual = int(config.num_virtual_tokens)
+        self._decoder, self._head = self.base.base_model, self.base.get_output_embeddings()
+        accepted = inspect.signature(self._decoder.forward).parameters
+        self.takes_positions = "position_ids" in accepted
+        self._keeps = "logits_to_keep" in inspect.signature(self.base.forward).parameters
+        text = self.base.config.get_text_config()
+        heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
+        size = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
+        self.n_layers, width = text.num_hidden_layers, self.dtype.itemsize
+        self.kv_bytes = 2 * self.n_layers * heads * size * width
+        self.context: int | None = getattr(text, "max_position_embeddings", None)
+        self.adjust = self._find_adjustment()
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the weights."""
+        first: torch.Tensor = next(self.base.parameters())
+        return first.dtype
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        first: torch.Tensor = next(self.base.parameters())
+        return first.device
+
+    @property
+    def vocabulary(self) -> int:
+        """Number of logits."""
+        return int(self._head.weight.shape[0])
+
+    @property
+    def body_parameters(self) -> int:
+        """Parameters without embedding and head."""
+        outside = {id(self._head.weight), id(self.base.get_input_embeddings().weight)}
+        return sum(p.numel() for p in self.base.parameters() if id(p) not in outside)
+
+    def states(
+        self,
+        ids: torch.Tensor,
+        *,
+        mask: torch.Tensor | None,
+        positions: torch.Tensor,
+        cache: DynamicCache | None,
+        counters: Counters,
+    ) -> torch.Tensor:
+        """Last hidden states [rows, positions, width] of one forward; the cache grows by it."""
+        counters.count(ids)
+        extra = {"position_ids": positions} if self.takes_positions else {}
+        output = self._decoder(
+            input_ids=ids,
+            attention_mask=mask,
+            past_key_values=cache,
+            use_cache=cache is not None,
+            **extra,
+        )
+        last: torch.Tensor = output.last_hidden_state
+        return last
+
+    def next_logits(
+        self,
+        ids: torch.Tensor,
+        *,
+        mask: torch.Tensor,
+        positions: torch.Tensor,
+        cache: DynamicCache | None,
+        use_cache: bool,
+        counters: Counters,
+    ) -> tuple[torch.Tensor, DynamicCache | None]:
+        """The model's own logits [rows, vocabulary] behind each row's last token, and the cache."""
+        counters.count(ids)
+        counters.head_rows += ids.shape[0]
+        extra: dict[str, object] = {"position_ids": positions} if self.takes_positions else {}
+        if self._keeps:
+            extra["logits_to_keep"] = 1
+        output = self.base(
+            input_ids=ids,
+            attention_mask=mask,
+            past_key_values=cache,
+            use_cache=use_cache,
+            **extra,
+        )
+        return upcast(output.logits[:, -1]), output.past_key_values
+
+    def logits(self, states: torch.Tensor) -> torch.Tensor:
+        """Logits [n, vocabulary] of hidden states [n, width], float32 or float64."""
+        adjust = self.adjust or _identity
+        return upcast(adjust(self._head(states)))
+
+    def log_probabilities(
+        self, states: torch.Tensor, asked: Sequence[tuple[int, int]], counters: Counters
+    ) -> list[float]:
+        """Nats of every (row, token) asked; states [n, width].
+
+        The head runs once per distinct row, with at most 24 MiB of logits at a time.
+        """
+        rows = sorted({row for row, _ in asked})
+        counters.head_rows += len(rows)
+        place = {row: i for i, row in enumerate(rows)}
+        order = sorted(range(len(asked)), key=lambda i: place[asked[i][0]])
+        chunk = max(1, _LOGIT_BYTES // (4 * self.vocabulary))
+        values = [0.0] * len(asked)
+        at = 0
+        for begin in range(0, len(rows), chunk):
+            logits = self.logits(states[rows[begin : begin + chunk]])
+            total = logits.logsumexp(dim=1)
+            mine = order[at:]
+            mine = mine[: bisect_left(mine, begin + chunk, key=lambda i: place[asked[i][0]])]
+            at += len(mine)
+            local = torch.tensor([place[asked[i][0]] - begin for i in mine], device=states.device)
+            tokens = torch.tensor([asked[i][1] for i in mine], device=states.device)
+            for i, value in zip(mine, (logits[local, tokens] - total[local]).tolist(), strict=True):
+                values[i] = value
+        return values
+
+    @torch.inference_mode()
+    def root(self) -> Path:
+        """The path above the first token: empty, or the soft prompt."""
+        if not self.n_virtual:
+            return []
+        prompt = self.model.get_prompt(batch_size=1)
+        cache = prompt if hasattr(prompt, "layers") else DynamicCache()
+        if not hasattr(prompt, "layers"):
+            embedded = prompt.to(self.dtype)
+            self._decoder(inputs_embeds=embedded, past_key_values=cache, use_cache=True)
+        return path_of(cache)
+
+    @torch.inference_mode()
+    def _find_adjustment(self) -> Callable[[torch.Tensor], torch.Tensor] | None:
+        """The first known adjustment under which head outputs equal the model's own logits."""
+        ids = torch.arange(8, device=self.device)[None] % self.vocabulary
+        own = self.base(input_ids=ids, use_cache=False).logits
+        plain = self._head(self._decoder(input_ids=ids, use_cache=False).last_hidden_state)
+        for adjust in _adjustments(self.base.config.get_text_config()):
+            if torch.allclose(adjust(plain), own, rtol=1e-4, atol=1e-5 * float(own.abs().max())):
+                return adjust
+        return None
+
+
+def path_of(cache: DynamicCache) -> Path:
+    """Keys and values of a cache."""
+    return [(layer.keys, layer.values) for layer in cache.layers]
+
+
+def _identity(logits: torch.Tensor) -> torch.Tensor:
+    return logits
+
+
+def _adjustments(config: object) -> list[Callable[[torch.Tensor], torch.Tensor]]:
+    """What architectures are known to do to logits, with this configuration's constants."""
+    found: list[Callable[[torch.Tensor], torch.Tensor]] = [_identity]
+    if cap := getattr(config, "final_logit_softcapping", None):
+        found.append(partial(_softcap, cap=cap))
+    for name in ("logit_scale", "logits_scaling"):
+        if factor := getattr(config, name, None):
+            found += [partial(torch.mul, other=factor), partial(torch.div, other=factor)]
+    return found
+
+
+def _softcap(logits: torch.Tensor, *, cap: float) -> torch.Tensor:
+    return torch.tanh(logits / cap) * cap

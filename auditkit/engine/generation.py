@@ -1,0 +1,261 @@
+"""Generate text in batches: greedy, sampled or by beam search, with shared prefixes computed once.
+
+Prompts that share most of their tokens (counterfactual twins) go behind one copy of their common
+prefix; the rest is sorted by length and padded on the left. A sampled text depends on its request's
+seed only: noise is drawn by a counter-based generator keyed by (seed, step), never from a stream
+that batch mates share.
+
+Source: Gumbel-max sampling (Maddison et al. 2014); Philox (Salmon et al. 2011).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+import numpy as np
+import torch
+from transformers.cache_utils import DynamicCache
+
+from auditkit.engine.batches import Batch, batches
+from auditkit.engine.body import Body, Counters, cache_of, path_of, upcast
+from auditkit.engine.encdec import as_output, encode_prompts
+from auditkit.engine.tree import Ids
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+__all__ = ["Decoding", "Generated", "generate", "generate_encdec"]
+
+# Logits [rows, vocabulary] and the new tokens of every row, to adjusted logits.
+Process = Callable[[torch.Tensor, list[list[int]]], torch.Tensor]
+
+
+class Decoding(NamedTuple):
+    """How to continue. Temperature 0 is greedy; `top_k` 0 and `top_p` 1 leave nothing out.
+
+    Attributes:
+        stop: whether a row's new tokens are complete, asked after every token.
+        process: adjusts logits before a token is chosen, such as a catalog constraint.
+        seconds: wall clock for a batch; rows that are not done by then are cut.
+    """
+
+    max_new_tokens: int
+    temperature: float = 0.0
+    top_k: int = 0
+    top_p: float = 1.0
+    stop: Callable[[int, list[int]], bool] | None = None
+    process: Process | None = None
+    seconds: float = float("inf")
+
+
+class Generated(NamedTuple):
+    """New token ids of one prompt.
+
+    Attributes:
+        cut: a limit came before the end.
+        margin: smallest gap between the two best logits on the way, under 1e-3 a near tie; None
+            where tokens were drawn.
+    """
+
+    ids: list[int]
+    cut: bool
+    margin: float | None
+
+
+@torch.inference_mode()
+def generate(
+    body: Body,
+    prompts: Sequence[Ids],
+    decoding: Decoding,
+    counters: Counters,
+    *,
+    seeds: Sequence[int] = (),
+    share: bool = False,
+    pad: bool = True,
+) -> list[Generated]:
+    """Continue each prompt until the model's end token, `stop` or a limit.
+
+    Args:
+        share: whether twins may share a cache; only where `packed` is certified.
+        pad: whether prompts of unequal length may share a batch.
+    """
+    results: list[Generated | None] = [None] * len(prompts)
+    for batch in batches(prompts, share=share, equal=not pad):
+        rows = _Rows(batch.members, seeds, decoding, _stops(body.base))
+        _continue(body, batch, rows, counters)
+        for i, generated in zip(batch.members, rows.results(), strict=True):
+            results[i] = generated
+    return [result for result in results if result is not None]
+
+
+def _continue(body: Body, batch: Batch, rows: _Rows, counters: Counters) -> None:
+    """Prefill the shared prefix once, then the tails, then token by token."""
+    path = body.root()
+    device = body.device
+    if batch.prefix:
+        ids = torch.tensor([batch.prefix], device=device)
+        first = torch.arange(body.n_virtual, body.n_virtual + ids.shape[1], device=device)[None]
+        cache = cache_of(path)
+        body.states(ids, mask=None, positions=first, cache=cache, counters=counters)
+        path = path_of(cache)
+    past = body.n_virtual + len(batch.prefix)
+    cache = cache_of(path, len(batch.tails)) if path else None
+    ids, seen = pad_left(batch.tails, device=device)
+    mask = torch.cat([seen.new_ones((len(batch.tails), past)), seen], dim=1)
+    positions = past + (seen.cumsum(dim=1) - 1).clamp(min=0)
+    while True:
+        logits, cache = body.next_logits(
+            ids, mask=mask, positions=positions, cache=cache, use_cache=True, counters=counters
+        )
+        chosen, kept = rows.choose(logits)
+        if not kept:
+            return
+        if len(kept) < len(chosen):
+            index = torch.tensor(kept, device=device)
+            cast(DynamicCache, cache).batch_select_indices(index)
+            mask, positions = mask[index], positions[index]
+            chosen = [chosen[row] for row in kept]
+        ids = torch.tensor(chosen, device=device)[:, None]
+        mask = torch.cat([mask, mask.new_ones((len(chosen), 1))], dim=1)
+        positions = positions[:, -1:] + 1
+
+
+@torch.inference_mode()
+def generate_encdec(
+    model: PreTrainedModel,
+    prompts: Sequence[Ids],
+    decoding: Decoding,
+    counters: Counters,
+    *,
+    seeds: Sequence[int] = (),
+) -> list[Generated]:
+    """The same for encoder-decoders: each prompt is encoded once."""
+    results: list[Generated | None] = [None] * len(prompts)
+    for batch in batches(prompts, share=False, equal=False):
+        rows = _Rows(batch.members, seeds, decoding, _stops(model))
+        states, mask = encode_prompts(model, batch.tails, counters)
+        start = model.config.decoder_start_token_id
+        ids = torch.full((len(batch.tails), 1), start, device=model.device)
+        cache: Any = None
+        while True:
+            counters.count(ids)
+            output = model(
+                encoder_outputs=as_output(states),
+                attention_mask=mask,
+                decoder_input_ids=ids,
+                past_key_values=cache,
+                use_cache=True,
+            )
+            cache = output.past_key_values
+            chosen, kept = rows.choose(upcast(output.logits[:, -1]), compact=False)
+            if not kept:
+                break
+            ids = torch.tensor(chosen, device=model.device)[:, None]
+        for i, generated in zip(batch.members, rows.results(), strict=True):
+            results[i] = generated
+    return [result for result in results if result is not None]
+
+
+class _Rows:
+    """The rows of a batch while they are continued, and what each has so far."""
+
+    def __init__(
+        self,
+        members: Sequence[int],
+        seeds: Sequence[int],
+        decoding: Decoding,
+        ends: frozenset[int],
+    ) -> None:
+        self._members, self._seeds, self._decoding, self._ends = members, seeds, decoding, ends
+        self._new: list[list[int]] = [[] for _ in members]
+        self._margin = [float("inf")] * len(members)
+        self._done: set[int] = set()
+        self._present = list(range(len(members)))
+        self._deadline = time.monotonic() + decoding.seconds
+
+    def choose(self, logits: torch.Tensor, *, compact: bool = True) -> tuple[list[int], list[int]]:
+        """Choose a token for every present row of logits [rows, vocabulary].
+
+        Returns:
+            The tokens, and which of these rows go on: all of them until half are done, so that the
+            cache is not copied for every end; none when all are done or a limit is reached.
+        """
+        decoding = self._decoding
+        if decoding.process is not None:
+            logits = decoding.process(logits, [self._new[row] for row in self._present])
+        tokens = self._tokens(logits)
+        for token, row in zip(tokens, self._present, strict=True):
+            if row in self._done:
+                continue
+            if token in self._ends:
+                self._done.add(row)
+                continue
+            self._new[row].append(token)
+            if decoding.stop and decoding.stop(self._members[row], self._new[row]):
+                self._done.add(row)
+        alive = [i for i, row in enumerate(self._present) if row not in self._done]
+        full = max(map(len, self._new)) >= decoding.max_new_tokens
+        if not alive or full or time.monotonic() > self._deadline:
+            return tokens, []
+        if compact and len(alive) <= len(self._present) // 2:
+            self._present = [self._present[i] for i in alive]
+            return tokens, alive
+        return tokens, list(range(len(self._present)))
+
+    def results(self) -> list[Generated]:
+        """What every row came to."""
+        greedy = self._decoding.temperature == 0
+        return [
+            Generated(ids, row not in self._done, self._margin[row] if greedy else None)
+            for row, ids in enumerate(self._new)
+        ]
+
+    def _tokens(self, logits: torch.Tensor) -> list[int]:
+        """The most likely token of every row (lowest id among equals), or a draw."""
+        decoding = self._decoding
+        if decoding.temperature == 0:
+            best = logits.topk(2, dim=1).values
+            gaps = (best[:, 0] - best[:, 1]).tolist()
+            for row, gap in zip(self._present, gaps, strict=True):
+                if row not in self._done:
+                    self._margin[row] = min(self._margin[row], gap)
+            return [int(token) for token in logits.argmax(dim=1)]
+        scaled = _filtered(logits / decoding.temperature, decoding.top_k, decoding.top_p)
+        noise = np.stack([self._noise(row, logits.shape[1]) for row in self._present])
+        return [int(t) for t in (scaled.double().cpu() + torch.from_numpy(noise)).argmax(dim=1)]
+
+    def _noise(self, row: int, size: int) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """Gumbel noise of a row's next step, a function of its seed and step alone."""
+        key = np.array([self._seeds[self._members[row]], len(self._new[row])], dtype=np.uint64)
+        return np.random.Generator(np.random.Philox(key=key)).gumbel(size=size)
+
+
+def _filtered(logits: torch.Tensor, top_k: int, top_p: float) -> torch.Tensor:
+    """Logits with everything outside the top k and the top-p nucleus at minus infinity."""
+    if top_k:
+        least = logits.topk(min(top_k, logits.shape[1]), dim=1).values[:, -1:]
+        logits = logits.masked_fill(logits < least, -torch.inf)
+    if top_p < 1:
+        ordered, index = logits.sort(dim=1, descending=True, stable=True)
+        before = ordered.softmax(dim=1).cumsum(dim=1) - ordered.softmax(dim=1)
+        outside = torch.zeros_like(before, dtype=torch.bool).scatter(1, index, before >= top_p)
+        logits = logits.masked_fill(outside, -torch.inf)
+    return logits
+
+
+def pad_left(rows: Sequence[Ids], *, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """Ids and mask, each [n, longest]. Padding is id 0; the mask hides it."""
+    width = max(map(len, rows))
+    ids = torch.zeros((len(rows), width), dtype=torch.long)
+    mask = torch.zeros((len(rows), width), dtype=torch.long)
+    for i, row in enumerate(rows):
+        ids[i, width - len(row) :] = torch.tensor(row)
+        mask[i, width - len(row) :] = 1
+    return ids.to(device), mask.to(device)
+
+
+def _stops(model: PreTrainedModel) -> frozenset[int]:
+    ends = model.generation_config.eos_token_id
+    return frozenset(ends if isinstance(ends, list) else [] if ends is None else [ends])

@@ -1,0 +1,234 @@
+"""One model and everything asked of it: scores, texts, next-token logits.
+
+Scores come from the cheapest executor that the self-probe certified. The choice is a pure function
+of model and call (no clock), so that the same audit gives the same numbers; costs are in seconds on
+a nominal core and only rank the executors.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import torch
+
+from auditkit.engine.body import Body, Counters
+from auditkit.engine.certify import (
+    EXECUTORS,
+    Certificate,
+    certify,
+    fails_at,
+    pads_left,
+    probe_body,
+)
+from auditkit.engine.encdec import score_encdec
+from auditkit.engine.generation import Decoding, Generated, generate, generate_encdec
+from auditkit.engine.packed import plan_for
+from auditkit.engine.plain import score_plain
+from auditkit.engine.prefix import by_prompt
+from auditkit.engine.ranking import next_token_logits
+from auditkit.engine.tree import Ids, build_tree
+from auditkit.errors import ConfigurationError, InvalidArgument, TargetError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+__all__ = ["Cost", "Engine"]
+
+Pair = tuple[Ids, Ids]
+_FORCE = "AUDITKIT_EXECUTOR"
+# Nominal costs: FLOP/s of a core, of a forward's calls per layer, of planning a token.
+_FLOPS, _LAYER_SECONDS, _PLAN_SECONDS = 80e9, 2.5e-4, 1e-6
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What scoring will take: tokens of one forward per pair, unique tokens, tokens to forward."""
+
+    tokens_asked: int
+    unique_tokens: int
+    tokens_to_compute: int
+    executor: str
+
+
+@dataclass
+class Engine:
+    """A causal or encoder-decoder language model.
+
+    Attributes:
+        counters: work of answering. checks: work of self-probes and rechecks.
+    """
+
+    model: PreTrainedModel
+    counters: Counters = field(default_factory=Counters)
+    checks: Counters = field(default_factory=Counters)
+    _probed: dict[tuple[str, int], bool] = field(default_factory=dict)
+
+    @cached_property
+    def body(self) -> Body:
+        """The decoder and head, found once."""
+        return Body(self.model)
+
+    @cached_property
+    def _probe(self) -> Body:
+        return probe_body(self.body)
+
+    @cached_property
+    def certificate(self) -> Certificate:
+        """The self-probe, run once."""
+        certificate = certify(self._probe)
+        self.checks.tokens += certificate.check_tokens
+        return certificate
+
+    @cached_property
+    def _pads(self) -> bool:
+        return pads_left(self._probe, self.certificate.threshold)
+
+    def score(self, pairs: Sequence[Pair]) -> list[list[float]]:
+        """Nats of every continuation token, in the order given.
+
+        Raises:
+            TargetError: a pair is longer than the model reads, or a value is NaN or infinite.
+            InvalidArgument: an empty prompt or continuation.
+            ConfigurationError: the executor that AUDITKIT_EXECUTOR forces is not certified.
+        """
+        return self._checked(pairs, executor=None)
+
+    def rescore(self, pairs: Sequence[Pair]) -> list[list[float]]:
+        """The same numbers by the plainest computation, for rechecks."""
+        return self._checked(pairs, executor="plain")
+
+    def generate(
+        self, prompts: Sequence[Ids], decoding: Decoding, *, seeds: Sequence[int] = ()
+    ) -> list[Generated]:
+        """Continue every prompt; twins share their prefix where the self-probe allows it."""
+        if not prompts:
+            return []
+        with self._precision():
+            if self.model.config.is_encoder_decoder:
+                return generate_encdec(self.model, prompts, decoding, self.counters, seeds=seeds)
+            longest = max(prompts, key=len)
+            share = len(prompts) > 1 and self._pads and self._certified("packed", longest)
+            return generate(
+                self.body,
+                prompts,
+                decoding,
+                self.counters,
+                seeds=seeds,
+                share=share,
+                pad=self._pads,
+            )
+
+    def next_token_logits(self, prompts: Sequence[Ids]) -> torch.Tensor:
+        """Logits of the token after each prompt, [n, vocabulary] float32."""
+        with self._precision():
+            return next_token_logits(self.body, prompts, self.counters, pad=self._pads)
+
+    def cost(self, pairs: Sequence[Pair]) -> Cost:
+        """What `score` would do, without doing it."""
+        if self.model.config.is_encoder_decoder:
+            tree = build_tree(pairs)
+            tokens = sum(map(len, by_prompt(pairs))) + sum(len(c) for _, c in pairs)
+            return Cost(tree.tokens_asked, tree.unique_tokens, tokens, "encdec")
+        name = self._executor(pairs)
+        tree = plan_for(self.body, pairs).tree
+        return Cost(tree.tokens_asked, tree.unique_tokens, self._work(name, pairs)[0], name)
+
+    def _checked(self, pairs: Sequence[Pair], *, executor: str | None) -> list[list[float]]:
+        if not pairs:
+            return []
+        if not all(len(prompt) and len(continuation) for prompt, continuation in pairs):
+            raise InvalidArgument(
+                "an empty prompt or continuation cannot be scored. Give a start token and a title."
+            )
+        self._refuse_overflow(pairs)
+        with self._precision():
+            values = self._run(pairs, executor)
+        if not all(math.isfinite(value) for row in values for value in row):
+            raise TargetError("non_finite", detail="a log-probability is NaN or infinite")
+        return values
+
+    def _precision(self) -> AbstractContextManager[object]:
+        """bfloat16 autocast on CUDA, the weights' own precision elsewhere."""
+        if self.model.device.type == "cuda":
+            return torch.autocast("cuda", dtype=torch.bfloat16)
+        return nullcontext()
+
+    def _run(self, pairs: Sequence[Pair], executor: str | None) -> list[list[float]]:
+        counters = self.checks if executor else self.counters
+        if self.model.config.is_encoder_decoder:
+            batch = 1 if executor else 16
+            return score_encdec(self.model, pairs, counters, batch=batch)
+        if executor:
+            return [row for pair in pairs for row in score_plain(self.body, [pair], counters)]
+        return EXECUTORS[self._executor(pairs)](self.body, pairs, counters)
+
+    def _refuse_overflow(self, pairs: Sequence[Pair]) -> None:
+        if self.model.config.is_encoder_decoder:
+            return  # relative positions: no fixed context
+        longest = max(len(prompt) + len(continuation) - 1 for prompt, continuation in pairs)
+        limit = self.body.context
+        if limit and longest + self.body.n_virtual > limit:
+            raise TargetError(
+                "context_overflow",
+                detail=f"{longest + self.body.n_virtual} tokens, the model reads {limit}",
+            )
+
+    def _executor(self, pairs: Sequence[Pair]) -> str:
+        """The cheapest executor that is right at this call's longest length."""
+        forced = os.environ.get(_FORCE)
+        if forced and forced not in EXECUTORS:
+            raise ConfigurationError(
+                f"{_FORCE}={forced} names no executor. Use {', '.join(EXECUTORS)}."
+            )
+        longest = max((prompt for prompt, _ in pairs), key=len)
+        names = [forced] if forced else sorted(EXECUTORS, key=lambda n: self._work(n, pairs)[1])
+        for name in names:
+            if name == "plain" or self._certified(name, longest):
+                return name
+        raise ConfigurationError(
+            f"{_FORCE}={forced} is not right for this model: {self.certificate.differences}. "
+            "Unset it."
+        )
+
+    def _certified(self, name: str, prompt: Ids) -> bool:
+        """The self-probe on the toy set and at a length, once per power of two."""
+        if name not in self.certificate.passed:
+            return False
+        key = (name, len(prompt).bit_length())
+        if key not in self._probed:
+            bound = self.certificate.threshold
+            self._probed[key] = not fails_at(self._probe, name, prompt, bound, self.checks)
+        return self._probed[key]
+
+    def _work(self, name: str, pairs: Sequence[Pair]) -> tuple[int, float]:
+        """Tokens that an executor would forward, and nominal seconds."""
+        planning = 0.0
+        if name == "packed":
+            plan = plan_for(self.body, pairs)
+            tokens, forwards = plan.tokens_forwarded, len(plan.steps)
+            planning = _PLAN_SECONDS * plan.tree.tokens_asked
+        elif name == "prefix":
+            prompts = by_prompt(pairs)
+            tokens = sum(map(len, prompts)) + sum(len(c) - 1 for _, c in pairs)
+            forwards = 2 * len(prompts)
+        else:
+            tokens = sum(len(p) + len(c) - 1 for p, c in pairs)
+            forwards = -(-len(pairs) // 32)
+        body = self.body
+        seconds = 2 * body.body_parameters * tokens / _FLOPS
+        return tokens, seconds + forwards * body.n_layers * _LAYER_SECONDS + planning
+
+    def summary(self) -> Mapping[str, int]:
+        """Deterministic counters for the manifest."""
+        return {
+            "tokens_forwarded": self.counters.tokens,
+            "forwards": self.counters.forwards,
+            "head_rows": self.counters.head_rows,
+            "check_tokens": self.checks.tokens,
+        }

@@ -1,0 +1,73 @@
+"""The plain executor: pairs in padded batches without a cache. The anchor that every faster
+executor is compared with.
+
+Batches are sorted by length and padded on the right. A soft prompt goes through peft's own forward,
+in batches of equal length, for peft ignores position ids.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+
+import torch
+
+from auditkit.engine.body import Body, Counters, upcast
+from auditkit.engine.prefix import batches_of, pad_right
+from auditkit.engine.tree import Ids
+
+__all__ = ["score_plain"]
+
+
+@torch.inference_mode()
+def score_plain(
+    body: Body, pairs: Sequence[tuple[Ids, Ids]], counters: Counters, *, batch: int = 32
+) -> list[list[float]]:
+    """Nats of every continuation token; equal pairs are forwarded once per appearance."""
+    lengths = [len(prompt) + len(continuation) - 1 for prompt, continuation in pairs]
+    order = sorted(range(len(pairs)), key=lambda i: (lengths[i], i))
+    whole = body.n_virtual > 0 or body.adjust is None
+    runs = [list(run) for _, run in groupby(order, key=lambda i: lengths[i])] if whole else [order]
+    values: list[list[float]] = [[] for _ in pairs]
+    for run in runs:
+        for part in batches_of(run, batch):
+            members = [pairs[i] for i in part]
+            score = _through_model if whole else _through_body
+            for i, found in zip(part, score(body, members, counters), strict=True):
+                values[i] = found
+    return values
+
+
+def _through_body(
+    body: Body, pairs: Sequence[tuple[Ids, Ids]], counters: Counters
+) -> list[list[float]]:
+    ids, mask = pad_right([[*p, *c[:-1]] for p, c in pairs], device=body.device)
+    positions = torch.arange(ids.shape[1], device=body.device).expand(ids.shape)
+    states = body.states(ids, mask=mask, positions=positions, cache=None, counters=counters)
+    asked = [
+        (row * ids.shape[1] + len(prompt) - 1 + offset, token)
+        for row, (prompt, continuation) in enumerate(pairs)
+        for offset, token in enumerate(continuation)
+    ]
+    flat = iter(body.log_probabilities(states.flatten(0, 1), asked, counters))
+    return [[next(flat) for _ in continuation] for _, continuation in pairs]
+
+
+def _through_model(
+    body: Body, pairs: Sequence[tuple[Ids, Ids]], counters: Counters
+) -> list[list[float]]:
+    """The model's own logits, for soft prompts and for heads that nothing known reproduces."""
+    ids, mask = pad_right([[*p, *c[:-1]] for p, c in pairs], device=body.device)
+    counters.count(ids)
+    logits = upcast(body.model(input_ids=ids, attention_mask=mask, use_cache=False).logits)
+    logits = logits[:, -ids.shape[1] :]
+    counters.head_rows += ids.numel()
+    return [
+        _gather(row[len(prompt) - 1 : len(prompt) - 1 + len(continuation)], continuation)
+        for row, (prompt, continuation) in zip(logits, pairs, strict=True)
+    ]
+
+
+def _gather(logits: torch.Tensor, tokens: Ids) -> list[float]:
+    chosen = logits.gather(1, torch.as_tensor(tokens, device=logits.device)[:, None])[:, 0]
+    return list(map(float, chosen - logits.logsumexp(dim=1)))
