@@ -1,0 +1,95 @@
+"""Random tiny models of many architectures, and the plainest way to score and to generate."""
+
+from __future__ import annotations
+
+import torch
+from transformers import (
+    BloomConfig,
+    BloomForCausalLM,
+    Gemma2Config,
+    Gemma2ForCausalLM,
+    GPT2Config,
+    GPT2LMHeadModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+    MistralConfig,
+    MistralForCausalLM,
+    Qwen2Config,
+    Qwen2ForCausalLM,
+    T5Config,
+    T5ForConditionalGeneration,
+)
+
+VOCABULARY = 300
+_WIDTHS = {
+    "hidden_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "intermediate_size": 128,
+    "vocab_size": VOCABULARY,
+}
+WINDOW = 48
+
+
+def tiny(name, *, dtype=torch.float64, attention="sdpa", scale=2):
+    """A model whose weights, `scale` times the usual, tell right from wrong more loudly."""
+    torch.manual_seed(0)
+    model = {
+        "gpt2": lambda: GPT2LMHeadModel(
+            GPT2Config(n_embd=64, n_layer=2, n_head=4, vocab_size=VOCABULARY)
+        ),
+        "llama": lambda: LlamaForCausalLM(LlamaConfig(**_WIDTHS)),
+        "qwen2": lambda: Qwen2ForCausalLM(Qwen2Config(**_WIDTHS)),
+        "gemma2": lambda: Gemma2ForCausalLM(
+            Gemma2Config(**_WIDTHS, head_dim=16, final_logit_softcapping=1.0)
+        ),
+        "mistral": lambda: MistralForCausalLM(MistralConfig(**_WIDTHS, sliding_window=WINDOW)),
+        "bloom": lambda: BloomForCausalLM(
+            BloomConfig(hidden_size=64, n_layer=2, n_head=4, vocab_size=VOCABULARY)
+        ),
+        "t5": lambda: T5ForConditionalGeneration(
+            T5Config(
+                vocab_size=VOCABULARY,
+                d_model=64,
+                d_kv=16,
+                d_ff=128,
+                num_layers=2,
+                num_heads=4,
+                decoder_start_token_id=0,
+            )
+        ),
+    }[name]()
+    if name not in ("bloom", "t5"):
+        model.set_attn_implementation(attention)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(scale)
+    model.generation_config.eos_token_id = None
+    return model.to(dtype).eval()
+
+
+@torch.inference_mode()
+def one_by_one(model, pairs):
+    """Nats per token, one forward per pair, no cache, no padding."""
+    scores = []
+    for prompt, continuation in pairs:
+        ids = torch.tensor([[*prompt, *continuation[:-1]]])
+        if model.config.is_encoder_decoder:
+            start = model.config.decoder_start_token_id
+            logits = model(
+                input_ids=torch.tensor([list(prompt)]),
+                decoder_input_ids=torch.tensor([[start, *continuation[:-1]]]),
+            ).logits[0]
+        else:
+            # A soft prompt stands in front of the logits of the tokens.
+            logits = model(input_ids=ids, use_cache=False).logits[0]
+            logits = logits[-ids.shape[1] :][len(prompt) - 1 :]
+        table = logits.log_softmax(dim=1)
+        scores.append([float(table[i, token]) for i, token in enumerate(continuation)])
+    return scores
+
+
+def worst(found, expected):
+    """Largest difference of a continuation's sum, nats."""
+    return max(abs(sum(a) - sum(b)) for a, b in zip(found, expected, strict=True))
