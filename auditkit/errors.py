@@ -72,13 +72,22 @@ class TargetError(AuditkitError):
     Args:
         reason: closed word of the run log, such as `exception`, `wrong_type`, `non_finite`.
         retryable: whether asking again may help.
+        retry_after: seconds that the recommender asks to wait before that.
     """
 
-    def __init__(self, reason: str, *, detail: str = "", retryable: bool = False) -> None:
+    def __init__(
+        self,
+        reason: str,
+        *,
+        detail: str = "",
+        retryable: bool = False,
+        retry_after: float | None = None,
+    ) -> None:
         super().__init__(f"{reason}: {detail}" if detail else reason)
         self.reason = reason
         self.detail = detail
         self.retryable = retryable
+        self.retry_after = retry_after
 
 
 class EvidenceError(AuditkitError):

@@ -102,9 +102,9 @@ def test_every_request_is_counted_once(tmp_path):
     result = audit("FailsEveryThird", tmp_path / "run")
     for o in result.outcomes:
         assert o.planned == sum(o.counts.values()) > 0
-        assert o.counts["target_error"] > 0
+    assert sum(o.counts["target_error"] for o in result.outcomes) > 20
     bodies, _ = read_log(tmp_path / "run", result.run_key)
-    assert len(bodies) == sum(o.planned for o in result.outcomes)
+    assert len(bodies) == sum(o.planned - o.counts["not_run"] for o in result.outcomes)
 
 
 # --- identity -----------------------------------------------------------------------------------

@@ -84,6 +84,7 @@ def typo(text: str, rng: np.random.Generator, count: int) -> str:
     The operators draw from the global `random` and `numpy` generators; both are seeded from `rng`
     and put back.
     """
+    operators = _operators()  # before seeding: importing TextAttack draws from the generators too
     words = text.split(" ")
     long = [i for i, word in enumerate(words) if sum(map(str.isalpha, word)) >= 4]
     kept, kept_numpy = random.getstate(), np.random.get_state()
@@ -91,7 +92,7 @@ def typo(text: str, rng: np.random.Generator, count: int) -> str:
     np.random.seed(int(rng.integers(2**32)))
     try:
         for i in rng.permutation(long)[:count].tolist() if long else []:
-            operator = _operators()[rng.integers(len(_SWAPS))]
+            operator = operators[rng.integers(len(operators))]
             options = operator._get_replacement_words(words[i])
             if options:
                 words[i] = options[0]

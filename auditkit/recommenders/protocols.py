@@ -7,10 +7,11 @@ belong to the Target.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
+from auditkit.recommenders.questions import Operation
 from auditkit.types import Item, Request, Response
 
 if TYPE_CHECKING:
@@ -28,9 +29,12 @@ __all__ = [
     "Describes",
     "Differentiable",
     "Embeds",
+    "Estimates",
     "Generates",
     "NotRun",
+    "Rechecks",
     "Recommends",
+    "Remote",
     "Renders",
     "Scores",
     "TokenScores",
@@ -140,6 +144,46 @@ class Describes(Protocol):
 
     def describe_prompt(self, item: Item) -> str:
         """The prompt that asks for one item's genres and year."""
+        ...
+
+
+@runtime_checkable
+class Remote(Protocol):
+    """A recommender behind a network: one question per call, many at a time.
+
+    It asks once and raises `TargetError`; retries, waiting and deadlines are the Target's.
+    """
+
+    async def answer(
+        self, operation: Operation, request: Request, parameters: Mapping[str, Any]
+    ) -> Response:
+        """Answer one question."""
+        ...
+
+    async def close(self) -> None:
+        """Close connections."""
+        ...
+
+
+@runtime_checkable
+class Rechecks(Protocol):
+    """Scores the same by the plainest computation, so that fast scores can be checked."""
+
+    def rescore(
+        self, prompts: Sequence[str], continuations: Sequence[Sequence[str]]
+    ) -> Sequence[Sequence[TokenScores]]:
+        """Score every continuation of every prompt, one forward each."""
+        ...
+
+
+@runtime_checkable
+class Estimates(Protocol):
+    """Knows beforehand what scoring will cost."""
+
+    def cost(
+        self, prompts: Sequence[str], continuations: Sequence[Sequence[str]]
+    ) -> Mapping[str, int]:
+        """Tokens of one forward per pair (`tokens_asked`) and to be forwarded (`tokens`)."""
         ...
 
 

@@ -73,9 +73,15 @@ def _plain(item: Item) -> dict[str, str]:
 
 
 def body_of(
-    question: Question, response: Response, *, seed: int, cache_key: str, cached_from: str | None
+    question: Question,
+    response: Response,
+    *,
+    seed: int,
+    cache_key: str,
+    cached_from: str | None,
+    supersedes: int | None = None,
 ) -> dict[str, Any]:
-    """The log record of an outcome."""
+    """The log record of an outcome; `supersedes` is the record of a failure that was retried."""
     body = {
         "request_id": question.id,
         "probe": question.probe,
@@ -92,7 +98,11 @@ def body_of(
         "seed": seed,
         "cache_key": cache_key,
     }
-    return body if cached_from is None else {**body, "cached_from": cached_from}
+    if cached_from is not None:
+        body["cached_from"] = cached_from
+    if supersedes is not None:
+        body["supersedes"] = supersedes
+    return body
 
 
 def response_of(body: Mapping[str, Any]) -> Response:

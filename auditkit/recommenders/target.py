@@ -19,7 +19,7 @@ from typing import Any, cast
 from auditkit.canonical import sha256_json
 from auditkit.catalog.catalog import Catalog
 from auditkit.errors import TargetError
-from auditkit.recommenders.answers import check_answer, link_items
+from auditkit.recommenders.asking import Ask, Asker
 from auditkit.recommenders.cache import AnswerCache
 from auditkit.recommenders.prompts import Prompts
 from auditkit.recommenders.protocols import (
@@ -30,15 +30,14 @@ from auditkit.recommenders.protocols import (
     Renders,
     Scores,
 )
-from auditkit.recommenders.questions import Operation, Question, body_of, response_of
+from auditkit.recommenders.questions import Operation, Question
+from auditkit.recommenders.stopping import StopRule
+from auditkit.recommenders.transport import Transport
 from auditkit.registry import ProbeSpec
 from auditkit.runlog import RunLog
-from auditkit.seeding import request_seed
 from auditkit.types import RESPONSE_STATUSES, Item, Request, Response
 
 __all__ = ["Target"]
-
-Ask = Callable[[Sequence[Request], Sequence[Mapping[str, Any]]], Sequence[Answer]]
 
 
 class Target:
@@ -50,6 +49,9 @@ class Target:
         log: answers already recorded are served from it.
         fingerprint: identifies the recommender in cache keys, with catalog and version.
         batch_size: requests per call of the recommender.
+        stop: budget and circuit breaker. transport: the way to a remote recommender.
+        seconds: deadline of one call, None for none.
+        retry_errors: ask again what the log holds as an error.
         on_progress: called with the number of requests that just got an outcome.
     """
 
@@ -63,20 +65,43 @@ class Target:
         fingerprint: str,
         cache: AnswerCache | None = None,
         batch_size: int = 64,
+        stop: StopRule | None = None,
+        transport: Transport | None = None,
+        seconds: float | None = None,
+        retry_errors: bool = False,
         on_progress: Callable[[int], None] = lambda _: None,
     ) -> None:
         self.recommender, self.catalog = recommender, catalog
         own = recommender.prompts if isinstance(recommender, Renders) else None
         self.prompts = own or Prompts.shipped("titles")
-        self._log, self._seed = log, seed
-        # Stored answers are parsed and linked, so they belong to this catalog and this version.
-        self._origin = sha256_json([fingerprint, catalog.fingerprint, version("auditkit")])
-        self._batch_size, self._on_progress = batch_size, on_progress
-        self._cache = cache or AnswerCache()
-        self._recorded = {body["request_id"]: body for body in log.records}
-        self._cache.remember(log.records, persist=False)
+        self._seed, self._on_progress = seed, on_progress
+        self._asker = Asker(
+            recommender,
+            catalog=catalog,
+            log=log,
+            seed=seed,
+            # Stored answers are parsed and linked, so they belong to this catalog and version.
+            origin=sha256_json([fingerprint, catalog.fingerprint, version("auditkit")]),
+            cache=cache,
+            batch_size=batch_size,
+            stop=stop or StopRule(),
+            transport=transport,
+            seconds=seconds,
+            retry_errors=retry_errors,
+        )
         self._probe, self._probe_version = "none", 1
         self._counts: Counter[str] = Counter()
+        self._asked: set[str] = set()
+
+    @property
+    def stop(self) -> StopRule:
+        """Whether and why nothing more is asked."""
+        return self._asker.stop
+
+    def close(self) -> None:
+        """Close the connections of a remote recommender."""
+        if self._asker.transport:
+            self._asker.transport.close()
 
     @property
     def capabilities(self) -> tuple[str, ...]:
@@ -91,7 +116,8 @@ class Target:
     def for_probe(self, spec: ProbeSpec) -> Target:
         """The same target, recording for one probe with fresh counts."""
         bound = copy.copy(self)
-        bound._probe, bound._probe_version, bound._counts = spec.id, spec.version, Counter()
+        bound._probe, bound._probe_version = spec.id, spec.version
+        bound._counts, bound._asked = Counter(), set()
         return bound
 
     def status_counts(self) -> dict[str, int]:
@@ -181,108 +207,17 @@ class Target:
     ) -> Question:
         return Question(self._probe, self._probe_version, operation, request, parameters or {})
 
-    # --- batching, log and cache
-
     def _ask(self, questions: Sequence[Question], ask: Ask) -> list[Response]:
-        """Serve from the log, then from the cache, then ask in batches; one record per distinct
-        question.
-        """
-        distinct = list({question.id: question for question in questions}.values())
-        waiting = [question for question in distinct if question.id not in self._recorded]
-        self._on_progress(len(distinct) - len(waiting))
-        unanswered: dict[str, Response] = {}
-        while waiting:
-            batch, waiting = self._next_batch(waiting)
-            bodies = self._outcomes(batch, ask, unanswered)
-            if bodies:
-                self._log.append(bodies)
-            self._cache.remember(bodies)
-            self._recorded.update((body["request_id"], body) for body in bodies)
-            self._on_progress(len(batch))
-        responses = {
-            q.id: unanswered.get(q.id) or response_of(self._recorded[q.id]) for q in distinct
-        }
-        self._counts.update(
-            "not_run" if id_ in unanswered else r.status for id_, r in responses.items()
+        """One response per question, in order; what was not asked counts as `not_run`."""
+        found = self._asker.ask(
+            questions, ask, on_progress=self._on_progress, of_probe=len(self._asked)
         )
-        return [responses[question.id] for question in questions]
+        self._counts.update(
+            response.status if response else "not_run" for id_, response in found.items()
+        )
+        self._asked.update(found)
+        return [found[question.id] or _not_run(question) for question in questions]
 
-    def _next_batch(self, waiting: Sequence[Question]) -> tuple[list[Question], list[Question]]:
-        """Questions up to `batch_size` that the cache cannot answer, with the cached ones between
-        them.
-        """
-        fresh = 0
-        for end, question in enumerate(waiting):
-            fresh += self._cache.get(question.cache_key(self._origin)) is None
-            if fresh > self._batch_size:
-                return list(waiting[:end]), list(waiting[end:])
-        return list(waiting), []
 
-    def _outcomes(
-        self, batch: Sequence[Question], ask: Ask, unanswered: dict[str, Response]
-    ) -> list[dict[str, Any]]:
-        """Log records of a batch in plan order; what was never asked goes to `unanswered`."""
-        keys = {question.id: question.cache_key(self._origin) for question in batch}
-        cached = {
-            id_: stored for id_, key in keys.items() if (stored := self._cache.get(key)) is not None
-        }
-        fresh = [question for question in batch if question.id not in cached]
-        answers = dict(zip((q.id for q in fresh), self._answers(fresh, ask), strict=True))
-        bodies = []
-        for question in batch:
-            stored, answer = cached.get(question.id), answers.get(question.id)
-            if stored is not None:
-                response = replace(response_of(stored), request_id=question.id)
-            elif answer is not None:
-                response = link_items(answer, self.catalog)
-            else:
-                unanswered[question.id] = Response(
-                    request_id=question.id, status="target_error", reason="not_run"
-                )
-                continue
-            bodies.append(
-                body_of(
-                    question,
-                    response,
-                    seed=request_seed(self._seed, question.id),
-                    cache_key=keys[question.id],
-                    cached_from=stored["request_id"] if stored is not None else None,
-                )
-            )
-        return bodies
-
-    def _answers(self, questions: Sequence[Question], ask: Ask) -> list[Response | None]:
-        """One checked response per question; a batch that fails or comes back wrong is asked one by
-        one.
-        """
-        if not questions:
-            return []
-        requests = [q.identified(request_seed(self._seed, q.id)) for q in questions]
-        parameters = [q.parameters for q in questions]
-        try:
-            answers = ask(requests, parameters)
-            if (
-                not isinstance(answers, Sequence)
-                or isinstance(answers, str)
-                or len(answers) != len(requests)
-            ):
-                raise TargetError(
-                    "wrong_length", detail=f"{len(requests)} requests got another number of answers"
-                )
-            return [
-                check_answer(request, answer)
-                for request, answer in zip(requests, answers, strict=True)
-            ]
-        except Exception as error:
-            if len(questions) > 1:
-                return [one for question in questions for one in self._answers([question], ask)]
-            reason = error.reason if isinstance(error, TargetError) else "exception"
-            detail = f"{type(error).__name__}: {error}"
-            return [
-                Response(
-                    request_id=requests[0].id,
-                    status="target_error",
-                    reason=reason,
-                    derived={"error": detail[:2000]},
-                )
-            ]
+def _not_run(question: Question) -> Response:
+    return Response(request_id=question.id, status="target_error", reason="not_run")

@@ -1,0 +1,220 @@
+"""From questions to recorded answers: the log first, then the cache, then the recommender.
+
+What stands in the log is never asked again, so a killed audit resumes with the same numbers. A
+local batch is recorded whole or not at all, for batch mates change logits a little; answers of a
+remote recommender are recorded one by one as they arrive, in the order asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from auditkit.catalog.catalog import Catalog
+from auditkit.errors import TargetError
+from auditkit.recommenders.answers import check_answer, link_items
+from auditkit.recommenders.cache import AnswerCache
+from auditkit.recommenders.deadline import call_within
+from auditkit.recommenders.protocols import Answer, Remote
+from auditkit.recommenders.questions import Question, body_of, response_of
+from auditkit.recommenders.stopping import StopRule
+from auditkit.recommenders.transport import Transport
+from auditkit.runlog import RunLog
+from auditkit.seeding import request_seed
+from auditkit.types import Request, Response
+
+__all__ = ["Ask", "Asker"]
+
+Ask = Callable[[Sequence[Request], Sequence[Mapping[str, Any]]], Sequence[Answer]]
+_ERRORS = ("target_error", "timeout")
+
+
+class Asker:
+    """Everything that probes of one run share: log, cache, transport, and when to stop.
+
+    Args:
+        origin: recommender, catalog and version; part of every cache key.
+        seconds: deadline of one call of a local recommender, None for none.
+        retry_errors: ask again what the log holds as an error.
+    """
+
+    def __init__(
+        self,
+        recommender: object,
+        *,
+        catalog: Catalog,
+        log: RunLog,
+        seed: int,
+        origin: str,
+        cache: AnswerCache | None,
+        batch_size: int,
+        stop: StopRule,
+        transport: Transport | None,
+        seconds: float | None,
+        retry_errors: bool,
+    ) -> None:
+        self._catalog, self._log, self._seed, self._origin = catalog, log, seed, origin
+        self._cache = cache or AnswerCache()
+        self._cache.remember(log.records, persist=False)
+        self.stop = stop
+        self.transport = transport or (
+            Transport(recommender) if isinstance(recommender, Remote) else None
+        )
+        self._batch_size = self.transport.window if self.transport else batch_size
+        self._seconds = seconds
+        self._failed: dict[str, int] = {}
+        self._recorded: dict[str, Mapping[str, Any]] = {}
+        for seq, body in enumerate(log.records):
+            self._recorded[body["request_id"]] = body
+            if retry_errors and body["status"] in _ERRORS:
+                self._failed[body["request_id"]] = seq
+                del self._recorded[body["request_id"]]
+
+    def ask(
+        self,
+        questions: Sequence[Question],
+        ask: Ask,
+        *,
+        on_progress: Callable[[int], None],
+        of_probe: int,
+    ) -> dict[str, Response | None]:
+        """One response per distinct question, by id; None where it was not asked.
+
+        Args:
+            of_probe: questions of the probe that came before these.
+        """
+        distinct = list({question.id: question for question in questions}.values())
+        waiting = [question for question in distinct if question.id not in self._recorded]
+        on_progress(len(distinct) - len(waiting))
+        of_probe += len(distinct) - len(waiting)
+        while waiting:
+            batch, rest = self._next_batch(waiting)
+            allowed = self.stop.allowed(len(batch), of_probe=of_probe)
+            batch, unasked = batch[:allowed], [*batch[allowed:], *rest]
+            if not batch:
+                on_progress(len(unasked))
+                break
+            for bodies in self._bodies(batch, ask):
+                if bodies:
+                    self._log.append(bodies)
+                    self._cache.remember(bodies)
+                    self._recorded.update((body["request_id"], body) for body in bodies)
+            of_probe += len(batch)
+            on_progress(len(batch))
+            waiting = unasked
+        recorded = {q.id: self._recorded.get(q.id) for q in distinct}
+        return {id_: response_of(body) if body else None for id_, body in recorded.items()}
+
+    def _next_batch(self, waiting: Sequence[Question]) -> tuple[list[Question], list[Question]]:
+        """Questions up to `batch_size` that the cache cannot answer, with the cached ones between
+        them.
+        """
+        fresh = 0
+        for end, question in enumerate(waiting):
+            fresh += self._cache.get(question.cache_key(self._origin)) is None
+            if fresh > self._batch_size:
+                return list(waiting[:end]), list(waiting[end:])
+        return list(waiting), []
+
+    def _bodies(self, batch: Sequence[Question], ask: Ask) -> Iterator[list[dict[str, Any]]]:
+        """Log records in plan order: a whole local batch, or one record of a remote one."""
+        keys = {question.id: question.cache_key(self._origin) for question in batch}
+        cached = {
+            id_: stored for id_, key in keys.items() if (stored := self._cache.get(key)) is not None
+        }
+        fresh = [question for question in batch if question.id not in cached]
+        answers = self._answers(fresh, ask)
+        together: list[dict[str, Any]] = []
+        for question in batch:
+            stored = cached.get(question.id)
+            if stored is not None:
+                response = replace(response_of(stored), request_id=question.id)
+            else:
+                answer = next(answers, None)
+                if answer is None:
+                    continue
+                self.stop.record(answer)
+                response = link_items(answer, self._catalog)
+            body = body_of(
+                question,
+                response,
+                seed=request_seed(self._seed, question.id),
+                cache_key=keys[question.id],
+                cached_from=stored["request_id"] if stored is not None else None,
+                supersedes=self._failed.get(question.id),
+            )
+            if self.transport:
+                yield [body]
+            else:
+                together.append(body)
+        yield together
+
+    def _answers(self, questions: Sequence[Question], ask: Ask) -> Iterator[Response | None]:
+        """Checked responses in order; it ends early when the stop rule says so."""
+        requests = [q.identified(request_seed(self._seed, q.id)) for q in questions]
+        if self.transport is None:
+            yield from self._local(requests, [q.parameters for q in questions], ask)
+            return
+        asked = [
+            (question.operation, request, question.parameters)
+            for question, request in zip(questions, requests, strict=True)
+        ]
+        arriving = self.transport.ask(asked)
+        try:
+            for request, response in zip(requests, arriving, strict=True):
+                yield _checked_alone(request, response)
+                if self.transport.exhausted:
+                    self.stop.waited_too_long(self.transport.waited)
+                if self.stop.stopped == "breaker":
+                    return
+        finally:
+            arriving.close()
+
+    def _local(
+        self, requests: Sequence[Request], parameters: Sequence[Mapping[str, Any]], ask: Ask
+    ) -> list[Response | None]:
+        """One checked response per request; a batch that fails or comes back wrong is asked one by
+        one.
+        """
+        if not requests or self.stop.stopped:
+            return [None] * len(requests)
+        try:
+            answers = call_within(self._seconds, lambda: ask(requests, parameters))
+            if (
+                not isinstance(answers, Sequence)
+                or isinstance(answers, str)
+                or len(answers) != len(requests)
+            ):
+                raise TargetError(
+                    "wrong_length", detail=f"{len(requests)} requests got another number of answers"
+                )
+            return [check_answer(r, answer) for r, answer in zip(requests, answers, strict=True)]
+        except Exception as error:
+            if isinstance(error, TimeoutError):
+                self.stop.abandon()
+            if len(requests) > 1:
+                pairs = zip(requests, parameters, strict=True)
+                return [one for r, p in pairs for one in self._local([r], [p], ask)]
+            return [_failure(requests[0], error)]
+
+
+def _checked_alone(request: Request, answer: Answer) -> Response | None:
+    """A remote answer that cannot belong to its request is that request's error."""
+    try:
+        return check_answer(request, answer)
+    except TargetError as error:
+        return _failure(request, error)
+
+
+def _failure(request: Request, error: Exception) -> Response:
+    if isinstance(error, TimeoutError):
+        return Response(request_id=request.id, status="timeout", reason="deadline")
+    reason = error.reason if isinstance(error, TargetError) else "exception"
+    detail = f"{type(error).__name__}: {error}"
+    return Response(
+        request_id=request.id,
+        status="target_error",
+        reason=reason,
+        derived={"error": detail[:2000]},
+    )

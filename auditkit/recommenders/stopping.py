@@ -1,0 +1,118 @@
+"""When an audit stops asking: the budget is used up, or the recommender keeps failing.
+
+What is left then is `not_run`; it is no failure of the recommender, and a later run goes on from
+the log. Both rules see only requests that were really sent; answers from the log cost nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from auditkit.types import Response
+
+__all__ = ["Budget", "Stop", "StopRule"]
+
+Stop = Literal["budget", "breaker"]
+_CONSECUTIVE = 5
+_ABANDONED = 3
+_MIN_ERRORS = 20
+_ERRORS = ("target_error", "timeout")
+# Reasons of the way to the recommender; a wrong answer is the recommender's and opens nothing.
+_TRANSPORT = ("rate_limited", "http_5xx", "connection", "incomplete_body", "deadline", "tls")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """Most that one run may spend; None is no limit.
+
+    Attributes:
+        calls: requests sent. tokens: tokens that the recommender reports as used.
+        minutes: wall clock. per_probe: requests of each probe that may be sent (`--limit`).
+    """
+
+    calls: int | None = None
+    tokens: int | None = None
+    minutes: float | None = None
+    per_probe: int | None = None
+
+
+class StopRule:
+    """Counts what is sent and what fails, across all probes of a run.
+
+    Attributes:
+        stopped: why nothing more is asked, if so. detail: the same in words.
+
+    Source: circuit breaker (Nygard 2007).
+    """
+
+    def __init__(
+        self,
+        budget: Budget = Budget(),
+        *,
+        max_error_rate: float = 0.05,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._budget, self._max_error_rate, self._clock = budget, max_error_rate, clock
+        self._started = clock()
+        self._sent = self._tokens = self._errors = self._abandoned = self._in_a_row = 0
+        self._last_reason: str | None = None
+        self.stopped: Stop | None = None
+        self.detail = ""
+
+    def allowed(self, n: int, *, of_probe: int) -> int:
+        """How many of the next n requests may be sent.
+
+        Args:
+            of_probe: requests that the probe has had answered or sent so far.
+        """
+        budget = self._budget
+        if self.stopped:
+            return 0
+        if budget.per_probe is not None:
+            n = min(n, max(0, budget.per_probe - of_probe))
+        if budget.calls is not None:
+            n = min(n, budget.calls - self._sent)
+            if n <= 0:
+                self._stop("budget", f"{budget.calls} requests were sent")
+        if budget.tokens is not None and self._tokens >= budget.tokens:
+            self._stop("budget", f"{self._tokens} tokens were used")
+        if budget.minutes is not None and self._clock() - self._started >= 60 * budget.minutes:
+            self._stop("budget", f"{budget.minutes:g} minutes have passed")
+        return 0 if self.stopped else n
+
+    def record(self, response: Response) -> None:
+        """Count one response that was asked for."""
+        self._sent += 1
+        self._tokens += sum(
+            response.usage.get(kind, 0) for kind in ("prompt_tokens", "completion_tokens")
+        )
+        failed = response.status in _ERRORS
+        self._errors += failed
+        reason = response.reason if failed and response.reason in _TRANSPORT else None
+        self._in_a_row = (
+            self._in_a_row + 1 if reason and reason == self._last_reason else bool(reason)
+        )
+        self._last_reason = reason
+        if failed and response.reason == "auth":
+            self._stop("breaker", "the recommender refuses the key")
+        elif self._in_a_row >= _CONSECUTIVE:
+            self._stop("breaker", f"{self._in_a_row} requests in a row failed with {reason}")
+        elif self._errors > max(_MIN_ERRORS, self._max_error_rate * self._sent):
+            self._stop("breaker", f"{self._errors} of {self._sent} requests failed")
+
+    def abandon(self) -> None:
+        """Count a call that was left running past its deadline."""
+        self._abandoned += 1
+        if self._abandoned >= _ABANDONED:
+            self._stop("breaker", f"{self._abandoned} calls never came back")
+
+    def waited_too_long(self, seconds: float) -> None:
+        """The waiting for retries is used up."""
+        self._stop("breaker", f"retries waited {seconds:.0f} seconds in all")
+
+    def _stop(self, why: Stop, detail: str) -> None:
+        if self.stopped is None:
+            self.stopped, self.detail = why, detail

@@ -1,0 +1,143 @@
+"""Secrets of the environment, replaced in everything that leaves the process.
+
+A recommender may echo its own key in an answer, a title or an exception. So what is written or
+printed is searched for the values of the variables whose names say that they hold a secret, in the
+forms in which a value travels: plain, URL-encoded, base64 (also inside a longer text) and escaped
+as JSON. Only strings of at least 8 characters are sought; shorter ones would match by chance.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import os
+import re
+import sys
+import traceback
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TextIO, cast
+from urllib.parse import quote, quote_plus
+
+__all__ = ["Redaction", "redacted_streams"]
+
+_NAMES = ("KEY", "TOKEN", "SECRET", "PASSWORD", "CREDENTIAL")
+_MIN_LENGTH = 8
+
+
+class Redaction:
+    """Replaces secrets by `[redacted:LENGTH]`.
+
+    Args:
+        environment: variables by name; those that name a secret give its values, except paths that
+            exist.
+    """
+
+    def __init__(self, environment: Mapping[str, str] | None = None) -> None:
+        named = os.environ if environment is None else environment
+        secrets = {
+            value
+            for name, value in named.items()
+            if any(word in name.upper() for word in _NAMES)
+            and len(value) >= _MIN_LENGTH
+            and not _is_path(value)
+        }
+        self._lengths = {form: len(secret) for secret in secrets for form in _forms(secret)}
+        longest_first = sorted(self._lengths, key=lambda form: (-len(form), form))
+        self._pattern = (
+            re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
+        )
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to replace."""
+        return self._pattern is not None
+
+    def text(self, text: str) -> str:
+        """The text without secrets."""
+        if self._pattern is None:
+            return text
+        return self._pattern.sub(lambda found: f"[redacted:{self._lengths[found[0]]}]", text)
+
+    def tree(self, value: Any) -> Any:
+        """A JSON value with every string in it redacted, keys too."""
+        if self._pattern is None:
+            return value
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, Mapping):
+            return {self.text(str(key)): self.tree(held) for key, held in value.items()}
+        if isinstance(value, list | tuple):
+            return [self.tree(held) for held in value]
+        return value
+
+
+def _is_path(value: str) -> bool:
+    try:
+        return Path(value).exists()
+    except (OSError, ValueError):
+        return False
+
+
+def _forms(secret: str) -> set[str]:
+    """The ways in which a secret may be written, each at least as long as what is sought."""
+    raw = secret.encode("utf-8", "surrogateescape")
+    quoted = [quote(raw, safe=""), quote(raw), quote_plus(raw)]
+    forms = {
+        secret,
+        *quoted,
+        *(re.sub("%..", lambda found: found[0].lower(), form) for form in quoted),
+        json.dumps(secret)[1:-1],
+        json.dumps(secret, ensure_ascii=False)[1:-1],
+        json.dumps(secret)[1:-1].replace("/", "\\/"),
+        repr(secret)[1:-1],
+        *_base64_forms(raw),
+    }
+    return {form for form in forms if len(form) >= _MIN_LENGTH}
+
+
+def _base64_forms(raw: bytes) -> Iterator[str]:
+    """The base64 characters that `raw` alone decides, at each of its three alignments."""
+    for offset in range(3):
+        encoded = base64.b64encode(b"\0" * offset + raw).decode("ascii")
+        own = encoded[-(-offset * 8 // 6) : (offset + len(raw)) * 8 // 6]
+        yield from (own, own.translate(str.maketrans("+/", "-_")))
+
+
+class _RedactedStream:
+    """A text stream that redacts what is written to it; everything else is the stream's own."""
+
+    def __init__(self, stream: TextIO, redaction: Redaction) -> None:
+        self._stream, self._redaction = stream, redaction
+
+    def write(self, text: str) -> int:
+        """Write the text without secrets."""
+        self._stream.write(self._redaction.text(text))
+        return len(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+@contextlib.contextmanager
+def redacted_streams() -> Iterator[None]:
+    """Redact stdout and stderr, and the traceback of an error that ends the process."""
+    redaction = Redaction()
+    if not redaction:
+        yield
+        return
+    kept = sys.stdout, sys.stderr
+
+    def show(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        lines = traceback.format_exception(kind, error, trace)
+        sys.stderr.write(redaction.text("".join(lines)))
+
+    sys.excepthook = show
+    sys.stdout, sys.stderr = (
+        cast(TextIO, _RedactedStream(stream, redaction)) for stream in kept
+    )
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = kept
