@@ -269,7 +269,7 @@ class TargetDescription:
 @dataclass(frozen=True, kw_only=True)
 class AuditResult:
     """Everything an audit measured: no verdict, no clock time, so the same inputs give the same
-    bytes.
+    bytes. `stopped` says why requests were left out, if the audit ended early.
     """
 
     run_key: str
@@ -282,6 +282,7 @@ class AuditResult:
     findings: tuple[Finding, ...]
     detectors: tuple[Detector, ...] = ()
     notes: tuple[str, ...] = ()
+    stopped: Literal["budget", "breaker"] | None = None
     schema_version: str = SCHEMA_VERSION
 
     def to_json(self) -> str:

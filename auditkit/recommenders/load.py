@@ -5,7 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib.metadata import entry_points
 from pathlib import Path
+from typing import Protocol
 
 from pydantic import JsonValue
 
@@ -17,6 +19,14 @@ from auditkit.recommenders.manifest import MANIFEST
 __all__ = ["MODELS", "LoadedRecommender", "fetch_model", "load_recommender"]
 
 MODELS = ("smollm2",)
+ADAPTERS = "auditkit.adapters"
+KINDS = (
+    "openai:BASE_URL#MODEL",
+    "replay:FILE.jsonl",
+    "scores:FILE.npz",
+    "python:MODULE:NAME",
+    "baseline:popularity",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,50 +48,106 @@ class LoadedRecommender:
 
 
 def load_recommender(
-    target: str, *, dataset: Dataset, allow_code: bool = False
+    target: str, *, dataset: Dataset, allow_code: bool = False, connects: bool = True
 ) -> LoadedRecommender:
     """Load what TARGET names.
 
     Args:
-        target: a folder with recommender.yaml, `python:MODULE:NAME`, `baseline:NAME`,
-            `replay:FILE.jsonl`, or the name of a model in `MODELS`.
-        dataset: baselines are fitted on it.
+        target: a folder with recommender.yaml, `hf:FOLDER`, `openai:BASE_URL#MODEL`,
+            `replay:FILE.jsonl`, `scores:FILE.npz`, `python:MODULE:NAME`, `baseline:NAME`, the name
+            of a model in `MODELS`, or `NAME:REST` of an installed adapter.
+        dataset: baselines are fitted on it, dual encoders rank its items.
         allow_code: whether `python:` may import and run code.
+        connects: whether a server may be asked what it can do.
 
     Raises:
-        TargetUnavailable: unknown form, missing files, or code that was not allowed.
+        TargetUnavailable: unknown form, missing files, code that was not allowed, or a server that
+            refuses.
         MissingDependency: the extra for this kind of target is not installed.
     """
     kind, _, rest = target.partition(":")
     if kind == "baseline":
         from auditkit.recommenders.baselines import load_baseline
 
-        baseline = load_baseline(rest, dataset)
-        return LoadedRecommender(
-            recommender=baseline, kind="baseline", fingerprint=baseline.fingerprint(), verified=True
-        )
+        return _hashed(load_baseline(rest, dataset), kind)
     if kind == "replay":
         from auditkit.recommenders.replay import ReplayRecommender
 
-        replay = ReplayRecommender(Path(rest))
-        return LoadedRecommender(
-            recommender=replay, kind="replay", fingerprint=replay.fingerprint(), verified=True
-        )
+        return _hashed(ReplayRecommender(Path(rest)), kind)
+    if kind == "scores":
+        from auditkit.recommenders.scores import ScoreMatrix
+
+        return _hashed(ScoreMatrix(Path(rest)), kind)
     if kind == "python":
         return _python(rest, allow_code=allow_code)
+    if kind == "openai":
+        return _endpoint(rest, connects=connects)
     if target in MODELS:
         return _folder(fetch_model(target), dataset)
-    if (Path(target) / MANIFEST).is_file():
-        return _folder(Path(target), dataset)
-    if Path(target).is_dir():
+    folder = Path(rest if kind == "hf" else target)
+    if (folder / MANIFEST).is_file():
+        return _folder(folder, dataset)
+    if folder.is_dir():
         raise TargetUnavailable(
-            f"{target} holds no {MANIFEST}. Train with `auditkit train`, or write one around the "
+            f"{folder} holds no {MANIFEST}. Train with `auditkit train`, or write one around the "
             "weights."
         )
-    raise TargetUnavailable(
-        f"unknown target {target!r}. Give a folder with a {MANIFEST}, baseline:popularity, "
-        "replay:FILE.jsonl "
-        "or python:MODULE:NAME."
+    if kind == "hf":
+        raise TargetUnavailable(
+            f"{rest} is no folder. Nothing is downloaded from a model hub; give a local folder."
+        )
+    return _plugin(kind, rest, dataset)
+
+
+class _Identified(Protocol):
+    def fingerprint(self) -> str: ...
+
+
+def _hashed(recommender: _Identified, kind: str) -> LoadedRecommender:
+    """A recommender that is its file."""
+    return LoadedRecommender(
+        recommender=recommender, kind=kind, fingerprint=recommender.fingerprint(), verified=True
+    )
+
+
+def _endpoint(rest: str, *, connects: bool) -> LoadedRecommender:
+    try:
+        from auditkit.recommenders.endpoint import Endpoint, connect
+    except ModuleNotFoundError as error:
+        raise MissingDependency(
+            str(error.name), extra="endpoint", purpose="An openai: target"
+        ) from None
+    endpoint = connect(rest) if connects else Endpoint(rest)
+    notes = ["What stands behind the address is remote: not verifiable."]
+    if endpoint.noise is not None:
+        notes.append(f"One text scored twice differs by {endpoint.noise:.3g} nats.")
+    return LoadedRecommender(
+        recommender=endpoint,
+        kind="endpoint, chat" if endpoint.chat else "endpoint, completions",
+        fingerprint=endpoint.fingerprint(),
+        verified=False,
+        notes=tuple(notes),
+    )
+
+
+def _plugin(kind: str, rest: str, dataset: Dataset) -> LoadedRecommender:
+    """An adapter of an installed package: a callable of what follows the colon, and the data."""
+    found = [entry for entry in entry_points(group=ADAPTERS) if entry.name == kind]
+    if not found or not rest:
+        raise TargetUnavailable(
+            f"unknown target {kind + ':' + rest if rest else kind!r}. Give a folder with a "
+            f"{MANIFEST}, {', '.join(MODELS)}, or one of {', '.join(KINDS)}."
+        )
+    entry = found[0]
+    recommender = entry.load()(rest, dataset)
+    own = getattr(recommender, "fingerprint", None)
+    package = f"{entry.dist.name} {entry.dist.version}" if entry.dist else "unknown package"
+    return LoadedRecommender(
+        recommender=recommender,
+        kind=kind,
+        fingerprint=sha256_json([kind, rest, package, own() if callable(own) else None]),
+        verified=False,
+        notes=(f"Loaded by the adapter {kind!r} of {package}.",),
     )
 
 
