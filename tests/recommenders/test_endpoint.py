@@ -27,11 +27,11 @@ def served():
         yield url, seen
 
 
-def ask(url, *prompts, patience=Patience(), operation="recommend", **parameters):
-    transport = Transport(Endpoint(f"{url}#m"), patience=patience, sleep=no_sleep)
+def ask(url, *prompts, **patience):
+    transport = Transport(Endpoint(f"{url}#m"), patience=Patience(**patience), sleep=no_sleep)
     try:
         requests = [Request(id=str(i), prompt=p, k=3) for i, p in enumerate(prompts)]
-        return list(transport.ask([(operation, request, parameters) for request in requests]))
+        return list(transport.ask([("recommend", request, {}) for request in requests]))
     finally:
         transport.close()
 
@@ -71,7 +71,7 @@ def test_every_fault_has_its_status_and_reason(served, fault, status, reason):
 
 @pytest.mark.parametrize("fault", ["hang", "trickle"])
 def test_server_that_stalls_is_a_timeout_within_the_deadline(served, fault):
-    (response,) = ask(served[0], f"FAULT:{fault} a", patience=Patience(seconds=0.2))
+    (response,) = ask(served[0], f"FAULT:{fault} a", seconds=0.2)
     assert (response.status, response.reason) == ("timeout", "deadline")
     assert served[1].prompts[f"FAULT:{fault} a"] == 2  # retried once
 
@@ -191,9 +191,9 @@ def test_wrong_setting_costs_one_call_and_names_it(status):
 
 def test_wrong_key_is_named_by_its_variable_and_never_shown(monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "canary-4711-secret")
-    with serving(key="another") as (url, _):
-        with pytest.raises(TargetUnavailable, match="OPENAI_API_KEY") as caught:
-            connect(f"{url}#m")
+    refused = pytest.raises(TargetUnavailable, match="OPENAI_API_KEY")
+    with serving(key="another") as (url, _), refused as caught:
+        connect(f"{url}#m")
     assert "4711" not in str(caught.value)
 
 
