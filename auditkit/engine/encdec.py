@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
     from transformers.modeling_outputs import BaseModelOutput
 
-__all__ = ["as_output", "encode_prompts", "score_encdec"]
+__all__ = ["as_output", "encode_prompts", "first_token_logits", "score_encdec"]
 
 _LOGIT_BYTES = 64 << 20
 
@@ -63,6 +63,27 @@ def encode_prompts(
     counters.count(ids)
     states = model.get_encoder()(input_ids=ids, attention_mask=mask).last_hidden_state
     return states, mask
+
+
+@torch.inference_mode()
+def first_token_logits(
+    model: PreTrainedModel, prompts: Sequence[Ids], counters: Counters, *, batch: int = 32
+) -> torch.Tensor:
+    """Logits of the first token that the decoder writes for each prompt, [n, vocabulary]."""
+    order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
+    rows: list[torch.Tensor | None] = [None] * len(prompts)
+    for part in batches_of(order, batch):
+        states, mask = encode_prompts(model, [prompts[i] for i in part], counters)
+        start = torch.full((len(part), 1), model.config.decoder_start_token_id)
+        output = model(
+            encoder_outputs=as_output(states),
+            attention_mask=mask,
+            decoder_input_ids=start.to(model.device),
+            use_cache=False,
+        )
+        for i, row in zip(part, upcast(output.logits[:, 0]).cpu(), strict=True):
+            rows[i] = row
+    return torch.stack([row for row in rows if row is not None])
 
 
 def _decode(

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import math
 import os
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
 import torch
@@ -26,7 +27,7 @@ from auditkit.engine.certify import (
     pads_left,
     probe_body,
 )
-from auditkit.engine.encdec import score_encdec
+from auditkit.engine.encdec import first_token_logits, score_encdec
 from auditkit.engine.generation import Decoding, Generated, generate, generate_encdec
 from auditkit.engine.packed import plan_for
 from auditkit.engine.plain import score_plain
@@ -42,18 +43,25 @@ __all__ = ["Cost", "Engine"]
 
 Pair = tuple[Ids, Ids]
 _FORCE = "AUDITKIT_EXECUTOR"
+_ETA = 1.3  # a plan's time over its arithmetic, until requests are measured
 # Nominal costs: FLOP/s of a core, of a forward's calls per layer, of planning a token.
 _FLOPS, _LAYER_SECONDS, _PLAN_SECONDS = 80e9, 2.5e-4, 1e-6
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What scoring will take: tokens of one forward per pair, unique tokens, tokens to forward."""
+    """What scoring will take.
+
+    Attributes:
+        tokens_asked: of one forward per pair. unique_tokens: of the token tree.
+        tokens_to_compute: by the executor. seconds: about, on this machine.
+    """
 
     tokens_asked: int
     unique_tokens: int
     tokens_to_compute: int
     executor: str
+    seconds: float
 
 
 @dataclass
@@ -127,17 +135,22 @@ class Engine:
     def next_token_logits(self, prompts: Sequence[Ids]) -> torch.Tensor:
         """Logits of the token after each prompt, [n, vocabulary] float32."""
         with self._precision():
+            if self.model.config.is_encoder_decoder:
+                return first_token_logits(self.model, prompts, self.counters)
             return next_token_logits(self.body, prompts, self.counters, pad=self._pads)
 
     def cost(self, pairs: Sequence[Pair]) -> Cost:
         """What `score` would do, without doing it."""
+        tree = build_tree(pairs)
         if self.model.config.is_encoder_decoder:
-            tree = build_tree(pairs)
+            name = "encdec"
             tokens = sum(map(len, by_prompt(pairs))) + sum(len(c) for _, c in pairs)
-            return Cost(tree.tokens_asked, tree.unique_tokens, tokens, "encdec")
-        name = self._executor(pairs)
-        tree = plan_for(self.body, pairs).tree
-        return Cost(tree.tokens_asked, tree.unique_tokens, self._work(name, pairs)[0], name)
+        else:
+            name = self._executor(pairs)
+            tokens, _ = self._work(name, pairs)
+        parameters = sum(p.numel() for p in self.model.parameters())
+        seconds = _ETA * 2 * parameters * tokens / _measured_flops(str(self.model.device))
+        return Cost(tree.tokens_asked, tree.unique_tokens, tokens, name, seconds)
 
     def _checked(self, pairs: Sequence[Pair], *, executor: str | None) -> list[list[float]]:
         if not pairs:
@@ -232,3 +245,15 @@ class Engine:
             "head_rows": self.counters.head_rows,
             "check_tokens": self.checks.tokens,
         }
+
+
+@cache
+def _measured_flops(device: str) -> float:
+    """FLOP/s of a matrix product on a device, median of five."""
+    left, right = (torch.randn(512, 512, device=device) for _ in range(2))
+    times = []
+    for _ in range(6):
+        begin = time.perf_counter()
+        (left @ right).sum().item()
+        times.append(time.perf_counter() - begin)
+    return float(2 * 512**3 / sorted(times[1:])[2])

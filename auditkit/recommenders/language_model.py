@@ -223,6 +223,19 @@ class LanguageModelRecommender:
         """The same by the plainest computation, one forward per pair."""
         return self._scores(prompts, continuations, run=self.engine.rescore)
 
+    def cost(
+        self, prompts: Sequence[str], continuations: Sequence[Sequence[str]]
+    ) -> dict[str, float]:
+        """Tokens of one forward per pair (`tokens_asked`), tokens to compute (`tokens`), and about
+        how many `seconds` that takes here.
+        """
+        cost = self.engine.cost(self._pairs(prompts, continuations))
+        return {
+            "tokens_asked": cost.tokens_asked,
+            "tokens": cost.tokens_to_compute,
+            "seconds": cost.seconds,
+        }
+
     def _scores(
         self,
         prompts: Sequence[str],

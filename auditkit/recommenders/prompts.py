@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Literal
@@ -20,9 +20,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from auditkit.errors import ConfigurationError
 from auditkit.strict_yaml import load_yaml
-from auditkit.types import Item, Request
+from auditkit.types import Item, Message, Request
 
-__all__ = ["Prompts", "describe_user", "escape", "item_reference", "segments"]
+__all__ = ["Example", "Prompts", "describe_user", "escape", "item_reference", "segments"]
 
 SLOTS = ("who", "k", "history", "candidates", "item")
 _INERT_OR_ITEM = re.compile(r"\\([\\<])|<item_([^\s<>\\]+)>")
@@ -79,6 +79,14 @@ def describe_user(attributes: Mapping[str, str]) -> str:
     return " ".join([article, *words])
 
 
+@dataclass(frozen=True)
+class Example:
+    """A request and the answer it should get."""
+
+    user: str
+    assistant: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class Prompts:
     """The templates of one recommender.
@@ -89,12 +97,18 @@ class Prompts:
             training.
         describe: wordings of the request to describe one item.
         description: the form of the answer to `describe`.
+        system: the system turn, empty for none.
+        examples: earlier turns that show good answers (few-shot), each a request and its answer.
+        answer_after: words behind which the list stands, for models that reason first.
     """
 
     history: Literal["item_tokens", "titles"]
     recommend: tuple[str, ...]
     describe: tuple[str, ...]
     description: str
+    system: str = ""
+    examples: tuple[Example, ...] = ()
+    answer_after: str = ""
 
     def __post_init__(self) -> None:
         for template in (*self.recommend, *self.describe):
@@ -152,7 +166,27 @@ class Prompts:
             "recommend": list(self.recommend),
             "describe": list(self.describe),
             "description": self.description,
+            **({"system": self.system} if self.system else {}),
+            **(
+                {"examples": [asdict(example) for example in self.examples]}
+                if self.examples
+                else {}
+            ),
+            **({"answer_after": self.answer_after} if self.answer_after else {}),
         }
+
+    def opening(self) -> tuple[Message, ...]:
+        """The turns before a conversation: the system's, then the examples."""
+        system = (Message("system", self.system),) if self.system else ()
+        shown = (
+            turn
+            for example in self.examples
+            for turn in (
+                Message("user", example.user),
+                Message("assistant", example.assistant),
+            )
+        )
+        return (*system, *shown)
 
     def render(self, request: Request) -> str:
         """The prompt of a request for a list; `request.instruction` replaces the default wording.

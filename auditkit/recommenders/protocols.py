@@ -182,8 +182,10 @@ class Estimates(Protocol):
 
     def cost(
         self, prompts: Sequence[str], continuations: Sequence[Sequence[str]]
-    ) -> Mapping[str, int]:
-        """Tokens of one forward per pair (`tokens_asked`) and to be forwarded (`tokens`)."""
+    ) -> Mapping[str, float]:
+        """Tokens of one forward per pair (`tokens_asked`), to be forwarded (`tokens`), and about
+        how many `seconds` that takes.
+        """
         ...
 
 

@@ -86,7 +86,7 @@ def test_candidates_are_the_only_choice(encoder):
 def test_prompt_beyond_the_context_says_what_was_left_out(encoder):
     short, long = (
         rendered(encoder, history=history, instruction="{history}")
-        for history in (tuple(ITEMS[:2]), tuple(ITEMS * 5))
+        for history in (tuple(ITEMS[:2]), tuple(ITEMS[:9] * 5))
     )
     assert encoder.recommend([short])[0].derived == {}
     response = encoder.recommend([long])[0]

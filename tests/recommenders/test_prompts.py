@@ -138,3 +138,20 @@ def test_prompt_file_is_read_by_the_strict_loader(tmp_path, line, word):
     path.write_text(f"history: titles\nrecommend: [go]\ndescription: x\n{line}\n")
     with pytest.raises(ConfigurationError, match=f"prompts.yaml:4: .*{word}"):
         Prompts.read(path)
+
+
+def test_examples_and_system_turn_stand_before_the_conversation():
+    fields = {
+        **Prompts.shipped("titles").as_mapping(),
+        "system": "You know films.",
+        "examples": [{"user": "One film.", "assistant": "1. Fargo (1996)"}],
+        "answer_after": "Answer:",
+    }
+    prompts = Prompts.from_mapping(fields)
+    assert [turn.role for turn in prompts.opening()] == ["system", "user", "assistant"]
+    assert prompts.opening()[2].content == "1. Fargo (1996)"
+    assert Prompts.from_mapping(prompts.as_mapping()) == prompts
+
+
+def test_shipped_prompts_open_with_nothing():
+    assert Prompts.shipped("titles").opening() == ()
