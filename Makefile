@@ -45,6 +45,7 @@ golden: $(VENV)/.dev  ## rebuild reports/examples from real runs; review the dif
 
 bench: $(VENV)/.dev  ## ratios measured in one run; never asserted
 	$(BIN)/python tests/bench/cli_startup.py
+	$(BIN)/python tests/bench/engine.py
 
 clean:
 	rm -rf $(VENV) site .mypy_cache .ruff_cache

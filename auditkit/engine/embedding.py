@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from auditkit.engine.body import Counters, upcast
-from auditkit.engine.prefix import pad_right
+from auditkit.engine.padding import pad_right
 from auditkit.engine.tree import Ids
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from auditkit.engine.body import Counters, upcast
-from auditkit.engine.prefix import batches_of, by_prompt, pad_right
+from auditkit.engine.padding import pad_right
+from auditkit.engine.prefix import batches_of, by_prompt
 from auditkit.engine.tree import Ids
 
 if TYPE_CHECKING:

@@ -12,15 +12,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
-from transformers.cache_utils import DynamicCache
 
 from auditkit.engine.batches import Batch, batches
-from auditkit.engine.body import Body, Counters, cache_of, path_of, upcast
+from auditkit.engine.body import Body, Counters, upcast
+from auditkit.engine.decoding_cache import grouped_attention, growing
 from auditkit.engine.encdec import as_output, encode_prompts
+from auditkit.engine.prefill import prefill
 from auditkit.engine.tree import Ids
 
 if TYPE_CHECKING:
@@ -84,42 +85,36 @@ def generate(
     results: list[Generated | None] = [None] * len(prompts)
     for batch in batches(prompts, share=share, equal=not pad):
         rows = _Rows(batch.members, seeds, decoding, _stops(body.base))
-        _continue(body, batch, rows, counters)
+        with grouped_attention(body.base):
+            _continue(body, batch, rows, counters)
         for i, generated in zip(batch.members, rows.results(), strict=True):
             results[i] = generated
     return [result for result in results if result is not None]
 
 
 def _continue(body: Body, batch: Batch, rows: _Rows, counters: Counters) -> None:
-    """Prefill the shared prefix once, then the tails, then token by token."""
-    path = body.root()
-    device = body.device
-    if batch.prefix:
-        ids = torch.tensor([batch.prefix], device=device)
-        first = torch.arange(body.n_virtual, body.n_virtual + ids.shape[1], device=device)[None]
-        cache = cache_of(path)
-        body.states(ids, mask=None, positions=first, cache=cache, counters=counters)
-        path = path_of(cache)
-    past = body.n_virtual + len(batch.prefix)
-    cache = cache_of(path, len(batch.tails)) if path else None
-    ids, seen = pad_left(batch.tails, device=device)
-    mask = torch.cat([seen.new_ones((len(batch.tails), past)), seen], dim=1)
-    positions = past + (seen.cumsum(dim=1) - 1).clamp(min=0)
+    """Read the prompts, then go on token by token."""
+    logits, cache, mask, positions = prefill(body, batch, counters)
+    cache = growing(cache)
     while True:
-        logits, cache = body.next_logits(
-            ids, mask=mask, positions=positions, cache=cache, use_cache=True, counters=counters
-        )
         chosen, kept = rows.choose(logits)
         if not kept:
             return
         if len(kept) < len(chosen):
-            index = torch.tensor(kept, device=device)
-            cast(DynamicCache, cache).batch_select_indices(index)
+            index = torch.tensor(kept, device=body.device)
+            cache.batch_select_indices(index)
             mask, positions = mask[index], positions[index]
             chosen = [chosen[row] for row in kept]
-        ids = torch.tensor(chosen, device=device)[:, None]
         mask = torch.cat([mask, mask.new_ones((len(chosen), 1))], dim=1)
-        positions = positions[:, -1:] + 1
+        positions = positions + 1
+        logits, _ = body.next_logits(
+            torch.tensor(chosen, device=body.device)[:, None],
+            mask=mask,
+            positions=positions,
+            cache=cache,
+            use_cache=True,
+            counters=counters,
+        )
 
 
 @torch.inference_mode()
@@ -243,17 +238,6 @@ def _filtered(logits: torch.Tensor, top_k: int, top_p: float) -> torch.Tensor:
         outside = torch.zeros_like(before, dtype=torch.bool).scatter(1, index, before >= top_p)
         logits = logits.masked_fill(outside, -torch.inf)
     return logits
-
-
-def pad_left(rows: Sequence[Ids], *, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    """Ids and mask, each [n, longest]. Padding is id 0; the mask hides it."""
-    width = max(map(len, rows))
-    ids = torch.zeros((len(rows), width), dtype=torch.long)
-    mask = torch.zeros((len(rows), width), dtype=torch.long)
-    for i, row in enumerate(rows):
-        ids[i, width - len(row) :] = torch.tensor(row)
-        mask[i, width - len(row) :] = 1
-    return ids.to(device), mask.to(device)
 
 
 def _stops(model: PreTrainedModel) -> frozenset[int]:

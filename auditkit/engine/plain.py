@@ -13,7 +13,8 @@ from itertools import groupby
 import torch
 
 from auditkit.engine.body import Body, Counters, upcast
-from auditkit.engine.prefix import batches_of, pad_right
+from auditkit.engine.padding import pad_right
+from auditkit.engine.prefix import batches_of
 from auditkit.engine.tree import Ids
 
 __all__ = ["score_plain"]

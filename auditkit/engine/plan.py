@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 from auditkit.engine.tree import Node, Tree
 
@@ -80,6 +81,8 @@ class Limits:
     """Sizes of a plan, in tokens; `max_bytes` bounds the memory of one forward.
 
     Attributes:
+        padding: largest share of a group that may be padding.
+        slack: largest share of all tokens that may repeat a short segment.
         kv_bytes: bytes of keys and values per token.
     """
 
@@ -87,8 +90,8 @@ class Limits:
     row: int = 300
     rows: int = 16
     short: int = 64
-    spread: float = 0.10
-    slack: float = 0.03
+    padding: float = 0.02
+    slack: float = 0.02
     max_bytes: int = 1 << 30
     kv_bytes: int = 0
 
@@ -186,10 +189,11 @@ class _Cutter:
             width = len(rows[0].tokens)
             per_row = (past + width) * limits.kv_bytes + width * (past + width) * 4
             fit = max(1, min(limits.rows, limits.max_bytes // max(per_row, 1)))
-            shortest = (1 - limits.spread) * width
-            count = next(
-                (i for i, row in enumerate(rows) if i == fit or len(row.tokens) < shortest),
-                len(rows),
+            lengths = [len(row.tokens) for row in rows[:fit]]
+            count = sum(
+                1
+                for i, total in enumerate(accumulate(lengths), start=1)
+                if i * width <= (1 + limits.padding) * total
             )
             yield Group(past, rows[:count])
             rows = rows[count:]

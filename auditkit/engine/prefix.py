@@ -13,9 +13,10 @@ import torch
 from transformers.cache_utils import DynamicCache
 
 from auditkit.engine.body import Body, Counters, cache_of
+from auditkit.engine.padding import pad_right
 from auditkit.engine.tree import Ids
 
-__all__ = ["batches_of", "by_prompt", "pad_right", "score_prefix"]
+__all__ = ["batches_of", "by_prompt", "score_prefix"]
 
 _MAX_BYTES = 1 << 30
 
@@ -82,14 +83,3 @@ def by_prompt(pairs: Sequence[tuple[Ids, Ids]]) -> dict[tuple[int, ...], list[in
 def batches_of(indices: Sequence[int], size: int) -> Iterator[Sequence[int]]:
     """Consecutive parts of at most `size`."""
     return (indices[begin : begin + size] for begin in range(0, len(indices), size))
-
-
-def pad_right(rows: Sequence[Ids], *, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    """Ids and mask, each [n, longest]. Padding is id 0; the mask hides it."""
-    width = max(map(len, rows))
-    ids = torch.zeros((len(rows), width), dtype=torch.long)
-    mask = torch.zeros((len(rows), width), dtype=torch.long)
-    for i, row in enumerate(rows):
-        ids[i, : len(row)] = torch.tensor(row)
-        mask[i, : len(row)] = 1
-    return ids.to(device), mask.to(device)

@@ -8,7 +8,7 @@ import torch
 
 from auditkit.engine.batches import batches
 from auditkit.engine.body import Body, Counters, cache_of
-from auditkit.engine.generation import pad_left
+from auditkit.engine.padding import pad_left
 from auditkit.engine.tree import Ids
 
 __all__ = ["next_token_logits"]

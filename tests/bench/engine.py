@@ -21,7 +21,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from auditkit.catalog.datasets import get_dataset
 from auditkit.catalog.ml100k import load_ml100k
 from auditkit.engine.body import Counters
-from auditkit.engine.generation import Decoding, generate
+from auditkit.engine.generation import Decoding
 from auditkit.engine.inference import Engine
 from auditkit.engine.packed import plan_for, score_packed
 from auditkit.engine.prefix import score_prefix
@@ -169,19 +169,31 @@ def generation():
         decoding = Decoding(new)
         together, seconds = cpu(lambda p=prompts, d=decoding: engine.generate(p, d))
         alone, single = cpu(
-            lambda p=prompts, d=decoding: [
-                generate(engine.body, [one], d, Counters())[0] for one in p
-            ]
+            lambda p=prompts, n=new: [transformers_generate(recommender.model, one, n) for one in p]
         )
-        same = sum(a.ids == b.ids for a, b in zip(together, alone, strict=True))
+        same = sum(a.ids == b for a, b in zip(together, alone, strict=True))
         ties = sum((g.margin or 0) < 1e-3 for g in together)
         lengths = sorted(map(len, prompts))
         print(
             f"generation, {name} of {lengths[0]}-{lengths[-1]} tokens, {new} new: "
-            f"{seconds:.1f} CPU s, {single / seconds:.2f}x less than one by one; {same} of {len(prompts)} texts "
+            f"{seconds:.1f} CPU s, {single / seconds:.2f}x less than transformers one by one; {same} of {len(prompts)} texts "
             f"identical, {ties} near ties",
             flush=True,
         )
+
+
+def transformers_generate(model, ids, new):
+    """Greedy text of one prompt by transformers' own loop."""
+    prompt = torch.tensor([ids])
+    output = model.generate(
+        prompt,
+        attention_mask=torch.ones_like(prompt),
+        max_new_tokens=new,
+        do_sample=False,
+        pad_token_id=0,
+    )[0, len(ids) :].tolist()
+    ends = model.generation_config.eos_token_id
+    return output[:-1] if output[-1] == ends else output
 
 
 def growth(users):
