@@ -11,18 +11,22 @@ import contextlib
 import ipaddress
 import socket
 import sys
+import sysconfig
 import traceback
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from auditkit.errors import AuditkitError
 
-__all__ = ["NetworkForbidden", "Restriction", "restricted_network"]
+__all__ = ["NetworkForbidden", "Restriction", "restricted_network", "restriction_for"]
 
 _CALLS = ("socket.connect", "socket.sendto", "socket.sendmsg")
 _LOOKUPS = ("socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr")
-_NOT_CALLERS = ("socket.py", "network.py", "selector_events.py", "base_events.py", "connection.py")
+_PACKAGE = str(Path(__file__).resolve().parent)
+_LIBRARIES = (sysconfig.get_path("stdlib"), sysconfig.get_path("purelib"), _PACKAGE, "<frozen")
 
 
 class NetworkForbidden(AuditkitError):
@@ -89,11 +93,15 @@ def _is_loopback(host: str) -> bool:
 
 
 def _caller() -> str:
-    """File and line of the code that wanted the connection, without the machine's folders."""
-    frames = traceback.extract_stack()
-    own = [frame for frame in frames if not frame.filename.endswith(_NOT_CALLERS)]
-    frame = (own or frames)[-1]
-    return f"{'/'.join(frame.filename.split('/')[-2:])}:{frame.lineno}"
+    """File and line of the code that wanted the connection, without the machine's folders.
+
+    That is the innermost frame outside Python, installed packages and auditkit, else the innermost
+    one outside this module.
+    """
+    frames = [f for f in traceback.extract_stack() if f.filename != __file__]
+    foreign = [frame for frame in frames if not frame.filename.startswith(_LIBRARIES)]
+    frame = (foreign or frames)[-1]
+    return f"{'/'.join(Path(frame.filename).parts[-2:])}:{frame.lineno}"
 
 
 class _Switch:
@@ -111,6 +119,17 @@ class _Switch:
 @cache
 def _switch() -> _Switch:
     return _Switch()
+
+
+def restriction_for(target: str, *, online: bool = False) -> Restriction | None:
+    """What an audit of TARGET may reach: an endpoint its own host and port, others nothing."""
+    if online:
+        return None
+    kind, _, rest = target.partition(":")
+    if kind != "openai":
+        return Restriction()
+    place = urlsplit(rest.partition("#")[0])
+    return Restriction(place.hostname, place.port or (443 if place.scheme == "https" else 80))
 
 
 @contextlib.contextmanager

@@ -15,13 +15,13 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO, cast
 from urllib.parse import quote, quote_plus
 
-__all__ = ["Redaction", "redacted_streams"]
+__all__ = ["Redaction", "map_text", "redacted_streams"]
 
 _NAMES = ("KEY", "TOKEN", "SECRET", "PASSWORD", "CREDENTIAL")
 _MIN_LENGTH = 8
@@ -62,15 +62,18 @@ class Redaction:
 
     def tree(self, value: Any) -> Any:
         """A JSON value with every string in it redacted, keys too."""
-        if self._pattern is None:
-            return value
-        if isinstance(value, str):
-            return self.text(value)
-        if isinstance(value, Mapping):
-            return {self.text(str(key)): self.tree(held) for key, held in value.items()}
-        if isinstance(value, list | tuple):
-            return [self.tree(held) for held in value]
-        return value
+        return value if self._pattern is None else map_text(value, self.text)
+
+
+def map_text(value: Any, change: Callable[[str], str]) -> Any:
+    """A JSON value with every string in it changed, keys too."""
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, Mapping):
+        return {change(str(key)): map_text(held, change) for key, held in value.items()}
+    if isinstance(value, list | tuple):
+        return [map_text(held, change) for held in value]
+    return value
 
 
 def _is_path(value: str) -> bool:
@@ -134,9 +137,7 @@ def redacted_streams() -> Iterator[None]:
         sys.stderr.write(redaction.text("".join(lines)))
 
     sys.excepthook = show
-    sys.stdout, sys.stderr = (
-        cast(TextIO, _RedactedStream(stream, redaction)) for stream in kept
-    )
+    sys.stdout, sys.stderr = (cast(TextIO, _RedactedStream(stream, redaction)) for stream in kept)
     try:
         yield
     finally:

@@ -17,6 +17,7 @@ from pydantic import JsonValue
 
 from auditkit.canonical import canonical_json, read_json, sha256_file, write_atomically
 from auditkit.errors import IntegrityError, InvalidArgument
+from auditkit.redaction import Redaction
 from auditkit.runlog import EVIDENCE, RunLog, read_log
 
 __all__ = [
@@ -124,7 +125,7 @@ def seal_manifest(
         "outputs": {name: sha256_file(run / name) for name in OUTPUTS if (run / name).is_file()},
         "volatile": {**before.get("volatile", {}), **(volatile or {})},
     }
-    write_atomically(run / MANIFEST, canonical_json(content, indent=1) + "\n")
+    write_atomically(run / MANIFEST, canonical_json(Redaction().tree(content), indent=1) + "\n")
 
 
 def _evidence_of(log: RunLog) -> dict[str, JsonValue]:

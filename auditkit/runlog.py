@@ -18,6 +18,7 @@ from typing import Any
 
 from auditkit.canonical import canonical_json, read_json, sha256_json
 from auditkit.errors import AuditkitError, EvidenceError, IntegrityError
+from auditkit.redaction import Redaction
 
 __all__ = ["EVIDENCE", "RunLog", "lock_run", "read_log"]
 
@@ -122,6 +123,7 @@ class RunLog:
         self.path = run / EVIDENCE
         self.root = run_key
         self.records: list[Body] = []
+        self._redaction = Redaction()
         if self.path.exists():
             self._recover(run_key)
         self._handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
@@ -150,30 +152,41 @@ class RunLog:
             os.truncate(self.path, whole[0])
         self.root = whole[1]
 
-    def append(self, bodies: Sequence[Body]) -> None:
-        """Write one batch: whole lines, one write, then fsync. Adds `batch` = [number, size,
-        position].
+    def append(self, bodies: Sequence[Body]) -> list[Body]:
+        """Write one batch: whole lines, one write, then fsync.
+
+        Returns:
+            The bodies as they are recorded: without secrets, and with `batch` = [number, size,
+            position]. Measure from these, so that a resumed run measures the same.
         """
         number = self.records[-1]["batch"][0] + 1 if self.records else 0
         lines, root = [], self.root
-        sealed = [{**body, "batch": [number, len(bodies), i]} for i, body in enumerate(bodies)]
+        sealed: list[Body] = [
+            {**self._redaction.tree(body), "batch": [number, len(bodies), i]}
+            for i, body in enumerate(bodies)
+        ]
         for seq, body in enumerate(sealed, start=len(self.records)):
             line, root = _seal(body, prev=root, seq=seq)
             lines.append(line + "\n")
         content = "".join(lines).encode("ascii")
-        whole = os.fstat(self._handle).st_size
+        whole, before = os.fstat(self._handle).st_size, (self.root, len(self.records))
         try:
             if os.write(self._handle, content) != len(content):
                 raise OSError("only a part of a batch could be written")
             os.fsync(self._handle)
-        except OSError as error:
+            self.records.extend(sealed)
+            self.root = root
+        except BaseException as error:  # also a signal: the file and this object stay in step
             os.ftruncate(self._handle, whole)
+            self.root = before[0]
+            del self.records[before[1] :]
+            if not isinstance(error, OSError):
+                raise
             raise EvidenceError(
                 f"{self.path} cannot be written ({error}). Free some space and run the same "
                 "command again; it goes on from here."
             ) from None
-        self.records.extend(sealed)
-        self.root = root
+        return sealed
 
     def close(self) -> None:
         """Release the file."""

@@ -11,55 +11,42 @@ import platform
 import re
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import JsonValue
 
-from auditkit.canonical import set_aside, sha256_json
-from auditkit.catalog.catalog import Catalog
+from auditkit.audited_data import load_data
+from auditkit.canonical import canonical_json, read_json, sha256_json
 from auditkit.catalog.dataset import Dataset
-from auditkit.catalog.datasets import get_dataset
-from auditkit.catalog.ml100k import load_ml100k
-from auditkit.catalog.normalise import full_key
-from auditkit.catalog.self_check import self_check
-from auditkit.errors import CatalogError, ConfigurationError, EvidenceError, MissingDependency
+from auditkit.errors import EvidenceError, MissingDependency
+from auditkit.network import NetworkForbidden, Restriction, restricted_network, restriction_for
 from auditkit.probes.base import Context, NotAssessable, load_users
-from auditkit.probes.claims import self_check as claims_self_check
 from auditkit.recipe import AuditRecipe
 from auditkit.recommenders.cache import AnswerCache
 from auditkit.recommenders.load import LoadedRecommender, load_recommender
+from auditkit.recommenders.stopping import StopRule
 from auditkit.recommenders.target import Target
+from auditkit.redaction import Redaction, map_text
 from auditkit.registry import probe_spec
-from auditkit.run_manifest import MANIFEST, read_manifest, seal_manifest
+from auditkit.run_description import (
+    describe_catalog,
+    describe_target,
+    detectors,
+    environment,
+)
+from auditkit.run_identity import refuse_other_run, run_identity, set_aside_other_run
+from auditkit.run_manifest import seal_manifest
 from auditkit.runlog import RunLog, lock_run
-from auditkit.types import (
-    SCHEMA_VERSION,
-    AuditResult,
-    Detector,
-    Finding,
-    Outcome,
-    TargetDescription,
-)
+from auditkit.sampling import scaled
+from auditkit.types import AuditResult, Finding, Outcome
 
-__all__ = ["Progress", "load_data", "run_audit", "set_aside_other_run"]
+__all__ = ["Asking", "Progress", "run_audit", "run_probe", "set_aside_other_run"]
 
-_PACKAGES = (
-    "auditkit",
-    "numpy",
-    "scipy",
-    "torch",
-    "transformers",
-    "captum",
-    "fairlearn",
-    "textattack",
-    "opacus",
-)
 _MAX_REASON = 300
-_MIN_OVERLAP, _MIN_AGREEMENT = 0.50, 0.95
 
 
 @dataclass(frozen=True)
@@ -70,38 +57,26 @@ class Progress:
     requests: Callable[[int], None] = lambda done: None
 
 
-def load_data(recipe: AuditRecipe, *, catalog: str | None = None) -> tuple[Dataset, Catalog]:
-    """The users' histories and the catalog that judges the answers.
+@dataclass(frozen=True, kw_only=True)
+class Asking:
+    """How much and how patiently an audit asks. None of it changes what a request is.
 
-    Args:
-        catalog: overrides the recipe's; both default to the data set's own catalog.
-
-    Raises:
-        CatalogError: data or catalog are absent or damaged.
+    Attributes:
+        stop: budget and circuit breaker; afterwards it says why asking ended. None never stops for
+            a budget and breaks at the default error rate.
+        limit: most users or items per probe; the result says that it is a sample.
+        retry_errors: ask again what an earlier run recorded as an error.
+        call_seconds: deadline of one call of a Python callable.
+        online: whether code of a local recommender may reach other machines.
+        patience: wraps each call; a signal waits for its end.
     """
-    dataset = load_ml100k(get_dataset(recipe.data))
-    source = catalog or recipe.catalog
-    if source in (None, recipe.data):
-        return dataset, dataset.catalog
-    chosen = Catalog.load(str(source))
-    _check_same_items(dataset, chosen)
-    return dataset, chosen
 
-
-def _check_same_items(dataset: Dataset, catalog: Catalog) -> None:
-    """A catalog judges these users only if its ids mean the same items.
-
-    Raises:
-        CatalogError: under half of the data set's ids are in it, or shared ids name other titles.
-    """
-    own = dataset.catalog
-    shared = [item for item in own.items if item.id in catalog.index]
-    same = [item for item in shared if full_key(item.title) == full_key(catalog[item.id].title)]
-    if len(shared) < _MIN_OVERLAP * len(own) or len(same) < _MIN_AGREEMENT * len(shared):
-        raise CatalogError(
-            f"catalog {catalog.name} holds {len(shared)} of the {len(own)} item ids of "
-            f"{own.name}, {len(same)} with the same title. Give a catalog that uses its ids."
-        )
+    stop: StopRule | None = None
+    limit: int | None = None
+    retry_errors: bool = False
+    call_seconds: float = 120.0
+    online: bool = False
+    patience: Callable[[], AbstractContextManager[object]] = nullcontext
 
 
 def run_audit(
@@ -113,6 +88,7 @@ def run_audit(
     allow_code: bool = False,
     resume: bool = True,
     cache: Path | None = None,
+    asking: Asking = Asking(),
     progress: Progress = Progress(),
 ) -> AuditResult:
     """Audit a recommender into a run folder, or go on where an interrupted run stopped.
@@ -125,74 +101,98 @@ def run_audit(
         cache: folder of answers that outlive the run.
 
     Raises:
-        AuditkitError: nothing could be asked: wrong recipe, unknown target, missing data, or a
-            folder that belongs to another run.
+        AuditkitError: nothing could be asked: wrong recipe, unknown target, missing data, a folder
+            that belongs to another run, or a recommender that reaches for the network.
     """
     dataset, chosen = load_data(recipe, catalog=catalog)
-    loaded = load_recommender(target, dataset=dataset, allow_code=allow_code)
-    identity = _identity(recipe, loaded, chosen, dataset)
-    run_key = sha256_json(identity)
-    with lock_run(out):
-        _refuse_other_run(out, identity, run_key, resume=resume)
-        started, cpu_started = time.time(), time.process_time()
-        log = RunLog(out, run_key)  # first: it cuts off a torn tail, which the manifest refuses
-        seal_manifest(out, run_key=run_key, status="running", fingerprints=identity, log=log)
-        already = len(log.records)
-        status: Literal["complete", "interrupted"] = "interrupted"
-        try:
-            asked = Target(
-                loaded.recommender,
-                catalog=chosen,
-                log=log,
-                seed=recipe.seed,
-                fingerprint=loaded.fingerprint,
-                cache=AnswerCache(cache, loaded.fingerprint),
-                batch_size=recipe.batch_size,
-                on_progress=progress.requests,
-            )
-            outcomes, findings = _run_probes(recipe, asked, dataset, loaded, progress)
-            result = AuditResult(
-                run_key=run_key,
-                seed=recipe.seed,
-                target=_describe(target, loaded, asked),
-                catalog=_describe_catalog(chosen, dataset),
-                recipe=recipe.model_dump(mode="json"),
-                environment=_environment(),
-                outcomes=tuple(outcomes),
-                findings=tuple(findings),
-                detectors=_detectors(recipe, asked, chosen),
-                notes=loaded.notes,
-            )
-            result.write(out)
-            status = "complete"
-        finally:
-            log.close()
-            volatile: dict[str, JsonValue] = {
-                "seconds": round(time.time() - started, 2),
-                "cpu_seconds": round(time.process_time() - cpu_started, 2),
-                "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-                "asked": len(log.records) - already,
-                "resumed_from": already,
-                "host": platform.node(),
-            }
-            seal_manifest(out, status=status, volatile=volatile, log=log)
+    restriction = restriction_for(target, online=asking.online)
+    stop = asking.stop or StopRule()
+    with restricted_network(restriction):
+        loaded = load_recommender(target, dataset=dataset, allow_code=allow_code)
+        identity = run_identity(recipe, loaded, chosen, dataset)
+        run_key = sha256_json(identity)
+        with lock_run(out):
+            refuse_other_run(out, identity, run_key, resume=resume)
+            started, cpu_started = time.time(), time.process_time()
+            log = RunLog(out, run_key)  # first: it cuts off a torn tail, which the manifest refuses
+            seal_manifest(out, run_key=run_key, status="running", fingerprints=identity, log=log)
+            already = len(log.records)
+            status: Literal["complete", "partial", "interrupted"] = "interrupted"
+            try:
+                asked = Target(
+                    loaded.recommender,
+                    catalog=chosen,
+                    log=log,
+                    seed=recipe.seed,
+                    fingerprint=loaded.fingerprint,
+                    cache=AnswerCache(cache, loaded.fingerprint),
+                    batch_size=recipe.batch_size,
+                    stop=stop,
+                    seconds=asking.call_seconds if loaded.kind == "python" else None,
+                    retry_errors=asking.retry_errors,
+                    patience=asking.patience,
+                    on_progress=progress.requests,
+                )
+                try:
+                    outcomes, findings = _run_probes(
+                        recipe, asked, dataset, loaded, asking.limit, restriction, progress
+                    )
+                finally:
+                    asked.close()
+                result = _fit_to_write(
+                    AuditResult(
+                        run_key=run_key,
+                        seed=recipe.seed,
+                        target=describe_target(target, loaded, asked),
+                        catalog=describe_catalog(chosen, dataset),
+                        recipe=recipe.model_dump(mode="json"),
+                        environment=environment(),
+                        outcomes=tuple(outcomes),
+                        findings=tuple(findings),
+                        detectors=detectors(recipe, asked, chosen),
+                        notes=(*loaded.notes, *_what_is_missing(stop, asking.limit)),
+                        stopped=stop.stopped,
+                    )
+                )
+                result.write(out)
+                status = "partial" if stop.stopped or asking.limit else "complete"
+            finally:
+                log.close()
+                volatile: dict[str, JsonValue] = {
+                    "seconds": round(time.time() - started, 2),
+                    "cpu_seconds": round(time.process_time() - cpu_started, 2),
+                    "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+                    "asked": len(log.records) - already,
+                    "resumed_from": already,
+                    "host": platform.node(),
+                }
+                seal_manifest(out, status=status, volatile=volatile, log=log)
     return result
 
 
-def set_aside_other_run(target: str, recipe: AuditRecipe, out: Path) -> Path | None:
-    """Rename a run folder that belongs to another model, recipe or version.
+def _fit_to_write(result: AuditResult) -> AuditResult:
+    """The result without secrets, and with halves of surrogate pairs written as escapes.
 
-    Returns:
-        Where it is kept now; None where `out` is free or belongs to this very run.
+    Words of a recommender may hold both, and a file with half a pair cannot be read back.
     """
-    if not (out / MANIFEST).is_file():
-        return None
-    dataset, catalog = load_data(recipe)
-    loaded = load_recommender(target, dataset=dataset)
-    run_key = sha256_json(_identity(recipe, loaded, catalog, dataset))
-    if read_manifest(out).get("run_key") == run_key:
-        return None
-    return set_aside(out)
+    redaction, text = Redaction(), result.to_json()
+    if not redaction and "\\ud" not in text:
+        return result
+
+    def written(words: str) -> str:
+        return redaction.text(words).encode("utf-8", "backslashreplace").decode("utf-8")
+
+    return AuditResult.from_json(canonical_json(map_text(read_json(text), written)))
+
+
+def _what_is_missing(stop: StopRule, limit: int | None) -> list[str]:
+    """What every reader must know about a run that asked less than planned."""
+    notes = []
+    if limit is not None:
+        notes.append(f"sampled: every probe was limited to {limit} users or items (--limit)")
+    if stop.stopped:
+        notes.append(f"stopped early ({stop.stopped}): {stop.detail}; the rest was not asked")
+    return notes
 
 
 def _run_probes(
@@ -200,6 +200,8 @@ def _run_probes(
     target: Target,
     dataset: Dataset,
     loaded: LoadedRecommender,
+    limit: int | None,
+    restriction: Restriction | None,
     progress: Progress,
 ) -> tuple[list[Outcome], list[Finding]]:
     outcomes: list[Outcome] = []
@@ -209,19 +211,27 @@ def _run_probes(
         progress.probe(probe_id, number, len(recipe.probes))
         bound = target.for_probe(probe_spec(probe_id))
         context = Context(dataset, recipe.seed, probe_id, loaded.manifest, users)
-        outcome, measured = _run_probe(recipe, probe_id, bound, context)
+        outcome, measured = run_probe(recipe, bound, context, limit=limit)
+        if restriction is not None:
+            restriction.check()  # the code that made the attempt may have hidden the error
         counts = bound.status_counts()
-        outcomes.append(replace(outcome, planned=sum(counts.values()), counts=counts))
+        outcome = replace(outcome, planned=sum(counts.values()), counts=counts)
+        if outcome.status == "ran" and counts["not_run"] and target.stop.stopped:
+            left = f"{counts['not_run']} of {outcome.planned} requests were not asked"
+            why = f"{target.stop.stopped}: {target.stop.detail}; {left}"
+            outcome = replace(outcome, reason=why)
+        outcomes.append(outcome)
         findings += measured
     return outcomes, findings
 
 
-def _run_probe(
-    recipe: AuditRecipe, probe_id: str, target: Target, context: Context
+def run_probe(
+    recipe: AuditRecipe, target: Target, context: Context, *, limit: int | None = None
 ) -> tuple[Outcome, list[Finding]]:
     """One probe: skipped with its reason, crashed with its traceback, or ran."""
+    probe_id = context.probe_id
     try:
-        probe = recipe.build(probe_id)
+        probe, context = scaled(recipe.build(probe_id), context, limit)
         lacking = [
             kind.__name__ for kind in probe.needs if not isinstance(target.recommender, kind)
         ]
@@ -230,14 +240,15 @@ def _run_probe(
                 probe=probe_id, status="skipped", reason=f"needs {', '.join(lacking)}"
             ), []
         return Outcome(probe=probe_id, status="ran"), list(probe.run(target, context))
-    except EvidenceError:
-        raise  # answers can no longer be recorded: nothing measured from here on would count
+    except (EvidenceError, NetworkForbidden):
+        raise  # nothing measured from here on would count
     except NotAssessable as why:
         return Outcome(probe=probe_id, status="skipped", reason=str(why)), []
     except MissingDependency as error:
         return Outcome(probe=probe_id, status="skipped", reason=str(error)), []
     except Exception as error:
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:_MAX_REASON]
+        words = Redaction().text(f"{type(error).__name__}: {error}")
+        reason = " ".join(words.split())[:_MAX_REASON]
         return Outcome(
             probe=probe_id, status="error", reason=reason, traceback=_traceback(error)
         ), []
@@ -248,101 +259,3 @@ def _traceback(error: Exception) -> str:
     text = "".join(traceback.format_exception(error))
     root = re.escape(str(Path(__file__).resolve().parent.parent))
     return re.sub(rf'"(?:{root}/|[^"]*/site-packages/|[^"]*/lib/python[^/"]*/)', '"', text)
-
-
-def _identity(
-    recipe: AuditRecipe, loaded: LoadedRecommender, catalog: Catalog, dataset: Dataset
-) -> dict[str, JsonValue]:
-    """What makes a run this run: change any of it and it is another."""
-    return {
-        "recipe": sha256_json(recipe.model_dump(mode="json")),
-        "target": loaded.fingerprint,
-        "catalog": catalog.fingerprint,
-        "data": dataset.fingerprint,
-        "seed": recipe.seed,
-        "version": ".".join(version("auditkit").split(".")[:2]),
-        "schema_version": SCHEMA_VERSION,
-    }
-
-
-def _refuse_other_run(
-    out: Path, identity: Mapping[str, Any], run_key: str, *, resume: bool
-) -> None:
-    if not (out / MANIFEST).is_file():
-        return
-    manifest = read_manifest(out)
-    if manifest.get("run_key") != run_key:
-        before = manifest.get("fingerprints", {})
-        changed = [name for name, value in identity.items() if before.get(name) != value]
-        raise ConfigurationError(
-            f"{out} holds another run: {', '.join(changed) or 'its identity'} changed. "
-            "Give another --out folder; runs are never mixed."
-        )
-    if not resume:
-        raise ConfigurationError(
-            f"{out} holds this run already. Leave out --no-resume, or give another --out folder."
-        )
-
-
-def _describe(target: str, loaded: LoadedRecommender, asked: Target) -> TargetDescription:
-    return TargetDescription(
-        name=getattr(loaded.recommender, "name", target),
-        kind=loaded.kind,
-        fingerprint=loaded.fingerprint,
-        verified=loaded.verified,
-        capabilities=asked.capabilities,
-        notes=loaded.notes,
-        manifest=loaded.manifest,
-    )
-
-
-def _describe_catalog(catalog: Catalog, dataset: Dataset) -> dict[str, JsonValue]:
-    overlap = sum(item.id in catalog.index for item in dataset.catalog.items) / len(
-        dataset.catalog.items
-    )
-    interactions = dataset.interactions
-    return {
-        "name": catalog.name,
-        "sha256": catalog.fingerprint,
-        "items": len(catalog.items),
-        "triples": len(catalog.graph),
-        "overlap": overlap,
-        "users": len(interactions.user_ids),
-        "interactions": len(interactions),
-        "tie_rule": f"same-second ties broken by a random draw with seed {interactions.tie_seed}",
-        "tied_last_share": interactions.tied_last_share,
-    }
-
-
-def _detectors(recipe: AuditRecipe, target: Target, catalog: Catalog) -> tuple[Detector, ...]:
-    """What decides something in this audit, with its own error rates."""
-    linker = _linker_detector(catalog, recipe.seed)
-    if "hallucination.claims" not in recipe.probes:
-        return (linker,)
-    form = target.prompts.description
-    return (linker, claims_self_check(catalog, form=form, seed=recipe.seed))
-
-
-def _linker_detector(catalog: Catalog, seed: int) -> Detector:
-    sensitivity, specificity = self_check(catalog, seed=seed)
-    return Detector(
-        name="title linker",
-        sensitivity=sensitivity,
-        specificity=specificity,
-        method="catalog titles in four written forms must be found; the same titles, taken out "
-        "of the index, refused",
-    )
-
-
-def _environment() -> dict[str, str]:
-    """Versions only: nothing that differs between two runs on one machine."""
-    found = {
-        "python": platform.python_version(),
-        "platform": f"{platform.system()} {platform.machine()}",
-    }
-    for package in _PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found

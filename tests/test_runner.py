@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -230,44 +225,6 @@ def test_answers_outlive_the_run_in_the_cache_folder(tmp_path):
     second = audit("Recorded", tmp_path / "b", cache=tmp_path / "answers")
     assert asked(tmp_path) == []
     assert second.findings == first.findings
-
-
-AUDIT = """
-import sys
-from pathlib import Path
-from auditkit.recipe import AuditRecipe
-from auditkit.runner import run_audit
-recipe = AuditRecipe.model_validate_json(sys.argv[1])
-run_audit("python:planted_recommenders:Recorded", recipe, Path(sys.argv[2]), allow_code=True)
-"""
-
-
-@pytest.mark.slow
-def test_killed_run_resumes_to_the_same_bytes_and_asks_nothing_again(tmp_path, monkeypatch):
-    audit("Recorded", tmp_path / "whole")
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
-    monkeypatch.setenv("PAUSE", "0.05")
-    run, rng = tmp_path / "run", random.Random(4)
-    command = [sys.executable, "-c", AUDIT, recipe().model_dump_json(), str(run)]
-    for _ in range(5):
-        (tmp_path / "asked.txt").unlink(missing_ok=True)
-        finished = set()
-        if (run / "manifest.json").exists():
-            from auditkit.runlog import RunLog
-
-            log = RunLog(run, read_manifest(run)["run_key"])
-            finished = {body["request_id"] for body in log.records}
-            log.close()
-        with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
-            deadline = time.monotonic() + 60
-            while not asked(tmp_path) and time.monotonic() < deadline and process.poll() is None:
-                time.sleep(0.01)
-            time.sleep(rng.uniform(0, 0.25))
-            os.kill(process.pid, signal.SIGKILL)
-        assert not finished & set(asked(tmp_path))
-    monkeypatch.setenv("PAUSE", "0")
-    audit("Recorded", run)
-    assert same_outcome(tmp_path / "whole", run)
 
 
 def test_a_catalog_whose_ids_mean_other_items_is_refused(tmp_path):

@@ -30,18 +30,26 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and exit with its code.
 
     A deliberate error is two sentences long, one of the operating system likewise; anything else is
-    a fault of auditkit and keeps its traceback.
+    a fault of auditkit and keeps its traceback. Secrets of the environment are shown in none.
     """
+    from auditkit.redaction import redacted_streams
+
+    with redacted_streams():
+        _run(list(sys.argv[1:] if arguments is None else arguments))
+
+
+def _run(arguments: list[str]) -> None:
     from auditkit.errors import AuditkitError
+    from auditkit.redaction import Redaction
 
     try:
-        app(list(sys.argv[1:] if arguments is None else arguments))
+        app(arguments, obj=arguments)
     except AuditkitError as error:
         from auditkit.visible import terminal_text
 
         if os.environ.get("AUDITKIT_DEBUG"):
             raise
-        for line in str(error).splitlines():
+        for line in Redaction().text(str(error)).splitlines():
             typer.echo(f"auditkit: {terminal_text(line, limit=2000)}", err=True)
         raise SystemExit(error.exit_code) from None
     except OSError as error:

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from auditkit.cli.plan import plan_table
+from auditkit.cli.signals import handled_signals
+
+if TYPE_CHECKING:
+    from auditkit.decision import Decision
+    from auditkit.planning import Plan
+    from auditkit.recommenders.stopping import StopRule
+    from auditkit.types import AuditResult
+
 __all__ = ["default_run_folder", "register"]
+
+_BREAKER_OPENED = 12
 
 
 def register(app: typer.Typer) -> None:
@@ -24,9 +36,13 @@ def default_run_folder(target: str, recipe: str) -> Path:
 
 
 def audit(
+    context: typer.Context,
     target: Annotated[
         str,
-        typer.Argument(help="model folder, baseline:NAME, replay:FILE.jsonl or python:MODULE:NAME"),
+        typer.Argument(
+            help="model folder, openai:BASE_URL#MODEL, baseline:NAME, replay:FILE.jsonl, "
+            "scores:FILE.npz or python:MODULE:NAME"
+        ),
     ],
     recipe: Annotated[str, typer.Option(help="quick, standard, or a YAML file")] = "quick",
     out: Annotated[
@@ -38,9 +54,40 @@ def audit(
     ] = None,
     policy: Annotated[str | None, typer.Option(help="also gate: release, or a policy YAML")] = None,
     resume: Annotated[bool, typer.Option(help="go on with an interrupted run")] = True,
+    retry_errors: Annotated[
+        bool, typer.Option("--retry-errors", help="ask again what ended as an error or timeout")
+    ] = False,
     cache: Annotated[
         Path | None, typer.Option(help="folder of answers that outlive the run")
     ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="ask nothing; print what would be asked")
+    ] = False,
+    plan: Annotated[
+        Path | None, typer.Option(help="with --dry-run: write every request as JSONL")
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="at most N users or items per probe: a sample")
+    ] = None,
+    max_calls: Annotated[
+        int | None, typer.Option(min=1, help="stop after N requests of this run")
+    ] = None,
+    max_tokens: Annotated[
+        int | None, typer.Option(min=1, help="stop after N tokens reported as used")
+    ] = None,
+    max_minutes: Annotated[
+        float | None, typer.Option(min=0, help="stop after so many minutes")
+    ] = None,
+    max_error_rate: Annotated[
+        float, typer.Option(min=0, max=1, help="stop at more errors, as a fraction of requests")
+    ] = 0.05,
+    call_seconds: Annotated[
+        float, typer.Option(min=0.001, help="deadline of one call of a python: target")
+    ] = 120,
+    online: Annotated[
+        bool,
+        typer.Option("--online/--offline", help="let a local recommender's code use the network"),
+    ] = False,
     allow_code: Annotated[
         bool, typer.Option("--allow-code", help="let python: targets run")
     ] = False,
@@ -49,27 +96,40 @@ def audit(
 ) -> None:
     """Ask, measure, record, report. Without a policy nothing is judged."""
     from auditkit.cli.display import audit_progress
-    from auditkit.cli.tables import findings_table
     from auditkit.gating import gate_run
     from auditkit.policy_schema import Policy
     from auditkit.recipe import find_recipe, read_recipe
+    from auditkit.recommenders.stopping import Budget, StopRule
     from auditkit.report import write_report
-    from auditkit.runner import run_audit
-    from auditkit.visible import terminal_text
+    from auditkit.runner import Asking, run_audit
 
     if not target.strip():
         raise typer.BadParameter(
             "TARGET is empty. Give a model folder, baseline:NAME, replay:FILE.jsonl or "
             "python:MODULE:NAME."
         )
+    if plan and not dry_run:
+        raise typer.BadParameter("--plan writes what --dry-run would ask. Give both.")
 
     chosen = read_recipe(find_recipe(recipe, kind="audit"))
     if only:
         chosen = chosen.only(only.split(","))
+    if dry_run:
+        from auditkit.planning import plan_audit
+
+        planned = plan_audit(
+            target, chosen, catalog=catalog, allow_code=allow_code, limit=limit, online=online
+        )
+        _show_plan(planned, plan, as_json=as_json)
+        return
     judged = Policy.read(find_recipe(policy, kind="policy")) if policy else None
     run = out or default_run_folder(target, chosen.name)
+    stop = StopRule(
+        Budget(calls=max_calls, tokens=max_tokens, minutes=max_minutes),
+        max_error_rate=max_error_rate,
+    )
     try:
-        with audit_progress(quiet=quiet) as progress:
+        with handled_signals() as signals, audit_progress(quiet=quiet) as progress:
             result = run_audit(
                 target,
                 chosen,
@@ -78,24 +138,58 @@ def audit(
                 allow_code=allow_code,
                 resume=resume,
                 cache=cache,
+                asking=Asking(
+                    stop=stop,
+                    limit=limit,
+                    retry_errors=retry_errors,
+                    call_seconds=call_seconds,
+                    online=online,
+                    patience=signals.patience,
+                ),
                 progress=progress,
             )
-    except KeyboardInterrupt:
-        typer.echo(f"interrupted; the same command goes on from {run}", err=True)
-        raise typer.Exit(130) from None
+    except KeyboardInterrupt as interrupt:
+        typer.echo(f"interrupted; {run} keeps what was answered. Go on with:", err=True)
+        typer.echo(f"  {shlex.join(['auditkit', *(context.obj or ['audit', target])])}", err=True)
+        raise typer.Exit(getattr(interrupt, "exit_code", 130)) from None
     decision = gate_run(run, judged) if judged else None
     write_report(run)
+    _show(result, decision, run, as_json=as_json)
+    raise typer.Exit(_exit_code(result, decision, stop))
+
+
+def _show_plan(planned: Plan, file: Path | None, *, as_json: bool) -> None:
+    import json
+
+    if file:
+        planned.write(file)
+    typer.echo(json.dumps(planned.as_json()) if as_json else plan_table(planned))
+    if file:
+        typer.echo(f"{planned.calls} requests written to {file}", err=True)
+
+
+def _show(result: AuditResult, decision: Decision | None, run: Path, *, as_json: bool) -> None:
+    from auditkit.cli.tables import findings_table
+    from auditkit.visible import terminal_text
+
     for outcome in result.outcomes:
-        if outcome.status != "ran":
+        if outcome.status != "ran" or outcome.reason:
             reason = terminal_text(outcome.reason or "")
             typer.echo(f"{outcome.probe}: {outcome.status}: {reason}", err=True)
+    for note in result.notes:
+        typer.echo(f"note: {terminal_text(note)}", err=True)
     if as_json:
         typer.echo(result.to_json(), nl=False)
     else:
         typer.echo(decision.as_text() if decision else findings_table(result.findings))
         typer.echo(str(run / "report.html"))
-    if decision:
-        raise typer.Exit(decision.exit_code)
-    typer.echo("not judged: no policy", err=True)
-    if any(outcome.status == "error" for outcome in result.outcomes):
-        raise typer.Exit(11)
+    if decision is None:
+        typer.echo("not judged: no policy", err=True)
+
+
+def _exit_code(result: AuditResult, decision: Decision | None, stop: StopRule) -> int:
+    if stop.stopped == "breaker":
+        return _BREAKER_OPENED
+    if decision is not None:
+        return decision.exit_code
+    return 11 if any(outcome.status == "error" for outcome in result.outcomes) else 0

@@ -20,12 +20,15 @@ from auditkit.types import RESPONSE_STATUSES, RankedItem, Request, Response
 
 __all__ = ["check_answer", "link_items"]
 
+_MAX_CHARACTERS = 16 << 20  # as it stands in the evidence
+
 
 def check_answer(request: Request, answer: Answer) -> Response | None:
     """Turn whatever an adapter returned into a Response; None where nothing was asked.
 
     Raises:
-        TargetError: wrong type, an answer to another request, or a score that is no number.
+        TargetError: wrong type, an answer to another request, a score that is no number, or over
+            16 MiB.
     """
     if isinstance(answer, NotRun):
         return None
@@ -61,11 +64,13 @@ def check_answer(request: Request, answer: Answer) -> Response | None:
     if any(item.score is not None and not math.isfinite(item.score) for item in response.items):
         raise TargetError("non_finite", detail="a score is NaN or infinite")
     try:
-        canonical_json(asdict(response))
+        size = len(canonical_json(asdict(response)))
     except ValueError:
         raise TargetError("non_finite", detail="a number is NaN or infinite") from None
     except TypeError as error:
         raise TargetError("wrong_type", detail=str(error)) from None
+    if size > _MAX_CHARACTERS:
+        raise TargetError("too_large", detail=f"an answer of {size} characters")
     return response
 
 

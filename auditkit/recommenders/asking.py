@@ -7,12 +7,14 @@ remote recommender are recorded one by one as they arrive, in the order asked.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, closing
 from dataclasses import replace
 from typing import Any
 
 from auditkit.catalog.catalog import Catalog
 from auditkit.errors import TargetError
+from auditkit.network import NetworkForbidden
 from auditkit.recommenders.answers import check_answer, link_items
 from auditkit.recommenders.cache import AnswerCache
 from auditkit.recommenders.deadline import call_within
@@ -20,6 +22,7 @@ from auditkit.recommenders.protocols import Answer, Remote
 from auditkit.recommenders.questions import Question, body_of, response_of
 from auditkit.recommenders.stopping import StopRule
 from auditkit.recommenders.transport import Transport
+from auditkit.redaction import Redaction
 from auditkit.runlog import RunLog
 from auditkit.seeding import request_seed
 from auditkit.types import Request, Response
@@ -37,6 +40,7 @@ class Asker:
         origin: recommender, catalog and version; part of every cache key.
         seconds: deadline of one call of a local recommender, None for none.
         retry_errors: ask again what the log holds as an error.
+        patience: wraps a call and the writing of its answer, so that a signal waits for both.
     """
 
     def __init__(
@@ -53,23 +57,25 @@ class Asker:
         transport: Transport | None,
         seconds: float | None,
         retry_errors: bool,
+        patience: Callable[[], AbstractContextManager[object]],
     ) -> None:
         self._catalog, self._log, self._seed, self._origin = catalog, log, seed, origin
         self._cache = cache or AnswerCache()
         self._cache.remember(log.records, persist=False)
         self.stop = stop
+        stop.recall(log.records)
         self.transport = transport or (
             Transport(recommender) if isinstance(recommender, Remote) else None
         )
         self._batch_size = self.transport.window if self.transport else batch_size
-        self._seconds = seconds
+        self._seconds, self._patience = seconds, patience
         self._failed: dict[str, int] = {}
         self._recorded: dict[str, Mapping[str, Any]] = {}
-        for seq, body in enumerate(log.records):
+        for seq, body in enumerate(log.records):  # a later record supersedes an earlier one
             self._recorded[body["request_id"]] = body
+            self._failed.pop(body["request_id"], None)
             if retry_errors and body["status"] in _ERRORS:
                 self._failed[body["request_id"]] = seq
-                del self._recorded[body["request_id"]]
 
     def ask(
         self,
@@ -77,34 +83,43 @@ class Asker:
         ask: Ask,
         *,
         on_progress: Callable[[int], None],
-        of_probe: int,
     ) -> dict[str, Response | None]:
-        """One response per distinct question, by id; None where it was not asked.
-
-        Args:
-            of_probe: questions of the probe that came before these.
-        """
+        """One response per distinct question, by id; None where it was not asked."""
         distinct = list({question.id: question for question in questions}.values())
-        waiting = [question for question in distinct if question.id not in self._recorded]
+        waiting = [q for q in distinct if q.id not in self._recorded or q.id in self._failed]
+        self.stop.expect(len(distinct))
         on_progress(len(distinct) - len(waiting))
-        of_probe += len(distinct) - len(waiting)
         while waiting:
             batch, rest = self._next_batch(waiting)
-            allowed = self.stop.allowed(len(batch), of_probe=of_probe)
+            allowed = self.stop.allowed(len(batch))
             batch, unasked = batch[:allowed], [*batch[allowed:], *rest]
             if not batch:
                 on_progress(len(unasked))
                 break
-            for bodies in self._bodies(batch, ask):
-                if bodies:
-                    self._log.append(bodies)
-                    self._cache.remember(bodies)
-                    self._recorded.update((body["request_id"], body) for body in bodies)
-            of_probe += len(batch)
+            with closing(self._bodies(batch, ask)) as arriving:
+                while self._record_next(arriving):
+                    pass
             on_progress(len(batch))
             waiting = unasked
         recorded = {q.id: self._recorded.get(q.id) for q in distinct}
         return {id_: response_of(body) if body else None for id_, body in recorded.items()}
+
+    def close(self) -> None:
+        """Close the connections of a remote recommender."""
+        if self.transport:
+            self.transport.close()
+
+    def _record_next(self, arriving: Iterator[list[dict[str, Any]]]) -> bool:
+        """Record what comes next; a signal waits for it. False where nothing more comes."""
+        with self._patience():
+            bodies = next(arriving, None)
+            if bodies:
+                recorded = self._log.append(bodies)
+                self._cache.remember(recorded)
+                for body in recorded:
+                    self._recorded[body["request_id"]] = body
+                    self._failed.pop(body["request_id"], None)
+        return bodies is not None
 
     def _next_batch(self, waiting: Sequence[Question]) -> tuple[list[Question], list[Question]]:
         """Questions up to `batch_size` that the cache cannot answer, with the cached ones between
@@ -117,7 +132,7 @@ class Asker:
                 return list(waiting[:end]), list(waiting[end:])
         return list(waiting), []
 
-    def _bodies(self, batch: Sequence[Question], ask: Ask) -> Iterator[list[dict[str, Any]]]:
+    def _bodies(self, batch: Sequence[Question], ask: Ask) -> Generator[list[dict[str, Any]]]:
         """Log records in plan order: a whole local batch, or one record of a remote one."""
         keys = {question.id: question.cache_key(self._origin) for question in batch}
         cached = {
@@ -181,15 +196,15 @@ class Asker:
             return [None] * len(requests)
         try:
             answers = call_within(self._seconds, lambda: ask(requests, parameters))
-            if (
-                not isinstance(answers, Sequence)
-                or isinstance(answers, str)
-                or len(answers) != len(requests)
-            ):
+            if not isinstance(answers, Sequence) or isinstance(answers, str | bytes):
+                raise TargetError("wrong_type", detail=f"{type(answers).__name__} for a batch")
+            if len(answers) != len(requests):
                 raise TargetError(
-                    "wrong_length", detail=f"{len(requests)} requests got another number of answers"
+                    "wrong_length", detail=f"{len(answers)} answers to {len(requests)} requests"
                 )
             return [check_answer(r, answer) for r, answer in zip(requests, answers, strict=True)]
+        except NetworkForbidden:
+            raise  # the audit ends here: the recommender is not what it was taken for
         except Exception as error:
             if isinstance(error, TimeoutError):
                 self.stop.abandon()
@@ -211,7 +226,8 @@ def _failure(request: Request, error: Exception) -> Response:
     if isinstance(error, TimeoutError):
         return Response(request_id=request.id, status="timeout", reason="deadline")
     reason = error.reason if isinstance(error, TargetError) else "exception"
-    detail = f"{type(error).__name__}: {error}"
+    # Redacted before it is cut: half a secret would no longer be recognised.
+    detail = Redaction().text(f"{type(error).__name__}: {error}")
     return Response(
         request_id=request.id,
         status="target_error",

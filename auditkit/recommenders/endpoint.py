@@ -10,17 +10,21 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Coroutine, Mapping, Sequence
+from contextlib import closing
 from typing import Any, TypeVar
 
 from pydantic import JsonValue
 
 from auditkit.canonical import sha256_json
 from auditkit.errors import TargetError, TargetUnavailable
-from auditkit.recommenders.parsing import parse_cut, parse_list, status_of_text
+from auditkit.recommenders.completion import response_to, saying
+from auditkit.recommenders.echo import behind
+from auditkit.recommenders.event_loop import EventLoop
+from auditkit.recommenders.patience import Patience
 from auditkit.recommenders.protocols import TokenScores
 from auditkit.recommenders.questions import Operation
-from auditkit.recommenders.server import Server
-from auditkit.types import RankedItem, Request, Response
+from auditkit.recommenders.server import NO_ROUTE, Server
+from auditkit.types import Request, Response
 
 __all__ = ["Endpoint", "ScoringEndpoint", "connect"]
 
@@ -35,6 +39,7 @@ class Endpoint:
 
     Attributes:
         name: the model's. chat: whether it takes turns, else plain prompts.
+        patience: how hard and how fast it may be asked.
         noise: largest difference of one text scored twice, nats; None where nothing was scored.
     """
 
@@ -49,6 +54,7 @@ class Endpoint:
         self.name, self._base = model, base.rstrip("/")
         self._variable = os.environ.get(KEY_VARIABLE, "OPENAI_API_KEY")
         self._server = Server(self._base, key=os.environ.get(self._variable, ""))
+        self.patience = Patience.from_environment(os.environ)
         self.chat = True
         self.noise: float | None = None
 
@@ -68,15 +74,8 @@ class Endpoint:
             return await self._score(request, parameters["continuations"])
         limit = parameters.get("max_new_tokens", _MAX_TOKENS)
         result = await self._complete(request, max_tokens=limit)
-        text, reason, usage = _choice(result, chat=self.chat)
-        if operation == "generate" and text is not None:
-            return Response(
-                request_id=request.id,
-                status="ok" if text.strip() else "no_answer",
-                text=text,
-                usage=usage,
-            )
-        return _as_list(request, text, reason, usage)
+        completion = saying(result, chat=self.chat)
+        return response_to(request, completion, listed=operation == "recommend")
 
     async def _complete(self, request: Request, *, max_tokens: int) -> dict[str, Any]:
         body: dict[str, Any] = {
@@ -89,7 +88,10 @@ class Endpoint:
             turns = [{"role": turn.role, "content": turn.content} for turn in request.messages]
             turns.append({"role": "user", "content": request.prompt})
             return await self._server.post("/chat/completions", {**body, "messages": turns})
-        return await self._server.post("/completions", {**body, "prompt": request.prompt})
+        earlier = "".join(
+            f"{turn.role.capitalize()}: {turn.content}\n" for turn in request.messages
+        )
+        return await self._server.post("/completions", {**body, "prompt": earlier + request.prompt})
 
     async def _score(self, request: Request, continuations: Sequence[str]) -> Response:
         tokens: list[JsonValue] = []
@@ -98,7 +100,7 @@ class Endpoint:
         return Response(request_id=request.id, status="ok", derived={"tokens": tokens})
 
     async def _echo(self, prompt: str, continuation: str) -> list[float]:
-        """Nats of the tokens that begin behind the prompt, or stand across its end."""
+        """Nats of the continuation's tokens."""
         body = {
             "model": self.name,
             "prompt": prompt + continuation,
@@ -107,22 +109,7 @@ class Endpoint:
             "logprobs": 1,
             "temperature": 0,
         }
-        result = await self._server.post("/completions", body)
-        try:
-            table = result["choices"][0]["logprobs"]
-            rows = list(zip(table["text_offset"], table["token_logprobs"], strict=True))
-            ends = [*(offset for offset, _ in rows[1:]), None]
-        except (KeyError, IndexError, TypeError, ValueError):
-            raise TargetError("bad_schema", detail="no log-probabilities of the prompt") from None
-        whole = len(prompt + continuation)
-        found = [
-            value
-            for (offset, value), end in zip(rows, ends, strict=True)
-            if offset < whole and (end is None or end > len(prompt))
-        ]
-        if not found or not all(isinstance(value, int | float) for value in found):
-            raise TargetError("bad_schema", detail="no log-probabilities of the continuation")
-        return [float(value) for value in found]
+        return behind(continuation, await self._server.post("/completions", body))
 
     async def close(self) -> None:
         """Close the connections."""
@@ -154,11 +141,15 @@ class Endpoint:
     def _run(self, *asked: Coroutine[Any, Any, T]) -> list[T]:
         async def all_of_them() -> list[T]:
             try:
-                return list(await asyncio.gather(*asked))
+                async with asyncio.timeout(self.patience.seconds * max(1, len(asked))):
+                    return list(await asyncio.gather(*asked))
+            except TimeoutError:
+                raise TargetError("deadline", detail="no whole answer in time") from None
             finally:
                 await self.close()
 
-        return asyncio.run(all_of_them())
+        with closing(EventLoop()) as loop:
+            return loop.run(all_of_them())
 
 
 class ScoringEndpoint(Endpoint):
@@ -189,7 +180,7 @@ def connect(target: str) -> Endpoint:
     try:
         endpoint._run(endpoint.answer("generate", hello, {"max_new_tokens": 8}))
     except TargetError as error:
-        if error.detail not in ("status 404", "status 405"):
+        if not error.detail.endswith(NO_ROUTE):
             raise TargetUnavailable(_explained(endpoint, error)) from None
         endpoint.chat = False
         try:
@@ -218,49 +209,9 @@ def _explained(endpoint: Endpoint, error: TargetError) -> str:
         "auth": f"Put a valid key into the environment variable {endpoint._variable}.",
         "redirect": "Give the address that it redirects to; redirects are not followed.",
         "connection": "Is the server running, and the address right?",
+        "deadline": "Is the model still being loaded? Start again.",
+        "http_5xx": "The server is in trouble; start again when it answers.",
+        "rate_limited": "Start again later, or set AUDITKIT_REQUESTS_PER_MINUTE.",
         "tls": "Its certificate is not valid; verification cannot be switched off.",
     }.get(error.reason, f"Check the address and the model name {endpoint.name!r}.")
     return f"{endpoint._base} refuses the first request ({error}). {remedy}"
-
-
-def _choice(result: Mapping[str, Any], *, chat: bool) -> tuple[str | None, str, dict[str, int]]:
-    """Text, finish reason and usage of a completion; text is None where there is no choice."""
-    choices = result.get("choices")
-    if not isinstance(choices, list):
-        raise TargetError("bad_schema", detail="the answer has no choices")
-    counted = result.get("usage")
-    usage = {
-        name: value
-        for name, value in (counted.items() if isinstance(counted, dict) else ())
-        if isinstance(value, int) and not isinstance(value, bool)
-    }
-    if not choices:
-        return None, "", usage
-    try:
-        text = choices[0]["message"]["content"] if chat else choices[0]["text"]
-        reason = choices[0].get("finish_reason") or ""
-    except (KeyError, TypeError, AttributeError):
-        raise TargetError("bad_schema", detail="the choice holds no text") from None
-    if text is not None and not isinstance(text, str):
-        raise TargetError("bad_schema", detail="the text is no text")
-    return text, str(reason), usage
-
-
-def _as_list(request: Request, text: str | None, reason: str, usage: Mapping[str, int]) -> Response:
-    """The list in a text, with exactly one status."""
-    if reason == "content_filter":
-        return Response(
-            request_id=request.id, status="refusal", reason=reason, text=text, usage=usage
-        )
-    if text is None:
-        return Response(request_id=request.id, status="no_answer", usage=usage)
-    cut = reason == "length"
-    parsed = parse_cut(text) if cut else parse_list(text)
-    return Response(
-        request_id=request.id,
-        status=status_of_text(text, n_items=len(parsed.titles), cut=cut, k=request.k),
-        text=text,
-        items=tuple(RankedItem(raw=title) for title in parsed.titles),
-        usage=usage,
-        derived={"parse_style": parsed.style, **({"cut": True} if cut else {})},
-    )

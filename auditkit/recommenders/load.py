@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Protocol
 
@@ -15,6 +15,7 @@ from auditkit.canonical import sha256_file, sha256_json
 from auditkit.catalog.dataset import Dataset
 from auditkit.errors import MissingDependency, TargetUnavailable
 from auditkit.recommenders.manifest import MANIFEST
+from auditkit.recommenders.protocols import CAPABILITIES
 
 __all__ = ["MODELS", "LoadedRecommender", "fetch_model", "load_recommender"]
 
@@ -138,10 +139,25 @@ def _plugin(kind: str, rest: str, dataset: Dataset) -> LoadedRecommender:
             f"unknown target {kind + ':' + rest if rest else kind!r}. Give a folder with a "
             f"{MANIFEST}, {', '.join(MODELS)}, or one of {', '.join(KINDS)}."
         )
-    entry = found[0]
-    recommender = entry.load()(rest, dataset)
+    if len(found) > 1:
+        packages = " and ".join(sorted(_package(entry) for entry in found))
+        raise TargetUnavailable(f"{packages} both bring an adapter {kind!r}. Uninstall one.")
+    (entry,) = found
+    try:
+        adapter = entry.load()
+    except (ImportError, AttributeError) as error:
+        raise TargetUnavailable(
+            f"the adapter {kind!r} of {_package(entry)} cannot be loaded: {error}. Check its "
+            "installation."
+        ) from None
+    recommender = adapter(rest, dataset)
+    if not isinstance(recommender, CAPABILITIES):
+        raise TargetUnavailable(
+            f"the adapter {kind!r} of {_package(entry)} gave a {type(recommender).__name__}. It "
+            "must return an object with name and recommend(), or another capability."
+        )
     own = getattr(recommender, "fingerprint", None)
-    package = f"{entry.dist.name} {entry.dist.version}" if entry.dist else "unknown package"
+    package = _package(entry)
     return LoadedRecommender(
         recommender=recommender,
         kind=kind,
@@ -149,6 +165,10 @@ def _plugin(kind: str, rest: str, dataset: Dataset) -> LoadedRecommender:
         verified=False,
         notes=(f"Loaded by the adapter {kind!r} of {package}.",),
     )
+
+
+def _package(entry: EntryPoint) -> str:
+    return f"{entry.dist.name} {entry.dist.version}" if entry.dist else "an unknown package"
 
 
 def fetch_model(name: str, *, source: Path | None = None) -> Path:

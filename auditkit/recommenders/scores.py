@@ -7,10 +7,12 @@ in as a plain numpy archive with `scores` [users, items], `user_ids` and `item_i
 from __future__ import annotations
 
 import zipfile
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from auditkit.canonical import sha256_file
 from auditkit.errors import TargetUnavailable
@@ -25,7 +27,8 @@ class ScoreMatrix:
     """Ranks by stored scores; it reads a request's user, history, candidates and k only.
 
     Raises:
-        TargetUnavailable: not such an archive, wrong shapes, repeated ids, or a score that is NaN.
+        TargetUnavailable: not such an archive, wrong shapes, repeated ids or ids of another type,
+            or a score that is NaN or plus infinity.
     """
 
     batch_invariant = True
@@ -42,19 +45,28 @@ class ScoreMatrix:
                 "user_ids=..., item_ids=...), ids as numbers or strings."
             ) from None
         self._scores = found["scores"]
-        users, items = ([str(i) for i in found[name].ravel()] for name in _ARRAYS[1:])
+        users, items = (_ids(path, name, found[name]) for name in _ARRAYS[1:])
         if self._scores.shape != (len(users), len(items)):
             raise TargetUnavailable(
                 f"{path} has scores of shape {self._scores.shape} for {len(users)} users and "
                 f"{len(items)} items. Give one row per user and one column per item."
             )
         for kind, ids in (("user", users), ("item", items)):
-            if len(set(ids)) < len(ids):
-                twice = next(i for i in ids if ids.count(i) > 1)
+            twice = next((i for i, n in Counter(ids).items() if n > 1), None)
+            if twice is not None:
                 raise TargetUnavailable(f"{path} names {kind} {twice!r} twice. Keep one.")
-        if not np.issubdtype(self._scores.dtype, np.number) or np.isnan(self._scores).any():
+        if self._scores.dtype.kind not in "fiu":
             raise TargetUnavailable(
-                f"{path} holds a score that is no number. Leave items out with minus infinity."
+                f"{path} has scores of type {self._scores.dtype}, which is no number. Save them as "
+                "floats."
+            )
+        wrong = np.argwhere(~(self._scores < np.inf))
+        if len(wrong):
+            row, column = wrong[0]
+            raise TargetUnavailable(
+                f"{path} holds a score that is no number, for user {users[row]!r} and item "
+                f"{items[column]!r} (row {row}, column {column}). Leave items out with minus "
+                "infinity."
             )
         self._users = {user: row for row, user in enumerate(users)}
         self._items, self._columns = items, {item: column for column, item in enumerate(items)}
@@ -85,3 +97,13 @@ class ScoreMatrix:
             if scores[i] > -np.inf
         )
         return Response(request_id=request.id, status="ok" if items else "no_answer", items=items)
+
+
+def _ids(path: Path, name: str, ids: NDArray[np.generic]) -> list[str]:
+    """Ids as the data set writes them; a float would read 1.0 where the data set has 1."""
+    if ids.ndim != 1 or ids.dtype.kind not in "iuU":
+        raise TargetUnavailable(
+            f"{path} has {name} of type {ids.dtype} and shape {ids.shape}. Give one row of whole "
+            "numbers or strings, as the data set writes them."
+        )
+    return [str(value) for value in ids]

@@ -1,15 +1,15 @@
 """When an audit stops asking: the budget is used up, or the recommender keeps failing.
 
 What is left then is `not_run`; it is no failure of the recommender, and a later run goes on from
-the log. Both rules see only requests that were really sent; answers from the log cost nothing.
+the log. Both rules see only requests that were really sent; answers from a cache cost nothing.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from auditkit.types import Response
 
@@ -26,17 +26,17 @@ _TRANSPORT = ("rate_limited", "http_5xx", "connection", "incomplete_body", "dead
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
-    """Most that one run may spend; None is no limit.
+    """Most that a run may spend; None is no limit.
 
     Attributes:
-        calls: requests sent. tokens: tokens that the recommender reports as used.
-        minutes: wall clock. per_probe: requests of each probe that may be sent (`--limit`).
+        calls: requests sent, those of earlier starts of the run included.
+        tokens: tokens that the recommender reports as used, likewise.
+        minutes: wall clock of one start.
     """
 
     calls: int | None = None
     tokens: int | None = None
     minutes: float | None = None
-    per_probe: int | None = None
 
 
 class StopRule:
@@ -57,22 +57,27 @@ class StopRule:
     ) -> None:
         self._budget, self._max_error_rate, self._clock = budget, max_error_rate, clock
         self._started = clock()
-        self._sent = self._tokens = self._errors = self._abandoned = self._in_a_row = 0
+        self._sent = self._tokens = self._planned = 0
+        self._errors = self._abandoned = self._in_a_row = 0
         self._last_reason: str | None = None
         self.stopped: Stop | None = None
         self.detail = ""
 
-    def allowed(self, n: int, *, of_probe: int) -> int:
-        """How many of the next n requests may be sent.
+    def recall(self, records: Sequence[Mapping[str, Any]]) -> None:
+        """Count what earlier starts of this run spent."""
+        sent = [body for body in records if "cached_from" not in body]
+        self._sent += len(sent)
+        self._tokens += sum(_tokens(body["usage"]) for body in sent)
 
-        Args:
-            of_probe: requests that the probe has had answered or sent so far.
-        """
+    def expect(self, n: int) -> None:
+        """Count requests that a probe plans, asked or not."""
+        self._planned += n
+
+    def allowed(self, n: int) -> int:
+        """How many of the next n requests may be sent."""
         budget = self._budget
         if self.stopped:
             return 0
-        if budget.per_probe is not None:
-            n = min(n, max(0, budget.per_probe - of_probe))
         if budget.calls is not None:
             n = min(n, budget.calls - self._sent)
             if n <= 0:
@@ -86,9 +91,7 @@ class StopRule:
     def record(self, response: Response) -> None:
         """Count one response that was asked for."""
         self._sent += 1
-        self._tokens += sum(
-            response.usage.get(kind, 0) for kind in ("prompt_tokens", "completion_tokens")
-        )
+        self._tokens += _tokens(response.usage)
         failed = response.status in _ERRORS
         self._errors += failed
         reason = response.reason if failed and response.reason in _TRANSPORT else None
@@ -100,8 +103,9 @@ class StopRule:
             self._stop("breaker", "the recommender refuses the key")
         elif self._in_a_row >= _CONSECUTIVE:
             self._stop("breaker", f"{self._in_a_row} requests in a row failed with {reason}")
-        elif self._errors > max(_MIN_ERRORS, self._max_error_rate * self._sent):
-            self._stop("breaker", f"{self._errors} of {self._sent} requests failed")
+        elif self._errors > max(_MIN_ERRORS, self._max_error_rate * self._planned):
+            allowed = f"{self._max_error_rate:.4g} of {self._planned} planned"
+            self._stop("breaker", f"{self._errors} requests failed, more than {allowed}")
 
     def abandon(self) -> None:
         """Count a call that was left running past its deadline."""
@@ -116,3 +120,7 @@ class StopRule:
     def _stop(self, why: Stop, detail: str) -> None:
         if self.stopped is None:
             self.stopped, self.detail = why, detail
+
+
+def _tokens(usage: Mapping[str, int]) -> int:
+    return sum(usage.get(kind, 0) for kind in ("prompt_tokens", "completion_tokens"))

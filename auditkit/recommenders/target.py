@@ -12,6 +12,7 @@ from __future__ import annotations
 import copy
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from importlib.metadata import version
 from typing import Any, cast
@@ -21,6 +22,7 @@ from auditkit.catalog.catalog import Catalog
 from auditkit.errors import TargetError
 from auditkit.recommenders.asking import Ask, Asker
 from auditkit.recommenders.cache import AnswerCache
+from auditkit.recommenders.plan_file import PlannedQuestions
 from auditkit.recommenders.prompts import Prompts
 from auditkit.recommenders.protocols import (
     CAPABILITIES,
@@ -31,6 +33,7 @@ from auditkit.recommenders.protocols import (
     Scores,
 )
 from auditkit.recommenders.questions import Operation, Question
+from auditkit.recommenders.recheck import Rechecker, as_derived, refuse_beyond_bound
 from auditkit.recommenders.stopping import StopRule
 from auditkit.recommenders.transport import Transport
 from auditkit.registry import ProbeSpec
@@ -46,12 +49,15 @@ class Target:
     Args:
         recommender: anything with at least one capability of `protocols`.
         catalog: links titles and knows which ids exist.
-        log: answers already recorded are served from it.
+        log: answers already recorded are served from it; `PlannedQuestions` only collects what
+            would be asked.
         fingerprint: identifies the recommender in cache keys, with catalog and version.
         batch_size: requests per call of the recommender.
-        stop: budget and circuit breaker. transport: the way to a remote recommender.
+        stop: budget and circuit breaker; says afterwards whether and why asking ended.
+        transport: the way to a remote recommender.
         seconds: deadline of one call, None for none.
         retry_errors: ask again what the log holds as an error.
+        patience: wraps a call and the writing of its answer.
         on_progress: called with the number of requests that just got an outcome.
     """
 
@@ -60,7 +66,7 @@ class Target:
         recommender: object,
         *,
         catalog: Catalog,
-        log: RunLog,
+        log: RunLog | PlannedQuestions,
         seed: int,
         fingerprint: str,
         cache: AnswerCache | None = None,
@@ -69,39 +75,40 @@ class Target:
         transport: Transport | None = None,
         seconds: float | None = None,
         retry_errors: bool = False,
+        patience: Callable[[], AbstractContextManager[object]] = nullcontext,
         on_progress: Callable[[int], None] = lambda _: None,
     ) -> None:
         self.recommender, self.catalog = recommender, catalog
         own = recommender.prompts if isinstance(recommender, Renders) else None
         self.prompts = own or Prompts.shipped("titles")
-        self._seed, self._on_progress = seed, on_progress
-        self._asker = Asker(
-            recommender,
-            catalog=catalog,
-            log=log,
-            seed=seed,
-            # Stored answers are parsed and linked, so they belong to this catalog and version.
-            origin=sha256_json([fingerprint, catalog.fingerprint, version("auditkit")]),
-            cache=cache,
-            batch_size=batch_size,
-            stop=stop or StopRule(),
-            transport=transport,
-            seconds=seconds,
-            retry_errors=retry_errors,
+        self._on_progress = on_progress
+        self.stop = stop or StopRule()
+        self._asker = (
+            log
+            if isinstance(log, PlannedQuestions)
+            else Asker(
+                recommender,
+                catalog=catalog,
+                log=log,
+                seed=seed,
+                # Stored answers are parsed and linked: they belong to this catalog and version.
+                origin=sha256_json([fingerprint, catalog.fingerprint, version("auditkit")]),
+                cache=cache,
+                batch_size=batch_size,
+                stop=self.stop,
+                transport=transport,
+                seconds=seconds,
+                retry_errors=retry_errors,
+                patience=patience,
+            )
         )
+        self._rechecker = Rechecker(recommender)
         self._probe, self._probe_version = "none", 1
         self._counts: Counter[str] = Counter()
-        self._asked: set[str] = set()
-
-    @property
-    def stop(self) -> StopRule:
-        """Whether and why nothing more is asked."""
-        return self._asker.stop
 
     def close(self) -> None:
         """Close the connections of a remote recommender."""
-        if self._asker.transport:
-            self._asker.transport.close()
+        self._asker.close()
 
     @property
     def capabilities(self) -> tuple[str, ...]:
@@ -116,8 +123,7 @@ class Target:
     def for_probe(self, spec: ProbeSpec) -> Target:
         """The same target, recording for one probe with fresh counts."""
         bound = copy.copy(self)
-        bound._probe, bound._probe_version = spec.id, spec.version
-        bound._counts, bound._asked = Counter(), set()
+        bound._probe, bound._probe_version, bound._counts = spec.id, spec.version, Counter()
         return bound
 
     def status_counts(self) -> dict[str, int]:
@@ -160,22 +166,29 @@ class Target:
     ) -> list[Response]:
         """Ask for log-probabilities; `derived["tokens"]` holds nats per token for every
         continuation.
+
+        Raises:
+            AuditkitError: a score that was computed again differs beyond the engine's bound.
         """
         recommender = cast(Scores, self.recommender)
 
         def ask(
             batch: Sequence[Request], parameters: Sequence[Mapping[str, Any]]
         ) -> Sequence[Answer]:
-            scores = recommender.score(
-                [request.prompt for request in batch],
-                [options["continuations"] for options in parameters],
-            )
-            for row, options in zip(scores, parameters, strict=True):
-                if len(row) != len(options["continuations"]):
+            listed = [options["continuations"] for options in parameters]
+            scores = recommender.score([request.prompt for request in batch], listed)
+            for row, continuations in zip(scores, listed, strict=True):
+                if len(row) != len(continuations):
                     raise TargetError("wrong_length", detail=f"{len(row)} scores for one prompt")
+            checked = self._rechecker.differences(batch, listed, scores)
             return [
                 Response(
-                    request_id=r.id, status="ok", derived={"tokens": [list(s.tokens) for s in row]}
+                    request_id=r.id,
+                    status="ok",
+                    derived={
+                        "tokens": [list(s.tokens) for s in row],
+                        **as_derived(checked.get(r.id)),
+                    },
                 )
                 for r, row in zip(batch, scores, strict=True)
             ]
@@ -184,7 +197,9 @@ class Target:
         questions = [
             self._question("score", r, {"continuations": list(options)}) for r, options in pairs
         ]
-        return self._ask(questions, ask)
+        responses = self._ask(questions, ask)
+        refuse_beyond_bound(responses)
+        return responses
 
     def reference(self, item: Item) -> str:
         """How the recommender writes an item as a continuation of a prompt."""
@@ -209,13 +224,10 @@ class Target:
 
     def _ask(self, questions: Sequence[Question], ask: Ask) -> list[Response]:
         """One response per question, in order; what was not asked counts as `not_run`."""
-        found = self._asker.ask(
-            questions, ask, on_progress=self._on_progress, of_probe=len(self._asked)
-        )
+        found = self._asker.ask(questions, ask, on_progress=self._on_progress)
         self._counts.update(
-            response.status if response else "not_run" for id_, response in found.items()
+            response.status if response else "not_run" for response in found.values()
         )
-        self._asked.update(found)
         return [found[question.id] or _not_run(question) for question in questions]
 
 

@@ -11,41 +11,30 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Collection, Generator, Mapping, Sequence
 from typing import Any
 
-from auditkit.errors import TargetError
+from auditkit.errors import AuditkitError, TargetError
+from auditkit.recommenders.event_loop import EventLoop
+from auditkit.recommenders.patience import Patience
 from auditkit.recommenders.protocols import Remote
 from auditkit.recommenders.questions import Operation
+from auditkit.recommenders.rate_limit import Bucket
 from auditkit.types import Request, Response
 
 __all__ = ["Patience", "Transport"]
 
 Asked = tuple[Operation, Request, Mapping[str, Any]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Patience:
-    """How long and how hard to try.
-
-    Attributes:
-        connections: at the start; max_connections: at most.
-        attempts: per request. seconds: per attempt, by our own clock, so a trickle ends too.
-        longest_retry_after: seconds; a server that wants more is not waited for.
-        waiting: seconds of backoff in a whole run.
-    """
-
-    connections: int = 4
-    max_connections: int = 8
-    attempts: int = 5
-    seconds: float = 120
-    longest_retry_after: float = 300
-    waiting: float = 900
+_GROW_AFTER = 20
 
 
 class Transport:
     """The way to one remote recommender.
+
+    Args:
+        patience: the recommender's own, if it has a `patience`, else the defaults.
 
     Attributes:
         waited: seconds of backoff so far. retries: attempts after the first, so far.
@@ -55,14 +44,23 @@ class Transport:
         self,
         remote: Remote,
         *,
-        patience: Patience = Patience(),
+        patience: Patience | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._remote, self._patience, self._sleep = remote, patience, sleep
-        self._loop = asyncio.new_event_loop()
+        self._remote, self._sleep = remote, sleep
+        self._patience = patience or getattr(remote, "patience", None) or Patience()
+        self._requests, self._tokens = (
+            Bucket(per_minute, clock=clock) if per_minute else None
+            for per_minute in (
+                self._patience.requests_per_minute,
+                self._patience.tokens_per_minute,
+            )
+        )
+        self._loop = EventLoop()
         self._jitter = random.Random()  # touches no result
-        self._connections = float(patience.connections)
-        self._successes = 0
+        self._successes = self._slowdowns = 0
+        self._connections = float(min(self._patience.connections, self._patience.max_connections))
         self.waited = 0.0
         self.retries = 0
 
@@ -81,56 +79,67 @@ class Transport:
 
         Closing the generator cancels what is in flight.
         """
+        waiting = deque(enumerate(questions))
         running: dict[asyncio.Task[Response], int] = {}
-        done: dict[int, Response] = {}
-        started = given = 0
+        done: dict[int, asyncio.Task[Response]] = {}
+
+        async def until_done(wanted: int) -> None:
+            while wanted not in done:
+                while waiting and len(running) < int(self._connections):
+                    place, question = waiting.popleft()
+                    running[asyncio.create_task(self._one(*question))] = place
+                finished, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+                done.update((running.pop(task), task) for task in finished)
+
         try:
-            while given < len(questions):
-                while started < len(questions) and len(running) < int(self._connections):
-                    running[self._loop.create_task(self._one(*questions[started]))] = started
-                    started += 1
-                finished, _ = self._loop.run_until_complete(
-                    asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-                )
-                for task in finished:
-                    done[running.pop(task)] = task.result()
-                while given in done:
-                    yield done.pop(given)
-                    given += 1
+            for place, (_, request, _) in enumerate(questions):
+                self._loop.run(until_done(place))
+                yield _outcome(done.pop(place), request)
         finally:
-            for task in running:
-                task.cancel()
-            if running:
-                self._loop.run_until_complete(asyncio.gather(*running, return_exceptions=True))
+            self._loop.run(_cancel(running))
 
     def close(self) -> None:
         """Close connections and the loop."""
-        self._loop.run_until_complete(self._remote.close())
-        self._loop.close()
+        try:
+            self._loop.run(self._remote.close())
+        finally:
+            self._loop.close()
 
     async def _one(
         self, operation: Operation, request: Request, parameters: Mapping[str, Any]
     ) -> Response:
         timeouts = 0
+        exchanges = max(1, len(parameters.get("continuations", ())))
         for attempt in range(self._patience.attempts):
             self.retries += attempt > 0
+            await self._keep_pace(exchanges)
+            slowdowns = self._slowdowns
             try:
-                async with asyncio.timeout(self._patience.seconds):
+                async with asyncio.timeout(self._patience.seconds * exchanges):
                     response = await self._remote.answer(operation, request, parameters)
             except TimeoutError:
                 timeouts += 1
-                if timeouts > 1:
-                    return Response(request_id=request.id, status="timeout", reason="deadline")
-                continue
             except TargetError as error:
-                self._slow_down(error)
+                self._slow_down(error, slowdowns)
                 last = attempt + 1 == self._patience.attempts
-                if not error.retryable or last or not await self._wait(attempt, error):
+                if error.reason == "deadline":
+                    timeouts += 1
+                elif not error.retryable or last or not await self._wait(attempt, error):
                     return _failed(request, error)
-                continue
-            self._speed_up()
-            return response
+            else:
+                self._speed_up(response)
+                return response
+            if timeouts > 1:
+                break
         return Response(request_id=request.id, status="timeout", reason="deadline")
+
+    async def _keep_pace(self, exchanges: int) -> None:
+        """Wait until both rates allow the next request."""
+        for bucket in (self._requests, self._tokens):
+            while bucket and (seconds := bucket.delay) > 0:
+                await self._sleep(seconds)
+        if self._requests:
+            self._requests.take(exchanges)
 
     async def _wait(self, attempt: int, error: TargetError) -> bool:
         """Wait before the next attempt; False where that is more than we are ready to wait."""
@@ -142,21 +151,42 @@ class Transport:
         await self._sleep(seconds)
         return True
 
-    def _speed_up(self) -> None:
+    def _speed_up(self, response: Response) -> None:
+        if self._tokens:
+            kinds = ("prompt_tokens", "completion_tokens")
+            self._tokens.take(sum(response.usage.get(kind, 0) for kind in kinds))
         self._successes += 1
-        if self._successes % 20 == 0:
+        if self._successes % _GROW_AFTER == 0:
             self._connections = min(self._connections + 1, self._patience.max_connections)
 
-    def _slow_down(self, error: TargetError) -> None:
-        if error.reason in ("rate_limited", "http_5xx"):
+    def _slow_down(self, error: TargetError, slowdowns: int) -> None:
+        """Halve once for all requests that were under way together: they met the same overload."""
+        if error.reason in ("rate_limited", "http_5xx") and slowdowns == self._slowdowns:
             self._connections = max(1.0, self._connections / 2)
+            self._slowdowns += 1
+
+
+async def _cancel(tasks: Collection[asyncio.Task[Response]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _outcome(task: asyncio.Task[Response], request: Request) -> Response:
+    """What a request came to; an adapter that raises something unforeseen failed at that one."""
+    error = task.exception()
+    if error is None:
+        return task.result()
+    if isinstance(error, AuditkitError) or not isinstance(error, Exception):
+        raise error
+    return _failed(request, TargetError("exception", detail=f"{type(error).__name__}: {error}"))
 
 
 def _failed(request: Request, error: TargetError) -> Response:
     """Only the kind of trouble stands on record: its words may differ from run to run."""
     return Response(
         request_id=request.id,
-        status="timeout" if error.reason == "deadline" else "target_error",
+        status="target_error",
         reason=error.reason,
         derived={"error": error.detail[:2000]} if error.detail else {},
     )

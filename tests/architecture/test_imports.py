@@ -13,7 +13,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 # Each layer may import itself and every layer to its left.
 LAYERS = (
-    ("types", "errors", "canonical", "seeding", "visible"),
+    ("types", "errors", "canonical", "seeding", "visible", "redaction", "network"),
     (
         "stats",
         "metrics",
@@ -26,13 +26,22 @@ LAYERS = (
     ),
     ("recommenders", "engine", "perturb"),
     ("probes",),
-    ("recipe", "runner"),
+    (
+        "recipe",
+        "audited_data",
+        "sampling",
+        "run_description",
+        "run_identity",
+        "runner",
+        "planning",
+    ),
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 JUDGES = ("policy", "decision", "report", "gating")
 HEAVY = {
     "torch": (
         "engine/",
+        "recommenders/cluster.py",
         "recommenders/hf.py",
         "recommenders/language_model.py",
         "training/",
@@ -43,6 +52,7 @@ HEAVY = {
     "captum": ("probes/explanation.py",),
     "opacus": ("training/privacy.py", "training/private_run.py"),
     "peft": ("recommenders/hf.py", "training/"),
+    "httpx": ("recommenders/server.py",),
     "fairlearn": ("metrics/groups.py",),
 }
 

@@ -8,6 +8,8 @@ import pytest
 from small_world import write_cache
 
 from auditkit.cli import main
+from auditkit.run_manifest import read_manifest
+from auditkit.runlog import lock_run
 
 RECIPE = """version: 1
 name: tiny
@@ -161,3 +163,153 @@ def test_baseline_never_passes_the_release_policy(run, name):
         "audit", f"baseline:{name}", "--recipe", "tiny.yaml", "--out", "run", "--policy", "release"
     )
     assert code in (10, 11)
+
+
+# --- budgets, breaker, retries ------------------------------------------------------------------
+
+
+def recorded(*more):
+    return ["audit", "python:planted_recommenders:Recorded", "--allow-code", "--recipe",
+            "tiny.yaml", "--out", "run", *more]  # fmt: skip
+
+
+@pytest.fixture
+def asked(folder, monkeypatch):
+    monkeypatch.setenv("ASKED_LOG", str(folder / "asked.txt"))
+    return lambda: (folder / "asked.txt").read_text().split()
+
+
+def test_budget_stops_cleanly_and_a_bigger_one_goes_on(run, folder, asked):
+    code, out, err = run(*recorded("--max-calls", "30", "--json"))
+    assert code == 0
+    first = json.loads(out)
+    assert first["stopped"] == "budget"
+    assert "hallucination.catalog: ran: budget: 30 requests were sent; 10 of 40 requests" in err
+    assert sum(o["counts"]["not_run"] for o in first["outcomes"]) == 90
+    assert read_manifest(folder / "run")["status"] == "partial"
+    code, out, _ = run(*recorded("--json"))
+    assert json.loads(out)["stopped"] is None
+    assert json.loads(out)["run_key"] == first["run_key"]
+    assert len(asked()) == len(set(asked())) == 80
+    assert read_manifest(folder / "run")["status"] == "complete"
+
+
+def test_minutes_and_tokens_are_budgets_too(run, asked):
+    _, out, _ = run(*recorded("--max-minutes", "0", "--max-tokens", "5", "--json"))
+    assert json.loads(out)["stopped"] == "budget"
+
+
+def test_recommender_that_keeps_failing_stops_the_audit_with_twelve(run, folder):
+    (folder / "more.yaml").write_text(RECIPE.replace("tiny", "more"))
+    code, out, err = run(
+        "audit", "python:planted_recommenders:FailsEveryThird", "--allow-code",
+        "--recipe", "more.yaml", "--out", "run", "--json", "--max-error-rate", "0.01",
+    )  # fmt: skip
+    assert code == 12
+    assert json.loads(out)["stopped"] == "breaker"
+    assert "note: stopped early (breaker): 21 requests failed" in err
+    assert (folder / "run" / "report.html").is_file()
+
+
+def test_errors_of_a_finished_run_are_asked_again(run, folder, monkeypatch):
+    code = "from planted_recommenders import Clean\nimport os\nclass Sick(Clean):\n"
+    code += "    def answer(self, request):\n        if os.environ.get('SICK') == request.user_id:"
+    code += "\n            raise RuntimeError('sick')\n        return super().answer(request)\n"
+    (folder / "sick_recommender.py").write_text(code)
+    monkeypatch.syspath_prepend(str(folder))
+    words = ["audit", "python:sick_recommender:Sick", "--allow-code", "--recipe", "tiny.yaml",
+             "--out", "run", "--only", "utility", "--json"]  # fmt: skip
+    monkeypatch.setenv("SICK", "7")
+    counts = [json.loads(run(*words)[1])["outcomes"][0]["counts"]]
+    monkeypatch.delenv("SICK")
+    counts += [json.loads(run(*words, *m)[1])["outcomes"][0]["counts"]
+               for m in ([], ["--retry-errors"], [])]  # fmt: skip
+    assert [c["target_error"] for c in counts] == [1, 1, 0, 0]
+    assert [c["ok"] for c in counts] == [79, 79, 80, 80]
+    assert run("verify", "run")[0] == 0
+
+
+def test_call_that_never_ends_is_a_timeout(run, folder, monkeypatch):
+    code = "import time\ndef stall(requests):\n    time.sleep(20)\n    return []\n"
+    (folder / "stalling_recommender.py").write_text(code)
+    monkeypatch.syspath_prepend(str(folder))
+    code, out, _ = run(
+        "audit", "python:stalling_recommender:stall", "--allow-code", "--recipe", "tiny.yaml",
+        "--call-seconds", "0.1", "--json",
+    )  # fmt: skip
+    assert code == 12
+    assert sum(o["counts"]["timeout"] for o in json.loads(out)["outcomes"]) == 2
+
+
+def test_sample_says_so(run):
+    code, out, err = run(
+        "audit", "baseline:random", "--recipe", "tiny.yaml", "--limit", "9", "--json"
+    )
+    assert code == 0
+    assert [o["planned"] for o in json.loads(out)["outcomes"]] == [9, 9, 0]
+    assert "note: sampled: every probe was limited to 9 users or items" in err
+
+
+def test_folder_of_a_running_audit_exits_with_two(run, folder):
+    with lock_run(folder / "run"):
+        code, _, err = run("audit", "baseline:random", "--recipe", "tiny.yaml", "--out", "run")
+    assert code == 2
+    assert "is locked by process" in err
+
+
+# --- dry run and network ------------------------------------------------------------------------
+
+
+def test_dry_run_prints_the_plan_and_leaves_no_folder(run, folder):
+    code, out, _ = run("audit", "baseline:random", "--recipe", "tiny.yaml", "--dry-run")
+    assert code == 0
+    assert "privacy.membership     0         skipped: needs Scores" in out
+    assert "120 distinct requests, 80 calls" in out
+    assert not (folder / "reports").exists()
+
+
+def test_dry_run_in_json_and_as_a_file(run, folder):
+    code, out, err = run(
+        "audit", "baseline:random", "--recipe", "tiny.yaml", "--dry-run", "--json",
+        "--plan", "plan.jsonl",
+    )  # fmt: skip
+    assert code == 0
+    assert json.loads(out)["calls"] == 80
+    assert "80 requests written to plan.jsonl" in err
+    assert len((folder / "plan.jsonl").read_text().splitlines()) == 80
+
+
+def test_plan_without_dry_run_is_a_usage_error(run):
+    code, _, err = run("audit", "baseline:random", "--plan", "plan.jsonl")
+    assert code == 2
+    assert "--dry-run" in err
+
+
+CALLS_HOME = """
+import socket
+
+def loud(requests):
+    with socket.socket() as link:
+        link.settimeout(0.01)
+        link.connect(("192.0.2.1", 9))
+
+def quiet(requests):
+    try:
+        loud(requests)
+    except Exception:
+        pass
+    return [["Silver Harbor"] for _ in requests]
+"""
+
+
+@pytest.mark.parametrize("name", ["loud", "quiet"])
+def test_recommender_that_calls_home_stops_the_audit_unless_it_may(run, folder, monkeypatch, name):
+    (folder / "calling_recommender.py").write_text(CALLS_HOME)
+    monkeypatch.syspath_prepend(str(folder))
+    words = ["audit", f"python:calling_recommender:{name}", "--allow-code", "--recipe",
+             "tiny.yaml", "--only", "utility", "--out"]  # fmt: skip
+    code, _, err = run(*words, "offline")
+    assert code == 2
+    assert "calling_recommender.py:7 tried to reach 192.0.2.1 port 9" in err
+    assert not (folder / "offline" / "result.json").exists()
+    assert run(*words, "online", "--online")[0] == (0 if name == "quiet" else 12)

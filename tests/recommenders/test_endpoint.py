@@ -100,7 +100,7 @@ def test_answers_come_back_in_order_whatever_the_server_does():
 
 
 def test_connections_grow_with_success_and_stay_within_their_limit():
-    with serving(delay=lambda call: 0.01) as (url, seen):
+    with serving(delay=lambda call: 0.05) as (url, seen):
         ask(url, *(f"p{i}" for i in range(120)))
     assert 5 <= seen.most_running <= 8
 

@@ -273,6 +273,31 @@ def test_answer_of_the_wrong_kind_is_a_target_error_with_its_reason(tmp_path, an
     assert counts["target_error"] == 1
 
 
+async def later(answers):
+    return answers
+
+
+@pytest.mark.parametrize(
+    ("batch", "reason"),
+    [
+        (lambda answers: (answer for answer in answers), "wrong_type"),
+        (lambda answers: b"1. Heat", "wrong_type"),
+        (lambda answers: None, "wrong_type"),
+        (lambda answers: later, "wrong_type"),
+        (lambda answers: [*answers, *answers], "wrong_length"),
+    ],
+)
+def test_batch_of_the_wrong_kind_is_a_target_error_with_its_reason(tmp_path, batch, reason):
+    target = target_for(Scripted(batch=batch), tmp_path)
+    assert {r.reason for r in target.recommend(requests(2))} == {reason}
+
+
+def test_answer_over_16_mib_is_a_target_error(tmp_path):
+    response, _ = one("x" * (17 << 20), tmp_path)
+    assert (response.status, response.reason) == ("target_error", "too_large")
+    assert (tmp_path / "evidence.jsonl").stat().st_size < 10_000
+
+
 def answered_by(make, folder):
     target = target_for(Scripted(lambda request, _: make(request.id)), folder)
     return target.recommend(requests(1))[0]

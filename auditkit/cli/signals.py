@@ -1,0 +1,69 @@
+"""Ctrl-C and SIGTERM: the first ends the run after what is in flight, the second at once."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Iterator
+from types import FrameType
+
+__all__ = ["Interrupted", "Signals", "handled_signals"]
+
+_GRACE_SECONDS = 10.0
+_HANDLED = (signal.SIGINT, signal.SIGTERM)
+
+
+class Interrupted(KeyboardInterrupt):
+    """A signal ended the command; `exit_code` is 130 for SIGINT, 143 for SIGTERM."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.exit_code = 128 + number
+
+
+class Signals:
+    """What arrived, and whether something is in flight that may still end well."""
+
+    def __init__(self) -> None:
+        self._received = 0
+        self._in_flight = False
+
+    def receive(self, number: int, frame: FrameType | None) -> None:
+        """Handle a signal."""
+        if self._received:
+            os._exit(128 + number)
+        self._received = number
+        if not self._in_flight:
+            raise Interrupted(number)
+        signal.setitimer(signal.ITIMER_REAL, _GRACE_SECONDS)
+
+    def expire(self, number: int, frame: FrameType | None) -> None:
+        """End what is still in flight after its grace."""
+        if self._in_flight:
+            raise Interrupted(self._received)
+
+    @contextlib.contextmanager
+    def patience(self) -> Iterator[None]:
+        """A first signal in this block is acted on at its end, 10 seconds later at the latest."""
+        self._in_flight = True
+        try:
+            yield
+        finally:
+            self._in_flight = False
+        if self._received:
+            raise Interrupted(self._received)
+
+
+@contextlib.contextmanager
+def handled_signals() -> Iterator[Signals]:
+    """Install the handlers for the length of a block."""
+    signals = Signals()
+    kept = {number: signal.signal(number, signals.receive) for number in _HANDLED}
+    kept[signal.SIGALRM] = signal.signal(signal.SIGALRM, signals.expire)
+    try:
+        yield signals
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        for number, handler in kept.items():
+            signal.signal(number, handler)

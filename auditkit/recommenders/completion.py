@@ -1,0 +1,75 @@
+"""What a served completion says, and which one status that gives the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from auditkit.errors import TargetError
+from auditkit.recommenders.parsing import parse_cut, parse_list, status_of_text
+from auditkit.types import RankedItem, Request, Response, Status
+
+__all__ = ["Completion", "response_to", "saying"]
+
+
+class Completion(NamedTuple):
+    """The first choice: its text, None where there is none; why it ended; tokens by kind."""
+
+    text: str | None
+    reason: str
+    usage: Mapping[str, int]
+
+
+def saying(result: Mapping[str, Any], *, chat: bool) -> Completion:
+    """Read a chat completion, or a plain one.
+
+    Raises:
+        TargetError: keys are missing or of another type.
+    """
+    choices = result.get("choices")
+    if not isinstance(choices, list):
+        raise TargetError("bad_schema", detail="the answer has no choices")
+    counted = result.get("usage")
+    usage = {
+        name: value
+        for name, value in (counted.items() if isinstance(counted, dict) else ())
+        if isinstance(value, int) and not isinstance(value, bool)
+    }
+    if not choices:
+        return Completion(None, "", usage)
+    try:
+        text = choices[0]["message"]["content"] if chat else choices[0]["text"]
+        reason = choices[0].get("finish_reason") or ""
+    except (KeyError, TypeError, AttributeError):
+        raise TargetError("bad_schema", detail="the choice holds no text") from None
+    if text is not None and not isinstance(text, str):
+        raise TargetError("bad_schema", detail="the text is no text")
+    return Completion(text, str(reason), usage)
+
+
+def response_to(request: Request, completion: Completion, *, listed: bool) -> Response:
+    """The answer with exactly one status; a text that a limit cut off gives its whole titles only.
+
+    Args:
+        listed: whether a list was asked for, else the text itself is the answer.
+    """
+    text, reason, usage = completion
+    if reason == "content_filter":
+        return Response(
+            request_id=request.id, status="refusal", reason=reason, text=text, usage=usage
+        )
+    if text is None:
+        return Response(request_id=request.id, status="no_answer", usage=usage)
+    if not listed:
+        status: Status = "ok" if text.strip() else "no_answer"
+        return Response(request_id=request.id, status=status, text=text, usage=usage)
+    cut = reason == "length"
+    parsed = parse_cut(text) if cut else parse_list(text)
+    return Response(
+        request_id=request.id,
+        status=status_of_text(text, n_items=len(parsed.titles), cut=cut, k=request.k),
+        text=text,
+        items=tuple(RankedItem(raw=title) for title in parsed.titles),
+        usage=usage,
+        derived={"parse_style": parsed.style, **({"cut": True} if cut else {})},
+    )

@@ -1,0 +1,76 @@
+"""How long and how hard to try with a remote recommender, and how fast it may be asked.
+
+None of it changes an answer, so it stands in the environment and not in a recipe.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from auditkit.errors import ConfigurationError, InvalidArgument
+
+__all__ = ["Patience"]
+
+_VARIABLES = {
+    "AUDITKIT_MAX_CONNECTIONS": "max_connections",
+    "AUDITKIT_REQUESTS_PER_MINUTE": "requests_per_minute",
+    "AUDITKIT_TOKENS_PER_MINUTE": "tokens_per_minute",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patience:
+    """Limits of the way to one recommender.
+
+    Attributes:
+        connections: at the start; max_connections: at most.
+        requests_per_minute, tokens_per_minute: most that may be sent and used; None is no limit.
+        attempts: per request.
+        seconds: per exchange, by our own clock, so a trickle ends too; scoring n texts has n.
+        longest_retry_after: seconds; a server that wants more is not waited for.
+        waiting: seconds of backoff in a whole run.
+
+    Raises:
+        InvalidArgument: a limit that lets nothing through.
+    """
+
+    connections: int = 4
+    max_connections: int = 8
+    requests_per_minute: float | None = None
+    tokens_per_minute: float | None = None
+    attempts: int = 5
+    seconds: float = 120
+    longest_retry_after: float = 300
+    waiting: float = 900
+
+    def __post_init__(self) -> None:
+        for name in ("connections", "max_connections", "attempts"):
+            if getattr(self, name) < 1:
+                raise InvalidArgument(f"{name} is {getattr(self, name)}. Give at least 1.")
+        for name in ("requests_per_minute", "tokens_per_minute", "seconds"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < math.inf:
+                raise InvalidArgument(f"{name} is {value}. Give a number above 0.")
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Patience:
+        """The defaults, with `AUDITKIT_MAX_CONNECTIONS`, `AUDITKIT_REQUESTS_PER_MINUTE` and
+        `AUDITKIT_TOKENS_PER_MINUTE` where they are set.
+
+        Raises:
+            ConfigurationError: a variable that is no such number.
+        """
+        found: dict[str, int | float] = {}
+        for variable, name in _VARIABLES.items():
+            if not (text := environment.get(variable, "").strip()):
+                continue
+            try:
+                found[name] = int(text) if name == "max_connections" else float(text)
+                cls(**{name: found[name]})  # type: ignore[arg-type]
+            except (ValueError, InvalidArgument):
+                raise ConfigurationError(
+                    f"the environment variable {variable} is {text!r}. Give a number above 0."
+                ) from None
+        return cls(**found)  # type: ignore[arg-type]

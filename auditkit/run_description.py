@@ -1,0 +1,97 @@
+"""What a result says beside its numbers: recommender, catalog, detectors, versions."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import PackageNotFoundError, version
+
+from pydantic import JsonValue
+
+from auditkit.catalog.catalog import Catalog
+from auditkit.catalog.dataset import Dataset
+from auditkit.catalog.self_check import self_check
+from auditkit.probes.claims import self_check as claims_self_check
+from auditkit.recipe import AuditRecipe
+from auditkit.recommenders.load import LoadedRecommender
+from auditkit.recommenders.target import Target
+from auditkit.types import Detector, TargetDescription
+
+__all__ = ["describe_catalog", "describe_target", "detectors", "environment"]
+
+_PACKAGES = (
+    "auditkit",
+    "numpy",
+    "scipy",
+    "torch",
+    "transformers",
+    "captum",
+    "fairlearn",
+    "textattack",
+    "opacus",
+)
+
+
+def describe_target(target: str, loaded: LoadedRecommender, asked: Target) -> TargetDescription:
+    """Which recommender was audited."""
+    return TargetDescription(
+        name=getattr(loaded.recommender, "name", target),
+        kind=loaded.kind,
+        fingerprint=loaded.fingerprint,
+        verified=loaded.verified,
+        capabilities=asked.capabilities,
+        notes=loaded.notes,
+        manifest=loaded.manifest,
+    )
+
+
+def describe_catalog(catalog: Catalog, dataset: Dataset) -> dict[str, JsonValue]:
+    """The catalog that judged, and how it fits the users' histories."""
+    overlap = sum(item.id in catalog.index for item in dataset.catalog.items) / len(
+        dataset.catalog.items
+    )
+    interactions = dataset.interactions
+    return {
+        "name": catalog.name,
+        "sha256": catalog.fingerprint,
+        "items": len(catalog.items),
+        "triples": len(catalog.graph),
+        "overlap": overlap,
+        "users": len(interactions.user_ids),
+        "interactions": len(interactions),
+        "tie_rule": f"same-second ties broken by a random draw with seed {interactions.tie_seed}",
+        "tied_last_share": interactions.tied_last_share,
+    }
+
+
+def detectors(recipe: AuditRecipe, target: Target, catalog: Catalog) -> tuple[Detector, ...]:
+    """What decides something in this audit, with its own error rates."""
+    linker = _linker_detector(catalog, recipe.seed)
+    if "hallucination.claims" not in recipe.probes:
+        return (linker,)
+    form = target.prompts.description
+    return (linker, claims_self_check(catalog, form=form, seed=recipe.seed))
+
+
+def _linker_detector(catalog: Catalog, seed: int) -> Detector:
+    sensitivity, specificity = self_check(catalog, seed=seed)
+    return Detector(
+        name="title linker",
+        sensitivity=sensitivity,
+        specificity=specificity,
+        method="catalog titles in four written forms must be found; the same titles, taken out "
+        "of the index, refused",
+    )
+
+
+def environment() -> dict[str, str]:
+    """Versions only: nothing that differs between two runs on one machine."""
+    found = {
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+    }
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
