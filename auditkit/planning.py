@@ -89,6 +89,7 @@ def plan_audit(
     recipe: AuditRecipe,
     *,
     catalog: str | None = None,
+    prompts: Path | None = None,
     allow_code: bool = False,
     limit: int | None = None,
     online: bool = False,
@@ -100,7 +101,9 @@ def plan_audit(
     """
     dataset, chosen = load_data(recipe, catalog=catalog)
     with restricted_network(restriction_for(target, online=online)):
-        loaded = load_recommender(target, dataset=dataset, allow_code=allow_code, connects=False)
+        loaded = load_recommender(
+            target, dataset=dataset, prompts=prompts, allow_code=allow_code, connects=False
+        )
         planned = PlannedQuestions()
         asked = Target(
             loaded.recommender,
@@ -108,6 +111,7 @@ def plan_audit(
             log=planned,
             seed=recipe.seed,
             fingerprint=loaded.fingerprint,
+            prompts=loaded.prompts,
         )
         users = load_users(dataset)
         probes = []

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 
 from pydantic import JsonValue
 
@@ -13,10 +15,19 @@ from auditkit.catalog.self_check import self_check
 from auditkit.probes.claims import self_check as claims_self_check
 from auditkit.recipe import AuditRecipe
 from auditkit.recommenders.load import LoadedRecommender
+from auditkit.recommenders.protocols import Works
+from auditkit.recommenders.recheck import BOUND, largest_difference
 from auditkit.recommenders.target import Target
 from auditkit.types import Detector, TargetDescription
 
-__all__ = ["describe_catalog", "describe_target", "detectors", "environment"]
+__all__ = [
+    "describe_catalog",
+    "describe_target",
+    "detectors",
+    "environment",
+    "scores_checked",
+    "work_of",
+]
 
 _PACKAGES = (
     "auditkit",
@@ -81,6 +92,25 @@ def _linker_detector(catalog: Catalog, seed: int) -> Detector:
         method="catalog titles in four written forms must be found; the same titles, taken out "
         "of the index, refused",
     )
+
+
+def scores_checked(records: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """What computing a sample of the scores again showed; empty where none was checked."""
+    computed = [record["derived"] for record in records if "cached_from" not in record]
+    found = largest_difference(computed)
+    if found is None:
+        return ()
+    n, worst = found
+    bound = next(b for b in (1e-6, 1e-5, 1e-4, BOUND) if worst <= b) if worst <= BOUND else worst
+    return (
+        f"Scores of {n} requests were computed again by one forward per pair; the largest "
+        f"difference is below {bound:g} nats a title.",
+    )
+
+
+def work_of(recommender: object) -> Mapping[str, JsonValue]:
+    """What a model computed in this process: forwards and tokens; empty where it does not count."""
+    return dict(recommender.work()) if isinstance(recommender, Works) else {}
 
 
 def environment() -> dict[str, str]:

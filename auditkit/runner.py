@@ -11,9 +11,10 @@ import platform
 import re
 import time
 import traceback
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -37,6 +38,8 @@ from auditkit.run_description import (
     describe_target,
     detectors,
     environment,
+    scores_checked,
+    work_of,
 )
 from auditkit.run_identity import refuse_other_run, run_identity, set_aside_other_run
 from auditkit.run_manifest import seal_manifest
@@ -67,6 +70,8 @@ class Asking:
         limit: most users or items per probe; the result says that it is a sample.
         retry_errors: ask again what an earlier run recorded as an error.
         call_seconds: deadline of one call of a Python callable.
+        workers: Ray actors that answer, each with the recommender loaded; None asks here.
+        cluster: address of a running Ray cluster, None starts one on this machine.
         online: whether code of a local recommender may reach other machines.
         patience: wraps each call; a signal waits for its end.
     """
@@ -75,6 +80,8 @@ class Asking:
     limit: int | None = None
     retry_errors: bool = False
     call_seconds: float = 120.0
+    workers: int | None = None
+    cluster: str | None = None
     online: bool = False
     patience: Callable[[], AbstractContextManager[object]] = nullcontext
 
@@ -85,6 +92,7 @@ def run_audit(
     out: Path,
     *,
     catalog: str | None = None,
+    prompts: Path | None = None,
     allow_code: bool = False,
     resume: bool = True,
     cache: Path | None = None,
@@ -97,6 +105,7 @@ def run_audit(
         target: see `load_recommender`.
         out: the run folder; `result.json`, `evidence.jsonl` and `manifest.json` are written into
             it.
+        prompts: templates for a recommender that brings none.
         resume: whether an unfinished run of the same recipe and target may be continued.
         cache: folder of answers that outlive the run.
 
@@ -108,7 +117,10 @@ def run_audit(
     restriction = restriction_for(target, online=asking.online)
     stop = asking.stop or StopRule()
     with restricted_network(restriction):
-        loaded = load_recommender(target, dataset=dataset, allow_code=allow_code)
+        load = partial(
+            load_recommender, target, dataset=dataset, prompts=prompts, allow_code=allow_code
+        )
+        loaded = load()
         identity = run_identity(recipe, loaded, chosen, dataset)
         run_key = sha256_json(identity)
         with lock_run(out):
@@ -119,26 +131,26 @@ def run_audit(
             already = len(log.records)
             status: Literal["complete", "partial", "interrupted"] = "interrupted"
             try:
-                asked = Target(
-                    loaded.recommender,
-                    catalog=chosen,
-                    log=log,
-                    seed=recipe.seed,
-                    fingerprint=loaded.fingerprint,
-                    cache=AnswerCache(cache, loaded.fingerprint),
-                    batch_size=recipe.batch_size,
-                    stop=stop,
-                    seconds=asking.call_seconds if loaded.kind == "python" else None,
-                    retry_errors=asking.retry_errors,
-                    patience=asking.patience,
-                    on_progress=progress.requests,
-                )
-                try:
-                    outcomes, findings = _run_probes(
-                        recipe, asked, dataset, loaded, asking.limit, restriction, progress
+                with _spread_over_workers(loaded, load, asking, recipe) as (answering, window):
+                    asked = Target(
+                        answering,
+                        catalog=chosen,
+                        log=log,
+                        seed=recipe.seed,
+                        fingerprint=loaded.fingerprint,
+                        prompts=loaded.prompts,
+                        cache=AnswerCache(cache, loaded.fingerprint),
+                        batch_size=window,
+                        stop=stop,
+                        seconds=asking.call_seconds if loaded.kind == "python" else None,
+                        retry_errors=asking.retry_errors,
+                        patience=asking.patience,
+                        on_progress=progress.requests,
                     )
-                finally:
-                    asked.close()
+                    with closing(asked):
+                        outcomes, findings = _run_probes(
+                            recipe, asked, dataset, loaded, asking.limit, restriction, progress
+                        )
                 result = _fit_to_write(
                     AuditResult(
                         run_key=run_key,
@@ -150,7 +162,11 @@ def run_audit(
                         outcomes=tuple(outcomes),
                         findings=tuple(findings),
                         detectors=detectors(recipe, asked, chosen),
-                        notes=(*loaded.notes, *_what_is_missing(stop, asking.limit)),
+                        notes=(
+                            *loaded.notes,
+                            *scores_checked(log.records),
+                            *_what_is_missing(stop, asking.limit),
+                        ),
                         stopped=stop.stopped,
                     )
                 )
@@ -164,10 +180,36 @@ def run_audit(
                     "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
                     "asked": len(log.records) - already,
                     "resumed_from": already,
+                    "computed": dict(work_of(loaded.recommender)),
                     "host": platform.node(),
                 }
                 seal_manifest(out, status=status, volatile=volatile, log=log)
     return result
+
+
+@contextmanager
+def _spread_over_workers(
+    loaded: LoadedRecommender,
+    load: Callable[[], LoadedRecommender],
+    asking: Asking,
+    recipe: AuditRecipe,
+) -> Iterator[tuple[object, int]]:
+    """What answers, and how many requests it takes at once."""
+    if asking.workers is None:
+        yield loaded.recommender, recipe.batch_size
+        return
+    try:
+        from auditkit.recommenders.cluster import spread
+    except ModuleNotFoundError as error:
+        raise MissingDependency(str(error.name), extra="ray", purpose="--workers") from None
+    with spread(
+        loaded,
+        load,
+        workers=asking.workers,
+        batch_size=recipe.batch_size,
+        address=asking.cluster,
+    ) as recommender:
+        yield recommender, recommender.window
 
 
 def _fit_to_write(result: AuditResult) -> AuditResult:

@@ -9,6 +9,15 @@ from auditkit.catalog.datasets import get_dataset
 from auditkit.catalog.ml100k import load_ml100k
 from auditkit.errors import CatalogError
 
+SLOW_TEST_SECONDS = 1200
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests marked slow may take longer before they count as hanging."""
+    for item in items:
+        if item.get_closest_marker("slow"):
+            item.add_marker(pytest.mark.timeout(SLOW_TEST_SECONDS))
+
 
 @pytest.fixture(scope="session")
 def ml100k() -> Dataset:

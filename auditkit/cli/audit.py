@@ -49,6 +49,9 @@ def audit(
         Path | None, typer.Option(help="run folder; default reports/TARGET-RECIPE")
     ] = None,
     catalog: Annotated[str | None, typer.Option(help="catalog that judges the answers")] = None,
+    prompts: Annotated[
+        Path | None, typer.Option(help="template file for a target that brings none")
+    ] = None,
     only: Annotated[
         str | None, typer.Option(help="dimensions or probe ids, separated by commas")
     ] = None,
@@ -84,6 +87,12 @@ def audit(
     call_seconds: Annotated[
         float, typer.Option(min=0.001, help="deadline of one call of a python: target")
     ] = 120,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="answer on N Ray actors, a recommender in each")
+    ] = None,
+    cluster: Annotated[
+        str | None, typer.Option(help="address of a running Ray cluster; default starts one here")
+    ] = None,
     online: Annotated[
         bool,
         typer.Option("--online/--offline", help="let a local recommender's code use the network"),
@@ -110,6 +119,8 @@ def audit(
         )
     if plan and not dry_run:
         raise typer.BadParameter("--plan writes what --dry-run would ask. Give both.")
+    if cluster and workers is None:
+        raise typer.BadParameter("--cluster says where --workers run. Give both.")
 
     chosen = read_recipe(find_recipe(recipe, kind="audit"))
     if only:
@@ -118,7 +129,13 @@ def audit(
         from auditkit.planning import plan_audit
 
         planned = plan_audit(
-            target, chosen, catalog=catalog, allow_code=allow_code, limit=limit, online=online
+            target,
+            chosen,
+            catalog=catalog,
+            prompts=prompts,
+            allow_code=allow_code,
+            limit=limit,
+            online=online,
         )
         _show_plan(planned, plan, as_json=as_json)
         return
@@ -135,6 +152,7 @@ def audit(
                 chosen,
                 run,
                 catalog=catalog,
+                prompts=prompts,
                 allow_code=allow_code,
                 resume=resume,
                 cache=cache,
@@ -143,6 +161,8 @@ def audit(
                     limit=limit,
                     retry_errors=retry_errors,
                     call_seconds=call_seconds,
+                    workers=workers,
+                    cluster=cluster,
                     online=online,
                     patience=signals.patience,
                 ),

@@ -31,11 +31,15 @@ _LOGIT_BYTES = 24 << 20
 
 @dataclass
 class Counters:
-    """Work done: positions handed to the model, forwards, and rows where the head ran."""
+    """Work done: positions handed to the model, forwards, rows where the head ran; and what packed
+    calls asked for: tokens of one forward per pair, and distinct ones in the token tree.
+    """
 
     tokens: int = 0
     forwards: int = 0
     head_rows: int = 0
+    tokens_asked: int = 0
+    unique_tokens: int = 0
 
     def count(self, ids: torch.Tensor) -> None:
         """One forward of a batch [rows, positions]."""

@@ -243,6 +243,8 @@ class Engine:
             "tokens_forwarded": self.counters.tokens,
             "forwards": self.counters.forwards,
             "head_rows": self.counters.head_rows,
+            "packed_tokens_asked": self.counters.tokens_asked,
+            "packed_tokens_unique": self.counters.unique_tokens,
             "check_tokens": self.checks.tokens,
         }
 

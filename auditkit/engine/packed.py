@@ -42,6 +42,8 @@ def score_packed(
             negative control of the self-probe.
     """
     plan = plan_for(body, pairs, limits)
+    counters.tokens_asked += plan.tree.tokens_asked
+    counters.unique_tokens += plan.tree.unique_tokens
     values = [0.0] * plan.tree.n_slots
     path = body.root()
     for step in plan.steps:

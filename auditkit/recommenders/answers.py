@@ -14,11 +14,11 @@ from auditkit.canonical import canonical_json
 from auditkit.catalog.catalog import Catalog
 from auditkit.catalog.linking import Link
 from auditkit.errors import TargetError
-from auditkit.recommenders.parsing import parse_list, status_of_text
+from auditkit.recommenders.parsing import final_part, parse_cut, parse_list, status_of_text
 from auditkit.recommenders.protocols import Answer, NotRun
-from auditkit.types import RESPONSE_STATUSES, RankedItem, Request, Response
+from auditkit.types import RESPONSE_STATUSES, RankedItem, Request, Response, Status
 
-__all__ = ["check_answer", "link_items"]
+__all__ = ["check_answer", "link_items", "list_behind"]
 
 _MAX_CHARACTERS = 16 << 20  # as it stands in the evidence
 
@@ -72,6 +72,26 @@ def check_answer(request: Request, answer: Answer) -> Response | None:
     if size > _MAX_CHARACTERS:
         raise TargetError("too_large", detail=f"an answer of {size} characters")
     return response
+
+
+def list_behind(words: str, response: Response, *, k: int) -> Response:
+    """The answer of a recommender that reasons first: its list stands behind `words`, and what
+    stands before them counts for nothing.
+    """
+    if not words or not response.text or response.status in ("refusal", "target_error", "timeout"):
+        return response
+    cut = bool(response.derived.get("cut"))
+    listed = final_part(words, response.text)
+    if listed is None:
+        status: Status = "truncated" if cut else "parse_error"
+        return replace(response, status=status, reason="no_final_answer", items=())
+    parsed = parse_cut(listed) if cut else parse_list(listed)
+    return replace(
+        response,
+        status=status_of_text(listed, n_items=len(parsed.titles), cut=cut, k=k),
+        items=tuple(RankedItem(raw=title) for title in parsed.titles),
+        derived={**response.derived, "parse_style": parsed.style},
+    )
 
 
 def link_items(response: Response, catalog: Catalog) -> Response:

@@ -15,7 +15,7 @@ from typing import Any
 from auditkit.catalog.catalog import Catalog
 from auditkit.errors import TargetError
 from auditkit.network import NetworkForbidden
-from auditkit.recommenders.answers import check_answer, link_items
+from auditkit.recommenders.answers import check_answer, link_items, list_behind
 from auditkit.recommenders.cache import AnswerCache
 from auditkit.recommenders.deadline import call_within
 from auditkit.recommenders.protocols import Answer, Remote
@@ -41,6 +41,7 @@ class Asker:
         seconds: deadline of one call of a local recommender, None for none.
         retry_errors: ask again what the log holds as an error.
         patience: wraps a call and the writing of its answer, so that a signal waits for both.
+        answer_after: words behind which a list stands, empty for none.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Asker:
         seconds: float | None,
         retry_errors: bool,
         patience: Callable[[], AbstractContextManager[object]],
+        answer_after: str = "",
     ) -> None:
         self._catalog, self._log, self._seed, self._origin = catalog, log, seed, origin
         self._cache = cache or AnswerCache()
@@ -69,6 +71,7 @@ class Asker:
         )
         self._batch_size = self.transport.window if self.transport else batch_size
         self._seconds, self._patience = seconds, patience
+        self._answer_after = answer_after
         self._failed: dict[str, int] = {}
         self._recorded: dict[str, Mapping[str, Any]] = {}
         for seq, body in enumerate(log.records):  # a later record supersedes an earlier one
@@ -150,6 +153,8 @@ class Asker:
                 if answer is None:
                     continue
                 self.stop.record(answer)
+                if question.operation == "recommend":
+                    answer = list_behind(self._answer_after, answer, k=question.request.k)
                 response = link_items(answer, self._catalog)
             body = body_of(
                 question,

@@ -6,21 +6,33 @@ recommender is also loaded here, for its prompts and for probes that need its gr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import ray
+from ray.exceptions import RayActorError
 
-from auditkit.errors import TargetError
+from auditkit.errors import ConfigurationError, TargetError, TargetUnavailable
 from auditkit.recommenders.load import LoadedRecommender
+from auditkit.recommenders.protocols import Remote
 
-__all__ = ["Cluster"]
+__all__ = ["Spread", "spread"]
 
 _SPREAD = ("recommend", "generate", "score", "rescore")
 
 
-class Cluster:
-    """A recommender whose calls run on actors; everything else it does is the local one's.
+@contextmanager
+def spread(
+    loaded: LoadedRecommender,
+    load: Callable[[], LoadedRecommender],
+    *,
+    workers: int,
+    batch_size: int,
+    address: str | None = None,
+) -> Iterator[Spread]:
+    """The recommender with its calls on actors, for the length of a block; a cluster that was
+    running before goes on.
 
     Args:
         loaded: the recommender, loaded locally.
@@ -29,20 +41,41 @@ class Cluster:
         batch_size: requests per call of an actor.
         address: of a running cluster; None starts one on this machine.
 
+    Raises:
+        TargetUnavailable: no such cluster, or an actor cannot load the recommender.
+    """
+    if isinstance(loaded.recommender, Remote):
+        raise ConfigurationError(
+            "--workers spreads recommenders that run here; this one is remote and asked many "
+            "questions at once anyway. Leave it out."
+        )
+    joined = ray.is_initialized()
+    try:
+        ray.init(address=address, ignore_reinit_error=True, log_to_driver=False)
+    except (ConnectionError, ValueError) as error:
+        raise TargetUnavailable(f"no Ray cluster at {address} ({error}). Start it.") from None
+    actor = ray.remote(num_cpus=1)(_Actor)
+    actors = [actor.remote(load, _threads()) for _ in range(workers)]
+    try:
+        ray.get([one.ready.remote() for one in actors])
+        yield Spread(loaded.recommender, actors, batch_size)
+    except RayActorError as error:
+        raise TargetUnavailable(f"a Ray actor died ({error}). Is its memory enough?") from None
+    finally:
+        for one in actors:
+            ray.kill(one)
+        if not joined:
+            ray.shutdown()
+
+
+class Spread:
+    """A recommender whose calls run on actors; everything else it does is the local one's.
+
     Attributes:
         window: requests to hand over at once.
     """
 
-    def __init__(
-        self,
-        loaded: LoadedRecommender,
-        load: Callable[[], LoadedRecommender],
-        *,
-        workers: int,
-        batch_size: int,
-        address: str | None = None,
-    ) -> None:
-        local = loaded.recommender
+    def __init__(self, local: object, actors: Sequence[Any], batch_size: int) -> None:
         # Capabilities are looked up without calling anything, so they are set one by one.
         for name in dir(local):
             if not name.startswith("_"):
@@ -50,15 +83,8 @@ class Cluster:
         for name in _SPREAD:
             if hasattr(local, name):
                 setattr(self, name, self._spread(name))
-        self.window, self._batch_size = workers * batch_size, batch_size
-        ray.init(address=address, ignore_reinit_error=True, log_to_driver=False)
-        actor = ray.remote(num_cpus=1)(_Actor)
-        self._actors = [actor.remote(load, _threads()) for _ in range(workers)]
-
-    def close(self) -> None:
-        """End the actors; the cluster goes on."""
-        for actor in self._actors:
-            ray.kill(actor)
+        self._actors, self._batch_size = actors, batch_size
+        self.window = len(actors) * batch_size
 
     def _spread(self, name: str) -> Callable[..., list[Any]]:
         """The method on actors: each gets whole batches, and the results come back in order."""
@@ -89,6 +115,9 @@ class _Actor:
 
             torch.set_num_threads(threads)  # rounding depends on it
         self._recommender = load().recommender
+
+    def ready(self) -> None:
+        """Come back once the recommender is loaded."""
 
     def call(self, name: str, columns: Sequence[Any], options: dict[str, Any]) -> Any:
         return getattr(self._recommender, name)(*columns, **options)

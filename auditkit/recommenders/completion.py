@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from pydantic import JsonValue
+
 from auditkit.errors import TargetError
 from auditkit.recommenders.parsing import parse_cut, parse_list, status_of_text
 from auditkit.types import RankedItem, Request, Response, Status
@@ -13,11 +15,14 @@ __all__ = ["Completion", "response_to", "saying"]
 
 
 class Completion(NamedTuple):
-    """The first choice: its text, None where there is none; why it ended; tokens by kind."""
+    """The first choice: its text, None where there is none; why it ended; tokens by kind; the
+    tools it called, each with name and arguments.
+    """
 
     text: str | None
     reason: str
     usage: Mapping[str, int]
+    trace: tuple[Mapping[str, JsonValue], ...] = ()
 
 
 def saying(result: Mapping[str, Any], *, chat: bool) -> Completion:
@@ -40,11 +45,15 @@ def saying(result: Mapping[str, Any], *, chat: bool) -> Completion:
     try:
         text = choices[0]["message"]["content"] if chat else choices[0]["text"]
         reason = choices[0].get("finish_reason") or ""
+        calls = (choices[0]["message"].get("tool_calls") or ()) if chat else ()
+        trace = tuple(
+            {name: call["function"][name] for name in ("name", "arguments")} for call in calls
+        )
     except (KeyError, TypeError, AttributeError):
         raise TargetError("bad_schema", detail="the choice holds no text") from None
     if text is not None and not isinstance(text, str):
         raise TargetError("bad_schema", detail="the text is no text")
-    return Completion(text, str(reason), usage)
+    return Completion(text, str(reason), usage, trace)
 
 
 def response_to(request: Request, completion: Completion, *, listed: bool) -> Response:
@@ -53,23 +62,23 @@ def response_to(request: Request, completion: Completion, *, listed: bool) -> Re
     Args:
         listed: whether a list was asked for, else the text itself is the answer.
     """
-    text, reason, usage = completion
-    if reason == "content_filter":
+    text, reason, usage, trace = completion
+
+    def response(status: Status, **more: Any) -> Response:
         return Response(
-            request_id=request.id, status="refusal", reason=reason, text=text, usage=usage
+            request_id=request.id, status=status, text=text, usage=usage, trace=trace, **more
         )
+
+    if reason == "content_filter":
+        return response("refusal", reason=reason)
     if text is None:
-        return Response(request_id=request.id, status="no_answer", usage=usage)
+        return response("no_answer")
     if not listed:
-        status: Status = "ok" if text.strip() else "no_answer"
-        return Response(request_id=request.id, status=status, text=text, usage=usage)
+        return response("ok" if text.strip() else "no_answer")
     cut = reason == "length"
     parsed = parse_cut(text) if cut else parse_list(text)
-    return Response(
-        request_id=request.id,
-        status=status_of_text(text, n_items=len(parsed.titles), cut=cut, k=request.k),
-        text=text,
+    return response(
+        status_of_text(text, n_items=len(parsed.titles), cut=cut, k=request.k),
         items=tuple(RankedItem(raw=title) for title in parsed.titles),
-        usage=usage,
         derived={"parse_style": parsed.style, **({"cut": True} if cut else {})},
     )

@@ -21,6 +21,7 @@ from auditkit.recommenders.completion import response_to, saying
 from auditkit.recommenders.echo import behind
 from auditkit.recommenders.event_loop import EventLoop
 from auditkit.recommenders.patience import Patience
+from auditkit.recommenders.prompts import as_text
 from auditkit.recommenders.protocols import TokenScores
 from auditkit.recommenders.questions import Operation
 from auditkit.recommenders.server import NO_ROUTE, Server
@@ -88,15 +89,12 @@ class Endpoint:
             turns = [{"role": turn.role, "content": turn.content} for turn in request.messages]
             turns.append({"role": "user", "content": request.prompt})
             return await self._server.post("/chat/completions", {**body, "messages": turns})
-        earlier = "".join(
-            f"{turn.role.capitalize()}: {turn.content}\n" for turn in request.messages
-        )
-        return await self._server.post("/completions", {**body, "prompt": earlier + request.prompt})
+        return await self._server.post("/completions", {**body, "prompt": _as_text(request)})
 
     async def _score(self, request: Request, continuations: Sequence[str]) -> Response:
         tokens: list[JsonValue] = []
         for text in continuations:
-            tokens.append([*await self._echo(request.prompt, text)])
+            tokens.append([*await self._echo(_as_text(request), text)])
         return Response(request_id=request.id, status="ok", derived={"tokens": tokens})
 
     async def _echo(self, prompt: str, continuation: str) -> list[float]:
@@ -167,6 +165,11 @@ class ScoringEndpoint(Endpoint):
             [TokenScores(tuple(tokens)) for tokens in response.derived["tokens"]]  # type: ignore[union-attr, arg-type]
             for response in self._run(*asked)
         ]
+
+
+def _as_text(request: Request) -> str:
+    """The whole conversation for a model without turns."""
+    return as_text(request.messages) + request.prompt
 
 
 def connect(target: str) -> Endpoint:

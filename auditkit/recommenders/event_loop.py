@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Coroutine
+from contextlib import suppress
 from typing import Any, TypeVar
 
 __all__ = ["EventLoop"]
@@ -20,7 +21,8 @@ class EventLoop:
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._open = True
+        self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
@@ -34,6 +36,15 @@ class EventLoop:
     def close(self) -> None:
         """End the thread."""
         self.run(self._loop.shutdown_default_executor())
+        self._open = False
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+    def _run(self) -> None:
+        """Go on after a coroutine raised `SystemExit` or `KeyboardInterrupt`: asyncio lets these
+        end the loop, and whoever waits for the coroutine would wait for ever.
+        """
+        while self._open:
+            with suppress(SystemExit, KeyboardInterrupt):
+                self._loop.run_forever()

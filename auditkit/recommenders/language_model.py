@@ -7,7 +7,7 @@ titles.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -18,8 +18,8 @@ from auditkit.engine.inference import Engine
 from auditkit.errors import TargetUnavailable
 from auditkit.recommenders.folder_identity import folder_fingerprint
 from auditkit.recommenders.manifest import RecommenderManifest, resolve_inside
-from auditkit.recommenders.parsing import parse_cut, parse_list, status_of_text
-from auditkit.recommenders.prompts import Prompts, item_reference
+from auditkit.recommenders.parsing import final_part, parse_cut, parse_list, status_of_text
+from auditkit.recommenders.prompts import Prompts, as_text, item_reference
 from auditkit.recommenders.protocols import TokenScores
 from auditkit.recommenders.tokens import decode, encode, encode_chat, item_tokens
 from auditkit.types import Item, Message, RankedItem, Request, Response
@@ -111,7 +111,8 @@ class LanguageModelRecommender:
 
         def complete(row: int, ids: list[int]) -> bool:
             text = decode(self.tokenizer, ids)
-            return text.endswith("\n") and len(parse_list(text).titles) >= requests[row].k
+            listed = final_part(self.prompts.answer_after, text) or ""
+            return text.endswith("\n") and len(parse_list(listed).titles) >= requests[row].k
 
         decoding = Decoding(
             self.manifest.decoding.max_new_tokens,
@@ -236,6 +237,10 @@ class LanguageModelRecommender:
             "seconds": cost.seconds,
         }
 
+    def work(self) -> Mapping[str, int]:
+        """What the engine computed since the model was loaded."""
+        return self.engine.summary()
+
     def _scores(
         self,
         prompts: Sequence[str],
@@ -256,7 +261,10 @@ class LanguageModelRecommender:
     # --- tokens
 
     def _encode(self, prompt: str, messages: Sequence[Message] = ()) -> list[int]:
-        """Token ids with the start token; a chat template brings its own around every turn."""
+        """Token ids with the start token, behind earlier turns or the recommender's own; a chat
+        template brings its own tokens around every turn.
+        """
+        messages = messages or self.prompts.opening()
         if self.tokenizer.chat_template:
             return encode_chat(self.tokenizer, prompt, self._items, messages)
         typed = encode(self.tokenizer, as_text(messages) + prompt, self._items)
@@ -278,8 +286,3 @@ class LanguageModelRecommender:
             (i for i, (a, b) in enumerate(zip(whole, alone, strict=False)) if a != b), len(alone)
         )
         return whole[:shared], whole[shared:]
-
-
-def as_text(messages: Sequence[Message]) -> str:
-    """Earlier turns for a model without a chat template."""
-    return "".join(f"{message.role.capitalize()}: {message.content}\n" for message in messages)

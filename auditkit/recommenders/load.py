@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Protocol
@@ -13,9 +13,10 @@ from pydantic import JsonValue
 
 from auditkit.canonical import sha256_file, sha256_json
 from auditkit.catalog.dataset import Dataset
-from auditkit.errors import MissingDependency, TargetUnavailable
+from auditkit.errors import ConfigurationError, MissingDependency, TargetUnavailable
 from auditkit.recommenders.manifest import MANIFEST
-from auditkit.recommenders.protocols import CAPABILITIES
+from auditkit.recommenders.prompts import Prompts
+from auditkit.recommenders.protocols import CAPABILITIES, Renders
 
 __all__ = ["MODELS", "LoadedRecommender", "fetch_model", "load_recommender"]
 
@@ -38,6 +39,7 @@ class LoadedRecommender:
         verified: True only where the weights or answers themselves were hashed.
         notes: what every reader must know, such as "0 by construction".
         manifest: the parsed recommender.yaml, empty for other kinds.
+        prompts: templates that it is asked in, None for its own or the shipped ones.
     """
 
     recommender: object
@@ -46,10 +48,16 @@ class LoadedRecommender:
     verified: bool
     notes: tuple[str, ...] = ()
     manifest: Mapping[str, JsonValue] = field(default_factory=dict)
+    prompts: Prompts | None = None
 
 
 def load_recommender(
-    target: str, *, dataset: Dataset, allow_code: bool = False, connects: bool = True
+    target: str,
+    *,
+    dataset: Dataset,
+    prompts: Path | None = None,
+    allow_code: bool = False,
+    connects: bool = True,
 ) -> LoadedRecommender:
     """Load what TARGET names.
 
@@ -58,6 +66,7 @@ def load_recommender(
             `replay:FILE.jsonl`, `scores:FILE.npz`, `python:MODULE:NAME`, `baseline:NAME`, the name
             of a model in `MODELS`, or `NAME:REST` of an installed adapter.
         dataset: baselines are fitted on it, dual encoders rank its items.
+        prompts: a template file for a recommender that brings none.
         allow_code: whether `python:` may import and run code.
         connects: whether a server may be asked what it can do.
 
@@ -65,7 +74,24 @@ def load_recommender(
         TargetUnavailable: unknown form, missing files, code that was not allowed, or a server that
             refuses.
         MissingDependency: the extra for this kind of target is not installed.
+        ConfigurationError: `prompts` is no template file, or the recommender brings templates.
     """
+    loaded = _load(target, dataset, allow_code=allow_code, connects=connects)
+    return loaded if prompts is None else _asked_in(prompts, loaded)
+
+
+def _asked_in(path: Path, loaded: LoadedRecommender) -> LoadedRecommender:
+    """The recommender asked in the templates of a file; other templates are another target."""
+    if isinstance(loaded.recommender, Renders):
+        raise ConfigurationError(
+            f"--prompts {path}: this target brings its own templates. Change those of its folder."
+        )
+    prompts = Prompts.read(path)
+    fingerprint = sha256_json([loaded.fingerprint, prompts.as_mapping()])
+    return replace(loaded, prompts=prompts, fingerprint=fingerprint)
+
+
+def _load(target: str, dataset: Dataset, *, allow_code: bool, connects: bool) -> LoadedRecommender:
     kind, _, rest = target.partition(":")
     if kind == "baseline":
         from auditkit.recommenders.baselines import load_baseline

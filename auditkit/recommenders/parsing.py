@@ -19,7 +19,7 @@ import yaml
 
 from auditkit.types import Status
 
-__all__ = ["ParsedList", "is_refusal", "parse_cut", "parse_list", "status_of_text"]
+__all__ = ["ParsedList", "final_part", "is_refusal", "parse_cut", "parse_list", "status_of_text"]
 
 _MARKER = re.compile(r"^\s*(?:(?P<number>\d{1,3})\s*(?P<sign>[.):])|[-*•])\s+")
 # "Fargo (1996)** - a dark comedy": a title ends with its bracketed year, a remark may follow.
@@ -39,6 +39,14 @@ class ParsedList(NamedTuple):
 
     titles: tuple[str, ...]
     style: str
+
+
+def final_part(words: str, text: str) -> str | None:
+    """What stands behind the last `words` of a text; all of it without words, None where they are
+    missing.
+    """
+    _, found, rest = text.rpartition(words) if words else ("", True, text)
+    return rest if found else None
 
 
 def parse_list(text: str) -> ParsedList:

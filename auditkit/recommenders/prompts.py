@@ -22,7 +22,15 @@ from auditkit.errors import ConfigurationError
 from auditkit.strict_yaml import load_yaml
 from auditkit.types import Item, Message, Request
 
-__all__ = ["Example", "Prompts", "describe_user", "escape", "item_reference", "segments"]
+__all__ = [
+    "Example",
+    "Prompts",
+    "as_text",
+    "describe_user",
+    "escape",
+    "item_reference",
+    "segments",
+]
 
 SLOTS = ("who", "k", "history", "candidates", "item")
 _INERT_OR_ITEM = re.compile(r"\\([\\<])|<item_([^\s<>\\]+)>")
@@ -58,6 +66,11 @@ def segments(prompt: str) -> list[tuple[Literal["text", "item"], str]]:
             parts.append(("item", piece))
             text = ""
     return [*parts, ("text", text)] if text else parts
+
+
+def as_text(messages: Sequence[Message]) -> str:
+    """Turns for a model that knows none."""
+    return "".join(f"{turn.role.capitalize()}: {turn.content}\n" for turn in messages)
 
 
 def describe_user(attributes: Mapping[str, str]) -> str:

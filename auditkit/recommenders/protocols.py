@@ -38,6 +38,7 @@ __all__ = [
     "Renders",
     "Scores",
     "TokenScores",
+    "Works",
 ]
 
 
@@ -186,6 +187,15 @@ class Estimates(Protocol):
         """Tokens of one forward per pair (`tokens_asked`), to be forwarded (`tokens`), and about
         how many `seconds` that takes.
         """
+        ...
+
+
+@runtime_checkable
+class Works(Protocol):
+    """Counts what it computed."""
+
+    def work(self) -> Mapping[str, int]:
+        """Forwards, tokens forwarded, distinct tokens asked for; since it was loaded."""
         ...
 
 

@@ -1,8 +1,8 @@
 """Score a sample again by the plainest computation, so that fast scores are not taken on trust.
 
-About one request in a hundred, chosen by its id, at least one of each of the first batches, at most
-64 in a run: a plain score costs as much as dozens of packed ones. The difference stands in the run
-log; one above the bound is an error of the probe.
+About one request in a hundred, chosen by its id alone, so that a resumed or distributed run checks
+the same ones; at least one of 32, at most 64 of one call: a plain score costs as much as dozens of
+packed ones. The difference stands in the run log; one above the bound is an error of the probe.
 """
 
 from __future__ import annotations
@@ -15,42 +15,40 @@ from auditkit.errors import AuditkitError
 from auditkit.recommenders.protocols import Rechecks, TokenScores
 from auditkit.types import Request, Response
 
-__all__ = ["BOUND", "Rechecker", "as_derived", "largest_difference", "refuse_beyond_bound"]
+__all__ = [
+    "BOUND",
+    "as_derived",
+    "differences",
+    "largest_difference",
+    "refuse_beyond_bound",
+    "sample",
+]
 
 BOUND = 1e-3  # nats a title, the engine's contract in float32
-_SHARE, _LEAST, _MOST = 0.01, 8, 64
+_SHARE, _SOME, _MOST = 0.01, 32, 64
 _KEY = "recheck_nats"
 
 
-class Rechecker:
-    """Chooses and rescores; one per run."""
+def sample(request_ids: Sequence[str]) -> frozenset[str]:
+    """The ids that are scored again."""
+    ordered = sorted(set(request_ids), key=_draw)
+    below = sum(_draw(id_) < _SHARE for id_ in ordered)
+    least = 1 if len(ordered) >= _SOME else 0
+    return frozenset(ordered[: min(max(below, least), _MOST)])
 
-    def __init__(self, recommender: object) -> None:
-        self._recommender = recommender if isinstance(recommender, Rechecks) else None
-        self._done = 0
 
-    def differences(
-        self,
-        requests: Sequence[Request],
-        continuations: Sequence[Sequence[str]],
-        scores: Sequence[Sequence[TokenScores]],
-    ) -> dict[str, float]:
-        """Largest difference of a title's sum, nats, by request id, for the rows of the sample."""
-        if self._recommender is None or not requests:
-            return {}
-        draws = {i: _draw(request.id) for i, request in enumerate(requests)}
-        chosen = [i for i in draws if draws[i] < _SHARE]
-        if not chosen and self._done < _LEAST:
-            chosen = [min(draws, key=draws.__getitem__)]
-        chosen = chosen[: _MOST - self._done]
-        self._done += len(chosen)
-        again = self._recommender.rescore(
-            [requests[i].prompt for i in chosen], [continuations[i] for i in chosen]
-        )
-        return {
-            requests[i].id: max(abs(a.total - b.total) for a, b in zip(scores[i], row, strict=True))
-            for i, row in zip(chosen, again, strict=True)
-        }
+def differences(
+    recommender: Rechecks,
+    requests: Sequence[Request],
+    continuations: Sequence[Sequence[str]],
+    scores: Sequence[Sequence[TokenScores]],
+) -> dict[str, float]:
+    """Largest difference of a title's sum, nats, by request id."""
+    again = recommender.rescore([request.prompt for request in requests], continuations)
+    return {
+        request.id: max(abs(a.total - b.total) for a, b in zip(fast, plain, strict=True))
+        for request, fast, plain in zip(requests, scores, again, strict=True)
+    }
 
 
 def _draw(request_id: str) -> float:

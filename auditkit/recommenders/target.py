@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import copy
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from importlib.metadata import version
@@ -28,12 +28,14 @@ from auditkit.recommenders.protocols import (
     CAPABILITIES,
     Answer,
     Generates,
+    Rechecks,
     Recommends,
     Renders,
     Scores,
+    TokenScores,
 )
 from auditkit.recommenders.questions import Operation, Question
-from auditkit.recommenders.recheck import Rechecker, as_derived, refuse_beyond_bound
+from auditkit.recommenders.recheck import as_derived, differences, refuse_beyond_bound, sample
 from auditkit.recommenders.stopping import StopRule
 from auditkit.recommenders.transport import Transport
 from auditkit.registry import ProbeSpec
@@ -52,6 +54,7 @@ class Target:
         log: answers already recorded are served from it; `PlannedQuestions` only collects what
             would be asked.
         fingerprint: identifies the recommender in cache keys, with catalog and version.
+        prompts: for a recommender without templates of its own; None asks in the shipped ones.
         batch_size: requests per call of the recommender.
         stop: budget and circuit breaker; says afterwards whether and why asking ended.
         transport: the way to a remote recommender.
@@ -69,6 +72,7 @@ class Target:
         log: RunLog | PlannedQuestions,
         seed: int,
         fingerprint: str,
+        prompts: Prompts | None = None,
         cache: AnswerCache | None = None,
         batch_size: int = 64,
         stop: StopRule | None = None,
@@ -80,7 +84,7 @@ class Target:
     ) -> None:
         self.recommender, self.catalog = recommender, catalog
         own = recommender.prompts if isinstance(recommender, Renders) else None
-        self.prompts = own or Prompts.shipped("titles")
+        self.prompts = own or prompts or Prompts.shipped("titles")
         self._on_progress = on_progress
         self.stop = stop or StopRule()
         self._asker = (
@@ -100,9 +104,9 @@ class Target:
                 seconds=seconds,
                 retry_errors=retry_errors,
                 patience=patience,
+                answer_after=self.prompts.answer_after,
             )
         )
-        self._rechecker = Rechecker(recommender)
         self._probe, self._probe_version = "none", 1
         self._counts: Counter[str] = Counter()
 
@@ -180,7 +184,7 @@ class Target:
             for row, continuations in zip(scores, listed, strict=True):
                 if len(row) != len(continuations):
                     raise TargetError("wrong_length", detail=f"{len(row)} scores for one prompt")
-            checked = self._rechecker.differences(batch, listed, scores)
+            checked = self._rechecked(batch, listed, scores, chosen)
             return [
                 Response(
                     request_id=r.id,
@@ -197,9 +201,27 @@ class Target:
         questions = [
             self._question("score", r, {"continuations": list(options)}) for r, options in pairs
         ]
+        chosen = sample([question.id for question in questions])
         responses = self._ask(questions, ask)
         refuse_beyond_bound(responses)
         return responses
+
+    def _rechecked(
+        self,
+        batch: Sequence[Request],
+        continuations: Sequence[Sequence[str]],
+        scores: Sequence[Sequence[TokenScores]],
+        chosen: Collection[str],
+    ) -> dict[str, float]:
+        rows = [i for i, request in enumerate(batch) if request.id in chosen]
+        if not rows or not isinstance(self.recommender, Rechecks):
+            return {}
+        return differences(
+            self.recommender,
+            [batch[i] for i in rows],
+            [continuations[i] for i in rows],
+            [scores[i] for i in rows],
+        )
 
     def reference(self, item: Item) -> str:
         """How the recommender writes an item as a continuation of a prompt."""
@@ -220,6 +242,8 @@ class Target:
     def _question(
         self, operation: Operation, request: Request, parameters: Mapping[str, Any] | None = None
     ) -> Question:
+        """The question behind the turns that open every conversation, unless it has its own."""
+        request = replace(request, messages=request.messages or self.prompts.opening())
         return Question(self._probe, self._probe_version, operation, request, parameters or {})
 
     def _ask(self, questions: Sequence[Question], ask: Ask) -> list[Response]:

@@ -7,47 +7,17 @@ import shutil
 
 import pytest
 import torch
-from small_world import world
+from small_folder import ITEMS, save
 
 from auditkit.engine.generation import Decoding as Limits
 from auditkit.engine.generation import Generated
 from auditkit.errors import TargetUnavailable
 from auditkit.recommenders import tokens
 from auditkit.recommenders.hf import load_folder
-from auditkit.recommenders.manifest import Decoding, RecommenderManifest
+from auditkit.recommenders.manifest import RecommenderManifest
 from auditkit.recommenders.prompts import item_reference
 from auditkit.recommenders.tokens import item_tokens
-from auditkit.training.model import build_model
-from auditkit.training.recipe import ModelRecipe
-from auditkit.training.tokenizer import build_tokenizer
-from auditkit.types import Item, Request
-
-ITEMS = tuple(Item(item.id, item.display_title) for item in world().catalog.items)
-torch.set_num_threads(1)
-SIZE = ModelRecipe(width=16, layers=2, heads=2, mlp=32, text_vocabulary=300)
-
-
-def save(folder, *, style="rank", window=50, with_items=True, **entries):
-    tokenizer = build_tokenizer(
-        [item.id for item in ITEMS] if with_items else [],
-        ["Recommend movies to watch next."] * 9,
-        vocabulary=300,
-    )
-    model = build_model(SIZE, tokenizer, seed=1)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.mul_(4)  # random scores far enough apart to rank
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    RecommenderManifest(
-        version=1,
-        name="tiny",
-        kind="causal",
-        style=style,
-        decoding=Decoding(history_window=window, max_new_tokens=6),
-        **entries,
-    ).write(folder)
-    return folder
+from auditkit.types import Request
 
 
 @pytest.fixture(scope="module")
