@@ -28,9 +28,16 @@ class Behaviour:
         self.key = options.get("key")
         self.delay = options.get("delay", lambda call: 0.0)
         self.every_third = options.get("every_third", False)
+        self.faults = options.get("faults", ())  # one after the other, by distinct prompt
+        self.text = options.get("text", LIST)
         self.calls, self.prompts, self.bodies = 0, Counter(), []
         self.running = self.most_running = 0
         self.lock = threading.Lock()
+
+    def fault_of(self, prompt):
+        if not self.faults:
+            return ""
+        return self.faults[list(self.prompts).index(prompt) % len(self.faults)]
 
 
 def answer(text, *, chat, reason="stop"):
@@ -105,7 +112,7 @@ class Handler(BaseHTTPRequestHandler):
         if seen.every_third and call % 3 == 0:
             return self.send(b"", status=503)
         fault = FAULT.search(prompt)
-        name = fault[1] if fault else ""
+        name = fault[1] if fault else seen.fault_of(prompt)
         if name.endswith("_once") and attempt > 1:
             name = ""
         return getattr(self, name.removesuffix("_once") or "good")(chat)
@@ -123,7 +130,13 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
 
     def good(self, chat):
-        self.send(json.dumps(answer(LIST, chat=chat)))
+        self.send(json.dumps(answer(self.server.behaviour.text, chat=chat)))
+
+    def tools(self, chat):
+        found = answer(LIST, chat=True)
+        call = {"name": "search", "arguments": '{"query": "films"}'}
+        found["choices"][0]["message"]["tool_calls"] = [{"type": "function", "function": call}]
+        self.send(json.dumps(found))
 
     def http_429(self, chat):
         self.send("{}", status=429, headers=[("Retry-After", "0")])

@@ -152,6 +152,12 @@ def test_turns_before_the_prompt_are_sent(served):
     assert [turn["role"] for turn in sent["messages"]] == ["assistant", "user"]
 
 
+def test_tool_calls_are_the_trace_of_a_response(served):
+    (response,) = ask(served[0], "FAULT:tools")
+    assert response.trace == ({"name": "search", "arguments": '{"query": "films"}'},)
+    assert (response.status, len(response.items)) == ("ok", 3)
+
+
 # --- what a server can do
 
 

@@ -15,9 +15,9 @@ from auditkit.errors import TargetUnavailable
 from auditkit.recommenders import tokens
 from auditkit.recommenders.hf import load_folder
 from auditkit.recommenders.manifest import RecommenderManifest
-from auditkit.recommenders.prompts import item_reference
+from auditkit.recommenders.prompts import Prompts, item_reference
 from auditkit.recommenders.tokens import item_tokens
-from auditkit.types import Request
+from auditkit.types import Message, Request
 
 
 @pytest.fixture(scope="module")
@@ -146,6 +146,23 @@ def test_generation_says_whether_the_token_limit_cut_it(writer):
     long = writer.engine.generate(ids, Limits(3))
     assert all(len(row.ids) == 3 for row in long if row.cut)
     assert all(len(row.ids) < 3 for row in long if not row.cut)
+
+
+def test_examples_of_a_folder_stand_before_every_prompt(tmp_path):
+    folder = save(tmp_path / "model", style="generate", with_items=False, prompt="prompts.yaml")
+    prompts = Prompts.shipped("titles").as_mapping()
+    (folder / "prompts.yaml").write_text(json.dumps(prompts))
+    plain = load_folder(folder)
+    shown = {"system": "You know films.", "examples": [{"user": "One?", "assistant": "Fargo"}]}
+    (folder / "prompts.yaml").write_text(json.dumps(prompts | shown))
+    shot = load_folder(folder)
+    opening = "System: You know films.\nUser: One?\nAssistant: Fargo\n"
+    assert shot._encode("hello") == plain._encode(opening + "hello")
+    assert shot._encode("hello", (Message("user", "hi"),)) == plain._encode("User: hi\nhello")
+    asked = [Request(id="r", prompt="hello", k=2)]
+    assert shot.recommend(asked)[0].text == plain.recommend(
+        [Request(id="r", prompt=opening + "hello", k=2)]
+    )[0].text  # fmt: skip
 
 
 def test_typed_control_tokens_stay_text_inside_a_chat_template(writer):

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from auditkit.recommenders.answers import list_behind
 from auditkit.recommenders.parsing import is_refusal, parse_cut, parse_list, status_of_text
-from auditkit.types import RESPONSE_STATUSES
+from auditkit.types import RESPONSE_STATUSES, RankedItem, Response
 
 ANSWERS = json.loads(Path(__file__).with_name("answers.json").read_text(encoding="utf-8"))
 CLEAN = [answer for answer in ANSWERS if answer["kind"] == "clean"]
@@ -130,3 +131,35 @@ def test_unfinished_last_title_of_a_cut_answer_is_left_out(text, titles):
 )  # fmt: skip
 def test_cut_answer_without_enough_items_is_truncated(text, n_items, status):
     assert status_of_text(text, n_items=n_items, cut=True, k=2) == status
+
+
+# --- a list behind reasoning
+
+
+@pytest.mark.parametrize(
+    ("text", "cut", "status", "titles"),
+    [
+        ("Heat is grim.\n1. Heat (1995)\nAnswer:\n1. Fargo (1996)", False, "ok",
+         ["Fargo (1996)"]),
+        ("Answer: no.\nAnswer:\n1. Fargo (1996)", False, "ok", ["Fargo (1996)"]),
+        ("1. Heat (1995)", False, "parse_error", []),
+        ("1. Heat (1995)", True, "truncated", []),
+        ("Answer:\n1. Fargo (1996)\n2. Hea", True, "truncated", ["Fargo (1996)"]),
+        ("Answer: ", False, "no_answer", []),
+    ],
+)  # fmt: skip
+def test_only_what_stands_behind_the_reasoning_counts(text, cut, status, titles):
+    derived = {"cut": True} if cut else {}
+    answer = Response(
+        request_id="r", status="ok", text=text, items=(RankedItem(raw="?"),), derived=derived
+    )
+    read = list_behind("Answer:", answer, k=2)
+    assert (read.status, [item.raw for item in read.items]) == (status, titles)
+    assert read.text == text
+
+
+def test_answer_without_such_words_stays_as_it_is():
+    answer = Response(request_id="r", status="ok", text="1. A", items=(RankedItem(raw="A"),))
+    assert list_behind("", answer, k=2) is answer
+    refused = Response(request_id="r", status="refusal", text="I cannot")
+    assert list_behind("Answer:", refused, k=2) is refused
