@@ -10,6 +10,7 @@ from auditkit.cli import main
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "reports" / "examples"
 KEPT = ("result.json", "report.html", "summary.md")
+MODELS = ("p5-mini", "p5-mini-dp")
 COMMANDS = {
     "popularity": "audit baseline:popularity --recipe quick --policy release --quiet",
     "p5-mini": "audit models/p5-mini --recipe quick --policy release --quiet",
@@ -33,6 +34,17 @@ def rebuild(name: str, command: str) -> None:
         (destination / "command.txt").write_text(f"auditkit {command}\n")
 
 
+def train(name: str) -> None:
+    """Train a shipped recipe, unless its folder holds the finished model."""
+    try:
+        main(["train", name, "--out", f"models/{name}", "--quiet"])
+    except SystemExit as stop:
+        if stop.code:
+            raise
+
+
 if __name__ == "__main__":
+    for name in MODELS:
+        train(name)
     for name, command in COMMANDS.items():
         rebuild(name, command)
