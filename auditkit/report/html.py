@@ -28,7 +28,7 @@ from auditkit.report.sections import Section, build_sections, row_of, verdict_of
 from auditkit.report.source import ReportSource
 from auditkit.report.standards import table
 from auditkit.report.text import attribute, breakable, format_number, inert, json_number, slug
-from auditkit.types import RESPONSE_STATUSES
+from auditkit.types import RESPONSE_STATUSES, Finding
 
 __all__ = ["palette", "render_html"]
 
@@ -139,7 +139,7 @@ def _render(source: ReportSource, limit: int) -> str:
             statuses=[*RESPONSE_STATUSES, "not_run"],
             n_planned=sum(outcome.planned for outcome in result.outcomes),
             n_errors=_n_errors(source),
-            small_groups=[f for f in result.findings if f.group != "all" and f.estimate.n < 30],
+            small_groups=_small_groups(result.findings),
             standards=table(frozenset(s.key for s in sections if s.measured)),
             date=str(source.manifest.get("volatile", {}).get("finished", "not recorded")),
             fingerprints=sorted(source.manifest.get("fingerprints", {}).items()),
@@ -190,3 +190,10 @@ def _n_errors(source: ReportSource) -> int:
     for outcome in source.result.outcomes:
         totals.update(outcome.counts)
     return totals["timeout"] + totals["target_error"]
+
+
+def _small_groups(findings: Sequence[Finding]) -> list[Finding]:
+    """One finding of each group below 30 units, that of the fewest."""
+    small = [f for f in findings if f.group != "all" and f.estimate.n < 30]
+    fewest = {f.group: f for f in sorted(small, key=lambda f: -f.estimate.n)}
+    return sorted(fewest.values(), key=lambda f: f.group)
