@@ -44,7 +44,7 @@ class Restriction:
     """
 
     def __init__(self, host: str | None = None, port: int | None = None) -> None:
-        self._host, self._port = host, port
+        self._host, self._port = _ascii(host), port
         self._addresses: set[str] = set()
         self.violation: NetworkForbidden | None = None
 
@@ -83,6 +83,14 @@ class Restriction:
         )
         self.violation = self.violation or error
         raise error
+
+
+def _ascii(host: str | None) -> str | None:
+    """An international name as it is looked up."""
+    try:
+        return host.encode("idna").decode("ascii") if host else host
+    except UnicodeError:
+        return host
 
 
 def _is_loopback(host: str) -> bool:

@@ -21,9 +21,11 @@ from types import TracebackType
 from typing import Any, TextIO, cast
 from urllib.parse import quote, quote_plus
 
-__all__ = ["Redaction", "map_text", "redacted_streams"]
+__all__ = ["KEY_POINTER", "Redaction", "map_text", "redacted_streams"]
 
 _NAMES = ("KEY", "TOKEN", "SECRET", "PASSWORD", "CREDENTIAL")
+_SETTINGS = "AUDITKIT_"
+KEY_POINTER = "AUDITKIT_API_KEY_ENV"  # names the variable that holds the key
 _MIN_LENGTH = 8
 
 
@@ -40,9 +42,7 @@ class Redaction:
         secrets = {
             value
             for name, value in named.items()
-            if any(word in name.upper() for word in _NAMES)
-            and len(value) >= _MIN_LENGTH
-            and not _is_path(value)
+            if _is_secret(name, named) and len(value) >= _MIN_LENGTH and not _is_path(value)
         }
         self._lengths = {form: len(secret) for secret in secrets for form in _forms(secret)}
         longest_first = sorted(self._lengths, key=lambda form: (-len(form), form))
@@ -74,6 +74,15 @@ def map_text(value: Any, change: Callable[[str], str]) -> Any:
     if isinstance(value, list | tuple):
         return [map_text(held, change) for held in value]
     return value
+
+
+def _is_secret(name: str, environment: Mapping[str, str]) -> bool:
+    """Whether a variable holds a secret: by its name, or because auditkit reads its key there.
+    auditkit's own settings hold none.
+    """
+    if name.startswith(_SETTINGS):
+        return False
+    return name == environment.get(KEY_POINTER) or any(word in name.upper() for word in _NAMES)
 
 
 def _is_path(value: str) -> bool:

@@ -15,7 +15,7 @@ from auditkit.catalog.self_check import self_check
 from auditkit.probes.claims import self_check as claims_self_check
 from auditkit.recipe import AuditRecipe
 from auditkit.recommenders.load import LoadedRecommender
-from auditkit.recommenders.protocols import Works
+from auditkit.recommenders.protocols import Remarks, Works
 from auditkit.recommenders.recheck import BOUND, largest_difference
 from auditkit.recommenders.target import Target
 from auditkit.types import Detector, TargetDescription
@@ -25,6 +25,7 @@ __all__ = [
     "describe_target",
     "detectors",
     "environment",
+    "remarks_of",
     "scores_checked",
     "work_of",
 ]
@@ -111,6 +112,13 @@ def scores_checked(records: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
 def work_of(recommender: object) -> Mapping[str, JsonValue]:
     """What a model computed in this process: forwards and tokens; empty where it does not count."""
     return dict(recommender.work()) if isinstance(recommender, Works) else {}
+
+
+def remarks_of(recommender: object, records: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What a recommender has to say at the end of a run."""
+    if not isinstance(recommender, Remarks):
+        return []
+    return list(recommender.remarks([body["request_id"] for body in records]))
 
 
 def environment() -> dict[str, str]:

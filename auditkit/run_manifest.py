@@ -82,7 +82,6 @@ def seal_manifest(
     run_key: str | None = None,
     status: RunStatus | None = None,
     fingerprints: Mapping[str, JsonValue] | None = None,
-    plan: Mapping[str, JsonValue] | None = None,
     volatile: Mapping[str, JsonValue] | None = None,
     log: RunLog | None = None,
 ) -> None:
@@ -96,7 +95,6 @@ def seal_manifest(
         run_key: needed once, for the first manifest of a run.
         status: what became of the run.
         fingerprints: of model, tokenizer, catalog, recipe, code; merged by key.
-        plan: the plan's hash and size; merged by key.
         volatile: times, durations, host, process; merged by key.
         log: the log of the running audit; without it the evidence is read once, at the first seal.
 
@@ -118,7 +116,6 @@ def seal_manifest(
         "run_key": key,
         "status": status or before.get("status", "running"),
         "fingerprints": {**before.get("fingerprints", {}), **(fingerprints or {})},
-        "plan": {**before.get("plan", {}), **(plan or {})},
         "evidence": _evidence_of(log)
         if log
         else before.get("evidence") or _read_evidence(run, key),

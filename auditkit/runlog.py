@@ -95,7 +95,8 @@ def lock_run(run: Path) -> Iterator[None]:
         AuditkitError: another process audits into this folder.
     """
     run.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with (run / "run.lock").open("a+") as stream:
+    handle = os.open(run / "run.lock", os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
+    with os.fdopen(handle, "a+") as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -147,7 +148,9 @@ class RunLog:
         whole = ends[len(self.records) - 1] if self.records else (0, run_key)
         torn = self.path.read_bytes()[whole[0] :]
         if torn:
-            with (self.path.parent / "evidence.torn").open("ab") as stream:
+            path = self.path.parent / "evidence.torn"
+            handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+            with os.fdopen(handle, "ab") as stream:
                 stream.write(torn)
             os.truncate(self.path, whole[0])
         self.root = whole[1]

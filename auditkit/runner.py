@@ -38,6 +38,7 @@ from auditkit.run_description import (
     describe_target,
     detectors,
     environment,
+    remarks_of,
     scores_checked,
     work_of,
 )
@@ -140,7 +141,8 @@ def run_audit(
                         fingerprint=loaded.fingerprint,
                         prompts=loaded.prompts,
                         cache=AnswerCache(cache, loaded.fingerprint),
-                        batch_size=window,
+                        batch_size=recipe.batch_size,
+                        window=window,
                         stop=stop,
                         seconds=asking.call_seconds if loaded.kind == "python" else None,
                         retry_errors=asking.retry_errors,
@@ -151,6 +153,7 @@ def run_audit(
                         outcomes, findings = _run_probes(
                             recipe, asked, dataset, loaded, asking.limit, restriction, progress
                         )
+                        stop.check_errors()  # those of earlier starts count too
                 result = _fit_to_write(
                     AuditResult(
                         run_key=run_key,
@@ -166,12 +169,14 @@ def run_audit(
                             *loaded.notes,
                             *scores_checked(log.records),
                             *_what_is_missing(stop, asking.limit),
+                            *remarks_of(loaded.recommender, log.records),
                         ),
                         stopped=stop.stopped,
                     )
                 )
                 result.write(out)
-                status = "partial" if stop.stopped or asking.limit else "complete"
+                unasked = any(outcome.counts.get("not_run") for outcome in outcomes)
+                status = "partial" if stop.stopped or asking.limit or unasked else "complete"
             finally:
                 log.close()
                 volatile: dict[str, JsonValue] = {
@@ -258,9 +263,10 @@ def _run_probes(
             restriction.check()  # the code that made the attempt may have hidden the error
         counts = bound.status_counts()
         outcome = replace(outcome, planned=sum(counts.values()), counts=counts)
-        if outcome.status == "ran" and counts["not_run"] and target.stop.stopped:
+        if outcome.status == "ran" and counts["not_run"]:
             left = f"{counts['not_run']} of {outcome.planned} requests were not asked"
-            why = f"{target.stop.stopped}: {target.stop.detail}; {left}"
+            stop = target.stop
+            why = f"{stop.stopped}: {stop.detail}; {left}" if stop.stopped else left
             outcome = replace(outcome, reason=why)
         outcomes.append(outcome)
         findings += measured

@@ -30,6 +30,9 @@ class Behaviour:
         self.every_third = options.get("every_third", False)
         self.faults = options.get("faults", ())  # one after the other, by distinct prompt
         self.text = options.get("text", LIST)
+        self.echo_faults = options.get("echo_faults", 0)
+        self.shifted = options.get("shifted", False)
+        self.lists_new_token = options.get("lists_new_token", True)
         self.calls, self.prompts, self.bodies = 0, Counter(), []
         self.running = self.most_running = 0
         self.lock = threading.Lock()
@@ -106,9 +109,22 @@ class Handler(BaseHTTPRequestHandler):
         if chat and not seen.chat:
             return self.send(b"{}", status=404)
         if body.get("echo"):
-            return self.send(
-                json.dumps(echo(prompt) if seen.scores else {"choices": [{"text": ""}]})
-            )
+            if seen.echo_faults > 0:
+                seen.echo_faults -= 1
+                return self.send(b"", status=503)
+            found = echo(prompt) if seen.scores else {"choices": [{"text": ""}]}
+            if seen.shifted:  # every token has the score of the one behind it
+                table = found["choices"][0]["logprobs"]
+                table["token_logprobs"] = [*table["token_logprobs"][1:], -1.0]
+                table["token_logprobs"][-2] = -3.0
+            if not seen.lists_new_token:  # as llama-cpp-python does: counted, and left out
+                for values in found["choices"][0]["logprobs"].values():
+                    values.pop()
+                found["usage"] = {"completion_tokens": 1}
+            return self.send(json.dumps(found))
+        if "logprobs" in body and seen.scores:
+            table = {"tokens": [" x"], "token_logprobs": [-1.0], "text_offset": [len(prompt)]}
+            return self.send(json.dumps({"choices": [{"text": " x", "logprobs": table}]}))
         if seen.every_third and call % 3 == 0:
             return self.send(b"", status=503)
         fault = FAULT.search(prompt)
@@ -135,6 +151,12 @@ class Handler(BaseHTTPRequestHandler):
     def tools(self, chat):
         found = answer(LIST, chat=True)
         call = {"name": "search", "arguments": '{"query": "films"}'}
+        found["choices"][0]["message"]["tool_calls"] = [{"type": "function", "function": call}]
+        self.send(json.dumps(found))
+
+    def bad_tools(self, chat):
+        found = answer(LIST, chat=True)
+        call = {"name": "search", "arguments": {"query": ["films"]}}
         found["choices"][0]["message"]["tool_calls"] = [{"type": "function", "function": call}]
         self.send(json.dumps(found))
 

@@ -415,7 +415,6 @@ def write_run(
         run_key=result.run_key,
         status="complete",
         fingerprints={"weights": result.target.fingerprint},
-        plan={"n_requests": 6},
         volatile={"finished": "2026-06-01T10:00:00Z"},
     )
     if policy is not None:

@@ -6,6 +6,7 @@ import torch
 from small_world import world
 
 from auditkit.recommenders.manifest import Decoding, RecommenderManifest
+from auditkit.recommenders.prompts import item_reference
 from auditkit.training.model import build_model
 from auditkit.training.recipe import ModelRecipe
 from auditkit.training.tokenizer import build_tokenizer
@@ -13,12 +14,12 @@ from auditkit.types import Item
 
 ITEMS = tuple(Item(item.id, item.display_title) for item in world().catalog.items)
 torch.set_num_threads(1)
-SIZE = ModelRecipe(width=16, layers=2, heads=2, mlp=32, text_vocabulary=300)
+SIZE = ModelRecipe(width=16, layers=2, heads=2, mlp=32, context=512, text_vocabulary=300)
 
 
 def save(folder, *, style="rank", window=50, with_items=True, **entries):
     tokenizer = build_tokenizer(
-        [item.id for item in ITEMS] if with_items else [],
+        [item_reference(item.id) for item in ITEMS] if with_items else [],
         ["Recommend movies to watch next."] * 9,
         vocabulary=300,
     )

@@ -62,6 +62,13 @@ def test_name_of_the_variable_decides(name):
     assert Redaction({name: "0123456789"}).text("at 0123456789.") == "at [redacted:10]."
 
 
+def test_key_is_secret_whatever_its_variable_is_called():
+    environment = {"AUDITKIT_API_KEY_ENV": "MY_SERVICE_LOGIN", "MY_SERVICE_LOGIN": "canary-0123"}
+    redaction = Redaction(environment)
+    assert redaction.text("it is canary-0123") == "it is [redacted:11]"
+    assert redaction.text("set MY_SERVICE_LOGIN") == "set MY_SERVICE_LOGIN"
+
+
 def test_tree_is_redacted_in_values_and_keys_and_keeps_its_shape():
     tree = {"a": [SECRET, 1, None, 2.5, True], SECRET: {"b": ("x", f"-{SECRET}-")}}
     mark = f"[redacted:{len(SECRET)}]"

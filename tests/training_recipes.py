@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from auditkit.catalog.dataset import Dataset
+from auditkit.training.data import TrainingRows
+from auditkit.training.loop import training_rows
+from auditkit.training.model import prepare
 from auditkit.training.recipe import (
     DataRecipe,
     ModelRecipe,
     OptimiserRecipe,
     PrivacyRecipe,
-    TaskRecipe,
     TrainingRecipe,
 )
 
@@ -24,6 +27,8 @@ def small_recipe(
     dropout: float = 0.1,
     privacy: PrivacyRecipe | None = None,
     checkpoint_every: int = 4,
+    tasks: dict[str, int] | None = None,
+    **sections: Any,
 ) -> TrainingRecipe:
     """A recipe over whatever data set the test brings."""
     return TrainingRecipe(
@@ -33,10 +38,21 @@ def small_recipe(
         steps=steps,
         checkpoint_every=checkpoint_every,
         data=DataRecipe(holdout_users=holdout_users, fit=fit, window=window),
-        model=ModelRecipe(
-            width=16, layers=2, heads=2, mlp=32, dropout=dropout, text_vocabulary=300
-        ),
-        tasks=TaskRecipe(recommend=6, describe=2),
+        model=sections.pop("model", None) or small_model(dropout=dropout),
+        tasks=tasks or {"recommend": 6, "describe": 2},
         optimiser=OptimiserRecipe(warmup_steps=2),
         privacy=privacy,
+        **sections,
     )
+
+
+def small_model(**changes: Any) -> ModelRecipe:
+    """A model of a few thousand parameters."""
+    return ModelRecipe(
+        **{"width": 16, "layers": 2, "heads": 2, "mlp": 32, "text_vocabulary": 300, **changes}
+    )
+
+
+def rows_of(recipe: TrainingRecipe, dataset: Dataset) -> TrainingRows:
+    """The training rows of a recipe without a base."""
+    return training_rows(recipe, dataset, prepare(recipe, dataset, base=None))

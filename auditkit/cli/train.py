@@ -89,15 +89,18 @@ def evaluate_folder(folder: Path, *, quiet: bool = False) -> AuditResult:
 
 def _plan(recipe: TrainingRecipe) -> str:
     """Steps and, for a private recipe, what the accountant says before anything is spent."""
-    rows = recipe.tasks.recommend + recipe.tasks.describe
     if recipe.privacy is None:
-        return f"{recipe.name}: {recipe.steps} steps of {rows} rows, no privacy"
+        tasks = ", ".join(f"{rows} {name}" for name, rows in recipe.tasks.items())
+        return f"{recipe.name}: {recipe.steps} steps of {tasks} rows, no privacy"
     from auditkit.catalog.datasets import get_dataset
     from auditkit.catalog.ml100k import load_ml100k
     from auditkit.training.loop import training_rows
+    from auditkit.training.model import prepare
     from auditkit.training.privacy import calibrate
 
-    n_units = len(training_rows(recipe, load_ml100k(get_dataset(recipe.data.dataset))).fixed_rows())
+    dataset = load_ml100k(get_dataset(recipe.data.dataset))
+    rows = training_rows(recipe, dataset, prepare(recipe, dataset, base=None))
+    n_units = len(rows.fixed_rows())
     accounting = calibrate(recipe.privacy, n_units=n_units, steps=recipe.steps)
     return (
         f"{recipe.name}: {recipe.steps} steps, {n_units} rows as units, sampling rate "

@@ -88,9 +88,15 @@ def certify(probed: Body) -> Certificate:
     return Certificate(passed, differences, threshold, control, str(probed.dtype), counters.tokens)
 
 
-def fails_at(body: Body, name: str, prompt: Ids, threshold: float, counters: Counters) -> bool:
-    """Whether an executor misses one forward per pair at the length of a prompt."""
-    pairs = [(prompt, tail) for tail in _tails(body)[:2]]
+def fails_at(body: Body, name: str, length: int, threshold: float, counters: Counters) -> bool:
+    """Whether an executor misses one forward per pair where prompt and longest tail together have
+    `length` tokens.
+    """
+    tails = _tails(body)[:2]
+    draw = np.random.default_rng(3)
+    n = max(1, length - max(map(len, tails)))
+    prompt = [int(token) for token in draw.integers(body.vocabulary, size=n)]
+    pairs = [(prompt, tail) for tail in tails]
     reference = _one_by_one(body, pairs, counters)
     found = [_difference(run, body, pairs, reference, counters) for run in _variants(name)]
     return any(d is None or d > threshold for d in found)

@@ -1,4 +1,4 @@
-"""Generate text in batches: greedy, sampled or by beam search, with shared prefixes computed once.
+"""Generate text in batches, greedy or sampled, with shared prefixes computed once.
 
 Prompts that share most of their tokens (counterfactual twins) go behind one copy of their common
 prefix; the rest is sorted by length and padded on the left. A sampled text depends on its request's
@@ -10,7 +10,6 @@ Source: Gumbel-max sampling (Maddison et al. 2014); Philox (Salmon et al. 2011).
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -39,7 +38,7 @@ class Decoding(NamedTuple):
     Attributes:
         stop: whether a row's new tokens are complete, asked after every token.
         process: adjusts logits before a token is chosen, such as a catalog constraint.
-        seconds: wall clock for a batch; rows that are not done by then are cut.
+        beams: above 1 the best of so many beams, where the temperature is 0.
     """
 
     max_new_tokens: int
@@ -48,7 +47,7 @@ class Decoding(NamedTuple):
     top_p: float = 1.0
     stop: Callable[[int, list[int]], bool] | None = None
     process: Process | None = None
-    seconds: float = float("inf")
+    beams: int = 1
 
 
 class Generated(NamedTuple):
@@ -168,7 +167,6 @@ class _Rows:
         self._margin = [float("inf")] * len(members)
         self._done: set[int] = set()
         self._present = list(range(len(members)))
-        self._deadline = time.monotonic() + decoding.seconds
 
     def choose(self, logits: torch.Tensor, *, compact: bool = True) -> tuple[list[int], list[int]]:
         """Choose a token for every present row of logits [rows, vocabulary].
@@ -192,7 +190,7 @@ class _Rows:
                 self._done.add(row)
         alive = [i for i, row in enumerate(self._present) if row not in self._done]
         full = max(map(len, self._new)) >= decoding.max_new_tokens
-        if not alive or full or time.monotonic() > self._deadline:
+        if not alive or full:
             return tokens, []
         if compact and len(alive) <= len(self._present) // 2:
             self._present = [self._present[i] for i in alive]

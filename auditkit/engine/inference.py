@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from auditkit.engine.beam import beam_search
 from auditkit.engine.body import Body, Counters
 from auditkit.engine.certify import (
     EXECUTORS,
@@ -114,13 +115,20 @@ class Engine:
     def generate(
         self, prompts: Sequence[Ids], decoding: Decoding, *, seeds: Sequence[int] = ()
     ) -> list[Generated]:
-        """Continue every prompt; twins share their prefix where the self-probe allows it."""
+        """Continue every prompt; twins share their prefix where the self-probe allows it.
+
+        Raises:
+            TargetError: a prompt with what may be written behind it is longer than the model reads.
+        """
         if not prompts:
             return []
+        self._refuse_overflow(max(map(len, prompts)), decoding.max_new_tokens)
         with self._precision():
+            if decoding.beams > 1 and not decoding.temperature:
+                return beam_search(self.model, prompts, decoding, self.counters)
             if self.model.config.is_encoder_decoder:
                 return generate_encdec(self.model, prompts, decoding, self.counters, seeds=seeds)
-            longest = max(prompts, key=len)
+            longest = max(map(len, prompts)) + decoding.max_new_tokens
             share = len(prompts) > 1 and self._pads and self._certified("packed", longest)
             return generate(
                 self.body,
@@ -133,7 +141,12 @@ class Engine:
             )
 
     def next_token_logits(self, prompts: Sequence[Ids]) -> torch.Tensor:
-        """Logits of the token after each prompt, [n, vocabulary] float32."""
+        """Logits of the token after each prompt, [n, vocabulary] float32.
+
+        Raises:
+            TargetError: a prompt is longer than the model reads.
+        """
+        self._refuse_overflow(max(map(len, prompts), default=0), 0)
         with self._precision():
             if self.model.config.is_encoder_decoder:
                 return first_token_logits(self.model, prompts, self.counters)
@@ -159,7 +172,7 @@ class Engine:
             raise InvalidArgument(
                 "an empty prompt or continuation cannot be scored. Give a start token and a title."
             )
-        self._refuse_overflow(pairs)
+        self._refuse_overflow(*_longest(pairs, self.model.config.is_encoder_decoder))
         with self._precision():
             values = self._run(pairs, executor)
         if not all(math.isfinite(value) for row in values for value in row):
@@ -181,15 +194,17 @@ class Engine:
             return [row for pair in pairs for row in score_plain(self.body, [pair], counters)]
         return EXECUTORS[self._executor(pairs)](self.body, pairs, counters)
 
-    def _refuse_overflow(self, pairs: Sequence[Pair]) -> None:
+    def _refuse_overflow(self, read: int, written: int) -> None:
+        """Nothing is cut in silence: an encoder-decoder reads and writes apart, others in a row."""
         if self.model.config.is_encoder_decoder:
-            return  # relative positions: no fixed context
-        longest = max(len(prompt) + len(continuation) - 1 for prompt, continuation in pairs)
-        limit = self.body.context
-        if limit and longest + self.body.n_virtual > limit:
+            # Relative positions have no limit, and T5 states none.
+            limit = getattr(self.model.config, "max_position_embeddings", None)
+            longest = max(read, written)
+        else:
+            limit, longest = self.body.context, read + written + self.body.n_virtual
+        if limit and longest > limit:
             raise TargetError(
-                "context_overflow",
-                detail=f"{longest + self.body.n_virtual} tokens, the model reads {limit}",
+                "context_overflow", detail=f"{longest} tokens, the model reads {limit}"
             )
 
     def _executor(self, pairs: Sequence[Pair]) -> str:
@@ -199,7 +214,7 @@ class Engine:
             raise ConfigurationError(
                 f"{_FORCE}={forced} names no executor. Use {', '.join(EXECUTORS)}."
             )
-        longest = max((prompt for prompt, _ in pairs), key=len)
+        longest = max(len(prompt) + len(continuation) for prompt, continuation in pairs)
         names = [forced] if forced else sorted(EXECUTORS, key=lambda n: self._work(n, pairs)[1])
         for name in names:
             if name == "plain" or self._certified(name, longest):
@@ -209,14 +224,18 @@ class Engine:
             "Unset it."
         )
 
-    def _certified(self, name: str, prompt: Ids) -> bool:
-        """The self-probe on the toy set and at a length, once per power of two."""
+    def _certified(self, name: str, length: int) -> bool:
+        """The self-probe on the toy set and at the longest length of a power of two, which sees
+        every attention window that sequences up to there can leave.
+        """
         if name not in self.certificate.passed:
             return False
-        key = (name, len(prompt).bit_length())
+        key = (name, length.bit_length())
         if key not in self._probed:
+            readable = (self.body.context or 2**31) - self.body.n_virtual
+            top = min(2 ** length.bit_length() - 1, readable)
             bound = self.certificate.threshold
-            self._probed[key] = not fails_at(self._probe, name, prompt, bound, self.checks)
+            self._probed[key] = not fails_at(self._probe, name, top, bound, self.checks)
         return self._probed[key]
 
     def _work(self, name: str, pairs: Sequence[Pair]) -> tuple[int, float]:
@@ -247,6 +266,13 @@ class Engine:
             "packed_tokens_unique": self.counters.unique_tokens,
             "check_tokens": self.checks.tokens,
         }
+
+
+def _longest(pairs: Sequence[Pair], apart: bool) -> tuple[int, int]:
+    """Tokens read and written by the longest pair."""
+    if apart:
+        return max(len(prompt) for prompt, _ in pairs), max(len(text) for _, text in pairs)
+    return max(len(prompt) + len(text) - 1 for prompt, text in pairs), 0
 
 
 @cache

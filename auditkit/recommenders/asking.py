@@ -17,7 +17,7 @@ from auditkit.errors import TargetError
 from auditkit.network import NetworkForbidden
 from auditkit.recommenders.answers import check_answer, link_items, list_behind
 from auditkit.recommenders.cache import AnswerCache
-from auditkit.recommenders.deadline import call_within
+from auditkit.recommenders.deadline import DeadlinePassed, call_within
 from auditkit.recommenders.protocols import Answer, Remote
 from auditkit.recommenders.questions import Question, body_of, response_of
 from auditkit.recommenders.stopping import StopRule
@@ -41,6 +41,7 @@ class Asker:
         seconds: deadline of one call of a local recommender, None for none.
         retry_errors: ask again what the log holds as an error.
         patience: wraps a call and the writing of its answer, so that a signal waits for both.
+        window: requests to hand over at once, where several workers share them.
         answer_after: words behind which a list stands, empty for none.
     """
 
@@ -54,6 +55,7 @@ class Asker:
         origin: str,
         cache: AnswerCache | None,
         batch_size: int,
+        window: int | None = None,
         stop: StopRule,
         transport: Transport | None,
         seconds: float | None,
@@ -65,11 +67,11 @@ class Asker:
         self._cache = cache or AnswerCache()
         self._cache.remember(log.records, persist=False)
         self.stop = stop
-        stop.recall(log.records)
         self.transport = transport or (
             Transport(recommender) if isinstance(recommender, Remote) else None
         )
-        self._batch_size = self.transport.window if self.transport else batch_size
+        self._batch_size = batch_size
+        self._window = self.transport.window if self.transport else max(batch_size, window or 0)
         self._seconds, self._patience = seconds, patience
         self._answer_after = answer_after
         self._failed: dict[str, int] = {}
@@ -79,6 +81,7 @@ class Asker:
             self._failed.pop(body["request_id"], None)
             if retry_errors and body["status"] in _ERRORS:
                 self._failed[body["request_id"]] = seq
+        stop.recall(log.records, n_retried=len(self._failed))
 
     def ask(
         self,
@@ -93,9 +96,7 @@ class Asker:
         self.stop.expect(len(distinct))
         on_progress(len(distinct) - len(waiting))
         while waiting:
-            batch, rest = self._next_batch(waiting)
-            allowed = self.stop.allowed(len(batch))
-            batch, unasked = batch[:allowed], [*batch[allowed:], *rest]
+            batch, unasked = self._next_batch(waiting)
             if not batch:
                 on_progress(len(unasked))
                 break
@@ -125,13 +126,17 @@ class Asker:
         return bodies is not None
 
     def _next_batch(self, waiting: Sequence[Question]) -> tuple[list[Question], list[Question]]:
-        """Questions up to `batch_size` that the cache cannot answer, with the cached ones between
-        them.
+        """Questions up to a window that the cache cannot answer and that may still be sent, with
+        the cached ones between them; empty where the next one may not be sent.
         """
-        fresh = 0
+        fresh, allowed = 0, None
         for end, question in enumerate(waiting):
-            fresh += self._cache.get(question.cache_key(self._origin)) is None
-            if fresh > self._batch_size:
+            if self._cache.get(question.cache_key(self._origin)) is not None:
+                continue
+            if allowed is None:
+                allowed = self.stop.allowed(self._window)
+            fresh += 1
+            if fresh > allowed:
                 return list(waiting[:end]), list(waiting[end:])
         return list(waiting), []
 
@@ -186,7 +191,7 @@ class Asker:
                 yield _checked_alone(request, response)
                 if self.transport.exhausted:
                     self.stop.waited_too_long(self.transport.waited)
-                if self.stop.stopped == "breaker":
+                if self.stop.stopped == "breaker" or self.stop.spent():
                     return
         finally:
             arriving.close()
@@ -210,25 +215,27 @@ class Asker:
             return [check_answer(r, answer) for r, answer in zip(requests, answers, strict=True)]
         except NetworkForbidden:
             raise  # the audit ends here: the recommender is not what it was taken for
-        except Exception as error:
-            if isinstance(error, TimeoutError):
+        except (Exception, SystemExit) as error:  # foreign code may want to end the process
+            if isinstance(error, DeadlinePassed):
                 self.stop.abandon()
-            if len(requests) > 1:
-                pairs = zip(requests, parameters, strict=True)
-                return [one for r, p in pairs for one in self._local([r], [p], ask)]
-            return [_failure(requests[0], error)]
+            if len(requests) == 1:
+                return [_failure(requests[0], error)]
+            # Batches of several workers fail each on its own, as they would one after the other.
+            size = self._batch_size if len(requests) > self._batch_size else 1
+            parts = [slice(i, i + size) for i in range(0, len(requests), size)]
+            return [one for p in parts for one in self._local(requests[p], parameters[p], ask)]
 
 
 def _checked_alone(request: Request, answer: Answer) -> Response | None:
     """A remote answer that cannot belong to its request is that request's error."""
     try:
         return check_answer(request, answer)
-    except TargetError as error:
+    except Exception as error:
         return _failure(request, error)
 
 
-def _failure(request: Request, error: Exception) -> Response:
-    if isinstance(error, TimeoutError):
+def _failure(request: Request, error: BaseException) -> Response:
+    if isinstance(error, DeadlinePassed):
         return Response(request_id=request.id, status="timeout", reason="deadline")
     reason = error.reason if isinstance(error, TargetError) else "exception"
     # Redacted before it is cut: half a secret would no longer be recognised.

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import ray
-from ray.exceptions import RayActorError
+from ray.exceptions import RayActorError, RayTaskError
 
 from auditkit.errors import ConfigurationError, TargetError, TargetUnavailable
 from auditkit.recommenders.load import LoadedRecommender
@@ -98,7 +98,10 @@ class Spread:
                 columns = [column[part] for column in (first, *others)]
                 waiting.append(actor.call.remote(name, columns, {**options, **seeds}))
                 sizes.append(len(columns[0]))
-            parts = ray.get(waiting)
+            try:
+                parts = ray.get(waiting)
+            except RayTaskError as error:  # its own words name hosts and processes
+                raise error.cause from None
             if [len(part) for part in parts] != sizes:  # joined, they could be shifted unseen
                 raise TargetError("wrong_length", detail="a batch got another number of answers")
             return [answer for part in parts for answer in part]

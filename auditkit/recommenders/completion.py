@@ -11,7 +11,7 @@ from auditkit.errors import TargetError
 from auditkit.recommenders.parsing import parse_cut, parse_list, status_of_text
 from auditkit.types import RankedItem, Request, Response, Status
 
-__all__ = ["Completion", "response_to", "saying"]
+__all__ = ["Completion", "response_to", "saying", "usage_of"]
 
 
 class Completion(NamedTuple):
@@ -34,12 +34,7 @@ def saying(result: Mapping[str, Any], *, chat: bool) -> Completion:
     choices = result.get("choices")
     if not isinstance(choices, list):
         raise TargetError("bad_schema", detail="the answer has no choices")
-    counted = result.get("usage")
-    usage = {
-        name: value
-        for name, value in (counted.items() if isinstance(counted, dict) else ())
-        if isinstance(value, int) and not isinstance(value, bool)
-    }
+    usage = usage_of(result)
     if not choices:
         return Completion(None, "", usage)
     try:
@@ -47,13 +42,30 @@ def saying(result: Mapping[str, Any], *, chat: bool) -> Completion:
         reason = choices[0].get("finish_reason") or ""
         calls = (choices[0]["message"].get("tool_calls") or ()) if chat else ()
         trace = tuple(
-            {name: call["function"][name] for name in ("name", "arguments")} for call in calls
+            {name: _text(call["function"][name]) for name in ("name", "arguments")}
+            for call in calls
         )
     except (KeyError, TypeError, AttributeError):
         raise TargetError("bad_schema", detail="the choice holds no text") from None
     if text is not None and not isinstance(text, str):
         raise TargetError("bad_schema", detail="the text is no text")
     return Completion(text, str(reason), usage, trace)
+
+
+def usage_of(result: Mapping[str, Any]) -> dict[str, int]:
+    """Tokens by kind, as the server counts them; empty where it does not."""
+    counted = result.get("usage")
+    return {
+        name: value
+        for name, value in (counted.items() if isinstance(counted, dict) else ())
+        if isinstance(value, int) and not isinstance(value, bool)
+    }
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
 
 
 def response_to(request: Request, completion: Completion, *, listed: bool) -> Response:

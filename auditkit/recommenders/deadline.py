@@ -6,9 +6,13 @@ import threading
 from collections.abc import Callable
 from typing import TypeVar
 
-__all__ = ["call_within"]
+__all__ = ["DeadlinePassed", "call_within"]
 
 T = TypeVar("T")
+
+
+class DeadlinePassed(TimeoutError):
+    """A call was given up."""
 
 
 def call_within(seconds: float | None, call: Callable[[], T]) -> T:
@@ -17,7 +21,7 @@ def call_within(seconds: float | None, call: Callable[[], T]) -> T:
     A thread cannot be ended from outside; past its deadline it is abandoned as a daemon.
 
     Raises:
-        TimeoutError: no result in time. Otherwise whatever the call raises.
+        DeadlinePassed: no result in time. Otherwise whatever the call raises.
     """
     if seconds is None:
         return call()
@@ -34,7 +38,7 @@ def call_within(seconds: float | None, call: Callable[[], T]) -> T:
     thread.start()
     thread.join(seconds)
     if thread.is_alive():
-        raise TimeoutError(f"no answer within {seconds:g} seconds")
+        raise DeadlinePassed(f"no answer within {seconds:g} seconds")
     if errors:
         raise errors[0]
     return results[0]

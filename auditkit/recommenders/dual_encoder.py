@@ -36,7 +36,7 @@ class DualEncoder:
 
     Attributes:
         name: from the manifest. prompts: its templates. manifest: the parsed `recommender.yaml`.
-        counters: work done by the model.
+        encoder: the model. counters: work done by it.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class DualEncoder:
         items: Sequence[CatalogItem],
     ) -> None:
         self.name, self.manifest, self.counters = manifest.name, manifest, Counters()
-        self._folder, self._encoder, self._tokenizer = folder, model, tokenizer
+        self._folder, self.encoder, self._tokenizer = folder, model, tokenizer
         self._items = [Item(item.id, item.display_title) for item in items]
         self.prompts = (
             Prompts.read(resolve_inside(folder, manifest.prompt))
@@ -74,13 +74,23 @@ class DualEncoder:
         """Unit vectors [n, width]; a text beyond the encoder's context loses its beginning, for
         the newest history stands last.
         """
-        rows = [self._tokenizer.encode(text) for text in texts]
+        rows = [self._encode(text) for text in texts]
         kept = [row[:1] + row[1 + self._excess(row) :] for row in rows]
-        return embed(self._encoder, kept, self.counters, pooling=self.manifest.pooling)
+        return embed(self.encoder, kept, self.counters, pooling=self.manifest.pooling)
+
+    def _encode(self, text: str) -> list[int]:
+        """Token ids between the model's own control tokens; those typed in the text are text."""
+        backend = self._tokenizer.backend_tokenizer
+        before = backend.encode_special_tokens
+        backend.encode_special_tokens = True
+        try:
+            return list(backend.encode(text).ids)
+        finally:
+            backend.encode_special_tokens = before
 
     def _excess(self, ids: Sequence[int]) -> int:
         """Tokens that the encoder cannot read."""
-        limit = getattr(self._encoder.config, "max_position_embeddings", None) or len(ids)
+        limit = getattr(self.encoder.config, "max_position_embeddings", None) or len(ids)
         return max(0, len(ids) - int(limit))
 
     @cached_property
@@ -111,7 +121,7 @@ class DualEncoder:
             )
             for i, _ in zip(allowed, range(request.k), strict=False)
         )
-        left_out = self._excess(self._tokenizer.encode(request.prompt))
+        left_out = self._excess(self._encode(request.prompt))
         return Response(
             request_id=request.id,
             status="ok" if items else "no_answer",

@@ -17,11 +17,11 @@ from auditkit.errors import TargetError
 __all__ = ["behind"]
 
 
-def behind(continuation: str, result: Mapping[str, Any]) -> list[float]:
+def behind(prompt: str, continuation: str, result: Mapping[str, Any]) -> list[float]:
     """Nats of the tokens of a continuation, one that stands across its beginning included.
 
     Args:
-        continuation: what the echoed prompt ends with.
+        prompt, continuation: what was sent, as one text.
         result: a completion of at most one new token, asked for with `echo` and `logprobs`.
 
     Raises:
@@ -34,7 +34,7 @@ def behind(continuation: str, result: Mapping[str, Any]) -> list[float]:
         values = list(table["token_logprobs"])
         if len(tokens) != len(values):
             raise ValueError
-        n_read = len(tokens) - _n_new(result)
+        n_read = _n_read(prompt + continuation, tokens, result)
     except (KeyError, IndexError, TypeError, ValueError):
         raise TargetError("bad_schema", detail="no log-probabilities of the prompt") from None
     begin = _by_text(continuation, tokens[:n_read])
@@ -46,11 +46,21 @@ def behind(continuation: str, result: Mapping[str, Any]) -> list[float]:
     return [float(value) for value in found]
 
 
-def _n_new(result: Mapping[str, Any]) -> int:
-    """Tokens behind the echo: as counted by the server, else the one that was asked for."""
+def _n_read(sent: str, tokens: Sequence[str], result: Mapping[str, Any]) -> int:
+    """How many tokens are the echo. Servers list the new token or do not (llama-cpp-python counts
+    it and leaves it out), so what the tokens spell decides: all that was sent, perhaps behind one
+    token of the beginning. Where they spell nothing, the server's count does.
+    """
+    spelled = {n: "".join(tokens[:n]) for n in (len(tokens) - 1, len(tokens)) if n > 0}
+    for n, text in spelled.items():
+        if text == sent:
+            return n
+    for n, text in spelled.items():
+        if text == tokens[0] + sent:
+            return n
     usage = result.get("usage")
     stated = usage.get("completion_tokens") if isinstance(usage, dict) else None
-    return stated if stated in (0, 1) else 1
+    return len(tokens) - (stated if stated in (0, 1) else 1)
 
 
 def _by_text(continuation: str, tokens: Sequence[str]) -> int | None:

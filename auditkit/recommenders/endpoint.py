@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections import Counter
 from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import closing
 from typing import Any, TypeVar
@@ -17,34 +18,32 @@ from pydantic import JsonValue
 
 from auditkit.canonical import sha256_json
 from auditkit.errors import TargetError, TargetUnavailable
-from auditkit.recommenders.completion import response_to, saying
+from auditkit.recommenders.completion import response_to, saying, usage_of
 from auditkit.recommenders.echo import behind
 from auditkit.recommenders.event_loop import EventLoop
 from auditkit.recommenders.patience import Patience
 from auditkit.recommenders.prompts import as_text
 from auditkit.recommenders.protocols import TokenScores
 from auditkit.recommenders.questions import Operation
-from auditkit.recommenders.server import NO_ROUTE, Server
+from auditkit.recommenders.server import Server
+from auditkit.redaction import KEY_POINTER
 from auditkit.types import Request, Response
 
-__all__ = ["Endpoint", "ScoringEndpoint", "connect"]
+__all__ = ["Endpoint", "ScoringEndpoint"]
 
 T = TypeVar("T")
-KEY_VARIABLE = "AUDITKIT_API_KEY_ENV"
 _MAX_TOKENS = 512
-_PAIR = ("The capital of France is", " Paris")
 
 
 class Endpoint:
     """A served model.
 
     Attributes:
-        name: the model's. chat: whether it takes turns, else plain prompts.
+        name: the model's. base: its address. key_variable: environment variable of the key.
+        chat: whether it takes turns, else plain prompts.
         patience: how hard and how fast it may be asked.
-        noise: largest difference of one text scored twice, nats; None where nothing was scored.
+        remarks_on_scores: what was found out about its log-probabilities, for the reader.
     """
-
-    batch_invariant = True
 
     def __init__(self, target: str) -> None:
         base, _, model = target.partition("#")
@@ -52,16 +51,16 @@ class Endpoint:
             raise TargetUnavailable(
                 f"openai:{target} names no server and model. Write openai:https://HOST/v1#MODEL."
             )
-        self.name, self._base = model, base.rstrip("/")
-        self._variable = os.environ.get(KEY_VARIABLE, "OPENAI_API_KEY")
-        self._server = Server(self._base, key=os.environ.get(self._variable, ""))
+        self.name, self.base = model, base.rstrip("/")
+        self.key_variable = os.environ.get(KEY_POINTER, "OPENAI_API_KEY")
+        self._server = Server(self.base, key=os.environ.get(self.key_variable, ""))
         self.patience = Patience.from_environment(os.environ)
         self.chat = True
-        self.noise: float | None = None
+        self.remarks_on_scores: tuple[str, ...] = ()
 
     def fingerprint(self) -> str:
         """SHA-256 of address and model name; what stands behind them cannot be verified."""
-        return sha256_json(["openai", self._base, self.name])
+        return sha256_json(["openai", self.base, self.name])
 
     async def answer(
         self, operation: Operation, request: Request, parameters: Mapping[str, Any]
@@ -93,12 +92,17 @@ class Endpoint:
 
     async def _score(self, request: Request, continuations: Sequence[str]) -> Response:
         tokens: list[JsonValue] = []
+        usage: Counter[str] = Counter()
         for text in continuations:
-            tokens.append([*await self._echo(_as_text(request), text)])
-        return Response(request_id=request.id, status="ok", derived={"tokens": tokens})
+            values, spent = await self.reads(_as_text(request), text)
+            tokens.append([*values])
+            usage.update(spent)
+        return Response(
+            request_id=request.id, status="ok", usage=dict(usage), derived={"tokens": tokens}
+        )
 
-    async def _echo(self, prompt: str, continuation: str) -> list[float]:
-        """Nats of the continuation's tokens."""
+    async def reads(self, prompt: str, continuation: str) -> tuple[list[float], Mapping[str, int]]:
+        """Nats of the continuation's tokens, and the tokens used."""
         body = {
             "model": self.name,
             "prompt": prompt + continuation,
@@ -107,7 +111,20 @@ class Endpoint:
             "logprobs": 1,
             "temperature": 0,
         }
-        return behind(continuation, await self._server.post("/completions", body))
+        result = await self._server.post("/completions", body)
+        return behind(prompt, continuation, result), usage_of(result)
+
+    async def writes(self, prompt: str) -> tuple[str, float]:
+        """The next token of a greedy text, and its nats."""
+        body = {
+            "model": self.name, "prompt": prompt, "max_tokens": 1, "logprobs": 1, "temperature": 0,
+        }  # fmt: skip
+        result = await self._server.post("/completions", body)
+        try:
+            table = result["choices"][0]["logprobs"]
+            return str(table["tokens"][0]), float(table["token_logprobs"][0])
+        except (KeyError, IndexError, TypeError, ValueError):
+            raise TargetError("bad_schema", detail="no log-probability of a new token") from None
 
     async def close(self) -> None:
         """Close the connections."""
@@ -117,7 +134,7 @@ class Endpoint:
 
     def recommend(self, requests: Sequence[Request]) -> list[Response]:
         """Ask for lists."""
-        return self._run(*[self.answer("recommend", request, {}) for request in requests])
+        return self.run_all(*[self.answer("recommend", request, {}) for request in requests])
 
     def generate(
         self,
@@ -133,10 +150,12 @@ class Endpoint:
             for prompt, seed in zip(prompts, seeds, strict=True)
         ]
         limit = {"max_new_tokens": max_new_tokens}
-        answers = self._run(*[self.answer("generate", request, limit) for request in requests])
+        answers = self.run_all(*[self.answer("generate", request, limit) for request in requests])
         return [answer.text or "" for answer in answers]
 
-    def _run(self, *asked: Coroutine[Any, Any, T]) -> list[T]:
+    def run_all(self, *asked: Coroutine[Any, Any, T]) -> list[T]:
+        """The results of questions asked once, all at the same time."""
+
         async def all_of_them() -> list[T]:
             try:
                 async with asyncio.timeout(self.patience.seconds * max(1, len(asked))):
@@ -163,58 +182,10 @@ class ScoringEndpoint(Endpoint):
         ]
         return [
             [TokenScores(tuple(tokens)) for tokens in response.derived["tokens"]]  # type: ignore[union-attr, arg-type]
-            for response in self._run(*asked)
+            for response in self.run_all(*asked)
         ]
 
 
 def _as_text(request: Request) -> str:
     """The whole conversation for a model without turns."""
     return as_text(request.messages) + request.prompt
-
-
-def connect(target: str) -> Endpoint:
-    """Ask a server what it can do: chat, else completions; then scores.
-
-    Raises:
-        TargetUnavailable: it refuses the first request; the message names the setting to change.
-    """
-    endpoint = Endpoint(target)
-    hello = Request(prompt="Name one film.", k=1)
-    try:
-        endpoint._run(endpoint.answer("generate", hello, {"max_new_tokens": 8}))
-    except TargetError as error:
-        if not error.detail.endswith(NO_ROUTE):
-            raise TargetUnavailable(_explained(endpoint, error)) from None
-        endpoint.chat = False
-        try:
-            endpoint._run(endpoint.answer("generate", hello, {"max_new_tokens": 8}))
-        except TargetError as second:
-            raise TargetUnavailable(_explained(endpoint, second)) from None
-    return _with_scores(target, endpoint)
-
-
-def _with_scores(target: str, endpoint: Endpoint) -> Endpoint:
-    """The endpoint with its scoring capability, if one text scored twice gives numbers."""
-    prompt, continuation = _PAIR
-    try:
-        once, again = (endpoint._run(endpoint._echo(prompt, continuation))[0] for _ in range(2))
-    except TargetError:
-        return endpoint
-    scoring = ScoringEndpoint(target)
-    scoring.chat = endpoint.chat
-    scoring.noise = abs(sum(once) - sum(again))
-    return scoring
-
-
-def _explained(endpoint: Endpoint, error: TargetError) -> str:
-    """What the server refused, and which setting to look at."""
-    remedy = {
-        "auth": f"Put a valid key into the environment variable {endpoint._variable}.",
-        "redirect": "Give the address that it redirects to; redirects are not followed.",
-        "connection": "Is the server running, and the address right?",
-        "deadline": "Is the model still being loaded? Start again.",
-        "http_5xx": "The server is in trouble; start again when it answers.",
-        "rate_limited": "Start again later, or set AUDITKIT_REQUESTS_PER_MINUTE.",
-        "tls": "Its certificate is not valid; verification cannot be switched off.",
-    }.get(error.reason, f"Check the address and the model name {endpoint.name!r}.")
-    return f"{endpoint._base} refuses the first request ({error}). {remedy}"

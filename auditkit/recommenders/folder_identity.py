@@ -38,8 +38,8 @@ def _named_files(root: Path, manifest: RecommenderManifest) -> Iterator[Path]:
     A folder of its own counts whole; the model folder and the one of the weights also hold what
     others write, so there only weights, configurations and tokenizer files count.
     """
-    if manifest.prompt:
-        yield resolve_inside(root, manifest.prompt)
+    for file in filter(None, (manifest.prompt, manifest.item_index)):
+        yield resolve_inside(root, file)
     shared = (root, resolve_inside(root, manifest.weights))
     for name in filter(None, (manifest.weights, manifest.tokenizer, manifest.adapter)):
         folder = resolve_inside(root, name)

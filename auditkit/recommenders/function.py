@@ -38,12 +38,17 @@ def import_recommender(path: str) -> Recommends:
     module, _, name = path.partition(":")
     try:
         found = getattr(importlib.import_module(module), name)
+        if isinstance(found, type):
+            found = found()
     except (ImportError, AttributeError, ValueError) as error:
         raise TargetUnavailable(
             f"python:{path} cannot be imported: {error}. Write python:MODULE:NAME."
         ) from None
-    if isinstance(found, type):
-        found = found()
+    except SystemExit as error:
+        raise TargetUnavailable(
+            f"python:{path} ends the process when it is loaded (exit {error.code}). Keep what runs "
+            'as a script under `if __name__ == "__main__":`.'
+        ) from None
     if isinstance(found, Recommends):
         return found
     if callable(found):

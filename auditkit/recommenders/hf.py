@@ -7,7 +7,7 @@ refused, for transformers would load it unasked.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError
@@ -23,7 +23,8 @@ from auditkit.canonical import read_json
 from auditkit.catalog.dataset import Dataset
 from auditkit.errors import AuditkitError, TargetUnavailable
 from auditkit.recommenders.dual_encoder import DualEncoder
-from auditkit.recommenders.language_model import LanguageModelRecommender
+from auditkit.recommenders.language_model import LanguageModel
+from auditkit.recommenders.lists import LanguageModelRecommender
 from auditkit.recommenders.manifest import MANIFEST, RecommenderManifest, resolve_inside
 
 if TYPE_CHECKING:
@@ -39,9 +40,7 @@ _LOADERS = {
 }
 
 
-def load_folder(
-    folder: Path, dataset: Dataset | None = None
-) -> LanguageModelRecommender | DualEncoder:
+def load_folder(folder: Path, dataset: Dataset | None = None) -> LanguageModel | DualEncoder:
     """Load a model folder with a `recommender.yaml`.
 
     Args:
@@ -59,7 +58,9 @@ def load_folder(
             local_files_only=True,
         )
         if manifest.kind != "encoder":
-            return LanguageModelRecommender(folder, manifest, model, tokenizer)
+            pointwise = manifest.style == "pointwise"
+            chosen = LanguageModel if pointwise else LanguageModelRecommender
+            return chosen(folder, manifest, model, tokenizer)
         if dataset is None:
             raise TargetUnavailable(
                 f"{folder} is an encoder, which ranks the items of a data set. Give the data set."
@@ -119,10 +120,38 @@ def _refuse_unsafe(folder: Path, wanted: str) -> None:
             f"{folder} holds no {wanted}.{found} "
             "Convert with: model.save_pretrained(FOLDER, safe_serialization=True)"
         )
-    config = folder / "config.json"
-    if config.is_file() and "auto_map" in read_json(config.read_text(encoding="utf-8")):
+    _refuse_foreign_shards(folder)
+    if "auto_map" in _json(folder / "config.json"):
+        config = folder / "config.json"
         raise TargetUnavailable(
             f"{config} has an auto_map: the model needs code from its folder, which auditkit "
             "never runs. "
             "Use an architecture that transformers ships."
         )
+
+
+def _refuse_foreign_shards(folder: Path) -> None:
+    """Weights in several files: every one safetensors, and in this very folder."""
+    for index in sorted(folder.glob("*.index.json")):
+        shards = _json(index).get("weight_map", {})
+        names = set(shards.values()) if isinstance(shards, dict) else {shards}
+        for name in sorted(map(str, names)):
+            if not name.endswith(".safetensors") or Path(name).name != name:
+                raise TargetUnavailable(
+                    f"{index} names the weights {name!r}. Only safetensors files beside it are "
+                    "loaded. Convert with: model.save_pretrained(FOLDER, safe_serialization=True)"
+                )
+
+
+def _json(path: Path) -> dict[str, Any]:
+    """A JSON object of a model folder; empty where there is no such file."""
+    if not path.is_file():
+        return {}
+    try:
+        found = read_json(path.read_text(encoding="utf-8"))
+        if isinstance(found, dict):
+            return found
+        fault = "no object"
+    except ValueError as error:
+        fault = str(error)
+    raise TargetUnavailable(f"{path} cannot be read ({fault}). Restore the file.")

@@ -1,8 +1,7 @@
-"""Language models as recommenders: decoder-only and encoder-decoder, with or without peft adapters.
+"""Language models as they stand in a model folder: prompts, texts and scores; decoder-only and
+encoder-decoder, with or without peft adapters.
 
-Style `rank` reads item tokens and ranks the whole catalog in one forward; style `generate` writes
-titles as text, and ranks candidates, where a request lists them, by the log-probability of their
-titles.
+A pointwise recommender (style `pointwise`) is just this: it answers questions about one item.
 """
 
 from __future__ import annotations
@@ -11,30 +10,27 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-import torch
-
-from auditkit.engine.generation import Decoding, Generated
+from auditkit.canonical import read_json
+from auditkit.engine.generation import Decoding
 from auditkit.engine.inference import Engine
 from auditkit.errors import TargetUnavailable
 from auditkit.recommenders.folder_identity import folder_fingerprint
 from auditkit.recommenders.manifest import RecommenderManifest, resolve_inside
-from auditkit.recommenders.parsing import final_part, parse_cut, parse_list, status_of_text
-from auditkit.recommenders.prompts import Prompts, as_text, item_reference
-from auditkit.recommenders.protocols import TokenScores
+from auditkit.recommenders.prompts import Prompts, as_text, describe_user, item_reference
+from auditkit.recommenders.protocols import ItemQuestion, TokenScores
 from auditkit.recommenders.tokens import decode, encode, encode_chat, item_tokens
-from auditkit.types import Item, Message, RankedItem, Request, Response
+from auditkit.types import Item, Message, Request
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-__all__ = ["LanguageModelRecommender"]
+__all__ = ["LanguageModel"]
 
-_NEAR_TIE = 1e-3
 Pair = tuple[list[int], list[int]]
 
 
-class LanguageModelRecommender:
-    """A causal or encoder-decoder language model.
+class LanguageModel:
+    """A causal or encoder-decoder language model with its templates.
 
     Attributes:
         name: from the manifest. prompts: its templates. model, tokenizer: float32 on CPU, in
@@ -54,7 +50,9 @@ class LanguageModelRecommender:
         )  # fmt: skip
         self.engine = Engine(model)
         self._folder = folder
-        self._items = item_tokens(tokenizer) if manifest.style == "rank" else {}
+        index = resolve_inside(folder, manifest.item_index) if manifest.item_index else None
+        codes = read_json(index.read_text(encoding="utf-8")) if index else None
+        self._items = item_tokens(tokenizer, codes) if manifest.style != "generate" else {}
         if manifest.style == "rank" and not self._items:
             raise TargetUnavailable(
                 f"{folder} has style 'rank' but its tokenizer knows no <item_..> token. Use "
@@ -66,8 +64,6 @@ class LanguageModelRecommender:
             if manifest.prompt
             else Prompts.shipped(default)
         )
-        self._columns = torch.tensor(list(self._items.values()), dtype=torch.long)
-        self._row_of = {item_id: row for row, item_id in enumerate(self._items)}
 
     def fingerprint(self) -> str:
         """SHA-256 over everything that the manifest names, and the manifest itself."""
@@ -87,112 +83,24 @@ class LanguageModelRecommender:
         """The prompt that asks for one item's genres and year."""
         return self.prompts.render_description(item)
 
-    # --- recommending
-
-    def recommend(self, requests: Sequence[Request]) -> list[Response]:
-        """Rank the catalog (style `rank`), rank the candidates, or write a list."""
-        if self._items:
-            return self._rank(requests)
-        answers: dict[int, Response] = {}
-        listed = [i for i, request in enumerate(requests) if request.candidates]
-        ranked = self._rank_candidates([requests[i] for i in listed])
-        answers.update(zip(listed, ranked, strict=True))
-        written = [i for i in range(len(requests)) if i not in answers]
-        for temperature in sorted({requests[i].temperature for i in written}):
-            rows = [i for i in written if requests[i].temperature == temperature]
-            asked = [requests[i] for i in rows]
-            texts = self._write(asked, temperature=temperature)
-            for i, request, generated in zip(rows, asked, texts, strict=True):
-                answers[i] = self._read(request, generated)
-        return [answers[i] for i in range(len(requests))]
-
-    def _write(self, requests: Sequence[Request], *, temperature: float) -> list[Generated]:
-        """Lists as text, each until it holds k whole items."""
-
-        def complete(row: int, ids: list[int]) -> bool:
-            text = decode(self.tokenizer, ids)
-            listed = final_part(self.prompts.answer_after, text) or ""
-            return text.endswith("\n") and len(parse_list(listed).titles) >= requests[row].k
-
-        decoding = Decoding(
-            self.manifest.decoding.max_new_tokens,
-            temperature=temperature,
-            top_k=self.manifest.decoding.top_k,
-            top_p=self.manifest.decoding.top_p,
-            stop=complete,
+    def item_question(
+        self, task: str, request: Request, item: Item, *, disliked: Sequence[Item] = ()
+    ) -> ItemQuestion | None:
+        """The prompt about one item and its possible answers; None for a task it was not taught."""
+        known = self.prompts.tasks.get(task)
+        if known is None or not known.options:
+            return None
+        window = self.manifest.decoding.history_window
+        history = request.history[-window:]
+        prompt = self.prompts.ask(
+            task,
+            who=describe_user(request.attributes),
+            history=history,
+            liked=history,
+            disliked=tuple(disliked),
+            item=item,
         )
-        prompts = [self._encode(request.prompt, request.messages) for request in requests]
-        return self.engine.generate(prompts, decoding, seeds=[r.seed for r in requests])
-
-    def _read(self, request: Request, generated: Generated) -> Response:
-        """The list in a text; an unfinished last item does not count."""
-        text = decode(self.tokenizer, generated.ids)
-        parsed = parse_cut(text) if generated.cut else parse_list(text)
-        titles = parsed.titles
-        near_tie = generated.margin is not None and generated.margin < _NEAR_TIE
-        return Response(
-            request_id=request.id,
-            status=status_of_text(text, n_items=len(titles), cut=generated.cut, k=request.k),
-            text=text,
-            items=tuple(RankedItem(raw=title) for title in titles),
-            usage={"completion_tokens": len(generated.ids)},
-            derived={
-                "parse_style": parsed.style,
-                **({"cut": True} if generated.cut else {}),
-                **({"near_tie": True} if near_tie else {}),
-            },
-        )
-
-    def _rank_candidates(self, requests: Sequence[Request]) -> list[Response]:
-        """Candidates by the log-probability of their titles, mean or sum over tokens."""
-        allowed = [self._candidates(request) for request in requests]
-        scores = self.score(
-            [request.prompt for request in requests],
-            [[self.reference(item) for item in items] for items in allowed],
-        )
-        return [
-            self._ranked(request, items, [self._title_score(one) for one in row])
-            for request, items, row in zip(requests, allowed, scores, strict=True)
-        ]
-
-    def _title_score(self, scores: TokenScores) -> float:
-        return scores.mean if self.manifest.scoring == "mean" else scores.total
-
-    def _candidates(self, request: Request) -> list[Item]:
-        seen = self._seen(request)
-        return [item for item in request.candidates or () if item.id not in seen]
-
-    def _seen(self, request: Request) -> set[str]:
-        """Ids that may not be recommended."""
-        exclude = self.manifest.decoding.exclude_history
-        return {item.id for item in request.history} if exclude else set()
-
-    def _rank(self, requests: Sequence[Request]) -> list[Response]:
-        """The whole catalog, or the candidates, by the next token's log-probability."""
-        logits = self.engine.next_token_logits([self._encode(r.prompt) for r in requests])
-        table = torch.log_softmax(logits, dim=1)[:, self._columns]
-        ids = list(self._items)
-        responses = []
-        for request, scores in zip(requests, table, strict=True):
-            listed = request.candidates
-            wanted = ids if listed is None else sorted({c.id for c in listed} & self._row_of.keys())
-            seen = self._seen(request)
-            rows = sorted(self._row_of[item_id] for item_id in wanted if item_id not in seen)
-            items = [Item(ids[row], item_reference(ids[row])) for row in rows]
-            responses.append(self._ranked(request, items, scores[rows].tolist(), link="item_token"))
-        return responses
-
-    @staticmethod
-    def _ranked(
-        request: Request, items: Sequence[Item], scores: Sequence[float], *, link: str = "none"
-    ) -> Response:
-        """The k best items; equal scores keep the order given."""
-        order = sorted(range(len(items)), key=lambda i: -scores[i])[: request.k]
-        found = tuple(
-            RankedItem(raw=items[i].title, item_id=items[i].id, link=link, score=scores[i])
-            for i in order
-        )
-        return Response(request_id=request.id, status="ok" if found else "no_answer", items=found)
+        return ItemQuestion(prompt, known.options)
 
     # --- texts and scores
 

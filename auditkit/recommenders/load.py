@@ -139,15 +139,17 @@ def _hashed(recommender: _Identified, kind: str) -> LoadedRecommender:
 
 def _endpoint(rest: str, *, connects: bool) -> LoadedRecommender:
     try:
-        from auditkit.recommenders.endpoint import Endpoint, connect
+        from auditkit.recommenders.connecting import connect
+        from auditkit.recommenders.endpoint import Endpoint
     except ModuleNotFoundError as error:
         raise MissingDependency(
             str(error.name), extra="endpoint", purpose="An openai: target"
         ) from None
     endpoint = connect(rest) if connects else Endpoint(rest)
-    notes = ["What stands behind the address is remote: not verifiable."]
-    if endpoint.noise is not None:
-        notes.append(f"One text scored twice differs by {endpoint.noise:.3g} nats.")
+    notes = [
+        "What stands behind the address is remote: not verifiable.",
+        *endpoint.remarks_on_scores,
+    ]
     return LoadedRecommender(
         recommender=endpoint,
         kind="endpoint, chat" if endpoint.chat else "endpoint, completions",

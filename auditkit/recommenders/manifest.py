@@ -53,7 +53,8 @@ class CatalogReference(_Section):
 
 class Decoding(_Section):
     """How a list is made: whether items of the history are left out, the window of history that is
-    read, and what sampling keeps (`top_k` 0 and `top_p` 1 keep everything).
+    read, what sampling keeps (`top_k` 0 and `top_p` 1 keep everything), and the beams of a text
+    that is not sampled.
     """
 
     exclude_history: bool = True
@@ -61,6 +62,7 @@ class Decoding(_Section):
     max_new_tokens: int = Field(default=256, ge=1)
     top_k: int = Field(default=0, ge=0)
     top_p: float = Field(default=1.0, gt=0, le=1)
+    beams: int = Field(default=1, ge=1, le=64)
 
 
 class TrainingRecord(_Section):
@@ -112,11 +114,12 @@ class RecommenderManifest(_Section):
     version: Literal[1]
     name: str
     kind: Literal["causal", "seq2seq", "encoder"]
-    style: Literal["rank", "generate", "embed"]
+    style: Literal["rank", "generate", "pointwise", "embed"]
     weights: str = "."
     adapter: str | None = None
     tokenizer: str = "."
     prompt: str | None = None
+    item_index: str | None = None
     catalog: CatalogReference | None = None
     decoding: Decoding = Decoding()
     scoring: Literal["mean", "sum"] = "mean"
@@ -152,7 +155,7 @@ class RecommenderManifest(_Section):
                 f"{path} joins kind '{manifest.kind}' with style '{manifest.style}'. Style 'embed' "
                 "belongs to kind 'encoder' and to no other."
             )
-        for name in ("weights", "tokenizer", "adapter", "prompt"):
+        for name in ("weights", "tokenizer", "adapter", "prompt", "item_index"):
             value = getattr(manifest, name)
             if value is not None:
                 resolve_inside(folder, value)

@@ -123,17 +123,18 @@ def _comma_parts(line: str) -> list[str]:
 def _list_lines(lines: Sequence[str]) -> list[str]:
     """The lines of a plain list that can be titles: no introduction, refusal or sentence."""
     dated = [bool(_YEAR_END.search(_bare(line))) for line in lines]
-    if lines and not any(dated) and _is_refusal_line(lines[0]):
+    any_dated = any(dated)
+    if lines and not any_dated and _is_refusal_line(lines[0]):
         return []
     kept = [
         line
         for line, has_year in zip(lines, dated, strict=True)
         if len(line.strip()) <= _LONGEST_LINE
         and not line.strip(_DECORATION).endswith(":")
-        and (has_year or not _is_prose(line, alone=len(lines) == 1 or any(dated)))
+        and (has_year or not _is_prose(line, alone=len(lines) == 1 or any_dated))
     ]
     # What remains without a year may still be nothing but sentences.
-    if not any(dated) and all(_ends_sentence(line) and len(line.split()) > 2 for line in kept):
+    if not any_dated and all(_ends_sentence(line) and len(line.split()) > 2 for line in kept):
         return []
     return kept
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib.resources import files
 from pathlib import Path
 from typing import Literal
@@ -25,6 +25,7 @@ from auditkit.types import Item, Message, Request
 __all__ = [
     "Example",
     "Prompts",
+    "TaskPrompt",
     "as_text",
     "describe_user",
     "escape",
@@ -32,7 +33,10 @@ __all__ = [
     "segments",
 ]
 
-SLOTS = ("who", "k", "history", "candidates", "item")
+SLOTS = (
+    "who", "k", "history", "candidates", "item", "title", "genres", "year", "genre", "rating",
+    "liked", "disliked", "shared",
+)  # fmt: skip
 _INERT_OR_ITEM = re.compile(r"\\([\\<])|<item_([^\s<>\\]+)>")
 _SLOT = re.compile(r"\{(\w+)\}")
 
@@ -100,6 +104,20 @@ class Example:
     assistant: str
 
 
+@dataclass(frozen=True)
+class TaskPrompt:
+    """Wordings of one more thing that a recommender was taught, and the form of the answer.
+
+    Attributes:
+        ask: the first is the default, all are used in training.
+        options: every possible answer, where they are few.
+    """
+
+    ask: tuple[str, ...]
+    answer: str
+    options: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Prompts:
     """The templates of one recommender.
@@ -113,6 +131,7 @@ class Prompts:
         system: the system turn, empty for none.
         examples: earlier turns that show good answers (few-shot), each a request and its answer.
         answer_after: words behind which the list stands, for models that reason first.
+        tasks: what else it was taught, by name.
     """
 
     history: Literal["item_tokens", "titles"]
@@ -122,9 +141,11 @@ class Prompts:
     system: str = ""
     examples: tuple[Example, ...] = ()
     answer_after: str = ""
+    tasks: Mapping[str, TaskPrompt] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for template in (*self.recommend, *self.describe):
+        taught = [part for task in self.tasks.values() for part in (*task.ask, task.answer)]
+        for template in (*self.recommend, *self.describe, *taught):
             unknown = set(_SLOT.findall(template)) - set(SLOTS)
             if unknown:
                 raise ConfigurationError(
@@ -147,7 +168,7 @@ class Prompts:
             ) from None
 
     @classmethod
-    def shipped(cls, name: Literal["item_tokens", "titles"]) -> Prompts:
+    def shipped(cls, name: Literal["item_tokens", "titles", "title_lists"]) -> Prompts:
         """The templates that come with auditkit."""
         text = (files("auditkit") / "recommenders" / "templates" / f"{name}.yaml").read_text(
             encoding="utf-8"
@@ -186,6 +207,11 @@ class Prompts:
                 else {}
             ),
             **({"answer_after": self.answer_after} if self.answer_after else {}),
+            **(
+                {"tasks": {name: _plain(task) for name, task in self.tasks.items()}}
+                if self.tasks
+                else {}
+            ),
         }
 
     def opening(self) -> tuple[Message, ...]:
@@ -218,6 +244,25 @@ class Prompts:
         """The prompt that asks for one item's genres and year."""
         return self._fill(self.describe[wording % len(self.describe)], item=self._item(item))
 
+    def ask(self, task: str, *, wording: int = 0, **slots: str | Item | Sequence[Item]) -> str:
+        """The prompt of a task, its slots filled with words, an item or items."""
+        wordings = self.tasks[task].ask
+        return self._fill(wordings[wording % len(wordings)], **self._written(slots))
+
+    def answer(self, task: str, **slots: str | Item | Sequence[Item]) -> str:
+        """The answer to a task."""
+        return self._fill(self.tasks[task].answer, **self._written(slots))
+
+    def _written(self, slots: Mapping[str, str | Item | Sequence[Item]]) -> dict[str, str]:
+        return {
+            name: self._typed(value)
+            if isinstance(value, str)
+            else self._item(value)
+            if isinstance(value, Item)
+            else self._items(value)
+            for name, value in slots.items()
+        }
+
     def _fill(self, template: str, **slots: str) -> str:
         pieces = _SLOT.split(template)
         return "".join(
@@ -235,3 +280,12 @@ class Prompts:
         if self.history == "item_tokens":
             return "".join(item_reference(item.id) for item in items)
         return "\n".join(f"- {item.title}" for item in items) or "(nothing yet)"
+
+
+def _plain(task: TaskPrompt) -> dict[str, object]:
+    """The mapping of a task, without what is empty."""
+    return {
+        "ask": list(task.ask),
+        "answer": task.answer,
+        **({"options": list(task.options)} if task.options else {}),
+    }

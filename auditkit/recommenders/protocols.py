@@ -7,9 +7,9 @@ belong to the Target.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, runtime_checkable
 
 from auditkit.recommenders.questions import Operation
 from auditkit.types import Item, Request, Response
@@ -31,9 +31,12 @@ __all__ = [
     "Embeds",
     "Estimates",
     "Generates",
+    "ItemQuestion",
+    "Judges",
     "NotRun",
     "Rechecks",
     "Recommends",
+    "Remarks",
     "Remote",
     "Renders",
     "Scores",
@@ -65,6 +68,13 @@ class TokenScores:
     def mean(self) -> float:
         """Mean per token, nats."""
         return self.total / len(self.tokens)
+
+
+class ItemQuestion(NamedTuple):
+    """A prompt about one item and every answer that it may get."""
+
+    prompt: str
+    options: tuple[str, ...]
 
 
 @runtime_checkable
@@ -149,6 +159,22 @@ class Describes(Protocol):
 
 
 @runtime_checkable
+class Judges(Protocol):
+    """A recommender that can be asked about one item at a time, such as for a rating or a yes."""
+
+    def item_question(
+        self, task: str, request: Request, item: Item, *, disliked: Sequence[Item] = ()
+    ) -> ItemQuestion | None:
+        """The prompt about one item, and its possible answers; None for a task it does not know.
+
+        Args:
+            task: such as `rating` or `like`.
+            request: its history holds the items that the user liked, for `like`.
+        """
+        ...
+
+
+@runtime_checkable
 class Remote(Protocol):
     """A recommender behind a network: one question per call, many at a time.
 
@@ -199,6 +225,19 @@ class Works(Protocol):
         ...
 
 
+@runtime_checkable
+class Remarks(Protocol):
+    """Has something to say at the end of a run."""
+
+    def remarks(self, answered: Collection[str]) -> Sequence[str]:
+        """Notes for the reader of the result.
+
+        Args:
+            answered: ids of all requests with a record.
+        """
+        ...
+
+
 CAPABILITIES: tuple[type, ...] = (
     Recommends,
     Generates,
@@ -207,4 +246,5 @@ CAPABILITIES: tuple[type, ...] = (
     Differentiable,
     Renders,
     Describes,
+    Judges,
 )

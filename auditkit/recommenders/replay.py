@@ -7,7 +7,7 @@ recommender.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from auditkit.canonical import read_json, sha256_file
@@ -24,8 +24,6 @@ class ReplayRecommender:
     Raises:
         TargetUnavailable: no such file, a line that is not an answer, or two answers to one id.
     """
-
-    batch_invariant = True
 
     def __init__(self, path: Path) -> None:
         self.name = f"replay:{path.name}"
@@ -68,6 +66,16 @@ class ReplayRecommender:
     def recommend(self, requests: Sequence[Request]) -> Sequence[Answer]:
         """Look every request up by its id."""
         return [self._answers.get(request.id, NOT_RUN) for request in requests]
+
+    def remarks(self, answered: Collection[str]) -> list[str]:
+        """Recorded answers that nobody asked for."""
+        foreign = self._answers.keys() - set(answered)
+        if not foreign:
+            return []
+        return [
+            f"{len(foreign)} of {len(self._answers)} recorded answers were never asked for, such "
+            f"as {min(foreign)!r}: another recipe, seed or data than the plan's?"
+        ]
 
 
 def _is_answer(value: object, *, expected: type) -> bool:

@@ -31,7 +31,6 @@ class ScoreMatrix:
             or a score that is NaN or plus infinity.
     """
 
-    batch_invariant = True
     reads_prompt = False
 
     def __init__(self, path: Path) -> None:

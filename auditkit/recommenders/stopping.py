@@ -63,11 +63,17 @@ class StopRule:
         self.stopped: Stop | None = None
         self.detail = ""
 
-    def recall(self, records: Sequence[Mapping[str, Any]]) -> None:
-        """Count what earlier starts of this run spent."""
+    def recall(self, records: Sequence[Mapping[str, Any]], *, n_retried: int = 0) -> None:
+        """Count what earlier starts of this run spent, and what failed for good.
+
+        Args:
+            n_retried: failures that are asked again.
+        """
         sent = [body for body in records if "cached_from" not in body]
         self._sent += len(sent)
         self._tokens += sum(_tokens(body["usage"]) for body in sent)
+        final = {body["request_id"]: body for body in records}
+        self._errors += sum(body["status"] in _ERRORS for body in final.values()) - n_retried
 
     def expect(self, n: int) -> None:
         """Count requests that a probe plans, asked or not."""
@@ -82,11 +88,16 @@ class StopRule:
             n = min(n, budget.calls - self._sent)
             if n <= 0:
                 self._stop("budget", f"{budget.calls} requests were sent")
+        return 0 if self.spent() else n
+
+    def spent(self) -> bool:
+        """Whether nothing more may be asked: stopped, or tokens or minutes are used up."""
+        budget = self._budget
         if budget.tokens is not None and self._tokens >= budget.tokens:
             self._stop("budget", f"{self._tokens} tokens were used")
         if budget.minutes is not None and self._clock() - self._started >= 60 * budget.minutes:
             self._stop("budget", f"{budget.minutes:g} minutes have passed")
-        return 0 if self.stopped else n
+        return self.stopped is not None
 
     def record(self, response: Response) -> None:
         """Count one response that was asked for."""
@@ -103,9 +114,15 @@ class StopRule:
             self._stop("breaker", "the recommender refuses the key")
         elif self._in_a_row >= _CONSECUTIVE:
             self._stop("breaker", f"{self._in_a_row} requests in a row failed with {reason}")
-        elif self._errors > max(_MIN_ERRORS, self._max_error_rate * self._planned):
+        else:
+            self.check_errors()
+
+    def check_errors(self) -> None:
+        """Stop where too many requests failed, those of earlier starts included."""
+        if self._errors > max(_MIN_ERRORS, self._max_error_rate * self._planned):
             allowed = f"{self._max_error_rate:.4g} of {self._planned} planned"
-            self._stop("breaker", f"{self._errors} requests failed, more than {allowed}")
+            why = f"{self._errors} requests failed, more than {allowed}; --retry-errors asks again"
+            self._stop("breaker", why)
 
     def abandon(self) -> None:
         """Count a call that was left running past its deadline."""

@@ -23,7 +23,7 @@ from auditkit.errors import TargetError
 from auditkit.recommenders.asking import Ask, Asker
 from auditkit.recommenders.cache import AnswerCache
 from auditkit.recommenders.plan_file import PlannedQuestions
-from auditkit.recommenders.prompts import Prompts
+from auditkit.recommenders.prompts import Prompts, as_text
 from auditkit.recommenders.protocols import (
     CAPABILITIES,
     Answer,
@@ -55,7 +55,8 @@ class Target:
             would be asked.
         fingerprint: identifies the recommender in cache keys, with catalog and version.
         prompts: for a recommender without templates of its own; None asks in the shipped ones.
-        batch_size: requests per call of the recommender.
+        batch_size: requests per call of the recommender. window: requests to hand over at once,
+            where several workers share them.
         stop: budget and circuit breaker; says afterwards whether and why asking ended.
         transport: the way to a remote recommender.
         seconds: deadline of one call, None for none.
@@ -75,6 +76,7 @@ class Target:
         prompts: Prompts | None = None,
         cache: AnswerCache | None = None,
         batch_size: int = 64,
+        window: int | None = None,
         stop: StopRule | None = None,
         transport: Transport | None = None,
         seconds: float | None = None,
@@ -95,10 +97,12 @@ class Target:
                 catalog=catalog,
                 log=log,
                 seed=seed,
-                # Stored answers are parsed and linked: they belong to this catalog and version.
-                origin=sha256_json([fingerprint, catalog.fingerprint, version("auditkit")]),
+                # Stored answers are parsed, linked and perhaps drawn: they belong to this catalog,
+                # version and seed.
+                origin=sha256_json([fingerprint, catalog.fingerprint, version("auditkit"), seed]),
                 cache=cache,
                 batch_size=batch_size,
+                window=window,
                 stop=self.stop,
                 transport=transport,
                 seconds=seconds,
@@ -149,15 +153,23 @@ class Target:
         recommender = cast(Generates, self.recommender)
 
         def ask(batch: Sequence[Request], _: Sequence[Mapping[str, Any]]) -> Sequence[Answer]:
-            texts = recommender.generate(
-                [request.prompt for request in batch],
-                max_new_tokens=max_new_tokens,
-                temperature=batch[0].temperature,
-                seeds=[request.seed for request in batch],
-            )
+            texts: dict[int, str] = {}
+            for temperature in sorted({request.temperature for request in batch}):
+                rows = [i for i, r in enumerate(batch) if r.temperature == temperature]
+                found = recommender.generate(
+                    [self._whole_prompt(batch[i]) for i in rows],
+                    max_new_tokens=max_new_tokens,
+                    temperature=temperature,
+                    seeds=[batch[i].seed for i in rows],
+                )
+                texts.update(zip(rows, found, strict=True))
             return [
-                Response(request_id=r.id, status="ok" if text.strip() else "no_answer", text=text)
-                for r, text in zip(batch, texts, strict=True)
+                Response(
+                    request_id=request.id,
+                    status="ok" if texts[i].strip() else "no_answer",
+                    text=texts[i],
+                )
+                for i, request in enumerate(batch)
             ]
 
         parameters = {"max_new_tokens": max_new_tokens}
@@ -180,7 +192,7 @@ class Target:
             batch: Sequence[Request], parameters: Sequence[Mapping[str, Any]]
         ) -> Sequence[Answer]:
             listed = [options["continuations"] for options in parameters]
-            scores = recommender.score([request.prompt for request in batch], listed)
+            scores = recommender.score([self._whole_prompt(request) for request in batch], listed)
             for row, continuations in zip(scores, listed, strict=True):
                 if len(row) != len(continuations):
                     raise TargetError("wrong_length", detail=f"{len(row)} scores for one prompt")
@@ -235,6 +247,13 @@ class Target:
         """The prompt of a request in the recommender's own templates."""
         renderer = self.recommender if isinstance(self.recommender, Renders) else self.prompts
         return renderer.render(request)
+
+    def _whole_prompt(self, request: Request) -> str:
+        """The prompt behind earlier turns, for a recommender that is handed texts; one with its own
+        templates puts its turns there itself.
+        """
+        own = isinstance(self.recommender, Renders)
+        return request.prompt if own else as_text(request.messages) + request.prompt
 
     def _rendered(self, request: Request) -> Request:
         return request if request.prompt else replace(request, prompt=self.render(request))

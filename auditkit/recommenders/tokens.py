@@ -25,19 +25,34 @@ ITEM_PREFIX = "<item_"
 _PLACE = "auditkit places the prompt here"
 
 
-def item_tokens(tokenizer: PreTrainedTokenizerFast) -> dict[str, int]:
-    """Item id -> token id for every `<item_..>` token of the vocabulary; empty for ordinary
-    language models.
+def item_tokens(
+    tokenizer: PreTrainedTokenizerFast, index: Mapping[str, Sequence[str]] | None = None
+) -> dict[str, tuple[int, ...]]:
+    """Item id -> token ids that stand for the item; empty for ordinary language models.
+
+    Args:
+        index: the tokens of every item, where it has more than one of its own (`item_index` of the
+            manifest); None takes every `<item_..>` token of the vocabulary.
+
+    Raises:
+        TargetError: the index names a token that the tokenizer does not know.
     """
     vocabulary: Mapping[str, int] = tokenizer.get_added_vocab()
+    if index is not None:
+        try:
+            return {item: tuple(vocabulary[token] for token in index[item]) for item in index}
+        except KeyError as error:
+            raise TargetError("bad_schema", detail=f"the item index names {error}") from None
     return {
-        token[len(ITEM_PREFIX) : -1]: index
-        for token, index in sorted(vocabulary.items(), key=lambda pair: pair[1])
+        token[len(ITEM_PREFIX) : -1]: (number,)
+        for token, number in sorted(vocabulary.items(), key=lambda pair: pair[1])
         if token.startswith(ITEM_PREFIX) and token.endswith(">")
     }
 
 
-def encode(tokenizer: PreTrainedTokenizerFast, prompt: str, items: Mapping[str, int]) -> list[int]:
+def encode(
+    tokenizer: PreTrainedTokenizerFast, prompt: str, items: Mapping[str, Sequence[int]]
+) -> list[int]:
     """Token ids of a rendered prompt, without special tokens of the tokenizer's own.
 
     Args:
@@ -57,7 +72,7 @@ def encode(tokenizer: PreTrainedTokenizerFast, prompt: str, items: Mapping[str, 
             if kind == "text":
                 ids += backend.encode(part, add_special_tokens=False).ids
             elif part in items:
-                ids.append(items[part])
+                ids += items[part]
             else:
                 raise TargetError("bad_schema", detail=f"the model has no token for item {part!r}")
         return ids
@@ -68,7 +83,7 @@ def encode(tokenizer: PreTrainedTokenizerFast, prompt: str, items: Mapping[str, 
 def encode_chat(
     tokenizer: PreTrainedTokenizerFast,
     prompt: str,
-    items: Mapping[str, int],
+    items: Mapping[str, Sequence[int]],
     messages: Sequence[Message] = (),
 ) -> list[int]:
     """Token ids of a prompt as a user's turn in the chat template, behind earlier turns, up to the

@@ -177,7 +177,7 @@ def _outcome(task: asyncio.Task[Response], request: Request) -> Response:
     error = task.exception()
     if error is None:
         return task.result()
-    if isinstance(error, AuditkitError) or not isinstance(error, Exception):
+    if isinstance(error, AuditkitError) or not isinstance(error, Exception | SystemExit):
         raise error
     return _failed(request, TargetError("exception", detail=f"{type(error).__name__}: {error}"))
 

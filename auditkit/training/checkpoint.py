@@ -20,7 +20,7 @@ from safetensors.torch import load_file, save_file
 from auditkit.canonical import canonical_json, read_json
 from auditkit.errors import ConfigurationError
 
-__all__ = ["load_checkpoint", "save_checkpoint"]
+__all__ = ["BestWeights", "load_checkpoint", "save_checkpoint"]
 
 _KEPT = 2
 
@@ -38,8 +38,7 @@ def save_checkpoint(
     temporary = folder / f".writing-{os.getpid()}"
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
-    weights = {name: p.detach().contiguous() for name, p in model.named_parameters()}
-    save_file(weights, temporary / "weights.safetensors")
+    save_file(_trained(model), temporary / "weights.safetensors")
     moments = {
         f"{index}.{key}": value.contiguous()
         for index, entry in optimiser.state_dict()["state"].items()
@@ -84,13 +83,67 @@ def load_checkpoint(
                 f"{folder} holds a run with another {key.replace('_sha256', '')}. "
                 "Give another --out folder, or delete this one to start again."
             )
-    weights = load_file(found[-1] / "weights.safetensors")
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            parameter.copy_(weights[name])
+    _restore(model, found[-1] / "weights.safetensors")
     moments: dict[int, dict[str, torch.Tensor]] = {}
     for name, value in load_file(found[-1] / "optimiser.safetensors").items():
         index, key = name.split(".", 1)
         moments.setdefault(int(index), {})[key] = value
     optimiser.load_state_dict({**optimiser.state_dict(), "state": moments})
     return state
+
+
+class BestWeights:
+    """The weights of the best validation so far, in a folder.
+
+    Attributes:
+        latest: the last value offered. misses: offers since the best one.
+    """
+
+    def __init__(self, folder: Path, state: Mapping[str, Any] | None) -> None:
+        self._folder = folder
+        stored = state or {}
+        self._value: float | None = stored.get("value")
+        self._step: int = stored.get("step", 0)
+        self.misses: int = stored.get("misses", 0)
+        self.latest = self._value
+
+    @property
+    def state(self) -> dict[str, Any] | None:
+        """What a checkpoint stores."""
+        if self._value is None:
+            return None
+        return {"value": self._value, "step": self._step, "misses": self.misses}
+
+    def offer(self, value: float, step: int, model: torch.nn.Module) -> None:
+        """Keep the weights if this validation is better than all before."""
+        self.latest = value
+        if self._value is not None and value <= self._value:
+            self.misses += 1
+            return
+        self._value, self._step, self.misses = value, step, 0
+        self._folder.mkdir(parents=True, exist_ok=True)
+        temporary = self._folder / f".writing-{os.getpid()}"
+        save_file(_trained(model), temporary)
+        temporary.rename(self._folder / f"{step:06d}.safetensors")
+
+    def restore(self, model: torch.nn.Module) -> None:
+        """Put the best weights back; does nothing where none were kept."""
+        if self._value is not None:
+            _restore(model, self._folder / f"{self._step:06d}.safetensors")
+
+
+def _trained(model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """Trainable weights; what is frozen stands in the base."""
+    return {
+        name: parameter.detach().contiguous()
+        for name, parameter in model.named_parameters()
+        if parameter.requires_grad
+    }
+
+
+def _restore(model: torch.nn.Module, path: Path) -> None:
+    weights = load_file(path)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if parameter.requires_grad:
+                parameter.copy_(weights[name])

@@ -1,91 +1,37 @@
-"""Training rows: windows of user histories and descriptions of items, rendered as ordinary prompts.
+"""Training data: stretches of users' histories, single interactions and items, drawn in seeded
+batches and rendered as ordinary prompts.
 
-A row is a list of token ids and the position of its first target; everything from there on is
-predicted. In a history row every history item is a target (the figures of the docs rest on it), in
-a description row the answer is. Rows are padded on the left, so the predicted positions of a batch
-form one block at its end and the head runs only there.
 Source: leave-last-out protocol; no row holds a user's test item.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import numpy as np
-import torch
 
 from auditkit.catalog.dataset import Dataset
-from auditkit.errors import InvalidArgument
+from auditkit.errors import ConfigurationError
 from auditkit.recommenders.prompts import Prompts, describe_user
-from auditkit.recommenders.tokens import encode, item_tokens
+from auditkit.recommenders.tokens import encode
 from auditkit.seeding import generator
-from auditkit.training.tokenizer import START, STOP
-from auditkit.types import Item, Request
+from auditkit.training.rows import AnyRow, Row
+from auditkit.training.tasks import MASK_ITEM, TASKS, Stretch
+from auditkit.types import Item
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from transformers import PreTrainedTokenizerFast
 
-__all__ = [
-    "Batch",
-    "Row",
-    "TrainingRows",
-    "collate",
-    "corpus",
-    "description_values",
-    "training_histories",
-]
+__all__ = ["Fit", "TrainingRows", "corpus", "description_values", "training_histories"]
 
 Fit = Literal["all_but_test", "all_but_validation"]
 T = TypeVar("T")
-
-
-class Row(NamedTuple):
-    """Token ids and the index of the first one that is predicted."""
-
-    ids: tuple[int, ...]
-    first_target: int
-
-
-class Batch(NamedTuple):
-    """Left-padded rows.
-
-    Attributes:
-        input_ids, attention_mask: [B, T] int64.
-        targets: [B, S] int64, the last S tokens of each row; -100 where nothing is predicted.
-    """
-
-    input_ids: torch.Tensor
-    attention_mask: torch.Tensor
-    targets: torch.Tensor
-
-
-def collate(rows: Sequence[Row], *, pad: int) -> Batch:
-    """Pad rows on the left and cut the block of targets at the end.
-
-    Raises:
-        InvalidArgument: a row without a target; its loss would be undefined.
-    """
-    if any(row.first_target >= len(row.ids) or row.first_target < 1 for row in rows):
-        raise InvalidArgument(
-            "a training row has nothing to predict. Give every row a prompt and a target."
-        )
-    width = max(len(row.ids) for row in rows)
-    span = max(len(row.ids) - row.first_target for row in rows)
-    input_ids = torch.full((len(rows), width), pad, dtype=torch.long)
-    mask = torch.zeros((len(rows), width), dtype=torch.long)
-    targets = torch.full((len(rows), span), -100, dtype=torch.long)
-    for i, row in enumerate(rows):
-        ids = torch.tensor(row.ids)
-        input_ids[i, width - len(ids) :] = ids
-        mask[i, width - len(ids) :] = 1
-        answer = ids[row.first_target :]
-        targets[i, span - len(answer) :] = answer
-    return Batch(input_ids, mask, targets)
+_BUCKET = 50  # batches whose draws are sorted by length together
 
 
 def training_histories(dataset: Dataset, *, fit: Fit) -> list[NDArray[np.int32]]:
@@ -118,82 +64,94 @@ def corpus(dataset: Dataset, prompts: Prompts) -> list[str]:
         for row in range(len(catalog.items))
     ]
     titles = [item.title for item in catalog.items]
-    return [*([*prompts.recommend, *prompts.describe, *phrases] * 100), *descriptions, *titles]
+    taught = [text for task in prompts.tasks.values() for text in (*task.ask, *task.options)]
+    wordings = [*prompts.recommend, *prompts.describe, *taught, *phrases]
+    return [*(wordings * 100), *descriptions, *titles]
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingRows:
     """Every training row of a recipe, as a pure function of seed and step.
 
-    Args:
+    Attributes:
+        tokens: item id -> token ids; empty for models that read titles.
+        encoder_decoder: whether the model reads and writes apart.
         holdout: user indices whose rows never enter training.
         window: longest stretch of history in a row, items.
+        twins: whether rows carry their counterfactual twin.
+        bucketing: whether draws of like length share a batch.
     """
 
     dataset: Dataset
     prompts: Prompts
     tokenizer: PreTrainedTokenizerFast
+    tokens: Mapping[str, tuple[int, ...]]
+    encoder_decoder: bool = False
     holdout: frozenset[int]
     fit: Fit
     window: int
     seed: int
+    twins: bool = False
+    bucketing: bool = False
+
+    # --- draws
 
     @cached_property
-    def _items(self) -> dict[str, int]:
-        return item_tokens(self.tokenizer)
-
-    @cached_property
-    def _histories(self) -> list[tuple[int, NDArray[np.int32]]]:
+    def _histories(self) -> dict[int, NDArray[np.int32]]:
         histories = enumerate(training_histories(self.dataset, fit=self.fit))
-        return [
-            (user, items)
-            for user, items in histories
-            if user not in self.holdout and len(items) > 1
-        ]
-
-    def history_row(self, user: int, items: NDArray[np.int32], rng: np.random.Generator) -> Row:
-        """One stretch of a user's history under a random wording, each attribute stated with
-        probability one half.
-        """
-        stated = {
-            name: value
-            for name, value in self.dataset.interactions.attributes[user].items()
-            if rng.random() < 0.5
+        return {
+            user: items for user, items in histories if user not in self.holdout and len(items) > 1
         }
-        wording = self.prompts.recommend[rng.integers(len(self.prompts.recommend))]
-        prompt = self.prompts.render(
-            Request(attributes=stated, instruction=wording, k=int(rng.integers(1, 21)))
-        )
-        start = self.tokenizer.convert_tokens_to_ids(START)
-        head = [start, *encode(self.tokenizer, prompt, self._items)]
-        catalog = self.dataset.catalog.items
-        return Row((*head, *(self._items[catalog[row].id] for row in items)), len(head))
 
-    def description_row(self, item: int, rng: np.random.Generator) -> Row:
-        """The question for one item's genres and year, with its answer."""
-        entry = self.dataset.catalog.items[item]
-        question = self.prompts.render_description(
-            Item(entry.id, entry.display_title),
-            wording=int(rng.integers(len(self.prompts.describe))),
-        )
-        answer = self.prompts.description.format(**description_values(self.dataset, item))
-        start, stop = self.tokenizer.convert_tokens_to_ids([START, STOP])
-        head = [start, *encode(self.tokenizer, question, self._items)]
-        return Row((*head, *encode(self.tokenizer, answer, {}), stop), len(head))
+    def _draws(self, source: str, name: str, epoch: int) -> list[Stretch | int]:
+        """Everything that a task can draw, in the seeded order of an epoch."""
+        rng = generator(self.seed, "draws", name, epoch)
+        if source == "item":
+            return [int(item) for item in rng.permutation(len(self.dataset.catalog.items))]
+        found: list[Stretch] = []
+        for user, items in self._histories.items():
+            if source == "event":
+                found += [
+                    Stretch(user, max(0, end - self.window), end)
+                    for end in range(2, len(items) + 1)
+                ]
+                continue
+            # Windows begin at another offset in every epoch.
+            bounds = [0, *range(int(rng.integers(self.window)), len(items), self.window)]
+            cuts = itertools.pairwise([*bounds, len(items)])
+            found += [Stretch(user, begin, end) for begin, end in cuts if end - begin > 1]
+        if not found:
+            raise ConfigurationError(
+                "no user has two training interactions. Give more data or a smaller "
+                "data.holdout_users."
+            )
+        return [found[i] for i in rng.permutation(len(found))]
 
-    def _windows(self, epoch: int) -> list[tuple[int, NDArray[np.int32]]]:
-        """Histories cut into windows at an offset drawn anew per epoch, in a seeded order."""
-        rng = generator(self.seed, "windows", epoch)
-        cuts = []
-        for user, items in self._histories:
-            offset = int(rng.integers(self.window))
-            bounds = [0, *range(offset, len(items), self.window), len(items)]
-            cuts += [
-                (user, items[begin:end])
-                for begin, end in itertools.pairwise(bounds)
-                if end - begin > 1
-            ]
-        return [cuts[i] for i in rng.permutation(len(cuts))]
+    def batches(self, tasks: Mapping[str, int], *, first_step: int) -> Iterator[list[AnyRow]]:
+        """Endless batches from a given step on.
+
+        Skipping to `first_step` renders nothing, so a resumed run goes on where it stopped within
+        milliseconds.
+
+        Args:
+            tasks: rows of each task in a batch.
+        """
+        streams = {name: self._stream(name, size) for name, size in tasks.items() if size}
+        for step in itertools.count():
+            drawn = {name: next(stream) for name, stream in streams.items()}
+            if step >= first_step:
+                rng = generator(self.seed, "batch", step)
+                yield [TASKS[name].make(self, draw, rng) for name in drawn for draw in drawn[name]]
+
+    def _stream(self, name: str, size: int) -> Iterator[list[Stretch | int]]:
+        source = TASKS[name].source
+        endless = (draw for epoch in itertools.count() for draw in self._draws(source, name, epoch))
+        if not self.bucketing:
+            yield from _chunks(endless, size)
+        for number, chunk in enumerate(_chunks(endless, size * _BUCKET)):
+            ordered = sorted(chunk, key=_length)
+            order = generator(self.seed, "buckets", name, number).permutation(_BUCKET)
+            yield from (ordered[i * size : (i + 1) * size] for i in order)
 
     def fixed_rows(self) -> list[Row]:
         """Rows cut once: the units of differentially private training.
@@ -201,45 +159,161 @@ class TrainingRows:
         Every row draws from a generator of its own, so adding or removing one changes no other.
         """
         users, items = self.dataset.interactions.user_ids, self.dataset.catalog.items
-        rows = [
-            self.history_row(
-                user,
-                history[begin : begin + self.window],
+        histories = [
+            (
+                Stretch(user, begin, min(begin + self.window, len(history))),
                 generator(self.seed, "fixed row", "user", users[user], begin),
             )
-            for user, history in self._histories
+            for user, history in self._histories.items()
             for begin in range(0, len(history), self.window)
             if len(history) - begin > 1
         ]
-        return rows + [
-            self.description_row(row, generator(self.seed, "fixed row", "item", item.id))
+        entries = [
+            (row, generator(self.seed, "fixed row", "item", item.id))
             for row, item in enumerate(items)
         ]
+        made = [TASKS["recommend"].make(self, drawn, rng) for drawn, rng in histories]
+        made += [TASKS["describe"].make(self, row, rng) for row, rng in entries]
+        return [row for row in made if isinstance(row, Row)]
 
-    def batches(self, *, histories: int, descriptions: int, first_step: int) -> Iterator[list[Row]]:
-        """Endless batches of `histories` windows and `descriptions` items, from a given step on.
+    # --- what tasks read
 
-        Skipping to `first_step` renders nothing, so a resumed run goes on where it stopped within
-        milliseconds.
+    @cached_property
+    def _items(self) -> list[Item]:
+        return [Item(entry.id, entry.display_title) for entry in self.dataset.catalog.items]
+
+    def item(self, row: int) -> Item:
+        """The item of a catalog row."""
+        return self._items[row]
+
+    def row_of(self, item: Item) -> int:
+        """The catalog row of an item."""
+        return self.dataset.catalog.index[item.id]
+
+    def items_of(self, drawn: Stretch) -> list[Item]:
+        """Items of a stretch, oldest first."""
+        rows = self._histories[drawn.user][drawn.begin : drawn.end]
+        return [self._items[row] for row in rows]
+
+    def ratings_of(self, drawn: Stretch) -> NDArray[np.float32]:
+        """Ratings of a stretch."""
+        begin = int(self.dataset.interactions.offsets[drawn.user])
+        return self.dataset.interactions.rating[begin + drawn.begin : begin + drawn.end]
+
+    def stated(self, user: int, rng: np.random.Generator) -> dict[str, str]:
+        """A user's attributes, each stated with probability one half."""
+        attributes = self.dataset.interactions.attributes[user]
+        return {name: value for name, value in attributes.items() if rng.random() < 0.5}
+
+    @cached_property
+    def _values(self) -> dict[str, list[str]]:
+        """Known values of every attribute."""
+        found: dict[str, set[str]] = {}
+        for attributes in self.dataset.interactions.attributes:
+            for name, value in attributes.items():
+                if value != "unknown":
+                    found.setdefault(name, set()).add(value)
+        return {name: sorted(values) for name, values in sorted(found.items())}
+
+    def counterfactual(
+        self, stated: Mapping[str, str], rng: np.random.Generator
+    ) -> dict[str, str] | None:
+        """The same user with one stated attribute changed; None where none can be."""
+        open_ = [name for name in stated if len(self._values.get(name, ())) > 1]
+        if not open_:
+            return None
+        name = open_[rng.integers(len(open_))]
+        others = [value for value in self._values[name] if value != stated[name]]
+        return {**stated, name: others[rng.integers(len(others))]}
+
+    def candidates(self, user: int, target: Item, n: int, rng: np.random.Generator) -> list[Item]:
+        """The target among random items that the user has not consumed, in random order."""
+        known = {self._items[row].id for row in self._histories[user]}
+        drawn = [self._items[row] for row in rng.permutation(len(self._items))[: n + len(known)]]
+        others = [item for item in drawn if item.id not in known][: n - 1]
+        listed = [target, *others]
+        return [listed[i] for i in rng.permutation(len(listed))]
+
+    def genres(self, item: Item) -> set[str]:
+        """Genres of an item."""
+        return set(self.dataset.catalog.items[self.row_of(item)].genres)
+
+    def one_genre(self, item: Item, rng: np.random.Generator) -> str:
+        """One of an item's genres, "anything" where it has none."""
+        genres = sorted(self.genres(item))
+        return genres[rng.integers(len(genres))] if genres else "anything"
+
+    def values(self, row: int) -> dict[str, str]:
+        """See `description_values`."""
+        return description_values(self.dataset, row)
+
+    @cached_property
+    def shares(self) -> NDArray[np.float64]:
+        """Share of every item among the training interactions, smoothed by one."""
+        counts = np.ones(len(self._items))
+        for history in self._histories.values():
+            np.add.at(counts, history, 1)
+        return np.asarray(counts / counts.sum())
+
+    # --- tokens
+
+    @property
+    def mask(self) -> int:
+        """Token that hides another."""
+        return int(self.tokenizer.mask_token_id)
+
+    @cached_property
+    def _references(self) -> dict[str, tuple[int, ...]]:
+        if not self.tokens:
+            return {}
+        return {**self.tokens, MASK_ITEM: (self.tokenizer.mask_token_id,)}
+
+    def encode(self, text: str) -> list[int]:
+        """Token ids of text in which items may be referred to."""
+        return encode(self.tokenizer, text, self._references)
+
+    def encode_prompt(self, text: str) -> list[int]:
+        """Token ids as an audit encodes a prompt."""
+        if self.encoder_decoder:
+            return [*self.encode(text), self.tokenizer.eos_token_id]
+        start = self.tokenizer.bos_token_id
+        return self.encode(text) if start is None else [start, *self.encode(text)]
+
+    def encode_items(self, items: Sequence[Item]) -> list[int]:
+        """Tokens that stand for items."""
+        return [token for item in items for token in self.tokens[item.id]]
+
+    def ask(
+        self, task: str, user: int, rng: np.random.Generator, **slots: str | Item | Sequence[Item]
+    ) -> str:
+        """A task's question under a random wording, each attribute stated with probability one
+        half.
         """
-        windows = _chunks(
-            (part for epoch in itertools.count() for part in self._windows(epoch)), histories
-        )
-        items = _chunks(
-            (item for epoch in itertools.count() for item in self._shuffled_items(epoch)),
-            descriptions,
-        )
-        steps = enumerate(zip(windows, items, strict=True))
-        for step, (parts, chosen) in itertools.islice(steps, first_step, None):
-            rng = generator(self.seed, "batch", step)
-            rows = [self.history_row(user, part, rng) for user, part in parts]
-            yield rows + [self.description_row(item, rng) for item in chosen]
+        wording = int(rng.integers(len(self.prompts.tasks[task].ask)))
+        who = describe_user(self.stated(user, rng))
+        return self.prompts.ask(task, wording=wording, who=who, **slots)
 
-    def _shuffled_items(self, epoch: int) -> list[int]:
-        order = generator(self.seed, "descriptions", epoch).permutation(
-            len(self.dataset.catalog.items)
-        )
-        return [int(item) for item in order]
+    def item_row(
+        self,
+        task: str,
+        target: Item,
+        user: int,
+        rng: np.random.Generator,
+        **slots: str | Item | Sequence[Item],
+    ) -> Row:
+        """A question whose answer is one item."""
+        begin = self.encode_prompt(self.ask(task, user, rng, **slots))
+        return Row((*begin, *self.encode_items([target])), len(begin))
+
+    def text_row(self, question: str, answer: str) -> Row:
+        """A question whose answer is text."""
+        begin = self.encode_prompt(question)
+        stop = self.tokenizer.eos_token_id
+        return Row((*begin, *self.encode(answer), stop), len(begin))
+
+
+def _length(drawn: Stretch | int) -> int:
+    return drawn.end - drawn.begin if isinstance(drawn, Stretch) else 0
 
 
 def _chunks(stream: Iterator[T], size: int) -> Iterator[list[T]]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import yaml
-from transformers import PreTrainedModel
 
 from auditkit.canonical import (
     canonical_json,
@@ -27,7 +27,9 @@ from auditkit.recommenders.manifest import (
     RecommenderManifest,
     TrainingRecord,
 )
+from auditkit.training.base import BASE, base_identity, link
 from auditkit.training.data import TrainingRows
+from auditkit.training.model import Trainee
 from auditkit.training.recipe import TrainingRecipe
 
 __all__ = [
@@ -39,15 +41,19 @@ __all__ = [
     "refuse_other_model",
     "set_aside_other_model",
     "write_folder",
+    "write_record",
 ]
 
 LEDGER = "ledger.jsonl"
-_RECORD, _LOG = "manifest.json", "log.jsonl"
+ADAPTER = "adapter"
+_RECORD, _LOG, _INDEX = "manifest.json", "log.jsonl", "item_index.json"
 
 
 def identity_of(recipe: TrainingRecipe, dataset: Dataset) -> dict[str, str]:
     """Hashes of recipe and data; another of either is another model."""
-    fields = recipe.model_dump(mode="json", exclude={"checkpoint_every"})
+    fields = recipe.model_dump(mode="json", exclude={"checkpoint_every", "max_seconds"})
+    if (base := base_identity(recipe)) is not None:
+        fields["model"]["base"] = base
     return {"recipe_sha256": sha256_json(fields), "data_sha256": dataset.fingerprint}
 
 
@@ -115,18 +121,18 @@ def open_ledger(folder: Path, identity: Mapping[str, str], *, first_step: int) -
 class TrainingLog:
     """One line per step in `log.jsonl`; lines after the resumed checkpoint are dropped.
 
-    A private run writes none: losses and realised batch sizes lie outside its claim.
+    A private run is silent: losses and realised batch sizes lie outside its claim.
     """
 
-    def __init__(self, folder: Path, *, first_step: int, private: bool) -> None:
+    def __init__(self, folder: Path, *, first_step: int, silent: bool) -> None:
         self._stream = None
-        if not private:
+        if not silent:
             path = folder / _LOG
             lines = (
-                path.read_text(encoding="ascii").splitlines(keepends=True)[:first_step]
-                if path.exists()
-                else []
+                path.read_text(encoding="ascii").splitlines(keepends=True) if path.exists() else []
             )
+            kept = [line for line in lines if line.endswith("\n")]
+            lines = [line for line in kept if read_json(line)["step"] <= first_step]
             path.write_text("".join(lines), encoding="ascii")
             self._stream = path.open("a", encoding="ascii")
 
@@ -147,26 +153,40 @@ def write_folder(
     out: Path,
     recipe: TrainingRecipe,
     *,
-    model: PreTrainedModel,
+    trainee: Trainee,
     rows: TrainingRows,
-    identity: Mapping[str, str],
-    privacy: PrivacyClaim | None,
-    cpu_seconds: float,
+    privacy: PrivacyClaim | None = None,
+    steps: int,
+    base: Path | None = None,
 ) -> None:
-    """Weights, tokenizer, templates and `recommender.yaml`: a TARGET for `auditkit audit`."""
-    model.eval()
-    model.save_pretrained(out, safe_serialization=True)
-    rows.tokenizer.save_pretrained(out)
-    templates = yaml.safe_dump(rows.prompts.as_mapping(), sort_keys=False, width=200)
+    """Weights or adapter, tokenizer, templates and `recommender.yaml`: a TARGET for an audit.
+
+    Args:
+        base: a folder of the base's weights elsewhere, to be named in `out`; None where `out` holds
+            it already.
+    """
+    model, dataset = trainee.model, rows.dataset
+    adapted = recipe.adapter != "full"
+    if adapted:
+        model.peft_config["default"].base_model_name_or_path = BASE  # never a path of this machine
+        if base is not None:
+            shutil.copytree(base, out / BASE, copy_function=link)
+    model.save_pretrained(out / ADAPTER if adapted else out, safe_serialization=True)
+    trainee.tokenizer.save_pretrained(out)
+    if trainee.index is not None:
+        write_atomically(out / _INDEX, canonical_json(trainee.index))
+    templates = yaml.safe_dump(trainee.prompts.as_mapping(), sort_keys=False, width=200)
     write_atomically(out / "prompts.yaml", templates)
-    dataset = rows.dataset
     RecommenderManifest(
         version=1,
         name=recipe.name,
-        kind="causal",
-        style="rank",
+        kind=trainee.kind,
+        style=trainee.style,
+        weights=BASE if adapted else ".",
+        adapter=ADAPTER if adapted else None,
         prompt="prompts.yaml",
-        catalog=CatalogReference(name=recipe.data.dataset, sha256=dataset.catalog.fingerprint),
+        item_index=None if trainee.index is None else _INDEX,
+        catalog=CatalogReference(name=dataset.catalog.name, sha256=dataset.catalog.fingerprint),
         decoding=Decoding(history_window=recipe.data.window),
         training=TrainingRecord(
             recipe=recipe.name,
@@ -176,15 +196,22 @@ def write_folder(
             tie_seed=dataset.interactions.tie_seed,
             holdout_users=[dataset.interactions.user_ids[user] for user in sorted(rows.holdout)],
             objectives=dict(recipe.objectives),
-            steps=recipe.steps,
-            parameters=sum(parameter.numel() for parameter in model.parameters()),
+            steps=steps,
+            parameters=sum(p.numel() for p in model.parameters() if p.requires_grad),
         ),
         privacy=privacy,
     ).write(out)
+
+
+def write_record(
+    out: Path, recipe: TrainingRecipe, identity: Mapping[str, str], volatile: Mapping[str, object]
+) -> None:
+    """`manifest.json`: what was trained, with which libraries, and what it took."""
+    libraries = ("torch", "transformers", "tokenizers", "accelerate")
     record = {
         **identity,
         "recipe": recipe.model_dump(mode="json"),
-        "libraries": {name: version(name) for name in ("torch", "transformers", "tokenizers")},
-        "volatile": {"cpu_seconds": round(cpu_seconds, 2), "threads": recipe.threads},
+        "libraries": {name: version(name) for name in libraries},
+        "volatile": dict(volatile),
     }
     write_atomically(out / _RECORD, canonical_json(record, indent=1) + "\n")

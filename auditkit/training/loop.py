@@ -1,57 +1,118 @@
 """One loop for every recipe: rows -> weighted objectives -> plain or private gradients -> AdamW ->
 checkpoint.
 
-It reads top to bottom. Every step seeds its own generators from (recipe seed, step), so a killed
-run resumes bit-identically on CPU; differentially private runs draw from OS entropy and are exempt.
-The finished folder holds a `recommender.yaml` and is audited like any other recommender.
+It reads top to bottom. Every micro-step seeds its own generators from (recipe seed, step,
+micro-step, rank), so a killed run resumes bit-identically on CPU; differentially private runs draw
+from OS entropy and are exempt. Losses are divided by the global number of examples, so accumulation
+and several processes change nothing. The finished folder holds a `recommender.yaml` and is audited
+like any other recommender.
 """
 
 from __future__ import annotations
 
+import math
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from accelerate import Accelerator
 
 from auditkit.catalog.dataset import Dataset
 from auditkit.errors import AuditkitError, InvalidArgument
-from auditkit.recommenders.prompts import Prompts
 from auditkit.seeding import generator
-from auditkit.training.checkpoint import load_checkpoint, save_checkpoint
-from auditkit.training.data import Row, TrainingRows, collate, corpus
+from auditkit.training.base import place_base
+from auditkit.training.checkpoint import BestWeights, load_checkpoint, save_checkpoint
+from auditkit.training.data import TrainingRows
 from auditkit.training.folder import (
     TrainingLog,
     identity_of,
+    is_trained,
     open_ledger,
     refuse_other_model,
     write_folder,
+    write_record,
 )
-from auditkit.training.model import attach_dropout, build_model
+from auditkit.training.model import Trainee, prepare
 from auditkit.training.objectives import OBJECTIVES
 from auditkit.training.recipe import TrainingRecipe
-from auditkit.training.tokenizer import build_tokenizer
+from auditkit.training.rows import (
+    AnyRow,
+    Masked,
+    Pair,
+    Row,
+    collate,
+    collate_masked,
+    collate_pairs,
+    n_tokens,
+)
+from auditkit.training.validation import Validation
+from auditkit.training.verification import Verification
 
 if TYPE_CHECKING:
     from auditkit.training.private_run import PrivateRun
 
-__all__ = ["StepReport", "train", "training_rows"]
+__all__ = ["StepReport", "Weighted", "train", "training_rows"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class StepReport:
-    """What one step did; `loss` is the weighted mean over examples in nats per token, None where it
-    stays private.
+    """What one step did; `loss` is the weighted mean over examples in nats, None where it stays
+    private.
     """
 
     step: int
     steps: int
     loss: float | None
     cpu_seconds: float
+
+
+class Weighted(torch.nn.Module):
+    """The weighted objectives of a recipe as one module, so that gradients of several processes
+    meet in its backward.
+    """
+
+    def __init__(
+        self, trainee: Trainee, objectives: Mapping[str, float], device: torch.device
+    ) -> None:
+        super().__init__()
+        self.model = trainee.model
+        self._pad = trainee.tokenizer.pad_token_id
+        self._encoder_decoder = trainee.kind == "seq2seq"
+        self._objectives, self._device = objectives, device
+
+    def forward(self, rows: Sequence[AnyRow]) -> dict[str, torch.Tensor]:
+        """Losses [number of rows that it reads] of every objective, nats."""
+        batches: dict[type, Any] = {}
+        found = {}
+        for name in self._objectives:
+            objective = OBJECTIVES[name]
+            chosen = [row for row in rows if isinstance(row, objective.kind)]
+            if chosen:
+                if objective.kind not in batches:
+                    batches[objective.kind] = self._collated(objective.kind, chosen)
+                found[name] = objective.losses(self.model, batches[objective.kind])
+        return found
+
+    def losses(self, rows: Sequence[Row]) -> torch.Tensor:
+        """Weighted losses [B] of rows that every objective reads."""
+        total = torch.zeros(len(rows), device=self._device)
+        for name, values in self(rows).items():
+            total = total + self._objectives[name] * values
+        return total
+
+    def _collated(self, kind: type, rows: Sequence[Any]) -> Any:
+        if kind is Pair:
+            batch: Any = collate_pairs(rows, pad=self._pad)
+        elif kind is Masked:
+            batch = collate_masked(rows, pad=self._pad)
+        else:
+            batch = collate(rows, pad=self._pad, encoder_decoder=self._encoder_decoder)
+        return _on(self._device, batch)
 
 
 def train(
@@ -76,30 +137,30 @@ def train(
     """
     identity = identity_of(recipe, dataset)
     refuse_other_model(out, identity)
+    out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(recipe.threads)
-    rows = training_rows(recipe, dataset)
-    tokenizer = rows.tokenizer
-    model = build_model(recipe.model, tokenizer, seed=recipe.seed)
-    attach_dropout(model, recipe.model.dropout)
+    started, cpu_started = time.time(), time.process_time()
+    accelerator = _accelerator(recipe)
+    with accelerator.main_process_first():
+        base = place_base(recipe, out, train=lambda r, folder: _once(r, folder, dataset, on_step))
+    trainee = prepare(recipe, dataset, base=base)
+    rows = training_rows(recipe, dataset, trainee)
+    model = trainee.model.to(accelerator.device)
     model.train()
+    if recipe.optimiser.checkpoint_activations:
+        model.gradient_checkpointing_enable()
+    weighted = Weighted(trainee, recipe.objectives, accelerator.device)
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimiser = torch.optim.AdamW(
-        model.parameters(),
+        trained,
         lr=recipe.optimiser.learning_rate,
         betas=(recipe.optimiser.betas[0], recipe.optimiser.betas[1]),
         weight_decay=recipe.optimiser.weight_decay,
     )
-
-    def losses(chosen: Sequence[Row]) -> torch.Tensor:
-        batch = collate(chosen, pad=tokenizer.pad_token_id)
-        return sum(  # type: ignore[return-value]
-            weight * OBJECTIVES[name].losses(model, batch)
-            for name, weight in recipe.objectives.items()
-        )
-
     checkpoints = out / "checkpoints"
-    state = load_checkpoint(checkpoints, model=model, optimiser=optimiser, identity=identity)
-    first_step, cpu_seconds = (state["step"], state["cpu_seconds"]) if state else (0, 0.0)
-    out.mkdir(parents=True, exist_ok=True)
+    state = load_checkpoint(checkpoints, model=model, optimiser=optimiser, identity=identity) or {}
+    first_step, cpu_before = state.get("step", 0), state.get("cpu_seconds", 0.0)
+    spent, tokens = _Clock(cpu_before), state.get("tokens", 0)
     run: PrivateRun | None = None
     if recipe.privacy:
         # Opacus loads only for private recipes.
@@ -107,89 +168,186 @@ def train(
 
         open_ledger(out, identity, first_step=first_step)
         run = PrivateRun(
-            recipe.privacy, steps=recipe.steps, folder=out, model=model, losses=losses, rows=rows
-        )
-    batches = (
-        run.batches()
-        if run
-        else rows.batches(
-            histories=recipe.tasks.recommend,
-            descriptions=recipe.tasks.describe,
-            first_step=first_step,
-        )
+            recipe.privacy, steps=recipe.steps, folder=out, model=model, losses=weighted.losses,
+            rows=rows,
+        )  # fmt: skip
+    module = accelerator.prepare_model(weighted) if accelerator.num_processes > 1 else weighted
+    batches: Iterator[Sequence[AnyRow]] = (
+        run.batches() if run else rows.batches(recipe.tasks, first_step=first_step)
     )
-    with TrainingLog(out, first_step=first_step, private=run is not None) as log:
+    settings, validation = recipe.validation, None
+    if settings:
+        validation = Validation(settings, recipe, dataset, trainee, rows, base)
+    best = BestWeights(checkpoints / "best", state.get("best"))
+    verification = Verification(model)
+    done = first_step
+    with TrainingLog(
+        out, first_step=first_step, silent=run is not None or not accelerator.is_main_process
+    ) as log:
         for step in range(first_step, recipe.steps):
-            started = time.process_time()
-            torch.manual_seed(int(generator(recipe.seed, "step", step).integers(2**62)))
+            spent.start()
             chosen = next(batches)
             for group in optimiser.param_groups:
                 group["lr"] = _learning_rate(recipe, step)
             optimiser.zero_grad(set_to_none=True)
+            means: dict[str, float] = {}
             if run:
-                run.step(chosen)
-                loss = None
+                torch.manual_seed(int(generator(recipe.seed, "step", step).integers(2**62)))
+                run.step([row for row in chosen if isinstance(row, Row)])
             else:
-                mean = losses(chosen).mean()
-                torch.autograd.backward(mean)
-                torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.optimiser.clip_norm)
-                loss = float(mean.detach())
-                if not np.isfinite(loss):
-                    raise AuditkitError(
-                        f"the loss of step {step} is {loss}. Lower optimiser.learning_rate and "
-                        "train again."
-                    )
+                means = _backward(recipe, module, chosen, accelerator, step)
+                torch.nn.utils.clip_grad_norm_(trained, recipe.optimiser.clip_norm)
             optimiser.step()
-            cpu_seconds += time.process_time() - started
+            done, tokens = step + 1, tokens + sum(map(n_tokens, chosen))
+            loss = _total(recipe, means, step) if means else None
+            log.write({"step": done, "loss": loss, "examples": len(chosen), **_by_objective(means)})
+            if settings and validation and done % settings.every == 0:
+                best.offer(validation.measure(), done, model)
+                log.write({"step": done, "ndcg@10": best.latest})
+            spent.stop()
             report = StepReport(
-                step=step + 1, steps=recipe.steps, loss=loss, cpu_seconds=cpu_seconds
+                step=done, steps=recipe.steps, loss=loss, cpu_seconds=spent.cpu_seconds
             )
-            log.write({"step": step + 1, "loss": loss, "examples": len(chosen)})
             on_step(report)
-            if (step + 1) % recipe.checkpoint_every == 0 and step + 1 < recipe.steps:
-                stored = {**identity, "cpu_seconds": cpu_seconds}
-                save_checkpoint(
-                    checkpoints, step=step + 1, model=model, optimiser=optimiser, state=stored
-                )
-    write_folder(
-        out,
-        recipe,
-        model=model,
-        rows=rows,
-        identity=identity,
-        privacy=run.finish() if run else None,
-        cpu_seconds=cpu_seconds,
-    )
-    shutil.rmtree(checkpoints, ignore_errors=True)
+            if settings and best.misses >= settings.patience:
+                break
+            if _out_of_time(recipe, started, accelerator):
+                break
+            if done % recipe.checkpoint_every == 0 and done < recipe.steps:
+                stored = {
+                    **identity, "cpu_seconds": spent.cpu_seconds, "tokens": tokens,
+                    "best": best.state,
+                }  # fmt: skip
+                if accelerator.is_main_process:
+                    save_checkpoint(
+                        checkpoints, step=done, model=model, optimiser=optimiser, state=stored
+                    )
+    best.restore(model)
+    privacy = run.finish() if run else None
+    accelerator.wait_for_everyone()
+    if accelerator.is_main_process:
+        model.cpu().eval()
+        write_folder(out, recipe, trainee=trainee, rows=rows, privacy=privacy, steps=done)
+        verification.check(out, trainee, dataset)
+        write_record(
+            out, recipe, identity,
+            {
+                "cpu_seconds": round(spent.cpu_seconds, 2),
+                "cpu_seconds_with_setup": round(time.process_time() - cpu_started + cpu_before, 2),
+                "seconds": round(time.time() - started, 2),
+                "tokens": tokens,
+                "tokens_per_cpu_second": round(tokens / max(spent.cpu_seconds, 1e-9), 1),
+                "threads": recipe.threads,
+                "processes": accelerator.num_processes,
+            },
+        )  # fmt: skip
+        shutil.rmtree(checkpoints, ignore_errors=True)
+    accelerator.wait_for_everyone()
     return out
 
 
-def training_rows(recipe: TrainingRecipe, dataset: Dataset) -> TrainingRows:
-    """Tokenizer, templates and rows of a recipe; deterministic, so a resume rebuilds the same."""
-    prompts = Prompts.shipped("item_tokens")
-    tokenizer = build_tokenizer(
-        [item.id for item in dataset.catalog.items],
-        corpus(dataset, prompts),
-        vocabulary=recipe.model.text_vocabulary,
-    )
+def training_rows(recipe: TrainingRecipe, dataset: Dataset, trainee: Trainee) -> TrainingRows:
+    """The rows of a recipe; deterministic, so a resume rebuilds the same."""
     return TrainingRows(
         dataset=dataset,
-        prompts=prompts,
-        tokenizer=tokenizer,
+        prompts=trainee.prompts,
+        tokenizer=trainee.tokenizer,
+        tokens=trainee.tokens,
+        encoder_decoder=trainee.kind == "seq2seq",
         holdout=_draw_holdout(recipe, n_users=len(dataset.interactions.user_ids)),
         fit=recipe.data.fit,
         window=recipe.data.window,
         seed=recipe.seed,
+        twins="counterfactual_consistency" in recipe.objectives,
+        bucketing=recipe.data.bucketing,
     )
+
+
+def _once(
+    recipe: TrainingRecipe,
+    folder: Path,
+    dataset: Dataset,
+    on_step: Callable[[StepReport], None],
+) -> Path:
+    """Train a base, unless it is there."""
+    if is_trained(folder, recipe, dataset):
+        return folder
+    return train(recipe, folder, dataset=dataset, on_step=on_step)
+
+
+def _accelerator(recipe: TrainingRecipe) -> Accelerator:
+    """Device and processes; bf16 where a GPU is, but never under privacy."""
+    gpu = torch.cuda.is_available() and not recipe.privacy
+    return Accelerator(cpu=not gpu, mixed_precision="bf16" if gpu else "no")
+
+
+def _backward(
+    recipe: TrainingRecipe,
+    module: torch.nn.Module,
+    rows: Sequence[AnyRow],
+    accelerator: Accelerator,
+    step: int,
+) -> dict[str, float]:
+    """Gradients of a step's mean loss, and that mean by objective.
+
+    Every process takes its share of the rows, part by part; each loss is divided by the number of
+    rows in the whole step.
+    """
+    rank, world = accelerator.process_index, accelerator.num_processes
+    parts = [rows[i :: recipe.optimiser.accumulation] for i in range(recipe.optimiser.accumulation)]
+    sums: dict[str, torch.Tensor] = {}
+    for number, part in enumerate(parts):
+        place = () if number == rank == 0 else (number, rank)
+        torch.manual_seed(int(generator(recipe.seed, "step", step, *place).integers(2**62)))
+        with accelerator.autocast():
+            losses = module(part[rank::world])
+        total = torch.zeros((), device=accelerator.device)
+        for name, values in losses.items():
+            share = values.sum() / sum(isinstance(row, OBJECTIVES[name].kind) for row in rows)
+            sums[name] = sums.get(name, torch.zeros_like(share)) + share.detach()
+            total = total + recipe.objectives[name] * share
+        # Processes average their gradients, so each counts as many times as there are processes.
+        torch.autograd.backward(total * world)
+    if world > 1:
+        names = list(recipe.objectives)
+        stacked = torch.stack([sums.get(name, torch.zeros(())) for name in names])
+        sums = dict(zip(names, accelerator.reduce(stacked, "sum"), strict=True))
+    return {name: float(value) for name, value in sums.items()}
+
+
+def _total(recipe: TrainingRecipe, means: Mapping[str, float], step: int) -> float:
+    """The weighted loss of a step.
+
+    Raises:
+        AuditkitError: it is not finite.
+    """
+    loss = sum(recipe.objectives[name] * value for name, value in means.items())
+    if not np.isfinite(loss):
+        raise AuditkitError(
+            f"the loss of step {step} is {loss}. Lower optimiser.learning_rate and train again."
+        )
+    return loss
+
+
+def _by_objective(means: Mapping[str, float]) -> dict[str, object]:
+    return {"objectives": dict(means)} if len(means) > 1 else {}
 
 
 def _learning_rate(recipe: TrainingRecipe, step: int) -> float:
-    """Linear warm-up, then linear decay to zero at the last step."""
-    warm = min(1.0, (step + 1) / max(1, recipe.optimiser.warmup_steps))
-    left = 1 - max(0, step - recipe.optimiser.warmup_steps) / max(
-        1, recipe.steps - recipe.optimiser.warmup_steps
-    )
-    return recipe.optimiser.learning_rate * warm * left
+    """Linear warm-up, then linear or cosine decay to zero at the last step."""
+    optimiser = recipe.optimiser
+    warm = min(1.0, (step + 1) / max(1, optimiser.warmup_steps))
+    past = max(0, step - optimiser.warmup_steps) / max(1, recipe.steps - optimiser.warmup_steps)
+    decay = 1 - past if optimiser.schedule == "linear" else 0.5 * (1 + math.cos(math.pi * past))
+    return optimiser.learning_rate * warm * decay
+
+
+def _out_of_time(recipe: TrainingRecipe, started: float, accelerator: Accelerator) -> bool:
+    """Whether any process has passed `max_seconds`."""
+    if recipe.max_seconds is None:
+        return False
+    late = torch.tensor(float(time.time() - started > recipe.max_seconds))
+    return bool(accelerator.reduce(late.to(accelerator.device), "sum") > 0)
 
 
 def _draw_holdout(recipe: TrainingRecipe, *, n_users: int) -> frozenset[int]:
@@ -201,3 +359,31 @@ def _draw_holdout(recipe: TrainingRecipe, *, n_users: int) -> frozenset[int]:
         )
     drawn = generator(recipe.seed, "holdout users").choice(n_users, size=wanted, replace=False)
     return frozenset(int(user) for user in drawn)
+
+
+def _on(device: torch.device, batch: Any) -> Any:
+    """A batch with its tensors on a device."""
+    if device.type == "cpu":
+        return batch
+    moved = (
+        value.to(device)
+        if isinstance(value, torch.Tensor)
+        else _on(device, value)
+        if isinstance(value, tuple)
+        else value
+        for value in batch
+    )
+    return type(batch)(*moved)
+
+
+class _Clock:
+    """CPU seconds of training steps, over all starts."""
+
+    def __init__(self, cpu_seconds: float) -> None:
+        self.cpu_seconds, self._started = cpu_seconds, 0.0
+
+    def start(self) -> None:
+        self._started = time.process_time()
+
+    def stop(self) -> None:
+        self.cpu_seconds += time.process_time() - self._started

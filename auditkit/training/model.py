@@ -1,4 +1,5 @@
-"""The model of a recipe: a small Llama trained from scratch.
+"""What is trained: a small transformer from scratch, or a base model with an adapter, together with
+its tokenizer and templates.
 
 Dropout on embeddings and on the last hidden state is added by forward hooks, for the Llama
 architecture has none; hooks leave no trace in the saved weights and do nothing in evaluation mode.
@@ -6,48 +7,213 @@ architecture has none; hooks leave no trace in the saved weights and do nothing 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import (
+    BertConfig,
+    BertModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedModel,
+    T5Config,
+    T5ForConditionalGeneration,
+)
 
-from auditkit.training.recipe import ModelRecipe
+from auditkit.catalog.dataset import Dataset
+from auditkit.recommenders.hf import load_folder
+from auditkit.recommenders.language_model import LanguageModel
+from auditkit.recommenders.prompts import Prompts
+from auditkit.recommenders.tokens import item_tokens
+from auditkit.training.data import corpus, training_histories
+from auditkit.training.indexing import index_items
+from auditkit.training.recipe import LoraRecipe, ModelRecipe, SoftPromptRecipe, TrainingRecipe
+from auditkit.training.tokenizer import build_tokenizer
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
-__all__ = ["attach_dropout", "build_model"]
+__all__ = ["Trainee", "attach_dropout", "build_model", "prepare"]
+
+Kind = Literal["causal", "seq2seq", "encoder"]
+Style = Literal["rank", "generate", "pointwise", "embed"]
+_KINDS: Mapping[str, Kind] = {"llama": "causal", "t5": "seq2seq", "bert": "encoder"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trainee:
+    """A model that can be trained, and how it will be asked.
+
+    Attributes:
+        tokens: item id -> token ids; empty for models that read titles.
+        index: item id -> tokens, where an item has more than one of its own.
+    """
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerFast
+    prompts: Prompts
+    kind: Kind
+    style: Style
+    tokens: Mapping[str, tuple[int, ...]]
+    index: Mapping[str, tuple[str, ...]] | None = None
+
+
+def prepare(recipe: TrainingRecipe, dataset: Dataset, *, base: Path | None) -> Trainee:
+    """Model, tokenizer and templates of a recipe; deterministic, so a resume rebuilds the same.
+
+    Args:
+        base: folder of the base model, for recipes that name one.
+    """
+    shipped = Prompts.shipped(recipe.prompts)
+    taught = {name: task for name, task in shipped.tasks.items() if recipe.tasks.get(name)}
+    prompts = replace(shipped, tasks=taught)
+    if base is not None:
+        return _adapted(recipe, prompts, base)
+    index = None
+    if recipe.model.indexing != "titles":
+        histories = training_histories(dataset, fit=recipe.data.fit)
+        index = index_items(recipe.model.indexing, dataset, histories, seed=recipe.seed)
+    tokenizer = build_tokenizer(
+        list(dict.fromkeys(token for tokens in (index or {}).values() for token in tokens)),
+        corpus(dataset, prompts),
+        vocabulary=recipe.model.text_vocabulary,
+        mask=any(recipe.tasks.get(name) for name in ("masked_behavior", "masked_text")),
+    )
+    kind = _KINDS[recipe.model.architecture]
+    model = build_model(recipe.model, tokenizer, seed=recipe.seed)
+    attach_dropout(model, recipe.model.dropout)
+    return Trainee(
+        model=model,
+        tokenizer=tokenizer,
+        prompts=prompts,
+        kind=kind,
+        style=_style(recipe, kind, index is not None),
+        tokens=item_tokens(tokenizer, index) if index else {},
+        index=None if recipe.model.indexing == "item" else index,
+    )
+
+
+def _style(recipe: TrainingRecipe, kind: Kind, has_items: bool) -> Style:
+    if kind == "encoder":
+        return "embed"
+    if "choice" in recipe.objectives:
+        return "pointwise"
+    return "rank" if has_items else "generate"
+
+
+def _adapted(recipe: TrainingRecipe, prompts: Prompts, base: Path) -> Trainee:
+    """The base model under its adapter. Chat templates are left out: the adapted model is asked in
+    the words it is trained in.
+    """
+    loaded = load_folder(base)
+    if not isinstance(loaded, LanguageModel):
+        raise TypeError("a dual encoder is no base")
+    loaded.tokenizer.chat_template = None
+    loaded.tokenizer.padding_side = "left"
+    kind = loaded.manifest.kind
+    tokens = item_tokens(loaded.tokenizer) if prompts.history == "item_tokens" else {}
+    return Trainee(
+        model=_with_adapter(recipe, loaded.model),
+        tokenizer=loaded.tokenizer,
+        prompts=prompts,
+        kind=kind,
+        style=_style(recipe, kind, bool(tokens)),
+        tokens=tokens,
+    )
+
+
+def _with_adapter(recipe: TrainingRecipe, model: PreTrainedModel) -> PreTrainedModel:
+    torch.manual_seed(recipe.seed)
+    if recipe.adapter == "full":
+        return model
+    from peft import LoraConfig, PromptTuningConfig, get_peft_model
+
+    task = "SEQ_2_SEQ_LM" if model.config.is_encoder_decoder else "CAUSAL_LM"
+    if isinstance(recipe.adapter, LoraRecipe):
+        config = LoraConfig(
+            task_type=task,
+            r=recipe.adapter.r,
+            lora_alpha=recipe.adapter.alpha,
+            lora_dropout=recipe.adapter.dropout,
+            target_modules=list(recipe.adapter.targets),
+        )
+    else:
+        config = PromptTuningConfig(task_type=task, num_virtual_tokens=_n_virtual(recipe.adapter))
+    return get_peft_model(model, config)
+
+
+def _n_virtual(recipe: SoftPromptRecipe) -> int:
+    return recipe.tokens
 
 
 def build_model(
     recipe: ModelRecipe, tokenizer: PreTrainedTokenizerFast, *, seed: int
-) -> LlamaForCausalLM:
-    """A randomly initialised decoder-only transformer with tied embeddings, float32."""
-    config = LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=recipe.width,
-        intermediate_size=recipe.mlp,
-        num_hidden_layers=recipe.layers,
-        num_attention_heads=recipe.heads,
-        num_key_value_heads=recipe.heads,
-        max_position_embeddings=recipe.context,
-        tie_word_embeddings=True,
-        pad_token_id=tokenizer.pad_token_id,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-    )
+) -> PreTrainedModel:
+    """A randomly initialised transformer, float32."""
+    control = {
+        "pad_token_id": tokenizer.pad_token_id,
+        "bos_token_id": tokenizer.bos_token_id,
+        "eos_token_id": tokenizer.eos_token_id,
+    }
     torch.manual_seed(seed)
-    return LlamaForCausalLM(config).float()
+    if recipe.architecture == "llama":
+        return LlamaForCausalLM(
+            LlamaConfig(
+                vocab_size=len(tokenizer),
+                hidden_size=recipe.width,
+                intermediate_size=recipe.mlp,
+                num_hidden_layers=recipe.layers,
+                num_attention_heads=recipe.heads,
+                num_key_value_heads=recipe.heads,
+                max_position_embeddings=recipe.context,
+                tie_word_embeddings=True,
+                **control,
+            )
+        ).float()
+    if recipe.architecture == "t5":
+        return T5ForConditionalGeneration(
+            T5Config(
+                vocab_size=len(tokenizer),
+                d_model=recipe.width,
+                d_kv=recipe.width // recipe.heads,
+                d_ff=recipe.mlp,
+                num_layers=recipe.layers,
+                num_heads=recipe.heads,
+                dropout_rate=recipe.dropout,
+                decoder_start_token_id=tokenizer.pad_token_id,
+                **control,
+            )
+        ).float()
+    return BertModel(
+        BertConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=recipe.width,
+            num_hidden_layers=recipe.layers,
+            num_attention_heads=recipe.heads,
+            intermediate_size=recipe.mlp,
+            max_position_embeddings=recipe.context,
+            hidden_dropout_prob=recipe.dropout,
+            attention_probs_dropout_prob=0.0,
+            pad_token_id=tokenizer.pad_token_id,
+        ),
+        add_pooling_layer=False,
+    ).float()
 
 
-def attach_dropout(model: LlamaForCausalLM, probability: float) -> None:
-    """Drop entries of the embeddings and of the last hidden state while training."""
+def attach_dropout(model: PreTrainedModel, probability: float) -> None:
+    """Drop entries of a decoder-only model's embeddings and last hidden state while training; the
+    other architectures have dropout of their own.
+    """
+    if not isinstance(model, LlamaForCausalLM) or probability <= 0:
+        return
 
     def drop(
         module: torch.nn.Module, _: tuple[torch.Tensor, ...], output: torch.Tensor
     ) -> torch.Tensor:
         return torch.nn.functional.dropout(output, probability, training=module.training)
 
-    if probability > 0:
-        model.get_input_embeddings().register_forward_hook(drop)
-        model.model.norm.register_forward_hook(drop)
+    model.get_input_embeddings().register_forward_hook(drop)
+    model.model.norm.register_forward_hook(drop)

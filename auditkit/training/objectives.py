@@ -7,20 +7,35 @@ examples apart, which differential privacy needs and which makes accumulation ex
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
+from torch.nn.functional import cross_entropy, normalize
 
 from auditkit.engine.body import upcast
-from auditkit.training.data import Batch
+from auditkit.errors import InvalidArgument
+from auditkit.training.rows import NO_TARGET, AnyRow, Batch, Masked, Pair, PairBatch, Row
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-__all__ = ["OBJECTIVES", "Objective", "language_model"]
+__all__ = [
+    "OBJECTIVES",
+    "Objective",
+    "choice",
+    "contrastive",
+    "counterfactual_consistency",
+    "language_model",
+    "masked_language_model",
+    "next_k_behaviors",
+]
+
+_HORIZON = 3  # behaviours that PTUM looks ahead
+_TEMPERATURE = 0.07
 
 
 @dataclass(frozen=True)
@@ -30,10 +45,12 @@ class Objective:
     Attributes:
         losses: (model, batch) -> tensor [B] in nats per example.
         per_example: whether example i's loss depends on example i alone; DP training refuses False.
+        kind: the rows that it reads.
     """
 
-    losses: Callable[[PreTrainedModel, Batch], torch.Tensor]
+    losses: Callable[[PreTrainedModel, Any], torch.Tensor]
     per_example: bool
+    kind: type[AnyRow] = Row
 
 
 def language_model(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
@@ -42,33 +59,178 @@ def language_model(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
     Returns:
         [B] nats per target token, >= 0; ideal 0.
     """
-    predicted = batch.targets != -100
-    losses = torch.nn.functional.cross_entropy(
-        _logits(model, batch, predicted), batch.targets[predicted], reduction="none"
-    )
-    sums = torch.zeros(len(predicted), dtype=losses.dtype, device=losses.device)
-    return sums.index_add(0, predicted.nonzero()[:, 0], losses) / predicted.sum(dim=1)
+    predicted = batch.targets != NO_TARGET
+    losses = cross_entropy(_logits(model, batch), batch.targets[predicted], reduction="none")
+    return _row_means(losses, predicted)
 
 
-def _logits(model: PreTrainedModel, batch: Batch, predicted: torch.Tensor) -> torch.Tensor:
-    """Logits [number of targets, V]; the head runs on predicted positions only.
+def choice(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
+    """Negative log-likelihood of the answer where only the row's choices compete; for two choices
+    this is binary cross-entropy on the difference of their logits (TALLRec, Bao et al. 2023).
 
-    Under Opacus' hooks the head must see [B, S, d] (gathered rows would give one gradient per
-    token), so the gather comes after it; otherwise before it, which halves the cost of a step.
+    Returns:
+        [B] nats, >= 0; ideal 0.
+
+    Raises:
+        InvalidArgument: rows without choices, or with more than one target.
     """
-    positions = (batch.attention_mask.cumsum(dim=1) - 1).clamp(min=0)
-    hidden = model.get_decoder()(
-        input_ids=batch.input_ids,
-        attention_mask=batch.attention_mask,
-        position_ids=positions,
-        use_cache=False,
-    ).last_hidden_state[:, -predicted.shape[1] - 1 : -1]
+    predicted = batch.targets != NO_TARGET
+    if batch.choices is None or not bool((predicted.sum(dim=1) == 1).all()):
+        raise InvalidArgument(
+            "objective `choice` got rows without choices. Use a task that names them, such as like."
+        )
+    logits = _logits(model, batch).gather(1, batch.choices)
+    chosen = (batch.choices == batch.targets[predicted][:, None]).int().argmax(dim=1)
+    return cross_entropy(logits, chosen, reduction="none")
+
+
+def next_k_behaviors(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
+    """Mean negative log-likelihood of the next three targets at every position (PTUM, Wu et al.
+    2020), all from the same distribution.
+
+    Returns:
+        [B] nats per target, >= 0; its least value is above 0, for one distribution must serve three
+        targets.
+    """
+    predicted = batch.targets != NO_TARGET
+    table = _logits(model, batch).log_softmax(dim=1)
+    places = predicted.new_zeros(predicted.shape, dtype=torch.long)
+    places[predicted] = torch.arange(len(table), device=places.device)
+    losses, counts = table.new_zeros(len(predicted)), table.new_zeros(len(predicted))
+    for ahead in range(_HORIZON):
+        both = predicted[:, : predicted.shape[1] - ahead] & predicted[:, ahead:]
+        rows = places[:, : both.shape[1]][both]
+        wanted = batch.targets[:, ahead:][both]
+        owner = both.nonzero()[:, 0]
+        losses = losses.index_add(0, owner, -table[rows, wanted])
+        counts = counts.index_add(0, owner, torch.ones_like(wanted, dtype=table.dtype))
+    return losses / counts
+
+
+def counterfactual_consistency(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
+    """Jensen-Shannon divergence between what is predicted for a user and for the counterfactual
+    twin, who differs in one stated attribute; mean over the row's targets.
+
+    Returns:
+        [B] nats in [0, ln 2]; ideal 0, and 0 for a row that is its own twin.
+    """
+    predicted = batch.targets != NO_TARGET
+    if batch.twin is None:
+        return torch.zeros(len(predicted), dtype=model.dtype, device=batch.targets.device)
+    own, other = (_logits(model, one).log_softmax(dim=1) for one in (batch, batch.twin))
+    middle = torch.logaddexp(own, other) - math.log(2)
+    divergence = sum(0.5 * (table.exp() * (table - middle)).sum(dim=1) for table in (own, other))
+    return _row_means(divergence, predicted)  # type: ignore[arg-type]
+
+
+def masked_language_model(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
+    """Mean negative log-likelihood of each row's hidden tokens, with the input embeddings as head
+    (BERT, Devlin et al. 2019).
+
+    Returns:
+        [B] nats per hidden token, >= 0; ideal 0.
+    """
+    hidden = model(input_ids=batch.input_ids, attention_mask=batch.attention_mask).last_hidden_state
+    predicted = batch.targets != NO_TARGET
+    logits = upcast(hidden[predicted] @ model.get_input_embeddings().weight.T)
+    losses = cross_entropy(logits, batch.targets[predicted], reduction="none")
+    return _row_means(losses, predicted)
+
+
+def contrastive(model: PreTrainedModel, batch: PairBatch) -> torch.Tensor:
+    """Negative log-likelihood of the right text among those of the batch, by cosine over 0.07,
+    corrected for how often each is drawn (logQ); equal right texts do not compete.
+
+    Couples examples: the others of the batch are the negatives.
+    Source: van den Oord et al. 2018 (InfoNCE); Yi et al. 2019 (logQ).
+
+    Returns:
+        [B] nats, >= 0; ideal 0.
+    """
+    left = _embedded(model, batch.left_ids, batch.left_mask)
+    right = _embedded(model, batch.right_ids, batch.right_mask)
+    logits = left @ right.T / _TEMPERATURE - batch.log_share
+    equal = (batch.right_ids[:, None] == batch.right_ids[None]).all(dim=2)
+    own = torch.eye(len(left), dtype=torch.bool, device=left.device)
+    logits = logits.masked_fill(equal & ~own, -torch.inf)
+    return cross_entropy(logits, torch.arange(len(left), device=left.device), reduction="none")
+
+
+def _embedded(model: PreTrainedModel, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Unit vectors [B, d]: the mean of the last hidden states."""
+    hidden = model(input_ids=ids, attention_mask=mask).last_hidden_state
+    weights = mask[:, :, None].to(hidden.dtype)
+    return normalize((hidden * weights).sum(dim=1) / weights.sum(dim=1), dim=1)
+
+
+def _row_means(values: torch.Tensor, predicted: torch.Tensor) -> torch.Tensor:
+    """Mean over each row's targets; values [number of targets], predicted [B, S]."""
+    sums = torch.zeros(len(predicted), dtype=values.dtype, device=values.device)
+    return sums.index_add(0, predicted.nonzero()[:, 0], values) / predicted.sum(dim=1)
+
+
+def _logits(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
+    """Logits [number of targets, V] in the order of `targets[targets != -100]`."""
+    predicted = batch.targets != NO_TARGET
+    if model.config.is_encoder_decoder:
+        output = model(
+            input_ids=batch.input_ids, attention_mask=batch.attention_mask,
+            decoder_input_ids=_shifted(model, batch.targets), use_cache=False,
+        )  # fmt: skip
+        return upcast(output.logits[predicted])
+    hidden = _hidden(model, batch)[:, -predicted.shape[1] - 1 : -1]
     head = model.get_output_embeddings()
+    # Under Opacus' hooks the head must see [B, S, d] (gathered rows would give one gradient per
+    # token), so the gather comes after it; otherwise before it, which halves the cost of a step.
     hooked = hasattr(model, "autograd_grad_sample_hooks")
-    logits: torch.Tensor = head(hidden)[predicted] if hooked else head(hidden[predicted])
-    return upcast(logits)
+    return upcast(head(hidden)[predicted] if hooked else head(hidden[predicted]))
+
+
+def _shifted(model: PreTrainedModel, targets: torch.Tensor) -> torch.Tensor:
+    """What a decoder reads: its start token, then the targets but for the last."""
+    start = torch.full_like(targets[:, :1], model.config.decoder_start_token_id)
+    read = torch.cat([start, targets[:, :-1]], dim=1)
+    return read.masked_fill(read == NO_TARGET, model.config.pad_token_id)
+
+
+def _hidden(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
+    """Last hidden states [B, T, d] of a decoder-only model, behind its soft prompt if any."""
+    mask, inputs = batch.attention_mask, {"input_ids": batch.input_ids}
+    adapter = getattr(model, "active_peft_config", None)
+    if adapter is not None and adapter.is_prompt_learning:
+        inputs, mask = _behind_soft_prompt(model, batch)
+    positions = (mask.cumsum(dim=1) - 1).clamp(min=0)
+    hidden: torch.Tensor = model.get_decoder()(
+        **inputs, attention_mask=mask, position_ids=positions, use_cache=False
+    ).last_hidden_state
+    return hidden
+
+
+def _behind_soft_prompt(
+    model: PreTrainedModel, batch: Batch
+) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+    """Embeddings with the soft prompt between a row's padding and its first token, and the mask."""
+    words = model.get_input_embeddings()(batch.input_ids)
+    prompt = model.get_prompt(batch_size=len(words))
+    n, width = prompt.shape[1], words.shape[1]
+    padding = width - batch.attention_mask.sum(dim=1, keepdim=True)
+    place = torch.arange(width + n, device=words.device)[None]
+    virtual = (place >= padding) & (place < padding + n)
+    source = torch.where(
+        virtual, width + place - padding, torch.where(place < padding, place, place - n)
+    )
+    both = torch.cat([words, prompt.to(words.dtype)], dim=1)
+    embeds = both.gather(1, source[:, :, None].expand(-1, -1, both.shape[2]))
+    return {"inputs_embeds": embeds}, (place >= padding).long()
 
 
 OBJECTIVES: Mapping[str, Objective] = MappingProxyType(
-    {"language_model": Objective(language_model, per_example=True)}
+    {
+        "language_model": Objective(language_model, per_example=True),
+        "choice": Objective(choice, per_example=True),
+        "next_k_behaviors": Objective(next_k_behaviors, per_example=True),
+        "counterfactual_consistency": Objective(counterfactual_consistency, per_example=True),
+        "masked_language_model": Objective(masked_language_model, per_example=True, kind=Masked),
+        "contrastive": Objective(contrastive, per_example=False, kind=Pair),
+    }
 )

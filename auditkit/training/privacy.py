@@ -25,8 +25,8 @@ from opacus.grad_sample.utils import prepare_module
 
 from auditkit.canonical import canonical_json, read_json
 from auditkit.errors import AuditkitError, InvalidArgument
-from auditkit.training.data import Row
 from auditkit.training.recipe import PrivacyRecipe
+from auditkit.training.rows import Row
 from auditkit.training.self_test import SelfTest, check_gradients
 
 __all__ = ["Accounting", "Ledger", "PrivateGradients", "Spent", "calibrate"]

@@ -13,9 +13,10 @@ import torch
 
 from auditkit.errors import MissingDependency
 from auditkit.recommenders.manifest import PrivacyClaim
-from auditkit.training.data import Row, TrainingRows
+from auditkit.training.data import TrainingRows
 from auditkit.training.folder import LEDGER
 from auditkit.training.recipe import PrivacyRecipe
+from auditkit.training.rows import Row
 
 try:
     from auditkit.training.privacy import Ledger, LossFunction, PrivateGradients, calibrate

@@ -4,21 +4,24 @@ line.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from auditkit.errors import ConfigurationError
-from auditkit.strict_yaml import load_yaml, validate
+from auditkit.strict_yaml import Document, load_yaml, validate
 
 __all__ = [
     "DataRecipe",
+    "LoraRecipe",
     "ModelRecipe",
     "OptimiserRecipe",
     "PrivacyRecipe",
-    "TaskRecipe",
+    "SoftPromptRecipe",
     "TrainingRecipe",
+    "ValidationRecipe",
     "read_training_recipe",
 ]
 
@@ -30,20 +33,32 @@ class _Section(BaseModel):
 class DataRecipe(_Section):
     """Which interactions, and who stays out of training.
 
-    `holdout_users` random users (seeded) never enter training; they are still evaluated and are the
-    non-members of the membership audit. `fit` decides whether the validation item is trained on.
+    `dataset` is `ml-100k` or a file that describes your own data. `holdout_users` random users
+    (seeded) never enter training; they are still evaluated and are the non-members of the
+    membership audit. `fit` decides whether the validation item is trained on. `bucketing` puts rows
+    of like length into one batch.
     """
 
-    dataset: Literal["ml-100k"] = "ml-100k"
+    dataset: str = "ml-100k"
     holdout_users: int = Field(default=100, ge=0)
     fit: Literal["all_but_test", "all_but_validation"] = "all_but_test"
     window: int = Field(default=50, ge=2, le=512)
+    bucketing: bool = False
 
 
 class ModelRecipe(_Section):
-    """A decoder-only transformer with tied embeddings, trained from scratch."""
+    """A small transformer trained from scratch, or a `base` that is there already.
 
-    architecture: Literal["llama"] = "llama"
+    `llama` is decoder-only with tied embeddings, `t5` an encoder-decoder, `bert` an encoder of
+    texts. `indexing` is how an item is written in tokens; `titles` writes it as text. `base` is a
+    model folder, the name of a fetched model, or of a training recipe that is trained first.
+    """
+
+    architecture: Literal["llama", "t5", "bert"] = "llama"
+    base: str | None = None
+    indexing: Literal[
+        "item", "random", "sequential", "collaborative", "semantic", "hybrid", "titles"
+    ] = "item"
     width: int = Field(default=64, ge=8)
     layers: int = Field(default=2, ge=1)
     heads: int = Field(default=2, ge=1)
@@ -53,21 +68,46 @@ class ModelRecipe(_Section):
     text_vocabulary: int = Field(default=600, ge=260)
 
 
-class TaskRecipe(_Section):
-    """Rows of each task in one step."""
+class LoraRecipe(_Section):
+    """Low-rank updates of some weights (Hu et al. 2022)."""
 
-    recommend: int = Field(default=32, ge=1)
-    describe: int = Field(default=10, ge=0)
+    method: Literal["lora"]
+    r: int = Field(default=8, ge=1)
+    alpha: int = Field(default=16, ge=1)
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    targets: Annotated[list[str], Field(min_length=1)] = ["q_proj", "v_proj"]
+
+
+class SoftPromptRecipe(_Section):
+    """Trainable vectors before every prompt of a frozen model (Lester et al. 2021)."""
+
+    method: Literal["soft_prompt"]
+    tokens: int = Field(default=20, ge=1)
 
 
 class OptimiserRecipe(_Section):
-    """AdamW with warm-up and linear decay by step."""
+    """AdamW with warm-up and decay to zero by step; a step reads `accumulation` parts one after the
+    other.
+    """
 
     learning_rate: float = Field(default=4e-3, gt=0)
     betas: Annotated[list[float], Field(min_length=2, max_length=2)] = [0.9, 0.98]
     weight_decay: float = Field(default=0.1, ge=0)
     warmup_steps: int = Field(default=50, ge=0)
+    schedule: Literal["linear", "cosine"] = "linear"
     clip_norm: float = Field(default=1.0, gt=0)
+    accumulation: int = Field(default=1, ge=1)
+    checkpoint_activations: bool = False
+
+
+class ValidationRecipe(_Section):
+    """Early stopping: every `every` steps NDCG@10 of the validation items of `users` users; the
+    best weights are kept, and training stops after `patience` measurements without a better one.
+    """
+
+    every: int = Field(default=100, ge=1)
+    users: int = Field(default=200, ge=1)
+    patience: int = Field(default=3, ge=1)
 
 
 class PrivacyRecipe(_Section):
@@ -86,21 +126,31 @@ class PrivacyRecipe(_Section):
     physical_batch: int = Field(default=128, ge=1)
 
 
+Adapter = Annotated[LoraRecipe | SoftPromptRecipe, Field(discriminator="method")]
+
+
 class TrainingRecipe(_Section):
-    """A whole training run."""
+    """A whole training run.
+
+    `tasks` counts the rows of each task in a step, `prompts` names the shipped templates, and
+    `max_seconds` ends training by the clock, of which the schedule knows nothing.
+    """
 
     version: Literal[1]
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
     seed: int = Field(default=0, ge=0)
     steps: int = Field(ge=1)
+    max_seconds: float | None = Field(default=None, gt=0)
     threads: int = Field(default=1, ge=1)
     checkpoint_every: int = Field(default=100, ge=1)
     data: DataRecipe = DataRecipe()
     model: ModelRecipe = ModelRecipe()
-    tasks: TaskRecipe = TaskRecipe()
-    objectives: dict[str, float] = {"language_model": 1.0}
+    prompts: Literal["item_tokens", "titles", "title_lists"] = "item_tokens"
+    tasks: dict[str, Annotated[int, Field(ge=0)]] = {"recommend": 32, "describe": 10}
+    objectives: dict[str, Annotated[float, Field(gt=0)]] = {"language_model": 1.0}
     optimiser: OptimiserRecipe = OptimiserRecipe()
-    adapter: Literal["full"] = "full"
+    validation: ValidationRecipe | None = None
+    adapter: Literal["full"] | Adapter = "full"
     privacy: PrivacyRecipe | None = None
 
 
@@ -112,37 +162,78 @@ def read_training_recipe(path: Path) -> TrainingRecipe:
     """
     document = load_yaml(path)
     recipe = validate(document, TypeAdapter(TrainingRecipe))
-    from auditkit.registry import did_you_mean
-    from auditkit.training.objectives import OBJECTIVES
-
-    for name in recipe.objectives:
-        if name not in OBJECTIVES:
-            place = f"{document.source}:{document.line(['objectives', name])}"
-            raise ConfigurationError(
-                f"{place}: unknown objective {name!r}.{did_you_mean(name, OBJECTIVES)} Known: "
-                f"{', '.join(OBJECTIVES)}."
-            )
-    if recipe.privacy:
-        coupled = [name for name in recipe.objectives if not OBJECTIVES[name].per_example]
-        unread = [name for name in ("tasks",) if name in recipe.model_fields_set]
-        if "clip_norm" in recipe.optimiser.model_fields_set:
-            unread.append("optimiser.clip_norm")
-        faults = [(f"objectives.{name}", "couples examples; DP cannot use it") for name in coupled]
-        faults += [(name, "is not read when privacy is on; remove it") for name in unread]
-        if recipe.model.dropout:
-            # Dropout sits in forward hooks, between a layer and the hooks that see its gradient.
-            faults.append(("model.dropout", "must be 0 when privacy is on"))
-        if faults:
-            raise ConfigurationError(
-                "\n".join(
-                    f"{document.source}:{document.line(name.split('.'))}: {name} {what}"
-                    for name, what in faults
-                )
-            )
-    if recipe.model.width % recipe.model.heads:
-        place = f"{document.source}:{document.line(['model'])}"
+    faults = [*_unknown_names(recipe), *_contradictions(recipe)]
+    if faults:
         raise ConfigurationError(
-            f"{place}: model.width {recipe.model.width} is not divisible by model.heads "
-            f"{recipe.model.heads}. Change one of them."
+            "\n".join(f"{_place(document, where)}: {where} {what}" for where, what in faults)
         )
     return recipe
+
+
+def _place(document: Document, where: str) -> str:
+    return f"{document.source}:{document.line(where.split('.'))}"
+
+
+def _unknown_names(recipe: TrainingRecipe) -> Iterator[tuple[str, str]]:
+    from auditkit.registry import did_you_mean
+    from auditkit.training.objectives import OBJECTIVES
+    from auditkit.training.tasks import TASKS
+
+    for section, names, known in (
+        ("objectives", recipe.objectives, OBJECTIVES), ("tasks", recipe.tasks, TASKS),
+    ):  # fmt: skip
+        for name in names:
+            if name not in known:
+                yield (
+                    f"{section}.{name}",
+                    f"is unknown.{did_you_mean(name, known)} Known: {', '.join(known)}.",
+                )
+
+
+def _contradictions(recipe: TrainingRecipe) -> Iterator[tuple[str, str]]:
+    from auditkit.training.objectives import OBJECTIVES
+    from auditkit.training.tasks import TASKS
+
+    objectives = {name: OBJECTIVES[name] for name in recipe.objectives if name in OBJECTIVES}
+    tasks = {name: TASKS[name] for name, n in recipe.tasks.items() if n and name in TASKS}
+    coupled = [name for name, objective in objectives.items() if not objective.per_example]
+    kinds = {task.kind for task in tasks.values()}
+    for name, objective in objectives.items():
+        if objective.kind not in kinds:
+            yield f"objectives.{name}", f"has no task whose rows are {objective.kind.__name__}s"
+    for name, task in tasks.items():
+        if task.kind not in {objective.kind for objective in objectives.values()}:
+            yield f"tasks.{name}", f"has no objective that reads {task.kind.__name__}s"
+    model = recipe.model
+    if model.width % model.heads:
+        yield "model", f"width {model.width} is not divisible by heads {model.heads}; change one"
+    if recipe.adapter != "full" and model.base is None:
+        yield "adapter", "needs model.base; a model from scratch has nothing to adapt"
+    if model.base is not None and (unread := model.model_fields_set - {"base"}):
+        yield f"model.{sorted(unread)[0]}", "is not read beside model.base; remove it"
+    if recipe.optimiser.accumulation > 1 and coupled:
+        yield f"objectives.{coupled[0]}", "couples examples; accumulation would change it"
+    if recipe.validation and recipe.data.fit != "all_but_validation":
+        yield "validation", "needs data.fit: all_but_validation; else it would be trained on"
+    if recipe.privacy:
+        yield from _not_private(recipe, coupled)
+
+
+def _not_private(recipe: TrainingRecipe, coupled: list[str]) -> Iterator[tuple[str, str]]:
+    """What differentially private training cannot use, or does not read."""
+    for name in coupled:
+        yield f"objectives.{name}", "couples examples; DP cannot use it"
+    if "tasks" in recipe.model_fields_set:
+        yield "tasks", "is not read when privacy is on; remove it"
+    for name in ("clip_norm", "accumulation"):
+        if name in recipe.optimiser.model_fields_set:
+            yield f"optimiser.{name}", "is not read when privacy is on; remove it"
+    if recipe.validation:
+        yield "validation", "would spend privacy outside the accounting; remove it"
+    if recipe.max_seconds:
+        yield "max_seconds", "would end before the accounted steps; remove it"
+    if recipe.adapter != "full" or recipe.model.architecture != "llama":
+        yield "privacy", "is there for models from scratch of architecture llama"
+    if recipe.model.dropout:
+        # Dropout sits in forward hooks, between a layer and the hooks that see its gradient.
+        yield "model.dropout", "must be 0 when privacy is on"

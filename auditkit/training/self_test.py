@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from auditkit.errors import AuditkitError
-from auditkit.training.data import Row
+from auditkit.training.rows import Row
 
 __all__ = ["TOLERANCE", "ClippedSum", "SelfTest", "check_gradients"]
 

@@ -1,4 +1,5 @@
-"""The tokenizer of item-token recommenders: one token per catalog item plus a small byte-level BPE.
+"""The tokenizer of models trained from scratch: tokens of the catalog items plus a small byte-level
+BPE.
 
 ByteLevel pre-tokenisation with its initial alphabet covers every byte, so a misspelt word still has
 tokens; BPE's own `byte_fallback` alone would give `<unk>` (measured). Item tokens are special and
@@ -13,22 +14,21 @@ from collections.abc import Iterable, Sequence
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
-from auditkit.recommenders.prompts import item_reference
+__all__ = ["MASK", "PAD", "START", "STOP", "build_tokenizer"]
 
-__all__ = ["PAD", "START", "STOP", "build_tokenizer"]
-
-PAD, START, STOP = "<pad>", "<s>", "</s>"
+PAD, START, STOP, MASK = "<pad>", "<s>", "</s>", "<mask>"
 
 
 def build_tokenizer(
-    item_ids: Sequence[str], corpus: Iterable[str], *, vocabulary: int = 600
+    items: Sequence[str], corpus: Iterable[str], *, vocabulary: int = 600, mask: bool = False
 ) -> PreTrainedTokenizerFast:
     """Learn a tokenizer.
 
     Args:
-        item_ids: catalog order; each becomes one token.
+        items: tokens that stand for items or parts of them, in order.
         corpus: texts to learn word pieces from: templates, attribute words, genres, titles.
         vocabulary: number of text tokens, control tokens and the 256 bytes included; at least 260.
+        mask: whether there is a token that hides another.
 
     Returns:
         A tokenizer with padding on the left, so that predicted positions stand at the end of every
@@ -52,10 +52,8 @@ def build_tokenizer(
         padding_side="left",
     )
     fast.add_tokens(
-        [
-            AddedToken(item_reference(item_id), special=True, normalized=False)
-            for item_id in item_ids
-        ],
-        special_tokens=True,
+        [AddedToken(token, special=True, normalized=False) for token in items], special_tokens=True
     )
+    if mask:
+        fast.add_special_tokens({"mask_token": MASK})
     return fast

@@ -43,7 +43,7 @@ HEAVY = {
         "engine/",
         "recommenders/cluster.py",
         "recommenders/hf.py",
-        "recommenders/language_model.py",
+        "recommenders/lists.py",
         "training/",
         "probes/explanation.py",
     ),

@@ -83,7 +83,17 @@ def test_window_that_the_toy_set_cannot_see_is_seen_at_the_longest_prompt():
     assert "packed" in engine.certificate.passed  # 32 tokens fit into the window
     wrong = score_packed(Body(engine.model), pairs, Counters())
     assert worst(wrong, one_by_one(engine.model, pairs)) > 1e-3
-    assert not engine._certified("packed", max((p for p, _ in pairs), key=len))
+    assert engine.cost(pairs).executor != "packed"
+
+
+@pytest.mark.parametrize("calls", [[(40, 20)], [(34, 4), (60, 4)], [(60, 4), (34, 4)]])
+def test_no_order_of_calls_hides_a_window(calls):
+    """A window of 48 lies between prompt and end, or between two calls of one length class."""
+    engine, draw = Engine(tiny("mistral")), random.Random(5)
+    for n_prompt, n_tail in calls:
+        prompt = tokens(draw, n_prompt)
+        pairs = [(prompt, tokens(draw, n_tail)) for _ in range(6)]
+        assert worst(engine.score(pairs), one_by_one(engine.model, pairs)) <= 1e-9
 
 
 def test_alibi_is_not_certified_for_packing():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 from asking import RUN_KEY, target_for
@@ -16,7 +17,7 @@ from auditkit.recommenders.cache import AnswerCache
 from auditkit.recommenders.stopping import Budget, StopRule
 from auditkit.recommenders.transport import Patience, Transport
 from auditkit.runlog import EVIDENCE, read_log
-from auditkit.types import RankedItem, Request, Response
+from auditkit.types import Message, RankedItem, Request, Response
 
 TITLES = [item.display_title for item in world().catalog.items]
 
@@ -77,6 +78,35 @@ def test_breaker_leaves_the_rest_and_what_was_answered_stays(tmp_path):
     assert seen[30:60] == ["target_error"] * 30
     assert seen[60:] == ["not_run"] * 20
     assert target.stop.stopped == "breaker"
+
+
+def test_errors_of_earlier_starts_count_when_nothing_is_left_to_ask(tmp_path):
+    failing = Counting(*map(str, range(60)))
+    rates = {"max_error_rate": 0.1}
+    stops = []
+    for _ in range(4):
+        stop = StopRule(**rates)
+        target_for(failing, tmp_path, batch_size=10, stop=stop).recommend(requests(60))
+        stop.check_errors()
+        stops.append(stop.stopped)
+    assert stops == ["breaker"] * 4
+
+
+def test_cached_answers_need_no_budget(tmp_path):
+    cache = AnswerCache(tmp_path / "answers", "f")
+    target_for(Counting(), tmp_path / "first", cache=cache).recommend(requests(10))
+    stop = StopRule(Budget(calls=5))
+    again = target_for(Counting(), tmp_path / "run", cache=cache, stop=stop)
+    assert statuses(again.recommend(requests(15))) == ["ok"] * 15
+    assert stop.stopped is None
+
+
+def test_cache_serves_no_other_seed(tmp_path):
+    cache = AnswerCache(tmp_path / "answers", "f")
+    target_for(Counting(), tmp_path / "first", cache=cache).recommend(requests(4))
+    recommender = Counting()
+    target_for(recommender, tmp_path / "run", cache=cache, seed=1).recommend(requests(4))
+    assert len(recommender.asked) == 4
 
 
 # --- errors asked again
@@ -149,6 +179,60 @@ def test_third_abandoned_call_stops_the_audit(tmp_path):
     assert statuses(target.recommend(requests(9))) == ["timeout"] * 2 + ["not_run"] * 7
     assert time.monotonic() - started < 5
     assert target.stop.stopped == "breaker"
+
+
+def test_error_that_names_a_timeout_is_no_abandoned_call(tmp_path):
+    class Slow(Clean):
+        def recommend(self, requests):
+            raise TimeoutError("their own")
+
+    target = target_for(Slow(), tmp_path, seconds=30)
+    assert statuses(target.recommend(requests(9))) == ["target_error"] * 9
+    assert target.stop.stopped is None
+
+
+def test_recommender_that_wants_to_end_the_process_fails_at_its_request(tmp_path):
+    class Exits(Clean):
+        def recommend(self, requests):
+            if any(request.user_id == "2" for request in requests):
+                raise SystemExit(0)
+            return [[TITLES[0]] for _ in requests]
+
+    for seconds in (None, 30):
+        target = target_for(Exits(), tmp_path / str(seconds), seconds=seconds)
+        assert statuses(target.recommend(requests(4))) == ["ok", "ok", "target_error", "ok"]
+
+
+def test_failing_window_of_several_workers_is_asked_in_its_batches(tmp_path):
+    sizes = []
+
+    class Picky(Counting):
+        def recommend(self, requests):
+            sizes.append(len(requests))
+            return super().recommend(requests)
+
+    target = target_for(Picky("5"), tmp_path, batch_size=4, window=8)
+    assert statuses(target.recommend(requests(8))).count("ok") == 7
+    assert sizes == [8, 4, 4, 1, 1, 1, 1]
+
+
+def test_temperatures_and_earlier_turns_reach_a_generator(tmp_path):
+    seen = []
+
+    class Writes:
+        name = "writes"
+
+        def generate(self, prompts, *, max_new_tokens, temperature, seeds):
+            seen.append((tuple(prompts), temperature))
+            return list(prompts)
+
+    turn = Message("system", "You know films.")
+    asked = [Request(prompt=f"p{i}", temperature=t, messages=(turn,)) for i, t in
+             enumerate((0.0, 0.9, 0.0))]  # fmt: skip
+    answers = target_for(Writes(), tmp_path).generate(asked, max_new_tokens=3)
+    head = "System: You know films.\n"
+    assert seen == [((head + "p0", head + "p2"), 0.0), ((head + "p1",), 0.9)]
+    assert [answer.text for answer in answers] == [head + f"p{i}" for i in range(3)]
 
 
 def test_deadline_changes_no_answer_and_no_error(tmp_path):
@@ -240,6 +324,30 @@ def test_remote_goes_on_where_it_was_interrupted(tmp_path):
     assert (tmp_path / "run" / EVIDENCE).read_bytes() == (
         tmp_path / "whole" / EVIDENCE
     ).read_bytes()
+
+
+def test_remote_answer_that_is_no_answer_fails_alone(tmp_path):
+    class Odd(Far):
+        async def answer(self, operation, request, parameters):
+            if request.user_id == "1":
+                return Response(request_id=request.id, status="ok", items=("Heat",))
+            if request.user_id == "2":
+                raise SystemExit(0)
+            return await super().answer(operation, request, parameters)
+
+    responses, _ = ask_far(Odd(), tmp_path, 4)
+    assert statuses(responses) == ["ok", "target_error", "target_error", "ok"]
+
+
+def test_budget_of_tokens_ends_between_remote_answers(tmp_path):
+    class Counted(Far):
+        async def answer(self, operation, request, parameters):
+            response = await super().answer(operation, request, parameters)
+            return replace(response, usage={"completion_tokens": 10})
+
+    stop = StopRule(Budget(tokens=100))
+    responses, _ = ask_far(Counted(), tmp_path, 60, stop=stop)
+    assert statuses(responses) == ["ok"] * 10 + ["not_run"] * 50
 
 
 # --- what is recorded is what is measured

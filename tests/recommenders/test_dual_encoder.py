@@ -56,13 +56,20 @@ def rendered(encoder, **fields):
     return Request(**{**request.__dict__, "prompt": encoder.render(request)})
 
 
+def test_typed_control_tokens_are_text(encoder):
+    control = {2, 3}  # [CLS], [SEP]
+    typed = encoder._encode("Silver [SEP] [CLS] x")
+    plain = encoder._encode("Silver x")
+    assert sum(i in control for i in typed) == sum(i in control for i in plain)
+
+
 def test_vector_is_the_mean_over_tokens_of_length_one(encoder):
     texts = ["Fargo", "a much longer title of a film", "Fargo"]
     vectors = encoder.embed(texts)
     for text, vector in zip(texts, vectors, strict=True):
         ids = torch.tensor([encoder._tokenizer.encode(text)])
         with torch.inference_mode():
-            mean = encoder._encoder(ids).last_hidden_state[0].mean(dim=0)
+            mean = encoder.encoder(ids).last_hidden_state[0].mean(dim=0)
         assert vector == pytest.approx((mean / mean.norm()).numpy(), abs=1e-5)
     assert np.linalg.norm(vectors, axis=1) == pytest.approx(1.0, abs=1e-5)
 

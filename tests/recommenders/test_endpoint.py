@@ -9,7 +9,8 @@ from protocol_server import LIST, answer, serving
 from small_world import world
 
 from auditkit.errors import TargetError, TargetUnavailable
-from auditkit.recommenders.endpoint import Endpoint, ScoringEndpoint, connect
+from auditkit.recommenders.connecting import connect
+from auditkit.recommenders.endpoint import Endpoint, ScoringEndpoint
 from auditkit.recommenders.load import load_recommender
 from auditkit.recommenders.protocols import Generates, Recommends, Remote, Scores
 from auditkit.recommenders.server import Server, seconds_of
@@ -158,6 +159,11 @@ def test_tool_calls_are_the_trace_of_a_response(served):
     assert (response.status, len(response.items)) == ("ok", 3)
 
 
+def test_tool_call_whose_arguments_are_no_text_is_an_error(served):
+    (response,) = ask(served[0], "FAULT:bad_tools")
+    assert (response.status, response.reason) == ("target_error", "bad_schema")
+
+
 # --- what a server can do
 
 
@@ -182,9 +188,35 @@ def test_log_probabilities_are_those_behind_the_prompt():
     with serving(scores=True) as (url, _):
         endpoint = connect(f"{url}#m")
         assert isinstance(endpoint, ScoringEndpoint)
-        assert endpoint.noise == 0
+        assert endpoint.remarks_on_scores == ("One text scored twice differs by 0 nats.",)
         scored = endpoint.score(["I like"], [[" Fargo now", " Heat"]])[0]
     assert [scores.tokens for scores in scored] == [(-3.0, -2.0), (-2.5,)]
+
+
+@pytest.mark.parametrize(("faults", "scores"), [(1, True), (9, None)])
+def test_trouble_while_connecting_hides_no_capability(monkeypatch, faults, scores):
+    monkeypatch.setattr("auditkit.recommenders.connecting.time.sleep", lambda seconds: None)
+    with serving(scores=True, echo_faults=faults) as (url, _):
+        if scores:
+            assert isinstance(connect(f"{url}#m"), ScoringEndpoint)
+        else:
+            with pytest.raises(TargetUnavailable):
+                connect(f"{url}#m")
+
+
+def test_scores_that_do_not_agree_with_themselves_are_not_used():
+    with serving(scores=True, shifted=True) as (url, _):
+        endpoint = connect(f"{url}#m")
+    assert not isinstance(endpoint, Scores)
+    assert "differ by 2 nats: its scores are wrong" in endpoint.remarks_on_scores[0]
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_new_token_may_be_listed_or_left_out(listed):
+    with serving(scores=True, lists_new_token=listed) as (url, _):
+        endpoint = connect(f"{url}#m")
+        (scored,) = endpoint.score(["I like"], [[" Fargo now"]])
+    assert scored[0].tokens == (-3.0, -2.0)
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 422, 307])

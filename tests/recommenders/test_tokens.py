@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
 from auditkit.errors import TargetError
-from auditkit.recommenders.prompts import escape
+from auditkit.recommenders.prompts import escape, item_reference
 from auditkit.recommenders.tokens import decode, encode, encode_chat, item_tokens
 from auditkit.training.tokenizer import PAD, START, STOP, build_tokenizer
 
 IDS = ["1", "5", "50", "a-b"]
 CORPUS = ["I am a user. Recommend movies to watch next, best first. Watched so far:"] * 20
-BUILT = build_tokenizer(IDS, CORPUS, vocabulary=300)
+BUILT = build_tokenizer([item_reference(item) for item in IDS], CORPUS, vocabulary=300)
 
 
 @pytest.fixture(scope="module", params=["built", "loaded"])
@@ -37,24 +37,23 @@ def test_every_item_has_one_token_of_its_own(tokenizer):
 )
 def test_item_is_one_token_next_to_anything(tokenizer, prompt):
     items = item_tokens(tokenizer)
-    assert encode(tokenizer, prompt, items).count(items["5"]) == 1
+    assert encode(tokenizer, prompt, items).count(*items["5"]) == 1
 
 
 def test_neighbouring_items_are_one_token_each(tokenizer):
     items = item_tokens(tokenizer)
     assert encode(tokenizer, "<item_5><item_50><item_1>", items) == [
-        items["5"],
-        items["50"],
-        items["1"],
+        *items["5"],
+        *items["50"],
+        *items["1"],
     ]
 
 
 @pytest.mark.parametrize("typed", ["<item_5>", STOP, START, PAD, "a</s>b", "<item_5><item_1>"])
 def test_typed_control_text_stays_plain_text(tokenizer, typed):
     ids = encode(tokenizer, escape(typed), item_tokens(tokenizer))
-    control = set(tokenizer.convert_tokens_to_ids([PAD, START, STOP])) | set(
-        item_tokens(tokenizer).values()
-    )
+    items = {token for tokens in item_tokens(tokenizer).values() for token in tokens}
+    control = items | set(tokenizer.convert_tokens_to_ids([PAD, START, STOP]))
     assert not control & set(ids)
     assert decode(tokenizer, ids) == typed
 

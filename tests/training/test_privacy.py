@@ -10,16 +10,16 @@ from opacus.accountants import PRVAccountant
 from opacus.grad_sample.utils import prepare_module
 from opacus.optimizers import DPOptimizer
 from small_world import world
-from training_recipes import small_recipe
+from training_recipes import rows_of, small_recipe
 
 from auditkit.errors import AuditkitError, ConfigurationError, InvalidArgument
 from auditkit.recommenders.manifest import RecommenderManifest
-from auditkit.training.data import collate
-from auditkit.training.loop import train, training_rows
+from auditkit.training.loop import train
 from auditkit.training.model import build_model
 from auditkit.training.objectives import language_model
 from auditkit.training.privacy import Accounting, Ledger, PrivateGradients, calibrate
 from auditkit.training.recipe import PrivacyRecipe
+from auditkit.training.rows import collate
 
 DP = PrivacyRecipe(
     mechanism="dp_sgd", epsilon=8.0, clip_norm=0.5, expected_batch=8, physical_batch=3
@@ -29,7 +29,7 @@ DP = PrivacyRecipe(
 @pytest.fixture
 def private():
     recipe = small_recipe(dropout=0.0)
-    rows = training_rows(recipe, world())
+    rows = rows_of(recipe, world())
     model = build_model(recipe.model, rows.tokenizer, seed=0)
     model.train()
     pad = rows.tokenizer.pad_token_id
@@ -169,7 +169,7 @@ def test_a_private_run_ends_with_a_claim_within_its_target(tmp_path):
     assert 0 < claim.epsilon <= 8.0 < claim.epsilon_rdp * 2
     assert claim.steps == 6
     assert claim.unit == "example"
-    assert claim.n_units == len(training_rows(recipe, world()).fixed_rows())
+    assert claim.n_units == len(rows_of(recipe, world()).fixed_rows())
     assert claim.self_test["additivity"] < 1e-4
     assert claim.self_test["sensitivity"] <= 1 + 1e-4
     assert not (folder / "log.jsonl").exists()
@@ -238,4 +238,4 @@ def test_the_self_test_sees_no_training_row(tmp_path, monkeypatch):
     train(recipe, tmp_path, dataset=world())
     assert len(seen) == 6
     assert len({len(row.ids) - row.first_target for row in seen}) > 1  # ragged labels
-    assert not set(seen) & set(training_rows(recipe, world()).fixed_rows())
+    assert not set(seen) & set(rows_of(recipe, world()).fixed_rows())

@@ -1,0 +1,62 @@
+"""Beam search by transformers' own `generate`, one prompt after the other.
+
+Its beams share the prompt's cache already; what is ours is what a text is cut at and what it
+reports. Source: Wolf et al. 2020 (transformers).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+
+from auditkit.engine.body import Counters
+from auditkit.engine.generation import Decoding, Generated
+from auditkit.engine.tree import Ids
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+__all__ = ["beam_search"]
+
+
+@torch.inference_mode()
+def beam_search(
+    model: PreTrainedModel, prompts: Sequence[Ids], decoding: Decoding, counters: Counters
+) -> list[Generated]:
+    """The best of `decoding.beams` beams of every prompt."""
+    return [_best(model, row, prompt, decoding, counters) for row, prompt in enumerate(prompts)]
+
+
+def _best(
+    model: PreTrainedModel, row: int, prompt: Ids, decoding: Decoding, counters: Counters
+) -> Generated:
+    ids = torch.tensor([list(prompt)], device=model.device)
+    n_read = 1 if model.config.is_encoder_decoder else len(prompt)
+
+    def adjusted(read: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
+        counters.tokens, counters.forwards = counters.tokens + len(read), counters.forwards + 1
+        if decoding.process is None:
+            return logits
+        return decoding.process(logits, [list(beam) for beam in read[:, n_read:].tolist()])
+
+    output = model.generate(
+        ids,
+        attention_mask=torch.ones_like(ids),
+        num_beams=decoding.beams,
+        do_sample=False,
+        max_new_tokens=decoding.max_new_tokens,
+        logits_processor=[adjusted],
+    )[0]
+    counters.tokens += len(prompt)
+    ends = model.generation_config.eos_token_id
+    stops = set(ends if isinstance(ends, list) else [ends])
+    new: list[int] = []
+    for token in output[n_read:].tolist():
+        if token in stops:
+            return Generated(new, cut=False, margin=None)
+        new.append(token)
+        if decoding.stop and decoding.stop(row, new):
+            return Generated(new, cut=False, margin=None)
+    return Generated(new, cut=True, margin=None)

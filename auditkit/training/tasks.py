@@ -1,0 +1,217 @@
+"""What a recommender is taught: every task turns a drawn piece of data into one training row.
+
+A task draws stretches of a user's history, single interactions, or items. The words come from the
+templates, which are copied into the model's folder, so an audit asks in the words of training.
+
+Sources: P5 (Geng et al. 2022) for sequential, direct, rating and explanation; TALLRec (Bao et al.
+2023) for `like`; InstructRec (Zhang et al. 2023) for preference, intention and rerank; PTUM (Wu et
+al. 2020) for `masked_behavior`; UniSRec (Hou et al. 2022) for `match`. MovieLens has no reviews, so
+titles, descriptions and explanations are written from the catalog.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+
+from auditkit.errors import ConfigurationError
+from auditkit.training.rows import NO_TARGET, AnyRow, Masked, Pair, Row
+from auditkit.types import Item, Request
+
+if TYPE_CHECKING:
+    from auditkit.training.data import TrainingRows
+
+__all__ = ["MASK_ITEM", "TASKS", "Source", "Stretch", "Task"]
+
+Source = Literal["stretch", "event", "item"]
+MASK_ITEM = "mask"  # stands for a hidden item in a history
+_RECENT = 10  # items of the history that a question about one item shows
+_LISTED = 10  # candidates in a question that lists some
+_MASKED_SHARE = 0.15
+_LIKED = 3.0  # ratings above it are likes
+
+
+class Stretch(NamedTuple):
+    """Interactions `begin` up to `end` of one user's training history."""
+
+    user: int
+    begin: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Task:
+    """A kind of training row.
+
+    Attributes:
+        source: what it draws: stretches of a history, single interactions (the last of a
+            stretch), or items.
+        kind: of the rows.
+        make: (all data, the draw, generator) -> row.
+    """
+
+    source: Source
+    kind: type[AnyRow]
+    make: Callable[[TrainingRows, Any, np.random.Generator], AnyRow]
+
+
+def _recommend(rows: TrainingRows, drawn: Stretch, rng: np.random.Generator) -> Row:
+    """What comes next, from the whole stretch: every item is a target where the model reads from
+    left to right; an encoder-decoder reads one part and writes what follows.
+    """
+    items, stated = rows.items_of(drawn), rows.stated(drawn.user, rng)
+    wording = rows.prompts.recommend[rng.integers(len(rows.prompts.recommend))]
+    k = int(rng.integers(1, 21))
+    cut = int(rng.integers(1, len(items))) if rows.encoder_decoder else 0
+
+    def head(attributes: Mapping[str, str], history: Sequence[Item]) -> str:
+        request = Request(attributes=attributes, instruction=wording, k=k, history=tuple(history))
+        return rows.prompts.render(request)
+
+    if rows.prompts.history == "titles":
+        return _titles(rows, head(stated, items), items)
+    begin = rows.encode_prompt(head(stated, items[:cut]))
+    targets = rows.encode_items(items[cut : cut + _LISTED] if cut else items)
+    twin: tuple[int, ...] = ()
+    if rows.twins and (other := rows.counterfactual(stated, rng)) is not None:
+        twin = (*rows.encode_prompt(head(other, items[:cut])), *targets)
+    return Row((*begin, *targets), len(begin), twin=twin)
+
+
+def _titles(rows: TrainingRows, text: str, items: Sequence[Item]) -> Row:
+    """A list of titles as text, of which every token is a target."""
+    first = text.index(f"- {items[0].title}")
+    begin = rows.encode_prompt(text[:first])
+    return Row((*begin, *rows.encode(text[first:] + "\n")), len(begin))
+
+
+def _describe(rows: TrainingRows, item: int, rng: np.random.Generator) -> Row:
+    wording = int(rng.integers(len(rows.prompts.describe)))
+    question = rows.prompts.render_description(rows.item(item), wording=wording)
+    return rows.text_row(question, rows.prompts.description.format(**rows.values(item)))
+
+
+def _direct(rows: TrainingRows, drawn: Stretch, rng: np.random.Generator) -> Row:
+    *history, target = rows.items_of(drawn)
+    listed = rows.candidates(drawn.user, target, _LISTED, rng)
+    return rows.item_row("direct", target, drawn.user, rng, history=history, candidates=listed)
+
+
+def _rating(rows: TrainingRows, drawn: Stretch, rng: np.random.Generator) -> Row:
+    *history, target = rows.items_of(_recent(drawn))
+    question = rows.ask("rating", drawn.user, rng, history=history, item=target)
+    stars = str(int(rows.ratings_of(drawn)[-1]))
+    return rows.text_row(question, rows.prompts.answer("rating", rating=stars))
+
+
+def _title(rows: TrainingRows, item: int, rng: np.random.Generator) -> Row:
+    question = rows.prompts.ask("title", wording=int(rng.integers(2)), item=rows.item(item))
+    return rows.text_row(question, rows.prompts.answer("title", title=rows.item(item).title))
+
+
+def _explanation(rows: TrainingRows, drawn: Stretch, rng: np.random.Generator) -> Row:
+    """Why an item: the latest history item of a shared genre; without one the item is described."""
+    *history, target = rows.items_of(_recent(drawn))
+    genres = rows.genres(target)
+    shared = next((item for item in reversed(history) if genres & rows.genres(item)), None)
+    if shared is None:
+        return _describe(rows, rows.row_of(target), rng)
+    question = rows.ask("explanation", drawn.user, rng, history=history, item=target)
+    named = ", ".join(sorted(genres & rows.genres(shared)))
+    return rows.text_row(question, rows.prompts.answer("explanation", shared=shared, genres=named))
+
+
+def _preference(rows: TrainingRows, drawn: Stretch, rng: np.random.Generator) -> Row:
+    """The next item for a user whose favourite genres of the history are stated."""
+    *history, target = rows.items_of(drawn)
+    counts = Counter(genre for item in history for genre in sorted(rows.genres(item)))
+    named = " and ".join(genre for genre, _ in counts.most_common(2)) or "movies"
+    return rows.item_row("preference", target, drawn.user, rng, history=history, genres=named)
+
+
+def _intention(rows: TrainingRows, drawn: Stretch, rng: np.random.Generator) -> Row:
+    *history, target = rows.items_of(drawn)
+    genre = rows.one_genre(target, rng)
+    return rows.item_row("intention", target, drawn.user, rng, history=history, genre=genre)
+
+
+def _rerank(rows: TrainingRows, drawn: Stretch, rng: np.random.Generator) -> Row:
+    *history, target = rows.items_of(drawn)
+    listed = rows.candidates(drawn.user, target, _LISTED, rng)
+    return rows.item_row(
+        "rerank", target, drawn.user, rng,
+        history=history, candidates=listed, genre=rows.one_genre(target, rng),
+    )  # fmt: skip
+
+
+def _masked_behavior(rows: TrainingRows, drawn: Stretch, rng: np.random.Generator) -> Row:
+    items = rows.items_of(drawn)
+    hidden = int(rng.integers(len(items)))
+    shown = [*items[:hidden], Item(MASK_ITEM, ""), *items[hidden + 1 :]]
+    return rows.item_row("masked_behavior", items[hidden], drawn.user, rng, history=shown)
+
+
+def _like(rows: TrainingRows, drawn: Stretch, rng: np.random.Generator) -> Row:
+    """Yes or no about one item, from up to five liked and five disliked of the last ten."""
+    recent = _recent(drawn)
+    *history, target = rows.items_of(recent)
+    *stars, own = rows.ratings_of(recent)
+    liked = [item for item, star in zip(history, stars, strict=True) if star > _LIKED][-5:]
+    disliked = [item for item, star in zip(history, stars, strict=True) if star <= _LIKED][-5:]
+    question = rows.ask("like", drawn.user, rng, liked=liked, disliked=disliked, item=target)
+    begin = rows.encode_prompt(question)
+    yes, no = (rows.encode(option) for option in rows.prompts.tasks["like"].options)
+    if len(yes) != 1 or len(no) != 1:
+        raise ConfigurationError(
+            "task `like` needs answers of one token each. Raise model.text_vocabulary."
+        )
+    return Row((*begin, *(yes if own > _LIKED else no)), len(begin), choices=(*yes, *no))
+
+
+def _match(rows: TrainingRows, drawn: Stretch, rng: np.random.Generator) -> Pair:
+    """A user's prompt and the title of what came next."""
+    *history, target = rows.items_of(_recent(drawn))
+    request = Request(attributes=rows.stated(drawn.user, rng), history=tuple(history), k=10)
+    share = float(np.log(rows.shares[rows.row_of(target)]))
+    left = rows.encode(rows.prompts.render(request))
+    return Pair(tuple(left), tuple(rows.encode(target.title)), share)
+
+
+def _masked_text(rows: TrainingRows, item: int, rng: np.random.Generator) -> Masked:
+    """A catalog text with hidden tokens (BERT's, without its random replacements)."""
+    words = rows.prompts.description.format(**rows.values(item))
+    ids = rows.encode(rows.item(item).title + words)
+    hidden = rng.random(len(ids)) < _MASKED_SHARE
+    hidden[rng.integers(len(ids))] = True
+    shown = [rows.mask if h else token for token, h in zip(ids, hidden, strict=True)]
+    targets = [token if h else NO_TARGET for token, h in zip(ids, hidden, strict=True)]
+    return Masked(tuple(shown), tuple(targets))
+
+
+def _recent(drawn: Stretch) -> Stretch:
+    """The last interaction of a stretch behind at most ten before it."""
+    return drawn._replace(begin=max(drawn.begin, drawn.end - 1 - _RECENT))
+
+
+TASKS: Mapping[str, Task] = MappingProxyType(
+    {
+        "recommend": Task("stretch", Row, _recommend),
+        "describe": Task("item", Row, _describe),
+        "direct": Task("event", Row, _direct),
+        "rating": Task("event", Row, _rating),
+        "title": Task("item", Row, _title),
+        "explanation": Task("event", Row, _explanation),
+        "preference": Task("event", Row, _preference),
+        "intention": Task("event", Row, _intention),
+        "rerank": Task("event", Row, _rerank),
+        "masked_behavior": Task("stretch", Row, _masked_behavior),
+        "like": Task("event", Row, _like),
+        "match": Task("event", Pair, _match),
+        "masked_text": Task("item", Masked, _masked_text),
+    }
+)

@@ -1,0 +1,88 @@
+"""Early stopping: NDCG@10 of the validation items, asked of the model as an audit would ask it."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from auditkit.catalog.dataset import Dataset
+from auditkit.errors import ConfigurationError
+from auditkit.metrics.ranking import ndcg_at_k, rank_in_list
+from auditkit.recommenders.answers import check_answer, link_items
+from auditkit.recommenders.hf import load_folder
+from auditkit.recommenders.protocols import Recommends, Renders
+from auditkit.seeding import generator
+from auditkit.training.data import TrainingRows
+from auditkit.training.folder import write_folder
+from auditkit.training.model import Trainee
+from auditkit.training.recipe import TrainingRecipe, ValidationRecipe
+from auditkit.types import Request
+
+__all__ = ["Validation"]
+
+_CUTOFF, _BATCH = 10, 64
+
+
+class Validation:
+    """Measures the model in training on seeded users' validation items."""
+
+    def __init__(
+        self,
+        settings: ValidationRecipe,
+        recipe: TrainingRecipe,
+        dataset: Dataset,
+        trainee: Trainee,
+        rows: TrainingRows,
+        base: Path | None,
+    ) -> None:
+        self._base = base
+        self._recipe, self._dataset, self._trainee, self._rows = recipe, dataset, trainee, rows
+        interactions = dataset.interactions
+        asked = interactions.split().validation
+        order = generator(recipe.seed, "validation users").permutation(len(asked))
+        self._places = [int(asked[i]) for i in order[: settings.users]]
+
+    def measure(self) -> float:
+        """Mean NDCG@10 over the users; an item that is not listed counts 0.
+
+        Raises:
+            ConfigurationError: the model recommends no lists.
+        """
+        model = self._trainee.model
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            write_folder(
+                folder, self._recipe, trainee=self._trainee, rows=self._rows, steps=0,
+                base=self._base,
+            )  # fmt: skip
+            recommender = load_folder(folder, self._dataset)
+        model.train()
+        if not isinstance(recommender, Recommends) or not isinstance(recommender, Renders):
+            raise ConfigurationError(
+                "validation: this model recommends no lists, so NDCG@10 cannot be measured. "
+                "Remove it."
+            )
+        interactions, items = self._dataset.interactions, self._dataset.catalog.items
+        ranks = []
+        for begin in range(0, len(self._places), _BATCH):
+            places = self._places[begin : begin + _BATCH]
+            requests = []
+            for place in places:
+                user = int(interactions.user_index[place])
+                history = interactions.history(user, until="validation")
+                request = Request(
+                    id=str(place), history=tuple(self._rows.item(row) for row in history), k=_CUTOFF
+                )
+                requests.append(replace(request, prompt=recommender.render(request)))
+            answers = recommender.recommend(requests)
+            for place, request, answer in zip(places, requests, answers, strict=True):
+                response = check_answer(request, answer)
+                linked = link_items(response, self._dataset.catalog) if response else None
+                listed = [item.item_id or item.raw for item in linked.items] if linked else []
+                target = items[interactions.item_index[place]].id
+                rank = rank_in_list(listed, target)
+                ranks.append(np.inf if rank is None else float(rank))
+        return float(ndcg_at_k(np.array(ranks), k=_CUTOFF).mean())
