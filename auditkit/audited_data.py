@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from auditkit.catalog.catalog import Catalog
 from auditkit.catalog.dataset import Dataset
-from auditkit.catalog.datasets import get_dataset
-from auditkit.catalog.ml100k import load_ml100k
 from auditkit.catalog.normalise import full_key
+from auditkit.catalog.own_data import open_dataset
 from auditkit.errors import CatalogError
 from auditkit.recipe import AuditRecipe
 
@@ -24,7 +23,7 @@ def load_data(recipe: AuditRecipe, *, catalog: str | None = None) -> tuple[Datas
     Raises:
         CatalogError: data or catalog are absent or damaged.
     """
-    dataset = load_ml100k(get_dataset(recipe.data))
+    dataset = open_dataset(recipe.data)
     source = catalog or recipe.catalog
     if source in (None, recipe.data):
         return dataset, dataset.catalog

@@ -32,7 +32,7 @@ class AuditRecipe(BaseModel):
     version: typing.Literal[1]
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
     seed: int = Field(default=0, ge=0)
-    data: typing.Literal["ml-100k"] = "ml-100k"
+    data: str = "ml-100k"
     catalog: str | None = None
     batch_size: int = Field(default=64, ge=1)
     probes: dict[str, dict[str, JsonValue]]

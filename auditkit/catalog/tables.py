@@ -11,15 +11,16 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from auditkit.canonical import read_json
 from auditkit.catalog.catalog import CatalogItem
 from auditkit.catalog.normalise import split_year
 from auditkit.errors import CatalogError
 
-__all__ = ["read_items", "separate_year"]
+__all__ = ["parse_items", "read_items", "read_rows", "refuse_faults", "separate_year"]
 
 COLUMNS: Mapping[str, tuple[str, ...]] = {
     "id": ("id", "item_id"),
@@ -37,20 +38,27 @@ def read_items(path: Path) -> tuple[CatalogItem, ...]:
         CatalogError: the file is missing, not UTF-8, has no id or title column, or has faulty
             lines.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise CatalogError(
-            f"{path} cannot be read ({error.strerror}). Give a CSV or JSON-lines file."
-        ) from None
-    except UnicodeDecodeError as error:
-        raise CatalogError(f"{path} is not UTF-8 (byte {error.start}). Save it as UTF-8.") from None
+    return parse_items(path, required=(COLUMNS["id"], COLUMNS["title"]))
+
+
+def parse_items(
+    path: Path,
+    *,
+    required: Sequence[Sequence[str]],
+    rename: Callable[[Mapping[str, object]], Mapping[str, object]] = lambda row: row,
+) -> tuple[CatalogItem, ...]:
+    """Read every item of a file whose columns have other names.
+
+    Args:
+        required: for each needed column its possible names.
+        rename: a row of the file with the column names of `COLUMNS`.
+    """
     faults: list[str] = []
     items: list[CatalogItem] = []
     first_line: dict[str, int] = {}
-    for line, row in _rows(path, text, faults):
+    for line, row in read_rows(path, faults, required=required):
         try:
-            item = _item(row)
+            item = _item(rename(row))
         except ValueError as error:
             faults.append(f"line {line}: {error}")
             continue
@@ -59,17 +67,19 @@ def read_items(path: Path) -> tuple[CatalogItem, ...]:
             continue
         first_line[item.id] = line
         items.append(item)
-    if faults:
-        rest = (
-            f"\n  and {len(faults) - MAX_FAULTS_SHOWN} more"
-            if len(faults) > MAX_FAULTS_SHOWN
-            else ""
-        )
-        shown = "\n  ".join(faults[:MAX_FAULTS_SHOWN])
-        raise CatalogError(f"{path} has {len(faults)} faulty lines. Correct them:\n  {shown}{rest}")
+    refuse_faults(path, faults)
     if not items:
         raise CatalogError(f"{path} holds no items. Give at least one line with an id and a title.")
     return tuple(items)
+
+
+def refuse_faults(path: Path, faults: Sequence[str]) -> None:
+    """Raise CatalogError with the first faults of a file, if it has any."""
+    if faults:
+        more = len(faults) - MAX_FAULTS_SHOWN
+        rest = f"\n  and {more} more" if more > 0 else ""
+        shown = "\n  ".join(faults[:MAX_FAULTS_SHOWN])
+        raise CatalogError(f"{path} has {len(faults)} faulty lines. Correct them:\n  {shown}{rest}")
 
 
 def separate_year(title: str) -> tuple[str, int | None]:
@@ -79,8 +89,29 @@ def separate_year(title: str) -> tuple[str, int | None]:
     return (core, year) if bracketed else (title, None)
 
 
-def _rows(path: Path, text: str, faults: list[str]) -> Iterator[tuple[int, Mapping[str, object]]]:
-    """Line number and named cells of every non-empty line; lines that are no row become faults."""
+def read_rows(
+    path: Path, faults: list[str], *, required: Sequence[Sequence[str]]
+) -> Iterator[tuple[int, Mapping[str, object]]]:
+    """Line number and named cells of every non-empty line; lines that are no row become faults.
+
+    Args:
+        path: CSV, TSV, JSON lines, or Parquet where pandas can read it.
+        required: for each column that a table must have its possible names.
+
+    Raises:
+        CatalogError: the file is missing, not UTF-8, or lacks a column.
+    """
+    if path.suffix.lower() == ".parquet":
+        yield from _parquet(path, required)
+        return
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise CatalogError(
+            f"{path} cannot be read ({error.strerror}). Give a CSV or JSON-lines file."
+        ) from None
+    except UnicodeDecodeError as error:
+        raise CatalogError(f"{path} is not UTF-8 (byte {error.start}). Save it as UTF-8.") from None
     if path.suffix.lower() in (".jsonl", ".ndjson"):
         for line, content in enumerate(text.split("\n"), start=1):
             if not content.strip():
@@ -100,12 +131,7 @@ def _rows(path: Path, text: str, faults: list[str]) -> Iterator[tuple[int, Mappi
     )
     try:
         header = [name.strip() for name in next(reader, [])]
-        for wanted in ("id", "title"):
-            if not set(COLUMNS[wanted]) & set(header):
-                raise CatalogError(
-                    f"{path} has the columns {', '.join(header) or '(none)'} and no {wanted}. "
-                    f"Name one of them {' or '.join(COLUMNS[wanted])}."
-                )
+        _refuse_lacking(path, header, required)
         for cells in reader:
             if not any(cell.strip() for cell in cells):
                 continue
@@ -117,6 +143,39 @@ def _rows(path: Path, text: str, faults: list[str]) -> Iterator[tuple[int, Mappi
                 yield reader.line_num, dict(zip(header, cells, strict=True))
     except csv.Error as error:
         faults.append(f"line {reader.line_num}: {error}")
+
+
+def _parquet(
+    path: Path, required: Sequence[Sequence[str]]
+) -> Iterator[tuple[int, Mapping[str, object]]]:
+    try:
+        import pandas
+
+        table = pandas.read_parquet(path)
+    except ImportError:
+        raise CatalogError(
+            f"{path} needs pandas and pyarrow. Install them, or give a CSV or JSON-lines file."
+        ) from None
+    except (OSError, ValueError) as error:
+        raise CatalogError(f"{path} cannot be read ({error}). Give a Parquet file.") from None
+    _refuse_lacking(path, list(map(str, table.columns)), required)
+    for number, row in enumerate(table.to_dict("records"), start=1):
+        yield number, {str(name): _plain(value) for name, value in row.items()}
+
+
+def _plain(value: Any) -> object:
+    """A cell as JSON would hold it; NaN is an empty one."""
+    value = value.item() if hasattr(value, "item") else value
+    return None if value is None or value != value else value
+
+
+def _refuse_lacking(path: Path, header: Sequence[str], required: Sequence[Sequence[str]]) -> None:
+    for names in required:
+        if not set(names) & set(header):
+            raise CatalogError(
+                f"{path} has the columns {', '.join(header) or '(none)'} and no {names[0]}. "
+                f"Name one of them {' or '.join(names)}."
+            )
 
 
 def _item(row: Mapping[str, object]) -> CatalogItem:

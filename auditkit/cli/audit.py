@@ -48,6 +48,9 @@ def audit(
     out: Annotated[
         Path | None, typer.Option(help="run folder; default reports/TARGET-RECIPE")
     ] = None,
+    data: Annotated[
+        str | None, typer.Option(help="ml-100k, or the YAML file that describes your own data")
+    ] = None,
     catalog: Annotated[str | None, typer.Option(help="catalog that judges the answers")] = None,
     prompts: Annotated[
         Path | None, typer.Option(help="template file for a target that brings none")
@@ -123,6 +126,8 @@ def audit(
         raise typer.BadParameter("--cluster says where --workers run. Give both.")
 
     chosen = read_recipe(find_recipe(recipe, kind="audit"))
+    if data:
+        chosen = chosen.model_copy(update={"data": data})
     if only:
         chosen = chosen.only(only.split(","))
     if dry_run:

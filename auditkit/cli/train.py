@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from pydantic import JsonValue
 
 if TYPE_CHECKING:
     from auditkit.training.recipe import TrainingRecipe
@@ -40,7 +41,7 @@ def train(
         return
     try:
         train_folder(chosen, out, quiet=quiet)
-        result = evaluate_folder(out, quiet=quiet)
+        result = evaluate_folder(out, data=chosen.data.dataset, quiet=quiet)
     except KeyboardInterrupt:
         typer.echo(f"interrupted; the same command goes on from {out}", err=True)
         raise typer.Exit(130) from None
@@ -57,13 +58,12 @@ def train_folder(
     Args:
         set_aside: whether a finished model of another recipe is renamed instead of refused.
     """
-    from auditkit.catalog.datasets import get_dataset
-    from auditkit.catalog.ml100k import load_ml100k
+    from auditkit.catalog.own_data import open_dataset
     from auditkit.cli.display import training_progress
     from auditkit.training.folder import is_trained, set_aside_other_model
     from auditkit.training.loop import train
 
-    dataset = load_ml100k(get_dataset(recipe.data.dataset))
+    dataset = open_dataset(recipe.data.dataset)
     if is_trained(out, recipe, dataset):
         typer.echo(f"{out} holds this model already", err=True)
         return out
@@ -75,13 +75,17 @@ def train_folder(
         return train(recipe, out, dataset=dataset, on_step=on_step)
 
 
-def evaluate_folder(folder: Path, *, quiet: bool = False) -> AuditResult:
-    """The utility probe alone, into `FOLDER/evaluation`."""
+def evaluate_folder(folder: Path, *, data: str = "ml-100k", quiet: bool = False) -> AuditResult:
+    """The utility probes alone, into `FOLDER/evaluation`; what the model cannot do is left out."""
     from auditkit.cli.display import audit_progress
     from auditkit.recipe import AuditRecipe
+    from auditkit.registry import probes
     from auditkit.runner import run_audit, set_aside_other_run
 
-    recipe = AuditRecipe(version=1, name="evaluation", probes={"utility.ranking": {}})
+    utility: dict[str, dict[str, JsonValue]] = {
+        probe_id: {} for probe_id in probes() if probe_id.startswith("utility.")
+    }
+    recipe = AuditRecipe(version=1, name="evaluation", data=data, probes=utility)
     set_aside_other_run(str(folder), recipe, folder / "evaluation")
     with audit_progress(quiet=quiet) as progress:
         return run_audit(str(folder), recipe, folder / "evaluation", progress=progress)
@@ -92,13 +96,12 @@ def _plan(recipe: TrainingRecipe) -> str:
     if recipe.privacy is None:
         tasks = ", ".join(f"{rows} {name}" for name, rows in recipe.tasks.items())
         return f"{recipe.name}: {recipe.steps} steps of {tasks} rows, no privacy"
-    from auditkit.catalog.datasets import get_dataset
-    from auditkit.catalog.ml100k import load_ml100k
+    from auditkit.catalog.own_data import open_dataset
     from auditkit.training.loop import training_rows
     from auditkit.training.model import prepare
     from auditkit.training.privacy import calibrate
 
-    dataset = load_ml100k(get_dataset(recipe.data.dataset))
+    dataset = open_dataset(recipe.data.dataset)
     rows = training_rows(recipe, dataset, prepare(recipe, dataset, base=None))
     n_units = len(rows.fixed_rows())
     accounting = calibrate(recipe.privacy, n_units=n_units, steps=recipe.steps)

@@ -16,7 +16,7 @@ from scipy import sparse
 
 from auditkit.errors import InvalidArgument
 
-__all__ = ["Scorer", "item_knn", "popularity", "transition_counts"]
+__all__ = ["Scorer", "ease", "item_knn", "item_knn_recent", "popularity", "transition_counts"]
 
 Scorer = Callable[[ArrayLike], NDArray[np.float64]]
 
@@ -59,6 +59,49 @@ def item_knn(train: sparse.csr_array, *, neighbours: int = 20) -> Scorer:
     def score(history: ArrayLike) -> NDArray[np.float64]:
         columns: NDArray[np.float64] = cosine[:, np.asarray(history, dtype=np.int64)]
         return np.asarray(columns.sum(axis=1))
+
+    return score
+
+
+def item_knn_recent(train: sparse.csr_array, *, recent: int = 3) -> Scorer:
+    """Cosine similarity to the latest items of the history alone, all neighbours kept.
+
+    Args:
+        train: binary users x items.
+        recent: how many of the latest items are looked at, at least 1.
+
+    Raises:
+        InvalidArgument: recent < 1.
+    """
+    if recent < 1:
+        raise InvalidArgument(f"item_knn_recent got recent={recent}. Give at least 1.")
+    score = item_knn(train, neighbours=train.shape[1])
+    return lambda history: score(np.asarray(history, dtype=np.int64)[-recent:])
+
+
+def ease(train: sparse.csr_array, *, regularisation: float = 100.0) -> Scorer:
+    """EASE^R: the linear item-to-item model with zero diagonal, in closed form (Steck 2019).
+
+    P = (X'X + lambda I)^-1, B_ij = -P_ij / P_jj, B_jj = 0; scores are the sum of B_i over the
+    history.
+
+    Args:
+        train: binary users x items.
+        regularisation: lambda, above 0.
+
+    Raises:
+        InvalidArgument: regularisation <= 0.
+    """
+    if not regularisation > 0:
+        raise InvalidArgument(f"ease got regularisation={regularisation}. Give more than 0.")
+    gram = np.asarray((train.T @ train).todense(), dtype=np.float64)
+    precision = np.linalg.inv(gram + regularisation * np.eye(len(gram)))
+    weights = -precision / np.diagonal(precision)[None, :]
+    np.fill_diagonal(weights, 0.0)
+
+    def score(history: ArrayLike) -> NDArray[np.float64]:
+        rows: NDArray[np.float64] = weights[np.asarray(history, dtype=np.int64)]
+        return np.asarray(rows.sum(axis=0))
 
     return score
 

@@ -38,7 +38,7 @@ from auditkit.types import Finding, Response
 __all__ = ["RankingProbe", "list_utility"]
 
 CUTOFF = 10
-REFERENCES = ("popularity", "item-knn", "transitions")
+REFERENCES = ("popularity", "item-knn", "item-knn-recent", "ease", "transitions")
 
 
 def list_utility(

@@ -13,7 +13,14 @@ from numpy.typing import NDArray
 from auditkit.canonical import sha256_json
 from auditkit.catalog.dataset import Dataset
 from auditkit.errors import TargetUnavailable
-from auditkit.metrics.baselines import Scorer, item_knn, popularity, transition_counts
+from auditkit.metrics.baselines import (
+    Scorer,
+    ease,
+    item_knn,
+    item_knn_recent,
+    popularity,
+    transition_counts,
+)
 from auditkit.registry import did_you_mean
 from auditkit.seeding import generator
 from auditkit.types import RankedItem, Request, Response
@@ -99,6 +106,10 @@ BASELINES: Mapping[str, Callable[[str, Dataset], BaselineRecommender]] = Mapping
     {
         "popularity": _fitted(lambda data: popularity(data.interactions.matrix(until="test"))),
         "item-knn": _fitted(lambda data: item_knn(data.interactions.matrix(until="test"))),
+        "item-knn-recent": _fitted(
+            lambda data: item_knn_recent(data.interactions.matrix(until="test"))
+        ),
+        "ease": _fitted(lambda data: ease(data.interactions.matrix(until="test"))),
         "transitions": _fitted(
             lambda data: transition_counts(_sequences(data), n_items=len(data.catalog.items))
         ),

@@ -33,6 +33,7 @@ __all__ = [
     "Measured",
     "bootstrap_mean",
     "bootstrap_ratio",
+    "bootstrap_statistic",
     "paired_difference",
     "resample",
     "undefined",
@@ -184,6 +185,36 @@ def paired_difference(
     return with_quantiles(
         float(change.mean()), quantiles, len(change), draws, unit, direction, n_missing
     )
+
+
+def bootstrap_statistic(
+    n: int,
+    statistic: Callable[[NDArray[np.int64]], NDArray[np.float64]],
+    *,
+    rng: np.random.Generator,
+    unit: str,
+    direction: Direction,
+    draws: int = 10_000,
+    n_missing: int = 0,
+    reason: str = NOTHING,
+) -> Measured:
+    """Any statistic of n units with a 95 % percentile bootstrap interval, whole units resampled.
+
+    Args:
+        statistic: [block, n] row numbers -> [block] values; a resample on which it does not exist
+            (NaN) is drawn as the estimate itself.
+        rng, unit, direction, draws, n_missing, reason: as in `bootstrap_mean`.
+
+    Returns:
+        Estimate and quantile law; undefined for n < 2 or where the statistic does not exist.
+    """
+    value = float(statistic(np.arange(n)[None])[0]) if n else float("nan")
+    if n < 2 or not np.isfinite(value):
+        why = reason if n != 1 else _why(1, reason)
+        return undefined(unit, direction, n_missing=n_missing, n=n, reason=why)
+    drawn = resample(n, draws, rng, statistic)
+    quantiles = outer_quantiles(np.where(np.isfinite(drawn), drawn, value))
+    return with_quantiles(value, quantiles, n, draws, unit, direction, n_missing)
 
 
 def resample(

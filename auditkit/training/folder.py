@@ -167,11 +167,14 @@ def write_folder(
     """
     model, dataset = trainee.model, rows.dataset
     adapted = recipe.adapter != "full"
+    options = {}
     if adapted:
+        options = {"save_embedding_layers": False}  # else peft asks a model hub about the base
         model.peft_config["default"].base_model_name_or_path = BASE  # never a path of this machine
         if base is not None:
             shutil.copytree(base, out / BASE, copy_function=link)
-    model.save_pretrained(out / ADAPTER if adapted else out, safe_serialization=True)
+    where = out / ADAPTER if adapted else out
+    model.save_pretrained(where, safe_serialization=True, **options)
     trainee.tokenizer.save_pretrained(out)
     if trainee.index is not None:
         write_atomically(out / _INDEX, canonical_json(trainee.index))

@@ -174,7 +174,7 @@ def build_model(
             )
         ).float()
     if recipe.architecture == "t5":
-        return T5ForConditionalGeneration(
+        t5 = T5ForConditionalGeneration(
             T5Config(
                 vocab_size=len(tokenizer),
                 d_model=recipe.width,
@@ -187,6 +187,12 @@ def build_model(
                 **control,
             )
         ).float()
+        # T5 begins with embeddings of deviation 1 and a head scaled by width^-1/2, which a short
+        # training cannot leave; these are the scales that the other architectures begin with.
+        with torch.no_grad():
+            t5.shared.weight.normal_(0, 0.02)
+            t5.decoder.final_layer_norm.weight.fill_(recipe.width**0.5)
+        return t5
     return BertModel(
         BertConfig(
             vocab_size=len(tokenizer),

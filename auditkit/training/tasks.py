@@ -76,7 +76,7 @@ def _recommend(rows: TrainingRows, drawn: Stretch, rng: np.random.Generator) -> 
     if rows.prompts.history == "titles":
         return _titles(rows, head(stated, items), items)
     begin = rows.encode_prompt(head(stated, items[:cut]))
-    targets = rows.encode_items(items[cut : cut + _LISTED] if cut else items)
+    targets = rows.encode_items(items[cut:])
     twin: tuple[int, ...] = ()
     if rows.twins and (other := rows.counterfactual(stated, rng)) is not None:
         twin = (*rows.encode_prompt(head(other, items[:cut])), *targets)
