@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -40,7 +41,9 @@ def train(
         typer.echo(_plan(chosen))
         return
     try:
-        train_folder(chosen, out, quiet=quiet)
+        train_folder(chosen, out, quiet=quiet or not is_first_process())
+        if not is_first_process():
+            return
         result = evaluate_folder(out, data=chosen.data.dataset, quiet=quiet)
     except KeyboardInterrupt:
         typer.echo(f"interrupted; the same command goes on from {out}", err=True)
@@ -48,6 +51,11 @@ def train(
     typer.echo(result.to_json() if as_json else findings_table(result.findings), nl=not as_json)
     tie_rule = result.catalog["tie_rule"]
     typer.echo(f"full catalog, leave-last-out; {tie_rule}\n{out}", err=True)
+
+
+def is_first_process() -> bool:
+    """Whether this is the only process, or the first of those that a launcher started."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def train_folder(
