@@ -43,9 +43,13 @@ docs: $(VENV)/.dev
 golden: $(VENV)/.dev  ## rebuild reports/examples from real runs; review the diff
 	$(BIN)/python tests/golden/rebuild.py
 
+figures: $(VENV)/.dev  ## the tables of docs/explain/families.md from real runs, about an hour
+	$(BIN)/python tests/figures/families.py --indexing
+
 bench: $(VENV)/.dev  ## ratios measured in one run; never asserted
 	$(BIN)/python tests/bench/cli_startup.py
 	$(BIN)/python tests/bench/engine.py
+	$(BIN)/python tests/bench/training.py
 
 clean:
 	rm -rf $(VENV) site .mypy_cache .ruff_cache

@@ -11,6 +11,7 @@ from typing import Any
 from small_world import world
 
 from auditkit.catalog.catalog import Catalog
+from auditkit.catalog.dataset import Dataset
 from auditkit.probes.base import Context, load_users
 from auditkit.recommenders.target import Target
 from auditkit.registry import load_object, probe_spec
@@ -50,15 +51,17 @@ def run_probe(
     *,
     seed: int = 0,
     manifest: Mapping[str, Any] | None = None,
+    dataset: Dataset | None = None,
     **parameters: Any,
 ) -> ProbeRun:
-    """Run one registered probe with its preset on the small world."""
+    """Run one registered probe with its preset, on the small world by default."""
+    data = dataset or world()
     spec = probe_spec(probe_id)
     probe = load_object(spec.path)(**{**spec.preset, **parameters})
     with tempfile.TemporaryDirectory() as folder:
         target = target_for(recommender, Path(folder), seed=seed)
         bound = target.for_probe(spec)
-        context = Context(world(), seed, probe_id, manifest or {}, load_users(world()))
+        context = Context(data, seed, probe_id, manifest or {}, load_users(data))
         findings = tuple(probe.run(bound, context))
         recorded, _ = read_log(Path(folder), RUN_KEY)
         asked = frozenset(body["request_id"] for body in recorded)

@@ -13,7 +13,7 @@ from small_world import world
 
 from auditkit.catalog.catalog import CatalogItem
 from auditkit.recommenders.prompts import Prompts
-from auditkit.recommenders.protocols import TokenScores
+from auditkit.recommenders.protocols import ItemQuestion, TokenScores
 from auditkit.types import Item, Request
 
 
@@ -71,6 +71,12 @@ class Clean:
 
     def log_probability(self, prompt: str, continuation: str) -> float:
         return -1.0
+
+    def item_question(
+        self, task: str, request: Request, item: Item, *, disliked: Sequence[Item] = ()
+    ) -> ItemQuestion | None:
+        answers = {"like": (" Yes", " No"), "rating": (" 1", " 2", " 3", " 4", " 5")}
+        return ItemQuestion(f"{task} {request.user_id} {item.id}", answers[task])
 
 
 class InventsTitles(Clean):
@@ -231,7 +237,7 @@ class FailsEveryThird(Clean):
         return super().describe(item)
 
     def log_probability(self, prompt: str, continuation: str) -> float:
-        self._fail(prompt + continuation)
+        self._fail(prompt)
         return super().log_probability(prompt, continuation)
 
     @staticmethod

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from pydantic import JsonValue
 
 if TYPE_CHECKING:
+    from pydantic import JsonValue
+
     from auditkit.training.recipe import TrainingRecipe
     from auditkit.types import AuditResult
 
