@@ -31,5 +31,6 @@ class Dataset:
                 rows.tie_seed,
                 [dict(attributes) for attributes in rows.attributes],
                 *(column.tolist() for column in columns),
+                *([list(rows.cuts)] if rows.cuts else []),
             ]
         )

@@ -1,4 +1,4 @@
-"""Who consumed what and when, in one fixed order, split leave-last-out.
+"""Who consumed what and when, in one fixed order, split leave-last-out or at two moments.
 
 Ties decide results: for 44 % of MovieLens-100k users the last two items share a second, and
 breaking those ties by item id halves the accuracy of a popularity ranking. So rows are sorted by
@@ -19,16 +19,15 @@ from scipy import sparse
 
 from auditkit.errors import CatalogError
 
-__all__ = ["Interactions", "LeaveLastOut"]
+__all__ = ["Interactions", "Split"]
 
 Until = Literal["validation", "test"]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class LeaveLastOut:
-    """Rows of `Interactions` by role: each user's last row is test, the one before it validation.
-
-    Users with one interaction train only, users with two have no validation row; both are counted.
+class Split:
+    """Rows of `Interactions` by role, at most one test and one validation row per user; users
+    without them are counted.
     """
 
     train: NDArray[np.int64]
@@ -50,6 +49,8 @@ class Interactions:
             "unknown".
         tie_seed: seed of r.
         n_duplicates: exact duplicate rows that were dropped.
+        cuts: for a temporal split the seconds from which on rows are validation and test; None
+            leaves each user's last two rows out.
     """
 
     user_index: NDArray[np.int32]
@@ -61,6 +62,7 @@ class Interactions:
     attributes: tuple[Mapping[str, str], ...]
     tie_seed: int
     n_duplicates: int
+    cuts: tuple[int, int] | None = None
 
     @classmethod
     def from_rows(
@@ -131,19 +133,28 @@ class Interactions:
             float(np.mean(self.timestamp[last] == self.timestamp[last - 1])) if len(last) else None
         )
 
-    def split(self) -> LeaveLastOut:
-        """Leave-last-out: a user's last row is test, the one before it validation."""
-        counts = np.diff(self.offsets)
-        test = self.offsets[1:][counts >= 2] - 1
-        validation = self.offsets[1:][counts >= 3] - 2
-        train = np.ones(len(self), dtype=bool)
-        train[test] = train[validation] = False
-        return LeaveLastOut(
+    def split(self) -> Split:
+        """Leave-last-out: a user's last row is test, the one before it validation; users with one
+        row train only, users with two have no validation row. Temporal: the first row from each
+        moment on, for users with rows before it.
+        """
+        begin, ends = self.offsets[:-1], self.offsets[1:]
+        known = {until: self._known(until) for until in ("validation", "test")}
+        limit = {"validation": begin + known["test"], "test": ends}
+        held = {
+            until: (begin + known[until])[
+                (known[until] > 0) & (begin + known[until] < limit[until])
+            ]
+            for until in known
+        }
+        train = np.arange(len(self)) < np.repeat(begin + known["validation"], ends - begin)
+        n = len(self.user_ids)
+        return Split(
             train=np.flatnonzero(train),
-            validation=validation,
-            test=test,
-            users_without_test=int(np.sum(counts < 2)),
-            users_without_validation=int(np.sum(counts < 3)),
+            validation=held["validation"],
+            test=held["test"],
+            users_without_test=n - len(held["test"]),
+            users_without_validation=n - len(held["validation"]),
         )
 
     def history(self, user_index: int, *, until: Until) -> NDArray[np.int32]:
@@ -151,10 +162,22 @@ class Interactions:
 
         A user without that item has everything before the next held-out one.
         """
-        begin, end = self.offsets[user_index], self.offsets[user_index + 1]
-        n = int(end - begin)
-        held_out = 0 if n < 2 else 1 if n < 3 or until == "test" else 2
-        return self.item_index[begin : end - held_out]
+        begin = self.offsets[user_index]
+        return self.item_index[begin : begin + self._known_rows[until][user_index]]
+
+    @cached_property
+    def _known_rows(self) -> Mapping[str, NDArray[np.int64]]:
+        return {until: self._known(until) for until in ("validation", "test")}
+
+    def _known(self, until: str) -> NDArray[np.int64]:
+        """How many rows of each user come before what is held out."""
+        counts = np.diff(self.offsets)
+        if self.cuts is not None:
+            before = self.timestamp < self.cuts[until == "test"]
+            sums = np.concatenate(([0], np.cumsum(before)))
+            return np.asarray(sums[self.offsets[1:]] - sums[self.offsets[:-1]])
+        held_out = np.where(counts < 2, 0, np.where((counts < 3) | (until == "test"), 1, 2))
+        return np.asarray(counts - held_out)
 
     def matrix(self, *, until: Until) -> sparse.csr_array:
         """Binary users x items matrix of all histories before the validation or test item."""

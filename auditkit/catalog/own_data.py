@@ -7,13 +7,16 @@
     users: {file: users.csv, id: user_id, attributes: [gender, age]}
 
 Paths are relative to that file. Ratings and users may be left out; everything wrong in a table is
-reported at once, with its line.
+reported at once, with its line. `source: ml-100k` stands for all three tables. `split:
+{validation_from: SECONDS, test_from: SECONDS}` holds out what came later instead of each user's
+last two interactions.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -58,12 +61,25 @@ class _UserColumns(_Section):
     attributes: list[str] = []
 
 
-class _Description(_Section):
+class _Cuts(_Section):
+    validation_from: int
+    test_from: int
+
+
+class _Described(_Section):
     version: Literal[1]
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
+    split: _Cuts | None = None
+
+
+class _Tables(_Described):
     interactions: _InteractionColumns
     items: _ItemColumns
     users: _UserColumns | None = None
+
+
+class _Shipped(_Described):
+    source: Literal["ml-100k"]
 
 
 def open_dataset(name: str) -> Dataset:
@@ -90,13 +106,33 @@ def load_own_data(path: Path) -> Dataset:
         ConfigurationError: the description is faulty.
         CatalogError: a table is.
     """
-    described = validate(load_yaml(path), TypeAdapter(_Description))
-    folder = path.parent
-    catalog = _catalog(folder, described)
-    return Dataset(catalog, _interactions(folder, described, catalog))
+    document = load_yaml(path)
+    if isinstance(document.data, dict) and "source" in document.data:
+        shipped = validate(document, TypeAdapter(_Shipped))
+        return _split(open_dataset(shipped.source), shipped.split, path)
+    described = validate(document, TypeAdapter(_Tables))
+    catalog = _catalog(path.parent, described)
+    whole = Dataset(catalog, _interactions(path.parent, described, catalog))
+    return _split(whole, described.split, path)
 
 
-def _catalog(folder: Path, described: _Description) -> Catalog:
+def _split(dataset: Dataset, cuts: _Cuts | None, path: Path) -> Dataset:
+    """The data set with its temporal split, if it has one."""
+    if cuts is None:
+        return dataset
+    if cuts.validation_from >= cuts.test_from:
+        raise CatalogError(f"{path}: split.validation_from must come before split.test_from.")
+    moments = (cuts.validation_from, cuts.test_from)
+    divided = replace(dataset.interactions, cuts=moments)
+    if not len(divided.split().test):
+        raise CatalogError(
+            f"{path}: no user has interactions both before and after {cuts.test_from} seconds. "
+            "Choose another split.test_from."
+        )
+    return Dataset(dataset.catalog, divided)
+
+
+def _catalog(folder: Path, described: _Tables) -> Catalog:
     columns = described.items
     given = {"id": columns.id, "title": columns.title, "genres": columns.genres}
     named = {**given, "year": columns.year}
@@ -109,7 +145,7 @@ def _catalog(folder: Path, described: _Description) -> Catalog:
     return Catalog(items, name=described.name)
 
 
-def _interactions(folder: Path, described: _Description, catalog: Catalog) -> Interactions:
+def _interactions(folder: Path, described: _Tables, catalog: Catalog) -> Interactions:
     columns, path = described.interactions, folder / described.interactions.file
     required = [columns.user, columns.item, columns.timestamp]
     required += [columns.rating] if columns.rating else []
@@ -144,7 +180,7 @@ def _interactions(folder: Path, described: _Description, catalog: Catalog) -> In
 
 
 def _attributes(
-    folder: Path, described: _Description, users: Mapping[str, int]
+    folder: Path, described: _Tables, users: Mapping[str, int]
 ) -> list[Mapping[str, str]]:
     """Attributes of every user, "unknown" where the table has none."""
     columns = described.users

@@ -121,15 +121,15 @@ def load_users(dataset: Dataset) -> tuple[User, ...]:
     users = []
     for index, user_id in enumerate(interactions.user_ids):
         rows = interactions.history(index, until="test")
-        begin, end = interactions.offsets[index], interactions.offsets[index + 1]
-        tested = end - begin > len(rows)
+        place = interactions.offsets[index] + len(rows)  # of the test item
+        tested = len(rows) > 0 and place < interactions.offsets[index + 1]
         users.append(
             User(
                 index=index,
                 id=user_id,
                 attributes=interactions.attributes[index],
                 history=tuple(items[row] for row in rows),
-                test_item=items[interactions.item_index[end - 1]] if tested else None,
+                test_item=items[interactions.item_index[place]] if tested else None,
             )
         )
     return tuple(users)

@@ -229,8 +229,9 @@ def _examples(context: Context, n: int) -> list[Example]:
         if held_out and user.id not in held_out:
             continue
         begin, end = int(rows.offsets[user.index]), int(rows.offsets[user.index + 1])
-        first = end - (_PER_HELD_OUT_USER if held_out else 1)
-        for row in range(max(first, begin + 1), end):
+        test = begin + len(rows.history(user.index, until="test"))
+        first, last = (end - _PER_HELD_OUT_USER, end) if held_out else (test, min(test + 1, end))
+        for row in range(max(first, begin + 1), last):
             before = range(max(begin, row - _RECENT), row)
             found.append(
                 Example(
