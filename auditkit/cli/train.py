@@ -24,7 +24,7 @@ def register(app: typer.Typer) -> None:
 
 
 def train(
-    recipe: Annotated[str, typer.Argument(help="p5-mini or another shipped recipe, or a YAML file")],
+    recipe: Annotated[str, typer.Argument(help="a shipped recipe such as p5-mini, or a file")],
     out: Annotated[Path, typer.Option(help="model folder; a TARGET for `auditkit audit`")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="print the plan and stop")] = False,
     as_json: Annotated[
