@@ -30,7 +30,7 @@ from auditkit.recommenders.manifest import MANIFEST, RecommenderManifest, resolv
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
-__all__ = ["load_folder"]
+__all__ = ["foreign_base", "load_folder"]
 
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt")
 _LOADERS = {
@@ -99,6 +99,19 @@ def _load_model(folder: Path, manifest: RecommenderManifest) -> PreTrainedModel:
             f"{folder} cannot be loaded: {error}. Check the files that recommender.yaml names."
         ) from None
     return model.eval()
+
+
+def foreign_base(folder: Path, manifest: RecommenderManifest) -> str | None:
+    """The last part of the base's name that an adapter was trained on, where it is neither the name
+    of the weights' folder nor what their configuration calls them.
+    """
+    if manifest.adapter is None:
+        return None
+    weights = resolve_inside(folder, manifest.weights)
+    named = _json(resolve_inside(folder, manifest.adapter) / "adapter_config.json")
+    base = Path(str(named.get("base_model_name_or_path") or "")).name
+    called = Path(str(_json(weights / "config.json").get("_name_or_path") or "")).name
+    return base if base and base not in (weights.name, called) else None
 
 
 def _refuse_hidden_adapter(weights: Path) -> None:

@@ -238,7 +238,7 @@ def _python(path: str, *, allow_code: bool) -> LoadedRecommender:
 
 def _folder(folder: Path, dataset: Dataset) -> LoadedRecommender:
     try:
-        from auditkit.recommenders.hf import load_folder
+        from auditkit.recommenders.hf import foreign_base, load_folder
     except ModuleNotFoundError as error:
         raise MissingDependency(
             str(error.name), extra="hf", purpose="A model folder as TARGET"
@@ -250,6 +250,11 @@ def _folder(folder: Path, dataset: Dataset) -> LoadedRecommender:
         notes.append(
             "It ranks item tokens: items outside its catalog and repeats are 0 by construction, "
             "not evidence of care."
+        )
+    if named := foreign_base(folder, manifest):
+        notes.append(
+            f"Its adapter says that it was trained on {named!r} and was put on the weights named in "
+            f"{MANIFEST}. Are they the same?"
         )
     if fault := manifest.privacy_fault:
         notes.append(f"Its privacy claim cannot be read and counts as none: {fault}")

@@ -13,7 +13,7 @@ from auditkit.engine.generation import Decoding as Limits
 from auditkit.engine.generation import Generated
 from auditkit.errors import TargetUnavailable
 from auditkit.recommenders import tokens
-from auditkit.recommenders.hf import load_folder
+from auditkit.recommenders.hf import foreign_base, load_folder
 from auditkit.recommenders.manifest import RecommenderManifest
 from auditkit.recommenders.prompts import Prompts, item_reference
 from auditkit.recommenders.tokens import item_tokens
@@ -303,6 +303,13 @@ def adapted(copied):
     manifest = RecommenderManifest.read(copied)
     manifest.model_copy(update={"adapter": "adapter"}).write(copied)
     return copied
+
+
+@pytest.mark.parametrize(("base", "found"), [("model", None), ("org/other-7b", "other-7b")])
+def test_adapter_of_another_base_is_remarked(adapted, base, found):
+    path = adapted / "adapter" / "adapter_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"base_model_name_or_path": base}))
+    assert foreign_base(adapted, RecommenderManifest.read(adapted)) == found
 
 
 def test_adapter_is_loaded_and_changes_the_scores(ranker, adapted):
