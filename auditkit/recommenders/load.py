@@ -253,8 +253,8 @@ def _folder(folder: Path, dataset: Dataset) -> LoadedRecommender:
         )
     if named := foreign_base(folder, manifest):
         notes.append(
-            f"Its adapter says that it was trained on {named!r} and was put on the weights named in "
-            f"{MANIFEST}. Are they the same?"
+            f"Its adapter says that it was trained on {named!r} and was put on the weights that "
+            f"{MANIFEST} names. Are they the same?"
         )
     if fault := manifest.privacy_fault:
         notes.append(f"Its privacy claim cannot be read and counts as none: {fault}")
