@@ -129,7 +129,7 @@ def _with_adapter(recipe: TrainingRecipe, model: PreTrainedModel) -> PreTrainedM
     torch.manual_seed(recipe.seed)
     if recipe.adapter == "full":
         return model
-    from peft import LoraConfig, PromptTuningConfig, get_peft_model
+    from peft import LoraConfig, PrefixTuningConfig, PromptTuningConfig, get_peft_model
 
     task = "SEQ_2_SEQ_LM" if model.config.is_encoder_decoder else "CAUSAL_LM"
     if isinstance(recipe.adapter, LoraRecipe):
@@ -141,12 +141,10 @@ def _with_adapter(recipe: TrainingRecipe, model: PreTrainedModel) -> PreTrainedM
             target_modules=list(recipe.adapter.targets),
         )
     else:
-        config = PromptTuningConfig(task_type=task, num_virtual_tokens=_n_virtual(recipe.adapter))
+        soft = isinstance(recipe.adapter, SoftPromptRecipe)
+        kind = PromptTuningConfig if soft else PrefixTuningConfig
+        config = kind(task_type=task, num_virtual_tokens=recipe.adapter.tokens)
     return get_peft_model(model, config)
-
-
-def _n_virtual(recipe: SoftPromptRecipe) -> int:
-    return recipe.tokens
 
 
 def build_model(

@@ -216,6 +216,8 @@ def _hidden(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
     """Last hidden states [B, T, d] of a decoder-only model, behind its soft prompt if any."""
     mask, inputs = batch.attention_mask, {"input_ids": batch.input_ids}
     adapter = getattr(model, "active_peft_config", None)
+    if adapter is not None and adapter.peft_type == "PREFIX_TUNING":
+        return _behind_prefix(model, batch)
     if adapter is not None and adapter.is_prompt_learning:
         inputs, mask = _behind_soft_prompt(model, batch)
     positions = (mask.cumsum(dim=1) - 1).clamp(min=0)
@@ -223,6 +225,24 @@ def _hidden(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
         **inputs, attention_mask=mask, position_ids=positions, use_cache=False
     ).last_hidden_state
     return hidden
+
+
+def _behind_prefix(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
+    """Last hidden states [B, T, d] behind a tuned prefix, whose keys no position separates from the
+    first token: rows are turned so that their padding stands behind them, and turned back.
+    """
+    n, width = model.active_peft_config.num_virtual_tokens, batch.input_ids.shape[1]
+    padding = width - batch.attention_mask.sum(dim=1, keepdim=True)
+    place = torch.arange(width, device=batch.input_ids.device)[None]
+    turned, back = (place + padding) % width, (place - padding) % width
+    mask = batch.attention_mask.gather(1, turned)
+    hidden: torch.Tensor = model.get_decoder()(
+        input_ids=batch.input_ids.gather(1, turned),
+        attention_mask=torch.cat([mask.new_ones((len(mask), n)), mask], dim=1),
+        position_ids=(n + place).expand(len(mask), -1),
+        past_key_values=model.get_prompt(batch_size=len(mask)),
+    ).last_hidden_state
+    return hidden.gather(1, back[:, :, None].expand(-1, -1, hidden.shape[2]))
 
 
 def _behind_soft_prompt(

@@ -18,6 +18,7 @@ __all__ = [
     "LoraRecipe",
     "ModelRecipe",
     "OptimiserRecipe",
+    "PrefixRecipe",
     "PrivacyRecipe",
     "SoftPromptRecipe",
     "TrainingRecipe",
@@ -85,6 +86,15 @@ class SoftPromptRecipe(_Section):
     tokens: int = Field(default=20, ge=1)
 
 
+class PrefixRecipe(_Section):
+    """Trainable keys and values before every prompt, in every layer of a frozen model (Li & Liang
+    2021).
+    """
+
+    method: Literal["prefix"]
+    tokens: int = Field(default=20, ge=1)
+
+
 class OptimiserRecipe(_Section):
     """AdamW with warm-up and decay to zero by step; a step reads `accumulation` parts one after the
     other.
@@ -126,7 +136,7 @@ class PrivacyRecipe(_Section):
     physical_batch: int = Field(default=128, ge=1)
 
 
-Adapter = Annotated[LoraRecipe | SoftPromptRecipe, Field(discriminator="method")]
+Adapter = Annotated[LoraRecipe | SoftPromptRecipe | PrefixRecipe, Field(discriminator="method")]
 
 
 class TrainingRecipe(_Section):

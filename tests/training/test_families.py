@@ -16,7 +16,7 @@ from auditkit.recommenders.hf import load_folder
 from auditkit.registry import probes
 from auditkit.runner import Asking, run_audit
 from auditkit.training.loop import train
-from auditkit.training.recipe import LoraRecipe, SoftPromptRecipe, ValidationRecipe
+from auditkit.training.recipe import LoraRecipe, PrefixRecipe, SoftPromptRecipe, ValidationRecipe
 from auditkit.types import Item, Request
 
 
@@ -71,6 +71,10 @@ FAMILIES = {
     "soft-prompt": lambda folder: {
         "model": {"base": base(folder)}, "tasks": {"recommend": 3},
         "adapter": SoftPromptRecipe(method="soft_prompt", tokens=3),
+    },
+    "prefix": lambda folder: {
+        "model": {"base": base(folder)}, "tasks": {"recommend": 3},
+        "adapter": PrefixRecipe(method="prefix", tokens=3),
     },
 }  # fmt: skip
 

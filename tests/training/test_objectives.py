@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from peft import PrefixTuningConfig, PromptTuningConfig, get_peft_model
 from small_world import world
 from training_recipes import rows_of, small_model, small_recipe
 
@@ -179,21 +180,21 @@ def test_contrastive_loss_is_that_of_a_loop_and_equal_texts_do_not_compete():
         assert float(found[i]) == pytest.approx(expected, abs=1e-5)
 
 
-def test_soft_prompt_is_trained_where_it_is_read():
-    """The loss behind a soft prompt is that of peft's own forward on the row alone."""
-    from peft import PromptTuningConfig, get_peft_model
-
+@pytest.mark.parametrize("kind", [PromptTuningConfig, PrefixTuningConfig])
+def test_soft_prompt_and_prefix_are_trained_where_they_are_read(kind):
+    """The loss behind virtual tokens is that of peft's own forward on the row alone."""
     recipe = small_recipe(dropout=0.0)
     rows = rows_of(recipe, world())
     model = build_model(recipe.model, rows.tokenizer, seed=0)
     torch.manual_seed(0)
-    config = PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=4)
-    model = get_peft_model(model, config).double().eval()
+    model = get_peft_model(model, kind(task_type="CAUSAL_LM", num_virtual_tokens=4))
+    model = model.double().eval()
+    n_virtual = 4 if kind is PromptTuningConfig else 0  # that have logits of their own
     chosen = rows.fixed_rows()[:3]
     batch = collate(chosen, pad=rows.tokenizer.pad_token_id)
     found = OBJECTIVES["language_model"].losses(model, batch)
     for i, row in enumerate(chosen):
-        logits = model(torch.tensor([row.ids])).logits[0, 4 + row.first_target - 1 : -1]
+        logits = model(torch.tensor([row.ids])).logits[0, n_virtual + row.first_target - 1 : -1]
         expected = torch.nn.functional.cross_entropy(
             logits, torch.tensor(row.ids[row.first_target :])
         )
