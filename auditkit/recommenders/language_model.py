@@ -35,6 +35,7 @@ class LanguageModel:
     Attributes:
         name: from the manifest. prompts: its templates. model, tokenizer: float32 on CPU, in
             evaluation mode.
+        item_index: the tokens of every item, where it has more than one of its own.
         manifest: the parsed `recommender.yaml`. engine: everything that runs the model.
     """
 
@@ -51,8 +52,11 @@ class LanguageModel:
         self.engine = Engine(model)
         self._folder = folder
         index = resolve_inside(folder, manifest.item_index) if manifest.item_index else None
-        codes = read_json(index.read_text(encoding="utf-8")) if index else None
-        self._items = item_tokens(tokenizer, codes) if manifest.style != "generate" else {}
+        self.item_index: Mapping[str, Sequence[str]] | None = (
+            read_json(index.read_text(encoding="utf-8")) if index else None
+        )
+        listed = manifest.style != "generate"
+        self._items = item_tokens(tokenizer, self.item_index) if listed else {}
         if manifest.style == "rank" and not self._items:
             raise TargetUnavailable(
                 f"{folder} has style 'rank' but its tokenizer knows no <item_..> token. Use "

@@ -96,14 +96,14 @@ class BestWeights:
     """The weights of the best validation so far, in a folder.
 
     Attributes:
-        latest: the last value offered. misses: offers since the best one.
+        latest: the last value offered. step: of the best one, 0 before. misses: offers since then.
     """
 
     def __init__(self, folder: Path, state: Mapping[str, Any] | None) -> None:
         self._folder = folder
         stored = state or {}
         self._value: float | None = stored.get("value")
-        self._step: int = stored.get("step", 0)
+        self.step: int = stored.get("step", 0)
         self.misses: int = stored.get("misses", 0)
         self.latest = self._value
 
@@ -112,7 +112,7 @@ class BestWeights:
         """What a checkpoint stores."""
         if self._value is None:
             return None
-        return {"value": self._value, "step": self._step, "misses": self.misses}
+        return {"value": self._value, "step": self.step, "misses": self.misses}
 
     def offer(self, value: float, step: int, model: torch.nn.Module) -> None:
         """Keep the weights if this validation is better than all before."""
@@ -120,7 +120,7 @@ class BestWeights:
         if self._value is not None and value <= self._value:
             self.misses += 1
             return
-        self._value, self._step, self.misses = value, step, 0
+        self._value, self.step, self.misses = value, step, 0
         self._folder.mkdir(parents=True, exist_ok=True)
         temporary = self._folder / f".writing-{os.getpid()}"
         save_file(_trained(model), temporary)
@@ -129,7 +129,7 @@ class BestWeights:
     def restore(self, model: torch.nn.Module) -> None:
         """Put the best weights back; does nothing where none were kept."""
         if self._value is not None:
-            _restore(model, self._folder / f"{self._step:06d}.safetensors")
+            _restore(model, self._folder / f"{self.step:06d}.safetensors")
 
 
 def _trained(model: torch.nn.Module) -> dict[str, torch.Tensor]:

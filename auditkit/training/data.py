@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 import numpy as np
 
 from auditkit.catalog.dataset import Dataset
-from auditkit.errors import ConfigurationError
+from auditkit.errors import ConfigurationError, InvalidArgument
 from auditkit.recommenders.prompts import Prompts, describe_user
 from auditkit.recommenders.tokens import encode
 from auditkit.seeding import generator
@@ -27,7 +27,16 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from transformers import PreTrainedTokenizerFast
 
-__all__ = ["Fit", "TrainingRows", "corpus", "description_values", "training_histories"]
+    from auditkit.training.recipe import TrainingRecipe
+
+__all__ = [
+    "Fit",
+    "TrainingRows",
+    "corpus",
+    "description_values",
+    "draw_holdout",
+    "training_histories",
+]
 
 Fit = Literal["all_but_test", "all_but_validation"]
 T = TypeVar("T")
@@ -41,6 +50,17 @@ def training_histories(dataset: Dataset, *, fit: Fit) -> list[NDArray[np.int32]]
     until: Literal["validation", "test"] = "test" if fit == "all_but_test" else "validation"
     interactions = dataset.interactions
     return [interactions.history(user, until=until) for user in range(len(interactions.user_ids))]
+
+
+def draw_holdout(recipe: TrainingRecipe, *, n_users: int) -> frozenset[int]:
+    """The seeded random users that stay out of training."""
+    wanted = recipe.data.holdout_users
+    if wanted >= n_users:
+        raise InvalidArgument(
+            f"data.holdout_users {wanted} leaves none of the {n_users} users. Choose fewer."
+        )
+    drawn = generator(recipe.seed, "holdout users").choice(n_users, size=wanted, replace=False)
+    return frozenset(int(user) for user in drawn)
 
 
 def description_values(dataset: Dataset, item: int) -> dict[str, str]:

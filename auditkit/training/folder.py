@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Mapping
 from importlib.metadata import version
@@ -51,7 +52,7 @@ _RECORD, _LOG, _INDEX = "manifest.json", "log.jsonl", "item_index.json"
 
 def identity_of(recipe: TrainingRecipe, dataset: Dataset) -> dict[str, str]:
     """Hashes of recipe and data; another of either is another model."""
-    fields = recipe.model_dump(mode="json", exclude={"checkpoint_every", "max_seconds"})
+    fields = recipe.model_dump(mode="json", exclude={"checkpoint_every"})
     if (base := base_identity(recipe)) is not None:
         fields["model"]["base"] = base
     return {"recipe_sha256": sha256_json(fields), "data_sha256": dataset.fingerprint}
@@ -141,6 +142,12 @@ class TrainingLog:
         if self._stream:
             self._stream.write(canonical_json(entry) + "\n")
 
+    def flush(self) -> None:
+        """Put what was written on disk: a checkpoint must not know more than the log."""
+        if self._stream:
+            self._stream.flush()
+            os.fsync(self._stream.fileno())
+
     def __enter__(self) -> TrainingLog:
         return self
 
@@ -175,6 +182,7 @@ def write_folder(
             shutil.copytree(base, out / BASE, copy_function=link)
     where = out / ADAPTER if adapted else out
     model.save_pretrained(where, safe_serialization=True, **options)
+    (where / "README.md").unlink(missing_ok=True)  # peft's, with the path of the base
     trainee.tokenizer.save_pretrained(out)
     if trainee.index is not None:
         write_atomically(out / _INDEX, canonical_json(trainee.index))
@@ -211,9 +219,12 @@ def write_record(
 ) -> None:
     """`manifest.json`: what was trained, with which libraries, and what it took."""
     libraries = ("torch", "transformers", "tokenizers", "accelerate")
+    fields = recipe.model_dump(mode="json")
+    if recipe.model.base:
+        fields["model"]["base"] = Path(recipe.model.base).name
     record = {
         **identity,
-        "recipe": recipe.model_dump(mode="json"),
+        "recipe": fields,
         "libraries": {name: version(name) for name in libraries},
         "volatile": dict(volatile),
     }

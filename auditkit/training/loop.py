@@ -23,11 +23,12 @@ import torch
 from accelerate import Accelerator
 
 from auditkit.catalog.dataset import Dataset
-from auditkit.errors import AuditkitError, InvalidArgument
+from auditkit.errors import AuditkitError, ConfigurationError
+from auditkit.recommenders.manifest import MANIFEST
 from auditkit.seeding import generator
-from auditkit.training.base import place_base
+from auditkit.training.base import BASE, is_recipe, place_base
 from auditkit.training.checkpoint import BestWeights, load_checkpoint, save_checkpoint
-from auditkit.training.data import TrainingRows
+from auditkit.training.data import TrainingRows, draw_holdout
 from auditkit.training.folder import (
     TrainingLog,
     identity_of,
@@ -141,14 +142,21 @@ def train(
     torch.set_num_threads(recipe.threads)
     started, cpu_started = time.time(), time.process_time()
     accelerator = _accelerator(recipe)
+    _refuse_processes(recipe, out, accelerator.num_processes)
     with accelerator.main_process_first():
-        base = place_base(recipe, out, train=lambda r, folder: _once(r, folder, dataset, on_step))
+        base = place_base(
+            recipe,
+            out,
+            dataset=dataset,
+            train=lambda r, folder: _once(r, folder, dataset, on_step),
+        )
     trainee = prepare(recipe, dataset, base=base)
     rows = training_rows(recipe, dataset, trainee)
     model = trainee.model.to(accelerator.device)
     model.train()
     if recipe.optimiser.checkpoint_activations:
-        model.gradient_checkpointing_enable()
+        # The other kind gives no gradient behind frozen embeddings.
+        model.gradient_checkpointing_enable({"use_reentrant": False})
     weighted = Weighted(trainee, recipe.objectives, accelerator.device)
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimiser = torch.optim.AdamW(
@@ -219,6 +227,7 @@ def train(
                     "best": best.state,
                 }  # fmt: skip
                 if accelerator.is_main_process:
+                    log.flush()
                     save_checkpoint(
                         checkpoints, step=done, model=model, optimiser=optimiser, state=stored
                     )
@@ -227,7 +236,8 @@ def train(
     accelerator.wait_for_everyone()
     if accelerator.is_main_process:
         model.cpu().eval()
-        write_folder(out, recipe, trainee=trainee, rows=rows, privacy=privacy, steps=done)
+        kept = best.step or done
+        write_folder(out, recipe, trainee=trainee, rows=rows, privacy=privacy, steps=kept)
         verification.check(out, trainee, dataset)
         write_record(
             out, recipe, identity,
@@ -235,8 +245,7 @@ def train(
                 "cpu_seconds": round(spent.cpu_seconds, 2),
                 "cpu_seconds_with_setup": round(time.process_time() - cpu_started + cpu_before, 2),
                 "seconds": round(time.time() - started, 2),
-                "tokens": tokens,
-                "tokens_per_cpu_second": round(tokens / max(spent.cpu_seconds, 1e-9), 1),
+                **({} if run else _speed(tokens, spent.cpu_seconds)),
                 "threads": recipe.threads,
                 "processes": accelerator.num_processes,
             },
@@ -254,7 +263,7 @@ def training_rows(recipe: TrainingRecipe, dataset: Dataset, trainee: Trainee) ->
         tokenizer=trainee.tokenizer,
         tokens=trainee.tokens,
         encoder_decoder=trainee.kind == "seq2seq",
-        holdout=_draw_holdout(recipe, n_users=len(dataset.interactions.user_ids)),
+        holdout=draw_holdout(recipe, n_users=len(dataset.interactions.user_ids)),
         fit=recipe.data.fit,
         window=recipe.data.window,
         seed=recipe.seed,
@@ -273,6 +282,35 @@ def _once(
     if is_trained(folder, recipe, dataset):
         return folder
     return train(recipe, folder, dataset=dataset, on_step=on_step)
+
+
+def _speed(tokens: int, cpu_seconds: float) -> dict[str, float]:
+    """Tokens read; a private run does not say, for what it sampled lies outside its claim."""
+    return {
+        "tokens": tokens,
+        "tokens_per_cpu_second": round(tokens / max(cpu_seconds, 1e-9), 1),
+    }
+
+
+def _refuse_processes(recipe: TrainingRecipe, out: Path, n: int) -> None:
+    """What several processes, or few rows, would change without a word.
+
+    Raises:
+        ConfigurationError: naming it.
+    """
+    rows, parts = sum(recipe.tasks.values()), recipe.optimiser.accumulation * n
+    coupled = [name for name in recipe.objectives if not OBJECTIVES[name].per_example]
+    fault = ""
+    if rows < parts and not recipe.privacy:
+        fault = f"a step of {rows} rows leaves some of its {parts} parts empty"
+    elif n > 1 and recipe.privacy:
+        fault = "private training accounts for one process"
+    elif n > 1 and coupled:
+        fault = f"objective {coupled[0]} compares the rows of one process only"
+    elif n > 1 and is_recipe(recipe.model.base) and not (out / BASE / MANIFEST).is_file():
+        fault = f"the base comes first: auditkit train {recipe.model.base} --out {out / BASE}"
+    if fault:
+        raise ConfigurationError(f"{recipe.name} on {n} processes: {fault}. Change one of them.")
 
 
 def _accelerator(recipe: TrainingRecipe) -> Accelerator:
@@ -348,17 +386,6 @@ def _out_of_time(recipe: TrainingRecipe, started: float, accelerator: Accelerato
         return False
     late = torch.tensor(float(time.time() - started > recipe.max_seconds))
     return bool(accelerator.reduce(late.to(accelerator.device), "sum") > 0)
-
-
-def _draw_holdout(recipe: TrainingRecipe, *, n_users: int) -> frozenset[int]:
-    """The seeded random users that stay out of training."""
-    wanted = recipe.data.holdout_users
-    if wanted >= n_users:
-        raise InvalidArgument(
-            f"data.holdout_users {wanted} leaves none of the {n_users} users. Choose fewer."
-        )
-    drawn = generator(recipe.seed, "holdout users").choice(n_users, size=wanted, replace=False)
-    return frozenset(int(user) for user in drawn)
 
 
 def _on(device: torch.device, batch: Any) -> Any:

@@ -24,11 +24,13 @@ from transformers import (
 )
 
 from auditkit.catalog.dataset import Dataset
+from auditkit.errors import ConfigurationError
 from auditkit.recommenders.hf import load_folder
 from auditkit.recommenders.language_model import LanguageModel
+from auditkit.recommenders.manifest import RecommenderManifest
 from auditkit.recommenders.prompts import Prompts
 from auditkit.recommenders.tokens import item_tokens
-from auditkit.training.data import corpus, training_histories
+from auditkit.training.data import corpus, draw_holdout, training_histories
 from auditkit.training.indexing import index_items
 from auditkit.training.recipe import LoraRecipe, ModelRecipe, SoftPromptRecipe, TrainingRecipe
 from auditkit.training.tokenizer import build_tokenizer
@@ -74,7 +76,9 @@ def prepare(recipe: TrainingRecipe, dataset: Dataset, *, base: Path | None) -> T
         return _adapted(recipe, prompts, base)
     index = None
     if recipe.model.indexing != "titles":
-        histories = training_histories(dataset, fit=recipe.data.fit)
+        held_out = draw_holdout(recipe, n_users=len(dataset.interactions.user_ids))
+        everybody = training_histories(dataset, fit=recipe.data.fit)
+        histories = [items for user, items in enumerate(everybody) if user not in held_out]
         index = index_items(recipe.model.indexing, dataset, histories, seed=recipe.seed)
     tokenizer = build_tokenizer(
         list(dict.fromkeys(token for tokens in (index or {}).values() for token in tokens)),
@@ -108,13 +112,23 @@ def _adapted(recipe: TrainingRecipe, prompts: Prompts, base: Path) -> Trainee:
     """The base model under its adapter. Chat templates are left out: the adapted model is asked in
     the words it is trained in.
     """
+    manifest = RecommenderManifest.read(base)
+    if manifest.kind == "encoder":
+        raise ConfigurationError(
+            f"model.base {recipe.model.base} is an encoder. Dual encoders are trained from scratch."
+        )
     loaded = load_folder(base)
     if not isinstance(loaded, LanguageModel):
-        raise TypeError("a dual encoder is no base")
+        raise TypeError(f"{base} holds no language model")
     loaded.tokenizer.chat_template = None
     loaded.tokenizer.padding_side = "left"
-    kind = loaded.manifest.kind
-    tokens = item_tokens(loaded.tokenizer) if prompts.history == "item_tokens" else {}
+    kind, index = manifest.kind, loaded.item_index
+    tokens = item_tokens(loaded.tokenizer, index) if prompts.history == "item_tokens" else {}
+    if prompts.history == "item_tokens" and not tokens:
+        raise ConfigurationError(
+            f"model.base {recipe.model.base} knows no item tokens. Write `prompts: title_lists` or "
+            "`prompts: titles`, which name items by their titles."
+        )
     return Trainee(
         model=_with_adapter(recipe, loaded.model),
         tokenizer=loaded.tokenizer,
@@ -122,6 +136,7 @@ def _adapted(recipe: TrainingRecipe, prompts: Prompts, base: Path) -> Trainee:
         kind=kind,
         style=_style(recipe, kind, bool(tokens)),
         tokens=tokens,
+        index={item: tuple(index[item]) for item in index} if index and tokens else None,
     )
 
 
@@ -138,13 +153,18 @@ def _with_adapter(recipe: TrainingRecipe, model: PreTrainedModel) -> PreTrainedM
             r=recipe.adapter.r,
             lora_alpha=recipe.adapter.alpha,
             lora_dropout=recipe.adapter.dropout,
-            target_modules=list(recipe.adapter.targets),
+            target_modules=recipe.adapter.targets,
         )
     else:
         soft = isinstance(recipe.adapter, SoftPromptRecipe)
         kind = PromptTuningConfig if soft else PrefixTuningConfig
         config = kind(task_type=task, num_virtual_tokens=recipe.adapter.tokens)
-    return get_peft_model(model, config)
+    try:
+        return get_peft_model(model, config)
+    except ValueError as error:
+        raise ConfigurationError(
+            f"adapter does not fit model.base: {error} Name the layers in adapter.targets."
+        ) from None
 
 
 def build_model(

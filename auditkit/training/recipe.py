@@ -4,14 +4,17 @@ line.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from auditkit.errors import ConfigurationError
 from auditkit.strict_yaml import Document, load_yaml, validate
+
+if TYPE_CHECKING:
+    from auditkit.training.tasks import Task
 
 __all__ = [
     "DataRecipe",
@@ -25,6 +28,13 @@ __all__ = [
     "ValidationRecipe",
     "read_training_recipe",
 ]
+
+
+# Tasks whose words stand in the template file.
+_WORDED = (
+    "direct", "rating", "title", "explanation", "preference", "intention", "rerank",
+    "masked_behavior", "like",
+)  # fmt: skip
 
 
 class _Section(BaseModel):
@@ -70,13 +80,13 @@ class ModelRecipe(_Section):
 
 
 class LoraRecipe(_Section):
-    """Low-rank updates of some weights (Hu et al. 2022)."""
+    """Low-rank updates of some weights (Hu et al. 2022); peft knows which, for common models."""
 
     method: Literal["lora"]
     r: int = Field(default=8, ge=1)
     alpha: int = Field(default=16, ge=1)
     dropout: float = Field(default=0.0, ge=0, lt=1)
-    targets: Annotated[list[str], Field(min_length=1)] = ["q_proj", "v_proj"]
+    targets: Annotated[list[str], Field(min_length=1)] | None = None
 
 
 class SoftPromptRecipe(_Section):
@@ -215,6 +225,7 @@ def _contradictions(recipe: TrainingRecipe) -> Iterator[tuple[str, str]]:
         if task.kind not in {objective.kind for objective in objectives.values()}:
             yield f"tasks.{name}", f"has no objective that reads {task.kind.__name__}s"
     model = recipe.model
+    yield from _unfit(recipe, tasks)
     if model.width % model.heads:
         yield "model", f"width {model.width} is not divisible by heads {model.heads}; change one"
     if recipe.adapter != "full" and model.base is None:
@@ -229,6 +240,32 @@ def _contradictions(recipe: TrainingRecipe) -> Iterator[tuple[str, str]]:
         yield from _not_private(recipe, coupled)
 
 
+def _unfit(recipe: TrainingRecipe, tasks: Mapping[str, Task]) -> Iterator[tuple[str, str]]:
+    """Tasks, objectives, prompts and architecture that do not go together."""
+    from auditkit.recommenders.prompts import Prompts
+    from auditkit.training.rows import Row
+
+    model, prompts = recipe.model, Prompts.shipped(recipe.prompts)
+    titles = prompts.history == "titles"
+    for name, task in tasks.items():
+        if name in _WORDED and name not in prompts.tasks:
+            yield f"tasks.{name}", f"has no wording in prompts {recipe.prompts}"
+        if (task.kind is Row) == (model.architecture == "bert" and model.base is None):
+            other = "a language model" if task.kind is Row else "architecture bert without a base"
+            yield f"tasks.{name}", f"is for {other}"
+    if "recommend" in tasks and recipe.prompts == "titles":
+        yield "prompts", "titles asks for a list in a request; to write lists use title_lists"
+    if model.base is None and titles != (model.indexing == "titles"):
+        yield "prompts", f"{recipe.prompts} does not go with model.indexing {model.indexing}"
+    if "choice" in recipe.objectives and set(tasks) != {"like"}:
+        yield "objectives.choice", "is for task like alone, whose rows name their choices"
+    if "counterfactual_consistency" in recipe.objectives and ("recommend" not in tasks or titles):
+        yield (
+            "objectives.counterfactual_consistency",
+            "has no twins: it needs task recommend over item tokens",
+        )
+
+
 def _not_private(recipe: TrainingRecipe, coupled: list[str]) -> Iterator[tuple[str, str]]:
     """What differentially private training cannot use, or does not read."""
     for name in coupled:
@@ -238,6 +275,12 @@ def _not_private(recipe: TrainingRecipe, coupled: list[str]) -> Iterator[tuple[s
     for name in ("clip_norm", "accumulation"):
         if name in recipe.optimiser.model_fields_set:
             yield f"optimiser.{name}", "is not read when privacy is on; remove it"
+    if recipe.model.indexing not in ("item", "random", "titles"):
+        yield "model.indexing", f"{recipe.model.indexing} reads private histories without noise"
+    if recipe.data.bucketing:
+        yield "data.bucketing", "is not read when privacy is on; remove it"
+    if recipe.optimiser.checkpoint_activations:
+        yield "optimiser.checkpoint_activations", "does not go with per-example gradients"
     if recipe.validation:
         yield "validation", "would spend privacy outside the accounting; remove it"
     if recipe.max_seconds:
