@@ -46,7 +46,7 @@ Pair = tuple[Ids, Ids]
 _FORCE = "AUDITKIT_EXECUTOR"
 _ETA = 1.3  # a plan's time over its arithmetic, until requests are measured
 # Nominal costs: FLOP/s of a core, of a forward's calls per layer, of planning a token.
-_FLOPS, _LAYER_SECONDS, _PLAN_SECONDS = 80e9, 2.5e-4, 2.5e-7
+_FLOPS, _LAYER_SECONDS, _PLAN_SECONDS, _COPIED = 80e9, 2.5e-4, 2.5e-7, 8
 
 
 @dataclass(frozen=True)
@@ -250,7 +250,8 @@ class Engine:
             tokens = sum(map(len, prompts)) + sum(len(c) - 1 for _, c in pairs)
             # The prompt once, then its continuations of more than one token, 32 at a time.
             longer = [sum(len(pairs[i][1]) > 1 for i in rows) for rows in prompts.values()]
-            forwards = len(prompts) + sum(-(-n // 32) for n in longer)
+            parts = sum(-(-n // 32) for n in longer)
+            forwards = len(prompts) + parts * _COPIED  # each behind its own copy of the cache
         else:
             tokens = sum(len(p) + len(c) - 1 for p, c in pairs)
             forwards = -(-len(pairs) // 32)
