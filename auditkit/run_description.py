@@ -62,6 +62,7 @@ def describe_catalog(catalog: Catalog, dataset: Dataset) -> dict[str, JsonValue]
         dataset.catalog.items
     )
     interactions = dataset.interactions
+    cuts = interactions.cuts
     return {
         "name": catalog.name,
         "sha256": catalog.fingerprint,
@@ -72,6 +73,9 @@ def describe_catalog(catalog: Catalog, dataset: Dataset) -> dict[str, JsonValue]
         "interactions": len(interactions),
         "tie_rule": f"same-second ties broken by a random draw with seed {interactions.tie_seed}",
         "tied_last_share": interactions.tied_last_share,
+        "split": "leave last out" if cuts is None else f"in time, at {cuts[0]} and {cuts[1]} s",
+        "left_out": f"{interactions.n_duplicates} exact duplicates dropped, "
+        f"{interactions.split().users_without_test} users without a test item",
     }
 
 

@@ -15,6 +15,7 @@ last two interactions.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -33,6 +34,10 @@ from auditkit.errors import CatalogError
 from auditkit.strict_yaml import load_yaml, validate
 
 __all__ = ["load_own_data", "open_dataset"]
+
+
+_NO_ID = re.compile(r"[\s<>\\]")  # an item token could not be told from text
+_LATEST = 2**53
 
 
 class _Section(BaseModel):
@@ -138,7 +143,11 @@ def _catalog(folder: Path, described: _Tables) -> Catalog:
     named = {**given, "year": columns.year}
 
     def rename(row: Mapping[str, object]) -> Mapping[str, object]:
-        return {ours: row.get(theirs) for ours, theirs in named.items() if theirs is not None}
+        item_id = _id(row, columns.id)
+        if _NO_ID.search(item_id):
+            raise ValueError(f"the id {item_id!r} holds a blank, <, > or a backslash")
+        found = {ours: row.get(theirs) for ours, theirs in named.items() if theirs is not None}
+        return {**found, "id": item_id}
 
     required = [[theirs] for theirs in named.values() if theirs is not None]
     items = parse_items(folder / columns.file, required=required, rename=rename)
@@ -158,6 +167,8 @@ def _interactions(folder: Path, described: _Tables, catalog: Catalog) -> Interac
             if item is None:
                 raise ValueError(f"item {_id(row, columns.item)!r} is not in the items table")
             time = int(_number(row, columns.timestamp))
+            if abs(time) > _LATEST:
+                raise ValueError(f"{columns.timestamp} {time} is no time in seconds")
             rating = _number(row, columns.rating) if columns.rating else 1.0
             user = users.setdefault(_id(row, columns.user), len(users))
         except ValueError as error:
@@ -187,7 +198,7 @@ def _attributes(
     if columns is None:
         return [{} for _ in users]
     found = [dict.fromkeys(columns.attributes, "unknown") for _ in users]
-    path, faults = folder / columns.file, list[str]()
+    path, faults, seen = folder / columns.file, list[str](), set[int]()
     required = [[columns.id], *([name] for name in columns.attributes)]
     for line, row in read_rows(path, faults, required=required):
         try:
@@ -196,6 +207,9 @@ def _attributes(
             faults.append(f"line {line}: {error}")
             continue
         if place is not None:
+            if place in seen:
+                faults.append(f"line {line}: user {_id(row, columns.id)!r} stands there twice")
+            seen.add(place)
             values = {name: " ".join(str(row.get(name) or "").split()) for name in found[place]}
             found[place] = {name: value or "unknown" for name, value in values.items()}
     refuse_faults(path, faults)
@@ -204,10 +218,12 @@ def _attributes(
 
 def _id(row: Mapping[str, object], column: str) -> str:
     value = row.get(column)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # what a table makes of whole numbers beside empty cells
     text = "" if value is None or isinstance(value, bool) else str(value).strip()
     if not text:
         raise ValueError(f"empty {column}")
-    return text.removesuffix(".0")  # what a table makes of whole numbers beside empty cells
+    return text
 
 
 def _number(row: Mapping[str, object], column: str) -> float:

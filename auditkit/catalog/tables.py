@@ -165,7 +165,10 @@ def _parquet(
 
 def _plain(value: Any) -> object:
     """A cell as JSON would hold it; NaN is an empty one."""
-    value = value.item() if hasattr(value, "item") else value
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, list | dict):
+        return value
     return None if value is None or value != value else value
 
 

@@ -50,8 +50,12 @@ def train(
         typer.echo(f"interrupted; the same command goes on from {out}", err=True)
         raise typer.Exit(130) from None
     typer.echo(result.to_json() if as_json else findings_table(result.findings), nl=not as_json)
-    tie_rule = result.catalog["tie_rule"]
-    typer.echo(f"full catalog, leave-last-out; {tie_rule}\n{out}", err=True)
+    typer.echo(f"full catalog, fitted on {chosen.data.fit}; {protocol(result)}\n{out}", err=True)
+
+
+def protocol(result: AuditResult) -> str:
+    """How the table was made: split, ties, and what the data lack."""
+    return "; ".join(str(result.catalog[name]) for name in ("split", "tie_rule", "left_out"))
 
 
 def is_first_process() -> bool:

@@ -273,6 +273,8 @@ def _known(context: Context, examples: Sequence[Example]) -> NDArray[np.bool_]:
     rows = context.dataset.interactions
     known = np.ones(len(rows), dtype=bool)
     known[rows.split().test] = False
+    if rows.cuts is not None:
+        known &= rows.timestamp < rows.cuts[1]
     known[[example.row for example in examples]] = False
     return known
 
@@ -289,5 +291,12 @@ def _item_means(context: Context, examples: Sequence[Example]) -> NDArray[np.flo
 
 
 def _user_means(context: Context, examples: Sequence[Example]) -> NDArray[np.float64]:
-    """Mean rating of what each user rated before the example."""
-    return np.array([float(np.mean(example.ratings)) for example in examples])
+    """Mean of everything that each user rated before the example."""
+    rows = context.dataset.interactions
+    begins = rows.offsets[rows.user_index[[example.row for example in examples]]]
+    return np.array(
+        [
+            float(rows.rating[begin : example.row].mean())
+            for begin, example in zip(begins, examples, strict=True)
+        ]
+    )

@@ -106,6 +106,16 @@ class Weighted(torch.nn.Module):
             total = total + self._objectives[name] * values
         return total
 
+    def _refuse_overflow(self, batch: Any) -> None:
+        """A row that the model cannot read whole would be trained on and never be asked."""
+        limit = getattr(self.model.config, "max_position_embeddings", None)
+        longest = batch[0].shape[1]
+        if limit and longest > limit and not self._encoder_decoder:
+            raise ConfigurationError(
+                f"a training row has {longest} tokens and the model reads {limit}. Raise "
+                "model.context, or lower data.window."
+            )
+
     def _collated(self, kind: type, rows: Sequence[Any]) -> Any:
         if kind is Pair:
             batch: Any = collate_pairs(rows, pad=self._pad)
@@ -113,6 +123,7 @@ class Weighted(torch.nn.Module):
             batch = collate_masked(rows, pad=self._pad)
         else:
             batch = collate(rows, pad=self._pad, encoder_decoder=self._encoder_decoder)
+        self._refuse_overflow(batch)
         return _on(self._device, batch)
 
 
@@ -256,7 +267,12 @@ def train(
 
 
 def training_rows(recipe: TrainingRecipe, dataset: Dataset, trainee: Trainee) -> TrainingRows:
-    """The rows of a recipe; deterministic, so a resume rebuilds the same."""
+    """The rows of a recipe; deterministic, so a resume rebuilds the same.
+
+    Raises:
+        ConfigurationError: the data lack what a task asks about.
+    """
+    _refuse_ratings(recipe, dataset)
     return TrainingRows(
         dataset=dataset,
         prompts=trainee.prompts,
@@ -270,6 +286,19 @@ def training_rows(recipe: TrainingRecipe, dataset: Dataset, trainee: Trainee) ->
         twins="counterfactual_consistency" in recipe.objectives,
         bucketing=recipe.data.bucketing,
     )
+
+
+def _refuse_ratings(recipe: TrainingRecipe, dataset: Dataset) -> None:
+    """Likes and ratings need ratings: of several values, and whole stars from 1 to 5."""
+    asked = [name for name in ("like", "rating") if recipe.tasks.get(name)]
+    values = set(np.unique(dataset.interactions.rating).tolist()) if asked else set()
+    if asked and len(values) < 2:
+        raise ConfigurationError(f"tasks.{asked[0]}: the interactions hold no ratings to learn.")
+    if "rating" in asked and not values <= {1, 2, 3, 4, 5}:
+        raise ConfigurationError(
+            f"tasks.rating: ratings must be whole stars from 1 to 5; found {min(values):g} to "
+            f"{max(values):g}. Scale them, or leave the task out."
+        )
 
 
 def _once(

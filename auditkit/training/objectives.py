@@ -116,12 +116,13 @@ def counterfactual_consistency(model: PreTrainedModel, batch: Batch) -> torch.Te
         [B] nats in [0, ln 2]; ideal 0, and 0 for a row that is its own twin.
     """
     predicted = batch.targets != NO_TARGET
-    if batch.twin is None:
+    if batch.twin is None or batch.has_twin is None:
         return torch.zeros(len(predicted), dtype=model.dtype, device=batch.targets.device)
     own, other = (_logits(model, one).log_softmax(dim=1) for one in (batch, batch.twin))
     middle = torch.logaddexp(own, other) - math.log(2)
     divergence = sum(0.5 * (table.exp() * (table - middle)).sum(dim=1) for table in (own, other))
-    return _row_means(divergence, predicted)  # type: ignore[arg-type]
+    means = _row_means(divergence, predicted)  # type: ignore[arg-type]
+    return torch.where(batch.has_twin, means, 0.0)  # dropout tells a row from its own copy
 
 
 def masked_language_model(model: PreTrainedModel, batch: Batch) -> torch.Tensor:

@@ -73,7 +73,7 @@ class Batch(NamedTuple):
         targets: [B, S] int64, -100 where nothing is predicted. Decoder-only: the last S tokens of
             each row. Encoder-decoder: what is written. Masked: S = T, what each position was.
         choices: [B, C] int64 tokens that compete, None where a row names none.
-        twin: the twins' batch, None where no row has one.
+        twin: the twins' batch, None where no row has one. has_twin: [B] bool, which rows have.
     """
 
     input_ids: torch.Tensor
@@ -81,6 +81,7 @@ class Batch(NamedTuple):
     targets: torch.Tensor
     choices: torch.Tensor | None = None
     twin: Batch | None = None
+    has_twin: torch.Tensor | None = None
 
 
 class PairBatch(NamedTuple):
@@ -113,8 +114,9 @@ def collate(rows: Sequence[Row], *, pad: int, encoder_decoder: bool = False) -> 
     choices = (
         torch.tensor([row.choices for row in rows]) if all(row.choices for row in rows) else None
     )
-    twin = None
+    twin, has_twin = None, None
     if any(row.twin for row in rows):
+        has_twin = torch.tensor([bool(row.twin) for row in rows])
         twins = [
             Row(row.twin, len(row.twin) - len(row.ids) + row.first_target)
             if row.twin
@@ -122,7 +124,7 @@ def collate(rows: Sequence[Row], *, pad: int, encoder_decoder: bool = False) -> 
             for row in rows
         ]
         twin = collate(twins, pad=pad, encoder_decoder=encoder_decoder)
-    return Batch(input_ids, mask, targets, choices, twin)
+    return Batch(input_ids, mask, targets, choices, twin, has_twin)
 
 
 def collate_masked(rows: Sequence[Masked], *, pad: int) -> Batch:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["MASK_ITEM", "TASKS", "Source", "Stretch", "Task"]
 
 Source = Literal["stretch", "event", "item"]
-MASK_ITEM = "mask"  # stands for a hidden item in a history
+MASK_ITEM = "?hidden?"  # stands for a hidden item in a history
 _RECENT = 10  # items of the history that a question about one item shows
 _LISTED = 10  # candidates in a question that lists some
 _MASKED_SHARE = 0.15
