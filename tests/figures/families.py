@@ -1,8 +1,8 @@
 """Train every shipped recipe, evaluate it on all users and the full catalog, and write the tables
 of `docs/explain/families.md` (`make figures`).
 
-What `models/` holds already is not trained again, so a stopped run goes on. `--indexing` adds the
-comparison of item indexings, three seeds each.
+What `models/` holds with its evaluation is taken as it is, so a stopped run goes on; delete a
+folder to make it anew. `--indexing` adds the comparison of item indexings, three seeds each.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 from auditkit.cli.train import evaluate_folder, train_folder
 from auditkit.recipe import find_recipe
 from auditkit.training.recipe import read_training_recipe
+from auditkit.types import AuditResult
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "explain" / "families.md"
 LISTS = (
@@ -28,8 +29,11 @@ SEEDS = (0, 1, 2)
 
 def evaluated(recipe, folder):
     """Findings by (metric, group), and what training took."""
-    train_folder(recipe, folder)
-    result = evaluate_folder(folder)
+    done = folder / "evaluation" / "result.json"
+    if not done.is_file():
+        train_folder(recipe, folder)
+        evaluate_folder(folder)
+    result = AuditResult.from_json(done.read_text(encoding="utf-8"))
     findings = {(f.metric, f.group): f.estimate for f in result.findings}
     return findings, json.loads((folder / "manifest.json").read_text())["volatile"], result
 
