@@ -198,7 +198,7 @@ def write_folder(
         prompt="prompts.yaml",
         item_index=None if trainee.index is None else _INDEX,
         catalog=CatalogReference(name=dataset.catalog.name, sha256=dataset.catalog.fingerprint),
-        decoding=Decoding(history_window=recipe.data.window),
+        decoding=Decoding(history_window=_history_window(recipe, trainee)),
         training=TrainingRecord(
             recipe=recipe.name,
             seed=recipe.seed,
@@ -212,6 +212,14 @@ def write_folder(
         ),
         privacy=privacy,
     ).write(out)
+
+
+def _history_window(recipe: TrainingRecipe, trainee: Trainee) -> int:
+    """Items that a request shows. An encoder-decoder is trained to read a random part of a stretch,
+    half of it on average; on whole stretches, which it hardly saw, it is worse (measured: HR@10
+    .105 instead of .121).
+    """
+    return max(1, recipe.data.window // 2) if trainee.kind == "seq2seq" else recipe.data.window
 
 
 def write_record(

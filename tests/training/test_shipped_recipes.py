@@ -51,7 +51,7 @@ def test_p5_t5_mini_reaches_its_accuracy_and_rates_items(ml100k, tmp_path):
     record = json.loads((folder / "manifest.json").read_text())
     print(f"HR@10 {hits.value:.4f}, RMSE {error.value:.3f}, {record['volatile']}")
     assert (hits.n, hits.n_missing) == (943, 0)
-    assert hits.value >= 0.09  # .105 where it was measured
+    assert hits.value >= 0.11  # .1209 where it was measured
     assert error.value < 1.4
 
 
