@@ -49,7 +49,8 @@ def grouplens_files() -> dict[str, str]:
         n = int(rng.integers(8, 15))
         chosen = rng.choice(N_ITEMS, size=n, replace=False, p=weights / weights.sum())
         ratings += [
-            f"{user + 1}\t{item + 1}\t4\t{1000 * user + at}" for at, item in enumerate(chosen)
+            f"{user + 1}\t{item + 1}\t{1 + (user + 3 * at) % 5}\t{1000 * user + at}"
+            for at, item in enumerate(chosen)
         ]
     return {"u.item": "\n".join(items), "u.user": "\n".join(users), "u.data": "\n".join(ratings)}
 

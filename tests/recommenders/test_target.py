@@ -473,4 +473,5 @@ def test_capabilities_are_those_that_the_recommender_has(tmp_path):
         "Generates",
         "Scores",
         "Describes",
+        "Judges",
     )
