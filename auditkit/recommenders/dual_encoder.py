@@ -23,6 +23,7 @@ from auditkit.engine.embedding import embed
 from auditkit.recommenders.folder_identity import folder_fingerprint
 from auditkit.recommenders.manifest import RecommenderManifest, resolve_inside
 from auditkit.recommenders.prompts import Prompts
+from auditkit.recommenders.tokens import control_tokens
 from auditkit.types import Item, RankedItem, Request, Response
 
 if TYPE_CHECKING:
@@ -80,13 +81,8 @@ class DualEncoder:
 
     def _encode(self, text: str) -> list[int]:
         """Token ids between the model's own control tokens; those typed in the text are text."""
-        backend = self._tokenizer.backend_tokenizer
-        before = backend.encode_special_tokens
-        backend.encode_special_tokens = True
-        try:
+        with control_tokens(self._tokenizer, meant=False) as backend:
             return list(backend.encode(text).ids)
-        finally:
-            backend.encode_special_tokens = before
 
     def _excess(self, ids: Sequence[int]) -> int:
         """Tokens that the encoder cannot read."""

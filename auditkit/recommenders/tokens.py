@@ -8,8 +8,9 @@ typed by a user stays text, whatever the tokenizer knows.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from auditkit.errors import TargetError
 from auditkit.recommenders.prompts import segments
@@ -18,7 +19,7 @@ from auditkit.types import Message
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
-__all__ = ["ITEM_PREFIX", "decode", "encode", "encode_chat", "item_tokens"]
+__all__ = ["ITEM_PREFIX", "control_tokens", "decode", "encode", "encode_chat", "item_tokens"]
 
 ITEM_PREFIX = "<item_"
 # Words that no template knows, standing where a turn goes.
@@ -50,6 +51,18 @@ def item_tokens(
     }
 
 
+@contextmanager
+def control_tokens(tokenizer: PreTrainedTokenizerFast, *, meant: bool) -> Iterator[Any]:
+    """The tokenizer's backend while control tokens in a text are tokens, or plain text."""
+    backend = tokenizer.backend_tokenizer
+    before = backend.encode_special_tokens
+    backend.encode_special_tokens = not meant
+    try:
+        yield backend
+    finally:
+        backend.encode_special_tokens = before
+
+
 def encode(
     tokenizer: PreTrainedTokenizerFast, prompt: str, items: Mapping[str, Sequence[int]]
 ) -> list[int]:
@@ -61,10 +74,7 @@ def encode(
     Raises:
         TargetError: the prompt refers to an item that the model has never seen.
     """
-    backend = tokenizer.backend_tokenizer
-    before = backend.encode_special_tokens
-    backend.encode_special_tokens = True
-    try:
+    with control_tokens(tokenizer, meant=False) as backend:
         if not items:
             return list(backend.encode(prompt, add_special_tokens=False).ids)
         ids: list[int] = []
@@ -76,8 +86,6 @@ def encode(
             else:
                 raise TargetError("bad_schema", detail=f"the model has no token for item {part!r}")
         return ids
-    finally:
-        backend.encode_special_tokens = before
 
 
 def encode_chat(
@@ -134,13 +142,8 @@ def _template_parts(
 
 def _encode_control(tokenizer: PreTrainedTokenizerFast, text: str) -> list[int]:
     """Token ids of text whose control tokens are meant."""
-    backend = tokenizer.backend_tokenizer
-    before = backend.encode_special_tokens
-    backend.encode_special_tokens = False
-    try:
+    with control_tokens(tokenizer, meant=True) as backend:
         return list(backend.encode(text, add_special_tokens=False).ids)
-    finally:
-        backend.encode_special_tokens = before
 
 
 def decode(tokenizer: PreTrainedTokenizerFast, ids: Sequence[int]) -> str:

@@ -16,17 +16,16 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from accelerate import Accelerator
 
 from auditkit.catalog.dataset import Dataset
-from auditkit.errors import AuditkitError, ConfigurationError
-from auditkit.recommenders.manifest import MANIFEST
+from auditkit.errors import AuditkitError
 from auditkit.seeding import generator
-from auditkit.training.base import BASE, is_recipe, place_base
+from auditkit.training.base import place_base
 from auditkit.training.checkpoint import BestWeights, load_checkpoint, save_checkpoint
 from auditkit.training.data import TrainingRows, draw_holdout
 from auditkit.training.folder import (
@@ -41,23 +40,20 @@ from auditkit.training.folder import (
 from auditkit.training.model import Trainee, prepare
 from auditkit.training.objectives import OBJECTIVES
 from auditkit.training.recipe import TrainingRecipe
+from auditkit.training.refusals import refuse_processes, refuse_ratings
 from auditkit.training.rows import (
     AnyRow,
-    Masked,
-    Pair,
     Row,
-    collate,
-    collate_masked,
-    collate_pairs,
     n_tokens,
 )
 from auditkit.training.validation import Validation
 from auditkit.training.verification import Verification
+from auditkit.training.weighted import Weighted
 
 if TYPE_CHECKING:
     from auditkit.training.private_run import PrivateRun
 
-__all__ = ["StepReport", "Weighted", "train", "training_rows"]
+__all__ = ["StepReport", "train", "training_rows"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,61 +66,6 @@ class StepReport:
     steps: int
     loss: float | None
     cpu_seconds: float
-
-
-class Weighted(torch.nn.Module):
-    """The weighted objectives of a recipe as one module, so that gradients of several processes
-    meet in its backward.
-    """
-
-    def __init__(
-        self, trainee: Trainee, objectives: Mapping[str, float], device: torch.device
-    ) -> None:
-        super().__init__()
-        self.model = trainee.model
-        self._pad = trainee.tokenizer.pad_token_id
-        self._encoder_decoder = trainee.kind == "seq2seq"
-        self._objectives, self._device = objectives, device
-
-    def forward(self, rows: Sequence[AnyRow]) -> dict[str, torch.Tensor]:
-        """Losses [number of rows that it reads] of every objective, nats."""
-        batches: dict[type, Any] = {}
-        found = {}
-        for name in self._objectives:
-            objective = OBJECTIVES[name]
-            chosen = [row for row in rows if isinstance(row, objective.kind)]
-            if chosen:
-                if objective.kind not in batches:
-                    batches[objective.kind] = self._collated(objective.kind, chosen)
-                found[name] = objective.losses(self.model, batches[objective.kind])
-        return found
-
-    def losses(self, rows: Sequence[Row]) -> torch.Tensor:
-        """Weighted losses [B] of rows that every objective reads."""
-        total = torch.zeros(len(rows), device=self._device)
-        for name, values in self(rows).items():
-            total = total + self._objectives[name] * values
-        return total
-
-    def _refuse_overflow(self, batch: Any) -> None:
-        """A row that the model cannot read whole would be trained on and never be asked."""
-        limit = getattr(self.model.config, "max_position_embeddings", None)
-        longest = batch[0].shape[1]
-        if limit and longest > limit and not self._encoder_decoder:
-            raise ConfigurationError(
-                f"a training row has {longest} tokens and the model reads {limit}. Raise "
-                "model.context, or lower data.window."
-            )
-
-    def _collated(self, kind: type, rows: Sequence[Any]) -> Any:
-        if kind is Pair:
-            batch: Any = collate_pairs(rows, pad=self._pad)
-        elif kind is Masked:
-            batch = collate_masked(rows, pad=self._pad)
-        else:
-            batch = collate(rows, pad=self._pad, encoder_decoder=self._encoder_decoder)
-        self._refuse_overflow(batch)
-        return _on(self._device, batch)
 
 
 def train(
@@ -153,7 +94,7 @@ def train(
     torch.set_num_threads(recipe.threads)
     started, cpu_started = time.time(), time.process_time()
     accelerator = _accelerator(recipe)
-    _refuse_processes(recipe, out, accelerator.num_processes)
+    refuse_processes(recipe, out, accelerator.num_processes)
     with accelerator.main_process_first():
         base = place_base(
             recipe,
@@ -272,7 +213,7 @@ def training_rows(recipe: TrainingRecipe, dataset: Dataset, trainee: Trainee) ->
     Raises:
         ConfigurationError: the data lack what a task asks about.
     """
-    _refuse_ratings(recipe, dataset)
+    refuse_ratings(recipe, dataset)
     return TrainingRows(
         dataset=dataset,
         prompts=trainee.prompts,
@@ -286,19 +227,6 @@ def training_rows(recipe: TrainingRecipe, dataset: Dataset, trainee: Trainee) ->
         twins="counterfactual_consistency" in recipe.objectives,
         bucketing=recipe.data.bucketing,
     )
-
-
-def _refuse_ratings(recipe: TrainingRecipe, dataset: Dataset) -> None:
-    """Likes and ratings need ratings: of several values, and whole stars from 1 to 5."""
-    asked = [name for name in ("like", "rating") if recipe.tasks.get(name)]
-    values = set(np.unique(dataset.interactions.rating).tolist()) if asked else set()
-    if asked and len(values) < 2:
-        raise ConfigurationError(f"tasks.{asked[0]}: the interactions hold no ratings to learn.")
-    if "rating" in asked and not values <= {1, 2, 3, 4, 5}:
-        raise ConfigurationError(
-            f"tasks.rating: ratings must be whole stars from 1 to 5; found {min(values):g} to "
-            f"{max(values):g}. Scale them, or leave the task out."
-        )
 
 
 def _once(
@@ -319,27 +247,6 @@ def _speed(tokens: int, cpu_seconds: float) -> dict[str, float]:
         "tokens": tokens,
         "tokens_per_cpu_second": round(tokens / max(cpu_seconds, 1e-9), 1),
     }
-
-
-def _refuse_processes(recipe: TrainingRecipe, out: Path, n: int) -> None:
-    """What several processes, or few rows, would change without a word.
-
-    Raises:
-        ConfigurationError: naming it.
-    """
-    rows, parts = sum(recipe.tasks.values()), recipe.optimiser.accumulation * n
-    coupled = [name for name in recipe.objectives if not OBJECTIVES[name].per_example]
-    fault = ""
-    if rows < parts and not recipe.privacy:
-        fault = f"a step of {rows} rows leaves some of its {parts} parts empty"
-    elif n > 1 and recipe.privacy:
-        fault = "private training accounts for one process"
-    elif n > 1 and coupled:
-        fault = f"objective {coupled[0]} compares the rows of one process only"
-    elif n > 1 and is_recipe(recipe.model.base) and not (out / BASE / MANIFEST).is_file():
-        fault = f"the base comes first: auditkit train {recipe.model.base} --out {out / BASE}"
-    if fault:
-        raise ConfigurationError(f"{recipe.name} on {n} processes: {fault}. Change one of them.")
 
 
 def _accelerator(recipe: TrainingRecipe) -> Accelerator:
@@ -415,21 +322,6 @@ def _out_of_time(recipe: TrainingRecipe, started: float, accelerator: Accelerato
         return False
     late = torch.tensor(float(time.time() - started > recipe.max_seconds))
     return bool(accelerator.reduce(late.to(accelerator.device), "sum") > 0)
-
-
-def _on(device: torch.device, batch: Any) -> Any:
-    """A batch with its tensors on a device."""
-    if device.type == "cpu":
-        return batch
-    moved = (
-        value.to(device)
-        if isinstance(value, torch.Tensor)
-        else _on(device, value)
-        if isinstance(value, tuple)
-        else value
-        for value in batch
-    )
-    return type(batch)(*moved)
 
 
 class _Clock:

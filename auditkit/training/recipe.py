@@ -30,13 +30,6 @@ __all__ = [
 ]
 
 
-# Tasks whose words stand in the template file.
-_WORDED = (
-    "direct", "rating", "title", "explanation", "preference", "intention", "rerank",
-    "masked_behavior", "like",
-)  # fmt: skip
-
-
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -248,7 +241,7 @@ def _unfit(recipe: TrainingRecipe, tasks: Mapping[str, Task]) -> Iterator[tuple[
     model, prompts = recipe.model, Prompts.shipped(recipe.prompts)
     titles = prompts.history == "titles"
     for name, task in tasks.items():
-        if name in _WORDED and name not in prompts.tasks:
+        if task.worded and name not in prompts.tasks:
             yield f"tasks.{name}", f"has no wording in prompts {recipe.prompts}"
         if (task.kind is Row) == (model.architecture == "bert" and model.base is None):
             other = "a language model" if task.kind is Row else "architecture bert without a base"

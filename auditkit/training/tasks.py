@@ -53,11 +53,13 @@ class Task:
             stretch), or items.
         kind: of the rows.
         make: (all data, the draw, generator) -> row.
+        worded: whether its words stand among the tasks of the template file.
     """
 
     source: Source
     kind: type[AnyRow]
     make: Callable[[TrainingRows, Any, np.random.Generator], AnyRow]
+    worded: bool = True
 
 
 def _recommend(rows: TrainingRows, drawn: Stretch, rng: np.random.Generator) -> Row:
@@ -200,8 +202,8 @@ def _recent(drawn: Stretch) -> Stretch:
 
 TASKS: Mapping[str, Task] = MappingProxyType(
     {
-        "recommend": Task("stretch", Row, _recommend),
-        "describe": Task("item", Row, _describe),
+        "recommend": Task("stretch", Row, _recommend, worded=False),
+        "describe": Task("item", Row, _describe, worded=False),
         "direct": Task("event", Row, _direct),
         "rating": Task("event", Row, _rating),
         "title": Task("item", Row, _title),
@@ -211,7 +213,7 @@ TASKS: Mapping[str, Task] = MappingProxyType(
         "rerank": Task("event", Row, _rerank),
         "masked_behavior": Task("stretch", Row, _masked_behavior),
         "like": Task("event", Row, _like),
-        "match": Task("event", Pair, _match),
-        "masked_text": Task("item", Masked, _masked_text),
+        "match": Task("event", Pair, _match, worded=False),
+        "masked_text": Task("item", Masked, _masked_text, worded=False),
     }
 )
