@@ -31,6 +31,7 @@ class Behaviour:
         self.faults = options.get("faults", ())  # one after the other, by distinct prompt
         self.text = options.get("text", LIST)
         self.echo_faults = options.get("echo_faults", 0)
+        self.echo_usage = options.get("echo_usage")
         self.shifted = options.get("shifted", False)
         self.lists_new_token = options.get("lists_new_token", True)
         self.calls, self.prompts, self.bodies = 0, Counter(), []
@@ -113,6 +114,8 @@ class Handler(BaseHTTPRequestHandler):
                 seen.echo_faults -= 1
                 return self.send(b"", status=503)
             found = echo(prompt) if seen.scores else {"choices": [{"text": ""}]}
+            if seen.echo_usage:
+                found["usage"] = {"prompt_tokens": seen.echo_usage}
             if seen.shifted:  # every token has the score of the one behind it
                 table = found["choices"][0]["logprobs"]
                 table["token_logprobs"] = [*table["token_logprobs"][1:], -1.0]

@@ -127,3 +127,10 @@ def test_command_opens_no_socket(run, command):
     )
     assert done.returncode != 77, done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_international_name_is_the_one_that_is_looked_up():
+    restriction = Restriction("b\u00fccher.example", 443)
+    restriction.inspect("socket.getaddrinfo", ("xn--bcher-kva.example", 443))
+    with pytest.raises(NetworkForbidden):
+        restriction.inspect("socket.getaddrinfo", ("xn--other-kva.example", 443))

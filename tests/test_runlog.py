@@ -159,3 +159,16 @@ def test_second_process_is_told_who_holds_the_folder(tmp_path):
         holder.kill()
     with lock_run(tmp_path):
         pass
+
+
+def test_everything_beside_the_evidence_is_the_owners_alone(tmp_path):
+    """Also in a folder that others may enter."""
+    tmp_path.chmod(0o755)
+    write(tmp_path)
+    with (tmp_path / EVIDENCE).open("ab") as stream:
+        stream.write(b'{"torn')
+    with lock_run(tmp_path):
+        RunLog(tmp_path, KEY).close()
+    modes = {file.name: file.stat().st_mode & 0o777 for file in tmp_path.iterdir()}
+    assert set(modes) == {EVIDENCE, "evidence.torn", "run.lock"}
+    assert set(modes.values()) == {0o600}

@@ -13,6 +13,7 @@ from small_world import world, write_cache
 from auditkit.errors import ConfigurationError, MissingDependency, TargetUnavailable
 from auditkit.recipe import read_recipe
 from auditkit.recommenders.load import load_recommender
+from auditkit.run_manifest import read_manifest
 from auditkit.runner import Asking, run_audit
 
 RECIPE = """version: 1
@@ -60,6 +61,18 @@ def test_actors_that_cannot_load_end_the_audit_with_an_explanation():
         cluster.spread(loaded, load, workers=1, batch_size=8),
     ):
         pass
+
+
+def test_second_run_asks_and_computes_nothing(tmp_path, recipe):
+    """Neither in the same folder, nor in another that shares the answers."""
+    folder, work = str(save(tmp_path / "model")), []
+    for out in ("run", "run", "other"):
+        run_audit(folder, recipe, tmp_path / out, cache=tmp_path / "answers")
+        work.append(read_manifest(tmp_path / out)["volatile"])
+    assert work[0]["computed"]["forwards"] > 0
+    assert work[1]["asked"] == 0
+    for later in work[1:]:
+        assert set(later["computed"].values()) == {0}
 
 
 def test_missing_ray_names_the_extra(tmp_path, recipe, monkeypatch):

@@ -204,6 +204,16 @@ def test_trouble_while_connecting_hides_no_capability(monkeypatch, faults, score
                 connect(f"{url}#m")
 
 
+def test_tokens_of_scores_are_counted():
+    with serving(scores=True, echo_usage=7) as (url, _):
+        endpoint = connect(f"{url}#m")
+        asked = endpoint.answer(
+            "score", Request(id="r", prompt="I"), {"continuations": [" a", " b"]}
+        )
+        (response,) = endpoint.run_all(asked)
+    assert response.usage == {"prompt_tokens": 14}
+
+
 def test_scores_that_do_not_agree_with_themselves_are_not_used():
     with serving(scores=True, shifted=True) as (url, _):
         endpoint = connect(f"{url}#m")

@@ -41,3 +41,15 @@ def test_name_that_cannot_be_imported_is_refused(path):
 def test_object_that_cannot_recommend_is_refused_with_its_type():
     with pytest.raises(TargetUnavailable, match="is a tuple"):
         import_recommender("planted_recommenders:HELD_OUT")
+
+
+ENDS_WHEN_MADE = "class Shop:\n    def __init__(self):\n        raise SystemExit(0)"
+
+
+@pytest.mark.parametrize("code", ["raise SystemExit(0)", ENDS_WHEN_MADE])
+def test_module_that_ends_the_process_is_refused(tmp_path, monkeypatch, code):
+    name = f"ending_{len(code)}"
+    (tmp_path / f"{name}.py").write_text(code + "\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(TargetUnavailable, match="ends the process"):
+        import_recommender(f"{name}:Shop")
