@@ -159,14 +159,22 @@ class LanguageModel:
         continuations: Sequence[Sequence[str]],
         *,
         run: Callable[[Sequence[Pair]], list[list[float]]],
+        conversations: Sequence[Sequence[Message]] | None = None,
     ) -> list[list[TokenScores]]:
-        flat = iter(run(self._pairs(prompts, continuations)))
+        """Nats per token; `conversations` are the earlier turns before each prompt."""
+        flat = iter(run(self._pairs(prompts, continuations, conversations)))
         return [[TokenScores(tuple(next(flat))) for _ in options] for options in continuations]
 
-    def _pairs(self, prompts: Sequence[str], continuations: Sequence[Sequence[str]]) -> list[Pair]:
+    def _pairs(
+        self,
+        prompts: Sequence[str],
+        continuations: Sequence[Sequence[str]],
+        conversations: Sequence[Sequence[Message]] | None = None,
+    ) -> list[Pair]:
+        earlier = conversations or [()] * len(prompts)
         return [
-            self._split(prompt, continuation)
-            for prompt, options in zip(prompts, continuations, strict=True)
+            self._split(prompt, continuation, messages)
+            for prompt, options, messages in zip(prompts, continuations, earlier, strict=True)
             for continuation in options
         ]
 
@@ -185,15 +193,16 @@ class LanguageModel:
         start = self.tokenizer.bos_token_id
         return typed if start is None else [start, *typed]
 
-    def _split(self, prompt: str, continuation: str) -> Pair:
+    def _split(self, prompt: str, continuation: str, messages: Sequence[Message] = ()) -> Pair:
         """Prompt and continuation, tokenised as one text; a token across the boundary and trailing
         spaces belong to the continuation. An encoder-decoder, and a model behind a chat template,
         begins its own text.
         """
         if self.tokenizer.chat_template or self.manifest.kind == "seq2seq":
-            return self._encode(prompt), encode(self.tokenizer, continuation, self._items)
-        alone = self._encode(prompt.rstrip(" "))
-        whole = self._encode(prompt + continuation)
+            begin = self._encode(prompt, messages)
+            return begin, encode(self.tokenizer, continuation, self._items)
+        alone = self._encode(prompt.rstrip(" "), messages)
+        whole = self._encode(prompt + continuation, messages)
         shared = next(
             (i for i, (a, b) in enumerate(zip(whole, alone, strict=False)) if a != b), len(alone)
         )

@@ -84,11 +84,15 @@ class LanguageModelRecommender(LanguageModel):
         )
 
     def _rank_candidates(self, requests: Sequence[Request]) -> list[Response]:
-        """Candidates by the log-probability of their titles, mean or sum over tokens."""
+        """Candidates by the log-probability of their titles behind the whole conversation, mean or
+        sum over tokens.
+        """
         allowed = [self._candidates(request) for request in requests]
-        scores = self.score(
+        scores = self._scores(
             [request.prompt for request in requests],
             [[self.reference(item) for item in items] for items in allowed],
+            run=self.engine.score,
+            conversations=[request.messages for request in requests],
         )
         return [
             self._ranked(request, items, [self._title_score(one) for one in row])

@@ -165,6 +165,39 @@ def test_examples_of_a_folder_stand_before_every_prompt(tmp_path):
     )[0].text  # fmt: skip
 
 
+CHAT = (
+    "{% for m in messages %}<s>{{ m['role'] }}: {{ m['content'] }}</s>{% endfor %}"
+    "{% if add_generation_prompt %}<s>{% endif %}"
+)
+
+
+@pytest.mark.parametrize("template", [None, CHAT])
+def test_candidates_are_ranked_behind_the_earlier_turns_that_a_list_is_written_behind(
+    tmp_path, template
+):
+    writer = load_folder(save(tmp_path, style="generate", with_items=False))
+    writer.tokenizer.chat_template = template
+    turns = (Message("user", "Something with a harbor."), Message("assistant", "Silver Harbor"))
+    plain, told = (
+        requests(writer, 1, candidates=ITEMS[10:13], messages=messages)[0]
+        for messages in ((), turns)
+    )
+    scored = []
+    for request in (plain, told):
+        items = writer.recommend([request])[0].items
+        expected = {}
+        for item in ITEMS[10:13]:
+            begin, rest = writer._split(request.prompt, item.title, request.messages)
+            assert begin == writer._encode(request.prompt, request.messages)[: len(begin)]
+            table = log_softmax(writer, [*begin, *rest])
+            nats = [float(table[len(begin) - 1 + i, token]) for i, token in enumerate(rest)]
+            expected[item.id] = sum(nats) / len(nats)
+        found = {item.item_id: item.score for item in items}
+        assert found == pytest.approx(expected, abs=1e-5)
+        scored.append(found)
+    assert any(abs(scored[0][item] - scored[1][item]) > 1e-3 for item in scored[0])
+
+
 def test_typed_control_tokens_stay_text_inside_a_chat_template(writer):
     writer.tokenizer.chat_template = (
         "{% for m in messages %}<s>{{ m['content'] }}</s>{% endfor %}"
