@@ -1,19 +1,18 @@
 """Utility of answers about one item at a time: is a like foreseen, a rating, the next item?
 
-These stand where a recommender makes no lists (yes/no models), or beside its lists. Examples are
-interactions that were not trained on: of held-out users the last four, else every user's test item.
-Source: TALLRec (Bao et al. 2023) for likes by the logits of yes and no; P5 (Geng et al. 2022) for
-ratings.
+These stand where a recommender makes no lists (yes/no models), or beside its lists. Several
+examples may be one user's, so users are the unit: resampled, counted, and missing where none of
+their examples was answered. Source: TALLRec (Bao et al. 2023) for likes by the logits of yes and
+no; P5 (Geng et al. 2022) for ratings.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import ClassVar, NamedTuple, cast
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import ClassVar, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from auditkit.errors import InvalidArgument
 from auditkit.metrics.pointwise import (
@@ -32,27 +31,21 @@ from auditkit.probes.base import (
     token_scores,
     unit_of,
 )
+from auditkit.probes.utility_examples import (
+    ask_about,
+    draw_examples,
+    item_means,
+    user_means,
+)
 from auditkit.recommenders.protocols import Judges, Renders, Scores
 from auditkit.recommenders.target import Target
 from auditkit.stats.bootstrap import bootstrap_mean, bootstrap_statistic
-from auditkit.types import Finding, Item, Request, Response
+from auditkit.stats.measured import NOTHING
+from auditkit.types import Finding, Request
 
 __all__ = ["LikelihoodProbe", "LikesProbe", "RatingsProbe"]
 
-_PER_HELD_OUT_USER = 4
-_RECENT = 10
 _LIKED = 3.0
-
-
-class Example(NamedTuple):
-    """One interaction, with the ten before it."""
-
-    user: str
-    row: int
-    history: tuple[Item, ...]
-    ratings: tuple[float, ...]
-    item: Item
-    rating: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +64,7 @@ class LikesProbe:
 
     def run(self, target: Target, context: Context) -> Iterator[Finding]:
         """Ask about every example; the item's mean rating stands beside the model."""
-        examples = _examples(context, self.n_examples)
+        examples = draw_examples(context, self.n_examples)
         judge, requests, options = cast(Judges, target.recommender), [], []
         for example in examples:
             pairs = list(zip(example.history, example.ratings, strict=True))
@@ -81,26 +74,28 @@ class LikesProbe:
             asked = judge.item_question("like", request, example.item, disliked=disliked)
             if asked is None or len(asked.options) != 2:
                 raise NotAssessable("the recommender was not taught to say yes or no to an item")
-            requests.append(_about(request, example, asked.prompt))
+            requests.append(replace(request, k=1, prompt=asked.prompt))
             options.append(asked.options)
-        kept, values, n_missing = _answered(target, requests, options)
-        asked_about = [examples[i] for i in kept]
-        labels = np.array([example.rating > _LIKED for example in asked_about])
-        means = _item_means(context, asked_about)
+        answers = ask_about(target, examples, requests, options)
+        users = [example.user for example in answers.examples]
+        labels = np.array([example.rating > _LIKED for example in answers.examples], dtype=bool)
+        means = item_means(context, answers.examples)
         for group, scores in (
-            ("all", values[:, 0] - values[:, 1]), ("baseline=item mean rating", means),
-        ):  # fmt: skip
+            ("all", answers.nats[:, 0] - answers.nats[:, 1]),
+            ("baseline=item mean rating", means),
+        ):
             unit, direction = unit_of("utility.likes.auc")
-            n, statistic = auc_over_users([e.user for e in asked_about], scores, labels)
+            n, statistic = auc_over_users(users, scores, labels)
             yield finding(
                 context,
                 "utility.likes.auc",
                 bootstrap_statistic(
                     n, statistic, rng=context.rng("auc", group), unit=unit, direction=direction,
-                    draws=2_000, n_missing=n_missing, reason="one class only",
+                    draws=2_000, n_missing=answers.users_missing,
+                    reason="one class only" if users else NOTHING,
                 ),
                 group=group,
-                parameters={"n_examples": len(asked_about), "liked": int(labels.sum())},
+                parameters={**answers.parameters, "liked": int(labels.sum())},
             )  # fmt: skip
 
 
@@ -120,26 +115,25 @@ class RatingsProbe:
 
     def run(self, target: Target, context: Context) -> Iterator[Finding]:
         """Ask for every example's rating; item mean and user mean stand beside the model."""
-        examples = _examples(context, self.n_examples)
+        examples = draw_examples(context, self.n_examples)
         judge, requests, options = cast(Judges, target.recommender), [], []
         for example in examples:
             request = Request(user_id=example.user, history=example.history)
             asked = judge.item_question("rating", request, example.item)
             if asked is None:
                 raise NotAssessable("the recommender was not taught to rate an item")
-            requests.append(_about(request, example, asked.prompt))
+            requests.append(replace(request, k=1, prompt=asked.prompt))
             options.append(asked.options)
-        kept, values, n_missing = _answered(target, requests, options)
-        asked_about = [examples[i] for i in kept]
-        stars = np.array([[float(option) for option in options[i]] for i in kept])
-        weights = np.exp(values - values.max(axis=1, keepdims=True))
-        expected = (weights * stars).sum(axis=1) / weights.sum(axis=1)
-        truth = np.array([example.rating for example in asked_about])
-        users = [example.user for example in asked_about]
+        answers = ask_about(target, examples, requests, options)
+        stars = np.array([[float(option) for option in row] for row in answers.options])
+        weights = np.exp(answers.nats - answers.nats.max(axis=1, keepdims=True))
+        expected = (weights * stars.reshape(weights.shape)).sum(axis=1) / weights.sum(axis=1)
+        truth = np.array([example.rating for example in answers.examples])
+        users = [example.user for example in answers.examples]
         predictions = {
             "all": expected,
-            "baseline=item mean": _item_means(context, asked_about),
-            "baseline=user mean": _user_means(context, asked_about),
+            "baseline=item mean": item_means(context, answers.examples),
+            "baseline=user mean": user_means(context, answers.examples),
         }
         for group, predicted in predictions.items():
             for name, metric in (("rmse", rmse_over_users), ("mae", mae_over_users)):
@@ -150,10 +144,10 @@ class RatingsProbe:
                     f"utility.ratings.{name}",
                     bootstrap_statistic(
                         n, statistic, rng=context.rng(name, group), unit=unit,
-                        direction=direction, draws=2_000, n_missing=n_missing,
+                        direction=direction, draws=2_000, n_missing=answers.users_missing,
                     ),
                     group=group,
-                    parameters={"n_examples": len(asked_about)},
+                    parameters=answers.parameters,
                 )  # fmt: skip
 
 
@@ -211,92 +205,3 @@ class LikelihoodProbe:
 def _check(n: int, probe: str) -> None:
     if n < 1:
         raise InvalidArgument(f"{probe} got a sample of {n}. Give at least 1.")
-
-
-def _held_out(context: Context) -> set[str]:
-    training = context.manifest.get("training")
-    named = training.get("holdout_users") if isinstance(training, dict) else None
-    return set(cast(Sequence[str], named or ()))
-
-
-def _examples(context: Context, n: int) -> list[Example]:
-    """Interactions that were not trained on, whole users in the run's seeded order."""
-    refuse_foreign_training(context)
-    held_out, rows = _held_out(context), context.dataset.interactions
-    items = [Item(entry.id, entry.display_title) for entry in context.dataset.catalog.items]
-    found: list[Example] = []
-    for user in context.sample_users(len(context.users)):
-        if held_out and user.id not in held_out:
-            continue
-        begin, end = int(rows.offsets[user.index]), int(rows.offsets[user.index + 1])
-        test = begin + len(rows.history(user.index, until="test"))
-        first, last = (end - _PER_HELD_OUT_USER, end) if held_out else (test, min(test + 1, end))
-        for row in range(max(first, begin + 1), last):
-            before = range(max(begin, row - _RECENT), row)
-            found.append(
-                Example(
-                    user=user.id,
-                    row=row,
-                    history=tuple(items[rows.item_index[i]] for i in before),
-                    ratings=tuple(float(rows.rating[i]) for i in before),
-                    item=items[rows.item_index[row]],
-                    rating=float(rows.rating[row]),
-                )
-            )
-        if len(found) >= n:
-            break
-    if not found:
-        raise NotAssessable("no user has an interaction that was not trained on")
-    return found
-
-
-def _about(request: Request, example: Example, prompt: str) -> Request:
-    return Request(user_id=request.user_id, history=request.history, k=1, prompt=prompt)
-
-
-def _answered(
-    target: Target, requests: Sequence[Request], options: Sequence[Sequence[str]]
-) -> tuple[list[int], NDArray[np.float64], int]:
-    """Which requests were answered, nats [n, options] of each answer, and how many were not."""
-    responses = target.score(requests, options)
-    kept, missing = split_by_status(responses)
-    table = np.array([_totals(responses[i]) for i in kept]).reshape(len(kept), -1)
-    return kept, table, sum(missing.values())
-
-
-def _totals(response: Response) -> list[float]:
-    return [sum(tokens) for tokens in cast(list[list[float]], response.derived["tokens"])]
-
-
-def _known(context: Context, examples: Sequence[Example]) -> NDArray[np.bool_]:
-    """Interactions that a baseline may read: not the examples, and nobody's test item."""
-    rows = context.dataset.interactions
-    known = np.ones(len(rows), dtype=bool)
-    known[rows.split().test] = False
-    if rows.cuts is not None:
-        known &= rows.timestamp < rows.cuts[1]
-    known[[example.row for example in examples]] = False
-    return known
-
-
-def _item_means(context: Context, examples: Sequence[Example]) -> NDArray[np.float64]:
-    """Mean known rating of each example's item, the overall mean where it has none."""
-    rows, known = context.dataset.interactions, _known(context, examples)
-    n = len(context.dataset.catalog.items)
-    counts = np.bincount(rows.item_index[known], minlength=n)
-    sums = np.bincount(rows.item_index[known], weights=rows.rating[known], minlength=n)
-    overall = float(rows.rating[known].mean()) if known.any() else 0.0
-    means = np.where(counts > 0, sums / np.maximum(counts, 1), overall)
-    return np.array([means[rows.item_index[example.row]] for example in examples])
-
-
-def _user_means(context: Context, examples: Sequence[Example]) -> NDArray[np.float64]:
-    """Mean of everything that each user rated before the example."""
-    rows = context.dataset.interactions
-    begins = rows.offsets[rows.user_index[[example.row for example in examples]]]
-    return np.array(
-        [
-            float(rows.rating[begin : example.row].mean())
-            for begin, example in zip(begins, examples, strict=True)
-        ]
-    )

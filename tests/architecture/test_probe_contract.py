@@ -99,7 +99,9 @@ def test_probe_counts_as_missing_what_a_failing_target_did_not_answer(probe_id):
     assert 0.1 < failed / sum(run.counts.values()) < 0.6
     for finding in run.findings:
         control = finding.group == "attack=blind" or finding.group.startswith("baseline=")
-        assert finding.estimate.n_missing > 0 or control, (finding.metric, finding.group)
+        examples = finding.parameters.get("n_examples_missing", 0)  # of users who have others
+        missing = finding.estimate.n_missing + examples
+        assert missing > 0 or control, (finding.metric, finding.group)
 
 
 def test_counterfactual_probe_does_not_judge_a_target_that_fails_a_third_of_its_requests():

@@ -12,6 +12,7 @@ from small_world import world
 
 from auditkit.catalog.dataset import Dataset
 from auditkit.probes.base import NotAssessable
+from auditkit.stats.measured import NOTHING
 
 
 def rated() -> Dataset:
@@ -88,6 +89,54 @@ def test_recommender_that_was_not_taught_is_not_assessable():
     for probe in ("utility.likes", "utility.ratings"):
         with pytest.raises(NotAssessable, match="not taught"):
             run_probe(probe, Untaught(), dataset=rated())
+
+
+HELD_OUT = ("2", "5", "11", "30")
+HELD_OUT_MANIFEST = {"training": {"holdout_users": list(HELD_OUT)}}
+BY_ITEM = pytest.mark.parametrize("probe", ["utility.likes", "utility.ratings"])
+
+
+class Fails(Knows):
+    """Answers nothing about one user, and nothing about the last item of another."""
+
+    def log_probability(self, prompt, continuation):
+        _, user, item = prompt.split()
+        rows = rated().interactions
+        last = rows.item_ids[rows.item_index[rows.offsets[rows.user_ids.index("11") + 1] - 1]]
+        if user == "5" or (user, item) == ("11", last):
+            raise RuntimeError("the service is overloaded")
+        return super().log_probability(prompt, continuation)
+
+
+@BY_ITEM
+def test_user_is_missing_when_none_of_the_users_examples_was_answered(probe):
+    run = run_probe(probe, Fails(), dataset=rated(), manifest=HELD_OUT_MANIFEST)
+    assert run.counts["target_error"] == 5
+    for finding in run.findings:
+        assert (finding.estimate.n, finding.estimate.n_missing) == (3, 1), finding.group
+        assert finding.parameters["n_examples"] == 3 * 4 - 1
+        assert finding.parameters["n_examples_missing"] == 4 + 1
+
+
+@BY_ITEM
+def test_unanswered_examples_do_not_change_what_the_others_say(probe):
+    run = run_probe(probe, Fails(), dataset=rated(), manifest=HELD_OUT_MANIFEST)
+    values = {f.estimate.value for f in run.findings if f.group == "all"}
+    assert values == {1.0} if probe == "utility.likes" else max(values) < 1e-6
+
+
+@BY_ITEM
+def test_recommender_that_answers_nothing_leaves_every_user_missing(probe):
+    class Silent(Clean):
+        def log_probability(self, prompt, continuation):
+            raise RuntimeError("the service is down")
+
+    run = run_probe(probe, Silent(), dataset=rated(), manifest=HELD_OUT_MANIFEST)
+    for finding in run.findings:
+        estimate = finding.estimate
+        assert (estimate.value, estimate.n, estimate.n_missing) == (None, 0, len(HELD_OUT))
+        assert estimate.reason == NOTHING
+        assert finding.parameters["n_examples_missing"] == 4 * len(HELD_OUT)
 
 
 def test_likelihood_is_nats_per_item_and_per_token():
