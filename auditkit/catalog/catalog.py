@@ -14,6 +14,7 @@ from pathlib import Path
 from auditkit.canonical import sha256_json
 from auditkit.catalog.graph import KnowledgeGraph, Predicate
 from auditkit.catalog.linking import Link, TitleLinker
+from auditkit.catalog.title_index import TitleIndex
 from auditkit.errors import CatalogError
 
 __all__ = ["Catalog", "CatalogItem", "item_triples"]
@@ -102,9 +103,10 @@ class Catalog:
     @cached_property
     def linker(self) -> TitleLinker:
         """The title index, built on first use."""
-        columns = zip(*((item.id, item.title, item.year) for item in self.items), strict=True)
-        ids, titles, years = columns
-        return TitleLinker(ids, titles, years)
+        index = TitleIndex.build(
+            [item.title for item in self.items], [item.year for item in self.items]
+        )
+        return TitleLinker([item.id for item in self.items], index)
 
     @cached_property
     def graph(self) -> KnowledgeGraph:

@@ -12,7 +12,17 @@ import unicodedata
 from itertools import pairwise
 from typing import NamedTuple
 
-__all__ = ["ParsedTitle", "clean_query", "full_key", "parse_title", "split_year"]
+__all__ = [
+    "ParsedTitle",
+    "clean_query",
+    "full_key",
+    "joined_key",
+    "key_of_tokens",
+    "parse_title",
+    "prefix_of",
+    "sorted_key",
+    "split_year",
+]
 
 _MARKER = re.compile(r"^(?:[-*•]|\d{1,2}[.)]|#\d{1,2})\s+")
 _SURROUNDING = '*_"\u201c\u201d '
@@ -25,6 +35,7 @@ _TRAILING_ARTICLE = re.compile(
     r"^(?P<rest>.*\S),\s*(?P<article>The|A|An|La|Le|Les|L['\u2019\u2018]|El|Los|Las|Il|Lo|I|Der|Die|Das|Det|Den|O|Os|Un|Une)$",
     re.IGNORECASE,
 )
+_PREFIX_END = re.compile(r":|\s-\s")
 _TOKEN = re.compile(r"[^\W_]+")
 _LETTERS = str.maketrans({"ø": "o", "æ": "ae", "œ": "oe", "ł": "l", "đ": "d", "ð": "d", "þ": "th"})
 _SYMBOLS = str.maketrans({"\u2019": "'", "\u2018": "'", "&": " and ", "@": " at "})
@@ -76,7 +87,7 @@ def split_year(text: str) -> tuple[str, int | None, bool]:
 
 def split_alias(text: str) -> tuple[str, str | None]:
     """Step 3: the title before a parenthesis at its end, and the text inside that parenthesis."""
-    match = _ALIAS.match(text)
+    match = _ALIAS.match(text) if text.endswith(")") else None
     return (match["main"], match["alias"].strip()) if match else (text, None)
 
 
@@ -95,18 +106,40 @@ def full_key(text: str) -> str:
         text.
     """
     tokens = _without_article(_fold(_move_article(text)))
-    tokens = _without_numerals(tokens)
-    if len(tokens) > 2:
-        tokens = tokens[:1] + [token for token in tokens[1:] if token != "and"]
+    if len(tokens) > 1:
+        tokens = _without_and(_without_numerals(tokens))
     if tokens:
         return " ".join(tokens)
     raw = unicodedata.normalize("NFKC", text).casefold().strip()
     return f"raw:{raw}" if raw else ""
 
 
+def key_of_tokens(tokens: list[str]) -> str:
+    """The key of repaired tokens: a leading article and inner `and` go once more."""
+    if len(tokens) > 1 and tokens[0] in _ARTICLES:
+        tokens = tokens[1:]
+    return " ".join(_without_and(tokens))
+
+
+def sorted_key(key: str) -> str:
+    """A full key with its tokens in alphabetical order: for swapped words."""
+    return " ".join(sorted(key.split(" ")))
+
+
+def joined_key(key: str) -> str:
+    """A full key without blanks: for words written together or apart."""
+    return key.replace(" ", "")
+
+
+def prefix_of(title: str) -> str | None:
+    """The main title in front of the first `:` or ` - `; None if there is none."""
+    main = _PREFIX_END.split(_move_article(title), maxsplit=1)
+    return main[0].strip() if len(main) > 1 and main[0].strip() else None
+
+
 def _move_article(text: str) -> str:
     """Step 4: `Usual Suspects, The` -> `The Usual Suspects`."""
-    match = _TRAILING_ARTICLE.match(text)
+    match = _TRAILING_ARTICLE.match(text) if "," in text else None
     if match is None:
         return text
     glue = "" if match["article"][-1] in "'\u2019\u2018" else " "
@@ -115,7 +148,10 @@ def _move_article(text: str) -> str:
 
 def _fold(text: str) -> list[str]:
     """Step 5: runs of letters or digits, without marks, case, apostrophes or full stops."""
-    text = unicodedata.normalize("NFKD", text.translate(_SYMBOLS))
+    text = text.translate(_SYMBOLS)
+    if text.isascii():
+        return _TOKEN.findall(text.lower().translate(_DROPPED))
+    text = unicodedata.normalize("NFKD", text)
     text = "".join(letter for letter in text if not unicodedata.combining(letter)).casefold()
     return _TOKEN.findall(text.translate(_LETTERS).translate(_SYMBOLS).translate(_DROPPED))
 
@@ -127,6 +163,13 @@ def _without_article(tokens: list[str]) -> list[str]:
     if len(tokens) > 1 and tokens[-1] in _ARTICLES:
         return tokens[:-1]
     return tokens
+
+
+def _without_and(tokens: list[str]) -> list[str]:
+    """Step 8: of three or more tokens, every `and` but a leading one goes."""
+    if len(tokens) < 3:
+        return tokens
+    return tokens[:1] + [token for token in tokens[1:] if token != "and"]
 
 
 def _without_numerals(tokens: list[str]) -> list[str]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from auditkit.catalog.catalog import Catalog
+from auditkit.catalog.catalog import Catalog, CatalogItem
 from auditkit.catalog.linking import Link
 from auditkit.seeding import generator
 from auditkit.stats.intervals import clopper_pearson
@@ -45,13 +45,13 @@ def self_check(catalog: Catalog, *, seed: int) -> SelfCheck:
         seed: of the two samples.
     """
     linker = catalog.linker
-    n = min(MAX_ENTRIES, len(linker.entries))
+    n = min(MAX_ENTRIES, linker.index.n_entries)
     rng = generator(seed, "linker self-check", catalog.fingerprint)
     known, hidden = (
-        sorted(rng.choice(len(linker.entries), n, replace=False).tolist()) for _ in range(2)
+        sorted(rng.choice(linker.index.n_entries, n, replace=False).tolist()) for _ in range(2)
     )
 
-    known_forms = [_forms(*linker.entries[entry]) for entry in known]
+    known_forms = [_forms(catalog.items[linker.index.members(entry)[0]]) for entry in known]
     found = _groups(
         linker.link([form for forms in known_forms for form in forms]), len(known_forms[0])
     )
@@ -59,7 +59,10 @@ def self_check(catalog: Catalog, *, seed: int) -> SelfCheck:
         all(_names(link, linker.twins(entry)) for link in links)
         for entry, links in zip(known, found, strict=True)
     )
-    dated = [_forms(*linker.entries[entry])[: len(FORMS_WITH_YEAR)] for entry in hidden]
+    dated = [
+        _forms(catalog.items[linker.index.members(entry)[0]])[: len(FORMS_WITH_YEAR)]
+        for entry in hidden
+    ]
     absent = [entry for entry in hidden for _ in FORMS_WITH_YEAR]
     answers = _groups(
         linker.link([form for forms in dated for form in forms], without=absent),
@@ -73,15 +76,15 @@ def _groups(links: Sequence[Link], size: int) -> list[Sequence[Link]]:
     return [links[begin : begin + size] for begin in range(0, len(links), size)]
 
 
-def _forms(title: str, year: int | None) -> list[str]:
+def _forms(item: CatalogItem) -> list[str]:
     """The forms with the year first; an entry without a year has them without the bracket."""
     with_year = (
         FORMS_WITH_YEAR
-        if year is not None
+        if item.year is not None
         else tuple(f.replace(" ({year})", "") for f in FORMS_WITH_YEAR)
     )
     return [
-        form.format(title=title, lower=title.lower(), year=year)
+        form.format(title=item.title, lower=item.title.lower(), year=item.year)
         for form in (*with_year, FORM_WITHOUT_YEAR)
     ]
 
