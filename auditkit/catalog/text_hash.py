@@ -76,10 +76,11 @@ def _shortened(text: str, length: int, letters: Collection[int]) -> Iterator[NDA
     for i in range(length):
         before: NDArray[np.uint64] = until[:, i]
         if 1 in letters:
-            yield before + (whole - until[:, i + 1]) * back  # type: ignore[misc]  # not float64
+            yield before + (whole - until[:, i + 1]) * back
         for j in range(i + 1, length if 2 in letters else 0):
-            between, behind = until[:, j] - until[:, i + 1], whole - until[:, j + 1]
-            yield before + (between + behind * back) * back
+            between: NDArray[np.uint64] = until[:, j] - until[:, i + 1]
+            between += (whole - until[:, j + 1]) * back
+            yield before + between * back
 
 
 def _codes(text: str) -> NDArray[np.uint64]:
