@@ -9,7 +9,7 @@ kept for every table.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
@@ -26,8 +26,8 @@ Until = Literal["validation", "test"]
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Split:
-    """Rows of `Interactions` by role, at most one test and one validation row per user; users
-    without them are counted.
+    """Rows of `Interactions` by role, at most one test and one validation row per user (of a
+    temporal split the first of each period); users without them are counted.
     """
 
     train: NDArray[np.int64]
@@ -168,6 +168,29 @@ class Interactions:
     @cached_property
     def _known_rows(self) -> Mapping[str, NDArray[np.int64]]:
         return {until: self._known(until) for until in ("validation", "test")}
+
+    def held_out(self, user_index: int, *, role: Until) -> NDArray[np.int32]:
+        """Item indices that one user is evaluated on, oldest first: the test or validation item, of
+        a temporal split everything in that period; none for users without a history before it.
+        """
+        begin, end = self.offsets[user_index], self.offsets[user_index + 1]
+        first = self._known_rows[role][user_index]
+        if role == "validation":
+            end = begin + self._known_rows["test"][user_index]
+        return self.item_index[begin + first : end] if first else self.item_index[:0]
+
+    def without_test(self) -> Interactions:
+        """The same users one step earlier: no test rows, validation rows in their place."""
+        kept = np.ones(len(self), dtype=bool)
+        if self.cuts is None:
+            kept[self.split().test] = False
+        else:
+            kept = self.timestamp < self.cuts[1]
+        rows = {
+            name: getattr(self, name)[kept]
+            for name in ("user_index", "item_index", "timestamp", "rating")
+        }
+        return replace(self, **rows, cuts=None if self.cuts is None else (self.cuts[0],) * 2)
 
     def _known(self, until: str) -> NDArray[np.int64]:
         """How many rows of each user come before what is held out."""

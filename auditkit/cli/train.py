@@ -50,7 +50,10 @@ def train(
         typer.echo(f"interrupted; the same command goes on from {out}", err=True)
         raise typer.Exit(130) from None
     typer.echo(result.to_json() if as_json else findings_table(result.findings), nl=not as_json)
-    typer.echo(f"full catalog, fitted on {chosen.data.fit}; {protocol(result)}\n{out}", err=True)
+    typer.echo(f"full catalog, fitted on {chosen.data.fit}; {protocol(result)}", err=True)
+    if chosen.data.fit == "all_but_validation":
+        typer.echo("fix settings on utility.validation; the other rows are of test items", err=True)
+    typer.echo(str(out), err=True)
 
 
 def protocol(result: AuditResult) -> str:

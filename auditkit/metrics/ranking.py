@@ -76,10 +76,21 @@ def mrr(rank: ArrayLike | None, *, k: int | None = None) -> NDArray[np.float64]:
 
 
 def recall_of_list(items: Sequence[str], targets: Collection[str], *, k: int) -> float | None:
-    """Share of the targets among the first k items after removing repeats. Ideal 1.
+    """Recall@k of several relevant items: the share of them among the first k listed.
+
+    Args:
+        items: identities, best first; repeats are dropped, then the list is cut.
+        targets: identities of the relevant items, in any order; repeats count once.
+        k: cut-off, at least 1.
 
     Returns:
-        None without targets: the user is missing.
+        Fraction in [0, 1], ideal 1; above k targets at most k / targets. For one target it is
+        HR@k. None without targets: the user is missing.
+
+    Raises:
+        InvalidArgument: k < 1.
+
+    Source: engine and training recipe, B4 (hits / targets).
     """
     _check_k(k)
     relevant = set(targets)
@@ -87,10 +98,21 @@ def recall_of_list(items: Sequence[str], targets: Collection[str], *, k: int) ->
 
 
 def ndcg_of_list(items: Sequence[str], targets: Collection[str], *, k: int) -> float | None:
-    """Binary nDCG@k: sum of 1/log2(rank + 2) over hits, over the best possible. Ideal 1.
+    """NDCG@k of several equally relevant items: the sum of 1 / log2(rank + 2) over those found,
+    over that of min(k, targets) items at the top.
+
+    Args:
+        items, targets, k: as in `recall_of_list`; ranks count from 0.
 
     Returns:
-        Fraction in [0, 1]; an empty list is 0. None without targets: the user is missing.
+        Fraction in [0, 1], ideal 1; 0 for an empty list. For one target it is `ndcg_at_k`. None
+        without targets: the user is missing.
+
+    Raises:
+        InvalidArgument: k < 1.
+
+    Source: Jarvelin & Kekalainen 2002 with binary gains; engine and training recipe, B4 (the best
+    possible for min(k, targets)).
     """
     _check_k(k)
     relevant = set(targets)

@@ -5,7 +5,7 @@ units.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Protocol, cast
 
 import numpy as np
@@ -43,6 +43,7 @@ __all__ = [
     "split_by_status",
     "token_scores",
     "unit_of",
+    "validation_context",
 ]
 
 NEVER_READS = ("0 by construction: this recommender never reads the words of a request",)
@@ -69,15 +70,20 @@ class Probe(Protocol):
 
 @dataclass(frozen=True)
 class User:
-    """A user of the data set with the history before the test item, oldest first, and that test
-    item.
+    """A user of the data set with the history before the test items, oldest first, and those test
+    items: one, or of a temporal split everything that came later.
     """
 
     index: int
     id: str
     attributes: Mapping[str, str]
     history: tuple[Item, ...]
-    test_item: Item | None
+    test_items: tuple[Item, ...]
+
+    @property
+    def test_item(self) -> Item | None:
+        """The first test item, None where there is none."""
+        return self.test_items[0] if self.test_items else None
 
 
 @dataclass(frozen=True)
@@ -115,21 +121,19 @@ class Context:
 
 
 def load_users(dataset: Dataset) -> tuple[User, ...]:
-    """Every user of a data set with history and test item, in the order of the data."""
+    """Every user of a data set with history and test items, in the order of the data."""
     items = [Item(entry.id, entry.display_title) for entry in dataset.catalog.items]
     interactions = dataset.interactions
     users = []
     for index, user_id in enumerate(interactions.user_ids):
         rows = interactions.history(index, until="test")
-        place = interactions.offsets[index] + len(rows)  # of the test item
-        tested = len(rows) > 0 and place < interactions.offsets[index + 1]
         users.append(
             User(
                 index=index,
                 id=user_id,
                 attributes=interactions.attributes[index],
                 history=tuple(items[row] for row in rows),
-                test_item=items[interactions.item_index[place]] if tested else None,
+                test_items=tuple(items[row] for row in interactions.held_out(index, role="test")),
             )
         )
     return tuple(users)
@@ -147,6 +151,27 @@ def refuse_foreign_training(context: Context) -> None:
             "recommender.yaml declares training on other data than these: held-out items and "
             "users may have been trained on"
         )
+
+
+def validation_context(context: Context) -> Context:
+    """The same audit one step earlier: users are asked with what came before their validation
+    items, and those are the items to find.
+
+    Raises:
+        NotAssessable: the model does not declare that validation items stayed out of its training.
+    """
+    refuse_foreign_training(context)
+    training = context.manifest.get("training")
+    fit = training.get("fit") if isinstance(training, dict) else None
+    if fit != "all_but_validation":
+        raise NotAssessable(
+            "recommender.yaml does not declare `fit: all_but_validation`, so validation items may "
+            "have been trained on"
+        )
+    earlier = Dataset(context.dataset.catalog, context.dataset.interactions.without_test())
+    audited = {user.index for user in context.users}
+    users = tuple(user for user in load_users(earlier) if user.index in audited)
+    return replace(context, dataset=earlier, users=users)
 
 
 def neutral_request(user: User, *, k: int) -> Request:

@@ -1,4 +1,7 @@
-"""Early stopping: NDCG@10 of the validation items, asked of the model as an audit would ask it."""
+"""Early stopping: NDCG@10 of the validation items, asked of the model as an audit would ask it.
+
+All users with an interval are measured when training has ended (`utility.validation`).
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,9 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from auditkit.catalog.dataset import Dataset
 from auditkit.errors import ConfigurationError
-from auditkit.metrics.ranking import ndcg_at_k, rank_in_list
+from auditkit.metrics.ranking import ndcg_of_list
 from auditkit.recommenders.answers import check_answer, link_items
 from auditkit.recommenders.hf import load_folder
 from auditkit.recommenders.protocols import Recommends, Renders
@@ -27,7 +28,11 @@ _CUTOFF, _BATCH = 10, 64
 
 
 class Validation:
-    """Measures the model in training on seeded users' validation items."""
+    """Measures the model in training on seeded users' validation items.
+
+    Raises:
+        ConfigurationError: no user has one.
+    """
 
     def __init__(
         self,
@@ -42,8 +47,13 @@ class Validation:
         self._recipe, self._dataset, self._trainee, self._rows = recipe, dataset, trainee, rows
         interactions = dataset.interactions
         asked = interactions.split().validation
+        if not len(asked):
+            raise ConfigurationError(
+                "validation: no user has a validation item behind a history. Choose another "
+                "split.validation_from, or remove it."
+            )
         order = generator(recipe.seed, "validation users").permutation(len(asked))
-        self._places = [int(asked[i]) for i in order[: settings.users]]
+        self._users = [int(interactions.user_index[asked[i]]) for i in order[: settings.users]]
 
     def measure(self) -> float:
         """Mean NDCG@10 over the users; an item that is not listed counts 0.
@@ -66,23 +76,21 @@ class Validation:
                 "Remove it."
             )
         interactions, items = self._dataset.interactions, self._dataset.catalog.items
-        ranks = []
-        for begin in range(0, len(self._places), _BATCH):
-            places = self._places[begin : begin + _BATCH]
+        gains = []
+        for begin in range(0, len(self._users), _BATCH):
+            users = self._users[begin : begin + _BATCH]
             requests = []
-            for place in places:
-                user = int(interactions.user_index[place])
+            for user in users:
                 history = interactions.history(user, until="validation")
                 request = Request(
-                    id=str(place), history=tuple(self._rows.item(row) for row in history), k=_CUTOFF
+                    id=str(user), history=tuple(self._rows.item(row) for row in history), k=_CUTOFF
                 )
                 requests.append(replace(request, prompt=recommender.render(request)))
             answers = recommender.recommend(requests)
-            for place, request, answer in zip(places, requests, answers, strict=True):
+            for user, request, answer in zip(users, requests, answers, strict=True):
                 response = check_answer(request, answer)
                 linked = link_items(response, self._dataset.catalog) if response else None
                 listed = [item.item_id or item.raw for item in linked.items] if linked else []
-                target = items[interactions.item_index[place]].id
-                rank = rank_in_list(listed, target)
-                ranks.append(np.inf if rank is None else float(rank))
-        return float(ndcg_at_k(np.array(ranks), k=_CUTOFF).mean())
+                targets = [items[row].id for row in interactions.held_out(user, role="validation")]
+                gains.append(ndcg_of_list(listed, targets, k=_CUTOFF) or 0.0)
+        return sum(gains) / len(gains)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -88,3 +90,42 @@ def test_ml100k_has_the_published_size_and_ties(ml100k):
     assert rows.n_duplicates == 0
     assert sum(user["gender"] == "male" for user in rows.attributes) == 670
     assert {user["age"] for user in rows.attributes} == {"under 25", "25 to 39", "40 and over"}
+
+
+def test_several_items_of_a_temporal_split_are_held_out_oldest_first():
+    rows = build([0] * 5 + [1], [0, 1, 2, 3, 1, 4], [1, 4, 5, 8, 9, 9])
+    rows = replace(rows, cuts=(4, 8))
+    assert rows.held_out(0, role="test").tolist() == [3, 1]
+    assert rows.held_out(0, role="validation").tolist() == [1, 2]
+    assert rows.held_out(1, role="test").tolist() == []  # nothing is known about this user before
+    assert rows.item_index[rows.split().test].tolist() == [3]
+
+
+TABLE = st.lists(
+    st.tuples(st.integers(0, 2), st.integers(0, 4), st.integers(0, 9)), min_size=1, max_size=25
+)
+CUTS = st.none() | st.tuples(st.integers(0, 9), st.integers(0, 9)).map(
+    lambda pair: (min(pair), max(pair) + 1)
+)
+
+
+@given(table=TABLE, cuts=CUTS)
+def test_without_its_test_rows_a_user_is_tested_on_the_validation_items(table, cuts):
+    rows = replace(build(*zip(*table, strict=True)), cuts=cuts)
+    earlier = rows.without_test()
+    for user in range(3):
+        history = rows.history(user, until="validation").tolist()
+        assert earlier.history(user, until="test").tolist() == history
+        target = rows.held_out(user, role="validation").tolist()
+        assert earlier.held_out(user, role="test").tolist() == target
+    assert (earlier.matrix(until="test") != rows.matrix(until="validation")).nnz == 0
+
+
+@given(table=TABLE, cuts=CUTS)
+def test_history_and_held_out_items_share_no_row(table, cuts):
+    rows = replace(build(*zip(*table, strict=True)), cuts=cuts)
+    for user in range(3):
+        known, own = len(rows.history(user, until="test")), np.diff(rows.offsets)[user]
+        tested = len(rows.held_out(user, role="test"))
+        assert known + tested == own if known else tested == 0
+        assert tested <= 1 or cuts is not None

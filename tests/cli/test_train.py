@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from small_world import write_cache
+from small_world import world, write_cache
 
 from auditkit.cli import main
 
@@ -48,6 +48,66 @@ def test_json_output_is_the_audit_result(recipe, tmp_path, capsys):
     assert run("train", recipe, "--out", tmp_path / "model", "--quiet", "--json") == 0
     result = json.loads(capsys.readouterr().out)
     assert {finding["metric"] for finding in result["findings"]} >= {"utility.ranking.ndcg@10"}
+
+
+SPLIT = """version: 1
+name: later
+interactions: {file: events.csv}
+items: {file: items.csv}
+split: {validation_from: FROM, test_from: 8}
+"""
+
+
+def split_in_time(folder, validation_from):
+    """The small world with the n-th interaction of every user at second n."""
+    rows = world().interactions
+    columns = (rows.user_index, rows.item_index, rows.timestamp % 1000)
+    events = [f"{u},{rows.item_ids[i]},{at}" for u, i, at in zip(*columns, strict=True)]
+    items = [f"{item.id},{item.title}" for item in world().catalog.items]
+    (folder / "events.csv").write_text("\n".join(["user,item,timestamp", *events]))
+    (folder / "items.csv").write_text("\n".join(["id,title", *items]))
+    (folder / "later.yaml").write_text(SPLIT.replace("FROM", str(validation_from)))
+    return folder / "later.yaml"
+
+
+@pytest.mark.parametrize("in_time", [False, True])
+def test_model_fitted_without_validation_items_is_measured_on_them(
+    recipe, tmp_path, capsys, in_time
+):
+    held_out = "data: {fit: all_but_validation, holdout_users: 5,"
+    if in_time:
+        held_out += f" dataset: {split_in_time(tmp_path, 5)},"
+    text = RECIPE.replace("data: {holdout_users: 5,", held_out)
+    recipe.write_text(text + "validation: {every: 6, users: 943}\n")
+    assert run("train", recipe, "--out", tmp_path / "model", "--quiet", "--json") == 0
+    printed = capsys.readouterr()
+    found = {
+        (finding["metric"], finding["group"]): finding["estimate"]
+        for finding in json.loads(printed.out)["findings"]
+    }
+    assert ("utility.validation.hr@10", "baseline=transitions") in found
+    assert (("utility.validation.recall@10", "all") in found) == in_time
+    shown = found["utility.validation.ndcg@10", "all"]
+    log = (tmp_path / "model" / "log.jsonl").read_text().splitlines()
+    stopped_on = json.loads(log[-1])["ndcg@10"]
+    assert shown["value"] == pytest.approx(stopped_on)
+    assert (shown["n"], shown["n_missing"]) == (80, 0)
+    assert shown["low"] < shown["value"] < shown["high"]
+    assert "fix settings on utility.validation" in printed.err
+
+
+def test_early_stopping_without_any_validation_item_is_refused(recipe, tmp_path, capsys):
+    data = f"data: {{dataset: {split_in_time(tmp_path, 0)}, fit: all_but_validation,"
+    text = RECIPE.replace("data: {", data + " ")
+    recipe.write_text(text + "validation: {every: 6, users: 943}\n")
+    assert run("train", recipe, "--out", tmp_path / "model", "--quiet") == 2
+    assert "no user has a validation item" in capsys.readouterr().err
+
+
+def test_model_fitted_on_validation_items_is_not_measured_on_them(recipe, tmp_path, capsys):
+    assert run("train", recipe, "--out", tmp_path / "model", "--quiet") == 0
+    printed = capsys.readouterr()
+    assert "utility.validation" not in printed.out + printed.err
 
 
 def test_a_finished_model_is_kept(recipe, tmp_path, capsys):

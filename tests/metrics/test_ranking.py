@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
+from sklearn.metrics import ndcg_score
 
 from auditkit.errors import InvalidArgument
 from auditkit.metrics.ranking import (
@@ -77,6 +78,49 @@ def test_list_metrics_by_hand():
     assert recall_of_list(items, [], k=3) is None
 
 
+LISTED = st.lists(st.text("abcdef", min_size=1, max_size=1), max_size=8)
+TARGETS = st.sets(st.text("abcdef", min_size=1, max_size=1), min_size=1)
+CUT = st.integers(1, 9)
+
+
+@given(items=LISTED, targets=TARGETS, k=CUT)
+def test_list_metrics_lie_between_nothing_found_and_the_best_possible(items, targets, k):
+    unique = list(dict.fromkeys(items))[:k]
+    hits = len(targets & set(unique))
+    assert recall_of_list(items, targets, k=k) == hits / len(targets)
+    gain = ndcg_of_list(items, targets, k=k)
+    assert 0 <= gain <= 1 + 1e-12
+    assert (gain == 0) == (hits == 0)
+    ideal = set(unique[: min(k, len(targets))]) <= targets and hits == min(k, len(targets))
+    assert (gain == pytest.approx(1)) == ideal
+
+
+@given(items=LISTED, targets=TARGETS, k=CUT, extra=LISTED)
+def test_a_longer_list_never_finds_less(items, targets, k, extra):
+    for metric in (recall_of_list, ndcg_of_list):
+        assert metric([*items, *extra], targets, k=k) >= metric(items, targets, k=k)
+
+
+@given(items=LISTED, targets=TARGETS, k=CUT, seed=st.integers(0, 99))
+def test_a_hit_nearer_the_top_never_lowers_ndcg(items, targets, k, seed):
+    unique = list(dict.fromkeys(items))
+    best = sorted(unique, key=lambda item: item not in targets)
+    shuffled = np.random.default_rng(seed).permutation(unique).tolist()
+    assert ndcg_of_list(best, targets, k=k) >= ndcg_of_list(shuffled, targets, k=k) - 1e-12
+
+
+@given(n=st.integers(2, 30), data=st.data())
+def test_ndcg_of_several_targets_equals_scikit_learn(n, data):
+    ranked = data.draw(st.permutations(range(n)))
+    targets = data.draw(st.sets(st.integers(0, n - 1), min_size=1))
+    k = data.draw(st.integers(1, n))
+    relevant = np.isin(np.arange(n), list(targets)).astype(float)
+    scores = np.empty(n)
+    scores[ranked] = np.arange(n, 0, -1)
+    found = ndcg_of_list([str(item) for item in ranked], {str(t) for t in targets}, k=k)
+    assert found == pytest.approx(ndcg_score([relevant], [scores], k=k))
+
+
 @given(st.lists(st.text("abcdef", min_size=1, max_size=1), max_size=8), st.integers(1, 9))
 def test_list_and_rank_agree_for_one_target(items, k):
     rank = rank_in_list(items, "a")
@@ -87,3 +131,6 @@ def test_list_and_rank_agree_for_one_target(items, k):
 def test_a_cut_off_below_one_is_an_error():
     with pytest.raises(InvalidArgument, match="k=0"):
         hr_at_k(1, k=0)
+    for metric in (recall_of_list, ndcg_of_list):
+        with pytest.raises(InvalidArgument, match="k=0"):
+            metric(["a"], {"a"}, k=0)
