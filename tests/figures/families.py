@@ -10,11 +10,15 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import shutil
 import statistics
 from pathlib import Path
 
+from zero_shot import untrained_base
+
 from auditkit.cli.train import evaluate_folder, train_folder
-from auditkit.recipe import find_recipe
+from auditkit.recipe import AuditRecipe, find_recipe
+from auditkit.runner import run_audit
 from auditkit.training.recipe import read_training_recipe
 from auditkit.types import AuditResult
 
@@ -86,10 +90,14 @@ def items():
     ]
     recipe = read_training_recipe(find_recipe("tallrec", kind="train"))
     found, took, _ = evaluated(recipe, Path("models/tallrec"))
-    for group, label in (("all", "`tallrec`"), ("baseline=item mean rating", "item mean rating")):
-        auc = found["utility.likes.auc", group]
-        seconds = f"{took['cpu_seconds']:.0f}" if group == "all" else ""
-        lines.append(f"| {label} | AUC {shown(auc)} | {auc.n} users | {seconds} |")
+    lines += [
+        f"| {label} | AUC {shown(auc)} | {auc.n} users | {seconds} |"
+        for label, auc, seconds in (
+            ("`tallrec`", found["utility.likes.auc", "all"], f"{took['cpu_seconds']:.0f}"),
+            ("its base `smollm2`, zero-shot", zero_shot(Path("models/tallrec")), "0"),
+            ("item mean rating", found["utility.likes.auc", "baseline=item mean rating"], ""),
+        )
+    ]
     folder = Path("models/p5-t5-mini")
     found, took, _ = evaluated(
         read_training_recipe(find_recipe("p5-t5-mini", kind="train")), folder
@@ -99,6 +107,18 @@ def items():
         label = "`p5-t5-mini`" if group == "all" else group.removeprefix("baseline=")
         lines.append(f"| {label} | RMSE {shown(rmse)}, MAE {shown(mae)} | {rmse.n} users | |")
     return lines
+
+
+def zero_shot(trained):
+    """The AUC of a trained model's base on the same examples."""
+    folder = trained.with_name(f"{trained.name}-base")
+    done = folder / "evaluation" / "result.json"
+    if not done.is_file():
+        shutil.rmtree(folder, ignore_errors=True)
+        recipe = AuditRecipe(version=1, name="evaluation", probes={"utility.likes": {}})
+        run_audit(str(untrained_base(trained, folder)), recipe, folder / "evaluation")
+    result = AuditResult.from_json(done.read_text(encoding="utf-8"))
+    return next(f.estimate for f in result.findings if f.group == "all")
 
 
 def indexings():
