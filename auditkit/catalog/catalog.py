@@ -6,6 +6,7 @@ everywhere; the order of the file is the catalog order, which decides between tw
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,27 +14,28 @@ from pathlib import Path
 
 from auditkit.canonical import sha256_json
 from auditkit.catalog.graph import KnowledgeGraph, Predicate
-from auditkit.catalog.linking import Link, TitleLinker
+from auditkit.catalog.linking import Link, Linking, TitleLinker
 from auditkit.catalog.title_index import TitleIndex
 from auditkit.errors import CatalogError
 
 __all__ = ["Catalog", "CatalogItem", "item_triples"]
 
 ITEM_PREDICATES = (
-    Predicate("year", "functional"),
+    Predicate("year", "functional", type="integer"),
     Predicate("genre", "closed"),
     Predicate("decade", "functional"),
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class CatalogItem:
-    """One item; `title` does not contain the year."""
+    """One item; `title` does not contain the year, `aliases` are other titles of it."""
 
     id: str
     title: str
     year: int | None = None
     genres: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
 
     @property
     def display_title(self) -> str:
@@ -45,8 +47,14 @@ class CatalogItem:
 class Catalog:
     """Items in catalog order.
 
-    `build_graph` makes the knowledge graph on first use; without it, the graph holds the items'
-    own facts.
+    Attributes:
+        items: in catalog order.
+        name: for messages and reports.
+        build_graph: makes the knowledge graph on first use; without it, the graph holds the items'
+            own facts.
+        linking: how forgiving titles are linked.
+        content_sha256: of a built file, over its items and its graph.
+        index_folder: keeps the title index of a built file between runs.
 
     Raises:
         CatalogError: no items, or an id that occurs twice.
@@ -55,6 +63,9 @@ class Catalog:
     items: tuple[CatalogItem, ...]
     name: str = "catalog"
     build_graph: Callable[[Sequence[CatalogItem]], KnowledgeGraph] | None = None
+    linking: Linking = "auto"
+    content_sha256: str | None = None
+    index_folder: Path | None = None
 
     def __post_init__(self) -> None:
         if not self.items:
@@ -72,13 +83,14 @@ class Catalog:
         """Read a catalog.
 
         Args:
-            source: `ml-100k` (fetched if it is not in the cache), or a CSV or JSON-lines file with
-                the columns `id` and `title`, and if present `year` and `genres` (values separated
-                by `|`).
+            source: `ml-100k` (fetched if it is not in the cache), a file that `auditkit catalog
+                build` wrote, or a CSV or JSON-lines file with the columns `id` and `title`, and if
+                present `year`, `genres` and `aliases` (values separated by `|`).
 
         Raises:
             CatalogError: missing or unreadable file; the message names every faulty line.
         """
+        from auditkit.catalog.built import built_by, open_built
         from auditkit.catalog.datasets import DATASETS, get_dataset
         from auditkit.catalog.ml100k import load_ml100k
         from auditkit.catalog.tables import read_items
@@ -86,6 +98,8 @@ class Catalog:
         if str(source) in DATASETS:
             return load_ml100k(get_dataset(str(source))).catalog
         path = Path(source)
+        if built_by(path):
+            return open_built(path)
         return cls(read_items(path), name=path.name)
 
     @cached_property
@@ -95,25 +109,40 @@ class Catalog:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over all items in catalog order."""
+        """SHA-256 over all items in catalog order, of a built file over its graph too."""
+        if self.content_sha256 is not None:
+            return self.content_sha256
         return sha256_json(
-            [[item.id, item.title, item.year, list(item.genres)] for item in self.items]
+            [
+                [item.id, item.title, item.year, list(item.genres), *filter(None, [item.aliases])]
+                for item in self.items
+            ]
         )
 
     @cached_property
     def linker(self) -> TitleLinker:
-        """The title index, built on first use."""
-        index = TitleIndex.build(
-            [item.title for item in self.items], [item.year for item in self.items]
-        )
-        return TitleLinker([item.id for item in self.items], index)
+        """The title index, built on first use; that of a built file is kept beside it."""
+        index = None
+        if self.index_folder is not None:
+            index = TitleIndex.open(self.index_folder, source=self.fingerprint)
+        if index is None:
+            index = TitleIndex.build(
+                [item.title for item in self.items],
+                [item.year for item in self.items],
+                {row: item.aliases for row, item in enumerate(self.items) if item.aliases},
+            )
+            if self.index_folder is not None:
+                # A folder that cannot be written costs time, not the answer.
+                with contextlib.suppress(OSError):
+                    index.save(self.index_folder, source=self.fingerprint)
+        return TitleLinker([item.id for item in self.items], index, linking=self.linking)
 
     @cached_property
     def graph(self) -> KnowledgeGraph:
         """What is known about the items: year, decade and genre, and what the source adds."""
         if self.build_graph is not None:
             return self.build_graph(self.items)
-        return KnowledgeGraph(
+        return KnowledgeGraph.from_triples(
             [item.id for item in self.items], ITEM_PREDICATES, item_triples(self.items)
         )
 

@@ -1,136 +1,155 @@
-"""The catalog knowledge graph: (subject, predicate, object) as one sorted array of 63-bit keys.
+"""The catalog knowledge graph by names: what an item's values are, and what that says of a claim.
 
-A triple is packed as s (26 bits) | p (8 bits) | o (29 bits); `check` and `objects` are binary
-searches over whole batches. Items are the first terms, in catalog order, so an item's row is its
-subject code. A verdict depends on the predicate's world: what an *open* predicate does not say is
-unknown, a *closed* one lists all values of an item if it lists any, a *functional* one has one
-value.
+One class for every store. The five calls (objects, check, has, select, paths) answer in codes and
+belong to the store; this adds names, worlds and verdicts. A verdict depends on the predicate's
+world: what an *open* predicate does not say is unknown, a *closed* one lists all values of an item
+if it lists any, a *functional* one has one value.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from auditkit.errors import CatalogError, InvalidArgument
+from auditkit.catalog.graph_builder import EncodedGraph, GraphBuilder
+from auditkit.catalog.graph_types import (
+    Condition,
+    Constraint,
+    LinkState,
+    Objects,
+    Paths,
+    Predicate,
+    Terms,
+    TripleStore,
+    Verdict,
+    World,
+)
+from auditkit.catalog.graph_values import canonical
+from auditkit.catalog.judging import conditions_of, judge, meets
+from auditkit.catalog.memory_terms import MemoryTerms
+from auditkit.catalog.triple_keys import TripleKeys
+from auditkit.catalog.verdicts import Judgement, every, negation_of, some
+from auditkit.errors import CatalogError
 from auditkit.registry import did_you_mean
 
-__all__ = ["KnowledgeGraph", "Objects", "Predicate", "Verdict", "World"]
-
-World = Literal["open", "closed", "functional"]
-Verdict = Literal["supported", "contradicted", "unverifiable"]
-SUBJECT_BITS, PREDICATE_BITS, OBJECT_BITS = 26, 8, 29
-
-
-@dataclass(frozen=True)
-class Predicate:
-    """A relation, its world, and whether its values have names (Freebase ids are none)."""
-
-    name: str
-    world: World = "open"
-    labelled: bool = True
-
-
-class Objects(NamedTuple):
-    """Objects of many pairs (s, p): pair i has values[indptr[i] : indptr[i + 1]], ascending."""
-
-    indptr: NDArray[np.int64]
-    values: NDArray[np.int64]
+__all__ = ["Constraint", "KnowledgeGraph", "Objects", "Predicate", "Verdict", "World"]
 
 
 class KnowledgeGraph:
-    """Triples about catalog items.
+    """What is known about the items of one catalog.
 
     Args:
-        item_ids: ids in catalog order; they are subjects and may be objects (`sequel`).
-        predicates: every relation that `triples` names.
-        triples: (item id, predicate name, value); a value is the graph's own label such as "Sci-Fi"
-            or "1995".
-        item_triples: (item id, predicate name, item id), for relations between items.
-        warnings: what the builder has to say; functional predicates with two values for one item
-            are added.
-        link: `checked`, `refused`, `unchecked` or `none`: what became of the link to a foreign
-            graph.
+        store: the triples.
+        terms: names of the codes.
+        predicates: in the order of their codes.
+        warnings: what the builder had to say.
+        link: what became of the link to a foreign graph.
 
-    Raises:
-        CatalogError: an unknown item or predicate, or more terms than a key can hold.
+    Attributes:
+        worlds: of each predicate, by name.
+        codes: of each predicate, by name.
     """
 
     def __init__(
         self,
+        store: TripleStore,
+        terms: Terms,
+        predicates: Sequence[Predicate],
+        *,
+        warnings: Sequence[str] = (),
+        link: LinkState = "none",
+    ) -> None:
+        self.store, self.terms, self.link = store, terms, link
+        self.predicates, self.warnings = tuple(predicates), tuple(warnings)
+        self.worlds: Mapping[str, World] = {p.name: p.world for p in self.predicates}
+        self.codes = {predicate.name: code for code, predicate in enumerate(self.predicates)}
+        self._labels: dict[str, tuple[str, ...]] = {}
+
+    @classmethod
+    def from_triples(
+        cls,
         item_ids: Sequence[str],
         predicates: Sequence[Predicate],
         triples: Iterable[tuple[str, str, str]],
         *,
         item_triples: Iterable[tuple[str, str, str]] = (),
         warnings: Sequence[str] = (),
-        link: Literal["checked", "refused", "unchecked", "none"] = "none",
-    ) -> None:
-        self.item_ids = tuple(item_ids)
-        self.predicates = tuple(predicates)
-        self.link = link
-        self._rows = {item: row for row, item in enumerate(self.item_ids)}
-        self._codes = {predicate.name: code for code, predicate in enumerate(self.predicates)}
-        self._labels: dict[str, int] = {}
-        packed = [
-            (
-                self._subject(s),
-                self.predicate(p),
-                self._labels.setdefault(o, len(self.item_ids) + len(self._labels)),
-            )
-            for s, p, o in triples
-        ]
-        packed += [
-            (self._subject(s), self.predicate(p), self._subject(o)) for s, p, o in item_triples
-        ]
-        n_terms = len(self.item_ids) + len(self._labels)
-        if (
-            len(self.item_ids) >= 1 << SUBJECT_BITS
-            or len(self.predicates) > 1 << PREDICATE_BITS
-            or n_terms >= 1 << OBJECT_BITS
-        ):
-            raise CatalogError(
-                f"{len(self.item_ids)} items, {len(self.predicates)} predicates and {n_terms} "
-                "terms do not fit the "
-                f"graph's key of {SUBJECT_BITS}, {PREDICATE_BITS} and {OBJECT_BITS} bits. Split "
-                "the catalog."
-            )
-        columns = np.asarray(packed, dtype=np.int64).reshape(-1, 3)
-        self._keys = np.unique(_pack(columns[:, 0], columns[:, 1], columns[:, 2]))
-        self._terms = (*self.item_ids, *self._labels)
-        doubled = self._functional_with_two_values()
-        self.warnings = (
-            *warnings,
-            *(f"{name} has two values for one item and is read as closed" for name in doubled),
+        link: LinkState = "none",
+    ) -> KnowledgeGraph:
+        """A graph in memory.
+
+        Args:
+            item_ids: in catalog order; they are subjects and may be objects (`sequel`).
+            predicates: every relation that the triples name.
+            triples: (item id, predicate name, value).
+            item_triples: (item id, predicate name, item id), for relations between items.
+            warnings, link: as in the class.
+
+        Raises:
+            CatalogError: an unknown item or predicate, a value that is not of its predicate's type,
+                or more terms than a key can hold.
+        """
+        builder, rows = GraphBuilder(), {item: row for row, item in enumerate(item_ids)}
+        codes = {predicate.name: builder.predicate(predicate) for predicate in predicates}
+
+        def row_of(item_id: str) -> int:
+            return _known(rows, item_id, "the graph names item {}, which is not in the catalog.")
+
+        def code_of(name: str) -> int:
+            return _known(codes, name, "the graph has no predicate {}.")
+
+        for s, name, o in triples:
+            p = code_of(name)
+            try:
+                value = canonical(o, builder.predicates[p].type)
+            except ValueError as error:
+                raise CatalogError(
+                    f"{name} of item {s!r}: {error}. Correct the value or the predicate's type."
+                ) from None
+            builder.add(row_of(s), p, value)
+        for s, name, o in item_triples:
+            builder.add_item(row_of(s), code_of(name), row_of(o))
+        encoded = builder.encode(len(item_ids))
+        return cls.of_encoded(item_ids, encoded, warnings=warnings, link=link)
+
+    @classmethod
+    def of_encoded(
+        cls,
+        item_ids: Sequence[str],
+        encoded: EncodedGraph,
+        *,
+        warnings: Sequence[str] = (),
+        link: LinkState = "none",
+    ) -> KnowledgeGraph:
+        """A graph in memory, of what a builder collected."""
+        return cls(
+            TripleKeys(encoded.keys, encoded.shape),
+            MemoryTerms(item_ids, encoded),
+            encoded.predicates,
+            warnings=(*warnings, *encoded.warnings),
+            link=link,
         )
-        self.worlds: Mapping[str, World] = {
-            predicate.name: "closed" if predicate.name in doubled else predicate.world
-            for predicate in self.predicates
-        }
 
     def __len__(self) -> int:
-        return len(self._keys)
+        return len(self.store)
 
-    def _subject(self, item_id: str) -> int:
-        try:
-            return self._rows[item_id]
-        except KeyError:
+    # ---- names ----
+
+    def row(self, item_id: str) -> int:
+        """Row of an item in the catalog, which is its code.
+
+        Raises:
+            CatalogError: the item is not in the catalog.
+        """
+        row = next((c for c in self.terms.codes(item_id) if c < self.terms.starts[1]), None)
+        if row is None:
             raise CatalogError(
-                f"the graph names item {item_id!r}, which is not in the catalog. Add or drop it."
-            ) from None
-
-    def _functional_with_two_values(self) -> tuple[str, ...]:
-        pairs, counts = np.unique(self._keys >> OBJECT_BITS, return_counts=True)
-        codes = {int(code) for code in np.unique(pairs[counts > 1] & ((1 << PREDICATE_BITS) - 1))}
-        return tuple(
-            predicate.name
-            for code, predicate in enumerate(self.predicates)
-            if predicate.world == "functional" and code in codes
-        )
+                f"the graph is asked for item {item_id!r}, which is not in the catalog. "
+                "Add or drop it."
+            )
+        return row
 
     def predicate(self, name: str) -> int:
         """Code of a predicate.
@@ -138,93 +157,122 @@ class KnowledgeGraph:
         Raises:
             CatalogError: unknown name.
         """
-        try:
-            return self._codes[name]
-        except KeyError:
-            raise CatalogError(
-                f"the graph has no predicate {name!r}.{did_you_mean(name, self._codes)}"
-            ) from None
+        return _known(self.codes, name, "the graph has no predicate {}.")
 
     def term(self, label: str) -> int | None:
         """Code of a value such as "Sci-Fi"; None if no triple holds it."""
-        return self._labels.get(label)
+        return next((c for c in self.terms.codes(label) if c >= self.terms.starts[1]), None)
 
     def label(self, code: int) -> str:
-        """Item id or value of a term code."""
-        return self._terms[code]
+        """Item id, name or value of a term code."""
+        return self.terms.texts([code])[0]
 
     def labels(self, predicate: str) -> tuple[str, ...]:
-        """All values of one predicate, in ascending code."""
-        of_predicate = (self._keys >> OBJECT_BITS) & ((1 << PREDICATE_BITS) - 1) == self.predicate(
-            predicate
-        )
-        codes = np.unique(self._keys[of_predicate] & ((1 << OBJECT_BITS) - 1))
-        return tuple(self._terms[code] for code in codes.tolist())
+        """All values of one predicate, in the order of their codes: numbers by size, texts from A.
 
-    def check(self, s: ArrayLike, p: ArrayLike, o: ArrayLike) -> NDArray[np.bool_]:
-        """Is each triple of codes in the graph? Arrays broadcast; a negative code is in none."""
-        s, p, o = np.broadcast_arrays(*(np.asarray(code, dtype=np.int64) for code in (s, p, o)))
-        keys = _pack(s, p, o)
-        at = np.searchsorted(self._keys, keys)
-        hit = np.zeros(keys.shape, dtype=bool)
-        inside = at < len(self._keys)
-        hit[inside] = self._keys[at[inside]] == keys[inside]
-        return hit & (s >= 0) & (p >= 0) & (o >= 0)
+        Raises:
+            CatalogError: unknown predicate.
+        """
+        code = self.predicate(predicate)
+        if predicate not in self._labels:
+            codes = self.store.objects_of(code).tolist()
+            self._labels[predicate] = tuple(self.terms.texts(codes))
+        return self._labels[predicate]
 
-    def has(self, s: ArrayLike, p: ArrayLike) -> NDArray[np.bool_]:
-        """Does each subject have any value of the predicate?"""
-        begin, end = self._range(s, p)
-        return np.asarray(end > begin)
+    def values(self, item_id: str, predicate: str) -> tuple[str, ...]:
+        """The values that one item has; relations between items give item ids.
+
+        Raises:
+            CatalogError: unknown item or predicate.
+        """
+        found = self.store.objects([self.row(item_id)], [self.predicate(predicate)])
+        return tuple(self.terms.texts(found.values.tolist()))
+
+    # ---- the five calls ----
 
     def objects(self, s: ArrayLike, p: ArrayLike) -> Objects:
         """All objects of each (subject, predicate) pair, as one ragged array."""
-        begin, end = self._range(s, p)
-        counts = end - begin
-        indptr = np.concatenate(([0], np.cumsum(counts))).astype(np.int64)
-        rows = np.arange(indptr[-1]) + np.repeat(begin - indptr[:-1], counts)
-        return Objects(indptr, self._keys[rows] & ((1 << OBJECT_BITS) - 1))
+        return self.store.objects(s, p)
 
-    def _range(self, s: ArrayLike, p: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        s, p = np.broadcast_arrays(
-            np.atleast_1d(np.asarray(s, np.int64)), np.atleast_1d(np.asarray(p, np.int64))
-        )
-        if np.any((s < 0) | (s >= len(self.item_ids)) | (p < 0) | (p >= len(self.predicates))):
-            raise InvalidArgument(
-                "a subject or predicate code is out of range. Codes are item rows and "
-                "`predicate()`."
-            )
-        first = _pack(s, p, np.zeros_like(s))
-        return np.searchsorted(self._keys, first), np.searchsorted(
-            self._keys, first + (1 << OBJECT_BITS)
-        )
+    def check(self, s: ArrayLike, p: ArrayLike, o: ArrayLike) -> NDArray[np.bool_]:
+        """Is each triple of codes in the graph?"""
+        return self.store.check(s, p, o)
 
-    def values(self, item_id: str, predicate: str) -> tuple[str, ...]:
-        """The values that one item has, as labels; relations between items give item ids."""
-        found = self.objects(self._subject(item_id), self.predicate(predicate))
-        return tuple(self._terms[code] for code in found.values.tolist())
+    def has(self, s: ArrayLike, p: ArrayLike) -> NDArray[np.bool_]:
+        """Does each subject have any value of the predicate?"""
+        return self.store.has(s, p)
 
-    def verdict(self, item_id: str, predicate: str, value: str) -> Verdict:
+    def select(self, constraints: Sequence[Constraint]) -> NDArray[np.int64]:
+        """Rows of the items that meet every constraint for certain (verdict `supported`)."""
+        conditions: list[Condition] = []
+        certain = True
+        for constraint in constraints:
+            found = conditions_of(self, constraint)
+            certain = certain and found is not None
+            conditions += found or ()
+        return self.store.select(conditions) if certain else np.empty(0, dtype=np.int64)
+
+    def paths(
+        self,
+        a: ArrayLike,
+        b: ArrayLike,
+        *,
+        max_hops: int = 2,
+        predicates: Sequence[str] | None = None,
+        max_degree: int = 500,
+    ) -> Paths:
+        """What connects the items of each pair of rows; see `TripleStore.paths`."""
+        named = None if predicates is None else [self.predicate(name) for name in predicates]
+        return self.store.paths(a, b, max_hops=max_hops, predicates=named, max_degree=max_degree)
+
+    # ---- verdicts ----
+
+    def verdict(
+        self, item_id: str | Sequence[str], predicate: str, value: str, *, negated: bool = False
+    ) -> Verdict:
         """Does the graph support that the item has this value?
 
         A predicate that the graph does not know, a value without a name that people use, and an
         item without values can contradict nothing: `unverifiable`.
 
+        Args:
+            item_id: one id, or the ids of all items that may be meant.
+            predicate: name; `same:NAME` compares with the item whose id is `value`, `sequel_of`
+                says that the item is a sequel to it.
+            value: the graph's own label; of numbers also `=1995`, `<1970`, `>1979`, `>1989<2000`
+                (exclusive bounds).
+            negated: the claim is that it is not so.
+
+        Raises:
+            CatalogError: an item is not in the catalog.
+        """
+        return self.judge(item_id, predicate, value, negated=negated).verdict
+
+    def judge(
+        self, item_id: str | Sequence[str], predicate: str, value: str, *, negated: bool = False
+    ) -> Judgement:
+        """`verdict` with its evidence; of several items that of the first with this verdict."""
+        ids = [item_id] if isinstance(item_id, str) else item_id
+        judged = [judge(self, self.row(one), predicate, value) for one in ids]
+        if negated:
+            judged = [Judgement(negation_of(found), shown) for found, shown in judged]
+        verdict = some(found for found, _ in judged)
+        return next((j for j in judged if j.verdict == verdict), Judgement(verdict))
+
+    def constraint_verdict(self, item_id: str, constraints: Sequence[Constraint]) -> Verdict:
+        """Does the item meet all constraints?
+
         Raises:
             CatalogError: the item is not in the catalog.
+            InvalidArgument: a comparison with what is no number.
         """
-        subject = self._subject(item_id)
-        code = self._codes.get(predicate)
-        if code is None:
-            return "unverifiable"
-        terms = [
-            term for term in (self._labels.get(value), self._rows.get(value)) if term is not None
-        ]
-        if terms and bool(self.check(subject, code, terms).any()):
-            return "supported"
-        if self.worlds[predicate] == "open" or not bool(self.has(subject, code)[0]):
-            return "unverifiable"
-        return "contradicted" if terms or self.predicates[code].labelled else "unverifiable"
+        row = self.row(item_id)
+        return every(meets(self, row, constraint) for constraint in constraints)
 
 
-def _pack(s: NDArray[np.int64], p: NDArray[np.int64], o: NDArray[np.int64]) -> NDArray[np.int64]:
-    return (s << (PREDICATE_BITS + OBJECT_BITS)) | (p << OBJECT_BITS) | o
+def _known(codes: Mapping[str, int], name: str, message: str) -> int:
+    try:
+        return codes[name]
+    except KeyError:
+        hint = did_you_mean(name, codes) if len(codes) < 1000 else " Add or drop it."
+        raise CatalogError(message.format(repr(name)) + hint) from None

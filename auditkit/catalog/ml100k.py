@@ -10,18 +10,21 @@ Source: Harper & Konstan 2015; RecBole 1.2.1, `dataset_example/ml-100k`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 from auditkit.catalog.catalog import Catalog, CatalogItem
 from auditkit.catalog.dataset import Dataset
-from auditkit.catalog.freebase import film_graph
+from auditkit.catalog.draft import CatalogDraft
+from auditkit.catalog.freebase import read_crosswalk
+from auditkit.catalog.graph import KnowledgeGraph
 from auditkit.catalog.interactions import Interactions
+from auditkit.catalog.recbole import add_graph
 from auditkit.catalog.tables import separate_year
 from auditkit.errors import CatalogError
 
-__all__ = ["GENRES", "age_group", "load_ml100k"]
+__all__ = ["GENRES", "age_group", "film_graph", "load_ml100k"]
 
 # u.item marks genres by position in this order (u.genre of the GroupLens release); the first one
 # means none.
@@ -57,6 +60,32 @@ def load_ml100k(folder: Path, *, tie_seed: int = 0) -> Dataset:
     build = partial(film_graph, folder=folder) if (folder / "ml-100k.kg").is_file() else None
     catalog = Catalog(tuple(items), name="ml-100k", build_graph=build)
     return Dataset(catalog, _interactions(catalog, users, rows, tie_seed))
+
+
+def film_graph(
+    items: Sequence[CatalogItem],
+    *,
+    folder: Path,
+    crosswalk: Iterable[tuple[str, str]] | None = None,
+) -> KnowledgeGraph:
+    """Year, decade and genre, and the Freebase triples if the link passes the agreement check.
+
+    Args:
+        items: the catalog's items.
+        folder: with `ml-100k.kg` and `ml-100k.link`.
+        crosswalk: pairs (id in `.link`, item id); by default those that auditkit ships.
+
+    Returns:
+        The graph; its `link` and `warnings` say what became of the link.
+    """
+    draft = CatalogDraft()
+    for item in items:
+        draft.add_item(item.id, item.title, item.year, item.genres)
+    pairs = read_crosswalk() if crosswalk is None else crosswalk
+    add_graph(draft, folder / "ml-100k.kg", folder / "ml-100k.link", crosswalk=pairs)
+    return KnowledgeGraph.of_encoded(
+        draft.ids, draft.graph.encode(len(draft)), warnings=draft.warnings, link=draft.link
+    )
 
 
 def age_group(age: str) -> str:

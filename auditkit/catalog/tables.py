@@ -1,33 +1,40 @@
 """Read items from a CSV or JSON-lines file, all faults of the file in one message.
 
 Column names: id or item_id; title, movie_title or name; year or release_year; genres, genre or
-class, values separated by `|`. Year 0 and an empty cell mean unknown. Where the file has no year
-column, a bracketed year at the end of a title is its year. A bare number at the end stays in the
-title ("Blues Brothers 2000").
+class, and aliases, values separated by `|`. Year 0 and an empty cell mean unknown. Where the file
+has no year column, a bracketed year at the end of a title is its year. A bare number at the end
+stays in the title ("Blues Brothers 2000").
 """
 
 from __future__ import annotations
 
 import csv
-import io
+import datetime
+import decimal
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TextIO
 
 from auditkit.canonical import read_json
 from auditkit.catalog.catalog import CatalogItem
 from auditkit.catalog.normalise import split_year
-from auditkit.errors import CatalogError
+from auditkit.errors import CatalogError, MissingDependency
 
-__all__ = ["parse_items", "read_items", "read_rows", "refuse_faults", "separate_year"]
+__all__ = [
+    "COLUMNS", "cell_text", "cell_texts", "parse_item", "parse_items", "read_items", "read_rows",
+    "refuse_faults", "separate_year",
+]  # fmt: skip
 
 COLUMNS: Mapping[str, tuple[str, ...]] = {
     "id": ("id", "item_id"),
     "title": ("title", "movie_title", "name"),
     "year": ("year", "release_year"),
     "genres": ("genres", "genre", "class"),
+    "aliases": ("aliases",),
 }
+_LAST_YEAR = 9999
+_ROWS_AT_ONCE = 10_000
 MAX_FAULTS_SHOWN = 10
 
 
@@ -58,7 +65,7 @@ def parse_items(
     first_line: dict[str, int] = {}
     for line, row in read_rows(path, faults, required=required):
         try:
-            item = _item(rename(row))
+            item = parse_item(rename(row))
         except ValueError as error:
             faults.append(f"line {line}: {error}")
             continue
@@ -101,34 +108,60 @@ def read_rows(
     Raises:
         CatalogError: the file is missing, not UTF-8, or lacks a column.
     """
-    if path.suffix.lower() == ".parquet":
+    kind = path.suffix.lower()
+    if kind == ".parquet":
         yield from _parquet(path, required)
         return
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            if kind in (".jsonl", ".ndjson"):
+                yield from _json_lines(stream, faults)
+            else:
+                separator = "\t" if kind == ".tsv" else ","
+                yield from _separated(path, stream, separator, faults, required)
     except OSError as error:
         raise CatalogError(
             f"{path} cannot be read ({error.strerror}). Give a CSV or JSON-lines file."
         ) from None
-    except UnicodeDecodeError as error:
-        raise CatalogError(f"{path} is not UTF-8 (byte {error.start}). Save it as UTF-8.") from None
-    if path.suffix.lower() in (".jsonl", ".ndjson"):
-        for line, content in enumerate(text.split("\n"), start=1):
-            if not content.strip():
-                continue
+    except UnicodeDecodeError:
+        raise CatalogError(
+            f"{path} is not UTF-8 (line {_first_undecodable(path)}). Save it as UTF-8."
+        ) from None
+
+
+def _first_undecodable(path: Path) -> int:
+    with path.open("rb") as stream:
+        for number, line in enumerate(stream, start=1):
             try:
-                row = read_json(content)
-            except (ValueError, RecursionError) as error:
-                faults.append(f"line {line}: {error}")
-                continue
-            if isinstance(row, dict):
-                yield line, row
-            else:
-                faults.append(f"line {line}: not a JSON object")
-        return
-    reader = csv.reader(
-        io.StringIO(text, newline=""), delimiter="\t" if path.suffix == ".tsv" else ","
-    )
+                line.decode("utf-8")
+            except UnicodeDecodeError:
+                return number
+    return 0
+
+
+def _json_lines(stream: TextIO, faults: list[str]) -> Iterator[tuple[int, Mapping[str, object]]]:
+    for line, content in enumerate(stream, start=1):
+        if not content.strip():
+            continue
+        try:
+            row = read_json(content)
+        except (ValueError, RecursionError) as error:
+            faults.append(f"line {line}: {error}")
+            continue
+        if isinstance(row, dict):
+            yield line, row
+        else:
+            faults.append(f"line {line}: not a JSON object")
+
+
+def _separated(
+    path: Path,
+    stream: TextIO,
+    separator: str,
+    faults: list[str],
+    required: Sequence[Sequence[str]],
+) -> Iterator[tuple[int, Mapping[str, object]]]:
+    reader = csv.reader(stream, delimiter=separator)
     try:
         header = [name.strip() for name in next(reader, [])]
         _refuse_lacking(path, header, required)
@@ -149,27 +182,32 @@ def _parquet(
     path: Path, required: Sequence[Sequence[str]]
 ) -> Iterator[tuple[int, Mapping[str, object]]]:
     try:
-        import pandas
-
-        table = pandas.read_parquet(path)
+        import duckdb
     except ImportError:
-        raise CatalogError(
-            f"{path} needs pandas and pyarrow. Install them, or give a CSV or JSON-lines file."
-        ) from None
-    except (OSError, ValueError) as error:
-        raise CatalogError(f"{path} cannot be read ({error}). Give a Parquet file.") from None
-    _refuse_lacking(path, list(map(str, table.columns)), required)
-    for number, row in enumerate(table.to_dict("records"), start=1):
-        yield number, {str(name): _plain(value) for name, value in row.items()}
+        raise MissingDependency("duckdb", extra="graph", purpose=f"reading {path}") from None
+    if not path.is_file():
+        raise CatalogError(f"{path} does not exist. Give a Parquet file.")
+    number = 0
+    with duckdb.connect() as connection:
+        try:
+            table = connection.execute("SELECT * FROM read_parquet(?)", [str(path)])
+            header = [str(column[0]) for column in table.description or ()]
+            _refuse_lacking(path, header, required)
+            while rows := table.fetchmany(_ROWS_AT_ONCE):
+                for cells in rows:
+                    number += 1
+                    yield number, dict(zip(header, map(_plain, cells), strict=True))
+        except duckdb.Error as error:
+            raise CatalogError(f"{path} cannot be read ({error}). Give a Parquet file.") from None
 
 
-def _plain(value: Any) -> object:
+def _plain(value: object) -> object:
     """A cell as JSON would hold it; NaN is an empty one."""
-    if hasattr(value, "tolist"):
-        value = value.tolist()
-    if isinstance(value, list | dict):
-        return value
-    return None if value is None or value != value else value
+    if isinstance(value, datetime.date | datetime.time):
+        return value.isoformat()
+    if isinstance(value, decimal.Decimal):
+        value = float(value)
+    return None if value != value else value
 
 
 def _refuse_lacking(path: Path, header: Sequence[str], required: Sequence[Sequence[str]]) -> None:
@@ -181,45 +219,65 @@ def _refuse_lacking(path: Path, header: Sequence[str], required: Sequence[Sequen
             )
 
 
-def _item(row: Mapping[str, object]) -> CatalogItem:
-    """One item; ValueError says what is wrong with the row."""
-    item_id = _text(_cell(row, "id"), "id")
-    title = _text(_cell(row, "title"), "title")
+def parse_item(row: Mapping[str, object]) -> CatalogItem:
+    """One item of a row with the column names of `COLUMNS`.
+
+    Raises:
+        ValueError: what is wrong with the row.
+    """
+    item_id = cell_text(_cell(row, "id"), "id")
+    title = cell_text(_cell(row, "title"), "title")
     if not item_id or not title:
         raise ValueError(f"empty {'id' if not item_id else 'title'}")
     year = _year(_cell(row, "year"))
     core, bracketed = separate_year(title)
     if year is None and not any(name in row for name in COLUMNS["year"]):
-        return CatalogItem(item_id, core, bracketed, _genres(_cell(row, "genres")))
-    return CatalogItem(
-        item_id, core if bracketed == year else title, year, _genres(_cell(row, "genres"))
-    )
+        title, year = core, bracketed
+    elif bracketed == year:
+        title = core
+    genres = cell_texts(_cell(row, "genres"), "genres")
+    return CatalogItem(item_id, title, year, genres, cell_texts(_cell(row, "aliases"), "aliases"))
 
 
 def _cell(row: Mapping[str, object], column: str) -> object:
     return next((row[name] for name in COLUMNS[column] if name in row), None)
 
 
-def _text(value: object, column: str) -> str:
+def cell_text(value: object, column: str) -> str:
+    """The text in a cell, runs of white space as one blank; "" for an empty cell.
+
+    Raises:
+        ValueError: the cell holds something else.
+    """
     if value is None:
         return ""
     if isinstance(value, bool) or not isinstance(value, str | int):
-        raise ValueError(f"{column} is {json.dumps(value)}, not a text")
-    return " ".join(str(value).split())
+        raise ValueError(f"{column} is {json.dumps(value, default=str)[:80]}, not a text")
+    text = " ".join(str(value).split())
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise ValueError(f"{column} holds half of a surrogate pair")
+    return text
 
 
 def _year(value: object) -> int | None:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    text = _text(value, "year").removesuffix(
+    text = cell_text(value, "year").removesuffix(
         ".0"
     )  # what a spreadsheet makes of a column with empty cells
-    if text and not text.isdecimal():
-        raise ValueError(f"year {text!r} is not a whole number")
+    if text and not (text.isdecimal() and len(text) < 19 and int(text) <= _LAST_YEAR):
+        raise ValueError(f"year {text[:40]!r} is not a whole number up to {_LAST_YEAR}")
     return int(text) or None if text else None
 
 
-def _genres(value: object) -> tuple[str, ...]:
-    parts = value if isinstance(value, list) else _text(value, "genres").split("|")
-    names = (_text(part, "genres") for part in parts)
+def cell_texts(value: object, column: str, *, separator: str = "|") -> tuple[str, ...]:
+    """The values in a cell, each once: a list, or a text with separators.
+
+    Raises:
+        ValueError: the cell holds something else.
+    """
+    if isinstance(value, float):
+        value = str(int(value)) if value.is_integer() else repr(value)
+    parts = value if isinstance(value, list) else cell_text(value, column).split(separator)
+    names = (cell_text(str(part) if isinstance(part, float) else part, column) for part in parts)
     return tuple(dict.fromkeys(name for name in names if name))

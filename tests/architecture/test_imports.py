@@ -52,7 +52,10 @@ HEAVY = {
     "captum": ("probes/explanation.py",),
     "opacus": ("training/privacy.py", "training/private_run.py"),
     "peft": ("recommenders/hf.py", "training/"),
-    "httpx": ("recommenders/server.py",),
+    "httpx": ("recommenders/server.py", "catalog/sparql.py"),
+    "duckdb": ("catalog/duckdb_graph.py", "catalog/tables.py"),
+    "pyoxigraph": ("catalog/rdf_file.py",),
+    "neo4j": ("catalog/neo4j_graph.py",),
     "fairlearn": ("metrics/groups.py",),
 }
 

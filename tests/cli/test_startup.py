@@ -7,7 +7,7 @@ import sys
 
 HEAVY = (
     "torch", "transformers", "textattack", "captum", "opacus", "peft", "fairlearn", "pandas",
-    "datasets", "sklearn",
+    "datasets", "sklearn", "duckdb", "pyoxigraph", "neo4j",
 )  # fmt: skip
 CHEAP = (*HEAVY, "numpy", "scipy", "pydantic", "yaml", "jinja2", "typer")
 
