@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import typer
 
-from auditkit.cli import audit, data, demo, gate, listing, report, train, verify
+from auditkit.cli import audit, catalog, data, demo, gate, listing, report, train, verify
 
 __all__ = ["app", "main"]
 
@@ -22,7 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for group in (demo, audit, gate, report, verify, train, data, listing):
+for group in (demo, audit, gate, report, verify, train, data, catalog, listing):
     group.register(app)
 
 
