@@ -15,6 +15,7 @@ from typing import NamedTuple
 __all__ = [
     "ParsedTitle",
     "clean_query",
+    "fold",
     "full_key",
     "joined_key",
     "key_of_tokens",
@@ -105,7 +106,7 @@ def full_key(text: str) -> str:
         The key; `raw:` and the case-folded text if no letter or digit is left; empty for empty
         text.
     """
-    tokens = _without_article(_fold(_move_article(text)))
+    tokens = _without_article(fold(_move_article(text)))
     if len(tokens) > 1:
         tokens = _without_and(_without_numerals(tokens))
     if tokens:
@@ -146,7 +147,7 @@ def _move_article(text: str) -> str:
     return match["article"] + glue + match["rest"]
 
 
-def _fold(text: str) -> list[str]:
+def fold(text: str) -> list[str]:
     """Step 5: runs of letters or digits, without marks, case, apostrophes or full stops."""
     text = text.translate(_SYMBOLS)
     if text.isascii():

@@ -1,0 +1,126 @@
+"""Claims that are read from explanations, on hand-written texts with labels."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from catalog.labelled_claims import CORE, film_catalog, labelled, score
+from hypothesis import given
+from hypothesis import strategies as st
+
+from auditkit.catalog.claims import ClaimReader
+from auditkit.errors import CatalogError
+
+
+@pytest.fixture(scope="module")
+def reader():
+    return ClaimReader(film_catalog())
+
+
+def stated(reader, text, item=None):
+    """(item, relation, value) of every claim, with "not" in front of a negated value."""
+    claims = reader.read([text], [item])[0].claims
+    return {(c.item_id, c.relation, f"not {c.value}" if c.negated else c.value) for c in claims}
+
+
+@pytest.mark.parametrize(
+    ("text", "item", "claims"),
+    [
+        ("Michael Mann's Heat is a crime film.", None,
+         {("f1", "director", "Michael Mann"), ("f1", "genre", "Crime")}),
+        ("Heat (1995) stars Al Pacino.", None,
+         {("f1", "year", "=1995"), ("f1", "actor", "Al Pacino")}),
+        ("It isn't a comedy but a thriller.", "f1",
+         {("f1", "genre", "not Comedy"), ("f1", "genre", "Thriller")}),
+        ("Unlike Alien, this is no horror film.", "f1",
+         {("f1", "genre", "not Horror"), ("f5", "genre", "Horror")}),
+        ("Vertigo and Psycho (1960) are both Hitchcock films.", None,
+         {("f19", "director", "Alfred Hitchcock"), ("f17", "director", "Alfred Hitchcock"),
+          ("f17", "year", "=1960")}),
+        ("Heat and Casino were directed by Michael Mann and Martin Scorsese, respectively.", None,
+         {("f1", "director", "Michael Mann"), ("f3", "director", "Martin Scorsese")}),
+        ("Aliens is long. Speed and Fargo are short; the former is from 1994.", None,
+         {("f4", "year", "=1994")}),
+        ("It comes from the director of Thief.", "f1", {("f1", "same:director", "f59")}),
+        ("Made before 1996, in the nineties, it runs 170 minutes.", "f1",
+         {("f1", "year", "<1996"), ("f1", "year", ">1989<2000"), ("f1", "runtime", "170")}),
+        ("You like comedies and films by Woody Allen.", "f1", set()),
+        ("Set in 1942 during the war, with plenty of action scenes.", "f25", set()),
+        ("Is it a comedy?", "f1", set()),
+        ("Some call it a comedy.", "f1", set()),
+        ("A film for fans of science fiction.", "f1", set()),
+        ("Crime pays in Crimes and Misdemeanors.", None, set()),
+        ("Over three hours long.", "f120", set()),
+    ],
+)  # fmt: skip
+def test_what_a_careful_reader_would_say_is_claimed(reader, text, item, claims):
+    assert stated(reader, text, item) == claims
+
+
+def test_a_contradiction_carries_the_triples_that_contradict_it(reader):
+    (claim,) = reader.read(["Directed by Steven Spielberg."], ["f1"])[0].claims
+    assert claim.verdict == "contradicted"
+    assert claim.evidence == (("f1", "director", "Michael Mann"),)
+    assert "Directed by Steven Spielberg."[slice(*claim.span)] == "Steven Spielberg"
+
+
+def test_what_the_graph_cannot_know_is_unverifiable_never_false(reader):
+    texts = ["Starring Meryl Streep.", "Directed by Jane Doe.", "It won an Oscar."]
+    verdicts = [r.claims[0].verdict for r in reader.read(texts, ["f1", "f71", "f1"])]
+    assert verdicts == ["unverifiable"] * 3
+
+
+def test_coverage_counts_factual_clauses_without_a_claim(reader):
+    reading = reader.read(["A crime film. Set in 1942."], ["f1"])[0]
+    assert reading.n_factual == 2
+    assert reading.coverage == 0.5
+    assert reading.unparsed == ("Set in 1942.",)
+    assert reader.read(["Wonderful."], ["f1"])[0].coverage is None
+
+
+def test_an_unknown_subject_is_an_error(reader):
+    with pytest.raises(CatalogError, match="no item 'f999'"):
+        reader.read(["A film."], ["f999"])
+
+
+@given(text=st.text(max_size=200), item=st.sampled_from([None, "f1", "f19"]))
+def test_no_text_is_an_error_and_every_span_lies_in_it(reader, text, item):
+    reading = reader.read([text], [item])[0]
+    assert all(0 <= c.span[0] <= c.span[1] <= len(text) for c in reading.claims)
+    assert len(reading.unparsed) <= reading.n_factual
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            ["Heat", "(1995)", "is", "not", "a", "crime", "film", ",", "and", "by", "Michael Mann",
+             "'s", "but", ".", "who", "directed", "unlike", "Alien", "1994", "both", "the",
+             "latter", "respectively", "?", "170", "minutes", "in", "French", "\n", "-", "(", ")", "it"]
+        ),
+        max_size=25,
+    )
+)  # fmt: skip
+def test_no_order_of_its_own_words_is_an_error(reader, words):
+    text = " ".join(words)
+    for claim in reader.read([text], [None])[0].claims:
+        assert claim.verdict in ("supported", "contradicted", "unverifiable")
+
+
+def test_a_text_of_a_hundred_thousand_letters_is_read_in_seconds(reader):
+    begin = time.process_time()
+    reader.read(["Heat is a crime film and " * 4000, "x" * 100_000, "(" * 100_000], None)
+    assert time.process_time() - begin < 30
+
+
+def test_twice_the_same_reading(reader):
+    texts = [row["text"] for row in labelled("development")]
+    assert reader.read(texts) == reader.read(texts)
+
+
+def test_the_texts_that_the_rules_were_made_on(reader):
+    scores = score(reader, labelled("development"))
+    print(scores)
+    assert scores.precision(CORE) >= 0.97
+    assert scores.recall(CORE) >= 0.93
+    assert scores.wrong_verdicts == 0
