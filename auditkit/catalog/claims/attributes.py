@@ -136,9 +136,9 @@ def _has_determiner(scope: Scope, place: int) -> bool:
 
 
 def _only_tags(scope: Scope) -> bool:
-    """A clause of labels and at most two other words."""
+    """A clause of labels and at most one other word."""
     fillers = ("and", "&", "genre", "genres", "also", "again")
-    return sum(p.kind == "word" and p.lower not in fillers for p in scope.pieces) <= 2
+    return sum(p.kind == "word" and p.lower not in fillers for p in scope.pieces) <= 1
 
 
 def _premodified(scope: Scope, place: int) -> tuple[Topic, ...] | None:
