@@ -11,12 +11,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from auditkit.canonical import sha256_json
 from auditkit.catalog.graph import KnowledgeGraph, Predicate
 from auditkit.catalog.linking import Link, Linking, TitleLinker
 from auditkit.catalog.title_index import TitleIndex
 from auditkit.errors import CatalogError
+
+if TYPE_CHECKING:
+    from auditkit.catalog.claims import ClaimReader, Reading
 
 __all__ = ["Catalog", "CatalogItem", "item_triples"]
 
@@ -85,7 +89,8 @@ class Catalog:
         Args:
             source: `ml-100k` (fetched if it is not in the cache), a file that `auditkit catalog
                 build` wrote, or a CSV or JSON-lines file with the columns `id` and `title`, and if
-                present `year`, `genres` and `aliases` (values separated by `|`).
+                present `year`, `genres` and `aliases` (values separated by `|`); its other columns
+                are facts.
 
         Raises:
             CatalogError: missing or unreadable file; the message names every faulty line.
@@ -93,14 +98,14 @@ class Catalog:
         from auditkit.catalog.built import built_by, open_built
         from auditkit.catalog.datasets import DATASETS, get_dataset
         from auditkit.catalog.ml100k import load_ml100k
-        from auditkit.catalog.tables import read_items
+        from auditkit.catalog.table_source import table_catalog
 
         if str(source) in DATASETS:
             return load_ml100k(get_dataset(str(source))).catalog
         path = Path(source)
         if built_by(path):
             return open_built(path)
-        return cls(read_items(path), name=path.name)
+        return table_catalog(path)
 
     @cached_property
     def index(self) -> Mapping[str, int]:
@@ -149,6 +154,19 @@ class Catalog:
     def link(self, titles: Sequence[str]) -> list[Link]:
         """Which item does each written title name, and why; one `Link` per title, in order."""
         return self.linker.link(titles)
+
+    def check_claims(
+        self, texts: Sequence[str], item_ids: Sequence[str | None] | None = None
+    ) -> list[Reading]:
+        """The facts that texts state, each decided by the graph; `item_ids` are their subjects."""
+        return self.claim_reader.read(texts, item_ids)
+
+    @cached_property
+    def claim_reader(self) -> ClaimReader:
+        """Reads explanations; built on first use."""
+        from auditkit.catalog.claims import ClaimReader
+
+        return ClaimReader(self)
 
     def __len__(self) -> int:
         return len(self.items)

@@ -1,4 +1,4 @@
-"""`auditkit catalog build`: one file with items, titles and knowledge graph, from many sources."""
+"""`auditkit catalog`: build a catalog file, link titles to it, check claims against it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+
+from auditkit.cli.catalog_text import check_claims, match
 
 if TYPE_CHECKING:
     from auditkit.catalog.build import BuildReport
@@ -18,8 +20,8 @@ def register(app: typer.Typer) -> None:
     """Add the command group `catalog` to the application."""
     group = typer.Typer(no_args_is_help=True, help="Catalogs: what may be recommended, and facts.")
     group.command("build")(build)
-    # A callback keeps `build` a subcommand although it is the only one.
-    group.callback()(lambda: None)
+    group.command("match")(match)
+    group.command("check-claims")(check_claims)
     app.add_typer(group, name="catalog")
 
 
