@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from auditkit.engine.body import Counters
-from auditkit.engine.generation import Decoding, Generated
+from auditkit.engine.generation import Decoding, Generated, end_tokens
 from auditkit.engine.tree import Ids
 
 if TYPE_CHECKING:
@@ -37,9 +37,14 @@ def _best(
 
     def adjusted(read: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
         counters.tokens, counters.forwards = counters.tokens + len(read), counters.forwards + 1
-        if decoding.process is None:
+        if decoding.constraint is None:
             return logits
-        return decoding.process(logits, [list(beam) for beam in read[:, n_read:].tolist()])
+        # Beams change places at every step, so what they have written is walked again.
+        members = [row] * len(read)
+        walk = decoding.constraint.begin(members, device=read.device, strict=False)
+        for column in read[:, n_read:].T.tolist():
+            walk.advance(column)
+        return walk.mask(logits)
 
     output = model.generate(
         ids,
@@ -50,8 +55,7 @@ def _best(
         logits_processor=[adjusted],
     )[0]
     counters.tokens += len(prompt)
-    ends = model.generation_config.eos_token_id
-    stops = set(ends if isinstance(ends, list) else [ends])
+    stops = end_tokens(model)
     new: list[int] = []
     for token in output[n_read:].tolist():
         if token in stops:

@@ -18,6 +18,7 @@ import torch
 
 from auditkit.engine.batches import Batch, batches
 from auditkit.engine.body import Body, Counters, upcast
+from auditkit.engine.constraint import Constraint
 from auditkit.engine.decoding_cache import grouped_attention, growing
 from auditkit.engine.encdec import as_output, encode_prompts
 from auditkit.engine.prefill import prefill
@@ -26,10 +27,7 @@ from auditkit.engine.tree import Ids
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-__all__ = ["Decoding", "Generated", "generate", "generate_encdec"]
-
-# Logits [rows, vocabulary] and the new tokens of every row, to adjusted logits.
-Process = Callable[[torch.Tensor, list[list[int]]], torch.Tensor]
+__all__ = ["Decoding", "Generated", "end_tokens", "generate", "generate_encdec"]
 
 
 class Decoding(NamedTuple):
@@ -37,7 +35,7 @@ class Decoding(NamedTuple):
 
     Attributes:
         stop: whether a row's new tokens are complete, asked after every token.
-        process: adjusts logits before a token is chosen, such as a catalog constraint.
+        constraint: what may be written, such as nothing but titles of a catalog.
         beams: above 1 the best of so many beams, where the temperature is 0.
     """
 
@@ -46,7 +44,7 @@ class Decoding(NamedTuple):
     top_k: int = 0
     top_p: float = 1.0
     stop: Callable[[int, list[int]], bool] | None = None
-    process: Process | None = None
+    constraint: Constraint | None = None
     beams: int = 1
 
 
@@ -83,7 +81,7 @@ def generate(
     """
     results: list[Generated | None] = [None] * len(prompts)
     for batch in batches(prompts, share=share, equal=not pad):
-        rows = _Rows(batch.members, seeds, decoding, _stops(body.base))
+        rows = _Rows(batch.members, seeds, decoding, body.base)
         with grouped_attention(body.base):
             _continue(body, batch, rows, counters)
         for i, generated in zip(batch.members, rows.results(), strict=True):
@@ -128,7 +126,7 @@ def generate_encdec(
     """The same for encoder-decoders: each prompt is encoded once."""
     results: list[Generated | None] = [None] * len(prompts)
     for batch in batches(prompts, share=False, equal=False):
-        rows = _Rows(batch.members, seeds, decoding, _stops(model))
+        rows = _Rows(batch.members, seeds, decoding, model)
         states, mask = encode_prompts(model, batch.tails, counters)
         start = model.config.decoder_start_token_id
         ids = torch.full((len(batch.tails), 1), start, device=model.device)
@@ -160,9 +158,12 @@ class _Rows:
         members: Sequence[int],
         seeds: Sequence[int],
         decoding: Decoding,
-        ends: frozenset[int],
+        model: PreTrainedModel,
     ) -> None:
-        self._members, self._seeds, self._decoding, self._ends = members, seeds, decoding, ends
+        self._members, self._seeds, self._decoding = members, seeds, decoding
+        self._ends = end_tokens(model)
+        limits = decoding.constraint
+        self._walk = limits.begin(members, device=model.device) if limits else None
         self._new: list[list[int]] = [[] for _ in members]
         self._margin = [float("inf")] * len(members)
         self._done: set[int] = set()
@@ -176,9 +177,9 @@ class _Rows:
             cache is not copied for every end; none when all are done or a limit is reached.
         """
         decoding = self._decoding
-        if decoding.process is not None:
-            logits = decoding.process(logits, [self._new[row] for row in self._present])
-        tokens = self._tokens(logits)
+        tokens = self._tokens(self._walk.mask(logits) if self._walk else logits)
+        if self._walk:
+            self._walk.advance(tokens)
         for token, row in zip(tokens, self._present, strict=True):
             if row in self._done:
                 continue
@@ -194,6 +195,8 @@ class _Rows:
             return tokens, []
         if compact and len(alive) <= len(self._present) // 2:
             self._present = [self._present[i] for i in alive]
+            if self._walk:
+                self._walk.keep(alive)
             return tokens, alive
         return tokens, list(range(len(self._present)))
 
@@ -238,6 +241,7 @@ def _filtered(logits: torch.Tensor, top_k: int, top_p: float) -> torch.Tensor:
     return logits
 
 
-def _stops(model: PreTrainedModel) -> frozenset[int]:
+def end_tokens(model: PreTrainedModel) -> frozenset[int]:
+    """What ends a text, by the generation configuration; a tokenizer may name another token."""
     ends = model.generation_config.eos_token_id
     return frozenset(ends if isinstance(ends, list) else [] if ends is None else [ends])

@@ -132,17 +132,34 @@ def test_stop_rule_ends_a_row_with_the_token_that_fulfils_it():
     assert [(len(row.ids), row.cut) for row in rows] == [(2, False), (3, False), (4, False)]
 
 
-def test_constraint_sees_the_rows_that_are_still_alive():
-    allowed = {5: 6, 6: 7, 7: 5}
+class Follow:
+    """Every token decides the one behind it."""
 
-    def follow(logits, new):
-        wanted = [allowed.get(ids[-1], 5) if ids else 5 for ids in new]
+    def __init__(self, members):
+        self.last = [None] * len(members)
+
+    def mask(self, logits):
+        allowed = {None: 5, 5: 6, 6: 7, 7: 5}
         masked = torch.full_like(logits, -torch.inf)
-        for row, token in enumerate(wanted):
-            masked[row, token] = 0
+        for row, token in enumerate(self.last):
+            masked[row, allowed[token]] = 0
         return masked
 
-    decoding = Decoding(5, process=follow, stop=lambda row, ids: len(ids) == 2 + row % 3)
+    def advance(self, tokens):
+        self.last = list(tokens)
+
+    def keep(self, rows):
+        self.last = [self.last[row] for row in rows]
+
+
+class Following:
+    def begin(self, members, *, device, strict=True):
+        return Follow(members)
+
+
+def test_constraint_keeps_the_rows_that_are_still_alive():
+    stop = lambda row, ids: len(ids) == 2 + row % 3  # noqa: E731
+    decoding = Decoding(5, constraint=Following(), stop=stop)
     rows = Engine(tiny("llama")).generate(prompts()[:9], decoding)
     assert [row.ids for row in rows] == [[5, 6, 7, 5, 6][: 2 + i % 3] for i in range(9)]
 

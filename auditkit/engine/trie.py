@@ -1,0 +1,185 @@
+"""All titles of a catalog as one token trie in flat arrays, small enough for a million titles.
+
+A node is a distinct beginning of a title; children of all nodes stand in one array, node after
+node, sorted by token. Nodes are numbered level by level, so the child of edge e is node e + 1 and
+needs no array of its own; an edge is kept as node * base + token, which is what a step looks up.
+Every title ends in one END symbol, the last id before `base` and no token of the vocabulary: what
+ends a title in a text (a separator or an end-of-text token) is decided when it is written.
+
+Source: hallucination recipe, section 6 (compressed sparse rows; a dict of dicts takes ten times the
+memory and answers in Python). The recipe keeps a token and a child per edge, 8 bytes, and would
+need the 8-byte keys beside them; the keys alone say both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from auditkit.errors import InvalidArgument
+
+__all__ = ["Spans", "TitleTrie", "build_trie"]
+
+_ABSENT = -1  # no token, no node
+
+
+class Spans(NamedTuple):
+    """Leaves below every node: numbers `low` to `high` - 1, int32 [nodes]."""
+
+    low: NDArray[np.int32]
+    high: NDArray[np.int32]
+
+
+@dataclass(frozen=True, eq=False)
+class TitleTrie:
+    """A trie over token ids.
+
+    Attributes:
+        indptr: int32 [nodes + 1]; the edges of node s are indptr[s] to indptr[s + 1] - 1.
+        keys: int64 [edges], ascending: node * base + token; edge e leads to node e + 1.
+        base: size of the vocabulary plus one.
+        levels: first node of every depth, and the number of nodes at the end.
+        leaf_of: int32 [titles]; the leaf of each given title; leaves are numbered in the order of
+            their tokens, and equal titles share one.
+    """
+
+    indptr: NDArray[np.int32]
+    keys: NDArray[np.int64]
+    base: int
+    levels: tuple[int, ...]
+    leaf_of: NDArray[np.int32]
+
+    @property
+    def end(self) -> int:
+        """The symbol that ends every title."""
+        return self.base - 1
+
+    @property
+    def depth(self) -> int:
+        """Symbols of the longest title, END included."""
+        return len(self.levels) - 2
+
+    @property
+    def n_leaves(self) -> int:
+        """Number of distinct titles."""
+        return int(self.leaf_of.max()) + 1
+
+    @property
+    def n_bytes(self) -> int:
+        """Memory of the arrays, without the spans that filters need."""
+        return self.indptr.nbytes + self.keys.nbytes + self.leaf_of.nbytes
+
+    def children(self, node: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Tokens behind a node, ascending, and the nodes that they lead to."""
+        begin, end = int(self.indptr[node]), int(self.indptr[node + 1])
+        return self.keys[begin:end] - node * self.base, np.arange(begin, end) + 1
+
+    def step(self, nodes: NDArray[np.int64], tokens: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The child of every node by one token, -1 where there is none, int64 [n]."""
+        wanted = nodes * self.base + tokens
+        edges = np.searchsorted(self.keys, wanted)
+        found = self.keys[np.minimum(edges, len(self.keys) - 1)] == wanted
+        return np.where(found & (nodes >= 0), edges + 1, _ABSENT)
+
+    def find(self, tokens: Sequence[int]) -> int | None:
+        """Which of the given titles has exactly these tokens, None if no title has."""
+        node = np.zeros(1, np.int64)
+        for token in (*tokens, self.end):
+            if not 0 <= token < self.base:
+                return None
+            node = self.step(node, np.array([token], np.int64))
+        leaf = int(node[0])
+        return None if leaf == _ABSENT else int(self.title_of[self.spans.low[leaf]])
+
+    @cached_property
+    def title_of(self) -> NDArray[np.int32]:
+        """Which of the given titles a leaf stands for, the first of equals, int32 [leaves]."""
+        titles = np.empty(self.n_leaves, np.int32)
+        titles[self.leaf_of[::-1]] = np.arange(len(self.leaf_of), dtype=np.int32)[::-1]
+        return titles
+
+    @cached_property
+    def spans(self) -> Spans:
+        """Leaves below every node, for filters; made when first asked for."""
+        n_nodes = self.levels[-1]
+        parents = self.keys // self.base
+        is_leaf = np.ones(n_nodes, bool)
+        is_leaf[parents] = False
+        below = is_leaf.astype(np.int32)
+        for begin, end in zip(self.levels[-2:0:-1], self.levels[:1:-1], strict=True):
+            above = parents[begin - 1 : end - 1]
+            below[above[0] : above[-1] + 1] += np.bincount(
+                above - above[0], weights=below[begin:end]
+            ).astype(np.int32)
+        low = np.zeros(n_nodes, np.int32)
+        for begin, end in zip(self.levels[1:-1], self.levels[2:], strict=True):
+            above = parents[begin - 1 : end - 1]
+            before = np.cumsum(below[begin:end]) - below[begin:end]
+            first = self.indptr[above] - (begin - 1)  # of the siblings, within this level
+            low[begin:end] = low[above] + before - before[first]
+        return Spans(low, low + below)
+
+
+def build_trie(
+    tokens: NDArray[np.int32], lengths: NDArray[np.int64], *, vocabulary: int
+) -> TitleTrie:
+    """Build the trie of titles that stand one behind the other.
+
+    Args:
+        tokens: token ids of all titles, [sum of lengths].
+        lengths: tokens of each title, at least 1, [n]; equal titles share a leaf.
+        vocabulary: ids are below it.
+
+    Raises:
+        InvalidArgument: no titles, one without tokens, or an id outside the vocabulary.
+    """
+    if not len(lengths) or lengths.min() < 1 or lengths.sum() != len(tokens):
+        raise InvalidArgument(
+            f"a trie got {len(lengths)} titles and {len(tokens)} tokens. Give at least one title, "
+            "each with a token."
+        )
+    if tokens.min() < 0 or tokens.max() >= vocabulary:
+        raise InvalidArgument(
+            f"a trie got a token id outside 0..{vocabulary - 1}. Give the tokenizer's whole size."
+        )
+    base = vocabulary + 1
+    columns = _padded(tokens, lengths, end=vocabulary)
+    order = np.lexsort(columns[::-1])
+    n_titles = len(lengths)
+    differs = np.zeros(n_titles, bool)  # from the title before, in any column so far
+    differs[0] = True
+    nodes, keys, levels = np.zeros(n_titles, np.int64), [], [0, 1]
+    for column in columns:
+        symbols = column[order]
+        differs[1:] |= symbols[1:] != symbols[:-1]
+        begins = differs & (symbols != _ABSENT)
+        keys.append(nodes[begins] * base + symbols[begins])
+        numbers = levels[-1] - 1 + np.cumsum(begins)
+        nodes = np.where(symbols == _ABSENT, nodes, numbers)
+        levels.append(levels[-1] + int(begins.sum()))
+    edges = np.concatenate(keys)
+    counts = np.bincount(edges // base, minlength=levels[-1])
+    indptr = np.zeros(levels[-1] + 1, np.int32)
+    np.cumsum(counts, out=indptr[1:])
+    leaf_of = np.empty(n_titles, np.int32)
+    leaf_of[order] = np.cumsum(differs) - 1
+    return TitleTrie(indptr, edges, base, tuple(levels), leaf_of)
+
+
+def _padded(
+    tokens: NDArray[np.int32], lengths: NDArray[np.int64], *, end: int
+) -> NDArray[np.int32]:
+    """One row per position, one column per title: its tokens, END, then -1."""
+    n, width = len(lengths), int(lengths.max()) + 1
+    columns = np.full((width, n), _ABSENT, np.int32)
+    rows = np.repeat(np.arange(n), lengths)
+    starts = np.cumsum(lengths) - lengths
+    places = np.arange(len(tokens)) - np.repeat(starts, lengths)
+    columns[places, rows] = tokens
+    columns[lengths, np.arange(n)] = end
+    return columns
