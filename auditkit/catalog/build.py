@@ -225,8 +225,9 @@ def _add(draft: CatalogDraft, source: str, inputs: Inputs, progress: Progress) -
         from auditkit.catalog.rdf import add_rdf
         from auditkit.catalog.sparql import Endpoint
 
+        relations = _required(inputs, RdfMapping, source)
         with Endpoint(source.partition(":")[2]) as endpoint:
-            add_rdf(draft, endpoint, _required(inputs, RdfMapping, source), progress=progress)
+            add_rdf(draft, endpoint, relations, progress=progress)
     elif kind.partition("+")[0] in ("bolt", "neo4j"):
         from auditkit.catalog.neo4j_graph import add_nodes, connect
 
@@ -300,8 +301,9 @@ def _add_file(draft: CatalogDraft, path: Path, inputs: Inputs, progress: Progres
         from auditkit.catalog.rdf import add_rdf
         from auditkit.catalog.rdf_file import RdfFile
 
+        relations = _required(inputs, RdfMapping, str(path))
         with RdfFile(path) as graph:
-            add_rdf(draft, graph, _required(inputs, RdfMapping, str(path)), progress=progress)
+            add_rdf(draft, graph, relations, progress=progress)
     elif kind in TABLES:
         mapping = None
         if inputs.mapping is not None and not _maps_a_graph(inputs):

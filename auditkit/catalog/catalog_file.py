@@ -7,7 +7,6 @@ when it is whole; it holds no time stamps. Its schema is that of the hallucinati
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
@@ -15,6 +14,7 @@ from pathlib import Path
 from tempfile import mkstemp
 
 from auditkit.canonical import canonical_json
+from auditkit.catalog.content_hash import content_sha256
 from auditkit.catalog.draft import CatalogDraft
 from auditkit.catalog.graph_builder import EncodedGraph
 from auditkit.catalog.graph_types import KINDS
@@ -23,7 +23,7 @@ from auditkit.catalog.sqlite_graph import APPLICATION_ID, SCHEMA_VERSION
 from auditkit.catalog.triple_keys import OBJECT_BITS, PREDICATE_BITS
 from auditkit.errors import CatalogError
 
-__all__ = ["content_sha256", "described", "replacing", "rows_of_tables", "write_sqlite"]
+__all__ = ["described", "replacing", "rows_of_tables", "write_sqlite"]
 
 SCHEMA = (
     "CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
@@ -176,24 +176,3 @@ def described(draft: CatalogDraft, encoded: EncodedGraph, linking: Linking) -> d
         "triples": str(len(encoded.keys)),
         "warnings": canonical_json([*draft.warnings, *encoded.warnings]),
     }
-
-
-def content_sha256(draft: CatalogDraft, encoded: EncodedGraph) -> str:
-    """SHA-256 over the items, aliases, predicates, terms and sorted triples."""
-    digest = hashlib.sha256()
-    for row, (item_id, title, year) in enumerate(
-        zip(draft.ids, draft.titles, draft.years, strict=True)
-    ):
-        digest.update(_line(item_id, title, year, *draft.aliases.get(row, ())))
-    for p in encoded.predicates:
-        digest.update(_line(p.name, p.world, p.type, p.labelled, p.inverse_of))
-    digest.update(_line(*encoded.starts))
-    for text in encoded.texts:
-        digest.update(_line(text))
-    digest.update(encoded.keys.astype("<i8").tobytes())
-    return digest.hexdigest()
-
-
-def _line(*cells: object) -> bytes:
-    """Cells whose boundaries cannot be confused."""
-    return "".join(f"{len(text)}:{text}" for text in map(str, cells)).encode("utf-8") + b"\n"

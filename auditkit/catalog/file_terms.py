@@ -71,7 +71,7 @@ class FileTerms:
     def _of(self, codes: Sequence[int]) -> list[tuple[object, object]]:
         found: dict[object, tuple[object, object]] = {}
         for begin in range(0, len(codes), _IN_ONE_QUERY):
-            some = codes[begin : begin + _IN_ONE_QUERY]
+            some = [int(code) for code in codes[begin : begin + _IN_ONE_QUERY]]
             marks = ",".join("?" * len(some))
             query = f"SELECT id, text, num FROM terms WHERE id IN ({marks})"
             found |= {code: (text, number) for code, text, number in self._file.rows(query, some)}

@@ -138,7 +138,8 @@ class SqliteTriples:
         shift = PREDICATE_BITS + OBJECT_BITS
         keys = self._file.column(
             f"SELECT (s << {shift}) | (p << {OBJECT_BITS}) | o FROM triples "
-            "WHERE s BETWEEN 0 AND ? AND p BETWEEN 0 AND ? AND o BETWEEN 0 AND ?",
+            "WHERE s BETWEEN 0 AND ? AND p BETWEEN 0 AND ? AND o BETWEEN 0 AND ? "
+            "ORDER BY s, p, o",
             (self.shape.subjects - 1, self.shape.predicates - 1, self.shape.terms - 1),
         )
         if len(keys) != self._n_triples or np.any(keys[1:] <= keys[:-1]):

@@ -6,13 +6,16 @@ others; without one every column is used, by its name. Source: hallucination rec
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from auditkit.canonical import sha256_file
-from auditkit.catalog.catalog import ITEM_PREDICATES, CatalogItem
+from auditkit.catalog.catalog import ITEM_PREDICATES, Catalog, CatalogItem
+from auditkit.catalog.content_hash import content_sha256
 from auditkit.catalog.draft import CatalogDraft, Source
+from auditkit.catalog.graph import KnowledgeGraph
 from auditkit.catalog.graph_types import Predicate
 from auditkit.catalog.graph_values import canonical
 from auditkit.catalog.mapping import AMAZON, Column, SourceSection, TableMapping, predicate_by_name
@@ -26,9 +29,10 @@ from auditkit.catalog.tables import (
 )
 from auditkit.errors import CatalogError
 
-__all__ = ["Facts", "TableColumns", "add_table", "file_source"]
+__all__ = ["Facts", "TableColumns", "add_table", "file_source", "table_catalog"]
 
 _PROGRESS_ROWS = 10_000
+_MOST_COLUMNS = 200
 _TAKEN = {name for names in COLUMNS.values() for name in names}
 
 GENRE = ITEM_PREDICATES[1]
@@ -90,9 +94,37 @@ def add_table(
     if not len(draft):
         raise CatalogError(f"{path} holds no items. Give at least one line with an id and a title.")
     facts.finish(path.name)
+    if columns.left_out:
+        draft.warn(
+            f"{path.name}: {len(columns.left_out)} columns beyond the first {_MOST_COLUMNS} are "
+            "left out; a mapping names those that count"
+        )
     if n_unknown:
         draft.warn(f"{path.name}: {n_unknown} rows name no item of the catalog and are left out")
     draft.sources.append(file_source(path, columns.source))
+
+
+def table_catalog(path: Path) -> Catalog:
+    """The catalog in a table: its items, and its other columns as facts.
+
+    Raises:
+        CatalogError: as `add_table`.
+    """
+    draft, items = CatalogDraft(), list[CatalogItem]()
+    add_table(draft, path, keep=items.append)
+    facts = len(draft.graph.predicates) > len(ITEM_PREDICATES)
+    encoded = draft.graph.encode(len(draft))
+    graph = KnowledgeGraph.of_encoded(draft.ids, encoded, warnings=draft.warnings)
+    return Catalog(
+        tuple(items),
+        name=path.name,
+        build_graph=partial(_first, graph),
+        content_sha256=content_sha256(draft, encoded) if facts else None,
+    )
+
+
+def _first(graph: KnowledgeGraph, _: Sequence[CatalogItem]) -> KnowledgeGraph:
+    return graph
 
 
 def file_source(path: Path, said: SourceSection) -> Source:
@@ -105,12 +137,16 @@ class TableColumns:
 
     Args:
         mapping: as the user wrote it; None goes by column names, and knows Amazon's metadata.
+
+    Attributes:
+        left_out: columns without a mapping beyond the first 200.
     """
 
     def __init__(self, mapping: TableMapping | None = None) -> None:
         self._given = mapping
         self._mapping = mapping
         self._by_name: dict[str, tuple[Column, Predicate]] = {}
+        self.left_out: set[str] = set()
         self.source = mapping.source if mapping else SourceSection()
         described = mapping.predicates.get("genre") if mapping else None
         self.genre = described.predicate("genre") if described else None
@@ -143,12 +179,11 @@ class TableColumns:
             return row
         items, genre = self._mapping.items, self._mapping.predicates.get("genre")
         renamed: dict[str, object] = {}
-        for ours, theirs in (("id", items.id), ("title", items.title), ("year", items.year)):
+        for ours in ("id", "title", "year", "aliases"):
+            theirs = getattr(items, ours)
             name = next((name for name in _names(theirs, ours) if name in row), None)
             if name is not None:
                 renamed[ours] = row[name]
-        if items.aliases is not None:
-            renamed["aliases"] = row.get(items.aliases)
         if genre is not None:
             renamed["genres"] = list(
                 cell_texts(_cell(row, genre), "genre", separator=genre.separator)
@@ -167,6 +202,9 @@ class TableColumns:
                 yield GENRE, Column(column=name), cell
             elif name not in _TAKEN and name != "decade":
                 if name not in self._by_name:
+                    if len(self._by_name) == _MOST_COLUMNS:
+                        self.left_out.add(name)
+                        continue
                     self._by_name[name] = Column(column=name), predicate_by_name(name)
                 column, predicate = self._by_name[name]
                 yield predicate, column, cell

@@ -22,7 +22,7 @@ from auditkit.catalog.normalise import split_year
 from auditkit.errors import CatalogError, MissingDependency
 
 __all__ = [
-    "COLUMNS", "cell_text", "cell_texts", "parse_item", "parse_items", "read_items", "read_rows",
+    "COLUMNS", "cell_text", "cell_texts", "parse_item", "parse_items", "read_rows",
     "refuse_faults", "separate_year",
 ]  # fmt: skip
 
@@ -36,16 +36,6 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
 _LAST_YEAR = 9999
 _ROWS_AT_ONCE = 10_000
 MAX_FAULTS_SHOWN = 10
-
-
-def read_items(path: Path) -> tuple[CatalogItem, ...]:
-    """Read every item of a file, in file order.
-
-    Raises:
-        CatalogError: the file is missing, not UTF-8, has no id or title column, or has faulty
-            lines.
-    """
-    return parse_items(path, required=(COLUMNS["id"], COLUMNS["title"]))
 
 
 def parse_items(

@@ -1,0 +1,189 @@
+"""The built file: same bytes, everything restored, damage named."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import shutil
+import sqlite3
+import subprocess
+import sys
+
+import pytest
+
+from auditkit.catalog.build import Inputs, build_catalog
+from auditkit.catalog.built import open_graph
+from auditkit.catalog.catalog import Catalog
+from auditkit.errors import CatalogError
+
+TABLE = (
+    "id,title,year,genres,aliases,director\n"
+    '1,Heat,1995,"Drama|Crime","Feu|Manhattan Heat",Michael Mann\n'
+    '2,"Class of 1984",,Horror,,"Mark L. Lester"\n'
+    "3,Heat,1986,Action,,\n"
+    "4,Heat,1995,Crime,,Somebody\n"
+)
+
+
+@pytest.fixture
+def table(tmp_path):
+    (tmp_path / "films.csv").write_text(TABLE, encoding="utf-8")
+    return tmp_path / "films.csv"
+
+
+@pytest.fixture
+def built(table):
+    build_catalog(Inputs(sources=(str(table),)), table.with_name("films.akg"))
+    return table.with_name("films.akg")
+
+
+@pytest.mark.parametrize("store", ["sqlite", "duckdb"])
+def test_a_built_catalog_is_the_table_it_was_built_from(table, store):
+    out = table.with_name("films.any-suffix")
+    build_catalog(Inputs(sources=(str(table),)), out, store=store)
+    plain, restored = Catalog.load(table), Catalog.load(out)
+    assert [(i.id, i.title, i.year, i.aliases) for i in restored.items] == [
+        (i.id, i.title, i.year, i.aliases) for i in plain.items
+    ]
+    assert restored.items[0].genres == ("Crime", "Drama")
+    assert [set(i.genres) for i in restored.items] == [set(i.genres) for i in plain.items]
+    assert len(restored.graph) == len(plain.graph)
+    titles = ["Manhattan Heat", "Class of 1984", "Heat (1986)", "Heat", "Heat (1995)"]
+    assert restored.link(titles) == plain.link(titles)
+    assert restored.graph.values("1", "director") == ("Michael Mann",)
+
+
+def test_the_same_input_gives_the_same_bytes_in_another_process(built, table):
+    out = table.with_name("again.akg")
+    code = (
+        "import sys\nfrom pathlib import Path\n"
+        "from auditkit.catalog.build import Inputs, build_catalog\n"
+        "build_catalog(Inputs(sources=(sys.argv[1],)), Path(sys.argv[2]))"
+    )
+    subprocess.run(
+        [sys.executable, "-c", code, str(table), str(out)],
+        check=True,
+        env={**os.environ, "PYTHONHASHSEED": "77"},
+    )
+    assert out.read_bytes() == built.read_bytes()
+
+
+def test_the_order_of_facts_in_a_file_changes_nothing_but_the_order_of_items(table, built):
+    lines = TABLE.splitlines()
+    table.write_text("\n".join([lines[0].replace("year,genres", "year,genres"), *lines[1:]]))
+    again = table.with_name("again.akg")
+    build_catalog(Inputs(sources=(str(table),)), again)
+    assert open_graph(again).labels("director") == open_graph(built).labels("director")
+
+
+def test_the_file_says_what_it_is(built):
+    with sqlite3.connect(built) as connection:
+        assert connection.execute("PRAGMA application_id").fetchone() == (0x4155444B,)
+        assert connection.execute("PRAGMA user_version").fetchone() == (1,)
+        meta = dict(connection.execute("SELECT key, value FROM meta"))
+        kinds = {kind for (kind,) in connection.execute("SELECT DISTINCT kind FROM terms")}
+        years = connection.execute("SELECT text, num FROM terms WHERE kind = 'number' ORDER BY id")
+        assert years.fetchall() == [("1986", 1986.0), ("1995", 1995.0)]
+    assert kinds == {"item", "entity", "string", "number"}
+    assert len(meta["content_sha256"]) == 64
+    assert "films.csv" in meta["sources"]
+    assert Catalog.load(built).fingerprint == meta["content_sha256"]
+
+
+def test_a_built_catalog_may_be_sent_to_another_process(built):
+    catalog = Catalog.load(built)
+    assert catalog.graph.verdict("1", "year", "1995") == "supported"
+    restored = pickle.loads(pickle.dumps(catalog))
+    assert restored.graph.verdict("1", "year", "1995") == "supported"
+
+
+def test_the_title_index_is_kept_beside_the_file_and_made_anew_for_another_one(built, table):
+    index = built.with_name("films.akg.index")
+    assert index.is_dir()
+    before = (index / "index.json").read_text()
+    table.write_text(TABLE + "5,Ran,1985,,,\n", encoding="utf-8")
+    build_catalog(Inputs(sources=(str(table),)), built)
+    assert Catalog.load(built).link(["Ran"])[0].item_id == "5"
+    assert (index / "index.json").read_text() != before
+
+
+def test_a_folder_that_cannot_be_written_costs_only_the_index(built):
+    shutil.rmtree(built.with_name("films.akg.index"))
+    built.with_name("films.akg.index.unfinished").write_text("in the way")
+    assert Catalog.load(built).link(["Heat (1986)"])[0].item_id == "3"
+
+
+def test_nothing_writes_to_an_open_catalog(built):
+    file = open_graph(built).store._file
+    with pytest.raises(CatalogError, match="readonly"):
+        file.rows("DELETE FROM triples")
+
+
+def test_a_failed_build_leaves_the_old_file(built, table, monkeypatch):
+    before = built.read_bytes()
+    monkeypatch.setattr("auditkit.catalog.catalog_file.INDEXES", ("CREATE INDEX nonsense",))
+    with pytest.raises(CatalogError, match="cannot be written"):
+        build_catalog(Inputs(sources=(str(table),)), built)
+    assert built.read_bytes() == before
+    assert sorted(p.name for p in built.parent.iterdir()) == [
+        "films.akg", "films.akg.index", "films.csv",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("place", [0.2, 0.5, 0.8])
+def test_a_damaged_file_is_an_error_or_gives_the_true_answer(built, place):
+    content = bytearray(built.read_bytes())
+    begin = int(len(content) * place) // 4096 * 4096
+    content[begin : begin + 4096] = b"\xff" * 4096
+    built.write_bytes(content)
+    found = None
+    with contextlib.suppress(CatalogError):
+        found = Catalog.load(built).graph.values("1", "director")
+    assert found in (None, (), ("Michael Mann",))
+
+
+@pytest.mark.parametrize(
+    ("statement", "expected"),
+    [
+        ("PRAGMA user_version = 2", "no catalog of this version"),
+        ("PRAGMA application_id = 0", "no catalog of this version"),
+        ("DROP TABLE aliases", "no catalog of this version"),
+        ("DELETE FROM meta WHERE key = 'link'", "'link'"),
+        ("UPDATE meta SET value = 'odd' WHERE key = 'link'", "'odd' is none of"),
+        ("UPDATE meta SET value = '[0,9,1]' WHERE key = 'starts'", "not numbered by kind"),
+        ("UPDATE predicates SET world = 'shut'", "'shut' is none of"),
+        ("UPDATE items SET year = 'soon' WHERE row = 1", "its year is no number"),
+        ("DELETE FROM items WHERE row = 1", "out of order"),
+    ],
+)
+def test_a_file_that_contradicts_itself_is_refused(built, statement, expected):
+    with sqlite3.connect(built) as connection:
+        connection.execute(statement)
+    with pytest.raises(CatalogError, match=expected):
+        Catalog.load(built)
+
+
+def test_triples_that_the_file_does_not_name_are_refused(built):
+    with sqlite3.connect(built) as connection:
+        connection.execute("INSERT INTO triples VALUES (0, 0, 1 << 40)")
+        connection.execute("DELETE FROM triples WHERE s = 2")
+    graph = open_graph(built)
+    with pytest.raises(CatalogError, match="does not hold the"):
+        graph.check([0] * 2000, 0, 0)
+
+
+@pytest.mark.parametrize("content", [b"", b"SQLite format 3\0", b"SQLite format 3\0" + b"x" * 5000])
+def test_half_a_file_is_an_error(tmp_path, content):
+    (tmp_path / "c.akg").write_bytes(content)
+    with pytest.raises(CatalogError):
+        Catalog.load(tmp_path / "c.akg")
+
+
+def test_a_foreign_duckdb_file_is_refused(tmp_path):
+    import duckdb
+
+    with duckdb.connect(str(tmp_path / "c.duckdb")) as connection:
+        connection.execute("CREATE TABLE meta(key VARCHAR, value VARCHAR)")
+    with pytest.raises(CatalogError, match="no catalog of this version"):
+        Catalog.load(tmp_path / "c.duckdb")

@@ -1,0 +1,45 @@
+"""A local SPARQL endpoint: pyoxigraph behind the standard library's HTTP server."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs
+
+import pyoxigraph
+
+
+@contextmanager
+def sparql_server(store, *, body=None, status=200):
+    """Serve a pyoxigraph store; yields its URL and the queries it was asked.
+
+    `body` and `status` replace the answer, for tests of what a client does with a bad one.
+    """
+    queries = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def log_message(self, *args):
+            pass
+
+        def do_POST(self):
+            form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode("utf-8"))
+            queries.append(form["query"][0])
+            answer = body
+            if answer is None:
+                found = store.query(form["query"][0])
+                answer = found.serialize(format=pyoxigraph.QueryResultsFormat.JSON)
+            self.send_response(status)
+            self.send_header("Content-Type", "application/sparql-results+json")
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/query", queries
+    finally:
+        server.shutdown()
+        server.server_close()
