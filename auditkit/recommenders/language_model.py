@@ -149,6 +149,14 @@ class LanguageModel:
             "seconds": cost.seconds,
         }
 
+    def room(self, request: Request) -> int | None:
+        """Tokens that fit behind a rendered request; None where the model has no limit."""
+        if self.manifest.kind == "seq2seq":
+            return None
+        limit = self.engine.body.context
+        read = len(self._encode(request.prompt, request.messages)) + self.engine.body.n_virtual
+        return None if limit is None else limit - read
+
     def work(self) -> Mapping[str, int]:
         """What the engine computed since the model was loaded."""
         return self.engine.summary()

@@ -9,20 +9,31 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
+from typing import NamedTuple
 
 import torch
 
+from auditkit.engine.constraint import Constraint
 from auditkit.engine.generation import Decoding, Generated
+from auditkit.errors import TargetUnavailable
 from auditkit.recommenders.language_model import LanguageModel
 from auditkit.recommenders.parsing import final_part, parse_cut, parse_list, status_of_text
 from auditkit.recommenders.prompts import item_reference
 from auditkit.recommenders.protocols import TokenScores
+from auditkit.recommenders.title_writer import TitleWriter, by_temperature
 from auditkit.recommenders.tokens import decode
 from auditkit.types import Item, RankedItem, Request, Response
 
 __all__ = ["LanguageModelRecommender"]
 
 _NEAR_TIE = 1e-3
+
+
+class Written(NamedTuple):
+    """A text, and the number of tokens that it was written behind."""
+
+    generated: Generated
+    n_prompt: int
 
 
 class LanguageModelRecommender(LanguageModel):
@@ -37,34 +48,53 @@ class LanguageModelRecommender(LanguageModel):
         ranked = self._rank_candidates([requests[i] for i in listed])
         answers.update(zip(listed, ranked, strict=True))
         written = [i for i in range(len(requests)) if i not in answers]
-        for temperature in sorted({requests[i].temperature for i in written}):
-            rows = [i for i in written if requests[i].temperature == temperature]
+        for rows in by_temperature(requests, written):
             asked = [requests[i] for i in rows]
-            texts = self._write(asked, temperature=temperature)
-            for i, request, generated in zip(rows, asked, texts, strict=True):
-                answers[i] = self._read(request, generated)
+            for i, request, one in zip(rows, asked, self._write(asked), strict=True):
+                answers[i] = self._read(request, one.generated, n_prompt=one.n_prompt)
         return [answers[i] for i in range(len(requests))]
 
-    def _write(self, requests: Sequence[Request], *, temperature: float) -> list[Generated]:
-        """Lists as text, each until it holds k whole items."""
+    def restricted_to(self, titles: Sequence[str]) -> TitleWriter:
+        """The same model, made to write nothing but these titles.
+
+        Raises:
+            TargetUnavailable: it ranks items, or its tokenizer cannot separate titles.
+        """
+        if self._items:
+            raise TargetUnavailable(f"{self.name} ranks item tokens and writes no titles.")
+        return TitleWriter(self, titles)
+
+    def write_within(
+        self, requests: Sequence[Request], constraint: Constraint, *, max_new_tokens: int
+    ) -> list[Written]:
+        """Texts that a constraint allows, each up to its end; all at one temperature."""
+        return self._run(requests, Decoding(max_new_tokens, constraint=constraint))
+
+    def _write(self, requests: Sequence[Request]) -> list[Written]:
+        """Lists as text, each until it holds k whole items; all at one temperature."""
 
         def complete(row: int, ids: list[int]) -> bool:
             text = decode(self.tokenizer, ids)
             listed = final_part(self.prompts.answer_after, text) or ""
             return text.endswith("\n") and len(parse_list(listed).titles) >= requests[row].k
 
-        decoding = Decoding(
-            self.manifest.decoding.max_new_tokens,
-            temperature=temperature,
-            top_k=self.manifest.decoding.top_k,
-            top_p=self.manifest.decoding.top_p,
-            stop=complete,
-            beams=self.manifest.decoding.beams,
-        )
-        prompts = [self._encode(request.prompt, request.messages) for request in requests]
-        return self.engine.generate(prompts, decoding, seeds=[r.seed for r in requests])
+        limit = self.manifest.decoding.max_new_tokens
+        return self._run(requests, Decoding(limit, stop=complete))
 
-    def _read(self, request: Request, generated: Generated) -> Response:
+    def _run(self, requests: Sequence[Request], decoding: Decoding) -> list[Written]:
+        """What the model writes with the manifest's sampling at the requests' temperature."""
+        prompts = [self._encode(request.prompt, request.messages) for request in requests]
+        how = self.manifest.decoding
+        decoding = decoding._replace(
+            temperature=requests[0].temperature,
+            top_k=how.top_k,
+            top_p=how.top_p,
+            beams=how.beams,
+        )
+        written = self.engine.generate(prompts, decoding, seeds=[r.seed for r in requests])
+        return [Written(one, len(p)) for p, one in zip(prompts, written, strict=True)]
+
+    def _read(self, request: Request, generated: Generated, *, n_prompt: int = 0) -> Response:
         """The list in a text; an unfinished last item does not count."""
         text = decode(self.tokenizer, generated.ids)
         parsed = parse_cut(text) if generated.cut else parse_list(text)
@@ -75,7 +105,7 @@ class LanguageModelRecommender(LanguageModel):
             status=status_of_text(text, n_items=len(titles), cut=generated.cut, k=request.k),
             text=text,
             items=tuple(RankedItem(raw=title) for title in titles),
-            usage={"completion_tokens": len(generated.ids)},
+            usage={"prompt_tokens": n_prompt, "completion_tokens": len(generated.ids)},
             derived={
                 "parse_style": parsed.style,
                 **({"cut": True} if generated.cut else {}),

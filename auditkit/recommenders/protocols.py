@@ -21,11 +21,14 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from auditkit.recommenders.prompts import Prompts
+    from auditkit.recommenders.title_writer import TitleWriter
 
 __all__ = [
     "CAPABILITIES",
     "NOT_RUN",
     "Answer",
+    "Bounded",
+    "Constrains",
     "Describes",
     "Differentiable",
     "Embeds",
@@ -189,6 +192,28 @@ class Remote(Protocol):
 
     async def close(self) -> None:
         """Close connections."""
+        ...
+
+
+@runtime_checkable
+class Constrains(Protocol):
+    """A model in this process that can be made to write nothing but given titles."""
+
+    def restricted_to(self, titles: Sequence[str]) -> TitleWriter:
+        """The same model, restricted.
+
+        Raises:
+            TargetUnavailable: it cannot be, and why.
+        """
+        ...
+
+
+@runtime_checkable
+class Bounded(Protocol):
+    """Knows how much it can read and write."""
+
+    def room(self, request: Request) -> int | None:
+        """Tokens that fit behind a rendered request; None where there is no limit."""
         ...
 
 

@@ -142,10 +142,19 @@ class Target:
 
     # --- asking
 
-    def recommend(self, requests: Sequence[Request]) -> list[Response]:
-        """Ask for lists; a prompt that a probe left empty is rendered here."""
-        recommender = cast(Recommends, self.recommender)
-        questions = [self._question("recommend", self._rendered(request)) for request in requests]
+    def recommend(
+        self, requests: Sequence[Request], *, through: tuple[str, Recommends] | None = None
+    ) -> list[Response]:
+        """Ask for lists; a prompt that a probe left empty is rendered here.
+
+        Args:
+            through: name of a variant of the recommender, and what answers in its place.
+        """
+        name, recommender = through or ("", cast(Recommends, self.recommender))
+        parameters = {"variant": name} if name else {}
+        questions = [
+            self._question("recommend", self._rendered(request), parameters) for request in requests
+        ]
         return self._ask(questions, lambda batch, _: recommender.recommend(batch))
 
     def generate(self, requests: Sequence[Request], *, max_new_tokens: int) -> list[Response]:

@@ -1,0 +1,190 @@
+"""A language model that can write nothing but lists of given titles.
+
+The titles become a token trie; generation follows it, so no answer can name anything else. A forced
+title is no better founded than a free one: it turns an honest miss into a wrong item, which is why
+the audit shows utility beside it.
+
+Source: hallucination recipe, section 6; constrained beam search over a trie of names is GENRE
+(De Cao et al. 2021).
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from auditkit.engine.generation import Generated, end_tokens
+from auditkit.engine.trie import TitleTrie, build_trie
+from auditkit.engine.trie_walk import TitleLists
+from auditkit.errors import TargetUnavailable
+from auditkit.recommenders.tokens import control_tokens, decode
+from auditkit.types import RankedItem, Request, Response
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+    from auditkit.recommenders.lists import LanguageModelRecommender
+
+__all__ = ["TitleWriter", "by_temperature", "title_tokens", "title_trie"]
+
+SEPARATOR = "\n"
+# As titles of a history are marked: a model without turns goes on with that list. Without a mark, a
+# chat model that was asked for a numbered list begins with titles that look like a number.
+MARKER = "- "
+_PAIRS, _CHUNK = 1000, 10_000
+
+
+def by_temperature(requests: Sequence[Request], rows: Sequence[int]) -> Iterator[list[int]]:
+    """The rows of requests that share a temperature, coldest first."""
+    for temperature in sorted({requests[i].temperature for i in rows}):
+        yield [i for i in rows if requests[i].temperature == temperature]
+
+
+def title_tokens(
+    tokenizer: PreTrainedTokenizerFast, texts: Sequence[str]
+) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """Token ids of all texts one behind the other, and the number of tokens of each; what looks
+    like a control token is text.
+    """
+    parts, lengths = [], []
+    with control_tokens(tokenizer, meant=False) as backend:
+        for begin in range(0, len(texts), _CHUNK):
+            rows = backend.encode_batch(
+                list(texts[begin : begin + _CHUNK]), add_special_tokens=False
+            )
+            lengths += [len(row.ids) for row in rows]
+            parts.append(np.array([token for row in rows for token in row.ids], np.int32))
+    return np.concatenate(parts), np.array(lengths, np.int64)
+
+
+def title_trie(tokenizer: PreTrainedTokenizerFast, titles: Sequence[str]) -> tuple[TitleTrie, int]:
+    """The trie of the titles as lines of a list, and the token that separates two of them.
+
+    Raises:
+        TargetUnavailable: a line break is no token of its own: among 1,000 random pairs of titles
+            one is tokenised otherwise on two lines than each alone, or a title holds one.
+    """
+    lines = [MARKER + title for title in titles]
+    tokens, lengths = title_tokens(tokenizer, lines)
+    separator = _separator(tokenizer, lines)
+    if np.isin(tokens, [separator]).any():
+        raise TargetUnavailable("a title of the catalog holds a line break. Take it out.")
+    return build_trie(tokens, lengths, vocabulary=len(tokenizer)), separator
+
+
+def _separator(tokenizer: PreTrainedTokenizerFast, lines: Sequence[str]) -> int:
+    draw = random.Random(0)
+    pairs = [(draw.choice(lines), draw.choice(lines)) for _ in range(_PAIRS)]
+    with control_tokens(tokenizer, meant=False) as backend:
+        columns = [
+            [row.ids for row in backend.encode_batch(texts, add_special_tokens=False)]
+            for texts in (
+                [first for first, _ in pairs],
+                [second for _, second in pairs],
+                [first + SEPARATOR + second for first, second in pairs],
+            )
+        ]
+    found = {
+        tuple(both[len(first) : len(both) - len(second)])
+        if both[: len(first)] == first and both[len(both) - len(second) :] == second
+        else ()
+        for first, second, both in zip(*columns, strict=True)
+    }
+    if len(found) != 1 or len(next(iter(found))) != 1:
+        raise TargetUnavailable(
+            "the tokenizer does not keep a line break apart from the titles around it, so lists "
+            "of titles cannot be followed token by token."
+        )
+    return int(found.pop()[0])
+
+
+class TitleWriter:
+    """Lists of given titles by a local language model.
+
+    Args:
+        model: writes text, and names a token that ends it.
+        titles: what may be listed; equal ones count once.
+
+    Raises:
+        TargetUnavailable: the model cannot end a text, or its tokenizer cannot separate titles.
+    """
+
+    def __init__(self, model: LanguageModelRecommender, titles: Sequence[str]) -> None:
+        self.name = f"{model.name}, titles of the catalog only"
+        self.titles = tuple(dict.fromkeys(titles))
+        self.escapes = 0
+        self._model = model
+        self.trie, self._separator = title_trie(model.tokenizer, self.titles)
+        self._ends = tuple(sorted(end_tokens(model.model) - {self._separator}))
+        if not self._ends:
+            raise TargetUnavailable(
+                f"{model.name} names no token that ends a text. Set eos_token_id in its "
+                "generation_config.json."
+            )
+
+    def recommend(
+        self,
+        requests: Sequence[Request],
+        *,
+        allowed: Callable[[Request], NDArray[np.bool_]] | None = None,
+    ) -> list[Response]:
+        """Lists of k titles each.
+
+        Args:
+            requests: with rendered prompts.
+            allowed: which of `titles` may be listed for a request, bool [titles]; then each of them
+                at most once, and a list ends early where nothing is left. Without it every title
+                may follow, repeats too.
+        """
+        answers: dict[int, Response] = {}
+        for rows in by_temperature(requests, range(len(requests))):
+            asked = [requests[i] for i in rows]
+            lists = TitleLists(
+                self.trie,
+                self._separator,
+                self._ends,
+                [request.k for request in asked],
+                None if allowed is None else self._open_leaves(asked, allowed),
+            )
+            try:
+                written = self._model.write_within(asked, lists, max_new_tokens=self._limit(asked))
+            finally:
+                self.escapes += lists.escapes
+            for i, request, one in zip(rows, asked, written, strict=True):
+                answers[i] = self._read(request, one.generated, n_prompt=one.n_prompt)
+        return [answers[i] for i in range(len(requests))]
+
+    def _open_leaves(
+        self, requests: Sequence[Request], allowed: Callable[[Request], NDArray[np.bool_]]
+    ) -> Callable[[int], NDArray[np.bool_]]:
+        order = self.trie.title_of
+        return lambda row: allowed(requests[row])[order]
+
+    def _limit(self, requests: Sequence[Request]) -> int:
+        """Tokens of k longest titles, as far as the model has room for them."""
+        wanted = max(request.k for request in requests) * self.trie.depth
+        rooms = [room for r in requests if (room := self._model.room(r)) is not None]
+        return max(1, min([wanted, *rooms]))
+
+    def _read(self, request: Request, generated: Generated, *, n_prompt: int) -> Response:
+        """The titles of a text that followed the trie; one that a limit cut is left out."""
+        lines: list[list[int]] = [[]]
+        for token in generated.ids:
+            if token == self._separator:
+                lines.append([])
+            else:
+                lines[-1].append(token)
+        found = [self.trie.find(line) for line in (lines[:-1] if generated.cut else lines) if line]
+        items = tuple(RankedItem(raw=self.titles[title]) for title in found if title is not None)
+        return Response(
+            request_id=request.id,
+            status="truncated" if generated.cut else "ok" if items else "no_answer",
+            text=decode(self._model.tokenizer, generated.ids),
+            items=items,
+            usage={"prompt_tokens": n_prompt, "completion_tokens": len(generated.ids)},
+            derived={"cut": True} if generated.cut else {},
+        )
