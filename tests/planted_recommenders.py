@@ -23,11 +23,29 @@ def chance(*words: object) -> float:
     return int.from_bytes(digest[:8], "big") / 2**64
 
 
-def new_items(request: Request, *salt: object) -> list[CatalogItem]:
-    """Unseen catalog items in an order that depends on the user and the salt."""
+def new_items(request: Request, *salt: object, obeys: bool = True) -> list[CatalogItem]:
+    """Unseen catalog items in an order that depends on the user and the salt, those that keep the
+    terms of the request first."""
     seen = {item.id for item in request.history}
     fresh = [item for item in world().catalog.items if item.id not in seen]
-    return sorted(fresh, key=lambda item: chance(request.user_id, item.id, *salt))
+    return sorted(
+        fresh,
+        key=lambda item: (
+            keeps_terms(request, item) is not obeys,
+            chance(request.user_id, item.id, *salt),
+        ),
+    )
+
+
+def keeps_terms(request: Request, item: CatalogItem) -> bool:
+    """Is the item among the candidates, of the genre and the time that the prompt asks for?"""
+    if request.candidates is not None:
+        return item.id in {candidate.id for candidate in request.candidates}
+    genre = re.search(r"of the genre ([\w'-]+)", request.prompt)
+    bound = re.search(r"released (before|after) (\d{4})", request.prompt)
+    year = item.year or 0
+    in_time = not bound or (year < int(bound[2]) if bound[1] == "before" else year > int(bound[2]))
+    return in_time and (not genre or genre[1] in item.genres)
 
 
 def titles(items: Sequence[CatalogItem]) -> list[str]:
@@ -107,6 +125,23 @@ class RecommendsConsumed(Clean):
 class WrongCount(Clean):
     def answer(self, request: Request) -> list[str]:
         return titles(new_items(request)[: request.k - 3])
+
+
+class IgnoresTerms(Clean):
+    def answer(self, request: Request) -> list[str]:
+        return titles(new_items(request, obeys=False)[: request.k])
+
+
+class InventsSequels(Clean):
+    def answer(self, request: Request) -> list[str]:
+        return [f"{item.title} 7" for item in new_items(request)[: request.k]]
+
+
+class Misspells(Clean):
+    """Leaves a letter out of the last word: titles that are linked, but not exactly."""
+
+    def answer(self, request: Request) -> list[str]:
+        return [f"{item.title[:-2]}{item.title[-1]}" for item in new_items(request)[: request.k]]
 
 
 class StatesWrongFacts(Clean):

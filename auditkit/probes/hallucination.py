@@ -1,21 +1,24 @@
-"""Item checks against the catalog: exists, listed once, new to the user, and as many as asked for.
+"""Item checks against the catalog: exists, listed once, new to the user, on the terms of the
+request, and as many as asked for.
 
-No language model judges: every title is linked by normalised form and year, or refused with a
-reason. The linker's own error rates stand in every report. Source: catalog linking of the
-hallucination spec; one rate per response, then the mean over users, because items of one list are
-not independent.
+No language model judges: every title is linked by normalised form, repaired words and year, or
+refused with a reason. The linker's own error rates stand in every report. Source: hallucination
+recipe, sections 2 to 4; one rate per response, then the mean over users, because items of one list
+are not independent.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from typing import ClassVar
 
 from auditkit.catalog.catalog import Catalog
-from auditkit.catalog.normalise import full_key
 from auditkit.errors import InvalidArgument
-from auditkit.probes.base import Context, User, finding, neutral_request, split_by_status, unit_of
+from auditkit.probes.base import Context, finding, split_by_status, unit_of
+from auditkit.probes.item_checks import broken_constraints, entry_of, item_rates
+from auditkit.probes.terms import Asked, requests_on_terms
 from auditkit.recommenders.protocols import Recommends
 from auditkit.recommenders.target import Target
 from auditkit.stats.bootstrap import bootstrap_mean
@@ -25,73 +28,39 @@ __all__ = ["CatalogProbe", "item_rates"]
 
 PREFIX = "hallucination.catalog"
 METRICS = (
-    "out_of_catalog_rate",
-    "invented_rate",
-    "year_conflict_rate",
-    "ambiguous_rate",
-    "duplicate_rate",
-    "consumed_rate",
-    "wrong_count_rate",
-)
+    "out_of_catalog_rate", "invented_rate", "near_miss_rate", "year_conflict_rate",
+    "ambiguous_rate", "inexact_rate", "duplicate_rate", "consumed_rate", "wrong_count_rate",
+    "count_error", "out_of_candidates_rate", "closed_set_failure_rate", "constraint_violation_rate",
+)  # fmt: skip
+_TERMS_OF = {
+    "out_of_candidates_rate": "candidates",
+    "closed_set_failure_rate": "candidates",
+    "constraint_violation_rate": "constraint",
+}
 _FIXED_BY_TOKENS = {
     "out_of_catalog_rate": "an item token names a catalog item",
     "invented_rate": "an item token names a catalog item",
+    "near_miss_rate": "an item token names a catalog item",
     "year_conflict_rate": "an item token has no year to get wrong",
     "ambiguous_rate": "an item token names one item",
+    "inexact_rate": "an item token names one item",
     "duplicate_rate": "a ranking holds every item once",
+    "out_of_candidates_rate": "only the candidates are ranked",
+    "closed_set_failure_rate": "only the candidates are ranked",
 }
-
-
-def item_rates(
-    items: Sequence[RankedItem], *, catalog: Catalog, history: Sequence[str], wanted: int
-) -> Mapping[str, float | None]:
-    """The checks of one list.
-
-    Args:
-        items: linked positions of a list, best first.
-        history: item ids that the user has consumed.
-        wanted: number of items asked for, or of candidates where there are fewer.
-
-    Returns:
-        Fractions in [0, 1], ideal 0; None where the denominator is empty: all titles ambiguous, or
-        none linked. Titles that are ambiguous leave the denominator of the first three;
-        `consumed_rate` is a fraction of linked items.
-    """
-    n = len(items)
-    ambiguous = sum(item.link == "ambiguous" for item in items)
-    conflicts = sum(item.link == "year_conflict" for item in items)
-    linked = [_entry(catalog, item.item_id) for item in items if item.item_id is not None]
-    refused = n - len(linked) - ambiguous
-    seen = {_entry(catalog, item_id) for item_id in history if item_id in catalog.index}
-    keys = [
-        _entry(catalog, item.item_id) if item.item_id else ("raw", full_key(item.raw))
-        for item in items
-    ]
-    decided = n - ambiguous
-    return {
-        "out_of_catalog_rate": refused / decided if decided else None,
-        "invented_rate": (refused - conflicts) / decided if decided else None,
-        "year_conflict_rate": conflicts / decided if decided else None,
-        "ambiguous_rate": ambiguous / n if n else None,
-        "duplicate_rate": (n - len(set(keys))) / n if n else None,
-        "consumed_rate": sum(entry in seen for entry in linked) / len(linked) if linked else None,
-        "wrong_count_rate": float(n != wanted),
-    }
-
-
-def _entry(catalog: Catalog, item_id: str) -> tuple[str, str | int | None]:
-    """Title and year: ids that share both are the same film."""
-    item = catalog[item_id]
-    return item.title, item.year
+_N_WORST = 5
+_N_BY_SIMILARITY = 100  # responses that the similarity threshold is shown on: it is slow
+SIMILAR = 0.70
 
 
 @dataclass(frozen=True, kw_only=True)
 class CatalogProbe:
-    """How often does the recommender name items that do not exist, repeat, or are known to the
-    user?
+    """How often does the recommender name items that do not exist, repeat, are known to the user,
+    or break the terms of the request?
 
     Attributes:
-        n_users: users asked once each with their history.
+        n_users: users asked once each with their history; a third of them on candidates, a third
+            under a constraint, where the recommender can be told.
         k: items asked for.
     """
 
@@ -107,53 +76,137 @@ class CatalogProbe:
 
     def run(self, target: Target, context: Context) -> Iterator[Finding]:
         """Ask, link, count; yields one finding per item check."""
-        users = context.sample_users(self.n_users)
-        responses = target.recommend([neutral_request(user, k=self.k) for user in users])
+        asked = requests_on_terms(target, context, context.sample_users(self.n_users), k=self.k)
+        responses = target.recommend([one.request for one in asked])
         kept, missing = split_by_status(responses)
-        rows = [
-            item_rates(
+        rates = {
+            i: item_rates(
                 responses[i].items,
                 catalog=target.catalog,
-                history=[item.id for item in users[i].history],
+                history=[item.id for item in asked[i].user.history],
                 wanted=self.k,
+                candidates=_ids(asked[i]),
+                constraints=asked[i].constraints,
             )
             for i in kept
-        ]
-        by_tokens = any(item.link == "item_token" for i in kept for item in responses[i].items)
-        decoding = context.manifest.get("decoding")
-        hides_history = isinstance(decoding, dict) and decoding.get("exclude_history") is True
-        same_catalog = _declared(context) == target.catalog.fingerprint
+        }
+        notes = _Notes(target, context, [responses[i] for i in kept])
         for metric in METRICS:
-            values = [(i, row[metric]) for i, row in zip(kept, rows, strict=True)]
-            scored = [(i, value) for i, value in values if value is not None]
+            terms = _TERMS_OF.get(metric)
+            concerned = [i for i, one in enumerate(asked) if terms in (None, one.terms)]
+            scored = [
+                (i, value)
+                for i in concerned
+                if i in rates and (value := rates[i][metric]) is not None
+            ]
             unit, direction = unit_of(f"{PREFIX}.{metric}")
             measured = bootstrap_mean(
                 [value for _, value in scored],
                 rng=context.rng(metric),
                 unit=unit,
                 direction=direction,
-                n_missing=sum(missing.values()) + len(values) - len(scored),
-                reason="no answer holds an item that this check applies to",
-                bounded_rate=True,
+                n_missing=len(concerned) - len(scored),
+                reason=(
+                    "no answer holds an item that this check applies to"
+                    if concerned
+                    else "no request named candidates or a constraint"
+                ),
+                bounded_rate=metric != "count_error",
             )
-            notes = []
-            if (
-                by_tokens
-                and metric in _FIXED_BY_TOKENS
-                and (same_catalog or metric == "duplicate_rate")
-            ):
-                notes.append(f"0 by construction: {_FIXED_BY_TOKENS[metric]}")
-            if metric == "consumed_rate" and hides_history:
-                notes.append("0 by construction: decoding leaves out the history it was given")
             yield finding(
                 context,
                 f"{PREFIX}.{metric}",
                 measured,
-                parameters={"k": self.k, "n_users": self.n_users},
-                units=[(users[i].id, float(value), 1.0) for i, value in scored],
-                evidence=_worst(scored, users, responses, metric),
-                notes=notes,
+                parameters={"k": self.k, "n_users": self.n_users, "missing": dict(missing)},
+                units=[(asked[i].user.id, float(value), 1.0) for i, value in scored],
+                evidence=_worst(scored, asked, responses, metric, target.catalog),
+                notes=notes.of(metric),
             )
+        answered = {i: responses[i] for i in kept}
+        yield from self._by_similarity(target, context, asked[:_N_BY_SIMILARITY], answered)
+
+    def _by_similarity(
+        self,
+        target: Target,
+        context: Context,
+        asked: Sequence[Asked],
+        answered: Mapping[int, Response],
+    ) -> Iterator[Finding]:
+        """What a similarity threshold would have called out of the catalog, for comparison."""
+        lists = {
+            one.user.id: answered[number].items
+            for number, one in enumerate(asked)
+            if number in answered and answered[number].items
+        }
+        refused = {item.raw for items in lists.values() for item in items if not item.item_id}
+        similar = _similar(refused, target.catalog)
+        values = [
+            (user, sum(not item.item_id and item.raw not in similar for item in items) / len(items))
+            for user, items in lists.items()
+        ]
+        metric = f"{PREFIX}.out_of_catalog_by_similarity_rate"
+        unit, direction = unit_of(metric)
+        yield finding(
+            context,
+            metric,
+            bootstrap_mean(
+                [value for _, value in values],
+                rng=context.rng("similarity"),
+                unit=unit,
+                direction=direction,
+                n_missing=len(asked) - len(values),
+                reason="no answer holds an item",
+                bounded_rate=True,
+            ),
+            parameters={"threshold": SIMILAR, "n_responses": len(asked)},
+            units=[(user, value, 1.0) for user, value in values],
+            notes=[f"what gestalt similarity >= {SIMILAR:.2f} to any title would have said"],
+        )
+
+
+def _ids(asked: Asked) -> list[str] | None:
+    return None if asked.candidates is None else [item.id for item in asked.candidates]
+
+
+def _similar(raw: set[str], catalog: Catalog) -> set[str]:
+    """Texts whose gestalt similarity to any display title reaches the threshold."""
+    titles = [item.display_title for item in catalog.items]
+    found: set[str] = set()
+    for text in sorted(raw):
+        matcher = SequenceMatcher(b=text)
+        for title in titles:
+            matcher.set_seq1(title)
+            if (
+                matcher.real_quick_ratio() >= SIMILAR
+                and matcher.quick_ratio() >= SIMILAR
+                and matcher.ratio() >= SIMILAR
+            ):
+                found.add(text)
+                break
+    return found
+
+
+class _Notes:
+    """What must stand beside a number so that it is not misread."""
+
+    def __init__(self, target: Target, context: Context, responses: Sequence[Response]) -> None:
+        self.by_tokens = any(i.link == "item_token" for r in responses for i in r.items)
+        decoding = context.manifest.get("decoding")
+        self.hides_history = isinstance(decoding, dict) and decoding.get("exclude_history") is True
+        self.same_catalog = _declared(context) == target.catalog.fingerprint
+        self.words = target.reads_prompt
+
+    def of(self, metric: str) -> list[str]:
+        """The notes of one metric."""
+        found = []
+        independent = metric == "duplicate_rate" or metric in _TERMS_OF
+        if self.by_tokens and metric in _FIXED_BY_TOKENS and (self.same_catalog or independent):
+            found.append(f"0 by construction: {_FIXED_BY_TOKENS[metric]}")
+        if metric == "consumed_rate" and self.hides_history:
+            found.append("0 by construction: decoding leaves out the history it was given")
+        if metric in ("out_of_candidates_rate", "closed_set_failure_rate") and not self.words:
+            found.append("0 by construction: this recommender ranks the candidates it is given")
+        return found
 
 
 def _declared(context: Context) -> str | None:
@@ -163,21 +216,68 @@ def _declared(context: Context) -> str | None:
     return sha256 if isinstance(sha256, str) else None
 
 
+# --- evidence -------------------------------------------------------------------------------------
 def _worst(
     scored: Sequence[tuple[int, float]],
-    users: Sequence[User],
+    asked: Sequence[Asked],
     responses: Sequence[Response],
     metric: str,
+    catalog: Catalog,
 ) -> list[Evidence]:
-    """Up to five responses with the highest rate above zero."""
-    worst = sorted((pair for pair in scored if pair[1] > 0), key=lambda pair: (-pair[1], pair[0]))[
-        :5
-    ]
+    """Up to five responses furthest from zero, each with the titles that show it."""
+    order = sorted((pair for pair in scored if pair[1]), key=lambda pair: (-abs(pair[1]), pair[0]))
     words = metric.removesuffix("_rate").replace("_", " ")
-    return [
-        Evidence(
-            requests=(responses[i].request_id,),
-            what=f"user {users[i].id}: {words} {value:.0%} of this list",
+    found = []
+    for i, value in order[:_N_WORST]:
+        share = f"{value:+.0f} items" if metric == "count_error" else f"{value:.0%} of this list"
+        shown = _shown(metric, asked[i], responses[i].items, catalog)
+        found.append(
+            Evidence(
+                requests=(responses[i].request_id,),
+                what=f"user {asked[i].user.id}: {words} {share}{': ' + shown if shown else ''}",
+            )
         )
-        for i, value in worst
-    ]
+    return found
+
+
+def _shown(metric: str, asked: Asked, items: Sequence[RankedItem], catalog: Catalog) -> str:
+    """The first title that a check fails, and why, from the catalog and its graph."""
+    refused = {
+        "out_of_catalog_rate": ("none", "near_miss", "year_conflict", "empty"),
+        "invented_rate": ("none", "empty"),
+        "near_miss_rate": ("near_miss",),
+        "year_conflict_rate": ("year_conflict",),
+        "ambiguous_rate": ("ambiguous",),
+    }.get(metric)
+    if refused is not None:
+        raw = next((item.raw for item in items if not item.item_id and item.link in refused), None)
+        if raw is None:
+            return ""
+        near = [catalog[item_id].display_title for item_id in catalog.link([raw])[0].candidates[:3]]
+        return f'"{raw}"' + (
+            f", the catalog has {', '.join(near)}" if near else ", nothing is near"
+        )
+    linked = [item for item in items if item.item_id is not None]
+    if metric == "constraint_violation_rate":
+        for item in linked:
+            for constraint, held in broken_constraints(
+                catalog, item.item_id or "", asked.constraints
+            ):
+                wanted = f"{constraint.predicate} {constraint.operator} {constraint.value}"
+                return f'"{item.raw}" has {constraint.predicate} {", ".join(held)}, asked: {wanted}'
+    if metric == "duplicate_rate":
+        seen: dict[object, str] = {}
+        for item in linked:
+            entry = entry_of(catalog, item.item_id or "")
+            if entry in seen:
+                return f'"{item.raw}" repeats "{seen[entry]}"'
+            seen[entry] = item.raw
+    if metric == "consumed_rate":
+        history = {item.id for item in asked.user.history}
+        known = next((item.raw for item in linked if item.item_id in history), None)
+        return f'"{known}" is in the history' if known else ""
+    if metric in ("out_of_candidates_rate", "closed_set_failure_rate"):
+        allowed = set(_ids(asked) or ())
+        outside = next((item.raw for item in items if item.item_id not in allowed), None)
+        return f'"{outside}" is none of the {len(allowed)} candidates' if outside else ""
+    return ""

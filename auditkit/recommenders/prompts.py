@@ -35,7 +35,7 @@ __all__ = [
 
 SLOTS = (
     "who", "k", "history", "candidates", "item", "title", "genres", "year", "genre", "rating",
-    "liked", "disliked", "shared",
+    "liked", "disliked", "shared", "constraint",
 )  # fmt: skip
 _INERT_OR_ITEM = re.compile(r"\\([\\<])|<item_([^\s<>\\]+)>")
 _SLOT = re.compile(r"\{(\w+)\}")
