@@ -1,0 +1,133 @@
+"""How well does confidence tell right items from wrong ones, if the doubtful ones are left out?
+
+Items are sorted by falling confidence; risk(j) is the share of wrong ones among the first j. Items
+of equal confidence cannot be told apart: they form one block, and each counts the block's mean
+error. Source: Geifman & El-Yaniv 2017 (selective risk); Geifman et al. 2019 (excess over the best
+order); hallucination recipe, section 6.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import special
+
+from auditkit.errors import InvalidArgument
+
+__all__ = [
+    "aurc",
+    "aurc_excess",
+    "coverage_at_risk",
+    "risk_at_coverage",
+    "risk_curve",
+]
+
+_LEVEL = 0.95
+
+
+def risk_curve(confidence: ArrayLike, wrong: ArrayLike) -> NDArray[np.float64]:
+    """Share of wrong items among the j most confident, for every j.
+
+    Args:
+        confidence: finite numbers, one per item, shape [n]; only their order counts.
+        wrong: 1 where the item is wrong, else 0, same order.
+
+    Returns:
+        risk(1) .. risk(n), fractions in [0, 1], ideal 0; empty for no items.
+
+    Raises:
+        InvalidArgument: lengths differ, a confidence is not finite, or an error is not 0 or 1.
+    """
+    order, errors = np.asarray(confidence, np.float64), np.asarray(wrong, np.float64)
+    if order.shape != errors.shape or order.ndim != 1 or not np.isfinite(order).all():
+        raise InvalidArgument(
+            "a risk curve got confidences that are not finite, or not one per item. Leave items "
+            "without a confidence out and count them."
+        )
+    if not np.isin(errors, (0, 1)).all():
+        raise InvalidArgument("a risk curve got an error that is neither 0 nor 1.")
+    if not len(order):
+        return np.empty(0)
+    _, block = np.unique(-order, return_inverse=True)
+    sizes = np.bincount(block)
+    mean = np.bincount(block, weights=errors) / sizes
+    return np.cumsum(np.repeat(mean, sizes)) / np.arange(1, len(order) + 1)
+
+
+def aurc(risks: ArrayLike) -> float | None:
+    """Area under a risk curve: the mean of risk(j).
+
+    Returns:
+        Fraction in [0, 1], ideal 0; None for no items.
+    """
+    values = np.asarray(risks, np.float64)
+    return float(values.mean()) if len(values) else None
+
+
+def aurc_excess(risks: ArrayLike) -> float | None:
+    """The area above that of the best possible order, which puts every wrong item last.
+
+    With m wrong of n items the best area is (1/n) * sum over j = n - m + 1 .. n of (j - (n - m))/j.
+
+    Returns:
+        At least 0, ideal 0; None for no items.
+    """
+    values = np.asarray(risks, np.float64)
+    n = len(values)
+    if not n:
+        return None
+    right = n - round(float(values[-1]) * n)
+    places = np.arange(right + 1, n + 1)
+    best = float(((places - right) / places).sum()) / n
+    return max(0.0, float(values.mean()) - best)
+
+
+def risk_at_coverage(risks: ArrayLike, *, coverage: float) -> float | None:
+    """Risk where at least this share of the items is kept.
+
+    Args:
+        coverage: fraction of items kept, in (0, 1].
+
+    Returns:
+        risk(j) at j = coverage * n, rounded up; None for no items.
+
+    Raises:
+        InvalidArgument: coverage outside (0, 1].
+    """
+    if not 0 < coverage <= 1:
+        raise InvalidArgument(f"risk_at_coverage got {coverage}. Give a fraction above 0.")
+    values = np.asarray(risks, np.float64)
+    if not len(values):
+        return None
+    kept = math.ceil(coverage * len(values) - 1e-9)
+    return float(values[kept - 1])
+
+
+def coverage_at_risk(risks: ArrayLike, *, risk: float) -> float | None:
+    """Largest share of items that can be kept at no more than this risk, for certain.
+
+    Args:
+        risk: fraction of wrong items that is acceptable, in (0, 1).
+
+    Returns:
+        The largest j/n whose upper end of the two-sided 95 % Clopper-Pearson interval over the j
+        items is at most `risk`, 0 if there is none; None for no items. Ideal 1. The interval takes
+        items as independent; those of one list are not.
+
+    Raises:
+        InvalidArgument: risk outside (0, 1).
+    """
+    if not 0 < risk < 1:
+        raise InvalidArgument(f"coverage_at_risk got {risk}. Give a fraction between 0 and 1.")
+    values = np.asarray(risks, np.float64)
+    n = len(values)
+    if not n:
+        return None
+    kept = np.arange(1, n + 1)
+    errors = np.minimum(values * kept, kept - 1e-12)
+    # The upper end u solves P(X <= errors | u) = (1 - level) / 2, so u <= risk means that the beta
+    # distribution function of u has reached the level's upper quantile at `risk`.
+    certain = special.betainc(errors + 1, kept - errors, risk) >= 1 - (1 - _LEVEL) / 2 - 1e-12
+    return float(kept[certain].max() / n) if certain.any() else 0.0
