@@ -1,72 +1,48 @@
-"""Claims about items: are the genres and years that the model states those of the knowledge graph?
+"""Claims about items: are the facts that the model states those of the knowledge graph?
 
-First version of the claims dimension: the model is asked to describe items it was taught to
-describe, genre labels and four-digit years are read from its answer, and the graph decides. Genre
-is closed per item, year functional, so a wrong value is contradicted and an unknown one is
-unverifiable, never guessed.
+Two questions. A model that was taught to describe items is asked about items of the catalog; a
+model that reads words is asked for a list with a reason for each title. Rules read what is stated
+(`catalog.claims`), the graph decides: what it cannot know is unverifiable, never false. Source:
+hallucination recipe 3.5 and 4.5; no language model judges.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, cast
 
 from auditkit.catalog.catalog import Catalog
+from auditkit.catalog.claims import Claim, Reading
 from auditkit.errors import InvalidArgument
-from auditkit.probes.base import Context, finding, split_by_status, unit_of
+from auditkit.probes.base import (
+    Context,
+    NotAssessable,
+    finding,
+    neutral_request,
+    split_by_status,
+    unit_of,
+)
 from auditkit.recommenders.protocols import Describes, Generates
 from auditkit.recommenders.target import Target
 from auditkit.seeding import generator
 from auditkit.stats.rates import clustered_rate, rate
-from auditkit.types import Detector, Evidence, Finding, Item, Request
+from auditkit.types import Detector, Evidence, Finding, Item, Request, Response
 
-__all__ = ["Claim", "DescriptionProbe", "extract_claims", "self_check"]
+__all__ = ["DescriptionProbe", "self_check"]
 
-_YEAR = re.compile(r"(?<!\d)(?:18|19|20)\d{2}(?![\ds])")
-_NEGATED = re.compile(r"\b(?:not|no|never|isn't|without)\b[^.,;]*", re.IGNORECASE)
 PREFIX = "hallucination.claims"
-
-
-@dataclass(frozen=True)
-class Claim:
-    """One stated fact about an item, with the graph's verdict."""
-
-    item_id: str
-    relation: str
-    value: str
-    verdict: str
-
-
-def extract_claims(text: str, *, item_id: str, catalog: Catalog) -> list[Claim]:
-    """Read genres and years out of a description and check each against the graph.
-
-    A genre counts where a label of the catalog stands as a whole word, longest label first, so
-    "Sci-Fi" is one claim; every four-digit year from 1800 on is a claim, a decade ("1990s") is not.
-    Each value counts once. The item's own title is cut out first, and what a negation covers is not
-    read: a missed claim lowers coverage, an invented one would accuse falsely.
-    """
-    genres = sorted(catalog.graph.labels("genre"), key=len, reverse=True)
-    found: list[tuple[str, str]] = []
-    rest = _NEGATED.sub(" ", text.replace(catalog[item_id].title, " "))
-    for genre in genres:
-        pattern = re.compile(rf"(?<![\w-]){re.escape(genre)}(?![\w-])", re.IGNORECASE)
-        if pattern.search(rest):
-            found.append(("genre", genre))
-            rest = pattern.sub(" ", rest)
-    found += [("year", year) for year in dict.fromkeys(_YEAR.findall(rest))]
-    return [
-        Claim(item_id, relation, value, catalog.graph.verdict(item_id, relation, value))
-        for relation, value in found
-    ]
+REASONS = "reasons"
+_TOKENS_A_REASON = 60
+_MAX_ITEMS = 500
 
 
 def self_check(catalog: Catalog, *, form: str, seed: int) -> Detector:
     """Error rates of the claim reader on descriptions written from the catalog's own facts.
 
     Up to 500 items are described truly (every claim must be supported) and with one wrong genre
-    and a wrong year (both must be contradicted). It measures reading, not the variety of language.
+    and a wrong year (both must be contradicted). It measures reading in the recommender's own form;
+    the variety of language is measured on the labelled texts of the repository.
 
     Args:
         form: the description with the slots `{genres}` and `{year}`.
@@ -78,18 +54,24 @@ def self_check(catalog: Catalog, *, form: str, seed: int) -> Detector:
         for item in catalog.items
         if item.genres and item.year is not None and set(labels) - set(item.genres)
     ]
-    chosen = [known[i] for i in rng.permutation(len(known))[:500]]
-    right = caught = 0
+    chosen = [known[row] for row in rng.permutation(len(known))[:_MAX_ITEMS]]
+    true = [form.format(genres=", ".join(i.genres), year=i.year) for i in chosen]
+    false = []
     for item in chosen:
-        true = form.format(genres=", ".join(item.genres), year=item.year)
-        claims = extract_claims(true, item_id=item.id, catalog=catalog)
-        right += len(claims) == len(item.genres) + 1 and all(
-            claim.verdict == "supported" for claim in claims
-        )
         others = [label for label in labels if label not in item.genres]
-        false = form.format(genres=others[rng.integers(len(others))], year=(item.year or 0) + 3)
-        claims = extract_claims(false, item_id=item.id, catalog=catalog)
-        caught += len(claims) == 2 and all(claim.verdict == "contradicted" for claim in claims)
+        wrong = others[rng.integers(len(others))]
+        false.append(form.format(genres=wrong, year=(item.year or 0) + 3))
+    ids = [item.id for item in chosen]
+    right = sum(
+        len(reading.claims) == len(item.genres) + 1
+        and all(claim.verdict == "supported" for claim in reading.claims)
+        for item, reading in zip(chosen, catalog.check_claims(true, ids), strict=True)
+    )
+    caught = sum(
+        len(reading.claims) == 2
+        and all(claim.verdict == "contradicted" for claim in reading.claims)
+        for reading in catalog.check_claims(false, ids)
+    )
     unit = "fraction of descriptions"
     return Detector(
         name="claim reader",
@@ -105,91 +87,158 @@ class DescriptionProbe:
 
     Attributes:
         n_items: items described, sampled with the run's seed.
-        max_new_tokens: length limit of an answer.
+        max_new_tokens: length limit of a description.
+        n_users: users who are given a list with reasons, by recommenders that read words.
+        k: titles on that list.
     """
 
     n_items: int = 200
     max_new_tokens: int = 40
-    needs: ClassVar[tuple[type, ...]] = (Generates, Describes)
+    n_users: int = 30
+    k: int = 5
+    needs: ClassVar[tuple[type, ...]] = (Generates,)
 
     def __post_init__(self) -> None:
-        if self.n_items < 1 or self.max_new_tokens < 1:
+        numbers = (self.n_items, self.max_new_tokens, self.n_users, self.k)
+        if min(numbers) < 1:
             raise InvalidArgument(
-                f"{PREFIX} got n_items={self.n_items}, max_new_tokens={self.max_new_tokens}. "
-                "Give at least 1 of each."
+                f"{PREFIX} got n_items={self.n_items}, max_new_tokens={self.max_new_tokens}, "
+                f"n_users={self.n_users}, k={self.k}. Give at least 1 of each."
             )
 
     def run(self, target: Target, context: Context) -> Iterator[Finding]:
-        """Ask for descriptions, check every claim; the item is the sampling unit."""
+        """Ask for descriptions and reasons, check every claim."""
+        describes = isinstance(target.recommender, Describes)
+        reasons = target.prompts.tasks.get("reasons") if target.reads_prompt else None
+        if not describes and reasons is None:
+            raise NotAssessable("the recommender describes no items and its prompts ask no reasons")
+        if describes:
+            yield from self._descriptions(target, context)
+        if reasons is not None:
+            yield from self._reasons(target, context, reasons.ask[0])
+
+    def _descriptions(self, target: Target, context: Context) -> Iterator[Finding]:
+        """Facts about items that the model is asked to describe; the item is the unit."""
         catalog = target.catalog
-        describes = cast(Describes, target.recommender)
+        describe = cast(Describes, target.recommender).describe_prompt
         rows = context.rng("items").permutation(len(catalog.items))[: self.n_items]
-        items = [catalog.items[row] for row in rows]
+        items = [Item(catalog.items[row].id, catalog.items[row].display_title) for row in rows]
+        requests = [Request(k=1, prompt=describe(item), candidates=(item,)) for item in items]
+        responses = target.generate(requests, max_new_tokens=self.max_new_tokens)
+        ids = [item.id for item in items]
+        parameters = {"n_items": self.n_items}
+        yield from _findings(context, catalog, "all", ids, responses, ids, parameters)
+
+    def _reasons(self, target: Target, context: Context, wording: str) -> Iterator[Finding]:
+        """Facts in the reasons of a list; the user is the unit."""
+        users = context.sample_users(self.n_users)
         requests = [
             Request(
-                k=1,
-                prompt=describes.describe_prompt(Item(item.id, item.display_title)),
-                candidates=(Item(item.id, item.display_title),),
+                user_id=asked.user_id,
+                k=self.k,
+                history=asked.history,
+                prompt=target.prompts.render(asked),
             )
-            for item in items
+            for user in users
+            for asked in [_worded(neutral_request(user, k=self.k), wording)]
         ]
-        responses = target.generate(requests, max_new_tokens=self.max_new_tokens)
-        kept, missing = split_by_status(responses)
-        claims = [
-            extract_claims(responses[i].text or "", item_id=items[i].id, catalog=catalog)
-            for i in kept
-        ]
-        n_missing = sum(missing.values())
-        decided = [
-            [claim.verdict == "contradicted" for claim in own if claim.verdict != "unverifiable"]
-            for own in claims
-        ]
-        undecided = [[claim.verdict == "unverifiable" for claim in own] for own in claims]
-        evidence = _contradictions(claims, [responses[i].request_id for i in kept], catalog)
-        for metric, flags, shown in (
-            ("claim_contradicted_rate", decided, evidence),
-            ("claim_unverifiable_rate", undecided, []),
-        ):
-            unit, direction = unit_of(f"{PREFIX}.{metric}")
-            measured = clustered_rate(
-                [flag for own in flags for flag in own],
-                [i for i, own in zip(kept, flags, strict=True) for _ in own],
-                unit=unit,
-                direction=direction,
-                n_missing=n_missing + sum(not own for own in flags),
-                reason="no answer holds such a claim",
-            )
-            yield finding(
-                context,
-                f"{PREFIX}.{metric}",
-                measured,
-                parameters={"n_items": self.n_items, "claims": sum(map(len, flags))},
-                units=[
-                    (items[i].id, float(sum(own)), float(len(own)))
-                    for i, own in zip(kept, flags, strict=True)
-                ],
-                evidence=shown,
-            )
-        unit, direction = unit_of(f"{PREFIX}.claim_coverage")
-        covered = sum(bool(own) for own in claims)
+        responses = target.generate(requests, max_new_tokens=_TOKENS_A_REASON * self.k)
+        subjects = [None] * len(users)
+        parameters = {"n_users": self.n_users, "k": self.k}
+        names = [user.id for user in users]
+        yield from _findings(
+            context, target.catalog, REASONS, names, responses, subjects, parameters
+        )
+
+
+def _worded(request: Request, wording: str) -> Request:
+    return Request(
+        user_id=request.user_id, history=request.history, k=request.k, instruction=wording
+    )
+
+
+def _findings(
+    context: Context,
+    catalog: Catalog,
+    group: str,
+    names: Sequence[str],
+    responses: Sequence[Response],
+    subjects: Sequence[str | None],
+    parameters: dict[str, int],
+) -> Iterator[Finding]:
+    """Rates over the claims of many answers, an answer being the sampling unit."""
+    kept, missing = split_by_status(responses)
+    readings = catalog.check_claims(
+        [responses[i].text or "" for i in kept], [subjects[i] for i in kept]
+    )
+    n_missing = sum(missing.values())
+    decided = [
+        [c.verdict == "contradicted" for c in r.claims if c.verdict != "unverifiable"]
+        for r in readings
+    ]
+    undecided = [[c.verdict == "unverifiable" for c in r.claims] for r in readings]
+    covered = [
+        [True] * (r.n_factual - len(r.unparsed)) + [False] * len(r.unparsed) for r in readings
+    ]
+    ids = [responses[i].request_id for i in kept]
+    for metric, flags, evidence in (
+        ("claim_contradicted_rate", decided, _contradictions(readings, ids, catalog)),
+        ("claim_unverifiable_rate", undecided, []),
+        ("claim_coverage", covered, _unparsed(readings, ids)),
+    ):
+        unit, direction = unit_of(f"{PREFIX}.{metric}")
+        measured = clustered_rate(
+            [flag for own in flags for flag in own],
+            [i for i, own in zip(kept, flags, strict=True) for _ in own],
+            unit=unit,
+            direction=direction,
+            n_missing=n_missing + sum(not own for own in flags),
+            reason="no answer holds such a claim",
+        )
         yield finding(
             context,
-            f"{PREFIX}.claim_coverage",
-            rate(covered, len(kept), unit=unit, direction=direction, n_missing=n_missing),
-            parameters={"n_items": self.n_items},
+            f"{PREFIX}.{metric}",
+            measured,
+            group=group,
+            parameters={**parameters, "claims": sum(map(len, flags))},
+            units=[
+                (names[i], float(sum(own)), float(len(own)))
+                for i, own in zip(kept, flags, strict=True)
+            ],
+            evidence=evidence,
         )
 
 
 def _contradictions(
-    claims: Sequence[Sequence[Claim]], request_ids: Sequence[str], catalog: Catalog
+    readings: Sequence[Reading], ids: Sequence[str], catalog: Catalog
 ) -> list[Evidence]:
-    """Up to five contradicted claims with what the catalog holds instead."""
-    shown = []
-    for own, request_id in zip(claims, request_ids, strict=True):
-        for claim in own:
+    """Up to five contradicted claims, with what the catalog holds instead."""
+    found = []
+    for reading, request_id in zip(readings, ids, strict=True):
+        for claim in reading.claims:
             if claim.verdict == "contradicted":
-                held = ", ".join(catalog.graph.values(claim.item_id, claim.relation))
-                title = catalog[claim.item_id].display_title
-                what = f"{title}: stated {claim.relation} {claim.value}, the catalog holds {held}"
-                shown.append(Evidence(requests=(request_id,), what=what))
-    return shown[:5]
+                found.append(Evidence(requests=(request_id,), what=_in_words(claim, catalog)))
+                break
+        if len(found) == 5:
+            break
+    return found
+
+
+def _in_words(claim: Claim, catalog: Catalog) -> str:
+    held = ", ".join(dict.fromkeys(value for _, _, value in claim.evidence))
+    denied = "not " if claim.negated else ""
+    title = catalog[claim.item_id].display_title
+    return f"{title}: stated {claim.relation} {denied}{claim.value}; the catalog holds {held}"
+
+
+def _unparsed(readings: Sequence[Reading], ids: Sequence[str]) -> list[Evidence]:
+    """Up to five factual clauses that no rule could read."""
+    clauses = [
+        (request_id, clause)
+        for reading, request_id in zip(readings, ids, strict=True)
+        for clause in reading.unparsed[:1]
+    ]
+    return [
+        Evidence(requests=(request_id,), what=f"not read: {clause}")
+        for request_id, clause in clauses[:5]
+    ]

@@ -5,7 +5,7 @@ linking and before repeats are dropped.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from auditkit.catalog.catalog import Catalog
 from auditkit.catalog.graph import Constraint

@@ -66,7 +66,8 @@ def _classifies(scope: Scope, place: int, after_genre: bool) -> bool:
     if scope.pieces[place].lower.split("'")[0] in lexicon()["only_in_front_of_film"]:
         while scope.word(ahead) in _QUOTES or scope.word(ahead) == "'s":
             ahead += 1
-        return bool(scope.kind(ahead) == "genre" or scope.cue("film_nouns", ahead))
+        listed = after_genre or before == ":" or (scope.is_tag and _only_tags(scope))
+        return bool(listed or scope.kind(ahead) == "genre" or scope.cue("film_nouns", ahead))
     if scope.pieces[place].lower in lexicon()["always_classifies"] or after_genre:
         return True
     if names_film:

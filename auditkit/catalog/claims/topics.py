@@ -16,6 +16,7 @@ from auditkit.catalog.claims.segments import OPENING, Clause, Topic
 __all__ = ["find_topics"]
 
 _AROUND_TITLES = QUOTES | {",", "and", "&", "or", "/", "both", "nor", "plus", "neither", "either"}
+_BULLETS = ("-", "*", "\u2022", "\u2013", "#")
 _DASHES = (":", "\u2014", "\u2013", "-")
 
 
@@ -33,7 +34,7 @@ def find_topics(found: Sequence[Clause], own: Topic | None) -> None:
         before = found[place - 1] if place else None
         if before is not None and before.sentence != clause.sentence:
             if own is None and _new_block(before, clause):
-                current = ()
+                current, group = (), ()
             before = outside = None
         group = current if len(current) > 1 else group
         led, apposed = _leading_titles(clause.pieces), _apposed(before, clause)
@@ -74,9 +75,11 @@ def find_topics(found: Sequence[Clause], own: Topic | None) -> None:
 
 
 def _new_block(before: Clause, clause: Clause) -> bool:
-    """Does a line begin here that names its own film?"""
+    """Does a line begin here that speaks of a film of its own, known to the catalog or not?"""
     ended = bool(before.pieces) and before.pieces[-1].lower == "\n"
-    return ended and any(p.kind == "title" for p in clause.pieces)
+    first = clause.pieces[0].lower if clause.pieces else ""
+    listed = first.isdecimal() or first in _BULLETS or (not first and before.pieces[-1:] != [])
+    return ended and (listed or any(p.kind == "title" for p in clause.pieces))
 
 
 def _is_list(clause: Clause) -> bool:
