@@ -1,0 +1,96 @@
+"""How sure was the recommender of each title that it named?
+
+Confidence is the mean log-probability, in nats, of a title's tokens and of the one that ends it.
+It is scored behind the very text that stood before the title, by two continuations: that text, and
+that text with the title. Where the tokens of the first are not the beginning of the second's, the
+title has no tokens of its own and no confidence. Source: hallucination recipe, section 6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import cast
+
+from auditkit.types import Item, Request, Response
+
+__all__ = ["title_confidences", "title_spans"]
+
+_SAME = 1e-3  # nats a token: two scores of the same tokens
+
+Ask = Callable[[Sequence[Request], Sequence[Sequence[str]]], Sequence[Response]]
+
+
+def title_spans(text: str, titles: Sequence[str]) -> list[tuple[int, int] | None]:
+    """Where each title stands in a text, in order, with the blank before it and the character
+    behind it; None for one that is not found.
+    """
+    spans: list[tuple[int, int] | None] = []
+    position = 0
+    for title in titles:
+        start = text.find(title, position)
+        if start < 0:
+            spans.append(None)
+            continue
+        position = start + len(title)
+        begin = len(text[:start].rstrip(" "))  # a blank belongs to the token of the word behind it
+        spans.append((begin, min(position + 1, len(text))))
+    return spans
+
+
+def title_confidences(
+    requests: Sequence[Request],
+    responses: Sequence[Response],
+    score: Ask,
+    reference: Callable[[Item], str],
+) -> list[list[float | None]]:
+    """Confidence of every item of every answer, nats, at most 0; None where there is none.
+
+    Args:
+        requests: with rendered prompts. responses: their linked answers.
+        score: asks for log-probabilities of continuations; `derived["tokens"]` of its responses.
+        reference: how an item is written, for answers that came without a text.
+    """
+    plans = [_Plan(response, reference) for response in responses]
+    asked = [i for i, plan in enumerate(plans) if plan.texts]
+    scored = score([requests[i] for i in asked], [plans[i].texts for i in asked]) if asked else ()
+    tables = dict(zip(asked, scored, strict=True))
+    return [
+        plan.read(tables[i]) if i in tables and tables[i].status == "ok" else [None] * plan.n_items
+        for i, plan in enumerate(plans)
+    ]
+
+
+class _Plan:
+    """The continuations that one answer needs, and which of them belong to an item."""
+
+    def __init__(self, response: Response, reference: Callable[[Item], str]) -> None:
+        titles = [item.raw for item in response.items]
+        self.n_items = len(titles)
+        self._pairs: list[tuple[str, str] | None]
+        if response.text is None:
+            named = [Item(item.item_id or "", item.raw) for item in response.items]
+            self._pairs = [("", reference(item)) for item in named]
+        else:
+            text = response.text
+            self._pairs = [
+                None if span is None else (text[: span[0]], text[: span[1]])
+                for span in title_spans(text, titles)
+            ]
+        both = (part for pair in self._pairs if pair for part in pair)
+        self.texts = list(dict.fromkeys(part for part in both if part))
+
+    def read(self, response: Response) -> list[float | None]:
+        """The confidences, from the tokens of every continuation."""
+        found = cast(list[list[float]], response.derived["tokens"])
+        tokens = {"": [], **dict(zip(self.texts, found, strict=True))}
+        return [
+            None if pair is None else _mean_behind(tokens[pair[0]], tokens[pair[1]])
+            for pair in self._pairs
+        ]
+
+
+def _mean_behind(before: Sequence[float], whole: Sequence[float]) -> float | None:
+    """Mean over the tokens of `whole` that are not those of `before`."""
+    own = whole[len(before) :]
+    same = all(abs(a - b) < _SAME for a, b in zip(before, whole, strict=False))
+    return sum(own) / len(own) if own and same and len(whole) > len(before) else None
