@@ -32,7 +32,7 @@ SCHEMA = {
     "triples": "s INTEGER, p INTEGER, o INTEGER",
 }
 _AT_ONCE = 1 << 16
-_TRIPLES_AT_ONCE = 1 << 20
+_TRIPLES_AT_ONCE = 1 << 18
 
 
 def write_duckdb(

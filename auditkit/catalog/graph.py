@@ -27,7 +27,7 @@ from auditkit.catalog.graph_types import (
     World,
 )
 from auditkit.catalog.graph_values import canonical
-from auditkit.catalog.judging import conditions_of, judge, meets
+from auditkit.catalog.judging import conditions_of, judge, meets, merged
 from auditkit.catalog.memory_terms import MemoryTerms
 from auditkit.catalog.triple_keys import TripleKeys
 from auditkit.catalog.verdicts import Judgement, every, negation_of, some
@@ -210,7 +210,9 @@ class KnowledgeGraph:
             found = conditions_of(self, constraint)
             certain = certain and found is not None
             conditions += found or ()
-        return self.store.select(conditions) if certain else np.empty(0, dtype=np.int64)
+        if not certain:
+            return np.empty(0, dtype=np.int64)
+        return self.store.select(merged(conditions, self.predicates))
 
     def paths(
         self,

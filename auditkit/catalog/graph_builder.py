@@ -22,7 +22,7 @@ from auditkit.errors import CatalogError
 
 __all__ = ["EncodedGraph", "GraphBuilder"]
 
-_CHUNK = 1 << 20
+_CHUNK = 1 << 17
 _NUMBERED: tuple[Kind, ...] = ("number", "date")
 
 
@@ -52,12 +52,17 @@ class EncodedGraph(NamedTuple):
 
     def counts(self) -> list[tuple[int, int]]:
         """Triples and subjects of each predicate."""
-        pairs = self.keys >> OBJECT_BITS
-        first = np.ones(len(pairs), dtype=bool)
-        first[1:] = pairs[1:] != pairs[:-1]
-        pairs &= (1 << PREDICATE_BITS) - 1
         n = len(self.predicates)
-        triples, subjects = (np.bincount(p, minlength=n) for p in (pairs, pairs[first]))
+        triples, subjects = np.zeros((2, n), dtype=np.int64)
+        for begin in range(0, len(self.keys), _CHUNK):
+            # One row before the chunk says whether its first pair is a new one.
+            pairs = self.keys[max(begin - 1, 0) : begin + _CHUNK] >> OBJECT_BITS
+            first = np.ones(len(pairs), dtype=bool)
+            first[1:] = pairs[1:] != pairs[:-1]
+            codes = pairs & ((1 << PREDICATE_BITS) - 1)
+            own = slice(min(begin, 1), None)
+            triples += np.bincount(codes[own], minlength=n)
+            subjects += np.bincount(codes[own][first[own]], minlength=n)
         return list(zip(triples.tolist(), subjects.tolist(), strict=True))
 
 
@@ -148,7 +153,6 @@ class GraphBuilder:
             starts.append(starts[-1] + len(ordered))
             terms.clear()
         predicates, keys = self.predicates, self._packed(code_of)
-        self.__init__()  # type: ignore[misc]  # frees what is encoded
         doubled = _with_two_values(keys, predicates)
         return EncodedGraph(
             keys=keys,
@@ -176,17 +180,20 @@ class GraphBuilder:
             if len(code_of):
                 objects[~other] = code_of[o[~other]]
             keys[begin : begin + _CHUNK] = pack(s, p, objects)
+        self.__init__()  # type: ignore[misc]  # frees what is encoded
         keys.sort()
         first = np.ones(len(keys), dtype=bool)
-        first[1:] = keys[1:] != keys[:-1]
+        np.not_equal(keys[1:], keys[:-1], out=first[1:])
         return keys if first.all() else keys[first]
 
 
 def _with_two_values(keys: NDArray[np.int64], predicates: Sequence[Predicate]) -> tuple[str, ...]:
     """Functional predicates that have two values for one item."""
-    pairs = keys >> OBJECT_BITS
-    twice = pairs[1:][pairs[1:] == pairs[:-1]] & ((1 << PREDICATE_BITS) - 1)
-    codes = set(np.unique(twice).tolist())
+    codes: set[int] = set()
+    for begin in range(0, len(keys), _CHUNK):
+        pairs = keys[begin : begin + _CHUNK + 1] >> OBJECT_BITS
+        twice = pairs[1:][pairs[1:] == pairs[:-1]] & ((1 << PREDICATE_BITS) - 1)
+        codes.update(np.unique(twice).tolist())
     return tuple(
         p.name for code, p in enumerate(predicates) if p.world == "functional" and code in codes
     )

@@ -10,7 +10,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from auditkit.catalog.graph_types import KINDS, Condition, Constraint, Verdict
+from auditkit.catalog.graph_types import KINDS, Condition, Constraint, Predicate, Verdict
 from auditkit.catalog.graph_values import NumberRange, claimed_range, constrained_range
 from auditkit.catalog.verdicts import Judgement, decide, negation_of
 from auditkit.errors import InvalidArgument
@@ -18,7 +18,7 @@ from auditkit.errors import InvalidArgument
 if TYPE_CHECKING:
     from auditkit.catalog.graph import KnowledgeGraph
 
-__all__ = ["conditions_of", "judge", "meets"]
+__all__ = ["conditions_of", "judge", "meets", "merged"]
 
 SAME = "same:"
 SEQUEL_OF = "sequel_of"
@@ -96,6 +96,20 @@ def conditions_of(graph: KnowledgeGraph, constraint: Constraint) -> list[Conditi
     if nameless and not any(code in nameless for code in wanted.codes):
         conditions.append(Condition(p, ((nameless.start, nameless.stop),), present=False))
     return conditions
+
+
+def merged(conditions: Sequence[Condition], predicates: Sequence[Predicate]) -> list[Condition]:
+    """Conditions with the ranges of one functional predicate cut to one: it has a single value."""
+    ranges: dict[int, tuple[int, int]] = {}
+    others = []
+    for condition in conditions:
+        p, found, present = condition
+        if predicates[p].world == "functional" and present and len(found) == 1:
+            begin, end = ranges.get(p, found[0])
+            ranges[p] = (max(begin, found[0][0]), min(end, found[0][1]))
+        else:
+            others.append(condition)
+    return [*(Condition(p, (found,)) for p, found in ranges.items()), *others]
 
 
 def _decide(

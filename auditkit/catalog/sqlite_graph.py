@@ -124,6 +124,7 @@ class SqliteTriples:
 
     def __init__(self, file: SqliteFile, shape: Shape, n_triples: int) -> None:
         self._file, self.shape, self._n_triples = file, shape, n_triples
+        self._having: dict[int, NDArray[np.bool_]] = {}
 
     def __len__(self) -> int:
         return self._n_triples
@@ -195,11 +196,25 @@ class SqliteTriples:
             mask &= hit if condition.present else ~hit
         return np.flatnonzero(mask)
 
-    def _items(self, p: int, begin: int, end: int) -> Codes:
-        return self._file.column(
-            "SELECT s FROM triples WHERE p = ? AND o >= ? AND o < ? AND s >= 0 AND s < ?",
+    def _items(self, p: int, begin: int, end: int) -> Codes | NDArray[np.bool_]:
+        """Items with an object in a range; those with any at all are kept as a mask."""
+        if (begin, end) != (0, self.shape.terms):
+            return self._subjects(p, begin, end)
+        if p not in self._having:
+            self._having[p] = np.zeros(self.shape.items, dtype=bool)
+            self._having[p][self._subjects(p, begin, end)] = True
+        return self._having[p]
+
+    def _subjects(self, p: int, begin: int, end: int) -> Codes:
+        """Rows of items as one text, which takes a third of the time of one row each."""
+        ((rows,),) = self._file.rows(
+            "SELECT group_concat(s) FROM triples "
+            "WHERE p = ? AND o >= ? AND o < ? AND s >= 0 AND s < ?",
             (p, begin, end, self.shape.items),
         )
+        if rows is None:
+            return np.empty(0, dtype=np.int64)
+        return np.fromstring(str(rows), dtype=np.int64, sep=",")
 
     def objects_of(self, p: int) -> Codes:
         """Distinct objects of one predicate, ascending."""
