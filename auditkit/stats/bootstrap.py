@@ -3,11 +3,13 @@
 Items of one list are not independent, so users are resampled, never items. A bootstrap of values
 that are nearly all 0 (or 1) collapses to a point; where fewer than five units differ from that end,
 the bound is the larger of the bootstrap and Clopper-Pearson on "this unit differs at all", which is
-valid because a rate is at most its indicator. The stored quantiles carry that widening in the same
-tail, so the gate and the report see the same bound.
+valid because a rate is at most its indicator. With more units the tail on the skewed side is that
+of Clopper-Pearson with the effective sample size, where it reaches further: percentiles alone cover
+a planted 5 % in 92 of 100 repetitions (`tests/probes/test_planted_shares.py`). The stored quantiles
+carry both, so the gate and the report see the same bound.
 
-Source: Efron & Tibshirani 1993 (percentile bootstrap); Clopper & Pearson 1934; hallucination
-recipe, section 4.
+Source: Efron & Tibshirani 1993 (percentile bootstrap); Clopper & Pearson 1934; Korn & Graubard
+1998; hallucination recipe, section 4.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from auditkit.stats.measured import (
     outer_quantiles,
     raise_upper_tail,
     undefined,
+    widen_skewed_tail,
     with_quantiles,
 )
 from auditkit.types import Direction
@@ -84,6 +87,7 @@ def bootstrap_mean(
     means = resample(len(x), draws, rng, lambda rows: x[rows].mean(axis=1))
     quantiles = outer_quantiles(means)
     if bounded_rate:
+        widen_skewed_tail(quantiles, x)
         raise_upper_tail(quantiles, int(np.sum(x != 0)), len(x), end=0.0)
         lower_lower_tail(quantiles, int(np.sum(x != 1)), len(x), end=1.0)
     return with_quantiles(float(x.mean()), quantiles, len(x), draws, unit, direction, n_missing)

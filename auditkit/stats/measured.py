@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import betaincinv, ndtri, stdtrit
 
 from auditkit.stats.bounds import quantile_levels
 from auditkit.stats.intervals import clopper_pearson
@@ -22,6 +23,7 @@ __all__ = [
     "outer_quantiles",
     "raise_upper_tail",
     "undefined",
+    "widen_skewed_tail",
     "with_quantiles",
 ]
 
@@ -72,6 +74,29 @@ def lower_lower_tail(q: NDArray[np.float64], x: int, n: int, *, end: float) -> N
     if x < FEW_UNITS:
         for i in range(len(levels) // 2):
             q[i] = min(q[i], end - _upper(x, n, levels[-1 - i]))
+
+
+def widen_skewed_tail(q: NDArray[np.float64], rates: NDArray[np.float64]) -> None:
+    """Widen the tail of a mean rate on the side where its distribution is long.
+
+    A mean of rates near 0 is skewed upwards, and percentiles of resampled means do not reach far
+    enough. The tail beyond is that of Clopper-Pearson with as many effective rows as give the
+    variance between units (Korn & Graubard 1998), where that reaches further.
+    """
+    n, mean = len(rates), float(rates.mean())
+    variance = float(rates.var(ddof=1)) / n if n > 1 else 0.0
+    if variance <= 0 or mean in (0.0, 1.0):
+        return
+    few_units = (ndtri(0.975) / stdtrit(n - 1, 0.975)) ** 2
+    n_eff = mean * (1 - mean) / variance * few_units
+    levels = np.asarray(quantile_levels())
+    half = len(levels) // 2
+    if mean <= 0.5:
+        far = betaincinv(mean * n_eff + 1, (1 - mean) * n_eff, levels[half + 1 :])
+        q[half + 1 :] = np.maximum(q[half + 1 :], far)
+    if mean >= 0.5:
+        far = betaincinv(mean * n_eff, (1 - mean) * n_eff + 1, levels[:half])
+        q[:half] = np.minimum(q[:half], far)
 
 
 def with_quantiles(

@@ -68,11 +68,28 @@ def test_few_units_widen_only_the_far_end():
     assert widened.law.q[:100] == plain.law.q[:100]
 
 
-def test_five_units_need_no_widening():
-    values = np.r_[np.full(5, 0.1), np.zeros(95)]
-    assert bootstrap_mean(values, rng=rng(), bounded_rate=True, **WORDS) == bootstrap_mean(
-        values, rng=rng(), **WORDS
-    )
+def test_the_skewed_tail_reaches_as_far_as_clopper_pearson_on_effective_rows():
+    values = np.r_[np.full(20, 0.5), np.zeros(80)]
+    plain = bootstrap_mean(values, rng=rng(), **WORDS)
+    widened = bootstrap_mean(values, rng=rng(), bounded_rate=True, **WORDS)
+    mirrored = bootstrap_mean(1 - values, rng=rng(), bounded_rate=True, **WORDS)
+    n_eff = 0.1 * 0.9 / (values.var(ddof=1) / 100) * (1.95996 / 1.98422) ** 2
+    assert widened.estimate.high >= clopper_pearson(0.1 * n_eff, n_eff).high > plain.estimate.high
+    assert widened.estimate.low == plain.estimate.low
+    assert mirrored.estimate.low == pytest.approx(1 - widened.estimate.high)
+
+
+@pytest.mark.parametrize("share", [0.05, 0.2, 0.8, 0.95])
+def test_a_rate_of_unlike_users_is_covered_as_often_as_the_level_says(share):
+    random, covered, repetitions = rng(7), 0, 1000
+    for _ in range(repetitions):
+        own = random.beta(4 * share, 4 * (1 - share), 100)
+        values = random.binomial(10, own) / 10
+        estimate = bootstrap_mean(
+            values, rng=random, draws=500, bounded_rate=True, **WORDS
+        ).estimate
+        covered += estimate.low <= share <= estimate.high
+    assert covered >= 0.935 * repetitions  # two standard errors below .95
 
 
 def test_the_gate_cannot_fail_a_rate_of_zero():
