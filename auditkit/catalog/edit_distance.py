@@ -7,8 +7,10 @@ percent. rapidfuzz counts both (extra `graph`); without it Python gives the same
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
+
+import numpy as np
 
 __all__ = ["osa_counter", "osa_in_python", "ratio_counter", "ratio_in_python"]
 
@@ -35,13 +37,20 @@ def osa_in_python(left: str, right: str, limit: int) -> int:
 
 
 @cache
-def osa_counter() -> Callable[[str, str, int], int]:
-    """The fastest counter there is: (left, right, limit) -> distance, `limit` + 1 if larger."""
+def osa_counter() -> Callable[[Sequence[str], Sequence[str], int], list[int]]:
+    """The fastest counter there is, for many pairs of words: (lefts, rights, limit) -> distances,
+    `limit` + 1 where larger.
+    """
     try:
         from rapidfuzz.distance import OSA
+        from rapidfuzz.process import cpdist
     except ImportError:
-        return osa_in_python
-    return lambda left, right, limit: int(OSA.distance(left, right, score_cutoff=limit))
+        return lambda lefts, rights, limit: [
+            osa_in_python(left, right, limit) for left, right in zip(lefts, rights, strict=True)
+        ]
+    return lambda lefts, rights, limit: cpdist(
+        lefts, rights, scorer=OSA.distance, score_cutoff=limit, dtype=np.int64
+    ).tolist()
 
 
 def ratio_in_python(left: str, right: str) -> float:

@@ -18,6 +18,7 @@ __all__ = ["Repair", "repairs", "tokens_to_look_up"]
 
 MAX_EDITS = 2
 _ROBUST_LETTERS = 8  # a token so long may be repaired by two edits with no word beside it
+_DROPPED = frozenset(("the", "a", "an", "and"))  # where one of these appears, the key is made anew
 _CONTENT_BESIDE = 3  # words that must stay where a word becomes another
 _FUNCTION_WORDS = frozenset(
     "the a an of and in on to for at with from is it my by no de la le you your his her i".split()  # noqa: SIM905  # one line reads better than twenty-six
@@ -106,5 +107,8 @@ def _of_words(tokens: Sequence[str], strange: Sequence[int], near: Near) -> Iter
 
 
 def _repaired(tokens: Sequence[str], changed: Mapping[int, Neighbour], edits: int) -> Repair:
-    parts = [changed[i].word if i in changed else t for i, t in enumerate(tokens)]
-    return Repair(key_of_tokens(parts), edits)
+    parts, renewed = list(tokens), False
+    for i, other in changed.items():
+        parts[i] = other.word
+        renewed = renewed or other.word in _DROPPED
+    return Repair(key_of_tokens(parts) if renewed else " ".join(parts), edits)

@@ -31,6 +31,7 @@ __all__ = ["Neighbour", "Vocabulary", "english_words"]
 MAX_NEIGHBOURS = 12
 _LONG_WORD = 6  # from here on two letters may be left out of a word of the catalog
 _LONG_TOKEN = 5  # from here on two letters may be left out of a token, and distance 2 is looked at
+MAX_REMEMBERED = 1 << 15
 MAX_LETTERS = 32  # the neighbourhood grows with the square of the length
 
 
@@ -68,6 +69,7 @@ class Vocabulary:
         shorter_by: tuple[HashTable, HashTable],
     ) -> None:
         self.words, self.counts, self.table, self.shorter_by = words, counts, table, shorter_by
+        self._near: dict[tuple[str, int], tuple[Neighbour, ...]] = {}  # the words of titles recur
 
     @classmethod
     def build(cls, counted: Mapping[str, int]) -> Vocabulary:
@@ -105,10 +107,18 @@ class Vocabulary:
             within: 1 or 2 edits. Two only between words of five letters or more; the digits in both
                 must always be equal.
         """
-        near: dict[str, list[tuple[int, int, str]]] = {
-            token: [] for token in tokens if _may_be_meant(token)
-        }
-        distance_of = osa_counter()
+        wanted = {token: (token, within) for token in tokens if _may_be_meant(token)}
+        if len(self._near) + len(wanted) > MAX_REMEMBERED:
+            self._near.clear()
+        self._near |= self._search(
+            [token for token, key in wanted.items() if key not in self._near], within=within
+        )
+        return {token: self._near[key] for token, key in wanted.items()}
+
+    def _search(
+        self, tokens: Sequence[str], *, within: int
+    ) -> dict[tuple[str, int], tuple[Neighbour, ...]]:
+        near: dict[str, list[tuple[int, int, str]]] = {token: [] for token in tokens}
         long = [token for token in near if within > 1 and len(token) >= _LONG_TOKEN]
         short = [token for token in near if within == 1 or len(token) < _LONG_TOKEN]
         for group, letters, tables in (
@@ -116,17 +126,15 @@ class Vocabulary:
             (long, (0, 1, 2), self.shorter_by),
         ):
             owners, rows = _pairs(deletion_hashes(group, letters), tables)
+            words = self.words.texts(rows)
+            asked = [group[owner] for owner in owners.tolist()]
+            distances = osa_counter()(asked, words, within)
             counts = self.counts[rows].tolist()
-            for owner, count, word in zip(
-                owners.tolist(), counts, self.words.texts(rows), strict=True
-            ):
-                token = group[owner]
-                limit = within if min(len(token), len(word)) >= _LONG_TOKEN else 1
-                distance = distance_of(token, word, limit)
-                if 0 < distance <= limit and _digits(token) == _digits(word):
+            for token, word, distance, count in zip(asked, words, distances, counts, strict=True):
+                if 0 < distance <= within and _comparable(token, word, distance):
                     near[token].append((distance, -count, word))
         return {
-            token: tuple(
+            (token, within): tuple(
                 Neighbour(word, distance) for distance, _, word in sorted(found)[:MAX_NEIGHBOURS]
             )
             for token, found in near.items()
@@ -149,5 +157,12 @@ def _may_be_meant(word: str) -> bool:
     return 2 <= len(word) <= MAX_LETTERS and not word.isdigit()
 
 
+def _comparable(token: str, word: str, distance: int) -> bool:
+    """Two edits only between long words, and never in digits: "64gb" is no "6gb"."""
+    if distance > 1 and min(len(token), len(word)) < _LONG_TOKEN:
+        return False
+    return (token.isalpha() and word.isalpha()) or _digits(token) == _digits(word)
+
+
 def _digits(word: str) -> str:
-    return "" if word.isalpha() else "".join(letter for letter in word if letter.isdigit())
+    return "".join(letter for letter in word if letter.isdigit())

@@ -136,7 +136,7 @@ def _explanation(catalog: Catalog, link: Link) -> dict[str, JsonValue]:
     return {
         "matched": item.display_title,
         "years_off": abs((item.year or 0) - (query.year or 0)) if dated else None,
-        "edits": osa_counter()(left, right, max(len(left), len(right))),
+        "edits": osa_counter()([left], [right], max(len(left), len(right)))[0],
     }
 
 
