@@ -59,6 +59,7 @@ class CatalogDraft:
         self.sources: list[Source] = []
         self.year, self.genre, self.decade = (self.graph.predicate(p) for p in ITEM_PREDICATES)
         self._decades: dict[int, str] = {}
+        self._index: tuple[int, TitleIndex] | None = None
 
     def add_item(
         self,
@@ -105,9 +106,11 @@ class CatalogDraft:
         self.warnings.append(text)
 
     def linker(self, linking: Linking = "auto") -> TitleLinker:
-        """Title links into the items so far."""
-        index = TitleIndex.build(self.titles, [year or None for year in self.years], self.aliases)
-        return TitleLinker(self.ids, index, linking=linking)
+        """Title links into the items so far; the index is built once for all foreign tables."""
+        if self._index is None or self._index[0] != len(self):
+            years = [year or None for year in self.years]
+            self._index = len(self), TitleIndex.build(self.titles, years, self.aliases)
+        return TitleLinker(self.ids, self._index[1], linking=linking)
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -18,10 +18,11 @@ from film_sources import (
 from sparql_server import sparql_server
 
 from auditkit.catalog import neo4j_graph
-from auditkit.catalog.build import Inputs, build_catalog, read_inputs
+from auditkit.catalog.build import build_catalog
 from auditkit.catalog.catalog import Catalog
 from auditkit.catalog.draft import CatalogDraft
 from auditkit.catalog.graph import Constraint
+from auditkit.catalog.inputs import Inputs, read_inputs
 from auditkit.catalog.mapping import NodeMapping, RdfMapping, read_mapping
 from auditkit.catalog.neo4j_graph import add_nodes
 from auditkit.catalog.rdf import add_rdf, iri, literal

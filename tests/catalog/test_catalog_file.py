@@ -12,9 +12,10 @@ import sys
 
 import pytest
 
-from auditkit.catalog.build import Inputs, build_catalog
+from auditkit.catalog.build import build_catalog
 from auditkit.catalog.built import open_graph
 from auditkit.catalog.catalog import Catalog
+from auditkit.catalog.inputs import Inputs
 from auditkit.errors import CatalogError
 
 TABLE = (

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from auditkit.catalog.build import Inputs, build_catalog
+from auditkit.catalog.build import build_catalog
 from auditkit.catalog.catalog import Catalog
 from auditkit.catalog.datasets import get_dataset
+from auditkit.catalog.inputs import Inputs
 from auditkit.cli import main
 from auditkit.errors import AuditkitError, CatalogError, ConfigurationError, MissingDependency
 
