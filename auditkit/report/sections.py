@@ -15,6 +15,8 @@ from auditkit.decision import Decision, RuleVerdict
 from auditkit.policy_terms import REFERENCE
 from auditkit.registry import metrics, probes
 from auditkit.report.figures import Figure, Row, draw
+from auditkit.report.mitigations import PROBE as MITIGATION
+from auditkit.report.mitigations import Mitigations, build_mitigations
 from auditkit.types import AuditResult, Finding, Outcome
 
 __all__ = ["DIMENSIONS", "ClaimRow", "Panel", "Section", "build_sections", "row_of", "verdict_of"]
@@ -68,6 +70,7 @@ class Section:
     panels: tuple[Panel, ...]
     outcomes: tuple[Outcome, ...]
     claims: tuple[ClaimRow, ...] = ()
+    mitigations: Mitigations | None = None
 
     @property
     def measured(self) -> bool:
@@ -211,8 +214,13 @@ def build_sections(result: AuditResult, decision: Decision | None) -> list[Secti
         title, question = DIMENSIONS.get(key, (key, ""))
         findings = [f for f in result.findings if _dimension(f.metric) == key]
         claims = _claims(findings) if key == "privacy" else ()
-        drawn = [f for f in findings if not (claims and f.metric.startswith("privacy.claim."))]
+        drawn = [
+            f
+            for f in findings
+            if f.probe != MITIGATION and not (claims and f.metric.startswith("privacy.claim."))
+        ]
         outcomes = tuple(o for o in result.outcomes if _dimension(o.probe) == key)
         panels = tuple(_panels(drawn, decision))
-        sections.append(Section(key, title, question, panels, outcomes, claims))
+        mitigations = build_mitigations(findings)
+        sections.append(Section(key, title, question, panels, outcomes, claims, mitigations))
     return sections
