@@ -74,6 +74,18 @@ class TitleTrie:
         """Memory of the arrays, without the spans that filters need."""
         return self.indptr.nbytes + self.keys.nbytes + self.leaf_of.nbytes
 
+    @cached_property
+    def fork(self) -> int:
+        """The first node at which titles differ, where most titles meet; -1 if one ends there."""
+        node = 0
+        while True:
+            tokens, nodes = self.children(node)
+            if tokens[-1] == self.end:
+                return _ABSENT
+            if len(tokens) > 1:
+                return node
+            node = int(nodes[0])
+
     def children(self, node: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Tokens behind a node, ascending, and the nodes that they lead to."""
         begin, end = int(self.indptr[node]), int(self.indptr[node + 1])

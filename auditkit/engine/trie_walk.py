@@ -25,11 +25,11 @@ __all__ = ["TitleLists", "TitleWalk"]
 
 @dataclass
 class _Tensors:
-    """The trie's arrays on one device, and which tokens begin a title."""
+    """The trie's arrays on one device, and the tokens behind its fork."""
 
     indptr: torch.Tensor
     keys: torch.Tensor
-    root: torch.Tensor
+    forking: torch.Tensor
     spans: tuple[torch.Tensor, torch.Tensor] | None = None
 
 
@@ -83,7 +83,7 @@ class TitleLists:
         """The arrays on a device, moved there once."""
         placed = self._placed.get(device)
         if placed is None:
-            first = torch.from_numpy(self.trie.children(0)[0]).to(device)
+            first = torch.from_numpy(self.trie.children(max(0, self.trie.fork))[0]).to(device)
             indptr, keys = (
                 torch.from_numpy(a).to(device) for a in (self.trie.indptr, self.trie.keys)
             )
@@ -124,8 +124,8 @@ class TitleWalk:
         at = rows[going], torch.where(closing, self._lists.separator, tokens)[going]
         masked[at] = logits[at]
         if self._sums is None:
-            (roots,) = torch.nonzero((self._nodes == 0) & ~self._done, as_tuple=True)
-            at = roots[:, None], self._arrays.root[None]
+            (forks,) = torch.nonzero(self._at_fork() & ~self._done, as_tuple=True)
+            at = forks[:, None], self._arrays.forking[None]
             masked[at] = logits[at]
         last = torch.cat([rows[ending], torch.nonzero(self._done)[:, 0]])
         at = last[:, None], self._ends[None]
@@ -165,12 +165,10 @@ class TitleWalk:
         self._sums = None if self._sums is None else self._sums[index]
 
     def _children(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Row and symbol of everything that may follow; the first tokens of a title only where
-        filters decide about them.
-        """
+        """Row and symbol of everything that may follow; at the fork only where filters decide."""
         arrays, nodes = self._arrays, self._nodes
         begin, end = arrays.indptr[nodes].long(), arrays.indptr[nodes + 1].long()
-        resting = self._done if self._sums is not None else self._done | (nodes == 0)
+        resting = self._done if self._sums is not None else self._done | self._at_fork()
         counts = torch.where(resting, 0, end - begin)
         rows = torch.repeat_interleave(torch.arange(len(nodes), device=nodes.device), counts)
         shift = begin - (counts.cumsum(dim=0) - counts)
@@ -181,6 +179,10 @@ class TitleWalk:
         low, high = (span[edges + 1].long() for span in arrays.spans)
         is_open = self._sums[rows, high] > self._sums[rows, low]
         return rows[is_open], symbols[is_open]
+
+    def _at_fork(self) -> torch.Tensor:
+        """Whether a row has all first tokens before it; there are many, the same for every row."""
+        return self._nodes == self._lists.trie.fork
 
     def _is_last(self) -> torch.Tensor:
         """Whether the title that a row writes is its last, bool [rows]."""

@@ -93,6 +93,17 @@ def test_a_step_without_a_child_is_dead_and_stays_dead():
     assert (trie.step(nodes, np.array([2, 1, 1])) >= 0).tolist() == [True, False, False]
 
 
+@pytest.mark.parametrize(
+    ("titles", "begin"),
+    [([[1, 2], [3]], []), ([[4, 1, 2], [4, 1, 3]], [4, 1]), ([[4], [4, 1]], None), ([[4]], None)],
+)
+def test_fork_is_where_titles_first_differ(titles, begin):
+    trie, node = trie_of(titles), 0
+    for token in begin or ():
+        node = int(trie.step(np.array([node]), np.array([token]))[0])
+    assert trie.fork == (-1 if begin is None else node)
+
+
 def test_a_million_titles_are_a_dozen_bytes_a_node():
     draw = np.random.default_rng(0)
     titles = draw.integers(0, 500, (2000, 8)).tolist()
