@@ -11,6 +11,7 @@ from pydantic import JsonValue
 
 from auditkit.catalog.catalog import Catalog
 from auditkit.catalog.dataset import Dataset
+from auditkit.catalog.measured_quality import measured_quality
 from auditkit.catalog.self_check import self_check
 from auditkit.probes.claims import self_check as claims_self_check
 from auditkit.recipe import AuditRecipe
@@ -81,11 +82,12 @@ def describe_catalog(catalog: Catalog, dataset: Dataset) -> dict[str, JsonValue]
 
 def detectors(recipe: AuditRecipe, target: Target, catalog: Catalog) -> tuple[Detector, ...]:
     """What decides something in this audit, with its own error rates."""
-    linker = _linker_detector(catalog, recipe.seed)
+    linker, on_titles, on_texts = (_linker_detector(catalog, recipe.seed), *measured_quality())
     if "hallucination.claims" not in recipe.probes:
-        return (linker,)
+        return (linker, on_titles)
     form = target.prompts.description
-    return (linker, claims_self_check(catalog, form=form, seed=recipe.seed))
+    own = claims_self_check(catalog, form=form, seed=recipe.seed)
+    return (linker, on_titles, own, on_texts)
 
 
 def _linker_detector(catalog: Catalog, seed: int) -> Detector:

@@ -84,7 +84,7 @@ def test_gate_cannot_tell_after_a_crash_and_the_report_shows_it(tmp_path):
 def test_missing_capability_skips_the_probe_with_its_reason(tmp_path):
     result = audit("OnlyRecommends", tmp_path / "run", {"hallucination.claims": {}, **LISTS})
     skipped = outcome(result, "hallucination.claims")
-    assert (skipped.status, skipped.reason) == ("skipped", "needs Generates, Describes")
+    assert (skipped.status, skipped.reason) == ("skipped", "needs Generates")
     assert skipped.planned == 0
 
 

@@ -15,9 +15,10 @@ from difflib import SequenceMatcher
 from typing import ClassVar
 
 from auditkit.catalog.catalog import Catalog
+from auditkit.catalog.normalise import full_key
 from auditkit.errors import InvalidArgument
 from auditkit.probes.base import Context, finding, split_by_status, unit_of
-from auditkit.probes.item_checks import broken_constraints, entry_of, item_rates
+from auditkit.probes.item_checks import INEXACT, broken_constraints, entry_of, item_rates
 from auditkit.probes.terms import Asked, requests_on_terms
 from auditkit.recommenders.protocols import Recommends
 from auditkit.recommenders.target import Target
@@ -45,8 +46,6 @@ _FIXED_BY_TOKENS = {
     "ambiguous_rate": "an item token names one item",
     "inexact_rate": "an item token names one item",
     "duplicate_rate": "a ranking holds every item once",
-    "out_of_candidates_rate": "only the candidates are ranked",
-    "closed_set_failure_rate": "only the candidates are ranked",
 }
 _N_WORST = 5
 _N_BY_SIMILARITY = 100  # responses that the similarity threshold is shown on: it is slow
@@ -90,7 +89,7 @@ class CatalogProbe:
             )
             for i in kept
         }
-        notes = _Notes(target, context, [responses[i] for i in kept])
+        notes = _Notes(target, context, [(asked[i], responses[i]) for i in kept])
         for metric in METRICS:
             terms = _TERMS_OF.get(metric)
             concerned = [i for i, one in enumerate(asked) if terms in (None, one.terms)]
@@ -189,23 +188,26 @@ def _similar(raw: set[str], catalog: Catalog) -> set[str]:
 class _Notes:
     """What must stand beside a number so that it is not misread."""
 
-    def __init__(self, target: Target, context: Context, responses: Sequence[Response]) -> None:
-        self.by_tokens = any(i.link == "item_token" for r in responses for i in r.items)
+    def __init__(
+        self, target: Target, context: Context, answered: Sequence[tuple[Asked, Response]]
+    ) -> None:
+        self.by_tokens = any(i.link == "item_token" for _, r in answered for i in r.items)
+        chosen = [response for one, response in answered if one.candidates is not None]
+        self.ranks_candidates = bool(chosen) and all(r.text is None for r in chosen)
         decoding = context.manifest.get("decoding")
         self.hides_history = isinstance(decoding, dict) and decoding.get("exclude_history") is True
         self.same_catalog = _declared(context) == target.catalog.fingerprint
-        self.words = target.reads_prompt
 
     def of(self, metric: str) -> list[str]:
         """The notes of one metric."""
         found = []
-        independent = metric == "duplicate_rate" or metric in _TERMS_OF
+        independent = metric == "duplicate_rate"
         if self.by_tokens and metric in _FIXED_BY_TOKENS and (self.same_catalog or independent):
             found.append(f"0 by construction: {_FIXED_BY_TOKENS[metric]}")
         if metric == "consumed_rate" and self.hides_history:
             found.append("0 by construction: decoding leaves out the history it was given")
-        if metric in ("out_of_candidates_rate", "closed_set_failure_rate") and not self.words:
-            found.append("0 by construction: this recommender ranks the candidates it is given")
+        if _TERMS_OF.get(metric) == "candidates" and self.ranks_candidates:
+            found.append("0 by construction: the candidates were ranked, no title was written")
         return found
 
 
@@ -265,10 +267,15 @@ def _shown(metric: str, asked: Asked, items: Sequence[RankedItem], catalog: Cata
             ):
                 wanted = f"{constraint.predicate} {constraint.operator} {constraint.value}"
                 return f'"{item.raw}" has {constraint.predicate} {", ".join(held)}, asked: {wanted}'
+    if metric == "inexact_rate":
+        for item in linked:
+            title = catalog[item.item_id or ""].display_title
+            if item.link in INEXACT:
+                return f'"{item.raw}" was linked to {title} ({item.link})'
     if metric == "duplicate_rate":
         seen: dict[object, str] = {}
-        for item in linked:
-            entry = entry_of(catalog, item.item_id or "")
+        for item in items:
+            entry = entry_of(catalog, item.item_id) if item.item_id else full_key(item.raw)
             if entry in seen:
                 return f'"{item.raw}" repeats "{seen[entry]}"'
             seen[entry] = item.raw

@@ -13,9 +13,9 @@ from auditkit.catalog.linking import LINKED
 from auditkit.catalog.normalise import full_key
 from auditkit.types import RankedItem
 
-__all__ = ["broken_constraints", "entry_of", "item_rates"]
+__all__ = ["INEXACT", "broken_constraints", "entry_of", "item_rates"]
 
-_INEXACT = LINKED - {"exact", "alias"}
+INEXACT = LINKED - {"exact", "alias"}
 
 
 def item_rates(
@@ -63,7 +63,7 @@ def item_rates(
         "near_miss_rate": _share(near, decided),
         "year_conflict_rate": _share(conflicts, decided),
         "ambiguous_rate": _share(ambiguous, n),
-        "inexact_rate": _share(sum(item.link in _INEXACT for item in linked), len(linked)),
+        "inexact_rate": _share(sum(item.link in INEXACT for item in linked), len(linked)),
         "duplicate_rate": _share(n - len(set(keys)), n),
         "consumed_rate": _share(sum(e in seen for e in entries), len(linked)) if seen else None,
         "wrong_count_rate": float(n != right),

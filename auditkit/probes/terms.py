@@ -2,8 +2,8 @@
 
 A user in three gets twenty candidates (the next item and nineteen that were drawn), one in three a
 constraint that at least 3k unconsumed items meet, the others a free request. Who does not read the
-words of a request is never given a constraint, and candidates only as data. Source: hallucination
-recipe, section 4.
+words of a request is not judged by a constraint. Everyone with the same prompts is asked the same,
+so that a plan can be answered elsewhere. Source: hallucination recipe, section 4.
 """
 
 from __future__ import annotations
@@ -50,9 +50,8 @@ def requests_on_terms(
     """One request a user; its terms take turns."""
     catalog = target.catalog
     tasks = target.prompts.tasks
-    words = target.reads_prompt and target.prompts.history == "titles"
-    choose = tasks["choose"].ask[0] if words and "choose" in tasks else ""
-    constrain = tasks["constrained"].ask[0] if words and "constrained" in tasks else ""
+    choose = tasks["choose"].ask[0] if "choose" in tasks else ""
+    constrain = tasks["constrained"].ask[0] if "constrained" in tasks else ""
     found: list[Asked] = []
     for number, user in enumerate(users):
         asked = Asked(user, neutral_request(user, k=k))
@@ -66,7 +65,8 @@ def requests_on_terms(
             if constraints:
                 said = constrain.replace("{constraint}", without_slots(_in_words(constraints)))
                 request = replace(asked.request, instruction=said)
-                asked = replace(asked, request=request, constraints=constraints)
+                kept = constraints if target.reads_prompt else ()
+                asked = replace(asked, request=request, constraints=kept)
         found.append(asked)
     return found
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 
 import pytest
 from catalog.labelled_claims import CORE, film_catalog, labelled, score
@@ -116,6 +117,25 @@ def test_a_text_of_a_hundred_thousand_letters_is_read_in_seconds(reader):
 def test_twice_the_same_reading(reader):
     texts = [row["text"] for row in labelled("development")]
     assert reader.read(texts) == reader.read(texts)
+
+
+def test_texts_of_another_author_that_the_rules_have_not_seen(reader):
+    scores = score(reader, labelled("unseen"))
+    print(scores)
+    assert scores.precision(CORE) >= 0.95
+    assert scores.recall(CORE) >= 0.85
+    assert scores.wrong_verdicts == 0
+    assert scores.supported_called_contradicted <= 0.01 * scores.n_supported
+
+
+def test_both_parts_hold_enough_of_every_verdict():
+    parts = {name: labelled(name) for name in ("development", "unseen")}
+    for texts in parts.values():
+        verdicts = Counter(c["verdict"] for text in texts for c in text["claims"])
+        assert verdicts["contradicted"] >= 100
+        assert verdicts["unverifiable"] >= 50
+        assert len({text["text"] for text in texts}) == len(texts) >= 200
+    assert 2 * len(parts["unseen"]) >= len(parts["development"])
 
 
 def test_the_texts_that_the_rules_were_made_on(reader):

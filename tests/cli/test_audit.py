@@ -190,7 +190,7 @@ def test_budget_stops_cleanly_and_a_bigger_one_goes_on(run, folder, asked):
     code, out, _ = run(*recorded("--json"))
     assert json.loads(out)["stopped"] is None
     assert json.loads(out)["run_key"] == first["run_key"]
-    assert len(asked()) == len(set(asked())) == 80
+    assert len(asked()) == len(set(asked())) == 107
     assert read_manifest(folder / "run")["status"] == "complete"
 
 
@@ -264,7 +264,7 @@ def test_dry_run_prints_the_plan_and_leaves_no_folder(run, folder):
     code, out, _ = run("audit", "baseline:random", "--recipe", "tiny.yaml", "--dry-run")
     assert code == 0
     assert "privacy.membership     0         skipped: needs Scores" in out
-    assert "120 distinct requests, 80 calls" in out
+    assert "120 distinct requests, 107 calls" in out
     assert not (folder / "reports").exists()
 
 
@@ -274,9 +274,9 @@ def test_dry_run_in_json_and_as_a_file(run, folder):
         "--plan", "plan.jsonl",
     )  # fmt: skip
     assert code == 0
-    assert json.loads(out)["calls"] == 80
-    assert "80 requests written to plan.jsonl" in err
-    assert len((folder / "plan.jsonl").read_text().splitlines()) == 80
+    assert json.loads(out)["calls"] == 107
+    assert "107 requests written to plan.jsonl" in err
+    assert len((folder / "plan.jsonl").read_text().splitlines()) == 107
 
 
 def test_plan_without_dry_run_is_a_usage_error(run):

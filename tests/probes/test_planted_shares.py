@@ -1,4 +1,4 @@
-"""Lists with a known share of invented titles: the reported rate is near, the interval covers it."""
+"""Lists with a known share of invented titles: the rate is near it, the interval covers it."""
 
 from __future__ import annotations
 

@@ -185,6 +185,8 @@ class ClaimReader:
         labels = list(dict.fromkeys(statement.labels.get(statement.relation) or everyone))
         if len(labels) == 1:
             return labels[0]
+        if statement.relation not in self.catalog.graph.worlds:
+            return statement.value
         own = {v for item in items for v in self.catalog.graph.values(item, statement.relation)}
         meant = [label for label in labels if label in own]
         return meant[0] if len(meant) == 1 else None
