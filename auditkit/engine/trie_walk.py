@@ -4,6 +4,7 @@ A row holds a node of the trie, how many titles it has listed, and, under filter
 may still write as a running sum: titles below a node are one span of leaves, so a child is open if
 the sum grows over its span. END is written as the separator before the last title and as an end of
 text after it, after which only ends of text follow; if nothing is left to list, the text ends.
+What numbers or marks the lines of a list stands outside the trie: its tokens are forced.
 
 Source: hallucination recipe, section 6.
 """
@@ -41,6 +42,7 @@ class TitleLists:
         separator: token between two titles; it is in no title.
         ends: ids that end a text, those of the model's generation configuration.
         sizes: titles to list in answer to each prompt, at least 1.
+        openings: tokens before each title of a list, such as its number; empty for none.
         open_leaves: leaves that may be listed in answer to a prompt, bool [leaves], each at most
             once; without it every title may follow, repeats too.
         escapes: tokens chosen that the trie does not hold; always 0 unless the loop is wrong.
@@ -50,6 +52,7 @@ class TitleLists:
     separator: int
     ends: tuple[int, ...]
     sizes: Sequence[int]
+    openings: Sequence[Sequence[int]] = ()
     open_leaves: Callable[[int], NDArray[np.bool_]] | None = None
     escapes: int = 0
     _placed: dict[torch.device, _Tensors] = field(default_factory=dict)
@@ -60,6 +63,11 @@ class TitleLists:
                 f"title lists got the separator {self.separator}, the ends {self.ends} and sizes "
                 f"from {min(self.sizes, default=1)}. Give an end of text that is not the "
                 "separator, and at least one title."
+            )
+        if self.openings and len(self.openings) < max(self.sizes, default=0):
+            raise InvalidArgument(
+                f"title lists got {len(self.openings)} openings for {max(self.sizes)} titles. Give "
+                "one for each."
             )
 
     def begin(
@@ -112,19 +120,26 @@ class TitleWalk:
         self._listed = torch.zeros_like(sizes)
         self._done = torch.zeros_like(sizes, dtype=torch.bool)
         self._ends = torch.tensor(lists.ends, device=sizes.device)
+        self._openings = _table(lists.openings, device=sizes.device)
+        self._opened = torch.zeros_like(sizes)  # tokens of the opening that a row has written
         self._finish_empty()
 
     def mask(self, logits: torch.Tensor) -> torch.Tensor:
         """Logits [rows, vocabulary] with minus infinity where a token may not follow."""
         masked = torch.full_like(logits, -torch.inf)
-        rows, tokens = self._children()
+        forced = self._forced()
+        (opening,) = torch.nonzero(forced >= 0, as_tuple=True)
+        at = opening, forced[opening]
+        masked[at] = logits[at]
+        resting = self._done | (forced >= 0)
+        rows, tokens = self._children(resting)
         closing = tokens == self._lists.trie.end
         ending = closing & self._is_last()[rows]
         going = ~ending
         at = rows[going], torch.where(closing, self._lists.separator, tokens)[going]
         masked[at] = logits[at]
         if self._sums is None:
-            (forks,) = torch.nonzero(self._at_fork() & ~self._done, as_tuple=True)
+            (forks,) = torch.nonzero(self._at_fork() & ~resting, as_tuple=True)
             at = forks[:, None], self._arrays.forking[None]
             masked[at] = logits[at]
         last = torch.cat([rows[ending], torch.nonzero(self._done)[:, 0]])
@@ -139,6 +154,8 @@ class TitleWalk:
             TargetError: a token that the trie does not hold; it is counted as an escape.
         """
         chosen = torch.tensor(tokens, device=self._nodes.device)
+        forced = self._forced()
+        opening = forced >= 0
         is_end = (chosen[:, None] == self._ends).any(dim=1)
         closes = torch.where(self._is_last(), is_end, chosen == self._lists.separator)
         symbols = torch.where(closes, self._lists.trie.end, chosen)
@@ -146,13 +163,15 @@ class TitleWalk:
         symbols = torch.where((is_end | (chosen == self._lists.separator)) & ~closes, -1, symbols)
         wanted = self._nodes * self._lists.trie.base + symbols
         edges = torch.searchsorted(self._arrays.keys, wanted).clamp(max=len(self._arrays.keys) - 1)
-        escaped = ~self._done & ((self._arrays.keys[edges] != wanted) | (symbols < 0))
+        missing = (self._arrays.keys[edges] != wanted) | (symbols < 0)
+        escaped = ~self._done & torch.where(opening, chosen != forced, missing)
         if bool(escaped.any()):
             self._refuse(escaped)
-        going = ~self._done & ~escaped
+        going = ~self._done & ~escaped & ~opening
         closed = going & closes
         self._strike(closed, edges + 1)
         self._listed += closed
+        self._opened = torch.where(closed, 0, self._opened + opening)
         self._done |= (closed & is_end) | escaped
         self._nodes = torch.where(going & ~closes, edges + 1, 0)
         self._finish_empty()
@@ -162,13 +181,16 @@ class TitleWalk:
         index = torch.tensor(rows, device=self._nodes.device)
         self._nodes, self._listed = self._nodes[index], self._listed[index]
         self._done, self._sizes = self._done[index], self._sizes[index]
+        self._opened = self._opened[index]
         self._sums = None if self._sums is None else self._sums[index]
 
-    def _children(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Row and symbol of everything that may follow; at the fork only where filters decide."""
+    def _children(self, resting: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Row and symbol of everything that may follow in rows that do not rest; at the fork only
+        where filters decide.
+        """
         arrays, nodes = self._arrays, self._nodes
         begin, end = arrays.indptr[nodes].long(), arrays.indptr[nodes + 1].long()
-        resting = self._done if self._sums is not None else self._done | self._at_fork()
+        resting = resting if self._sums is not None else resting | self._at_fork()
         counts = torch.where(resting, 0, end - begin)
         rows = torch.repeat_interleave(torch.arange(len(nodes), device=nodes.device), counts)
         shift = begin - (counts.cumsum(dim=0) - counts)
@@ -179,6 +201,12 @@ class TitleWalk:
         low, high = (span[edges + 1].long() for span in arrays.spans)
         is_open = self._sums[rows, high] > self._sums[rows, low]
         return rows[is_open], symbols[is_open]
+
+    def _forced(self) -> torch.Tensor:
+        """The next token of the opening that a row is writing, -1 behind it, int64 [rows]."""
+        most, width = self._openings.shape
+        at = self._listed.clamp(max=most - 1), self._opened.clamp(max=width - 1)
+        return torch.where(self._done, -1, self._openings[at])
 
     def _at_fork(self) -> torch.Tensor:
         """Whether a row has all first tokens before it; there are many, the same for every row."""
@@ -207,3 +235,10 @@ class TitleWalk:
             n = int(escaped.sum())
             self._lists.escapes += n
             raise TargetError("escape", detail=f"{n} tokens lead out of the catalog trie")
+
+
+def _table(openings: Sequence[Sequence[int]], *, device: torch.device) -> torch.Tensor:
+    """Openings as rows, each ended by -1."""
+    width = max(map(len, openings), default=0) + 1
+    rows = [[*opening, *[-1] * (width - len(opening))] for opening in openings] or [[-1]]
+    return torch.tensor(rows, device=device)

@@ -29,13 +29,10 @@ if TYPE_CHECKING:
 
     from auditkit.recommenders.lists import LanguageModelRecommender
 
-__all__ = ["TitleWriter", "by_temperature", "title_tokens", "title_trie"]
+__all__ = ["TitleWriter", "by_temperature", "openings_of", "title_tokens", "title_trie"]
 
-SEPARATOR = "\n"
-# As titles of a history are marked: a model without turns goes on with that list. Without a mark, a
-# chat model that was asked for a numbered list begins with titles that look like a number.
-MARKER = "- "
-_PAIRS, _CHUNK = 1000, 10_000
+SEPARATOR, BLANK = "\n", " "
+_PAIRS, _CHUNK, _LINES = 1000, 10_000, 20
 
 
 def by_temperature(requests: Sequence[Request], rows: Sequence[int]) -> Iterator[list[int]]:
@@ -61,39 +58,54 @@ def title_tokens(
     return np.concatenate(parts), np.array(lengths, np.int64)
 
 
-def title_trie(tokenizer: PreTrainedTokenizerFast, titles: Sequence[str]) -> tuple[TitleTrie, int]:
-    """The trie of the titles as lines of a list, and the token that separates two of them.
+def openings_of(k: int, *, numbered: bool) -> list[str]:
+    """What stands before each of k titles: its number, or a dash."""
+    return [f"{place + 1}." if numbered else "-" for place in range(k)]
+
+
+def title_trie(
+    tokenizer: PreTrainedTokenizerFast, titles: Sequence[str], *, numbered: bool
+) -> tuple[TitleTrie, int]:
+    """The trie of the titles, each with the blank before it, and the token that separates lines.
+
+    Args:
+        numbered: whether the lines of a list begin with their number, else with a dash.
 
     Raises:
         TargetUnavailable: a line break is no token of its own: among 1,000 random pairs of titles
             one is tokenised otherwise on two lines than each alone, or a title holds one.
     """
-    lines = [MARKER + title for title in titles]
-    tokens, lengths = title_tokens(tokenizer, lines)
-    separator = _separator(tokenizer, lines)
+    tokens, lengths = title_tokens(tokenizer, [BLANK + title for title in titles])
+    separator = _separator(tokenizer, titles, openings_of(_LINES, numbered=numbered))
     if np.isin(tokens, [separator]).any():
         raise TargetUnavailable("a title of the catalog holds a line break. Take it out.")
     return build_trie(tokens, lengths, vocabulary=len(tokenizer)), separator
 
 
-def _separator(tokenizer: PreTrainedTokenizerFast, lines: Sequence[str]) -> int:
+def _separator(
+    tokenizer: PreTrainedTokenizerFast, titles: Sequence[str], openings: Sequence[str]
+) -> int:
+    """The one token between opening, title and opening, title of two lines."""
     draw = random.Random(0)
-    pairs = [(draw.choice(lines), draw.choice(lines)) for _ in range(_PAIRS)]
+    places = [draw.randrange(len(openings) - 1) for _ in range(_PAIRS)]
+    columns = [
+        [openings[place] for place in places],
+        [BLANK + draw.choice(titles) for _ in places],
+        [openings[place + 1] for place in places],
+        [BLANK + draw.choice(titles) for _ in places],
+    ]
+    whole = [f"{a}{b}{SEPARATOR}{c}{d}" for a, b, c, d in zip(*columns, strict=True)]
     with control_tokens(tokenizer, meant=False) as backend:
-        columns = [
+        encoded = [
             [row.ids for row in backend.encode_batch(texts, add_special_tokens=False)]
-            for texts in (
-                [first for first, _ in pairs],
-                [second for _, second in pairs],
-                [first + SEPARATOR + second for first, second in pairs],
-            )
+            for texts in (*columns, whole)
         ]
-    found = {
-        tuple(both[len(first) : len(both) - len(second)])
-        if both[: len(first)] == first and both[len(both) - len(second) :] == second
-        else ()
-        for first, second, both in zip(*columns, strict=True)
-    }
+    found = set()
+    for a, b, c, d, both in zip(*encoded, strict=True):
+        first, second = [*a, *b], [*c, *d]
+        middle = both[len(first) : len(both) - len(second)]
+        apart = both == [*first, *middle, *second]
+        found.add(tuple(middle) if apart else ())
     if len(found) != 1 or len(next(iter(found))) != 1:
         raise TargetUnavailable(
             "the tokenizer does not keep a line break apart from the titles around it, so lists "
@@ -118,7 +130,12 @@ class TitleWriter:
         self.titles = tuple(dict.fromkeys(titles))
         self.escapes = 0
         self._model = model
-        self.trie, self._separator = title_trie(model.tokenizer, self.titles)
+        # A chat model writes the numbered list that it is asked for; unnumbered, it begins with
+        # titles that look like a number. Others go on with the list of their prompt.
+        self._numbered = bool(model.tokenizer.chat_template)
+        self.trie, self._separator = title_trie(
+            model.tokenizer, self.titles, numbered=self._numbered
+        )
         self._ends = tuple(sorted(end_tokens(model.model) - {self._separator}))
         if not self._ends:
             raise TargetUnavailable(
@@ -143,19 +160,23 @@ class TitleWriter:
         answers: dict[int, Response] = {}
         for rows in by_temperature(requests, range(len(requests))):
             asked = [requests[i] for i in rows]
+            openings = self._openings(max(request.k for request in asked))
             lists = TitleLists(
                 self.trie,
                 self._separator,
                 self._ends,
                 [request.k for request in asked],
+                openings,
                 None if allowed is None else self._open_leaves(asked, allowed),
             )
+            limit = self._limit(asked, openings)
             try:
-                written = self._model.write_within(asked, lists, max_new_tokens=self._limit(asked))
+                written = self._model.write_within(asked, lists, max_new_tokens=limit)
             finally:
                 self.escapes += lists.escapes
             for i, request, one in zip(rows, asked, written, strict=True):
-                answers[i] = self._read(request, one.generated, n_prompt=one.n_prompt)
+                titles = self._titles(one.generated, openings)
+                answers[i] = self._read(request, one.generated, titles, n_prompt=one.n_prompt)
         return [answers[i] for i in range(len(requests))]
 
     def _open_leaves(
@@ -164,13 +185,19 @@ class TitleWriter:
         order = self.trie.title_of
         return lambda row: allowed(requests[row])[order]
 
-    def _limit(self, requests: Sequence[Request]) -> int:
+    def _openings(self, k: int) -> list[list[int]]:
+        texts = openings_of(k, numbered=self._numbered)
+        tokens, lengths = title_tokens(self._model.tokenizer, texts)
+        ends = np.cumsum(lengths)
+        return [tokens[end - n : end].tolist() for n, end in zip(lengths, ends, strict=True)]
+
+    def _limit(self, requests: Sequence[Request], openings: Sequence[Sequence[int]]) -> int:
         """Tokens of k longest titles, as far as the model has room for them."""
-        wanted = max(request.k for request in requests) * self.trie.depth
+        wanted = len(openings) * self.trie.depth + sum(map(len, openings))
         rooms = [room for r in requests if (room := self._model.room(r)) is not None]
         return max(1, min([wanted, *rooms]))
 
-    def _read(self, request: Request, generated: Generated, *, n_prompt: int) -> Response:
+    def _titles(self, generated: Generated, openings: Sequence[Sequence[int]]) -> list[str]:
         """The titles of a text that followed the trie; one that a limit cut is left out."""
         lines: list[list[int]] = [[]]
         for token in generated.ids:
@@ -178,13 +205,21 @@ class TitleWriter:
                 lines.append([])
             else:
                 lines[-1].append(token)
-        found = [self.trie.find(line) for line in (lines[:-1] if generated.cut else lines) if line]
-        items = tuple(RankedItem(raw=self.titles[title]) for title in found if title is not None)
+        whole = lines[:-1] if generated.cut else lines
+        found = [
+            self.trie.find(line[len(opening) :])
+            for line, opening in zip(whole, openings, strict=False)
+        ]
+        return [self.titles[title] for title in found if title is not None]
+
+    def _read(
+        self, request: Request, generated: Generated, titles: Sequence[str], *, n_prompt: int
+    ) -> Response:
         return Response(
             request_id=request.id,
-            status="truncated" if generated.cut else "ok" if items else "no_answer",
+            status="truncated" if generated.cut else "ok" if titles else "no_answer",
             text=decode(self._model.tokenizer, generated.ids),
-            items=items,
+            items=tuple(RankedItem(raw=title) for title in titles),
             usage={"prompt_tokens": n_prompt, "completion_tokens": len(generated.ids)},
             derived={"cut": True} if generated.cut else {},
         )

@@ -31,8 +31,8 @@ def engine(name="llama"):
     return Engine(model)
 
 
-def lists(sizes, open_leaves=None):
-    return TitleLists(TRIE, SEPARATOR, ENDS, sizes, open_leaves)
+def lists(sizes, open_leaves=None, openings=()):
+    return TitleLists(TRIE, SEPARATOR, ENDS, sizes, openings, open_leaves)
 
 
 def titles(ids):
@@ -131,6 +131,35 @@ def test_filters_of_one_row_are_not_those_of_another():
 
     found = written(lists([1] * len(PROMPTS), open_leaves))
     assert found == [[TITLES[TRIE.title_of[row]]] for row in range(len(PROMPTS))]
+
+
+OPENINGS = [[20], [21, 22], [20, 23, 24], []]
+
+
+@pytest.mark.parametrize("beams", [1, 4])
+@pytest.mark.parametrize("filtered", [False, True])
+def test_every_line_begins_with_its_own_opening(beams, filtered):
+    allowed = only(TITLES[::4]) if filtered else None
+    constraint = lists([1 + row % 4 for row in range(8)], allowed, OPENINGS)
+    found = engine().generate(PROMPTS[:8], Decoding(60, constraint=constraint, beams=beams))
+    for row, size in zip(found, constraint.sizes, strict=True):
+        lines = titles(row.ids)
+        assert len(lines) == size
+        for line, opening in zip(lines, OPENINGS, strict=False):
+            assert list(line[: len(opening)]) == opening
+            assert line[len(opening) :] in TITLES
+    assert constraint.escapes == 0
+
+
+def test_another_token_than_the_opening_escapes():
+    walk = lists([1], None, OPENINGS).begin([0], device=torch.device("cpu"))
+    with pytest.raises(TargetError, match="escape"):
+        walk.advance([TITLES[0][0]])
+
+
+def test_a_list_longer_than_its_openings_is_refused():
+    with pytest.raises(InvalidArgument, match="4 openings for 5 titles"):
+        lists([5], None, OPENINGS)
 
 
 def test_without_filters_a_title_may_come_again():

@@ -47,6 +47,15 @@ def test_every_list_holds_k_titles_of_the_catalog(model, writer, temperature):
     assert writer.escapes == 0
 
 
+def test_a_chat_model_writes_the_numbered_list_that_it_is_asked_for(tmp_path):
+    chat = load_folder(save(tmp_path, style="generate", with_items=False))
+    chat.tokenizer.chat_template = "{% for m in messages %}{{ m['content'] }}{% endfor %}\n"
+    (answer,) = chat.restricted_to(TITLES).recommend(requests(chat, n=1, k=3))
+    named = [item.raw for item in answer.items]
+    assert answer.text == "\n".join(f"{i + 1}. {title}" for i, title in enumerate(named))
+    assert set(named) <= set(TITLES)
+
+
 def test_a_model_left_alone_names_what_is_no_title(model):
     for answer in model.recommend(requests(model)):
         assert not {item.raw for item in answer.items} & set(TITLES)
