@@ -69,6 +69,7 @@ def describe_catalog(catalog: Catalog, dataset: Dataset) -> dict[str, JsonValue]
         "sha256": catalog.fingerprint,
         "items": len(catalog.items),
         "triples": len(catalog.graph),
+        "predicates": ", ".join(f"{name} ({w})" for name, w in catalog.graph.worlds.items()),
         "overlap": overlap,
         "users": len(interactions.user_ids),
         "interactions": len(interactions),

@@ -77,7 +77,7 @@ class CatalogProbe:
         """Ask, link, count; yields one finding per item check."""
         asked = requests_on_terms(target, context, context.sample_users(self.n_users), k=self.k)
         responses = target.recommend([one.request for one in asked])
-        kept, missing = split_by_status(responses)
+        kept, _ = split_by_status(responses)
         rates = {
             i: item_rates(
                 responses[i].items,
@@ -116,7 +116,11 @@ class CatalogProbe:
                 context,
                 f"{PREFIX}.{metric}",
                 measured,
-                parameters={"k": self.k, "n_users": self.n_users, "missing": dict(missing)},
+                parameters={
+                    "k": self.k,
+                    "n_users": self.n_users,
+                    "titles": sum(len(responses[i].items) for i, _ in scored),
+                },
                 units=[(asked[i].user.id, float(value), 1.0) for i, value in scored],
                 evidence=_worst(scored, asked, responses, metric, target.catalog),
                 notes=notes.of(metric),
@@ -204,7 +208,7 @@ class _Notes:
         independent = metric == "duplicate_rate"
         if self.by_tokens and metric in _FIXED_BY_TOKENS and (self.same_catalog or independent):
             found.append(f"0 by construction: {_FIXED_BY_TOKENS[metric]}")
-        if metric == "consumed_rate" and self.hides_history:
+        if metric == "consumed_rate" and self.hides_history and self.by_tokens:
             found.append("0 by construction: decoding leaves out the history it was given")
         if _TERMS_OF.get(metric) == "candidates" and self.ranks_candidates:
             found.append("0 by construction: the candidates were ranked, no title was written")

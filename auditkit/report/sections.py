@@ -15,6 +15,7 @@ from auditkit.decision import Decision, RuleVerdict
 from auditkit.policy_terms import REFERENCE
 from auditkit.registry import metrics, probes
 from auditkit.report.figures import Figure, Row, draw
+from auditkit.report.hallucination import sentence
 from auditkit.report.mitigations import PROBE as MITIGATION
 from auditkit.report.mitigations import Mitigations, build_mitigations
 from auditkit.types import AuditResult, Finding, Outcome
@@ -71,6 +72,7 @@ class Section:
     outcomes: tuple[Outcome, ...]
     claims: tuple[ClaimRow, ...] = ()
     mitigations: Mitigations | None = None
+    lead: str = ""
 
     @property
     def measured(self) -> bool:
@@ -222,5 +224,6 @@ def build_sections(result: AuditResult, decision: Decision | None) -> list[Secti
         outcomes = tuple(o for o in result.outcomes if _dimension(o.probe) == key)
         panels = tuple(_panels(drawn, decision))
         mitigations = build_mitigations(findings)
-        sections.append(Section(key, title, question, panels, outcomes, claims, mitigations))
+        lead = sentence(findings) if key == "hallucination" else ""
+        sections.append(Section(key, title, question, panels, outcomes, claims, mitigations, lead))
     return sections
