@@ -40,8 +40,7 @@ def _best(
         if decoding.constraint is None:
             return logits
         # Beams change places at every step, so what they have written is walked again.
-        members = [row] * len(read)
-        walk = decoding.constraint.begin(members, device=read.device, strict=False)
+        walk = decoding.constraint.begin([row] * len(read), strict=False)
         for column in read[:, n_read:].T.tolist():
             walk.advance(column)
         return walk.mask(logits)

@@ -19,7 +19,9 @@ class Walk(Protocol):
     """What every row of a batch has written so far, as far as a constraint cares."""
 
     def mask(self, logits: torch.Tensor) -> torch.Tensor:
-        """Logits [rows, vocabulary] with minus infinity where a token may not follow."""
+        """Logits [rows, vocabulary] with minus infinity where a token may not follow; the next call
+        may write over them.
+        """
         ...
 
     def advance(self, tokens: Sequence[int]) -> None:
@@ -34,7 +36,7 @@ class Walk(Protocol):
 class Constraint(Protocol):
     """What may be written in answer to each prompt of a call."""
 
-    def begin(self, members: Sequence[int], *, device: torch.device, strict: bool = True) -> Walk:
+    def begin(self, members: Sequence[int], *, strict: bool = True) -> Walk:
         """A walk at its beginning.
 
         Args:

@@ -163,7 +163,7 @@ class _Rows:
         self._members, self._seeds, self._decoding = members, seeds, decoding
         self._ends = end_tokens(model)
         limits = decoding.constraint
-        self._walk = limits.begin(members, device=model.device) if limits else None
+        self._walk = limits.begin(members) if limits else None
         self._new: list[list[int]] = [[] for _ in members]
         self._margin = [float("inf")] * len(members)
         self._done: set[int] = set()

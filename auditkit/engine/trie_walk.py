@@ -12,7 +12,8 @@ Source: hallucination recipe, section 6.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -22,16 +23,6 @@ from auditkit.engine.trie import TitleTrie
 from auditkit.errors import InvalidArgument, TargetError
 
 __all__ = ["TitleLists", "TitleWalk"]
-
-
-@dataclass
-class _Tensors:
-    """The trie's arrays on one device, and the tokens behind its fork."""
-
-    indptr: torch.Tensor
-    keys: torch.Tensor
-    forking: torch.Tensor
-    spans: tuple[torch.Tensor, torch.Tensor] | None = None
 
 
 @dataclass
@@ -55,7 +46,6 @@ class TitleLists:
     openings: Sequence[Sequence[int]] = ()
     open_leaves: Callable[[int], NDArray[np.bool_]] | None = None
     escapes: int = 0
-    _placed: dict[torch.device, _Tensors] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.ends or self.separator in self.ends or min(self.sizes, default=1) < 1:
@@ -70,82 +60,52 @@ class TitleLists:
                 "one for each."
             )
 
-    def begin(
-        self, members: Sequence[int], *, device: torch.device, strict: bool = True
-    ) -> TitleWalk:
+    def begin(self, members: Sequence[int], *, strict: bool = True) -> TitleWalk:
         """A walk at its beginning; see `Constraint`."""
-        sums = None
-        if self.open_leaves is not None:
-            sums = np.zeros((len(members), self.trie.n_leaves + 1), np.int32)
-            for row, member in enumerate(members):
-                np.cumsum(self.open_leaves(member), out=sums[row, 1:])
-        return TitleWalk(
-            self,
-            self._on(device, spans=sums is not None),
-            torch.tensor([self.sizes[member] for member in members], device=device),
-            None if sums is None else torch.from_numpy(sums).to(device),
-            strict=strict,
-        )
+        return TitleWalk(self, members, strict=strict)
 
-    def _on(self, device: torch.device, *, spans: bool) -> _Tensors:
-        """The arrays on a device, moved there once."""
-        placed = self._placed.get(device)
-        if placed is None:
-            first = torch.from_numpy(self.trie.children(max(0, self.trie.fork))[0]).to(device)
-            indptr, keys = (
-                torch.from_numpy(a).to(device) for a in (self.trie.indptr, self.trie.keys)
-            )
-            placed = self._placed[device] = _Tensors(indptr, keys, first)
-        if spans and placed.spans is None:
-            low, high = (torch.from_numpy(a).to(device) for a in self.trie.spans)
-            placed.spans = (low, high)
-        return placed
+    @cached_property
+    def fork_tokens(self) -> NDArray[np.int64]:
+        """All first tokens of a title; empty where the trie has no fork."""
+        fork = self.trie.fork
+        return self.trie.children(fork)[0] if fork >= 0 else np.empty(0, np.int64)
 
 
 class TitleWalk:
-    """The rows of one batch in the trie."""
+    """The rows of one batch in the trie. Rows are walked on the host, where tokens are chosen;
+    only the places of open tokens go to the logits' device.
+    """
 
-    def __init__(
-        self,
-        lists: TitleLists,
-        arrays: _Tensors,
-        sizes: torch.Tensor,
-        sums: torch.Tensor | None,
-        *,
-        strict: bool,
-    ) -> None:
-        self._lists, self._arrays, self._sizes, self._sums = lists, arrays, sizes, sums
-        self._strict = strict
-        self._nodes = torch.zeros_like(sizes)
-        self._listed = torch.zeros_like(sizes)
-        self._done = torch.zeros_like(sizes, dtype=torch.bool)
-        self._ends = torch.tensor(lists.ends, device=sizes.device)
-        self._openings = _table(lists.openings, device=sizes.device)
-        self._opened = torch.zeros_like(sizes)  # tokens of the opening that a row has written
-        self._finish_empty()
+    def __init__(self, lists: TitleLists, members: Sequence[int], *, strict: bool) -> None:
+        self._lists, self._trie, self._strict = lists, lists.trie, strict
+        n = len(members)
+        self._sizes = np.array([lists.sizes[member] for member in members], np.int64)
+        self._nodes, self._listed = np.zeros(n, np.int64), np.zeros(n, np.int64)
+        self._done = np.zeros(n, bool)
+        self._ends = np.array(lists.ends, np.int64)
+        self._openings = _table(lists.openings)
+        self._opened = np.zeros(n, np.int64)  # tokens of the opening that a row has written
+        self._sums: NDArray[np.int32] | None = None
+        if lists.open_leaves is not None:
+            self._sums = np.zeros((n, self._trie.n_leaves + 1), np.int32)
+            for row, member in enumerate(members):
+                np.cumsum(lists.open_leaves(member), out=self._sums[row, 1:])
+        self._masked: torch.Tensor | None = None
+        self._open: torch.Tensor
+        self._settle()
 
     def mask(self, logits: torch.Tensor) -> torch.Tensor:
-        """Logits [rows, vocabulary] with minus infinity where a token may not follow."""
-        masked = torch.full_like(logits, -torch.inf)
-        forced = self._forced()
-        (opening,) = torch.nonzero(forced >= 0, as_tuple=True)
-        at = opening, forced[opening]
-        masked[at] = logits[at]
-        resting = self._done | (forced >= 0)
-        rows, tokens = self._children(resting)
-        closing = tokens == self._lists.trie.end
-        ending = closing & self._is_last()[rows]
-        going = ~ending
-        at = rows[going], torch.where(closing, self._lists.separator, tokens)[going]
-        masked[at] = logits[at]
-        if self._sums is None:
-            (forks,) = torch.nonzero(self._at_fork() & ~resting, as_tuple=True)
-            at = forks[:, None], self._arrays.forking[None]
-            masked[at] = logits[at]
-        last = torch.cat([rows[ending], torch.nonzero(self._done)[:, 0]])
-        at = last[:, None], self._ends[None]
-        masked[at] = logits[at]
-        return masked
+        """Logits [rows, vocabulary] with minus infinity where a token may not follow; the next call
+        writes over them, for a few places are cheaper to clear than a vocabulary is to fill.
+        """
+        index = torch.from_numpy(self._places(logits.shape[1])).to(logits.device)
+        if self._masked is None or self._masked.shape != logits.shape:
+            self._masked = torch.full_like(logits, -torch.inf)
+        else:
+            self._masked.view(-1).index_fill_(0, self._open, -torch.inf)
+        self._open = index
+        self._masked.view(-1).index_copy_(0, index, logits.reshape(-1).index_select(0, index))
+        return self._masked
 
     def advance(self, tokens: Sequence[int]) -> None:
         """One chosen token per row.
@@ -153,92 +113,105 @@ class TitleWalk:
         Raises:
             TargetError: a token that the trie does not hold; it is counted as an escape.
         """
-        chosen = torch.tensor(tokens, device=self._nodes.device)
-        forced = self._forced()
-        opening = forced >= 0
-        is_end = (chosen[:, None] == self._ends).any(dim=1)
-        closes = torch.where(self._is_last(), is_end, chosen == self._lists.separator)
-        symbols = torch.where(closes, self._lists.trie.end, chosen)
+        chosen = np.asarray(tokens, np.int64)
+        opening = self._forced >= 0
+        is_end = (chosen[:, None] == self._ends).any(axis=1)
+        is_separator = chosen == self._lists.separator
         # An end of text before the last title, and a separator behind it, are no END.
-        symbols = torch.where((is_end | (chosen == self._lists.separator)) & ~closes, -1, symbols)
-        wanted = self._nodes * self._lists.trie.base + symbols
-        edges = torch.searchsorted(self._arrays.keys, wanted).clamp(max=len(self._arrays.keys) - 1)
-        missing = (self._arrays.keys[edges] != wanted) | (symbols < 0)
-        escaped = ~self._done & torch.where(opening, chosen != forced, missing)
-        if bool(escaped.any()):
+        closes = np.where(self._last, is_end, is_separator)
+        symbols = np.where(closes, self._trie.end, chosen)
+        children = self._trie.step(self._nodes, symbols)
+        missing = (children < 0) | ((is_end | is_separator) & ~closes)
+        escaped = ~self._done & np.where(opening, chosen != self._forced, missing)
+        if escaped.any():
             self._refuse(escaped)
         going = ~self._done & ~escaped & ~opening
         closed = going & closes
-        self._strike(closed, edges + 1)
+        self._strike(closed, children)
         self._listed += closed
-        self._opened = torch.where(closed, 0, self._opened + opening)
+        self._opened = np.where(closed, 0, self._opened + opening)
         self._done |= (closed & is_end) | escaped
-        self._nodes = torch.where(going & ~closes, edges + 1, 0)
-        self._finish_empty()
+        self._nodes = np.where(going & ~closes, children, 0)
+        self._settle()
 
     def keep(self, rows: Sequence[int]) -> None:
         """Only these rows go on, in this order."""
-        index = torch.tensor(rows, device=self._nodes.device)
+        index = np.asarray(rows, np.int64)
         self._nodes, self._listed = self._nodes[index], self._listed[index]
         self._done, self._sizes = self._done[index], self._sizes[index]
         self._opened = self._opened[index]
         self._sums = None if self._sums is None else self._sums[index]
+        self._settle()
 
-    def _children(self, resting: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Row and symbol of everything that may follow in rows that do not rest; at the fork only
-        where filters decide.
-        """
-        arrays, nodes = self._arrays, self._nodes
-        begin, end = arrays.indptr[nodes].long(), arrays.indptr[nodes + 1].long()
-        resting = resting if self._sums is not None else resting | self._at_fork()
-        counts = torch.where(resting, 0, end - begin)
-        rows = torch.repeat_interleave(torch.arange(len(nodes), device=nodes.device), counts)
-        shift = begin - (counts.cumsum(dim=0) - counts)
-        edges = torch.arange(len(rows), device=nodes.device) + shift[rows]
-        symbols = arrays.keys[edges] - nodes[rows] * self._lists.trie.base
-        if self._sums is None or arrays.spans is None:
+    def _places(self, width: int) -> NDArray[np.int64]:
+        """Row * width + token of everything that may follow."""
+        writing, parts = self._writing, []
+        if self._sums is None:  # with filters, first tokens differ from row to row
+            at_fork = self._nodes[writing] == self._trie.fork
+            if at_fork.any():
+                forks, writing = writing[at_fork], writing[~at_fork]
+                parts.append((forks[:, None] * width + self._lists.fork_tokens).ravel())
+        rows, symbols = self._children(writing)
+        closing = symbols == self._trie.end
+        ends = np.flatnonzero(self._done)
+        if closing.any():
+            ending = closing & self._last[rows]
+            ends = np.concatenate([ends, rows[ending]])
+            symbols[closing] = self._lists.separator
+            rows, symbols = rows[~ending], symbols[~ending]
+        parts.append(rows * width + symbols)
+        if len(ends):
+            parts.append((ends[:, None] * width + self._ends).ravel())
+        opening = np.flatnonzero(self._forced >= 0)
+        if len(opening):
+            parts.append(opening * width + self._forced[opening])
+        return np.concatenate(parts)
+
+    def _children(self, writing: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Row and symbol of everything that may follow in these rows."""
+        indptr, keys = self._trie.indptr, self._trie.keys
+        nodes = self._nodes[writing]
+        begin = indptr[nodes].astype(np.int64)
+        counts = indptr[nodes + 1] - begin
+        before = np.cumsum(counts) - counts
+        edges = np.arange(counts.sum()) + np.repeat(begin - before, counts)
+        symbols = keys[edges] - np.repeat(nodes * self._trie.base, counts)
+        rows = np.repeat(writing, counts)
+        if self._sums is None:
             return rows, symbols
-        low, high = (span[edges + 1].long() for span in arrays.spans)
+        low, high = (span[edges + 1] for span in self._trie.spans)
         is_open = self._sums[rows, high] > self._sums[rows, low]
         return rows[is_open], symbols[is_open]
 
-    def _forced(self) -> torch.Tensor:
-        """The next token of the opening that a row is writing, -1 behind it, int64 [rows]."""
-        most, width = self._openings.shape
-        at = self._listed.clamp(max=most - 1), self._opened.clamp(max=width - 1)
-        return torch.where(self._done, -1, self._openings[at])
-
-    def _at_fork(self) -> torch.Tensor:
-        """Whether a row has all first tokens before it; there are many, the same for every row."""
-        return self._nodes == self._lists.trie.fork
-
-    def _is_last(self) -> torch.Tensor:
-        """Whether the title that a row writes is its last, bool [rows]."""
-        last = self._listed + 1 == self._sizes
-        return last if self._sums is None else last | (self._sums[:, -1] <= 1)
-
-    def _strike(self, closed: torch.Tensor, leaves: torch.Tensor) -> None:
+    def _strike(self, closed: NDArray[np.bool_], leaves: NDArray[np.int64]) -> None:
         """Titles just listed leave the running sums of their rows."""
-        if self._sums is None or self._arrays.spans is None:
-            return
-        low, _ = self._arrays.spans
-        for row in torch.nonzero(closed)[:, 0].tolist():
-            self._sums[row, int(low[leaves[row]]) + 1 :] -= 1
-
-    def _finish_empty(self) -> None:
-        """Rows that have nothing to list end their text."""
         if self._sums is not None:
-            self._done |= (self._nodes == 0) & (self._sums[:, -1] == 0)
+            for row in np.flatnonzero(closed):
+                self._sums[row, self._trie.spans.low[leaves[row]] + 1 :] -= 1
 
-    def _refuse(self, escaped: torch.Tensor) -> None:
+    def _settle(self) -> None:
+        """What every row may do next: its forced token or -1, whether its title is its last, and
+        which rows write a title. Rows that have nothing to list end their text.
+        """
+        self._last: NDArray[np.bool_] = self._listed + 1 == self._sizes
+        if self._sums is not None:
+            left = self._sums[:, -1]
+            self._done |= (self._nodes == 0) & (left == 0)
+            self._last |= left <= 1
+        most, width = self._openings.shape
+        at = np.minimum(self._listed, most - 1), np.minimum(self._opened, width - 1)
+        self._forced: NDArray[np.int64] = np.where(self._done, -1, self._openings[at])
+        self._writing = np.flatnonzero((self._forced < 0) & ~self._done)
+
+    def _refuse(self, escaped: NDArray[np.bool_]) -> None:
         if self._strict:
             n = int(escaped.sum())
             self._lists.escapes += n
             raise TargetError("escape", detail=f"{n} tokens lead out of the catalog trie")
 
 
-def _table(openings: Sequence[Sequence[int]], *, device: torch.device) -> torch.Tensor:
+def _table(openings: Sequence[Sequence[int]]) -> NDArray[np.int64]:
     """Openings as rows, each ended by -1."""
     width = max(map(len, openings), default=0) + 1
     rows = [[*opening, *[-1] * (width - len(opening))] for opening in openings] or [[-1]]
-    return torch.tensor(rows, device=device)
+    return np.array(rows, np.int64)

@@ -153,7 +153,7 @@ class Follow:
 
 
 class Following:
-    def begin(self, members, *, device, strict=True):
+    def begin(self, members, *, strict=True):
         return Follow(members)
 
 

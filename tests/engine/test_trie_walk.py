@@ -152,7 +152,7 @@ def test_every_line_begins_with_its_own_opening(beams, filtered):
 
 
 def test_another_token_than_the_opening_escapes():
-    walk = lists([1], None, OPENINGS).begin([0], device=torch.device("cpu"))
+    walk = lists([1], None, OPENINGS).begin([0])
     with pytest.raises(TargetError, match="escape"):
         walk.advance([TITLES[0][0]])
 
@@ -171,7 +171,7 @@ def test_without_filters_a_title_may_come_again():
 @pytest.mark.parametrize("token", [SEPARATOR, ENDS[0], 250])
 def test_a_token_that_leads_out_of_the_trie_raises_and_is_counted(token):
     constraint = lists([2])
-    walk = constraint.begin([0], device=torch.device("cpu"))
+    walk = constraint.begin([0])
     with pytest.raises(TargetError, match="escape"):
         walk.advance([token])
     assert constraint.escapes == 1
@@ -179,7 +179,7 @@ def test_a_token_that_leads_out_of_the_trie_raises_and_is_counted(token):
 
 def test_after_the_end_only_ends_may_follow():
     constraint = TitleLists(trie_of([[5]], vocabulary=VOCABULARY), SEPARATOR, ENDS, [1, 2])
-    walk = constraint.begin([0, 1], device=torch.device("cpu"))
+    walk = constraint.begin([0, 1])
     open_tokens = lambda: [  # noqa: E731
         torch.nonzero(row > -torch.inf)[:, 0].tolist() for row in walk.mask(torch.zeros(2, 300))
     ]
@@ -194,7 +194,7 @@ def test_after_the_end_only_ends_may_follow():
 
 
 def test_masked_logits_are_those_of_the_model():
-    walk = lists([1]).begin([0], device=torch.device("cpu"))
+    walk = lists([1]).begin([0])
     logits = torch.randn(1, VOCABULARY)
     masked = walk.mask(logits)
     assert torch.equal(masked[masked > -torch.inf], logits[masked > -torch.inf])
