@@ -188,12 +188,20 @@ class TitleLinker:
         done: set[int] = set()
         for (query, _), entries in zip(asked, found, strict=True):
             entries.pop(-1 if query.absent is None else query.absent, None)
+            if not stage.ignores_year:
+                self._drop_undated(query, entries)
             if entries and query.number not in done:
                 done.add(query.number)
                 yield (
                     query,
                     _Found(entries, None if stage.ignores_year else query.parts.year, stage.reason),
                 )
+
+    def _drop_undated(self, query: _Query, entries: dict[int, bool]) -> None:
+        """A bare number behind a title is a year only where the catalog knows years."""
+        if query.parts.year is not None and not query.parts.bracketed:
+            for entry in [entry for entry in entries if not self.index.years[entry]]:
+                del entries[entry]
 
     def _collect(
         self,
@@ -259,8 +267,10 @@ class TitleLinker:
         for table in (self.index.full, self.index.prefix):
             self._collect(table, keys, found, str)
         best: dict[int, tuple[int, dict[int, bool]]] = {}
+        shortest: dict[int, str] = {}
         for (query, repair), entries in zip(asked, found, strict=True):
             entries.pop(-1 if query.absent is None else query.absent, None)
+            self._drop_undated(query, entries)
             if not entries:
                 continue
             edits, so_far = best.get(query.number, (repair.edits, {}))
@@ -268,15 +278,19 @@ class TitleLinker:
                 edits, so_far = repair.edits, {}
             if repair.edits == edits:
                 best[query.number] = (edits, {**so_far, **entries})
+                known_key = shortest.get(query.number, repair.key) if so_far else repair.key
+                shortest[query.number] = min(known_key, repair.key, key=len)
         for query in queries:
             if query.number in best:
                 edits, entries = best[query.number]
-                link = self._decide_repair(query, entries, edits)
+                link = self._decide_repair(query, entries, edits, shortest[query.number])
                 if link is not None:
                     yield query, link
 
-    def _decide_repair(self, query: _Query, entries: dict[int, bool], edits: int) -> Link | None:
-        """The year rule, and what a repair needs besides; None is a refusal like any other."""
+    def _decide_repair(
+        self, query: _Query, entries: dict[int, bool], edits: int, title: str
+    ) -> Link | None:
+        """The year rule, and what the repaired title needs besides; None is a refusal."""
         year = query.parts.year
         link = self._decide(query, _Found(entries, year, "typo"))
         if link.item_id is None:
@@ -287,7 +301,6 @@ class TitleLinker:
             return None
         tokens = query.tokens
         if len(tokens) == 1:
-            title = self.index.keys.text(entry)
             if len(title) <= _SHORT_TITLE and not (exact_year and title[0] == tokens[0][0]):
                 return None
             if self.strict and year is None and (len(title) < _LONG_TITLE or edits > 1):

@@ -40,13 +40,13 @@ def _other_number(index: TitleIndex, keys: Sequence[str]) -> list[list[int]]:
     """For each key the entries with the same tokens but for numbers."""
     bare = [without_digits(key) for key in keys]
     found: list[list[int]] = [[] for _ in keys]
-    asked, rows = index.bare.find(text_hashes(bare))
+    asked, rows = index.bare.find(text_hashes(bare), at_most=MAX_POSTINGS)
     for number, row, text in zip(
         asked.tolist(), rows.tolist(), index.keys.texts(rows), strict=True
     ):
         if bare[number] and without_digits(text) == bare[number]:
             found[number].append(row)
-    return [rows[:MAX_POSTINGS] for rows in found]
+    return found
 
 
 def _sharing(index: TitleIndex, keys: Sequence[str]) -> list[list[int]]:

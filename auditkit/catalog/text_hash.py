@@ -113,12 +113,18 @@ class HashTable(NamedTuple):
         keys.sort()
         return cls(keys)
 
-    def find(self, hashes: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Two arrays of equal length: number of the hash asked for, and a row that may have it."""
+    def find(
+        self, hashes: NDArray[np.uint64], *, at_most: int | None = None
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Two arrays of equal length: number of the hash asked for, and a row that may have it.
+
+        Args:
+            at_most: rows per hash, the first ones.
+        """
         first = _above(hashes)
         begin = np.searchsorted(self.keys, first)
         end = np.searchsorted(self.keys, first | np.uint64((1 << ROW_BITS) - 1), side="right")
-        counts = end - begin
+        counts = end - begin if at_most is None else np.minimum(end - begin, at_most)
         asked = np.repeat(np.arange(len(hashes)), counts)
         at = np.arange(len(asked)) + np.repeat(begin - (np.cumsum(counts) - counts), counts)
         return asked, (self.keys[at] & np.uint64((1 << ROW_BITS) - 1)).astype(np.int64)

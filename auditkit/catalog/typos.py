@@ -17,6 +17,7 @@ from auditkit.catalog.vocabulary import Neighbour
 __all__ = ["Repair", "repairs", "tokens_to_look_up"]
 
 MAX_EDITS = 2
+MAX_TOKENS = 32  # a longer text is no title with a typing error
 _ROBUST_LETTERS = 8  # a token so long may be repaired by two edits with no word beside it
 _DROPPED = frozenset(("the", "a", "an", "and"))  # where one of these appears, the key is made anew
 _CONTENT_BESIDE = 3  # words that must stay where a word becomes another
@@ -38,7 +39,7 @@ def tokens_to_look_up(
 ) -> tuple[list[str], list[str]]:
     """The tokens whose neighbours `repairs` asks for: strange ones (2 edits) and words (1)."""
     strange = _strange(tokens, is_word)
-    if len(strange) > MAX_EDITS:
+    if len(strange) > MAX_EDITS or len(tokens) > MAX_TOKENS:
         return [], []
     words = [t for i, t in enumerate(tokens) if i not in strange and not t.isdigit()]
     return [tokens[i] for i in strange], words if _may_change_words(tokens, strange) else []
@@ -53,7 +54,7 @@ def repairs(tokens: Sequence[str], is_word: Callable[[str], bool], near: Near) -
         near: words of the catalog near each token that `tokens_to_look_up` named.
     """
     strange = _strange(tokens, is_word)
-    if len(strange) > MAX_EDITS:
+    if len(strange) > MAX_EDITS or len(tokens) > MAX_TOKENS:
         return
     if strange:
         yield from _of_strange(tokens, strange, is_word, near)

@@ -46,14 +46,14 @@ def match(
     from auditkit.cli.build_progress import build_progress
     from auditkit.visible import terminal_text
 
-    lines = _lines(titles)
+    lines = iter(list(_lines(titles)))
     with build_progress(quiet=quiet) as progress:
         opened = open_catalog(catalog, linking=linking, progress=progress)
         while batch := list(islice(lines, _BATCH)):
             for link in opened.link(batch):
                 extra = _explanation(opened, link) if explain else {}
                 if as_json:
-                    typer.echo(json.dumps(_link_row(link) | extra, ensure_ascii=False))
+                    typer.echo(json.dumps(_link_row(link) | extra))
                 else:
                     cells = [
                         link.item_id or "-",
@@ -79,9 +79,11 @@ def check_claims(
     from auditkit.catalog.opening import open_catalog
     from auditkit.cli.build_progress import build_progress
 
-    rows = _explanations(text)
+    rows = iter(list(_explanations(text)))
     with build_progress(quiet=quiet) as progress:
-        reader = ClaimReader(open_catalog(catalog, progress=progress))
+        opened = open_catalog(catalog, progress=progress)
+        reader = ClaimReader(opened)
+        rows = iter([_known(row, text, opened) for row in rows])
         while batch := list(islice(rows, _BATCH)):
             texts = [str(row["text"]) for row in batch]
             items = [None if row["item_id"] is None else str(row["item_id"]) for row in batch]
@@ -148,7 +150,7 @@ def _explanations(path: Path) -> Iterator[dict[str, JsonValue]]:
     is_json = path.suffix.lower() in (".jsonl", ".ndjson")
     for number, line in enumerate(_lines(path), start=1):
         if not is_json:
-            yield {"id": number, "text": line, "item_id": None}
+            yield {"id": number, "text": line, "item_id": None, "line": number}
             continue
         if not line.strip():
             continue
@@ -160,7 +162,23 @@ def _explanations(path: Path) -> Iterator[dict[str, JsonValue]]:
             ) from None
         if not isinstance(row, dict) or not isinstance(row.get("text"), str):
             raise InvalidArgument(f'{path}:{number} is no object with a "text". Give one a line.')
-        yield {"id": row.get("id", number), "text": row["text"], "item_id": row.get("item_id")}
+        item = row.get("item_id")
+        if item is not None and (isinstance(item, bool) or not isinstance(item, str | int)):
+            raise InvalidArgument(f"{path}:{number} has an item_id that is no id. Give a text.")
+        named = {"id": row.get("id", number), "text": row["text"], "line": number}
+        yield {**named, "item_id": None if item is None else str(item)}
+
+
+def _known(row: dict[str, JsonValue], path: Path, catalog: Catalog) -> dict[str, JsonValue]:
+    """The row, if the catalog has the item it names."""
+    from auditkit.errors import InvalidArgument
+
+    if row["item_id"] is not None and row["item_id"] not in catalog.index:
+        raise InvalidArgument(
+            f"{path}:{row['line']} names item {row['item_id']!r}, which {catalog.name} does not "
+            "have. Give the catalog's own ids."
+        )
+    return row
 
 
 def _show_reading(row: dict[str, JsonValue], reading: Reading, *, as_json: bool) -> None:
@@ -177,7 +195,7 @@ def _show_reading(row: dict[str, JsonValue], reading: Reading, *, as_json: bool)
         ]  # fmt: skip
         shown = {"id": row["id"], "text": row["text"], "claims": claims,
                  "unparsed": list(reading.unparsed), "coverage": reading.coverage}  # fmt: skip
-        typer.echo(json.dumps(shown, ensure_ascii=False))
+        typer.echo(json.dumps(shown))
         return
     for claim in reading.claims:
         said = f"{'not ' if claim.negated else ''}{claim.value}"

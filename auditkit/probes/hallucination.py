@@ -15,10 +15,16 @@ from difflib import SequenceMatcher
 from typing import ClassVar
 
 from auditkit.catalog.catalog import Catalog
-from auditkit.catalog.normalise import full_key
 from auditkit.errors import InvalidArgument
 from auditkit.probes.base import Context, finding, split_by_status, unit_of
-from auditkit.probes.item_checks import INEXACT, broken_constraints, entry_of, item_rates
+from auditkit.probes.item_checks import (
+    INEXACT,
+    broken_constraints,
+    entry_of,
+    item_rates,
+    key_of,
+    undecided_items,
+)
 from auditkit.probes.terms import Asked, requests_on_terms
 from auditkit.recommenders.protocols import Recommends
 from auditkit.recommenders.target import Target
@@ -49,6 +55,7 @@ _FIXED_BY_TOKENS = {
 }
 _N_WORST = 5
 _N_BY_SIMILARITY = 100  # responses that the similarity threshold is shown on: it is slow
+_MOST_COMPARED = 5_000  # catalog titles; every refused title is compared with each
 SIMILAR = 0.70
 
 
@@ -89,6 +96,9 @@ class CatalogProbe:
             )
             for i in kept
         }
+        undecided = sum(
+            undecided_items(responses[i].items, target.catalog, asked[i].constraints) for i in kept
+        )
         notes = _Notes(target, context, [(asked[i], responses[i]) for i in kept])
         for metric in METRICS:
             terms = _TERMS_OF.get(metric)
@@ -120,13 +130,15 @@ class CatalogProbe:
                     "k": self.k,
                     "n_users": self.n_users,
                     "titles": sum(len(responses[i].items) for i, _ in scored),
+                    **({"undecided": undecided} if terms == "constraint" else {}),
                 },
                 units=[(asked[i].user.id, float(value), 1.0) for i, value in scored],
                 evidence=_worst(scored, asked, responses, metric, target.catalog),
-                notes=notes.of(metric),
+                notes=notes.of(metric, value=measured.estimate.value),
             )
         answered = {i: responses[i] for i in kept}
-        yield from self._by_similarity(target, context, asked[:_N_BY_SIMILARITY], answered)
+        n = _N_BY_SIMILARITY if len(target.catalog) <= _MOST_COMPARED else 0
+        yield from self._by_similarity(target, context, asked[:n], answered)
 
     def _by_similarity(
         self,
@@ -158,7 +170,11 @@ class CatalogProbe:
                 unit=unit,
                 direction=direction,
                 n_missing=len(asked) - len(values),
-                reason="no answer holds an item",
+                reason=(
+                    "no answer holds an item"
+                    if asked
+                    else f"not compared with a catalog of over {_MOST_COMPARED} titles"
+                ),
                 bounded_rate=True,
             ),
             parameters={"threshold": SIMILAR, "n_responses": len(asked)},
@@ -197,14 +213,18 @@ class _Notes:
     ) -> None:
         self.by_tokens = any(i.link == "item_token" for _, r in answered for i in r.items)
         chosen = [response for one, response in answered if one.candidates is not None]
-        self.ranks_candidates = bool(chosen) and all(r.text is None for r in chosen)
+        self.ranks_candidates = bool(chosen) and all(
+            item.link in ("id", "item_token") for response in chosen for item in response.items
+        )
         decoding = context.manifest.get("decoding")
         self.hides_history = isinstance(decoding, dict) and decoding.get("exclude_history") is True
         self.same_catalog = _declared(context) == target.catalog.fingerprint
 
-    def of(self, metric: str) -> list[str]:
-        """The notes of one metric."""
-        found = []
+    def of(self, metric: str, *, value: float | None) -> list[str]:
+        """The notes of one metric; nothing but 0 is so by construction."""
+        found: list[str] = []
+        if value:
+            return found
         independent = metric == "duplicate_rate"
         if self.by_tokens and metric in _FIXED_BY_TOKENS and (self.same_catalog or independent):
             found.append(f"0 by construction: {_FIXED_BY_TOKENS[metric]}")
@@ -279,16 +299,23 @@ def _shown(metric: str, asked: Asked, items: Sequence[RankedItem], catalog: Cata
     if metric == "duplicate_rate":
         seen: dict[object, str] = {}
         for item in items:
-            entry = entry_of(catalog, item.item_id) if item.item_id else full_key(item.raw)
+            entry = key_of(catalog, item)
             if entry in seen:
                 return f'"{item.raw}" repeats "{seen[entry]}"'
             seen[entry] = item.raw
     if metric == "consumed_rate":
-        history = {item.id for item in asked.user.history}
-        known = next((item.raw for item in linked if item.item_id in history), None)
+        history = {entry_of(catalog, i.id) for i in asked.user.history if i.id in catalog.index}
+        known = next((i.raw for i in linked if entry_of(catalog, i.item_id or "") in history), None)
         return f'"{known}" is in the history' if known else ""
     if metric in ("out_of_candidates_rate", "closed_set_failure_rate"):
-        allowed = set(_ids(asked) or ())
-        outside = next((item.raw for item in items if item.item_id not in allowed), None)
-        return f'"{outside}" is none of the {len(allowed)} candidates' if outside else ""
+        ids = _ids(asked) or []
+        allowed = {entry_of(catalog, item_id) for item_id in ids if item_id in catalog.index}
+        decided = (
+            linked
+            if metric == "out_of_candidates_rate"
+            else [item for item in items if item.link != "ambiguous"]
+        )
+        for item in decided:
+            if item.item_id is None or entry_of(catalog, item.item_id) not in allowed:
+                return f'"{item.raw}" is none of the {len(ids)} candidates'
     return ""

@@ -10,10 +10,17 @@ from collections.abc import Sequence
 from auditkit.catalog.catalog import Catalog
 from auditkit.catalog.graph import Constraint
 from auditkit.catalog.linking import LINKED
-from auditkit.catalog.normalise import full_key
+from auditkit.catalog.normalise import clean_query, full_key, parse_title
 from auditkit.types import RankedItem
 
-__all__ = ["INEXACT", "broken_constraints", "entry_of", "item_rates"]
+__all__ = [
+    "INEXACT",
+    "broken_constraints",
+    "entry_of",
+    "item_rates",
+    "key_of",
+    "undecided_items",
+]
 
 INEXACT = LINKED - {"exact", "alias"}
 
@@ -52,10 +59,7 @@ def item_rates(
     conflicts = sum(item.link == "year_conflict" for item in items)
     near = sum(item.link == "near_miss" for item in items)
     seen = {entry_of(catalog, item_id) for item_id in history if item_id in catalog.index}
-    keys = [
-        entry_of(catalog, item.item_id) if item.item_id else ("raw", full_key(item.raw))
-        for item in items
-    ]
+    keys = [key_of(catalog, item) for item in items]
     right = wanted if candidates is None else min(wanted, len(candidates))
     rates: dict[str, float | None] = {
         "out_of_catalog_rate": _share(refused, decided),
@@ -86,6 +90,25 @@ def item_rates(
         broken = verdicts.count("contradicted")
         rates["constraint_violation_rate"] = _share(broken, broken + verdicts.count("supported"))
     return rates
+
+
+def undecided_items(
+    items: Sequence[RankedItem], catalog: Catalog, constraints: Sequence[Constraint]
+) -> int:
+    """Linked items of which the graph cannot tell whether they meet the constraints."""
+    verdicts = [
+        catalog.graph.constraint_verdict(item.item_id, constraints)
+        for item in items
+        if constraints and item.item_id is not None
+    ]
+    return verdicts.count("unverifiable")
+
+
+def key_of(catalog: Catalog, item: RankedItem) -> tuple[str, str | int | None]:
+    """What makes two positions the same: their entry, or the title as the linker reads it."""
+    if item.item_id is not None:
+        return entry_of(catalog, item.item_id)
+    return "", full_key(parse_title(clean_query(item.raw)).core)
 
 
 def broken_constraints(

@@ -52,11 +52,13 @@ def requests_on_terms(
     tasks = target.prompts.tasks
     choose = tasks["choose"].ask[0] if "choose" in tasks else ""
     constrain = tasks["constrained"].ask[0] if "constrained" in tasks else ""
+    by_tokens = target.prompts.history == "item_tokens"  # candidates are scored, not shown
     found: list[Asked] = []
     for number, user in enumerate(users):
         asked = Asked(user, neutral_request(user, k=k))
         rng = context.rng("terms", user.id)
-        if number % 3 == 0 and user.test_item is not None:
+        may_choose = "{candidates}" in choose or not target.reads_prompt or by_tokens
+        if number % 3 == 0 and user.test_item is not None and may_choose:
             candidates = _candidates(catalog, user, user.test_item, rng)
             request = replace(asked.request, instruction=choose, candidates=candidates)
             asked = replace(asked, request=request, candidates=candidates)

@@ -28,6 +28,7 @@ __all__ = [
 ]
 
 FEW_UNITS = 5
+_EQUAL = 1e-9
 LEVEL = 0.95
 NOTHING = "no unit could be scored"
 
@@ -84,9 +85,9 @@ def widen_skewed_tail(q: NDArray[np.float64], rates: NDArray[np.float64]) -> Non
     variance between units (Korn & Graubard 1998), where that reaches further.
     """
     n, mean = len(rates), float(rates.mean())
-    variance = float(rates.var(ddof=1)) / n if n > 1 else 0.0
-    if variance <= 0 or mean in (0.0, 1.0):
-        return
+    if n < 2 or float(np.ptp(rates)) < _EQUAL or mean in (0.0, 1.0):
+        return  # nothing varies, but for rounding
+    variance = float(rates.var(ddof=1)) / n
     few_units = (ndtri(0.975) / stdtrit(n - 1, 0.975)) ** 2
     n_eff = mean * (1 - mean) / variance * few_units
     levels = np.asarray(quantile_levels())

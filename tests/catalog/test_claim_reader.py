@@ -53,6 +53,29 @@ def stated(reader, text, item=None):
         ("A film for fans of science fiction.", "f1", set()),
         ("Crime pays in Crimes and Misdemeanors.", None, set()),
         ("Over three hours long.", "f120", set()),
+        # a film that the catalog lacks has facts of its own
+        ("Heat is a crime film. Bogus Flick (2001) is an animated comedy.", None,
+         {("f1", "genre", "Crime")}),
+        ("I recommend Heat. Bogus Flick is a comedy from 2001.", None, set()),
+        ("Heat: A crime film.\nBogus Flick: An animated comedy.", None, {("f1", "genre", "Crime")}),
+        # a second year is that of another version
+        ("Psycho (1960) was remade by Gus Van Sant in 1998.", None, {("f17", "year", "=1960")}),
+        ("Alien premiered in 1979 and got a director's cut in 2003.", None,
+         {("f5", "year", "=1979")}),
+        ("Psycho (1960) is based on Robert Bloch's 1959 novel.", None,
+         {("f17", "year", "=1960"), ("f17", "based_on", "Robert Bloch 's 1959 novel")}),
+        # negation and contrast reach as far as they are meant
+        ("Unlike the comedy Toy Story, Alien is a horror film.", None,
+         {("f66", "genre", "Comedy"), ("f66", "genre", "not Horror"), ("f5", "genre", "Horror")}),
+        ("Alien, not Aliens, was directed by Ridley Scott.", None,
+         {("f5", "director", "Ridley Scott")}),
+        ("Aliens is not by Ridley Scott, who made Alien.", None,
+         {("f6", "director", "not Ridley Scott"), ("f5", "director", "Ridley Scott")}),
+        ("Alien was no mere horror film.", None, {("f5", "genre", "Horror")}),
+        ("Alien is less a drama than a horror film.", None, set()),
+        ("Ridley Scott never directed a comedy like Toy Story.", None, set()),
+        # a surname that is a word
+        ("You will love Alien.", None, set()),
     ],
 )  # fmt: skip
 def test_what_a_careful_reader_would_say_is_claimed(reader, text, item, claims):
@@ -106,6 +129,11 @@ def test_no_order_of_its_own_words_is_an_error(reader, words):
     text = " ".join(words)
     for claim in reader.read([text], [None])[0].claims:
         assert claim.verdict in ("supported", "contradicted", "unverifiable")
+
+
+def test_a_clause_of_many_thousand_words_keeps_its_tail(reader):
+    text = f"Heat is {'nice ' * 12_000} and it is a drama."
+    assert ("f1", "genre", "Drama") in stated(reader, text)
 
 
 def test_a_text_of_a_hundred_thousand_letters_is_read_in_seconds(reader):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -62,6 +64,35 @@ def linker():
 )
 def test_each_title_gets_its_reason(linker, title, item_id, reason, candidates):
     assert linker.link([title]) == [Link(title, item_id, reason, candidates)]
+
+
+def test_a_bare_number_is_a_year_only_where_the_catalog_knows_years():
+    games = linker_of([("1", "FIFA Soccer", None), ("2", "TurboTax Deluxe", None)])
+    asked = ["FIFA Soccer 2015", "FIFA Soccer - 1998", "TurboTax Deluxe 2014", "FIFA Soccer"]
+    assert [link.reason for link in games.link(asked)] == ["near_miss"] * 3 + ["exact"]
+    assert games.link(["FIFA Soccer (2015)"])[0].item_id == "1"
+
+
+def test_a_short_name_is_guarded_whatever_the_main_title():
+    index = TitleIndex.build(["Il Postino: The Postman Long"], [1994], {0: ["Jaws"]})
+    assert TitleLinker(["1"], index).link(["Jawz", "Jaws"])[0].item_id is None
+    assert TitleLinker(["1"], index).link(["Jaws"])[0].reason == "alias"
+
+
+def test_a_title_of_thousands_of_words_is_refused_at_once(ml100k):
+    begin = time.process_time()
+    link = ml100k.catalog.link(["heat story " * 5_000])[0]
+    assert link.item_id is None
+    assert time.process_time() - begin < 5
+
+
+def test_titles_that_differ_by_number_only_are_not_all_read():
+    rows = [(str(n), f"Product {n}", None) for n in range(20_000)]
+    linker = linker_of(rows)
+    begin = time.process_time()
+    links = linker.link([f"Product {n}" for n in range(30_000, 30_200)])
+    assert {link.reason for link in links} == {"near_miss"}
+    assert time.process_time() - begin < 10
 
 
 def test_a_batch_gives_the_answers_of_single_calls_in_order(linker):

@@ -74,6 +74,14 @@ def test_control_characters_of_a_title_reach_no_terminal(tmp_path, films):
     assert "\x07" not in done.stdout
 
 
+def test_json_lines_are_plain_ascii_whatever_a_text_holds(tmp_path, films):
+    texts = tmp_path / "texts.jsonl"
+    texts.write_text('{"text": "A crime film\\ud800 \\u009b2J.", "item_id": "f1"}')
+    done = run("check-claims", "--catalog", films, "--text", texts, "--json", "-q")
+    assert done.exit_code == 0, done.exception
+    assert done.stdout.isascii()
+
+
 def test_claims_are_printed_with_verdict_span_and_evidence(tmp_path, films):
     texts = tmp_path / "texts.jsonl"
     texts.write_text(
@@ -107,7 +115,11 @@ def test_a_plain_text_has_one_explanation_a_line(tmp_path, films):
     [
         (b"{", "texts.jsonl:1 is no JSON"),
         (b'{"id": 1}', 'texts.jsonl:1 is no object with a "text"'),
-        (b'{"text": "A film.", "item_id": "f999"}', "has no item 'f999'"),
+        (
+            b'{"text": "A film."}\n{"text": "A film.", "item_id": "f999"}',
+            "texts.jsonl:2 names item",
+        ),
+        (b'{"text": "A film.", "item_id": true}', "texts.jsonl:1 has an item_id that is no id"),
         (b"\xff\xfe", "is not UTF-8"),
     ],
 )

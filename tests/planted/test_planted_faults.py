@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
 import pytest
@@ -33,6 +34,7 @@ from small_world import world
 
 from auditkit.probes.base import Context, NotAssessable, load_users
 from auditkit.recommenders.baselines import load_baseline
+from auditkit.recommenders.prompts import Prompts
 from auditkit.registry import probes
 
 
@@ -102,6 +104,30 @@ def test_catalog_probe_counts_the_items_that_are_too_few():
 def test_catalog_probe_says_why_and_what_the_catalog_holds(metric, fault, words):
     found = run_probe("hallucination.catalog", fault()).one(f"hallucination.catalog.{metric}")
     assert words in found.evidence[0].what
+
+
+def test_nothing_but_zero_is_so_by_construction():
+    for fault in (IgnoresTerms, RecommendsConsumed, Clean):
+        for found in run_probe("hallucination.catalog", fault()).findings:
+            if found.estimate.value:
+                assert not any("by construction" in note for note in found.notes)
+
+
+def test_nobody_is_judged_by_candidates_that_the_prompt_does_not_show():
+    class OwnWords(IgnoresTerms):
+        prompts = replace(Prompts.shipped("titles"), tasks={})
+
+        def render(self, request):
+            return self.prompts.render(request)
+
+        def reference(self, item):
+            return item.title
+
+    found = run_fresh("hallucination.catalog", OwnWords()).one(
+        "hallucination.catalog.out_of_candidates_rate"
+    )
+    assert (found.estimate.value, found.estimate.n) == (None, 0)
+    assert found.estimate.reason == "no request named candidates or a constraint"
 
 
 def test_catalog_probe_names_the_requests_that_invented_titles():

@@ -79,6 +79,14 @@ def test_the_skewed_tail_reaches_as_far_as_clopper_pearson_on_effective_rows():
     assert mirrored.estimate.low == pytest.approx(1 - widened.estimate.high)
 
 
+@given(share=st.floats(0, 1), n=st.integers(1, 40), one=st.floats(0, 1))
+def test_no_bound_of_any_rates_is_nan(share, n, one):
+    for values in (np.full(n, share), np.r_[np.full(n, share), one]):
+        estimate, law = bootstrap_mean(values, rng=rng(), draws=50, bounded_rate=True, **WORDS)
+        assert 0 <= estimate.low <= estimate.value <= estimate.high <= 1
+        assert np.all(np.diff(law.q) >= 0)
+
+
 @pytest.mark.parametrize("share", [0.05, 0.2, 0.8, 0.95])
 def test_a_rate_of_unlike_users_is_covered_as_often_as_the_level_says(share):
     random, covered, repetitions = rng(7), 0, 1000

@@ -186,6 +186,8 @@ def _dates_film(scope: Scope, place: int) -> bool:
         return True
     if scope.word(place + 1) == "-" and scope.word(place + 2) == "era":
         return False
+    if phrases("other_version").anywhere(left):
+        return False
     if "from" in left[-4:] and not scope.has_cue("award_verbs"):
         return True
     if phrases("setting").anywhere(left) or scope.is_any(place - 1, "months"):

@@ -32,7 +32,7 @@ def connection_statements(scope: Scope) -> Iterator[Stated]:
     for _, end in phrases("sequel_before").places(words):
         for at in range(end, min(end + 4, len(words))):
             if scope.kind(at) in ("title", "person"):
-                known = scope.kind(at) == "title"
+                known = scope.kind(at) == "title" and bool(pieces[at].entries)
                 yield scope.say(
                     "sequel_of", entry_value(pieces[at]) if known else pieces[at].raw, at
                 )
@@ -53,7 +53,7 @@ def _named_path(scope: Scope, relation: str) -> Iterator[Stated]:
         at = end
         while scope.word(at) in _BEFORE_TITLE:
             at += 1
-        while scope.kind(at) == "title":
+        while scope.kind(at) == "title" and scope.pieces[at].entries:
             yield scope.say(f"same:{relation}", entry_value(scope.pieces[at]), at)
             at += 1
             while scope.word(at) in (",", "and", "&"):
@@ -66,7 +66,7 @@ def _shared(scope: Scope, relation: str) -> Iterator[Stated]:
     shares = any(w in words for w in ("share", "shares", "common", "same", "shared", "sharing"))
     if not shares or not any(w in words for w in lexicon()["shared_words"][relation]):
         return
-    titles = [at for at in range(len(words)) if scope.kind(at) == "title"]
+    titles = [at for at, p in enumerate(scope.pieces) if p.kind == "title" and p.entries]
     led = scope.clause.topics if scope.clause.explicit else ()
     if len(led) > 1:
         for other in led[1:]:
@@ -89,9 +89,9 @@ def _made_by_same(scope: Scope) -> Iterator[Stated]:
         at = 1
         while scope.is_any(at, "adverbs") or scope.is_any(at, "making"):
             at += 1
-        if scope.kind(at) == "title" and at > 1:
+        if scope.kind(at) == "title" and scope.pieces[at].entries and at > 1:
             yield scope.say("same:director", entry_value(scope.pieces[at]), at)
     elif scope.has_cue("same_maker") and not any(p.kind == "title" for p in scope.pieces[-2:]):
-        titles = [p for p in before.pieces if p.kind == "title"]
+        titles = [p for p in before.pieces if p.kind == "title" and p.entries]
         if titles:
             yield scope.say("same:director", entry_value(titles[-1]), words.index("same"))

@@ -14,7 +14,14 @@ __all__ = ["capital_at", "full_names", "name_at"]
 
 _PARTICLES = frozenset(("de", "van", "von", "der", "del", "di", "la", "le", "du", "da"))
 _LONGEST = 8  # tokens of a name
-_NEVER = frozenset(("i", "i'm", "i'd", "i've", "i'll", "ok", "oh"))
+_NEVER = frozenset(
+    ("i", "i'm", "i'd", "i've", "i'll", "ok", "oh", "you", "your", "we", "our", "they", "he", "she",
+     "it", "this", "that", "will")
+)  # fmt: skip
+_IN_FRONT_OF_NAMES = frozenset(
+    ("by", "director", "filmmaker", "from", "starring", "with", "and", ",", "&", "actor", "actress",
+     "stars", "featuring", "opposite", "directed", "alongside", "was", "is", "for")
+)  # fmt: skip
 
 
 def full_names(text: str, tokens: Sequence[Token], names: Names) -> list[tuple[int, int, Piece]]:
@@ -55,6 +62,8 @@ def name_at(
         return place + 1, None
     begins, ends = tokens[place].begin, tokens[end - 1].end
     labels = names.surnames.get(name_key(text[begins:ends]))
+    if labels is not None and end == place + 1 and masked[place] in english_words():
+        labels = labels if _is_used_as_name(masked, place) else None
     opens = place == 0 or not masked[place - 1][0].isalpha()
     if labels is None and opens and _only_opens(text, tokens, masked, place, end, names):
         return place + 1, None
@@ -79,6 +88,20 @@ def capital_at(text: str, tokens: Sequence[Token], place: int) -> bool:
     if place >= len(tokens) or tokens[place].lower in ("film", "movie"):
         return False
     return tokens[place].lower[0].isalpha() and text[tokens[place].begin].isupper()
+
+
+def _is_used_as_name(masked: Sequence[str], place: int) -> bool:
+    """Is a surname that is also an English word a name here: "by Stone", "Scott's film"?"""
+    if masked[place] in _NEVER:
+        return False
+    before = masked[place - 1] if place else ""
+    behind = masked[place + 1] if place + 1 < len(masked) else ""
+    cues = ("director_behind", "actor_behind", "writer_behind")
+    told = behind in ("'s", "'", "\u2019", "and", ",") or any(
+        phrases(name).at(masked, place + 1) for name in cues if behind
+    )
+    verb = behind in lexicon()["director_verbs"]
+    return before in _IN_FRONT_OF_NAMES or told or verb
 
 
 def _person(

@@ -206,7 +206,7 @@ def _possessive(scope: Scope, first: int, behind: int) -> _Relation | None:
         role = lexicon()["roles"].get(scope.word(place))
         if role:
             return (None if role == "other" else role), behind, None
-        if scope.kind(place) != "word":
+        if scope.kind(place) not in ("word", "year"):
             break
     said_of = set(scope.words[:first]) - {"is", "was", "isn't", "wasn't", "and", "but", "while"}
     ends = all(p.kind == "mark" for p in scope.pieces[behind + 1 :])
@@ -345,6 +345,8 @@ def _continued(scope: Scope) -> Iterator[Stated]:
             continue
         topics = _object_titles(scope, at + length) if name == "director" else None
         subjects = last_persons(before) if relative else scope.context.subjects
+        if relative and "it" not in before.words[:1]:
+            subjects = tuple(Subject(piece, False) for piece, _ in subjects)
         for piece, negated in subjects:
             yield Stated(
                 name, piece.raw, negated != scope.negated(at), piece.begin, piece.end,

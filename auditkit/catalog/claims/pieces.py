@@ -167,6 +167,19 @@ def _each(person: Piece, *, end: int) -> list[Piece]:
     return found
 
 
+def _is_unknown_title(pieces: Sequence[Piece], place: int) -> bool:
+    """A name with a year in brackets, or in quotes, that no catalog title has."""
+    piece = pieces[place]
+    if "unknown" not in piece.values and not (piece.kind == "word" and piece.raw[:1].isupper()):
+        return False
+    behind = [p.lower if p.kind == "mark" else p.kind for p in pieces[place + 1 : place + 5]]
+    if behind[:3] in (["(", "year", ")"], ["[", "year", "]"]):
+        return True
+    before = pieces[place - 1].lower if place else ""
+    quoted = before in QUOTES and bool(behind) and behind[0] in QUOTES
+    return quoted and "unknown" in piece.values
+
+
 def _with_years(pieces: Sequence[Piece]) -> list[Piece]:
     """ "Heat (1995)" is one piece: a title that states its year."""
     found: list[Piece] = []
@@ -175,6 +188,9 @@ def _with_years(pieces: Sequence[Piece]) -> list[Piece]:
         piece = pieces[place]
         found.append(piece)
         place += 1
+        unknown = _is_unknown_title(pieces, place - 1)
+        if unknown:
+            piece.kind, piece.entries = "title", ()
         if piece.kind != "title":
             continue
         at = place + 1 if place < len(pieces) and pieces[place].lower in QUOTES else place

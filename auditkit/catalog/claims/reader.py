@@ -167,6 +167,8 @@ class ClaimReader:
         topics = clause.topics if statement.topics is None else statement.topics
         found = []
         for topic in topics:
+            if not topic:
+                continue  # a film that the catalog does not have
             known = subject is not None and topic == own
             items = [subject] if known and subject else [self._item(entry) for entry in topic]
             value = self._value(statement, topic, items)

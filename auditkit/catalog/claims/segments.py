@@ -8,6 +8,7 @@ steps 5 to 7.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -19,7 +20,8 @@ __all__ = ["OPENING", "Clause", "Topic", "clauses_of"]
 
 Topic = tuple[int, ...]
 OPENING = ("(", "[")
-NOWHERE = 10_000  # behind the last piece of any clause
+NOWHERE = sys.maxsize  # behind the last piece of any clause
+MAX_PIECES = 400  # of a clause; rules look back and ahead within it
 _ENDS = frozenset((".", "!", "?", "\n"))
 _INITIALS = re.compile(r"(?:[A-Z]\.)*[A-Z]")
 _SEPARATORS = frozenset((";", ":", "\u2014", "\u2013", "(", ")", "[", "]", "|", "\u2022", "\u2026"))
@@ -121,6 +123,9 @@ def _split(sentence: Sequence[Piece], number: int) -> Iterator[Clause]:
         elif current and _begins_clause(sentence, place):
             yield Clause(current, opener, number, in_brackets=inside)
             current, opener = [piece], piece.lower
+        elif len(current) >= MAX_PIECES:
+            yield Clause(current, opener, number, in_brackets=inside)
+            current, opener = [piece], ""
         else:
             current.append(piece)
     yield Clause(current, opener, number, in_brackets=inside)
@@ -151,7 +156,8 @@ def _within_list(sentence: Sequence[Piece], place: int) -> bool:
         return False
     before, behind = sentence[place - 1], sentence[place + 1]
     fronted = place > 1 and sentence[place - 2].lower in lexicon()["before_single_title"]
-    if before.kind == "title" and fronted:
+    compared = any(p.lower in ("like", "unlike") for p in sentence[max(0, place - 6) : place])
+    if before.kind == "title" and (fronted or compared):
         return False  # "Compared with Heat, Thief is older"
     if behind.lower in ("and", "or", "&") and place + 2 < len(sentence):
         behind = sentence[place + 2]

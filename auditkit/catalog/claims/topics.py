@@ -38,6 +38,12 @@ def find_topics(found: Sequence[Clause], own: Topic | None) -> None:
             before = outside = None
         group = current if len(current) > 1 else group
         led, apposed = _leading_titles(clause.pieces), _apposed(before, clause)
+        if clause.words[:2] == ["not", "TITLE"] and len(clause.pieces) == 2:
+            clause.topics = led  # "Alien, not Aliens, was directed by ..."
+            continue
+        following = found[place + 1] if place + 1 < len(found) else None
+        if not led and _names_unknown_film(clause, following):
+            led = ((),)
         referred = _referred(clause, mentioned, group)
         mentioned += [p.entries for p in clause.pieces if p.kind == "title"]
         if not led:
@@ -64,8 +70,7 @@ def find_topics(found: Sequence[Clause], own: Topic | None) -> None:
         elif before is None and own is not None and not _has_pronoun(clause):
             clause.topics = (own,)
         else:
-            named = tuple(p.entries for p in clause.pieces if p.kind == "title")
-            clause.topics = current or named[:1]
+            clause.topics = current or _first_named(clause)
         picked = {"latter": -1, "former": -2}.get("".join(clause.words[-1:]))
         if picked is not None and clause.words[-2:-1] == ["the"] and len(mentioned) > 1:
             current = (mentioned[picked],)
@@ -74,12 +79,34 @@ def find_topics(found: Sequence[Clause], own: Topic | None) -> None:
         outside = clause
 
 
+def _first_named(clause: Clause) -> tuple[Topic, ...]:
+    """The first title of a clause that is not only compared with."""
+    pieces = clause.pieces
+    for place, piece in enumerate(pieces):
+        compared = place > 0 and pieces[place - 1].lower in ("like", "than", "unlike")
+        if piece.kind == "title" and not compared:
+            return (piece.entries,)
+    return ()
+
+
 def _new_block(before: Clause, clause: Clause) -> bool:
     """Does a line begin here that speaks of a film of its own, known to the catalog or not?"""
     ended = bool(before.pieces) and before.pieces[-1].lower == "\n"
     first = clause.pieces[0].lower if clause.pieces else ""
     listed = first.isdecimal() or first in _BULLETS or (not first and before.pieces[-1:] != [])
     return ended and (listed or any(p.kind == "title" for p in clause.pieces))
+
+
+def _names_unknown_film(clause: Clause, following: Clause | None) -> bool:
+    """ "Bogus Flick is a comedy", "Bogus Flick: a comedy": a name that is no person."""
+    pieces = clause.pieces
+    if not pieces or "unknown" not in pieces[0].values:
+        return False
+    words = clause.words
+    if words[1:2] in (["is"], ["was"], ["'s"]) and words[2:3] in (["a"], ["an"], ["the"]):
+        return any(p.kind == "genre" for p in pieces) or phrases("film_nouns").anywhere(words[3:])
+    alone = len(pieces) == 1 and clause.opener in ("", "\n")
+    return alone and following is not None and following.opener in _DASHES
 
 
 def _is_list(clause: Clause) -> bool:
@@ -154,9 +181,12 @@ def _compared(clause: Clause) -> list[tuple[Topic, bool]]:
         return []
     contrast, like = phrases("contrast").at(words, at), phrases("likeness").at(words, at)
     behind = at + (contrast or like)
-    while behind < len(words) and words[behind] in ("the", "both", "either"):
+    first = behind
+    while behind < len(words) and behind < first + 5 and words[behind] != "TITLE":
+        if words[behind] in lexicon()["verbs"]:
+            return []
         behind += 1
-    if behind == at or behind >= len(words) or words[behind] != "TITLE":
+    if first == at or behind >= len(words) or words[behind] != "TITLE":
         return []
     found = []
     for piece in shown[behind:]:
