@@ -7,13 +7,15 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from auditkit.catalog.catalog import ITEM_PREDICATES
-from auditkit.catalog.graph_builder import GraphBuilder
+from auditkit.catalog.graph_builder import GraphBuilder, is_text
 from auditkit.catalog.graph_types import LinkState, Predicate
 from auditkit.catalog.linking import Linking, TitleLinker
 from auditkit.catalog.title_index import TitleIndex
 from auditkit.errors import CatalogError
 
-__all__ = ["CatalogDraft", "Source"]
+__all__ = ["LAST_YEAR", "CatalogDraft", "Source"]
+
+LAST_YEAR = 9999
 
 
 @dataclass(frozen=True)
@@ -72,8 +74,15 @@ class CatalogDraft:
         """Add one item with the facts that stand in it; returns its row.
 
         Raises:
-            CatalogError: the id is known.
+            CatalogError: the id is known, the year is none from 0 to 9999, or a text is none.
         """
+        if year is not None and not 0 <= year <= LAST_YEAR:
+            raise CatalogError(
+                f"the item {item_id!r} has the year {year}. Give one to {LAST_YEAR}."
+            )
+        for text in (item_id, title, *genres, *aliases):
+            if not is_text(text):
+                raise CatalogError(f"{text[:80]!r} holds half of a surrogate pair. Correct it.")
         row = self.rows.setdefault(item_id, len(self.ids))
         if row != len(self.ids):
             raise CatalogError(f"the item id {item_id!r} occurs twice. Ids must be unique.")

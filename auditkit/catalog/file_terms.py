@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from auditkit.catalog.graph_builder import is_text
 from auditkit.errors import CatalogError
 
 __all__ = ["FileTerms", "TableFile"]
@@ -26,6 +27,14 @@ class TableFile(Protocol):
 
     def rows(self, query: str, values: Sequence[object] = ()) -> list[tuple[object, ...]]:
         """All rows of a query.
+
+        Raises:
+            CatalogError: the file is damaged.
+        """
+        ...
+
+    def iterate(self, query: str, values: Sequence[object] = ()) -> Iterator[tuple[object, ...]]:
+        """Rows of a query one by one, for results that are large.
 
         Raises:
             CatalogError: the file is damaged.
@@ -54,7 +63,7 @@ class FileTerms:
 
     def codes(self, text: str) -> list[int]:
         """Codes of all terms with this text."""
-        if not _is_text(text):
+        if not is_text(text):
             return []
         query = "SELECT id FROM terms WHERE text = ? ORDER BY id"
         found: list[int] = self._file.column(query, (text,)).tolist()
@@ -62,7 +71,13 @@ class FileTerms:
 
     def texts(self, codes: Sequence[int]) -> list[str]:
         """Item id, name or value of each code."""
-        return [str(text) for text, _ in self._of(codes)]
+        texts = [text for text, _ in self._of(codes)]
+        if not all(isinstance(text, str) for text in texts):
+            raise CatalogError(
+                f"{self._file.path} names a term with what is no text. Build it again with: "
+                "auditkit catalog build"
+            )
+        return [str(text) for text in texts]
 
     def numbers(self, codes: Sequence[int]) -> list[float | None]:
         """Number of each code, None where the term is no number."""
@@ -82,8 +97,3 @@ class FileTerms:
                 "build"
             )
         return [found[code] for code in codes]
-
-
-def _is_text(text: str) -> bool:
-    """Can SQLite hold it? Half of a surrogate pair it cannot."""
-    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)

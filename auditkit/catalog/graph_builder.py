@@ -20,10 +20,15 @@ from auditkit.catalog.triple_codes import Shape
 from auditkit.catalog.triple_keys import OBJECT_BITS, PREDICATE_BITS, pack
 from auditkit.errors import CatalogError
 
-__all__ = ["EncodedGraph", "GraphBuilder"]
+__all__ = ["EncodedGraph", "GraphBuilder", "is_text"]
 
 _CHUNK = 1 << 17
 _NUMBERED: tuple[Kind, ...] = ("number", "date")
+
+
+def is_text(text: str) -> bool:
+    """Can a file hold it? Half of a surrogate pair is no character."""
+    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 class EncodedGraph(NamedTuple):
@@ -83,8 +88,12 @@ class GraphBuilder:
         """Code of a predicate, added if its name is new.
 
         Raises:
-            CatalogError: the name is known with another type or world.
+            CatalogError: the name is known with another type or world, or is no text.
         """
+        if not is_text(predicate.name):
+            raise CatalogError(
+                f"the predicate {predicate.name!r} holds half of a surrogate pair. Rename it."
+            )
         code = self._codes.setdefault(predicate.name, len(self.predicates))
         if code == len(self.predicates):
             if code > 254:
@@ -103,13 +112,19 @@ class GraphBuilder:
         return name in self._codes
 
     def add(self, row: int, predicate: int, value: str) -> None:
-        """Add one fact."""
+        """Add one fact.
+
+        Raises:
+            ValueError: the value is no text.
+        """
         self._add(row, predicate, self.predicates[predicate].kind, value)
 
     def _add(self, row: int, predicate: int, kind: Kind, value: str) -> None:
         terms = self._terms[kind]
         number = terms.get(value)
         if number is None:
+            if not is_text(value):
+                raise ValueError(f"{value[:80]!r} holds half of a surrogate pair")
             number = terms[value] = self._n_terms
             self._n_terms += 1
         self._s.append(row)
@@ -117,7 +132,11 @@ class GraphBuilder:
         self._o.append(number)
 
     def add_nameless(self, row: int, predicate: int, value: str) -> None:
-        """Add one fact whose object is an entity without a name."""
+        """Add one fact whose object is an entity without a name.
+
+        Raises:
+            ValueError: the value is no text.
+        """
         self._add(row, predicate, "id", value)
 
     def add_item(self, row: int, predicate: int, other: int) -> None:

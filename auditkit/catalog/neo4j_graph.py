@@ -71,7 +71,10 @@ def connect(url: str) -> AbstractContextManager[Driver]:
 
 
 def _shown(url: str) -> str:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # half of an IPv6 address
+        return "the URL"
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
