@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 
 from auditkit.catalog.draft import CatalogDraft
@@ -77,11 +78,12 @@ def crosswalk_pairs(draft: CatalogDraft, path: Path) -> list[tuple[str, str]]:
         CatalogError: the file cannot be read, or has neither shape.
     """
     faults: list[str] = []
-    rows = list(read_rows(path, faults, required=[]))
+    rows = list(read_rows(path, faults, required=[], spelling=TableColumns().spelling))
     refuse_faults(path, faults)
     names = list(rows[0][1]) if rows else []
     titled = any(name in COLUMNS["title"] for name in names)
-    foreign = next((name for name in (*_IDS, *names) if name in names), "")
+    usual = (name for known in _IDS for name in names if name.casefold() == known)
+    foreign = next(chain(usual, names), "")
     if not titled and len(names) != 2:
         raise CatalogError(
             f"{path} has the columns {', '.join(names) or '(none)'}. Give two columns of ids, "
@@ -102,7 +104,7 @@ def _rows(path: Path, columns: TableColumns) -> Iterator[tuple[int, str, Row]]:
     """Line, written title and cells of every row."""
     faults: list[str] = []
     title = columns.required(with_title=True)[1]
-    for line, row in read_rows(path, faults, required=[title]):
+    for line, row in read_rows(path, faults, required=[title], spelling=columns.spelling):
         try:
             written = _title({**columns.item(row), "id": "-"})
         except ValueError as error:
@@ -122,7 +124,7 @@ def _named(row: Row, foreign: str) -> Row:
 
 
 def _is_id(name: str) -> bool:
-    return name in _IDS or name.casefold().endswith(("_id", "id:"))
+    return name.casefold() in _IDS or name.casefold().endswith(("_id", "id:"))
 
 
 def _place(draft: CatalogDraft, titles: list[str]) -> tuple[list[tuple[int, ...]], str]:

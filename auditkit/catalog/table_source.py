@@ -16,6 +16,7 @@ from auditkit.catalog.catalog import ITEM_PREDICATES, Catalog, CatalogItem
 from auditkit.catalog.content_hash import content_sha256
 from auditkit.catalog.draft import CatalogDraft, Source
 from auditkit.catalog.graph import KnowledgeGraph
+from auditkit.catalog.graph_builder import is_text
 from auditkit.catalog.graph_types import Predicate
 from auditkit.catalog.graph_values import canonical
 from auditkit.catalog.mapping import AMAZON, Column, SourceSection, TableMapping, predicate_by_name
@@ -29,11 +30,15 @@ from auditkit.catalog.tables import (
 )
 from auditkit.errors import CatalogError
 
-__all__ = ["Facts", "TableColumns", "add_table", "file_source", "table_catalog"]
+__all__ = [
+    "TABLE_RECIPE", "Facts", "TableColumns", "add_table", "file_source", "table_catalog",
+]  # fmt: skip
 
 _PROGRESS_ROWS = 10_000
 _MOST_COLUMNS = 200
 _TAKEN = {name for names in COLUMNS.values() for name in names}
+_USUAL = {*_TAKEN, "decade"}
+TABLE_RECIPE = 2  # of reading tables: what another one made of a table is built anew
 
 GENRE = ITEM_PREDICATES[1]
 
@@ -69,7 +74,8 @@ def add_table(
     first_line: dict[str, int] = {}
     facts = Facts(draft)
     n_unknown = n = 0
-    for line, row in read_rows(path, faults, required=columns.required(with_title=new_items)):
+    required = columns.required(with_title=new_items)
+    for line, row in read_rows(path, faults, required=required, spelling=columns.spelling):
         n += 1
         if n % _PROGRESS_ROWS == 0:
             progress(_PROGRESS_ROWS)
@@ -150,11 +156,17 @@ class TableColumns:
         self.source = mapping.source if mapping else SourceSection()
         described = mapping.predicates.get("genre") if mapping else None
         self.genre = described.predicate("genre") if described else None
+        self._written = _written_names(mapping) if mapping else frozenset[str]()
 
     @property
     def mapped(self) -> bool:
         """Does a mapping say which columns count?"""
         return self._mapping is not None
+
+    def spelling(self, name: str) -> str:
+        """A usual name in whatever case (`Title`) as we write it; others as they are."""
+        folded = name.strip().casefold()
+        return folded if folded in _USUAL and name not in self._written else name
 
     def required(self, *, with_title: bool) -> list[tuple[str, ...]]:
         """Columns that a table must have, each by its possible names."""
@@ -205,6 +217,8 @@ class TableColumns:
                     if len(self._by_name) == _MOST_COLUMNS:
                         self.left_out.add(name)
                         continue
+                    if not is_text(name):
+                        raise ValueError(f"the key {name[:80]!r} holds half of a surrogate pair")
                     self._by_name[name] = Column(column=name), predicate_by_name(name)
                 column, predicate = self._by_name[name]
                 yield predicate, column, cell
@@ -289,6 +303,17 @@ def _id_of(row: Row) -> str:
 
 def _names(given: str | None, column: str) -> tuple[str, ...]:
     return (given,) if given is not None else COLUMNS[column]
+
+
+def _written_names(mapping: TableMapping) -> frozenset[str]:
+    """Columns that a mapping names: those go by the very spelling."""
+    items = mapping.items
+    names = {name for name in (items.id, items.title, items.year, items.aliases) if name}
+    for column in mapping.predicates.values():
+        several = column.column if isinstance(column.column, list) else [column.column]
+        names.update(several)
+        names.update(name.partition(".")[0] for name in several)
+    return frozenset(names)
 
 
 def _cell(row: Row, column: Column) -> object:

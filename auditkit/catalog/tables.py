@@ -1,9 +1,13 @@
-"""Read items from a CSV or JSON-lines file, all faults of the file in one message.
+"""Read items from a CSV, TSV or JSON-lines file, all faults of the file in one message.
 
 Column names: id or item_id; title, movie_title or name; year or release_year; genres, genre or
 class, and aliases, values separated by `|`. Year 0 and an empty cell mean unknown. Where the file
 has no year column, a bracketed year at the end of a title is its year. A bare number at the end
 stays in the title ("Blues Brothers 2000").
+
+A quote in a CSV file must be closed where its cell ends: an open one would swallow the rows behind
+it. In a TSV file, where titles such as `"Weird Al" Show` stand as they are, a tab or a line end is
+never part of a cell, and quotes count only around a whole cell.
 """
 
 from __future__ import annotations
@@ -12,7 +16,9 @@ import csv
 import datetime
 import decimal
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TextIO
 
@@ -35,6 +41,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
 }
 _LAST_YEAR = 9999
 _ROWS_AT_ONCE = 10_000
+_QUOTED_CELL = re.compile(r'"((?:[^"]|"")*)"')
 MAX_FAULTS_SHOWN = 10
 
 
@@ -87,28 +94,33 @@ def separate_year(title: str) -> tuple[str, int | None]:
 
 
 def read_rows(
-    path: Path, faults: list[str], *, required: Sequence[Sequence[str]]
+    path: Path,
+    faults: list[str],
+    *,
+    required: Sequence[Sequence[str]],
+    spelling: Callable[[str], str] = lambda name: name,
 ) -> Iterator[tuple[int, Mapping[str, object]]]:
     """Line number and named cells of every non-empty line; lines that are no row become faults.
 
     Args:
         path: CSV, TSV, JSON lines, or Parquet where pandas can read it.
         required: for each column that a table must have its possible names.
+        spelling: the name under which a column of the file is returned, the same every time.
 
     Raises:
-        CatalogError: the file is missing, not UTF-8, or lacks a column.
+        CatalogError: the file is missing, not UTF-8, lacks a column, or has one twice.
     """
     kind = path.suffix.lower()
     if kind == ".parquet":
-        yield from _parquet(path, required)
+        yield from _parquet(path, required, spelling)
         return
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
             if kind in (".jsonl", ".ndjson"):
-                yield from _json_lines(stream, faults)
+                yield from _json_lines(stream, faults, spelling)
             else:
-                separator = "\t" if kind == ".tsv" else ","
-                yield from _separated(path, stream, separator, faults, required)
+                cells = _tabbed(stream) if kind == ".tsv" else _quoted(stream)
+                yield from _separated(path, cells, faults, required, spelling)
     except OSError as error:
         raise CatalogError(
             f"{path} cannot be read ({error.strerror}). Give a CSV or JSON-lines file."
@@ -129,7 +141,10 @@ def _first_undecodable(path: Path) -> int:
     return 0
 
 
-def _json_lines(stream: TextIO, faults: list[str]) -> Iterator[tuple[int, Mapping[str, object]]]:
+def _json_lines(
+    stream: TextIO, faults: list[str], spelling: Callable[[str], str]
+) -> Iterator[tuple[int, Mapping[str, object]]]:
+    spelt = cache(spelling)
     for line, content in enumerate(stream, start=1):
         if not content.strip():
             continue
@@ -138,38 +153,71 @@ def _json_lines(stream: TextIO, faults: list[str]) -> Iterator[tuple[int, Mappin
         except (ValueError, RecursionError) as error:
             faults.append(f"line {line}: {error}")
             continue
-        if isinstance(row, dict):
-            yield line, row
-        else:
+        if not isinstance(row, dict):
             faults.append(f"line {line}: not a JSON object")
+            continue
+        named = {spelt(name): cell for name, cell in row.items()}
+        if len(named) != len(row):
+            faults.append(f"line {line}: two keys that differ only in case")
+            continue
+        yield line, named
 
 
 def _separated(
     path: Path,
-    stream: TextIO,
-    separator: str,
+    rows: Iterator[tuple[int, list[str]]],
     faults: list[str],
     required: Sequence[Sequence[str]],
+    spelling: Callable[[str], str],
 ) -> Iterator[tuple[int, Mapping[str, object]]]:
-    reader = csv.reader(stream, delimiter=separator)
     try:
-        header = [name.strip() for name in next(reader, [])]
-        _refuse_lacking(path, header, required)
-        for cells in reader:
+        header = _header(path, next(rows, (1, []))[1], required, spelling)
+        for line, cells in rows:
             if not any(cell.strip() for cell in cells):
                 continue
             if len(cells) != len(header):
-                faults.append(
-                    f"line {reader.line_num}: {len(cells)} cells, the header has {len(header)}"
-                )
+                faults.append(f"line {line}: {len(cells)} cells, the header has {len(header)}")
             else:
-                yield reader.line_num, dict(zip(header, cells, strict=True))
-    except csv.Error as error:
-        faults.append(f"line {reader.line_num}: {error}")
+                yield line, dict(zip(header, cells, strict=True))
+    except _Unreadable as error:
+        faults.append(str(error))
+
+
+class _Unreadable(Exception):
+    """The rest of the file cannot be told apart into rows."""
+
+
+def _quoted(stream: TextIO) -> Iterator[tuple[int, list[str]]]:
+    """First line and cells of every row of a CSV file."""
+    reader = csv.reader(stream, strict=True)
+    while True:
+        first = reader.line_num + 1
+        try:
+            cells = next(reader, None)
+        except csv.Error as error:
+            raise _Unreadable(
+                f"line {first}: {error} (the row is read up to line {reader.line_num}; is every "
+                "quote closed where its cell ends?)"
+            ) from None
+        if cells is None:
+            return
+        yield first, cells
+
+
+def _tabbed(stream: TextIO) -> Iterator[tuple[int, list[str]]]:
+    """Line and cells of every line of a TSV file."""
+    for line, content in enumerate(stream, start=1):
+        cells = content.rstrip("\r\n").split("\t")
+        if '"' in content:
+            cells = [
+                whole[1].replace('""', '"') if (whole := _QUOTED_CELL.fullmatch(cell)) else cell
+                for cell in cells
+            ]
+        yield line, cells
 
 
 def _parquet(
-    path: Path, required: Sequence[Sequence[str]]
+    path: Path, required: Sequence[Sequence[str]], spelling: Callable[[str], str]
 ) -> Iterator[tuple[int, Mapping[str, object]]]:
     try:
         import duckdb
@@ -181,8 +229,8 @@ def _parquet(
     with duckdb.connect() as connection:
         try:
             table = connection.execute("SELECT * FROM read_parquet(?)", [str(path)])
-            header = [str(column[0]) for column in table.description or ()]
-            _refuse_lacking(path, header, required)
+            given = [str(column[0]) for column in table.description or ()]
+            header = _header(path, given, required, spelling)
             while rows := table.fetchmany(_ROWS_AT_ONCE):
                 for cells in rows:
                     number += 1
@@ -200,13 +248,26 @@ def _plain(value: object) -> object:
     return None if value != value else value
 
 
-def _refuse_lacking(path: Path, header: Sequence[str], required: Sequence[Sequence[str]]) -> None:
+def _header(
+    path: Path,
+    given: Sequence[str],
+    required: Sequence[Sequence[str]],
+    spelling: Callable[[str], str],
+) -> list[str]:
+    """Names of the columns, checked."""
+    header = [spelling(name.strip()) for name in given]
+    twice = next((name for name in header if name and header.count(name) > 1), None)
+    if twice is not None:  # columns without a name, as a spreadsheet leaves them, say nothing
+        raise CatalogError(
+            f"{path} has two columns {twice!r} (letter case aside). Rename or drop one of them."
+        )
     for names in required:
         if not set(names) & set(header):
             raise CatalogError(
                 f"{path} has the columns {', '.join(header) or '(none)'} and no {names[0]}. "
                 f"Name one of them {' or '.join(names)}."
             )
+    return header
 
 
 def parse_item(row: Mapping[str, object]) -> CatalogItem:

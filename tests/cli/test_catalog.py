@@ -198,6 +198,10 @@ def test_a_mapping_of_the_genre_column_sets_its_world(tmp_path):
         ("id,title,runtime\n1,Heat,170\n2,Ran\n", "line 3: 2 cells, the header has 3"),
         ("id,title,runtime\n1," + "x" * 200_000 + ",3\n", "line 2: field larger than"),
         ("id,title,runtime,year\n1,Heat,3,99999\n", "line 2: year '99999'"),
+        ('id,title,runtime\n1,"Heat,3\n2,Alien,3\n3,Jaws,3', "line 2: unexpected end of data"),
+        ('id,title,runtime\n1,Ran,3\n2,"Weird Al" Show,3\n', "line 3: ',' expected after"),
+        ("id,title,runtime,title\n1,Heat,3,Ran\n", "two columns 'title'"),
+        ("id,title,runtime,Title\n1,Heat,3,Ran\n", "two columns 'title'"),
     ],
 )
 def test_faults_of_a_table_are_named_with_their_line(tmp_path, text, expected):
@@ -205,6 +209,59 @@ def test_faults_of_a_table_are_named_with_their_line(tmp_path, text, expected):
     with pytest.raises(CatalogError, match=expected):
         build(tmp_path, text, mapping=mapping)
     assert not (tmp_path / "films.akg").exists()
+
+
+def test_quotes_in_a_tsv_file_count_only_around_a_whole_cell(tmp_path):
+    rows = ['3\t"Crocodile" Dundee', '4\t"Weird Al" Show', '5\tJaws "3', '6\t"Heat"',
+            '7\t"Say ""Yes"" Again"', '8\t"Ran', '9\tThe "Burbs"', '10\t"A" and "B"']  # fmt: skip
+    build(tmp_path, "id\ttitle\n" + "\n".join(rows) + "\n", name="films.tsv")
+    assert [item.title for item in Catalog.load(tmp_path / "films.akg").items] == [
+        '"Crocodile" Dundee', '"Weird Al" Show', 'Jaws "3', "Heat", 'Say "Yes" Again', '"Ran',
+        'The "Burbs"', '"A" and "B"',
+    ]  # fmt: skip
+
+
+def test_a_quoted_cell_of_a_csv_file_may_span_lines(tmp_path):
+    build(tmp_path, 'id,title\n1,"Dr.\nStrangelove"\n2,"He said ""no"""\n3,5" Disc\n')
+    titles = [item.title for item in Catalog.load(tmp_path / "films.akg").items]
+    assert titles == ["Dr. Strangelove", 'He said "no"', '5" Disc']
+
+
+@pytest.mark.parametrize("name", ["films.csv", "films.jsonl", "films.parquet"])
+def test_the_usual_column_names_count_in_any_case(tmp_path, name):
+    row = {"ID": "1", "Title": "Heat", "Year": 1995, "Genre": "Crime", "Director": "Mann"}
+    path = tmp_path / name
+    if name.endswith("jsonl"):
+        path.write_text(json.dumps(row))
+    elif name.endswith("csv"):
+        path.write_text(",".join(row) + "\n" + ",".join(map(str, row.values())))
+    else:
+        import duckdb
+
+        columns = ", ".join(f"'{cell}' AS \"{key}\"" for key, cell in row.items())
+        duckdb.sql(f"COPY (SELECT {columns}) TO '{path}' (FORMAT parquet)")
+    build_catalog(Inputs(sources=(str(path),)), tmp_path / "films.akg")
+    catalog = Catalog.load(tmp_path / "films.akg")
+    item = catalog.items[0]
+    assert (item.id, item.title, item.year, item.genres) == ("1", "Heat", 1995, ("Crime",))
+    assert set(catalog.graph.worlds) == {"year", "decade", "genre", "director"}
+
+
+def test_a_mapping_names_its_columns_by_their_very_spelling(tmp_path):
+    mapping = write(tmp_path, "m.yaml", "predicates: {tag: {column: Genre}}\n")
+    build(tmp_path, "Id,TITLE,Genre\n1,Heat,Crime\n", mapping=mapping)
+    assert Catalog.load(tmp_path / "films.akg").graph.values("1", "tag") == ("Crime",)
+
+
+def test_keys_that_differ_only_in_case_are_refused(tmp_path):
+    with pytest.raises(CatalogError, match="line 1: two keys that differ only in case"):
+        build(tmp_path, '{"id": "1", "title": "Heat", "Title": "Ran"}\n', name="films.jsonl")
+
+
+def test_half_of_a_surrogate_pair_in_a_key_is_refused_with_its_line(tmp_path):
+    text = '{"id": "1", "title": "Heat"}\n{"id": "2", "title": "Ran", "mood\\ud83d": "x"}\n'
+    with pytest.raises(CatalogError, match=r"line 2: the key .* half of a surrogate pair"):
+        build(tmp_path, text, name="films.jsonl")
 
 
 @pytest.mark.parametrize(
@@ -310,6 +367,11 @@ def test_a_link_that_cannot_be_checked_is_used_with_a_warning(tmp_path):
         ("x.link", "no header\n", "name:type"),
         ("x.item", "item_id:token\tclass:token_seq\n1\tA\n", "Name one of them"),
         ("x.item", "item_id:token\tname:token_seq\n1\t \n", r"x.item:2: empty id or title"),
+        (
+            "x.item",
+            "item_id:token\tname:token_seq\trelease_year:token\n1\tHeat\t99999\n",
+            r"x.item:2: the item '1' has the year 99999",
+        ),
         ("x.item", "item_id:token\tname:token_seq\n1\tA\n1\tB\n", r"x.item:3: the item id '1'"),
     ],
 )
