@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,10 +12,11 @@ import pyoxigraph
 
 
 @contextmanager
-def sparql_server(store, *, body=None, status=200):
+def sparql_server(store, *, body=None, status=200, most_rows=None, offset=True):
     """Serve a pyoxigraph store; yields its URL and the queries it was asked.
 
     `body` and `status` replace the answer, for tests of what a client does with a bad one.
+    `most_rows` caps every answer without a word; a server without `offset` ignores it.
     """
     queries = []
 
@@ -27,8 +29,13 @@ def sparql_server(store, *, body=None, status=200):
             queries.append(form["query"][0])
             answer = body
             if answer is None:
-                found = store.query(form["query"][0])
+                query = form["query"][0] if offset else form["query"][0].split(" OFFSET")[0]
+                found = store.query(query)
                 answer = found.serialize(format=pyoxigraph.QueryResultsFormat.JSON)
+                if most_rows is not None:
+                    said = json.loads(answer)
+                    del said["results"]["bindings"][most_rows:]
+                    answer = json.dumps(said).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/sparql-results+json")
             self.send_header("Content-Length", str(len(answer)))

@@ -21,7 +21,7 @@ __all__ = ["BLOCK", "RdfGraph", "RdfTerm", "add_rdf", "iri", "literal"]
 
 BLOCK = 500
 _RDF_TYPE = "http://www.w3.org/1999/02/22-rdf-syntax-ns#type"
-_IRI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\x00-\x20<>\"{}|^`\\]*")
+_IRI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\x00-\x20<>\"{}|^`\\\ud800-\udfff]*")
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _YEAR = re.compile(r"\s*([0-9]{4})(?:-[0-9]{2}.*)?", re.DOTALL)
 
@@ -220,7 +220,9 @@ def _literals(graph: RdfGraph, block: Sequence[str], predicate: str) -> dict[str
 def _values_query(block: Sequence[str], predicate: str) -> str:
     subjects = " ".join(map(iri, block))
     values = f"VALUES ?s {{ {subjects} }}"
-    return f"SELECT DISTINCT ?s ?o WHERE {{ {values} ?s {iri(predicate)} ?o . }} ORDER BY ?s ?o"
+    # Texts of two languages, or equal numbers, have no order of their own.
+    order = "ORDER BY ?s ?o STR(?o) LANG(?o) STR(DATATYPE(?o))"
+    return f"SELECT DISTINCT ?s ?o WHERE {{ {values} ?s {iri(predicate)} ?o . }} {order}"
 
 
 def _in_language(literals: Mapping[str, Sequence[RdfTerm]], language: str) -> dict[str, str]:

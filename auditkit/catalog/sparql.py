@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from auditkit.catalog.draft import Source
+from auditkit.catalog.graph_builder import is_text
 from auditkit.catalog.rdf import RdfTerm
 from auditkit.errors import CatalogError, MissingDependency
 
@@ -34,12 +35,18 @@ class Endpoint:
             import httpx
         except ImportError:
             raise MissingDependency("httpx", extra="endpoint", purpose="a SPARQL source") from None
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        try:
+            parts = urlsplit(url)
+            usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+            httpx.URL(url)
+        except (ValueError, httpx.InvalidURL):
+            usable = False
+        if not usable:
             raise CatalogError("sparql: needs a URL such as sparql:https://example.org/sparql")
         self._shown = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query=""))
         self.source = Source(self._shown)
-        self._url, self._error = url, httpx.HTTPError
+        self._url, self._errors = url, (httpx.HTTPError, httpx.InvalidURL)
+        self._most_rows = 0
         self._client = httpx.Client(
             timeout=httpx.Timeout(SECONDS, connect=10.0),
             headers={"Accept": "application/sparql-results+json", "User-Agent": "auditkit"},
@@ -52,20 +59,42 @@ class Endpoint:
         self._client.close()
 
     def select(self, query: str) -> Iterator[Mapping[str, RdfTerm]]:
-        """Rows of bindings of a SPARQL query.
+        """Rows of bindings of a SPARQL query, all of them even if the server caps its answers.
+
+        Args:
+            query: SELECT DISTINCT in a full order, so that its rows can be asked for in parts.
 
         Raises:
             CatalogError: no answer within a minute, an error of the server, or no SPARQL results.
         """
-        for row in self._bindings(query):
+        for row in self._pages(query):
             bound = {}
             for name, node in row.items():
                 try:
-                    kind, text = _KINDS[node["type"]], node["value"]
-                    bound[str(name)] = RdfTerm(str(text), kind, str(node.get("xml:lang", "")))
+                    kind, text = _KINDS[node["type"]], str(node["value"])
+                    bound[str(name)] = RdfTerm(text, kind, str(node.get("xml:lang", "")))
                 except (KeyError, TypeError, AttributeError):
                     raise self._refused("an answer holds what is no RDF term") from None
+                if not is_text(text):
+                    raise self._refused(f"{text[:80]!r} holds half of a surrogate pair")
             yield bound
+
+    def _pages(self, query: str) -> Iterator[dict[str, Any]]:
+        """Rows of a query, asked for in as many pages as the server makes of them.
+
+        Servers cap their answers without a word. An answer with fewer rows than an earlier one met
+        no cap; behind any other one we ask whether there is more.
+        """
+        n, first = 0, None
+        while True:
+            page = self._bindings(f"{query} OFFSET {n}" if n else query)
+            if page and page[0] == first:
+                raise self._refused(f"it gives {len(page)} rows at once and knows no OFFSET")
+            yield from page
+            if len(page) < self._most_rows or not page:
+                return
+            self._most_rows = len(page)
+            n, first = n + len(page), page[0]
 
     def _bindings(self, query: str) -> list[dict[str, Any]]:
         try:
@@ -78,7 +107,7 @@ class Endpoint:
                     if len(body) > _MAX_BYTES:
                         raise self._refused(f"an answer has over {_MAX_BYTES >> 20} MiB")
             found = json.loads(body)["results"]["bindings"]
-        except self._error as error:
+        except self._errors as error:
             raise self._refused(type(error).__name__) from None
         except (ValueError, KeyError, TypeError, RecursionError):
             raise self._refused("an answer is no SPARQL result in JSON") from None

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
+import pyoxigraph
 import pytest
 from film_sources import (
     FILMS,
@@ -175,7 +178,16 @@ def test_queries_ask_for_blocks_of_checked_iris_in_a_fixed_order():
 
 
 @pytest.mark.parametrize(
-    "text", ["http://e/x> } DELETE", "no iri", "", 'http://e/"', "http://e/\n", "javascript"]
+    "text",
+    [
+        "http://e/x> } DELETE",
+        "no iri",
+        "",
+        'http://e/"',
+        "http://e/\n",
+        "javascript",
+        "http://e/\ud83d",
+    ],
 )
 def test_what_could_end_an_iri_is_refused(text):
     with pytest.raises(CatalogError, match="is no IRI"):
@@ -227,10 +239,75 @@ def test_an_endpoint_that_is_down_is_an_error():
         list(endpoint.select("SELECT * WHERE { ?s ?p ?o }"))
 
 
-@pytest.mark.parametrize("url", ["", "ftp://x/", "localhost:7878", "file:///etc/passwd"])
+@pytest.mark.parametrize(
+    "url",
+    ["", "ftp://x/", "localhost:7878", "file:///etc/passwd", "http://[", "http://localhost:abc/",
+     "http://localhost:99999/", "http://x/\n"],
+)  # fmt: skip
 def test_only_http_is_an_endpoint(url):
     with pytest.raises(CatalogError, match="needs a URL"):
         Endpoint(url)
+
+
+def many_films(n):
+    store = pyoxigraph.Store()
+    turtle = "@prefix : <http://e/> . @prefix r: <http://www.w3.org/2000/01/rdf-schema#> .\n"
+    turtle += "".join(
+        f':f{i} a :Film ; r:label "Film {i}" ; :mood "calm"@en, "calm", "calm"@fr, "{i % 3}" .\n'
+        for i in range(n)
+    )
+    store.load(turtle.encode(), format=pyoxigraph.RdfFormat.TURTLE)
+    return store
+
+
+MANY = RdfMapping.model_validate(
+    {
+        "items": {"type": "http://e/Film", "prefix": "http://e/"},
+        "predicates": {"mood": {"iri": "http://e/mood"}},
+    }
+)
+
+
+@pytest.mark.parametrize("most_rows", [1, 10, 25, 26])
+def test_a_server_that_caps_its_answers_gives_the_whole_graph(most_rows):
+    drafts = []
+    for cap in (None, most_rows):
+        drafts.append(CatalogDraft())
+        with sparql_server(many_films(25), most_rows=cap) as (url, _), Endpoint(url) as endpoint:
+            add_rdf(drafts[-1], endpoint, MANY)
+    whole, paged = drafts
+    assert len(whole) == 25
+    assert (paged.ids, paged.titles) == (whole.ids, whole.titles)
+    whole, paged = (draft.graph.encode(len(draft)) for draft in drafts)
+    assert paged.texts == whole.texts
+    assert paged.keys.tolist() == whole.keys.tolist()
+
+
+def test_a_server_that_is_not_capped_is_asked_no_more_than_needed():
+    with sparql_server(many_films(25)) as (url, queries), Endpoint(url) as endpoint:
+        add_rdf(CatalogDraft(), endpoint, MANY)
+    assert sum("OFFSET" in query for query in queries) <= 3
+
+
+def test_a_server_that_caps_its_answers_and_knows_no_offset_is_an_error():
+    with (
+        sparql_server(many_films(25), most_rows=10, offset=False) as (url, _),
+        Endpoint(url) as endpoint,
+        pytest.raises(CatalogError, match="gives 10 rows at once"),
+    ):
+        add_rdf(CatalogDraft(), endpoint, MANY)
+
+
+def test_half_of_a_surrogate_pair_from_a_server_is_an_error():
+    body = json.dumps(
+        {"results": {"bindings": [{"s": {"type": "literal", "value": "Heat \ud83d"}}]}}
+    )
+    with (
+        sparql_server(rdf_store(), body=body.encode()) as (url, _),
+        Endpoint(url) as endpoint,
+        pytest.raises(CatalogError, match=r"SPARQL endpoint .* half of a surrogate pair"),
+    ):
+        list(endpoint.select("SELECT * WHERE { ?s ?p ?o }"))
 
 
 def test_neo4j_queries_hold_no_values(reference):
