@@ -7,6 +7,8 @@ hallucination recipe 4.4 and 4.6.
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,11 +16,12 @@ from typing import Literal
 
 from pydantic import JsonValue
 
-from auditkit.catalog.built import open_built
+from auditkit.catalog.built import index_folder, index_titles, is_ours, open_for_check
 from auditkit.catalog.catalog_file import write_sqlite
 from auditkit.catalog.inputs import Inputs, Progress, read_inputs
 from auditkit.catalog.linking import Linking
 from auditkit.catalog.self_check import self_check
+from auditkit.errors import CatalogError
 from auditkit.types import Estimate
 
 __all__ = ["BuildReport", "Inputs", "Progress", "build_catalog"]
@@ -80,23 +83,50 @@ def build_catalog(
 
     Args:
         inputs: where items and facts come from.
-        out: the file to write; it replaces an older one when it is whole.
+        out: the file to write; it replaces an older catalog when it is whole, and nothing else.
         store: `duckdb` (extra `graph`) for graphs that are scanned in large batches.
         linking: how forgiving titles are linked.
         progress: called with what is being done and how many rows since the last call.
 
     Raises:
-        CatalogError: an input is missing, faulty or of no known kind.
+        CatalogError: an input is missing, faulty or of no known kind, or `out` would replace it
+            or another file or folder that is none of ours.
         ConfigurationError: the mapping is faulty.
         MissingDependency: an input needs an extra.
     """
+    _refuse_foreign(inputs, out)
     built = _write(inputs, out, store, linking, progress)
     progress("indexing titles", 0)
-    catalog = open_built(out)
+    index_titles(out)
+    catalog = open_for_check(out)
     n_entries = catalog.linker.index.n_entries
     progress("checking the title linker", 0)
     recall, refusal = self_check(catalog, seed=0)
     return replace(built, entries=n_entries, recall=_interval(recall), refusal=_interval(refusal))
+
+
+def _refuse_foreign(inputs: Inputs, out: Path) -> None:
+    """Raise CatalogError if something would be lost that is no catalog of ours."""
+    named = (inputs.mapping, inputs.items, inputs.kg, inputs.link, inputs.crosswalk, inputs.facts)
+    for given in (*map(Path, inputs.sources), *filter(None, named)):
+        with contextlib.suppress(OSError):
+            if given.samefile(out):
+                raise CatalogError(
+                    f"--out {out} is also read ({given}) and would be replaced. Give another --out."
+                )
+    if os.path.lexists(out) and not is_ours(out) and not (out.is_file() and _is_empty(out)):
+        raise CatalogError(
+            f"--out {out} exists and is no catalog of auditkit. Give another --out or remove it."
+        )
+    if index_folder(out) is None:
+        raise CatalogError(
+            f"the title index belongs into {out}.index, where something else is. Give another "
+            "--out or move it."
+        )
+
+
+def _is_empty(path: Path) -> bool:
+    return path.stat().st_size == 0
 
 
 def _interval(share: Estimate) -> Mapping[str, JsonValue]:

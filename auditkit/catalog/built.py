@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+from array import array
 from collections.abc import Sequence
 from functools import partial
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Literal, NamedTuple, overload
 
+from auditkit.catalog.built_meta import FileMeta, aliases_of, checked_item, damaged, item_rows
 from auditkit.catalog.catalog import Catalog, CatalogItem
 from auditkit.catalog.file_terms import FileTerms, TableFile
 from auditkit.catalog.graph import KnowledgeGraph
-from auditkit.catalog.graph_types import KINDS, LinkState, Predicate, TripleStore, ValueType, World
-from auditkit.catalog.linking import Linking
-from auditkit.catalog.sqlite_graph import SqliteFile, SqliteTriples
+from auditkit.catalog.graph_types import TripleStore
+from auditkit.catalog.linking import TitleLinker
+from auditkit.catalog.self_check import Checkable
+from auditkit.catalog.sqlite_graph import APPLICATION_ID, SqliteFile, SqliteTriples
+from auditkit.catalog.title_index import TitleIndex
 from auditkit.catalog.triple_codes import Shape
 from auditkit.errors import CatalogError
 
 if TYPE_CHECKING:
     from auditkit.catalog.duckdb_graph import DuckdbFile
 
-__all__ = ["built_by", "open_built", "open_graph"]
+__all__ = [
+    "built_by", "index_folder", "index_titles", "is_ours", "open_built", "open_for_check",
+    "open_graph",
+]  # fmt: skip
 
 _SQLITE = b"SQLite format 3\0"
 _DUCKDB = b"DUCK"
@@ -39,6 +48,35 @@ def built_by(path: Path) -> Literal["sqlite", "duckdb"] | None:
     return "duckdb" if head[8:12] == _DUCKDB else None
 
 
+def is_ours(path: Path) -> bool:
+    """Is this a catalog file of ours, be it damaged or of another version?"""
+    try:
+        if built_by(path) == "sqlite":
+            with path.open("rb") as stream:
+                return stream.read(72)[68:] == APPLICATION_ID.to_bytes(4, "big")
+        return built_by(path) == "duckdb" and bool(_open(path))
+    except (OSError, CatalogError):
+        return False
+
+
+def index_folder(path: Path) -> Path | None:
+    """Where the title index of a file is kept; None if somebody else has something there."""
+    folder = path.with_name(f"{path.name}.index")
+    try:
+        said = json.loads((folder / "index.json").read_text(encoding="utf-8"))
+        return folder if isinstance(said, dict) and {"recipe", "source"} <= said.keys() else None
+    except (OSError, ValueError, RecursionError):
+        return folder if _is_free(folder) else None
+
+
+def _is_free(folder: Path) -> bool:
+    """Is there nothing, or an empty folder?"""
+    try:
+        return not os.path.lexists(folder) or not any(folder.iterdir())
+    except OSError:
+        return False
+
+
 def open_built(path: Path) -> Catalog:
     """The catalog in a built file; an item's genres are in alphabetical order.
 
@@ -46,15 +84,86 @@ def open_built(path: Path) -> Catalog:
         CatalogError: the file is damaged or of another version.
     """
     file = _open(path)
-    meta = _Meta(file)
+    meta = FileMeta(file)
     return Catalog(
-        _items(file, meta.predicates),
+        _items(file, meta),
         name=path.name,
         build_graph=partial(_graph_of, path=path),
         linking=meta.linking,
         content_sha256=meta.content_sha256,
-        index_folder=path.with_name(f"{path.name}.index"),
+        index_folder=index_folder(path),
     )
+
+
+def index_titles(path: Path) -> None:
+    """Build the title index of a file and keep it beside it, without an object for every item.
+
+    A folder of somebody else in its place is left alone; the index is then built at every use.
+
+    Raises:
+        CatalogError: the file is damaged or of another version.
+    """
+    file = _open(path)
+    titles: list[str] = []
+    years = array("h")
+    meta = FileMeta(file)
+    for _, title, year in item_rows(file):
+        titles.append(title)
+        years.append(year or 0)
+    index = TitleIndex.build(titles, years, aliases_of(file, meta))
+    folder = index_folder(path)
+    if folder is not None:
+        # A folder that cannot be written costs time later, not the answer.
+        with contextlib.suppress(OSError):
+            index.save(folder, source=meta.content_sha256)
+
+
+def open_for_check(path: Path) -> Checkable:
+    """What the check of the title linker asks of a built file, without an object for every item.
+
+    Raises:
+        CatalogError: the file is damaged or of another version.
+    """
+    file = _open(path)
+    meta = FileMeta(file)
+    folder = index_folder(path)
+    index = TitleIndex.open(folder, source=meta.content_sha256) if folder else None
+    if index is None:
+        return open_built(path)
+    ids = [item_id for item_id, _, _ in item_rows(file)]
+    if len(set(ids)) != len(ids):
+        raise damaged(file, "an item id occurs twice")
+    linker = TitleLinker(ids, index, linking=meta.linking)
+    return _OfFile(_FileItems(file, len(ids)), linker, meta.content_sha256)
+
+
+class _OfFile(NamedTuple):
+    items: Sequence[CatalogItem]
+    linker: TitleLinker
+    fingerprint: str
+
+
+class _FileItems(Sequence[CatalogItem]):
+    """Items read when they are asked for: id, title and year."""
+
+    def __init__(self, file: TableFile, n: int) -> None:
+        self._file, self._n = file, n
+
+    def __len__(self) -> int:
+        return self._n
+
+    @overload
+    def __getitem__(self, row: int) -> CatalogItem: ...
+    @overload
+    def __getitem__(self, row: slice) -> list[CatalogItem]: ...
+    def __getitem__(self, row: int | slice) -> CatalogItem | list[CatalogItem]:
+        if isinstance(row, slice):
+            return [self[place] for place in range(*row.indices(self._n))]
+        query = "SELECT row, item_id, title, year FROM items WHERE row = ?"
+        found = self._file.rows(query, (int(row),))
+        if not found:
+            raise IndexError(row)
+        return CatalogItem(*checked_item(self._file, int(row), *found[0]))
 
 
 def open_graph(path: Path) -> KnowledgeGraph:
@@ -64,7 +173,7 @@ def open_graph(path: Path) -> KnowledgeGraph:
         CatalogError: the file is damaged or of another version.
     """
     file = _open(path)
-    meta = _Meta(file)
+    meta = FileMeta(file)
     starts = meta.starts
     shape = Shape(starts[1], starts[3], len(meta.predicates), starts[-1])
     store: TripleStore
@@ -95,78 +204,25 @@ def _open(path: Path) -> SqliteFile | DuckdbFile:
     return SqliteFile(path)
 
 
-class _Meta:
-    """What a file says about itself, checked.
-
-    Raises:
-        CatalogError: something is missing or is not what it should be.
-    """
-
-    def __init__(self, file: TableFile) -> None:
-        try:
-            said = {str(key): str(value) for key, value in file.rows("SELECT key, value FROM meta")}
-            self.content_sha256 = said["content_sha256"]
-            self.link = _one_of(said["link"], LinkState)
-            self.linking = _one_of(said["linking"], Linking)
-            self.warnings = [str(text) for text in json.loads(said["warnings"])]
-            self.n_triples = int(said["triples"])
-            self.starts = tuple(int(start) for start in json.loads(said["starts"]))
-            self.predicates = tuple(
-                Predicate(
-                    str(name),
-                    _one_of(world, World),
-                    label is not None,
-                    _one_of(kind, ValueType),
-                    None if inverse_of is None else str(inverse_of),
-                )
-                for name, label, world, kind, inverse_of in file.rows(
-                    "SELECT name, label, world, type, inverse_of FROM predicates ORDER BY id"
-                )
-            )
-        except (KeyError, ValueError, TypeError) as error:
-            raise _damaged(file, str(error)) from None
-        if len(self.starts) != len(KINDS) + 1 or list(self.starts) != sorted(self.starts):
-            raise _damaged(file, "its terms are not numbered by kind")
-
-
-def _one_of(value: object, choices: Any) -> Any:
-    if value not in get_args(choices):
-        raise ValueError(f"{value!r} is none of {', '.join(get_args(choices))}")
-    return value
-
-
-def _items(file: TableFile, predicates: Sequence[Predicate]) -> tuple[CatalogItem, ...]:
+def _items(file: TableFile, meta: FileMeta) -> tuple[CatalogItem, ...]:
     """All items; equal genre lists share one tuple."""
-    genre = next((code for code, p in enumerate(predicates) if p.name == "genre"), -1)
+    genre = next((code for code, p in enumerate(meta.predicates) if p.name == "genre"), -1)
     names = {
-        code: str(text)
+        code: text
         for code, text in file.rows(
             "SELECT id, text FROM terms WHERE id IN (SELECT DISTINCT o FROM triples WHERE p = ?)",
             (genre,),
         )
+        if isinstance(text, str)
     }
     lists: dict[tuple[str, ...], tuple[str, ...]] = {}
     genres: dict[object, tuple[str, ...]] = {}
-    of_items = file.rows("SELECT s, o FROM triples WHERE p = ? ORDER BY s, o", (genre,))
+    of_items = file.iterate("SELECT s, o FROM triples WHERE p = ? ORDER BY s, o", (genre,))
     for row, pairs in groupby(of_items, key=lambda pair: pair[0]):
         found = tuple(names[code] for _, code in pairs if code in names)
         genres[row] = lists.setdefault(found, found)
-    aliases: dict[object, list[str]] = {}
-    for row, text in file.rows("SELECT row, text FROM aliases"):
-        aliases.setdefault(row, []).append(str(text))
-    items = []
-    for place, (row, item_id, title, year) in enumerate(
-        file.rows("SELECT row, item_id, title, year FROM items ORDER BY row")
-    ):
-        if row != place or not (year is None or isinstance(year, int)):
-            raise _damaged(file, f"item {item_id!r} is out of order or its year is no number")
-        others = tuple(aliases.get(row, ()))
-        items.append(CatalogItem(str(item_id), str(title), year, genres.get(row, ()), others))
-    return tuple(items)
-
-
-def _damaged(file: TableFile, what: str) -> CatalogError:
-    return CatalogError(
-        f"{file.path} cannot be read as a catalog ({what}). Build it again with: auditkit catalog "
-        "build"
+    aliases = aliases_of(file, meta)
+    return tuple(
+        CatalogItem(item_id, title, year, genres.get(row, ()), aliases.get(row, ()))
+        for row, (item_id, title, year) in enumerate(item_rows(file))
     )

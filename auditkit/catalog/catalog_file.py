@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from tempfile import mkstemp
 
 from auditkit.canonical import canonical_json
 from auditkit.catalog.content_hash import content_sha256
@@ -114,20 +114,25 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises:
         CatalogError: the folder cannot be written.
     """
+    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        # Not by `mkstemp`, whose files nobody else may read whatever the umask allows.
+        os.close(os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     except OSError as error:
-        raise CatalogError(
-            f"{path} cannot be written ({error.strerror}). Give another --out."
-        ) from None
-    os.close(handle)
-    unfinished = Path(name)
+        raise _unwritable(path, error) from None
     try:
         yield unfinished
-        unfinished.replace(path)
+        try:
+            unfinished.replace(path)
+        except OSError as error:
+            raise _unwritable(path, error) from None
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def _unwritable(path: Path, error: OSError) -> CatalogError:
+    return CatalogError(f"{path} cannot be written ({error.strerror}). Give another --out.")
 
 
 def rows_of_tables(draft: CatalogDraft, encoded: EncodedGraph, linking: Linking) -> dict[str, Rows]:

@@ -7,7 +7,7 @@ Source: hallucination recipe 4.3.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["SCHEMA_VERSION", "DuckdbFile", "DuckdbTriples", "import_duckdb"]
 
 SCHEMA_VERSION = "1"
+_AT_ONCE = 10_000
 
 Codes = NDArray[np.int64]
 
@@ -84,6 +85,15 @@ class DuckdbFile:
         """
         try:
             return list(self._connection.cursor().execute(query, list(values)).fetchall())
+        except self._error as error:
+            raise self._damaged(error) from None
+
+    def iterate(self, query: str, values: Sequence[object] = ()) -> Iterator[Any]:
+        """Rows of a query one by one, for results that are large."""
+        try:
+            found = self._connection.cursor().execute(query, list(values))
+            while some := found.fetchmany(_AT_ONCE):
+                yield from some
         except self._error as error:
             raise self._damaged(error) from None
 

@@ -9,19 +9,38 @@ independent entries. Source: hallucination recipe, linker self-check.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
-from auditkit.catalog.catalog import Catalog, CatalogItem
-from auditkit.catalog.linking import Link
+from auditkit.catalog.catalog import CatalogItem
+from auditkit.catalog.linking import Link, TitleLinker
 from auditkit.seeding import generator
 from auditkit.stats.intervals import clopper_pearson
 from auditkit.types import Estimate
 
-__all__ = ["SelfCheck", "self_check"]
+__all__ = ["Checkable", "SelfCheck", "self_check"]
 
 MAX_ENTRIES = 500
 FORMS_WITH_YEAR = ("{title} ({year})", "1. **{title} ({year})**", "{lower} ({year})")
 FORM_WITHOUT_YEAR = "{title}"
+
+
+class Checkable(Protocol):
+    """A catalog, as far as its linker is checked."""
+
+    @property
+    def items(self) -> Sequence[CatalogItem]:
+        """In catalog order."""
+        ...
+
+    @property
+    def linker(self) -> TitleLinker:
+        """What is checked."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the content, the seed of the sample."""
+        ...
 
 
 class SelfCheck(NamedTuple):
@@ -31,7 +50,7 @@ class SelfCheck(NamedTuple):
     specificity: Estimate
 
 
-def self_check(catalog: Catalog, *, seed: int) -> SelfCheck:
+def self_check(catalog: Checkable, *, seed: int) -> SelfCheck:
     """Measure the linker of one catalog.
 
     Up to 500 entries are queried plain, bold and numbered, in lower case and without the year. An

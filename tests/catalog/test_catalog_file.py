@@ -155,7 +155,24 @@ def test_a_damaged_file_is_an_error_or_gives_the_true_answer(built, place):
         ("UPDATE meta SET value = '[0,9,1]' WHERE key = 'starts'", "not numbered by kind"),
         ("UPDATE predicates SET world = 'shut'", "'shut' is none of"),
         ("UPDATE items SET year = 'soon' WHERE row = 1", "its year is no number"),
-        ("DELETE FROM items WHERE row = 1", "out of order"),
+        ("UPDATE items SET row = 9 WHERE row = 3", "out of order"),
+        ("DELETE FROM items WHERE row = 1", "has 3 items and says 4"),
+        ("DELETE FROM terms WHERE id > 5", "its terms end at 6"),
+        ("UPDATE items SET year = 99999 WHERE row = 1", "its year is no number"),
+        ("UPDATE items SET year = -1 WHERE row = 1", "its year is no number"),
+        ("UPDATE items SET title = x'ff00' WHERE row = 1", "is no text"),
+        ("UPDATE items SET item_id = x'31' WHERE row = 1", "is no text"),
+        ("UPDATE items SET item_id = '1' WHERE row = 1", "occurs twice"),
+        ("UPDATE aliases SET text = x'ff'", "is no text"),
+        ("UPDATE aliases SET row = 7", "of no item"),
+        ("UPDATE predicates SET name = 'year'", "the name of another"),
+        ("UPDATE predicates SET id = 9 WHERE id = 3", "not numbered"),
+        ("UPDATE meta SET value = '-1' WHERE key = 'triples'", "-1 is no number of things"),
+        ("UPDATE meta SET value = '1e3' WHERE key = 'triples'", "is no number of things"),
+        ("UPDATE meta SET value = 'x' WHERE key = 'warnings'", "cannot be read as a catalog"),
+        ("UPDATE meta SET value = '\"x\"' WHERE key = 'warnings'", "is no list"),
+        ("UPDATE meta SET value = '[0,4.0]' WHERE key = 'starts'", "is no number of things"),
+        ("UPDATE meta SET value = x'00' WHERE key = 'link'", "is no text"),
     ],
 )
 def test_a_file_that_contradicts_itself_is_refused(built, statement, expected):
@@ -163,6 +180,83 @@ def test_a_file_that_contradicts_itself_is_refused(built, statement, expected):
         connection.execute(statement)
     with pytest.raises(CatalogError, match=expected):
         Catalog.load(built)
+
+
+def test_a_term_that_is_no_text_is_refused(built):
+    with sqlite3.connect(built) as connection:
+        connection.execute("UPDATE terms SET text = x'ff' WHERE kind = 'entity'")
+    with pytest.raises(CatalogError, match="no text"):
+        open_graph(built).values("1", "director")
+
+
+@pytest.mark.parametrize("store", ["sqlite", "duckdb"])
+def test_the_umask_decides_who_may_read_a_built_file(table, store):
+    out = table.with_name("shared.akg")
+    before = os.umask(0o027)
+    try:
+        build_catalog(Inputs(sources=(str(table),)), out, store=store)
+    finally:
+        os.umask(before)
+    assert out.stat().st_mode & 0o777 == 0o640
+
+
+def test_no_input_is_replaced_by_the_catalog(table):
+    link = table.with_name("link.akg")
+    link.symlink_to(table)
+    for out in (table, link):
+        with pytest.raises(CatalogError, match="is also read"):
+            build_catalog(Inputs(sources=(str(table),)), out)
+    mapping = table.with_name("m.yaml")
+    mapping.write_text("version: 1\n")
+    with pytest.raises(CatalogError, match="is also read"):
+        build_catalog(Inputs(sources=(str(table),), mapping=mapping), mapping)
+    assert table.read_text() == TABLE
+
+
+def foreign_sqlite(path):
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE mine(x)")
+
+
+def foreign_duckdb(path):
+    import duckdb
+
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("CREATE TABLE mine(x INTEGER)")
+
+
+@pytest.mark.parametrize(
+    "make", [foreign_sqlite, foreign_duckdb, lambda p: p.write_text("notes"), lambda p: p.mkdir()]
+)
+def test_what_is_no_catalog_of_ours_is_not_replaced(table, make):
+    out = table.with_name("other")
+    make(out)
+    before = out.read_bytes() if out.is_file() else None
+    with pytest.raises(CatalogError, match="exists and is no catalog of auditkit"):
+        build_catalog(Inputs(sources=(str(table),)), out)
+    assert before == (out.read_bytes() if out.is_file() else None)
+
+
+@pytest.mark.parametrize("store", ["sqlite", "duckdb"])
+def test_a_catalog_of_ours_is_replaced_even_if_it_is_damaged(table, built, store):
+    if store == "duckdb":
+        built.unlink()
+        build_catalog(Inputs(sources=(str(table),)), built, store=store)
+    else:
+        built.write_bytes(built.read_bytes()[:4096])
+    build_catalog(Inputs(sources=(str(table),)), built)
+    assert len(Catalog.load(built)) == 4
+
+
+def test_the_folder_of_somebody_else_is_not_taken_for_the_title_index(table, built):
+    folder = built.with_name("new.akg.index")
+    folder.mkdir()
+    (folder / "thesis.txt").write_text("years of work")
+    with pytest.raises(CatalogError, match="where something else is"):
+        build_catalog(Inputs(sources=(str(table),)), built.with_name("new.akg"))
+    shutil.copy(built, built.with_name("new.akg"))
+    assert Catalog.load(built.with_name("new.akg")).link(["Heat (1986)"])[0].item_id == "3"
+    assert (folder / "thesis.txt").read_text() == "years of work"
 
 
 def test_triples_that_the_file_does_not_name_are_refused(built):
