@@ -1,20 +1,26 @@
 """Open a catalog by name: a data set, a built file, or any table that `catalog build` reads.
 
 A table is built once into the cache, under the hash of its bytes, so that the next run with the
-same table maps the finished index.
+same table maps the finished index. An entry is made in a folder of its own and put in its place
+when it is whole, so that processes that make the same one at once do not meet.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import shutil
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from auditkit.catalog.build import Inputs, Progress, build_catalog
 from auditkit.catalog.built import built_by, open_built
 from auditkit.catalog.catalog import Catalog
 from auditkit.catalog.datasets import DATASETS, cache_dir
 from auditkit.catalog.linking import Linking
+from auditkit.catalog.sqlite_graph import SCHEMA_VERSION
+from auditkit.catalog.table_source import TABLE_RECIPE
 from auditkit.catalog.title_index import RECIPE
 from auditkit.errors import CatalogError
 
@@ -40,11 +46,30 @@ def open_catalog(
     elif built_by(path):
         catalog = open_built(path)
     else:
-        catalog = open_built(_built(path, progress))
+        catalog = _open_table(path, progress)
     return catalog if linking == "auto" else replace(catalog, linking=linking)
 
 
-def _built(table: Path, progress: Progress) -> Path:
+def _open_table(table: Path, progress: Progress) -> Catalog:
+    entry = _entry(table)
+    if entry.exists():
+        with contextlib.suppress(CatalogError):  # a damaged one is built anew
+            return open_built(entry)
+    entry.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=entry.parent, prefix="unfinished-") as folder:
+        built = Path(folder) / entry.name
+        build_catalog(Inputs(sources=(str(table),)), built, progress=progress)
+        index = built.with_name(f"{built.name}.index")
+        in_place = entry.with_name(index.name)
+        shutil.rmtree(in_place, ignore_errors=True)
+        with contextlib.suppress(OSError):  # another process was faster with the same index
+            index.rename(in_place)
+        built.replace(entry)
+    return open_built(entry)
+
+
+def _entry(table: Path) -> Path:
+    """Where the catalog of a table is kept: by its bytes and by all that decides how it is read."""
     try:
         with table.open("rb") as stream:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
@@ -52,8 +77,6 @@ def _built(table: Path, progress: Progress) -> Path:
         raise CatalogError(
             f"{table} cannot be read ({error.strerror}). Give ml-100k, a built catalog or a table."
         ) from None
-    built = cache_dir() / "catalogs" / f"{digest[:32]}-{RECIPE}.akg"
-    if not built.exists():
-        built.parent.mkdir(parents=True, exist_ok=True)
-        build_catalog(Inputs(sources=(str(table),)), built, progress=progress)
-    return built
+    read_by = (table.suffix.lower().lstrip("."), TABLE_RECIPE, SCHEMA_VERSION, RECIPE)
+    name = "-".join(map(str, (digest[:32], *read_by)))
+    return cache_dir() / "catalogs" / f"{name}.akg"
