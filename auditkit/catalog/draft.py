@@ -89,9 +89,8 @@ class CatalogDraft:
         self.ids.append(item_id)
         self.titles.append(title)
         self.years.append(year or 0)
-        others = tuple(dict.fromkeys(alias for alias in aliases if alias and alias != title))
-        if others:
-            self.aliases[row] = others
+        if others := dict.fromkeys(alias for alias in aliases if alias and alias != title):
+            self.aliases[row] = tuple(others)
         for genre in genres:
             self.graph.add(row, self.genre, genre)
         if year:

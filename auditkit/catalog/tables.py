@@ -24,6 +24,7 @@ from typing import TextIO
 
 from auditkit.canonical import read_json
 from auditkit.catalog.catalog import CatalogItem
+from auditkit.catalog.graph_builder import is_text
 from auditkit.catalog.normalise import split_year
 from auditkit.errors import CatalogError, MissingDependency
 
@@ -291,7 +292,10 @@ def parse_item(row: Mapping[str, object]) -> CatalogItem:
 
 
 def _cell(row: Mapping[str, object], column: str) -> object:
-    return next((row[name] for name in COLUMNS[column] if name in row), None)
+    for name in COLUMNS[column]:
+        if name in row:
+            return row[name]
+    return None
 
 
 def cell_text(value: object, column: str) -> str:
@@ -305,7 +309,7 @@ def cell_text(value: object, column: str) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise ValueError(f"{column} is {json.dumps(value, default=str)[:80]}, not a text")
     text = " ".join(str(value).split())
-    if any("\ud800" <= character <= "\udfff" for character in text):
+    if not is_text(text):
         raise ValueError(f"{column} holds half of a surrogate pair")
     return text
 
@@ -327,6 +331,8 @@ def cell_texts(value: object, column: str, *, separator: str = "|") -> tuple[str
     Raises:
         ValueError: the cell holds something else.
     """
+    if value is None:
+        return ()
     if isinstance(value, float):
         value = str(int(value)) if value.is_integer() else repr(value)
     parts = value if isinstance(value, list) else cell_text(value, column).split(separator)
