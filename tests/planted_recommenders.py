@@ -74,7 +74,14 @@ class Clean:
         temperature: float,
         seeds: Sequence[int],
     ) -> list[str]:
-        return [self.describe(world().catalog[prompt.split()[-1]]) for prompt in prompts]
+        return [self.write(prompt) for prompt in prompts]
+
+    def write(self, prompt: str) -> str:
+        """One item described, or a list with a reason each."""
+        if prompt.startswith("DESCRIBE"):
+            return self.describe(world().catalog[prompt.split()[-1]])
+        listed = enumerate(world().catalog.items[:5], start=1)
+        return "\n".join(f"{n}. {i.display_title}: {self.describe(i)}" for n, i in listed)
 
     def describe(self, item: CatalogItem) -> str:
         return f"Genres: {', '.join(item.genres)}. Year: {item.year}."

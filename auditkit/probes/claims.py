@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, cast
+from typing import ClassVar, NamedTuple, cast
 
 from auditkit.catalog.catalog import Catalog
 from auditkit.catalog.claims import Claim, Reading
@@ -29,7 +29,7 @@ from auditkit.seeding import generator
 from auditkit.stats.rates import clustered_rate, rate
 from auditkit.types import Detector, Evidence, Finding, Item, Request, Response
 
-__all__ = ["DescriptionProbe", "self_check"]
+__all__ = ["DescriptionProbe", "ReasonRequests", "requests_for_reasons", "self_check"]
 
 PREFIX = "hallucination.claims"
 REASONS = "reasons"
@@ -131,24 +131,34 @@ class DescriptionProbe:
 
     def _reasons(self, target: Target, context: Context, wording: str) -> Iterator[Finding]:
         """Facts in the reasons of a list; the user is the unit."""
-        users = context.sample_users(self.n_users)
-        requests = [
-            Request(
-                user_id=asked.user_id,
-                k=self.k,
-                history=asked.history,
-                prompt=target.prompts.render(asked),
-            )
-            for user in users
-            for asked in [_worded(neutral_request(user, k=self.k), wording)]
-        ]
-        responses = target.generate(requests, max_new_tokens=_TOKENS_A_REASON * self.k)
-        subjects = [None] * len(users)
+        asked = requests_for_reasons(target, context, wording, self.n_users, self.k)
+        responses = target.generate(asked.requests, max_new_tokens=asked.max_new_tokens)
+        subjects = [None] * len(asked.users)
         parameters = {"n_users": self.n_users, "k": self.k}
-        names = [user.id for user in users]
         yield from _findings(
-            context, target.catalog, REASONS, names, responses, subjects, parameters
+            context, target.catalog, REASONS, asked.users, responses, subjects, parameters
         )
+
+
+class ReasonRequests(NamedTuple):
+    """Requests for lists with reasons, one per user."""
+
+    users: list[str]
+    requests: list[Request]
+    max_new_tokens: int
+
+
+def requests_for_reasons(
+    target: Target, context: Context, wording: str, n_users: int, k: int
+) -> ReasonRequests:
+    """Ask for `k` titles with a reason each."""
+    users = context.sample_users(n_users)
+    asked = [_worded(neutral_request(user, k=k), wording) for user in users]
+    requests = [
+        Request(user_id=one.user_id, k=k, history=one.history, prompt=target.prompts.render(one))
+        for one in asked
+    ]
+    return ReasonRequests([user.id for user in users], requests, _TOKENS_A_REASON * k)
 
 
 def _worded(request: Request, wording: str) -> Request:
