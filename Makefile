@@ -50,6 +50,7 @@ bench: $(VENV)/.dev  ## ratios measured in one run; never asserted
 	$(BIN)/python tests/bench/cli_startup.py
 	$(BIN)/python tests/bench/engine.py
 	$(BIN)/python tests/bench/graph.py
+	$(BIN)/python tests/bench/linking.py
 	$(BIN)/python tests/bench/training.py
 
 clean:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from array import array
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -207,17 +208,27 @@ def without_digits(key: str) -> str:
 def _entries(
     titles: Sequence[str], years: Sequence[int | None]
 ) -> tuple[list[tuple[str, int | None]], NDArray[np.int64]]:
-    """Unique (title, year) pairs in catalog order, and the entry of every item."""
-    numbers: dict[tuple[str, int | None], int] = {}
-    entry_of = np.fromiter(
-        (
-            numbers.setdefault((title, year or None), len(numbers))
-            for title, year in zip(titles, years, strict=True)
-        ),
-        dtype=np.int64,
-        count=len(titles),
-    )
-    return list(numbers), entry_of
+    """Unique (title, year) pairs in catalog order, and the entry of every item.
+
+    Equal pairs are found by hash; those that share one are compared.
+    """
+    hashes = text_hashes(titles)
+    hashes ^= np.asarray([year or 0 for year in years], dtype=np.uint64) << np.uint64(40)
+    _, first, entry_of = np.unique(hashes, return_index=True, return_inverse=True)
+    shared = np.flatnonzero(first[entry_of] != np.arange(len(titles)))
+    if all(
+        (titles[row], years[row] or None) == (titles[start], years[start] or None)
+        for row, start in zip(shared.tolist(), first[entry_of[shared]].tolist(), strict=True)
+    ):
+        order = np.argsort(first, kind="stable")
+        rank = np.empty(len(order), dtype=np.int64)
+        rank[order] = np.arange(len(order))
+        starts = first[order].tolist()
+        return [(titles[row], years[row] or None) for row in starts], rank[entry_of]
+    numbers: dict[tuple[str, int | None], int] = {}  # two pairs with one hash: by the pairs
+    pairs = zip(titles, years, strict=True)
+    found = [numbers.setdefault((title, year or None), len(numbers)) for title, year in pairs]
+    return list(numbers), np.asarray(found, dtype=np.int64)
 
 
 def _keys(
@@ -262,7 +273,7 @@ def _postings(
     """How often each token occurs, and the first entries of every token."""
     counted: Counter[str] = Counter()
     numbers: dict[str, int] = {}
-    words, entries = [], []
+    words, entries = array("i"), array("i")
     for begin in range(0, len(keys), _CHUNK):
         for row in range(begin, min(begin + _CHUNK, len(keys))):
             if keys[row].startswith("raw:"):
@@ -273,7 +284,7 @@ def _postings(
                 number = numbers.setdefault(token, len(numbers))
                 words.append(number)
                 entries.append(row)
-    word = np.asarray(words, dtype=np.int32)
+    word = np.frombuffer(words, dtype=np.int32) if words else np.empty(0, dtype=np.int32)
     entry = entry_of[np.asarray(entries, dtype=np.int64)].astype(np.int32)
     order = np.argsort(word, kind="stable")
     word, entry = word[order], entry[order]
