@@ -52,6 +52,7 @@ bench: $(VENV)/.dev  ## ratios measured in one run; never asserted
 	$(BIN)/python tests/bench/graph.py
 	$(BIN)/python tests/bench/linking.py
 	$(BIN)/python tests/bench/training.py
+	$(BIN)/python tests/bench/trie.py
 
 clean:
 	rm -rf $(VENV) site .mypy_cache .ruff_cache
