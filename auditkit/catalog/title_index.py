@@ -137,8 +137,8 @@ class TitleIndex(NamedTuple):
         unfinished = folder.with_name(folder.name + ".unfinished")
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir(parents=True)
-        for name, array in self._arrays().items():
-            np.save(unfinished / f"{name}.npy", array, allow_pickle=False)
+        for name, values in self._arrays().items():
+            np.save(unfinished / f"{name}.npy", values, allow_pickle=False)
         described = {"recipe": RECIPE, "source": source, "n_aliases": self.n_aliases}
         (unfinished / "index.json").write_text(json.dumps(described), encoding="utf-8")
         shutil.rmtree(folder, ignore_errors=True)
