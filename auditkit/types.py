@@ -76,8 +76,10 @@ class Request:
     """One question to a recommender.
 
     `history` is oldest first. `attributes` are the phrases stated about the user, by attribute
-    name; an empty mapping is the neutral request. `instruction` is a template with the slots
-    `{who}`, `{k}`, `{history}`, `{candidates}`; empty means the recommender's own. `prompt` is the
+    name; an empty mapping is the neutral request. `who` is a noun phrase for the user that
+    templates use instead of one made from `attributes`. `repeat` numbers otherwise equal requests
+    of one run: each is asked anew, with a seed of its own. `instruction` is a template with the slots
+    `{who}`, `{k}`, `{history}`, `{anchor}`, `{candidates}`; empty means the recommender's own. `prompt` is the
     rendered text; a recommender that knows nothing else may answer from `prompt`, `history`,
     `candidates` and `k` alone.
     """
@@ -93,6 +95,8 @@ class Request:
     temperature: float = 0.0
     messages: tuple[Message, ...] = ()
     prompt: str = ""
+    who: str = ""
+    repeat: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -98,7 +98,7 @@ class LanguageModel:
         history = request.history[-window:]
         prompt = self.prompts.ask(
             task,
-            who=describe_user(request.attributes),
+            who=request.who or describe_user(request.attributes),
             history=history,
             liked=history,
             disliked=tuple(disliked),

@@ -35,7 +35,7 @@ __all__ = [
 
 SLOTS = (
     "who", "k", "history", "candidates", "item", "title", "genres", "year", "genre", "rating",
-    "liked", "disliked", "shared", "constraint",
+    "liked", "disliked", "shared", "constraint", "anchor",
 )  # fmt: skip
 _INERT_OR_ITEM = re.compile(r"\\([\\<])|<item_([^\s<>\\]+)>")
 _SLOT = re.compile(r"\{(\w+)\}")
@@ -234,8 +234,9 @@ class Prompts:
         """
         return self._fill(
             request.instruction or self.recommend[0],
-            who=self._typed(describe_user(request.attributes)),
+            who=self._typed(request.who or describe_user(request.attributes)),
             k=str(request.k),
+            anchor=self._item(request.history[-1]) if request.history else "",
             history=self._items(request.history),
             candidates=self._items(request.candidates or ()),
         )

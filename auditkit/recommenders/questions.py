@@ -45,6 +45,7 @@ class Question:
             "temperature": asked.temperature,
             "messages": [asdict(message) for message in asked.messages],
             "prompt": asked.prompt,
+            **({"who": asked.who} if asked.who else {}),
             **self.parameters,
         }
 
@@ -55,13 +56,13 @@ class Question:
             "probe": self.probe,
             "version": self.probe_version,
             "request": self.fields,
-            "repeat": 0,
+            "repeat": self.request.repeat,
         }
         return sha256_json(identity)[:16]
 
     def cache_key(self, origin: str) -> str:
         """Key under which any probe finds the same answer of the same recommender."""
-        return sha256_json({"origin": origin, "request": self.fields, "repeat": 0})
+        return sha256_json({"origin": origin, "request": self.fields, "repeat": self.request.repeat})
 
     def identified(self, seed: int) -> Request:
         """The request as the recommender gets it, with id and seed."""
@@ -86,7 +87,7 @@ def body_of(
         "request_id": question.id,
         "probe": question.probe,
         "unit": question.request.user_id,
-        "repeat": 0,
+        "repeat": question.request.repeat,
         "request": question.fields,
         "status": response.status,
         "reason": response.reason,

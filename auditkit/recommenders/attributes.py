@@ -1,0 +1,92 @@
+"""Phrases that state an attribute of the person who asks, and what a neutral request says instead.
+
+The fairness probes state them, and test-time neutralisation takes them out again, so both read one
+file. `templates/attributes.yaml` ships eight attributes, neutral phrases and placebos; a file of
+your own has the same form. Source: fairness recipe, 4.1; the dimensions are FaiRLLM's, its texts
+are not used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
+
+from auditkit.strict_yaml import load_yaml, validate
+
+__all__ = ["Attribute", "AttributeValue", "Wordings", "read_wordings", "shipped_wordings"]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class AttributeValue(_Part):
+    """One value, such as a woman.
+
+    Attributes:
+        id: name in the report. phrase: what is stated, a noun phrase for the slot `{who}`.
+        alternatives: other wordings, never stated by a probe: they test mitigations.
+        german: the phrase for the German template. named: a first name that suggests the value.
+    """
+
+    id: str = Field(min_length=1)
+    phrase: str = Field(min_length=1)
+    alternatives: tuple[str, ...] = ()
+    german: str = ""
+    named: str = ""
+
+
+class Attribute(_Part):
+    """Values that exclude each other.
+
+    Attributes:
+        legal_basis: why it is asked about. crossed_with: attributes it is crossed with.
+        values: at least two, each with an id of its own.
+    """
+
+    legal_basis: str = ""
+    crossed_with: tuple[str, ...] = ()
+    values: tuple[AttributeValue, ...] = Field(min_length=2)
+
+    @model_validator(mode="after")
+    def _values_differ(self) -> Attribute:
+        for name in ("id", "phrase"):
+            seen = [getattr(value, name) for value in self.values]
+            if len(set(seen)) < len(seen):
+                raise ValueError(f"two values share one {name}")
+        return self
+
+
+class Wordings(_Part):
+    """Everything that a fairness probe may say about a person.
+
+    Attributes:
+        neutral: phrases without an attribute; the first is the neutral request, the others re-ask.
+        placebo: phrases that should not matter. attributes: by name.
+    """
+
+    version: Literal[1]
+    neutral: tuple[str, ...] = Field(min_length=2)
+    neutral_german: tuple[str, ...] = ()
+    placebo: tuple[AttributeValue, ...] = Field(min_length=2)
+    attributes: Mapping[str, Attribute] = Field(min_length=1)
+
+
+def read_wordings(path: Path) -> Wordings:
+    """Read a file of attributes.
+
+    Raises:
+        ConfigurationError: every fault at once, each with file and line.
+    """
+    return validate(load_yaml(path), TypeAdapter(Wordings))
+
+
+@cache
+def shipped_wordings() -> Wordings:
+    """The eight shipped attributes."""
+    return read_wordings(Path(str(files("auditkit") / "recommenders/templates/attributes.yaml")))
