@@ -99,6 +99,7 @@ class TrainingRows:
         holdout: user indices whose rows never enter training.
         window: longest stretch of history in a row, items.
         twins: whether rows carry their counterfactual twin.
+        attribute_masking: probability that a row states no attribute at all.
         bucketing: whether draws of like length share a batch.
     """
 
@@ -112,6 +113,7 @@ class TrainingRows:
     window: int
     seed: int
     twins: bool = False
+    attribute_masking: float = 0.0
     bucketing: bool = False
 
     # --- draws
@@ -221,30 +223,39 @@ class TrainingRows:
         return self.dataset.interactions.rating[begin + drawn.begin : begin + drawn.end]
 
     def stated(self, user: int, rng: np.random.Generator) -> dict[str, str]:
-        """A user's attributes, each stated with probability one half."""
+        """A user's attributes, each stated with probability one half; of a masked row none is, so
+        that the neutral phrase stands in their place (train-side masking, LMRec, Shen et al. 2022).
+        """
+        if self.attribute_masking and rng.random() < self.attribute_masking:
+            return {}
         attributes = self.dataset.interactions.attributes[user]
         return {name: value for name, value in attributes.items() if rng.random() < 0.5}
 
     @cached_property
     def _values(self) -> dict[str, list[str]]:
-        """Known values of every attribute."""
+        """Known values of every attribute, attributes in the order of the data."""
         found: dict[str, set[str]] = {}
         for attributes in self.dataset.interactions.attributes:
             for name, value in attributes.items():
-                if value != "unknown":
+                if value and value != "unknown":
                     found.setdefault(name, set()).add(value)
-        return {name: sorted(values) for name, values in sorted(found.items())}
+        return {name: sorted(values) for name, values in found.items()}
 
     def counterfactual(
         self, stated: Mapping[str, str], rng: np.random.Generator
     ) -> dict[str, str] | None:
-        """The same user with one stated attribute changed; None where none can be."""
-        open_ = [name for name in stated if len(self._values.get(name, ())) > 1]
-        if not open_:
+        """The same user with one attribute changed: another value of it is stated, or none is.
+
+        Attribute and value are drawn uniformly. Neutral wording is one of the values, for SNSR
+        compares what is stated with what is not. None where the data know no attributes.
+        """
+        if not self._values:
             return None
-        name = open_[rng.integers(len(open_))]
-        others = [value for value in self._values[name] if value != stated[name]]
-        return {**stated, name: others[rng.integers(len(others))]}
+        name = list(self._values)[rng.integers(len(self._values))]
+        others = [value for value in (None, *self._values[name]) if value != stated.get(name)]
+        drawn = others[rng.integers(len(others))]
+        twin = {**stated, name: drawn}
+        return {name: value for name in self._values if (value := twin.get(name)) is not None}
 
     def candidates(self, user: int, target: Item, n: int, rng: np.random.Generator) -> list[Item]:
         """The target among random items that the user has not consumed, in random order."""

@@ -225,6 +225,7 @@ def training_rows(recipe: TrainingRecipe, dataset: Dataset, trainee: Trainee) ->
         window=recipe.data.window,
         seed=recipe.seed,
         twins="counterfactual_consistency" in recipe.objectives,
+        attribute_masking=recipe.data.attribute_masking,
         bucketing=recipe.data.bucketing,
     )
 

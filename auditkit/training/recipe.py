@@ -40,7 +40,8 @@ class DataRecipe(_Section):
     `dataset` is `ml-100k` or a file that describes your own data. `holdout_users` random users
     (seeded) never enter training; they are still evaluated and are the non-members of the
     membership audit. `fit` decides whether the validation item is trained on. `bucketing` puts rows
-    of like length into one batch.
+    of like length into one batch. `attribute_masking` is the probability that a row states no
+    attribute of its user.
     """
 
     dataset: str = "ml-100k"
@@ -48,6 +49,7 @@ class DataRecipe(_Section):
     fit: Literal["all_but_test", "all_but_validation"] = "all_but_test"
     window: int = Field(default=50, ge=2, le=512)
     bucketing: bool = False
+    attribute_masking: float = Field(default=0.0, ge=0, le=1)
 
 
 class ModelRecipe(_Section):

@@ -210,3 +210,44 @@ def test_removing_a_user_changes_no_other_fixed_row():
     assert own > 0
     remaining = iter(all_rows.fixed_rows())
     assert all(any(row == other for other in remaining) for row in left)  # in the same order
+
+
+def prompts_of(rows, task, n=60):
+    """The decoded prompts of a task's rows."""
+    batches = rows.batches({task: n}, first_step=0)
+    return [rows.tokenizer.decode(getattr(row, "left", row.ids)) for row in next(batches)]
+
+
+@pytest.mark.parametrize("task", ["recommend", "direct", "rating", "preference"])
+def test_a_masked_row_states_nothing_in_any_task(task):
+    recipe = small_recipe(tasks={task: 1})
+    rows = rows_of(recipe, world())
+    stating = [text for text in prompts_of(rows, task) if "male" in text]
+    assert stating
+    masked = replace(rows, attribute_masking=1.0)
+    assert not [t for t in prompts_of(masked, task) if "male" in t or " aged " in t]
+    half = [t for t in prompts_of(replace(rows, attribute_masking=0.5), task) if "male" in t]
+    assert 0 < len(half) < len(stating)
+
+
+def test_a_twin_differs_in_one_attribute_and_may_be_neutral():
+    rows = rows_of(small_recipe(), world())
+    known = {"gender": 2, "age": 3, "occupation": 4}
+    stated = {"gender": "female", "age": "under 25"}
+    drawn = [rows.counterfactual(stated, np.random.default_rng(seed)) for seed in range(900)]
+    changed = [[name for name in known if twin.get(name) != stated.get(name)] for twin in drawn]
+    assert all(len(names) == 1 for names in changed)
+    for name in known:  # attributes are drawn uniformly, and so are the other values
+        found = [
+            twin.get(name) for twin, names in zip(drawn, changed, strict=True) if [name] == names
+        ]
+        assert len(found) == pytest.approx(300, abs=60)
+        assert len(set(found)) == known[name]  # a stated value leaves room for the neutral one
+    assert {twin.get("gender") for twin in drawn} == {"female", "male", None}
+
+
+def test_a_row_that_states_nothing_has_a_twin_that_does():
+    rows = rows_of(small_recipe(), world())
+    drawn = [rows.counterfactual({}, np.random.default_rng(seed)) for seed in range(60)]
+    assert all(len(twin) == 1 for twin in drawn)
+    assert {name for twin in drawn for name in twin} == {"gender", "age", "occupation"}
