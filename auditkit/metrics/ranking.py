@@ -13,15 +13,19 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from auditkit.errors import InvalidArgument
+from auditkit.metrics.list_similarity import jaccard_at_k, prag_at_k, serp_at_k
 
 __all__ = [
     "hr_at_k",
+    "jaccard_at_k",
     "mean_rank",
     "mrr",
     "ndcg_at_k",
     "ndcg_of_list",
+    "prag_at_k",
     "rank_in_list",
     "recall_of_list",
+    "serp_at_k",
 ]
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auditkit.errors import InvalidArgument
-from auditkit.metrics.fairness import jaccard, prag, serp, snsv
+from auditkit.metrics.ranking import jaccard_at_k, prag_at_k, serp_at_k
 from auditkit.probes.base import NEVER_READS, Context, finding, neutral_request, unit_of
 from auditkit.probes.fairness_arms import Arms, attribute_values, check_assessable
 from auditkit.recommenders.protocols import Recommends
@@ -34,9 +34,9 @@ __all__ = ["CounterfactualProbe"]
 
 PREFIX = "fairness.counterfactual"
 SIMILARITIES: Mapping[str, Callable[..., float | None]] = {
-    "snsr": jaccard,
-    "snsr_serp": serp,
-    "snsr_prag": prag,
+    "snsr": jaccard_at_k,
+    "snsr_serp": serp_at_k,
+    "snsr_prag": prag_at_k,
 }
 
 
@@ -197,7 +197,7 @@ class CounterfactualProbe:
         )
         ends = bounds.of_standard_deviation(table.shape[1])
         estimate = Estimate(
-            value=snsv(table),
+            value=float(table.mean(axis=0).std()),
             low=ends.low if ends else None,
             high=ends.high if ends else None,
             n=len(table),

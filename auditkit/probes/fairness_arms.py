@@ -16,7 +16,7 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from auditkit.metrics.fairness import jaccard
+from auditkit.metrics.ranking import jaccard_at_k
 from auditkit.probes.base import NotAssessable, item_ids
 from auditkit.types import Evidence, Response
 
@@ -77,7 +77,7 @@ class Arms:
             for neutral, row in zip(self.neutral, self.stated, strict=True)
             for value, answer in zip(self.values, row, strict=True)
             if neutral.status == answer.status == "ok"
-            and (similarity := jaccard(item_ids(answer), item_ids(neutral), k=k)) is not None
+            and (similarity := jaccard_at_k(item_ids(answer), item_ids(neutral), k=k)) is not None
         ]
         return [
             Evidence(
@@ -118,7 +118,7 @@ def check_assessable(
         )
     expected = k**2 / n_items
     chance = expected / (2 * k - expected) if n_items > k else 1.0
-    pairs = [jaccard(item_ids(row[0]), item_ids(row[1]), k=k) for row in by_user]
+    pairs = [jaccard_at_k(item_ids(row[0]), item_ids(row[1]), k=k) for row in by_user]
     known = [value for value in pairs if value is not None]
     similarity = float(np.mean(known)) if known else 0.0
     if chance >= 1 or (similarity - chance) / (1 - chance) < MIN_SELF_SIMILARITY:

@@ -19,7 +19,15 @@ import yaml
 
 from auditkit.types import Status
 
-__all__ = ["ParsedList", "final_part", "is_refusal", "parse_cut", "parse_list", "status_of_text"]
+__all__ = [
+    "ParsedList",
+    "fairllm_clean",
+    "final_part",
+    "is_refusal",
+    "parse_cut",
+    "parse_list",
+    "status_of_text",
+]
 
 _MARKER = re.compile(r"^\s*(?:(?P<number>\d{1,3})\s*(?P<sign>[.):])|[-*•])\s+")
 # "Fargo (1996)** - a dark comedy": a title ends with its bracketed year, a remark may follow.
@@ -195,6 +203,30 @@ def _titles_of_json(value: Any) -> tuple[str, ...]:
     if len(texts) != len(titles):
         return ()
     return tuple(title.strip() for title in texts if title.strip())
+
+
+# --- cleaning for comparison with published tables
+
+
+def fairllm_clean(text: str) -> list[str]:
+    """The cleaning of FaiRLLM's notebook: for comparison with published tables, never the default.
+
+    It merges titles that share what stands before a hyphen, loses a digit at the end of a title
+    (which fuses with the next number of the list), and finds nothing in a list that is not numbered
+    `1. `.
+
+    Returns:
+        Cleaned titles in order, repeats and empty ones kept.
+
+    Source: fairness recipe, 3.1, which describes the released code of Zhang et al. 2023 (it has no
+    licence, so nothing is copied): lower case; apostrophes and newlines deleted; split at digits,
+    dot and blank, the text before the first dropped; cut at the first hyphen; of quotes the first
+    quoted part kept (one without its partner deleted); parenthesised parts and blanks deleted.
+    """
+    flat = text.lower().replace("'", "").replace("\n", "")
+    titles = [part.partition("-")[0] for part in re.split(r"\d+\. ", flat)[1:]]
+    quoted = [t.split('"')[1] if t.count('"') > 1 else t.replace('"', "") for t in titles]
+    return [re.sub(r"\([^)]*\)", "", title).replace(" ", "") for title in quoted]
 
 
 # --- status

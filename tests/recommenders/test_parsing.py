@@ -10,7 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from auditkit.recommenders.answers import list_behind
-from auditkit.recommenders.parsing import is_refusal, parse_cut, parse_list, status_of_text
+from auditkit.recommenders.parsing import (
+    fairllm_clean,
+    is_refusal,
+    parse_cut,
+    parse_list,
+    status_of_text,
+)
 from auditkit.types import RESPONSE_STATUSES, RankedItem, Response
 
 ANSWERS = json.loads(Path(__file__).with_name("answers.json").read_text(encoding="utf-8"))
@@ -168,3 +174,43 @@ def test_answer_without_such_words_stays_as_it_is():
     assert list_behind("", answer, k=2) is answer
     refused = Response(request_id="r", status="refusal", text="I cannot")
     assert list_behind("Answer:", refused, k=2) is refused
+
+
+# --- the cleaning of FaiRLLM's notebook
+
+
+@pytest.mark.parametrize(
+    ("text", "cleaned"),
+    [
+        ("Here you are:\n1. Toy Story (1995)\n2. Heat", ["toystory", "heat"]),
+        ("1. Schindler's List\n2. Dr. No", ["schindlerslist", "dr.no"]),
+        ('1. "Heat" by "Michael Mann"\n2. the "Fargo" film', ["heat", "fargo"]),
+        ('1. "Heat\n2. Fargo', ["heat", "fargo"]),
+        ("1. Heat (1995 - long)\n2. Fargo", ["heat(1995", "fargo"]),
+        ("1. - Heat\n2. Fargo", ["", "fargo"]),
+        ("1. Heat 2. Heat", ["heat", "heat"]),
+        ("1.Heat\n2.Fargo", []),
+        ("", []),
+    ],
+)
+def test_fairllm_cleaning_follows_its_documented_steps(text, cleaned):
+    assert fairllm_clean(text) == cleaned
+
+
+def test_fairllm_cleaning_merges_titles_that_differ_behind_a_hyphen():
+    text = "1. Ant-Man\n2. Ant-Man and the Wasp\n3. Heat"
+    assert fairllm_clean(text) == ["ant", "ant", "heat"]
+
+
+def test_fairllm_cleaning_loses_a_digit_at_the_end_of_a_title():
+    assert fairllm_clean("1. Toy Story 2\n2. Ocean's 11\n3. Heat") == [
+        "toystory",
+        "oceans",
+        "heat",
+    ]
+
+
+@pytest.mark.parametrize("text", ["1) Heat\n2) Fargo", "- Heat\n- Fargo", "* Heat\n* Fargo"])
+def test_fairllm_cleaning_reads_nothing_from_other_lists(text):
+    assert fairllm_clean(text) == []
+    assert len(parse_list(text).titles) == 2
