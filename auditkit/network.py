@@ -20,6 +20,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from auditkit.errors import AuditkitError
+from auditkit.target_names import recommender_of
 
 __all__ = ["NetworkForbidden", "Restriction", "restricted_network", "restriction_for"]
 
@@ -133,7 +134,7 @@ def restriction_for(target: str, *, online: bool = False) -> Restriction | None:
     """What an audit of TARGET may reach: an endpoint its own host and port, others nothing."""
     if online:
         return None
-    kind, _, rest = target.partition(":")
+    kind, _, rest = recommender_of(target).partition(":")
     if kind != "openai":
         return Restriction()
     place = urlsplit(rest.partition("#")[0])

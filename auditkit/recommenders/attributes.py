@@ -8,7 +8,7 @@ are not used.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -18,7 +18,14 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
 from auditkit.strict_yaml import load_yaml, validate
 
-__all__ = ["Attribute", "AttributeValue", "Wordings", "read_wordings", "shipped_wordings"]
+__all__ = [
+    "Attribute",
+    "AttributeValue",
+    "Wordings",
+    "known_values",
+    "read_wordings",
+    "shipped_wordings",
+]
 
 
 class _Part(BaseModel):
@@ -75,6 +82,18 @@ class Wordings(_Part):
     neutral_german: tuple[str, ...] = ()
     placebo: tuple[AttributeValue, ...] = Field(min_length=2)
     attributes: Mapping[str, Attribute] = Field(min_length=1)
+
+
+def known_values(described: Sequence[Mapping[str, str]]) -> dict[str, list[str]]:
+    """The known values of every attribute of a data set's users, sorted; attributes in the order of
+    the data.
+    """
+    found: dict[str, set[str]] = {}
+    for attributes in described:
+        for name, value in attributes.items():
+            if value and value != "unknown":
+                found.setdefault(name, set()).add(value)
+    return {name: sorted(values) for name, values in found.items()}
 
 
 def read_wordings(path: Path) -> Wordings:

@@ -17,6 +17,7 @@ from auditkit.errors import ConfigurationError, MissingDependency, TargetUnavail
 from auditkit.recommenders.manifest import MANIFEST
 from auditkit.recommenders.prompts import Prompts
 from auditkit.recommenders.protocols import CAPABILITIES, Renders
+from auditkit.target_names import Prefix, split_prefix
 
 __all__ = ["MODELS", "LoadedRecommender", "fetch_model", "load_recommender"]
 
@@ -28,6 +29,9 @@ KINDS = (
     "scores:FILE.npz",
     "python:MODULE:NAME",
     "baseline:popularity",
+    "neutralized:TARGET",
+    "instructed:TARGET",
+    "reranked:LAMBDA:TARGET",
 )
 
 
@@ -64,7 +68,8 @@ def load_recommender(
     Args:
         target: a folder with recommender.yaml, `hf:FOLDER`, `openai:BASE_URL#MODEL`,
             `replay:FILE.jsonl`, `scores:FILE.npz`, `python:MODULE:NAME`, `baseline:NAME`, the name
-            of a model in `MODELS`, or `NAME:REST` of an installed adapter.
+            of a model in `MODELS`, or `NAME:REST` of an installed adapter; any of them behind
+            `neutralized:`, `instructed:` or `reranked:LAMBDA:` (`wrapping`).
         dataset: baselines are fitted on it, dual encoders rank its items.
         prompts: a template file for a recommender that brings none.
         allow_code: whether `python:` may import and run code.
@@ -91,7 +96,23 @@ def _asked_in(path: Path, loaded: LoadedRecommender) -> LoadedRecommender:
     return replace(loaded, prompts=prompts, fingerprint=fingerprint)
 
 
+def _wrapped(prefix: Prefix, loaded: LoadedRecommender, dataset: Dataset) -> LoadedRecommender:
+    """A recommender behind a wrapper: everything else that is known of it stays true."""
+    from auditkit.recommenders.wrapping import wrap
+
+    recommender, settings, note = wrap(prefix, loaded.recommender, dataset)
+    return replace(
+        loaded,
+        recommender=recommender,
+        fingerprint=sha256_json([settings, loaded.fingerprint]),
+        notes=(*loaded.notes, note),
+    )
+
+
 def _load(target: str, dataset: Dataset, *, allow_code: bool, connects: bool) -> LoadedRecommender:
+    if prefix := split_prefix(target):
+        behind = _load(prefix.target, dataset, allow_code=allow_code, connects=connects)
+        return _wrapped(prefix, behind, dataset)
     kind, _, rest = target.partition(":")
     if kind == "baseline":
         from auditkit.recommenders.baselines import load_baseline

@@ -62,7 +62,9 @@ class Question:
 
     def cache_key(self, origin: str) -> str:
         """Key under which any probe finds the same answer of the same recommender."""
-        return sha256_json({"origin": origin, "request": self.fields, "repeat": self.request.repeat})
+        return sha256_json(
+            {"origin": origin, "request": self.fields, "repeat": self.request.repeat}
+        )
 
     def identified(self, seed: int) -> Request:
         """The request as the recommender gets it, with id and seed."""

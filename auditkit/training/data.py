@@ -16,6 +16,7 @@ import numpy as np
 
 from auditkit.catalog.dataset import Dataset
 from auditkit.errors import ConfigurationError, InvalidArgument
+from auditkit.recommenders.attributes import known_values
 from auditkit.recommenders.prompts import Prompts, describe_user
 from auditkit.recommenders.tokens import encode
 from auditkit.seeding import generator
@@ -233,13 +234,7 @@ class TrainingRows:
 
     @cached_property
     def _values(self) -> dict[str, list[str]]:
-        """Known values of every attribute, attributes in the order of the data."""
-        found: dict[str, set[str]] = {}
-        for attributes in self.dataset.interactions.attributes:
-            for name, value in attributes.items():
-                if value and value != "unknown":
-                    found.setdefault(name, set()).add(value)
-        return {name: sorted(values) for name, values in found.items()}
+        return known_values(self.dataset.interactions.attributes)
 
     def counterfactual(
         self, stated: Mapping[str, str], rng: np.random.Generator

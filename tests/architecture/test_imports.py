@@ -13,7 +13,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 # Each layer may import itself and every layer to its left.
 LAYERS = (
-    ("types", "errors", "canonical", "seeding", "visible", "redaction", "network"),
+    ("types", "errors", "canonical", "seeding", "visible", "redaction", "network", "target_names"),
     (
         "stats",
         "metrics",
