@@ -49,6 +49,7 @@ figures: $(VENV)/.dev  ## the tables of docs/explain/families.md from real runs,
 bench: $(VENV)/.dev  ## ratios measured in one run; never asserted
 	$(BIN)/python tests/bench/cli_startup.py
 	$(BIN)/python tests/bench/engine.py
+	$(BIN)/python tests/bench/fairness.py
 	$(BIN)/python tests/bench/graph.py
 	$(BIN)/python tests/bench/linking.py
 	$(BIN)/python tests/bench/training.py

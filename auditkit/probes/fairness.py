@@ -24,9 +24,9 @@ from auditkit.probes.fairness_arms import Arms, attribute_values, check_assessab
 from auditkit.recommenders.protocols import Recommends
 from auditkit.recommenders.target import Target
 from auditkit.stats.bootstrap import Measured, undefined
+from auditkit.stats.disturbance import disturbance_tests
 from auditkit.stats.multiplicity import holm
 from auditkit.stats.noise_floor import noise_floor
-from auditkit.stats.permutation import disturbance_test
 from auditkit.stats.simultaneous import RangeBounds, snsr_bounds
 from auditkit.types import Band, Estimate, Finding, Request
 
@@ -114,9 +114,9 @@ class CounterfactualProbe:
             key for key, table in tables.items() if table.shape[0] >= 2 and table.shape[1] >= 2
         ]
         p_values = [
-            disturbance_test(
-                tables[key], rng=context.rng("permutation", *key), draws=self.draws
-            ).p_snsr
+            disturbance_tests(
+                tables[key][None], rng=context.rng("permutation", *key), draws=self.draws
+            )[0].snsr.p
             for key in testable
         ]
         adjusted = dict(zip(testable, holm(p_values), strict=True))

@@ -17,7 +17,7 @@ from scipy import integrate, special, stats
 
 from auditkit.errors import InvalidArgument
 
-__all__ = ["NoiseFloor", "expected_range", "noise_floor"]
+__all__ = ["NoiseFloor", "expected_range", "noise_floor", "range_95"]
 
 
 class NoiseFloor(NamedTuple):
@@ -50,7 +50,7 @@ def expected_range(n_values: int) -> float:
 
 
 @cache
-def _range_95(n_values: int, degrees: int) -> float:
+def range_95(n_values: int, degrees: float = math.inf) -> float:
     """q(A): .95 quantile of the studentised range; scipy integrates for about 0.2 s."""
     return float(stats.studentized_range.ppf(0.95, n_values, degrees))
 
@@ -81,6 +81,6 @@ def noise_floor(similarity: ArrayLike) -> NoiseFloor:
     return NoiseFloor(
         sigma,
         expected_range(n_values) * sigma / math.sqrt(n),
-        _range_95(n_values, degrees) * sigma / math.sqrt(n),
+        range_95(n_values, degrees) * sigma / math.sqrt(n),
         math.sqrt(max(0.0, snsv**2 - variance * (n_values - 1) / (n_values * n))),
     )

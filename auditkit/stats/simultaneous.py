@@ -18,7 +18,13 @@ from numpy.typing import ArrayLike, NDArray
 from auditkit.errors import InvalidArgument
 from auditkit.stats.intervals import Interval, clopper_pearson
 
-__all__ = ["RangeBounds", "group_gap_bounds", "snsr_bounds"]
+__all__ = [
+    "RangeBounds",
+    "contrast_bounds",
+    "group_gap_bounds",
+    "share_gap_bounds",
+    "snsr_bounds",
+]
 
 FEW_UNITS = 5
 MIN_PROBES = 20
@@ -65,18 +71,74 @@ def snsr_bounds(
         InvalidArgument: fewer than 2 probes or 2 values, or a number that is not in [0, 1].
     """
     matrix = np.asarray(similarity, dtype=np.float64)
-    if matrix.ndim != 2 or min(matrix.shape) < 2 or not np.all((matrix >= 0) & (matrix <= 1)):
+    if matrix.ndim != 2:
         raise InvalidArgument(
-            f"snsr_bounds got an array of shape {matrix.shape}. Give similarities in [0, 1] of "
-            "complete probes, "
-            "at least 2 x 2."
+            f"snsr_bounds got an array of shape {matrix.shape}. Give one row per probe and one "
+            "column per value."
         )
-    n, n_values = matrix.shape
-    value = float(np.ptp(matrix.mean(axis=0)))
+    return share_gap_bounds(matrix[:, :, None], rng=rng, draws=draws, level=level)
+
+
+def share_gap_bounds(
+    shares: ArrayLike, *, rng: np.random.Generator, draws: int = 2_000, level: float = 0.95
+) -> RangeBounds:
+    """Bounds of the largest gap between two values' means, over all columns at once.
+
+    Args:
+        shares: [probes, values, columns] in [0, 1], such as the share of a list in every group of
+            items; complete probes only.
+        rng, draws, level: as in `snsr_bounds`, which has one column.
+
+    Returns:
+        The largest gap of any column with bounds that hold for all pairs of values and columns.
+
+    Raises:
+        InvalidArgument: fewer than 2 probes or 2 values, or a number that is not in [0, 1].
+    """
+    cells = np.asarray(shares, dtype=np.float64)
+    if cells.ndim != 3 or min(cells.shape[:2]) < 2 or not np.all((cells >= 0) & (cells <= 1)):
+        raise InvalidArgument(
+            f"simultaneous bounds got an array of shape {cells.shape}. Give numbers in [0, 1] of "
+            "complete probes, at least 2 x 2."
+        )
+    a, b = np.triu_indices(cells.shape[1], 1)
+    value = float(np.ptp(cells.mean(axis=0), axis=0).max())
+    differences = (cells[:, a] - cells[:, b]).reshape(len(cells), -1)
+    return _largest(differences, value, rng, draws, level)
+
+
+def contrast_bounds(
+    contrasts: ArrayLike, *, rng: np.random.Generator, draws: int = 2_000, level: float = 0.95
+) -> RangeBounds:
+    """Bounds of the largest absolute mean over columns.
+
+    Args:
+        contrasts: [probes, columns] in [-1, 1], each 0 on average where there is no effect.
+        rng, draws, level: as in `snsr_bounds`.
+
+    Raises:
+        InvalidArgument: fewer than 2 probes, or a number that is not in [-1, 1].
+    """
+    columns = np.asarray(contrasts, dtype=np.float64)
+    if columns.ndim != 2 or len(columns) < 2 or not np.all(np.abs(columns) <= 1 + TOLERANCE):
+        raise InvalidArgument(
+            f"contrast_bounds got an array of shape {columns.shape}. Give numbers in [-1, 1] of "
+            "at least 2 probes."
+        )
+    return _largest(columns, float(np.abs(columns.mean(axis=0)).max()), rng, draws, level)
+
+
+def _largest(
+    differences: NDArray[np.float64],
+    value: float,
+    rng: np.random.Generator,
+    draws: int,
+    level: float,
+) -> RangeBounds:
+    """Bounds of the largest absolute mean of [probes, columns]; sparse columns apart."""
+    n = len(differences)
     if n < MIN_PROBES:
         return RangeBounds(value, None, 0, True)
-    a, b = np.triu_indices(n_values, 1)
-    differences = matrix[:, a] - matrix[:, b]
     differs = np.abs(differences) > TOLERANCE
     sparse = differs.sum(axis=0) < FEW_UNITS
     alpha = (1 - level) / (2 if sparse.any() and not sparse.all() else 1)

@@ -1,0 +1,106 @@
+"""Are some attribute values disturbed more than others? Permutation tests of SNSR, SNSV and the
+largest paired t.
+
+Relabelling permutes the values inside every probe, so the test is paired and its size does not
+depend on how much probes differ. An unpaired test of the same table has a power of .16 to .19 where
+this one has .97. Source: fairness recipe, 3.5 and 3.6.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from auditkit.errors import InvalidArgument
+from auditkit.stats.relabelling import TOLERANCE, Tested, permutation_p, relabellings
+
+__all__ = ["Disturbance", "disturbance_tests"]
+
+_NO_SPREAD = 1e6  # stands for an infinite t: values that always differ by the same amount
+
+
+class Disturbance(NamedTuple):
+    """Tests of one table; they share their relabellings.
+
+    Attributes:
+        snsr, snsv: range and population standard deviation of the value means.
+        max_t: largest paired |t| over all pairs of values.
+        pair_t: [pairs] in the order of `np.triu_indices(values, 1)`.
+    """
+
+    snsr: Tested
+    snsv: Tested
+    max_t: Tested
+    pair_t: NDArray[np.float64]
+
+    def pair_p(self) -> NDArray[np.float64]:
+        """p-value of every pair against the largest |t| of all pairs."""
+        return np.array([permutation_p(float(t), self.max_t.null) for t in self.pair_t])
+
+
+def disturbance_tests(
+    tables: ArrayLike, *, rng: np.random.Generator, draws: int = 9_999
+) -> list[Disturbance]:
+    """Test tables of one attribute under the same relabellings.
+
+    Args:
+        tables: [tables, probes, values], complete probes only; one table per similarity.
+        rng: generator of the relabellings.
+        draws: their number.
+
+    Returns:
+        One Disturbance per table. With indicators of missing answers instead of similarities its
+        SNSR tests missing-answer disparity.
+
+    Raises:
+        InvalidArgument: fewer than 2 probes or 2 values, or a number that is not finite.
+    """
+    cells = np.asarray(tables, dtype=np.float64)
+    if cells.ndim != 3 or min(cells.shape[1:]) < 2 or not np.all(np.isfinite(cells)):
+        raise InvalidArgument(
+            f"disturbance_tests got an array of shape {cells.shape}. Give tables of complete "
+            "probes only, at least 2 x 2."
+        )
+    _, n, n_values = cells.shape
+    # Differences between values do not change, and their squares keep every digit.
+    cells = cells - cells.mean(axis=2, keepdims=True)
+    rows = np.arange(n)[:, None] * n_values
+    found: list[list[list[NDArray[np.float64]]]] = [[] for _ in cells]
+    for orders in relabellings(rng, draws=draws, n=n, labels=n_values):
+        places = orders + rows
+        for blocks, table in zip(found, cells, strict=True):
+            blocks.append(list(_statistics(table.ravel().take(places))[:3]))
+    return [
+        _tested(table, [np.concatenate(parts) for parts in zip(*blocks, strict=True)])
+        for table, blocks in zip(cells, found, strict=True)
+    ]
+
+
+def _tested(table: NDArray[np.float64], null: list[NDArray[np.float64]]) -> Disturbance:
+    *observed, pair_t = _statistics(table[None])
+    snsr, snsv, max_t = (
+        Tested(float(one[0]), draws) for one, draws in zip(observed, null, strict=True)
+    )
+    return Disturbance(snsr, snsv, max_t, pair_t[0])
+
+
+def _statistics(
+    cells: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """SNSR, SNSV and largest |t|, each [draws], and every pair's |t|, of cells [draws, n, A]."""
+    n, n_values = cells.shape[1:]
+    means = cells.mean(axis=1)
+    products = cells.transpose(0, 2, 1) @ cells
+    a, b = np.triu_indices(n_values, 1)
+    gaps = means[:, a] - means[:, b]
+    squares = products[:, a, a] + products[:, b, b] - 2 * products[:, a, b]
+    error = np.sqrt(np.maximum(squares - n * gaps**2, 0.0) / (n - 1) / n)
+    sizes = np.abs(gaps)
+    t = np.where(
+        error > TOLERANCE,
+        sizes / np.where(error > TOLERANCE, error, 1.0),
+        np.where(sizes > TOLERANCE, _NO_SPREAD, 0.0),
+    )
+    return np.ptp(means, axis=1), means.std(axis=1), t.max(axis=1), t

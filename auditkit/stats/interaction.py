@@ -1,0 +1,73 @@
+"""Is a pair of attributes more than the sum of its parts?
+
+The contrast of a cell is what its similarity has beyond the effects of its two attributes. Under
+"no interaction" the whole contrast table of a probe may change its sign; permuting the labels would
+test "no effect at all" instead. Source: fairness recipe, 3.10.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from auditkit.errors import InvalidArgument
+from auditkit.stats.relabelling import TOLERANCE, Tested, sign_flips
+from auditkit.stats.simultaneous import RangeBounds, contrast_bounds
+
+__all__ = ["Interaction", "interaction_test"]
+
+
+class Interaction(NamedTuple):
+    """Largest interaction contrast.
+
+    Attributes:
+        contrasts: [g, h] mean contrast of every cell, similarity points.
+        largest_t: largest |t| over the cells. bounds: of the largest absolute contrast.
+    """
+
+    contrasts: NDArray[np.float64]
+    largest_t: Tested
+    bounds: RangeBounds
+
+
+def interaction_test(
+    similarities: ArrayLike,
+    *,
+    rng: np.random.Generator,
+    draws: int = 9_999,
+    bootstrap_draws: int = 2_000,
+) -> Interaction:
+    """Test and bound the interaction of two crossed attributes.
+
+    Args:
+        similarities: [probes, g, h] in [0, 1], complete probes only, every pair of values.
+        rng: generator of the sign flips, then of the resamples.
+        draws, bootstrap_draws: their numbers.
+
+    Raises:
+        InvalidArgument: fewer than 2 probes or values, or a similarity outside [0, 1].
+    """
+    cells = np.asarray(similarities, dtype=np.float64)
+    if cells.ndim != 3 or min(cells.shape) < 2 or not np.all((cells >= 0) & (cells <= 1)):
+        raise InvalidArgument(
+            f"interaction_test got an array of shape {cells.shape}. Give similarities in [0, 1] "
+            "of complete probes, at least 2 x 2 x 2."
+        )
+    over_g, over_h = cells.mean(axis=1, keepdims=True), cells.mean(axis=2, keepdims=True)
+    overall = cells.mean(axis=(1, 2), keepdims=True)
+    contrasts = (cells - over_g - over_h + overall).reshape(len(cells), -1)
+    n = len(contrasts)
+    signs = 1.0 - 2.0 * sign_flips(rng, draws=draws, n=n)
+    squares = (contrasts**2).sum(axis=0)
+
+    def largest(means: NDArray[np.float64]) -> NDArray[np.float64]:
+        error = np.sqrt(np.maximum(squares - n * means**2, 0.0) / (n - 1) / n)
+        t = np.where(error > TOLERANCE, np.abs(means) / np.maximum(error, TOLERANCE), 0.0)
+        return np.asarray(t.max(axis=1))
+
+    means = contrasts.mean(axis=0)
+    tested = Tested(float(largest(means[None])[0]), largest(signs @ contrasts / n))
+    bounds = contrast_bounds(contrasts, rng=rng, draws=bootstrap_draws)
+    return Interaction(means.reshape(cells.shape[1:]), tested, bounds)

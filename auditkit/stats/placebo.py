@@ -1,0 +1,90 @@
+"""Does an attribute do more to the lists than an irrelevant phrase of the same length?
+
+A recommender that reacts to any wording reacts to attributes too. The placebo arm says how much;
+under the null the whole set of attribute answers of a probe and the whole set of its placebo
+answers may change places. All tests are one-sided: large means that the attribute does more.
+Source: fairness recipe, 3.5.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import special
+
+from auditkit.errors import InvalidArgument
+from auditkit.stats.intervals import Interval
+from auditkit.stats.relabelling import Tested, sign_flips
+
+__all__ = ["PlaceboContrast", "placebo_contrast"]
+
+
+class PlaceboContrast(NamedTuple):
+    """Attribute against placebo; the tests share their swaps.
+
+    Attributes:
+        shift: mean similarity to the neutral list, placebo minus attribute.
+        interval: paired t interval of the shift.
+        snsr: SNSR of the attribute minus that of the placebo.
+        between: T-between statistic of the attribute minus that of the placebo; None without it.
+    """
+
+    shift: Tested
+    interval: Interval
+    snsr: Tested
+    between: Tested | None
+
+
+def placebo_contrast(
+    attribute: ArrayLike,
+    placebo: ArrayLike,
+    *,
+    attribute_between: ArrayLike | None = None,
+    placebo_between: ArrayLike | None = None,
+    rng: np.random.Generator,
+    draws: int = 9_999,
+    level: float = 0.95,
+) -> PlaceboContrast:
+    """Compare an attribute with as many placebo values.
+
+    Args:
+        attribute, placebo: [probes, values] similarities to the neutral list, the same complete
+            probes in both.
+        attribute_between, placebo_between: [probes] mean similarity of same-value lists minus that
+            of different-value lists.
+        rng: generator of the swaps.
+        draws: their number.
+        level: of the interval.
+
+    Raises:
+        InvalidArgument: tables of unequal shape, or smaller than 2 x 2.
+    """
+    own, other = (np.asarray(one, dtype=np.float64) for one in (attribute, placebo))
+    if own.shape != other.shape or own.ndim != 2 or min(own.shape) < 2:
+        raise InvalidArgument(
+            f"placebo_contrast got tables of shape {own.shape} and {other.shape}. Give the same "
+            "probes and as many placebo values as attribute values, at least 2 of each."
+        )
+    n = len(own)
+    swaps = sign_flips(rng, draws=draws, n=n)
+    differences = other.mean(axis=1) - own.mean(axis=1)
+    signs = 1.0 - 2.0 * swaps
+    error = float(differences.std(ddof=1)) / np.sqrt(n)
+    reach = float(special.stdtrit(n - 1, (1 + level) / 2)) * error
+    shift = float(differences.mean())
+    between = None
+    if attribute_between is not None and placebo_between is not None:
+        gaps = np.asarray(attribute_between, float) - np.asarray(placebo_between, float)
+        between = Tested(float(gaps.mean()), signs @ gaps / n)
+    # Swapping moves the difference of the two rows from one table's sums to the other's.
+    moved = swaps.astype(np.float64) @ (other - own) / n
+    observed = float(np.ptp(own.mean(axis=0)) - np.ptp(other.mean(axis=0)))
+    null = np.ptp(own.mean(axis=0) + moved, axis=1) - np.ptp(other.mean(axis=0) - moved, axis=1)
+    return PlaceboContrast(
+        shift=Tested(shift, signs @ differences / n),
+        interval=Interval(shift - reach, shift + reach),
+        snsr=Tested(observed, null),
+        between=between,
+    )
