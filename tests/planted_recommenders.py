@@ -215,6 +215,14 @@ class ServesMenBetter(Clean):
         return kind().answer(request)
 
 
+class WorseForNamedWomen(Clean):
+    """Finds the test item unless "female" is stated."""
+
+    def answer(self, request: Request) -> list[str]:
+        named = request.attributes.get("gender") == "female"
+        return (FindsNoTestItem() if named else FindsEveryTestItem()).answer(request)
+
+
 HELD_OUT = tuple(world().interactions.user_ids[i] for i in range(0, 80, 4))
 
 

@@ -7,6 +7,7 @@ sampled metrics are refused).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
 
 import numpy as np
@@ -16,6 +17,7 @@ from auditkit.errors import InvalidArgument
 from auditkit.metrics.list_similarity import jaccard_at_k, prag_at_k, serp_at_k
 
 __all__ = [
+    "chance_of_a_hit",
     "hr_at_k",
     "jaccard_at_k",
     "mean_rank",
@@ -71,6 +73,30 @@ def ndcg_at_k(rank: ArrayLike | None, *, k: int) -> NDArray[np.float64]:
     """
     ranks = _ranks(rank, k)
     return np.where(ranks < k, 1 / np.log2(ranks + 2), 0.0)
+
+
+def chance_of_a_hit(n_items: int, n_targets: int, *, k: int) -> float:
+    """HR@k that a random ranking of `n_items` has on average for a user with `n_targets` items.
+
+    Args:
+        n_items: items that may be ranked, at least 1.
+        n_targets: relevant ones among them.
+        k: cut-off, at least 1.
+
+    Returns:
+        Probability in [0, 1]: 1 - C(n - t, k) / C(n, k), which is k / n for one target.
+
+    Raises:
+        InvalidArgument: k < 1, or not 0 <= n_targets <= n_items with n_items >= 1.
+    """
+    _check_k(k)
+    if not 0 <= n_targets <= n_items or n_items < 1:
+        raise InvalidArgument(
+            f"chance_of_a_hit got {n_targets} targets among {n_items} items. Give at least one "
+            "item and no more targets than items."
+        )
+    drawn = min(k, n_items)
+    return 1 - math.comb(n_items - n_targets, drawn) / math.comb(n_items, drawn)
 
 
 def mrr(rank: ArrayLike | None, *, k: int | None = None) -> NDArray[np.float64]:

@@ -11,6 +11,7 @@ from sklearn.metrics import ndcg_score
 
 from auditkit.errors import InvalidArgument
 from auditkit.metrics.ranking import (
+    chance_of_a_hit,
     hr_at_k,
     mean_rank,
     mrr,
@@ -134,3 +135,21 @@ def test_a_cut_off_below_one_is_an_error():
     for metric in (recall_of_list, ndcg_of_list):
         with pytest.raises(InvalidArgument, match="k=0"):
             metric(["a"], {"a"}, k=0)
+
+
+def test_a_random_ranking_hits_one_target_in_k_of_n_cases():
+    assert chance_of_a_hit(60, 1, k=10) == pytest.approx(1 / 6)
+    assert chance_of_a_hit(60, 0, k=10) == 0
+    assert chance_of_a_hit(5, 1, k=10) == 1
+
+
+def test_a_random_ranking_hits_several_targets_more_often():
+    draw = np.random.default_rng(0)
+    hits = [draw.permutation(30)[:5].min() < 4 for _ in range(20_000)]
+    assert chance_of_a_hit(30, 4, k=5) == pytest.approx(np.mean(hits), abs=0.01)
+
+
+@pytest.mark.parametrize(("n", "t", "k"), [(0, 0, 1), (3, 4, 1), (3, 1, 0)])
+def test_a_chance_that_does_not_exist_is_an_error(n, t, k):
+    with pytest.raises(InvalidArgument):
+        chance_of_a_hit(n, t, k=k)

@@ -27,6 +27,7 @@ from planted_recommenders import (
     RepeatsItems,
     ServesMenBetter,
     StatesWrongFacts,
+    WorseForNamedWomen,
     WrongCount,
     WrongYears,
 )
@@ -238,7 +239,10 @@ def test_random_recommender_is_not_assessable_for_group_utility():
         run_fresh("fairness.group_utility", load_baseline("random", world()))
 
 
-@pytest.mark.parametrize("metric", ["hr_gap", "ndcg_gap"])
+@pytest.mark.parametrize(
+    "metric",
+    ["hr_gap", "ndcg_gap", "recall_gap", "hr_gap_stratified", "ndcg_gap_stratified"],
+)
 def test_group_utility_finds_the_group_that_is_served_worse(metric):
     run = run_probe("fairness.group_utility", ServesMenBetter())
     finding = run.one(f"fairness.group_utility.{metric}", "gender")
@@ -249,9 +253,19 @@ def test_group_utility_finds_the_group_that_is_served_worse(metric):
 def test_group_utility_is_quiet_when_every_user_is_served():
     run = run_probe("fairness.group_utility", FindsEveryTestItem())
     for attribute in ("gender", "age", "occupation"):
-        finding = run.one("fairness.group_utility.hr_gap", attribute)
-        assert finding.estimate.low <= 0
-        assert finding.law.p_adjusted > 0.05
+        for metric in ("hr_gap", "ndcg_gap", "ndcg_gap_stratified"):
+            finding = run.one(f"fairness.group_utility.{metric}", attribute)
+            assert finding.estimate.low <= 0
+            assert finding.law.p_adjusted > 0.05
+
+
+def test_group_utility_finds_what_naming_an_attribute_costs():
+    metric = "fairness.group_utility.disclosure_effect"
+    run = run_probe("fairness.group_utility", WorseForNamedWomen())
+    assert run.one(metric, "gender=female").estimate.high <= -0.9
+    clean = run_probe("fairness.group_utility", FindsEveryTestItem())
+    for found in (run.one(metric, "gender=male"), clean.one(metric, "gender=female")):
+        assert found.estimate.low <= 0 <= found.estimate.high
 
 
 # --- privacy ------------------------------------------------------------------------------------

@@ -1,0 +1,165 @@
+"""Users sorted into groups, and the gaps in utility between them, raw and at equal activity.
+
+A grouping is an attribute of the data set's own users, or several crossed. Every gap comes with
+joint bounds and a permutation p-value; p-values are adjusted over all gaps of the probe. Source:
+fairness recipe, 3.7, 3.8 and 3.10.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from auditkit.errors import InvalidArgument
+from auditkit.metrics.groups import UNKNOWN
+from auditkit.probes.base import Context, User
+from auditkit.registry import did_you_mean
+from auditkit.stats.intervals import Interval
+from auditkit.stats.multiplicity import holm
+from auditkit.stats.permutation import group_gap_test
+from auditkit.stats.simultaneous import group_gap_bounds
+from auditkit.stats.stratified import activity_strata, stratified_gap
+
+__all__ = ["Gap", "Grouping", "choose_groupings", "label_of", "measure_gaps", "user_attributes"]
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """One attribute, or several crossed."""
+
+    attributes: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """As findings call it: `gender` or `gender&age`."""
+        return "&".join(self.attributes)
+
+    @property
+    def crossed(self) -> bool:
+        """Whether it has more than one attribute."""
+        return len(self.attributes) > 1
+
+    def labels(self, users: Sequence[User]) -> NDArray[np.str_]:
+        """Group of every user, such as `gender=female&age=under 25`, or `unknown`."""
+        return np.array([label_of(user, self.attributes) for user in users], dtype=np.str_)
+
+
+def label_of(user: User, attributes: Sequence[str]) -> str:
+    """The user's group; `unknown` where a value is not known."""
+    values = [user.attributes.get(name) or UNKNOWN for name in attributes]
+    if UNKNOWN in values:
+        return UNKNOWN
+    return "&".join(f"{name}={value}" for name, value in zip(attributes, values, strict=True))
+
+
+def user_attributes(users: Sequence[User]) -> tuple[str, ...]:
+    """Attributes of which the users have at least two known values, in the order of the data."""
+    values: dict[str, set[str]] = {}
+    for user in users:
+        for name, value in user.attributes.items():
+            values.setdefault(name, set()).add(value or UNKNOWN)
+    return tuple(name for name, found in values.items() if len(found - {UNKNOWN}) > 1)
+
+
+def choose_groupings(
+    users: Sequence[User], attributes: Sequence[str], crossed: Sequence[str] | None
+) -> list[Grouping]:
+    """The groupings that a probe was told to compare.
+
+    Args:
+        attributes: names; none means all that the users have.
+        crossed: crossings such as `gender&age`; None means every pair of the attributes.
+
+    Raises:
+        InvalidArgument: a name of which the users do not have two values.
+    """
+    known = user_attributes(users)
+    chosen = tuple(attributes) or known
+    crossings = (
+        list(combinations(chosen, 2))
+        if crossed is None
+        else [tuple(entry.split("&")) for entry in crossed]
+    )
+    for name in (*chosen, *(name for crossing in crossings for name in crossing)):
+        if name not in known:
+            raise InvalidArgument(
+                f"users of this data set have no attribute {name!r} with two values."
+                f"{did_you_mean(name, known)} Choose from {', '.join(known) or 'none'}."
+            )
+    return [*(Grouping((name,)) for name in chosen), *(Grouping(pair) for pair in crossings)]
+
+
+class Gap(NamedTuple):
+    """The largest gap of one metric over the groups of one grouping.
+
+    Attributes:
+        value, bounds: in the unit of the metric. p, p_adjusted: before and after adjustment.
+        n, n_left_out: users inside the compared groups, and the others.
+    """
+
+    value: float
+    bounds: Interval | None
+    p: float
+    p_adjusted: float
+    n: int
+    n_left_out: int
+    n_incomparable: int = 0
+
+
+def measure_gaps(
+    context: Context,
+    users: Sequence[User],
+    utility: Mapping[str, NDArray[np.float64]],
+    groupings: Sequence[Grouping],
+    *,
+    min_group: int,
+    draws: int,
+    bootstrap_draws: int,
+) -> dict[tuple[str, str, bool], Gap]:
+    """Raw and stratified gap of every metric and grouping with two groups that are large enough.
+
+    Args:
+        utility: [users] in [0, 1] by metric.
+
+    Returns:
+        By name of the grouping, metric, and whether users are compared at equal activity.
+    """
+    strata = activity_strata([len(user.history) for user in users])
+    found: dict[tuple[str, str, bool], Gap] = {}
+    for grouping in groupings:
+        labels = grouping.labels(users)
+        names, sizes = np.unique(labels, return_counts=True)
+        large = names[(sizes >= min_group) & (names != UNKNOWN)]
+        if len(large) < 2:
+            continue
+        inside = np.isin(labels, large)
+        codes, n = np.searchsorted(large, labels[inside]), int(inside.sum())
+        for metric, values in utility.items():
+            key = (grouping.name, metric)
+            x = values[inside]
+            bounds = group_gap_bounds(
+                x, codes, rng=context.rng("bounds", *key), draws=bootstrap_draws
+            )
+            p = group_gap_test(x, codes, rng=context.rng("permutation", *key), draws=draws)
+            found[*key, False] = Gap(bounds.value, bounds.bounds, p, p, n, len(users) - n)
+            stratified = stratified_gap(
+                x,
+                codes,
+                strata[inside],
+                rng=context.rng("strata", *key),
+                draws=draws,
+                bootstrap_draws=bootstrap_draws,
+            )
+            if stratified is not None:
+                value, ends, p, n_incomparable = stratified
+                found[*key, True] = Gap(value, ends, p, p, n, len(users) - n, n_incomparable)
+    adjusted = holm([gap.p for gap in found.values()])
+    return {
+        key: gap._replace(p_adjusted=p)
+        for (key, gap), p in zip(found.items(), adjusted, strict=True)
+    }

@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from asking import run_probe
+from planted_recommenders import FindsEveryTestItem, FindsNoTestItem, ServesMenBetter
+from small_world import world
+
+from auditkit.catalog.dataset import Dataset
+from auditkit.errors import InvalidArgument
+from auditkit.probes.base import NotAssessable, User
+from auditkit.probes.fairness_gaps import choose_groupings, user_attributes
+from auditkit.stats.simultaneous import group_gap_bounds
+
+PROBE = "fairness.group_utility"
+FEW = {"draws": 99, "bootstrap_draws": 99}
+
+
+def with_attributes(attributes):
+    rows = dataclasses.replace(world().interactions, attributes=tuple(attributes))
+    return Dataset(world().catalog, rows)
+
+
+def user(**attributes):
+    return User(0, "0", attributes, (), ())
+
+
+def test_attributes_are_those_of_the_data_with_two_known_values():
+    users = [user(tier="a", site="x", age="unknown"), user(tier="b", site="x", age="old")]
+    assert user_attributes(users) == ("tier",)
+    assert [g.name for g in choose_groupings(users, (), None)] == ["tier"]
+
+
+def test_every_pair_of_attributes_is_crossed_unless_some_are_named():
+    users = [user(tier="a", site="x", age="old"), user(tier="b", site="y", age="young")]
+    names = [g.name for g in choose_groupings(users, (), None)]
+    assert names == ["tier", "site", "age", "tier&site", "tier&age", "site&age"]
+    assert [g.name for g in choose_groupings(users, ("age",), ("tier&site",))] == [
+        "age",
+        "tier&site",
+    ]
+
+
+@pytest.mark.parametrize("parameters", [{"attributes": ("gendr",)}, {"crossed": ("gendr&age",)}])
+def test_a_misspelt_attribute_is_refused_with_the_nearest_name(parameters):
+    with pytest.raises(InvalidArgument, match=r"'gendr'.*Did you mean 'gender'"):
+        run_probe(PROBE, FindsEveryTestItem(), **parameters)
+
+
+def test_users_without_attributes_are_not_assessable():
+    with pytest.raises(NotAssessable, match="states no attribute"):
+        run_probe(PROBE, FindsEveryTestItem(), dataset=with_attributes([{}] * 80))
+
+
+def test_own_attributes_of_a_data_set_are_compared_and_crossed():
+    rows = [{"tier": "ab"[i % 2], "site": "xy"[i // 2 % 2]} for i in range(80)]
+    run = run_probe(PROBE, FindsEveryTestItem(), dataset=with_attributes(rows), **FEW)
+    assert run.one(f"{PROBE}.hr_gap", "tier").estimate.value == 0
+    assert run.one(f"{PROBE}.hr@10", "tier=a&site=x").estimate.n == 20
+
+
+def test_crossed_cells_that_are_too_small_are_refused_and_listed():
+    run = run_probe(PROBE, FindsEveryTestItem(), **FEW)
+    found = run.one(f"{PROBE}.hr_gap", "gender&age")
+    assert found.estimate.value is None
+    assert "gender=female&age=25 to 39 (1" in found.notes[0]
+    assert not any(f.group.startswith("gender=female&") for f in run.findings)
+
+
+def test_recall_of_one_held_out_item_is_the_hit_rate():
+    run = run_probe(PROBE, ServesMenBetter(), **FEW)
+    for name in ("gap", "gap_stratified"):
+        hits, recall = (run.one(f"{PROBE}.{m}_{name}", "gender") for m in ("hr", "recall"))
+        assert hits.estimate.value == recall.estimate.value
+        assert hits.law == recall.law
+
+
+def test_relative_gap_is_the_gap_over_the_mean_of_all_users():
+    run = run_probe(PROBE, ServesMenBetter(), **FEW)
+    gap = run.one(f"{PROBE}.ndcg_gap", "gender")
+    relative = run.one(f"{PROBE}.ndcg_relative_gap", "gender")
+    mean = gap.parameters["mean"]
+    assert relative.estimate.value == pytest.approx(gap.estimate.value / mean)
+    assert relative.estimate.low == pytest.approx(gap.estimate.low / mean)
+    assert relative.parameters["relative_gap"] == relative.estimate.value
+    assert relative.parameters["ratio"] == pytest.approx(
+        run.one(f"{PROBE}.ndcg@10", "gender=female").estimate.value
+        / run.one(f"{PROBE}.ndcg@10", "gender=male").estimate.value
+    )
+
+
+def test_a_model_that_nobody_is_served_by_is_not_assessable():
+    with pytest.raises(NotAssessable, match="equally useless"):
+        run_probe(PROBE, FindsNoTestItem(), **FEW)
+
+
+def test_disclosure_asks_a_sample_and_refuses_small_groups():
+    run = run_probe(PROBE, FindsEveryTestItem(), n_disclosed=30, **FEW)
+    found = run.one(f"{PROBE}.disclosure_effect", "age=under 25")
+    assert found.estimate.value is None
+    assert "20 are needed" in found.estimate.reason
+    assert sum(run.counts.values()) == 80 + 3 * 30
+
+
+def test_a_recommender_that_never_reads_words_is_not_asked_again():
+    class Deaf(FindsEveryTestItem):
+        reads_prompt = False
+
+    run = run_probe(PROBE, Deaf(), **FEW)
+    for name in ("gender", "age", "occupation"):
+        found = run.one(f"{PROBE}.disclosure_effect", name)
+        assert "never reads the words" in found.estimate.reason
+    assert sum(run.counts.values()) == 80
+
+
+def fair_data(generator):
+    """Four groups of 200 with one chance of a hit."""
+    return (generator.random(800) < 0.3).astype(float), np.repeat([0, 1, 2, 3], 200)
+
+
+def test_bounds_of_a_fair_gap_contain_zero():
+    generator = np.random.default_rng(11)
+    covered = 0
+    for _ in range(300):
+        values, groups = fair_data(generator)
+        bounds = group_gap_bounds(values, groups, rng=generator, draws=300).bounds
+        covered += bounds.low <= 0 <= bounds.high
+    assert covered / 300 >= 0.94
+
+
+@pytest.mark.slow
+def test_fairlearns_interval_of_a_fair_gap_never_contains_zero():
+    """Why the bounds are ours: bootstrap quantiles of a max - min stay above 0."""
+    from fairlearn.metrics import MetricFrame
+
+    generator = np.random.default_rng(12)
+    contained = 0
+    for seed in range(20):
+        values, groups = fair_data(generator)
+        frame = MetricFrame(
+            metrics={"mean": lambda _, utility: float(np.mean(utility))},
+            y_true=values,
+            y_pred=values,
+            sensitive_features=groups,
+            n_boot=100,
+            ci_quantiles=[0.025, 0.975],
+            random_state=seed,
+        )
+        contained += float(frame.difference_ci()[0]["mean"]) <= 0
+    assert contained == 0
