@@ -1,4 +1,5 @@
-"""Groups of items that may get unequal room in lists: popularity tiers, or genres.
+"""Groups of items that may get unequal room in lists: tenths by popularity, or genres, as the
+exposure probe measures them.
 
 Source: group shares after IFairLRS (Jiang et al. 2024); an item of several genres is split evenly.
 """
@@ -13,11 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auditkit.catalog.dataset import Dataset
+from auditkit.metrics.item_groups import memberships
 
 __all__ = ["Grouping", "ItemGroups", "group_items"]
 
 Grouping = Literal["popularity", "genre"]
-_HEAD_SHARE = 0.2  # of the items, by interactions
+_TIERS = 10
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,8 @@ class ItemGroups:
 
     Attributes:
         names: of the groups. history_share: [groups] share of the histories, GH(g), sums to 1.
-        membership: item id -> [groups], how much of it belongs to each; sums to 1.
+        membership: item id -> [groups], how much of it belongs to each; sums to 1, or to 0 for an
+            item without a group.
     """
 
     names: tuple[str, ...]
@@ -40,23 +43,21 @@ def group_items(
     """Groups of a catalog's items.
 
     Args:
-        by: `popularity`: head (the fifth of the items with most interactions, ties by catalog
-            order) and tail; `genre`: every genre of the catalog, "none" where an item has none.
+        by: `popularity`: tenths of the catalog by interactions, ties by id; or `genre`.
         histories: item rows of the users whose histories count.
     """
-    items, named = dataset.catalog.items, list[tuple[str, ...]]()
+    items = dataset.catalog.items
     counts = np.zeros(len(items))
     for history in histories:
         np.add.at(counts, history, 1)
-    if by == "popularity":
-        head = set(np.argsort(-counts, kind="stable")[: round(_HEAD_SHARE * len(items))].tolist())
-        named = [("head" if row in head else "tail",) for row in range(len(items))]
+    if by == "genre":
+        named = [item.genres for item in items]
     else:
-        named = [tuple(sorted(set(item.genres))) or ("none",) for item in items]
-    names = sorted({name for own in named for name in own})
-    parts = np.zeros((len(items), len(names)))
-    for row, own in enumerate(named):
-        parts[row, [names.index(name) for name in own]] = 1 / len(own)
-    total = max(1.0, float(counts.sum()))
+        order = sorted(range(len(items)), key=lambda row: (-counts[row], items[row].id))
+        tier = {row: rank * _TIERS // len(items) for rank, row in enumerate(order)}
+        named = [(f"tenth {tier[row] + 1:02}",) for row in range(len(items))]
+    names, sparse = memberships(named)
+    parts = sparse.toarray()
+    shares = counts @ parts
     membership = {item.id: part for item, part in zip(items, parts, strict=True)}
-    return ItemGroups(tuple(names), counts @ parts / total, membership)
+    return ItemGroups(names, shares / max(1.0, float(shares.sum())), membership)

@@ -101,6 +101,8 @@ class TrainingRows:
         window: longest stretch of history in a row, items.
         twins: whether rows carry their counterfactual twin.
         attribute_masking: probability that a row states no attribute at all.
+        labelled: the attribute whose value rows carry as a label, empty for none.
+        item_weights: [catalog items] of targets, None where all weigh 1.
         bucketing: whether draws of like length share a batch.
     """
 
@@ -115,6 +117,8 @@ class TrainingRows:
     seed: int
     twins: bool = False
     attribute_masking: float = 0.0
+    labelled: str = ""
+    item_weights: NDArray[np.float64] | None = None
     bucketing: bool = False
 
     # --- draws
@@ -164,7 +168,28 @@ class TrainingRows:
             drawn = {name: next(stream) for name, stream in streams.items()}
             if step >= first_step:
                 rng = generator(self.seed, "batch", step)
-                yield [TASKS[name].make(self, draw, rng) for name in drawn for draw in drawn[name]]
+                yield [self._made(name, draw, rng) for name in drawn for draw in drawn[name]]
+
+    def _made(self, name: str, drawn: Stretch | int, rng: np.random.Generator) -> AnyRow:
+        """The row of a draw, with its user's label where one is wanted."""
+        row = TASKS[name].make(self, drawn, rng)
+        if self.labelled and isinstance(row, Row) and isinstance(drawn, Stretch):
+            return row._replace(label=self._labels[drawn.user])
+        return row
+
+    @cached_property
+    def _labels(self) -> list[int]:
+        """Every user's value of the attribute `labelled` as an index, -1 where it is not known."""
+        values = self._values.get(self.labelled, [])
+        described = self.dataset.interactions.attributes
+        stated = [attributes.get(self.labelled, "") for attributes in described]
+        return [values.index(value) if value in values else -1 for value in stated]
+
+    @property
+    def label_counts(self) -> list[int]:
+        """Training users of every known value of the attribute `labelled`."""
+        own = [self._labels[user] for user in self._histories]
+        return [own.count(label) for label in range(max(own, default=-1) + 1)]
 
     def _stream(self, name: str, size: int) -> Iterator[list[Stretch | int]]:
         source = TASKS[name].source
@@ -309,6 +334,15 @@ class TrainingRows:
         """Tokens that stand for items."""
         return [token for item in items for token in self.tokens[item.id]]
 
+    def weights_of(self, items: Sequence[Item]) -> tuple[float, ...]:
+        """Weights of the tokens that stand for items; empty where all weigh 1."""
+        if self.item_weights is None:
+            return ()
+        weights = self.item_weights
+        return tuple(
+            float(weights[self.row_of(item)]) for item in items for _ in self.tokens[item.id]
+        )
+
     def ask(
         self, task: str, user: int, rng: np.random.Generator, **slots: str | Item | Sequence[Item]
     ) -> str:
@@ -329,7 +363,8 @@ class TrainingRows:
     ) -> Row:
         """A question whose answer is one item."""
         begin = self.encode_prompt(self.ask(task, user, rng, **slots))
-        return Row((*begin, *self.encode_items([target])), len(begin))
+        row = Row((*begin, *self.encode_items([target])), len(begin))
+        return row._replace(weights=self.weights_of([target]))
 
     def text_row(self, question: str, answer: str) -> Row:
         """A question whose answer is text."""

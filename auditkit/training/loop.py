@@ -25,6 +25,7 @@ from accelerate import Accelerator
 from auditkit.catalog.dataset import Dataset
 from auditkit.errors import AuditkitError
 from auditkit.seeding import generator
+from auditkit.training.adversary import adversary_of
 from auditkit.training.base import place_base
 from auditkit.training.checkpoint import BestWeights, load_checkpoint, save_checkpoint
 from auditkit.training.data import TrainingRows, draw_holdout
@@ -41,6 +42,7 @@ from auditkit.training.model import Trainee, prepare
 from auditkit.training.objectives import OBJECTIVES
 from auditkit.training.recipe import TrainingRecipe
 from auditkit.training.refusals import refuse_processes, refuse_ratings
+from auditkit.training.reweighting import target_weights
 from auditkit.training.rows import (
     AnyRow,
     Row,
@@ -103,14 +105,16 @@ def train(
             train=lambda r, folder: _once(r, folder, dataset, on_step),
         )
     trainee = prepare(recipe, dataset, base=base)
-    rows = training_rows(recipe, dataset, trainee)
+    rows = training_rows(recipe, dataset, trainee, base=base)
     model = trainee.model.to(accelerator.device)
     model.train()
     if recipe.optimiser.checkpoint_activations:
         # The other kind gives no gradient behind frozen embeddings.
         model.gradient_checkpointing_enable({"use_reentrant": False})
-    weighted = Weighted(trainee, recipe.objectives, accelerator.device)
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    adversary = adversary_of(recipe, trainee, rows)
+    weighted = Weighted(trainee, recipe.objectives, accelerator.device, adversary)
+    weighted.to(accelerator.device)
+    trained = [parameter for parameter in weighted.parameters() if parameter.requires_grad]
     optimiser = torch.optim.AdamW(
         trained,
         lr=recipe.optimiser.learning_rate,
@@ -118,7 +122,10 @@ def train(
         weight_decay=recipe.optimiser.weight_decay,
     )
     checkpoints = out / "checkpoints"
-    state = load_checkpoint(checkpoints, model=model, optimiser=optimiser, identity=identity) or {}
+    # The weights of an adversary are trained too, and a resume needs them.
+    state = (
+        load_checkpoint(checkpoints, model=weighted, optimiser=optimiser, identity=identity) or {}
+    )
     first_step, cpu_before = state.get("step", 0), state.get("cpu_seconds", 0.0)
     spent, tokens = _Clock(cpu_before), state.get("tokens", 0)
     run: PrivateRun | None = None
@@ -160,7 +167,8 @@ def train(
             optimiser.step()
             done, tokens = step + 1, tokens + sum(map(n_tokens, chosen))
             loss = _total(recipe, means, step) if means else None
-            log.write({"step": done, "loss": loss, "examples": len(chosen), **_by_objective(means)})
+            parts = {"objectives": means} if len(recipe.objectives) > 1 and means else {}
+            log.write({"step": done, "loss": loss, "examples": len(chosen), **parts})
             if settings and validation and done % settings.every == 0:
                 best.offer(validation.measure(), done, model)
                 log.write({"step": done, "ndcg@10": best.latest})
@@ -181,7 +189,7 @@ def train(
                 if accelerator.is_main_process:
                     log.flush()
                     save_checkpoint(
-                        checkpoints, step=done, model=model, optimiser=optimiser, state=stored
+                        checkpoints, step=done, model=weighted, optimiser=optimiser, state=stored
                     )
     best.restore(model)
     privacy = run.finish() if run else None
@@ -207,25 +215,33 @@ def train(
     return out
 
 
-def training_rows(recipe: TrainingRecipe, dataset: Dataset, trainee: Trainee) -> TrainingRows:
+def training_rows(
+    recipe: TrainingRecipe, dataset: Dataset, trainee: Trainee, *, base: Path | None = None
+) -> TrainingRows:
     """The rows of a recipe; deterministic, so a resume rebuilds the same.
+
+    Args:
+        base: folder of the base model, for recipes that name one.
 
     Raises:
         ConfigurationError: the data lack what a task asks about.
     """
     refuse_ratings(recipe, dataset)
+    holdout = draw_holdout(recipe, n_users=len(dataset.interactions.user_ids))
     return TrainingRows(
         dataset=dataset,
         prompts=trainee.prompts,
         tokenizer=trainee.tokenizer,
         tokens=trainee.tokens,
         encoder_decoder=trainee.kind == "seq2seq",
-        holdout=draw_holdout(recipe, n_users=len(dataset.interactions.user_ids)),
+        holdout=holdout,
         fit=recipe.data.fit,
         window=recipe.data.window,
         seed=recipe.seed,
         twins="counterfactual_consistency" in recipe.objectives,
         attribute_masking=recipe.data.attribute_masking,
+        labelled=recipe.adversary.attribute if recipe.adversary else "",
+        item_weights=target_weights(recipe, dataset, base, holdout),
         bucketing=recipe.data.bucketing,
     )
 
@@ -275,7 +291,7 @@ def _backward(
         place = () if number == rank == 0 else (number, rank)
         torch.manual_seed(int(generator(recipe.seed, "step", step, *place).integers(2**62)))
         with accelerator.autocast():
-            losses = module(part[rank::world])
+            losses = module(part[rank::world], step)
         total = torch.zeros((), device=accelerator.device)
         for name, values in losses.items():
             share = values.sum() / sum(isinstance(row, OBJECTIVES[name].kind) for row in rows)
@@ -302,10 +318,6 @@ def _total(recipe: TrainingRecipe, means: Mapping[str, float], step: int) -> flo
             f"the loss of step {step} is {loss}. Lower optimiser.learning_rate and train again."
         )
     return loss
-
-
-def _by_objective(means: Mapping[str, float]) -> dict[str, object]:
-    return {"objectives": dict(means)} if len(means) > 1 else {}
 
 
 def _learning_rate(recipe: TrainingRecipe, step: int) -> float:

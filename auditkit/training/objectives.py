@@ -27,10 +27,12 @@ if TYPE_CHECKING:
 __all__ = [
     "OBJECTIVES",
     "Objective",
+    "adversarial_prompt",
     "choice",
     "contrastive",
     "counterfactual_consistency",
     "language_model",
+    "last_states",
     "masked_language_model",
     "next_k_behaviors",
 ]
@@ -55,13 +57,15 @@ class Objective:
 
 
 def language_model(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
-    """Mean negative log-likelihood of each row's own targets.
+    """Mean negative log-likelihood of each row's own targets, each times its weight if it has one.
 
     Returns:
         [B] nats per target token, >= 0; ideal 0.
     """
     predicted = batch.targets != NO_TARGET
     losses = cross_entropy(_logits(model, batch), batch.targets[predicted], reduction="none")
+    if batch.weights is not None:
+        losses = losses * batch.weights[predicted]
     return _row_means(losses, predicted)
 
 
@@ -125,6 +129,18 @@ def counterfactual_consistency(model: PreTrainedModel, batch: Batch) -> torch.Te
     return torch.where(batch.has_twin, means, 0.0)  # dropout tells a row from its own copy
 
 
+def adversarial_prompt(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
+    """What an adversary cannot read of a user's attribute; couples examples, for its cap is on the
+    mean of the batch. The adversary has weights of its own, so `adversary.Adversary` computes it.
+
+    Raises:
+        InvalidArgument: always; a recipe with a section `adversary` has one.
+    """
+    raise InvalidArgument(
+        "objective `adversarial_prompt` has no adversary here. Train it with a recipe."
+    )
+
+
 def masked_language_model(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
     """Mean negative log-likelihood of each row's hidden tokens, with the input embeddings as head
     (BERT, Devlin et al. 2019).
@@ -176,7 +192,7 @@ def _logits(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
     predicted = batch.targets != NO_TARGET
     if model.config.is_encoder_decoder:
         return upcast(_written(model, batch, predicted))
-    hidden = _hidden(model, batch)[:, -predicted.shape[1] - 1 : -1]
+    hidden = last_states(model, batch)[:, -predicted.shape[1] - 1 : -1]
     head = model.get_output_embeddings()
     # Under Opacus' hooks the head must see [B, S, d] (gathered rows would give one gradient per
     # token), so the gather comes after it; otherwise before it, which halves the cost of a step.
@@ -213,8 +229,10 @@ def _shifted(model: PreTrainedModel, targets: torch.Tensor) -> torch.Tensor:
     return read.masked_fill(read == NO_TARGET, model.config.pad_token_id)
 
 
-def _hidden(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
-    """Last hidden states [B, T, d] of a decoder-only model, behind its soft prompt if any."""
+def last_states(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
+    """Last hidden states of a decoder-only model, [B, T, d]; with a soft prompt of n tokens
+    [B, n + T, d], the virtual tokens before a row's first.
+    """
     mask, inputs = batch.attention_mask, {"input_ids": batch.input_ids}
     adapter = getattr(model, "active_peft_config", None)
     if adapter is not None and adapter.peft_type == "PREFIX_TUNING":
@@ -270,6 +288,7 @@ OBJECTIVES: Mapping[str, Objective] = MappingProxyType(
         "choice": Objective(choice, per_example=True),
         "next_k_behaviors": Objective(next_k_behaviors, per_example=True),
         "counterfactual_consistency": Objective(counterfactual_consistency, per_example=True),
+        "adversarial_prompt": Objective(adversarial_prompt, per_example=False),
         "masked_language_model": Objective(masked_language_model, per_example=True, kind=Masked),
         "contrastive": Objective(contrastive, per_example=False, kind=Pair),
     }

@@ -4,25 +4,23 @@ line.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from auditkit.errors import ConfigurationError
 from auditkit.strict_yaml import Document, load_yaml, validate
 
-if TYPE_CHECKING:
-    from auditkit.training.tasks import Task
-
 __all__ = [
+    "AdversaryRecipe",
     "DataRecipe",
     "LoraRecipe",
     "ModelRecipe",
     "OptimiserRecipe",
     "PrefixRecipe",
     "PrivacyRecipe",
+    "ReweightingRecipe",
     "SoftPromptRecipe",
     "TrainingRecipe",
     "ValidationRecipe",
@@ -34,6 +32,15 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class ReweightingRecipe(_Section):
+    """Targets of item groups with more room in the base's lists than in the users' histories weigh
+    less, and the other way round: clip((GH / GP) ** gamma, 0.2, 5), rescaled to mean 1.
+    """
+
+    groups: Literal["popularity", "genre"] = "popularity"
+    gamma: float = Field(default=1.0, gt=0)
+
+
 class DataRecipe(_Section):
     """Which interactions, and who stays out of training.
 
@@ -41,7 +48,7 @@ class DataRecipe(_Section):
     (seeded) never enter training; they are still evaluated and are the non-members of the
     membership audit. `fit` decides whether the validation item is trained on. `bucketing` puts rows
     of like length into one batch. `attribute_masking` is the probability that a row states no
-    attribute of its user.
+    attribute of its user. `reweighting` weighs targets by item group.
     """
 
     dataset: str = "ml-100k"
@@ -50,6 +57,7 @@ class DataRecipe(_Section):
     window: int = Field(default=50, ge=2, le=512)
     bucketing: bool = False
     attribute_masking: float = Field(default=0.0, ge=0, le=1)
+    reweighting: ReweightingRecipe | None = None
 
 
 class ModelRecipe(_Section):
@@ -98,6 +106,15 @@ class PrefixRecipe(_Section):
 
     method: Literal["prefix"]
     tokens: int = Field(default=20, ge=1)
+
+
+class AdversaryRecipe(_Section):
+    """Who reads `attribute` from the model's states, for objective `adversarial_prompt`; `turns`
+    steps of it come before each step of the prompt, and `steps` counts both.
+    """
+
+    attribute: str
+    turns: int = Field(default=5, ge=1)
 
 
 class OptimiserRecipe(_Section):
@@ -166,6 +183,7 @@ class TrainingRecipe(_Section):
     optimiser: OptimiserRecipe = OptimiserRecipe()
     validation: ValidationRecipe | None = None
     adapter: Literal["full"] | Adapter = "full"
+    adversary: AdversaryRecipe | None = None
     privacy: PrivacyRecipe | None = None
 
 
@@ -175,10 +193,11 @@ def read_training_recipe(path: Path) -> TrainingRecipe:
     Raises:
         ConfigurationError: every fault at once, each with file and line.
     """
+    from auditkit.training.contradictions import contradictions
+
     document = load_yaml(path)
     recipe = validate(document, TypeAdapter(TrainingRecipe))
-    faults = [*_unknown_names(recipe), *_contradictions(recipe)]
-    if faults:
+    if faults := list(contradictions(recipe)):
         raise ConfigurationError(
             "\n".join(f"{_place(document, where)}: {where} {what}" for where, what in faults)
         )
@@ -187,101 +206,3 @@ def read_training_recipe(path: Path) -> TrainingRecipe:
 
 def _place(document: Document, where: str) -> str:
     return f"{document.source}:{document.line(where.split('.'))}"
-
-
-def _unknown_names(recipe: TrainingRecipe) -> Iterator[tuple[str, str]]:
-    from auditkit.registry import did_you_mean
-    from auditkit.training.objectives import OBJECTIVES
-    from auditkit.training.tasks import TASKS
-
-    for section, names, known in (
-        ("objectives", recipe.objectives, OBJECTIVES), ("tasks", recipe.tasks, TASKS),
-    ):  # fmt: skip
-        for name in names:
-            if name not in known:
-                yield (
-                    f"{section}.{name}",
-                    f"is unknown.{did_you_mean(name, known)} Known: {', '.join(known)}.",
-                )
-
-
-def _contradictions(recipe: TrainingRecipe) -> Iterator[tuple[str, str]]:
-    from auditkit.training.objectives import OBJECTIVES
-    from auditkit.training.tasks import TASKS
-
-    objectives = {name: OBJECTIVES[name] for name in recipe.objectives if name in OBJECTIVES}
-    tasks = {name: TASKS[name] for name, n in recipe.tasks.items() if n and name in TASKS}
-    coupled = [name for name, objective in objectives.items() if not objective.per_example]
-    kinds = {task.kind for task in tasks.values()}
-    for name, objective in objectives.items():
-        if objective.kind not in kinds:
-            yield f"objectives.{name}", f"has no task whose rows are {objective.kind.__name__}s"
-    for name, task in tasks.items():
-        if task.kind not in {objective.kind for objective in objectives.values()}:
-            yield f"tasks.{name}", f"has no objective that reads {task.kind.__name__}s"
-    model = recipe.model
-    yield from _unfit(recipe, tasks)
-    if model.width % model.heads:
-        yield "model", f"width {model.width} is not divisible by heads {model.heads}; change one"
-    if recipe.adapter != "full" and model.base is None:
-        yield "adapter", "needs model.base; a model from scratch has nothing to adapt"
-    if model.base is not None and (unread := model.model_fields_set - {"base"}):
-        yield f"model.{sorted(unread)[0]}", "is not read beside model.base; remove it"
-    if recipe.optimiser.accumulation > 1 and coupled:
-        yield f"objectives.{coupled[0]}", "couples examples; accumulation would change it"
-    if recipe.validation and recipe.data.fit != "all_but_validation":
-        yield "validation", "needs data.fit: all_but_validation; else it would be trained on"
-    if recipe.privacy:
-        yield from _not_private(recipe, coupled)
-
-
-def _unfit(recipe: TrainingRecipe, tasks: Mapping[str, Task]) -> Iterator[tuple[str, str]]:
-    """Tasks, objectives, prompts and architecture that do not go together."""
-    from auditkit.recommenders.prompts import Prompts
-    from auditkit.training.rows import Row
-
-    model, prompts = recipe.model, Prompts.shipped(recipe.prompts)
-    titles = prompts.history == "titles"
-    for name, task in tasks.items():
-        if task.worded and name not in prompts.tasks:
-            yield f"tasks.{name}", f"has no wording in prompts {recipe.prompts}"
-        if (task.kind is Row) == (model.architecture == "bert" and model.base is None):
-            other = "a language model" if task.kind is Row else "architecture bert without a base"
-            yield f"tasks.{name}", f"is for {other}"
-    if "recommend" in tasks and recipe.prompts == "titles":
-        yield "prompts", "titles asks for a list in a request; to write lists use title_lists"
-    if model.base is None and titles != (model.indexing == "titles"):
-        yield "prompts", f"{recipe.prompts} does not go with model.indexing {model.indexing}"
-    if "choice" in recipe.objectives and set(tasks) != {"like"}:
-        yield "objectives.choice", "is for task like alone, whose rows name their choices"
-    if "counterfactual_consistency" in recipe.objectives and ("recommend" not in tasks or titles):
-        yield (
-            "objectives.counterfactual_consistency",
-            "has no twins: it needs task recommend over item tokens",
-        )
-
-
-def _not_private(recipe: TrainingRecipe, coupled: list[str]) -> Iterator[tuple[str, str]]:
-    """What differentially private training cannot use, or does not read."""
-    for name in coupled:
-        yield f"objectives.{name}", "couples examples; DP cannot use it"
-    if "tasks" in recipe.model_fields_set:
-        yield "tasks", "is not read when privacy is on; remove it"
-    for name in ("clip_norm", "accumulation"):
-        if name in recipe.optimiser.model_fields_set:
-            yield f"optimiser.{name}", "is not read when privacy is on; remove it"
-    if recipe.model.indexing not in ("item", "random", "titles"):
-        yield "model.indexing", f"{recipe.model.indexing} reads private histories without noise"
-    if recipe.data.bucketing:
-        yield "data.bucketing", "is not read when privacy is on; remove it"
-    if recipe.optimiser.checkpoint_activations:
-        yield "optimiser.checkpoint_activations", "does not go with per-example gradients"
-    if recipe.validation:
-        yield "validation", "would spend privacy outside the accounting; remove it"
-    if recipe.max_seconds:
-        yield "max_seconds", "would end before the accounted steps; remove it"
-    if recipe.adapter != "full" or recipe.model.architecture != "llama":
-        yield "privacy", "is there for models from scratch of architecture llama"
-    if recipe.model.dropout:
-        # Dropout sits in forward hooks, between a layer and the hooks that see its gradient.
-        yield "model.dropout", "must be 0 when privacy is on"

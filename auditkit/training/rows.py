@@ -39,12 +39,16 @@ class Row(NamedTuple):
         choices: the only tokens that compete for the target, for objective `choice`; empty is all.
         twin: the row of the counterfactual twin, for objective `counterfactual_consistency`; as
             many targets as the row, empty where the row is its own twin.
+        weights: of the targets, for objective `language_model`; empty where all weigh 1.
+        label: the user's value of an attribute, for objective `adversarial_prompt`; -1 unknown.
     """
 
     ids: tuple[int, ...]
     first_target: int
     choices: tuple[int, ...] = ()
     twin: tuple[int, ...] = ()
+    weights: tuple[float, ...] = ()
+    label: int = -1
 
 
 class Pair(NamedTuple):
@@ -74,6 +78,8 @@ class Batch(NamedTuple):
             each row. Encoder-decoder: what is written. Masked: S = T, what each position was.
         choices: [B, C] int64 tokens that compete, None where a row names none.
         twin: the twins' batch, None where no row has one. has_twin: [B] bool, which rows have.
+        weights: [B, S] float of the targets, None where no row names any. labels: [B] int64, None
+            where no row has one.
     """
 
     input_ids: torch.Tensor
@@ -82,6 +88,8 @@ class Batch(NamedTuple):
     choices: torch.Tensor | None = None
     twin: Batch | None = None
     has_twin: torch.Tensor | None = None
+    weights: torch.Tensor | None = None
+    labels: torch.Tensor | None = None
 
 
 class PairBatch(NamedTuple):
@@ -124,7 +132,19 @@ def collate(rows: Sequence[Row], *, pad: int, encoder_decoder: bool = False) -> 
             for row in rows
         ]
         twin = collate(twins, pad=pad, encoder_decoder=encoder_decoder)
-    return Batch(input_ids, mask, targets, choices, twin, has_twin)
+    weights = None
+    if any(row.weights for row in rows):
+        weights = torch.ones(targets.shape)
+        weights[targets != NO_TARGET] = torch.tensor([w for row in rows for w in _weights(row)])
+    labels = torch.tensor([row.label for row in rows])
+    return Batch(
+        input_ids, mask, targets, choices, twin, has_twin, weights,
+        labels if bool((labels >= 0).any()) else None,
+    )  # fmt: skip
+
+
+def _weights(row: Row) -> tuple[float, ...]:
+    return row.weights or (1.0,) * (len(row.ids) - row.first_target)
 
 
 def collate_masked(rows: Sequence[Masked], *, pad: int) -> Batch:

@@ -82,7 +82,8 @@ def _recommend(rows: TrainingRows, drawn: Stretch, rng: np.random.Generator) -> 
     twin: tuple[int, ...] = ()
     if rows.twins and (other := rows.counterfactual(stated, rng)) is not None:
         twin = (*rows.encode_prompt(head(other, items[:cut])), *targets)
-    return Row((*begin, *targets), len(begin), twin=twin)
+    weights = rows.weights_of(items[cut:])
+    return Row((*begin, *targets), len(begin), twin=twin, weights=weights)
 
 
 def _titles(rows: TrainingRows, text: str, items: Sequence[Item]) -> Row:

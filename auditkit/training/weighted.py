@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from auditkit.errors import ConfigurationError
+from auditkit.training.adversary import ADVERSARIAL, Adversary
 from auditkit.training.model import Trainee
 from auditkit.training.objectives import OBJECTIVES
 from auditkit.training.rows import (
@@ -26,28 +27,41 @@ __all__ = ["Weighted"]
 
 
 class Weighted(torch.nn.Module):
-    """Losses of rows under several objectives."""
+    """Losses of rows under several objectives, and everything that has weights to train.
+
+    Args:
+        adversary: for objective `adversarial_prompt`; on its turns nothing else is computed.
+    """
 
     def __init__(
-        self, trainee: Trainee, objectives: Mapping[str, float], device: torch.device
+        self,
+        trainee: Trainee,
+        objectives: Mapping[str, float],
+        device: torch.device,
+        adversary: Adversary | None = None,
     ) -> None:
         super().__init__()
-        self.model = trainee.model
+        self.model, self.adversary = trainee.model, adversary
         self._pad = trainee.tokenizer.pad_token_id
         self._encoder_decoder = trainee.kind == "seq2seq"
         self._objectives, self._device = objectives, device
 
-    def forward(self, rows: Sequence[AnyRow]) -> dict[str, torch.Tensor]:
-        """Losses [number of rows that it reads] of every objective, nats."""
+    def forward(self, rows: Sequence[AnyRow], step: int = 0) -> dict[str, torch.Tensor]:
+        """Losses [number of rows that it reads] of every objective of a step, nats."""
         batches: dict[type, Any] = {}
         found = {}
-        for name in self._objectives:
+        learning = self.adversary is not None and self.adversary.learns(step)
+        for name in (ADVERSARIAL,) if learning else self._objectives:
             objective = OBJECTIVES[name]
             chosen = [row for row in rows if isinstance(row, objective.kind)]
             if chosen:
                 if objective.kind not in batches:
                     batches[objective.kind] = self._collated(objective.kind, chosen)
-                found[name] = objective.losses(self.model, batches[objective.kind])
+                batch = batches[objective.kind]
+                if self.adversary is not None and name == ADVERSARIAL:
+                    found[name] = self.adversary.losses(self.model, batch, learning=learning)
+                else:
+                    found[name] = objective.losses(self.model, batch)
         return found
 
     def losses(self, rows: Sequence[Row]) -> torch.Tensor:

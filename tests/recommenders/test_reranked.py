@@ -101,13 +101,15 @@ def test_group_shares_sum_to_one_and_genres_are_split_evenly():
     assert part.max() == 0.5
 
 
-def test_the_head_is_the_fifth_with_most_interactions():
+def test_tenths_hold_the_most_popular_items_first():
     data = world()
     groups = group_items(data, "popularity", histories(data))
     counts = np.bincount(np.concatenate(histories(data)), minlength=len(data.catalog.items))
-    heads = [groups.membership[item.id][0] == 1 for item in data.catalog.items]
-    assert sum(heads) == round(0.2 * len(heads))
-    assert counts[heads].min() >= counts[np.logical_not(heads)].max()
+    tier = np.array([groups.membership[item.id].argmax() for item in data.catalog.items])
+    assert np.bincount(tier).tolist() == [6] * 10
+    means = [counts[tier == t].mean() for t in range(10)]
+    assert means == sorted(means, reverse=True)
+    assert groups.history_share == pytest.approx(np.array(means) / sum(means))
 
 
 def request(k=5):
@@ -126,9 +128,9 @@ def test_the_wrapper_reorders_five_times_as_many_items_and_weight_zero_none():
     moved = lists("reranked:5:baseline:popularity")
     assert len(moved) == 5
     assert set(moved) - set(plain)
-    tail = group_items(world(), "popularity", histories(world())).membership
-    share = [np.mean([tail[item][1] for item in some]) for some in (plain, moved)]
-    assert share[1] > share[0]
+    tiers = group_items(world(), "popularity", histories(world())).membership
+    mean = [np.mean([tiers[item].argmax() for item in some]) for some in (plain, moved)]
+    assert mean[1] > mean[0]
 
 
 def test_the_wrapper_offers_lists_and_the_templates_but_no_texts_or_scores():

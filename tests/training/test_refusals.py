@@ -152,6 +152,11 @@ def test_row_beyond_the_context_is_refused(tmp_path):
         train(small_recipe(model=small_model(context=32)), tmp_path / "model", dataset=world())
 
 
+ADVERSARY = """model: {base: x}
+objectives: {language_model: 1.0, adversarial_prompt: 1.0}
+adversary: {attribute: gender}"""
+
+
 @pytest.mark.parametrize(
     ("lines", "words"),
     [
@@ -171,6 +176,20 @@ def test_row_beyond_the_context_is_refused(tmp_path):
          "reads private histories without noise"),
         ("privacy: {mechanism: dp_sgd}\nmodel: {dropout: 0.0}\ndata: {bucketing: true}",
          "data.bucketing is not read"),
+        ("data: {reweighting: {}}", "data.reweighting needs model.base"),
+        ("data: {reweighting: {}}\nmodel: {base: x}\nprompts: title_lists", "weighs item tokens"),
+        ("data: {reweighting: {}}\nmodel: {base: x}\nobjectives: {next_k_behaviors: 1.0}",
+         "is read by objectives.language_model alone"),
+        ("privacy: {mechanism: dp_sgd}\nmodel: {dropout: 0.0}\ndata: {reweighting: {}}",
+         "data.reweighting reads private histories"),
+        ("objectives: {adversarial_prompt: 1.0}", "needs a section adversary"),
+        (f"{ADVERSARY}\nadapter: full", "adapter must be soft_prompt or prefix"),
+        (f"{ADVERSARY}\nadapter: {{method: lora}}", "adapter must be soft_prompt or prefix"),
+        ("adversary: {attribute: gender}", "is read by objectives.adversarial_prompt alone"),
+        (ADVERSARY, "steps must be over adversary.turns 5"),
+        (f"{ADVERSARY}\noptimiser: {{accumulation: 2}}", "couples examples; accumulation"),
+        (f"{ADVERSARY}\nprivacy: {{mechanism: dp_sgd}}",
+         "objectives.adversarial_prompt couples examples; DP cannot use it"),
     ],
 )  # fmt: skip
 def test_recipe_whose_parts_do_not_fit_names_the_line(tmp_path, lines, words):

@@ -1,0 +1,84 @@
+"""Weights of training targets by item group, from how much room a model's lists give each group.
+
+A group with more room than users give it weighs less and the other way round: GH(g) is its share of
+the training histories, GP(g) of the base model's top-10 lists for the same users. Source: modelled
+on IFairLRS (Jiang et al. 2024); the formula is auditkit's own, no numerical equality is claimed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from auditkit.catalog.dataset import Dataset
+from auditkit.errors import ConfigurationError
+from auditkit.recommenders.hf import load_folder
+from auditkit.recommenders.item_groups import ItemGroups, group_items
+from auditkit.recommenders.lists import LanguageModelRecommender
+from auditkit.training.data import training_histories
+from auditkit.training.recipe import TrainingRecipe
+from auditkit.types import Item, Request
+
+__all__ = ["group_weights", "target_weights"]
+
+_CUTOFF, _BATCH = 10, 64
+_LEAST, _MOST = 0.2, 5.0
+
+
+def group_weights(
+    history_share: ArrayLike, exposure_share: ArrayLike, *, gamma: float
+) -> NDArray[np.float64]:
+    """clip((GH / GP) ** gamma, 0.2, 5); 5 where a group gets no exposure at all.
+
+    Args:
+        history_share, exposure_share: [groups] shares in [0, 1].
+        gamma: 0 weighs all groups alike.
+    """
+    supported, shown = np.asarray(history_share, float), np.asarray(exposure_share, float)
+    ratio = np.divide(supported, shown, out=np.full(len(shown), np.inf), where=shown > 0)
+    return np.where(shown > 0, np.clip(ratio**gamma, _LEAST, _MOST), _MOST)
+
+
+def target_weights(
+    recipe: TrainingRecipe, dataset: Dataset, base: Path | None, holdout: Collection[int]
+) -> NDArray[np.float64] | None:
+    """Weights [catalog items] of targets; mean 1 over the training interactions. None for a recipe
+    without reweighting.
+
+    An item of several groups weighs the mean of theirs. Deterministic, so a resume finds the same.
+    """
+    wanted = recipe.data.reweighting
+    if wanted is None or base is None:
+        return None
+    everybody = enumerate(training_histories(dataset, fit=recipe.data.fit))
+    histories = [items for user, items in everybody if user not in holdout]
+    groups = group_items(dataset, wanted.groups, histories)
+    by_group = group_weights(
+        groups.history_share, _exposure(base, dataset, histories, groups), gamma=wanted.gamma
+    )
+    parts = np.array([groups.membership[item.id] for item in dataset.catalog.items])
+    weights = np.where(parts.any(axis=1), parts @ by_group, 1.0)  # 1 for an item of no group
+    return np.asarray(weights / np.mean(np.concatenate([weights[own] for own in histories])))
+
+
+def _exposure(
+    base: Path, dataset: Dataset, histories: list[NDArray[np.int32]], groups: ItemGroups
+) -> NDArray[np.float64]:
+    """Share [groups] of all places in the base's lists, asked as an audit would ask it."""
+    recommender = load_folder(base, dataset)
+    if not isinstance(recommender, LanguageModelRecommender):
+        raise ConfigurationError(
+            "data.reweighting needs a model.base that recommends lists. Name another."
+        )
+    items = [Item(entry.id, entry.display_title) for entry in dataset.catalog.items]
+    asked = [Request(history=tuple(items[row] for row in own), k=_CUTOFF) for own in histories]
+    asked = [replace(request, prompt=recommender.render(request)) for request in asked]
+    room = np.zeros(len(groups.names))
+    for begin in range(0, len(asked), _BATCH):
+        for answer in recommender.recommend(asked[begin : begin + _BATCH]):
+            room += sum(groups.membership[item.item_id or ""] for item in answer.items)
+    return np.asarray(room / max(1.0, float(room.sum())))
