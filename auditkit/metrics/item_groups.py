@@ -1,0 +1,115 @@
+"""Are groups of items shown as often as users chose them before? MGU and DGU.
+
+A group's utility is its share of exposure minus its share of the users' history, so a recommender
+that copies the users' taste scores 0. Source: fairness recipe, 3.9; modelled on IFairLRS (arXiv
+2402.15215), not numerically equal to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import sparse
+
+from auditkit.errors import InvalidArgument
+
+__all__ = ["ItemGroupUtility", "amounts", "group_utility", "memberships"]
+
+
+class ItemGroupUtility(NamedTuple):
+    """What the groups of items are shown beside what users chose before.
+
+    Attributes:
+        shown: GP, share of exposure by group. history: GH, share of the history by group.
+        utility: GU = GP - GH, in [-1, 1], ideal 0; groups in neither list nor history are dropped.
+    """
+
+    shown: Mapping[str, float]
+    history: Mapping[str, float]
+    utility: Mapping[str, float]
+
+    @property
+    def mgu(self) -> float:
+        """Mean of |GU| over groups; share points in [0, 1], ideal 0."""
+        return float(np.mean([abs(value) for value in self.utility.values()]))
+
+    @property
+    def dgu(self) -> float:
+        """Largest minus smallest GU; share points in [0, 2], ideal 0."""
+        return max(self.utility.values()) - min(self.utility.values())
+
+
+def memberships(groups: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], sparse.csr_array]:
+    """Groups in alphabetic order, and how much of every item belongs to each.
+
+    Args:
+        groups: names of each item's groups; an item in several is split evenly, one in none has a
+            row of zeros.
+
+    Returns:
+        Names, and parts in [0, 1] as a sparse matrix [items, groups].
+    """
+    names = tuple(sorted({name for own in groups for name in own}))
+    column = {name: i for i, name in enumerate(names)}
+    distinct = [[column[name] for name in dict.fromkeys(own)] for own in groups]
+    sizes = [len(own) for own in distinct]
+    columns = [i for own in distinct for i in own]
+    parts = np.repeat([1 / size if size else 0.0 for size in sizes], sizes)
+    indptr = np.concatenate(([0], np.cumsum(sizes, dtype=np.int64)))
+    shape = (len(groups), len(names))
+    return names, sparse.csr_array((parts, np.array(columns, dtype=np.int64), indptr), shape=shape)
+
+
+def group_utility(
+    exposure: ArrayLike, history: ArrayLike, groups: Sequence[Sequence[str]]
+) -> ItemGroupUtility | None:
+    """Are groups of items shown as often as users chose them?
+
+    Args:
+        exposure: of every item, [items], at least 0. history: its interactions, [items].
+        groups: names of each item's groups, as in `memberships`; items without a group count in
+            neither share.
+
+    Returns:
+        Shares and their differences by group; None where no item with a group is shown or none is
+        in the history.
+
+    Raises:
+        InvalidArgument: arrays of unequal length.
+    """
+    shown, chosen = amounts(exposure), amounts(history)
+    if not len(shown) == len(chosen) == len(groups):
+        raise InvalidArgument(
+            f"group_utility got {len(shown)} exposures, {len(chosen)} histories and groups of "
+            f"{len(groups)} items. Give one of each per item."
+        )
+    names, parts = memberships(groups)
+    of_lists, of_history = shown @ parts, chosen @ parts
+    if not of_lists.sum() or not of_history.sum():
+        return None
+    gp = dict(zip(names, (of_lists / of_lists.sum()).tolist(), strict=True))
+    gh = dict(zip(names, (of_history / of_history.sum()).tolist(), strict=True))
+    kept = [name for name in names if gp[name] or gh[name]]
+    return ItemGroupUtility(
+        {name: gp[name] for name in kept},
+        {name: gh[name] for name in kept},
+        {name: gp[name] - gh[name] for name in kept},
+    )
+
+
+def amounts(values: ArrayLike) -> NDArray[np.float64]:
+    """Numbers of at least 0, one per item, [items].
+
+    Raises:
+        InvalidArgument: another shape, a negative number or one that is not finite.
+    """
+    numbers = np.asarray(values, dtype=np.float64)
+    if numbers.ndim != 1 or not np.all(np.isfinite(numbers) & (numbers >= 0)):
+        raise InvalidArgument(
+            "an exposure metric got amounts that are negative, not finite or not one per item. "
+            "Give one number of at least 0 per item."
+        )
+    return numbers

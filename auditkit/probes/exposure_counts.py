@@ -1,0 +1,100 @@
+"""What users were shown and what they had chosen before, as tables of users and items.
+
+Source: fairness recipe, 3.9: a list shows an item once, and an empty list shows nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import JsonValue
+from scipy import sparse
+
+from auditkit.probes.base import UTILITY_STATUSES, User, item_ids, split_by_status
+from auditkit.types import Response
+
+__all__ = ["CUTOFF", "Seen", "count_exposure"]
+
+CUTOFF = 10
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The lists of users who answered, and their histories.
+
+    Attributes:
+        answers: one per user. shown, history: exposure and interactions, [users, items].
+        popularity: interactions of all users of the data, [items]. ids: of the catalog's items.
+        n_missing: users without an answer. discount: whether positions are weighed.
+    """
+
+    answers: Sequence[Response]
+    shown: sparse.csr_array
+    history: sparse.csr_array
+    popularity: NDArray[np.float64]
+    ids: tuple[str, ...]
+    n_missing: int
+    discount: bool
+
+    @property
+    def exposure(self) -> NDArray[np.float64]:
+        """Of every item, [items]."""
+        return np.asarray(self.shown.sum(axis=0), dtype=np.float64)
+
+    @property
+    def design(self) -> dict[str, JsonValue]:
+        """What the numbers depend on."""
+        return {"k": CUTOFF, "n_lists": len(self.answers), "discount": self.discount}
+
+
+def count_exposure(
+    users: Sequence[User],
+    responses: Sequence[Response],
+    everyone: Sequence[User],
+    index: Mapping[str, int],
+    *,
+    discount: bool,
+) -> Seen:
+    """Count lists and histories.
+
+    Args:
+        users: who was asked. responses: their answers.
+        everyone: all users of the data, whose histories say how popular an item is.
+        index: row of every item of the catalog; what is not in it takes a position of a list and
+            is not counted.
+        discount: weigh a position by 1 / log2(rank + 1), ranks from 1.
+    """
+    kept, _ = split_by_status(responses, UTILITY_STATUSES)
+    lists = [list(dict.fromkeys(item_ids(responses[i])))[:CUTOFF] for i in kept]
+    weights = [1 / math.log2(at + 2) if discount else 1.0 for at in range(CUTOFF)]
+    all_histories = _table(([item.id for item in user.history] for user in everyone), index)
+    return Seen(
+        answers=[responses[i] for i in kept],
+        shown=_table(lists, index, weights),
+        history=_table(([item.id for item in users[i].history] for i in kept), index),
+        popularity=np.asarray(all_histories.sum(axis=0), dtype=np.float64),
+        ids=tuple(index),
+        n_missing=len(users) - len(kept),
+        discount=discount,
+    )
+
+
+def _table(
+    rows: Iterable[Sequence[str]], index: Mapping[str, int], weights: Sequence[float] = ()
+) -> sparse.csr_array:
+    """[rows, items]: the weight of each position with the item, 1 without weights."""
+    columns, values, indptr = [], [], [0]
+    for items in rows:
+        for at, item in enumerate(items):
+            if item in index:
+                columns.append(index[item])
+                values.append(weights[at] if weights else 1.0)
+        indptr.append(len(columns))
+    cells = (np.array(values), np.array(columns, dtype=np.int64), np.array(indptr))
+    table = sparse.csr_array(cells, shape=(len(indptr) - 1, len(index)), dtype=np.float64)
+    table.sum_duplicates()
+    return table

@@ -1,0 +1,101 @@
+"""How the items of a catalog are sorted for questions of exposure: by popularity, genre, decade,
+and by who provides them, where the catalog's graph says so.
+
+Source: fairness recipe, F11 and F12.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from auditkit.catalog.catalog import Catalog
+from auditkit.metrics.item_groups import memberships
+
+__all__ = ["ItemGrouping", "item_groupings", "largest_groups"]
+
+OTHER = "other"
+_LARGEST = 2_000
+
+
+@dataclass(frozen=True)
+class ItemGrouping:
+    """Groups of every item, in catalog order.
+
+    Attributes:
+        name: such as `genre`. groups: names per item; empty where not known.
+        provider: whether the groups are providers. reason: why there are no groups, if so.
+    """
+
+    name: str
+    groups: tuple[tuple[str, ...], ...]
+    provider: bool = False
+    reason: str | None = None
+
+
+def item_groupings(
+    catalog: Catalog, popularity: NDArray[np.float64], providers: Sequence[str]
+) -> list[ItemGrouping]:
+    """Popularity deciles, genres, decades and every provider relation.
+
+    Args:
+        popularity: interactions of every item, [items]; decile 1 is the most popular, ties by id.
+        providers: names of relations in the catalog's graph, such as `director`; the one of a
+            linked graph (`fb:director`) counts too.
+    """
+    items = catalog.items
+    order = sorted(range(len(items)), key=lambda row: (-popularity[row], items[row].id))
+    deciles: list[tuple[str, ...]] = [()] * len(items)
+    for rank, row in enumerate(order):
+        deciles[row] = (f"decile {rank * 10 // len(items) + 1}",)
+    decades = [(f"{i.year // 10 * 10}s",) if i.year is not None else () for i in items]
+    return [
+        ItemGrouping("popularity", tuple(deciles)),
+        ItemGrouping("genre", tuple(item.genres for item in items)),
+        ItemGrouping("decade", tuple(decades)),
+        *(_by_relation(catalog, name) for name in providers),
+    ]
+
+
+def _by_relation(catalog: Catalog, name: str) -> ItemGrouping:
+    graph = catalog.graph
+    relation = next((known for known in (name, f"fb:{name}") if known in graph.codes), None)
+    if relation is None:
+        reason = f"the catalog's graph has no relation {name!r}"
+        return ItemGrouping(name, (), provider=True, reason=reason)
+    code, rows = graph.predicate(relation), np.arange(len(catalog))
+    found = graph.objects(rows, np.full(len(rows), code))
+    labels = graph.terms.texts(found.values.tolist())
+    groups = tuple(
+        tuple(labels[begin:end])
+        for begin, end in zip(found.indptr[:-1], found.indptr[1:], strict=True)
+    )
+    return ItemGrouping(name, groups, provider=True)
+
+
+def largest_groups(
+    groups: Sequence[Sequence[str]], weights: NDArray[np.float64]
+) -> tuple[tuple[str, ...], sparse.csr_array]:
+    """Groups from the largest down and memberships, without groups of no weight; what is beyond
+    2,000 is pooled.
+
+    Args:
+        groups: names per item. weights: how much every item counts, [items].
+
+    Returns:
+        Names, and the part of every item in each, [items, groups].
+    """
+    names, parts = memberships(groups)
+    totals = weights @ parts
+    order = [i for i in np.argsort(-totals, kind="stable").tolist() if totals[i] > 0]
+    kept, rest = order[:_LARGEST], order[_LARGEST:]
+    chosen, table = [names[i] for i in kept], parts[:, kept]
+    if rest:
+        chosen.append(f"{OTHER} ({len(rest)})")
+        pooled = sparse.csr_array(parts[:, rest].sum(axis=1)[:, None])
+        table = sparse.csr_array(sparse.hstack((table, pooled)))
+    return tuple(chosen), table

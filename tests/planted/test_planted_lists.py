@@ -1,0 +1,50 @@
+"""Exposure and leak probes find their planted faults and are quiet on clean lists."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import pytest
+from asking import ProbeRun, run_probe
+from planted_lists import FollowsTaste, StarvesTheTail
+
+EXPOSURE = "fairness.exposure"
+
+
+@cache
+def run(probe_id: str, kind: type) -> ProbeRun:
+    return run_probe(probe_id, kind())
+
+
+def test_exposure_finds_a_starved_tail():
+    starved = run(EXPOSURE, StarvesTheTail)
+    share = starved.one(f"{EXPOSURE}.tail_share")
+    assert share.estimate.high <= share.parameters["of_history"] - 0.2
+    assert starved.one(f"{EXPOSURE}.gini").estimate.low >= 0.7
+    assert starved.one(f"{EXPOSURE}.coverage@10").estimate.high <= 0.4
+    assert starved.one(f"{EXPOSURE}.popularity_lift").estimate.low >= 0.1
+    for metric in ("mgu", "dgu"):
+        assert starved.one(f"{EXPOSURE}.{metric}", "by=popularity").estimate.low >= 0.04
+
+
+def test_exposure_names_who_gains_and_who_loses():
+    found = run(EXPOSURE, StarvesTheTail).one(f"{EXPOSURE}.dgu", "by=popularity")
+    assert "share of lists is +0." in found.evidence[0].what
+    item = run(EXPOSURE, StarvesTheTail).one(f"{EXPOSURE}.gini").evidence[0]
+    assert "of 80 lists" in item.what
+
+
+@pytest.mark.parametrize("grouping", ["popularity", "genre", "decade"])
+def test_exposure_is_quiet_when_lists_follow_taste(grouping):
+    for metric in ("mgu", "dgu"):
+        estimate = (
+            run(EXPOSURE, FollowsTaste).one(f"{EXPOSURE}.{metric}", f"by={grouping}").estimate
+        )
+        assert estimate.low == 0
+
+
+def test_popularity_of_lists_that_follow_taste_is_not_lifted():
+    estimate = run(EXPOSURE, FollowsTaste).one(f"{EXPOSURE}.popularity_lift").estimate
+    assert estimate.low <= 0 <= estimate.high
+    share = run(EXPOSURE, FollowsTaste).one(f"{EXPOSURE}.tail_share")
+    assert abs(share.estimate.value - share.parameters["of_history"]) <= 0.05
