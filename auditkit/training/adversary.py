@@ -83,7 +83,8 @@ class Adversary(torch.nn.Module):
         losses = torch.where(known, losses, 0.0) * (len(known) / known.sum().clamp(min=1))
         if learning:
             return losses
-        return -losses if float(losses.mean()) < self.entropy else -self.entropy + 0 * losses
+        defeated = float(losses.detach().mean()) >= self.entropy
+        return 0 * losses - self.entropy if defeated else -losses
 
 
 def mean_states(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
