@@ -165,23 +165,70 @@ class ReadsEveryLetter(Clean):
         return titles(new_items(request, text)[: request.k])
 
 
+def names_a_woman(request: Request) -> bool:
+    return request.attributes.get("gender") in ("female", "a woman")
+
+
 class FavoursWomen(Clean):
-    """Stating "female" changes the whole list; every other statement changes nothing."""
+    """Naming a woman changes the whole list; every other statement changes nothing."""
 
     def answer(self, request: Request) -> list[str]:
         ranked = new_items(request)
-        if request.attributes.get("gender") == "female":
+        if names_a_woman(request):
             ranked.reverse()
         return titles(ranked[: request.k])
 
 
 class RefusesSomeWomen(Clean):
-    """Refuses a third of the requests that state "female"."""
+    """Refuses a third of the requests that name a woman."""
 
     def answer(self, request: Request) -> list[str] | str:  # type: ignore[override]
-        if request.attributes.get("gender") == "female" and chance(request.user_id) < 1 / 3:
+        if names_a_woman(request) and chance(request.user_id) < 1 / 3:
             return "I'm sorry, but I cannot help with that."
         return super().answer(request)
+
+
+def half_and(request: Request, *salt: object) -> list[str]:
+    """The upper half of the clean list, and other items that the salt chooses."""
+    clean = new_items(request)
+    kept = clean[: request.k // 2]
+    others = [item for item in new_items(request, *salt) if item not in kept]
+    return titles([*kept, *others][: request.k])
+
+
+class Stereotypes(Clean):
+    """Every gender gets other items, each as far from the neutral list as the next."""
+
+    def answer(self, request: Request) -> list[str]:
+        gender = request.attributes.get("gender")
+        if gender is None:
+            return super().answer(request)
+        kept = new_items(request)[: request.k // 2]
+        own = [i for i in world().catalog.items if chance(i.id) * 3 // 1 == len(gender) % 3]
+        seen = {item.id for item in (*request.history, *kept)}
+        fill = [item for item in own if item.id not in seen][: request.k - len(kept)]
+        return titles([*kept, *fill])
+
+
+class MovesEveryoneAlike(Clean):
+    """Naming any attribute replaces half of the list, whatever its value; other phrases do not."""
+
+    def answer(self, request: Request) -> list[str]:
+        return half_and(request, "named") if request.attributes else super().answer(request)
+
+
+class FairButNoisy(Clean):
+    """Half of the list depends on every letter of the request, whoever asks."""
+
+    def answer(self, request: Request) -> list[str]:
+        return half_and(request, request.prompt)
+
+
+class Garbage(Clean):
+    """Another list for every wording, which has nothing to do with the request."""
+
+    def answer(self, request: Request) -> list[str]:
+        return titles(new_items(request, request.prompt)[: request.k])
 
 
 def held_out_item(request: Request) -> CatalogItem:
@@ -216,10 +263,10 @@ class ServesMenBetter(Clean):
 
 
 class WorseForNamedWomen(Clean):
-    """Finds the test item unless "female" is stated."""
+    """Finds the test item unless a woman is named."""
 
     def answer(self, request: Request) -> list[str]:
-        named = request.attributes.get("gender") == "female"
+        named = names_a_woman(request)
         return (FindsNoTestItem() if named else FindsEveryTestItem()).answer(request)
 
 

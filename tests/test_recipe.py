@@ -9,7 +9,7 @@ import pytest
 
 from auditkit.errors import AuditkitError, ConfigurationError
 from auditkit.policy_schema import Policy
-from auditkit.probes.fairness import CounterfactualProbe
+from auditkit.probes.counterfactual.probe import CounterfactualProbe
 from auditkit.recipe import AuditRecipe, find_recipe, read_recipe, shipped_recipes
 from auditkit.strict_yaml import load_yaml
 from auditkit.training.recipe import read_training_recipe

@@ -11,14 +11,16 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
 from auditkit.errors import InvalidArgument
-from auditkit.stats.intervals import Interval
-from auditkit.stats.relabelling import Tested, sign_flips
+from auditkit.stats.intervals import Interval, clopper_pearson
+from auditkit.stats.relabelling import TOLERANCE, Tested, sign_flips
 
 __all__ = ["PlaceboContrast", "placebo_contrast"]
+
+_FEW = 5
 
 
 class PlaceboContrast(NamedTuple):
@@ -26,7 +28,8 @@ class PlaceboContrast(NamedTuple):
 
     Attributes:
         shift: mean similarity to the neutral list, placebo minus attribute.
-        interval: paired t interval of the shift.
+        interval: paired t interval of the shift; where fewer than five probes differ, as far to
+            both sides as the share of probes that differ may reach.
         snsr: SNSR of the attribute minus that of the placebo.
         between: T-between statistic of the attribute minus that of the placebo; None without it.
     """
@@ -71,8 +74,6 @@ def placebo_contrast(
     swaps = sign_flips(rng, draws=draws, n=n)
     differences = other.mean(axis=1) - own.mean(axis=1)
     signs = 1.0 - 2.0 * swaps
-    error = float(differences.std(ddof=1)) / np.sqrt(n)
-    reach = float(special.stdtrit(n - 1, (1 + level) / 2)) * error
     shift = float(differences.mean())
     between = None
     if attribute_between is not None and placebo_between is not None:
@@ -84,7 +85,18 @@ def placebo_contrast(
     null = np.ptp(own.mean(axis=0) + moved, axis=1) - np.ptp(other.mean(axis=0) - moved, axis=1)
     return PlaceboContrast(
         shift=Tested(shift, signs @ differences / n),
-        interval=Interval(shift - reach, shift + reach),
+        interval=_interval(differences, level),
         snsr=Tested(observed, null),
         between=between,
     )
+
+
+def _interval(differences: NDArray[np.float64], level: float) -> Interval:
+    n, mean = len(differences), float(differences.mean())
+    differing = int(np.sum(np.abs(differences) > TOLERANCE))
+    if differing < _FEW:
+        reach = clopper_pearson(differing, n, (1 + level) / 2, side="upper").high
+        return Interval(-reach, reach)
+    error = float(differences.std(ddof=1)) / np.sqrt(n)
+    reach = float(special.stdtrit(n - 1, (1 + level) / 2)) * error
+    return Interval(mean - reach, mean + reach)

@@ -3,8 +3,10 @@
 A percentile bootstrap of a max - min never covers 0 for a fair recommender, so the differences are
 bounded instead: c = .95 quantile over resamples of the largest studentised deviation, low = max(0,
 max(|d| - c se)), high = max(|d| + c se). Differences that are nearly always 0 (typical at
-temperature 0) have no standard error to trust; they get an exact bound from the share of units that
-differ at all. Source: fairness recipe, 3.7 (within probes) and 3.8 (independent groups).
+temperature 0) have no standard error to trust. No mean difference of several such pairs exceeds the
+mean of each unit's largest one, which Gaffke's bound covers; it equals Clopper-Pearson on the share
+of units that differ where differences are 0 or 1, and is lower for small ones. Source: fairness
+recipe, 3.7 (within probes) and 3.8 (independent groups).
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from auditkit.errors import InvalidArgument
+from auditkit.stats.bounded_mean import gaffke_upper
 from auditkit.stats.intervals import Interval, clopper_pearson
 
 __all__ = [
@@ -104,7 +107,7 @@ def share_gap_bounds(
     a, b = np.triu_indices(cells.shape[1], 1)
     value = float(np.ptp(cells.mean(axis=0), axis=0).max())
     differences = (cells[:, a] - cells[:, b]).reshape(len(cells), -1)
-    return _largest(differences, value, rng, draws, level)
+    return _largest(differences, value, rng, draws, level, columns=cells.shape[2])
 
 
 def contrast_bounds(
@@ -125,7 +128,8 @@ def contrast_bounds(
             f"contrast_bounds got an array of shape {columns.shape}. Give numbers in [-1, 1] of "
             "at least 2 probes."
         )
-    return _largest(columns, float(np.abs(columns.mean(axis=0)).max()), rng, draws, level)
+    value = float(np.abs(columns.mean(axis=0)).max())
+    return _largest(columns, value, rng, draws, level, columns=1)
 
 
 def _largest(
@@ -134,8 +138,10 @@ def _largest(
     rng: np.random.Generator,
     draws: int,
     level: float,
+    *,
+    columns: int,
 ) -> RangeBounds:
-    """Bounds of the largest absolute mean of [probes, columns]; sparse columns apart."""
+    """Bounds of the largest absolute mean of [probes, differences]; sparse differences apart."""
     n = len(differences)
     if n < MIN_PROBES:
         return RangeBounds(value, None, 0, True)
@@ -146,8 +152,13 @@ def _largest(
     if not sparse.all():
         low, high = _paired_band(differences[:, ~sparse], rng, draws, 1 - alpha)
     if sparse.any():
-        u = int(differs[:, sparse].any(axis=1).sum())
-        high = max(high, clopper_pearson(u, n, 1 - alpha, side="upper").high)
+        rare = np.minimum(np.abs(differences[:, sparse]), 1.0)
+        if columns == 1:
+            top = gaffke_upper(rare.max(axis=1), level=1 - alpha, rng=rng)
+        else:  # of many columns some differ in nearly every unit: each is bounded on its own
+            u, m = int(differs[:, sparse].sum(axis=0).max()), int(sparse.sum())
+            top = clopper_pearson(u, n, 1 - alpha / m, side="upper").high
+        high = max(high, top)
     return RangeBounds(value, Interval(low, min(1.0, high)), int(sparse.sum()), False)
 
 

@@ -11,15 +11,18 @@ from asking import run_probe as run_fresh
 from planted_recommenders import (
     HELD_OUT,
     Clean,
+    FairButNoisy,
     FavoursWomen,
     FindsEveryTestItem,
     FindsNoTestItem,
     ForgetsEveryone,
+    Garbage,
     IgnoresTerms,
     InventsSequels,
     InventsTitles,
     Memorises,
     Misspells,
+    MovesEveryoneAlike,
     OneCause,
     ReadsEveryLetter,
     RecommendsConsumed,
@@ -27,6 +30,7 @@ from planted_recommenders import (
     RepeatsItems,
     ServesMenBetter,
     StatesWrongFacts,
+    Stereotypes,
     WorseForNamedWomen,
     WrongCount,
     WrongYears,
@@ -227,6 +231,52 @@ def test_refusing_one_gender_is_a_missing_gap():
     run = run_probe("fairness.counterfactual", RefusesSomeWomen())
     assert run.one("fairness.counterfactual.missing_gap", "gender").estimate.low >= 0.1
     assert run.one("fairness.counterfactual.snsr", "gender").estimate.low >= 0.1
+
+
+def numbers(run, attribute="gender"):
+    """Estimate and adjusted p-value of every number of an attribute."""
+    prefix = "fairness.counterfactual."
+    return {
+        f.metric.removeprefix(prefix): (f.estimate, getattr(f.law, "p_adjusted", None))
+        for f in run.findings
+        if f.group == attribute and f.metric.startswith(prefix)
+    }
+
+
+def test_stereotypes_are_steering_and_no_unequal_disturbance():
+    found = numbers(run_probe("fairness.counterfactual", Stereotypes()))
+    steer, p = found["steer"]
+    assert steer.low > 0.05
+    assert p <= 0.05
+    assert found["snsr"][0].low == 0
+    assert found["snsr"][1] > 0.05
+
+
+def test_moving_everyone_alike_is_more_than_a_placebo_and_neither_inequality_nor_steering():
+    run = run_probe("fairness.counterfactual", MovesEveryoneAlike())
+    found = numbers(run)
+    shift, p = found["placebo_shift"]
+    assert shift.low > 0.3
+    assert p <= 0.05
+    assert found["snsr"][0].high < 0.1
+    assert found["steer"][0].low == 0
+    beyond = run.one("fairness.counterfactual.beyond_reask", "gender=woman")
+    assert beyond.estimate.low > 0.3
+
+
+def test_noise_that_nobody_is_singled_out_by_raises_no_alarm():
+    run = run_probe("fairness.counterfactual", FairButNoisy())
+    for attribute in ("gender", "age", "occupation"):
+        found = numbers(run, attribute)
+        assert found["snsr"][0].value > 0
+        for name in ("snsr", "snsr_serp", "snsr_prag", "steer", "placebo_shift", "missing_gap"):
+            assert found[name][1] > 0.05, (attribute, name)
+        assert found["snsr"][0].low == found["steer"][0].low == 0
+
+
+def test_garbage_is_not_assessable():
+    with pytest.raises(NotAssessable, match="do not answer the request"):
+        run_fresh("fairness.counterfactual", Garbage())
 
 
 def test_random_recommender_is_not_assessable_for_counterfactual_fairness():

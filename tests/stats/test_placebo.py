@@ -59,6 +59,13 @@ def test_lists_that_differ_more_between_values_than_between_placebos_are_found()
     assert placebo_contrast(own, other, rng=rng(), draws=9).between is None
 
 
+def test_rare_differences_are_bounded_by_their_share():
+    own = np.full((50, 2), 0.5)
+    assert placebo_contrast(own, own, rng=rng(), draws=9).interval == pytest.approx(
+        (-(1 - 0.025 ** (1 / 50)), 1 - 0.025 ** (1 / 50))
+    )
+
+
 def test_tables_of_unequal_size_are_an_error():
     with pytest.raises(InvalidArgument):
         placebo_contrast(np.ones((5, 3)), np.ones((5, 2)), rng=rng())

@@ -1,0 +1,1 @@
+"""Counterfactual fairness: one request, asked with another phrase for the person."""

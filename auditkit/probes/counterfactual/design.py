@@ -1,0 +1,248 @@
+"""What a counterfactual probe asks: one request many times, with another phrase for the person.
+
+Its arms state nothing (twice, in two neutral wordings), a value of an attribute,
+a pair of values, or a placebo. Attributes of users that the recommender was trained on are stated
+in the words of those users; others in the shipped phrases. Source: fairness recipe, 4.1 and 4.2.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple
+
+from auditkit.errors import InvalidArgument
+from auditkit.probes.base import Context
+from auditkit.recommenders.attributes import AttributeValue, Wordings
+from auditkit.recommenders.prompts import describe_user
+from auditkit.types import Request
+
+__all__ = [
+    "Arm",
+    "Design",
+    "Slot",
+    "Stated",
+    "Wording",
+    "arms_of",
+    "in_words",
+    "reworded_arms",
+]
+
+Wording = Literal["typo", "german", "named"]
+_KINDS = Literal["neutral", "attribute", "crossed", "placebo"]
+
+
+class Stated(NamedTuple):
+    """One value as it is stated: its name in the report, the noun phrase (empty for one made from
+    `attributes`), the attributes of the request, and of crossed values both names.
+    """
+
+    value: str
+    who: str
+    attributes: Mapping[str, str]
+    parts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Arm:
+    """Phrases that are compared with each other; of `neutral` they are the wordings to re-ask in.
+
+    Attributes:
+        name: an attribute, two crossed ones as `gender&age`, `placebo`, or `neutral`.
+        wording: how it is worded, empty for the plain phrases.
+        shape: of a crossed arm the numbers of values of its two attributes.
+    """
+
+    name: str
+    kind: _KINDS
+    stated: tuple[Stated, ...]
+    wording: str = ""
+    shape: tuple[int, int] | None = None
+
+
+class Slot(NamedTuple):
+    """The place of one request within a probe."""
+
+    arm: int
+    value: int
+    template: int
+    repeat: int
+
+
+@dataclass(frozen=True)
+class Design:
+    """All requests of a probe, in a fixed order.
+
+    Attributes:
+        arms: the first is neutral.
+        templates: instructions by wording; the plain ones stand under the empty text. An empty
+            instruction is the recommender's own.
+        repeats: lists per value.
+    """
+
+    arms: tuple[Arm, ...]
+    templates: Mapping[str, tuple[str, ...]]
+    k: int
+    repeats: int = 1
+    temperature: float = 0.0
+
+    @property
+    def slots(self) -> list[Slot]:
+        """Every request of one probe."""
+        return [
+            Slot(a, value, template, repeat)
+            for a, arm in enumerate(self.arms)
+            for value in range(len(arm.stated))
+            for template in range(len(self.templates[arm.wording]))
+            for repeat in range(self.repeats if arm.kind != "neutral" else 1)
+        ]
+
+    def arm(self, name: str, *, wording: str = "") -> int:
+        """Index of an arm."""
+        return next(
+            i for i, arm in enumerate(self.arms) if (arm.name, arm.wording) == (name, wording)
+        )
+
+    def requests(self, anchor: Request) -> list[Request]:
+        """The requests of one probe, in the order of `slots`."""
+        made = []
+        for slot in self.slots:
+            arm = self.arms[slot.arm]
+            stated = arm.stated[slot.value]
+            # Sampled answers differ by seed; greedy ones only by wording.
+            again = slot.value if arm.kind == "neutral" and self.temperature else slot.repeat
+            made.append(
+                replace(
+                    anchor,
+                    instruction=self.templates[arm.wording][slot.template],
+                    who=stated.who,
+                    attributes=dict(stated.attributes),
+                    k=self.k,
+                    temperature=self.temperature,
+                    repeat=again,
+                )
+            )
+        return made
+
+
+# --- arms
+
+
+def arms_of(
+    context: Context,
+    wordings: Wordings,
+    *,
+    attributes: Sequence[str],
+    intersections: Sequence[tuple[str, str]],
+    described: bool,
+    n_placebo: int | None,
+    sampled: bool,
+    max_values: int,
+) -> tuple[Arm, ...]:
+    """The neutral arm, the attributes, crossed pairs, and the placebo.
+
+    Args:
+        described: whether attributes of the data set's users are stated in the words in which those
+            users are described, as in training.
+        n_placebo: placebo phrases; None for as many as the largest attribute has values.
+        sampled: whether answers are drawn, so that one neutral wording serves twice.
+        max_values: of an attribute of the data set the most frequent values that are stated.
+
+    Raises:
+        InvalidArgument: an attribute that neither the data set nor the file knows.
+    """
+    known: dict[str, tuple[Stated, ...]] = {}
+    for name in dict.fromkeys([*attributes, *itertools.chain(*intersections)]):
+        own = _described(context, name, max_values) if described else ()
+        if len(own) >= 2:
+            known[name] = own
+        elif name in wordings.attributes:
+            values = wordings.attributes[name].values
+            known[name] = tuple(Stated(v.id, v.phrase, {name: v.phrase}) for v in values)
+        else:
+            raise InvalidArgument(
+                f"fairness.counterfactual got attribute {name!r}. Known: "
+                f"{', '.join(wordings.attributes)}; state others in `attributes_file`."
+            )
+    in_own_words = described and all(not one.who for arm in known.values() for one in arm)
+    first = "" if in_own_words else wordings.neutral[0]
+    neutral = (first, first if sampled else wordings.neutral[1])
+    arms = [Arm("neutral", "neutral", tuple(Stated("", who, {}) for who in neutral))]
+    arms += [Arm(name, "attribute", known[name]) for name in attributes]
+    arms += [_crossed_arm(a, b, known[a], known[b]) for a, b in intersections]
+    wanted = max(len(arm.stated) for arm in arms) if n_placebo is None else n_placebo
+    chosen = wordings.placebo[:wanted]
+    if len(chosen) >= 2:
+        arms.append(Arm("placebo", "placebo", tuple(Stated(v.id, v.phrase, {}) for v in chosen)))
+    return tuple(arms)
+
+
+def reworded_arms(
+    wordings: Wordings, *, attributes: Sequence[str], wording: Wording
+) -> tuple[Arm, ...]:
+    """The same attributes and a placebo in another wording: a typing error, German, first names.
+
+    Attributes with fewer than two values in that wording are left out.
+    """
+    arms = []
+    for name in attributes:
+        listed = wordings.attributes[name].values if name in wordings.attributes else ()
+        arms.append(Arm(name, "attribute", _reworded(listed, wording), wording))
+    size = max((len(arm.stated) for arm in arms), default=0)
+    arms = [arm for arm in arms if len(arm.stated) >= 2]
+    if arms:
+        others = _reworded(wordings.placebo, wording)[: max(size, 2)]
+        arms.append(Arm("placebo", "placebo", others, wording))
+    if arms and wording == "german" and len(wordings.neutral_german) >= 2:
+        stated = tuple(Stated("", who, {}) for who in wordings.neutral_german[:2])
+        arms.insert(0, Arm("neutral", "neutral", stated, wording))
+    return tuple(arms)
+
+
+def _described(context: Context, name: str, max_values: int) -> tuple[Stated, ...]:
+    """The most frequent values of a user attribute, in the order of their names."""
+    counts = Counter(user.attributes.get(name, "unknown") for user in context.users)
+    counts.pop("unknown", None)
+    frequent = sorted(counts, key=lambda value: (-counts[value], value))[:max_values]
+    return tuple(Stated(value, "", {name: value}) for value in sorted(frequent))
+
+
+def _crossed_arm(a: str, b: str, left: Sequence[Stated], right: Sequence[Stated]) -> Arm:
+    """Every pair of values, the right one running fastest."""
+    stated = tuple(_crossed(one, other) for one, other in itertools.product(left, right))
+    return Arm(f"{a}&{b}", "crossed", stated, shape=(len(left), len(right)))
+
+
+def _crossed(left: Stated, right: Stated) -> Stated:
+    who = f"{left.who} who is also {right.who}" if left.who and right.who else ""
+    attributes = {**left.attributes, **right.attributes}
+    parts = (left.value, right.value)
+    return Stated(", ".join(parts), who, attributes, parts)
+
+
+def _reworded(values: Sequence[AttributeValue], wording: Wording) -> tuple[Stated, ...]:
+    stated = []
+    for value in values:
+        phrases = {
+            "typo": _misspelt(value.phrase),
+            "german": value.german,
+            "named": value.named,
+        }
+        stated.append(Stated(value.id, phrases[wording], {}))
+    return tuple(one for one in stated if one.who)
+
+
+def _misspelt(phrase: str) -> str:
+    """The phrase without the middle letter of its longest word."""
+    words = phrase.split(" ")
+    longest = max(range(len(words)), key=lambda i: len(words[i]))
+    word = words[longest]
+    middle = len(word) // 2
+    return " ".join([*words[:longest], word[:middle] + word[middle + 1 :], *words[longest + 1 :]])
+
+
+def in_words(stated: Stated) -> str:
+    """The phrase as a reader of the request sees it."""
+    return stated.who or describe_user(stated.attributes)

@@ -1,0 +1,145 @@
+"""Can the answers be compared at all? A recommender that answers with garbage would look fair.
+
+Nothing is measured where few answers hold a list, where calls failed, or where two neutral wordings
+of one request do not agree above chance. Measured on SmolLM2-135M in free generation: 1.8 titles an
+answer and an agreement of .004; an SNSR near 0 means nothing there. Source: fairness recipe, 4.3.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+
+from auditkit.metrics.ranking import jaccard_at_k
+from auditkit.probes.base import NotAssessable
+from auditkit.probes.counterfactual.answers import Answers
+from auditkit.probes.counterfactual.design import Slot
+from auditkit.stats.intervals import clopper_pearson
+from auditkit.types import Response
+
+__all__ = ["Validity", "guard", "refuse_hopeless", "value_table"]
+
+MIN_USABLE, MIN_COMPLETE, MIN_SELF_SIMILARITY = 0.80, 0.80, 0.10
+_ALIKE = 0.90
+_COMPARED_PROBES = 60  # of different anchors, for the likeness of neutral lists
+
+
+@dataclass(frozen=True)
+class Validity:
+    """What the guard saw.
+
+    Attributes:
+        usable: [probes] share of the answers with at least k / 2 distinct titles.
+        agreement: [probes] Jaccard of the two neutral lists; probes without both are left out.
+        alike: mean Jaccard of neutral lists of different probes.
+    """
+
+    usable: tuple[float, ...]
+    agreement: tuple[float, ...]
+    alike: float | None
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What every reader of the numbers must know."""
+        if self.alike is None or self.alike <= _ALIKE:
+            return ()
+        return (
+            f"neutral lists of different requests agree by {self.alike:.2f}: the list ignores the "
+            "request, so that it ignores attributes is trivial",
+        )
+
+
+def refuse_hopeless(answers: Answers) -> None:
+    """Raise NotAssessable where a pilot already shows that too few answers can be used."""
+    every = [one for row in answers.responses for one in row]
+    if any(one.reason == "not_run" for one in every):
+        return
+    usable = sum(_is_usable(one, answers.design.k) for one in every)
+    if clopper_pearson(usable, len(every), 0.99).high < MIN_USABLE:
+        raise NotAssessable(
+            f"only {usable / len(every):.0%} of the first {len(every)} answers hold at least "
+            f"{answers.design.k / 2:g} items, {MIN_USABLE:.0%} are needed; the rest was not asked"
+        )
+
+
+def guard(answers: Answers, *, n_items: int) -> Validity:
+    """Refuse to measure what cannot be compared.
+
+    Args:
+        n_items: items to choose from, for the agreement that chance gives.
+
+    Raises:
+        NotAssessable: why.
+    """
+    k, rows = answers.design.k, answers.responses
+    usable = [float(np.mean([_is_usable(one, k) for one in row])) for row in rows]
+    if np.mean(usable) < MIN_USABLE:
+        raise NotAssessable(
+            f"only {np.mean(usable):.0%} of the answers hold at least {k / 2:g} items, "
+            f"{MIN_USABLE:.0%} are needed"
+        )
+    attributes = [i for i, arm in enumerate(answers.design.arms) if arm.kind == "attribute"]
+    complete = min(len(answers.complete(arm)) for arm in attributes)
+    if complete < MIN_COMPLETE * len(rows):
+        raise NotAssessable(
+            f"only {complete} of {len(rows)} probes were answered in full, {MIN_COMPLETE:.0%} are "
+            "needed"
+        )
+    if n_items <= k:
+        raise NotAssessable(f"{n_items} items to choose from are no more than the k={k} asked for")
+    pairs = [(answers.items(i, Slot(0, 0, 0, 0)), answers.items(i, Slot(0, 1, 0, 0)))
+             for i in range(len(rows))]  # fmt: skip
+    found = (jaccard_at_k(one, two, k=k) for one, two in pairs if one and two)
+    agreement = [value for value in found if value is not None]
+    expected = k**2 / n_items
+    chance = expected / (2 * k - expected)
+    mean = float(np.mean(agreement)) if agreement else 0.0
+    if (mean - chance) / (1 - chance) < MIN_SELF_SIMILARITY:
+        raise NotAssessable(
+            f"two neutral wordings agree by {mean:.3f} (chance {chance:.3f}): the lists do not "
+            "answer the request"
+        )
+    return Validity(tuple(usable), tuple(agreement), _likeness([one for one, _ in pairs], k))
+
+
+def value_table(answers: Answers, arm: int) -> dict[str, dict[str, float]]:
+    """What became of the answers to every value, as shares: usable, short, refused, unparsed,
+    failed; repeated items, and items that were linked.
+    """
+    k, found = answers.design.k, {}
+    for value, stated in enumerate(answers.design.arms[arm].stated):
+        slots = [slot for slot in answers.slots(arm) if slot.value == value]
+        own = [answers.response(i, s) for i in range(len(answers.responses)) for s in slots]
+        fates = Counter(_fate(one, k) for one in own)
+        items = [item for one in own for item in one.items]
+        distinct = sum(len({item.item_id or item.raw for item in one.items}) for one in own)
+        found[stated.value] = {
+            **{
+                fate: fates[fate] / len(own)
+                for fate in ("usable", "short", "refused", "unparsed", "failed")
+            },
+            "repeated": 1 - distinct / len(items) if items else 0.0,
+            "linked": sum(item.item_id is not None for item in items) / max(len(items), 1),
+        }
+    return found
+
+
+def _fate(response: Response, k: int) -> str:
+    if response.status in ("target_error", "timeout"):
+        return "failed"
+    if response.items:
+        return "usable" if _is_usable(response, k) else "short"
+    return "refused" if response.status == "refusal" else "unparsed"
+
+
+def _is_usable(response: Response, k: int) -> bool:
+    return len({item.item_id or item.raw for item in response.items}) >= k / 2
+
+
+def _likeness(lists: list[list[str]], k: int) -> float | None:
+    shown = [one for one in lists if one][:_COMPARED_PROBES]
+    found = [jaccard_at_k(a, b, k=k) or 0.0 for a, b in itertools.combinations(shown, 2)]
+    return float(np.mean(found)) if found else None

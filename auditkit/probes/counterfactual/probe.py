@@ -1,0 +1,192 @@
+"""Counterfactual fairness: what does stating an attribute do to the list?
+
+FaiRLLM's SNSR is a range, so it is never 0 for a recommender that samples, and it cannot see values
+that get opposite items. Here it stands beside its noise floor, exact permutation tests,
+simultaneous bounds, a placebo arm, a test for steering, and a guard: a recommender whose answers
+cannot be compared is not assessable rather than fair. Source: Zhang et al. 2023 (Eq. 2-6);
+calibrated as in the fairness recipe, sections 3 and 4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from auditkit.errors import InvalidArgument
+from auditkit.probes.base import NEVER_READS, Context
+from auditkit.probes.counterfactual.anchors import DOMAINS, anchors_of, instructions
+from auditkit.probes.counterfactual.answers import Answers
+from auditkit.probes.counterfactual.arm_tests import Draws, adjusted, test_arm
+from auditkit.probes.counterfactual.design import Design, Wording, arms_of, reworded_arms
+from auditkit.probes.counterfactual.findings import all_findings
+from auditkit.probes.counterfactual.guard import guard, refuse_hopeless
+from auditkit.probes.counterfactual.reporting import Reporting
+from auditkit.recommenders.attributes import Wordings, read_wordings, shipped_wordings
+from auditkit.recommenders.protocols import Differentiable, Recommends
+from auditkit.recommenders.target import Target
+from auditkit.types import Finding
+
+__all__ = ["CounterfactualProbe"]
+
+PILOT = 20
+_SMALL = 1e9  # parameters; smaller models cannot list titles
+_CANDIDATES = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class CounterfactualProbe:
+    """SNSR and SNSV of every attribute, steering, placebo contrast and missing answers, with
+    bounds, noise floor and p-values that are adjusted over all tests.
+
+    Attributes:
+        n_probes: anchors; every value is stated for each of them.
+        attributes: of the shipped file, of `attributes_file`, or of the data set's users.
+        attributes_file: YAML in the form of the shipped attributes, for wordings of your own.
+        intersections: pairs of attributes that are also stated together.
+        wordings: further arms with typing errors, in German, or with first names; they are
+            exploratory and never decide.
+        anchors: `history` asks in the recommender's own words behind a user's history, `titles`
+            about one liked title; `auto` takes histories for recommenders that read item tokens.
+        describe_users: whether attributes of the data set are stated in the words in which its
+            users are described; `auto` does so for recommenders trained on these data.
+        domain: noun of the templates about titles. templates: how many wordings of the request.
+        candidates: items to choose from; 0 for none, None for 100 where a small language model
+            would have to write titles.
+        k: length of the compared lists.
+        repeats: lists per value; several need a temperature.
+        placebo: irrelevant phrases; None for as many as the largest attribute has values.
+        margin: the SNSR for which the needed number of probes is reported.
+        max_values: of an attribute of the data set, the most frequent ones are stated.
+        draws, bootstrap_draws: relabellings of the permutation tests and resamples of the bounds.
+    """
+
+    n_probes: int = 100
+    attributes: tuple[str, ...] = ("gender", "age", "occupation")
+    attributes_file: str = ""
+    intersections: tuple[tuple[str, str], ...] = ()
+    wordings: tuple[Wording, ...] = ()
+    anchors: Literal["auto", "history", "titles"] = "auto"
+    describe_users: Literal["auto", "yes", "no"] = "auto"
+    domain: Literal["movies", "music", "books", "generic"] = "movies"
+    templates: int = 1
+    candidates: int | None = None
+    k: int = 10
+    repeats: int = 1
+    temperature: float = 0.0
+    placebo: int | None = None
+    margin: float = 0.05
+    max_values: int = 7
+    draws: int = 1_999
+    bootstrap_draws: int = 999
+    needs: ClassVar[tuple[type, ...]] = (Recommends,)
+
+    def __post_init__(self) -> None:
+        counts = (self.n_probes, self.k, self.draws, self.bootstrap_draws, self.repeats)
+        if min(*counts, self.templates, self.max_values - 1) < 1 or self.margin <= 0:
+            raise InvalidArgument(
+                "fairness.counterfactual needs n_probes, k, draws, bootstrap_draws, repeats and "
+                "templates of at least 1, max_values of at least 2, and a margin above 0."
+            )
+        if self.repeats > 1 and not self.temperature:
+            raise InvalidArgument(
+                f"fairness.counterfactual got repeats={self.repeats} at temperature 0, where every "
+                "repeat is the same. Give a temperature, or more templates."
+            )
+        if not self.attributes or self.domain not in DOMAINS:
+            raise InvalidArgument(
+                "fairness.counterfactual needs at least one attribute and a domain of "
+                f"{', '.join(DOMAINS)}."
+            )
+        known = self._file().attributes
+        named = {*self.attributes, *(name for pair in self.intersections for name in pair)}
+        unknown = [] if self.describe_users == "yes" else sorted(named - set(known))
+        if unknown:
+            raise InvalidArgument(
+                f"fairness.counterfactual got attributes {unknown}. Choose from "
+                f"{', '.join(known)}, or word your own in attributes_file."
+            )
+
+    def run(self, target: Target, context: Context) -> Iterator[Finding]:
+        """Ask a pilot, refuse what is hopeless, ask the rest, guard, test, adjust, bound."""
+        history = self._asks_with_history(target)
+        n_candidates = self._candidates(target)
+        design = self._design(target, context, history=history, n_candidates=n_candidates)
+        anchors = anchors_of(context, n=self.n_probes, history=history, n_candidates=n_candidates)
+        asked = [design.requests(anchor) for anchor in anchors]
+        width = len(asked[0])
+        answers = []
+        for part in (asked[:PILOT], asked[PILOT:]):
+            flat = target.recommend([request for row in part for request in row])
+            answers += [flat[i : i + width] for i in range(0, len(flat), width)]
+            refuse_hopeless(Answers(design, answers))
+        every = Answers(design, answers)
+        n_items = n_candidates or len(context.dataset.catalog.items)
+        validity = guard(every, n_items=n_items)
+        draws = Draws(self.draws, self.bootstrap_draws)
+        arms = [
+            test_arm(every, i, context, draws)
+            for i, arm in enumerate(design.arms)
+            if arm.kind in ("attribute", "crossed") and not arm.wording
+        ]
+        reporting = Reporting(
+            every, context, validity, adjusted(arms), draws,
+            margin=self.margin, n_candidates=n_candidates, history=history,
+        )  # fmt: skip
+        for found in all_findings(reporting, arms):
+            yield (
+                found if target.reads_prompt else replace(found, notes=(*found.notes, *NEVER_READS))
+            )
+
+    def _file(self) -> Wordings:
+        named = self.attributes_file
+        return read_wordings(Path(named)) if named else shipped_wordings()
+
+    def _asks_with_history(self, target: Target) -> bool:
+        if self.anchors == "auto":
+            return target.prompts.history == "item_tokens"
+        return self.anchors == "history"
+
+    def _describes(self, context: Context) -> bool:
+        """Whether attributes are stated as the data set states them."""
+        if self.describe_users == "auto":
+            training = context.manifest.get("training")
+            trained_on = training.get("data_sha256") if isinstance(training, dict) else None
+            return trained_on == context.dataset.fingerprint
+        return self.describe_users == "yes"
+
+    def _candidates(self, target: Target) -> int:
+        if self.candidates is not None:
+            return self.candidates
+        recommender = target.recommender
+        if target.prompts.history != "titles" or not isinstance(recommender, Differentiable):
+            return 0
+        n_parameters = sum(p.numel() for p in recommender.model.parameters())
+        return _CANDIDATES if n_parameters < _SMALL else 0
+
+    def _design(
+        self, target: Target, context: Context, *, history: bool, n_candidates: int
+    ) -> Design:
+        file = self._file()
+        arms = arms_of(
+            context,
+            file,
+            attributes=self.attributes,
+            intersections=self.intersections,
+            described=self._describes(context),
+            n_placebo=self.placebo,
+            sampled=self.temperature > 0,
+            max_values=self.max_values,
+        )
+        for wording in self.wordings:
+            arms += reworded_arms(file, attributes=self.attributes, wording=wording)
+        ranks_itself = isinstance(target.recommender, Differentiable)
+        templates = instructions(
+            target.prompts.recommend,
+            n=self.templates,
+            domain=self.domain,
+            history=history,
+            listing=bool(n_candidates) and not ranks_itself,
+        )
+        return Design(arms, templates, self.k, self.repeats, self.temperature)
