@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from functools import cache
 
+import numpy as np
+from numpy.typing import NDArray
 from planted_recommenders import Clean, chance, new_items, titles
 from small_world import world
 
+from auditkit.probes.base import load_users, neutral_request
+from auditkit.recommenders.prompts import Prompts
 from auditkit.types import Request
 
 
@@ -50,3 +55,28 @@ class ListsByGender(Clean):
         woman = interactions.attributes[user]["gender"] == "female"
         own = [item for item in new_items(request) if (chance(item.id) < 0.5) == woman]
         return titles(own[: request.k])
+
+
+class EmbedsGender(Clean):
+    """Represents a request by noise and, in one place, by the gender of who asks."""
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        gender = gender_by_prompt()
+        return np.array(
+            [
+                [chance("noise", i, text) for i in range(5)] + [gender[text] + chance(text)]
+                for text in texts
+            ],
+            dtype=np.float32,
+        )
+
+
+@cache
+def gender_by_prompt() -> dict[str, float]:
+    """1 for the plain request of a woman, 0 for that of a man."""
+    return {
+        Prompts.shipped("titles").render(neutral_request(user, k=10)): float(
+            user.attributes["gender"] == "female"
+        )
+        for user in load_users(world())
+    }

@@ -57,6 +57,7 @@ HEAVY = {
     "pyoxigraph": ("catalog/rdf_file.py",),
     "neo4j": ("catalog/neo4j_graph.py",),
     "fairlearn": ("metrics/groups.py",),
+    "sklearn": ("metrics/leak.py",),
 }
 
 

@@ -6,9 +6,12 @@ from functools import cache
 
 import pytest
 from asking import ProbeRun, run_probe
-from planted_lists import FollowsTaste, StarvesTheTail
+from planted_lists import EmbedsGender, FollowsTaste, ListsByGender, StarvesTheTail
+from planted_recommenders import Clean
 
 EXPOSURE = "fairness.exposure"
+LEAK = "fairness.leak"
+AUC = "fairness.leak.attack_auc"
 
 
 @cache
@@ -48,3 +51,22 @@ def test_popularity_of_lists_that_follow_taste_is_not_lifted():
     assert estimate.low <= 0 <= estimate.high
     share = run(EXPOSURE, FollowsTaste).one(f"{EXPOSURE}.tail_share")
     assert abs(share.estimate.value - share.parameters["of_history"]) <= 0.05
+
+
+@pytest.mark.parametrize(
+    ("kind", "of"), [(ListsByGender, "list"), (EmbedsGender, "representation")]
+)
+def test_leak_finds_gender_where_it_is_given_away(kind, of):
+    found = run(LEAK, kind).one(AUC, f"attribute=gender&input={of}")
+    assert found.estimate.low >= 0.8
+
+
+@pytest.mark.parametrize("attribute", ["gender", "age", "occupation"])
+def test_leak_is_quiet_on_lists_that_depend_on_nobody(attribute):
+    estimate = run(LEAK, Clean).one(AUC, f"attribute={attribute}&input=list").estimate
+    assert estimate.low <= 0.5 <= estimate.high
+
+
+def test_leak_of_one_input_is_no_leak_of_the_other():
+    estimate = run(LEAK, EmbedsGender).one(AUC, "attribute=gender&input=list").estimate
+    assert estimate.low <= 0.5 <= estimate.high

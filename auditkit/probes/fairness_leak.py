@@ -1,0 +1,162 @@
+"""Leak: can a user's attribute be told from what the recommender makes of a request without it?
+
+Fresh attackers learn from the lists, and from the representation of the plain request where the
+recommender embeds, and are judged on users they never saw. What the history itself gives away is no
+fault of the recommender, but stands in its list too. Source: fairness recipe, 3.11.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from auditkit.errors import InvalidArgument
+from auditkit.metrics.groups import UNKNOWN
+from auditkit.metrics.leak import attack_auc
+from auditkit.probes.base import (
+    Context,
+    NotAssessable,
+    User,
+    finding,
+    item_ids,
+    neutral_request,
+    split_by_status,
+    unit_of,
+)
+from auditkit.probes.fairness_gaps import choose_groupings
+from auditkit.recommenders.protocols import Embeds, Recommends
+from auditkit.recommenders.target import Target
+from auditkit.stats.bootstrap import undefined
+from auditkit.stats.bounds import quantile_levels
+from auditkit.stats.measured import with_quantiles
+from auditkit.types import Finding
+
+__all__ = ["LeakProbe"]
+
+METRIC = "fairness.leak.attack_auc"
+CUTOFF = 10
+_BATCH = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeakProbe:
+    """AUC of the stronger of two attackers, per attribute and input.
+
+    Attributes:
+        attributes: of the data set's users; none means every one with at least two values.
+        n_users: users asked, sampled with the run's seed; None asks all.
+        min_class: smallest value that is attacked; users of smaller ones are left out.
+        draws: resamples of users.
+    """
+
+    attributes: tuple[str, ...] = ()
+    n_users: int | None = None
+    min_class: int = 20
+    draws: int = 999
+    needs: ClassVar[tuple[type, ...]] = (Recommends,)
+
+    def __post_init__(self) -> None:
+        if self.min_class < 5 or self.draws < 1 or (self.n_users is not None and self.n_users < 1):
+            raise InvalidArgument(
+                "fairness.leak needs min_class of at least 5, and n_users and draws of at least 1."
+            )
+
+    def run(self, target: Target, context: Context) -> Iterator[Finding]:
+        """Ask every user once in neutral words, then attack."""
+        names = [g.name for g in choose_groupings(context.users, self.attributes, ())]
+        if not names:
+            raise NotAssessable("the data set states no attribute of its users with two values")
+        users = list(context.users) if self.n_users is None else context.sample_users(self.n_users)
+        requests = [neutral_request(user, k=CUTOFF) for user in users]
+        responses = target.recommend(requests)
+        kept, _ = split_by_status(responses)
+        asked = [users[i] for i in kept]
+        inputs = {"list": _multi_hot([item_ids(responses[i])[:CUTOFF] for i in kept])}
+        if isinstance(target.recommender, Embeds) and kept:
+            texts = [target.render(requests[i]) for i in kept]
+            inputs["representation"] = _embedded(target.recommender, texts)
+        for name in names:
+            for kind, table in inputs.items():
+                yield self._attack(context, name, kind, asked, table, len(users) - len(asked))
+
+    def _attack(
+        self,
+        context: Context,
+        attribute: str,
+        kind: str,
+        users: Sequence[User],
+        table: NDArray[np.float64],
+        n_failed: int,
+    ) -> Finding:
+        values = [user.attributes.get(attribute) or UNKNOWN for user in users]
+        sizes = Counter(values)
+        large = {v for v, n in sizes.items() if n >= self.min_class and v != UNKNOWN}
+        rows = [row for row, value in enumerate(values) if value in large]
+        n_missing = n_failed + len(values) - len(rows)
+        unit, direction = unit_of(METRIC)
+        attack = attack_auc(
+            table[rows],
+            [values[row] for row in rows],
+            rng=context.rng(attribute, kind),
+            draws=self.draws,
+            min_class=self.min_class,
+        )
+        small = sorted(v for v in sizes if v not in large and v != UNKNOWN)
+        notes = []
+        if small:
+            listed = ", ".join(f"{value} ({sizes[value]})" for value in small)
+            notes.append(f"values below {self.min_class} users, left out: {listed}")
+        if attack is None:
+            reason = f"fewer than two values have {self.min_class} users who got a list"
+            measured = undefined(unit, direction, reason=reason, n=len(rows), n_missing=n_missing)
+            parameters = {}
+        else:
+            measured = with_quantiles(
+                attack.auc,
+                _joint_quantiles(list(attack.draws.values())),
+                len(rows),
+                self.draws,
+                unit,
+                direction,
+                n_missing,
+            )
+            parameters = {
+                "attacker": attack.attacker,
+                **{f"auc_{name}": auc for name, auc in attack.by_attacker.items()},
+                "values": list(attack.classes),
+                "n_features": table.shape[1],
+            }
+        group = f"attribute={attribute}&input={kind}"
+        return finding(context, METRIC, measured, group=group, parameters=parameters, notes=notes)
+
+
+def _joint_quantiles(draws: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """Quantiles of the stronger attacker: each tail is shared by the attackers, because the larger
+    of two numbers is above 0.5 by chance more often than one.
+    """
+    levels = np.asarray(quantile_levels())
+    share = len(draws)
+    lower = [np.quantile(own, levels / share, method="lower") for own in draws]
+    upper = [np.quantile(own, 1 - (1 - levels) / share, method="higher") for own in draws]
+    ends: NDArray[np.float64] = np.where(levels < 0.5, np.max(lower, 0), np.max(upper, 0))
+    return ends
+
+
+def _multi_hot(lists: Sequence[Sequence[str]]) -> NDArray[np.float64]:
+    """1 where a user's list holds an item, [users, items that any list holds]."""
+    column = {item: i for i, item in enumerate(sorted({item for own in lists for item in own}))}
+    table = np.zeros((len(lists), len(column)))
+    for row, own in enumerate(lists):
+        table[row, [column[item] for item in own]] = 1.0
+    return table
+
+
+def _embedded(recommender: Embeds, texts: Sequence[str]) -> NDArray[np.float64]:
+    """Vectors of texts, [texts, width], some at a time."""
+    parts = [recommender.embed(texts[i : i + _BATCH]) for i in range(0, len(texts), _BATCH)]
+    return np.concatenate(parts).astype(np.float64)
