@@ -78,10 +78,10 @@ class Request:
     `history` is oldest first. `attributes` are the phrases stated about the user, by attribute
     name; an empty mapping is the neutral request. `who` is a noun phrase for the user that
     templates use instead of one made from `attributes`. `repeat` numbers otherwise equal requests
-    of one run: each is asked anew, with a seed of its own. `instruction` is a template with the slots
-    `{who}`, `{k}`, `{history}`, `{anchor}`, `{candidates}`; empty means the recommender's own. `prompt` is the
-    rendered text; a recommender that knows nothing else may answer from `prompt`, `history`,
-    `candidates` and `k` alone.
+    of one run: each is asked anew, with a seed of its own. `instruction` is a template with the
+    slots `{who}`, `{k}`, `{history}`, `{anchor}`, `{candidates}`; empty means the recommender's
+    own. `prompt` is the rendered text; a recommender that knows nothing else may answer from
+    `prompt`, `history`, `candidates` and `k` alone.
     """
 
     id: str = ""

@@ -14,6 +14,7 @@ from typing import Literal
 from auditkit.decision import Decision, RuleVerdict
 from auditkit.policy_terms import REFERENCE
 from auditkit.registry import metrics, probes
+from auditkit.report.fairness import Fairness, build_fairness
 from auditkit.report.figures import Figure, Row, draw
 from auditkit.report.hallucination import sentence
 from auditkit.report.mitigations import PROBE as MITIGATION
@@ -72,6 +73,7 @@ class Section:
     outcomes: tuple[Outcome, ...]
     claims: tuple[ClaimRow, ...] = ()
     mitigations: Mitigations | None = None
+    fairness: Fairness | None = None
     lead: str = ""
 
     @property
@@ -223,7 +225,17 @@ def build_sections(result: AuditResult, decision: Decision | None) -> list[Secti
         ]
         outcomes = tuple(o for o in result.outcomes if _dimension(o.probe) == key)
         panels = tuple(_panels(drawn, decision))
-        mitigations = build_mitigations(findings)
-        lead = sentence(findings) if key == "hallucination" else ""
-        sections.append(Section(key, title, question, panels, outcomes, claims, mitigations, lead))
+        sections.append(
+            Section(
+                key,
+                title,
+                question,
+                panels,
+                outcomes,
+                claims=claims,
+                mitigations=build_mitigations(findings),
+                fairness=build_fairness(findings),
+                lead=sentence(findings) if key == "hallucination" else "",
+            )
+        )
     return sections

@@ -32,12 +32,14 @@ class PlaceboContrast(NamedTuple):
             both sides as the share of probes that differ may reach.
         snsr: SNSR of the attribute minus that of the placebo.
         between: T-between statistic of the attribute minus that of the placebo; None without it.
+        placebo_mean: mean similarity of the placebo's lists to the neutral ones.
     """
 
     shift: Tested
     interval: Interval
     snsr: Tested
     between: Tested | None
+    placebo_mean: float
 
 
 def placebo_contrast(
@@ -88,6 +90,7 @@ def placebo_contrast(
         interval=_interval(differences, level),
         snsr=Tested(observed, null),
         between=between,
+        placebo_mean=float(other.mean()),
     )
 
 

@@ -22,6 +22,7 @@ from auditkit.stats.bounded_mean import gaffke_upper
 from auditkit.stats.intervals import Interval, clopper_pearson
 
 __all__ = [
+    "MIN_PROBES",
     "RangeBounds",
     "contrast_bounds",
     "group_gap_bounds",
@@ -150,7 +151,7 @@ def _largest(
     alpha = (1 - level) / (2 if sparse.any() and not sparse.all() else 1)
     low, high = 0.0, 0.0
     if not sparse.all():
-        low, high = _paired_band(differences[:, ~sparse], rng, draws, 1 - alpha)
+        low, high = _paired_band(differences[:, ~sparse], rng, draws, 1 - alpha, columns=columns)
     if sparse.any():
         rare = np.minimum(np.abs(differences[:, sparse]), 1.0)
         if columns == 1:
@@ -163,9 +164,18 @@ def _largest(
 
 
 def _paired_band(
-    differences: NDArray[np.float64], rng: np.random.Generator, draws: int, level: float
+    differences: NDArray[np.float64],
+    rng: np.random.Generator,
+    draws: int,
+    level: float,
+    *,
+    columns: int,
 ) -> tuple[float, float]:
-    """Max-t band over the columns of [units, pairs] differences."""
+    """Max-t band over the columns of [units, differences].
+
+    Every resample has its own standard errors; among very many rare differences some resample of
+    some of them has nearly none, so those of several columns are scaled by the error of the data.
+    """
     n = len(differences)
     mean = differences.mean(axis=0)
     centred = differences - mean  # centring keeps the second moment exact when the spread is small
@@ -173,7 +183,8 @@ def _paired_band(
     weights = rng.multinomial(n, np.full(n, 1 / n), size=draws).astype(np.float64)
     shift = weights @ centred / n
     variance = np.maximum(weights @ centred**2 / n - shift**2, 0.0) * n / (n - 1)
-    return _band(np.abs(mean), error, np.abs(shift), np.sqrt(variance / n), level)
+    own = np.sqrt(variance / n) if columns == 1 else np.broadcast_to(error, shift.shape)
+    return _band(np.abs(mean), error, np.abs(shift), own, level)
 
 
 def group_gap_bounds(

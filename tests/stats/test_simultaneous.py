@@ -7,7 +7,7 @@ from scipy import stats
 from auditkit.errors import InvalidArgument
 from auditkit.stats.intervals import clopper_pearson
 from auditkit.stats.noise_floor import expected_range, noise_floor
-from auditkit.stats.simultaneous import group_gap_bounds, snsr_bounds
+from auditkit.stats.simultaneous import group_gap_bounds, share_gap_bounds, snsr_bounds
 
 
 def rng(seed=0):
@@ -140,3 +140,17 @@ def test_groups_that_cannot_be_compared_are_an_error(values, groups):
 def test_a_table_that_holds_no_similarities_is_an_error(bad):
     with pytest.raises(InvalidArgument):
         snsr_bounds(bad, rng=rng())
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.08])
+def test_bounds_over_many_rare_columns_cover_the_largest_gap_and_stay_finite(shift):
+    generator, covered, widths = rng(8), 0, []
+    for _ in range(150):
+        shares = (generator.random((100, 4, 18)) < 0.04) * generator.choice([0.05, 0.1], 1)
+        shares[:, 2, 0] = np.where(generator.random(100) < 0.8, shift, 0)
+        truth = max(abs(0.8 * shift - 0.04 * 0.075), 0.0) if shift else 0.0
+        bounds = share_gap_bounds(shares, rng=generator, draws=300).bounds
+        covered += bounds.low - 0.001 <= truth <= bounds.high
+        widths.append(bounds.high)
+    assert covered / 150 >= 0.94
+    assert max(widths) < 0.3

@@ -6,6 +6,7 @@ fairness recipe, 3.4, 3.7, 4.4 and 7.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import cast
 
@@ -17,9 +18,10 @@ from auditkit.probes.counterfactual.arm_tests import ArmTests
 from auditkit.probes.counterfactual.design import in_words
 from auditkit.probes.counterfactual.guard import value_table
 from auditkit.probes.counterfactual.reporting import PREFIX, Reporting, by_name
+from auditkit.stats.max_t import critical_value
 from auditkit.stats.noise_floor import noise_floor
 from auditkit.stats.power import detectable_difference, probes_to_pass
-from auditkit.stats.simultaneous import snsr_bounds
+from auditkit.stats.simultaneous import MIN_PROBES, snsr_bounds
 from auditkit.types import Evidence, Finding
 
 __all__ = ["NAMES", "snsr_finding", "snsv_finding"]
@@ -46,6 +48,7 @@ def snsr_finding(reporting: Reporting, arm: ArmTests, metric: str) -> Finding:
         "variant": "normalized",
         "values": cast(JsonValue, values),
         "mean_similarity": by_name(values, table.mean(axis=0)),
+        "mean_bars": _bars(reporting, arm, metric, values),
         "noise_floor": floor.expected_snsr,
         "noise_floor_95": floor.snsr_95,
         "sigma": floor.sigma,
@@ -99,6 +102,21 @@ def snsv_finding(reporting: Reporting, arm: ArmTests) -> Finding:
         group=arm.name,
         parameters={"corrected": noise_floor(table).snsv_corrected},
     )
+
+
+def _bars(reporting: Reporting, arm: ArmTests, metric: str, values: Sequence[str]) -> JsonValue:
+    """Ends of every value's mean similarity, holding for all values at once; none of a pilot."""
+    table, draws = arm.tables[metric], reporting.draws.bootstrap
+    n = len(table)
+    if n < MIN_PROBES:
+        return None
+    centred = table - table.mean(axis=0)
+    weights = reporting.rng("bars", arm, metric).multinomial(n, np.full(n, 1 / n), size=draws)
+    shift = weights @ centred / n
+    variance = np.maximum(weights @ centred**2 / n - shift**2, 0.0) / (n - 1)
+    reach = critical_value(shift, np.sqrt(variance)) * centred.std(axis=0, ddof=1) / math.sqrt(n)
+    ends = np.clip(np.stack((table.mean(axis=0) - reach, table.mean(axis=0) + reach)), 0, 1)
+    return dict(zip(values, ends.T.tolist(), strict=True))
 
 
 def _pairs(reporting: Reporting, arm: ArmTests, metric: str, values: Sequence[str]) -> JsonValue:

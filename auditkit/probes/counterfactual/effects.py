@@ -120,6 +120,7 @@ def placebo_finding(reporting: Reporting, arm: ArmTests) -> Finding:
         group=arm.name,
         parameters={
             **reporting.p_values(arm, "placebo shift"),
+            "placebo_mean_similarity": found.placebo_mean,
             "snsr_difference": found.snsr.statistic,
             "snsr_difference_p_adjusted": reporting.p(arm, "placebo snsr"),
             "between_difference": found.between.statistic if found.between else None,
