@@ -21,14 +21,19 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from planted_data import declared_for, plant
 
 from auditkit.catalog.own_data import open_dataset
+from auditkit.metrics.leak import attack_auc
+from auditkit.probes.base import load_users, neutral_request
 from auditkit.recipe import AuditRecipe, find_recipe
 from auditkit.recommenders.attributes import known_values, shipped_wordings
+from auditkit.recommenders.hf import load_folder
 from auditkit.recommenders.neutralized import Neutraliser
 from auditkit.runner import run_audit
 from auditkit.stats.bootstrap import bootstrap_ratio
+from auditkit.training.adversary import mean_states
 from auditkit.training.folder import is_trained
 from auditkit.training.loop import train
 from auditkit.training.recipe import TrainingRecipe, read_training_recipe
+from auditkit.training.rows import Row, collate
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "explain" / "fairness-repairs.md"
 MODELS = Path("models/fairness")
@@ -200,6 +205,37 @@ def exposures(measured):
     return lines
 
 
+def states_of(folder, dataset):
+    """Mean last-layer states [users, width] of every user's request, which states no attribute."""
+    recommender = load_folder(folder, dataset)
+    users = load_users(dataset)
+    prompts = [recommender.render(neutral_request(user, k=10)) for user in users]
+    rows = [Row(ids := tuple(recommender._encode(prompt)), len(ids) - 1) for prompt in prompts]
+    pad, found = recommender.tokenizer.pad_token_id, []
+    with torch.inference_mode():
+        for begin in range(0, len(rows), 64):
+            batch = collate(rows[begin : begin + 64], pad=pad)
+            found.append(mean_states(recommender.model, batch).numpy())
+    return np.concatenate(found)
+
+
+def leaks(clean, planted):
+    """AUC of fresh attackers on gender, with a 95 % interval over users."""
+    lines = ["| variant | AUC, clean histories | AUC, planted histories |", "|---|---|---|"]
+    for variant in VARIANTS:
+        if variant.model not in (BEFORE, "p5-mini-adversarial-prompt") or variant.prefix:
+            continue
+        cells = []
+        for dataset in (clean, planted):
+            labels = [own["gender"] for own in dataset.interactions.attributes]
+            rng = np.random.default_rng(SEED)
+            attack = attack_auc(states_of(variant.folder, dataset), labels, rng=rng)
+            low, high = np.quantile(attack.draws, [0.025, 0.975])
+            cells.append(f"{short(attack.auc)} [{short(low)}, {short(high)}]")
+        lines.append(f"| {variant.label} | {' | '.join(cells)} |")
+    return lines
+
+
 def recall(clean):
     """Which phrases the lexicon finds: its own, and other wordings that it does not hold."""
     neutraliser = Neutraliser(shipped_wordings(), known_values(clean.interactions.attributes))
@@ -236,6 +272,7 @@ def main():
     measured = {variant: audited(variant, clean, planted) for variant in VARIANTS}
     write("repairs", repairs(measured))
     write("exposure", exposures(measured))
+    write("leak", leaks(clean, planted))
     write("recall", recall(clean))
 
 

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from planted_recommenders import Clean
 from small_world import world
+from training_recipes import small_recipe
 
 from auditkit.errors import TargetUnavailable
 from auditkit.recommenders.attributes import known_values, shipped_wordings
@@ -18,6 +19,7 @@ from auditkit.recommenders.load import load_recommender
 from auditkit.recommenders.neutralized import Neutraliser
 from auditkit.recommenders.prompts import Prompts, describe_user
 from auditkit.recommenders.protocols import Differentiable, Generates, Recommends, Remote, Scores
+from auditkit.training.loop import train
 from auditkit.types import Item, Message, Request
 
 USERS = world().interactions.attributes
@@ -117,6 +119,38 @@ def test_every_way_to_ask_reads_neutral_words():
     assert (asked.who, asked.prompt) == ("a person", "for a person")
     assert asked.messages[0].content == "I am a person."
     assert texts == ["for a person", "for a person"]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models") / "small"
+    return train(small_recipe(steps=2), folder, dataset=world())
+
+
+@pytest.mark.parametrize("prefix", ["neutralized:", "neutralized:instructed:"])
+def test_stated_and_neutral_requests_get_the_same_list_and_scores(model, prefix):
+    neutral = Request(history=tuple(Item(str(row), "x") for row in (3, 1, 4)), k=10)
+    requests = [neutral, *(replace(neutral, attributes=user) for user in USERS[:6])]
+
+    def answers(target):
+        recommender = load_recommender(target, dataset=world()).recommender
+        asked = [replace(r, prompt=recommender.render(r)) for r in requests]
+        return [
+            [(item.item_id, item.score) for item in a.items] for a in recommender.recommend(asked)
+        ]
+
+    plain, wrapped = answers(str(model)), answers(f"{prefix}{model}")
+    assert len({str(answer) for answer in plain}) > 1
+    assert len({str(answer) for answer in wrapped}) == 1
+
+
+def test_templates_and_manifest_of_a_model_stay_known_behind_a_prefix(model):
+    loaded = load_recommender(f"reranked:0.5:neutralized:{model}", dataset=world())
+    plain = load_recommender(str(model), dataset=world())
+    assert loaded.manifest == plain.manifest
+    assert loaded.recommender.prompts == plain.recommender.prompts
+    assert loaded.verified
+    assert len(loaded.notes) == len(plain.notes) + 2
 
 
 def test_a_wrapper_offers_what_the_recommender_behind_it_can_do_and_not_its_model():
