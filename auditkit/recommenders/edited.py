@@ -19,7 +19,7 @@ __all__ = ["EditedRequests"]
 
 _AS_THEY_ARE = (
     "prompts", "render", "reference", "describe_prompt", "manifest", "reads_prompt", "work",
-    "remarks", "close",
+    "remarks", "close", "patience",
 )  # fmt: skip
 
 

@@ -9,16 +9,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from planted_recommenders import Clean
+from protocol_server import serving
 from small_world import world
 from training_recipes import small_recipe
 
 from auditkit.errors import TargetUnavailable
+from auditkit.network import NetworkForbidden, restriction_for
 from auditkit.recommenders.attributes import known_values, shipped_wordings
 from auditkit.recommenders.edited import EditedRequests
+from auditkit.recommenders.endpoint import Endpoint
 from auditkit.recommenders.load import load_recommender
 from auditkit.recommenders.neutralized import Neutraliser
 from auditkit.recommenders.prompts import Prompts, describe_user
 from auditkit.recommenders.protocols import Differentiable, Generates, Recommends, Remote, Scores
+from auditkit.recommenders.transport import Transport
+from auditkit.recommenders.wrapping import INSTRUCTION
 from auditkit.training.loop import train
 from auditkit.types import Item, Message, Request
 
@@ -200,6 +205,30 @@ def test_a_target_behind_a_prefix_is_another_target():
 def test_a_wrong_prefix_says_how_to_write_it(target, remedy):
     with pytest.raises(TargetUnavailable, match=remedy):
         load_recommender(target, dataset=world())
+
+
+def test_a_served_model_reads_neutral_words_and_keeps_its_limits():
+    asked = Request(id="r", prompt="Films for a woman", messages=(Message("system", "A man."),))
+    with serving() as (url, seen):
+        target = f"neutralized:instructed:openai:{url}#m"
+        recommender = load_recommender(target, dataset=world(), connects=False).recommender
+        transport = Transport(recommender)
+        try:
+            (response,) = transport.ask([("recommend", asked, {})])
+        finally:
+            transport.close()
+    assert response.status == "ok"
+    assert isinstance(recommender, Remote)
+    assert recommender.patience == Endpoint(f"{url}#m").patience
+    turns = [turn["content"] for turn in seen.bodies[-1]["messages"]]
+    assert turns == ["a person.", f"{INSTRUCTION}Films for a person"]
+
+
+def test_an_endpoint_behind_a_prefix_may_be_reached_and_nothing_else_may():
+    lookup = ("socket.getaddrinfo", ("model.example",))
+    restriction_for("neutralized:instructed:openai:https://model.example/v1#m").inspect(*lookup)
+    with pytest.raises(NetworkForbidden):
+        restriction_for("neutralized:models/openai").inspect(*lookup)
 
 
 def test_recorded_answers_cannot_be_asked_in_other_words(tmp_path):
