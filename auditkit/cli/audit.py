@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from auditkit.cli.plan import plan_table
+from auditkit.cli.plan import pilot_table, plan_table
 from auditkit.cli.signals import handled_signals
 
 if TYPE_CHECKING:
     from auditkit.decision import Decision
+    from auditkit.pilot import PilotRun
     from auditkit.planning import Plan
     from auditkit.recommenders.stopping import StopRule
     from auditkit.types import AuditResult
@@ -72,6 +73,12 @@ def audit(
     plan: Annotated[
         Path | None, typer.Option(help="with --dry-run: write every request as JSONL")
     ] = None,
+    pilot: Annotated[
+        bool,
+        typer.Option(
+            "--pilot", help="with --dry-run: ask 20 fairness probes; print how many are needed"
+        ),
+    ] = False,
     limit: Annotated[
         int | None, typer.Option(min=1, help="at most N users or items per probe: a sample")
     ] = None,
@@ -122,6 +129,8 @@ def audit(
         )
     if plan and not dry_run:
         raise typer.BadParameter("--plan writes what --dry-run would ask. Give both.")
+    if pilot and not dry_run:
+        raise typer.BadParameter("--pilot belongs to a plan. Give --dry-run too.")
     if cluster and workers is None:
         raise typer.BadParameter("--cluster says where --workers run. Give both.")
 
@@ -142,7 +151,20 @@ def audit(
             limit=limit,
             online=online,
         )
-        _show_plan(planned, plan, as_json=as_json)
+        piloted = None
+        if pilot:
+            from auditkit.pilot import run_pilot
+
+            piloted = run_pilot(
+                target,
+                chosen,
+                catalog=catalog,
+                prompts=prompts,
+                allow_code=allow_code,
+                cache=cache,
+                online=online,
+            )
+        _show_plan(planned, plan, as_json=as_json, pilot=piloted)
         return
     judged = Policy.read(find_recipe(policy, kind="policy")) if policy else None
     run = out or default_run_folder(target, chosen.name)
@@ -183,12 +205,18 @@ def audit(
     raise typer.Exit(_exit_code(result, decision, stop))
 
 
-def _show_plan(planned: Plan, file: Path | None, *, as_json: bool) -> None:
+def _show_plan(planned: Plan, file: Path | None, *, as_json: bool, pilot: PilotRun | None) -> None:
     import json
 
     if file:
         planned.write(file)
-    typer.echo(json.dumps(planned.as_json()) if as_json else plan_table(planned))
+    if as_json:
+        stated = {"pilot": pilot.as_json()} if pilot else {}
+        typer.echo(json.dumps({**planned.as_json(), **stated}))
+    else:
+        typer.echo(plan_table(planned))
+        if pilot:
+            typer.echo(pilot_table(pilot))
     if file:
         typer.echo(f"{planned.calls} requests written to {file}", err=True)
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from auditkit.pilot import PilotRun
     from auditkit.planning import Plan
 
-__all__ = ["plan_table"]
+__all__ = ["pilot_table", "plan_table"]
 
 
 def plan_table(plan: Plan) -> str:
@@ -35,3 +36,31 @@ def _cost(plan: Plan) -> list[str]:
     if "seconds" in cost:
         words.append(f"about {cost['seconds']:,.0f} s")
     return [", ".join(words)]
+
+
+def pilot_table(pilot: PilotRun) -> str:
+    """How many probes every attribute needs, beside how many are planned."""
+    from auditkit.cli.tables import aligned
+    from auditkit.visible import terminal_text
+
+    head = f"fairness pilot: {pilot.calls} calls"
+    if not pilot.rows:
+        return f"{head}; not assessable: {terminal_text(pilot.reason or 'no answer')}"
+    head += f", {pilot.usable_rate:.0%} of the answers usable"
+    head += f", neutral wordings agree by {pilot.self_similarity:.2f}"
+    rows = [("attribute", "values", "noise", "probes to pass", "to detect", "planned", "")]
+    for row in pilot.rows:
+        few = row.planned < row.to_pass
+        rows.append(
+            (
+                terminal_text(row.attribute),
+                str(row.n_values),
+                f"{row.sigma:.3f}",
+                str(row.to_pass),
+                str(row.to_detect),
+                str(row.planned),
+                "a fair recommender may stay inconclusive" if few else "",
+            )
+        )
+    margin = pilot.rows[0].margin
+    return "\n".join([head, aligned(rows), f"to pass, or to detect, an SNSR of {margin:g}"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from small_world import write_cache
@@ -313,3 +314,37 @@ def test_recommender_that_calls_home_stops_the_audit_unless_it_may(run, folder, 
     assert "calling_recommender.py:7 tried to reach 192.0.2.1 port 9" in err
     assert not (folder / "offline" / "result.json").exists()
     assert run(*words, "online", "--online")[0] == (0 if name == "quiet" else 12)
+
+
+FAIR = """version: 1
+name: fair
+seed: 0
+probes:
+  fairness.counterfactual: {n_probes: 30, attributes: [gender, age]}
+"""
+
+
+def test_a_pilot_says_how_many_probes_each_attribute_needs(run, folder):
+    Path("fair.yaml").write_text(FAIR)
+    options = ("--recipe", "fair.yaml", "--dry-run", "--pilot")
+    code, out, _ = run("audit", "baseline:popularity", *options)
+    assert code == 0
+    assert "fairness pilot: 220 calls, 100% of the answers usable" in out
+    code, out, _ = run("audit", "baseline:popularity", *options, "--json")
+    pilot = json.loads(out)["pilot"]
+    assert [(row["attribute"], row["n_values"]) for row in pilot["rows"]] == [
+        ("gender", 3), ("age", 3),
+    ]  # fmt: skip
+    assert all(row["planned"] == 30 and row["to_pass"] >= 2 for row in pilot["rows"])
+    code, out, _ = run("audit", "baseline:random", *options)
+    assert code == 0
+    assert "not assessable: two neutral wordings agree by" in out
+    assert not Path("reports").exists()
+
+
+def test_a_pilot_without_its_probe_or_without_a_plan_is_an_error(run, folder):
+    code, _, err = run("audit", "baseline:random", "--recipe", "tiny.yaml", "--pilot")
+    assert (code, "--dry-run" in err) == (2, True)
+    code, _, err = run("audit", "baseline:random", "--recipe", "tiny.yaml", "--dry-run", "--pilot")
+    assert code == 2
+    assert "leaves out" in err

@@ -48,13 +48,8 @@ def test_main_table_holds_floor_power_and_who_is_disturbed(favouring):
 def test_every_value_has_a_bar_beside_re_asking_and_placebo(favouring):
     figure = build_fairness(favouring).figures[0]
     labels = {row.label: row for row in figure.rows}
-    assert list(labels) == [
-        "woman",
-        "man",
-        "non-binary",
-        "asked again, neutral",
-        "irrelevant phrases",
-    ]
+    again = ["asked again, neutral", "irrelevant phrases"]
+    assert list(labels) == ["woman", "man", "non-binary", *again]
     assert [row.reference for row in figure.rows] == [False, False, False, True, True]
     assert labels["man"].low is not None
 
@@ -85,10 +80,10 @@ def test_page_shows_what_was_asked_and_its_limits(page):
 
 
 ANYTHING = st.recursive(
-    st.none() | st.booleans() | st.integers(-5, 5) | st.floats(allow_nan=False) | st.text(max_size=4),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    st.none() | st.booleans() | st.integers(-5, 5) | st.floats(allow_nan=False) | st.text(),
+    lambda one: st.lists(one, max_size=3) | st.dictionaries(st.text(), one, max_size=3),
     max_leaves=6,
-)  # fmt: skip
+)
 KEYS = ("values", "pairs", "answers", "phrases", "mean_similarity", "mean_bars", "noise_floor",
         "probes_to_pass", "p_adjusted", "neutral", "shares", "groups", "widest")  # fmt: skip
 
