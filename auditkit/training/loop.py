@@ -41,7 +41,11 @@ from auditkit.training.folder import (
 from auditkit.training.model import Trainee, prepare
 from auditkit.training.objectives import OBJECTIVES
 from auditkit.training.recipe import TrainingRecipe
-from auditkit.training.refusals import refuse_processes, refuse_ratings
+from auditkit.training.refusals import (
+    refuse_missing_attributes,
+    refuse_processes,
+    refuse_ratings,
+)
 from auditkit.training.reweighting import target_weights
 from auditkit.training.rows import (
     AnyRow,
@@ -227,6 +231,7 @@ def training_rows(
         ConfigurationError: the data lack what a task asks about.
     """
     refuse_ratings(recipe, dataset)
+    refuse_missing_attributes(recipe, dataset)
     holdout = draw_holdout(recipe, n_users=len(dataset.interactions.user_ids))
     return TrainingRows(
         dataset=dataset,

@@ -8,12 +8,13 @@ import numpy as np
 
 from auditkit.catalog.dataset import Dataset
 from auditkit.errors import ConfigurationError
+from auditkit.recommenders.attributes import known_values
 from auditkit.recommenders.manifest import MANIFEST
 from auditkit.training.base import BASE, is_recipe
 from auditkit.training.objectives import OBJECTIVES
 from auditkit.training.recipe import TrainingRecipe
 
-__all__ = ["refuse_processes", "refuse_ratings"]
+__all__ = ["refuse_missing_attributes", "refuse_processes", "refuse_ratings"]
 
 
 def refuse_processes(recipe: TrainingRecipe, out: Path, n: int) -> None:
@@ -47,4 +48,16 @@ def refuse_ratings(recipe: TrainingRecipe, dataset: Dataset) -> None:
         raise ConfigurationError(
             f"tasks.rating: ratings must be whole stars from 1 to 5; found {min(values):g} to "
             f"{max(values):g}. Scale them, or leave the task out."
+        )
+
+
+def refuse_missing_attributes(recipe: TrainingRecipe, dataset: Dataset) -> None:
+    """Masking and twins need something that could be stated, or they would train nothing else."""
+    place = "data.attribute_masking" if recipe.data.attribute_masking else ""
+    if "counterfactual_consistency" in recipe.objectives:
+        place = "objectives.counterfactual_consistency"
+    if place and not known_values(dataset.interactions.attributes):
+        raise ConfigurationError(
+            f"{place}: the data know no attribute of any user. Name some under users.attributes, "
+            "or remove it."
         )

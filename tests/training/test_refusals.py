@@ -147,6 +147,21 @@ def test_ratings_that_cannot_be_learned_are_refused(tmp_path, stars, words):
         train(small_recipe(tasks={"recommend": 2, "rating": 2}), tmp_path / "m", dataset=rated)
 
 
+@pytest.mark.parametrize("repair", ["masking", "twins"])
+def test_repairs_of_attributes_that_the_data_do_not_know_are_refused(tmp_path, repair):
+    data = world()
+    unknown = tuple({"gender": "unknown"} for _ in data.interactions.user_ids)
+    silent = Dataset(data.catalog, replace(data.interactions, attributes=unknown))
+    recipe = small_recipe()
+    changes = (
+        {"data": recipe.data.model_copy(update={"attribute_masking": 0.5})}
+        if repair == "masking"
+        else {"objectives": {"language_model": 1.0, "counterfactual_consistency": 1.0}}
+    )
+    with pytest.raises(ConfigurationError, match="know no attribute of any user"):
+        train(recipe.model_copy(update=changes), tmp_path / "model", dataset=silent)
+
+
 def test_row_beyond_the_context_is_refused(tmp_path):
     with pytest.raises(ConfigurationError, match=r"Raise model\.context"):
         train(small_recipe(model=small_model(context=32)), tmp_path / "model", dataset=world())
