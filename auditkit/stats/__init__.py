@@ -1,1 +1,56 @@
-"""Intervals, tests and corrections: pure functions, seeds as arguments."""
+"""Intervals, tests and corrections: pure functions, seeds as arguments.
+
+The tests of a fairness audit load from here on first use; everything else from its own module.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from auditkit.stats.counterfactual import CounterfactualTest, counterfactual_test
+    from auditkit.stats.disturbance import disturbance_tests
+    from auditkit.stats.interaction import interaction_test
+    from auditkit.stats.list_tests import between_values_test, item_exposure_test, reask_test
+    from auditkit.stats.multiplicity import holm, westfall_young
+    from auditkit.stats.placebo import placebo_contrast
+    from auditkit.stats.power import detectable_difference, probes_to_detect, probes_to_pass
+
+__all__ = [
+    "CounterfactualTest",
+    "between_values_test",
+    "counterfactual_test",
+    "detectable_difference",
+    "disturbance_tests",
+    "holm",
+    "interaction_test",
+    "item_exposure_test",
+    "placebo_contrast",
+    "probes_to_detect",
+    "probes_to_pass",
+    "reask_test",
+    "westfall_young",
+]
+
+_HOME = {
+    "CounterfactualTest": "counterfactual",
+    "between_values_test": "list_tests",
+    "counterfactual_test": "counterfactual",
+    "detectable_difference": "power",
+    "disturbance_tests": "disturbance",
+    "holm": "multiplicity",
+    "interaction_test": "interaction",
+    "item_exposure_test": "list_tests",
+    "placebo_contrast": "placebo",
+    "probes_to_detect": "power",
+    "probes_to_pass": "power",
+    "reask_test": "list_tests",
+    "westfall_young": "multiplicity",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'auditkit.stats' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"auditkit.stats.{_HOME[name]}"), name)

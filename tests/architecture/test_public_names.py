@@ -8,6 +8,7 @@ import pkgutil
 import pytest
 
 import auditkit
+import auditkit.stats
 
 PUBLIC = [
     "AuditResult",
@@ -43,3 +44,27 @@ def test_name_that_is_not_public_is_an_attribute_error():
 def test_every_name_in_an_all_exists(name):
     module = importlib.import_module(name)
     assert all(hasattr(module, public) for public in getattr(module, "__all__", ()))
+
+
+STATISTICS = [
+    "CounterfactualTest",
+    "between_values_test",
+    "counterfactual_test",
+    "detectable_difference",
+    "disturbance_tests",
+    "holm",
+    "interaction_test",
+    "item_exposure_test",
+    "placebo_contrast",
+    "probes_to_detect",
+    "probes_to_pass",
+    "reask_test",
+    "westfall_young",
+]
+
+
+def test_public_statistics_are_the_committed_ones_and_load():
+    assert sorted(auditkit.stats.__all__) == STATISTICS
+    assert all(getattr(auditkit.stats, name).__name__ == name for name in STATISTICS)
+    with pytest.raises(AttributeError, match="no attribute 'secret'"):
+        _ = auditkit.stats.secret
