@@ -222,7 +222,7 @@ def _show_plan(planned: Plan, file: Path | None, *, as_json: bool, pilot: PilotR
 
 
 def _show(result: AuditResult, decision: Decision | None, run: Path, *, as_json: bool) -> None:
-    from auditkit.cli.tables import findings_table
+    from auditkit.cli.tables import fairness_table, findings_table
     from auditkit.visible import terminal_text
 
     for outcome in result.outcomes:
@@ -235,6 +235,8 @@ def _show(result: AuditResult, decision: Decision | None, run: Path, *, as_json:
         typer.echo(result.to_json(), nl=False)
     else:
         typer.echo(decision.as_text() if decision else findings_table(result.findings))
+        if table := fairness_table(result.findings):
+            typer.echo(f"\n{table}")
         typer.echo(str(run / "report.html"))
     if decision is None:
         typer.echo("not judged: no policy", err=True)

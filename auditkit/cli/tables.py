@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from auditkit.types import Estimate, Finding
 
-__all__ = ["aligned", "findings_table", "in_words"]
+__all__ = ["aligned", "fairness_table", "findings_table", "in_words"]
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> str:
@@ -45,3 +45,37 @@ def findings_table(findings: Iterable[Finding]) -> str:
         for finding in findings
     ]
     return aligned(rows)
+
+
+def fairness_table(findings: Sequence[Finding]) -> str:
+    """SNSR of every attribute beside its noise floor, p-values and power; empty without any."""
+    from auditkit.report.fairness import build_fairness
+    from auditkit.visible import terminal_text
+
+    found = build_fairness(findings)
+    if found is None:
+        return ""
+    rows: list[tuple[str, ...]] = [
+        ("attribute", "values", "n", "SNSR [95 % bounds]", "noise floor", "its 95 %", "p",
+         "adjusted", "steering p", "beyond placebo", "detects", "probes to pass"),
+    ]  # fmt: skip
+    for row in found.attributes:
+        numbers = (row.noise_floor, row.noise_floor_95, row.p, row.p_adjusted, row.steer_p)
+        needed = row.probes_to_pass
+        rows.append(
+            (
+                terminal_text(row.name),
+                str(row.n_values),
+                str(row.snsr.n),
+                in_words(row.snsr),
+                *map(_short, numbers),
+                in_words(row.placebo) if row.placebo else "-",
+                _short(row.detectable),
+                "-" if needed is None else f"{needed} ({_short(row.margin)})",
+            )
+        )
+    return "\n".join([aligned(rows), *map(terminal_text, found.setting)])
+
+
+def _short(number: float | None) -> str:
+    return "-" if number is None else f"{number:.3g}"

@@ -348,3 +348,16 @@ def test_a_pilot_without_its_probe_or_without_a_plan_is_an_error(run, folder):
     code, _, err = run("audit", "baseline:random", "--recipe", "tiny.yaml", "--dry-run", "--pilot")
     assert code == 2
     assert "leaves out" in err
+
+
+def test_fairness_is_printed_with_its_noise_floor_p_values_and_power(run, folder):
+    Path("fair.yaml").write_text(FAIR)
+    code, out, _ = run("audit", "baseline:popularity", "--recipe", "fair.yaml")
+    assert code == 0
+    table = out.split("\n\n")[1]
+    head, gender, age, *asked = table.splitlines()
+    for name in ("SNSR", "noise floor", "adjusted", "steering p", "detects", "probes to pass"):
+        assert name in head
+    assert gender.startswith("gender     3       30  0 [0,")
+    assert age.startswith("age ")
+    assert any("330 calls" in line for line in asked)

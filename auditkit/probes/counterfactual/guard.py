@@ -24,6 +24,7 @@ __all__ = ["Validity", "guard", "refuse_hopeless", "value_table"]
 
 MIN_USABLE, MIN_COMPLETE, MIN_SELF_SIMILARITY = 0.80, 0.80, 0.10
 _ALIKE = 0.90
+_MIN_LINKED = 0.50
 _COMPARED_PROBES = 60  # of different anchors, for the likeness of neutral lists
 
 
@@ -35,21 +36,29 @@ class Validity:
         usable: [probes] share of the answers with at least k / 2 distinct titles.
         agreement: [probes] Jaccard of the two neutral lists; probes without both are left out.
         alike: mean Jaccard of neutral lists of different probes.
+        linked: share of all listed items that are in the catalog.
     """
 
     usable: tuple[float, ...]
     agreement: tuple[float, ...]
     alike: float | None
+    linked: float
 
     @property
     def remarks(self) -> tuple[str, ...]:
         """What every reader of the numbers must know."""
-        if self.alike is None or self.alike <= _ALIKE:
-            return ()
-        return (
-            f"neutral lists of different requests agree by {self.alike:.2f}: the list ignores the "
-            "request, so that it ignores attributes is trivial",
-        )
+        found = []
+        if self.alike is not None and self.alike > _ALIKE:
+            found.append(
+                f"neutral lists of different requests agree by {self.alike:.2f}: the list ignores "
+                "the request, so that it ignores attributes is trivial"
+            )
+        if self.linked < _MIN_LINKED:
+            found.append(
+                f"only {self.linked:.0%} of the listed items are in the catalog: lists are "
+                "compared by their words, and steering says little"
+            )
+        return tuple(found)
 
 
 def refuse_hopeless(answers: Answers) -> None:
@@ -102,7 +111,13 @@ def guard(answers: Answers, *, n_items: int) -> Validity:
             f"two neutral wordings agree by {mean:.3f} (chance {chance:.3f}): the lists do not "
             "answer the request"
         )
-    return Validity(tuple(usable), tuple(agreement), _likeness([one for one, _ in pairs], k))
+    items = [item for row in rows for answer in row for item in answer.items]
+    return Validity(
+        tuple(usable),
+        tuple(agreement),
+        alike=_likeness([one for one, _ in pairs], k),
+        linked=sum(item.item_id is not None for item in items) / max(len(items), 1),
+    )
 
 
 def value_table(answers: Answers, arm: int) -> dict[str, dict[str, float]]:

@@ -16,6 +16,7 @@ from typing import ClassVar, Literal
 
 from auditkit.errors import InvalidArgument
 from auditkit.probes.base import NEVER_READS, Context
+from auditkit.probes.candidates import cannot_list_titles
 from auditkit.probes.counterfactual.anchors import DOMAINS, anchors_of, instructions
 from auditkit.probes.counterfactual.answers import Answers
 from auditkit.probes.counterfactual.arm_tests import Draws, adjusted, test_arm
@@ -31,7 +32,6 @@ from auditkit.types import Finding
 __all__ = ["CounterfactualProbe"]
 
 PILOT = 20
-_SMALL = 1e9  # parameters; smaller models cannot list titles
 _CANDIDATES = 100
 
 
@@ -159,11 +159,7 @@ class CounterfactualProbe:
     def _candidates(self, target: Target) -> int:
         if self.candidates is not None:
             return self.candidates
-        recommender = target.recommender
-        if target.prompts.history != "titles" or not isinstance(recommender, Differentiable):
-            return 0
-        n_parameters = sum(p.numel() for p in recommender.model.parameters())
-        return _CANDIDATES if n_parameters < _SMALL else 0
+        return _CANDIDATES if cannot_list_titles(target) else 0
 
     def _design(
         self, target: Target, context: Context, *, history: bool, n_candidates: int
