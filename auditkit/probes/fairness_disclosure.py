@@ -10,20 +10,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+from pydantic import JsonValue
+
 from auditkit.metrics.groups import UNKNOWN
 from auditkit.probes.base import (
     UTILITY_STATUSES,
     Context,
     User,
     finding,
-    neutral_request,
     unit_of,
 )
 from auditkit.probes.fairness_gaps import label_of
-from auditkit.probes.utility import CUTOFF, list_utility
+from auditkit.probes.utility import list_utility
 from auditkit.recommenders.target import Target
 from auditkit.stats.bootstrap import paired_difference, undefined
-from auditkit.types import Finding, Response
+from auditkit.types import Finding, Request, Response
 
 __all__ = ["Disclosure", "ask_with_attributes", "disclosure_findings"]
 
@@ -47,11 +48,15 @@ def ask_with_attributes(
     target: Target,
     context: Context,
     users: Sequence[User],
+    requests: Sequence[Request],
     attributes: Sequence[str],
     *,
     n_users: int,
 ) -> list[Disclosure]:
     """Name each attribute of a sample of users, one at a time, with the user's own value.
+
+    Args:
+        requests: the plain one of every user; only the attribute is added to it.
 
     Returns:
         One answer per user and attribute; none of a recommender that never reads words.
@@ -59,22 +64,16 @@ def ask_with_attributes(
     if not target.reads_prompt:
         return []
     order = context.rng("disclosure").permutation(len(users))
-    chosen = [users[i] for i in sorted(order[:n_users])]
     named = [
-        (user, name, group)
+        (users[i], group, replace(requests[i], attributes={name: users[i].attributes[name]}))
         for name in attributes
-        for user in chosen
-        if (group := label_of(user, [name])) != UNKNOWN
+        for i in sorted(order[:n_users])
+        if (group := label_of(users[i], [name])) != UNKNOWN
     ]
-    answers = target.recommend(
-        [
-            replace(neutral_request(user, k=CUTOFF), attributes={name: user.attributes[name]})
-            for user, name, _ in named
-        ]
-    )
+    answers = target.recommend([request for *_, request in named])
     return [
         Disclosure(user, group, answer)
-        for (user, _, group), answer in zip(named, answers, strict=True)
+        for (user, group, _), answer in zip(named, answers, strict=True)
     ]
 
 
@@ -85,6 +84,7 @@ def disclosure_findings(
     attributes: Sequence[str],
     *,
     min_group: int,
+    design: Mapping[str, JsonValue],
 ) -> Iterator[Finding]:
     """NDCG@10 with an attribute named minus without, by group.
 
@@ -92,12 +92,14 @@ def disclosure_findings(
         plain: answers without an attribute, by user id.
         attributes: what would have been named, for a recommender that was not asked.
         min_group: smallest group that gets a number.
+        design: what the numbers depend on.
     """
+    parameters = {**design, "n_users": len({disclosure.user.id for disclosure in disclosures})}
     unit, direction = unit_of(METRIC)
     if not disclosures:
         for name in attributes:
             measured = undefined(unit, direction, reason=NEVER_ASKED)
-            yield finding(context, METRIC, measured, group=name)
+            yield finding(context, METRIC, measured, group=name, parameters=parameters)
     for group in sorted({disclosure.group for disclosure in disclosures}):
         own = [disclosure for disclosure in disclosures if disclosure.group == group]
         both = [
@@ -120,4 +122,4 @@ def disclosure_findings(
                 n_missing=n_missing,
                 bounded_rate=True,
             )
-        yield finding(context, METRIC, measured, group=group, parameters={"k": CUTOFF})
+        yield finding(context, METRIC, measured, group=group, parameters=parameters)

@@ -5,6 +5,12 @@ MetricFrame is the table engine), with simultaneous bounds of the largest gap an
 test, raw and among users of equal activity. Groups below 20 users are left out and named. A model
 that is no better than a random ranking is not assessable: equally useless is not fair. Source:
 fairness spec 3.8 and 3.10.
+
+A recommender that cannot list titles ranks 20 items, the held-out one among them. More would cost
+more and find no more (simulated, 200 users, held-out score higher by .3 to 2 standard deviations):
+the guard lets a weak but useful ranking (AUC .58) pass in 90 % of audits with 20 items, 84 % with
+50, 69 % with 100, and a gap of .15 in NDCG@10 is found in 88, 87 and 82 %. A random ranking of 20
+already has HR@10 .5 and NDCG@10 .23, so relative gaps come out smaller than over the catalog.
 """
 
 from __future__ import annotations
@@ -16,6 +22,7 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import JsonValue
 
 from auditkit.errors import InvalidArgument
 from auditkit.metrics.groups import GroupTable, group_table
@@ -26,11 +33,11 @@ from auditkit.probes.base import (
     NotAssessable,
     User,
     finding,
-    neutral_request,
     refuse_foreign_training,
     split_by_status,
     unit_of,
 )
+from auditkit.probes.candidates import cannot_list_titles, requests_for_utility
 from auditkit.probes.fairness_disclosure import ask_with_attributes, disclosure_findings
 from auditkit.probes.fairness_gaps import Gap, Grouping, choose_groupings, measure_gaps
 from auditkit.probes.utility import CUTOFF, list_utility
@@ -39,11 +46,12 @@ from auditkit.recommenders.target import Target
 from auditkit.stats.bootstrap import Measured, bootstrap_mean, undefined
 from auditkit.stats.intervals import clopper_pearson
 from auditkit.stats.rates import rate
-from auditkit.types import Band, Estimate, Finding
+from auditkit.types import Band, Estimate, Finding, Request
 
 __all__ = ["GroupUtilityProbe"]
 
 PREFIX = "fairness.group_utility"
+_CANDIDATES, _USERS = 20, 200
 GAPS = {"hr@10": "hr_gap", "ndcg@10": "ndcg_gap", "recall@10": "recall_gap"}
 
 
@@ -54,6 +62,11 @@ class GroupUtilityProbe:
     Attributes:
         attributes: of the data set's users; none means every one with at least two values.
         crossed: attributes to cross, such as `gender&age`; None means every pair of them.
+        n_users: users asked, sampled with the run's seed; None asks all, or 200 where `candidates`
+            is chosen automatically and not 0.
+        candidates: items to choose from, the user's held-out ones among others that the user has
+            not seen; 0 for none, None for 20 where a small language model would have to write
+            titles.
         n_disclosed: users who are asked again with each of their attributes named.
         min_group: smallest group that gets a number.
         draws, bootstrap_draws: relabellings of the permutation tests and resamples of the bounds.
@@ -61,6 +74,8 @@ class GroupUtilityProbe:
 
     attributes: tuple[str, ...] = ()
     crossed: tuple[str, ...] | None = None
+    n_users: int | None = None
+    candidates: int | None = None
     n_disclosed: int = 60
     min_group: int = 20
     draws: int = 1_999
@@ -72,6 +87,13 @@ class GroupUtilityProbe:
             raise InvalidArgument(
                 f"{PREFIX} needs min_group of at least 2, and n_disclosed and draws of at least 1."
             )
+        if self.n_users is not None and self.n_users < 1:
+            raise InvalidArgument(f"{PREFIX} got n_users={self.n_users}. Give at least 1.")
+        if self.candidates is not None and self.candidates != 0 and self.candidates <= CUTOFF:
+            raise InvalidArgument(
+                f"{PREFIX} got candidates={self.candidates}: every list of {CUTOFF} would hold the "
+                f"held-out item. Give more than {CUTOFF}, or 0 for none."
+            )
 
     def run(self, target: Target, context: Context) -> Iterator[Finding]:
         """Ask every user in neutral words, and some with an attribute named; compare groups."""
@@ -79,15 +101,23 @@ class GroupUtilityProbe:
         groupings = choose_groupings(context.users, self.attributes, self.crossed)
         if not groupings:
             raise NotAssessable("the data set states no attribute of its users with two values")
-        users = [user for user in context.users if user.test_item is not None]
-        responses = target.recommend([neutral_request(user, k=CUTOFF) for user in users])
+        n_users, n_candidates = self.sizes(target)
+        everyone = context.users if n_users is None else context.sample_users(n_users)
+        users = [user for user in everyone if user.test_item is not None]
+        requests = requests_for_utility(target, context, users, k=CUTOFF, n_candidates=n_candidates)
+        responses = target.recommend(requests)
         names = [grouping.name for grouping in groupings if not grouping.crossed]
-        disclosures = ask_with_attributes(target, context, users, names, n_users=self.n_disclosed)
+        disclosures = ask_with_attributes(
+            target, context, users, requests, names, n_users=self.n_disclosed
+        )
         kept, _ = split_by_status(responses, UTILITY_STATUSES)
         scored = [users[i] for i in kept]
         utility = list_utility(scored, [responses[i] for i in kept])
+        design: dict[str, JsonValue] = {
+            "k": CUTOFF, "n_users": len(users), "candidates": n_candidates,
+        }  # fmt: skip
         n_items = len(context.dataset.catalog.items)
-        _guard(scored, utility["hr@10"], n_items=n_items)
+        _guard(scored, [requests[i] for i in kept], utility["hr@10"], n_items=n_items)
         one_target = context.dataset.interactions.cuts is None
         gaps = measure_gaps(
             context,
@@ -107,17 +137,26 @@ class GroupUtilityProbe:
                     utility[metric].tolist(), labels.tolist(), min_size=self.min_group
                 )
                 yield from self._group_findings(
-                    context, grouping, metric, labels, utility[metric], table, failed
+                    context, grouping, metric, labels, utility[metric], table, failed, design
                 )
                 # Of one held-out item recall@10 is HR@10: the same gap, tested once.
                 tested = "hr@10" if one_target and metric == "recall@10" else metric
                 for stratified in (False, True):
                     gap = gaps.get((grouping.name, tested, stratified))
                     yield from self._gap_findings(
-                        context, grouping, metric, gap, table, len(lost), stratified=stratified
-                    )
+                        context, grouping, metric, gap, table, len(lost), design,
+                        stratified=stratified,
+                    )  # fmt: skip
         plain = {user.id: response for user, response in zip(users, responses, strict=True)}
-        yield from disclosure_findings(context, disclosures, plain, names, min_group=self.min_group)
+        yield from disclosure_findings(
+            context, disclosures, plain, names, min_group=self.min_group, design=design
+        )
+
+    def sizes(self, target: Target) -> tuple[int | None, int]:
+        """How many users are asked, None for all, and how many candidates each gets."""
+        if self.candidates is not None or not cannot_list_titles(target):
+            return self.n_users, self.candidates or 0
+        return self.n_users or _USERS, _CANDIDATES
 
     def _group_findings(
         self,
@@ -128,6 +167,7 @@ class GroupUtilityProbe:
         values: NDArray[np.float64],
         table: GroupTable,
         failed: Mapping[str, int],
+        design: Mapping[str, JsonValue],
     ) -> Iterator[Finding]:
         """One finding per group; small crossed ones stand in the notes of their gap."""
         full = f"{PREFIX}.{metric}"
@@ -148,7 +188,7 @@ class GroupUtilityProbe:
                 measured = bootstrap_mean(
                     own, rng=rng, unit=unit, direction=direction, n_missing=lost
                 )
-            yield finding(context, full, measured, group=row.group)
+            yield finding(context, full, measured, group=row.group, parameters=design)
 
     def _gap_findings(
         self,
@@ -158,6 +198,7 @@ class GroupUtilityProbe:
         gap: Gap | None,
         table: GroupTable,
         n_missing: int,
+        design: Mapping[str, JsonValue],
         *,
         stratified: bool,
     ) -> Iterator[Finding]:
@@ -170,6 +211,7 @@ class GroupUtilityProbe:
             notes.append(f"{gap.n_incomparable} pairs of groups share too few users of one stratum")
         relative = gap.value / table.overall if gap and table.overall else None
         parameters = {
+            **design,
             "p": gap.p if gap else None,
             "p_adjusted": gap.p_adjusted if gap else None,
             "mean": table.overall,
@@ -210,11 +252,23 @@ def _measured(metric: str, gap: Gap | None, scale: float, *, n_missing: int) -> 
     return Measured(estimate, Band(p_adjusted=gap.p_adjusted))
 
 
-def _guard(users: Sequence[User], hits: NDArray[np.float64], *, n_items: int) -> None:
-    """Raise NotAssessable unless the lower bound of HR@10 exceeds a random ranking's."""
+def _guard(
+    users: Sequence[User],
+    requests: Sequence[Request],
+    hits: NDArray[np.float64],
+    *,
+    n_items: int,
+) -> None:
+    """Raise NotAssessable unless the lower bound of HR@10 exceeds a random ranking's, of the
+    candidates where there are some, of the catalog where not.
+    """
     chance = [
-        chance_of_a_hit(n_items, len({item.id for item in user.test_items}), k=CUTOFF)
-        for user in users
+        chance_of_a_hit(
+            len(request.candidates) if request.candidates else n_items,
+            len({item.id for item in user.test_items}),
+            k=CUTOFF,
+        )
+        for user, request in zip(users, requests, strict=True)
     ]
     random = float(np.mean(chance)) if chance else 1.0
     low = clopper_pearson(int(hits.sum()), len(hits)).low if len(hits) else 0.0

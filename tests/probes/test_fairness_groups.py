@@ -1,18 +1,28 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import ClassVar
 
 import numpy as np
 import pytest
-from asking import run_probe
-from planted_recommenders import FindsEveryTestItem, FindsNoTestItem, ServesMenBetter
+import torch
+from asking import run_probe, target_for
+from planted_recommenders import (
+    Clean,
+    FindsEveryTestItem,
+    FindsNoTestItem,
+    ServesMenBetter,
+    chance,
+)
 from small_world import world
 
 from auditkit.catalog.dataset import Dataset
 from auditkit.errors import InvalidArgument
-from auditkit.probes.base import NotAssessable, User
+from auditkit.probes.base import NotAssessable, User, load_users
 from auditkit.probes.fairness_gaps import choose_groupings, user_attributes
+from auditkit.probes.fairness_groups import GroupUtilityProbe
 from auditkit.stats.simultaneous import group_gap_bounds
+from auditkit.types import Request
 
 PROBE = "fairness.group_utility"
 FEW = {"draws": 99, "bootstrap_draws": 99}
@@ -150,3 +160,104 @@ def test_fairlearns_interval_of_a_fair_gap_never_contains_zero():
         )
         contained += float(frame.difference_ci()[0]["mean"]) <= 0
     assert contained == 0
+
+
+def asked_by(recommender, **parameters):
+    """Every request of a run."""
+
+    class Recorder(type(recommender)):
+        requests: ClassVar[list[Request]] = []
+
+        def recommend(self, requests):
+            self.requests.extend(requests)
+            return super().recommend(requests)
+
+    recorder = Recorder()
+    return run_probe(PROBE, recorder, **parameters, **FEW), recorder.requests
+
+
+def test_the_held_out_item_stands_among_candidates_that_every_request_of_a_user_shares():
+    run, requests = asked_by(FindsEveryTestItem(), candidates=20, attributes=("gender",))
+    by_user = {}
+    for request in requests:
+        by_user.setdefault(request.user_id, set()).add(request.candidates)
+    assert len(requests) == 80 + 60
+    places = []
+    for person in load_users(world()):
+        (candidates,) = by_user[person.id]
+        ids = [item.id for item in candidates]
+        assert len(set(ids)) == 20
+        assert not set(ids) & {item.id for item in person.history}
+        places.append(ids.index(person.test_item.id))
+    assert 6 < np.mean(places) < 13
+    found = run.one(f"{PROBE}.ndcg_gap", "gender")
+    assert (found.parameters["candidates"], found.parameters["n_users"]) == (20, 80)
+
+
+def test_candidates_are_in_the_words_of_whoever_reads_words():
+    _, requests = asked_by(FindsEveryTestItem(), candidates=20, attributes=("gender",))
+    assert all(f"- {item.title}" in r.prompt for r in requests for item in r.candidates)
+
+
+def test_a_random_ranking_of_the_candidates_is_not_assessable():
+    with pytest.raises(NotAssessable, match=r"random ranking's 0\.5000"):
+        run_probe(PROBE, Clean(), candidates=20, **FEW)
+
+
+def test_hits_that_only_candidates_make_likely_do_not_count():
+    """HR@10 of this one is far above a random ranking of the catalog, not of the candidates."""
+
+    class Half(FindsEveryTestItem):
+        def answer(self, request):
+            found = chance(request.user_id) < 0.45
+            return (super() if found else FindsNoTestItem()).answer(request)
+
+    with pytest.raises(NotAssessable, match="equally useless"):
+        run_probe(PROBE, Half(), candidates=20, **FEW)
+
+
+def test_users_are_sampled():
+    run, requests = asked_by(FindsEveryTestItem(), n_users=50, n_disclosed=10)
+    assert len({request.user_id for request in requests}) == 50
+    assert run.one(f"{PROBE}.hr_gap", "gender").parameters["n_users"] == 50
+
+
+class SmallModel(FindsEveryTestItem):
+    """Reads titles, and has the weights of a language model that is too small to list them."""
+
+    model = torch.nn.Linear(2, 2)
+    tokenizer = None
+
+
+class LargeModel(SmallModel):
+    model = torch.nn.Linear(40_000, 40_000, device="meta")
+
+
+def test_a_small_model_that_reads_titles_ranks_candidates():
+    run, requests = asked_by(SmallModel(), attributes=("gender",))
+    assert {len(request.candidates) for request in requests} == {20}
+    assert not any(i.title in r.prompt for r in requests for i in r.candidates)  # it scores them
+    assert run.one(f"{PROBE}.hr_gap", "gender").parameters["candidates"] == 20
+
+
+@pytest.mark.parametrize("kind", [LargeModel, FindsEveryTestItem])
+def test_whoever_can_list_titles_is_asked_for_a_free_list(kind):
+    run, requests = asked_by(kind(), attributes=("gender",))
+    assert {request.candidates for request in requests} == {None}
+    assert run.one(f"{PROBE}.hr_gap", "gender").parameters["candidates"] == 0
+
+
+def test_only_automatic_candidates_make_the_sample_of_users_smaller(tmp_path):
+    small, large = (
+        target_for(kind(), tmp_path / kind.__name__) for kind in (SmallModel, LargeModel)
+    )
+    assert GroupUtilityProbe().sizes(small) == (200, 20)
+    assert GroupUtilityProbe(n_users=30).sizes(small) == (30, 20)
+    assert GroupUtilityProbe(candidates=50).sizes(small) == (None, 50)
+    assert GroupUtilityProbe().sizes(large) == (None, 0)
+
+
+@pytest.mark.parametrize("parameters", [{"candidates": 10}, {"candidates": -1}, {"n_users": 0}])
+def test_sizes_that_measure_nothing_are_refused(parameters):
+    with pytest.raises(InvalidArgument):
+        GroupUtilityProbe(**parameters)

@@ -1,0 +1,75 @@
+"""Items to choose from, for recommenders that cannot be asked for a list of titles.
+
+A small language model that writes titles names films that nobody has heard of; ranking given items
+by their log-probability is what it can do. Source: fairness recipe, 4.2 (small models default to
+ranking candidates) and 3.8 (the guard compares with a random ranking of the same candidates).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from auditkit.probes.base import Context, User, neutral_request
+from auditkit.probes.counterfactual.anchors import instructions
+from auditkit.recommenders.protocols import Differentiable
+from auditkit.recommenders.target import Target
+from auditkit.types import Item, Request
+
+__all__ = ["cannot_list_titles", "draw_candidates", "requests_for_utility"]
+
+SMALL = 1e9  # parameters
+
+
+def cannot_list_titles(target: Target) -> bool:
+    """Whether this is a language model of below 1e9 parameters that reads and writes titles."""
+    recommender = target.recommender
+    if target.prompts.history != "titles" or not isinstance(recommender, Differentiable):
+        return False
+    return bool(sum(p.numel() for p in recommender.model.parameters()) < SMALL)
+
+
+def requests_for_utility(
+    target: Target, context: Context, users: Sequence[User], *, k: int, n_candidates: int
+) -> list[Request]:
+    """The plain request of every user, with candidates where there shall be some.
+
+    Candidates stand in the words of a request only where the recommender reads words and does not
+    score given items by itself.
+    """
+    plain = [neutral_request(user, k=k) for user in users]
+    if not n_candidates:
+        return plain
+    by_tokens = target.prompts.history == "item_tokens"
+    scores_items = isinstance(target.recommender, Differentiable)
+    shown = ""
+    if target.reads_prompt and not by_tokens and not scores_items:
+        own = target.prompts.recommend
+        (shown,) = instructions(own, n=1, domain="generic", history=True, listing=True)[""]
+    return [
+        replace(
+            request,
+            candidates=draw_candidates(context, user, n=n_candidates),
+            instruction=shown or request.instruction,
+        )
+        for user, request in zip(users, plain, strict=True)
+    ]
+
+
+def draw_candidates(context: Context, user: User, *, n: int) -> tuple[Item, ...]:
+    """The user's held-out items among others that the user has not seen, in random order.
+
+    Args:
+        n: items in all; fewer where the catalog has no more, more where more are held out.
+
+    Returns:
+        The same items in the same order for every request of this user in a run.
+    """
+    rng = context.rng("candidates", user.id)
+    held_out = {item.id: item for item in user.test_items}
+    taken = {item.id for item in user.history} | held_out.keys()
+    free = [item for item in context.dataset.catalog.items if item.id not in taken]
+    drawn = rng.permutation(len(free))[: max(0, n - len(held_out))]
+    others = [Item(free[row].id, free[row].display_title) for row in drawn]
+    listed = [*held_out.values(), *others]
+    return tuple(listed[row] for row in rng.permutation(len(listed)))
