@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -24,6 +26,7 @@ from auditkit.catalog.own_data import open_dataset
 from auditkit.metrics.leak import attack_auc
 from auditkit.probes.base import load_users, neutral_request
 from auditkit.recipe import AuditRecipe, find_recipe
+from auditkit.recommenders import wrapping
 from auditkit.recommenders.attributes import known_values, shipped_wordings
 from auditkit.recommenders.hf import load_folder
 from auditkit.recommenders.neutralized import Neutraliser
@@ -44,7 +47,12 @@ AUDIT = {
     "fairness.exposure": {},
     "utility.ranking": {},
 }
-GENDER = ("fairness.counterfactual.snsr", "gender")
+GENDER, AGE = (("fairness.counterfactual.snsr", name) for name in ("gender", "age"))
+# As long as the shipped sentence, and about nothing that matters.
+PLACEBO = (
+    "Please note everything technical that is known about the page that shows it, such as width, "
+    "colour, language, zoom or font.\n"
+)
 NDCG, HITS = ("utility.ranking.ndcg@10", "all"), ("utility.ranking.hr@10", "all")
 
 
@@ -54,12 +62,14 @@ class Variant:
 
     Attributes:
         model: shipped recipe of its weights. changes: of that recipe. prefix: of the target.
+        sentence: in place of the shipped one of `instructed:`.
     """
 
     label: str
     model: str = BEFORE
     prefix: str = ""
     changes: tuple[tuple[str, object], ...] = ()
+    sentence: str = ""
 
     @property
     def folder(self) -> Path:
@@ -75,6 +85,7 @@ def without(objective):
 VARIANTS = (
     Variant("before"),
     Variant("`instructed:`", prefix="instructed:"),
+    Variant("`instructed:` with an irrelevant sentence", prefix="instructed:", sentence=PLACEBO),
     Variant("`neutralized:`", prefix="neutralized:"),
     Variant("`p5-mini-masked`", "p5-mini-masked"),
     Variant("`p5-mini-consistent`", "p5-mini-consistent"),
@@ -123,9 +134,11 @@ def audited(variant, clean, planted):
         clean, trained(variant, planted), MODELS / "audited" / variant.folder.name
     )
     recipe = AuditRecipe(version=1, name="repairs", seed=SEED, probes=AUDIT)
-    name = variant.prefix.strip(":").replace(":", "-")
+    name = variant.prefix.strip(":").replace(":", "-") + ("-placebo" if variant.sentence else "")
     out = MODELS / "runs" / "-".join(filter(None, (name, variant.folder.name)))
-    result = run_audit(variant.prefix + str(folder), recipe, out)
+    other = patch.object(wrapping, "INSTRUCTION", variant.sentence)
+    with other if variant.sentence else nullcontext():
+        result = run_audit(variant.prefix + str(folder), recipe, out)
     return {(found.metric, found.group): found for found in result.findings}
 
 
@@ -170,8 +183,8 @@ def percent(estimate):
 
 def repairs(measured):
     lines = [
-        "| variant | SNSR of gender | apart from before | NDCG@10 | NDCG@10 lost, paired | CPU s |",
-        "|---|---|---|---|---|---|",
+        "| variant | SNSR of gender | apart | SNSR of age | NDCG@10 | NDCG@10 lost | CPU s |",
+        "|---|---|---|---|---|---|---|",
     ]
     before = measured[VARIANTS[0]]
     for variant, found in measured.items():
@@ -180,8 +193,8 @@ def repairs(measured):
         lost = percent(cost(before[NDCG], found[NDCG]))
         compared = ["", ""] if variant is VARIANTS[0] else [apart, lost]
         lines.append(
-            f"| {variant.label} | {shown(own)} | {compared[0]} | {shown(found[NDCG].estimate)} | "
-            f"{compared[1]} | {cpu_seconds(variant)} |"
+            f"| {variant.label} | {shown(own)} | {compared[0]} | {shown(found[AGE].estimate)} | "
+            f"{shown(found[NDCG].estimate)} | {compared[1]} | {cpu_seconds(variant)} |"
         )
     return lines
 
@@ -230,7 +243,9 @@ def leaks(clean, planted):
             labels = [own["gender"] for own in dataset.interactions.attributes]
             rng = np.random.default_rng(SEED)
             attack = attack_auc(states_of(variant.folder, dataset), labels, rng=rng)
-            low, high = np.quantile(attack.draws, [0.025, 0.975])
+            # The larger of two AUCs: each end is the larger of two, each at half the error.
+            ends = np.array([np.quantile(own, [0.0125, 0.9875]) for own in attack.draws.values()])
+            low, high = ends.max(axis=0)
             cells.append(f"{short(attack.auc)} [{short(low)}, {short(high)}]")
         lines.append(f"| {variant.label} | {' | '.join(cells)} |")
     return lines

@@ -94,6 +94,26 @@ def test_loss_is_the_mean_cross_entropy_of_labelled_rows_and_its_capped_negative
     assert all(weight.grad is None or not weight.grad.any() for weight in model.parameters())
 
 
+def test_a_step_of_the_prompt_makes_the_adversary_that_it_reads_worse(base):
+    weighted, rows, batch = parts(base)
+    model, adversary = weighted.model.eval(), weighted.adversary
+    both = collate(batch, pad=rows.tokenizer.pad_token_id)
+    learner = torch.optim.Adam(adversary.parameters(), lr=0.01)
+    for _ in range(50):
+        learner.zero_grad()
+        adversary.losses(model, both, learning=True).mean().backward()
+        learner.step()
+    before = adversary.losses(model, both, learning=True).mean()
+    assert before < adversary.entropy
+    prompt = [weight for weight in model.parameters() if weight.requires_grad]
+    adversary.losses(model, both, learning=False).mean().backward()
+    with torch.no_grad():
+        for weight in prompt:
+            weight -= 0.01 * weight.grad / weight.grad.norm()
+    after = adversary.losses(model, both, learning=True).mean()
+    assert after > before
+
+
 def test_rows_without_a_known_value_leave_a_loss_of_zero_that_can_be_differentiated(base):
     weighted, rows, batch = parts(base)
     unknown = [row._replace(label=-1) for row in batch]

@@ -1,4 +1,4 @@
-"""A planted association is measured, and a repair takes it away at no cost that can be seen."""
+"""A planted association is measured, and training with the term takes it away."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_planting_adds_films_of_the_set_to_womens_training_histories_alone():
 
 
 @pytest.mark.slow
-def test_consistency_lowers_a_planted_gap_beyond_its_bounds_and_the_same_steps_without_do_not(
+def test_a_planted_gap_is_lower_beyond_its_bounds_than_after_the_same_steps_without_the_term(
     ml100k, tmp_path
 ):
     data = plant(ml100k)
@@ -57,8 +57,7 @@ def test_consistency_lowers_a_planted_gap_beyond_its_bounds_and_the_same_steps_w
     repair = repair.model_copy(update={"model": model, "steps": 100})
     control = repair.model_copy(update={"objectives": {"language_model": 1.0}})
     folders = {
-        "before": base,
-        "after": train(repair, tmp_path / "after", dataset=data),
+        "repaired": train(repair, tmp_path / "repaired", dataset=data),
         "control": train(control, tmp_path / "control", dataset=data),
     }
     gaps, gains = {}, {}
@@ -69,7 +68,6 @@ def test_consistency_lowers_a_planted_gap_beyond_its_bounds_and_the_same_steps_w
         gaps[name] = found["fairness.counterfactual.snsr", "gender"]
         gains[name] = found["utility.ranking.ndcg@10", "all"]
     print(*(f"{n}: SNSR {g.value:.3f} [{g.low:.3f}, {g.high:.3f}]" for n, g in gaps.items()))
-    assert gaps["before"].low > 0.05
-    assert gaps["after"].high < gaps["before"].low
-    assert gaps["after"].high < gaps["control"].low
-    assert gains["after"].value > 0.9 * gains["before"].value
+    assert gaps["control"].low > 0.05  # [.135, .204] where it was measured, repaired [.008, .031]
+    assert gaps["repaired"].high < gaps["control"].low
+    assert gains["repaired"].value > 0.9 * gains["control"].value
