@@ -6,6 +6,7 @@ averaged by group, users paired with themselves. Source: fairness recipe, F10 an
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
@@ -96,30 +97,33 @@ def disclosure_findings(
     """
     parameters = {**design, "n_users": len({disclosure.user.id for disclosure in disclosures})}
     unit, direction = unit_of(METRIC)
-    if not disclosures:
-        for name in attributes:
-            measured = undefined(unit, direction, reason=NEVER_ASKED)
-            yield finding(context, METRIC, measured, group=name, parameters=parameters)
-    for group in sorted({disclosure.group for disclosure in disclosures}):
-        own = [disclosure for disclosure in disclosures if disclosure.group == group]
-        both = [
-            disclosure
-            for disclosure in own
-            if {plain[disclosure.user.id].status, disclosure.answer.status} <= {*UTILITY_STATUSES}
-        ]
-        n_missing = len(own) - len(both)
-        if len(both) < min_group:
-            reason = f"{len(both)} users, {min_group} are needed"
-            measured = undefined(unit, direction, reason=reason, n=len(both), n_missing=n_missing)
-        else:
-            users = [disclosure.user for disclosure in both]
+    for name in attributes:
+        own = [one for one in disclosures if one.group.startswith(f"{name}=")]
+        both = [one for one in own if _scored(one.answer) and _scored(plain[one.user.id])]
+        sizes = Counter(one.group for one in both)
+        small = [f"{group} ({n})" for group, n in sorted(sizes.items()) if n < min_group]
+        notes = [f"groups below {min_group} users, left out: {', '.join(small)}"] if small else []
+        large = sorted(group for group, n in sizes.items() if n >= min_group)
+        if not large:
+            reason = f"no group has {min_group} users" if disclosures else NEVER_ASKED
+            measured = undefined(unit, direction, reason=reason, n_missing=len(own))
+            yield finding(context, METRIC, measured, group=name, parameters=parameters, notes=notes)
+        for group in large:
+            pairs = [one for one in both if one.group == group]
+            users = [one.user for one in pairs]
             measured = paired_difference(
                 list_utility(users, [plain[user.id] for user in users])["ndcg@10"],
-                list_utility(users, [disclosure.answer for disclosure in both])["ndcg@10"],
+                list_utility(users, [one.answer for one in pairs])["ndcg@10"],
                 rng=context.rng("disclosure", group),
                 unit=unit,
                 direction=direction,
-                n_missing=n_missing,
+                n_missing=sum(one.group == group for one in own) - len(pairs),
                 bounded_rate=True,
             )
-        yield finding(context, METRIC, measured, group=group, parameters=parameters)
+            yield finding(
+                context, METRIC, measured, group=group, parameters=parameters, notes=notes
+            )
+
+
+def _scored(answer: Response) -> bool:
+    return answer.status in UTILITY_STATUSES

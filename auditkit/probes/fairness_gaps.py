@@ -7,6 +7,7 @@ fairness recipe, 3.7, 3.8 and 3.10.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -25,7 +26,18 @@ from auditkit.stats.permutation import group_gap_test
 from auditkit.stats.simultaneous import group_gap_bounds
 from auditkit.stats.stratified import activity_strata, stratified_gap
 
-__all__ = ["Gap", "Grouping", "choose_groupings", "label_of", "measure_gaps", "user_attributes"]
+__all__ = [
+    "LEAST_CELLS",
+    "Gap",
+    "Grouping",
+    "choose_groupings",
+    "label_of",
+    "measure_gaps",
+    "user_attributes",
+    "worth_crossing",
+]
+
+LEAST_CELLS = 4
 
 
 @dataclass(frozen=True)
@@ -92,6 +104,33 @@ def choose_groupings(
                 f"{did_you_mean(name, known)} Choose from {', '.join(known) or 'none'}."
             )
     return [*(Grouping((name,)) for name in chosen), *(Grouping(pair) for pair in crossings)]
+
+
+def worth_crossing(
+    groupings: Sequence[Grouping], users: Sequence[User], *, min_group: int, least: int
+) -> tuple[list[Grouping], dict[str, list[str]]]:
+    """Groupings without the crossings of which fewer than `least` cells have `min_group` users.
+
+    Four cells are what two attributes of two values need; with fewer, the gap compares little that
+    the attributes alone do not show.
+
+    Returns:
+        What remains, and what was left out, in words, by the name of its first attribute.
+    """
+    kept: list[Grouping] = []
+    left_out: dict[str, list[str]] = {}
+    for grouping in groupings:
+        cells = Counter(map(str, grouping.labels(users)))
+        del cells[UNKNOWN]
+        n_large = sum(n >= min_group for n in cells.values())
+        if not grouping.crossed or n_large >= least:
+            kept.append(grouping)
+            continue
+        left_out.setdefault(grouping.attributes[0], []).append(
+            f"{grouping.name} not compared: {n_large} of {len(cells)} cells have {min_group} "
+            f"users, {least} are needed"
+        )
+    return kept, left_out
 
 
 class Gap(NamedTuple):

@@ -15,8 +15,7 @@ already has HR@10 .5 and NDCG@10 .23, so relative gaps come out smaller than ove
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -25,34 +24,33 @@ from numpy.typing import NDArray
 from pydantic import JsonValue
 
 from auditkit.errors import InvalidArgument
-from auditkit.metrics.groups import GroupTable, group_table
 from auditkit.metrics.ranking import chance_of_a_hit
 from auditkit.probes.base import (
     UTILITY_STATUSES,
     Context,
     NotAssessable,
     User,
-    finding,
     refuse_foreign_training,
     split_by_status,
-    unit_of,
 )
 from auditkit.probes.candidates import cannot_list_titles, requests_for_utility
 from auditkit.probes.fairness_disclosure import ask_with_attributes, disclosure_findings
-from auditkit.probes.fairness_gaps import Gap, Grouping, choose_groupings, measure_gaps
+from auditkit.probes.fairness_gaps import (
+    LEAST_CELLS,
+    choose_groupings,
+    measure_gaps,
+    worth_crossing,
+)
+from auditkit.probes.fairness_group_findings import GAPS, PREFIX, Served, utility_findings
 from auditkit.probes.utility import CUTOFF, list_utility
 from auditkit.recommenders.protocols import Recommends
 from auditkit.recommenders.target import Target
-from auditkit.stats.bootstrap import Measured, bootstrap_mean, undefined
 from auditkit.stats.intervals import clopper_pearson
-from auditkit.stats.rates import rate
-from auditkit.types import Band, Estimate, Finding, Request
+from auditkit.types import Finding, Request
 
 __all__ = ["GroupUtilityProbe"]
 
-PREFIX = "fairness.group_utility"
 _CANDIDATES, _USERS = 20, 200
-GAPS = {"hr@10": "hr_gap", "ndcg@10": "ndcg_gap", "recall@10": "recall_gap"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +59,8 @@ class GroupUtilityProbe:
 
     Attributes:
         attributes: of the data set's users; none means every one with at least two values.
-        crossed: attributes to cross, such as `gender&age`; None means every pair of them.
+        crossed: attributes to cross, such as `gender&age`; None means every pair of them of which
+            at least four cells have `min_group` users.
         n_users: users asked, sampled with the run's seed; None asks all, or 200 where `candidates`
             is chosen automatically and not 0.
         candidates: items to choose from, the user's held-out ones among others that the user has
@@ -118,35 +117,31 @@ class GroupUtilityProbe:
         }  # fmt: skip
         n_items = len(context.dataset.catalog.items)
         _guard(scored, [requests[i] for i in kept], utility["hr@10"], n_items=n_items)
-        one_target = context.dataset.interactions.cuts is None
+        served = Served(
+            users=scored,
+            utility=utility,
+            lost=[user for i, user in enumerate(users) if i not in set(kept)],
+            min_group=self.min_group,
+            one_target=context.dataset.interactions.cuts is None,
+            design=design,
+        )
+        # A crossing that somebody named is compared as far as it goes.
+        least = 0 if self.crossed is not None else LEAST_CELLS
+        groupings, left_out = worth_crossing(
+            groupings, scored, min_group=self.min_group, least=least
+        )
         gaps = measure_gaps(
             context,
             scored,
-            {m: utility[m] for m in GAPS if not (one_target and m == "recall@10")},
+            {m: utility[m] for m in GAPS if not (served.one_target and m == "recall@10")},
             groupings,
             min_group=self.min_group,
             draws=self.draws,
             bootstrap_draws=self.bootstrap_draws,
         )
-        lost = [users[i] for i in sorted(set(range(len(users))) - set(kept))]
         for grouping in groupings:
-            labels = grouping.labels(scored)
-            failed = Counter(map(str, grouping.labels(lost)))
-            for metric in GAPS:
-                table = group_table(
-                    utility[metric].tolist(), labels.tolist(), min_size=self.min_group
-                )
-                yield from self._group_findings(
-                    context, grouping, metric, labels, utility[metric], table, failed, design
-                )
-                # Of one held-out item recall@10 is HR@10: the same gap, tested once.
-                tested = "hr@10" if one_target and metric == "recall@10" else metric
-                for stratified in (False, True):
-                    gap = gaps.get((grouping.name, tested, stratified))
-                    yield from self._gap_findings(
-                        context, grouping, metric, gap, table, len(lost), design,
-                        stratified=stratified,
-                    )  # fmt: skip
+            notes = left_out.get(grouping.name, ())
+            yield from utility_findings(context, served, grouping, gaps, notes=notes)
         plain = {user.id: response for user, response in zip(users, responses, strict=True)}
         yield from disclosure_findings(
             context, disclosures, plain, names, min_group=self.min_group, design=design
@@ -157,99 +152,6 @@ class GroupUtilityProbe:
         if self.candidates is not None or not cannot_list_titles(target):
             return self.n_users, self.candidates or 0
         return self.n_users or _USERS, _CANDIDATES
-
-    def _group_findings(
-        self,
-        context: Context,
-        grouping: Grouping,
-        metric: str,
-        labels: NDArray[np.str_],
-        values: NDArray[np.float64],
-        table: GroupTable,
-        failed: Mapping[str, int],
-        design: Mapping[str, JsonValue],
-    ) -> Iterator[Finding]:
-        """One finding per group; small crossed ones stand in the notes of their gap."""
-        full = f"{PREFIX}.{metric}"
-        unit, direction = unit_of(full)
-        for row in table.rows:
-            own, lost = values[labels == row.group], failed.get(row.group, 0)
-            if row.mean is None and grouping.crossed:
-                continue
-            if row.mean is None:
-                reason = f"{row.n} users, {self.min_group} are needed"
-                measured = undefined(unit, direction, reason=reason, n=row.n, n_missing=lost)
-            elif metric == "hr@10":
-                measured = rate(
-                    int(own.sum()), len(own), unit=unit, direction=direction, n_missing=lost
-                )
-            else:
-                rng = context.rng("bootstrap", metric, row.group)
-                measured = bootstrap_mean(
-                    own, rng=rng, unit=unit, direction=direction, n_missing=lost
-                )
-            yield finding(context, full, measured, group=row.group, parameters=design)
-
-    def _gap_findings(
-        self,
-        context: Context,
-        grouping: Grouping,
-        metric: str,
-        gap: Gap | None,
-        table: GroupTable,
-        n_missing: int,
-        design: Mapping[str, JsonValue],
-        *,
-        stratified: bool,
-    ) -> Iterator[Finding]:
-        """The largest gap, and of raw NDCG@10 its size relative to the mean of all users."""
-        small = [f"{row.group} ({row.n})" for row in table.rows if row.mean is None]
-        notes = []
-        if small:
-            notes.append(f"groups below {self.min_group} users, left out: {', '.join(small)}")
-        if gap and gap.n_incomparable:
-            notes.append(f"{gap.n_incomparable} pairs of groups share too few users of one stratum")
-        relative = gap.value / table.overall if gap and table.overall else None
-        parameters = {
-            **design,
-            "p": gap.p if gap else None,
-            "p_adjusted": gap.p_adjusted if gap else None,
-            "mean": table.overall,
-            "relative_gap": relative,
-            **({} if stratified else {"ratio": table.ratio}),
-        }
-        names = [(f"{PREFIX}.{GAPS[metric]}" + "_stratified" * stratified, 1.0)]
-        if metric == "ndcg@10" and not stratified:
-            names.append((f"{PREFIX}.ndcg_relative_gap", table.overall or 0.0))
-        for full, scale in names:
-            yield finding(
-                context,
-                full,
-                _measured(full, gap, scale, n_missing=n_missing),
-                group=grouping.name,
-                parameters=parameters,
-                notes=notes,
-            )
-
-
-def _measured(metric: str, gap: Gap | None, scale: float, *, n_missing: int) -> Measured:
-    """A gap with its bounds, both divided by `scale`."""
-    unit, direction = unit_of(metric)
-    if gap is None or not scale:
-        reason = "fewer than two groups can be compared" if scale else "nobody is served"
-        return undefined(unit, direction, reason=reason, n_missing=n_missing)
-    bounds: Sequence[float | None] = gap.bounds or (None, None)
-    low, high = (None if end is None else end / scale for end in bounds)
-    estimate = Estimate(
-        value=gap.value / scale,
-        low=low,
-        high=high,
-        n=gap.n,
-        n_missing=gap.n_left_out + n_missing,
-        unit=unit,
-        direction=direction,
-    )
-    return Measured(estimate, Band(p_adjusted=gap.p_adjusted))
 
 
 def _guard(

@@ -68,15 +68,37 @@ def test_own_attributes_of_a_data_set_are_compared_and_crossed():
     rows = [{"tier": "ab"[i % 2], "site": "xy"[i // 2 % 2]} for i in range(80)]
     run = run_probe(PROBE, FindsEveryTestItem(), dataset=with_attributes(rows), **FEW)
     assert run.one(f"{PROBE}.hr_gap", "tier").estimate.value == 0
-    assert run.one(f"{PROBE}.hr@10", "tier=a&site=x").estimate.n == 20
+    assert run.one(f"{PROBE}.ndcg@10", "tier=a&site=x").estimate.n == 20
+    assert {f.metric for f in run.findings if f.group == "tier=a&site=x"} == {f"{PROBE}.ndcg@10"}
 
 
 def test_crossed_cells_that_are_too_small_are_refused_and_listed():
-    run = run_probe(PROBE, FindsEveryTestItem(), **FEW)
+    run = run_probe(PROBE, FindsEveryTestItem(), crossed=("gender&age",), **FEW)
     found = run.one(f"{PROBE}.hr_gap", "gender&age")
     assert found.estimate.value is None
     assert "gender=female&age=25 to 39 (1" in found.notes[0]
     assert not any(f.group.startswith("gender=female&") for f in run.findings)
+
+
+def test_groups_that_are_too_small_are_listed_and_counted_but_are_no_finding():
+    run = run_probe(PROBE, FindsEveryTestItem(), min_group=27, **FEW)
+    gap = run.one(f"{PROBE}.ndcg_gap", "age")
+    assert gap.notes[0] == "groups below 27 users, left out: age=40 and over (26)"
+    assert gap.estimate.n_missing == 26
+    groups = {f.group for f in run.findings if f.metric == f"{PROBE}.ndcg@10"}
+    assert groups == {"age=25 to 39", "age=under 25", "gender=female", "gender=male"}
+
+
+def test_pairs_of_attributes_with_fewer_than_four_large_cells_are_left_out_and_named():
+    run = run_probe(PROBE, FindsEveryTestItem(), **FEW)
+    assert not any("&" in f.group for f in run.findings)
+    notes = run.one(f"{PROBE}.ndcg_gap", "gender").notes
+    assert notes[0].startswith("gender&age not compared: 0 of 6 cells have 20 users")
+    rows = [{"tier": "ab"[i % 2], "site": "xy"[i // 2 % 2]} for i in range(79)] + [{}]
+    run = run_probe(PROBE, FindsEveryTestItem(), dataset=with_attributes(rows), **FEW)
+    assert run.one(f"{PROBE}.ndcg_gap", "tier").notes == (
+        "tier&site not compared: 3 of 4 cells have 20 users, 4 are needed",
+    )
 
 
 def test_recall_of_one_held_out_item_is_the_hit_rate():
@@ -108,9 +130,10 @@ def test_a_model_that_nobody_is_served_by_is_not_assessable():
 
 def test_disclosure_asks_a_sample_and_refuses_small_groups():
     run = run_probe(PROBE, FindsEveryTestItem(), n_disclosed=30, **FEW)
-    found = run.one(f"{PROBE}.disclosure_effect", "age=under 25")
+    found = run.one(f"{PROBE}.disclosure_effect", "age")
     assert found.estimate.value is None
-    assert "20 are needed" in found.estimate.reason
+    assert found.estimate.reason == "no group has 20 users"
+    assert "age=under 25 (" in found.notes[0]
     assert sum(run.counts.values()) == 80 + 3 * 30
 
 
