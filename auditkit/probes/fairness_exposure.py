@@ -138,6 +138,7 @@ class ExposureProbe:
             if name == "gini":
                 curve = lorenz_curve(np.asarray(exposure.sum(axis=0)))
                 parameters["lorenz"] = [list(point) for point in curve]
+                parameters["lorenz_of_history"] = [list(p) for p in lorenz_curve(popularity)]
             yield finding(
                 context,
                 full,

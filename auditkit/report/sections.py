@@ -14,6 +14,7 @@ from typing import Literal
 from auditkit.decision import Decision, RuleVerdict
 from auditkit.policy_terms import REFERENCE
 from auditkit.registry import metrics, probes
+from auditkit.report.exposure import Exposure, build_exposure
 from auditkit.report.fairness import Fairness, build_fairness
 from auditkit.report.figures import Figure, Row, draw
 from auditkit.report.hallucination import sentence
@@ -74,6 +75,7 @@ class Section:
     claims: tuple[ClaimRow, ...] = ()
     mitigations: Mitigations | None = None
     fairness: Fairness | None = None
+    exposure: Exposure | None = None
     lead: str = ""
 
     @property
@@ -218,10 +220,15 @@ def build_sections(result: AuditResult, decision: Decision | None) -> list[Secti
         title, question = DIMENSIONS.get(key, (key, ""))
         findings = [f for f in result.findings if _dimension(f.metric) == key]
         claims = _claims(findings) if key == "privacy" else ()
+        exposure = build_exposure(findings)
+        told = exposure.told if exposure else frozenset()
         drawn = [
             f
             for f in findings
-            if f.probe != MITIGATION and not (claims and f.metric.startswith("privacy.claim."))
+            if f.probe != MITIGATION
+            and not (claims and f.metric.startswith("privacy.claim."))
+            # What a rule judges stays in a panel, where its limit is drawn.
+            and not ((f.metric, f.group) in told and verdict_of(f, decision) is None)
         ]
         outcomes = tuple(o for o in result.outcomes if _dimension(o.probe) == key)
         panels = tuple(_panels(drawn, decision))
@@ -235,6 +242,7 @@ def build_sections(result: AuditResult, decision: Decision | None) -> list[Secti
                 claims=claims,
                 mitigations=build_mitigations(findings),
                 fairness=build_fairness(findings),
+                exposure=exposure,
                 lead=sentence(findings) if key == "hallucination" else "",
             )
         )

@@ -1,0 +1,296 @@
+"""The exposure figures of the fairness section: the Lorenz curve, and which groups of items are
+shown more or less than users chose them.
+
+Everything is read from the findings' parameters, which a file may hold in any form: what is not as
+expected is left out. Source: fairness recipe, 3.9 and section 7.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from markupsafe import Markup
+from pydantic import JsonValue
+
+from auditkit.report.figures import Figure, Row, draw
+from auditkit.report.text import attribute, format_number
+from auditkit.types import Estimate, Finding
+
+__all__ = ["PROBE", "Concentration", "Exposure", "GroupShare", "Groups", "build_exposure"]
+
+PROBE = "fairness.exposure"
+_COLUMNS = ("gini", "coverage@10", "tail_share", "hhi")
+_WORDS = {"popularity": "popularity, decile 1 the most popular"}
+_LONG = 12
+_LEFT, _RIGHT, _TOP, _BOTTOM, _HEIGHT = 6.0, 98.5, 10, 200, 240
+
+
+@dataclass(frozen=True)
+class Concentration:
+    """Items, or providers: each measure with the same of users' histories; None if not measured."""
+
+    name: str
+    cells: tuple[tuple[Estimate, float | None] | None, ...]
+
+
+@dataclass(frozen=True)
+class GroupShare:
+    """One group of items: its part of what lists show and of what users chose, and the difference
+    with its interval, which holds for all groups at once.
+    """
+
+    name: str
+    shown: float
+    history: float
+    utility: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Groups:
+    """One way to group items.
+
+    Attributes:
+        sentence: who gains and who loses most. reason: why there is nothing to show.
+        n_groups: how many there are; `rows` may hold the largest only.
+        without: share of exposure of items whose group is not known.
+    """
+
+    name: str
+    sentence: str
+    dgu: Estimate
+    mgu: Estimate | None
+    rows: tuple[GroupShare, ...]
+    figure: Figure | None
+    n_groups: int
+    without: float | None
+
+    @property
+    def long(self) -> bool:
+        """Whether the figure folds."""
+        return len(self.rows) > _LONG
+
+
+@dataclass(frozen=True)
+class Exposure:
+    """What the exposure probe found, for the template.
+
+    Attributes:
+        told: metric and group of every finding that the tables show.
+    """
+
+    setting: str
+    columns: tuple[str, ...]
+    concentration: tuple[Concentration, ...]
+    lorenz: Markup | None
+    lift: Estimate | None
+    groups: tuple[Groups, ...]
+    told: frozenset[tuple[str, str]]
+
+
+def build_exposure(findings: Sequence[Finding]) -> Exposure | None:
+    """The figures of a result; None where the probe measured nothing."""
+    own = {(f.metric.removeprefix(f"{PROBE}."), f.group): f for f in findings if f.probe == PROBE}
+    if not own:
+        return None
+    whole = own.get(("gini", "all"))
+    concentrated = [group for name, group in own if name == "gini"]
+    grouped = [group for name, group in own if name == "dgu"]
+    lift = own.get(("popularity_lift", "all"))
+    told = {(n, g) for n, g in own if n in _COLUMNS and g in concentrated}
+    told |= {(n, g) for n, g in own if n in ("mgu", "dgu") and g in grouped}
+    told |= {("popularity_lift", "all")} & own.keys()
+    return Exposure(
+        setting=_setting(whole) if whole else "",
+        columns=("Gini", "coverage@10", "tail share", "HHI"),
+        concentration=tuple(_concentration(group, own) for group in concentrated),
+        lorenz=_lorenz(whole.parameters) if whole else None,
+        lift=lift.estimate if lift else None,
+        groups=tuple(_groups(group, own) for group in grouped),
+        told=frozenset((own[key].metric, key[1]) for key in told),
+    )
+
+
+_Own = Mapping[tuple[str, str], Finding]
+
+
+def _setting(whole: Finding) -> str:
+    """What was counted."""
+    p = whole.parameters
+    weights = "positions weighed by 1/log2(rank + 1)" if p.get("discount") is True else "unweighted"
+    missing = whole.estimate.n_missing
+    lists = f"{whole.estimate.n} lists of at most {_count(p, 'k')}, {weights}"
+    return f"{lists}, over {_count(p, 'n_items')} items" + f"; {missing} missing" * bool(missing)
+
+
+def _name(group: str) -> str:
+    """A grouping in words: `by=production_company` is production company."""
+    return group.removeprefix("by=").replace("_", " ")
+
+
+def _concentration(group: str, own: _Own) -> Concentration:
+    found = [own.get((name, group)) for name in _COLUMNS]
+    cells = tuple(
+        None if f is None else (f.estimate, _number(f.parameters, "of_history")) for f in found
+    )
+    return Concentration("items" if group == "all" else f"by {_name(group)}", cells)
+
+
+# --- groups of items
+
+
+def _groups(group: str, own: _Own) -> Groups:
+    dgu, mgu = own["dgu", group], own.get(("mgu", group))
+    stated = dgu.parameters.get("groups")
+    name, rows = _name(group), _rows(stated if isinstance(stated, dict) else {})
+    n_groups = max(_count(dgu.parameters, "n_groups"), len(rows))
+    title = _WORDS.get(name, name)
+    figure = None
+    if rows:
+        figure = draw(
+            [
+                Row(label=r.name, value=r.utility, low=r.low, high=r.high, n=dgu.estimate.n)
+                for r in rows
+            ],
+            title=title,
+            unit="share of exposure minus share of histories",
+            kind="bars",
+            origin=0.0,
+        )
+    return Groups(
+        name=title,
+        sentence=_sentence(rows, n_groups),
+        dgu=dgu.estimate,
+        mgu=mgu.estimate if mgu else None,
+        rows=rows,
+        figure=figure,
+        n_groups=n_groups,
+        without=_number(dgu.parameters, "share_without_group"),
+    )
+
+
+def _rows(stated: Mapping[str, JsonValue]) -> tuple[GroupShare, ...]:
+    """Ordered groups (deciles, decades) in their order, others from the largest gain down."""
+    found = []
+    for name, numbers in stated.items():
+        if not isinstance(numbers, dict):
+            continue
+        shares = [_number(numbers, key) for key in ("shown", "history", "utility", "low", "high")]
+        known = [share for share in shares if share is not None and -2 <= share <= 2]
+        if len(known) == len(shares):
+            found.append(GroupShare(name, *known))
+    if all(re.fullmatch(r"(decile )?\d{1,4}s?", row.name) for row in found):
+        return tuple(sorted(found, key=lambda row: int(re.sub(r"\D", "", row.name))))
+    return tuple(sorted(found, key=lambda row: -row.utility))
+
+
+def _sentence(rows: Sequence[GroupShare], n_groups: int) -> str:
+    """Who gains and who loses most over the histories."""
+    if len(rows) < 2:
+        return ""
+    gains, loses = max(rows, key=lambda r: r.utility), min(rows, key=lambda r: r.utility)
+    among = f"Of the {len(rows)} largest of {n_groups:,} groups, " if n_groups > len(rows) else ""
+    said = [
+        _change(gains, "gains most", gains.low > 0),
+        _change(loses, "loses most", loses.high < 0),
+    ]
+    return f"{among}{said[0]}; {said[1]}."
+
+
+def _change(row: GroupShare, verb: str, sure: bool) -> str:
+    doubt = "" if sure else ", which may be chance"
+    return (
+        f"\u201c{row.name}\u201d {verb}: {row.shown:.1%} of what lists show and {row.history:.1%} "
+        f"of what users chose ({100 * row.utility:+.1f} points, {100 * row.low:+.1f} to "
+        f"{100 * row.high:+.1f}{doubt})"
+    )
+
+
+# --- the Lorenz curve
+
+
+def _lorenz(parameters: Mapping[str, JsonValue]) -> Markup | None:
+    """Share of exposure of the least shown items, for lists and histories; None without points."""
+    curves = {
+        name: points
+        for name, key in (("lists", "lorenz"), ("histories", "lorenz_of_history"))
+        if (points := _points(parameters.get(key)))
+    }
+    if "lists" not in curves:
+        return None
+    parts, said = [_axes()], []
+    for number, (name, points) in enumerate(curves.items()):
+        for (x1, y1), (x2, y2) in pairwise(points):
+            parts.append(
+                Markup('<line class="curve c{}" x1="{}" y1="{}" x2="{}" y2="{}"/>').format(
+                    number, _x(x1), _y(y1), _x(x2), _y(y2)
+                )
+            )
+        half = max((y for x, y in points if x <= 0.5), default=0.0)
+        said.append(f"{name}: {format_number(half)}")
+    description = (
+        f"Share of exposure of the half of all items that is shown least, {', '.join(said)}."
+    )
+    return Markup(
+        '<svg class="plot" role="img" width="100%" height="{}" focusable="false">'
+        "<title>Lorenz curve of exposure</title><desc>{}</desc>{}</svg>"
+    ).format(_HEIGHT, attribute(description), Markup("").join(parts))
+
+
+def _points(stated: JsonValue) -> list[tuple[float, float]]:
+    """(share of items, share of exposure) pairs in [0, 1]; none where there is anything else."""
+    found = []
+    for pair in stated if isinstance(stated, list) else []:
+        match pair:
+            case [int() | float() as x, int() | float() as y] if 0 <= x <= 1 and 0 <= y <= 1:
+                found.append((float(x), float(y)))
+    return sorted(found) if len(found) > 1 else []
+
+
+def _axes() -> Markup:
+    parts = [
+        Markup('<line class="diagonal" x1="{}" y1="{}" x2="{}" y2="{}"/>').format(
+            _x(0), _y(0), _x(1), _y(1)
+        ),
+        Markup('<text class="tick" x="50%" y="{}" text-anchor="middle">{}</text>').format(
+            _BOTTOM + 36, "share of items, the least shown first"
+        ),
+    ]
+    for share in (0.0, 0.25, 0.5, 0.75, 1.0):
+        anchor = "start" if share == 0 else "end" if share == 1 else "middle"
+        parts.append(
+            Markup(
+                '<line class="grid" x1="{}%" x2="{}%" y1="{y}" y2="{y}"/>'
+                '<text class="tick" x="0" y="{}">{n}</text>'
+                '<text class="tick" x="{}" y="{}" text-anchor="{}">{n}</text>'
+            ).format(
+                _LEFT, _RIGHT, f"{float(_y(share)) + 4:.1f}", _x(share), _BOTTOM + 18, anchor,
+                n=format_number(share), y=_y(share),
+            )
+        )  # fmt: skip
+    return Markup("").join(parts)
+
+
+def _x(share: float) -> str:
+    return f"{_LEFT + (_RIGHT - _LEFT) * share:.2f}%"
+
+
+def _y(share: float) -> str:
+    return f"{_BOTTOM - (_BOTTOM - _TOP) * share:.1f}"
+
+
+# --- parameters of any form
+
+
+def _number(parameters: Mapping[str, JsonValue], name: str) -> float | None:
+    value = parameters.get(name)
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _count(parameters: Mapping[str, JsonValue], name: str) -> int:
+    value = parameters.get(name)
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
