@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from auditkit.probes.base import Context, User, neutral_request
 from auditkit.probes.counterfactual.anchors import instructions
-from auditkit.recommenders.protocols import Differentiable
+from auditkit.recommenders.protocols import Sized
 from auditkit.recommenders.target import Target
 from auditkit.types import Item, Request
 
@@ -24,9 +24,9 @@ SMALL = 1e9  # parameters
 def cannot_list_titles(target: Target) -> bool:
     """Whether this is a language model of below 1e9 parameters that reads and writes titles."""
     recommender = target.recommender
-    if target.prompts.history != "titles" or not isinstance(recommender, Differentiable):
+    if target.prompts.history != "titles" or not isinstance(recommender, Sized):
         return False
-    return bool(sum(p.numel() for p in recommender.model.parameters()) < SMALL)
+    return recommender.n_parameters < SMALL
 
 
 def requests_for_utility(
@@ -41,7 +41,7 @@ def requests_for_utility(
     if not n_candidates:
         return plain
     by_tokens = target.prompts.history == "item_tokens"
-    scores_items = isinstance(target.recommender, Differentiable)
+    scores_items = isinstance(target.recommender, Sized)
     shown = ""
     if target.reads_prompt and not by_tokens and not scores_items:
         own = target.prompts.recommend

@@ -19,7 +19,7 @@ __all__ = ["EditedRequests"]
 
 _AS_THEY_ARE = (
     "prompts", "render", "reference", "describe_prompt", "manifest", "reads_prompt", "work",
-    "remarks", "close", "patience",
+    "remarks", "close", "patience", "n_parameters",
 )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ A pointwise recommender (style `pointwise`) is just this: it answers questions a
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -105,6 +106,11 @@ class LanguageModel:
             item=item,
         )
         return ItemQuestion(prompt, known.options)
+
+    @cached_property
+    def n_parameters(self) -> int:
+        """Numbers in the model, adapters included."""
+        return sum(parameter.numel() for parameter in self.model.parameters())
 
     # --- texts and scores
 

@@ -43,6 +43,7 @@ __all__ = [
     "Remote",
     "Renders",
     "Scores",
+    "Sized",
     "TokenScores",
     "Works",
 ]
@@ -135,6 +136,13 @@ class Differentiable(Protocol):
 
     model: torch.nn.Module
     tokenizer: PreTrainedTokenizerBase
+
+
+@runtime_checkable
+class Sized(Protocol):
+    """A language model in this process, which ranks given items by their log-probability."""
+
+    n_parameters: int
 
 
 @runtime_checkable

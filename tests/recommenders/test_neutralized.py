@@ -235,3 +235,14 @@ def test_recorded_answers_cannot_be_asked_in_other_words(tmp_path):
     (tmp_path / "a.jsonl").write_text('{"id": "a", "text": "x"}\n')
     with pytest.raises(TargetUnavailable, match="recorded answers"):
         load_recommender(f"neutralized:replay:{tmp_path}/a.jsonl", dataset=world())
+
+
+def test_a_wrapped_language_model_still_says_how_large_it_is():
+    class Small(Clean):
+        n_parameters = 1_000
+
+    def wrapped(recommender):
+        return EditedRequests("w", recommender, request=lambda r: r, text=lambda t: t)
+
+    assert wrapped(Small()).n_parameters == 1_000
+    assert not hasattr(wrapped(Clean()), "n_parameters")

@@ -25,7 +25,7 @@ from auditkit.probes.counterfactual.findings import all_findings
 from auditkit.probes.counterfactual.guard import guard, refuse_hopeless
 from auditkit.probes.counterfactual.reporting import Reporting
 from auditkit.recommenders.attributes import Wordings, read_wordings, shipped_wordings
-from auditkit.recommenders.protocols import Differentiable, Recommends
+from auditkit.recommenders.protocols import Recommends, Sized
 from auditkit.recommenders.target import Target
 from auditkit.types import Finding
 
@@ -177,7 +177,7 @@ class CounterfactualProbe:
         )
         for wording in self.wordings:
             arms += reworded_arms(file, attributes=self.attributes, wording=wording)
-        ranks_itself = isinstance(target.recommender, Differentiable)
+        ranks_itself = isinstance(target.recommender, Sized)
         templates = instructions(
             target.prompts.recommend,
             n=self.templates,
