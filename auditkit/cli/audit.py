@@ -42,7 +42,8 @@ def audit(
         str,
         typer.Argument(
             help="model folder, openai:BASE_URL#MODEL, baseline:NAME, replay:FILE.jsonl, "
-            "scores:FILE.npz or python:MODULE:NAME"
+            "scores:FILE.npz or python:MODULE:NAME; neutralized:, instructed: or "
+            "reranked:LAMBDA: in front of it audits a repair"
         ),
     ],
     recipe: Annotated[str, typer.Option(help="quick, standard, or a YAML file")] = "quick",
