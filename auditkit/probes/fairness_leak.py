@@ -2,7 +2,9 @@
 
 Fresh attackers learn from the lists, and from the representation of the plain request where the
 recommender embeds, and are judged on users they never saw. What the history itself gives away is no
-fault of the recommender, but stands in its list too. Source: fairness recipe, 3.11.
+fault of the recommender, but stands in its list too: the same attackers on the items of the history
+are the yardstick, and a list that tells less than it does not add to the leak. Source: fairness
+recipe, 3.11; the yardstick is ours.
 """
 
 from __future__ import annotations
@@ -10,14 +12,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import JsonValue
 
 from auditkit.errors import InvalidArgument
 from auditkit.metrics.groups import UNKNOWN
-from auditkit.metrics.leak import attack_auc
+from auditkit.metrics.leak import Attack, attack_auc
 from auditkit.probes.base import (
     Context,
     NotAssessable,
@@ -33,7 +36,7 @@ from auditkit.recommenders.protocols import Embeds, Recommends
 from auditkit.recommenders.target import Target
 from auditkit.stats.bootstrap import undefined
 from auditkit.stats.bounds import quantile_levels
-from auditkit.stats.measured import with_quantiles
+from auditkit.stats.measured import Measured, with_quantiles
 from auditkit.types import Finding
 
 __all__ = ["LeakProbe"]
@@ -41,11 +44,26 @@ __all__ = ["LeakProbe"]
 METRIC = "fairness.leak.attack_auc"
 CUTOFF = 10
 _BATCH = 64
+_RARE = 0.02  # share of users: what fewer have chosen teaches an attacker of histories little
+
+
+class _Known(NamedTuple):
+    """Users whose value of one attribute is attacked.
+
+    Attributes:
+        rows: their places among the users asked. values: one each. n_missing: the other users.
+        small: values of too few users, with their numbers, in words.
+    """
+
+    rows: list[int]
+    values: list[str]
+    n_missing: int
+    small: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class LeakProbe:
-    """AUC of the stronger of two attackers, per attribute and input.
+    """AUC of the stronger of two attackers, per attribute and input, beside that on the histories.
 
     Attributes:
         attributes: of the data set's users; none means every one with at least two values.
@@ -80,59 +98,97 @@ class LeakProbe:
         if isinstance(target.recommender, Embeds) and kept:
             texts = [target.render(requests[i]) for i in kept]
             inputs["representation"] = _embedded(target.recommender, texts)
+        histories = _multi_hot([[item.id for item in user.history] for user in asked])
+        histories = histories[:, histories.sum(axis=0) >= _RARE * len(asked)]
         for name in names:
+            known = self._known(name, asked, n_failed=len(users) - len(asked))
+            yardstick = self._attack(context, name, "history", known, histories)
             for kind, table in inputs.items():
-                yield self._attack(context, name, kind, asked, table, len(users) - len(asked))
+                yield self._finding(context, name, kind, known, table, yardstick)
+
+    def _known(self, attribute: str, users: Sequence[User], *, n_failed: int) -> _Known:
+        values = [user.attributes.get(attribute) or UNKNOWN for user in users]
+        sizes = Counter(values)
+        large = {v for v, n in sizes.items() if n >= self.min_class and v != UNKNOWN}
+        rows = [row for row, value in enumerate(values) if value in large]
+        small = sorted(v for v in sizes if v not in large and v != UNKNOWN)
+        return _Known(
+            rows,
+            [values[row] for row in rows],
+            n_failed + len(values) - len(rows),
+            ", ".join(f"{value} ({sizes[value]})" for value in small),
+        )
 
     def _attack(
         self,
         context: Context,
         attribute: str,
         kind: str,
-        users: Sequence[User],
+        known: _Known,
         table: NDArray[np.float64],
-        n_failed: int,
-    ) -> Finding:
-        values = [user.attributes.get(attribute) or UNKNOWN for user in users]
-        sizes = Counter(values)
-        large = {v for v, n in sizes.items() if n >= self.min_class and v != UNKNOWN}
-        rows = [row for row, value in enumerate(values) if value in large]
-        n_missing = n_failed + len(values) - len(rows)
-        unit, direction = unit_of(METRIC)
-        attack = attack_auc(
-            table[rows],
-            [values[row] for row in rows],
+    ) -> Attack | None:
+        if not table.shape[1]:
+            return None
+        return attack_auc(
+            table[known.rows],
+            known.values,
             rng=context.rng(attribute, kind),
             draws=self.draws,
             min_class=self.min_class,
         )
-        small = sorted(v for v in sizes if v not in large and v != UNKNOWN)
-        notes = []
-        if small:
-            listed = ", ".join(f"{value} ({sizes[value]})" for value in small)
-            notes.append(f"values below {self.min_class} users, left out: {listed}")
-        if attack is None:
-            reason = f"fewer than two values have {self.min_class} users who got a list"
-            measured = undefined(unit, direction, reason=reason, n=len(rows), n_missing=n_missing)
-            parameters = {}
-        else:
-            measured = with_quantiles(
-                attack.auc,
-                _joint_quantiles(list(attack.draws.values())),
-                len(rows),
-                self.draws,
-                unit,
-                direction,
-                n_missing,
-            )
+
+    def _finding(
+        self,
+        context: Context,
+        attribute: str,
+        kind: str,
+        known: _Known,
+        table: NDArray[np.float64],
+        yardstick: Attack | None,
+    ) -> Finding:
+        attack = self._attack(context, attribute, kind, known, table)
+        notes: list[str] = []
+        parameters: dict[str, JsonValue] = {}
+        if known.small:
+            notes.append(f"values below {self.min_class} users, left out: {known.small}")
+        if attack is not None:
             parameters = {
-                "attacker": attack.attacker,
-                **{f"auc_{name}": auc for name, auc in attack.by_attacker.items()},
+                **_told(attack),
                 "values": list(attack.classes),
                 "n_features": table.shape[1],
             }
-        group = f"attribute={attribute}&input={kind}"
-        return finding(context, METRIC, measured, group=group, parameters=parameters, notes=notes)
+        baseline = None
+        if attack is not None and yardstick is not None:
+            baseline = self._measured(yardstick, known).estimate
+            parameters |= {f"history_{name}": value for name, value in _told(yardstick).items()}
+            parameters |= {"history_auc": yardstick.auc}
+            notes.append(
+                f"the users' histories alone give {yardstick.auc:.3f} to the same attackers"
+            )
+        return finding(
+            context,
+            METRIC,
+            self._measured(attack, known),
+            group=f"attribute={attribute}&input={kind}",
+            parameters=parameters,
+            baseline=baseline,
+            notes=notes,
+        )
+
+    def _measured(self, attack: Attack | None, known: _Known) -> Measured:
+        unit, direction = unit_of(METRIC)
+        n, n_missing = len(known.rows), known.n_missing
+        if attack is None:
+            reason = f"fewer than two values have {self.min_class} users who got a list"
+            return undefined(unit, direction, reason=reason, n=n, n_missing=n_missing)
+        quantiles = _joint_quantiles(list(attack.draws.values()))
+        return with_quantiles(attack.auc, quantiles, n, self.draws, unit, direction, n_missing)
+
+
+def _told(attack: Attack) -> dict[str, JsonValue]:
+    """Who reached what."""
+    aucs = {f"auc_{name}": auc for name, auc in attack.by_attacker.items()}
+    return {"attacker": attack.attacker, **aucs}
 
 
 def _joint_quantiles(draws: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:

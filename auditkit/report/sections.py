@@ -32,7 +32,12 @@ DIMENSIONS: Mapping[str, tuple[str, str]] = {
     "privacy": ("Privacy", "Does the model give away who it was trained on?"),
     "explain": ("Explanation", "Do the stated reasons really drive the list?"),
 }
-_ORIGINS = {"privacy.membership.auc": 0.5, "privacy.membership.tpr_at_fpr_0.01": 0.01}
+_LEAK = "fairness.leak.attack_auc"
+_ORIGINS = {
+    _LEAK: 0.5,
+    "privacy.membership.auc": 0.5,
+    "privacy.membership.tpr_at_fpr_0.01": 0.01,
+}
 _FALSE_ALARMS = 0.01
 _ACRONYMS = frozenset({"asr", "auc", "fpr", "hr", "mrr", "ndcg", "rbo", "snsr", "snsv", "tpr"})
 _ATTACKS = {
@@ -145,6 +150,8 @@ def _label(finding: Finding) -> str:
     group = "" if finding.group == "all" else finding.group
     if finding.metric.startswith("utility."):
         return group.removeprefix(f"{REFERENCE}=") or "this model"
+    if finding.metric == _LEAK:
+        return group.removeprefix("attribute=").replace("&input=", ", from the ")
     if _panel_key(finding)[0].startswith("robustness/"):
         name = finding.probe.removeprefix("robustness.").replace(".", " ")
     else:

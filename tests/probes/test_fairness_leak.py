@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from asking import run_probe
 from planted_lists import EmbedsGender, ListsByGender
 from planted_recommenders import Clean
+from small_world import world
 
+from auditkit.catalog.dataset import Dataset
 from auditkit.errors import InvalidArgument
 from auditkit.probes.fairness_leak import LeakProbe, _joint_quantiles
 from auditkit.stats.bounds import quantile_levels
@@ -36,8 +40,37 @@ def test_values_of_few_users_are_left_out_and_named():
     run = run_probe("fairness.leak", Clean(), attributes=("age",), min_class=27, draws=9)
     found = run.findings[0]
     assert found.parameters["values"] == ["25 to 39", "under 25"]
-    assert found.notes == ("values below 27 users, left out: 40 and over (26)",)
+    assert found.notes[0] == "values below 27 users, left out: 40 and over (26)"
     assert (found.estimate.n, found.estimate.n_missing) == (54, 26)
+
+
+def test_what_histories_give_away_stands_beside_the_lists_as_a_yardstick():
+    run = run_probe("fairness.leak", ListsByGender(), attributes=("gender",), draws=99)
+    (found,) = run.findings
+    yardstick = found.baseline
+    assert yardstick.low <= 0.5 <= yardstick.high  # histories of the small world tell nothing
+    assert found.estimate.low > yardstick.high
+    assert (yardstick.n, yardstick.n_missing) == (80, 0)
+    assert found.parameters["history_auc"] == yardstick.value
+    assert found.notes == (
+        f"the users' histories alone give {yardstick.value:.3f} to the same attackers",
+    )
+
+
+def test_histories_that_tell_the_attribute_are_seen_by_the_yardstick_alone():
+    """Women's histories come from one half of the catalog; the lists depend on nobody."""
+    rows = world().interactions
+    items = np.array(rows.item_index)
+    for number in range(len(rows.user_ids)):
+        own = slice(rows.offsets[number], rows.offsets[number + 1])
+        woman = rows.attributes[number]["gender"] == "female"
+        items[own] = items[own] // 2 * 2 + woman
+    dataset = Dataset(world().catalog, dataclasses.replace(rows, item_index=items))
+    found = run_probe(
+        "fairness.leak", Clean(), dataset=dataset, attributes=("gender",), draws=99
+    ).findings[0]
+    assert found.baseline.low > 0.9
+    assert found.estimate.value < 0.8
 
 
 def test_too_few_users_are_missing():

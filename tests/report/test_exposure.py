@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 
 import pytest
@@ -100,6 +101,23 @@ def test_what_a_rule_judges_stays_in_a_panel_with_its_limit(starved, tmp_path):
     sections = build_sections(result, decision)
     (panel,) = next(section for section in sections if section.key == "fairness").panels
     assert [row.high_limit for row in panel.figure.rows] == [0.9]
+
+
+def test_a_leak_is_drawn_from_one_half_on_with_the_yardstick_of_the_histories():
+    found = band(
+        "fairness.leak.attack_auc", 0.56, 0.51, 0.61, 943, group="attribute=age&input=list"
+    )
+    found = dataclasses.replace(
+        found,
+        baseline=dataclasses.replace(found.estimate, value=0.77, low=0.73, high=0.8),
+        notes=("the users' histories alone give 0.770 to the same attackers",),
+    )
+    sections = build_sections(audit_result(findings=(found,)), None)
+    (panel,) = next(section for section in sections if section.key == "fairness").panels
+    (row,) = panel.figure.rows
+    assert (row.label, row.baseline) == ("age, from the list", 0.77)
+    assert 'class="grid zero"' in panel.figure.svg
+    assert ">0.5</text>" in panel.figure.svg
 
 
 def test_page_shows_curve_bars_and_words(page):
