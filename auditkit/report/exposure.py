@@ -24,6 +24,7 @@ PROBE = "fairness.exposure"
 _COLUMNS = ("gini", "coverage@10", "tail_share", "hhi")
 _WORDS = {"popularity": "popularity, decile 1 the most popular"}
 _LONG = 12
+_LARGEST = 1e9  # beyond it a number is none of the probe's
 
 
 @dataclass(frozen=True)
@@ -213,9 +214,14 @@ def _change(row: GroupShare, verb: str, sure: bool) -> str:
 
 def _number(parameters: Mapping[str, JsonValue], name: str) -> float | None:
     value = parameters.get(name)
-    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+    match value:
+        case bool():
+            return None
+        case int() | float() if abs(value) < _LARGEST:
+            return value
+    return None
 
 
 def _count(parameters: Mapping[str, JsonValue], name: str) -> int:
     value = parameters.get(name)
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
+    return value if isinstance(value, int) and 0 < value < _LARGEST else 0

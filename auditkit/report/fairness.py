@@ -20,6 +20,7 @@ __all__ = ["PROBE", "AttributeRow", "Fairness", "HeatMap", "build_fairness"]
 PROBE = "fairness.counterfactual"
 _FATES = ("usable", "short", "refused", "unparsed", "failed", "repeated", "linked")
 _SHADES = 6
+_LARGEST = 1e9  # beyond it a number is none of the probe's, and no axis holds it
 
 
 @dataclass(frozen=True)
@@ -157,7 +158,9 @@ def _disturbed(pairs: JsonValue) -> tuple[str, ...]:
     found = []
     for pair in pairs if isinstance(pairs, list) else []:
         match pair:
-            case [str() as low, str() as high, int() | float() as gap, int() | float() as p]:
+            case [str() as low, str() as high, int() | float() as gap, int() | float() as p] if (
+                abs(gap) < _LARGEST and abs(p) < _LARGEST
+            ):
                 found.append(f"{low} is disturbed more than {high} by {gap:.3f} (p = {p:.4f})")
     return tuple(found)
 
@@ -238,11 +241,18 @@ def _heat_map(group: str, own: _Own) -> HeatMap | None:
 
 def _number(parameters: Mapping[str, JsonValue], name: str) -> float | None:
     value = parameters.get(name)
-    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+    match value:
+        case bool():
+            return None
+        case int() | float() if abs(value) < _LARGEST:
+            return value
+    return None
 
 
 def _pair(value: JsonValue) -> tuple[float | None, float | None]:
     match value:
-        case [int() | float() as low, int() | float() as high]:
+        case [int() | float() as low, int() | float() as high] if (
+            abs(low) < _LARGEST and abs(high) < _LARGEST
+        ):
             return low, high
     return None, None

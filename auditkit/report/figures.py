@@ -88,7 +88,9 @@ class _Scale:
 
 def nice_ticks(low: float, high: float, count: int = 4) -> list[float]:
     """Round numbers that cover [low, high], about `count` of them."""
-    span = high - low or abs(high) or 1.0
+    # Ticks have 12 decimals and floats 16 digits; what differs by less is drawn as one value.
+    least = 1e-9 * max(1.0, abs(low), abs(high))
+    span = next((size for size in (high - low, abs(high)) if size > least), 1.0)
     raw = span / count
     unit = 10.0 ** math.floor(math.log10(raw))
     step = next(unit * factor for factor in (1, 2, 2.5, 5, 10) if unit * factor >= raw * 0.999)

@@ -15,7 +15,7 @@ from run_folder import HOSTILE, audit_result, band, findings, write_run
 from auditkit.policy import Policy, decide
 from auditkit.report.allowlist import check_html
 from auditkit.report.exposure import build_exposure
-from auditkit.report.html import render_html
+from auditkit.report.html import _environment, render_html
 from auditkit.report.sections import build_sections
 from auditkit.report.source import read_source
 
@@ -130,7 +130,7 @@ def test_page_shows_curve_bars_and_words(page):
 
 
 ANYTHING = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.just(10**400),
     lambda one: st.lists(one, max_size=3) | st.dictionaries(st.text(), one, max_size=3),
     max_leaves=6,
 )
@@ -162,6 +162,10 @@ def test_parameters_of_any_form_never_break_the_figures(parameters):
         )
     ]
     found = build_exposure(rows)
+    template = _environment().from_string(
+        '{% from "exposure.html.j2" import exposure %}{{ exposure(found) }}'
+    )
+    assert template.render(found=found)
     assert found.groups[0].name == "genre"
     assert len(found.told) == 4
 

@@ -97,6 +97,13 @@ def test_ticks_cover_the_range_with_few_round_numbers(low, span):
     assert ticks[-1] >= low + span - slack
 
 
+@given(st.floats(-1e9, 1e9), st.floats(0, 1e-5))
+def test_values_that_hardly_differ_still_have_an_axis(value, difference):
+    ticks = nice_ticks(value, value + difference)
+    assert ticks[0] < ticks[-1]
+    assert len(ticks) <= 7
+
+
 def test_a_word_difference_names_what_left_and_what_came():
     assert word_diff("a big film", "a small film") == (
         ("same", "a "), ("del", "big "), ("ins", "small "), ("same", "film"),
