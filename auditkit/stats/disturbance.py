@@ -14,11 +14,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from auditkit.errors import InvalidArgument
-from auditkit.stats.relabelling import TOLERANCE, Tested, permutation_p, relabellings
+from auditkit.stats.relabelling import Tested, permutation_p, relabellings
 
-__all__ = ["Disturbance", "disturbance_tests"]
+__all__ = ["Disturbance", "disturbance_tests", "studentised"]
 
-_NO_SPREAD = 1e6  # stands for an infinite t: values that always differ by the same amount
+_NO_SPREAD = 1e6  # stands for an infinite t: the same difference in every probe
+_ROUNDING = 1e-9  # standard errors below it are differences of equal sums
 
 
 class Disturbance(NamedTuple):
@@ -78,6 +79,13 @@ def disturbance_tests(
     ]
 
 
+def studentised(sizes: NDArray[np.float64], errors: NDArray[np.float64]) -> NDArray[np.float64]:
+    """|mean| / standard error; 0 for a mean of 0 and a large number for one without spread."""
+    spread = errors > _ROUNDING
+    without = np.where(sizes > _ROUNDING, _NO_SPREAD, 0.0)
+    return np.where(spread, sizes / np.where(spread, errors, 1.0), without)
+
+
 def _tested(table: NDArray[np.float64], null: list[NDArray[np.float64]]) -> Disturbance:
     *observed, pair_t = _statistics(table[None])
     snsr, snsv, max_t = (
@@ -97,10 +105,5 @@ def _statistics(
     gaps = means[:, a] - means[:, b]
     squares = products[:, a, a] + products[:, b, b] - 2 * products[:, a, b]
     error = np.sqrt(np.maximum(squares - n * gaps**2, 0.0) / (n - 1) / n)
-    sizes = np.abs(gaps)
-    t = np.where(
-        error > TOLERANCE,
-        sizes / np.where(error > TOLERANCE, error, 1.0),
-        np.where(sizes > TOLERANCE, _NO_SPREAD, 0.0),
-    )
+    t = studentised(np.abs(gaps), error)
     return np.ptp(means, axis=1), means.std(axis=1), t.max(axis=1), t

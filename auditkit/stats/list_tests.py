@@ -54,11 +54,12 @@ def item_exposure_test(
             table[i, a, : len(one)] = one
     expected = np.bincount(table.ravel(), minlength=n_items + 1)[:n_items] / n_values
     weights = 1 / (expected + 0.5)
-    observed = _spread(table[None], np.arange(n_values)[None, None], expected, weights)
+    as_they_are = np.broadcast_to(np.arange(n_values), (1, n, n_values))
+    observed = _spread(table, as_they_are, expected, weights)
     # The few counts of a block are what must fit the caches, not its lists.
     block = max(1, BLOCK_BYTES // (8 * n_values * (n_items + 1) + 8 * table.size))
     null = [
-        _spread(table[None], orders[begin : begin + block], expected, weights)
+        _spread(table, orders[begin : begin + block], expected, weights)
         for orders in relabellings(rng, draws=draws, n=n, labels=n_values)
         for begin in range(0, len(orders), block)
     ]
@@ -71,14 +72,13 @@ def _spread(
     expected: NDArray[np.float64],
     weights: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """The statistic of every relabelling: orders [draws, n, A], table [1, n, A, k]."""
-    draws, _, n_values = orders.shape
+    """The statistic of every relabelling: orders [draws, n, A], table [n, A, k]."""
+    draws, n, n_values = orders.shape
     n_items = len(expected)
-    moved = np.broadcast_to(
-        (np.arange(draws)[:, None, None] * n_values + orders) * (n_items + 1),
-        (draws, table.shape[1], n_values),
-    )
-    cells = (moved[..., None] + table).ravel()
+    # Value a gets the list orders[a] of its probe, as in the tests of tables.
+    given = table[np.arange(n)[:, None], orders]
+    values = (np.arange(draws)[:, None, None] * n_values + np.arange(n_values)) * (n_items + 1)
+    cells = (given + values[..., None]).ravel()
     counts = np.bincount(cells, minlength=draws * n_values * (n_items + 1))
     counts = counts.reshape(draws, n_values, n_items + 1)[:, :, :n_items]
     found: NDArray[np.float64] = ((counts - expected) ** 2 @ weights).sum(axis=1)
@@ -97,12 +97,13 @@ def reask_test(similarities: ArrayLike, *, rng: np.random.Generator, draws: int 
         draws: their number.
 
     Raises:
-        InvalidArgument: not of that shape, or no probe.
+        InvalidArgument: not of that shape, no probe, or a number that is not finite.
     """
     table = np.asarray(similarities, dtype=np.float64)
-    if table.ndim != 2 or table.shape[0] < 1 or table.shape[1] != 3:
+    if table.ndim != 2 or len(table) < 1 or table.shape[1] != 3 or not np.isfinite(table).all():
         raise InvalidArgument(
-            f"reask_test got an array of shape {table.shape}. Give three similarities per probe."
+            f"reask_test got an array of shape {table.shape}. Give three finite similarities per "
+            "probe."
         )
     # With list c as the stated one the others' similarity stands against the mean of its own two.
     gaps = 1.5 * table - table.sum(axis=1, keepdims=True) / 2

@@ -15,12 +15,13 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
 from auditkit.errors import InvalidArgument
-from auditkit.stats.intervals import Interval, clopper_pearson
+from auditkit.stats.bounded_mean import gaffke_upper
+from auditkit.stats.intervals import Interval
 from auditkit.stats.relabelling import TOLERANCE, Tested, sign_flips
 
 __all__ = ["PlaceboContrast", "placebo_contrast"]
 
-_FEW = 5
+_FEW = 40  # differing probes: below, a t interval of rare differences ends too early
 
 
 class PlaceboContrast(NamedTuple):
@@ -28,11 +29,12 @@ class PlaceboContrast(NamedTuple):
 
     Attributes:
         shift: mean similarity to the neutral list, placebo minus attribute.
-        interval: paired t interval of the shift; where fewer than five probes differ, as far to
-            both sides as the share of probes that differ may reach.
+        interval: paired t interval of the shift; where few probes differ, no shorter than Gaffke's
+            bounds of the differences to either side.
         snsr: SNSR of the attribute minus that of the placebo.
         between: T-between statistic of the attribute minus that of the placebo; None without it.
         placebo_mean: mean similarity of the placebo's lists to the neutral ones.
+        n: probes in both arms.
     """
 
     shift: Tested
@@ -40,6 +42,7 @@ class PlaceboContrast(NamedTuple):
     snsr: Tested
     between: Tested | None
     placebo_mean: float
+    n: int
 
 
 def placebo_contrast(
@@ -64,10 +67,13 @@ def placebo_contrast(
         level: of the interval.
 
     Raises:
-        InvalidArgument: tables of unequal shape, or smaller than 2 x 2.
+        InvalidArgument: tables of unequal shape, smaller than 2 x 2, or with a number that is not
+            in [0, 1].
     """
     own, other = (np.asarray(one, dtype=np.float64) for one in (attribute, placebo))
-    if own.shape != other.shape or own.ndim != 2 or min(own.shape) < 2:
+    every = np.concatenate((own.ravel(), other.ravel()))
+    inside = bool(np.all((every >= 0) & (every <= 1)))
+    if own.shape != other.shape or own.ndim != 2 or min(own.shape) < 2 or not inside:
         raise InvalidArgument(
             f"placebo_contrast got tables of shape {own.shape} and {other.shape}. Give the same "
             "probes and as many placebo values as attribute values, at least 2 of each."
@@ -87,19 +93,26 @@ def placebo_contrast(
     null = np.ptp(own.mean(axis=0) + moved, axis=1) - np.ptp(other.mean(axis=0) - moved, axis=1)
     return PlaceboContrast(
         shift=Tested(shift, signs @ differences / n),
-        interval=_interval(differences, level),
+        interval=_interval(differences, level, rng),
         snsr=Tested(observed, null),
         between=between,
         placebo_mean=float(other.mean()),
+        n=n,
     )
 
 
-def _interval(differences: NDArray[np.float64], level: float) -> Interval:
+def _interval(differences: NDArray[np.float64], level: float, rng: np.random.Generator) -> Interval:
+    """Of a mean of numbers in [-1, 1]."""
     n, mean = len(differences), float(differences.mean())
+    spread = float(differences.std(ddof=1))
+    reach = float(special.stdtrit(n - 1, (1 + level) / 2)) * spread / np.sqrt(n)
+    low, high = mean - reach, mean + reach
     differing = int(np.sum(np.abs(differences) > TOLERANCE))
-    if differing < _FEW:
-        reach = clopper_pearson(differing, n, (1 + level) / 2, side="upper").high
-        return Interval(-reach, reach)
-    error = float(differences.std(ddof=1)) / np.sqrt(n)
-    reach = float(special.stdtrit(n - 1, (1 + level) / 2)) * error
-    return Interval(mean - reach, mean + reach)
+    if differing < min(_FEW, n / 2):
+        ends = (np.maximum(-differences, 0), np.maximum(differences, 0))
+        down, up = (gaffke_upper(one, level=(1 + level) / 2, rng=rng) for one in ends)
+        return Interval(min(low, -down), max(high, up))
+    if spread <= TOLERANCE:  # every probe the same: another may still be otherwise
+        reach = 1 - ((1 - level) / 2) ** (1 / n)
+        low, high = mean - reach, mean + reach
+    return Interval(max(-1.0, low), min(1.0, high))

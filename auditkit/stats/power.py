@@ -13,8 +13,11 @@ from scipy import special
 
 from auditkit.errors import InvalidArgument
 from auditkit.stats.noise_floor import range_95
+from auditkit.stats.simultaneous import MIN_PROBES
 
 __all__ = ["detectable_difference", "probes_to_detect", "probes_to_pass"]
+
+_NO_NOISE = 1e-9
 
 
 def probes_to_detect(
@@ -58,23 +61,30 @@ def probes_to_pass(sigma: float, *, margin: float, n_values: int) -> int:
         margin: largest SNSR that a policy allows, points, above 0.
 
     Returns:
-        ceil((2 q(A) sigma / margin)^2), at least 2.
+        ceil((2 q(A) sigma / margin)^2), at least the 20 from which bounds begin. Without any noise
+        the bound of equal lists decides: ceil(log .05 / log(1 - margin)).
 
     Raises:
         InvalidArgument: a number outside its range.
     """
     _check(sigma, n_values, margin)
-    return max(2, math.ceil((2 * range_95(n_values) * sigma / margin) ** 2))
+    if sigma < _NO_NOISE and margin < 1:
+        return max(MIN_PROBES, math.ceil(math.log(0.05) / math.log(1 - margin)))
+    return max(MIN_PROBES, math.ceil((2 * range_95(n_values) * sigma / margin) ** 2))
 
 
 def _reach(n_values: int, alpha: float, power: float) -> float:
+    if not (0 < alpha < 1 and 0 < power < 1):
+        raise InvalidArgument(
+            f"sample size got alpha={alpha} and power={power}. Give both between 0 and 1."
+        )
     pairs = n_values * (n_values - 1) / 2
     z = float(special.ndtri(1 - alpha / (2 * pairs))) + float(special.ndtri(power))
     return z * math.sqrt(2)
 
 
 def _check(sigma: float, n_values: int, positive: float) -> None:
-    if not (sigma >= 0 and math.isfinite(sigma)) or n_values < 2 or positive <= 0:
+    if not (sigma >= 0 and math.isfinite(sigma)) or n_values < 2 or not positive > 0:
         raise InvalidArgument(
             f"sample size got sigma={sigma}, {n_values} values and {positive}. Give a finite "
             "noise of at least 0, at least 2 values, and a number above 0."

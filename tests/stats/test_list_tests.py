@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from auditkit.errors import InvalidArgument
+from auditkit.stats.disturbance import disturbance_tests
 from auditkit.stats.list_tests import between_values_test, item_exposure_test, reask_test
 
 
@@ -40,6 +41,15 @@ def test_item_statistic_equals_its_formula(seed):
     lists = drawn_lists(seed)
     tested = item_exposure_test(lists, rng=rng(), draws=9)
     assert tested.statistic == pytest.approx(spread_by_hand(lists))
+
+
+def test_item_test_sees_the_relabellings_of_the_table_tests():
+    """With three values and one item the item statistic is a function of SNSV."""
+    shown = rng(3).random((12, 3)) < 0.5
+    lists = [[["a"] if one else [] for one in row] for row in shown]
+    (table,) = disturbance_tests(shown.astype(float)[None], rng=rng(7), draws=300)
+    items = item_exposure_test(lists, rng=rng(7), draws=300)
+    assert np.corrcoef(table.snsv.null**2, items.null)[0, 1] == pytest.approx(1.0)
 
 
 def test_item_p_equals_full_enumeration():

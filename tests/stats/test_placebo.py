@@ -61,9 +61,29 @@ def test_lists_that_differ_more_between_values_than_between_placebos_are_found()
 
 def test_rare_differences_are_bounded_by_their_share():
     own = np.full((50, 2), 0.5)
-    assert placebo_contrast(own, own, rng=rng(), draws=9).interval == pytest.approx(
-        (-(1 - 0.025 ** (1 / 50)), 1 - 0.025 ** (1 / 50))
-    )
+    reach = 1 - 0.025 ** (1 / 50)
+    equal = placebo_contrast(own, own, rng=rng(), draws=9)
+    assert equal.interval == pytest.approx((-reach, reach))
+    constant = placebo_contrast(own, own + 0.25, rng=rng(), draws=9)
+    assert constant.interval == pytest.approx((0.25 - reach, 0.25 + reach))
+
+
+@pytest.mark.parametrize("share", [0.04, 0.08, 0.12, 0.3])
+def test_upper_end_covers_rare_large_differences(share):
+    generator, covered = rng(5), 0
+    for _ in range(400):
+        own = np.full((100, 2), 0.9)
+        own[generator.random(100) < share] = 0.1
+        found = placebo_contrast(own, np.full((100, 2), 0.9), rng=generator, draws=9)
+        covered += found.interval.high >= 0.8 * share
+    assert covered / 400 >= 0.95
+
+
+def test_tables_with_a_hole_are_an_error():
+    hole = np.full((5, 2), 0.5)
+    hole[2, 1] = np.nan
+    with pytest.raises(InvalidArgument):
+        placebo_contrast(np.full((5, 2), 0.5), hole, rng=rng())
 
 
 def test_tables_of_unequal_size_are_an_error():
@@ -106,6 +126,13 @@ def test_size_of_the_interaction_test():
         tested = interaction_test(cells, rng=generator, draws=199, bootstrap_draws=10)
         rejected += tested.largest_t.p <= 0.05
     assert 0.02 <= rejected / 300 <= 0.085
+
+
+@pytest.mark.parametrize("effect", [0.25, 0.2])
+def test_the_same_interaction_in_every_probe_is_found(effect):
+    cells = np.full((30, 2, 2), 0.5)
+    cells[:, 1, 1] += effect
+    assert interaction_test(cells, rng=rng(), draws=999).largest_t.p <= 0.002
 
 
 @pytest.mark.parametrize("shape", [(5, 2), (5, 1, 2), (1, 2, 2)])
