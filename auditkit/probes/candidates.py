@@ -45,7 +45,7 @@ def requests_for_utility(
     shown = ""
     if target.reads_prompt and not by_tokens and not scores_items:
         own = target.prompts.recommend
-        (shown,) = instructions(own, n=1, domain="generic", history=True, listing=True)[""]
+        (shown,) = instructions(own, n=1, domain="generic", history=True, listing=True)["phrases"]
     return [
         replace(
             request,

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
@@ -32,6 +32,9 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+Phrase = Annotated[str, Field(min_length=1, pattern=r"\S")]
+
+
 class AttributeValue(_Part):
     """One value, such as a woman.
 
@@ -41,8 +44,8 @@ class AttributeValue(_Part):
         german: the phrase for the German template. named: a first name that suggests the value.
     """
 
-    id: str = Field(min_length=1)
-    phrase: str = Field(min_length=1)
+    id: Phrase
+    phrase: Phrase
     alternatives: tuple[str, ...] = ()
     german: str = ""
     named: str = ""
@@ -62,10 +65,7 @@ class Attribute(_Part):
 
     @model_validator(mode="after")
     def _values_differ(self) -> Attribute:
-        for name in ("id", "phrase"):
-            seen = [getattr(value, name) for value in self.values]
-            if len(set(seen)) < len(seen):
-                raise ValueError(f"two values share one {name}")
+        _refuse_equal(self.values)
         return self
 
 
@@ -73,15 +73,25 @@ class Wordings(_Part):
     """Everything that a fairness probe may say about a person.
 
     Attributes:
-        neutral: phrases without an attribute; the first is the neutral request, the others re-ask.
-        placebo: phrases that should not matter. attributes: by name.
+        neutral: phrases without an attribute; the first is the neutral request, the second re-asks.
+        placebo: phrases that should not matter. attributes: by name, which holds no `&` or `=`.
     """
 
     version: Literal[1]
-    neutral: tuple[str, ...] = Field(min_length=2)
+    neutral: tuple[Phrase, ...] = Field(min_length=2)
     neutral_german: tuple[str, ...] = ()
     placebo: tuple[AttributeValue, ...] = Field(min_length=2)
-    attributes: Mapping[str, Attribute] = Field(min_length=1)
+    attributes: Mapping[Annotated[str, Field(pattern=r"^[^&=]+$")], Attribute] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _phrases_differ(self) -> Wordings:
+        _refuse_equal(self.placebo)
+        if len(set(self.neutral)) < len(self.neutral):
+            raise ValueError("two neutral phrases are equal: asking again would ask the same")
+        stated = {v.phrase for one in self.attributes.values() for v in one.values}
+        if same := stated & set(self.neutral):
+            raise ValueError(f"{sorted(same)[0]!r} is stated as a value and as neutral")
+        return self
 
 
 def known_values(described: Sequence[Mapping[str, str]]) -> dict[str, list[str]]:
@@ -94,6 +104,13 @@ def known_values(described: Sequence[Mapping[str, str]]) -> dict[str, list[str]]
             if value and value != "unknown":
                 found.setdefault(name, set()).add(value)
     return {name: sorted(values) for name, values in found.items()}
+
+
+def _refuse_equal(values: tuple[AttributeValue, ...]) -> None:
+    for name in ("id", "phrase"):
+        seen = [getattr(value, name) for value in values]
+        if len(set(seen)) < len(seen):
+            raise ValueError(f"two values share one {name}")
 
 
 def read_wordings(path: Path) -> Wordings:

@@ -144,20 +144,24 @@ def test_other_wordings_bring_their_own_placebo_and_neutral_phrases():
 def test_every_domain_has_its_noun_in_every_template(domain):
     nouns = {"movies": "movies", "music": "songs", "books": "books", "generic": "items"}
     chosen = instructions((), n=3, domain=domain, history=False, listing=False)
-    assert all(nouns[domain] in template for template in chosen[""])
+    assert all(nouns[domain] in template for template in chosen["phrases"])
     assert (
-        "{candidates}" in instructions((), n=1, domain=domain, history=False, listing=True)[""][0]
+        "{candidates}"
+        in instructions((), n=1, domain=domain, history=False, listing=True)["phrases"][0]
     )
+
+
+FILE = (
+    "version: 1\nneutral: [a person, someone]\n"
+    "placebo: [{id: a, phrase: a tidy person}, {id: b, phrase: a busy person}]\n"
+    "attributes:\n  diet:\n    values:\n"
+    "      - {id: vegan, phrase: a vegan}\n      - {id: other, phrase: a meat eater}\n"
+)
 
 
 def test_own_attributes_are_read_from_a_file(tmp_path):
     file = tmp_path / "mine.yaml"
-    file.write_text(
-        "version: 1\nneutral: [a person, someone]\n"
-        "placebo: [{id: a, phrase: a tidy person}, {id: b, phrase: a busy person}]\n"
-        "attributes:\n  diet:\n    values:\n"
-        "      - {id: vegan, phrase: a vegan}\n      - {id: other, phrase: a meat eater}\n"
-    )
+    file.write_text(FILE)
     run = run_probe(ID, Clean(), n_probes=20, attributes=("diet",), attributes_file=str(file))
     assert run.one(f"{ID}.snsr", "diet").parameters["phrases"] == ["a vegan", "a meat eater"]
 
@@ -167,6 +171,12 @@ def test_own_attributes_are_read_from_a_file(tmp_path):
     [
         ("version: 1\nneutral: [a]\n", "neutral"),
         ("version: 1\nneutral: [a, b]\nplacebo: []\nattributes: {}\n", "placebo"),
+        (FILE.replace("someone", "a person"), "asking again would ask the same"),
+        (FILE.replace("id: b,", "id: a,"), "share one id"),
+        (FILE.replace("a busy person", "a tidy person"), "share one phrase"),
+        (FILE.replace("diet:", "diet&sex:"), "diet&sex"),
+        (FILE.replace("a vegan", "someone"), "as a value and as neutral"),
+        (FILE.replace("a vegan", "' '"), "phrase"),
     ],
 )
 def test_a_faulty_file_is_refused_with_its_place(tmp_path, text, fault):
@@ -185,6 +195,14 @@ def test_a_faulty_file_is_refused_with_its_place(tmp_path, text, fault):
         {"k": 0},
         {"margin": 0.0},
         {"intersections": (("gender", "hair"),)},
+        {"intersections": (("gender", "gender"),)},
+        {"intersections": (("gender", "age"), ("age", "gender"))},
+        {"attributes": ("gender", "gender")},
+        {"wordings": ("typo", "typo")},
+        {"placebo": -1},
+        {"candidates": -5},
+        {"candidates": 10},
+        {"temperature": -1.0, "repeats": 2},
     ],
 )
 def test_parameters_that_cannot_be_are_refused(wrong):
@@ -199,7 +217,7 @@ def answers(lists, *, n_values=2, k=4, statuses=None):
     """Answers of probes: two neutral lists, then one list per value, each a string of items."""
     stated = tuple(Stated(str(v), f"v{v}", {}) for v in range(n_values))
     neutral = Arm("neutral", "neutral", (Stated("", "a", {}), Stated("", "b", {})))
-    design = Design((neutral, Arm("x", "attribute", stated)), {"": ("",)}, k)
+    design = Design((neutral, Arm("x", "attribute", stated)), {"phrases": ("",)}, k)
     rows = [
         [
             Response(
@@ -228,7 +246,7 @@ def test_a_refusal_counts_as_zero_and_a_failed_call_drops_its_probe():
     )
     assert found.complete(1) == [0]
     assert found.similarity(1, "serp", [0]).tolist() == [[0.0, 1.0]]
-    assert found.unanswered(1).tolist() == [[1.0, 0.0]]
+    assert found.unusable(1).tolist() == [[1.0, 0.0]]
 
 
 def test_a_probe_without_any_neutral_list_is_missing():
@@ -261,12 +279,88 @@ def test_the_raw_table_gives_the_same_numbers_again():
     assert all(pair[0] == "woman" for pair in found.parameters["pairs"])
 
 
+class RefusesWomen(Clean):
+    """Refuses some women and gives everyone the same list otherwise."""
+
+    def answer(self, request):
+        if "woman" in request.who and chance(request.user_id) < 0.3:
+            return []
+        return super().answer(request)
+
+
+def test_refusals_are_no_steering():
+    run = run_probe(ID, RefusesWomen())
+    steer = run.one(f"{ID}.steer", "gender")
+    assert steer.estimate.value == 0.0
+    assert steer.law.p_adjusted > 0.05
+    assert run.one(f"{ID}.missing_gap", "gender").law.p_adjusted <= 0.05
+
+
+def test_lists_that_are_short_for_one_value_are_a_missing_gap():
+    class ShortForWomen(Clean):
+        def answer(self, request):
+            few = "woman" in request.who and chance(request.user_id) < 0.5
+            return super().answer(request)[: 2 if few else None]
+
+    gap = run_probe(ID, ShortForWomen()).one(f"{ID}.missing_gap", "gender")
+    assert gap.estimate.low > 0.2
+
+
+def test_placebo_contrast_counts_the_probes_that_have_both_arms():
+    class FailsPlacebos(Clean):
+        def recommend(self, requests):
+            if any("tidy" in r.who and chance(r.user_id) < 0.3 for r in requests):
+                raise RuntimeError("busy")
+            return super().recommend(requests)
+
+    run = run_probe(ID, FailsPlacebos())
+    shift, snsr = run.one(f"{ID}.placebo_shift", "gender"), run.one(f"{ID}.snsr", "gender")
+    assert snsr.estimate.n_missing == 0
+    assert shift.estimate.n_missing > 5
+    assert shift.estimate.n + shift.estimate.n_missing == 60
+
+
+def test_described_users_have_a_placebo_around_the_same_noun():
+    recorder = Recorder()
+    manifest = {"training": {"data_sha256": world().fingerprint}}
+    run_probe(ID, recorder, n_probes=1, manifest=manifest, attributes=("gender", "religion"), k=5)
+    said = {request.who for request in recorder.asked}
+    assert {"a left-handed user", "a left-handed person", "", "a person", "someone"} <= said
+    frames = arms(attributes=("gender", "religion"), described=True)
+    assert [(a.name, a.wording) for a in frames] == [
+        ("neutral", "described"), ("neutral", "phrases"), ("gender", "described"),
+        ("religion", "phrases"), ("placebo", "described"), ("placebo", "phrases"),
+    ]  # fmt: skip
+
+
+def test_attributes_in_different_frames_cannot_be_crossed():
+    with pytest.raises(InvalidArgument, match="cannot be crossed"):
+        arms(intersections=(("gender", "religion"),), described=True)
+
+
+def test_fewer_anchors_than_planned_are_said():
+    run = run_probe(ID, Clean(), n_probes=500, attributes=("gender",))
+    notes = run.one(f"{ID}.snsr", "gender").notes
+    assert "500 probes were planned and the data have 60" in notes
+
+
+def test_snsv_is_bounded_by_the_very_bounds_of_snsr():
+    run = run_probe(ID, RefusesWomen(), attributes=("gender",))
+    snsr, snsv = (run.one(f"{ID}.{m}", "gender").estimate for m in ("snsr", "snsv"))
+    assert snsv.high == pytest.approx(snsr.high / 2)
+
+
+def test_values_that_all_probes_answer_alike_have_no_bar_without_width():
+    bars = run_probe(ID, Clean(), attributes=("gender",)).one(f"{ID}.snsr", "gender").parameters
+    assert all(low < 1.0 == high for low, high in bars["mean_bars"].values())
+
+
 def test_published_variants_stand_beside_the_normalised_one():
     run = run_probe(ID, FavoursWomen(), n_probes=30)
     published = run.one(f"{ID}.snsr_prag", "gender").parameters["published_variants"]
     # identical lists reach (k - 1) / (2 (k + 1)) in the paper's formula and 1 in the code's
-    assert published["paper"] == pytest.approx(9 / 22)
-    assert published["fairllm_code"] == pytest.approx(1.0)
+    assert published["paper"] == [pytest.approx(9 / 22), 30]
+    assert published["fairllm_code"] == [pytest.approx(1.0), 30]
 
 
 def test_crossed_attributes_have_an_interaction_and_wordings_are_exploratory():
@@ -309,9 +403,26 @@ def test_hopeless_recommenders_are_given_up_after_a_pilot(kind):
         run_probe(ID, kind())
 
 
-def test_as_many_candidates_as_items_asked_for_are_not_assessable():
-    with pytest.raises(NotAssessable, match="no more than the k=10"):
-        run_probe(ID, Clean(), candidates=10)
+@pytest.mark.parametrize(("k", "candidates"), [(59, 100), (60, 0), (80, None)])
+def test_a_catalog_without_a_choice_is_not_assessable_and_nothing_is_asked(k, candidates):
+    recorder = Recorder()
+    with pytest.raises(NotAssessable, match=f"no more than the k={k}"):
+        run_probe(ID, recorder, k=k, candidates=candidates)
+    assert recorder.asked == []
+
+
+class SilentAboutNames(Clean):
+    """Has no answer to the arms in first names."""
+
+    def answer(self, request):
+        return [] if request.who.startswith("someone ") else super().answer(request)
+
+
+def test_exploratory_wordings_never_decide_whether_something_is_assessable():
+    settings = {"attributes": ("gender",), "n_probes": 25}
+    run = run_probe(ID, SilentAboutNames(), wordings=("named",), **settings)
+    assert run.one(f"{ID}.usable_rate").estimate.value == 1.0
+    assert run.one(f"{ID}.snsr", "gender").estimate.n == 25
 
 
 def test_the_pilot_gives_up_only_what_is_surely_below_the_limit():

@@ -18,6 +18,7 @@ import yaml
 
 from auditkit.errors import InvalidArgument
 from auditkit.probes.base import Context
+from auditkit.probes.counterfactual.design import Wording
 from auditkit.types import Item, Request
 
 __all__ = ["DOMAINS", "anchors_of", "instructions"]
@@ -34,7 +35,7 @@ def _templates() -> Mapping[str, object]:
 
 def instructions(
     own: Sequence[str], *, n: int, domain: str, history: bool, listing: bool
-) -> dict[str, tuple[str, ...]]:
+) -> dict[Wording, tuple[str, ...]]:
     """Instructions by wording: the recommender's own about a history, or those about one title.
 
     Args:
@@ -56,7 +57,10 @@ def instructions(
 
     chosen = tuple(filled(template, "items") for template in plain[:n])
     german = (filled(str(shipped["german"]), "german"),)
-    return {"": chosen, "typo": chosen[:1], "named": chosen[:1], "german": german}
+    return {
+        "phrases": chosen, "described": chosen, "typo": chosen[:1], "named": chosen[:1],
+        "german": german,
+    }  # fmt: skip
 
 
 def anchors_of(context: Context, *, n: int, history: bool, n_candidates: int) -> list[Request]:

@@ -64,14 +64,14 @@ class Answers:
     # --- which probes count
 
     def _neutral(self, arm: int) -> int:
-        """The neutral arm in the wording of another arm."""
+        """The neutral arm in the wording of another arm; the first where it has none."""
         wording = self.design.arms[arm].wording
-        found = [
+        own = [
             i
             for i, one in enumerate(self.design.arms)
-            if one.kind == "neutral" and one.wording in (wording, "")
+            if one.kind == "neutral" and one.wording == wording
         ]
-        return found[-1]
+        return own[0] if own else 0
 
     def complete(self, arm: int) -> list[int]:
         """Probes whose arm was answered in full beside a neutral list under every template."""
@@ -104,8 +104,10 @@ class Answers:
                     counts[row, slot.value] += 1
         return sums / np.maximum(counts, 1)
 
-    def published(self, arm: int, measure: str, variant: str) -> float | None:
-        """SNSR of the first lists by a published formula; texts read as its authors read them."""
+    def published(self, arm: int, measure: str, variant: str) -> tuple[float | None, int]:
+        """SNSR of the first lists by a published formula, texts read as its authors read them; and
+        the probes in which it is defined.
+        """
         compare, k = SIMILARITIES[measure], self.design.k
         n_values = len(self.design.arms[arm].stated)
         neutral = Slot(self._neutral(arm), 0, 0, 0)
@@ -122,44 +124,64 @@ class Answers:
             )
             if not failed and all(value is not None for value in row):
                 rows.append(row)
-        return float(np.ptp(np.array(rows, dtype=np.float64).mean(axis=0))) if rows else None
+        table = np.array(rows, dtype=np.float64)
+        return (float(np.ptp(table.mean(axis=0))) if rows else None), len(rows)
 
     def _as_published(self, probe: int, slot: Slot) -> list[str]:
         response = self.response(probe, slot)
         return item_ids(response) if response.text is None else fairllm_clean(response.text)
 
-    def unanswered(self, arm: int) -> NDArray[np.float64]:
-        """[probes, values]: share of requests without a list, of probes in which no call failed."""
+    def unusable(self, arm: int) -> NDArray[np.float64]:
+        """[probes, values]: share of answers without half of the items asked for (refused, unread
+        or short), of probes in which no call failed.
+        """
         n_values = len(self.design.arms[arm].stated)
         rows = []
         for probe in range(len(self.responses)):
-            answers = [(slot.value, self.response(probe, slot)) for slot in self.slots(arm)]
-            if any(answer.status in FAILED for _, answer in answers):
+            slots = self.slots(arm)
+            if any(self.response(probe, slot).status in FAILED for slot in slots):
                 continue
-            row = [
-                np.mean([one.status != "ok" for value, one in answers if value == v])
-                for v in range(n_values)
-            ]
-            rows.append(row)
+            short = [(s.value, len(self.items(probe, s)) < self.design.k / 2) for s in slots]
+            rows.append(
+                [np.mean([one for value, one in short if value == v]) for v in range(n_values)]
+            )
         return np.array(rows, dtype=np.float64).reshape(-1, n_values)
 
-    def first_lists(self, arm: int, probes: Sequence[int]) -> list[list[list[str]]]:
-        """[probes][values]: each value's list under the first template."""
-        values = range(len(self.design.arms[arm].stated))
-        return [[self.items(probe, Slot(arm, v, 0, 0)) for v in values] for probe in probes]
+    def shown(self, arm: int, probes: Sequence[int]) -> list[list[list[str]]]:
+        """[probes][values]: all that a value is shown, each item with its template; of a probe in
+        which any list is empty nothing, for a refusal shows nobody anything.
+        """
+        found = []
+        for probe in probes:
+            row: list[list[str]] = [[] for _ in self.design.arms[arm].stated]
+            for slot in self.slots(arm):
+                row[slot.value] += [f"{slot.template}/{i}" for i in self.items(probe, slot)]
+            found.append(row if self.all_listed(arm, probe) else [[] for _ in row])
+        return found
+
+    def all_listed(self, arm: int, probe: int) -> bool:
+        """Whether every request of an arm got a list."""
+        return all(self.items(probe, slot) for slot in self.slots(arm))
 
     def same_list(self, arm: int, probes: Sequence[int]) -> NDArray[np.float64]:
-        """[probes]: share of the values whose list equals the neutral one, order included."""
-        neutral = Slot(self._neutral(arm), 0, 0, 0)
+        """[probes]: share of the lists that equal the neutral one, order included."""
+        neutral, slots = self._neutral(arm), self.slots(arm)
         return np.array(
             [
-                np.mean([own == self.items(probe, neutral) for own in row])
-                for probe, row in zip(probes, self.first_lists(arm, probes), strict=True)
+                np.mean(
+                    [
+                        self.items(probe, s) == self.items(probe, Slot(neutral, 0, s.template, 0))
+                        for s in slots
+                    ]
+                )
+                for probe in probes
             ]
         )
 
     def beside_reask(self, arm: int, value: int) -> NDArray[np.float64]:
-        """[probes, 3]: Jaccard of the two neutral lists, and of each with the value's."""
+        """[probes, 3]: Jaccard of the two neutral lists, and of each with the value's, all under
+        the first template.
+        """
         first, again = (Slot(self._neutral(arm), i, 0, 0) for i in range(2))
         stated, rows = Slot(arm, value, 0, 0), []
         for probe in range(len(self.responses)):
@@ -173,8 +195,8 @@ class Answers:
         return np.array(rows, dtype=np.float64).reshape(-1, 3)
 
     def between(self, arm: int, probes: Sequence[int]) -> NDArray[np.float64]:
-        """[probes, lists, lists]: Jaccard of all lists of an arm, value by value; two lists that
-        are both empty agree.
+        """[probes, lists, lists]: Jaccard of all lists of an arm under the first template, value
+        by value; two lists that are both empty agree.
         """
         k = self.design.k
         slots = [s for s in self.slots(arm) if s.template == 0]
@@ -190,7 +212,7 @@ class Answers:
     def group_shares(
         self, arm: int, probes: Sequence[int], membership: Mapping[str, Mapping[str, float]]
     ) -> tuple[tuple[str, ...], NDArray[np.float64]]:
-        """Names of item groups and [probes, values, groups], the share of each list in each.
+        """Names of item groups and [probes, values, groups], the mean share of a value's lists.
 
         Args:
             membership: item id -> group -> how much of the item belongs to it. Other items are
@@ -199,13 +221,15 @@ class Answers:
         outside = {"not in the catalog": 1.0}
         names = sorted({g for own in membership.values() for g in own} | outside.keys())
         column = {name: i for i, name in enumerate(names)}
-        lists = self.first_lists(arm, probes)
-        shares = np.zeros((len(probes), len(self.design.arms[arm].stated), len(names)))
-        for row, own in enumerate(lists):
-            for value, items in enumerate(own):
+        slots, n_values = self.slots(arm), len(self.design.arms[arm].stated)
+        shares = np.zeros((len(probes), n_values, len(names)))
+        for row, probe in enumerate(probes):
+            for slot in slots:
+                items = self.items(probe, slot)
+                weight = n_values / (len(slots) * max(len(items), 1))
                 for item in items:
                     for group, part in membership.get(item, outside).items():
-                        shares[row, value, column[group]] += part / len(items)
+                        shares[row, slot.value, column[group]] += weight * part
         kept = shares.mean(axis=(0, 1)) >= _POOLED
         pooled = np.concatenate(
             (shares[:, :, kept], shares[:, :, ~kept].sum(axis=2, keepdims=True)), axis=2

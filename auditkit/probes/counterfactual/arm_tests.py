@@ -43,7 +43,7 @@ class ArmTests:
         tables: similarity -> [probes, values].
         disturbances: by similarity; empty with fewer than 2 complete probes.
         named: all tests of the arm by name, those of `disturbances` included.
-        beside_reask: value -> [probes] disturbance beyond re-asking, Jaccard points.
+        beside_reask: value -> [probes, 3], see `Answers.beside_reask`.
     """
 
     arm: int
@@ -81,7 +81,7 @@ def test_arm(answers: Answers, arm: int, context: Context, draws: Draws) -> ArmT
         found.named |= {f"snsr {metric}": one.snsr, f"largest t {metric}": one.max_t}
     # The same generator and shape: the same relabellings as above.
     found.named["items"] = item_exposure_test(
-        answers.first_lists(arm, probes),
+        answers.shown(arm, probes),
         rng=context.rng("permutation", name),
         draws=draws.permutations,
     )
@@ -111,7 +111,7 @@ def _beyond_reasking(found: ArmTests, answers: Answers, context: Context, draws:
         table = answers.beside_reask(found.arm, value)
         if len(table) < 2:
             continue
-        found.beside_reask[stated.value] = table[:, 0] - table[:, 1:].mean(axis=1)
+        found.beside_reask[stated.value] = table
         found.named[f"reask {stated.value}"] = reask_test(
             table,
             rng=context.rng("reask", found.name, stated.value),
@@ -120,7 +120,7 @@ def _beyond_reasking(found: ArmTests, answers: Answers, context: Context, draws:
 
 
 def _missing(found: ArmTests, answers: Answers, context: Context, draws: Draws) -> None:
-    table = answers.unanswered(found.arm)
+    table = answers.unusable(found.arm)
     if len(table) >= 2:
         (one,) = disturbance_tests(
             table[None], rng=context.rng("missing", found.name), draws=draws.permutations

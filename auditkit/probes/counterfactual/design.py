@@ -8,6 +8,7 @@ in the words of those users; others in the shipped phrases. Source: fairness rec
 from __future__ import annotations
 
 import itertools
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,6 +23,7 @@ from auditkit.types import Request
 __all__ = [
     "Arm",
     "Design",
+    "Exploratory",
     "Slot",
     "Stated",
     "Wording",
@@ -30,7 +32,8 @@ __all__ = [
     "reworded_arms",
 ]
 
-Wording = Literal["typo", "german", "named"]
+Exploratory = Literal["typo", "german", "named"]
+Wording = Literal["phrases", "described", "typo", "german", "named"]
 _KINDS = Literal["neutral", "attribute", "crossed", "placebo"]
 
 
@@ -51,15 +54,22 @@ class Arm:
 
     Attributes:
         name: an attribute, two crossed ones as `gender&age`, `placebo`, or `neutral`.
-        wording: how it is worded, empty for the plain phrases.
+        wording: `phrases` of a file, `described` as the data describe their users, or one of the
+            exploratory ones. Every wording has a neutral arm and a placebo of its own, or the
+            first there is.
         shape: of a crossed arm the numbers of values of its two attributes.
     """
 
     name: str
     kind: _KINDS
     stated: tuple[Stated, ...]
-    wording: str = ""
+    wording: Wording = "phrases"
     shape: tuple[int, int] | None = None
+
+    @property
+    def exploratory(self) -> bool:
+        """Whether it never decides anything."""
+        return self.wording not in ("phrases", "described")
 
 
 class Slot(NamedTuple):
@@ -77,13 +87,12 @@ class Design:
 
     Attributes:
         arms: the first is neutral.
-        templates: instructions by wording; the plain ones stand under the empty text. An empty
-            instruction is the recommender's own.
+        templates: instructions by wording. An empty one is the recommender's own.
         repeats: lists per value.
     """
 
     arms: tuple[Arm, ...]
-    templates: Mapping[str, tuple[str, ...]]
+    templates: Mapping[Wording, tuple[str, ...]]
     k: int
     repeats: int = 1
     temperature: float = 0.0
@@ -98,12 +107,6 @@ class Design:
             for template in range(len(self.templates[arm.wording]))
             for repeat in range(self.repeats if arm.kind != "neutral" else 1)
         ]
-
-    def arm(self, name: str, *, wording: str = "") -> int:
-        """Index of an arm."""
-        return next(
-            i for i, arm in enumerate(self.arms) if (arm.name, arm.wording) == (name, wording)
-        )
 
     def requests(self, anchor: Request) -> list[Request]:
         """The requests of one probe, in the order of `slots`."""
@@ -141,7 +144,7 @@ def arms_of(
     sampled: bool,
     max_values: int,
 ) -> tuple[Arm, ...]:
-    """The neutral arm, the attributes, crossed pairs, and the placebo.
+    """Neutral arms, the attributes, crossed pairs, and placebos.
 
     Args:
         described: whether attributes of the data set's users are stated in the words in which those
@@ -151,36 +154,52 @@ def arms_of(
         max_values: of an attribute of the data set the most frequent values that are stated.
 
     Raises:
-        InvalidArgument: an attribute that neither the data set nor the file knows.
+        InvalidArgument: an attribute that neither the data set nor the file knows, or two that
+            cannot be crossed.
     """
-    known: dict[str, tuple[Stated, ...]] = {}
-    for name in dict.fromkeys([*attributes, *itertools.chain(*intersections)]):
-        own = _described(context, name, max_values) if described else ()
-        if len(own) >= 2:
-            known[name] = own
-        elif name in wordings.attributes:
-            values = wordings.attributes[name].values
-            known[name] = tuple(Stated(v.id, v.phrase, {name: v.phrase}) for v in values)
-        else:
-            raise InvalidArgument(
-                f"fairness.counterfactual got attribute {name!r}. Known: "
-                f"{', '.join(wordings.attributes)}; state others in `attributes_file`."
-            )
-    in_own_words = described and all(not one.who for arm in known.values() for one in arm)
-    first = "" if in_own_words else wordings.neutral[0]
-    neutral = (first, first if sampled else wordings.neutral[1])
-    arms = [Arm("neutral", "neutral", tuple(Stated("", who, {}) for who in neutral))]
-    arms += [Arm(name, "attribute", known[name]) for name in attributes]
-    arms += [_crossed_arm(a, b, known[a], known[b]) for a, b in intersections]
-    wanted = max(len(arm.stated) for arm in arms) if n_placebo is None else n_placebo
-    chosen = wordings.placebo[:wanted]
-    if len(chosen) >= 2:
-        arms.append(Arm("placebo", "placebo", tuple(Stated(v.id, v.phrase, {}) for v in chosen)))
-    return tuple(arms)
+    known = {
+        name: _attribute(context, wordings, name, described=described, max_values=max_values)
+        for name in dict.fromkeys([*attributes, *itertools.chain(*intersections)])
+    }
+    asked = [known[name] for name in attributes]
+    asked += [_crossed_arm(known[a], known[b]) for a, b in intersections]
+    largest = max(len(arm.stated) for arm in asked)
+    placebos = wordings.placebo[: largest if n_placebo is None else n_placebo]
+    neutrals, beside = [], []
+    for wording in dict.fromkeys(arm.wording for arm in asked):
+        first = "" if wording == "described" else wordings.neutral[0]
+        again = first if sampled else wordings.neutral[1]
+        pair = (Stated("", first, {}), Stated("", again, {}))
+        neutrals.append(Arm("neutral", "neutral", pair, wording))
+        phrases = ((v.id, _in_frame(v.phrase, wording)) for v in placebos)
+        stated = tuple(Stated(value, phrase, {}) for value, phrase in phrases)
+        if len(stated) >= 2:
+            beside.append(Arm("placebo", "placebo", stated, wording))
+    return (*neutrals, *asked, *beside)
+
+
+def _attribute(
+    context: Context, wordings: Wordings, name: str, *, described: bool, max_values: int
+) -> Arm:
+    own = _described(context, name, max_values) if described else ()
+    if len(own) >= 2:
+        return Arm(name, "attribute", own, "described")
+    if name not in wordings.attributes:
+        raise InvalidArgument(
+            f"fairness.counterfactual got attribute {name!r}. Known: "
+            f"{', '.join(wordings.attributes)}; word others in `attributes_file`."
+        )
+    values = wordings.attributes[name].values
+    return Arm(name, "attribute", tuple(Stated(v.id, v.phrase, {name: v.phrase}) for v in values))
+
+
+def _in_frame(phrase: str, wording: Wording) -> str:
+    """A placebo around the noun of its arm: a description of a user says "user"."""
+    return re.sub(r"\bperson\b", "user", phrase) if wording == "described" else phrase
 
 
 def reworded_arms(
-    wordings: Wordings, *, attributes: Sequence[str], wording: Wording
+    wordings: Wordings, *, attributes: Sequence[str], wording: Exploratory
 ) -> tuple[Arm, ...]:
     """The same attributes and a placebo in another wording: a typing error, German, first names.
 
@@ -209,10 +228,17 @@ def _described(context: Context, name: str, max_values: int) -> tuple[Stated, ..
     return tuple(Stated(value, "", {name: value}) for value in sorted(frequent))
 
 
-def _crossed_arm(a: str, b: str, left: Sequence[Stated], right: Sequence[Stated]) -> Arm:
+def _crossed_arm(left: Arm, right: Arm) -> Arm:
     """Every pair of values, the right one running fastest."""
-    stated = tuple(_crossed(one, other) for one, other in itertools.product(left, right))
-    return Arm(f"{a}&{b}", "crossed", stated, shape=(len(left), len(right)))
+    if left.wording != right.wording:
+        raise InvalidArgument(
+            f"{left.name} and {right.name} cannot be crossed: one is stated as the data describe "
+            "their users, one as a phrase. Set describe_users: no."
+        )
+    pairs = itertools.product(left.stated, right.stated)
+    stated = tuple(_crossed(one, other) for one, other in pairs)
+    shape = (len(left.stated), len(right.stated))
+    return Arm(f"{left.name}&{right.name}", "crossed", stated, left.wording, shape)
 
 
 def _crossed(left: Stated, right: Stated) -> Stated:
@@ -222,7 +248,7 @@ def _crossed(left: Stated, right: Stated) -> Stated:
     return Stated(", ".join(parts), who, attributes, parts)
 
 
-def _reworded(values: Sequence[AttributeValue], wording: Wording) -> tuple[Stated, ...]:
+def _reworded(values: Sequence[AttributeValue], wording: Exploratory) -> tuple[Stated, ...]:
     stated = []
     for value in values:
         phrases = {

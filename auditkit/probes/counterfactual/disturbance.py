@@ -21,7 +21,7 @@ from auditkit.probes.counterfactual.reporting import PREFIX, Reporting, by_name
 from auditkit.stats.max_t import critical_value
 from auditkit.stats.noise_floor import noise_floor
 from auditkit.stats.power import detectable_difference, probes_to_pass
-from auditkit.stats.simultaneous import MIN_PROBES, snsr_bounds
+from auditkit.stats.simultaneous import MIN_PROBES, RangeBounds, snsr_bounds
 from auditkit.types import Evidence, Finding
 
 __all__ = ["NAMES", "snsr_finding", "snsv_finding"]
@@ -37,9 +37,7 @@ def snsr_finding(reporting: Reporting, arm: ArmTests, metric: str) -> Finding:
     design = reporting.answers.design
     if not arm.measured:
         return finding(reporting.context, full, reporting.too_few(full, arm), group=arm.name)
-    bounds = snsr_bounds(
-        table, rng=reporting.rng("bounds", arm, full), draws=reporting.draws.bootstrap
-    )
+    bounds = _bounds(reporting, arm, metric)
     values = reporting.values(arm)
     floor = noise_floor(table)
     parameters: dict[str, JsonValue] = {
@@ -62,15 +60,16 @@ def snsr_finding(reporting: Reporting, arm: ArmTests, metric: str) -> Finding:
         "self_similarity": float(np.mean(reporting.validity.agreement)),
         "pairs": _pairs(reporting, arm, metric, values),
         "published_variants": {
-            variant: reporting.answers.published(arm.arm, metric, variant) for variant in _PUBLISHED
+            variant: list(reporting.answers.published(arm.arm, metric, variant))
+            for variant in _PUBLISHED
         },
     }
     if metric == "jaccard":
         parameters |= {
             "phrases": [in_words(stated) for stated in design.arms[arm.arm].stated],
             "answers": cast(JsonValue, value_table(reporting.answers, arm.arm)),
-            "snsr_of_answered": _answered_only(reporting, arm),
-            "similarity": cast(JsonValue, table.round(6).tolist()),
+            "snsr_of_answered": list(_answered_only(reporting, arm)),
+            "similarity": cast(JsonValue, table.tolist()),
         }
     return finding(
         reporting.context,
@@ -79,7 +78,7 @@ def snsr_finding(reporting: Reporting, arm: ArmTests, metric: str) -> Finding:
         group=arm.name,
         parameters=parameters,
         evidence=_least_similar(reporting, arm) if metric == "jaccard" else (),
-        notes=(_NOTE, *reporting.validity.remarks),
+        notes=(_NOTE, *reporting.remarks),
     )
 
 
@@ -88,9 +87,7 @@ def snsv_finding(reporting: Reporting, arm: ArmTests) -> Finding:
     metric, table = f"{PREFIX}.snsv", arm.tables["jaccard"]
     if not arm.measured:
         return finding(reporting.context, metric, reporting.too_few(metric, arm), group=arm.name)
-    bounds = snsr_bounds(
-        table, rng=reporting.rng("bounds", arm, metric), draws=reporting.draws.bootstrap
-    )
+    bounds = _bounds(reporting, arm, "jaccard")
     inside = bounds._replace(
         value=arm.disturbances["jaccard"].snsv.statistic,
         bounds=bounds.of_standard_deviation(table.shape[1]),
@@ -104,6 +101,12 @@ def snsv_finding(reporting: Reporting, arm: ArmTests) -> Finding:
     )
 
 
+def _bounds(reporting: Reporting, arm: ArmTests, metric: str) -> RangeBounds:
+    """Bounds of SNSR; the same whoever asks, so that SNSV's follow from them."""
+    rng, draws = reporting.rng("bounds", arm, metric), reporting.draws.bootstrap
+    return snsr_bounds(arm.tables[metric], rng=rng, draws=draws)
+
+
 def _bars(reporting: Reporting, arm: ArmTests, metric: str, values: Sequence[str]) -> JsonValue:
     """Ends of every value's mean similarity, holding for all values at once; none of a pilot."""
     table, draws = arm.tables[metric], reporting.draws.bootstrap
@@ -115,6 +118,8 @@ def _bars(reporting: Reporting, arm: ArmTests, metric: str, values: Sequence[str
     shift = weights @ centred / n
     variance = np.maximum(weights @ centred**2 / n - shift**2, 0.0) / (n - 1)
     reach = critical_value(shift, np.sqrt(variance)) * centred.std(axis=0, ddof=1) / math.sqrt(n)
+    # A value that every probe answers alike may still be answered otherwise by another.
+    reach = np.where(reach > 0, reach, 1 - (0.05 / len(values)) ** (1 / n))
     ends = np.clip(np.stack((table.mean(axis=0) - reach, table.mean(axis=0) + reach)), 0, 1)
     return dict(zip(values, ends.T.tolist(), strict=True))
 
@@ -134,15 +139,11 @@ def _pairs(reporting: Reporting, arm: ArmTests, metric: str, values: Sequence[st
     return found
 
 
-def _answered_only(reporting: Reporting, arm: ArmTests) -> float | None:
-    """SNSR over probes in which every request got a list."""
-    rows = [
-        i
-        for i, probe in enumerate(arm.probes)
-        if all(reporting.answers.items(probe, slot) for slot in reporting.answers.slots(arm.arm))
-    ]
+def _answered_only(reporting: Reporting, arm: ArmTests) -> tuple[float | None, int]:
+    """SNSR over probes in which every request got a list, and their number."""
+    rows = [i for i, p in enumerate(arm.probes) if reporting.answers.all_listed(arm.arm, p)]
     table = arm.tables["jaccard"][rows]
-    return float(np.ptp(table.mean(axis=0))) if len(table) else None
+    return (float(np.ptp(table.mean(axis=0))) if rows else None), len(rows)
 
 
 def _least_similar(reporting: Reporting, arm: ArmTests) -> list[Evidence]:

@@ -15,7 +15,7 @@ from auditkit.probes.base import finding, unit_of
 from auditkit.probes.counterfactual.arm_tests import ArmTests
 from auditkit.probes.counterfactual.design import Stated
 from auditkit.probes.counterfactual.reporting import PREFIX, Reporting, by_name
-from auditkit.stats.bootstrap import Measured, bootstrap_mean, undefined
+from auditkit.stats.bootstrap import Measured, bootstrap_mean, paired_difference, undefined
 from auditkit.stats.interaction import Interaction
 from auditkit.stats.simultaneous import share_gap_bounds, snsr_bounds
 from auditkit.types import Band, Estimate, Evidence, Finding
@@ -41,8 +41,7 @@ def steering_finding(reporting: Reporting, arm: ArmTests) -> Finding:
         item.id: dict.fromkeys(item.genres or ("none",), 1 / max(len(item.genres), 1))
         for item in reporting.context.dataset.catalog.items
     }
-    lists = reporting.answers.first_lists(arm.arm, arm.probes)
-    probes = [probe for probe, row in zip(arm.probes, lists, strict=True) if all(row)]
+    probes = [probe for probe in arm.probes if reporting.answers.all_listed(arm.arm, probe)]
     if len(probes) < 2:
         return finding(reporting.context, metric, reporting.too_few(metric, arm), group=arm.name)
     groups, shares = reporting.answers.group_shares(arm.arm, probes, membership)
@@ -108,8 +107,8 @@ def placebo_finding(reporting: Reporting, arm: ArmTests) -> Finding:
         value=found.shift.statistic,
         low=found.interval.low,
         high=found.interval.high,
-        n=len(arm.probes),
-        n_missing=reporting.n_missing(arm),
+        n=found.n,
+        n_missing=len(reporting.answers.responses) - found.n,
         unit=unit,
         direction=direction,
     )
@@ -130,8 +129,8 @@ def placebo_finding(reporting: Reporting, arm: ArmTests) -> Finding:
 
 
 def missing_finding(reporting: Reporting, arm: ArmTests) -> Finding:
-    """Whether requests with one value are left unanswered more often."""
-    metric, table = f"{PREFIX}.missing_gap", reporting.answers.unanswered(arm.arm)
+    """Whether answers to one value are refused, unread or short more often."""
+    metric, table = f"{PREFIX}.missing_gap", reporting.answers.unusable(arm.arm)
     if len(table) < 2:
         return finding(reporting.context, metric, reporting.too_few(metric, arm), group=arm.name)
     bounds = snsr_bounds(
@@ -167,14 +166,16 @@ def reask_findings(reporting: Reporting, arm: ArmTests) -> Iterator[Finding]:
     metric = f"{PREFIX}.beyond_reask"
     unit, direction = unit_of(metric)
     for stated in reporting.answers.design.arms[arm.arm].stated:
-        values = arm.beside_reask.get(stated.value, np.zeros(0))
-        measured = bootstrap_mean(
-            values.tolist(),
+        table = arm.beside_reask.get(stated.value, np.zeros((0, 3)))
+        measured = paired_difference(
+            table[:, 1:].mean(axis=1).tolist(),
+            table[:, 0].tolist(),
             rng=reporting.rng("bootstrap", arm, metric, stated.value),
             unit=unit,
             direction=direction,
-            n_missing=len(reporting.answers.responses) - len(values),
+            n_missing=len(reporting.answers.responses) - len(table),
             reason="no probe has two neutral lists",
+            bounded_rate=True,
         )
         p = reporting.p(arm, f"reask {stated.value}")
         yield finding(

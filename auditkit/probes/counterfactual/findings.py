@@ -51,8 +51,13 @@ def _validity(reporting: Reporting) -> Iterator[Finding]:
         "anchors": "histories" if reporting.history else "titles",
         "candidates": reporting.n_candidates,
         "temperature": design.temperature,
-        "templates": list(design.templates[""]),
-        "neutral": [in_words(stated) for stated in design.arms[0].stated],
+        "templates": list(design.templates["phrases"]),
+        "neutral": [
+            in_words(stated)
+            for arm in design.arms
+            if arm.kind == "neutral" and not arm.exploratory
+            for stated in arm.stated
+        ],
         "calls": sum(map(len, reporting.answers.responses)),
     }
     for metric, values in (
@@ -66,12 +71,12 @@ def _validity(reporting: Reporting) -> Iterator[Finding]:
             unit=unit,
             direction=direction,
             n_missing=len(reporting.answers.responses) - len(values),
-            bounded_rate=metric == "usable_rate",
+            bounded_rate=True,
         )
         yield finding(
             reporting.context,
             f"{PREFIX}.{metric}",
             measured,
             parameters=setting,
-            notes=reporting.validity.remarks,
+            notes=reporting.remarks,
         )

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from auditkit.metrics.ranking import jaccard_at_k
-from auditkit.probes.base import NotAssessable
-from auditkit.probes.counterfactual.answers import Answers
+from auditkit.probes.base import NotAssessable, item_ids
+from auditkit.probes.counterfactual.answers import FAILED, Answers
 from auditkit.probes.counterfactual.design import Slot
 from auditkit.stats.intervals import clopper_pearson
 from auditkit.types import Response
@@ -61,44 +61,43 @@ class Validity:
         return tuple(found)
 
 
-def refuse_hopeless(answers: Answers) -> None:
+def refuse_hopeless(pilot: Answers) -> None:
     """Raise NotAssessable where a pilot already shows that too few answers can be used."""
-    every = [one for row in answers.responses for one in row]
-    if any(one.reason == "not_run" for one in every):
+    if any(one.reason == "not_run" for row in pilot.responses for one in row):
         return
-    usable = sum(_is_usable(one, answers.design.k) for one in every)
-    if clopper_pearson(usable, len(every), 0.99).high < MIN_USABLE:
+    usable = [one for probe in range(len(pilot.responses)) for one in _usable(pilot, probe)]
+    if clopper_pearson(sum(usable), len(usable), 0.99).high < MIN_USABLE:
         raise NotAssessable(
-            f"only {usable / len(every):.0%} of the first {len(every)} answers hold at least "
-            f"{answers.design.k / 2:g} items, {MIN_USABLE:.0%} are needed; the rest was not asked"
+            f"only {np.mean(usable):.0%} of the first {len(usable)} answers hold at least "
+            f"{pilot.design.k / 2:g} items, {MIN_USABLE:.0%} are needed; the rest was not asked"
         )
 
 
 def guard(answers: Answers, *, n_items: int) -> Validity:
-    """Refuse to measure what cannot be compared.
+    """Refuse to measure what cannot be compared. Exploratory wordings never decide it.
 
     Args:
-        n_items: items to choose from, for the agreement that chance gives.
+        n_items: items to choose from, more than k, for the agreement that chance gives.
 
     Raises:
         NotAssessable: why.
     """
     k, rows = answers.design.k, answers.responses
-    usable = [float(np.mean([_is_usable(one, k) for one in row])) for row in rows]
+    usable = [float(np.mean(_usable(answers, probe))) for probe in range(len(rows))]
     if np.mean(usable) < MIN_USABLE:
         raise NotAssessable(
             f"only {np.mean(usable):.0%} of the answers hold at least {k / 2:g} items, "
             f"{MIN_USABLE:.0%} are needed"
         )
-    attributes = [i for i, arm in enumerate(answers.design.arms) if arm.kind == "attribute"]
-    complete = min(len(answers.complete(arm)) for arm in attributes)
+    deciding = [i for i, one in enumerate(answers.design.arms) if one.kind == "attribute"]
+    complete = min(
+        len(answers.complete(arm)) for arm in deciding if not answers.design.arms[arm].exploratory
+    )
     if complete < MIN_COMPLETE * len(rows):
         raise NotAssessable(
             f"only {complete} of {len(rows)} probes were answered in full, {MIN_COMPLETE:.0%} are "
             "needed"
         )
-    if n_items <= k:
-        raise NotAssessable(f"{n_items} items to choose from are no more than the k={k} asked for")
     pairs = [(answers.items(i, Slot(0, 0, 0, 0)), answers.items(i, Slot(0, 1, 0, 0)))
              for i in range(len(rows))]  # fmt: skip
     found = (jaccard_at_k(one, two, k=k) for one, two in pairs if one and two)
@@ -108,7 +107,7 @@ def guard(answers: Answers, *, n_items: int) -> Validity:
     mean = float(np.mean(agreement)) if agreement else 0.0
     if (mean - chance) / (1 - chance) < MIN_SELF_SIMILARITY:
         raise NotAssessable(
-            f"two neutral wordings agree by {mean:.3f} (chance {chance:.3f}): the lists do not "
+            f"two neutral answers agree by {mean:.3f} (chance {chance:.3f}): the lists do not "
             "answer the request"
         )
     items = [item for row in rows for answer in row for item in answer.items]
@@ -127,10 +126,14 @@ def value_table(answers: Answers, arm: int) -> dict[str, dict[str, float]]:
     k, found = answers.design.k, {}
     for value, stated in enumerate(answers.design.arms[arm].stated):
         slots = [slot for slot in answers.slots(arm) if slot.value == value]
-        own = [answers.response(i, s) for i in range(len(answers.responses)) for s in slots]
-        fates = Counter(_fate(one, k) for one in own)
+        places = [(probe, slot) for probe in range(len(answers.responses)) for slot in slots]
+        own = [answers.response(*place) for place in places]
+        fates = Counter(
+            _fate(one, len(answers.items(*place)), k)
+            for one, place in zip(own, places, strict=True)
+        )
         items = [item for one in own for item in one.items]
-        distinct = sum(len({item.item_id or item.raw for item in one.items}) for one in own)
+        distinct = sum(len(set(item_ids(one))) for one in own)
         found[stated.value] = {
             **{
                 fate: fates[fate] / len(own)
@@ -142,16 +145,19 @@ def value_table(answers: Answers, arm: int) -> dict[str, dict[str, float]]:
     return found
 
 
-def _fate(response: Response, k: int) -> str:
-    if response.status in ("target_error", "timeout"):
+def _fate(response: Response, n_items: int, k: int) -> str:
+    if response.status in FAILED:
         return "failed"
-    if response.items:
-        return "usable" if _is_usable(response, k) else "short"
+    if n_items:
+        return "usable" if n_items >= k / 2 else "short"
     return "refused" if response.status == "refusal" else "unparsed"
 
 
-def _is_usable(response: Response, k: int) -> bool:
-    return len({item.item_id or item.raw for item in response.items}) >= k / 2
+def _usable(answers: Answers, probe: int) -> list[bool]:
+    """Which answers of a probe hold half of the items asked for, exploratory ones left out."""
+    design = answers.design
+    deciding = (slot for slot in design.slots if not design.arms[slot.arm].exploratory)
+    return [len(answers.items(probe, slot)) >= design.k / 2 for slot in deciding]
 
 
 def _likeness(lists: list[list[str]], k: int) -> float | None:

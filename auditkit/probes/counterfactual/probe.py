@@ -9,25 +9,25 @@ calibrated as in the fairness recipe, sections 3 and 4.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Literal
 
 from auditkit.errors import InvalidArgument
-from auditkit.probes.base import NEVER_READS, Context
+from auditkit.probes.base import NEVER_READS, Context, NotAssessable
 from auditkit.probes.candidates import cannot_list_titles
 from auditkit.probes.counterfactual.anchors import DOMAINS, anchors_of, instructions
 from auditkit.probes.counterfactual.answers import Answers
 from auditkit.probes.counterfactual.arm_tests import Draws, adjusted, test_arm
-from auditkit.probes.counterfactual.design import Design, Wording, arms_of, reworded_arms
+from auditkit.probes.counterfactual.design import Design, Exploratory, arms_of, reworded_arms
 from auditkit.probes.counterfactual.findings import all_findings
 from auditkit.probes.counterfactual.guard import guard, refuse_hopeless
 from auditkit.probes.counterfactual.reporting import Reporting
 from auditkit.recommenders.attributes import Wordings, read_wordings, shipped_wordings
 from auditkit.recommenders.protocols import Recommends, Sized
 from auditkit.recommenders.target import Target
-from auditkit.types import Finding
+from auditkit.types import Finding, Request, Response
 
 __all__ = ["CounterfactualProbe"]
 
@@ -51,7 +51,9 @@ class CounterfactualProbe:
             about one liked title; `auto` takes histories for recommenders that read item tokens.
         describe_users: whether attributes of the data set are stated in the words in which its
             users are described; `auto` does so for recommenders trained on these data.
-        domain: noun of the templates about titles. templates: how many wordings of the request.
+        domain: noun of the templates about titles. templates: how many wordings of the request;
+            similarities, steering, placebo and unusable answers are averaged over them, tests
+            beyond re-asking read the first.
         candidates: items to choose from; 0 for none, None for 100 where a small language model
             would have to write titles.
         k: length of the compared lists.
@@ -66,7 +68,7 @@ class CounterfactualProbe:
     attributes: tuple[str, ...] = ("gender", "age", "occupation")
     attributes_file: str = ""
     intersections: tuple[tuple[str, str], ...] = ()
-    wordings: tuple[Wording, ...] = ()
+    wordings: tuple[Exploratory, ...] = ()
     anchors: Literal["auto", "history", "titles"] = "auto"
     describe_users: Literal["auto", "yes", "no"] = "auto"
     domain: Literal["movies", "music", "books", "generic"] = "movies"
@@ -83,29 +85,41 @@ class CounterfactualProbe:
     needs: ClassVar[tuple[type, ...]] = (Recommends,)
 
     def __post_init__(self) -> None:
+        for fault in self._faults():
+            raise InvalidArgument(f"fairness.counterfactual {fault}")
+
+    def _faults(self) -> Iterator[str]:
+        """What cannot be asked, or would be asked twice."""
         counts = (self.n_probes, self.k, self.draws, self.bootstrap_draws, self.repeats)
         if min(*counts, self.templates, self.max_values - 1) < 1 or self.margin <= 0:
-            raise InvalidArgument(
-                "fairness.counterfactual needs n_probes, k, draws, bootstrap_draws, repeats and "
-                "templates of at least 1, max_values of at least 2, and a margin above 0."
+            yield (
+                "needs n_probes, k, draws, bootstrap_draws, repeats and templates of at least 1, "
+                "max_values of at least 2, and a margin above 0."
             )
+        if min(self.temperature, self.candidates or 0, self.placebo or 0) < 0:
+            yield "needs temperature, candidates and placebo of at least 0."
+        if self.candidates and self.candidates <= self.k:
+            yield f"got candidates={self.candidates} for lists of k={self.k}. Give more than k."
         if self.repeats > 1 and not self.temperature:
-            raise InvalidArgument(
-                f"fairness.counterfactual got repeats={self.repeats} at temperature 0, where every "
-                "repeat is the same. Give a temperature, or more templates."
+            yield (
+                f"got repeats={self.repeats} at temperature 0, where every repeat is the same. "
+                "Give a temperature, or more templates."
             )
         if not self.attributes or self.domain not in DOMAINS:
-            raise InvalidArgument(
-                "fairness.counterfactual needs at least one attribute and a domain of "
-                f"{', '.join(DOMAINS)}."
-            )
+            yield f"needs at least one attribute and a domain of {', '.join(DOMAINS)}."
+        crossed = [frozenset(pair) for pair in self.intersections]
+        for listed in (self.attributes, crossed, self.wordings):
+            if len(set(listed)) < len(listed) or frozenset() in crossed:
+                yield "names an attribute, intersection or wording twice. Name each once."
+        if any(len(pair) < 2 for pair in crossed):
+            yield "crosses an attribute with itself. Name two attributes."
         known = self._file().attributes
         named = {*self.attributes, *(name for pair in self.intersections for name in pair)}
         unknown = [] if self.describe_users == "yes" else sorted(named - set(known))
         if unknown:
-            raise InvalidArgument(
-                f"fairness.counterfactual got attributes {unknown}. Choose from "
-                f"{', '.join(known)}, or word your own in attributes_file."
+            yield (
+                f"got attributes {unknown}. Choose from {', '.join(known)}, or word your own in "
+                "attributes_file."
             )
 
     def run(self, target: Target, context: Context) -> Iterator[Finding]:
@@ -114,25 +128,25 @@ class CounterfactualProbe:
         n_candidates = self._candidates(target)
         design = self._design(target, context, history=history, n_candidates=n_candidates)
         anchors = anchors_of(context, n=self.n_probes, history=history, n_candidates=n_candidates)
+        n_items = _n_choices(context, anchors)
+        if n_items <= self.k:
+            raise NotAssessable(
+                f"{n_items} items to choose from are no more than the k={self.k} asked for"
+            )
         asked = [design.requests(anchor) for anchor in anchors]
-        width = len(asked[0])
-        answers = []
-        for part in (asked[:PILOT], asked[PILOT:]):
-            flat = target.recommend([request for row in part for request in row])
-            answers += [flat[i : i + width] for i in range(0, len(flat), width)]
-            refuse_hopeless(Answers(design, answers))
-        every = Answers(design, answers)
-        n_items = n_candidates or len(context.dataset.catalog.items)
+        answers = _ask(target, asked[:PILOT])
+        refuse_hopeless(Answers(design, answers))
+        every = Answers(design, answers + _ask(target, asked[PILOT:]))
         validity = guard(every, n_items=n_items)
         draws = Draws(self.draws, self.bootstrap_draws)
         arms = [
             test_arm(every, i, context, draws)
             for i, arm in enumerate(design.arms)
-            if arm.kind in ("attribute", "crossed") and not arm.wording
+            if arm.kind in ("attribute", "crossed") and not arm.exploratory
         ]
         reporting = Reporting(
             every, context, validity, adjusted(arms), draws,
-            margin=self.margin, n_candidates=n_candidates, history=history,
+            margin=self.margin, n_candidates=n_candidates, history=history, planned=self.n_probes,
         )  # fmt: skip
         for found in all_findings(reporting, arms):
             yield (
@@ -186,3 +200,20 @@ class CounterfactualProbe:
             listing=bool(n_candidates) and not ranks_itself,
         )
         return Design(arms, templates, self.k, self.repeats, self.temperature)
+
+
+def _ask(target: Target, rows: Sequence[Sequence[Request]]) -> list[list[Response]]:
+    """The answers, probe by probe."""
+    flat = iter(target.recommend([request for row in rows for request in row]))
+    return [[next(flat) for _ in row] for row in rows]
+
+
+def _n_choices(context: Context, anchors: Sequence[Request]) -> int:
+    """The fewest items that any request can be answered with."""
+    n_items = len(context.dataset.catalog.items)
+    return min(
+        len(anchor.candidates)
+        if anchor.candidates is not None
+        else n_items - len({item.id for item in anchor.history})
+        for anchor in anchors
+    )

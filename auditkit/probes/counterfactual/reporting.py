@@ -1,7 +1,8 @@
 """From the tests of a counterfactual probe to its findings: what all of them share.
 
-The parameters of a finding hold what the report shows beside it, and the raw table, so that every
-p-value can be computed again. Source: fairness recipe, 3.6 and 7.
+The parameters of a finding hold what the report shows beside it; SNSR of Jaccard carries its raw
+table, from which bounds, noise floor and p-value can be computed again. Source: fairness recipe,
+3.6 and 7.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ class Reporting:
     Attributes:
         p_adjusted: by (arm, test). margin: the SNSR for which the needed probes are reported.
         n_candidates: items that a request listed, 0 for none. history: anchors are histories.
+        planned: probes that the recipe asks for.
     """
 
     answers: Answers
@@ -44,6 +46,14 @@ class Reporting:
     margin: float
     n_candidates: int
     history: bool
+    planned: int
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What every reader of the numbers must know."""
+        n = len(self.answers.responses)
+        fewer = f"{self.planned} probes were planned and the data have {n}"
+        return (*self.validity.remarks, *([fewer] if n < self.planned else []))
 
     def values(self, arm: ArmTests) -> list[str]:
         """Names of an arm's values."""

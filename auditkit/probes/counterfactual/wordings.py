@@ -27,7 +27,7 @@ def wording_findings(answers: Answers, context: Context, draws: int) -> Iterator
     """SNSR of every attribute in every further wording, and of the placebo in it."""
     unit, direction = unit_of(METRIC)
     for index, arm in enumerate(answers.design.arms):
-        if not arm.wording or arm.kind == "neutral":
+        if not arm.exploratory or arm.kind == "neutral":
             continue
         probes = answers.complete(index)
         table = answers.similarity(index, "jaccard", probes)
