@@ -2,7 +2,7 @@
 
 fairlearn is the table engine only. Its `difference()` drops a group whose mean is NaN and its
 bootstrap intervals of a max - min never contain 0 for fair data, so gaps and bounds are ours
-(`stats.simultaneous`). Missing users leave before the table is made and are counted; unknown
+(`stats.group_bounds`). Missing users leave before the table is made and are counted; unknown
 attribute values are kept apart; a group below 20 users has no mean. Source: fairness recipe, 3.8
 and 5; fairlearn 0.15.
 """

@@ -20,10 +20,10 @@ from auditkit.errors import InvalidArgument
 from auditkit.metrics.groups import UNKNOWN
 from auditkit.probes.base import Context, User
 from auditkit.registry import did_you_mean
+from auditkit.stats.group_bounds import group_gap_bounds
 from auditkit.stats.intervals import Interval
 from auditkit.stats.multiplicity import holm
 from auditkit.stats.permutation import group_gap_test
-from auditkit.stats.simultaneous import group_gap_bounds
 from auditkit.stats.stratified import activity_strata, stratified_gap
 
 __all__ = [

@@ -10,7 +10,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["NO_SPREAD", "critical_value"]
+from auditkit.stats.intervals import Interval
+
+__all__ = ["NO_SPREAD", "critical_value", "largest_gap"]
 
 NO_SPREAD = 1e-12
 
@@ -23,13 +25,20 @@ def critical_value(
     Args:
         deviations: [draws, estimates], resampled minus own estimate, either sign.
         errors: standard errors of the resamples [draws, estimates], or one per estimate
-            [estimates]; an estimate without spread does not count.
+            [estimates]. A resample without spread takes the root mean square of the others, for
+            its deviation counts all the same; an estimate without any spread does not count.
         level: joint coverage, in (0, 1).
 
     Returns:
         c of at least 0, such that all |estimate - truth| <= c se holds jointly.
     """
     scale = np.broadcast_to(errors, deviations.shape)
+    scale = np.where(scale > NO_SPREAD, scale, np.sqrt(np.mean(scale**2, axis=0)))
     spread = scale > NO_SPREAD
     studentised = np.where(spread, np.abs(deviations) / np.where(spread, scale, 1.0), 0.0)
     return float(np.quantile(studentised.max(axis=1), level, method="higher"))
+
+
+def largest_gap(gaps: NDArray[np.float64], reach: NDArray[np.float64]) -> Interval:
+    """Ends of the largest of absolute gaps [gaps] that may each be off by their reach [gaps]."""
+    return Interval(max(0.0, float(np.max(gaps - reach))), float(np.max(gaps + reach)))

@@ -6,7 +6,7 @@ max(|d| - c se)), high = max(|d| + c se). Differences that are nearly always 0 (
 temperature 0) have no standard error to trust. No mean difference of several such pairs exceeds the
 mean of each unit's largest one, which Gaffke's bound covers; it equals Clopper-Pearson on the share
 of units that differ where differences are 0 or 1, and is lower for small ones. Source: fairness
-recipe, 3.7 (within probes) and 3.8 (independent groups).
+recipe, 3.7.
 """
 
 from __future__ import annotations
@@ -20,15 +20,9 @@ from numpy.typing import ArrayLike, NDArray
 from auditkit.errors import InvalidArgument
 from auditkit.stats.bounded_mean import gaffke_upper
 from auditkit.stats.intervals import Interval, clopper_pearson
+from auditkit.stats.max_t import critical_value, largest_gap
 
-__all__ = [
-    "MIN_PROBES",
-    "RangeBounds",
-    "contrast_bounds",
-    "group_gap_bounds",
-    "share_gap_bounds",
-    "snsr_bounds",
-]
+__all__ = ["MIN_PROBES", "RangeBounds", "contrast_bounds", "share_gap_bounds", "snsr_bounds"]
 
 FEW_UNITS = 5
 MIN_PROBES = 20
@@ -170,7 +164,7 @@ def _paired_band(
     level: float,
     *,
     columns: int,
-) -> tuple[float, float]:
+) -> Interval:
     """Max-t band over the columns of [units, differences].
 
     Every resample has its own standard errors; among very many rare differences some resample of
@@ -184,99 +178,4 @@ def _paired_band(
     shift = weights @ centred / n
     variance = np.maximum(weights @ centred**2 / n - shift**2, 0.0) * n / (n - 1)
     own = np.sqrt(variance / n) if columns == 1 else np.broadcast_to(error, shift.shape)
-    return _band(np.abs(mean), error, np.abs(shift), own, level)
-
-
-def group_gap_bounds(
-    values: ArrayLike,
-    groups: ArrayLike,
-    *,
-    rng: np.random.Generator,
-    draws: int = 2_000,
-    level: float = 0.95,
-) -> RangeBounds:
-    """Bounds of the largest gap between group means, users resampled inside their group.
-
-    Standard errors are Welch's. A pair with a group in which fewer than five users are non-zero is
-    sparse: its gap is at most the larger mean, which is bounded by Clopper-Pearson on the share of
-    non-zero users, shared out over the groups.
-
-    Args:
-        values: utility per user in [0, 1], shape [n].
-        groups: group number of each user from 0, [n].
-        rng: generator of the resamples.
-        draws: number of resamples.
-        level: joint coverage.
-
-    Returns:
-        Bounds in the unit of the values; a pilot without bounds if a group has fewer than 20 users.
-
-    Raises:
-        InvalidArgument: fewer than 2 groups, an empty group, or a value outside [0, 1].
-    """
-    x, numbers = np.asarray(values, dtype=np.float64), np.asarray(groups, dtype=np.int64)
-    members = [x[numbers == group] for group in range(int(numbers.max(initial=-1)) + 1)]
-    sizes = np.asarray([len(group) for group in members])
-    if len(members) < 2 or sizes.min() == 0 or not np.all((x >= 0) & (x <= 1)):
-        raise InvalidArgument(
-            f"group_gap_bounds got groups of {sizes.tolist()} users. Give at least two non-empty "
-            "groups of values in [0, 1]."
-        )
-    means = np.asarray([group.mean() for group in members])
-    value = float(np.ptp(means))
-    if sizes.min() < MIN_PROBES:
-        return RangeBounds(value, None, 0, True)
-    n_nonzero = np.asarray([int(np.sum(group > 0)) for group in members])
-    a, b = np.triu_indices(len(members), 1)
-    sparse = (n_nonzero[a] < FEW_UNITS) | (n_nonzero[b] < FEW_UNITS)
-    alpha = (1 - level) / (2 if sparse.any() and not sparse.all() else 1)
-    low, high = 0.0, 0.0
-    if not sparse.all():
-        moments = [_resampled_moments(group, rng, draws) for group in members]
-        shift = np.stack([moment[0] for moment in moments], axis=1)
-        variance = np.stack([moment[1] for moment in moments], axis=1)
-        own = np.asarray([group.var(ddof=1) / len(group) for group in members])
-        a_, b_ = a[~sparse], b[~sparse]
-        low, high = _band(
-            np.abs(means[a_] - means[b_]),
-            np.sqrt(own[a_] + own[b_]),
-            np.abs(shift[:, a_] - shift[:, b_]),
-            np.sqrt(variance[:, a_] + variance[:, b_]),
-            1 - alpha,
-        )
-    if sparse.any():
-        concerned = np.union1d(a[sparse], b[sparse])
-        share = 1 - alpha / len(concerned)
-        tops = [
-            clopper_pearson(int(n_nonzero[g]), int(sizes[g]), share, side="upper").high
-            for g in concerned
-        ]
-        high = max(high, *tops)
-    return RangeBounds(value, Interval(low, min(1.0, high)), int(sparse.sum()), False)
-
-
-def _resampled_moments(
-    group: NDArray[np.float64], rng: np.random.Generator, draws: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Shift of the mean and squared standard error of every resample of one group."""
-    n = len(group)
-    centred = group - group.mean()
-    weights = rng.multinomial(n, np.full(n, 1 / n), size=draws).astype(np.float64)
-    shift = weights @ centred / n
-    return shift, np.maximum(weights @ centred**2 / n - shift**2, 0.0) / (n - 1)
-
-
-def _band(
-    gaps: NDArray[np.float64],
-    error: NDArray[np.float64],
-    shift: NDArray[np.float64],
-    resampled_error: NDArray[np.float64],
-    level: float,
-) -> tuple[float, float]:
-    """Band from the largest studentised deviation; without spread, scaled by the own error."""
-    scale = np.where(
-        resampled_error > TOLERANCE, resampled_error, np.where(error > TOLERANCE, error, 1.0)
-    )
-    critical = float(np.quantile((shift / scale).max(axis=1), level, method="higher"))
-    low = max(0.0, float(np.max(gaps - critical * error)))
-    return low, float(np.max(gaps + critical * error))
+    return largest_gap(np.abs(mean), critical_value(shift, own, level=level) * error)

@@ -10,20 +10,20 @@ as for the raw gap. Source: fairness recipe, 3.7 and 3.8.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from auditkit.errors import InvalidArgument
-from auditkit.stats.intervals import Interval, clopper_pearson
-from auditkit.stats.max_t import NO_SPREAD, critical_value
+from auditkit.stats.group_bounds import FEW_USERS, gap_of, mean_ends
+from auditkit.stats.intervals import Interval
+from auditkit.stats.max_t import NO_SPREAD, critical_value, largest_gap
 from auditkit.stats.relabelling import permutation_p
 
 __all__ = ["StratifiedGap", "activity_strata", "stratified_gap"]
 
-FEW_UNITS = 5
 MIN_USERS = 20
 BLOCK_ROWS = 1_000
 
@@ -131,7 +131,7 @@ def _pairs(group: NDArray[np.int64], stratum: NDArray[np.int64]) -> tuple[_Pairs
     cells[np.arange(len(group)), stratum * n_groups + group] = 1.0
     sizes = cells.sum(axis=0).reshape(n_strata, n_groups)
     a, b = np.triu_indices(n_groups, 1)
-    shared = ((sizes[:, a] >= FEW_UNITS) & (sizes[:, b] >= FEW_UNITS)).T
+    shared = ((sizes[:, a] >= FEW_USERS) & (sizes[:, b] >= FEW_USERS)).T
     weights = shared * sizes.sum(axis=1)
     least = np.minimum(*(np.einsum("ps,sp->p", shared, sizes[:, side]) for side in (a, b)))
     comparable = least >= MIN_USERS
@@ -169,39 +169,44 @@ def _bounds(
     draws: int,
     level: float,
 ) -> Interval:
-    """Band over pairs, users resampled inside their cell; pairs that are nearly all 0 apart."""
-    hits = ((x > 0) @ pairs.cells).reshape(pairs.sizes.shape)
+    """Band over pairs, users resampled inside their cell; those with a group of which nearly all
+    users are at the same end apart.
+    """
+    away = [((x != end) @ pairs.cells).reshape(pairs.sizes.shape) for end in (0, 1)]
     used = pairs.weights.T > 0
-    few = [(hits[:, side] * used).sum(axis=0) < FEW_UNITS for side in (pairs.a, pairs.b)]
-    sparse = few[0] | few[1]
+    sparse = error <= NO_SPREAD
+    for side in (pairs.a, pairs.b):
+        for number in away:
+            sparse |= (number[:, side] * used).sum(axis=0) < FEW_USERS
     alpha = (1 - level) / (2 if sparse.any() and not sparse.all() else 1)
-    low, high = 0.0, 0.0
+    found: list[Interval] = []
     if not sparse.all():
         shift, squared = _resampled(x, pairs, rng, draws)
         c = critical_value(
             pairs.difference(shift)[:, ~sparse], pairs.error(squared)[:, ~sparse], level=1 - alpha
         )
-        low = max(0.0, float(np.max((gaps - c * error)[~sparse])))
-        high = float(np.max((gaps + c * error)[~sparse]))
-    if sparse.any():
-        high = max(high, _largest_rate(hits, pairs, sparse, 1 - alpha / (2 * int(sparse.sum()))))
+        found.append(largest_gap(gaps[~sparse], c * error[~sparse]))
+    share = 1 - alpha / (2 * max(1, int(sparse.sum())))
+    for pair in np.flatnonzero(sparse):
+        sides = (pairs.a[pair], pairs.b[pair])
+        found.append(gap_of(*(_ends(away, pairs, pair, side, share) for side in sides)))
+    low, high = max(one.low for one in found), max(one.high for one in found)
     return Interval(low, min(1.0, high))
 
 
-def _largest_rate(hits: Array, pairs: _Pairs, sparse: NDArray[np.bool_], level: float) -> float:
-    """Upper end of a sparse pair's gap: it is at most the larger mean, and a mean at most the
-    weighted share of users above 0, which is bounded with its effective sample size.
+def _ends(
+    away: Sequence[Array], pairs: _Pairs, pair: np.intp, group: np.intp, level: float
+) -> Interval:
+    """Ends of a group's weighted mean in a pair, with the effective sample size of its weights.
+
+    Args:
+        away: users away from 0 and from 1, [strata, groups] each.
     """
-    highest = 0.0
-    for side in (pairs.a[sparse], pairs.b[sparse]):
-        for group, weights in zip(side, pairs.weights[sparse], strict=True):
-            used = weights > 0
-            sizes = pairs.sizes[used, group]
-            n_eff = 1 / float(np.sum(weights[used] ** 2 / sizes))
-            share = float(np.sum(weights[used] * hits[used, group] / sizes))
-            x_eff = min(n_eff, share * n_eff)
-            highest = max(highest, clopper_pearson(x_eff, n_eff, level, side="upper").high)
-    return highest
+    used = pairs.weights[pair] > 0
+    weights, sizes = pairs.weights[pair, used], pairs.sizes[used, group]
+    n_eff = 1 / float(np.sum(weights**2 / sizes))
+    above_zero, below_one = (float(np.sum(weights * own[used, group] / sizes)) for own in away)
+    return mean_ends(min(1.0, above_zero) * n_eff, min(1.0, below_one) * n_eff, n_eff, level)
 
 
 def _resampled(
@@ -213,7 +218,7 @@ def _resampled(
     for cell in range(shape[1]):
         own = x[pairs.cells[:, cell] > 0]
         n = len(own)
-        if n < FEW_UNITS:
+        if n < FEW_USERS:
             continue
         centred = own - own.mean()
         weights = rng.multinomial(n, np.full(n, 1 / n), size=draws).astype(np.float64)

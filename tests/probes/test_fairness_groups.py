@@ -20,7 +20,7 @@ from auditkit.errors import InvalidArgument
 from auditkit.probes.base import NotAssessable, User, load_users
 from auditkit.probes.fairness_gaps import choose_groupings, user_attributes
 from auditkit.probes.fairness_groups import GroupUtilityProbe
-from auditkit.stats.simultaneous import group_gap_bounds
+from auditkit.stats.group_bounds import group_gap_bounds
 from auditkit.types import Request
 
 PROBE = "fairness.group_utility"

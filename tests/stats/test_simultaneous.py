@@ -2,12 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy import stats
 
 from auditkit.errors import InvalidArgument
 from auditkit.stats.intervals import clopper_pearson
 from auditkit.stats.noise_floor import expected_range, noise_floor
-from auditkit.stats.simultaneous import group_gap_bounds, share_gap_bounds, snsr_bounds
+from auditkit.stats.simultaneous import share_gap_bounds, snsr_bounds
 
 
 def rng(seed=0):
@@ -95,45 +94,6 @@ def test_snsr_bounds_cover_the_truth_of_rare_disturbances():
         bounds = snsr_bounds(matrix, rng=generator, draws=200).bounds
         covered += bounds.low <= 0.04 <= bounds.high
     assert covered / 200 >= 0.94
-
-
-@pytest.mark.parametrize("rates", [(0.3, 0.3, 0.3), (0.15, 0.3, 0.5), (0.04, 0.04, 0.25)])
-def test_group_gap_bounds_cover_the_truth(rates):
-    generator = rng(6)
-    groups = np.repeat([0, 1, 2], [150, 60, 90])
-    truth, covered = max(rates) - min(rates), 0
-    for _ in range(200):
-        hits = (generator.random(300) < np.asarray(rates)[groups]).astype(float)
-        bounds = group_gap_bounds(hits, groups, rng=generator, draws=300).bounds
-        covered += bounds.low <= truth <= bounds.high
-    assert covered / 200 >= 0.93
-
-
-def test_two_groups_have_about_the_interval_of_welch():
-    generator = rng(7)
-    values = np.r_[generator.beta(2, 5, 200), generator.beta(3, 4, 150)]
-    result = group_gap_bounds(values, np.repeat([0, 1], [200, 150]), rng=generator)
-    welch = stats.ttest_ind(values[200:], values[:200], equal_var=False).confidence_interval()
-    assert result.bounds == pytest.approx((welch.low, welch.high), abs=0.01)
-
-
-def test_groups_without_any_hit_are_bounded_exactly():
-    result = group_gap_bounds(np.zeros(200), np.repeat([0, 1], 100), rng=rng())
-    expected = clopper_pearson(0, 100, 0.975, side="upper").high
-    assert result.bounds == (0.0, pytest.approx(expected))
-
-
-def test_a_small_group_makes_a_pilot():
-    assert group_gap_bounds(np.ones(40), np.repeat([0, 1], [21, 19]), rng=rng()).pilot
-
-
-@pytest.mark.parametrize(
-    ("values", "groups"),
-    [([0.1, 0.2], [0, 0]), ([0.1, 0.2], [0, 2]), ([0.1, 2.0], [0, 1]), ([], [])],
-)
-def test_groups_that_cannot_be_compared_are_an_error(values, groups):
-    with pytest.raises(InvalidArgument):
-        group_gap_bounds(values, groups, rng=rng())
 
 
 @pytest.mark.parametrize("bad", [np.zeros((1, 2)), np.zeros((5, 1)), np.full((30, 2), 1.5)])

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from auditkit.errors import InvalidArgument
+from auditkit.stats.group_bounds import group_gap_bounds
 from auditkit.stats.max_t import critical_value
-from auditkit.stats.simultaneous import group_gap_bounds
 from auditkit.stats.stratified import activity_strata, stratified_gap
 
 
@@ -78,6 +78,23 @@ def test_a_group_that_never_hits_has_an_exact_upper_bound():
     assert found.bounds.high == pytest.approx(1 - 0.025 ** (1 / 60))
 
 
+def test_groups_that_always_hit_are_bounded_like_groups_that_never_do():
+    groups, strata = np.repeat([0, 1], 60), np.tile([0, 1, 2], 40)
+    never, always = (
+        stratified_gap(np.full(120, end), groups, strata, rng=np.random.default_rng(0), draws=9)
+        for end in (0.0, 1.0)
+    )
+    assert always.bounds == pytest.approx(never.bounds)
+    assert always.bounds.high > 0
+
+
+def test_one_miss_does_not_widen_the_bounds_to_everything():
+    groups, strata = np.repeat([0, 1], 60), np.tile([0, 1, 2], 40)
+    values = np.r_[0.0, np.ones(119)]
+    found = stratified_gap(values, groups, strata, rng=np.random.default_rng(0), draws=9)
+    assert found.value <= found.bounds.high < 0.1
+
+
 @pytest.mark.parametrize(("values", "strata"), [([0.5], [0, 0]), ([1.5, 0], [0, 0])])
 def test_users_that_cannot_be_compared_are_an_error(values, strata):
     with pytest.raises(InvalidArgument):
@@ -90,6 +107,11 @@ def test_critical_value_of_one_estimate_is_that_of_a_normal():
     two = critical_value(generator.normal(size=(20_000, 2)), np.ones(2))
     assert one == pytest.approx(1.96, abs=0.04)
     assert two == pytest.approx(2.24, abs=0.04)  # 1 - .05 of two independent ones
+
+
+def test_a_resample_without_spread_counts_by_the_usual_error():
+    deviations, errors = np.array([[1.0], [4.0]]), np.array([[2.0], [0.0]])
+    assert critical_value(deviations, errors, level=0.9) == pytest.approx(4 / np.sqrt(2))
 
 
 def test_estimates_without_spread_do_not_count():
