@@ -15,7 +15,7 @@ from auditkit.probes.base import Context, finding, unit_of
 from auditkit.probes.exposure_counts import Seen
 from auditkit.probes.item_groupings import ItemGrouping, largest_groups
 from auditkit.stats.bootstrap import Measured, undefined
-from auditkit.stats.exposure_bounds import Disparity, disparity_bounds
+from auditkit.stats.exposure_bounds import MIN_USERS, Disparity, disparity_bounds
 from auditkit.stats.intervals import Interval
 from auditkit.types import Band, Estimate, Evidence, Finding
 
@@ -23,6 +23,7 @@ __all__ = ["group_findings"]
 
 PREFIX = "fairness.exposure"
 _SHOWN_REQUESTS, _SHOWN_GROUPS = 3, 30
+_PILOT = f"no bounds: a pilot of fewer than {MIN_USERS} users"
 
 
 def group_findings(
@@ -58,6 +59,7 @@ def group_findings(
             group=f"by={grouping.name}",
             parameters=parameters,
             evidence=evidence if metric == "dgu" else (),
+            notes=(_PILOT,) if found is not None and found.bounds is None else (),
         )
 
 
@@ -74,11 +76,14 @@ def _shares(
             "shown": float(gp[i]),
             "history": float(gh[i]),
             "utility": float(found.utility[i]),
-            "low": float(found.bounds[i, 0]),
-            "high": float(found.bounds[i, 1]),
+            **({} if found.bounds is None else _ends(found.bounds[i])),
         }
         for i, name in enumerate(names)
     }
+
+
+def _ends(bounds: NDArray[np.float64]) -> dict[str, JsonValue]:
+    return {"low": float(bounds[0]), "high": float(bounds[1])}
 
 
 def _most_favoured(
@@ -94,12 +99,13 @@ def _most_favoured(
     )
 
 
-def _measured(metric: str, seen: Seen, value: float, bounds: Interval) -> Measured:
+def _measured(metric: str, seen: Seen, value: float, bounds: Interval | None) -> Measured:
+    """A pilot has a value and no bounds."""
     unit, direction = unit_of(metric)
     estimate = Estimate(
         value=value,
-        low=bounds.low,
-        high=bounds.high,
+        low=bounds.low if bounds else None,
+        high=bounds.high if bounds else None,
         n=len(seen.answers),
         n_missing=seen.n_missing,
         unit=unit,

@@ -9,7 +9,7 @@ ideal. Source: fairness recipe, 3.9; group utility modelled on IFairLRS.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -35,7 +35,7 @@ from auditkit.probes.item_groupings import item_groupings
 from auditkit.recommenders.protocols import Recommends
 from auditkit.recommenders.target import Target
 from auditkit.stats.bootstrap import bootstrap_mean
-from auditkit.stats.exposure_bounds import concentration
+from auditkit.stats.concentration import concentration
 from auditkit.types import Evidence, Finding
 
 __all__ = ["ExposureProbe"]
@@ -79,6 +79,7 @@ class ExposureProbe:
             catalog.index,
             discount=self.discount,
         )
+        seen = replace(seen, n_missing=seen.n_missing + len(everyone) - len(users))
         yield from self._concentration(
             context, seen, "all", seen.shown, seen.popularity, seen.ids, _most_shown(seen, catalog)
         )

@@ -1,35 +1,50 @@
-"""Bounds of exposure over users: whole users are resampled with everything they were shown.
+"""Bounds of what groups of items gain over the histories: whole users are resampled with everything
+they were shown and had chosen.
 
 The gap between item groups (DGU) is a max - min and the mean of absolute group utilities (MGU) is
-biased upwards like it, so both get bounds from parts that hold jointly; what is a smooth share gets
-a percentile bootstrap. Source: fairness recipe, 3.9.
+biased upwards like it, so both get bounds from parts that hold jointly. A group utility is a
+difference of two ratios of sums over users; each user's influence on it makes it a mean over users,
+and such means get studentised bands, as in `simultaneous`. Source: fairness recipe, 3.9, which asks
+for a band scaled by the bootstrap's standard deviation: that is too narrow for rare groups and few
+users.
+
+Measured on 600 worlds each in which lists (10 items) and histories (10 to 700) are drawn from each
+user's own taste, groups from 30 % down to 0.4 % of it: both ends hold for DGU and MGU in
+
+    users      6 groups    10 groups    18 groups
+       60     .942 .942    .987 .997    .973 .998
+      200     .957 .968    .968 .975    .950 .963
+      600     .945 .945    .963 .973    .948 .952
+
+(standard error .01; scaled by the bootstrap's deviation .91 to .94), and in .99 to 1.00 where lists
+favour one group. Histories of 3 to 8 items give .945 to 1.00, with few users at the price of width:
+of 60 users a DGU of 0 may have an upper end of .2 to .5. Where 1 to 10 % of users are unlike all
+others, the ends hold in .95 to 1.00 of 30 to 200 users.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import sparse
 
 from auditkit.errors import InvalidArgument
-from auditkit.stats.bootstrap import bootstrap_statistic
-from auditkit.stats.intervals import Interval
-from auditkit.stats.max_t import critical_value
-from auditkit.stats.measured import Measured
-from auditkit.types import Direction
+from auditkit.stats.intervals import Interval, clopper_pearson
+from auditkit.stats.max_t import critical_value, largest_gap
 
-__all__ = ["Disparity", "concentration", "disparity_bounds"]
+__all__ = ["MIN_USERS", "Disparity", "disparity_bounds"]
 
-BLOCK_BYTES = 64 << 20
+FEW_USERS = 5
+MIN_USERS = 20
 MOST_PAIRED = 40
+TOLERANCE = 1e-12
 Array = NDArray[np.float64]
 
 
 class Disparity(NamedTuple):
-    """Group utilities GU with joint bounds.
+    """Group utilities GU with joint bounds, which are None of a pilot (fewer than 20 users).
 
     Attributes:
         utility: GU by group, [groups]; ideal 0. bounds: of each group, jointly, [groups, 2].
@@ -37,11 +52,11 @@ class Disparity(NamedTuple):
     """
 
     utility: Array
-    bounds: Array
+    bounds: Array | None
     mgu: float
-    mgu_bounds: Interval
+    mgu_bounds: Interval | None
     dgu: float
-    dgu_bounds: Interval
+    dgu_bounds: Interval | None
 
 
 def disparity_bounds(
@@ -54,10 +69,12 @@ def disparity_bounds(
 ) -> Disparity | None:
     """MGU and DGU with bounds, users resampled with their list and their history.
 
-    MGU: mean over groups of |GU| -+ c se, floored at 0 in every group, c from the largest deviation
-    of any group. DGU: the largest difference of two groups' GU -+ c se, c from the largest
-    deviation of any difference; beyond 40 groups the joint bounds of the groups take the place of
-    those of pairs. Standard errors are bootstrap standard deviations.
+    MGU: mean over groups of |GU| -+ c se, floored at 0 in every group, c from the largest
+    studentised deviation of any group. DGU: the largest difference of two groups' GU -+ c se, c
+    from the largest studentised deviation of any difference; beyond 40 groups the joint bounds of
+    the groups take the place of those of pairs. Where fewer than five users are unlike the others,
+    no bound is closer than the Clopper-Pearson bound of their share times how unlike they are. A
+    group that was neither shown nor chosen before is left out; its GU is 0.
 
     Args:
         shown: exposure of every group in each user's list, [users, groups], at least 0.
@@ -65,7 +82,8 @@ def disparity_bounds(
         rng, draws, level: of the resamples and the joint coverage.
 
     Returns:
-        Share points; None with fewer than 2 users or groups, or without any exposure or history.
+        Share points, without bounds below 20 users; None with fewer than 2 users or groups, or
+        without any exposure or history.
 
     Raises:
         InvalidArgument: arrays of unequal shape.
@@ -76,91 +94,103 @@ def disparity_bounds(
             f"disparity_bounds got arrays of shape {lists.shape} and {histories.shape}. Give one "
             "row per user and one column per group in both."
         )
-    n = len(lists)
+    present = np.asarray(np.any(lists + histories > 0, axis=0), dtype=np.bool_)
+    lists, histories = lists[:, present], histories[:, present]
     if min(lists.shape) < 2 or not lists.sum() or not histories.sum():
         return None
-    utility = _shares(lists.sum(axis=0)[None]) - _shares(histories.sum(axis=0)[None])
-    weights = rng.multinomial(n, np.full(n, 1 / n), size=draws).astype(np.float64)
-    drawn = _shares(weights @ lists) - _shares(weights @ histories)
-    own = utility[0]
-    deviations = drawn - own
-    error = deviations.std(axis=0)
-    reach = critical_value(deviations, error, level=level) * error
-    mgu_ends = np.maximum(np.abs(own) - reach, 0.0).mean(), (np.abs(own) + reach).mean()
+    n, n_groups = lists.shape
+    own = _shares(lists.sum(axis=0)[None])[0] - _shares(histories.sum(axis=0)[None])[0]
+    utility = np.zeros(len(present))
+    utility[present] = own
+    mgu, dgu = float(np.abs(own).mean()), float(np.ptp(own))
+    if n < MIN_USERS:
+        return Disparity(utility, None, mgu, None, dgu, None)
+    users = _Users(
+        _influence(lists) - _influence(histories),
+        _shares(lists) - _shares(histories),
+        rng.multinomial(n, np.full(n, 1 / n), size=draws).astype(np.float64),
+    )
+    reach = users.reach(own, level, largest=1.0)
+    mgu_low = float(np.maximum(np.abs(own) - reach, 0.0).mean())
+    mgu_high = float((np.abs(own) + reach).mean())
+    bounds = np.zeros((len(present), 2))
+    bounds[present] = np.clip(np.stack((own - reach, own + reach), axis=1), -1.0, 1.0)
     return Disparity(
-        utility=own,
-        bounds=np.stack((own - reach, own + reach), axis=1),
-        mgu=float(np.abs(own).mean()),
-        mgu_bounds=Interval(float(mgu_ends[0]), float(mgu_ends[1])),
-        dgu=float(np.ptp(own)),
-        dgu_bounds=_gap_bounds(own, deviations, reach, level),
+        utility=utility,
+        bounds=bounds,
+        mgu=mgu,
+        mgu_bounds=Interval(mgu_low, min(mgu_high, 2 / n_groups)),  # |GU| adds up to 2 at most
+        dgu=dgu,
+        dgu_bounds=_gap_bounds(own, users, reach, level),
     )
 
 
-def _gap_bounds(own: Array, deviations: Array, reach: Array, level: float) -> Interval:
+class _Users(NamedTuple):
+    """What users contribute to the columns, groups or differences of groups, and how often each of
+    them is drawn.
+
+    Attributes:
+        influence: on the columns' estimates, [users, columns]; of mean 0.
+        shares: of their own list minus of their own history, [users, columns].
+        weights: [draws, users].
+    """
+
+    influence: Array
+    shares: Array
+    weights: Array
+
+    def reach(self, own: Array, level: float, *, largest: float) -> Array:
+        """How far each estimate [columns] may be off, all at once; `largest` is the largest one
+        that there can be.
+        """
+        n = len(self.influence)
+        error = self.influence.std(axis=0, ddof=1) / math.sqrt(n)
+        shift = self.weights @ self.influence / n
+        variance = np.maximum(self.weights @ self.influence**2 / n - shift**2, 0.0)
+        c = critical_value(shift, np.sqrt(variance / (n - 1)), level=level)
+        return np.asarray(np.maximum(c * error, self._of_the_unlike(own, level, largest)))
+
+    def _of_the_unlike(self, own: Array, level: float, largest: float) -> Array:
+        """Least reach where nearly all users are alike: how many others there may be, times how
+        much the few seen differ, or could differ where none was seen.
+        """
+        unlike = np.abs(self.shares - np.median(self.shares, axis=0))
+        unlike[unlike < TOLERANCE] = 0.0
+        counts, most = (unlike > 0).sum(axis=0), unlike.max(axis=0)
+        n = len(unlike)
+        upper = [clopper_pearson(x, n, level, side="upper").high for x in range(FEW_USERS)]
+        share = np.array([*upper, 0.0])[counts.clip(max=FEW_USERS)]
+        return np.asarray(share * np.where(counts > 0, most, largest + np.abs(own)))
+
+
+def _gap_bounds(own: Array, users: _Users, reach: Array, level: float) -> Interval:
     """Bounds of max - min from those of all differences; of many groups from those of the groups,
     which are wider and need no pairs.
     """
     if len(own) > MOST_PAIRED:
-        low = float(np.max(own - reach) - np.min(own + reach))
-        return Interval(max(0.0, low), float(np.max(own + reach) - np.min(own - reach)))
-    a, b = np.triu_indices(len(own), 1)
-    gaps, between = np.abs(own[a] - own[b]), deviations[:, a] - deviations[:, b]
-    error = between.std(axis=0)
-    reach_of_gaps = critical_value(between, error, level=level) * error
-    low = float(np.max(gaps - reach_of_gaps))
-    return Interval(max(0.0, low), float(np.max(gaps + reach_of_gaps)))
+        low = max(0.0, float(np.max(own - reach) - np.min(own + reach)))
+        high = float(np.max(own + reach) - np.min(own - reach))
+    else:
+        a, b = np.triu_indices(len(own), 1)
+        pairs = users._replace(
+            influence=users.influence[:, a] - users.influence[:, b],
+            shares=users.shares[:, a] - users.shares[:, b],
+        )
+        gaps = own[a] - own[b]
+        low, high = largest_gap(np.abs(gaps), pairs.reach(gaps, level, largest=2.0))
+    return Interval(low, min(high, 2.0))
+
+
+def _influence(amounts: Array) -> Array:
+    """How much every user moves the shares of the sums, [users, groups]: the derivative of a ratio
+    of means, of mean 0.
+    """
+    totals = amounts.sum(axis=1)
+    share = amounts.sum(axis=0) / totals.sum()
+    return np.asarray((amounts - np.outer(totals, share)) / totals.mean())
 
 
 def _shares(amounts: Array) -> Array:
-    """Rows that sum to 1; a resample without any exposure keeps zeros."""
+    """Rows that sum to 1; one without any exposure keeps zeros."""
     totals = amounts.sum(axis=1, keepdims=True)
     return np.asarray(amounts / np.where(totals > 0, totals, 1.0))
-
-
-def concentration(
-    exposure: sparse.csr_array,
-    statistic: Callable[[Array], float | None],
-    *,
-    rng: np.random.Generator,
-    unit: str,
-    direction: Direction,
-    draws: int = 999,
-    n_missing: int = 0,
-) -> Measured:
-    """A statistic of item exposure with a percentile bootstrap over users.
-
-    A resample repeats users and so shows fewer items: intervals of coverage reach too low, of Gini
-    and HHI too high, rather than the other way.
-
-    Args:
-        exposure: of every item in each user's list, [users, items].
-        statistic: [items] -> value; None where it does not exist.
-        rng, unit, direction, draws, n_missing: as in `bootstrap_mean`.
-
-    Returns:
-        Estimate and quantile law; undefined without any exposure or with fewer than 2 users.
-    """
-    n, n_items = exposure.shape
-    block = max(1, BLOCK_BYTES // (8 * (n + n_items)))
-
-    def of_rows(rows: NDArray[np.int64]) -> Array:
-        found = []
-        for begin in range(0, len(rows), block):
-            part = rows[begin : begin + block]
-            weights = np.zeros((len(part), n))
-            np.add.at(weights, (np.arange(len(part))[:, None], part), 1.0)
-            values = [statistic(row) for row in np.asarray(weights @ exposure)]
-            found += [np.nan if value is None else value for value in values]
-        return np.array(found)
-
-    return bootstrap_statistic(
-        n,
-        of_rows,
-        rng=rng,
-        unit=unit,
-        direction=direction,
-        draws=draws,
-        n_missing=n_missing,
-        reason="no item of the catalog was shown",
-    )

@@ -78,6 +78,23 @@ def test_metrics_equal_those_of_the_pure_functions():
         assert row["low"] <= row["utility"] <= row["high"]
 
 
+def test_users_without_a_history_are_missing():
+    known = load_users(world())
+    users = (*known, *(dataclasses.replace(u, id=f"{u.id}x", history=()) for u in known[:7]))
+    with tempfile.TemporaryDirectory() as folder:
+        target = target_for(FollowsTaste(), Path(folder)).for_probe(probe_spec(PROBE))
+        found = list(ExposureProbe(draws=9).run(target, Context(world(), 0, PROBE, {}, users)))
+    assert {f.estimate.n_missing for f in found if f.estimate.n} == {7}
+
+
+def test_a_pilot_has_no_bounds_and_says_so():
+    run = run_probe(PROBE, StarvesTheTail(), draws=99, n_users=19)
+    dgu = run.one(f"{PROBE}.dgu", "by=genre")
+    assert dgu.estimate.value > 0
+    assert (dgu.estimate.low, dgu.estimate.high) == (None, None)
+    assert dgu.notes == ("no bounds: a pilot of fewer than 20 users",)
+
+
 def test_gini_comes_with_its_lorenz_curve():
     curve = run_probe(PROBE, StarvesTheTail(), draws=9).one(f"{PROBE}.gini").parameters["lorenz"]
     assert len(curve) == 21
