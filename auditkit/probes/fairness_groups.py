@@ -111,6 +111,7 @@ class GroupUtilityProbe:
         )
         kept, _ = split_by_status(responses, UTILITY_STATUSES)
         scored = [users[i] for i in kept]
+        served_ids = {user.id for user in scored}
         utility = list_utility(scored, [responses[i] for i in kept])
         design: dict[str, JsonValue] = {
             "k": CUTOFF, "n_users": len(users), "candidates": n_candidates,
@@ -120,7 +121,7 @@ class GroupUtilityProbe:
         served = Served(
             users=scored,
             utility=utility,
-            lost=[user for i, user in enumerate(users) if i not in set(kept)],
+            lost=[user for user in everyone if user.id not in served_ids],
             min_group=self.min_group,
             one_target=context.dataset.interactions.cuts is None,
             design=design,

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import dataclasses
+import tempfile
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -17,9 +19,10 @@ from small_world import world
 
 from auditkit.catalog.dataset import Dataset
 from auditkit.errors import InvalidArgument
-from auditkit.probes.base import NotAssessable, User, load_users
+from auditkit.probes.base import Context, NotAssessable, User, load_users
 from auditkit.probes.fairness_gaps import choose_groupings, user_attributes
 from auditkit.probes.fairness_groups import GroupUtilityProbe
+from auditkit.registry import probe_spec
 from auditkit.stats.group_bounds import group_gap_bounds
 from auditkit.types import Request
 
@@ -125,6 +128,16 @@ def test_relative_gap_is_the_gap_over_the_mean_of_all_users():
 def test_a_model_that_nobody_is_served_by_is_not_assessable():
     with pytest.raises(NotAssessable, match="equally useless"):
         run_probe(PROBE, FindsNoTestItem(), **FEW)
+
+
+def test_users_without_a_held_out_item_are_missing():
+    known = load_users(world())
+    users = (*known, *(dataclasses.replace(u, id=f"{u.id}x", test_items=()) for u in known[:9]))
+    with tempfile.TemporaryDirectory() as folder:
+        target = target_for(FindsEveryTestItem(), Path(folder)).for_probe(probe_spec(PROBE))
+        found = list(GroupUtilityProbe(**FEW).run(target, Context(world(), 0, PROBE, {}, users)))
+    gap = next(f for f in found if f.metric == f"{PROBE}.ndcg_gap" and f.group == "gender")
+    assert (gap.estimate.n, gap.estimate.n_missing) == (80, 9)
 
 
 def test_disclosure_asks_a_sample_and_refuses_small_groups():
