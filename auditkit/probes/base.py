@@ -4,6 +4,8 @@ units.
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Protocol, cast
@@ -36,6 +38,7 @@ __all__ = [
     "Probe",
     "User",
     "finding",
+    "identity",
     "item_ids",
     "load_users",
     "neutral_request",
@@ -47,6 +50,7 @@ __all__ = [
 ]
 
 NEVER_READS = ("0 by construction: this recommender never reads the words of a request",)
+_YEAR = re.compile(r"\(\d{4}\)")
 UTILITY_STATUSES: tuple[Status, ...] = ("ok", "no_answer", "refusal", "truncated", "parse_error")
 
 
@@ -215,10 +219,20 @@ def finding(
 
 
 def item_ids(response: Response) -> list[str]:
-    """Identities of a list's items, best first: the catalog id where linked, else the text as an
+    """Identities of a list's items, best first: the catalog id where linked, else the title as an
     opaque item.
     """
-    return [item.item_id or f"raw:{item.raw.casefold().strip()}" for item in response.items]
+    return [item.item_id or f"raw:{identity(item.raw)}" for item in response.items]
+
+
+def identity(title: str) -> str:
+    """What makes two titles without a catalog id the same item: their letters after NFKC and
+    casefold, blanks collapsed, without a year in parentheses.
+
+    Source: fairness recipe, 3.1.
+    """
+    folded = unicodedata.normalize("NFKC", title).casefold()
+    return " ".join(_YEAR.sub(" ", folded).split()) or " ".join(folded.split())
 
 
 def token_scores(response: Response) -> list[float]:
