@@ -53,7 +53,7 @@ class Adversary(torch.nn.Module):
         self.net = torch.nn.Sequential(
             torch.nn.Linear(width, width), torch.nn.ReLU(), torch.nn.Linear(width, len(counts))
         )
-        shares = [count / sum(counts) for count in counts]
+        shares = [count / sum(counts) for count in counts if count]  # 0 log 0 is 0
         self.entropy = -sum(share * math.log(share) for share in shares)
         self._turns = turns
 

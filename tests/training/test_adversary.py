@@ -151,6 +151,7 @@ def test_entropy_is_that_of_the_labels():
     assert Adversary(4, [5, 5], turns=1, seed=0).entropy == pytest.approx(math.log(2))
     uneven = -(0.75 * math.log(0.75) + 0.25 * math.log(0.25))
     assert Adversary(4, [3, 1], turns=1, seed=0).entropy == pytest.approx(uneven)
+    assert Adversary(4, [3, 0, 1], turns=1, seed=0).entropy == pytest.approx(uneven)
 
 
 def adapter(folder):
