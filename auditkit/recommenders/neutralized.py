@@ -4,14 +4,15 @@ the recommender reads them.
 What is found is what is listed: the phrases of `templates/attributes.yaml` and the words in which
 the data set's own users are described. On those it works by construction, so its recall is measured
 on other wordings (`alternatives`, which are not in the lexicon). Titles of the request's items are
-left alone. Source: LMRec (Shen et al. 2022), test-side neutralisation; this lexicon and its pattern
-are auditkit's own, no numerical equality is claimed.
+left alone, and so are titles of the catalog that hold a phrase among other words. Source: LMRec
+(Shen et al. 2022), test-side neutralisation; this lexicon and its pattern are auditkit's own, no
+numerical equality is claimed.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
@@ -39,6 +40,12 @@ class Neutraliser:
         wordings: phrases of attributes and the neutral phrases that stand for them.
         values: by attribute of the data set, see `attributes.known_values`.
         allow: attributes that may stay, such as an age that films must suit.
+        catalog: titles that any text may mention.
+
+    Attributes:
+        patterns: what is searched for.
+        titles: those of the catalog that hold a phrase. A title that is nothing but a phrase is
+            left out: elsewhere "a woman" is somebody who asks.
 
     Raises:
         TargetUnavailable: `allow` names an attribute that neither of the two knows.
@@ -50,6 +57,7 @@ class Neutraliser:
         values: Mapping[str, Sequence[str]],
         *,
         allow: Collection[str] = (),
+        catalog: Iterable[str] = (),
     ) -> None:
         known = {*wordings.attributes, *values}
         for name in allow:
@@ -64,6 +72,7 @@ class Neutraliser:
         self._groups = [_Group(f"a{i}", name) for i, name in enumerate(values)]
         self.patterns = _patterns(_described(values, self._groups), _any_of(list(self._neutral)))
         self._search = [re.compile(pattern, re.IGNORECASE) for pattern in self.patterns]
+        self.titles = sorted({title for title in catalog if self._holds_a_phrase(title)})
 
     def text(
         self, text: str, *, titles: Collection[str] = (), in_words_of_the_data: bool = False
@@ -75,12 +84,14 @@ class Neutraliser:
             in_words_of_the_data: whether a phrase that is listed and describes a user of the data
                 too, such as "a student", becomes "a user" instead of the listed neutral phrase.
         """
-        search = self._search[in_words_of_the_data]
-        if not titles:
-            return search.sub(self._replacement, text)
-        pieces = re.split(f"({_any_of(list(titles))})", text)  # every second piece is a title
-        pieces[::2] = [search.sub(self._replacement, piece) for piece in pieces[::2]]
-        return "".join(pieces)
+        kept = [title for title in {*titles, *self.titles} if title.strip()]
+        named = [m.span() for m in re.finditer(rf"(?<!\w)(?:{_any_of(kept)})(?!\w)", text)]
+
+        def replacement(found: re.Match[str]) -> str:
+            inside = any(a <= found.start() and found.end() <= b for a, b in named)
+            return found[0] if inside else self._replacement(found)
+
+        return self._search[in_words_of_the_data].sub(replacement, text)
 
     def request(self, request: Request) -> Request:
         """The request without the attributes that it states, in any of its fields."""
@@ -90,13 +101,16 @@ class Neutraliser:
             request,
             attributes={n: v for n, v in request.attributes.items() if n in self._allow},
             who=edit(request.who),
-            instruction=edit(request.instruction),
+            instruction=edit(request.instruction, titles=titles),
             messages=tuple(
                 replace(turn, content=edit(turn.content, titles=titles))
                 for turn in request.messages
             ),
             prompt=edit(request.prompt, titles=titles),
         )
+
+    def _holds_a_phrase(self, title: str) -> bool:
+        return any(s.search(title) and not s.fullmatch(title) for s in self._search)
 
     def _replacement(self, found: re.Match[str]) -> str:
         if found["listed"] is not None:

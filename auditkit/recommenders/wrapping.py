@@ -30,6 +30,8 @@ INSTRUCTION = (
     "origin, religion or occupation.\n"
 )
 
+_MOST_TITLES = 200_000  # searched for phrases in seconds
+
 
 class Wrapped(NamedTuple):
     """A wrapper around a recommender.
@@ -84,12 +86,18 @@ def _options(prefix: Prefix) -> dict[str, str]:
 def _neutralized(options: dict[str, str], name: str, behind: object, dataset: Dataset) -> Wrapped:
     allow = sorted(set(options["allow"].split(","))) if options else []
     values = known_values(dataset.interactions.attributes)
-    neutraliser = Neutraliser(shipped_wordings(), values, allow=allow)
+    items = dataset.catalog.items
+    searched = items if len(items) <= _MOST_TITLES else ()
+    titles = (title for item in searched for title in (item.title, item.display_title))
+    neutraliser = Neutraliser(shipped_wordings(), values, allow=allow, catalog=titles)
     recommender = EditedRequests(name, behind, request=neutraliser.request, text=neutraliser.text)
     note = "Phrases that state an attribute are replaced before it reads a request"
     kept = f", but for {' and '.join(allow)}" if allow else ""
-    settings: JsonValue = ["neutralized", [*allow], [*neutraliser.patterns]]
-    return Wrapped(recommender, settings, f"{note}{kept}: invariance to those is by construction.")
+    settings: JsonValue = ["neutralized", [*allow], [*neutraliser.patterns], [*neutraliser.titles]]
+    note = f"{note}{kept}: invariance to those is by construction."
+    if len(searched) < len(items):
+        note += " The catalog is too large to protect all titles: some may be edited in texts."
+    return Wrapped(recommender, settings, note)
 
 
 def _instructed(name: str, behind: object) -> Wrapped:

@@ -89,6 +89,26 @@ def test_titles_of_the_request_are_left_alone():
     assert NEUTRALISER.request(request).prompt == "I am a person and liked A Woman (1995)."
 
 
+def test_titles_stay_in_the_instruction_and_elsewhere_in_every_text():
+    film = Item("1", "Scent of a Woman (1992)")
+    stated = Request(history=(film,), instruction="I am a woman and liked Scent of a Woman (1992).")
+    edited = NEUTRALISER.request(stated).instruction
+    assert edited == "I am a person and liked Scent of a Woman (1992)."
+    knows = Neutraliser(shipped_wordings(), known_values(USERS), catalog=[film.title, "Fargo"])
+    assert knows.text(stated.instruction) == edited
+    assert knows.titles == [film.title]
+
+
+@pytest.mark.parametrize("title", ["a", "I", "woman", "", " "])
+def test_a_title_that_is_part_of_a_phrase_does_not_hide_it(title):
+    assert NEUTRALISER.text("I am a woman.", titles=[title]) == "I am a person."
+
+
+def test_a_catalog_title_that_is_nothing_but_a_phrase_is_not_left_alone_everywhere():
+    knows = Neutraliser(shipped_wordings(), known_values(USERS), catalog=["a woman"])
+    assert knows.text("I am a woman.") == "I am a person."
+
+
 def test_words_inside_other_words_are_left_alone():
     text = "a womanly voice, a studentship, a user, female, somebody"
     assert NEUTRALISER.text(text) == text
