@@ -37,7 +37,8 @@ def rerank(
 
     Args:
         scores: [n] of the candidates in their original order; a score above an earlier one counts
-            as equal to it, so the original order is what `weight` 0 returns.
+            as equal to it, as does NaN, so the original order is what `weight` 0 returns. What
+            follows -inf comes last, as it is; +inf counts as the largest finite score.
         membership: [n, groups] how much of each item belongs to each group, rows summing to 1, or
             to 0 for an item of no known group.
         history_share: [groups] share of the users' histories, GH(g).
@@ -51,8 +52,12 @@ def rerank(
     """
     if weight < 0:
         raise InvalidArgument(f"rerank got the weight {weight}. Give at least 0.")
-    own = np.minimum.accumulate(np.asarray(scores, dtype=np.float64))
-    parts = np.asarray(membership, dtype=np.float64)
+    stated = np.asarray(scores, dtype=np.float64)
+    falling = np.minimum.accumulate(np.where(np.isnan(stated), np.inf, stated))
+    own = falling[falling > -np.inf]
+    finite = own[np.isfinite(own)]
+    own = np.minimum(own, finite[0] if len(finite) else 0.0)
+    parts = np.asarray(membership, dtype=np.float64)[: len(own)]
     supported = np.asarray(history_share, dtype=np.float64)
     spread = own[0] - own[-1] if len(own) else 0.0
     relevance = (own - own[-1]) / spread if spread > 0 else np.zeros(len(own))
@@ -65,7 +70,7 @@ def rerank(
         order.append(chosen)
         left[chosen] = False
         listed += parts[chosen]
-    return order
+    return [*order, *range(len(own), min(k, len(falling)))]
 
 
 class Reranked:

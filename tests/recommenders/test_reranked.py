@@ -89,6 +89,15 @@ def test_equal_scores_are_all_zero_and_a_negative_weight_is_refused():
         rerank([1.0], [HEAD], [0.5, 0.5], weight=-0.1, k=1)
 
 
+def test_scores_that_are_not_finite_leave_a_list_that_is_still_weighed():
+    parts, share = [[1, 0], [1, 0], [0, 1], [0, 1], [0, 1]], [0.5, 0.5]
+    scores = [np.inf, 1.0, np.nan, 0.5, -np.inf]
+    assert rerank(scores, parts, share, weight=0, k=5) == [0, 1, 2, 3, 4]
+    assert rerank(scores, parts, share, weight=9, k=5) == [0, 2, 1, 3, 4]
+    assert rerank([-np.inf] * 3, parts[:3], share, weight=9, k=2) == [0, 1]
+    assert rerank([np.inf] * 3, parts[:3], share, weight=9, k=2) == [0, 2]
+
+
 def test_group_shares_sum_to_one_and_genres_are_split_evenly():
     data = world()
     for by in ("popularity", "genre"):
