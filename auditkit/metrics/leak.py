@@ -67,7 +67,7 @@ def attack_auc(
         None with fewer than two values, or a value with fewer than `min_class` users.
 
     Raises:
-        InvalidArgument: lengths differ, or an input that is not finite.
+        InvalidArgument: lengths differ, no feature at all, or an input that is not finite.
         MissingDependency: scikit-learn is not installed.
     """
     table, names = _checked(inputs, labels)
@@ -164,7 +164,8 @@ def macro_auc(scores: ArrayLike, codes: ArrayLike, weights: ArrayLike) -> Array:
 
 def _checked(inputs: ArrayLike, labels: ArrayLike) -> tuple[Array, NDArray[np.str_]]:
     table, names = np.asarray(inputs, dtype=np.float64), np.asarray(labels, dtype=np.str_)
-    if table.ndim != 2 or len(table) != len(names) or not np.all(np.isfinite(table)):
+    described = table.ndim == 2 and table.shape[1] > 0 and len(table) == len(names)
+    if not described or not np.all(np.isfinite(table)):
         raise InvalidArgument(
             f"attack_auc got inputs of shape {table.shape} for {len(names)} labels, or one that is "
             "not finite. Give one row of numbers and one label per user."

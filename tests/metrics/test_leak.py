@@ -110,7 +110,7 @@ def test_too_few_users_of_a_value_are_missing(sizes):
     assert attack_auc(np.zeros((len(labels), 2)), labels, rng=rng()) is None
 
 
-@pytest.mark.parametrize("inputs", [[[1.0]], [[np.nan], [1.0]], [1.0, 2.0]])
+@pytest.mark.parametrize("inputs", [[[1.0]], [[np.nan], [1.0]], [1.0, 2.0], [[], []]])
 def test_inputs_that_are_no_table_are_an_error(inputs):
     with pytest.raises(InvalidArgument):
         attack_auc(inputs, ["a", "b"], rng=rng())
