@@ -36,7 +36,7 @@ def group_weights(
 
     Args:
         history_share, exposure_share: [groups] shares in [0, 1].
-        gamma: 0 weighs all groups alike.
+        gamma: 0 weighs all groups alike that get any exposure.
     """
     supported, shown = np.asarray(history_share, float), np.asarray(exposure_share, float)
     ratio = np.divide(supported, shown, out=np.full(len(shown), np.inf), where=shown > 0)

@@ -30,6 +30,7 @@ def test_group_weights_worked_by_hand():
     found = group_weights([0.5, 0.3, 0.1, 0.1], [0.8, 0.1, 0.1, 0.0], gamma=1.0)
     assert found == pytest.approx([0.625, 3.0, 1.0, 5.0])
     assert group_weights([0.9, 0.01], [0.1, 0.9], gamma=1.0) == pytest.approx([5.0, 0.2])
+    assert group_weights([0.4, 0.4, 0.2], [0.8, 0.2, 0], gamma=0) == pytest.approx([1, 1, 5])
     assert group_weights([0.5, 0.5], [0.8, 0.2], gamma=0.5) == pytest.approx([0.625**0.5, 2.5**0.5])
 
 
