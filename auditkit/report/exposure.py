@@ -16,6 +16,7 @@ from pydantic import JsonValue
 
 from auditkit.report.figures import Figure, Row, draw
 from auditkit.report.lorenz import draw_lorenz
+from auditkit.report.parameters import count, number
 from auditkit.types import Estimate, Finding
 
 __all__ = ["PROBE", "Concentration", "Exposure", "GroupShare", "Groups", "build_exposure"]
@@ -24,7 +25,6 @@ PROBE = "fairness.exposure"
 _COLUMNS = ("gini", "coverage@10", "tail_share", "hhi")
 _WORDS = {"popularity": "popularity, decile 1 the most popular"}
 _LONG = 12
-_LARGEST = 1e9  # beyond it a number is none of the probe's
 
 
 @dataclass(frozen=True)
@@ -122,8 +122,8 @@ def _setting(whole: Finding) -> str:
     p = whole.parameters
     weights = "positions weighed by 1/log2(rank + 1)" if p.get("discount") is True else "unweighted"
     missing = whole.estimate.n_missing
-    lists = f"{whole.estimate.n} lists of at most {_count(p, 'k')}, {weights}"
-    return f"{lists}, over {_count(p, 'n_items')} items" + f"; {missing} missing" * bool(missing)
+    lists = f"{whole.estimate.n} lists of at most {count(p, 'k')}, {weights}"
+    return f"{lists}, over {count(p, 'n_items')} items" + f"; {missing} missing" * bool(missing)
 
 
 def _name(group: str) -> str:
@@ -134,7 +134,7 @@ def _name(group: str) -> str:
 def _concentration(group: str, own: _Own) -> Concentration:
     found = [own.get((name, group)) for name in _COLUMNS]
     cells = tuple(
-        None if f is None else (f.estimate, _number(f.parameters, "of_history")) for f in found
+        None if f is None else (f.estimate, number(f.parameters, "of_history")) for f in found
     )
     return Concentration("items" if group == "all" else f"by {_name(group)}", cells)
 
@@ -146,7 +146,7 @@ def _groups(group: str, own: _Own) -> Groups:
     dgu, mgu = own["dgu", group], own.get(("mgu", group))
     stated = dgu.parameters.get("groups")
     name, rows = _name(group), _rows(stated if isinstance(stated, dict) else {})
-    n_groups = max(_count(dgu.parameters, "n_groups"), len(rows))
+    n_groups = max(count(dgu.parameters, "n_groups"), len(rows))
     title = _WORDS.get(name, name)
     figure = None
     if rows:
@@ -168,7 +168,7 @@ def _groups(group: str, own: _Own) -> Groups:
         rows=rows,
         figure=figure,
         n_groups=n_groups,
-        without=_number(dgu.parameters, "share_without_group"),
+        without=number(dgu.parameters, "share_without_group"),
     )
 
 
@@ -178,7 +178,7 @@ def _rows(stated: Mapping[str, JsonValue]) -> tuple[GroupShare, ...]:
     for name, numbers in stated.items():
         if not isinstance(numbers, dict):
             continue
-        shares = [_number(numbers, key) for key in ("shown", "history", "utility", "low", "high")]
+        shares = [number(numbers, key) for key in ("shown", "history", "utility", "low", "high")]
         known = [share for share in shares if share is not None and -2 <= share <= 2]
         if len(known) == len(shares):
             found.append(GroupShare(name, *known))
@@ -210,18 +210,3 @@ def _change(row: GroupShare, verb: str, sure: bool) -> str:
 
 
 # --- parameters of any form
-
-
-def _number(parameters: Mapping[str, JsonValue], name: str) -> float | None:
-    value = parameters.get(name)
-    match value:
-        case bool():
-            return None
-        case int() | float() if abs(value) < _LARGEST:
-            return value
-    return None
-
-
-def _count(parameters: Mapping[str, JsonValue], name: str) -> int:
-    value = parameters.get(name)
-    return value if isinstance(value, int) and 0 < value < _LARGEST else 0

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pydantic import JsonValue
 
 from auditkit.report.figures import Figure, Row, draw
+from auditkit.report.parameters import number, pair
 from auditkit.types import Estimate, Finding
 
 __all__ = ["PROBE", "AttributeRow", "Fairness", "HeatMap", "build_fairness"]
@@ -20,7 +21,6 @@ __all__ = ["PROBE", "AttributeRow", "Fairness", "HeatMap", "build_fairness"]
 PROBE = "fairness.counterfactual"
 _FATES = ("usable", "short", "refused", "unparsed", "failed", "repeated", "linked")
 _SHADES = 6
-_LARGEST = 1e9  # beyond it a number is none of the probe's, and no axis holds it
 
 
 @dataclass(frozen=True)
@@ -130,24 +130,24 @@ def _row(group: str, own: _Own) -> AttributeRow:
     steered = ""
     if isinstance(widest, list) and len(widest) == 3:
         steered = f"{widest[0]}: more for {widest[1]} than for {widest[2]}"
-    needed = _number(p, "probes_to_pass")
+    needed = number(p, "probes_to_pass")
     return AttributeRow(
         name=group,
         n_values=len(values) if isinstance(values, list) else 0,
         snsr=snsr.estimate,
-        noise_floor=_number(p, "noise_floor"),
-        noise_floor_95=_number(p, "noise_floor_95"),
-        snsv_corrected=_number(snsv.parameters, "corrected") if snsv else None,
-        p=_number(p, "p"),
-        p_adjusted=_number(p, "p_adjusted"),
-        detectable=_number(p, "detectable_difference"),
+        noise_floor=number(p, "noise_floor"),
+        noise_floor_95=number(p, "noise_floor_95"),
+        snsv_corrected=number(snsv.parameters, "corrected") if snsv else None,
+        p=number(p, "p"),
+        p_adjusted=number(p, "p_adjusted"),
+        detectable=number(p, "detectable_difference"),
         probes_to_pass=None if needed is None else int(needed),
-        margin=_number(p, "margin"),
+        margin=number(p, "margin"),
         steer=steer.estimate if steer else None,
         steered=steered,
-        steer_p=_number(steer.parameters, "p_adjusted") if steer else None,
+        steer_p=number(steer.parameters, "p_adjusted") if steer else None,
         placebo=placebo.estimate if placebo else None,
-        placebo_p=_number(placebo.parameters, "p_adjusted") if placebo else None,
+        placebo_p=number(placebo.parameters, "p_adjusted") if placebo else None,
         missing_gap=missing.estimate if missing else None,
         disturbed=_disturbed(p.get("pairs")),
     )
@@ -156,12 +156,13 @@ def _row(group: str, own: _Own) -> AttributeRow:
 def _disturbed(pairs: JsonValue) -> tuple[str, ...]:
     """Pairs of values that differ; the probe lists only those with p below .05."""
     found = []
-    for pair in pairs if isinstance(pairs, list) else []:
-        match pair:
-            case [str() as low, str() as high, int() | float() as gap, int() | float() as p] if (
-                abs(gap) < _LARGEST and abs(p) < _LARGEST
-            ):
-                found.append(f"{low} is disturbed more than {high} by {gap:.3f} (p = {p:.4f})")
+    for row in pairs if isinstance(pairs, list) else []:
+        match row:
+            case [str() as low, str() as high, gap, p]:
+                size, chance = pair([gap, p])
+                if size is not None:
+                    said = f"{low} is disturbed more than {high} by {size:.3f} (p = {chance:.4f})"
+                    found.append(said)
     return tuple(found)
 
 
@@ -176,7 +177,7 @@ def _fates(snsr: Finding) -> list[tuple[str, str, str, tuple[float, ...]]]:
     for place, value in enumerate(order):
         shares = answers.get(value)
         if isinstance(shares, dict):
-            row = tuple(_number(shares, fate) or 0.0 for fate in _FATES)
+            row = tuple(number(shares, fate) or 0.0 for fate in _FATES)
             phrase = said[place] if place < len(said) else ""
             found.append((snsr.group, value, phrase, row))
     return found
@@ -191,9 +192,9 @@ def _figure(group: str, own: _Own) -> Figure | None:
     ends = bars if isinstance(bars, dict) else {}
     rows = []
     for value in means:
-        low, high = _pair(ends.get(value))
+        low, high = pair(ends.get(value))
         rows.append(
-            Row(label=value, value=_number(means, value), low=low, high=high, n=snsr.estimate.n)
+            Row(label=value, value=number(means, value), low=low, high=high, n=snsr.estimate.n)
         )
     again = own.get(("self_similarity", "all"))
     if again is not None:
@@ -205,7 +206,7 @@ def _figure(group: str, own: _Own) -> Figure | None:
             )
         )  # fmt: skip
     placebo = own.get(("placebo_shift", group))
-    mean = _number(placebo.parameters, "placebo_mean_similarity") if placebo else None
+    mean = number(placebo.parameters, "placebo_mean_similarity") if placebo else None
     if placebo is not None and mean is not None:
         rows.append(
             Row(
@@ -225,7 +226,7 @@ def _heat_map(group: str, own: _Own) -> HeatMap | None:
         return None
     names = tuple(str(name) for name in groups)
     table = [
-        (value, [_number(row, name) or 0.0 for name in names])
+        (value, [number(row, name) or 0.0 for name in names])
         for value, row in shares.items()
         if isinstance(row, dict)
     ]
@@ -234,25 +235,6 @@ def _heat_map(group: str, own: _Own) -> HeatMap | None:
         (value, tuple((share, round(_SHADES * share / top) if top else 0) for share in row))
         for value, row in table
     )
-    widest, p = steer.parameters.get("widest"), _number(steer.parameters, "p_adjusted")
+    widest, p = steer.parameters.get("widest"), number(steer.parameters, "p_adjusted")
     named = str(widest[0]) if isinstance(widest, list) and widest else ""
     return HeatMap(group, names, rows, named, p is not None and p < 0.05)
-
-
-def _number(parameters: Mapping[str, JsonValue], name: str) -> float | None:
-    value = parameters.get(name)
-    match value:
-        case bool():
-            return None
-        case int() | float() if abs(value) < _LARGEST:
-            return value
-    return None
-
-
-def _pair(value: JsonValue) -> tuple[float | None, float | None]:
-    match value:
-        case [int() | float() as low, int() | float() as high] if (
-            abs(low) < _LARGEST and abs(high) < _LARGEST
-        ):
-            return low, high
-    return None, None
