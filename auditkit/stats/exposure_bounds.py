@@ -19,7 +19,9 @@ user's own taste, groups from 30 % down to 0.4 % of it: both ends hold for DGU a
 (standard error .01; scaled by the bootstrap's deviation .91 to .94), and in .99 to 1.00 where lists
 favour one group. Histories of 3 to 8 items give .945 to 1.00, with few users at the price of width:
 of 60 users a DGU of 0 may have an upper end of .2 to .5. Where 1 to 10 % of users are unlike all
-others, the ends hold in .95 to 1.00 of 30 to 200 users.
+others, the ends hold in .95 to 1.00 of 30 to 200 users. The target .94 is missed where all users
+share one taste and the rarest of ten groups holds 0.5 % of it: MGU is above 0 in 8 % of worlds of
+60 users, in 4 to 6 % of larger ones; DGU in 4 to 6 % of all.
 """
 
 from __future__ import annotations
