@@ -17,7 +17,7 @@ from auditkit.recipe import find_recipe
 from auditkit.recommenders.folder_identity import folder_fingerprint
 from auditkit.recommenders.load import MODELS, fetch_model
 from auditkit.recommenders.manifest import MANIFEST, RecommenderManifest
-from auditkit.training.data import draw_holdout
+from auditkit.training.draws import draw_holdout
 from auditkit.training.recipe import TrainingRecipe, read_training_recipe
 
 __all__ = ["BASE", "base_identity", "is_recipe", "link", "place_base"]

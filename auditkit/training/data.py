@@ -1,7 +1,5 @@
-"""Training data: stretches of users' histories, single interactions and items, drawn in seeded
-batches and rendered as ordinary prompts.
-
-Source: leave-last-out protocol; no row holds a user's test item.
+"""Training rows: what is drawn from users' histories and the catalog, rendered as ordinary prompts
+in seeded batches, and what tasks read to render it.
 """
 
 from __future__ import annotations
@@ -10,16 +8,16 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from auditkit.catalog.dataset import Dataset
-from auditkit.errors import ConfigurationError, InvalidArgument
 from auditkit.recommenders.attributes import known_values
 from auditkit.recommenders.prompts import Prompts, describe_user
 from auditkit.recommenders.tokens import encode
 from auditkit.seeding import generator
+from auditkit.training.draws import Draws, Fit, training_histories
 from auditkit.training.rows import AnyRow, Row
 from auditkit.training.tasks import MASK_ITEM, TASKS, Stretch
 from auditkit.types import Item
@@ -28,40 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from transformers import PreTrainedTokenizerFast
 
-    from auditkit.training.recipe import TrainingRecipe
-
-__all__ = [
-    "Fit",
-    "TrainingRows",
-    "corpus",
-    "description_values",
-    "draw_holdout",
-    "training_histories",
-]
-
-Fit = Literal["all_but_test", "all_but_validation"]
-T = TypeVar("T")
-_BUCKET = 50  # batches whose draws are sorted by length together
-
-
-def training_histories(dataset: Dataset, *, fit: Fit) -> list[NDArray[np.int32]]:
-    """Item rows of every user, oldest first, without the test item (and the validation item, if so
-    asked).
-    """
-    until: Literal["validation", "test"] = "test" if fit == "all_but_test" else "validation"
-    interactions = dataset.interactions
-    return [interactions.history(user, until=until) for user in range(len(interactions.user_ids))]
-
-
-def draw_holdout(recipe: TrainingRecipe, *, n_users: int) -> frozenset[int]:
-    """The seeded random users that stay out of training."""
-    wanted = recipe.data.holdout_users
-    if wanted >= n_users:
-        raise InvalidArgument(
-            f"data.holdout_users {wanted} leaves none of the {n_users} users. Choose fewer."
-        )
-    drawn = generator(recipe.seed, "holdout users").choice(n_users, size=wanted, replace=False)
-    return frozenset(int(user) for user in drawn)
+__all__ = ["TrainingRows", "corpus", "description_values"]
 
 
 def description_values(dataset: Dataset, item: int) -> dict[str, str]:
@@ -130,29 +95,16 @@ class TrainingRows:
             user: items for user, items in histories if user not in self.holdout and len(items) > 1
         }
 
-    def _draws(self, source: str, name: str, epoch: int) -> list[Stretch | int]:
-        """Everything that a task can draw, in the seeded order of an epoch."""
-        rng = generator(self.seed, "draws", name, epoch)
-        if source == "item":
-            return [int(item) for item in rng.permutation(len(self.dataset.catalog.items))]
-        found: list[Stretch] = []
-        for user, items in self._histories.items():
-            if source == "event":
-                found += [
-                    Stretch(user, max(0, end - self.window), end)
-                    for end in range(2, len(items) + 1)
-                ]
-                continue
-            # Windows begin at another offset in every epoch.
-            bounds = [0, *range(int(rng.integers(self.window)), len(items), self.window)]
-            cuts = itertools.pairwise([*bounds, len(items)])
-            found += [Stretch(user, begin, end) for begin, end in cuts if end - begin > 1]
-        if not found:
-            raise ConfigurationError(
-                "no user has two training interactions. Give more data or a smaller "
-                "data.holdout_users."
-            )
-        return [found[i] for i in rng.permutation(len(found))]
+    @cached_property
+    def draws(self) -> Draws:
+        """What tasks can draw."""
+        return Draws(
+            histories=self._histories,
+            n_items=len(self.dataset.catalog.items),
+            window=self.window,
+            seed=self.seed,
+            bucketing=self.bucketing,
+        )
 
     def batches(self, tasks: Mapping[str, int], *, first_step: int) -> Iterator[list[AnyRow]]:
         """Endless batches from a given step on.
@@ -163,7 +115,11 @@ class TrainingRows:
         Args:
             tasks: rows of each task in a batch.
         """
-        streams = {name: self._stream(name, size) for name, size in tasks.items() if size}
+        streams = {
+            name: self.draws.stream(TASKS[name].source, name, size)
+            for name, size in tasks.items()
+            if size
+        }
         for step in itertools.count():
             drawn = {name: next(stream) for name, stream in streams.items()}
             if step >= first_step:
@@ -191,16 +147,6 @@ class TrainingRows:
         own = [self._labels[user] for user in self._histories]
         return [own.count(label) for label in range(max(own, default=-1) + 1)]
 
-    def _stream(self, name: str, size: int) -> Iterator[list[Stretch | int]]:
-        source = TASKS[name].source
-        endless = (draw for epoch in itertools.count() for draw in self._draws(source, name, epoch))
-        if not self.bucketing:
-            yield from _chunks(endless, size)
-        for number, chunk in enumerate(_chunks(endless, size * _BUCKET)):
-            ordered = sorted(chunk, key=_length)
-            order = generator(self.seed, "buckets", name, number).permutation(_BUCKET)
-            yield from (ordered[i * size : (i + 1) * size] for i in order)
-
     def fixed_rows(self) -> list[Row]:
         """Rows cut once: the units of differentially private training.
 
@@ -208,13 +154,8 @@ class TrainingRows:
         """
         users, items = self.dataset.interactions.user_ids, self.dataset.catalog.items
         histories = [
-            (
-                Stretch(user, begin, min(begin + self.window, len(history))),
-                generator(self.seed, "fixed row", "user", users[user], begin),
-            )
-            for user, history in self._histories.items()
-            for begin in range(0, len(history), self.window)
-            if len(history) - begin > 1
+            (drawn, generator(self.seed, "fixed row", "user", users[drawn.user], drawn.begin))
+            for drawn in self.draws.fixed()
         ]
         entries = [
             (row, generator(self.seed, "fixed row", "item", item.id))
@@ -371,13 +312,3 @@ class TrainingRows:
         begin = self.encode_prompt(question)
         stop = self.tokenizer.eos_token_id
         return Row((*begin, *self.encode(answer), stop), len(begin))
-
-
-def _length(drawn: Stretch | int) -> int:
-    return drawn.end - drawn.begin if isinstance(drawn, Stretch) else 0
-
-
-def _chunks(stream: Iterator[T], size: int) -> Iterator[list[T]]:
-    """Cut an endless stream into lists of `size`."""
-    while True:
-        yield list(itertools.islice(stream, size))

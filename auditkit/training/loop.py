@@ -28,7 +28,8 @@ from auditkit.seeding import generator
 from auditkit.training.adversary import adversary_of
 from auditkit.training.base import place_base
 from auditkit.training.checkpoint import BestWeights, load_checkpoint, save_checkpoint
-from auditkit.training.data import TrainingRows, draw_holdout
+from auditkit.training.data import TrainingRows
+from auditkit.training.draws import draw_holdout
 from auditkit.training.folder import (
     TrainingLog,
     identity_of,

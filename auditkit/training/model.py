@@ -30,7 +30,8 @@ from auditkit.recommenders.language_model import LanguageModel
 from auditkit.recommenders.manifest import RecommenderManifest
 from auditkit.recommenders.prompts import Prompts
 from auditkit.recommenders.tokens import item_tokens
-from auditkit.training.data import corpus, draw_holdout, training_histories
+from auditkit.training.data import corpus
+from auditkit.training.draws import draw_holdout, training_histories
 from auditkit.training.indexing import index_items
 from auditkit.training.recipe import LoraRecipe, ModelRecipe, SoftPromptRecipe, TrainingRecipe
 from auditkit.training.tokenizer import build_tokenizer

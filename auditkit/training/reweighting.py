@@ -19,7 +19,7 @@ from auditkit.errors import ConfigurationError
 from auditkit.recommenders.hf import load_folder
 from auditkit.recommenders.item_groups import ItemGroups, group_items
 from auditkit.recommenders.lists import LanguageModelRecommender
-from auditkit.training.data import training_histories
+from auditkit.training.draws import training_histories
 from auditkit.training.recipe import TrainingRecipe
 from auditkit.types import Item, Request
 

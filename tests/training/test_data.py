@@ -67,12 +67,12 @@ def test_batches_depend_on_seed_and_step_alone(bucketing):
 
 def test_an_epoch_of_windows_covers_every_trained_history_once():
     rows = rows_of(small_recipe(window=5, holdout_users=0), world())
-    drawn = rows._draws("stretch", "recommend", 3)
+    drawn = rows.draws.of_epoch("stretch", "recommend", 3)
     covered = {(d.user, place) for d in drawn for place in range(d.begin, d.end)}
     assert len(covered) == sum(d.end - d.begin for d in drawn)
-    total = sum(len(items) for items in rows._histories.values())
+    total = sum(len(items) for items in rows.draws.histories.values())
     singles = total - len(covered)  # windows of one item have nothing to predict and are dropped
-    assert 0 <= singles <= 2 * len(rows._histories)
+    assert 0 <= singles <= 2 * len(rows.draws.histories)
 
 
 def test_bucketing_groups_rows_of_like_length():
@@ -117,7 +117,7 @@ def test_every_task_states_what_the_data_say():
     for name, task in TASKS.items():
         if task.kind is not Row or name in ("like", "recommend", "describe"):
             continue
-        draws = rows._draws(task.source, name, 0)[:20]
+        draws = rows.draws.of_epoch(task.source, name, 0)[:20]
         for drawn in draws:
             row = task.make(rows, drawn, np.random.default_rng(0))
             answer = row.ids[row.first_target :]
@@ -151,7 +151,7 @@ def test_yes_is_a_rating_above_three():
     )
     rows = rows_of(recipe, data)
     yes = rows.encode(" Yes")[0]
-    for drawn in rows._draws("event", "like", 0)[:40]:
+    for drawn in rows.draws.of_epoch("event", "like", 0)[:40]:
         row = TASKS["like"].make(rows, drawn, np.random.default_rng(0))
         assert (row.ids[-1] == yes) == (rows.ratings_of(drawn)[-1] > 3)
         assert set(row.choices) >= {row.ids[-1]}

@@ -11,7 +11,7 @@ from small_world import world
 
 from auditkit.catalog.catalog import Catalog, CatalogItem
 from auditkit.catalog.dataset import Dataset
-from auditkit.training.data import training_histories
+from auditkit.training.draws import training_histories
 from auditkit.training.indexing import INDEXINGS, index_items
 
 NAMES = ["item", *INDEXINGS]

@@ -13,7 +13,7 @@ from small_world import world
 from training_recipes import rows_of, small_recipe
 
 from auditkit.recommenders.item_groups import group_items
-from auditkit.training.data import draw_holdout, training_histories
+from auditkit.training.draws import draw_holdout, training_histories
 from auditkit.training.loop import train
 from auditkit.training.model import build_model
 from auditkit.training.objectives import OBJECTIVES

@@ -1,0 +1,122 @@
+"""What training may draw from users' histories, and in which seeded order: stretches, single
+interactions, items.
+
+Source: leave-last-out protocol; no stretch holds a user's test item.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+from auditkit.catalog.dataset import Dataset
+from auditkit.errors import ConfigurationError, InvalidArgument
+from auditkit.seeding import generator
+from auditkit.training.tasks import Source, Stretch
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from auditkit.training.recipe import TrainingRecipe
+
+__all__ = ["Draws", "Fit", "draw_holdout", "training_histories"]
+
+Fit = Literal["all_but_test", "all_but_validation"]
+T = TypeVar("T")
+_BUCKET = 50  # batches whose draws are sorted by length together
+
+
+def training_histories(dataset: Dataset, *, fit: Fit) -> list[NDArray[np.int32]]:
+    """Item rows of every user, oldest first, without the test item (and the validation item, if so
+    asked).
+    """
+    until: Literal["validation", "test"] = "test" if fit == "all_but_test" else "validation"
+    interactions = dataset.interactions
+    return [interactions.history(user, until=until) for user in range(len(interactions.user_ids))]
+
+
+def draw_holdout(recipe: TrainingRecipe, *, n_users: int) -> frozenset[int]:
+    """The seeded random users that stay out of training."""
+    wanted = recipe.data.holdout_users
+    if wanted >= n_users:
+        raise InvalidArgument(
+            f"data.holdout_users {wanted} leaves none of the {n_users} users. Choose fewer."
+        )
+    drawn = generator(recipe.seed, "holdout users").choice(n_users, size=wanted, replace=False)
+    return frozenset(int(user) for user in drawn)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draws:
+    """Everything that tasks can draw, as a pure function of seed and epoch.
+
+    Attributes:
+        histories: item rows of the training users, oldest first, by user.
+        n_items: of the catalog.
+        window: longest stretch, items.
+        bucketing: whether draws of like length share a batch.
+    """
+
+    histories: Mapping[int, NDArray[np.int32]]
+    n_items: int
+    window: int
+    seed: int
+    bucketing: bool
+
+    def stream(self, source: Source, name: str, size: int) -> Iterator[list[Stretch | int]]:
+        """The endless draws of a task, `size` at a time."""
+        endless = (
+            draw for epoch in itertools.count() for draw in self.of_epoch(source, name, epoch)
+        )
+        if not self.bucketing:
+            yield from _chunks(endless, size)
+        for number, chunk in enumerate(_chunks(endless, size * _BUCKET)):
+            ordered = sorted(chunk, key=_length)
+            order = generator(self.seed, "buckets", name, number).permutation(_BUCKET)
+            yield from (ordered[i * size : (i + 1) * size] for i in order)
+
+    def of_epoch(self, source: Source, name: str, epoch: int) -> list[Stretch | int]:
+        """Everything that a task can draw, in the seeded order of an epoch."""
+        rng = generator(self.seed, "draws", name, epoch)
+        if source == "item":
+            return [int(item) for item in rng.permutation(self.n_items)]
+        found: list[Stretch] = []
+        for user, items in self.histories.items():
+            if source == "event":
+                found += [
+                    Stretch(user, max(0, end - self.window), end)
+                    for end in range(2, len(items) + 1)
+                ]
+                continue
+            # Windows begin at another offset in every epoch.
+            bounds = [0, *range(int(rng.integers(self.window)), len(items), self.window)]
+            cuts = itertools.pairwise([*bounds, len(items)])
+            found += [Stretch(user, begin, end) for begin, end in cuts if end - begin > 1]
+        if not found:
+            raise ConfigurationError(
+                "no user has two training interactions. Give more data or a smaller "
+                "data.holdout_users."
+            )
+        return [found[i] for i in rng.permutation(len(found))]
+
+    def fixed(self) -> list[Stretch]:
+        """Histories cut once, at every `window` items."""
+        return [
+            Stretch(user, begin, min(begin + self.window, len(history)))
+            for user, history in self.histories.items()
+            for begin in range(0, len(history), self.window)
+            if len(history) - begin > 1
+        ]
+
+
+def _length(drawn: Stretch | int) -> int:
+    return drawn.end - drawn.begin if isinstance(drawn, Stretch) else 0
+
+
+def _chunks(stream: Iterator[T], size: int) -> Iterator[list[T]]:
+    """Cut an endless stream into lists of `size`."""
+    while True:
+        yield list(itertools.islice(stream, size))
