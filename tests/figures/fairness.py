@@ -32,6 +32,7 @@ from auditkit.recommenders.hf import load_folder
 from auditkit.recommenders.neutralized import Neutraliser
 from auditkit.runner import run_audit
 from auditkit.stats.bootstrap import bootstrap_ratio
+from auditkit.stats.placebo import placebo_contrast
 from auditkit.training.adversary import mean_states
 from auditkit.training.folder import is_trained
 from auditkit.training.loop import train
@@ -181,9 +182,16 @@ def percent(estimate):
     return f"{estimate.value:+.1%} [{estimate.low:+.1%}, {estimate.high:+.1%}]"
 
 
+def lowered(before, after):
+    """One-sided p-value of a lower SNSR: before and after change places inside each probe."""
+    tables = [np.array(found.parameters["similarity"]) for found in (before, after)]
+    contrast = placebo_contrast(*tables, rng=np.random.default_rng(SEED), draws=9_999)
+    return f"{contrast.snsr.p:.4f}"
+
+
 def repairs(measured):
     lines = [
-        "| variant | SNSR of gender | apart | SNSR of age | NDCG@10 | NDCG@10 lost | CPU s |",
+        "| variant | SNSR of gender | apart, p | SNSR of age | NDCG@10 | NDCG@10 lost | CPU s |",
         "|---|---|---|---|---|---|---|",
     ]
     before = measured[VARIANTS[0]]
@@ -191,7 +199,8 @@ def repairs(measured):
         own, first = found[GENDER].estimate, before[GENDER].estimate
         apart = "yes" if own.high < first.low else "no"
         lost = percent(cost(before[NDCG], found[NDCG]))
-        compared = ["", ""] if variant is VARIANTS[0] else [apart, lost]
+        p = f"{apart}, {lowered(before[GENDER], found[GENDER])}"
+        compared = ["", ""] if variant is VARIANTS[0] else [p, lost]
         lines.append(
             f"| {variant.label} | {shown(own)} | {compared[0]} | {shown(found[AGE].estimate)} | "
             f"{shown(found[NDCG].estimate)} | {compared[1]} | {cpu_seconds(variant)} |"
