@@ -12,9 +12,10 @@ from auditkit.errors import ConfigurationError, InvalidArgument
 from auditkit.probes.base import Context, NotAssessable, load_users
 from auditkit.probes.counterfactual.anchors import anchors_of, instructions
 from auditkit.probes.counterfactual.answers import Answers
-from auditkit.probes.counterfactual.design import Arm, Design, Stated, arms_of, reworded_arms
+from auditkit.probes.counterfactual.design import Arm, Design, Stated, arms_of
 from auditkit.probes.counterfactual.guard import guard, refuse_hopeless
 from auditkit.probes.counterfactual.probe import CounterfactualProbe
+from auditkit.probes.counterfactual.rewording import reworded_arms
 from auditkit.recommenders.attributes import read_wordings, shipped_wordings
 from auditkit.stats.counterfactual import counterfactual_test
 from auditkit.types import RankedItem, Request, Response

@@ -16,7 +16,7 @@ from typing import Literal, NamedTuple
 
 from auditkit.errors import InvalidArgument
 from auditkit.probes.base import Context
-from auditkit.recommenders.attributes import AttributeValue, Wordings
+from auditkit.recommenders.attributes import Wordings
 from auditkit.recommenders.prompts import describe_user
 from auditkit.types import Request
 
@@ -29,7 +29,6 @@ __all__ = [
     "Wording",
     "arms_of",
     "in_words",
-    "reworded_arms",
 ]
 
 Exploratory = Literal["typo", "german", "named"]
@@ -198,28 +197,6 @@ def _in_frame(phrase: str, wording: Wording) -> str:
     return re.sub(r"\bperson\b", "user", phrase) if wording == "described" else phrase
 
 
-def reworded_arms(
-    wordings: Wordings, *, attributes: Sequence[str], wording: Exploratory
-) -> tuple[Arm, ...]:
-    """The same attributes and a placebo in another wording: a typing error, German, first names.
-
-    Attributes with fewer than two values in that wording are left out.
-    """
-    arms = []
-    for name in attributes:
-        listed = wordings.attributes[name].values if name in wordings.attributes else ()
-        arms.append(Arm(name, "attribute", _reworded(listed, wording), wording))
-    size = max((len(arm.stated) for arm in arms), default=0)
-    arms = [arm for arm in arms if len(arm.stated) >= 2]
-    if arms:
-        others = _reworded(wordings.placebo, wording)[: max(size, 2)]
-        arms.append(Arm("placebo", "placebo", others, wording))
-    if arms and wording == "german" and len(wordings.neutral_german) >= 2:
-        stated = tuple(Stated("", who, {}) for who in wordings.neutral_german[:2])
-        arms.insert(0, Arm("neutral", "neutral", stated, wording))
-    return tuple(arms)
-
-
 def _described(context: Context, name: str, max_values: int) -> tuple[Stated, ...]:
     """The most frequent values of a user attribute, in the order of their names."""
     counts = Counter(user.attributes.get(name, "unknown") for user in context.users)
@@ -246,27 +223,6 @@ def _crossed(left: Stated, right: Stated) -> Stated:
     attributes = {**left.attributes, **right.attributes}
     parts = (left.value, right.value)
     return Stated(", ".join(parts), who, attributes, parts)
-
-
-def _reworded(values: Sequence[AttributeValue], wording: Exploratory) -> tuple[Stated, ...]:
-    stated = []
-    for value in values:
-        phrases = {
-            "typo": _misspelt(value.phrase),
-            "german": value.german,
-            "named": value.named,
-        }
-        stated.append(Stated(value.id, phrases[wording], {}))
-    return tuple(one for one in stated if one.who)
-
-
-def _misspelt(phrase: str) -> str:
-    """The phrase without the middle letter of its longest word."""
-    words = phrase.split(" ")
-    longest = max(range(len(words)), key=lambda i: len(words[i]))
-    word = words[longest]
-    middle = len(word) // 2
-    return " ".join([*words[:longest], word[:middle] + word[middle + 1 :], *words[longest + 1 :]])
 
 
 def in_words(stated: Stated) -> str:

@@ -20,10 +20,11 @@ from auditkit.probes.candidates import cannot_list_titles
 from auditkit.probes.counterfactual.anchors import DOMAINS, anchors_of, instructions
 from auditkit.probes.counterfactual.answers import Answers
 from auditkit.probes.counterfactual.arm_tests import Draws, adjusted, test_arm
-from auditkit.probes.counterfactual.design import Design, Exploratory, arms_of, reworded_arms
+from auditkit.probes.counterfactual.design import Design, Exploratory, arms_of
 from auditkit.probes.counterfactual.findings import all_findings
 from auditkit.probes.counterfactual.guard import guard, refuse_hopeless
 from auditkit.probes.counterfactual.reporting import Reporting
+from auditkit.probes.counterfactual.rewording import reworded_arms
 from auditkit.recommenders.attributes import Wordings, read_wordings, shipped_wordings
 from auditkit.recommenders.protocols import Recommends, Sized
 from auditkit.recommenders.target import Target
