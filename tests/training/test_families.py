@@ -118,7 +118,11 @@ ABLE = {
 }
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+# Lists of titles are written token by token for every probe: half a minute under coverage.
+AUDITED = [pytest.param(n, marks=pytest.mark.slow) if n == "titles" else n for n in FAMILIES]
+
+
+@pytest.mark.parametrize("name", AUDITED)
 def test_a_folder_of_every_family_is_audited(name, tmp_path, monkeypatch):
     monkeypatch.setenv("AUDITKIT_CACHE", str(write_cache(tmp_path / "cache")))
     folder = train(recipe_of(name, tmp_path, steps=2), tmp_path / "model", dataset=world())

@@ -190,7 +190,7 @@ def killed_after(step, folder, **changed):
     return recipe
 
 
-@pytest.mark.parametrize(("step", "charged"), [(3, 11), (5, 9)])
+@pytest.mark.parametrize(("step", "charged"), [(3, 11), pytest.param(5, 9, marks=pytest.mark.slow)])
 def test_every_step_before_a_kill_is_charged(tmp_path, step, charged):
     recipe = killed_after(step, tmp_path)  # a checkpoint is written after step 4
     train(recipe, tmp_path, dataset=world())
