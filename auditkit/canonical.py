@@ -31,21 +31,37 @@ def canonical_json(value: object, *, indent: int | None = None) -> str:
 
     Args:
         value: anything `json` can represent; floats must be finite.
-        indent: 1 for files that people read; keys stay sorted.
+        indent: 1 for files that people read; keys stay sorted, and a list of plain values, such as
+            the quantiles of an estimate, stands on one line.
 
     Raises:
         ValueError: a float is NaN or infinite. A number that does not exist is `null` with a reason
             beside it.
     """
-    separators = (",", ":") if indent is None else (",", ": ")
-    return json.dumps(
-        value,
-        sort_keys=True,
-        separators=separators,
-        ensure_ascii=True,
-        allow_nan=False,
-        indent=indent,
-    )
+    if indent is None or not isinstance(value, dict | list | tuple) or not value:
+        return json.dumps(
+            value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
+        )
+    return _indented(value, indent, indent)
+
+
+def _indented(value: dict[str, Any] | list[Any] | tuple[Any, ...], indent: int, depth: int) -> str:
+    """A container over several lines, whose own closing bracket stands one step less deep."""
+
+    def written(inner: Any) -> str:
+        nested = isinstance(inner, dict | list | tuple) and inner
+        flat = isinstance(inner, list | tuple) and not any(
+            isinstance(one, dict | list | tuple) for one in inner
+        )
+        if nested and not flat:
+            return _indented(inner, indent, depth + indent)
+        return canonical_json(inner)
+
+    begin, end = "\n" + " " * depth, "\n" + " " * (depth - indent)
+    if isinstance(value, dict):
+        lines = [f"{canonical_json(str(key))}: {written(value[key])}" for key in sorted(value)]
+        return "{" + begin + f",{begin}".join(lines) + end + "}"
+    return "[" + begin + f",{begin}".join(map(written, value)) + end + "]"
 
 
 def read_json(text: str) -> Any:

@@ -25,6 +25,28 @@ def test_canonical_json_reads_back(value):
 
 
 @given(VALUES)
+def test_indented_json_holds_the_same_with_sorted_keys(value):
+    text = canonical_json(value, indent=1)
+    assert read_json(text) == value
+    assert canonical_json(read_json(text), indent=1) == text
+    assert json.dumps(json.loads(text), sort_keys=True) == json.dumps(json.loads(text))
+
+
+def test_a_list_of_plain_values_stands_on_one_line():
+    value = {"q": [0.25, 1, None, "a\nb"], "units": [["u", 1.0], []], "none": {}}
+    assert canonical_json(value, indent=1).splitlines() == [
+        "{",
+        ' "none": {},',
+        ' "q": [0.25,1,null,"a\\nb"],',
+        ' "units": [',
+        '  ["u",1.0],',
+        "  []",
+        " ]",
+        "}",
+    ]
+
+
+@given(VALUES)
 def test_canonical_json_is_one_line_of_ascii(value):
     text = canonical_json(value)
     assert text.isascii()
