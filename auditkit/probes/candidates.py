@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from auditkit.probes.base import Context, User, neutral_request
-from auditkit.probes.counterfactual.anchors import instructions
+from auditkit.probes.counterfactual.anchors import draw_items, instructions
 from auditkit.recommenders.protocols import Sized
 from auditkit.recommenders.target import Target
 from auditkit.types import Item, Request
@@ -65,11 +65,9 @@ def draw_candidates(context: Context, user: User, *, n: int) -> tuple[Item, ...]
     Returns:
         The same items in the same order for every request of this user in a run.
     """
-    rng = context.rng("candidates", user.id)
     held_out = {item.id: item for item in user.test_items}
     taken = {item.id for item in user.history} | held_out.keys()
-    free = [item for item in context.dataset.catalog.items if item.id not in taken]
-    drawn = rng.permutation(len(free))[: max(0, n - len(held_out))]
-    others = [Item(free[row].id, free[row].display_title) for row in drawn]
+    others = draw_items(context, user.id, n=max(0, n - len(held_out)), without=taken)
     listed = [*held_out.values(), *others]
-    return tuple(listed[row] for row in rng.permutation(len(listed)))
+    order = context.rng("order of candidates", user.id).permutation(len(listed))
+    return tuple(listed[row] for row in order)

@@ -14,16 +14,17 @@ from pydantic import JsonValue
 from auditkit.probes.base import Context, finding, unit_of
 from auditkit.probes.exposure_counts import Seen
 from auditkit.probes.item_groupings import ItemGrouping, largest_groups
-from auditkit.stats.bootstrap import Measured, undefined
-from auditkit.stats.exposure_bounds import MIN_USERS, Disparity, disparity_bounds
+from auditkit.stats.exposure_bounds import Disparity, disparity_bounds
 from auditkit.stats.intervals import Interval
-from auditkit.types import Band, Estimate, Evidence, Finding
+from auditkit.stats.measured import Measured, banded, undefined
+from auditkit.stats.simultaneous import MIN_PROBES
+from auditkit.types import Evidence, Finding
 
 __all__ = ["group_findings"]
 
 PREFIX = "fairness.exposure"
 _SHOWN_REQUESTS, _SHOWN_GROUPS = 3, 30
-_PILOT = f"no bounds: a pilot of fewer than {MIN_USERS} users"
+_PILOT = f"no bounds: a pilot of fewer than {MIN_PROBES} users"
 
 
 def group_findings(
@@ -102,13 +103,11 @@ def _most_favoured(
 def _measured(metric: str, seen: Seen, value: float, bounds: Interval | None) -> Measured:
     """A pilot has a value and no bounds."""
     unit, direction = unit_of(metric)
-    estimate = Estimate(
-        value=value,
-        low=bounds.low if bounds else None,
-        high=bounds.high if bounds else None,
-        n=len(seen.answers),
-        n_missing=seen.n_missing,
+    return banded(
+        value,
+        bounds,
         unit=unit,
         direction=direction,
+        n=len(seen.answers),
+        n_missing=seen.n_missing,
     )
-    return Measured(estimate, Band())

@@ -18,10 +18,10 @@ from pydantic import JsonValue
 from auditkit.metrics.groups import GroupTable, group_table
 from auditkit.probes.base import Context, User, finding, unit_of
 from auditkit.probes.fairness_gaps import Gap, Grouping
-from auditkit.stats.bootstrap import Measured, bootstrap_mean, undefined
-from auditkit.stats.intervals import Interval
+from auditkit.stats.bootstrap import bootstrap_mean
+from auditkit.stats.measured import Measured, banded, undefined
 from auditkit.stats.rates import rate
-from auditkit.types import Band, Estimate, Finding
+from auditkit.types import Finding
 
 __all__ = ["GAPS", "PREFIX", "Served", "utility_findings"]
 
@@ -151,15 +151,12 @@ def _measured(metric: str, gap: Gap | None, scale: float, *, n_missing: int) -> 
     if gap is None or not scale:
         reason = "fewer than two groups can be compared" if scale else "nobody is served"
         return undefined(unit, direction, reason=reason, n_missing=n_missing)
-    bounds: Interval | tuple[None, None] = gap.bounds or (None, None)
-    low, high = (None if end is None else end / scale for end in bounds)
-    estimate = Estimate(
-        value=gap.value / scale,
-        low=low,
-        high=high,
-        n=gap.n,
-        n_missing=gap.n_left_out + n_missing,
+    return banded(
+        gap.value / scale,
+        (gap.bounds.low / scale, gap.bounds.high / scale) if gap.bounds else None,
         unit=unit,
         direction=direction,
+        n=gap.n,
+        n_missing=gap.n_left_out + n_missing,
+        p_adjusted=gap.p_adjusted,
     )
-    return Measured(estimate, Band(p_adjusted=gap.p_adjusted))

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from auditkit.catalog.catalog import Catalog
-from auditkit.metrics.item_groups import memberships
+from auditkit.metrics.item_groups import memberships, popularity_deciles
 
 __all__ = ["ItemGrouping", "item_groupings", "largest_groups"]
 
@@ -48,13 +48,10 @@ def item_groupings(
             linked graph (`fb:director`) counts too.
     """
     items = catalog.items
-    order = sorted(range(len(items)), key=lambda row: (-popularity[row], items[row].id))
-    deciles: list[tuple[str, ...]] = [()] * len(items)
-    for rank, row in enumerate(order):
-        deciles[row] = (f"decile {rank * 10 // len(items) + 1}",)
+    deciles = popularity_deciles(popularity, [item.id for item in items])
     decades = [(f"{i.year // 10 * 10}s",) if i.year is not None else () for i in items]
     return [
-        ItemGrouping("popularity", tuple(deciles)),
+        ItemGrouping("popularity", tuple((f"decile {decile}",) for decile in deciles)),
         ItemGrouping("genre", tuple(item.genres for item in items)),
         ItemGrouping("decade", tuple(decades)),
         *(_by_relation(catalog, name) for name in providers),

@@ -1,4 +1,4 @@
-"""Groups of items that may get unequal room in lists: tenths by popularity, or genres, as the
+"""Groups of items that may get unequal room in lists: deciles by popularity, or genres, as the
 exposure probe measures them.
 
 Source: group shares after IFairLRS (Jiang et al. 2024); an item of several genres is split evenly.
@@ -14,12 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auditkit.catalog.dataset import Dataset
-from auditkit.metrics.item_groups import memberships
+from auditkit.metrics.item_groups import memberships, popularity_deciles
 
 __all__ = ["Grouping", "ItemGroups", "group_items"]
 
 Grouping = Literal["popularity", "genre"]
-_TIERS = 10
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ def group_items(
     """Groups of a catalog's items.
 
     Args:
-        by: `popularity`: tenths of the catalog by interactions, ties by id; or `genre`.
+        by: `popularity`: deciles of the catalog by interactions, ties by id; or `genre`.
         histories: item rows of the users whose histories count.
     """
     items = dataset.catalog.items
@@ -53,9 +52,8 @@ def group_items(
     if by == "genre":
         named = [item.genres for item in items]
     else:
-        order = sorted(range(len(items)), key=lambda row: (-counts[row], items[row].id))
-        tier = {row: rank * _TIERS // len(items) for rank, row in enumerate(order)}
-        named = [(f"tenth {tier[row] + 1:02}",) for row in range(len(items))]
+        deciles = popularity_deciles(counts, [item.id for item in items])
+        named = [(f"decile {decile:02}",) for decile in deciles]
     names, sparse = memberships(named)
     parts = sparse.toarray()
     shares = counts @ parts

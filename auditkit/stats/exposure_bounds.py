@@ -34,12 +34,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from auditkit.errors import InvalidArgument
 from auditkit.stats.intervals import Interval, clopper_pearson
-from auditkit.stats.max_t import critical_value, largest_gap
+from auditkit.stats.max_t import critical_value, drawn_units, largest_gap, resampled_means
+from auditkit.stats.simultaneous import FEW_UNITS, MIN_PROBES
 
-__all__ = ["MIN_USERS", "Disparity", "disparity_bounds"]
+__all__ = ["Disparity", "disparity_bounds"]
 
-FEW_USERS = 5
-MIN_USERS = 20
 MOST_PAIRED = 40
 TOLERANCE = 1e-12
 Array = NDArray[np.float64]
@@ -105,12 +104,12 @@ def disparity_bounds(
     utility = np.zeros(len(present))
     utility[present] = own
     mgu, dgu = float(np.abs(own).mean()), float(np.ptp(own))
-    if n < MIN_USERS:
+    if n < MIN_PROBES:
         return Disparity(utility, None, mgu, None, dgu, None)
     users = _Users(
         _influence(lists) - _influence(histories),
         _shares(lists) - _shares(histories),
-        rng.multinomial(n, np.full(n, 1 / n), size=draws).astype(np.float64),
+        drawn_units(rng, n=n, draws=draws),
     )
     reach = users.reach(own, level, largest=1.0)
     mgu_low = float(np.maximum(np.abs(own) - reach, 0.0).mean())
@@ -147,9 +146,7 @@ class _Users(NamedTuple):
         """
         n = len(self.influence)
         error = self.influence.std(axis=0, ddof=1) / math.sqrt(n)
-        shift = self.weights @ self.influence / n
-        variance = np.maximum(self.weights @ self.influence**2 / n - shift**2, 0.0)
-        c = critical_value(shift, np.sqrt(variance / (n - 1)), level=level)
+        c = critical_value(*resampled_means(self.influence, self.weights), level=level)
         return np.asarray(np.maximum(c * error, self._of_the_unlike(own, level, largest)))
 
     def _of_the_unlike(self, own: Array, level: float, largest: float) -> Array:
@@ -160,8 +157,8 @@ class _Users(NamedTuple):
         unlike[unlike < TOLERANCE] = 0.0
         counts, most = (unlike > 0).sum(axis=0), unlike.max(axis=0)
         n = len(unlike)
-        upper = [clopper_pearson(x, n, level, side="upper").high for x in range(FEW_USERS)]
-        share = np.array([*upper, 0.0])[counts.clip(max=FEW_USERS)]
+        upper = [clopper_pearson(x, n, level, side="upper").high for x in range(FEW_UNITS)]
+        share = np.array([*upper, 0.0])[counts.clip(max=FEW_UNITS)]
         return np.asarray(share * np.where(counts > 0, most, largest + np.abs(own)))
 
 

@@ -10,16 +10,20 @@ above 0 and at least the share at 1. Source: fairness recipe, 3.7 and 3.8.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from auditkit.errors import InvalidArgument
 from auditkit.stats.intervals import Interval, clopper_pearson
-from auditkit.stats.max_t import NO_SPREAD, critical_value, largest_gap
-from auditkit.stats.simultaneous import MIN_PROBES, RangeBounds
+from auditkit.stats.max_t import (
+    NO_SPREAD,
+    critical_value,
+    drawn_units,
+    largest_gap,
+    resampled_means,
+)
+from auditkit.stats.simultaneous import FEW_UNITS, MIN_PROBES, RangeBounds
 
-__all__ = ["FEW_USERS", "gap_of", "group_gap_bounds", "mean_ends"]
-
-FEW_USERS = 5
+__all__ = ["gap_of", "group_gap_bounds", "mean_ends"]
 
 
 def group_gap_bounds(
@@ -70,16 +74,19 @@ def group_gap_bounds(
     above_zero = np.asarray([int(np.sum(group > 0)) for group in members])
     below_one = np.asarray([int(np.sum(group < 1)) for group in members])
     squared = np.asarray([group.var(ddof=1) / len(group) for group in members])
-    few = np.minimum(above_zero, below_one) < FEW_USERS
+    few = np.minimum(above_zero, below_one) < FEW_UNITS
     a, b = np.triu_indices(len(members), 1)
     error = np.sqrt(squared[a] + squared[b])
     sparse = few[a] | few[b] | (error <= NO_SPREAD)
     alpha = (1 - level) / (2 if sparse.any() and not sparse.all() else 1)
     found: list[Interval] = []
     if not sparse.all():
-        moments = [_resampled_moments(group, rng, draws) for group in members]
-        shift = np.stack([moment[0] for moment in moments], axis=1)
-        variance = np.stack([moment[1] for moment in moments], axis=1)
+        drawn = [
+            resampled_means(group[:, None], drawn_units(rng, n=len(group), draws=draws))
+            for group in members
+        ]
+        shift = np.concatenate([one.shift for one in drawn], axis=1)
+        variance = np.concatenate([one.error for one in drawn], axis=1) ** 2
         a_, b_ = a[~sparse], b[~sparse]
         resampled = np.sqrt(variance[:, a_] + variance[:, b_])
         c = critical_value(shift[:, a_] - shift[:, b_], resampled, level=1 - alpha)
@@ -108,14 +115,3 @@ def gap_of(one: Interval, other: Interval) -> Interval:
     """Ends of the absolute difference of two means between their ends."""
     low = max(0.0, one.low - other.high, other.low - one.high)
     return Interval(low, max(one.high - other.low, other.high - one.low))
-
-
-def _resampled_moments(
-    group: NDArray[np.float64], rng: np.random.Generator, draws: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Shift of the mean and squared standard error of every resample of one group."""
-    n = len(group)
-    centred = group - group.mean()
-    weights = rng.multinomial(n, np.full(n, 1 / n), size=draws).astype(np.float64)
-    shift = weights @ centred / n
-    return shift, np.maximum(weights @ centred**2 / n - shift**2, 0.0) / (n - 1)

@@ -7,14 +7,55 @@ recommender; intervals of its parts that hold jointly do. Source: fairness recip
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
 from auditkit.stats.intervals import Interval
 
-__all__ = ["NO_SPREAD", "critical_value", "largest_gap"]
+__all__ = [
+    "NO_SPREAD",
+    "Resampled",
+    "critical_value",
+    "drawn_units",
+    "largest_gap",
+    "resampled_means",
+]
 
 NO_SPREAD = 1e-12
+
+
+class Resampled(NamedTuple):
+    """Means of resamples of whole units.
+
+    Attributes:
+        shift: mean of the resample minus that of the data, [draws, columns].
+        error: standard error that the resample itself shows, [draws, columns].
+    """
+
+    shift: NDArray[np.float64]
+    error: NDArray[np.float64]
+
+
+def drawn_units(rng: np.random.Generator, *, n: int, draws: int) -> NDArray[np.float64]:
+    """How often each of n units is in each resample with replacement, [draws, n]."""
+    return rng.multinomial(n, np.full(n, 1 / n), size=draws).astype(np.float64)
+
+
+def resampled_means(values: NDArray[np.float64], weights: NDArray[np.float64]) -> Resampled:
+    """Means of resampled units.
+
+    Args:
+        values: [units, columns], at least 2 units.
+        weights: how often each unit is in each resample, [draws, units].
+    """
+    n = len(values)
+    # Centring keeps the second moment exact where the spread is small.
+    centred = values - values.mean(axis=0)
+    shift = weights @ centred / n
+    variance = np.maximum(weights @ centred**2 / n - shift**2, 0.0)
+    return Resampled(shift, np.sqrt(variance / (n - 1)))
 
 
 def critical_value(

@@ -14,11 +14,12 @@ from scipy.special import betaincinv, ndtri, stdtrit
 
 from auditkit.stats.bounds import quantile_levels
 from auditkit.stats.intervals import clopper_pearson
-from auditkit.types import Direction, Estimate, Law, Quantiles
+from auditkit.types import Band, Direction, Estimate, Law, Quantiles
 
 __all__ = [
     "NOTHING",
     "Measured",
+    "banded",
     "lower_lower_tail",
     "outer_quantiles",
     "raise_upper_tail",
@@ -49,6 +50,24 @@ def undefined(
         status="undefined", reason=reason,
     )  # fmt: skip
     return Measured(estimate, Quantiles(draws=0, q=()))
+
+
+def banded(
+    value: float,
+    ends: tuple[float, float] | None,
+    *,
+    unit: str,
+    direction: Direction,
+    n: int,
+    n_missing: int = 0,
+    p_adjusted: float | None = None,
+) -> Measured:
+    """An estimate whose ends hold jointly with others of its probe; None are those of a pilot."""
+    low, high = ends or (None, None)
+    estimate = Estimate(
+        value=value, low=low, high=high, n=n, n_missing=n_missing, unit=unit, direction=direction
+    )
+    return Measured(estimate, Band(p_adjusted=p_adjusted))
 
 
 def outer_quantiles(draws: ArrayLike) -> NDArray[np.float64]:

@@ -20,9 +20,16 @@ from numpy.typing import ArrayLike, NDArray
 from auditkit.errors import InvalidArgument
 from auditkit.stats.bounded_mean import gaffke_upper
 from auditkit.stats.intervals import Interval, clopper_pearson
-from auditkit.stats.max_t import critical_value, largest_gap
+from auditkit.stats.max_t import critical_value, drawn_units, largest_gap, resampled_means
 
-__all__ = ["MIN_PROBES", "RangeBounds", "contrast_bounds", "share_gap_bounds", "snsr_bounds"]
+__all__ = [
+    "FEW_UNITS",
+    "MIN_PROBES",
+    "RangeBounds",
+    "contrast_bounds",
+    "share_gap_bounds",
+    "snsr_bounds",
+]
 
 FEW_UNITS = 5
 MIN_PROBES = 20
@@ -171,11 +178,8 @@ def _paired_band(
     some of them has nearly none, so those of several columns are scaled by the error of the data.
     """
     n = len(differences)
-    mean = differences.mean(axis=0)
-    centred = differences - mean  # centring keeps the second moment exact when the spread is small
-    error = centred.std(axis=0, ddof=1) / math.sqrt(n)
-    weights = rng.multinomial(n, np.full(n, 1 / n), size=draws).astype(np.float64)
-    shift = weights @ centred / n
-    variance = np.maximum(weights @ centred**2 / n - shift**2, 0.0) * n / (n - 1)
-    own = np.sqrt(variance / n) if columns == 1 else np.broadcast_to(error, shift.shape)
-    return largest_gap(np.abs(mean), critical_value(shift, own, level=level) * error)
+    error = differences.std(axis=0, ddof=1) / math.sqrt(n)
+    drawn = resampled_means(differences, drawn_units(rng, n=n, draws=draws))
+    scale = drawn.error if columns == 1 else error
+    reach = critical_value(drawn.shift, scale, level=level) * error
+    return largest_gap(np.abs(differences.mean(axis=0)), reach)

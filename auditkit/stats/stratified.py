@@ -17,14 +17,20 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from auditkit.errors import InvalidArgument
-from auditkit.stats.group_bounds import FEW_USERS, gap_of, mean_ends
+from auditkit.stats.group_bounds import gap_of, mean_ends
 from auditkit.stats.intervals import Interval
-from auditkit.stats.max_t import NO_SPREAD, critical_value, largest_gap
+from auditkit.stats.max_t import (
+    NO_SPREAD,
+    critical_value,
+    drawn_units,
+    largest_gap,
+    resampled_means,
+)
 from auditkit.stats.relabelling import permutation_p
+from auditkit.stats.simultaneous import FEW_UNITS, MIN_PROBES
 
 __all__ = ["StratifiedGap", "activity_strata", "stratified_gap"]
 
-MIN_USERS = 20
 BLOCK_ROWS = 1_000
 
 Array = NDArray[np.float64]
@@ -131,10 +137,10 @@ def _pairs(group: NDArray[np.int64], stratum: NDArray[np.int64]) -> tuple[_Pairs
     cells[np.arange(len(group)), stratum * n_groups + group] = 1.0
     sizes = cells.sum(axis=0).reshape(n_strata, n_groups)
     a, b = np.triu_indices(n_groups, 1)
-    shared = ((sizes[:, a] >= FEW_USERS) & (sizes[:, b] >= FEW_USERS)).T
+    shared = ((sizes[:, a] >= FEW_UNITS) & (sizes[:, b] >= FEW_UNITS)).T
     weights = shared * sizes.sum(axis=1)
     least = np.minimum(*(np.einsum("ps,sp->p", shared, sizes[:, side]) for side in (a, b)))
-    comparable = least >= MIN_USERS
+    comparable = least >= MIN_PROBES
     weights = weights[comparable] / weights[comparable].sum(axis=1, keepdims=True)
     found = _Pairs(cells, sizes, a[comparable], b[comparable], weights)
     return found, int(np.sum(~comparable))
@@ -177,7 +183,7 @@ def _bounds(
     sparse = error <= NO_SPREAD
     for side in (pairs.a, pairs.b):
         for number in away:
-            sparse |= (number[:, side] * used).sum(axis=0) < FEW_USERS
+            sparse |= (number[:, side] * used).sum(axis=0) < FEW_UNITS
     alpha = (1 - level) / (2 if sparse.any() and not sparse.all() else 1)
     found: list[Interval] = []
     if not sparse.all():
@@ -218,12 +224,9 @@ def _resampled(
     for cell in range(shape[1]):
         own = x[pairs.cells[:, cell] > 0]
         n = len(own)
-        if n < FEW_USERS:
+        if n < FEW_UNITS:
             continue
-        centred = own - own.mean()
-        weights = rng.multinomial(n, np.full(n, 1 / n), size=draws).astype(np.float64)
-        shift[:, cell] = weights @ centred / n
-        variance = np.maximum(weights @ centred**2 / n - shift[:, cell] ** 2, 0.0)
-        squared[:, cell] = variance / (n - 1)
+        drawn = resampled_means(own[:, None], drawn_units(rng, n=n, draws=draws))
+        shift[:, cell], squared[:, cell] = drawn.shift[:, 0], drawn.error[:, 0] ** 2
     by_cell = (draws, *pairs.sizes.shape)
     return shift.reshape(by_cell), squared.reshape(by_cell)

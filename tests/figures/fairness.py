@@ -21,6 +21,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from planted_data import declared_for, plant
+from writing import short, shown, write_between
 
 from auditkit.catalog.own_data import open_dataset
 from auditkit.metrics.leak import attack_auc
@@ -154,18 +155,6 @@ def cpu_seconds(variant):
 # --- tables
 
 
-def short(number):
-    text = f"{number:.3f}"
-    return text.replace("0.", ".", 1) if abs(number) < 1 else text
-
-
-def shown(estimate):
-    """Value and interval without the zero before the point."""
-    if estimate.value is None:
-        return f"none ({estimate.reason})"
-    return f"{short(estimate.value)} [{short(estimate.low)}, {short(estimate.high)}]"
-
-
 def cost(before, after):
     """Relative loss of NDCG@10, paired by user, with a 95 % interval over users."""
     left, right = ({unit: value for unit, value, _ in f.units} for f in (before, after))
@@ -280,24 +269,15 @@ def recall(clean):
     return lines
 
 
-def write(marker, lines):
-    """Replace what stands between the marker's comments."""
-    text = PAGE.read_text(encoding="utf-8")
-    begin, end = f"<!-- {marker} -->", f"<!-- end {marker} -->"
-    before, _, rest = text.partition(begin)
-    _, _, after = rest.partition(end)
-    PAGE.write_text("\n".join([before + begin, "", *lines, "", end + after]), encoding="utf-8")
-
-
 def main():
     torch.set_num_threads(1)
     clean = open_dataset("ml-100k")
     planted = plant(clean)
     measured = {variant: audited(variant, clean, planted) for variant in VARIANTS}
-    write("repairs", repairs(measured))
-    write("exposure", exposures(measured))
-    write("leak", leaks(clean, planted))
-    write("recall", recall(clean))
+    write_between(PAGE, "repairs", repairs(measured))
+    write_between(PAGE, "exposure", exposures(measured))
+    write_between(PAGE, "leak", leaks(clean, planted))
+    write_between(PAGE, "recall", recall(clean))
 
 
 if __name__ == "__main__":

@@ -10,23 +10,13 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from writing import short, shown, write_between
+
 from auditkit.report.fairness import build_fairness
 from auditkit.types import AuditResult
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "explain" / "fairness.md"
 GAPS = "fairness.group_utility.ndcg_gap"
-
-
-def short(number):
-    if number is None:
-        return "-"
-    return f"{number:.3f}".replace("0.", ".", 1) if abs(number) < 1 else f"{number:.3g}"
-
-
-def shown(estimate):
-    if estimate is None or estimate.value is None:
-        return "-"
-    return f"{short(estimate.value)} [{short(estimate.low)}, {short(estimate.high)}]"
 
 
 def lines(result):
@@ -61,11 +51,7 @@ def main():
              for line in build_fairness(run.findings).setting[:2]]  # fmt: skip
     asked += [f"- `{run.target.name}`: `{o.probe}` {o.status}, {o.reason}" for run in runs
               for o in run.outcomes if o.reason]  # fmt: skip
-    page = PAGE.read_text(encoding="utf-8")
-    before, _, rest = page.partition("<!-- audits -->")
-    _, _, after = rest.partition("<!-- end audits -->")
-    table = "\n".join(["<!-- audits -->", "", *head, *body, "", *asked, "", "<!-- end audits -->"])
-    PAGE.write_text(before + table + after, encoding="utf-8")
+    write_between(PAGE, "audits", [*head, *body, "", *asked])
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import shutil
 import statistics
 from pathlib import Path
 
+from writing import shown, write_between
 from zero_shot import untrained_base
 
 from auditkit.cli.train import evaluate_folder, train_folder
@@ -40,13 +41,6 @@ def evaluated(recipe, folder):
     result = AuditResult.from_json(done.read_text(encoding="utf-8"))
     findings = {(f.metric, f.group): f.estimate for f in result.findings}
     return findings, json.loads((folder / "manifest.json").read_text())["volatile"], result
-
-
-def shown(estimate, digits=3):
-    """Value and interval without the zero before the point."""
-    numbers = [f"{x:.{digits}f}" for x in (estimate.value, estimate.low, estimate.high)]
-    value, low, high = (n[1:] if n.startswith("0.") else n for n in numbers)
-    return f"{value} [{low}, {high}]"
 
 
 def parameters_of(folder):
@@ -143,19 +137,10 @@ def indexings():
     return lines
 
 
-def write(marker, lines):
-    """Replace what stands between the marker's comments."""
-    text = PAGE.read_text(encoding="utf-8")
-    begin, end = f"<!-- {marker} -->", f"<!-- end {marker} -->"
-    before, _, rest = text.partition(begin)
-    _, _, after = rest.partition(end)
-    PAGE.write_text("\n".join([before + begin, "", *lines, "", end + after]), encoding="utf-8")
-
-
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--indexing", action="store_true")
     if parser.parse_args().indexing:
-        write("indexings", indexings())
-    write("lists", lists())
-    write("items", items())
+        write_between(PAGE, "indexings", indexings())
+    write_between(PAGE, "lists", lists())
+    write_between(PAGE, "items", items())

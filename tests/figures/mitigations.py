@@ -9,22 +9,12 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from writing import shown, write_between
+
 from auditkit.report.mitigations import build_mitigations
 from auditkit.types import AuditResult
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "explain" / "hallucination-mitigation.md"
-
-
-def short(number):
-    return f"{number:.3f}".replace("0.", ".", 1) if abs(number) < 1 else f"{number:.2f}"
-
-
-def shown(estimate, signed=False):
-    """Value and interval without the zero before the point."""
-    if estimate.value is None:
-        return "no value"
-    sign = "+" if signed and estimate.value > 0 else ""
-    return f"{sign}{short(estimate.value)} [{short(estimate.low)}, {short(estimate.high)}]"
 
 
 def variants(found):
@@ -56,12 +46,8 @@ def curves(found):
 
 def main():
     found = build_mitigations(AuditResult.read(Path(sys.argv[1])).findings)
-    page = PAGE.read_text(encoding="utf-8")
     for name, lines in (("variants", variants(found)), ("curves", curves(found))):
-        written = "\n".join([f"<!-- {name} -->", "", *lines, "", f"<!-- end {name} -->"])
-        before, _, rest = page.partition(f"<!-- {name} -->")
-        page = before + written + rest.partition(f"<!-- end {name} -->")[2]
-    PAGE.write_text(page, encoding="utf-8")
+        write_between(PAGE, name, lines)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from auditkit.metrics.exposure import (
     tail,
     tail_share,
 )
+from auditkit.metrics.item_groups import popularity_deciles
 
 AMOUNTS = st.lists(st.integers(0, 50), min_size=1, max_size=12).filter(any)
 IDS = [f"i{n:02}" for n in range(12)]
@@ -199,3 +200,11 @@ def test_memberships_split_items_evenly_and_count_repeats_once():
     names, parts = memberships([("b", "a", "b"), (), ("a",)])
     assert names == ("a", "b")
     assert parts.toarray().tolist() == [[0.5, 0.5], [0, 0], [1, 0]]
+
+
+def test_deciles_go_by_popularity_and_ties_by_id():
+    ids = [f"{i:02}" for i in range(20)]
+    counts = [5] * 10 + [9] * 10
+    assert popularity_deciles(counts, ids) == [6, 6, 7, 7, 8, 8, 9, 9, 10, 10,
+                                               1, 1, 2, 2, 3, 3, 4, 4, 5, 5]  # fmt: skip
+    assert popularity_deciles([1.0, 2.0], ["b", "a"]) == [6, 1]

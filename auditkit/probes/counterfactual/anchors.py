@@ -8,7 +8,7 @@ templates are not used.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from importlib.resources import files
@@ -21,7 +21,7 @@ from auditkit.probes.base import Context
 from auditkit.probes.counterfactual.design import Wording
 from auditkit.types import Item, Request
 
-__all__ = ["DOMAINS", "anchors_of", "instructions"]
+__all__ = ["DOMAINS", "anchors_of", "draw_items", "instructions"]
 
 DOMAINS = ("movies", "music", "books", "generic")
 
@@ -88,7 +88,22 @@ def anchors_of(context: Context, *, n: int, history: bool, n_candidates: int) ->
     found = []
     for anchor in anchors:
         seen = {item.id for item in anchor.history}
-        order = context.rng("candidates", anchor.user_id).permutation(len(items))
-        open_ = [items[int(row)] for row in order if items[int(row)].id not in seen]
-        found.append(replace(anchor, candidates=tuple(open_[:n_candidates])))
+        listed = draw_items(context, anchor.user_id, n=n_candidates, without=seen)
+        found.append(replace(anchor, candidates=listed))
     return found
+
+
+def draw_items(
+    context: Context, name: str, *, n: int, without: Collection[str]
+) -> tuple[Item, ...]:
+    """Items to choose from, in random order: the same for every request of one name in a run.
+
+    Args:
+        name: of the user or anchor. n: how many, fewer where the catalog has no more.
+        without: ids of items that are not drawn.
+    """
+    catalog = context.dataset.catalog
+    order = context.rng("candidates", name).permutation(len(catalog.items))
+    drawn = (catalog.items[int(row)] for row in order)
+    free = (Item(entry.id, entry.display_title) for entry in drawn if entry.id not in without)
+    return tuple(itertools.islice(free, n))

@@ -57,9 +57,14 @@ class Answers:
         """Its distinct items, best first, at most k."""
         return self._lists[probe][self._places[slot]]
 
+    @cached_property
+    def _slots(self) -> list[list[Slot]]:
+        every = self.design.slots
+        return [[s for s in every if s.arm == arm] for arm in range(len(self.design.arms))]
+
     def slots(self, arm: int) -> list[Slot]:
         """The slots of an arm."""
-        return [slot for slot in self.design.slots if slot.arm == arm]
+        return self._slots[arm]
 
     # --- which probes count
 

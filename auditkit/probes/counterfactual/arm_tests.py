@@ -23,6 +23,7 @@ from auditkit.stats.list_tests import between_values_test, item_exposure_test, r
 from auditkit.stats.multiplicity import westfall_young
 from auditkit.stats.placebo import PlaceboContrast, placebo_contrast
 from auditkit.stats.relabelling import Tested
+from auditkit.stats.simultaneous import RangeBounds, snsr_bounds
 
 __all__ = ["ArmTests", "Draws", "adjusted", "test_arm"]
 
@@ -41,7 +42,7 @@ class ArmTests:
     Attributes:
         arm: its index in the design. probes: complete ones.
         tables: similarity -> [probes, values].
-        disturbances: by similarity; empty with fewer than 2 complete probes.
+        disturbances, bounds: by similarity; empty with fewer than 2 complete probes.
         named: all tests of the arm by name, those of `disturbances` included.
         beside_reask: value -> [probes, 3], see `Answers.beside_reask`.
     """
@@ -51,6 +52,7 @@ class ArmTests:
     probes: list[int]
     tables: Mapping[str, NDArray[np.float64]]
     disturbances: dict[str, Disturbance] = field(default_factory=dict)
+    bounds: dict[str, RangeBounds] = field(default_factory=dict)
     named: dict[str, Tested] = field(default_factory=dict)
     beside_reask: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     placebo: PlaceboContrast | None = None
@@ -78,6 +80,9 @@ def test_arm(answers: Answers, arm: int, context: Context, draws: Draws) -> ArmT
     )
     for metric, one in zip(tables, tested, strict=True):
         found.disturbances[metric] = one
+        found.bounds[metric] = snsr_bounds(
+            tables[metric], rng=context.rng("bounds", name, metric), draws=draws.bootstrap
+        )
         found.named |= {f"snsr {metric}": one.snsr, f"largest t {metric}": one.max_t}
     # The same generator and shape: the same relabellings as above.
     found.named["items"] = item_exposure_test(

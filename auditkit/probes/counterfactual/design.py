@@ -12,6 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal, NamedTuple
 
 from auditkit.errors import InvalidArgument
@@ -96,7 +97,7 @@ class Design:
     repeats: int = 1
     temperature: float = 0.0
 
-    @property
+    @cached_property
     def slots(self) -> list[Slot]:
         """Every request of one probe."""
         return [

@@ -18,10 +18,10 @@ from auditkit.probes.counterfactual.arm_tests import ArmTests
 from auditkit.probes.counterfactual.design import in_words
 from auditkit.probes.counterfactual.guard import value_table
 from auditkit.probes.counterfactual.reporting import PREFIX, Reporting, by_name
-from auditkit.stats.max_t import critical_value
+from auditkit.stats.max_t import critical_value, drawn_units, resampled_means
 from auditkit.stats.noise_floor import noise_floor
 from auditkit.stats.power import detectable_difference, probes_to_pass
-from auditkit.stats.simultaneous import MIN_PROBES, RangeBounds, snsr_bounds
+from auditkit.stats.simultaneous import MIN_PROBES
 from auditkit.types import Evidence, Finding
 
 __all__ = ["NAMES", "snsr_finding", "snsv_finding"]
@@ -37,7 +37,6 @@ def snsr_finding(reporting: Reporting, arm: ArmTests, metric: str) -> Finding:
     design = reporting.answers.design
     if not arm.measured:
         return finding(reporting.context, full, reporting.too_few(full, arm), group=arm.name)
-    bounds = _bounds(reporting, arm, metric)
     values = reporting.values(arm)
     floor = noise_floor(table)
     parameters: dict[str, JsonValue] = {
@@ -74,7 +73,7 @@ def snsr_finding(reporting: Reporting, arm: ArmTests, metric: str) -> Finding:
     return finding(
         reporting.context,
         full,
-        reporting.band(full, bounds, arm, test=f"snsr {metric}"),
+        reporting.band(full, arm.bounds[metric], arm, test=f"snsr {metric}"),
         group=arm.name,
         parameters=parameters,
         evidence=_least_similar(reporting, arm) if metric == "jaccard" else (),
@@ -87,7 +86,7 @@ def snsv_finding(reporting: Reporting, arm: ArmTests) -> Finding:
     metric, table = f"{PREFIX}.snsv", arm.tables["jaccard"]
     if not arm.measured:
         return finding(reporting.context, metric, reporting.too_few(metric, arm), group=arm.name)
-    bounds = _bounds(reporting, arm, "jaccard")
+    bounds = arm.bounds["jaccard"]
     inside = bounds._replace(
         value=arm.disturbances["jaccard"].snsv.statistic,
         bounds=bounds.of_standard_deviation(table.shape[1]),
@@ -101,23 +100,15 @@ def snsv_finding(reporting: Reporting, arm: ArmTests) -> Finding:
     )
 
 
-def _bounds(reporting: Reporting, arm: ArmTests, metric: str) -> RangeBounds:
-    """Bounds of SNSR; the same whoever asks, so that SNSV's follow from them."""
-    rng, draws = reporting.rng("bounds", arm, metric), reporting.draws.bootstrap
-    return snsr_bounds(arm.tables[metric], rng=rng, draws=draws)
-
-
 def _bars(reporting: Reporting, arm: ArmTests, metric: str, values: Sequence[str]) -> JsonValue:
     """Ends of every value's mean similarity, holding for all values at once; none of a pilot."""
     table, draws = arm.tables[metric], reporting.draws.bootstrap
     n = len(table)
     if n < MIN_PROBES:
         return None
-    centred = table - table.mean(axis=0)
-    weights = reporting.rng("bars", arm, metric).multinomial(n, np.full(n, 1 / n), size=draws)
-    shift = weights @ centred / n
-    variance = np.maximum(weights @ centred**2 / n - shift**2, 0.0) / (n - 1)
-    reach = critical_value(shift, np.sqrt(variance)) * centred.std(axis=0, ddof=1) / math.sqrt(n)
+    weights = drawn_units(reporting.rng("bars", arm, metric), n=n, draws=draws)
+    critical = critical_value(*resampled_means(table, weights))
+    reach = critical * table.std(axis=0, ddof=1) / math.sqrt(n)
     # A value that every probe answers alike may still be answered otherwise by another.
     reach = np.where(reach > 0, reach, 1 - (0.05 / len(values)) ** (1 / n))
     ends = np.clip(np.stack((table.mean(axis=0) - reach, table.mean(axis=0) + reach)), 0, 1)

@@ -17,8 +17,9 @@ from auditkit.probes.counterfactual.design import Stated
 from auditkit.probes.counterfactual.reporting import PREFIX, Reporting, by_name
 from auditkit.stats.bootstrap import Measured, bootstrap_mean, paired_difference, undefined
 from auditkit.stats.interaction import Interaction
+from auditkit.stats.measured import banded
 from auditkit.stats.simultaneous import share_gap_bounds, snsr_bounds
-from auditkit.types import Band, Estimate, Evidence, Finding
+from auditkit.types import Band, Evidence, Finding
 
 __all__ = [
     "interaction_finding",
@@ -103,19 +104,18 @@ def placebo_finding(reporting: Reporting, arm: ArmTests) -> Finding:
         notes = ("needs_placebo: lists may move with any phrase",) if arm.measured else ()
         return finding(reporting.context, metric, missing, group=arm.name, notes=notes)
     found = arm.placebo
-    estimate = Estimate(
-        value=found.shift.statistic,
-        low=found.interval.low,
-        high=found.interval.high,
-        n=found.n,
-        n_missing=len(reporting.answers.responses) - found.n,
-        unit=unit,
-        direction=direction,
-    )
     return finding(
         reporting.context,
         metric,
-        Measured(estimate, Band(p_adjusted=reporting.p(arm, "placebo shift"))),
+        banded(
+            found.shift.statistic,
+            found.interval,
+            unit=unit,
+            direction=direction,
+            n=found.n,
+            n_missing=len(reporting.answers.responses) - found.n,
+            p_adjusted=reporting.p(arm, "placebo shift"),
+        ),
         group=arm.name,
         parameters={
             **reporting.p_values(arm, "placebo shift"),

@@ -19,9 +19,8 @@ from auditkit.probes.counterfactual.answers import Answers
 from auditkit.probes.counterfactual.arm_tests import ArmTests, Draws
 from auditkit.probes.counterfactual.design import Slot
 from auditkit.probes.counterfactual.guard import Validity
-from auditkit.stats.bootstrap import Measured, undefined
+from auditkit.stats.measured import Measured, banded, undefined
 from auditkit.stats.simultaneous import RangeBounds
-from auditkit.types import Band, Estimate
 
 __all__ = ["PREFIX", "Reporting", "by_name"]
 
@@ -106,16 +105,15 @@ class Reporting:
         """
         unit, direction = unit_of(metric)
         used = len(arm.probes) if n is None else n
-        estimate = Estimate(
-            value=bounds.value,
-            low=bounds.bounds.low if bounds.bounds else None,
-            high=bounds.bounds.high if bounds.bounds else None,
-            n=used,
-            n_missing=len(self.answers.responses) - used,
+        return banded(
+            bounds.value,
+            bounds.bounds,
             unit=unit,
             direction=direction,
+            n=used,
+            n_missing=len(self.answers.responses) - used,
+            p_adjusted=self.p(arm, test) if test else None,
         )
-        return Measured(estimate, Band(p_adjusted=self.p(arm, test) if test else None))
 
 
 def by_name(names: Sequence[str], values: ArrayLike) -> JsonValue:

@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from auditkit.probes.base import Context, finding, unit_of
 from auditkit.probes.counterfactual.answers import Answers
 from auditkit.probes.counterfactual.design import in_words
-from auditkit.stats.bootstrap import Measured, undefined
+from auditkit.stats.measured import banded, undefined
 from auditkit.stats.noise_floor import noise_floor
 from auditkit.stats.simultaneous import snsr_bounds
-from auditkit.types import Band, Estimate, Finding
+from auditkit.types import Finding
 
 __all__ = ["wording_findings"]
 
@@ -40,19 +40,17 @@ def wording_findings(answers: Answers, context: Context, draws: int) -> Iterator
             yield finding(context, METRIC, measured, group=group, notes=(_NOTE,))
             continue
         bounds = snsr_bounds(table, rng=context.rng("bounds", group), draws=draws)
-        estimate = Estimate(
-            value=bounds.value,
-            low=bounds.bounds.low if bounds.bounds else None,
-            high=bounds.bounds.high if bounds.bounds else None,
-            n=len(table),
-            n_missing=n_missing,
-            unit=unit,
-            direction=direction,
-        )
         yield finding(
             context,
             METRIC,
-            Measured(estimate, Band()),
+            banded(
+                bounds.value,
+                bounds.bounds,
+                unit=unit,
+                direction=direction,
+                n=len(table),
+                n_missing=n_missing,
+            ),
             group=group,
             parameters={
                 "noise_floor": noise_floor(table).expected_snsr,
