@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import JsonValue
 
 from auditkit.audited_data import load_data
-from auditkit.canonical import set_aside, sha256_json
+from auditkit.canonical import set_aside, sha256_file, sha256_json
 from auditkit.catalog.catalog import Catalog
 from auditkit.catalog.dataset import Dataset
 from auditkit.errors import ConfigurationError
@@ -38,6 +38,17 @@ def run_identity(
         "seed": recipe.seed,
         "version": ".".join(version("auditkit").split(".")[:2]),
         "schema_version": SCHEMA_VERSION,
+        **_files(recipe),
+    }
+
+
+def _files(recipe: AuditRecipe) -> dict[str, JsonValue]:
+    """What stands in the files that probes read: those of parameters whose name ends in `_file`."""
+    return {
+        f"{probe_id}.{name}": sha256_file(Path(named))
+        for probe_id, parameters in recipe.probes.items()
+        for name, named in parameters.items()
+        if name.endswith("_file") and isinstance(named, str) and Path(named).is_file()
     }
 
 

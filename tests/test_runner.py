@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from small_world import write_cache
 
+import auditkit
 from auditkit.errors import AuditkitError, ConfigurationError, IntegrityError
 from auditkit.gating import gate_run
 from auditkit.policy_schema import Policy
@@ -18,6 +19,7 @@ from auditkit.runlog import EVIDENCE, lock_run, read_log
 from auditkit.runner import run_audit
 from auditkit.types import AuditResult
 
+ATTRIBUTES = Path(auditkit.__file__).parent / "recommenders" / "templates" / "attributes.yaml"
 LISTS = {"hallucination.catalog": {"n_users": 40}, "robustness.prompt.case": {"n_users": 35}}
 POLICY = """version: 1
 name: strict
@@ -139,6 +141,18 @@ def test_folder_of_another_run_is_refused_with_what_changed(tmp_path, change, wh
     with pytest.raises(ConfigurationError, match=what):
         audit(**{"name": "Clean", "out": tmp_path / "run", **change})
     assert (tmp_path / "run" / "result.json").read_bytes() == before
+
+
+def test_another_text_in_a_file_that_a_probe_reads_is_another_run(tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text(ATTRIBUTES.read_text())
+    asks = {"n_probes": 20, "attributes": ["gender"], "attributes_file": str(file)}
+    probes = {"fairness.counterfactual": asks}
+    audit("Clean", tmp_path / "run", probes)
+    audit("Clean", tmp_path / "run", probes)
+    file.write_text(file.read_text().replace("a woman", "a female person who asks"))
+    with pytest.raises(ConfigurationError, match="attributes_file changed"):
+        audit("Clean", tmp_path / "run", probes)
 
 
 def test_finished_run_is_not_repeated_without_resume(tmp_path):
