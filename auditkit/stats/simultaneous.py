@@ -2,11 +2,11 @@
 
 A percentile bootstrap of a max - min never covers 0 for a fair recommender, so the differences are
 bounded instead: c = .95 quantile over resamples of the largest studentised deviation, low = max(0,
-max(|d| - c se)), high = max(|d| + c se). Differences that are nearly always 0 (typical at
-temperature 0) have no standard error to trust. No mean difference of several such pairs exceeds the
-mean of each unit's largest one, which Gaffke's bound covers; it equals Clopper-Pearson on the share
-of units that differ where differences are 0 or 1, and is lower for small ones. Source: fairness
-recipe, 3.7.
+max(|d| - c se)), high = max(|d| + c se). Differences that are nearly always the same (typical at
+temperature 0, where most are 0) have no standard error to trust. No mean of several such pairs is
+further from its usual difference than the mean of each unit's largest deviation, which Gaffke's
+bound covers; it equals Clopper-Pearson on the share of units that deviate where deviations are as
+large as they can be, and is lower for small ones. Source: fairness recipe, 3.7; ADR 0006.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class RangeBounds(NamedTuple):
     Attributes:
         value: largest minus smallest mean; ideal 0.
         bounds: both ends; None for a pilot.
-        n_sparse_pairs: pairs bounded by the share of units that differ.
+        n_sparse_pairs: pairs whose difference is nearly always the same, bounded by what deviates.
         pilot: too few units for bounds.
     """
 
@@ -147,20 +147,24 @@ def _largest(
     n = len(differences)
     if n < MIN_PROBES:
         return RangeBounds(value, None, 0, True)
-    differs = np.abs(differences) > TOLERANCE
-    sparse = differs.sum(axis=0) < FEW_UNITS
+    usual = np.median(differences, axis=0)
+    deviation = np.abs(differences - usual)
+    n_deviating = np.sum(deviation > TOLERANCE, axis=0)
+    sparse = n_deviating < FEW_UNITS
     alpha = (1 - level) / (2 if sparse.any() and not sparse.all() else 1)
     low, high = 0.0, 0.0
     if not sparse.all():
         low, high = _paired_band(differences[:, ~sparse], rng, draws, 1 - alpha, columns=columns)
     if sparse.any():
-        rare = np.minimum(np.abs(differences[:, sparse]), 1.0)
+        farthest = 1 + np.abs(usual[sparse])  # differences lie in [-1, 1]
+        rare = np.minimum(deviation[:, sparse] / farthest, 1.0)
         if columns == 1:
             top = gaffke_upper(rare.max(axis=1), level=1 - alpha, rng=rng)
-        else:  # of many columns some differ in nearly every unit: each is bounded on its own
-            u, m = int(differs[:, sparse].sum(axis=0).max()), int(sparse.sum())
+        else:  # of many columns some deviate in nearly every unit: each is bounded on its own
+            u, m = int(n_deviating[sparse].max()), int(sparse.sum())
             top = clopper_pearson(u, n, 1 - alpha / m, side="upper").high
-        high = max(high, top)
+        found = largest_gap(np.abs(usual[sparse]), farthest * top)
+        low, high = max(low, found.low), max(high, found.high)
     return RangeBounds(value, Interval(low, min(1.0, high)), int(sparse.sum()), False)
 
 

@@ -6,7 +6,7 @@ import pytest
 from auditkit.errors import InvalidArgument
 from auditkit.stats.intervals import clopper_pearson
 from auditkit.stats.noise_floor import expected_range, noise_floor
-from auditkit.stats.simultaneous import share_gap_bounds, snsr_bounds
+from auditkit.stats.simultaneous import contrast_bounds, share_gap_bounds, snsr_bounds
 
 
 def rng(seed=0):
@@ -93,6 +93,24 @@ def test_snsr_bounds_cover_the_truth_of_rare_disturbances():
         matrix[generator.random(50) < 0.04, 2] = 0.0
         bounds = snsr_bounds(matrix, rng=generator, draws=200).bounds
         covered += bounds.low <= 0.04 <= bounds.high
+    assert covered / 200 >= 0.94
+
+
+def test_a_difference_that_never_changes_keeps_a_width():
+    always = np.tile([1.0, 0.7], (100, 1))
+    farthest = 1.3 * (1 - 0.05 ** (1 / 100))
+    assert snsr_bounds(always, rng=rng()).bounds == pytest.approx((0.3 - farthest, 0.3 + farthest))
+    crossed = contrast_bounds(np.full((100, 1), -0.3), rng=rng()).bounds
+    assert crossed == pytest.approx((0.3 - farthest, 0.3 + farthest))
+
+
+def test_bounds_cover_a_difference_that_rarely_changes():
+    generator, covered = rng(6), 0
+    for _ in range(200):
+        matrix = np.tile([1.0, 0.9, 0.7], (50, 1))
+        matrix[generator.random(50) < 0.02, 2] = 0.0
+        bounds = snsr_bounds(matrix, rng=generator, draws=200).bounds
+        covered += bounds.low <= 0.3 + 0.02 * 0.7 <= bounds.high
     assert covered / 200 >= 0.94
 
 
