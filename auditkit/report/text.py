@@ -56,8 +56,8 @@ def inert(text: str) -> Markup:
 
 
 def breakable(text: str) -> Markup:
-    """An id that may break after dots and underscores, and nowhere else if it can be helped."""
-    parts = re.split(r"(?<=[._])", text)
+    """An id or group that may break after . _ = and &, and nowhere else if it can be helped."""
+    parts = re.split(r"(?<=[._=&])", text) if len(text) <= MAX_FIELD else [text]
     return Markup("<wbr>").join(inert(part) for part in parts)
 
 

@@ -13,6 +13,7 @@ from auditkit.report import write_report
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+EXAMPLES = Path(__file__).resolve().parents[2] / "reports" / "examples"
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
 
 
@@ -97,6 +98,17 @@ def test_the_findings_can_be_searched_filtered_and_sorted(open_page):
         "cells => cells.map(c => c.dataset.value).filter(v => v !== 'null').map(Number)"
     )
     assert values == sorted(values)
+
+
+def test_a_real_table_of_findings_takes_one_screen_all_columns_in_view_and_all_of_print(open_page):
+    page = open_page(1300)
+    page.goto((EXAMPLES / "p5-mini" / "report.html").as_uri())
+    table = page.locator("#findings .scroll")
+    assert table.evaluate("e => e.scrollWidth <= e.clientWidth")
+    assert table.evaluate("e => e.scrollHeight > 5 * e.clientHeight")
+    assert table.evaluate("e => e.clientHeight") <= 0.8 * 900
+    page.emulate_media(media="print")
+    assert table.evaluate("e => e.scrollHeight == e.clientHeight")
 
 
 def test_without_a_script_everything_is_readable_and_no_control_appears(open_page):

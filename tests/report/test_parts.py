@@ -11,7 +11,7 @@ from auditkit.report.allowlist import check_html
 from auditkit.report.evidence import word_diff
 from auditkit.report.figures import Row, draw, nice_ticks
 from auditkit.report.standards import references, standards, table
-from auditkit.report.text import MAX_FIELD, attribute, inert, slug
+from auditkit.report.text import MAX_FIELD, attribute, breakable, inert, slug
 
 PAGE = (
     "<!DOCTYPE html>\n<html lang='en'><head><title>t</title><style></style></head>"
@@ -34,6 +34,11 @@ def test_a_long_field_is_cut_with_its_length_and_hash():
     shown = str(inert("a" * 5000))
     assert "[cut: 5,000 characters, sha256 " in shown
     assert len(shown) < 4200
+
+
+def test_ids_and_groups_may_break_between_their_parts():
+    assert breakable("a.b_c=<d>&e") == "a.<wbr>b_<wbr>c=<wbr>&lt;d&gt;&amp;<wbr>e"
+    assert "<wbr>" not in breakable("a=" * MAX_FIELD)
 
 
 def test_slugs_of_different_texts_differ():
