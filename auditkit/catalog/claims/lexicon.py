@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any, NamedTuple
 
 import yaml
 
-__all__ = ["Phrases", "Token", "lexicon", "phrases", "tokenise"]
+__all__ = ["Phrases", "Token", "has_no_capital", "lexicon", "phrases", "tokenise"]
 
 _TOKEN = re.compile(
     r"['\u2019]s\b|[^\W_]+n['\u2019]t\b|[^\W_]+(?:['\u2019](?:re|ve|ll|d|m)\b)?|\n|[^\w\s]|_"
@@ -31,6 +31,12 @@ def tokenise(text: str) -> list[Token]:
         Token(match[0].lower().replace("\u2019", "'"), match.start(), match.end())
         for match in _TOKEN.finditer(text)
     ]
+
+
+@lru_cache(maxsize=1)
+def has_no_capital(text: str) -> bool:
+    """Whether a text writes names small too; asked at every word, so the last answer is kept."""
+    return text.lower() == text
 
 
 class Phrases:

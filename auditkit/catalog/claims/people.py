@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 
-from auditkit.catalog.claims.lexicon import Token, lexicon, phrases
+from auditkit.catalog.claims.lexicon import Token, has_no_capital, lexicon, phrases
 from auditkit.catalog.claims.names import Names, name_key
 from auditkit.catalog.claims.piece import Piece
 from auditkit.catalog.vocabulary import english_words
@@ -50,7 +50,7 @@ def name_at(
     Args:
         masked: the tokens in lower case, "\\0" where something was found already.
     """
-    if text.lower() == text:
+    if has_no_capital(text):
         labels = names.surnames.get(name_key(masked[place]))
         known = labels and masked[place] not in english_words()
         token = tokens[place]

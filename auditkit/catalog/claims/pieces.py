@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from auditkit.catalog.claims.amounts import minutes_at, years_at
-from auditkit.catalog.claims.lexicon import Token, phrases
+from auditkit.catalog.claims.lexicon import Token, has_no_capital, phrases
 from auditkit.catalog.claims.mentions import Window, is_mention
 from auditkit.catalog.claims.names import Names
 from auditkit.catalog.claims.people import capital_at, full_names, name_at
@@ -98,7 +98,7 @@ def _read_at(
         values = names.genres.get(tuple(masked[place : place + length]))
         if values:
             return piece("genre", place + length, *values)
-    if text[tokens[place].begin].isupper() or text.lower() == text:
+    if text[tokens[place].begin].isupper() or has_no_capital(text):
         for length in range(min(_LONGEST_PLACE, len(tokens) - place), 0, -1):
             meant = names.places.get(tuple(masked[place : place + length]))
             if meant and not capital_at(text, tokens, place + length):
