@@ -15,6 +15,7 @@ from auditkit.types import AuditResult
 EXAMPLES = Path(__file__).resolve().parents[2] / "reports" / "examples"
 
 
+@pytest.mark.slow
 def test_the_popularity_example_is_reproduced_number_by_number(ml100k, tmp_path):
     committed = AuditResult.read(EXAMPLES / "popularity")
     recipe = read_recipe(find_recipe("quick", kind="audit"))
