@@ -26,12 +26,13 @@ def demo(
     """Get MovieLens-100k, train p5-mini, audit and gate it. Exit 0 whatever the verdict."""
     from auditkit.catalog.datasets import get_dataset
     from auditkit.cli.display import audit_progress
+    from auditkit.cli.signals import handled_signals
     from auditkit.cli.train import train_folder
     from auditkit.gating import gate_run
     from auditkit.policy_schema import Policy
     from auditkit.recipe import find_recipe, read_recipe
     from auditkit.report import write_report
-    from auditkit.runner import run_audit, set_aside_other_run
+    from auditkit.runner import Asking, run_audit, set_aside_other_run
     from auditkit.training.recipe import read_training_recipe
 
     try:
@@ -44,14 +45,15 @@ def demo(
         if (kept := set_aside_other_run(str(model), audit, out)) is not None:
             typer.echo(f"an older run of another model or version is kept in {kept}", err=True)
         typer.echo(f"3/4 audit: {out}", err=True)
-        with audit_progress(quiet=quiet) as progress:
-            run_audit(str(model), audit, out, progress=progress)
+        with handled_signals() as signals, audit_progress(quiet=quiet) as progress:
+            asking = Asking(patience=signals.patience)
+            run_audit(str(model), audit, out, asking=asking, progress=progress)
         typer.echo("4/4 gate and report", err=True)
         decision = gate_run(out, Policy.read(find_recipe("release", kind="policy")))
         write_report(out)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         typer.echo("interrupted; the same command goes on where it stopped", err=True)
-        raise typer.Exit(130) from None
+        raise typer.Exit(getattr(interrupt, "exit_code", 130)) from None
     typer.echo(decision.as_text())
     typer.echo(
         f"a CI job would get exit code {decision.exit_code}; the demo itself exits 0", err=True
