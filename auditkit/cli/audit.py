@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from auditkit.cli.plan import pilot_table, plan_table
-from auditkit.cli.signals import handled_signals
+from auditkit.cli.signals import exit_code_of, handled_signals
 
 if TYPE_CHECKING:
     from auditkit.decision import Decision
@@ -199,7 +199,7 @@ def audit(
     except KeyboardInterrupt as interrupt:
         typer.echo(f"interrupted; {run} keeps what was answered. Go on with:", err=True)
         typer.echo(f"  {shlex.join(['auditkit', *(context.obj or ['audit', target])])}", err=True)
-        raise typer.Exit(getattr(interrupt, "exit_code", 130)) from None
+        raise typer.Exit(exit_code_of(interrupt)) from None
     decision = gate_run(run, judged) if judged else None
     write_report(run)
     _show(result, decision, run, as_json=as_json)

@@ -26,7 +26,7 @@ def demo(
     """Get MovieLens-100k, train p5-mini, audit and gate it. Exit 0 whatever the verdict."""
     from auditkit.catalog.datasets import get_dataset
     from auditkit.cli.display import audit_progress
-    from auditkit.cli.signals import handled_signals
+    from auditkit.cli.signals import exit_code_of, handled_signals
     from auditkit.cli.train import train_folder
     from auditkit.gating import gate_run
     from auditkit.policy_schema import Policy
@@ -53,7 +53,7 @@ def demo(
         write_report(out)
     except KeyboardInterrupt as interrupt:
         typer.echo("interrupted; the same command goes on where it stopped", err=True)
-        raise typer.Exit(getattr(interrupt, "exit_code", 130)) from None
+        raise typer.Exit(exit_code_of(interrupt)) from None
     typer.echo(decision.as_text())
     typer.echo(
         f"a CI job would get exit code {decision.exit_code}; the demo itself exits 0", err=True

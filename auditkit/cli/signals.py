@@ -8,7 +8,7 @@ import signal
 from collections.abc import Iterator
 from types import FrameType
 
-__all__ = ["Interrupted", "Signals", "handled_signals"]
+__all__ = ["Interrupted", "Signals", "exit_code_of", "handled_signals"]
 
 _GRACE_SECONDS = 10.0
 _HANDLED = (signal.SIGINT, signal.SIGTERM)
@@ -20,6 +20,11 @@ class Interrupted(KeyboardInterrupt):
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
         self.exit_code = 128 + number
+
+
+def exit_code_of(interrupt: KeyboardInterrupt) -> int:
+    """What a command that a signal ended exits with: 130 for SIGINT, 143 for SIGTERM."""
+    return interrupt.exit_code if isinstance(interrupt, Interrupted) else 128 + signal.SIGINT
 
 
 class Signals:
