@@ -15,6 +15,7 @@ from array import array
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import numpy as np
@@ -133,16 +134,24 @@ class TitleIndex(NamedTuple):
         )
 
     def save(self, folder: Path, *, source: str) -> None:
-        """Write the index beside its catalog; `source` is the SHA-256 of what was indexed."""
-        unfinished = folder.with_name(folder.name + ".unfinished")
-        shutil.rmtree(unfinished, ignore_errors=True)
-        unfinished.mkdir(parents=True)
-        for name, values in self._arrays().items():
-            np.save(unfinished / f"{name}.npy", values, allow_pickle=False)
-        described = {"recipe": RECIPE, "source": source, "n_aliases": self.n_aliases}
-        (unfinished / "index.json").write_text(json.dumps(described), encoding="utf-8")
-        shutil.rmtree(folder, ignore_errors=True)
-        unfinished.rename(folder)
+        """Write the index beside its catalog, whole or not at all.
+
+        Args:
+            source: the SHA-256 of what was indexed.
+
+        Raises:
+            OSError: it cannot be written, or another process put its own there meanwhile.
+        """
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as temporary:
+            unfinished = Path(temporary) / folder.name
+            unfinished.mkdir()
+            for name, values in self._arrays().items():
+                np.save(unfinished / f"{name}.npy", values, allow_pickle=False)
+            described = {"recipe": RECIPE, "source": source, "n_aliases": self.n_aliases}
+            (unfinished / "index.json").write_text(json.dumps(described), encoding="utf-8")
+            shutil.rmtree(folder, ignore_errors=True)
+            unfinished.rename(folder)
 
     @classmethod
     def open(cls, folder: Path, *, source: str) -> TitleIndex | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import pickle
 import shutil
@@ -109,10 +110,17 @@ def test_the_title_index_is_kept_beside_the_file_and_made_anew_for_another_one(b
     assert (index / "index.json").read_text() != before
 
 
-def test_a_folder_that_cannot_be_written_costs_only_the_index(built):
+def test_a_full_disk_costs_only_the_index(built, monkeypatch):
     shutil.rmtree(built.with_name("films.akg.index"))
-    built.with_name("films.akg.index.unfinished").write_text("in the way")
+
+    def save(path, values, **options):
+        path.write_bytes(b"some of it")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("auditkit.catalog.title_index.np.save", save)
+    before = sorted(built.parent.iterdir())
     assert Catalog.load(built).link(["Heat (1986)"])[0].item_id == "3"
+    assert sorted(built.parent.iterdir()) == before
 
 
 def test_nothing_writes_to_an_open_catalog(built):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from itertools import combinations
@@ -96,6 +97,25 @@ def test_a_stored_index_that_does_not_fit_is_not_used(tmp_path, damage):
     if damage == "cut array":
         (folder / "key_blob.npy").write_bytes((folder / "key_blob.npy").read_bytes()[:20])
     assert TitleIndex.open(folder, source="xyz" if damage == "other source" else "abc") is None
+
+
+def test_whoever_comes_second_leaves_the_index_of_the_first_and_nothing_else(tmp_path, monkeypatch):
+    folder, first = tmp_path / "catalog.index", tmp_path / "first"
+    index = TitleIndex.build(TITLES, YEARS)
+    index.save(first, source="abc")
+    remove = shutil.rmtree
+
+    def overtaken(path, **options):
+        if path == folder:
+            first.rename(folder)
+        else:
+            remove(path, **options)
+
+    monkeypatch.setattr(shutil, "rmtree", overtaken)
+    with pytest.raises(OSError, match="not empty"):
+        index.save(folder, source="abc")
+    assert TitleIndex.open(folder, source="abc") is not None
+    assert list(tmp_path.iterdir()) == [folder]
 
 
 def test_the_index_is_the_same_bytes_in_every_process(tmp_path):
