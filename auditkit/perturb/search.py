@@ -54,7 +54,8 @@ def load_textattack() -> Any:
     (folder / "post_install_check_3").touch()
     stopwords = cache_dir() / "nltk" / "corpora" / "stopwords" / "english"
     stopwords.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(stopwords, "\n".join(_STOPWORDS) + "\n")
+    if not stopwords.exists():  # another process may be reading it
+        write_atomically(stopwords, "\n".join(_STOPWORDS) + "\n")
     stopwords.chmod(0o644)  # nltk refuses files that only their owner may read
     sys.modules["nltk"].data.path.insert(0, str(cache_dir() / "nltk"))
     kept = dict(os.environ)
