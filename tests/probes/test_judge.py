@@ -13,7 +13,7 @@ from auditkit.probes.base import NotAssessable
 
 def judged(recommender, **server):
     with serving(**server) as (base, seen):
-        run = run_probe("hallucination.judge", recommender, judge=f"openai:{base}#judge", n_users=4)
+        run = run_probe("hallucination.judge", recommender, judge=f"openai:{base}#judge", n_users=2)
     return run, seen
 
 

@@ -190,13 +190,11 @@ def test_a_row_without_a_target_is_refused():
 
 def test_fixed_rows_are_cut_once_and_cover_every_catalog_item():
     data = world()
-    rows = rows_of(small_recipe(window=4), data).fixed_rows()
-    again = rows_of(small_recipe(window=4), data).fixed_rows()
-    assert rows == again
-    descriptions = [
-        row for row in rows if row.ids[-1] == rows_of(small_recipe(), data).tokenizer.eos_token_id
-    ]
-    assert len(descriptions) == N_ITEMS
+    whole = rows_of(small_recipe(window=4), data)
+    rows = whole.fixed_rows()
+    assert rows == rows_of(small_recipe(window=4), data).fixed_rows()
+    ends = [row for row in rows if row.ids[-1] == whole.tokenizer.eos_token_id]
+    assert len(ends) == N_ITEMS  # only a description ends a text
     assert all(isinstance(row.ids[0], (int, np.integer)) for row in rows)
     assert torch.tensor(rows[0].ids).dtype == torch.long
 
