@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -79,8 +80,14 @@ def statements(tree: ast.AST) -> Iterator[ast.stmt]:
         yield from statements(node)
 
 
-def imported(path: Path) -> set[str]:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+@cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@cache
+def imported(path: Path) -> frozenset[str]:
+    tree = tree_of(path)
     found = {
         str(node.args[0].value)
         for node in ast.walk(tree)
@@ -95,7 +102,7 @@ def imported(path: Path) -> set[str]:
             found.add(node.module or "")
             if node.module == "auditkit":
                 found |= {f"auditkit.{alias.name}" for alias in node.names}
-    return found
+    return frozenset(found)
 
 
 def own_parts(path: Path) -> set[str]:
@@ -146,9 +153,8 @@ def test_heavy_package_stays_in_its_files(package):
 
 @pytest.mark.parametrize("path", [p for p in FILES if part(p) == "cli"], ids=name_of)
 def test_command_imports_nothing_but_itself_and_typer_at_module_level(path):
-    tree = ast.parse(path.read_text(encoding="utf-8"))
     modules = set()
-    for node in tree.body:
+    for node in tree_of(path).body:
         if isinstance(node, ast.Import):
             modules |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -168,7 +174,7 @@ def test_command_imports_nothing_but_itself_and_typer_at_module_level(path):
 def test_exceptions_are_caught_broadly_only_where_they_are_recorded(path):
     broad = [
         node
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for node in ast.walk(tree_of(path))
         if isinstance(node, ast.ExceptHandler)
         and (node.type is None or ast.unparse(node.type) == "Exception")
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 
 import pytest
 import torch
@@ -24,6 +25,15 @@ from auditkit.training.rows import collate
 DP = PrivacyRecipe(
     mechanism="dp_sgd", epsilon=8.0, clip_norm=0.5, expected_batch=8, physical_batch=3
 )
+
+
+# Some seconds for each run of the same recipe; what it finds is tested below, uncached.
+once_calibrated = cache(calibrate)
+
+
+@pytest.fixture(autouse=True)
+def calibrated_once(monkeypatch):
+    monkeypatch.setattr("auditkit.training.private_run.calibrate", once_calibrated)
 
 
 @pytest.fixture
