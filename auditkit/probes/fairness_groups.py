@@ -165,6 +165,8 @@ def _guard(
     """Raise NotAssessable unless the lower bound of HR@10 exceeds a random ranking's, of the
     candidates where there are some, of the catalog where not.
     """
+    if not users:
+        raise NotAssessable("no user's request was answered")
     chance = [
         chance_of_a_hit(
             len(request.candidates) if request.candidates else n_items,
@@ -173,8 +175,8 @@ def _guard(
         )
         for user, request in zip(users, requests, strict=True)
     ]
-    random = float(np.mean(chance)) if chance else 1.0
-    low = clopper_pearson(int(hits.sum()), len(hits)).low if len(hits) else 0.0
+    random = float(np.mean(chance))
+    low = clopper_pearson(int(hits.sum()), len(hits)).low
     if low <= random:
         raise NotAssessable(
             f"HR@10 is not above a random ranking's {random:.4f} (lower bound {low:.4f}): "

@@ -130,6 +130,15 @@ def test_a_model_that_nobody_is_served_by_is_not_assessable():
         run_probe(PROBE, FindsNoTestItem(), **FEW)
 
 
+def test_a_model_that_answers_nobody_is_not_assessable():
+    class Fails(FindsEveryTestItem):
+        def answer(self, request):
+            raise RuntimeError("no answer")
+
+    with pytest.raises(NotAssessable, match="no user's request was answered"):
+        run_probe(PROBE, Fails(), **FEW)
+
+
 def test_users_without_a_held_out_item_are_missing():
     known = load_users(world())
     users = (*known, *(dataclasses.replace(u, id=f"{u.id}x", test_items=()) for u in known[:9]))
