@@ -9,10 +9,11 @@ from auditkit.catalog.ml100k import load_ml100k
 from auditkit.decision import Decision
 from auditkit.policy import decide
 from auditkit.policy_schema import Policy
-from auditkit.recipe import find_recipe, read_recipe
+from auditkit.recipe import read_recipe
 from auditkit.recommenders.load import LoadedRecommender
 from auditkit.recommenders.load import load_recommender as load
 from auditkit.runner import run_audit
+from auditkit.shipped_recipes import find_recipe
 from auditkit.types import AuditResult
 
 __all__ = ["audit", "gate", "load_recommender"]

@@ -1,4 +1,4 @@
-"""One byte representation for every JSON value, its hash, and files that are whole or absent.
+"""One byte representation for every JSON value, and its hash.
 
 Canonical JSON (sorted keys, no blanks, ASCII only, no NaN) keeps lone surrogates and U+2028 as
 escapes, so a file is always valid UTF-8 and equal values have equal bytes on every machine. Source:
@@ -9,21 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
-from itertools import count
-from pathlib import Path
 from typing import Any
 
-__all__ = [
-    "canonical_json",
-    "read_json",
-    "set_aside",
-    "sha256_bytes",
-    "sha256_file",
-    "sha256_json",
-    "write_atomically",
-]
+__all__ = ["canonical_json", "read_json", "sha256_bytes", "sha256_json"]
 
 
 def canonical_json(value: object, *, indent: int | None = None) -> str:
@@ -91,33 +79,3 @@ def sha256_bytes(content: bytes) -> str:
 def sha256_json(value: object) -> str:
     """SHA-256 of the canonical JSON of `value` as 64 hex digits."""
     return sha256_bytes(canonical_json(value).encode("ascii"))
-
-
-def sha256_file(path: Path) -> str:
-    """SHA-256 of a file as 64 hex digits, read in blocks of 1 MiB."""
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-def write_atomically(path: Path, content: str | bytes) -> None:
-    """Write a whole file or none: temporary file in the same folder, fsync, rename; mode 0600."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content.encode("utf-8") if isinstance(content, str) else content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-
-
-def set_aside(folder: Path) -> Path:
-    """Rename a folder to the first free `NAME-1`, `NAME-2`, ...; returns the new path."""
-    number = next(n for n in count(1) if not folder.with_name(f"{folder.name}-{n}").exists())
-    return folder.rename(folder.with_name(f"{folder.name}-{number}"))

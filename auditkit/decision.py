@@ -15,7 +15,8 @@ from typing import Literal
 
 from pydantic import TypeAdapter, ValidationError
 
-from auditkit.canonical import canonical_json, read_json, write_atomically
+from auditkit.atomic_files import write_atomically
+from auditkit.canonical import canonical_json, read_json
 from auditkit.errors import IntegrityError
 from auditkit.visible import format_number, terminal_text
 

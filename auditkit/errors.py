@@ -17,6 +17,8 @@ its `exit_code` without a traceback.
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
 from typing import ClassVar
 
 __all__ = [
@@ -29,6 +31,7 @@ __all__ = [
     "MissingDependency",
     "TargetError",
     "TargetUnavailable",
+    "did_you_mean",
 ]
 
 
@@ -98,3 +101,9 @@ class IntegrityError(AuditkitError):
     """Evidence, result or manifest fails verification."""
 
     exit_code: ClassVar[int] = 13
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A sentence naming the nearest known name, or the empty string."""
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f" Did you mean {near[0]!r}?" if near else ""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime
 from pathlib import Path
 
-from auditkit.canonical import sha256_file, write_atomically
+from auditkit.atomic_files import sha256_file, write_atomically
 from auditkit.decision import Decision
 from auditkit.errors import ConfigurationError, IntegrityError
 from auditkit.policy import decide

@@ -17,12 +17,10 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from auditkit.errors import AuditkitError
-from auditkit.target_names import recommender_of
 
-__all__ = ["NetworkForbidden", "Restriction", "restricted_network", "restriction_for"]
+__all__ = ["NetworkForbidden", "Restriction", "restricted_network"]
 
 _CALLS = ("socket.connect", "socket.sendto", "socket.sendmsg")
 _LOOKUPS = ("socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr")
@@ -128,17 +126,6 @@ class _Switch:
 @cache
 def _switch() -> _Switch:
     return _Switch()
-
-
-def restriction_for(target: str, *, online: bool = False) -> Restriction | None:
-    """What an audit of TARGET may reach: an endpoint its own host and port, others nothing."""
-    if online:
-        return None
-    kind, _, rest = recommender_of(target).partition(":")
-    if kind != "openai":
-        return Restriction()
-    place = urlsplit(rest.partition("#")[0])
-    return Restriction(place.hostname, place.port or (443 if place.scheme == "https" else 80))
 
 
 @contextlib.contextmanager

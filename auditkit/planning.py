@@ -13,9 +13,10 @@ from typing import Any
 
 from pydantic import JsonValue
 
+from auditkit.atomic_files import write_atomically
 from auditkit.audited_data import load_data
-from auditkit.canonical import canonical_json, write_atomically
-from auditkit.network import restricted_network, restriction_for
+from auditkit.canonical import canonical_json
+from auditkit.network import restricted_network
 from auditkit.probes.base import Context, load_users
 from auditkit.recipe import AuditRecipe
 from auditkit.recommenders.load import load_recommender
@@ -26,6 +27,7 @@ from auditkit.recommenders.target import Target
 from auditkit.redaction import Redaction
 from auditkit.registry import probe_spec
 from auditkit.runner import run_probe
+from auditkit.target_names import restriction_for
 
 __all__ = ["Plan", "PlannedProbe", "plan_audit", "scoring_cost"]
 

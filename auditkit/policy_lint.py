@@ -6,9 +6,10 @@ import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from auditkit.errors import did_you_mean
 from auditkit.policy_schema import Policy, Rule
 from auditkit.policy_terms import DECIDING
-from auditkit.registry import did_you_mean, metrics
+from auditkit.registry import metrics
 
 __all__ = ["Lint", "NeededN", "lint", "needed_n"]
 

@@ -16,7 +16,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
 from auditkit.canonical import sha256_bytes
-from auditkit.errors import ConfigurationError
+from auditkit.errors import ConfigurationError, did_you_mean
 from auditkit.policy_terms import (
     DECIDING,
     Confidence,
@@ -31,8 +31,9 @@ from auditkit.policy_terms import (
     ProbeId,
     Severity,
 )
-from auditkit.registry import did_you_mean, metrics
-from auditkit.strict_yaml import load_yaml, validate
+from auditkit.registry import metrics
+from auditkit.strict_yaml import load_yaml
+from auditkit.yaml_faults import validate
 
 __all__ = [
     "BaselineMargin",

@@ -7,7 +7,8 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import AfterValidator, Field
 
-from auditkit.registry import did_you_mean, metrics, probes
+from auditkit.errors import did_you_mean
+from auditkit.registry import metrics, probes
 
 __all__ = [
     "DECIDING",

@@ -8,17 +8,17 @@ import json
 import typing
 from collections.abc import Mapping
 from dataclasses import fields
-from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
 
-from auditkit.errors import ConfigurationError
-from auditkit.registry import did_you_mean, load_object, probe_spec, probes
-from auditkit.strict_yaml import Document, load_yaml, validate
+from auditkit.errors import ConfigurationError, did_you_mean
+from auditkit.registry import load_object, probe_spec, probes
+from auditkit.strict_yaml import Document, load_yaml
+from auditkit.yaml_faults import validate
 
-__all__ = ["AuditRecipe", "find_recipe", "read_recipe", "shipped_recipes"]
+__all__ = ["AuditRecipe", "read_recipe"]
 
 
 class AuditRecipe(BaseModel):
@@ -68,45 +68,6 @@ class AuditRecipe(BaseModel):
             if probe_id in names or probe_id.split(".", 1)[0] in names
         }
         return self.model_copy(update={"probes": kept})
-
-
-def _recipes_folder() -> Path:
-    """Where shipped recipes lie: inside the wheel, or at the root of a source checkout."""
-    inside = files("auditkit") / "_recipes"
-    if inside.is_dir():
-        with as_file(inside) as path:
-            return path
-    return Path(__file__).resolve().parent.parent / "recipes"
-
-
-def shipped_recipes() -> dict[str, Path]:
-    """Every shipped file by name, such as `audit/quick`, `train/p5-mini`, `policy/release`."""
-    root = _recipes_folder()
-    return {
-        str(path.relative_to(root).with_suffix("")): path for path in sorted(root.rglob("*.yaml"))
-    }
-
-
-def find_recipe(name: str, *, kind: typing.Literal["audit", "train", "policy"]) -> Path:
-    """A file path as given, or the shipped recipe of that name.
-
-    Raises:
-        ConfigurationError: neither.
-    """
-    if Path(name).is_file():
-        return Path(name)
-    shipped = {
-        key.split("/", 1)[1]: path
-        for key, path in shipped_recipes().items()
-        if key.startswith(f"{kind}/")
-    }
-    bare = Path(name).stem if name.startswith("recipes/") else name
-    if bare in shipped:
-        return shipped[bare]
-    raise ConfigurationError(
-        f"{name} is neither a file nor a shipped {kind} recipe.{did_you_mean(bare, shipped)} "
-        f"Shipped: {', '.join(shipped)}."
-    )
 
 
 def read_recipe(path: Path) -> AuditRecipe:

@@ -7,9 +7,8 @@ entry point group `auditkit.probes`, each pointing to a mapping of the same shap
 
 from __future__ import annotations
 
-import difflib
 import importlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import entry_points
@@ -18,13 +17,12 @@ from typing import Any, get_args
 
 import yaml
 
-from auditkit.errors import ConfigurationError
+from auditkit.errors import ConfigurationError, did_you_mean
 from auditkit.types import Direction
 
 __all__ = [
     "MetricSpec",
     "ProbeSpec",
-    "did_you_mean",
     "load_object",
     "metric_spec",
     "metrics",
@@ -92,12 +90,6 @@ def probes() -> Mapping[str, ProbeSpec]:
 def metrics() -> Mapping[str, MetricSpec]:
     """Every metric by full id."""
     return {metric.id: metric for probe in probes().values() for metric in probe.metrics}
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """A sentence naming the nearest known name, or the empty string."""
-    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
-    return f" Did you mean {near[0]!r}?" if near else ""
 
 
 def probe_spec(probe_id: str) -> ProbeSpec:

@@ -13,8 +13,9 @@ from typing import Any
 
 from pydantic import JsonValue
 
+from auditkit.atomic_files import set_aside, sha256_file
 from auditkit.audited_data import load_data
-from auditkit.canonical import set_aside, sha256_file, sha256_json
+from auditkit.canonical import sha256_json
 from auditkit.catalog.catalog import Catalog
 from auditkit.catalog.dataset import Dataset
 from auditkit.errors import ConfigurationError

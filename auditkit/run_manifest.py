@@ -15,7 +15,8 @@ from typing import Any, Literal
 
 from pydantic import JsonValue
 
-from auditkit.canonical import canonical_json, read_json, sha256_file, write_atomically
+from auditkit.atomic_files import sha256_file, write_atomically
+from auditkit.canonical import canonical_json, read_json
 from auditkit.errors import IntegrityError, InvalidArgument
 from auditkit.redaction import Redaction
 from auditkit.runlog import EVIDENCE, RunLog, read_log

@@ -24,7 +24,7 @@ from auditkit.audited_data import load_data
 from auditkit.canonical import canonical_json, read_json, sha256_json
 from auditkit.catalog.dataset import Dataset
 from auditkit.errors import EvidenceError, MissingDependency
-from auditkit.network import NetworkForbidden, Restriction, restricted_network, restriction_for
+from auditkit.network import NetworkForbidden, Restriction, restricted_network
 from auditkit.probes.base import Context, NotAssessable, load_users
 from auditkit.recipe import AuditRecipe
 from auditkit.recommenders.cache import AnswerCache
@@ -46,6 +46,7 @@ from auditkit.run_identity import refuse_other_run, run_identity, set_aside_othe
 from auditkit.run_manifest import seal_manifest
 from auditkit.runlog import RunLog, lock_run
 from auditkit.sampling import scaled
+from auditkit.target_names import restriction_for
 from auditkit.types import AuditResult, Finding, Outcome
 
 __all__ = ["Asking", "Progress", "run_audit", "run_probe", "set_aside_other_run"]

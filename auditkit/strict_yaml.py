@@ -8,7 +8,6 @@ memory is spent, every value keeps its line, and `validate` reports all faults a
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,12 +16,10 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import yaml
-from pydantic import TypeAdapter, ValidationError
 
 from auditkit.errors import ConfigurationError
-from auditkit.yaml_faults import describe_fault
 
-__all__ = ["MAX_BYTES", "MAX_DEPTH", "MAX_NODES", "Document", "load_yaml", "parse_yaml", "validate"]
+__all__ = ["MAX_BYTES", "MAX_DEPTH", "MAX_NODES", "Document", "load_yaml", "parse_yaml"]
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 32
@@ -224,25 +221,3 @@ def load_yaml(path: Path) -> Document:
             ) from None
         text = "x" * len(content)
     return parse_yaml(text, source=str(path))
-
-
-def validate(document: Document, adapter: TypeAdapter[T]) -> T:
-    """Check a document against a schema, strictly: text is never turned into a number.
-
-    Args:
-        document: what `load_yaml` returned.
-        adapter: the schema; its models should forbid extra keys. Lists become tuples and ISO text
-            becomes a date where the schema says so (pydantic's strict JSON mode).
-
-    Raises:
-        ConfigurationError: one error that lists every fault as `file:line: key.path: message`.
-    """
-    try:
-        return adapter.validate_json(json.dumps(document.data), strict=True)
-    except ValidationError as error:
-        details = error.errors(include_url=False)
-    # Members of a union repeat each other's faults.
-    lines = dict.fromkeys(describe_fault(document, adapter, detail) for detail in details)
-    listed = "\n".join(line for _, line in sorted(lines))
-    count = "1 fault" if len(lines) == 1 else f"{len(lines)} faults"
-    raise ConfigurationError(f"{document.source} has {count}, correct these lines:\n{listed}")

@@ -10,8 +10,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
-__all__ = ["WRAPPERS", "Prefix", "recommender_of", "split_prefix"]
+from auditkit.network import Restriction
+
+__all__ = ["WRAPPERS", "Prefix", "recommender_of", "restriction_for", "split_prefix"]
 
 # What stands between a prefix and its target, by prefix: nothing, or one number.
 WRAPPERS: Mapping[str, str] = {"neutralized": "", "instructed": "", "reranked": "LAMBDA"}
@@ -49,3 +52,14 @@ def recommender_of(target: str) -> str:
     while (prefix := split_prefix(target)) is not None:
         target = prefix.target
     return target
+
+
+def restriction_for(target: str, *, online: bool = False) -> Restriction | None:
+    """What an audit of TARGET may reach: an endpoint its own host and port, others nothing."""
+    if online:
+        return None
+    kind, _, rest = recommender_of(target).partition(":")
+    if kind != "openai":
+        return Restriction()
+    place = urlsplit(rest.partition("#")[0])
+    return Restriction(place.hostname, place.port or (443 if place.scheme == "https" else 80))

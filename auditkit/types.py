@@ -15,7 +15,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, JsonValue, TypeAdapter, ValidationError
 
-from auditkit.canonical import canonical_json, read_json, write_atomically
+from auditkit.atomic_files import write_atomically
+from auditkit.canonical import canonical_json, read_json
 from auditkit.errors import IntegrityError
 
 __all__ = [

@@ -6,21 +6,23 @@ alone, so the location is walked along the data and everything else is left out.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 from pydantic.errors import PydanticInvalidForJsonSchema
 from pydantic_core import ErrorDetails
 
-from auditkit.registry import did_you_mean
+from auditkit.errors import ConfigurationError, did_you_mean
 
 if TYPE_CHECKING:
     from auditkit.strict_yaml import Document
 
-__all__ = ["describe_fault", "format_path"]
+__all__ = ["describe_fault", "format_path", "validate"]
 
+T = TypeVar("T")
 Key = str | int
 
 _SECRET = re.compile(r"key|token|secret|password|authorization", re.IGNORECASE)
@@ -87,3 +89,25 @@ def _known_keys(adapter: TypeAdapter[Any], path: Sequence[Key]) -> list[str]:
             children += [named] if isinstance(named, dict) else []
         nodes = [found for child in children for found in alternatives(child)]
     return sorted({name for node in nodes for name in node.get("properties", {})})
+
+
+def validate(document: Document, adapter: TypeAdapter[T]) -> T:
+    """Check a document against a schema, strictly: text is never turned into a number.
+
+    Args:
+        document: what `load_yaml` returned.
+        adapter: the schema; its models should forbid extra keys. Lists become tuples and ISO text
+            becomes a date where the schema says so (pydantic's strict JSON mode).
+
+    Raises:
+        ConfigurationError: one error that lists every fault as `file:line: key.path: message`.
+    """
+    try:
+        return adapter.validate_json(json.dumps(document.data), strict=True)
+    except ValidationError as error:
+        details = error.errors(include_url=False)
+    # Members of a union repeat each other's faults.
+    lines = dict.fromkeys(describe_fault(document, adapter, detail) for detail in details)
+    listed = "\n".join(line for _, line in sorted(lines))
+    count = "1 fault" if len(lines) == 1 else f"{len(lines)} faults"
+    raise ConfigurationError(f"{document.source} has {count}, correct these lines:\n{listed}")

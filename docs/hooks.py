@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from auditkit.recipe import shipped_recipes
 from auditkit.registry import load_object, probes
+from auditkit.shipped_recipes import shipped_recipes
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:

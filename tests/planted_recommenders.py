@@ -11,7 +11,7 @@ from pathlib import Path
 
 from small_world import world
 
-from auditkit.catalog.catalog import CatalogItem
+from auditkit.catalog.items import CatalogItem
 from auditkit.recommenders.prompts import Prompts
 from auditkit.recommenders.protocols import ItemQuestion, TokenScores
 from auditkit.types import Item, Request

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auditkit.canonical import canonical_json, read_json, sha256_file, sha256_json, write_atomically
+from auditkit.atomic_files import sha256_file, write_atomically
+from auditkit.canonical import canonical_json, read_json, sha256_json
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)

@@ -10,9 +10,10 @@ import pytest
 from auditkit.errors import AuditkitError, ConfigurationError
 from auditkit.policy_schema import Policy
 from auditkit.probes.counterfactual.probe import CounterfactualProbe
-from auditkit.recipe import AuditRecipe, find_recipe, read_recipe, shipped_recipes
+from auditkit.recipe import AuditRecipe, read_recipe
+from auditkit.shipped_recipes import find_recipe, shipped_recipes
 from auditkit.strict_yaml import load_yaml
-from auditkit.training.recipe import read_training_recipe
+from auditkit.training.contradictions import read_training_recipe
 
 READERS = {"audit": read_recipe, "train": read_training_recipe, "policy": Policy.read}
 GOOD = "version: 1\nname: tiny\nprobes:\n  utility.ranking: {n_users: 5}\n"

@@ -5,15 +5,8 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from auditkit.errors import ConfigurationError
-from auditkit.registry import (
-    did_you_mean,
-    load_object,
-    metric_spec,
-    metrics,
-    probe_spec,
-    probes,
-)
+from auditkit.errors import ConfigurationError, did_you_mean
+from auditkit.registry import load_object, metric_spec, metrics, probe_spec, probes
 
 
 @pytest.mark.parametrize("probe_id", list(probes()))

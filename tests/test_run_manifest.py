@@ -98,7 +98,7 @@ def test_a_result_of_another_run_is_found(run):
     path = run / "result.json"
     path.write_text(path.read_text().replace(RUN_KEY, "0" * 64))
     manifest = read_manifest(run)
-    from auditkit.canonical import sha256_file
+    from auditkit.atomic_files import sha256_file
 
     manifest["outputs"]["result.json"] = sha256_file(path)
     (run / "manifest.json").write_text(json.dumps(manifest))

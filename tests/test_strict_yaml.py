@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from auditkit.errors import ConfigurationError
-from auditkit.strict_yaml import MAX_DEPTH, MAX_NODES, load_yaml, parse_yaml, validate
+from auditkit.strict_yaml import MAX_DEPTH, MAX_NODES, load_yaml, parse_yaml
+from auditkit.yaml_faults import validate
 
 
 @pytest.mark.parametrize(

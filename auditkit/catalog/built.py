@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, overload
 
 from auditkit.catalog.built_meta import FileMeta, aliases_of, checked_item, damaged, item_rows
-from auditkit.catalog.catalog import Catalog, CatalogItem
+from auditkit.catalog.catalog import Catalog
 from auditkit.catalog.file_terms import FileTerms, TableFile
 from auditkit.catalog.graph import KnowledgeGraph
 from auditkit.catalog.graph_types import TripleStore
+from auditkit.catalog.items import CatalogItem
 from auditkit.catalog.linking import TitleLinker
 from auditkit.catalog.self_check import Checkable
 from auditkit.catalog.sqlite_graph import APPLICATION_ID, SqliteFile, SqliteTriples

@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterator
 from typing import Any, get_args
 
-from auditkit.catalog.draft import LAST_YEAR
 from auditkit.catalog.file_terms import TableFile
 from auditkit.catalog.graph_types import KINDS, LinkState, Predicate, ValueType, World
+from auditkit.catalog.items import LAST_YEAR
 from auditkit.catalog.linking import Linking
 from auditkit.errors import CatalogError
 

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from auditkit.canonical import sha256_json
-from auditkit.catalog.graph import KnowledgeGraph, Predicate
+from auditkit.catalog.graph import KnowledgeGraph
+from auditkit.catalog.items import ITEM_PREDICATES, CatalogItem, item_triples
 from auditkit.catalog.linking import Link, Linking, TitleLinker
 from auditkit.catalog.title_index import TitleIndex
 from auditkit.errors import CatalogError
@@ -22,29 +23,7 @@ from auditkit.errors import CatalogError
 if TYPE_CHECKING:
     from auditkit.catalog.claims import ClaimReader, Reading
 
-__all__ = ["Catalog", "CatalogItem", "item_triples"]
-
-ITEM_PREDICATES = (
-    Predicate("year", "functional", type="integer"),
-    Predicate("genre", "closed"),
-    Predicate("decade", "functional"),
-)
-
-
-@dataclass(frozen=True, slots=True)
-class CatalogItem:
-    """One item; `title` does not contain the year, `aliases` are other titles of it."""
-
-    id: str
-    title: str
-    year: int | None = None
-    genres: tuple[str, ...] = ()
-    aliases: tuple[str, ...] = ()
-
-    @property
-    def display_title(self) -> str:
-        """The title as prompts and reports show it: `Toy Story (1995)`."""
-        return self.title if self.year is None else f"{self.title} ({self.year})"
+__all__ = ["Catalog"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,13 +152,3 @@ class Catalog:
 
     def __getitem__(self, item_id: str) -> CatalogItem:
         return self.items[self.index[item_id]]
-
-
-def item_triples(items: Sequence[CatalogItem]) -> list[tuple[str, str, str]]:
-    """The facts that stand in the items themselves: year, decade (`1990s`) and genres."""
-    triples = [(item.id, "genre", genre) for item in items for genre in item.genres]
-    for item in items:
-        if item.year is not None:
-            triples.append((item.id, "year", str(item.year)))
-            triples.append((item.id, "decade", f"{item.year // 10 * 10}s"))
-    return triples

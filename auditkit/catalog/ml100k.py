@@ -14,12 +14,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from auditkit.catalog.catalog import Catalog, CatalogItem
+from auditkit.catalog.catalog import Catalog
 from auditkit.catalog.dataset import Dataset
 from auditkit.catalog.draft import CatalogDraft
 from auditkit.catalog.freebase import read_crosswalk
 from auditkit.catalog.graph import KnowledgeGraph
 from auditkit.catalog.interactions import Interactions
+from auditkit.catalog.items import CatalogItem
 from auditkit.catalog.recbole import add_graph
 from auditkit.catalog.tables import separate_year
 from auditkit.errors import CatalogError

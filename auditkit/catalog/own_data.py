@@ -31,7 +31,8 @@ from auditkit.catalog.interactions import Interactions
 from auditkit.catalog.ml100k import load_ml100k
 from auditkit.catalog.tables import parse_items, read_rows, refuse_faults
 from auditkit.errors import CatalogError
-from auditkit.strict_yaml import load_yaml, validate
+from auditkit.strict_yaml import load_yaml
+from auditkit.yaml_faults import validate
 
 __all__ = ["load_own_data", "open_dataset"]
 

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from auditkit.canonical import sha256_file
+from auditkit.atomic_files import sha256_file
 from auditkit.catalog.draft import Source
 from auditkit.catalog.rdf import RdfTerm
 from auditkit.errors import CatalogError, MissingDependency

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
-from auditkit.catalog.catalog import CatalogItem
+from auditkit.catalog.items import CatalogItem
 from auditkit.catalog.linking import Link, TitleLinker
 from auditkit.seeding import generator
 from auditkit.stats.intervals import clopper_pearson

@@ -11,14 +11,15 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from auditkit.canonical import sha256_file
-from auditkit.catalog.catalog import ITEM_PREDICATES, Catalog, CatalogItem
+from auditkit.atomic_files import sha256_file
+from auditkit.catalog.catalog import Catalog
 from auditkit.catalog.content_hash import content_sha256
 from auditkit.catalog.draft import CatalogDraft, Source
 from auditkit.catalog.graph import KnowledgeGraph
 from auditkit.catalog.graph_builder import is_text
 from auditkit.catalog.graph_types import Predicate
 from auditkit.catalog.graph_values import canonical
+from auditkit.catalog.items import ITEM_PREDICATES, CatalogItem
 from auditkit.catalog.mapping import AMAZON, Column, SourceSection, TableMapping, predicate_by_name
 from auditkit.catalog.tables import (
     COLUMNS,

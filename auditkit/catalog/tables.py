@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import TextIO
 
 from auditkit.canonical import read_json
-from auditkit.catalog.catalog import CatalogItem
 from auditkit.catalog.graph_builder import is_text
+from auditkit.catalog.items import LAST_YEAR, CatalogItem
 from auditkit.catalog.normalise import split_year
 from auditkit.errors import CatalogError, MissingDependency
 
@@ -40,7 +40,6 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "genres": ("genres", "genre", "class"),
     "aliases": ("aliases",),
 }
-_LAST_YEAR = 9999
 _ROWS_AT_ONCE = 10_000
 _QUOTED_CELL = re.compile(r'"((?:[^"]|"")*)"')
 MAX_FAULTS_SHOWN = 10
@@ -320,8 +319,8 @@ def _year(value: object) -> int | None:
     text = cell_text(value, "year").removesuffix(
         ".0"
     )  # what a spreadsheet makes of a column with empty cells
-    if text and not (text.isdecimal() and len(text) < 19 and int(text) <= _LAST_YEAR):
-        raise ValueError(f"year {text[:40]!r} is not a whole number up to {_LAST_YEAR}")
+    if text and not (text.isdecimal() and len(text) < 19 and int(text) <= LAST_YEAR):
+        raise ValueError(f"year {text[:40]!r} is not a whole number up to {LAST_YEAR}")
     return int(text) or None if text else None
 
 

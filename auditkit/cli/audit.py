@@ -118,10 +118,11 @@ def audit(
     from auditkit.cli.display import audit_progress
     from auditkit.gating import gate_run
     from auditkit.policy_schema import Policy
-    from auditkit.recipe import find_recipe, read_recipe
+    from auditkit.recipe import read_recipe
     from auditkit.recommenders.stopping import Budget, StopRule
     from auditkit.report import write_report
     from auditkit.runner import Asking, run_audit
+    from auditkit.shipped_recipes import find_recipe
 
     if not target.strip():
         raise typer.BadParameter(

@@ -30,10 +30,11 @@ def demo(
     from auditkit.cli.train import train_folder
     from auditkit.gating import gate_run
     from auditkit.policy_schema import Policy
-    from auditkit.recipe import find_recipe, read_recipe
+    from auditkit.recipe import read_recipe
     from auditkit.report import write_report
     from auditkit.runner import Asking, run_audit, set_aside_other_run
-    from auditkit.training.recipe import read_training_recipe
+    from auditkit.shipped_recipes import find_recipe
+    from auditkit.training.contradictions import read_training_recipe
 
     try:
         typer.echo(f"1/4 data: {get_dataset('ml-100k')}", err=True)

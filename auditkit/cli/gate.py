@@ -38,7 +38,7 @@ def gate(
     """Exit 0 if the audit meets the policy, 10 if it breaks it, 11 if it cannot tell."""
     from auditkit.gating import gate_run
     from auditkit.policy import Policy
-    from auditkit.recipe import find_recipe
+    from auditkit.shipped_recipes import find_recipe
 
     judged = Policy.read(find_recipe(policy, kind="policy"))
     if check or needed_n:

@@ -62,7 +62,7 @@ def show(
 
 def recipes(as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False) -> None:
     """List the shipped recipes and policies."""
-    from auditkit.recipe import shipped_recipes
+    from auditkit.shipped_recipes import shipped_recipes
 
     names = list(shipped_recipes())
     typer.echo(json.dumps(names) if as_json else "\n".join(names))
@@ -74,9 +74,8 @@ def copy(
     force: Annotated[bool, typer.Option("--force", help="overwrite an existing file")] = False,
 ) -> None:
     """Write an editable copy of a shipped recipe or policy."""
-    from auditkit.errors import ConfigurationError
-    from auditkit.recipe import shipped_recipes
-    from auditkit.registry import did_you_mean
+    from auditkit.errors import ConfigurationError, did_you_mean
+    from auditkit.shipped_recipes import shipped_recipes
 
     known = shipped_recipes()
     if name not in known:

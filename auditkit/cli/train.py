@@ -34,8 +34,8 @@ def train(
 ) -> None:
     """Train, or go on where a kill stopped; then rank the full catalog for every user."""
     from auditkit.cli.tables import findings_table
-    from auditkit.recipe import find_recipe
-    from auditkit.training.recipe import read_training_recipe
+    from auditkit.shipped_recipes import find_recipe
+    from auditkit.training.contradictions import read_training_recipe
 
     chosen = read_training_recipe(find_recipe(recipe, kind="train"))
     if dry_run:

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from auditkit.canonical import write_atomically
+from auditkit.atomic_files import write_atomically
 from auditkit.catalog.datasets import cache_dir
 from auditkit.errors import MissingDependency
 

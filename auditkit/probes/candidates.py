@@ -7,16 +7,34 @@ ranking candidates) and 3.8 (the guard compares with a random ranking of the sam
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
+from importlib.resources import files
+from typing import Literal
 
+import yaml
+
+from auditkit.errors import InvalidArgument
 from auditkit.probes.base import Context, User, neutral_request
-from auditkit.probes.counterfactual.anchors import draw_items, instructions
 from auditkit.recommenders.protocols import Sized
 from auditkit.recommenders.target import Target
 from auditkit.types import Item, Request
 
-__all__ = ["cannot_list_titles", "draw_candidates", "requests_for_utility"]
+__all__ = [
+    "DOMAINS",
+    "Wording",
+    "cannot_list_titles",
+    "draw_candidates",
+    "draw_items",
+    "instructions",
+    "requests_for_utility",
+]
+
+
+Wording = Literal["phrases", "described", "typo", "german", "named"]
+
 
 SMALL = 1e9  # parameters
 
@@ -71,3 +89,59 @@ def draw_candidates(context: Context, user: User, *, n: int) -> tuple[Item, ...]
     listed = [*held_out.values(), *others]
     order = context.rng("order of candidates", user.id).permutation(len(listed))
     return tuple(listed[row] for row in order)
+
+
+DOMAINS = ("movies", "music", "books", "generic")
+
+
+@cache
+def _templates() -> Mapping[str, object]:
+    text = (files("auditkit") / "recommenders/templates/counterfactual.yaml").read_text("utf-8")
+    loaded: Mapping[str, object] = yaml.safe_load(text)
+    return loaded
+
+
+def instructions(
+    own: Sequence[str], *, n: int, domain: str, history: bool, listing: bool
+) -> dict[Wording, tuple[str, ...]]:
+    """Instructions by wording: the recommender's own about a history, or those about one title.
+
+    Args:
+        own: the recommender's wordings; n: how many templates.
+        listing: whether candidates must stand in the request.
+    """
+    shipped = _templates()
+    nouns = shipped["domains"][domain]  # type: ignore[index]
+    suffix = str(shipped["choose"]) if listing else ""
+    plain = list(own) if history else list(shipped["templates"])  # type: ignore[call-overload]
+    if not 1 <= n <= len(plain):
+        raise InvalidArgument(
+            f"fairness.counterfactual got templates={n}. This recommender can be asked in "
+            f"{len(plain)}."
+        )
+
+    def filled(template: str, noun: str) -> str:
+        return template.replace("{items}", nouns[noun]) + suffix
+
+    chosen = tuple(filled(template, "items") for template in plain[:n])
+    german = (filled(str(shipped["german"]), "german"),)
+    return {
+        "phrases": chosen, "described": chosen, "typo": chosen[:1], "named": chosen[:1],
+        "german": german,
+    }  # fmt: skip
+
+
+def draw_items(
+    context: Context, name: str, *, n: int, without: Collection[str]
+) -> tuple[Item, ...]:
+    """Items to choose from, in random order: the same for every request of one name in a run.
+
+    Args:
+        name: of the user or anchor. n: how many, fewer where the catalog has no more.
+        without: ids of items that are not drawn.
+    """
+    catalog = context.dataset.catalog
+    order = context.rng("candidates", name).permutation(len(catalog.items))
+    drawn = (catalog.items[int(row)] for row in order)
+    free = (Item(entry.id, entry.display_title) for entry in drawn if entry.id not in without)
+    return tuple(itertools.islice(free, n))

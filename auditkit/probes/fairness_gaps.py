@@ -16,10 +16,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from auditkit.errors import InvalidArgument
+from auditkit.errors import InvalidArgument, did_you_mean
 from auditkit.metrics.groups import UNKNOWN
 from auditkit.probes.base import Context, User
-from auditkit.registry import did_you_mean
 from auditkit.stats.group_bounds import group_gap_bounds
 from auditkit.stats.intervals import Interval
 from auditkit.stats.multiplicity import holm

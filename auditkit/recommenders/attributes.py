@@ -16,7 +16,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
-from auditkit.strict_yaml import load_yaml, validate
+from auditkit.strict_yaml import load_yaml
+from auditkit.yaml_faults import validate
 
 __all__ = [
     "Attribute",

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from auditkit.canonical import sha256_json
 from auditkit.catalog.dataset import Dataset
-from auditkit.errors import TargetUnavailable
+from auditkit.errors import TargetUnavailable, did_you_mean
 from auditkit.metrics.baselines import (
     Scorer,
     ease,
@@ -21,7 +21,6 @@ from auditkit.metrics.baselines import (
     popularity,
     transition_counts,
 )
-from auditkit.registry import did_you_mean
 from auditkit.seeding import generator
 from auditkit.types import RankedItem, Request, Response
 

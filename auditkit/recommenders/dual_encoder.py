@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from auditkit.catalog.catalog import CatalogItem
+from auditkit.catalog.items import CatalogItem
 from auditkit.engine.body import Counters
 from auditkit.engine.embedding import embed
 from auditkit.recommenders.folder_identity import folder_fingerprint

@@ -11,8 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from auditkit.recommenders.forwarding import offer
-from auditkit.recommenders.protocols import Answer, ItemQuestion, TokenScores
-from auditkit.recommenders.questions import Operation
+from auditkit.recommenders.protocols import Answer, ItemQuestion, Operation, TokenScores
 from auditkit.types import Item, Request, Response
 
 __all__ = ["EditedRequests"]

@@ -23,8 +23,7 @@ from auditkit.recommenders.echo import behind
 from auditkit.recommenders.event_loop import EventLoop
 from auditkit.recommenders.patience import Patience
 from auditkit.recommenders.prompts import as_text
-from auditkit.recommenders.protocols import TokenScores
-from auditkit.recommenders.questions import Operation
+from auditkit.recommenders.protocols import Operation, TokenScores
 from auditkit.recommenders.server import Server
 from auditkit.redaction import KEY_POINTER
 from auditkit.types import Request, Response

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from auditkit.canonical import sha256_file, sha256_json
+from auditkit.atomic_files import sha256_file
+from auditkit.canonical import sha256_json
 from auditkit.recommenders.manifest import MANIFEST, RecommenderManifest, resolve_inside
 
 __all__ = ["folder_fingerprint"]

@@ -11,7 +11,8 @@ from typing import Protocol
 
 from pydantic import JsonValue
 
-from auditkit.canonical import sha256_file, sha256_json
+from auditkit.atomic_files import sha256_file
+from auditkit.canonical import sha256_json
 from auditkit.catalog.dataset import Dataset
 from auditkit.errors import ConfigurationError, MissingDependency, TargetUnavailable
 from auditkit.recommenders.manifest import MANIFEST

@@ -22,9 +22,10 @@ from pydantic import (
     ValidationError,
 )
 
-from auditkit.canonical import write_atomically
+from auditkit.atomic_files import write_atomically
 from auditkit.errors import ConfigurationError
-from auditkit.strict_yaml import load_yaml, validate
+from auditkit.strict_yaml import load_yaml
+from auditkit.yaml_faults import validate
 
 __all__ = [
     "MANIFEST",

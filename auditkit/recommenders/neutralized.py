@@ -17,10 +17,9 @@ from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
-from auditkit.errors import TargetUnavailable
+from auditkit.errors import TargetUnavailable, did_you_mean
 from auditkit.recommenders.attributes import Wordings
 from auditkit.recommenders.prompts import describe_user, escape
-from auditkit.registry import did_you_mean
 from auditkit.types import Request
 
 __all__ = ["Neutraliser"]

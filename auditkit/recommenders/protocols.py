@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol, runtime_checkable
 
-from auditkit.recommenders.questions import Operation
 from auditkit.types import Item, Request, Response
 
 if TYPE_CHECKING:
@@ -37,6 +36,7 @@ __all__ = [
     "ItemQuestion",
     "Judges",
     "NotRun",
+    "Operation",
     "Rechecks",
     "Recommends",
     "Remarks",
@@ -47,6 +47,9 @@ __all__ = [
     "TokenScores",
     "Works",
 ]
+
+
+Operation = Literal["recommend", "generate", "score"]
 
 
 class NotRun:

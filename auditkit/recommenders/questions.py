@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 from auditkit.canonical import sha256_json
+from auditkit.recommenders.protocols import Operation
 from auditkit.types import Item, RankedItem, Request, Response
 
-__all__ = ["Operation", "Question", "body_of", "response_of"]
-
-Operation = Literal["recommend", "generate", "score"]
+__all__ = ["Question", "body_of", "response_of"]
 
 
 @dataclass(frozen=True)

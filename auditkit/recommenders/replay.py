@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from auditkit.canonical import read_json, sha256_file
+from auditkit.atomic_files import sha256_file
+from auditkit.canonical import read_json
 from auditkit.errors import TargetUnavailable
 from auditkit.recommenders.protocols import NOT_RUN, Answer
 from auditkit.types import Request

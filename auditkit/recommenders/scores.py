@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from auditkit.canonical import sha256_file
+from auditkit.atomic_files import sha256_file
 from auditkit.errors import TargetUnavailable
 from auditkit.types import RankedItem, Request, Response
 

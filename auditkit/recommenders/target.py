@@ -28,13 +28,14 @@ from auditkit.recommenders.protocols import (
     CAPABILITIES,
     Answer,
     Generates,
+    Operation,
     Rechecks,
     Recommends,
     Renders,
     Scores,
     TokenScores,
 )
-from auditkit.recommenders.questions import Operation, Question
+from auditkit.recommenders.questions import Question
 from auditkit.recommenders.recheck import as_derived, differences, refuse_beyond_bound, sample
 from auditkit.recommenders.stopping import StopRule
 from auditkit.recommenders.transport import Transport

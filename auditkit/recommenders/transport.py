@@ -19,8 +19,7 @@ from typing import Any
 from auditkit.errors import AuditkitError, TargetError
 from auditkit.recommenders.event_loop import EventLoop
 from auditkit.recommenders.patience import Patience
-from auditkit.recommenders.protocols import Remote
-from auditkit.recommenders.questions import Operation
+from auditkit.recommenders.protocols import Operation, Remote
 from auditkit.recommenders.rate_limit import Bucket
 from auditkit.types import Request, Response
 

@@ -21,7 +21,7 @@ def write_report(run: Path, *, out: Path | None = None) -> list[Path]:
     Raises:
         IntegrityError: result, evidence, manifest or verdict is damaged. The old files stay.
     """
-    from auditkit.canonical import write_atomically
+    from auditkit.atomic_files import write_atomically
     from auditkit.report.findings_csv import render_findings_csv
     from auditkit.report.html import render_html
     from auditkit.report.source import read_source

@@ -9,7 +9,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from auditkit.strict_yaml import parse_yaml, validate
+from auditkit.strict_yaml import parse_yaml
+from auditkit.yaml_faults import validate
 
 __all__ = ["Reference", "Standards", "references", "standards"]
 

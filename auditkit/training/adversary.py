@@ -22,8 +22,7 @@ import torch
 from torch.func import functional_call
 from torch.nn.functional import cross_entropy
 
-from auditkit.errors import ConfigurationError
-from auditkit.registry import did_you_mean
+from auditkit.errors import ConfigurationError, did_you_mean
 from auditkit.training.objectives import last_states
 from auditkit.training.rows import Batch
 

@@ -13,12 +13,13 @@ from pathlib import Path
 from auditkit.canonical import sha256_json
 from auditkit.catalog.dataset import Dataset
 from auditkit.errors import ConfigurationError
-from auditkit.recipe import find_recipe
 from auditkit.recommenders.folder_identity import folder_fingerprint
 from auditkit.recommenders.load import MODELS, fetch_model
 from auditkit.recommenders.manifest import MANIFEST, RecommenderManifest
+from auditkit.shipped_recipes import find_recipe
+from auditkit.training.contradictions import read_training_recipe
 from auditkit.training.draws import draw_holdout
-from auditkit.training.recipe import TrainingRecipe, read_training_recipe
+from auditkit.training.recipe import TrainingRecipe
 
 __all__ = ["BASE", "base_identity", "is_recipe", "link", "place_base"]
 

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
+from pydantic import TypeAdapter
+
+from auditkit.errors import ConfigurationError, did_you_mean
 from auditkit.recommenders.prompts import Prompts
-from auditkit.registry import did_you_mean
+from auditkit.strict_yaml import Document, load_yaml
 from auditkit.training.objectives import OBJECTIVES
 from auditkit.training.recipe import LoraRecipe, TrainingRecipe
 from auditkit.training.rows import Row
 from auditkit.training.tasks import TASKS, Task
+from auditkit.yaml_faults import validate
 
-__all__ = ["contradictions"]
+__all__ = ["contradictions", "read_training_recipe"]
 
 Fault = tuple[str, str]
 
@@ -135,3 +140,23 @@ def _not_private(recipe: TrainingRecipe, coupled: list[str]) -> Iterator[Fault]:
     if recipe.model.dropout:
         # Dropout sits in forward hooks, between a layer and the hooks that see its gradient.
         yield "model.dropout", "must be 0 when privacy is on"
+
+
+def read_training_recipe(path: Path) -> TrainingRecipe:
+    """Read and check a recipe.
+
+    Raises:
+        ConfigurationError: every fault at once, each with file and line.
+    """
+
+    document = load_yaml(path)
+    recipe = validate(document, TypeAdapter(TrainingRecipe))
+    if faults := list(contradictions(recipe)):
+        raise ConfigurationError(
+            "\n".join(f"{_place(document, where)}: {where} {what}" for where, what in faults)
+        )
+    return recipe
+
+
+def _place(document: Document, where: str) -> str:
+    return f"{document.source}:{document.line(where.split('.'))}"

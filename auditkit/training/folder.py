@@ -11,13 +11,8 @@ from typing import Any
 
 import yaml
 
-from auditkit.canonical import (
-    canonical_json,
-    read_json,
-    set_aside,
-    sha256_json,
-    write_atomically,
-)
+from auditkit.atomic_files import set_aside, write_atomically
+from auditkit.canonical import canonical_json, read_json, sha256_json
 from auditkit.catalog.dataset import Dataset
 from auditkit.errors import ConfigurationError
 from auditkit.recommenders.manifest import (

@@ -4,13 +4,9 @@ line.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
-
-from auditkit.errors import ConfigurationError
-from auditkit.strict_yaml import Document, load_yaml, validate
+from pydantic import BaseModel, ConfigDict, Field
 
 __all__ = [
     "AdversaryRecipe",
@@ -24,7 +20,6 @@ __all__ = [
     "SoftPromptRecipe",
     "TrainingRecipe",
     "ValidationRecipe",
-    "read_training_recipe",
 ]
 
 
@@ -185,24 +180,3 @@ class TrainingRecipe(_Section):
     adapter: Literal["full"] | Adapter = "full"
     adversary: AdversaryRecipe | None = None
     privacy: PrivacyRecipe | None = None
-
-
-def read_training_recipe(path: Path) -> TrainingRecipe:
-    """Read and check a recipe.
-
-    Raises:
-        ConfigurationError: every fault at once, each with file and line.
-    """
-    from auditkit.training.contradictions import contradictions
-
-    document = load_yaml(path)
-    recipe = validate(document, TypeAdapter(TrainingRecipe))
-    if faults := list(contradictions(recipe)):
-        raise ConfigurationError(
-            "\n".join(f"{_place(document, where)}: {where} {what}" for where, what in faults)
-        )
-    return recipe
-
-
-def _place(document: Document, where: str) -> str:
-    return f"{document.source}:{document.line(where.split('.'))}"

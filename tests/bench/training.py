@@ -17,10 +17,10 @@ from pathlib import Path
 import torch
 
 from auditkit.catalog.own_data import open_dataset
-from auditkit.recipe import find_recipe
+from auditkit.shipped_recipes import find_recipe
+from auditkit.training.contradictions import read_training_recipe
 from auditkit.training.loop import train, training_rows
 from auditkit.training.model import prepare
-from auditkit.training.recipe import read_training_recipe
 from auditkit.training.rows import collate, n_tokens
 
 ROUNDS, STEPS = 9, 40

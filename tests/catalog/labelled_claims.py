@@ -8,9 +8,10 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from auditkit.catalog.catalog import Catalog, CatalogItem
+from auditkit.catalog.catalog import Catalog
 from auditkit.catalog.claims import ClaimReader
 from auditkit.catalog.graph import KnowledgeGraph, Predicate
+from auditkit.catalog.items import CatalogItem
 
 FOLDER = Path(__file__).parent / "claims_data"
 CORE = ("genre", "year", "director")

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from auditkit.catalog.catalog import Catalog, CatalogItem
+from auditkit.catalog.catalog import Catalog
+from auditkit.catalog.items import CatalogItem
 from auditkit.errors import CatalogError
 
 

@@ -101,7 +101,7 @@ def test_a_pinned_baseline_that_was_altered_is_refused(folder):
     words = ("gate", folder / "run", "--policy", folder / "policy.yaml", "--baseline", base)
     (folder / "base.json.sha256").write_text("0" * 64)
     assert isinstance(_call(*words).exception, IntegrityError)
-    from auditkit.canonical import sha256_file
+    from auditkit.atomic_files import sha256_file
 
     (folder / "base.json.sha256").write_text(f"{sha256_file(base)}  base.json\n")
     assert _call(*words).exit_code == 10

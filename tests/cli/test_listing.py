@@ -7,8 +7,8 @@ import json
 import pytest
 
 from auditkit.cli import main
-from auditkit.recipe import shipped_recipes
 from auditkit.registry import metrics, probes
+from auditkit.shipped_recipes import shipped_recipes
 
 
 @pytest.fixture

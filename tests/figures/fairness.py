@@ -26,18 +26,20 @@ from writing import short, shown, write_between
 from auditkit.catalog.own_data import open_dataset
 from auditkit.metrics.leak import attack_auc
 from auditkit.probes.base import load_users, neutral_request
-from auditkit.recipe import AuditRecipe, find_recipe
+from auditkit.recipe import AuditRecipe
 from auditkit.recommenders import wrapping
 from auditkit.recommenders.attributes import known_values, shipped_wordings
 from auditkit.recommenders.hf import load_folder
 from auditkit.recommenders.neutralized import Neutraliser
 from auditkit.runner import run_audit
+from auditkit.shipped_recipes import find_recipe
 from auditkit.stats.bootstrap import bootstrap_ratio
 from auditkit.stats.placebo import placebo_contrast
 from auditkit.training.adversary import mean_states
+from auditkit.training.contradictions import read_training_recipe
 from auditkit.training.folder import is_trained
 from auditkit.training.loop import train
-from auditkit.training.recipe import TrainingRecipe, read_training_recipe
+from auditkit.training.recipe import TrainingRecipe
 from auditkit.training.rows import Row, collate
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "explain" / "fairness-repairs.md"

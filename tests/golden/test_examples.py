@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from auditkit.recipe import find_recipe, read_recipe
+from auditkit.recipe import read_recipe
 from auditkit.report.allowlist import check_html
 from auditkit.runner import run_audit
+from auditkit.shipped_recipes import find_recipe
 from auditkit.types import AuditResult
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "reports" / "examples"

@@ -7,7 +7,8 @@ from asking import run_probe
 from planted_recommenders import Clean
 from small_world import world
 
-from auditkit.catalog.catalog import Catalog, CatalogItem
+from auditkit.catalog.catalog import Catalog
+from auditkit.catalog.items import CatalogItem
 from auditkit.probes.claims import self_check
 
 FILMS = Catalog(

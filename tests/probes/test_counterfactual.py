@@ -10,7 +10,8 @@ from small_world import world
 
 from auditkit.errors import ConfigurationError, InvalidArgument
 from auditkit.probes.base import Context, NotAssessable, load_users
-from auditkit.probes.counterfactual.anchors import anchors_of, instructions
+from auditkit.probes.candidates import instructions
+from auditkit.probes.counterfactual.anchors import anchors_of
 from auditkit.probes.counterfactual.answers import Answers
 from auditkit.probes.counterfactual.design import Arm, Design, Stated, arms_of
 from auditkit.probes.counterfactual.guard import guard, refuse_hopeless

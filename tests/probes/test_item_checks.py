@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auditkit.catalog.catalog import Catalog, CatalogItem
+from auditkit.catalog.catalog import Catalog
 from auditkit.catalog.graph import Constraint
+from auditkit.catalog.items import CatalogItem
 from auditkit.probes.item_checks import item_rates, undecided_items
 from auditkit.types import RankedItem
 

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from small_folder import ITEMS, save
 from small_world import world
 
-from auditkit.catalog.catalog import Catalog, CatalogItem
+from auditkit.catalog.catalog import Catalog
 from auditkit.catalog.graph import Constraint
+from auditkit.catalog.items import CatalogItem
 from auditkit.recommenders.confidence import title_confidences, title_spans
 from auditkit.recommenders.grounding import ask_again, grounded
 from auditkit.recommenders.hf import load_folder

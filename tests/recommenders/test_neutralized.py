@@ -14,7 +14,7 @@ from small_world import world
 from training_recipes import small_recipe
 
 from auditkit.errors import TargetUnavailable
-from auditkit.network import NetworkForbidden, restriction_for
+from auditkit.network import NetworkForbidden
 from auditkit.recommenders.attributes import known_values, shipped_wordings
 from auditkit.recommenders.edited import EditedRequests
 from auditkit.recommenders.endpoint import Endpoint
@@ -24,6 +24,7 @@ from auditkit.recommenders.prompts import Prompts, describe_user
 from auditkit.recommenders.protocols import Differentiable, Generates, Recommends, Remote, Scores
 from auditkit.recommenders.transport import Transport
 from auditkit.recommenders.wrapping import INSTRUCTION
+from auditkit.target_names import restriction_for
 from auditkit.training.loop import train
 from auditkit.types import Item, Message, Request
 

@@ -10,7 +10,7 @@ import torch
 from small_world import world
 from tiny_models import one_by_one, worst
 
-from auditkit.canonical import sha256_file
+from auditkit.atomic_files import sha256_file
 from auditkit.errors import CatalogError
 from auditkit.recommenders import smollm2 as converter
 from auditkit.recommenders.load import load_recommender

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from small_world import world
 
-from auditkit.catalog.catalog import Catalog, CatalogItem
+from auditkit.catalog.catalog import Catalog
 from auditkit.catalog.dataset import Dataset
+from auditkit.catalog.items import CatalogItem
 from auditkit.training.draws import training_histories
 from auditkit.training.indexing import INDEXINGS, index_items
 

@@ -17,11 +17,12 @@ from training_recipes import small_model, small_recipe
 
 from auditkit.catalog.dataset import Dataset
 from auditkit.errors import ConfigurationError
-from auditkit.recipe import find_recipe
+from auditkit.shipped_recipes import find_recipe
+from auditkit.training.contradictions import read_training_recipe
 from auditkit.training.indexing import INDEXINGS
 from auditkit.training.loop import train
 from auditkit.training.model import prepare
-from auditkit.training.recipe import LoraRecipe, SoftPromptRecipe, read_training_recipe
+from auditkit.training.recipe import LoraRecipe, SoftPromptRecipe
 
 SOFT = SoftPromptRecipe(method="soft_prompt", tokens=2)
 

@@ -7,10 +7,11 @@ import json
 import pytest
 from figures.zero_shot import untrained_base
 
-from auditkit.recipe import AuditRecipe, find_recipe
+from auditkit.recipe import AuditRecipe
 from auditkit.runner import run_audit
+from auditkit.shipped_recipes import find_recipe
+from auditkit.training.contradictions import read_training_recipe
 from auditkit.training.loop import train
-from auditkit.training.recipe import read_training_recipe
 
 
 @pytest.mark.slow

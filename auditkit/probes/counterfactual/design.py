@@ -17,23 +17,14 @@ from typing import Literal, NamedTuple
 
 from auditkit.errors import InvalidArgument
 from auditkit.probes.base import Context
+from auditkit.probes.candidates import Wording
 from auditkit.recommenders.attributes import Wordings
 from auditkit.recommenders.prompts import describe_user
 from auditkit.types import Request
 
-__all__ = [
-    "Arm",
-    "Design",
-    "Exploratory",
-    "Slot",
-    "Stated",
-    "Wording",
-    "arms_of",
-    "in_words",
-]
+__all__ = ["Arm", "Design", "Exploratory", "Slot", "Stated", "arms_of", "in_words"]
 
 Exploratory = Literal["typo", "german", "named"]
-Wording = Literal["phrases", "described", "typo", "german", "named"]
 _KINDS = Literal["neutral", "attribute", "crossed", "placebo"]
 
 

@@ -16,8 +16,8 @@ from typing import ClassVar, Literal
 
 from auditkit.errors import InvalidArgument
 from auditkit.probes.base import NEVER_READS, Context, NotAssessable
-from auditkit.probes.candidates import cannot_list_titles
-from auditkit.probes.counterfactual.anchors import DOMAINS, anchors_of, instructions
+from auditkit.probes.candidates import DOMAINS, cannot_list_titles, instructions
+from auditkit.probes.counterfactual.anchors import anchors_of
 from auditkit.probes.counterfactual.answers import Answers
 from auditkit.probes.counterfactual.arm_tests import Draws, adjusted, test_arm
 from auditkit.probes.counterfactual.design import Design, Exploratory, arms_of
