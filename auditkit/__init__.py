@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from auditkit.api import audit, gate, load_recommender
     from auditkit.catalog.catalog import Catalog
+    from auditkit.catalog.opening import load_catalog
     from auditkit.errors import AuditkitError
     from auditkit.types import AuditResult, Estimate, Finding, Item, Request, Response
 
@@ -26,6 +27,7 @@ __all__ = [
     "Response",
     "audit",
     "gate",
+    "load_catalog",
     "load_recommender",
 ]
 
@@ -34,6 +36,7 @@ _HOME = {
     "Catalog": "auditkit.catalog.catalog",
     "audit": "auditkit.api",
     "gate": "auditkit.api",
+    "load_catalog": "auditkit.catalog.opening",
     "load_recommender": "auditkit.api",
 }
 

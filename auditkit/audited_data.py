@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from auditkit.catalog.catalog import Catalog
 from auditkit.catalog.dataset import Dataset
 from auditkit.catalog.normalise import full_key
+from auditkit.catalog.opening import load_catalog
 from auditkit.catalog.own_data import open_dataset
 from auditkit.errors import CatalogError
 from auditkit.recipe import AuditRecipe
@@ -14,10 +17,16 @@ __all__ = ["load_data"]
 _MIN_OVERLAP, _MIN_AGREEMENT = 0.50, 0.95
 
 
-def load_data(recipe: AuditRecipe, *, catalog: str | None = None) -> tuple[Dataset, Catalog]:
+def load_data(
+    recipe: AuditRecipe,
+    *,
+    catalog: str | None = None,
+    progress: Callable[[str, int], None] = lambda what, n: None,
+) -> tuple[Dataset, Catalog]:
     """The users' histories and the catalog that judges the answers.
 
     Args:
+        progress: called with what is done and how many rows more, while a table is built.
         catalog: overrides the recipe's; both default to the data set's own catalog.
 
     Raises:
@@ -27,7 +36,7 @@ def load_data(recipe: AuditRecipe, *, catalog: str | None = None) -> tuple[Datas
     source = catalog or recipe.catalog
     if source in (None, recipe.data):
         return dataset, dataset.catalog
-    chosen = Catalog.load(str(source))
+    chosen = load_catalog(str(source), progress=progress)
     _check_same_items(dataset, chosen)
     return dataset, chosen
 

@@ -1,7 +1,7 @@
 """The items a recommender may name, with title linking and the knowledge graph.
 
-A catalog is read from a CSV or JSON-lines file, or by the name of a data set. Item ids are strings
-everywhere; the order of the file is the catalog order, which decides between twins.
+Item ids are strings everywhere; the order of the items decides between duplicate entries. Catalogs
+are opened by `load_catalog`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from auditkit.canonical import sha256_json
 from auditkit.catalog.graph import KnowledgeGraph
@@ -19,9 +18,6 @@ from auditkit.catalog.items import ITEM_PREDICATES, CatalogItem, item_triples
 from auditkit.catalog.linking import Link, Linking, TitleLinker
 from auditkit.catalog.title_index import TitleIndex
 from auditkit.errors import CatalogError
-
-if TYPE_CHECKING:
-    from auditkit.catalog.claims import ClaimReader, Reading
 
 __all__ = ["Catalog"]
 
@@ -60,31 +56,6 @@ class Catalog:
             raise CatalogError(
                 f"the item id {twice!r} occurs twice in {self.name}. Ids must be unique."
             )
-
-    @classmethod
-    def load(cls, source: str | Path) -> Catalog:
-        """Read a catalog.
-
-        Args:
-            source: `ml-100k` (fetched if it is not in the cache), a file that `auditkit catalog
-                build` wrote, or a CSV or JSON-lines file with the columns `id` and `title`, and if
-                present `year`, `genres` and `aliases` (values separated by `|`); its other columns
-                are facts.
-
-        Raises:
-            CatalogError: missing or unreadable file; the message names every faulty line.
-        """
-        from auditkit.catalog.built import built_by, open_built
-        from auditkit.catalog.datasets import DATASETS, get_dataset
-        from auditkit.catalog.ml100k import load_ml100k
-        from auditkit.catalog.table_source import table_catalog
-
-        if str(source) in DATASETS:
-            return load_ml100k(get_dataset(str(source))).catalog
-        path = Path(source)
-        if built_by(path):
-            return open_built(path)
-        return table_catalog(path)
 
     @cached_property
     def index(self) -> Mapping[str, int]:
@@ -133,19 +104,6 @@ class Catalog:
     def link(self, titles: Sequence[str]) -> list[Link]:
         """Which item does each written title name, and why; one `Link` per title, in order."""
         return self.linker.link(titles)
-
-    def check_claims(
-        self, texts: Sequence[str], item_ids: Sequence[str | None] | None = None
-    ) -> list[Reading]:
-        """The facts that texts state, each decided by the graph; `item_ids` are their subjects."""
-        return self.claim_reader.read(texts, item_ids)
-
-    @cached_property
-    def claim_reader(self) -> ClaimReader:
-        """Reads explanations; built on first use."""
-        from auditkit.catalog.claims import ClaimReader
-
-        return ClaimReader(self)
 
     def __len__(self) -> int:
         return len(self.items)

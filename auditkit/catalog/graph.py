@@ -63,7 +63,9 @@ class KnowledgeGraph:
         self.store, self.terms, self.link = store, terms, link
         self.predicates, self.warnings = tuple(predicates), tuple(warnings)
         self.worlds: Mapping[str, World] = {p.name: p.world for p in self.predicates}
-        self.codes = {predicate.name: code for code, predicate in enumerate(self.predicates)}
+        self.codes: Mapping[str, int] = {
+            predicate.name: code for code, predicate in enumerate(self.predicates)
+        }
         self._labels: dict[str, tuple[str, ...]] = {}
 
     @classmethod

@@ -9,7 +9,7 @@ contradict a name.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
@@ -20,8 +20,8 @@ from auditkit.errors import InvalidArgument
 
 __all__ = [
     "KINDS", "KIND_OF_TYPE", "OPERATORS", "Condition", "Constraint", "Kind", "LinkState",
-    "Objects", "Operator", "Paths", "Predicate", "Terms", "TripleStore", "ValueType", "Verdict",
-    "World",
+    "Objects", "Operator", "Paths", "Predicate", "Terms", "TripleStore", "Triples", "ValueType",
+    "Verdict", "World",
 ]  # fmt: skip
 
 World = Literal["open", "closed", "functional"]
@@ -197,4 +197,27 @@ class Terms(Protocol):
 
     def numbers(self, codes: Sequence[int]) -> list[float | None]:
         """Number of each code: dates as YYYYMMDD, None where the term is no number."""
+        ...
+
+
+class Triples(Protocol):
+    """A knowledge graph as claims and constraints are evaluated on it.
+
+    Attributes:
+        store: the triples. terms: names of the codes.
+        predicates: in the order of their codes.
+        codes: of each predicate, by name.
+    """
+
+    store: TripleStore
+    terms: Terms
+    predicates: tuple[Predicate, ...]
+    codes: Mapping[str, int]
+
+    def row(self, item_id: str) -> int:
+        """Row of an item in the catalog, which is its code.
+
+        Raises:
+            CatalogError: the item is not in the catalog.
+        """
         ...

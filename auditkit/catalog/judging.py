@@ -8,15 +8,12 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from auditkit.catalog.graph_types import KINDS, Condition, Constraint, Predicate, Verdict
+from auditkit.catalog.graph_types import KINDS, Condition, Constraint, Predicate, Triples, Verdict
 from auditkit.catalog.graph_values import NumberRange, claimed_range, constrained_range
 from auditkit.catalog.verdicts import Judgement, decide, negation_of
 from auditkit.errors import InvalidArgument
-
-if TYPE_CHECKING:
-    from auditkit.catalog.graph import KnowledgeGraph
 
 __all__ = ["conditions_of", "judge", "meets", "merged"]
 
@@ -34,7 +31,7 @@ class _Wanted(NamedTuple):
     numbers: NumberRange | None = None
 
 
-def judge(graph: KnowledgeGraph, row: int, predicate: str, value: str) -> Judgement:
+def judge(graph: Triples, row: int, predicate: str, value: str) -> Judgement:
     """Verdict and evidence on one claim about one item; predicates as in `KnowledgeGraph.verdict`.
 
     Raises:
@@ -57,7 +54,7 @@ def judge(graph: KnowledgeGraph, row: int, predicate: str, value: str) -> Judgem
     return Judgement(verdict, _evidence(graph, row, p, shown))
 
 
-def meets(graph: KnowledgeGraph, row: int, constraint: Constraint) -> Verdict:
+def meets(graph: Triples, row: int, constraint: Constraint) -> Verdict:
     """Does an item meet one constraint?
 
     Raises:
@@ -71,7 +68,7 @@ def meets(graph: KnowledgeGraph, row: int, constraint: Constraint) -> Verdict:
     return negation_of(verdict) if constraint.operator == "!=" else verdict
 
 
-def conditions_of(graph: KnowledgeGraph, constraint: Constraint) -> list[Condition] | None:
+def conditions_of(graph: Triples, constraint: Constraint) -> list[Condition] | None:
     """What a store can select: the items that meet a constraint for certain; None if no item can.
 
     Raises:
@@ -113,7 +110,7 @@ def merged(conditions: Sequence[Condition], predicates: Sequence[Predicate]) -> 
 
 
 def _decide(
-    graph: KnowledgeGraph, p: int, objects: Sequence[int], right: Sequence[int], wanted: _Wanted
+    graph: Triples, p: int, objects: Sequence[int], right: Sequence[int], wanted: _Wanted
 ) -> Verdict:
     """An item's values contradict a name only if all of them have names themselves."""
     nameless = _nameless(graph)
@@ -124,7 +121,7 @@ def _decide(
     return decide(graph.predicates[p].world, stated=bool(right), others=others)
 
 
-def _claimed(graph: KnowledgeGraph, p: int, value: str) -> _Wanted | None:
+def _claimed(graph: Triples, p: int, value: str) -> _Wanted | None:
     """What a claimed value means; None if it cannot be compared at all."""
     of = graph.predicates[p].type
     if of not in _NUMERIC:
@@ -133,7 +130,7 @@ def _claimed(graph: KnowledgeGraph, p: int, value: str) -> _Wanted | None:
     return None if numbers is None else _Wanted(numbers=numbers)
 
 
-def _constrained(graph: KnowledgeGraph, constraint: Constraint, p: int) -> _Wanted:
+def _constrained(graph: Triples, constraint: Constraint, p: int) -> _Wanted:
     """Values that fulfil a constraint; for `!=` those that break it."""
     of = graph.predicates[p].type
     if constraint.operator in ("=", "!=") and of not in _NUMERIC:
@@ -147,7 +144,7 @@ def _constrained(graph: KnowledgeGraph, constraint: Constraint, p: int) -> _Want
         ) from None
 
 
-def _matching(graph: KnowledgeGraph, objects: Sequence[int], wanted: _Wanted) -> list[int]:
+def _matching(graph: Triples, objects: Sequence[int], wanted: _Wanted) -> list[int]:
     if wanted.numbers is None:
         return [code for code in objects if code in wanted.codes]
     low, high = wanted.numbers
@@ -159,7 +156,7 @@ def _matching(graph: KnowledgeGraph, objects: Sequence[int], wanted: _Wanted) ->
     ]
 
 
-def _shared(graph: KnowledgeGraph, row: int, other: int, name: str) -> Judgement:
+def _shared(graph: Triples, row: int, other: int, name: str) -> Judgement:
     """`same:NAME`: by the predicate with names where both have values, else by Freebase ids."""
     for named in (name, f"fb:{name}"):
         p = graph.codes.get(named)
@@ -177,7 +174,7 @@ def _shared(graph: KnowledgeGraph, row: int, other: int, name: str) -> Judgement
     return Judgement("unverifiable")
 
 
-def _sequel(graph: KnowledgeGraph, row: int, other: int) -> Judgement:
+def _sequel(graph: Triples, row: int, other: int) -> Judgement:
     """`sequel_of`: a direct triple, whichever way the source has it."""
     contradicted: Judgement | None = None
     for name, forward in ((prefix + b, f) for b, f in _SEQUELS for prefix in ("", "fb:")):
@@ -193,13 +190,13 @@ def _sequel(graph: KnowledgeGraph, row: int, other: int) -> Judgement:
     return contradicted or Judgement("unverifiable")
 
 
-def _objects(graph: KnowledgeGraph, row: int, p: int) -> list[int]:
+def _objects(graph: Triples, row: int, p: int) -> list[int]:
     found: list[int] = graph.store.objects([row], [p]).values.tolist()
     return found
 
 
 def _evidence(
-    graph: KnowledgeGraph, row: int, p: int, objects: Sequence[int]
+    graph: Triples, row: int, p: int, objects: Sequence[int]
 ) -> tuple[tuple[str, str, str], ...]:
     if not objects:
         return ()
@@ -207,13 +204,13 @@ def _evidence(
     return tuple((subject, graph.predicates[p].name, value) for value in values)
 
 
-def _nameless(graph: KnowledgeGraph) -> range:
+def _nameless(graph: Triples) -> range:
     """Codes of entities without names."""
     place = KINDS.index("id")
     return range(graph.terms.starts[place], graph.terms.starts[place + 1])
 
 
-def _codes_in(graph: KnowledgeGraph, p: int, allowed: NumberRange) -> tuple[int, int]:
+def _codes_in(graph: Triples, p: int, allowed: NumberRange) -> tuple[int, int]:
     """Codes of the numbers (or dates) in a range; their codes are in the order of size."""
     place = KINDS.index(graph.predicates[p].kind)
     codes = range(graph.terms.starts[place], graph.terms.starts[place + 1])

@@ -17,23 +17,27 @@ from tempfile import TemporaryDirectory
 from auditkit.catalog.build import Inputs, Progress, build_catalog
 from auditkit.catalog.built import built_by, open_built
 from auditkit.catalog.catalog import Catalog
-from auditkit.catalog.datasets import DATASETS, cache_dir
+from auditkit.catalog.datasets import DATASETS, cache_dir, get_dataset
 from auditkit.catalog.linking import Linking
+from auditkit.catalog.ml100k import load_ml100k
 from auditkit.catalog.sqlite_graph import SCHEMA_VERSION
 from auditkit.catalog.table_source import TABLE_RECIPE
 from auditkit.catalog.title_index import RECIPE
 from auditkit.errors import CatalogError
 
-__all__ = ["open_catalog"]
+__all__ = ["load_catalog"]
 
 
-def open_catalog(
-    source: str, *, linking: Linking = "auto", progress: Progress = lambda what, n: None
+def load_catalog(
+    source: str | Path, *, linking: Linking = "auto", progress: Progress = lambda what, n: None
 ) -> Catalog:
     """The catalog that a user names.
 
     Args:
-        source: `ml-100k`, a file that `auditkit catalog build` wrote, or a table.
+        source: `ml-100k` (fetched if it is not in the cache), a file that `auditkit catalog build`
+            wrote, or a CSV, TSV, JSON-lines or Parquet table with the columns `id` and `title`, and
+            if present `year`, `genres` and `aliases` (values separated by `|`); its other columns
+            are facts.
         linking: how forgiving titles are linked; `auto` keeps what a built file says.
         progress: called while a table is built.
 
@@ -41,12 +45,12 @@ def open_catalog(
         CatalogError: there is no such catalog, or it is damaged or faulty.
     """
     path = Path(source)
-    if source in DATASETS:
-        catalog = Catalog.load(source)
+    if str(source) in DATASETS:
+        catalog = load_ml100k(get_dataset(str(source))).catalog
     elif built_by(path):
         catalog = open_built(path)
     else:
-        catalog = _open_table(path, progress)
+        catalog = replace(_open_table(path, progress), name=path.name)
     return catalog if linking == "auto" else replace(catalog, linking=linking)
 
 

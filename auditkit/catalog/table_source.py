@@ -6,20 +6,16 @@ others; without one every column is used, by its name. Source: hallucination rec
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 from auditkit.atomic_files import sha256_file
-from auditkit.catalog.catalog import Catalog
-from auditkit.catalog.content_hash import content_sha256
 from auditkit.catalog.draft import CatalogDraft, Source
-from auditkit.catalog.graph import KnowledgeGraph
 from auditkit.catalog.graph_builder import is_text
 from auditkit.catalog.graph_types import Predicate
 from auditkit.catalog.graph_values import canonical
-from auditkit.catalog.items import ITEM_PREDICATES, CatalogItem
+from auditkit.catalog.items import ITEM_PREDICATES
 from auditkit.catalog.mapping import AMAZON, Column, SourceSection, TableMapping, predicate_by_name
 from auditkit.catalog.tables import (
     COLUMNS,
@@ -32,7 +28,7 @@ from auditkit.catalog.tables import (
 from auditkit.errors import CatalogError
 
 __all__ = [
-    "TABLE_RECIPE", "Facts", "TableColumns", "add_table", "file_source", "table_catalog",
+    "TABLE_RECIPE", "Facts", "TableColumns", "add_table", "file_source",
 ]  # fmt: skip
 
 _PROGRESS_ROWS = 10_000
@@ -52,7 +48,6 @@ def add_table(
     path: Path,
     mapping: TableMapping | None = None,
     *,
-    keep: Callable[[CatalogItem], None] = lambda item: None,
     progress: Progress = lambda n: None,
 ) -> None:
     """Add the items of a table, or, if the draft has items, its facts about them.
@@ -61,7 +56,6 @@ def add_table(
         draft: what is added to.
         path: CSV, TSV, JSON lines, or Parquet (extra `graph`).
         mapping: which column is what.
-        keep: called with every new item.
         progress: called with the number of rows since the last call.
 
     Raises:
@@ -87,7 +81,6 @@ def add_table(
                     raise ValueError(f"id {item.id!r} is already on line {first_line[item.id]}")
                 first_line[item.id] = line
                 place = draft.add_item(item.id, item.title, item.year, item.genres, item.aliases)
-                keep(item)
             else:
                 known = draft.rows.get(_id_of(columns.item(row)))
                 if known is None:
@@ -109,29 +102,6 @@ def add_table(
     if n_unknown:
         draft.warn(f"{path.name}: {n_unknown} rows name no item of the catalog and are left out")
     draft.sources.append(file_source(path, columns.source))
-
-
-def table_catalog(path: Path) -> Catalog:
-    """The catalog in a table: its items, and its other columns as facts.
-
-    Raises:
-        CatalogError: as `add_table`.
-    """
-    draft, items = CatalogDraft(), list[CatalogItem]()
-    add_table(draft, path, keep=items.append)
-    facts = len(draft.graph.predicates) > len(ITEM_PREDICATES)
-    encoded = draft.graph.encode(len(draft))
-    graph = KnowledgeGraph.of_encoded(draft.ids, encoded, warnings=draft.warnings)
-    return Catalog(
-        tuple(items),
-        name=path.name,
-        build_graph=partial(_first, graph),
-        content_sha256=content_sha256(draft, encoded) if facts else None,
-    )
-
-
-def _first(graph: KnowledgeGraph, _: Sequence[CatalogItem]) -> KnowledgeGraph:
-    return graph
 
 
 def file_source(path: Path, said: SourceSection) -> Source:

@@ -42,13 +42,13 @@ def match(
     quiet: Quiet = False,
 ) -> None:
     """Say for every title which item it names, and why, or why none."""
-    from auditkit.catalog.opening import open_catalog
+    from auditkit.catalog.opening import load_catalog
     from auditkit.cli.build_progress import build_progress
     from auditkit.visible import terminal_text
 
     lines = iter(list(_lines(titles)))
     with build_progress(quiet=quiet) as progress:
-        opened = open_catalog(catalog, linking=linking, progress=progress)
+        opened = load_catalog(catalog, linking=linking, progress=progress)
         while batch := list(islice(lines, _BATCH)):
             for link in opened.link(batch):
                 extra = _explanation(opened, link) if explain else {}
@@ -76,12 +76,12 @@ def check_claims(
 ) -> None:
     """Read the facts that explanations state and let the catalog's graph decide each."""
     from auditkit.catalog.claims import ClaimReader
-    from auditkit.catalog.opening import open_catalog
+    from auditkit.catalog.opening import load_catalog
     from auditkit.cli.build_progress import build_progress
 
     rows = iter(list(_explanations(text)))
     with build_progress(quiet=quiet) as progress:
-        opened = open_catalog(catalog, progress=progress)
+        opened = load_catalog(catalog, progress=progress)
         reader = ClaimReader(opened)
         rows = iter([_known(row, text, opened) for row in rows])
         while batch := list(islice(rows, _BATCH)):

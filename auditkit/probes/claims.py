@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import ClassVar, NamedTuple, cast
 
 from auditkit.catalog.catalog import Catalog
-from auditkit.catalog.claims import Claim, Reading
+from auditkit.catalog.claims import Claim, ClaimReader, Reading
 from auditkit.errors import InvalidArgument
 from auditkit.probes.base import (
     Context,
@@ -62,15 +62,16 @@ def self_check(catalog: Catalog, *, form: str, seed: int) -> Detector:
         wrong = others[rng.integers(len(others))]
         false.append(form.format(genres=wrong, year=(item.year or 0) + 3))
     ids = [item.id for item in chosen]
+    reader = ClaimReader(catalog)
     right = sum(
         len(reading.claims) == len(item.genres) + 1
         and all(claim.verdict == "supported" for claim in reading.claims)
-        for item, reading in zip(chosen, catalog.check_claims(true, ids), strict=True)
+        for item, reading in zip(chosen, reader.read(true, ids), strict=True)
     )
     caught = sum(
         len(reading.claims) == 2
         and all(claim.verdict == "contradicted" for claim in reading.claims)
-        for reading in catalog.check_claims(false, ids)
+        for reading in reader.read(false, ids)
     )
     unit = "fraction of descriptions"
     return Detector(
@@ -178,7 +179,7 @@ def _findings(
 ) -> Iterator[Finding]:
     """Rates over the claims of many answers, an answer being the sampling unit."""
     kept, missing = split_by_status(responses)
-    readings = catalog.check_claims(
+    readings = ClaimReader(catalog).read(
         [responses[i].text or "" for i in kept], [subjects[i] for i in kept]
     )
     n_missing = sum(missing.values())

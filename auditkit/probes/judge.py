@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
-from auditkit.catalog.claims import Claim
+from auditkit.catalog.claims import Claim, ClaimReader
 from auditkit.errors import InvalidArgument, TargetError
 from auditkit.probes.base import Context, NotAssessable, finding, split_by_status, unit_of
 from auditkit.probes.claims import requests_for_reasons
@@ -90,7 +90,7 @@ class JudgeProbe:
         asked = requests_for_reasons(target, context, reasons.ask[0], self.n_users, self.k)
         responses = target.generate(asked.requests, max_new_tokens=asked.max_new_tokens)
         kept, missing = split_by_status(responses)
-        readings = target.catalog.check_claims([responses[i].text or "" for i in kept])
+        readings = ClaimReader(target.catalog).read([responses[i].text or "" for i in kept])
         claims = [
             (asked.users[i], responses[i].request_id, claim)
             for i, reading in zip(kept, readings, strict=True)

@@ -14,6 +14,7 @@ from typing import ClassVar
 
 from pydantic import JsonValue
 
+from auditkit.catalog.claims import ClaimReader
 from auditkit.errors import InvalidArgument
 from auditkit.probes.abstention import abstention_findings
 from auditkit.probes.base import (
@@ -102,7 +103,10 @@ class MitigationProbe:
                     found[name] = variants.answers(name)
             except NotAssessable as why:
                 reasons[name] = str(why)
-        columns = {name: _columns(target, context, asked, one) for name, one in found.items()}
+        reader = ClaimReader(target.catalog)
+        columns = {
+            name: _columns(target, context, asked, one, reader) for name, one in found.items()
+        }
         for name, answers in found.items():
             yield from self._compared(context, asked, name, columns, reasons, answers)
             yield from _cost(context, name, answers, found["free"])
@@ -180,7 +184,11 @@ class MitigationProbe:
 
 
 def _columns(
-    target: Target, context: Context, asked: Sequence[Asked], answers: Answers
+    target: Target,
+    context: Context,
+    asked: Sequence[Asked],
+    answers: Answers,
+    reader: ClaimReader,
 ) -> dict[str, Column]:
     """Every column of one variant, one value per request; None where there is none."""
     found: dict[str, list[float | None]] = {name: [None] * len(asked) for name in COLUMNS}
@@ -198,18 +206,18 @@ def _columns(
         )
         for name in CHECKS:
             found[name][i] = rates[name]
-        found["claim_contradicted_rate"][i] = _contradicted(target, response)
+        found["claim_contradicted_rate"][i] = _contradicted(reader, response)
     for i, values in _utility(context, asked, answers.responses).items():
         for name, value in zip(UTILITY, values, strict=True):
             found[name][i] = value
     return dict(found)
 
 
-def _contradicted(target: Target, response: Response) -> float | None:
+def _contradicted(reader: ClaimReader, response: Response) -> float | None:
     """Share of the facts stated in an answer's own words that the graph contradicts."""
     if not response.text:
         return None
-    (reading,) = target.catalog.check_claims([response.text])
+    (reading,) = reader.read([response.text])
     verdicts = [claim.verdict for claim in reading.claims]
     wrong = verdicts.count("contradicted")
     decided = wrong + verdicts.count("supported")

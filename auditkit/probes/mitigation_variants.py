@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import Literal, get_args
 
 from auditkit.errors import TargetUnavailable
 from auditkit.probes.base import Context, NotAssessable, neutral_request
@@ -20,13 +20,10 @@ from auditkit.probes.terms import Asked, requests_on_terms, without_slots
 from auditkit.recommenders.baselines import load_baseline
 from auditkit.recommenders.grounding import Grounded, ask_again
 from auditkit.recommenders.prompt_evidence import fact_line, with_candidates
-from auditkit.recommenders.protocols import Bounded, Constrains
+from auditkit.recommenders.protocols import Bounded, Constrains, WritesTitles
 from auditkit.recommenders.target import Target
 from auditkit.recommenders.title_filters import FilteredTitles
 from auditkit.types import Item, Request, Response
-
-if TYPE_CHECKING:
-    from auditkit.recommenders.title_writer import TitleWriter
 
 __all__ = ["VARIANTS", "Answers", "Variant", "Variants", "requests_of"]
 
@@ -182,12 +179,12 @@ class Variants:
         filtered = FilteredTitles(self._writer, self._target.catalog, constraints)
         return self._through("trie_filtered", filtered)
 
-    def _through(self, name: str, writer: TitleWriter | FilteredTitles) -> Answers:
+    def _through(self, name: str, writer: WritesTitles | FilteredTitles) -> Answers:
         requests = [one.request for one in self.asked]
         return _single(self._target.recommend(requests, through=(name, writer)))
 
     @cached_property
-    def _writer(self) -> TitleWriter:
+    def _writer(self) -> WritesTitles:
         recommender = self._target.recommender
         if not isinstance(recommender, Constrains):
             raise NotAssessable("needs a language model in this process that writes its lists")

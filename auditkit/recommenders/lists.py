@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import NamedTuple
 
 import torch
 
@@ -20,20 +19,13 @@ from auditkit.recommenders.language_model import LanguageModel
 from auditkit.recommenders.parsing import final_part, parse_cut, parse_list, status_of_text
 from auditkit.recommenders.prompts import item_reference
 from auditkit.recommenders.protocols import TokenScores
-from auditkit.recommenders.title_writer import TitleWriter, by_temperature
+from auditkit.recommenders.title_writer import TitleWriter, Written, by_temperature
 from auditkit.recommenders.tokens import decode
 from auditkit.types import Item, RankedItem, Request, Response
 
 __all__ = ["LanguageModelRecommender"]
 
 _NEAR_TIE = 1e-3
-
-
-class Written(NamedTuple):
-    """A text, and the number of tokens that it was written behind."""
-
-    generated: Generated
-    n_prompt: int
 
 
 class LanguageModelRecommender(LanguageModel):

@@ -7,7 +7,7 @@ belong to the Target.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol, runtime_checkable
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from auditkit.recommenders.prompts import Prompts
-    from auditkit.recommenders.title_writer import TitleWriter
 
 __all__ = [
     "CAPABILITIES",
@@ -46,6 +45,7 @@ __all__ = [
     "Sized",
     "TokenScores",
     "Works",
+    "WritesTitles",
 ]
 
 
@@ -206,11 +206,32 @@ class Remote(Protocol):
         ...
 
 
+class WritesTitles(Protocol):
+    """A recommender whose every list holds only titles of `titles`."""
+
+    name: str
+    titles: tuple[str, ...]
+
+    def recommend(
+        self,
+        requests: Sequence[Request],
+        *,
+        allowed: Callable[[Request], NDArray[np.bool_]] | None = None,
+    ) -> Sequence[Response]:
+        """Lists of titles.
+
+        Args:
+            allowed: which of `titles` may be listed for a request, bool [titles]; without it every
+                title may follow, repeats too.
+        """
+        ...
+
+
 @runtime_checkable
 class Constrains(Protocol):
     """A model in this process that can be made to write nothing but given titles."""
 
-    def restricted_to(self, titles: Sequence[str]) -> TitleWriter:
+    def restricted_to(self, titles: Sequence[str]) -> WritesTitles:
         """The same model, restricted.
 
         Raises:

@@ -8,17 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from auditkit.catalog.catalog import Catalog
 from auditkit.catalog.graph import Constraint
+from auditkit.recommenders.protocols import WritesTitles
 from auditkit.types import Request, Response
-
-if TYPE_CHECKING:
-    from auditkit.recommenders.title_writer import TitleWriter
 
 __all__ = ["FilteredTitles"]
 
@@ -33,14 +30,14 @@ class FilteredTitles:
 
     def __init__(
         self,
-        writer: TitleWriter,
+        writer: WritesTitles,
         catalog: Catalog,
         constraints: Mapping[str, Sequence[Constraint]],
     ) -> None:
         self.name = f"{writer.name}, filtered"
         self._writer, self._catalog, self._constraints = writer, catalog, constraints
 
-    def recommend(self, requests: Sequence[Request]) -> list[Response]:
+    def recommend(self, requests: Sequence[Request]) -> Sequence[Response]:
         """Lists of up to k titles that the request allows, each once."""
         return self._writer.recommend(requests, allowed=self.allowed)
 

@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from auditkit.engine.constraint import Constraint
 from auditkit.engine.generation import Generated, end_tokens
 from auditkit.engine.trie import TitleTrie, build_trie
 from auditkit.engine.trie_walk import TitleLists
@@ -25,11 +26,18 @@ from auditkit.recommenders.tokens import control_tokens, decode
 from auditkit.types import RankedItem, Request, Response
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerFast
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-    from auditkit.recommenders.lists import LanguageModelRecommender
 
-__all__ = ["TitleWriter", "by_temperature", "openings_of", "title_tokens", "title_trie"]
+__all__ = ["TitleWriter", "Written", "by_temperature", "openings_of", "title_tokens", "title_trie"]
+
+
+class Written(NamedTuple):
+    """A text, and the number of tokens that it was written behind."""
+
+    generated: Generated
+    n_prompt: int
+
 
 SEPARATOR, BLANK = "\n", " "
 _PAIRS, _CHUNK, _LINES = 1000, 10_000, 20
@@ -114,6 +122,24 @@ def _separator(
     return int(found.pop()[0])
 
 
+class TextModel(Protocol):
+    """A local language model that can write under a constraint."""
+
+    name: str
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerFast
+
+    def room(self, request: Request) -> int | None:
+        """How many tokens fit after a request's prompt; None means without limit."""
+        ...
+
+    def write_within(
+        self, requests: Sequence[Request], constraint: Constraint, *, max_new_tokens: int
+    ) -> list[Written]:
+        """Texts that a constraint allows, each up to its end; all at one temperature."""
+        ...
+
+
 class TitleWriter:
     """Lists of given titles by a local language model.
 
@@ -125,7 +151,7 @@ class TitleWriter:
         TargetUnavailable: the model cannot end a text, or its tokenizer cannot separate titles.
     """
 
-    def __init__(self, model: LanguageModelRecommender, titles: Sequence[str]) -> None:
+    def __init__(self, model: TextModel, titles: Sequence[str]) -> None:
         self.name = f"{model.name}, titles of the catalog only"
         self.titles = tuple(dict.fromkeys(titles))
         self.escapes = 0

@@ -17,9 +17,9 @@ from auditkit.recommenders.attributes import known_values
 from auditkit.recommenders.prompts import Prompts, describe_user
 from auditkit.recommenders.tokens import encode
 from auditkit.seeding import generator
-from auditkit.training.draws import Draws, Fit, training_histories
+from auditkit.training.draws import Draws, Fit, Stretch, training_histories
 from auditkit.training.rows import AnyRow, Row
-from auditkit.training.tasks import MASK_ITEM, TASKS, Stretch
+from auditkit.training.tasks import MASK_ITEM, TASKS
 from auditkit.types import Item
 
 if TYPE_CHECKING:

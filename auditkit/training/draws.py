@@ -9,12 +9,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
 
 from auditkit.catalog.dataset import Dataset
 from auditkit.errors import ConfigurationError, InvalidArgument
 from auditkit.seeding import generator
-from auditkit.training.tasks import Source, Stretch
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,7 +21,19 @@ if TYPE_CHECKING:
 
     from auditkit.training.recipe import TrainingRecipe
 
-__all__ = ["Draws", "Fit", "draw_holdout", "training_histories"]
+__all__ = ["Draws", "Fit", "Source", "Stretch", "draw_holdout", "training_histories"]
+
+
+Source = Literal["stretch", "event", "item"]
+
+
+class Stretch(NamedTuple):
+    """Interactions `begin` up to `end` of one user's training history."""
+
+    user: int
+    begin: int
+    end: int
+
 
 Fit = Literal["all_but_test", "all_but_validation"]
 T = TypeVar("T")

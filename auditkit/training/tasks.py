@@ -15,20 +15,21 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from auditkit.errors import ConfigurationError
+from auditkit.recommenders.prompts import Prompts
+from auditkit.training.draws import Source, Stretch
 from auditkit.training.rows import NO_TARGET, AnyRow, Masked, Pair, Row
 from auditkit.types import Item, Request
 
 if TYPE_CHECKING:
-    from auditkit.training.data import TrainingRows
+    from numpy.typing import NDArray
 
-__all__ = ["MASK_ITEM", "TASKS", "Source", "Stretch", "Task"]
+__all__ = ["MASK_ITEM", "TASKS", "Task"]
 
-Source = Literal["stretch", "event", "item"]
 MASK_ITEM = "?hidden?"  # stands for a hidden item in a history
 _RECENT = 10  # items of the history that a question about one item shows
 _LISTED = 10  # candidates in a question that lists some
@@ -36,12 +37,49 @@ _MASKED_SHARE = 0.15
 _LIKED = 3.0  # ratings above it are likes
 
 
-class Stretch(NamedTuple):
-    """Interactions `begin` up to `end` of one user's training history."""
+class _Rows(Protocol):
+    """What tasks read: users' histories, the catalog, the templates and their tokens."""
 
-    user: int
-    begin: int
-    end: int
+    @property
+    def prompts(self) -> Prompts: ...
+    @property
+    def encoder_decoder(self) -> bool: ...
+    @property
+    def twins(self) -> bool: ...
+    def item(self, row: int) -> Item: ...
+    def row_of(self, item: Item) -> int: ...
+    def items_of(self, drawn: Stretch) -> list[Item]: ...
+    def ratings_of(self, drawn: Stretch) -> NDArray[np.float32]: ...
+    def stated(self, user: int, rng: np.random.Generator) -> dict[str, str]: ...
+    def counterfactual(
+        self, stated: Mapping[str, str], rng: np.random.Generator
+    ) -> dict[str, str] | None: ...
+    def candidates(
+        self, user: int, target: Item, n: int, rng: np.random.Generator
+    ) -> list[Item]: ...
+    def genres(self, item: Item) -> set[str]: ...
+    def one_genre(self, item: Item, rng: np.random.Generator) -> str: ...
+    def values(self, row: int) -> dict[str, str]: ...
+    @property
+    def shares(self) -> NDArray[np.float64]: ...
+    @property
+    def mask(self) -> int: ...
+    def encode(self, text: str) -> list[int]: ...
+    def encode_prompt(self, text: str) -> list[int]: ...
+    def encode_items(self, items: Sequence[Item]) -> list[int]: ...
+    def weights_of(self, items: Sequence[Item]) -> tuple[float, ...]: ...
+    def ask(
+        self, task: str, user: int, rng: np.random.Generator, **slots: str | Item | Sequence[Item]
+    ) -> str: ...
+    def item_row(
+        self,
+        task: str,
+        target: Item,
+        user: int,
+        rng: np.random.Generator,
+        **slots: str | Item | Sequence[Item],
+    ) -> Row: ...
+    def text_row(self, question: str, answer: str) -> Row: ...
 
 
 @dataclass(frozen=True)
@@ -58,11 +96,11 @@ class Task:
 
     source: Source
     kind: type[AnyRow]
-    make: Callable[[TrainingRows, Any, np.random.Generator], AnyRow]
+    make: Callable[[_Rows, Any, np.random.Generator], AnyRow]
     worded: bool = True
 
 
-def _recommend(rows: TrainingRows, drawn: Stretch, rng: np.random.Generator) -> Row:
+def _recommend(rows: _Rows, drawn: Stretch, rng: np.random.Generator) -> Row:
     """What comes next, from the whole stretch: every item is a target where the model reads from
     left to right; an encoder-decoder reads one part and writes what follows.
     """
@@ -86,38 +124,38 @@ def _recommend(rows: TrainingRows, drawn: Stretch, rng: np.random.Generator) -> 
     return Row((*begin, *targets), len(begin), twin=twin, weights=weights)
 
 
-def _titles(rows: TrainingRows, text: str, items: Sequence[Item]) -> Row:
+def _titles(rows: _Rows, text: str, items: Sequence[Item]) -> Row:
     """A list of titles as text, of which every token is a target."""
     first = text.index(f"- {items[0].title}")
     begin = rows.encode_prompt(text[:first])
     return Row((*begin, *rows.encode(text[first:] + "\n")), len(begin))
 
 
-def _describe(rows: TrainingRows, item: int, rng: np.random.Generator) -> Row:
+def _describe(rows: _Rows, item: int, rng: np.random.Generator) -> Row:
     wording = int(rng.integers(len(rows.prompts.describe)))
     question = rows.prompts.render_description(rows.item(item), wording=wording)
     return rows.text_row(question, rows.prompts.description.format(**rows.values(item)))
 
 
-def _direct(rows: TrainingRows, drawn: Stretch, rng: np.random.Generator) -> Row:
+def _direct(rows: _Rows, drawn: Stretch, rng: np.random.Generator) -> Row:
     *history, target = rows.items_of(drawn)
     listed = rows.candidates(drawn.user, target, _LISTED, rng)
     return rows.item_row("direct", target, drawn.user, rng, history=history, candidates=listed)
 
 
-def _rating(rows: TrainingRows, drawn: Stretch, rng: np.random.Generator) -> Row:
+def _rating(rows: _Rows, drawn: Stretch, rng: np.random.Generator) -> Row:
     *history, target = rows.items_of(_recent(drawn))
     question = rows.ask("rating", drawn.user, rng, history=history, item=target)
     stars = str(int(rows.ratings_of(drawn)[-1]))
     return rows.text_row(question, rows.prompts.answer("rating", rating=stars))
 
 
-def _title(rows: TrainingRows, item: int, rng: np.random.Generator) -> Row:
+def _title(rows: _Rows, item: int, rng: np.random.Generator) -> Row:
     question = rows.prompts.ask("title", wording=int(rng.integers(2)), item=rows.item(item))
     return rows.text_row(question, rows.prompts.answer("title", title=rows.item(item).title))
 
 
-def _explanation(rows: TrainingRows, drawn: Stretch, rng: np.random.Generator) -> Row:
+def _explanation(rows: _Rows, drawn: Stretch, rng: np.random.Generator) -> Row:
     """Why an item: the latest history item of a shared genre; without one the item is described."""
     *history, target = rows.items_of(_recent(drawn))
     genres = rows.genres(target)
@@ -129,7 +167,7 @@ def _explanation(rows: TrainingRows, drawn: Stretch, rng: np.random.Generator) -
     return rows.text_row(question, rows.prompts.answer("explanation", shared=shared, genres=named))
 
 
-def _preference(rows: TrainingRows, drawn: Stretch, rng: np.random.Generator) -> Row:
+def _preference(rows: _Rows, drawn: Stretch, rng: np.random.Generator) -> Row:
     """The next item for a user whose favourite genres of the history are stated."""
     *history, target = rows.items_of(drawn)
     counts = Counter(genre for item in history for genre in sorted(rows.genres(item)))
@@ -137,13 +175,13 @@ def _preference(rows: TrainingRows, drawn: Stretch, rng: np.random.Generator) ->
     return rows.item_row("preference", target, drawn.user, rng, history=history, genres=named)
 
 
-def _intention(rows: TrainingRows, drawn: Stretch, rng: np.random.Generator) -> Row:
+def _intention(rows: _Rows, drawn: Stretch, rng: np.random.Generator) -> Row:
     *history, target = rows.items_of(drawn)
     genre = rows.one_genre(target, rng)
     return rows.item_row("intention", target, drawn.user, rng, history=history, genre=genre)
 
 
-def _rerank(rows: TrainingRows, drawn: Stretch, rng: np.random.Generator) -> Row:
+def _rerank(rows: _Rows, drawn: Stretch, rng: np.random.Generator) -> Row:
     *history, target = rows.items_of(drawn)
     listed = rows.candidates(drawn.user, target, _LISTED, rng)
     return rows.item_row(
@@ -152,14 +190,14 @@ def _rerank(rows: TrainingRows, drawn: Stretch, rng: np.random.Generator) -> Row
     )  # fmt: skip
 
 
-def _masked_behavior(rows: TrainingRows, drawn: Stretch, rng: np.random.Generator) -> Row:
+def _masked_behavior(rows: _Rows, drawn: Stretch, rng: np.random.Generator) -> Row:
     items = rows.items_of(drawn)
     hidden = int(rng.integers(len(items)))
     shown = [*items[:hidden], Item(MASK_ITEM, ""), *items[hidden + 1 :]]
     return rows.item_row("masked_behavior", items[hidden], drawn.user, rng, history=shown)
 
 
-def _like(rows: TrainingRows, drawn: Stretch, rng: np.random.Generator) -> Row:
+def _like(rows: _Rows, drawn: Stretch, rng: np.random.Generator) -> Row:
     """Yes or no about one item, from up to five liked and five disliked of the last ten."""
     recent = _recent(drawn)
     *history, target = rows.items_of(recent)
@@ -176,7 +214,7 @@ def _like(rows: TrainingRows, drawn: Stretch, rng: np.random.Generator) -> Row:
     return Row((*begin, *(yes if own > _LIKED else no)), len(begin), choices=(*yes, *no))
 
 
-def _match(rows: TrainingRows, drawn: Stretch, rng: np.random.Generator) -> Pair:
+def _match(rows: _Rows, drawn: Stretch, rng: np.random.Generator) -> Pair:
     """A user's prompt and the title of what came next."""
     *history, target = rows.items_of(_recent(drawn))
     request = Request(attributes=rows.stated(drawn.user, rng), history=tuple(history), k=10)
@@ -185,7 +223,7 @@ def _match(rows: TrainingRows, drawn: Stretch, rng: np.random.Generator) -> Pair
     return Pair(tuple(left), tuple(rows.encode(target.title)), share)
 
 
-def _masked_text(rows: TrainingRows, item: int, rng: np.random.Generator) -> Masked:
+def _masked_text(rows: _Rows, item: int, rng: np.random.Generator) -> Masked:
     """A catalog text with hidden tokens (BERT's, without its random replacements)."""
     words = rows.prompts.description.format(**rows.values(item))
     ids = rows.encode(rows.item(item).title + words)

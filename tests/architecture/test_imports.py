@@ -14,7 +14,17 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 # Each layer may import itself and every layer to its left.
 LAYERS = (
-    ("types", "errors", "canonical", "seeding", "visible", "redaction", "network", "target_names"),
+    (
+        "types",
+        "errors",
+        "canonical",
+        "atomic_files",
+        "seeding",
+        "visible",
+        "redaction",
+        "network",
+        "target_names",
+    ),
     (
         "stats",
         "metrics",
@@ -29,6 +39,7 @@ LAYERS = (
     ("probes",),
     (
         "recipe",
+        "shipped_recipes",
         "audited_data",
         "sampling",
         "run_description",

@@ -21,6 +21,7 @@ PUBLIC = [
     "Response",
     "audit",
     "gate",
+    "load_catalog",
     "load_recommender",
 ]
 MODULES = sorted(m.name for m in pkgutil.walk_packages(auditkit.__path__, "auditkit."))

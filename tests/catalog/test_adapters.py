@@ -22,12 +22,12 @@ from sparql_server import sparql_server
 
 from auditkit.catalog import neo4j_graph
 from auditkit.catalog.build import build_catalog
-from auditkit.catalog.catalog import Catalog
 from auditkit.catalog.draft import CatalogDraft
 from auditkit.catalog.graph import Constraint
 from auditkit.catalog.inputs import Inputs, read_inputs
 from auditkit.catalog.mapping import NodeMapping, RdfMapping, read_mapping
 from auditkit.catalog.neo4j_graph import add_nodes
+from auditkit.catalog.opening import load_catalog
 from auditkit.catalog.rdf import add_rdf, iri, literal
 from auditkit.catalog.sparql import Endpoint
 from auditkit.errors import CatalogError, ConfigurationError
@@ -62,7 +62,7 @@ def built_from(kind, folder, store="sqlite", monkeypatch=None):
         mapping = write(folder, "nodes.yaml", NODE_MAPPING)
         monkeypatch.setattr(neo4j_graph, "connect", lambda url: driver)
         build_catalog(Inputs(sources=("bolt://films",), mapping=mapping), out, store=store)
-    return Catalog.load(out)
+    return load_catalog(out)
 
 
 @pytest.fixture(scope="module")
@@ -140,7 +140,7 @@ def test_facts_of_a_graph_join_the_items_of_a_table(tmp_path):
     mapping = write(tmp_path, "rdf.yaml", RDF_MAPPING)
     inputs = Inputs(sources=(str(write_rdf(tmp_path, "nt")),), items=items, mapping=mapping)
     report = build_catalog(inputs, tmp_path / "films.akg")
-    graph = Catalog.load(tmp_path / "films.akg").graph
+    graph = load_catalog(tmp_path / "films.akg").graph
     assert (report.items, report.linked, report.unlinked) == (3, 2, 1)
     assert graph.values("f2", "director") == ("Michael Mann",)
     assert graph.values("f9", "director") == ()
@@ -157,7 +157,7 @@ def test_an_object_without_a_label_contradicts_no_name(tmp_path):
     mapping = write(tmp_path, "m.yaml", RDF_MAPPING.replace(", id: http://example.org/id", ""))
     source = str(write(tmp_path, "films.ttl", turtle))
     build_catalog(Inputs(sources=(source,), mapping=mapping), tmp_path / "films.akg")
-    graph = Catalog.load(tmp_path / "films.akg").graph
+    graph = load_catalog(tmp_path / "films.akg").graph
     heat, ran = "http://example.org/a", "http://example.org/b"
     assert graph.values(ran, "director") == ("Akira Kurosawa",)
     assert graph.verdict(ran, "director", "Michael Mann") == "contradicted"

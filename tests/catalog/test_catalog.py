@@ -6,7 +6,13 @@ import pytest
 
 from auditkit.catalog.catalog import Catalog
 from auditkit.catalog.items import CatalogItem
+from auditkit.catalog.opening import load_catalog
 from auditkit.errors import CatalogError
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("AUDITKIT_CACHE", str(tmp_path / "cache"))
 
 
 def write(path, text, encoding="utf-8"):
@@ -20,7 +26,7 @@ def test_a_csv_is_read_with_and_without_byte_order_mark(tmp_path, encoding, end)
     text = end.join(
         ["id,title,year,genres", "1,Toy Story,1995,Animation|Comedy", '2,"Saint, The",,']
     )
-    catalog = Catalog.load(write(tmp_path / "c.csv", text, encoding))
+    catalog = load_catalog(write(tmp_path / "c.csv", text, encoding))
     assert catalog.items == (
         CatalogItem("1", "Toy Story", 1995, ("Animation", "Comedy")),
         CatalogItem("2", "Saint, The"),
@@ -29,15 +35,15 @@ def test_a_csv_is_read_with_and_without_byte_order_mark(tmp_path, encoding, end)
 
 
 def test_json_lines_give_the_same_catalog_as_csv(tmp_path):
-    table = Catalog.load(write(tmp_path / "c.csv", "id,title,year,genres\n1,Café,1995,A|B\n"))
+    table = load_catalog(write(tmp_path / "c.csv", "id,title,year,genres\n1,Café,1995,A|B\n"))
     row = {"id": 1, "title": "Café", "year": 1995, "genres": ["A", "B"]}
-    lines = Catalog.load(write(tmp_path / "c.jsonl", json.dumps(row)))
+    lines = load_catalog(write(tmp_path / "c.jsonl", json.dumps(row)))
     assert table.fingerprint == lines.fingerprint
 
 
 def test_without_a_year_column_only_a_bracketed_year_is_split_off(tmp_path):
     path = write(tmp_path / "c.csv", "id,title\n1,Heat (1995)\n2,Blues Brothers 2000\n")
-    assert [(item.title, item.year) for item in Catalog.load(path).items] == [
+    assert [(item.title, item.year) for item in load_catalog(path).items] == [
         ("Heat", 1995),
         ("Blues Brothers 2000", None),
     ]
@@ -47,7 +53,7 @@ def test_a_bracketed_year_stays_if_the_year_column_disagrees(tmp_path):
     path = write(
         tmp_path / "c.csv", "id,title,year\n1,Heat (1995),1995.0\n2,Heat (1986),1987\n3,Ran,0\n"
     )
-    items = Catalog.load(path).items
+    items = load_catalog(path).items
     assert [(item.title, item.year) for item in items] == [
         ("Heat", 1995),
         ("Heat (1986)", 1987),
@@ -58,7 +64,7 @@ def test_a_bracketed_year_stays_if_the_year_column_disagrees(tmp_path):
 def test_every_faulty_line_is_named_in_one_message(tmp_path):
     path = write(tmp_path / "c.csv", "id,title,year\n1,A,1990\n,B,\n1,C,\n4,,\n5,E,soon\n6\n")
     with pytest.raises(CatalogError) as caught:
-        Catalog.load(path)
+        load_catalog(path)
     message = str(caught.value)
     for expected in (
         "line 3: empty id",
@@ -85,12 +91,12 @@ def test_every_faulty_line_is_named_in_one_message(tmp_path):
 def test_an_unreadable_file_says_what_is_wrong(tmp_path, name, content, expected):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(CatalogError, match=expected):
-        Catalog.load(tmp_path / name)
+        load_catalog(tmp_path / name)
 
 
 def test_a_missing_file_is_a_catalog_error(tmp_path):
     with pytest.raises(CatalogError, match="cannot be read"):
-        Catalog.load(tmp_path / "absent.csv")
+        load_catalog(tmp_path / "absent.csv")
 
 
 def test_items_without_unique_ids_are_refused():
@@ -103,7 +109,3 @@ def test_a_catalog_carries_the_facts_of_its_items():
     assert catalog.graph.values("1", "genre") == ("Crime",)
     assert catalog.graph.values("1", "decade") == ("1990s",)
     assert catalog.graph.link == "none"
-
-
-def test_the_catalog_of_a_data_set_loads_by_name(ml100k):
-    assert Catalog.load("ml-100k").fingerprint == ml100k.catalog.fingerprint

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from auditkit.catalog import opening
-from auditkit.catalog.opening import open_catalog
+from auditkit.catalog.opening import load_catalog
 
 TABLE = "id,title,year\n1,Heat,1995\n2,Alien,1979\n"
 
@@ -27,8 +27,21 @@ def table(tmp_path):
     return tmp_path / "films.csv"
 
 
+def test_the_catalog_of_a_data_set_loads_by_name(ml100k):
+    assert load_catalog("ml-100k").fingerprint == ml100k.catalog.fingerprint
+
+
+def test_a_table_keeps_its_own_name_and_is_read_once(cache, table, monkeypatch):
+    first = load_catalog(table)
+    monkeypatch.setattr(opening, "build_catalog", None)
+    second = load_catalog(table)
+    assert (first.name, second.name) == ("films.csv", "films.csv")
+    assert first.fingerprint == second.fingerprint
+    assert second.index_folder.is_dir()
+
+
 def titles(path):
-    return [item.title for item in open_catalog(str(path)).items]
+    return [item.title for item in load_catalog(str(path)).items]
 
 
 def entries(cache):
@@ -66,9 +79,9 @@ def test_a_lost_or_damaged_index_costs_nothing_but_time(cache, table):
     (entry,) = entries(cache)
     index = entry.with_name(f"{entry.name}.index")
     (index / "full.npy").write_bytes(b"x")
-    assert open_catalog(str(table)).link(["Heat"])[0].item_id == "1"
+    assert load_catalog(str(table)).link(["Heat"])[0].item_id == "1"
     shutil.rmtree(index)
-    assert open_catalog(str(table)).link(["Heat"])[0].item_id == "1"
+    assert load_catalog(str(table)).link(["Heat"])[0].item_id == "1"
 
 
 def test_the_same_bytes_under_another_suffix_are_another_table(cache, table):
@@ -94,8 +107,8 @@ def test_an_entry_of_another_recipe_is_not_used(cache, table, monkeypatch, name)
 
 def test_processes_that_build_the_same_entry_at_once_do_not_meet(cache, table):
     code = (
-        "import sys\nfrom auditkit.catalog.opening import open_catalog\n"
-        "print(open_catalog(sys.argv[1]).link(['Alien (1979)'])[0].item_id)"
+        "import sys\nfrom auditkit.catalog.opening import load_catalog\n"
+        "print(load_catalog(sys.argv[1]).link(['Alien (1979)'])[0].item_id)"
     )
     command = [sys.executable, "-c", code, str(table)]
     running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]

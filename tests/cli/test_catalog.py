@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from auditkit.catalog.build import build_catalog
-from auditkit.catalog.catalog import Catalog
 from auditkit.catalog.datasets import get_dataset
 from auditkit.catalog.inputs import Inputs
+from auditkit.catalog.opening import load_catalog
 from auditkit.cli import main
 from auditkit.errors import AuditkitError, CatalogError, ConfigurationError, MissingDependency
 
@@ -46,7 +46,7 @@ def test_it_prints_one_json_object(tmp_path, capsys):
         "name": "year", "world": "functional", "triples": 2, "subjects": 2,
     }  # fmt: skip
     assert said["self_check"]["recall"]["value"] == 1.0
-    assert said["triples"] == len(Catalog.load(tmp_path / "c.akg").graph)
+    assert said["triples"] == len(load_catalog(tmp_path / "c.akg").graph)
 
 
 def test_people_read_a_table(tmp_path, capsys):
@@ -61,7 +61,7 @@ def test_people_read_a_table(tmp_path, capsys):
 
 def test_ml100k_links_by_the_shipped_crosswalk(ml100k, tmp_path):
     report = build_catalog(Inputs(sources=("ml-100k",)), tmp_path / "ml.akg")
-    built = Catalog.load(tmp_path / "ml.akg")
+    built = load_catalog(tmp_path / "ml.akg")
     assert report.linked >= 1500
     assert report.agreement >= 0.6
     assert built.graph.link == "checked"
@@ -78,7 +78,7 @@ def test_the_plain_join_of_ml100k_is_refused(ml100k, tmp_path):
         items=folder / "ml-100k.item", kg=folder / "ml-100k.kg", link=folder / "ml-100k.link"
     )
     report = build_catalog(inputs, tmp_path / "ml.akg")
-    catalog = Catalog.load(tmp_path / "ml.akg")
+    catalog = load_catalog(tmp_path / "ml.akg")
     assert report.linked == 0
     assert report.agreement < 0.2
     assert "refused" in report.warnings[0]
@@ -93,7 +93,7 @@ def test_the_plain_join_of_ml100k_is_refused(ml100k, tmp_path):
 def test_a_crosswalk_by_title_and_year_links_ml100k(ml100k, tmp_path):
     inputs = Inputs(sources=("ml-100k",), crosswalk=FACTS, facts=FACTS)
     report = build_catalog(inputs, tmp_path / "ml.akg")
-    graph = Catalog.load(tmp_path / "ml.akg").graph
+    graph = load_catalog(tmp_path / "ml.akg").graph
     assert report.linked >= 1500
     assert report.agreement >= 0.6
     assert graph.worlds["director"] == "closed"
@@ -116,7 +116,7 @@ def test_facts_are_attached_by_title_and_year_and_never_by_a_guess(tmp_path):
         "6,Fargo,,Somebody,\n",  # two films
     )
     report = build(tmp_path, table, facts=facts)
-    graph = Catalog.load(tmp_path / "films.akg").graph
+    graph = load_catalog(tmp_path / "films.akg").graph
     assert report.notes == ("facts.csv: 1 rows linked, 2 unlinked, 1 ambiguous",)
     assert (report.linked, report.unlinked) == (1, 4)
     assert graph.values("1", "director") == ("Michael Mann",)
@@ -133,7 +133,7 @@ def test_a_mapping_describes_facts_and_their_licence(tmp_path):
         "  predicates: {studio: {column: made_by, type: entity, world: closed}}\n",
     )
     build(tmp_path, "id,title\n1,Heat\n", facts=facts, mapping=mapping)
-    graph = Catalog.load(tmp_path / "films.akg").graph
+    graph = load_catalog(tmp_path / "films.akg").graph
     assert graph.values("1", "studio") == ("Forward Pass",)
     said = dict(graph.store._file.rows("SELECT key, value FROM meta"))
     assert {"licence": "CC BY", "attribution": "them"}.items() <= json.loads(said["sources"])[
@@ -149,7 +149,7 @@ def test_amazon_metadata_is_known_without_a_mapping(tmp_path):
          "details": {"Brand": "Panny"}},
     ]  # fmt: skip
     report = build(tmp_path, "\n".join(map(json.dumps, lines)), name="meta.jsonl")
-    graph = Catalog.load(tmp_path / "films.akg").graph
+    graph = load_catalog(tmp_path / "films.akg").graph
     assert graph.values("B1", "brand") == ("Acme",)
     assert graph.values("B2", "brand") == ("Panny",)
     assert graph.values("B1", "category") == ("Home", "Kitchen")
@@ -169,13 +169,13 @@ def test_the_second_table_adds_facts_and_references(tmp_path):
     inputs = Inputs(sources=(str(tmp_path),))
     report = build_catalog(inputs, tmp_path / "c.akg")
     assert report.warnings == ("more.csv: 1 rows name no item of the catalog and are left out",)
-    assert Catalog.load(tmp_path / "c.akg").graph.values("2", "mood") == ("loud",)
+    assert load_catalog(tmp_path / "c.akg").graph.values("2", "mood") == ("loud",)
 
 
 def test_references_between_items_become_triples(tmp_path):
     mapping = write(tmp_path, "m.yaml", "predicates:\n  sequel_of: {column: sequel, type: item}\n")
     report = build(tmp_path, "id,title,sequel\n1,Alien,\n2,Aliens,1\n3,Ran,8\n", mapping=mapping)
-    graph = Catalog.load(tmp_path / "films.akg").graph
+    graph = load_catalog(tmp_path / "films.akg").graph
     assert graph.verdict("2", "sequel_of", "1") == "supported"
     assert report.warnings == ("films.csv: 1 references name no item and are left out",)
 
@@ -183,7 +183,7 @@ def test_references_between_items_become_triples(tmp_path):
 def test_a_mapping_of_the_genre_column_sets_its_world(tmp_path):
     mapping = write(tmp_path, "m.yaml", "predicates: {genre: {column: tags, separator: ;}}\n")
     build(tmp_path, "id,title,tags\n1,Heat,Crime;Drama\n", mapping=mapping)
-    catalog = Catalog.load(tmp_path / "films.akg")
+    catalog = load_catalog(tmp_path / "films.akg")
     assert catalog.items[0].genres == ("Crime", "Drama")
     assert catalog.graph.worlds["genre"] == "open"
 
@@ -215,7 +215,7 @@ def test_quotes_in_a_tsv_file_count_only_around_a_whole_cell(tmp_path):
     rows = ['3\t"Crocodile" Dundee', '4\t"Weird Al" Show', '5\tJaws "3', '6\t"Heat"',
             '7\t"Say ""Yes"" Again"', '8\t"Ran', '9\tThe "Burbs"', '10\t"A" and "B"']  # fmt: skip
     build(tmp_path, "id\ttitle\n" + "\n".join(rows) + "\n", name="films.tsv")
-    assert [item.title for item in Catalog.load(tmp_path / "films.akg").items] == [
+    assert [item.title for item in load_catalog(tmp_path / "films.akg").items] == [
         '"Crocodile" Dundee', '"Weird Al" Show', 'Jaws "3', "Heat", 'Say "Yes" Again', '"Ran',
         'The "Burbs"', '"A" and "B"',
     ]  # fmt: skip
@@ -223,7 +223,7 @@ def test_quotes_in_a_tsv_file_count_only_around_a_whole_cell(tmp_path):
 
 def test_a_quoted_cell_of_a_csv_file_may_span_lines(tmp_path):
     build(tmp_path, 'id,title\n1,"Dr.\nStrangelove"\n2,"He said ""no"""\n3,5" Disc\n')
-    titles = [item.title for item in Catalog.load(tmp_path / "films.akg").items]
+    titles = [item.title for item in load_catalog(tmp_path / "films.akg").items]
     assert titles == ["Dr. Strangelove", 'He said "no"', '5" Disc']
 
 
@@ -241,7 +241,7 @@ def test_the_usual_column_names_count_in_any_case(tmp_path, name):
         columns = ", ".join(f"'{cell}' AS \"{key}\"" for key, cell in row.items())
         duckdb.sql(f"COPY (SELECT {columns}) TO '{path}' (FORMAT parquet)")
     build_catalog(Inputs(sources=(str(path),)), tmp_path / "films.akg")
-    catalog = Catalog.load(tmp_path / "films.akg")
+    catalog = load_catalog(tmp_path / "films.akg")
     item = catalog.items[0]
     assert (item.id, item.title, item.year, item.genres) == ("1", "Heat", 1995, ("Crime",))
     assert set(catalog.graph.worlds) == {"year", "decade", "genre", "director"}
@@ -250,7 +250,7 @@ def test_the_usual_column_names_count_in_any_case(tmp_path, name):
 def test_a_mapping_names_its_columns_by_their_very_spelling(tmp_path):
     mapping = write(tmp_path, "m.yaml", "predicates: {tag: {column: Genre}}\n")
     build(tmp_path, "Id,TITLE,Genre\n1,Heat,Crime\n", mapping=mapping)
-    assert Catalog.load(tmp_path / "films.akg").graph.values("1", "tag") == ("Crime",)
+    assert load_catalog(tmp_path / "films.akg").graph.values("1", "tag") == ("Crime",)
 
 
 def test_keys_that_differ_only_in_case_are_refused(tmp_path):
@@ -342,7 +342,7 @@ def test_atomic_files_of_any_data_set_are_read(tmp_path):
         "".join(f"i{i}\tm.{i}\n" for i in range(n)),
     )
     report = build_catalog(inputs, tmp_path / "c.akg")
-    catalog = Catalog.load(tmp_path / "c.akg")
+    catalog = load_catalog(tmp_path / "c.akg")
     assert (report.linked, report.agreement) == (n, 1.0)
     assert catalog.items[0].title == "Song 0"
     assert catalog.items[0].year == 1910
@@ -356,7 +356,7 @@ def test_a_link_that_cannot_be_checked_is_used_with_a_warning(tmp_path):
     report = build_catalog(inputs, tmp_path / "c.akg")
     assert report.agreement is None
     assert report.warnings == ("x.link could not be checked: catalog or graph has no genres",)
-    assert Catalog.load(tmp_path / "c.akg").graph.link == "unchecked"
+    assert load_catalog(tmp_path / "c.akg").graph.link == "unchecked"
 
 
 @pytest.mark.parametrize(

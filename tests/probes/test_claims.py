@@ -8,6 +8,7 @@ from planted_recommenders import Clean
 from small_world import world
 
 from auditkit.catalog.catalog import Catalog
+from auditkit.catalog.claims import ClaimReader
 from auditkit.catalog.items import CatalogItem
 from auditkit.probes.claims import self_check
 
@@ -22,7 +23,8 @@ FILMS = Catalog(
 
 def verdicts(text, item_id):
     return {
-        (c.relation, c.value): c.verdict for c in FILMS.check_claims([text], [item_id])[0].claims
+        (c.relation, c.value): c.verdict
+        for c in ClaimReader(FILMS).read([text], [item_id])[0].claims
     }
 
 
