@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from auditkit.api import audit, gate, load_recommender
+    from auditkit.catalog.building.open import load_catalog
     from auditkit.catalog.catalog import Catalog
-    from auditkit.catalog.opening import load_catalog
     from auditkit.errors import AuditkitError
     from auditkit.types import AuditResult, Estimate, Finding, Item, Request, Response
 
@@ -36,7 +36,7 @@ _HOME = {
     "Catalog": "auditkit.catalog.catalog",
     "audit": "auditkit.api",
     "gate": "auditkit.api",
-    "load_catalog": "auditkit.catalog.opening",
+    "load_catalog": "auditkit.catalog.building.open",
     "load_recommender": "auditkit.api",
 }
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from auditkit.catalog.datasets import get_dataset
-from auditkit.catalog.ml100k import load_ml100k
-from auditkit.decision import Decision
-from auditkit.policy import decide
-from auditkit.policy_schema import Policy
-from auditkit.recipe import read_recipe
-from auditkit.recommenders.load import LoadedRecommender
-from auditkit.recommenders.load import load_recommender as load
-from auditkit.runner import run_audit
+from auditkit.catalog.datasets.download import get_dataset
+from auditkit.catalog.datasets.movielens import load_ml100k
+from auditkit.policy.decide import decide
+from auditkit.policy.decision import Decision
+from auditkit.policy.schema import Policy
+from auditkit.recommenders.loading.load import LoadedRecommender
+from auditkit.recommenders.loading.load import load_recommender as load
+from auditkit.run.recipe import read_recipe
+from auditkit.run.runner import run_audit
 from auditkit.shipped_recipes import find_recipe
 from auditkit.types import AuditResult
 

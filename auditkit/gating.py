@@ -10,14 +10,14 @@ from __future__ import annotations
 import datetime
 from pathlib import Path
 
-from auditkit.atomic_files import sha256_file, write_atomically
-from auditkit.decision import Decision
 from auditkit.errors import ConfigurationError, IntegrityError
-from auditkit.policy import decide
-from auditkit.policy_schema import Policy
+from auditkit.evidence.manifest import MANIFEST, seal_manifest, verify_run
+from auditkit.policy.decide import decide
+from auditkit.policy.decision import Decision
+from auditkit.policy.schema import Policy
 from auditkit.report.junit import render_junit
 from auditkit.report.sarif import render_sarif
-from auditkit.run_manifest import MANIFEST, seal_manifest, verify_run
+from auditkit.serialization.atomic_files import sha256_file, write_atomically
 from auditkit.types import AuditResult
 
 __all__ = ["gate_run", "read_baseline"]

@@ -15,9 +15,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, JsonValue, TypeAdapter, ValidationError
 
-from auditkit.atomic_files import write_atomically
-from auditkit.canonical import canonical_json, read_json
 from auditkit.errors import IntegrityError
+from auditkit.serialization.atomic_files import write_atomically
+from auditkit.serialization.canonical_json import canonical_json, read_json
 
 __all__ = [
     "RESPONSE_STATUSES",

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from auditkit.catalog.dataset import Dataset
-from auditkit.catalog.datasets import get_dataset
-from auditkit.catalog.ml100k import load_ml100k
+from auditkit.catalog.datasets.download import get_dataset
+from auditkit.catalog.datasets.movielens import load_ml100k
 from auditkit.errors import CatalogError
 
 SLOW_TEST_SECONDS = 1200

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from auditkit.canonical import sha256_json
-from auditkit.catalog.graph import KnowledgeGraph
+from auditkit.catalog.graph.knowledge_graph import KnowledgeGraph
 from auditkit.catalog.items import ITEM_PREDICATES, CatalogItem, item_triples
-from auditkit.catalog.linking import Link, Linking, TitleLinker
-from auditkit.catalog.title_index import TitleIndex
+from auditkit.catalog.linking.title_index import TitleIndex
+from auditkit.catalog.linking.title_linker import Link, Linking, TitleLinker
 from auditkit.errors import CatalogError
+from auditkit.serialization.canonical_json import sha256_json
 
 __all__ = ["Catalog"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from auditkit.canonical import sha256_json
 from auditkit.catalog.catalog import Catalog
 from auditkit.catalog.interactions import Interactions
+from auditkit.serialization.canonical_json import sha256_json
 
 __all__ = ["Dataset"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from auditkit.catalog.graph import Predicate
+from auditkit.catalog.graph.knowledge_graph import Predicate
 
 __all__ = ["ITEM_PREDICATES", "LAST_YEAR", "CatalogItem", "item_triples"]
 

@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     A deliberate error is two sentences long, one of the operating system likewise; anything else is
     a fault of auditkit and keeps its traceback. Secrets of the environment are shown in none.
     """
-    from auditkit.redaction import redacted_streams
+    from auditkit.security.redaction import redacted_streams
 
     with redacted_streams():
         _run(list(sys.argv[1:] if arguments is None else arguments))
@@ -40,12 +40,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _run(arguments: list[str]) -> None:
     from auditkit.errors import AuditkitError
-    from auditkit.redaction import Redaction
+    from auditkit.security.redaction import Redaction
 
     try:
         app(arguments, obj=arguments)
     except AuditkitError as error:
-        from auditkit.visible import terminal_text
+        from auditkit.security.escaping import terminal_text
 
         if os.environ.get("AUDITKIT_DEBUG"):
             raise
@@ -53,7 +53,7 @@ def _run(arguments: list[str]) -> None:
             typer.echo(f"auditkit: {terminal_text(line, limit=2000)}", err=True)
         raise SystemExit(error.exit_code) from None
     except OSError as error:
-        from auditkit.visible import terminal_text
+        from auditkit.security.escaping import terminal_text
 
         if os.environ.get("AUDITKIT_DEBUG"):
             raise

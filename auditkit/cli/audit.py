@@ -12,10 +12,10 @@ from auditkit.cli.plan import pilot_table, plan_table
 from auditkit.cli.signals import exit_code_of, handled_signals
 
 if TYPE_CHECKING:
-    from auditkit.decision import Decision
-    from auditkit.pilot import PilotRun
-    from auditkit.planning import Plan
-    from auditkit.recommenders.stopping import StopRule
+    from auditkit.policy.decision import Decision
+    from auditkit.recommenders.execution.stop_rule import StopRule
+    from auditkit.run.dry_run import Plan
+    from auditkit.run.pilot import PilotRun
     from auditkit.types import AuditResult
 
 __all__ = ["default_run_folder", "register"]
@@ -117,11 +117,11 @@ def audit(
     """Ask, measure, record, report. Without a policy nothing is judged."""
     from auditkit.cli.display import audit_progress
     from auditkit.gating import gate_run
-    from auditkit.policy_schema import Policy
-    from auditkit.recipe import read_recipe
-    from auditkit.recommenders.stopping import Budget, StopRule
+    from auditkit.policy.schema import Policy
+    from auditkit.recommenders.execution.stop_rule import Budget, StopRule
     from auditkit.report import write_report
-    from auditkit.runner import Asking, run_audit
+    from auditkit.run.recipe import read_recipe
+    from auditkit.run.runner import Asking, run_audit
     from auditkit.shipped_recipes import find_recipe
 
     if not target.strip():
@@ -142,7 +142,7 @@ def audit(
     if only:
         chosen = chosen.only(only.split(","))
     if dry_run:
-        from auditkit.planning import plan_audit
+        from auditkit.run.dry_run import plan_audit
 
         planned = plan_audit(
             target,
@@ -155,7 +155,7 @@ def audit(
         )
         piloted = None
         if pilot:
-            from auditkit.pilot import run_pilot
+            from auditkit.run.pilot import run_pilot
 
             piloted = run_pilot(
                 target,
@@ -225,7 +225,7 @@ def _show_plan(planned: Plan, file: Path | None, *, as_json: bool, pilot: PilotR
 
 def _show(result: AuditResult, decision: Decision | None, run: Path, *, as_json: bool) -> None:
     from auditkit.cli.tables import fairness_table, findings_table
-    from auditkit.visible import terminal_text
+    from auditkit.security.escaping import terminal_text
 
     for outcome in result.outcomes:
         if outcome.status != "ran" or outcome.reason:

@@ -31,7 +31,7 @@ def build_progress(*, quiet: bool = False) -> Iterator[Callable[[str, int], None
     from rich.console import Console
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    from auditkit.visible import terminal_text
+    from auditkit.security.escaping import terminal_text
 
     columns = (
         SpinnerColumn(),

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from auditkit.cli.catalog_text import check_claims, match
+from auditkit.cli.catalog_match import check_claims, match
 
 if TYPE_CHECKING:
-    from auditkit.catalog.build import BuildReport
+    from auditkit.catalog.building.build import BuildReport
 
 __all__ = ["register"]
 
@@ -59,7 +59,7 @@ def build(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="no progress")] = False,
 ) -> None:
     """Build a catalog file, check every link and the title linker, and print what it holds."""
-    from auditkit.catalog.build import Inputs, build_catalog
+    from auditkit.catalog.building.build import Inputs, build_catalog
     from auditkit.cli.build_progress import build_progress
 
     inputs = Inputs(
@@ -78,7 +78,7 @@ def build(
 
 def _show(report: BuildReport, out: Path, *, as_json: bool) -> None:
     from auditkit.cli.tables import aligned
-    from auditkit.visible import terminal_text
+    from auditkit.security.escaping import terminal_text
 
     for kind, texts in (("note", report.notes), ("warning", report.warnings)):
         for text in texts:

@@ -42,11 +42,11 @@ def get(
 ) -> None:
     """Fetch a data set or model, check it, and print the folder it lies in."""
     if name == "smollm2":
-        from auditkit.recommenders.load import fetch_model
+        from auditkit.recommenders.loading.load import fetch_model
 
         folder = fetch_model(name, source=source)
     else:
-        from auditkit.catalog.datasets import get_dataset
+        from auditkit.catalog.datasets.download import get_dataset
 
         folder = get_dataset(name, source=source)
     if name in TERMS:

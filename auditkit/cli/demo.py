@@ -24,17 +24,17 @@ def demo(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="no progress")] = False,
 ) -> None:
     """Get MovieLens-100k, train p5-mini, audit and gate it. Exit 0 whatever the verdict."""
-    from auditkit.catalog.datasets import get_dataset
+    from auditkit.catalog.datasets.download import get_dataset
     from auditkit.cli.display import audit_progress
     from auditkit.cli.signals import exit_code_of, handled_signals
     from auditkit.cli.train import train_folder
     from auditkit.gating import gate_run
-    from auditkit.policy_schema import Policy
-    from auditkit.recipe import read_recipe
+    from auditkit.policy.schema import Policy
     from auditkit.report import write_report
-    from auditkit.runner import Asking, run_audit, set_aside_other_run
+    from auditkit.run.recipe import read_recipe
+    from auditkit.run.runner import Asking, run_audit, set_aside_other_run
     from auditkit.shipped_recipes import find_recipe
-    from auditkit.training.contradictions import read_training_recipe
+    from auditkit.training.recipe_checks import read_training_recipe
 
     try:
         typer.echo(f"1/4 data: {get_dataset('ml-100k')}", err=True)

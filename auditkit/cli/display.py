@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
-    from auditkit.runner import Progress
+    from auditkit.run.runner import Progress
     from auditkit.training.loop import StepReport
 
 __all__ = ["audit_progress", "training_progress"]
@@ -22,7 +22,7 @@ _SECONDS_BETWEEN_LINES = 10.0
 @contextlib.contextmanager
 def audit_progress(*, quiet: bool = False) -> Iterator[Progress]:
     """Callbacks that show which probe runs and how many requests have an outcome."""
-    from auditkit.runner import Progress
+    from auditkit.run.runner import Progress
 
     if quiet:
         yield Progress()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from auditkit.policy import Policy
+    from auditkit.policy.schema import Policy
 
 __all__ = ["register"]
 
@@ -37,7 +37,7 @@ def gate(
 ) -> None:
     """Exit 0 if the audit meets the policy, 10 if it breaks it, 11 if it cannot tell."""
     from auditkit.gating import gate_run
-    from auditkit.policy import Policy
+    from auditkit.policy.schema import Policy
     from auditkit.shipped_recipes import find_recipe
 
     judged = Policy.read(find_recipe(policy, kind="policy"))
@@ -58,8 +58,8 @@ def _inspect(policy: Policy, *, check: bool, as_json: bool) -> None:
     """Print what the policy cannot show, or the sample sizes that it needs."""
     import json
 
-    from auditkit.policy_lint import lint, needed_n
-    from auditkit.visible import terminal_text
+    from auditkit.policy.lint import lint, needed_n
+    from auditkit.security.escaping import terminal_text
 
     if check:
         doubts = lint(policy)

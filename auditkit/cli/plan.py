@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from auditkit.pilot import PilotRun
-    from auditkit.planning import Plan
+    from auditkit.run.dry_run import Plan
+    from auditkit.run.pilot import PilotRun
 
 __all__ = ["pilot_table", "plan_table"]
 
@@ -14,7 +14,7 @@ __all__ = ["pilot_table", "plan_table"]
 def plan_table(plan: Plan) -> str:
     """One line per probe, then the totals."""
     from auditkit.cli.tables import aligned
-    from auditkit.visible import terminal_text
+    from auditkit.security.escaping import terminal_text
 
     rows = [("probe", "requests", "")]
     for probe in plan.probes:
@@ -41,7 +41,7 @@ def _cost(plan: Plan) -> list[str]:
 def pilot_table(pilot: PilotRun) -> str:
     """How many probes every attribute needs, beside how many are planned."""
     from auditkit.cli.tables import aligned
-    from auditkit.visible import terminal_text
+    from auditkit.security.escaping import terminal_text
 
     head = f"fairness pilot: {pilot.calls} calls"
     if not pilot.rows:

@@ -31,7 +31,7 @@ def in_words(estimate: Estimate) -> str:
 
 def findings_table(findings: Iterable[Finding]) -> str:
     """One line per finding: metric, group, value with interval, n, missing."""
-    from auditkit.visible import terminal_text
+    from auditkit.security.escaping import terminal_text
 
     rows = [("metric", "group", "value [95 % interval]", "n", "missing")]
     rows += [
@@ -49,8 +49,8 @@ def findings_table(findings: Iterable[Finding]) -> str:
 
 def fairness_table(findings: Sequence[Finding]) -> str:
     """SNSR of every attribute beside its noise floor, p-values and power; empty without any."""
-    from auditkit.report.fairness import build_fairness
-    from auditkit.visible import terminal_text
+    from auditkit.report.fairness_section import build_fairness
+    from auditkit.security.escaping import terminal_text
 
     found = build_fairness(findings)
     if found is None:

@@ -35,7 +35,7 @@ def train(
     """Train, or go on where a kill stopped; then rank the full catalog for every user."""
     from auditkit.cli.tables import findings_table
     from auditkit.shipped_recipes import find_recipe
-    from auditkit.training.contradictions import read_training_recipe
+    from auditkit.training.recipe_checks import read_training_recipe
 
     chosen = read_training_recipe(find_recipe(recipe, kind="train"))
     if dry_run:
@@ -74,10 +74,10 @@ def train_folder(
     Args:
         set_aside: whether a finished model of another recipe is renamed instead of refused.
     """
-    from auditkit.catalog.own_data import open_dataset
+    from auditkit.catalog.datasets.user_tables import open_dataset
     from auditkit.cli.display import training_progress
-    from auditkit.training.folder import is_trained, set_aside_other_model
     from auditkit.training.loop import train
+    from auditkit.training.model_folder import is_trained, set_aside_other_model
 
     dataset = open_dataset(recipe.data.dataset)
     if is_trained(out, recipe, dataset):
@@ -94,9 +94,9 @@ def train_folder(
 def evaluate_folder(folder: Path, *, data: str = "ml-100k", quiet: bool = False) -> AuditResult:
     """The utility probes alone, into `FOLDER/evaluation`; what the model cannot do is left out."""
     from auditkit.cli.display import audit_progress
-    from auditkit.recipe import AuditRecipe
     from auditkit.registry import probes
-    from auditkit.runner import run_audit, set_aside_other_run
+    from auditkit.run.recipe import AuditRecipe
+    from auditkit.run.runner import run_audit, set_aside_other_run
 
     utility: dict[str, dict[str, JsonValue]] = {
         probe_id: {} for probe_id in probes() if probe_id.startswith("utility.")
@@ -112,10 +112,10 @@ def _plan(recipe: TrainingRecipe) -> str:
     if recipe.privacy is None:
         tasks = ", ".join(f"{rows} {name}" for name, rows in recipe.tasks.items())
         return f"{recipe.name}: {recipe.steps} steps of {tasks} rows, no privacy"
-    from auditkit.catalog.own_data import open_dataset
+    from auditkit.catalog.datasets.user_tables import open_dataset
+    from auditkit.training.dp_sgd import calibrate
     from auditkit.training.loop import training_rows
     from auditkit.training.model import prepare
-    from auditkit.training.privacy import calibrate
 
     dataset = open_dataset(recipe.data.dataset)
     rows = training_rows(recipe, dataset, prepare(recipe, dataset, base=None))

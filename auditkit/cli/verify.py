@@ -27,7 +27,7 @@ def verify(
     import json
     from dataclasses import asdict
 
-    from auditkit.run_manifest import HONEST_LIMIT, verify_report, verify_run
+    from auditkit.evidence.manifest import HONEST_LIMIT, verify_report, verify_run
 
     is_report = target.is_file()
     folder = (run or target.parent) if is_report else target

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from auditkit.engine.body import Counters
+from auditkit.engine.decoder import Counters
 from auditkit.engine.generation import Decoding, Generated, end_tokens
-from auditkit.engine.tree import Ids
+from auditkit.engine.prefix_tree import Ids
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

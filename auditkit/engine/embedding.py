@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from auditkit.engine.body import Counters, upcast
+from auditkit.engine.decoder import Counters, upcast
 from auditkit.engine.padding import pad_right
-from auditkit.engine.tree import Ids
+from auditkit.engine.prefix_tree import Ids
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

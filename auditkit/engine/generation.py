@@ -17,12 +17,12 @@ import numpy as np
 import torch
 
 from auditkit.engine.batches import Batch, batches
-from auditkit.engine.body import Body, Counters, upcast
 from auditkit.engine.constraint import Constraint
+from auditkit.engine.decoder import Body, Counters, upcast
 from auditkit.engine.decoding_cache import grouped_attention, growing
-from auditkit.engine.encdec import as_output, encode_prompts
+from auditkit.engine.encoder_decoder import as_output, encode_prompts
 from auditkit.engine.prefill import prefill
-from auditkit.engine.tree import Ids
+from auditkit.engine.prefix_tree import Ids
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

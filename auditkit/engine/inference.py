@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING
 import torch
 
 from auditkit.engine.beam import beam_search
-from auditkit.engine.body import Body, Counters
-from auditkit.engine.certify import (
+from auditkit.engine.decoder import Body, Counters
+from auditkit.engine.encoder_decoder import first_token_logits, score_encdec
+from auditkit.engine.executor_check import (
     EXECUTORS,
     Certificate,
     certify,
@@ -28,13 +29,12 @@ from auditkit.engine.certify import (
     pads_left,
     probe_body,
 )
-from auditkit.engine.encdec import first_token_logits, score_encdec
 from auditkit.engine.generation import Decoding, Generated, generate, generate_encdec
 from auditkit.engine.packed import plan_for
 from auditkit.engine.plain import score_plain
 from auditkit.engine.prefix import by_prompt
+from auditkit.engine.prefix_tree import Ids, build_tree
 from auditkit.engine.ranking import next_token_logits
-from auditkit.engine.tree import Ids, build_tree
 from auditkit.errors import ConfigurationError, InvalidArgument, TargetError
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from auditkit.engine.body import Body, Counters, Path, cache_of, path_of
+from auditkit.engine.decoder import Body, Counters, Path, cache_of, path_of
 from auditkit.engine.plan import Group, Limits, Plan, Prefix, Row, Wanted, make_plan
-from auditkit.engine.tree import Ids, build_tree
+from auditkit.engine.prefix_tree import Ids, build_tree
 
 __all__ = ["plan_for", "score_packed"]
 

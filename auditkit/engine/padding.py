@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
-from auditkit.engine.tree import Ids
+from auditkit.engine.prefix_tree import Ids
 
 __all__ = ["pad_left", "pad_right"]
 

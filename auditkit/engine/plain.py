@@ -12,10 +12,10 @@ from itertools import groupby
 
 import torch
 
-from auditkit.engine.body import Body, Counters, upcast
+from auditkit.engine.decoder import Body, Counters, upcast
 from auditkit.engine.padding import pad_right
 from auditkit.engine.prefix import batches_of
-from auditkit.engine.tree import Ids
+from auditkit.engine.prefix_tree import Ids
 
 __all__ = ["score_plain"]
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 
-from auditkit.engine.tree import Node, Tree
+from auditkit.engine.prefix_tree import Node, Tree
 
 __all__ = ["Group", "Limits", "Plan", "Prefix", "Row", "Step", "Wanted", "make_plan"]
 

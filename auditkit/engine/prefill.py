@@ -12,9 +12,9 @@ import torch
 from transformers.cache_utils import DynamicCache, DynamicLayer
 
 from auditkit.engine.batches import Batch
-from auditkit.engine.body import Body, Counters, Path, cache_of, path_of
+from auditkit.engine.decoder import Body, Counters, Path, cache_of, path_of
 from auditkit.engine.padding import pad_left
-from auditkit.engine.tree import Ids
+from auditkit.engine.prefix_tree import Ids
 
 __all__ = ["Prefilled", "prefill"]
 

@@ -12,9 +12,9 @@ from collections.abc import Iterator, Sequence
 import torch
 from transformers.cache_utils import DynamicCache
 
-from auditkit.engine.body import Body, Counters, cache_of
+from auditkit.engine.decoder import Body, Counters, cache_of
 from auditkit.engine.padding import pad_right
-from auditkit.engine.tree import Ids
+from auditkit.engine.prefix_tree import Ids
 
 __all__ = ["batches_of", "by_prompt", "score_prefix"]
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import torch
 
 from auditkit.engine.batches import batches
-from auditkit.engine.body import Body, Counters, cache_of
+from auditkit.engine.decoder import Body, Counters, cache_of
 from auditkit.engine.padding import pad_left
-from auditkit.engine.tree import Ids
+from auditkit.engine.prefix_tree import Ids
 
 __all__ = ["next_token_logits"]
 

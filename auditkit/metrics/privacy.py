@@ -16,7 +16,7 @@ from scipy import stats
 from auditkit.errors import InvalidArgument
 from auditkit.stats.bounds import quantile_levels
 from auditkit.stats.intervals import clopper_pearson
-from auditkit.stats.measured import Measured, outer_quantiles, undefined, with_quantiles
+from auditkit.stats.resampled_estimate import Measured, outer_quantiles, undefined, with_quantiles
 
 __all__ = ["auc", "auc_value", "tpr_at_fpr", "tpr_at_fpr_value"]
 

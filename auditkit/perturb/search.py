@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from auditkit.atomic_files import write_atomically
-from auditkit.catalog.datasets import cache_dir
+from auditkit.catalog.datasets.download import cache_dir
 from auditkit.errors import MissingDependency
+from auditkit.serialization.atomic_files import write_atomically
 
 __all__ = ["load_textattack", "typo"]
 

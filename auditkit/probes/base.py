@@ -15,7 +15,7 @@ from pydantic import JsonValue
 
 from auditkit.catalog.dataset import Dataset
 from auditkit.errors import InvalidArgument
-from auditkit.recommenders.target import Target
+from auditkit.recommenders.execution.target import Target
 from auditkit.registry import metric_spec
 from auditkit.seeding import generator
 from auditkit.types import (

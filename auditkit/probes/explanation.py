@@ -19,8 +19,8 @@ from pydantic import JsonValue
 
 from auditkit.errors import InvalidArgument, MissingDependency, TargetError
 from auditkit.probes.base import Context, User, finding, token_scores, unit_of
+from auditkit.recommenders.execution.target import Target
 from auditkit.recommenders.protocols import Recommends, Scores
-from auditkit.recommenders.target import Target
 from auditkit.stats.bootstrap import bootstrap_mean
 from auditkit.types import Evidence, Finding, Item, Request
 

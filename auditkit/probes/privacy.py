@@ -29,8 +29,8 @@ from auditkit.probes.base import (
     token_scores,
     unit_of,
 )
+from auditkit.recommenders.execution.target import Target
 from auditkit.recommenders.protocols import Recommends, Scores
-from auditkit.recommenders.target import Target
 from auditkit.stats.bootstrap import Measured, undefined
 from auditkit.types import Estimate, Exact, Finding, Request
 

@@ -29,8 +29,8 @@ from auditkit.probes.base import (
     neutral_request,
     unit_of,
 )
+from auditkit.recommenders.execution.target import Target
 from auditkit.recommenders.protocols import Recommends
-from auditkit.recommenders.target import Target
 from auditkit.stats.bootstrap import Measured, bootstrap_mean, paired_difference
 from auditkit.stats.rates import rate
 from auditkit.types import Evidence, Finding, Request, Response

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from transformers import PreTrainedTokenizerBase
 
-    from auditkit.recommenders.prompts import Prompts
+    from auditkit.recommenders.prompting.prompts import Prompts
 
 __all__ = [
     "CAPABILITIES",

@@ -21,12 +21,12 @@ def write_report(run: Path, *, out: Path | None = None) -> list[Path]:
     Raises:
         IntegrityError: result, evidence, manifest or verdict is damaged. The old files stay.
     """
-    from auditkit.atomic_files import write_atomically
+    from auditkit.evidence.manifest import seal_manifest
     from auditkit.report.findings_csv import render_findings_csv
     from auditkit.report.html import render_html
-    from auditkit.report.source import read_source
+    from auditkit.report.run_reader import read_source
     from auditkit.report.summary import render_summary
-    from auditkit.run_manifest import seal_manifest
+    from auditkit.serialization.atomic_files import write_atomically
 
     source = read_source(run)
     contents = {

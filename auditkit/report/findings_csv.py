@@ -6,8 +6,8 @@ import csv
 import io
 import re
 
+from auditkit.security.escaping import visible
 from auditkit.types import AuditResult
-from auditkit.visible import visible
 
 __all__ = ["render_findings_csv", "spreadsheet_text"]
 

@@ -18,16 +18,23 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from auditkit.canonical import canonical_json
 from auditkit.registry import probes
-from auditkit.report.allowlist import check_html
-from auditkit.report.cards import headlines
-from auditkit.report.evidence import build_cards
+from auditkit.report.evidence_cards import build_cards
+from auditkit.report.headlines import headlines
+from auditkit.report.html_allowlist import check_html
+from auditkit.report.html_escaping import (
+    attribute,
+    breakable,
+    format_number,
+    inert,
+    json_number,
+    slug,
+)
+from auditkit.report.run_reader import ReportSource
 from auditkit.report.sarif import tool_version
 from auditkit.report.sections import Section, build_sections, row_of, verdict_of
-from auditkit.report.source import ReportSource
 from auditkit.report.standards import table
-from auditkit.report.text import attribute, breakable, format_number, inert, json_number, slug
+from auditkit.serialization.canonical_json import canonical_json
 from auditkit.types import RESPONSE_STATUSES, Finding
 
 __all__ = ["palette", "render_html"]

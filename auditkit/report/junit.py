@@ -9,8 +9,8 @@ import re
 from collections.abc import Sequence
 from xml.sax.saxutils import escape, quoteattr
 
-from auditkit.decision import Decision, RuleVerdict
-from auditkit.visible import visible
+from auditkit.policy.decision import Decision, RuleVerdict
+from auditkit.security.escaping import visible
 
 __all__ = ["render_junit"]
 

@@ -11,11 +11,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from auditkit.canonical import canonical_json
-from auditkit.decision import Decision, RuleVerdict
-from auditkit.policy_terms import DECIDING
+from auditkit.policy.decision import Decision, RuleVerdict
+from auditkit.policy.vocabulary import DECIDING
 from auditkit.report.standards import references
-from auditkit.visible import visible
+from auditkit.security.escaping import visible
+from auditkit.serialization.canonical_json import canonical_json
 
 __all__ = ["render_sarif", "tool_version"]
 

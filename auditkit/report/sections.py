@@ -11,15 +11,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from auditkit.decision import Decision, RuleVerdict
-from auditkit.policy_terms import REFERENCE
+from auditkit.policy.decision import Decision, RuleVerdict
+from auditkit.policy.vocabulary import REFERENCE
 from auditkit.registry import metrics, probes
-from auditkit.report.exposure import Exposure, build_exposure
-from auditkit.report.fairness import Fairness, build_fairness
-from auditkit.report.figures import Figure, Row, draw
-from auditkit.report.hallucination import sentence
-from auditkit.report.mitigations import PROBE as MITIGATION
-from auditkit.report.mitigations import Mitigations, build_mitigations
+from auditkit.report.exposure_section import Exposure, build_exposure
+from auditkit.report.fairness_section import Fairness, build_fairness
+from auditkit.report.hallucination_summary import sentence
+from auditkit.report.interval_plots import Figure, Row, draw
+from auditkit.report.mitigation_section import PROBE as MITIGATION
+from auditkit.report.mitigation_section import Mitigations, build_mitigations
 from auditkit.types import AuditResult, Finding, Outcome
 
 __all__ = ["DIMENSIONS", "ClaimRow", "Panel", "Section", "build_sections", "row_of", "verdict_of"]

@@ -9,8 +9,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from auditkit.strict_yaml import parse_yaml
-from auditkit.yaml_faults import validate
+from auditkit.serialization.strict_yaml import parse_yaml
+from auditkit.serialization.yaml_errors import validate
 
 __all__ = ["Reference", "Standards", "references", "standards"]
 

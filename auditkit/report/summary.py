@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from auditkit.report.source import ReportSource
+from auditkit.report.run_reader import ReportSource
+from auditkit.security.escaping import format_number, visible
 from auditkit.types import Finding
-from auditkit.visible import format_number, visible
 
 __all__ = ["markdown_text", "render_summary"]
 

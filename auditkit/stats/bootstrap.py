@@ -5,8 +5,8 @@ that are nearly all 0 (or 1) collapses to a point; where fewer than five units d
 the bound is the larger of the bootstrap and Clopper-Pearson on "this unit differs at all", which is
 valid because a rate is at most its indicator. With more units the tail on the skewed side is that
 of Clopper-Pearson with the effective sample size, where it reaches further: percentiles alone cover
-a planted 5 % in 92 of 100 repetitions (`tests/probes/test_planted_shares.py`). The stored quantiles
-carry both, so the gate and the report see the same bound.
+a planted 5 % in 92 of 100 repetitions (tests/probes/hallucination/test_planted_shares.py). The
+stored quantiles carry both, so the gate and the report see the same bound.
 
 Source: Efron & Tibshirani 1993 (percentile bootstrap); Clopper & Pearson 1934; Korn & Graubard
 1998; hallucination recipe, section 4.
@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from auditkit.errors import InvalidArgument
-from auditkit.stats.measured import (
+from auditkit.stats.resampled_estimate import (
     NOTHING,
     Measured,
     lower_lower_tail,

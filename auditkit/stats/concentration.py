@@ -25,7 +25,7 @@ from scipy.special import stdtrit
 
 from auditkit.stats.bootstrap import Measured, resample, undefined
 from auditkit.stats.bounds import quantile_levels
-from auditkit.stats.measured import outer_quantiles, with_quantiles
+from auditkit.stats.resampled_estimate import outer_quantiles, with_quantiles
 from auditkit.types import Direction
 
 __all__ = ["concentration"]

@@ -7,7 +7,7 @@ from typing import Literal
 
 from auditkit.errors import InvalidArgument
 from auditkit.stats.intervals import clopper_pearson, korn_graubard_n_eff, wilson
-from auditkit.stats.measured import NOTHING, Measured, undefined
+from auditkit.stats.resampled_estimate import NOTHING, Measured, undefined
 from auditkit.types import Binomial, Direction, Estimate
 
 __all__ = ["clustered_rate", "rate"]

@@ -17,8 +17,8 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
-from auditkit.canonical import canonical_json, read_json
 from auditkit.errors import ConfigurationError
+from auditkit.serialization.canonical_json import canonical_json, read_json
 
 __all__ = ["BestWeights", "load_checkpoint", "save_checkpoint"]
 

@@ -25,12 +25,14 @@ from accelerate import Accelerator
 from auditkit.catalog.dataset import Dataset
 from auditkit.errors import AuditkitError
 from auditkit.seeding import generator
-from auditkit.training.adversary import adversary_of
-from auditkit.training.base import place_base
+from auditkit.training.attribute_adversary import adversary_of
+from auditkit.training.base_model import place_base
+from auditkit.training.batches import AnyRow, Row, n_tokens
 from auditkit.training.checkpoint import BestWeights, load_checkpoint, save_checkpoint
-from auditkit.training.data import TrainingRows
-from auditkit.training.draws import draw_holdout
-from auditkit.training.folder import (
+from auditkit.training.early_stopping import Validation
+from auditkit.training.history_sampling import draw_holdout
+from auditkit.training.model import Trainee, prepare
+from auditkit.training.model_folder import (
     TrainingLog,
     identity_of,
     is_trained,
@@ -39,26 +41,16 @@ from auditkit.training.folder import (
     write_folder,
     write_record,
 )
-from auditkit.training.model import Trainee, prepare
 from auditkit.training.objectives import OBJECTIVES
+from auditkit.training.preflight import refuse_missing_attributes, refuse_processes, refuse_ratings
 from auditkit.training.recipe import TrainingRecipe
-from auditkit.training.refusals import (
-    refuse_missing_attributes,
-    refuse_processes,
-    refuse_ratings,
-)
 from auditkit.training.reweighting import target_weights
-from auditkit.training.rows import (
-    AnyRow,
-    Row,
-    n_tokens,
-)
-from auditkit.training.validation import Validation
-from auditkit.training.verification import Verification
-from auditkit.training.weighted import Weighted
+from auditkit.training.roundtrip_check import Verification
+from auditkit.training.training_rows import TrainingRows
+from auditkit.training.weighted_objectives import Weighted
 
 if TYPE_CHECKING:
-    from auditkit.training.private_run import PrivateRun
+    from auditkit.training.private_training import PrivateRun
 
 __all__ = ["StepReport", "train", "training_rows"]
 
@@ -136,7 +128,7 @@ def train(
     run: PrivateRun | None = None
     if recipe.privacy:
         # Opacus loads only for private recipes.
-        from auditkit.training.private_run import PrivateRun
+        from auditkit.training.private_training import PrivateRun
 
         open_ledger(out, identity, first_step=first_step)
         run = PrivateRun(

@@ -25,16 +25,16 @@ from transformers import (
 
 from auditkit.catalog.dataset import Dataset
 from auditkit.errors import ConfigurationError
-from auditkit.recommenders.hf import load_folder
-from auditkit.recommenders.language_model import LanguageModel
-from auditkit.recommenders.manifest import RecommenderManifest
-from auditkit.recommenders.prompts import Prompts
-from auditkit.recommenders.tokens import item_tokens
-from auditkit.training.data import corpus
-from auditkit.training.draws import draw_holdout, training_histories
-from auditkit.training.indexing import index_items
+from auditkit.recommenders.adapters.language_model import LanguageModel
+from auditkit.recommenders.adapters.manifest import RecommenderManifest
+from auditkit.recommenders.adapters.model_folder import load_folder
+from auditkit.recommenders.prompting.prompts import Prompts
+from auditkit.recommenders.prompting.token_encoding import item_tokens
+from auditkit.training.history_sampling import draw_holdout, training_histories
+from auditkit.training.item_indexing import index_items
 from auditkit.training.recipe import LoraRecipe, ModelRecipe, SoftPromptRecipe, TrainingRecipe
 from auditkit.training.tokenizer import build_tokenizer
+from auditkit.training.training_rows import corpus
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast

@@ -17,9 +17,9 @@ import torch
 from torch.nn.functional import cross_entropy, normalize
 from transformers import T5ForConditionalGeneration
 
-from auditkit.engine.body import upcast
+from auditkit.engine.decoder import upcast
 from auditkit.errors import InvalidArgument
-from auditkit.training.rows import NO_TARGET, AnyRow, Batch, Masked, Pair, PairBatch, Row
+from auditkit.training.batches import NO_TARGET, AnyRow, Batch, Masked, Pair, PairBatch, Row
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

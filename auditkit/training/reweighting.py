@@ -16,10 +16,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from auditkit.catalog.dataset import Dataset
 from auditkit.errors import ConfigurationError
-from auditkit.recommenders.hf import load_folder
-from auditkit.recommenders.item_groups import ItemGroups, group_items
-from auditkit.recommenders.lists import LanguageModelRecommender
-from auditkit.training.draws import training_histories
+from auditkit.recommenders.adapters.list_recommender import LanguageModelRecommender
+from auditkit.recommenders.adapters.model_folder import load_folder
+from auditkit.recommenders.wrappers.item_groups import ItemGroups, group_items
+from auditkit.training.history_sampling import training_histories
 from auditkit.training.recipe import TrainingRecipe
 from auditkit.types import Item, Request
 

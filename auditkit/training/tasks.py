@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from auditkit.errors import ConfigurationError
-from auditkit.recommenders.prompts import Prompts
-from auditkit.training.draws import Source, Stretch
-from auditkit.training.rows import NO_TARGET, AnyRow, Masked, Pair, Row
+from auditkit.recommenders.prompting.prompts import Prompts
+from auditkit.training.batches import NO_TARGET, AnyRow, Masked, Pair, Row
+from auditkit.training.history_sampling import Source, Stretch
 from auditkit.types import Item, Request
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ import inspect
 from functools import cache
 
 import pytest
-from asking import ProbeRun, run_probe
 from planted_recommenders import HELD_OUT, Clean, FailsEveryThird, FindsEveryTestItem
+from run_probe import ProbeRun, run_probe
 
 from auditkit.probes.base import NotAssessable
 from auditkit.recommenders.protocols import CAPABILITIES
@@ -27,11 +27,11 @@ CLAIM = {
 }
 MANIFEST = {"training": {"holdout_users": list(HELD_OUT), "fit": "all_but_test"}, "privacy": CLAIM}
 VALIDATION = {"training": {**MANIFEST["training"], "fit": "all_but_validation"}}
-# Of one held-out item recall@10 is hr@10; `tests/probes/test_utility.py` holds out several.
+# Of one held-out item recall@10 is hr@10; `tests/probes/utility/test_ranking.py` holds out several.
 OF_SEVERAL = {"utility.ranking.recall@10", "utility.validation.recall@10"}
-# Crossed attributes and further wordings: `tests/probes/test_counterfactual.py`.
+# Crossed attributes and further wordings: `tests/probes/fairness/counterfactual/test_probe.py`.
 ON_REQUEST = {"fairness.counterfactual.interaction", "fairness.counterfactual.snsr_wording"}
-# A judge is a server that a recipe must name; `tests/probes/test_judge.py` runs one.
+# A judge is a server that a recipe must name; `tests/probes/hallucination/test_judge.py` runs one.
 OWN = [p for p in probes() if p != "hallucination.judge"]
 EVERY_PROBE = pytest.mark.parametrize("probe_id", OWN)
 ASKS = pytest.mark.parametrize("probe_id", [p for p in OWN if p != "privacy.claim"])

@@ -18,15 +18,15 @@ import time
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from auditkit.catalog.datasets import get_dataset
-from auditkit.catalog.ml100k import load_ml100k
-from auditkit.engine.body import Counters
+from auditkit.catalog.datasets.download import get_dataset
+from auditkit.catalog.datasets.movielens import load_ml100k
+from auditkit.engine.decoder import Counters
 from auditkit.engine.generation import Decoding
 from auditkit.engine.inference import Engine
 from auditkit.engine.packed import plan_for, score_packed
 from auditkit.engine.prefix import score_prefix
-from auditkit.recommenders.hf import load_folder
-from auditkit.recommenders.smollm2 import get_smollm2
+from auditkit.recommenders.adapters.model_folder import load_folder
+from auditkit.recommenders.adapters.smollm2 import get_smollm2
 from auditkit.types import Item, Request
 
 torch.set_num_threads(1)

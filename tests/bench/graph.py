@@ -34,9 +34,9 @@ def write(path, n_items, store):
     """Eight facts per item: year, decade, two genres, director, three actors."""
     import numpy as np
 
-    from auditkit.catalog.catalog_file import write_sqlite
-    from auditkit.catalog.draft import CatalogDraft
-    from auditkit.catalog.graph_types import Predicate
+    from auditkit.catalog.graph.schema import Predicate
+    from auditkit.catalog.storage.draft import CatalogDraft
+    from auditkit.catalog.storage.sqlite_writer import write_sqlite
 
     rng = np.random.default_rng(0)
     begin = time.perf_counter()
@@ -58,7 +58,7 @@ def write(path, n_items, store):
                 draft.graph.add(row, actor, f"Actor {number}")
     encoded = draft.graph.encode(len(draft))
     if store == "duckdb":
-        from auditkit.catalog.duckdb_file import write_duckdb
+        from auditkit.catalog.storage.duckdb_writer import write_duckdb
 
         write_duckdb(path, draft, encoded)
     else:
@@ -85,8 +85,8 @@ def read(path, name):
     """Print what one open store does per second."""
     import numpy as np
 
-    from auditkit.catalog.built import open_graph
-    from auditkit.catalog.graph import Constraint, KnowledgeGraph
+    from auditkit.catalog.graph.knowledge_graph import Constraint, KnowledgeGraph
+    from auditkit.catalog.storage.reader import open_graph
 
     bare = resident()
     begin = time.perf_counter()

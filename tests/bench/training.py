@@ -16,12 +16,12 @@ from pathlib import Path
 
 import torch
 
-from auditkit.catalog.own_data import open_dataset
+from auditkit.catalog.datasets.user_tables import open_dataset
 from auditkit.shipped_recipes import find_recipe
-from auditkit.training.contradictions import read_training_recipe
+from auditkit.training.batches import collate, n_tokens
 from auditkit.training.loop import train, training_rows
 from auditkit.training.model import prepare
-from auditkit.training.rows import collate, n_tokens
+from auditkit.training.recipe_checks import read_training_recipe
 
 ROUNDS, STEPS = 9, 40
 

@@ -21,15 +21,15 @@ import numpy as np
 import torch
 from transformers import PrefixConstrainedLogitsProcessor
 
-from auditkit.catalog.datasets import get_dataset
-from auditkit.catalog.ml100k import load_ml100k
+from auditkit.catalog.datasets.download import get_dataset
+from auditkit.catalog.datasets.movielens import load_ml100k
 from auditkit.engine.generation import Decoding
-from auditkit.engine.trie import build_trie
-from auditkit.engine.trie_walk import TitleLists
+from auditkit.engine.title_decoding import TitleLists
+from auditkit.engine.title_trie import build_trie
 from auditkit.probes.base import load_users, neutral_request
-from auditkit.recommenders.hf import load_folder
-from auditkit.recommenders.smollm2 import get_smollm2
-from auditkit.recommenders.title_writer import BLANK, title_tokens, title_trie
+from auditkit.recommenders.adapters.constrained_recommender import BLANK, title_tokens, title_trie
+from auditkit.recommenders.adapters.model_folder import load_folder
+from auditkit.recommenders.adapters.smollm2 import get_smollm2
 
 torch.set_num_threads(1)
 MILLION = 1_000_000

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
+from auditkit.catalog.building.open import load_catalog
 from auditkit.catalog.catalog import Catalog
 from auditkit.catalog.items import CatalogItem
-from auditkit.catalog.opening import load_catalog
 from auditkit.errors import CatalogError
 
 

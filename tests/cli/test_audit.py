@@ -9,8 +9,8 @@ import pytest
 from small_world import write_cache
 
 from auditkit.cli import main
-from auditkit.run_manifest import read_manifest
-from auditkit.runlog import lock_run
+from auditkit.evidence.manifest import read_manifest
+from auditkit.evidence.run_log import lock_run
 
 RECIPE = """version: 1
 name: tiny

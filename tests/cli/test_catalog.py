@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from auditkit.catalog.build import build_catalog
-from auditkit.catalog.datasets import get_dataset
-from auditkit.catalog.inputs import Inputs
-from auditkit.catalog.opening import load_catalog
+from auditkit.catalog.building.build import build_catalog
+from auditkit.catalog.building.inputs import Inputs
+from auditkit.catalog.building.open import load_catalog
+from auditkit.catalog.datasets.download import get_dataset
 from auditkit.cli import main
 from auditkit.errors import AuditkitError, CatalogError, ConfigurationError, MissingDependency
 

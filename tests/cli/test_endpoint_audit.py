@@ -9,7 +9,7 @@ from protocol_server import serving
 from small_world import write_cache
 
 from auditkit.cli import main
-from auditkit.recommenders.patience import Patience
+from auditkit.recommenders.remote.request_limits import Patience
 
 RECIPE = """version: 1
 name: served

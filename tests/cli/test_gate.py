@@ -101,7 +101,7 @@ def test_a_pinned_baseline_that_was_altered_is_refused(folder):
     words = ("gate", folder / "run", "--policy", folder / "policy.yaml", "--baseline", base)
     (folder / "base.json.sha256").write_text("0" * 64)
     assert isinstance(_call(*words).exception, IntegrityError)
-    from auditkit.atomic_files import sha256_file
+    from auditkit.serialization.atomic_files import sha256_file
 
     (folder / "base.json.sha256").write_text(f"{sha256_file(base)}  base.json\n")
     assert _call(*words).exit_code == 10
@@ -184,7 +184,7 @@ def test_reason_of_a_probe_that_did_not_run_cannot_steer_the_terminal(folder, mo
     run = folder / "run"
     outcome = Outcome(probe="x.y", status="error", reason="a\x1b[2J\n::error::b")
     result = replace(AuditResult.read(run), outcomes=(outcome,))
-    monkeypatch.setattr("auditkit.runner.run_audit", lambda *_, **__: result)
+    monkeypatch.setattr("auditkit.run.runner.run_audit", lambda *_, **__: result)
     code, shown = _main(capsys, "audit", "baseline:random", "--out", run)
     assert code == 11
     assert "\x1b" not in shown

@@ -14,10 +14,10 @@ import pytest
 from killed_audit import TARGET, start
 from small_world import write_cache
 
-from auditkit.recipe import AuditRecipe, read_recipe
-from auditkit.run_manifest import read_manifest, verify_run
-from auditkit.runlog import EVIDENCE, RunLog
-from auditkit.runner import run_audit
+from auditkit.evidence.manifest import read_manifest, verify_run
+from auditkit.evidence.run_log import EVIDENCE, RunLog
+from auditkit.run.recipe import AuditRecipe, read_recipe
+from auditkit.run.runner import run_audit
 
 RECIPE = """version: 1
 name: tiny
@@ -31,7 +31,7 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("AUDITKIT_CACHE", str(write_cache(tmp_path / "cache")))
     monkeypatch.setenv("ASKED_LOG", str(tmp_path / "asked.txt"))
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1] / "support"))
     (tmp_path / "tiny.yaml").write_text(RECIPE)
     return tmp_path
 

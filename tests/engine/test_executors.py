@@ -9,7 +9,7 @@ import torch
 from peft import LoraConfig, PrefixTuningConfig, PromptTuningConfig, get_peft_model
 from tiny_models import VOCABULARY, WINDOW, one_by_one, tiny, worst
 
-from auditkit.engine.body import Body, Counters
+from auditkit.engine.decoder import Body, Counters
 from auditkit.engine.inference import Engine
 from auditkit.engine.packed import plan_for, score_packed
 from auditkit.engine.plan import Limits

@@ -10,7 +10,7 @@ from peft import PromptTuningConfig, get_peft_model
 from tiny_models import VOCABULARY, tiny
 
 from auditkit.engine.batches import batches
-from auditkit.engine.body import Body, Counters
+from auditkit.engine.decoder import Body, Counters
 from auditkit.engine.generation import Decoding, Generated, generate
 from auditkit.engine.inference import Engine
 from auditkit.errors import TargetError

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from auditkit.engine.plan import Limits, Prefix, make_plan
-from auditkit.engine.tree import build_tree
+from auditkit.engine.prefix_tree import build_tree
 from auditkit.errors import InvalidArgument
 
 IDS = st.lists(st.integers(0, 3), min_size=1, max_size=12)

@@ -18,29 +18,29 @@ from unittest.mock import patch
 import numpy as np
 import torch
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 
 from planted_data import declared_for, plant
 from writing import short, shown, write_between
 
-from auditkit.catalog.own_data import open_dataset
-from auditkit.metrics.leak import attack_auc
+from auditkit.catalog.datasets.user_tables import open_dataset
+from auditkit.metrics.attribute_leakage import attack_auc
 from auditkit.probes.base import load_users, neutral_request
-from auditkit.recipe import AuditRecipe
-from auditkit.recommenders import wrapping
-from auditkit.recommenders.attributes import known_values, shipped_wordings
-from auditkit.recommenders.hf import load_folder
-from auditkit.recommenders.neutralized import Neutraliser
-from auditkit.runner import run_audit
+from auditkit.recommenders.adapters.model_folder import load_folder
+from auditkit.recommenders.prompting.attribute_phrases import known_values, shipped_wordings
+from auditkit.recommenders.wrappers import wrap as wrapping
+from auditkit.recommenders.wrappers.neutralization import Neutraliser
+from auditkit.run.recipe import AuditRecipe
+from auditkit.run.runner import run_audit
 from auditkit.shipped_recipes import find_recipe
 from auditkit.stats.bootstrap import bootstrap_ratio
 from auditkit.stats.placebo import placebo_contrast
-from auditkit.training.adversary import mean_states
-from auditkit.training.contradictions import read_training_recipe
-from auditkit.training.folder import is_trained
+from auditkit.training.attribute_adversary import mean_states
+from auditkit.training.batches import Row, collate
 from auditkit.training.loop import train
+from auditkit.training.model_folder import is_trained
 from auditkit.training.recipe import TrainingRecipe
-from auditkit.training.rows import Row, collate
+from auditkit.training.recipe_checks import read_training_recipe
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "explain" / "fairness-repairs.md"
 MODELS = Path("models/fairness")

@@ -18,10 +18,10 @@ from writing import shown, write_between
 from zero_shot import untrained_base
 
 from auditkit.cli.train import evaluate_folder, train_folder
-from auditkit.recipe import AuditRecipe
-from auditkit.runner import run_audit
+from auditkit.run.recipe import AuditRecipe
+from auditkit.run.runner import run_audit
 from auditkit.shipped_recipes import find_recipe
-from auditkit.training.contradictions import read_training_recipe
+from auditkit.training.recipe_checks import read_training_recipe
 from auditkit.types import AuditResult
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "explain" / "families.md"

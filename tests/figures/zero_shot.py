@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import shutil
 
-from auditkit.recommenders.manifest import MANIFEST, RecommenderManifest
-from auditkit.training.base import BASE, link
+from auditkit.recommenders.adapters.manifest import MANIFEST, RecommenderManifest
+from auditkit.training.base_model import BASE, link
 
 
 def untrained_base(trained, out):

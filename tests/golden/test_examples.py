@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from auditkit.recipe import read_recipe
-from auditkit.report.allowlist import check_html
-from auditkit.runner import run_audit
+from auditkit.report.html_allowlist import check_html
+from auditkit.run.recipe import read_recipe
+from auditkit.run.runner import run_audit
 from auditkit.shipped_recipes import find_recipe
 from auditkit.types import AuditResult
 

@@ -6,8 +6,6 @@ from dataclasses import replace
 from functools import cache
 
 import pytest
-from asking import ProbeRun
-from asking import run_probe as run_fresh
 from planted_recommenders import (
     HELD_OUT,
     Clean,
@@ -35,11 +33,13 @@ from planted_recommenders import (
     WrongCount,
     WrongYears,
 )
+from run_probe import ProbeRun
+from run_probe import run_probe as run_fresh
 from small_world import world
 
 from auditkit.probes.base import Context, NotAssessable, load_users
-from auditkit.recommenders.baselines import load_baseline
-from auditkit.recommenders.prompts import Prompts
+from auditkit.recommenders.adapters.baselines import load_baseline
+from auditkit.recommenders.prompting.prompts import Prompts
 from auditkit.registry import probes
 
 

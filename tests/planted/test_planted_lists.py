@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import cache
 
 import pytest
-from asking import ProbeRun, run_probe
 from planted_lists import EmbedsGender, FollowsTaste, ListsByGender, StarvesTheTail
 from planted_recommenders import Clean
+from run_probe import ProbeRun, run_probe
 
 EXPOSURE = "fairness.exposure"
 LEAK = "fairness.leak"

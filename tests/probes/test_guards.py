@@ -5,15 +5,15 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from asking import run_probe
 from planted_recommenders import Clean, Memorises
+from run_probe import run_probe
 from small_world import world
 
 from auditkit.catalog.dataset import Dataset
 from auditkit.errors import ConfigurationError
 from auditkit.probes.base import NotAssessable
-from auditkit.recipe import AuditRecipe
-from auditkit.recommenders.baselines import load_baseline
+from auditkit.recommenders.adapters.baselines import load_baseline
+from auditkit.run.recipe import AuditRecipe
 
 TRAINING = {"recipe": "x", "holdout_users": [], "data_sha256": "0" * 64, "fit": "all_but_test"}
 

@@ -6,18 +6,19 @@ import dataclasses
 import re
 
 import pytest
-from asking import run_probe
 from hypothesis import given
 from hypothesis import strategies as st
 from planted_lists import FollowsTaste, StarvesTheTail
 from run_folder import HOSTILE, audit_result, band, findings, write_run
+from run_probe import run_probe
 
-from auditkit.policy import Policy, decide
-from auditkit.report.allowlist import check_html
-from auditkit.report.exposure import build_exposure
+from auditkit.policy.decide import decide
+from auditkit.policy.schema import Policy
+from auditkit.report.exposure_section import build_exposure
 from auditkit.report.html import _environment, render_html
+from auditkit.report.html_allowlist import check_html
+from auditkit.report.run_reader import read_source
 from auditkit.report.sections import build_sections
-from auditkit.report.source import read_source
 
 ID = "fairness.exposure"
 POLICY = "version: 1\nname: test\nrules:\n  - {}\n"

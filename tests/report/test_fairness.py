@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import pytest
-from asking import run_probe
 from hypothesis import given
 from hypothesis import strategies as st
 from planted_recommenders import FavoursWomen, Stereotypes
 from run_folder import HOSTILE, audit_result, band, findings, write_run
+from run_probe import run_probe
 
-from auditkit.report.allowlist import check_html
-from auditkit.report.fairness import build_fairness
+from auditkit.report.fairness_section import build_fairness
 from auditkit.report.html import render_html
-from auditkit.report.source import read_source
+from auditkit.report.html_allowlist import check_html
+from auditkit.report.run_reader import read_source
 
 ID = "fairness.counterfactual"
 

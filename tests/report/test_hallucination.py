@@ -1,9 +1,9 @@
 from __future__ import annotations
 
-from asking import run_probe
 from planted_recommenders import Clean, InventsTitles
+from run_probe import run_probe
 
-from auditkit.report.hallucination import sentence
+from auditkit.report.hallucination_summary import sentence
 
 
 def test_the_sentence_says_how_many_titles_are_not_there_and_why():

@@ -10,10 +10,10 @@ import pytest
 from run_folder import HOSTILE, audit_result, findings, outcome, write_policy, write_run
 
 from auditkit.errors import IntegrityError
+from auditkit.evidence.manifest import verify_run
 from auditkit.report import write_report
 from auditkit.report.html import SOFT_LIMIT_BYTES, palette, render_html
-from auditkit.report.source import read_source
-from auditkit.run_manifest import verify_run
+from auditkit.report.run_reader import read_source
 
 
 class _Outline(HTMLParser):
@@ -163,7 +163,7 @@ def test_a_verdict_about_another_result_is_not_shown(tmp_path):
 
 
 def test_an_interrupted_run_is_watermarked(tmp_path):
-    from auditkit.run_manifest import seal_manifest
+    from auditkit.evidence.manifest import seal_manifest
 
     run = write_run(tmp_path / "run")
     seal_manifest(run, status="interrupted")

@@ -9,11 +9,11 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 from run_folder import HOSTILE
 
-from auditkit.decision import Decision
+from auditkit.policy.decision import Decision
 from auditkit.report.findings_csv import spreadsheet_text
 from auditkit.report.junit import render_junit
+from auditkit.report.run_reader import read_source
 from auditkit.report.sarif import render_sarif
-from auditkit.report.source import read_source
 from auditkit.report.summary import markdown_text
 
 

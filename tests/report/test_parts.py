@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from auditkit.errors import AuditkitError
-from auditkit.report.allowlist import check_html
-from auditkit.report.evidence import word_diff
-from auditkit.report.figures import Row, draw, nice_ticks
+from auditkit.report.evidence_cards import word_diff
+from auditkit.report.html_allowlist import check_html
+from auditkit.report.html_escaping import MAX_FIELD, attribute, breakable, inert, slug
+from auditkit.report.interval_plots import Row, draw, nice_ticks
 from auditkit.report.standards import references, standards, table
-from auditkit.report.text import MAX_FIELD, attribute, breakable, inert, slug
 
 PAGE = (
     "<!DOCTYPE html>\n<html lang='en'><head><title>t</title><style></style></head>"

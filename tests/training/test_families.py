@@ -11,10 +11,10 @@ from small_world import world, write_cache
 from training_recipes import small_model, small_recipe
 
 from auditkit.errors import ConfigurationError
-from auditkit.recipe import AuditRecipe
-from auditkit.recommenders.hf import load_folder
+from auditkit.recommenders.adapters.model_folder import load_folder
 from auditkit.registry import probes
-from auditkit.runner import Asking, run_audit
+from auditkit.run.recipe import AuditRecipe
+from auditkit.run.runner import Asking, run_audit
 from auditkit.training.loop import train
 from auditkit.training.recipe import LoraRecipe, PrefixRecipe, SoftPromptRecipe, ValidationRecipe
 from auditkit.types import Item, Request

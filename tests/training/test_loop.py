@@ -11,9 +11,9 @@ from small_world import world
 from training_recipes import small_recipe
 
 from auditkit.errors import ConfigurationError, InvalidArgument
-from auditkit.recommenders.hf import load_folder
-from auditkit.training.folder import is_trained
+from auditkit.recommenders.adapters.model_folder import load_folder
 from auditkit.training.loop import train
+from auditkit.training.model_folder import is_trained
 from auditkit.types import Item, Request
 
 

@@ -7,8 +7,8 @@ import pytest
 from auditkit.errors import ConfigurationError
 from auditkit.shipped_recipes import shipped_recipes
 from auditkit.training import objectives
-from auditkit.training.contradictions import read_training_recipe
 from auditkit.training.objectives import OBJECTIVES, Objective
+from auditkit.training.recipe_checks import read_training_recipe
 
 PRIVATE = "version: 1\nname: x\nsteps: 5\nmodel: {dropout: 0.0}\nprivacy: {mechanism: dp_sgd}\n"
 TRAINING = [path for name, path in shipped_recipes().items() if name.startswith("train/")]

@@ -7,11 +7,11 @@ import pytest
 from planted_data import declared_for, plant, planted_films
 from small_world import world
 
-from auditkit.recipe import AuditRecipe
-from auditkit.runner import run_audit
+from auditkit.run.recipe import AuditRecipe
+from auditkit.run.runner import run_audit
 from auditkit.shipped_recipes import find_recipe
-from auditkit.training.contradictions import read_training_recipe
 from auditkit.training.loop import train
+from auditkit.training.recipe_checks import read_training_recipe
 
 AUDIT = AuditRecipe(
     version=1,

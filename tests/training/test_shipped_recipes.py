@@ -7,13 +7,13 @@ import json
 import pytest
 
 from auditkit.gating import gate_run
-from auditkit.policy_schema import Policy
-from auditkit.recipe import AuditRecipe
+from auditkit.policy.schema import Policy
 from auditkit.report import write_report
-from auditkit.runner import run_audit
+from auditkit.run.recipe import AuditRecipe
+from auditkit.run.runner import run_audit
 from auditkit.shipped_recipes import find_recipe
-from auditkit.training.contradictions import read_training_recipe
 from auditkit.training.loop import train
+from auditkit.training.recipe_checks import read_training_recipe
 
 pytestmark = pytest.mark.slow
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 
 import pytest
-from figures.zero_shot import untrained_base
+from zero_shot import untrained_base
 
-from auditkit.recipe import AuditRecipe
-from auditkit.runner import run_audit
+from auditkit.run.recipe import AuditRecipe
+from auditkit.run.runner import run_audit
 from auditkit.shipped_recipes import find_recipe
-from auditkit.training.contradictions import read_training_recipe
 from auditkit.training.loop import train
+from auditkit.training.recipe_checks import read_training_recipe
 
 
 @pytest.mark.slow

@@ -1,0 +1,1 @@
+"""Building catalog files and opening catalogs by name."""

@@ -1,0 +1,1 @@
+"""Data sets: download, MovieLens and tables of the user."""

@@ -1,0 +1,218 @@
+"""Collect triples of texts and number them: a few bytes per triple, never an object.
+
+Terms are numbered by kind, then by number or text, so the codes depend on what is known and on the
+order of the items, not on the order in which it was read.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from auditkit.catalog.graph.array_store import OBJECT_BITS, PREDICATE_BITS, pack
+from auditkit.catalog.graph.query_validation import Shape
+from auditkit.catalog.graph.schema import KINDS, Kind, Predicate
+from auditkit.catalog.graph.typed_values import number_of
+from auditkit.errors import CatalogError
+
+__all__ = ["EncodedGraph", "GraphBuilder", "is_text"]
+
+_CHUNK = 1 << 17
+_NUMBERED: tuple[Kind, ...] = ("number", "date")
+
+
+def is_text(text: str) -> bool:
+    """Can a file hold it? Half of a surrogate pair is no character."""
+    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+class EncodedGraph(NamedTuple):
+    """Triples as codes, and what the codes stand for.
+
+    Attributes:
+        keys: packed triples, ascending and unique.
+        starts: first code of each of `KINDS`, and behind them the number of terms.
+        texts: of all terms behind the items.
+        numbers: of all terms that are numbers or dates, in the order of their codes.
+        predicates: with the world that the triples allow.
+        warnings: predicates said to be functional that have two values for one item.
+    """
+
+    keys: NDArray[np.int64]
+    starts: tuple[int, ...]
+    texts: list[str]
+    numbers: NDArray[np.float64]
+    predicates: tuple[Predicate, ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def shape(self) -> Shape:
+        """Sizes that every store needs."""
+        return Shape(self.starts[1], self.starts[3], len(self.predicates), self.starts[-1])
+
+    def counts(self) -> list[tuple[int, int]]:
+        """Triples and subjects of each predicate."""
+        n = len(self.predicates)
+        triples, subjects = np.zeros((2, n), dtype=np.int64)
+        for begin in range(0, len(self.keys), _CHUNK):
+            # One row before the chunk says whether its first pair is a new one.
+            pairs = self.keys[max(begin - 1, 0) : begin + _CHUNK] >> OBJECT_BITS
+            first = np.ones(len(pairs), dtype=bool)
+            first[1:] = pairs[1:] != pairs[:-1]
+            codes = pairs & ((1 << PREDICATE_BITS) - 1)
+            own = slice(min(begin, 1), None)
+            triples += np.bincount(codes[own], minlength=n)
+            subjects += np.bincount(codes[own][first[own]], minlength=n)
+        return list(zip(triples.tolist(), subjects.tolist(), strict=True))
+
+
+class GraphBuilder:
+    """Takes facts about items one by one.
+
+    `row` is an item's place in the catalog. Values must be canonical (`graph_values.canonical`).
+    """
+
+    def __init__(self) -> None:
+        self.predicates: list[Predicate] = []
+        self._codes: dict[str, int] = {}
+        self._terms: dict[Kind, dict[str, int]] = {kind: {} for kind in KINDS[1:]}
+        self._n_terms = 0
+        self._s, self._p, self._o = array("i"), array("B"), array("i")
+
+    def predicate(self, predicate: Predicate) -> int:
+        """Code of a predicate, added if its name is new.
+
+        Raises:
+            CatalogError: the name is known with another type or world, or is no text.
+        """
+        if not is_text(predicate.name):
+            raise CatalogError(
+                f"the predicate {predicate.name!r} holds half of a surrogate pair. Rename it."
+            )
+        code = self._codes.setdefault(predicate.name, len(self.predicates))
+        if code == len(self.predicates):
+            if code > 254:
+                raise CatalogError("the graph has over 255 predicates. Name those you need.")
+            self.predicates.append(predicate)
+        elif self.predicates[code] != predicate:
+            raise CatalogError(
+                f"two sources describe the predicate {predicate.name!r} differently: "
+                f"{self.predicates[code].world} {self.predicates[code].type} and "
+                f"{predicate.world} {predicate.type}. Rename one in a mapping."
+            )
+        return code
+
+    def knows(self, name: str) -> bool:
+        """Is there such a predicate?"""
+        return name in self._codes
+
+    def add(self, row: int, predicate: int, value: str) -> None:
+        """Add one fact.
+
+        Raises:
+            ValueError: the value is no text.
+        """
+        self._add(row, predicate, self.predicates[predicate].kind, value)
+
+    def _add(self, row: int, predicate: int, kind: Kind, value: str) -> None:
+        terms = self._terms[kind]
+        number = terms.get(value)
+        if number is None:
+            if not is_text(value):
+                raise ValueError(f"{value[:80]!r} holds half of a surrogate pair")
+            number = terms[value] = self._n_terms
+            self._n_terms += 1
+        self._s.append(row)
+        self._p.append(predicate)
+        self._o.append(number)
+
+    def add_nameless(self, row: int, predicate: int, value: str) -> None:
+        """Add one fact whose object is an entity without a name.
+
+        Raises:
+            ValueError: the value is no text.
+        """
+        self._add(row, predicate, "id", value)
+
+    def add_item(self, row: int, predicate: int, other: int) -> None:
+        """Add one fact whose object is the item in row `other`."""
+        self._s.append(row)
+        self._p.append(predicate)
+        self._o.append(-1 - other)
+
+    def facts_of(self, predicate: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """Row and (provisional) object number of every fact of one predicate so far."""
+        kept = np.frombuffer(self._p, dtype=np.uint8) == predicate
+        s, o = (np.frombuffer(column, dtype=np.int32)[kept] for column in (self._s, self._o))
+        return s, o
+
+    def __len__(self) -> int:
+        """Facts so far, repeats included."""
+        return len(self._s)
+
+    def encode(self, n_items: int) -> EncodedGraph:
+        """Number all terms and sort the triples; the builder is empty afterwards."""
+        code_of = np.empty(self._n_terms, dtype=np.int64)
+        starts, texts, numbers = [0, n_items], list[str](), list[float]()
+        for kind in KINDS[1:]:
+            terms = self._terms[kind]
+            ordered: list[str] = sorted(terms)
+            if kind in _NUMBERED:
+                by_text = {text: number_of(text, date=kind == "date") for text in ordered}
+                ordered.sort(key=by_text.__getitem__)
+                numbers += [by_text[text] for text in ordered]
+            for code, text in enumerate(ordered, start=starts[-1]):
+                code_of[terms[text]] = code
+            texts += ordered
+            starts.append(starts[-1] + len(ordered))
+            terms.clear()
+        predicates, keys = self.predicates, self._packed(code_of)
+        doubled = _with_two_values(keys, predicates)
+        return EncodedGraph(
+            keys=keys,
+            starts=tuple(starts),
+            texts=texts,
+            numbers=np.asarray(numbers, dtype=np.float64),
+            predicates=tuple(
+                replace(p, world="closed") if p.name in doubled else p for p in predicates
+            ),
+            warnings=tuple(
+                f"{name} has two values for one item and is read as closed" for name in doubled
+            ),
+        )
+
+    def _packed(self, code_of: NDArray[np.int64]) -> NDArray[np.int64]:
+        """All triples as sorted, unique keys."""
+        keys = np.empty(len(self._s), dtype=np.int64)
+        for begin in range(0, len(keys), _CHUNK):
+            s, p, o = (
+                np.frombuffer(column, dtype=kind)[begin : begin + _CHUNK].astype(np.int64)
+                for column, kind in ((self._s, np.int32), (self._p, np.uint8), (self._o, np.int32))
+            )
+            other = o < 0
+            objects = np.where(other, -1 - o, 0)
+            if len(code_of):
+                objects[~other] = code_of[o[~other]]
+            keys[begin : begin + _CHUNK] = pack(s, p, objects)
+        self.__init__()  # type: ignore[misc]  # frees what is encoded
+        keys.sort()
+        first = np.ones(len(keys), dtype=bool)
+        np.not_equal(keys[1:], keys[:-1], out=first[1:])
+        return keys if first.all() else keys[first]
+
+
+def _with_two_values(keys: NDArray[np.int64], predicates: Sequence[Predicate]) -> tuple[str, ...]:
+    """Functional predicates that have two values for one item."""
+    codes: set[int] = set()
+    for begin in range(0, len(keys), _CHUNK):
+        pairs = keys[begin : begin + _CHUNK + 1] >> OBJECT_BITS
+        twice = pairs[1:][pairs[1:] == pairs[:-1]] & ((1 << PREDICATE_BITS) - 1)
+        codes.update(np.unique(twice).tolist())
+    return tuple(
+        p.name for code, p in enumerate(predicates) if p.world == "functional" and code in codes
+    )

@@ -1,0 +1,281 @@
+"""The catalog knowledge graph by names: what an item's values are, and what that says of a claim.
+
+One class for every store. The five calls (objects, check, has, select, paths) answer in codes and
+belong to the store; this adds names, worlds and verdicts. A verdict depends on the predicate's
+world: what an *open* predicate does not say is unknown, a *closed* one lists all values of an item
+if it lists any, a *functional* one has one value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from auditkit.catalog.graph.array_store import TripleKeys
+from auditkit.catalog.graph.builder import EncodedGraph, GraphBuilder
+from auditkit.catalog.graph.claim_evaluation import conditions_of, judge, meets, merged
+from auditkit.catalog.graph.memory_terms import MemoryTerms
+from auditkit.catalog.graph.schema import (
+    Condition,
+    Constraint,
+    LinkState,
+    Objects,
+    Paths,
+    Predicate,
+    Terms,
+    TripleStore,
+    Verdict,
+    World,
+)
+from auditkit.catalog.graph.typed_values import canonical
+from auditkit.catalog.graph.verdict_rules import Judgement, every, negation_of, some
+from auditkit.errors import CatalogError, did_you_mean
+
+__all__ = ["Constraint", "KnowledgeGraph", "Objects", "Predicate", "Verdict", "World"]
+
+
+class KnowledgeGraph:
+    """What is known about the items of one catalog.
+
+    Args:
+        store: the triples.
+        terms: names of the codes.
+        predicates: in the order of their codes.
+        warnings: what the builder had to say.
+        link: what became of the link to a foreign graph.
+
+    Attributes:
+        worlds: of each predicate, by name.
+        codes: of each predicate, by name.
+    """
+
+    def __init__(
+        self,
+        store: TripleStore,
+        terms: Terms,
+        predicates: Sequence[Predicate],
+        *,
+        warnings: Sequence[str] = (),
+        link: LinkState = "none",
+    ) -> None:
+        self.store, self.terms, self.link = store, terms, link
+        self.predicates, self.warnings = tuple(predicates), tuple(warnings)
+        self.worlds: Mapping[str, World] = {p.name: p.world for p in self.predicates}
+        self.codes: Mapping[str, int] = {
+            predicate.name: code for code, predicate in enumerate(self.predicates)
+        }
+        self._labels: dict[str, tuple[str, ...]] = {}
+
+    @classmethod
+    def from_triples(
+        cls,
+        item_ids: Sequence[str],
+        predicates: Sequence[Predicate],
+        triples: Iterable[tuple[str, str, str]],
+        *,
+        item_triples: Iterable[tuple[str, str, str]] = (),
+        warnings: Sequence[str] = (),
+        link: LinkState = "none",
+    ) -> KnowledgeGraph:
+        """A graph in memory.
+
+        Args:
+            item_ids: in catalog order; they are subjects and may be objects (`sequel`).
+            predicates: every relation that the triples name.
+            triples: (item id, predicate name, value).
+            item_triples: (item id, predicate name, item id), for relations between items.
+            warnings, link: as in the class.
+
+        Raises:
+            CatalogError: an unknown item or predicate, a value that is not of its predicate's type,
+                or more terms than a key can hold.
+        """
+        builder, rows = GraphBuilder(), {item: row for row, item in enumerate(item_ids)}
+        codes = {predicate.name: builder.predicate(predicate) for predicate in predicates}
+
+        def row_of(item_id: str) -> int:
+            return _known(rows, item_id, "the graph names item {}, which is not in the catalog.")
+
+        def code_of(name: str) -> int:
+            return _known(codes, name, "the graph has no predicate {}.")
+
+        for s, name, o in triples:
+            p = code_of(name)
+            try:
+                value = canonical(o, builder.predicates[p].type)
+            except ValueError as error:
+                raise CatalogError(
+                    f"{name} of item {s!r}: {error}. Correct the value or the predicate's type."
+                ) from None
+            builder.add(row_of(s), p, value)
+        for s, name, o in item_triples:
+            builder.add_item(row_of(s), code_of(name), row_of(o))
+        encoded = builder.encode(len(item_ids))
+        return cls.of_encoded(item_ids, encoded, warnings=warnings, link=link)
+
+    @classmethod
+    def of_encoded(
+        cls,
+        item_ids: Sequence[str],
+        encoded: EncodedGraph,
+        *,
+        warnings: Sequence[str] = (),
+        link: LinkState = "none",
+    ) -> KnowledgeGraph:
+        """A graph in memory, of what a builder collected."""
+        return cls(
+            TripleKeys(encoded.keys, encoded.shape),
+            MemoryTerms(item_ids, encoded),
+            encoded.predicates,
+            warnings=(*warnings, *encoded.warnings),
+            link=link,
+        )
+
+    def __len__(self) -> int:
+        return len(self.store)
+
+    # ---- names ----
+
+    def row(self, item_id: str) -> int:
+        """Row of an item in the catalog, which is its code.
+
+        Raises:
+            CatalogError: the item is not in the catalog.
+        """
+        row = next((c for c in self.terms.codes(item_id) if c < self.terms.starts[1]), None)
+        if row is None:
+            raise CatalogError(
+                f"the graph is asked for item {item_id!r}, which is not in the catalog. "
+                "Add or drop it."
+            )
+        return row
+
+    def predicate(self, name: str) -> int:
+        """Code of a predicate.
+
+        Raises:
+            CatalogError: unknown name.
+        """
+        return _known(self.codes, name, "the graph has no predicate {}.")
+
+    def term(self, label: str) -> int | None:
+        """Code of a value such as "Sci-Fi"; None if no triple holds it."""
+        return next((c for c in self.terms.codes(label) if c >= self.terms.starts[1]), None)
+
+    def label(self, code: int) -> str:
+        """Item id, name or value of a term code."""
+        return self.terms.texts([code])[0]
+
+    def labels(self, predicate: str) -> tuple[str, ...]:
+        """All values of one predicate, in the order of their codes: numbers by size, texts from A.
+
+        Raises:
+            CatalogError: unknown predicate.
+        """
+        code = self.predicate(predicate)
+        if predicate not in self._labels:
+            codes = self.store.objects_of(code).tolist()
+            self._labels[predicate] = tuple(self.terms.texts(codes))
+        return self._labels[predicate]
+
+    def values(self, item_id: str, predicate: str) -> tuple[str, ...]:
+        """The values that one item has; relations between items give item ids.
+
+        Raises:
+            CatalogError: unknown item or predicate.
+        """
+        found = self.store.objects([self.row(item_id)], [self.predicate(predicate)])
+        return tuple(self.terms.texts(found.values.tolist()))
+
+    # ---- the five calls ----
+
+    def objects(self, s: ArrayLike, p: ArrayLike) -> Objects:
+        """All objects of each (subject, predicate) pair, as one ragged array."""
+        return self.store.objects(s, p)
+
+    def check(self, s: ArrayLike, p: ArrayLike, o: ArrayLike) -> NDArray[np.bool_]:
+        """Is each triple of codes in the graph?"""
+        return self.store.check(s, p, o)
+
+    def has(self, s: ArrayLike, p: ArrayLike) -> NDArray[np.bool_]:
+        """Does each subject have any value of the predicate?"""
+        return self.store.has(s, p)
+
+    def select(self, constraints: Sequence[Constraint]) -> NDArray[np.int64]:
+        """Rows of the items that meet every constraint for certain (verdict `supported`)."""
+        conditions: list[Condition] = []
+        certain = True
+        for constraint in constraints:
+            found = conditions_of(self, constraint)
+            certain = certain and found is not None
+            conditions += found or ()
+        if not certain:
+            return np.empty(0, dtype=np.int64)
+        return self.store.select(merged(conditions, self.predicates))
+
+    def paths(
+        self,
+        a: ArrayLike,
+        b: ArrayLike,
+        *,
+        max_hops: int = 2,
+        predicates: Sequence[str] | None = None,
+        max_degree: int = 500,
+    ) -> Paths:
+        """What connects the items of each pair of rows; see `TripleStore.paths`."""
+        named = None if predicates is None else [self.predicate(name) for name in predicates]
+        return self.store.paths(a, b, max_hops=max_hops, predicates=named, max_degree=max_degree)
+
+    # ---- verdicts ----
+
+    def verdict(
+        self, item_id: str | Sequence[str], predicate: str, value: str, *, negated: bool = False
+    ) -> Verdict:
+        """Does the graph support that the item has this value?
+
+        A predicate that the graph does not know, a value without a name that people use, and an
+        item without values can contradict nothing: `unverifiable`.
+
+        Args:
+            item_id: one id, or the ids of all items that may be meant.
+            predicate: name; `same:NAME` compares with the item whose id is `value`, `sequel_of`
+                says that the item is a sequel to it.
+            value: the graph's own label; of numbers also `=1995`, `<1970`, `>1979`, `>1989<2000`
+                (exclusive bounds).
+            negated: the claim is that it is not so.
+
+        Raises:
+            CatalogError: an item is not in the catalog.
+        """
+        return self.judge(item_id, predicate, value, negated=negated).verdict
+
+    def judge(
+        self, item_id: str | Sequence[str], predicate: str, value: str, *, negated: bool = False
+    ) -> Judgement:
+        """`verdict` with its evidence; of several items that of the first with this verdict."""
+        ids = [item_id] if isinstance(item_id, str) else item_id
+        judged = [judge(self, self.row(one), predicate, value) for one in ids]
+        if negated:
+            judged = [Judgement(negation_of(found), shown) for found, shown in judged]
+        verdict = some(found for found, _ in judged)
+        return next((j for j in judged if j.verdict == verdict), Judgement(verdict))
+
+    def constraint_verdict(self, item_id: str, constraints: Sequence[Constraint]) -> Verdict:
+        """Does the item meet all constraints?
+
+        Raises:
+            CatalogError: the item is not in the catalog.
+            InvalidArgument: a comparison with what is no number.
+        """
+        row = self.row(item_id)
+        return every(meets(self, row, constraint) for constraint in constraints)
+
+
+def _known(codes: Mapping[str, int], name: str, message: str) -> int:
+    try:
+        return codes[name]
+    except KeyError:
+        hint = did_you_mean(name, codes) if len(codes) < 1000 else " Add or drop it."
+        raise CatalogError(message.format(repr(name)) + hint) from None

@@ -1,0 +1,103 @@
+"""What the arguments of a store's calls must be, said once for all stores."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from auditkit.catalog.graph.schema import Paths
+from auditkit.errors import InvalidArgument
+
+__all__ = ["Asked", "Shape", "asked_pairs", "asked_paths", "asked_triples", "paths_of_rows"]
+
+Codes = NDArray[np.int64]
+
+
+class Shape(NamedTuple):
+    """How many items, subjects (items, entities and ids), predicates and terms a graph has."""
+
+    items: int
+    subjects: int
+    predicates: int
+    terms: int
+
+
+class Asked(NamedTuple):
+    """Flat triples of codes and which of them can be in the graph at all."""
+
+    s: Codes
+    p: Codes
+    o: Codes
+    possible: NDArray[np.bool_]
+    shape: tuple[int, ...]
+
+
+def asked_triples(shape: Shape, s: ArrayLike, p: ArrayLike, o: ArrayLike) -> Asked:
+    """Broadcast the three arguments; a code out of range is in no triple."""
+    arrays = np.broadcast_arrays(*(np.asarray(code, dtype=np.int64) for code in (s, p, o)))
+    s, p, o = (array.ravel() for array in arrays)
+    inside = (s >= 0) & (s < shape.subjects) & (p >= 0) & (p < shape.predicates)
+    return Asked(s, p, o, inside & (o >= 0) & (o < shape.terms), arrays[0].shape)
+
+
+def asked_pairs(shape: Shape, s: ArrayLike, p: ArrayLike) -> tuple[Codes, Codes]:
+    """Broadcast subjects and predicates to flat arrays.
+
+    Raises:
+        InvalidArgument: a code out of range.
+    """
+    s, p = np.broadcast_arrays(
+        np.atleast_1d(np.asarray(s, np.int64)), np.atleast_1d(np.asarray(p, np.int64))
+    )
+    if s.size:
+        _refuse_outside(s, shape.subjects, "subject")
+        _refuse_outside(p, shape.predicates, "predicate")
+    return s.ravel(), p.ravel()
+
+
+def asked_paths(
+    shape: Shape,
+    a: ArrayLike,
+    b: ArrayLike,
+    *,
+    max_hops: int,
+    predicates: Sequence[int] | None,
+) -> tuple[Codes, Codes]:
+    """Flat arrays of the two ends.
+
+    Raises:
+        InvalidArgument: a code out of range, other than 1 or 2 hops.
+    """
+    if max_hops not in (1, 2):
+        raise InvalidArgument(f"paths got max_hops={max_hops}. Give 1 or 2.")
+    if predicates is not None and len(predicates):
+        _refuse_outside(np.asarray(predicates, np.int64), shape.predicates, "predicate")
+    a, b = np.broadcast_arrays(
+        np.atleast_1d(np.asarray(a, np.int64)), np.atleast_1d(np.asarray(b, np.int64))
+    )
+    if a.size:
+        _refuse_outside(a, shape.subjects, "subject")
+        _refuse_outside(b, shape.subjects, "subject")
+    return a.ravel(), b.ravel()
+
+
+def _refuse_outside(codes: Codes, limit: int, what: str) -> None:
+    low, high = int(codes.min()), int(codes.max())
+    if low < 0 or high >= limit:
+        raise InvalidArgument(
+            f"the {what} code {low if low < 0 else high} is out of range. Give codes from 0 to "
+            f"{limit - 1}."
+        )
+
+
+def paths_of_rows(n_pairs: int, pair: Codes, hops: Codes, predicate: Codes, value: Codes) -> Paths:
+    """Paths in their fixed order, each once."""
+    if len(pair):
+        rows = np.unique(np.stack((pair, hops, predicate, value)), axis=1)
+        pair, hops, predicate, value = rows
+    counts = np.bincount(pair, minlength=n_pairs)
+    indptr = np.concatenate(([0], np.cumsum(counts))).astype(np.int64)
+    return Paths(indptr, hops, predicate, value)

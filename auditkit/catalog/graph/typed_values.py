@@ -1,0 +1,115 @@
+"""How values are written and compared: one spelling per number and date, and ranges of them.
+
+A date may be a year or a month only; then it stands for every day in it. So `< 1970` is before the
+first day of 1970, and `= 1995` any day of 1995. Source: hallucination recipe 3.5, year values.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import NamedTuple
+
+from auditkit.catalog.graph.schema import Operator, ValueType
+
+__all__ = ["NumberRange", "canonical", "claimed_range", "constrained_range", "number_of"]
+
+_DATE = re.compile(r"([0-9]{4})(?:-([0-9]{2})(?:-([0-9]{2}))?)?(?:[T ].*)?", re.DOTALL)
+_NUMBER = re.compile(r"[-+]?[0-9]{1,18}(?:\.[0-9]{1,18})?(?:[eE][-+]?[0-9]{1,2})?")
+_BOUNDS = re.compile(r"=(?P<equal>[^<>=]+)|(?:>(?P<above>[^<>=]+))?(?:<(?P<below>[^<>=]+))?")
+
+
+class NumberRange(NamedTuple):
+    """Numbers from `low` to `high`, both included."""
+
+    low: float = -math.inf
+    high: float = math.inf
+
+
+def canonical(text: str, of: ValueType) -> str:
+    """The one spelling of a value: "1995.0" as integer is "1995", "1995-11-22T00:00" a day.
+
+    Raises:
+        ValueError: the text is no such value.
+    """
+    text = text.strip()
+    if of in ("integer", "real"):
+        number = float(text) if _NUMBER.fullmatch(text) else math.nan
+        if math.isnan(number) or (of == "integer" and not number.is_integer()):
+            raise ValueError(f"{text[:40]!r} is no {'whole ' if of == 'integer' else ''}number")
+        if of == "integer" or (number.is_integer() and abs(number) < 1e15):
+            return str(int(number))
+        return repr(number)
+    if of == "date":
+        parts = _DATE.fullmatch(text)
+        if parts is None or int(parts[2] or 1) > 12 or int(parts[3] or 1) > 31:
+            raise ValueError(f"{text[:40]!r} is no date such as 1995-11-22")
+        return "-".join(part for part in parts.groups() if part)
+    return text
+
+
+def number_of(text: str, *, date: bool) -> float:
+    """Number of a canonical value; a date as YYYYMMDD, 00 where month or day are not known."""
+    return _days(text).low if date else float(text)
+
+
+def claimed_range(value: str, of: ValueType) -> NumberRange | None:
+    """Numbers that a claim allows: "1995", "=1995", "<1970", ">1979", ">1989<2000" (exclusive).
+
+    Returns:
+        The range; None if the value states none or the predicate holds no numbers.
+    """
+    if of not in ("integer", "real", "date"):
+        return None
+    if not value.startswith(("=", "<", ">")):
+        value = f"={value}"
+    parts = _BOUNDS.fullmatch(value)
+    if parts is None:
+        return None
+    try:
+        if parts["equal"] is not None:
+            return _span(parts["equal"], of)
+        low = NumberRange().low if parts["above"] is None else _after(_span(parts["above"], of))
+        high = NumberRange().high if parts["below"] is None else _before(_span(parts["below"], of))
+    except ValueError:
+        return None
+    return NumberRange(low, high)
+
+
+def constrained_range(operator: Operator, value: str, of: ValueType) -> NumberRange:
+    """Numbers that fulfil a constraint; for `!=` those that break it.
+
+    Raises:
+        ValueError: the predicate holds no numbers, or the value is none.
+    """
+    if of not in ("integer", "real", "date"):
+        raise ValueError("it holds no numbers")
+    span = _span(value, of)
+    if operator in ("=", "!="):
+        return span
+    if operator in (">", ">="):
+        return NumberRange(low=span.low if operator == ">=" else _after(span))
+    return NumberRange(high=span.high if operator == "<=" else _before(span))
+
+
+def _span(text: str, of: ValueType) -> NumberRange:
+    if of == "date":
+        return _days(canonical(text, "date"))
+    number = float(canonical(text, "real"))
+    return NumberRange(number, number)
+
+
+def _days(text: str) -> NumberRange:
+    """First and last day of a canonical date, as YYYYMMDD; 00 and 99 stand for all."""
+    year, month, day = (*text.split("-"), "", "")[:3]
+    return NumberRange(
+        float(f"{year}{month or '00'}{day or '00'}"), float(f"{year}{month or '99'}{day or '99'}")
+    )
+
+
+def _after(span: NumberRange) -> float:
+    return math.nextafter(span.high, math.inf)
+
+
+def _before(span: NumberRange) -> float:
+    return math.nextafter(span.low, -math.inf)

@@ -1,0 +1,1 @@
+"""Title linking: normalization, index, spelling repair and near misses."""

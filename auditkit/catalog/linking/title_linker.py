@@ -1,0 +1,366 @@
+"""Which catalog item does a written title name, if any?
+
+Exact keys after normalisation, in a fixed order of stages; the first stage that finds an entry
+ends the search, and a year rule decides. There is no similarity threshold, because every threshold
+that forgives a typing error also links sequels and remakes: errors are repaired word by word, in
+tokens that are no words, and numbers never. Every hash hit is verified by comparing the key, so a
+collision cannot link. Source: hallucination recipe 3.3 and 3.4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from auditkit.catalog.linking.near_misses import near_entries
+from auditkit.catalog.linking.normalize import (
+    ParsedTitle,
+    clean_query,
+    full_key,
+    joined_key,
+    parse_title,
+    sorted_key,
+)
+from auditkit.catalog.linking.spelling_repair import repairs, tokens_to_look_up
+from auditkit.catalog.linking.text_hashing import HashTable, text_hashes
+from auditkit.catalog.linking.title_index import TitleIndex
+from auditkit.catalog.linking.vocabulary import english_words
+
+__all__ = ["LINKED", "Link", "LinkReason", "Linking", "TitleLinker"]
+
+LinkReason = Literal[
+    "exact", "alias", "paren", "subtitle_drop", "word_order", "spacing", "typo", "year_off",
+    "ambiguous", "year_conflict", "near_miss", "none", "empty",
+]  # fmt: skip
+LINKED: frozenset[LinkReason] = frozenset(
+    ("exact", "alias", "paren", "subtitle_drop", "word_order", "spacing", "typo", "year_off")
+)
+Linking = Literal["auto", "loose", "strict"]
+MAX_YEARS_OFF = 2
+MAX_CANDIDATES = 10
+STRICT_FROM = 100_000
+_ARTICLES = ("the", "a", "an")
+_SHORT_TITLE = 4
+_LONG_TITLE = 7
+_GLUED = 6
+
+
+@dataclass(frozen=True)
+class Link:
+    """What became of one written title.
+
+    Attributes:
+        title: the text as given.
+        item_id: the item it names, None if refused or ambiguous.
+        reason: one of `LINKED` if it was linked; else `ambiguous`, `year_conflict`, `near_miss`,
+            `none` or `empty`.
+        candidates: item ids, best first, at most 10: all ids of the linked entry, or one id per
+            entry concerned.
+    """
+
+    title: str
+    item_id: str | None
+    reason: LinkReason
+    candidates: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class _Query:
+    """One title on its way through the stages."""
+
+    title: str
+    number: int
+    parts: ParsedTitle
+    text: str
+    key: str
+    absent: int | None
+
+    @property
+    def tokens(self) -> list[str]:
+        return [] if self.key.startswith("raw:") else self.key.split(" ")
+
+
+class _Found(NamedTuple):
+    """Entries of a stage, and whether each was found by its main title."""
+
+    entries: dict[int, bool]
+    year: int | None
+    reason: LinkReason
+
+
+class _Stage(NamedTuple):
+    """A way to look a query up: keys to try in `table`, and how a row proves that it fits."""
+
+    reason: LinkReason
+    table: HashTable
+    keys: Callable[[_Query], Iterable[str]]
+    key_of_row: Callable[[str], str] = str
+    ignores_year: bool = False
+
+
+class TitleLinker:
+    """Links titles to the items of one catalog.
+
+    Args:
+        ids: item ids in catalog order.
+        index: of the catalog's titles.
+        linking: `loose` lets a repaired title be up to two years off; `strict` wants its year
+            equal, and seven letters of a one-word title without a year; `auto` is strict from
+            100,000 entries on.
+    """
+
+    def __init__(self, ids: Sequence[str], index: TitleIndex, *, linking: Linking = "auto") -> None:
+        self.ids, self.index = ids, index
+        self.strict = linking == "strict" or (linking == "auto" and index.n_entries >= STRICT_FROM)
+        self._stages = (
+            _Stage("exact", index.full, _with_year_left_in, ignores_year=True),
+            _Stage("exact", index.full, lambda query: [query.key]),
+            _Stage("paren", index.full, _with_parenthesis),
+            _Stage("subtitle_drop", index.prefix, lambda query: [query.key]),
+            _Stage("word_order", index.ordered, _in_order, sorted_key),
+            _Stage("spacing", index.joined, _without_blanks, joined_key),
+        )
+
+    def twins(self, entry: int) -> tuple[str, ...]:
+        """Item ids of one entry, in catalog order."""
+        return tuple(self.ids[row] for row in self.index.members(entry).tolist())
+
+    def link(
+        self,
+        titles: Sequence[str],
+        *,
+        without: Sequence[int] | None = None,
+        near_misses: bool = True,
+    ) -> list[Link]:
+        """Link many titles in one pass.
+
+        Args:
+            titles: texts as the recommender wrote them.
+            without: for every title the number of one entry to treat as absent, its words too;
+                used by the self-check.
+            near_misses: tell a title close to a catalog title from one that is not; without it both
+                are `none`, which is faster.
+
+        Returns:
+            One `Link` per title, in order.
+        """
+        queries = [
+            self._query(title, number, None if without is None else without[number])
+            for number, title in enumerate(titles)
+        ]
+        links: dict[int, Link] = {
+            query.number: Link(query.title, None, "empty") for query in queries if not query.text
+        }
+        for stage in self._stages:
+            left = [query for query in queries if query.number not in links]
+            for query, found in self._look_up(left, stage):
+                links[query.number] = self._decide(query, found)
+        left = [query for query in queries if query.number not in links]
+        for query, link in self._repaired(left):
+            links[query.number] = link
+        left = [query for query in queries if query.number not in links]
+        near: list[list[int]] = [[] for _ in left]
+        if near_misses:
+            near = near_entries(self.index, [query.key for query in left])
+        for query, entries in zip(left, near, strict=True):
+            ids = self._first_ids([entry for entry in entries if entry != query.absent])
+            links[query.number] = Link(query.title, None, "near_miss" if ids else "none", ids)
+        return [links[number] for number in range(len(queries))]
+
+    def link_texts(self, keys: Sequence[str]) -> list[tuple[int, ...]]:
+        """Entries whose main title, alias or prefix has each full key; for mentions in a text."""
+        found: list[dict[int, bool]] = [{} for _ in keys]
+        for table in (self.index.full, self.index.prefix):
+            self._collect(table, keys, found, str)
+        return [tuple(sorted(entries)) for entries in found]
+
+    def _query(self, title: str, number: int, absent: int | None) -> _Query:
+        text = clean_query(title)
+        parts = parse_title(text)
+        return _Query(title, number, parts, text, full_key(parts.core) if text else "", absent)
+
+    def _look_up(self, queries: Sequence[_Query], stage: _Stage) -> Iterator[tuple[_Query, _Found]]:
+        """The queries that a stage finds something for; of several keys the first that does."""
+        asked = [(query, key) for query in queries for key in stage.keys(query) if key]
+        found: list[dict[int, bool]] = [{} for _ in asked]
+        self._collect(stage.table, [key for _, key in asked], found, stage.key_of_row)
+        done: set[int] = set()
+        for (query, _), entries in zip(asked, found, strict=True):
+            entries.pop(-1 if query.absent is None else query.absent, None)
+            if not stage.ignores_year:
+                self._drop_undated(query, entries)
+            if entries and query.number not in done:
+                done.add(query.number)
+                yield (
+                    query,
+                    _Found(entries, None if stage.ignores_year else query.parts.year, stage.reason),
+                )
+
+    def _drop_undated(self, query: _Query, entries: dict[int, bool]) -> None:
+        """A bare number behind a title is a year only where the catalog knows years."""
+        if query.parts.year is not None and not query.parts.bracketed:
+            for entry in [entry for entry in entries if not self.index.years[entry]]:
+                del entries[entry]
+
+    def _collect(
+        self,
+        table: HashTable,
+        keys: Sequence[str],
+        found: Sequence[dict[int, bool]],
+        key_of_row: Callable[[str], str],
+    ) -> None:
+        """Add to each key's dict the entries whose key it is, True where a main title has it."""
+        if not keys:
+            return
+        numbers, rows = table.find(text_hashes(keys))
+        for number, row, key in zip(
+            numbers.tolist(), rows.tolist(), self.index.keys.texts(rows), strict=True
+        ):
+            if key_of_row(key) == keys[number]:
+                entry = int(self.index.entry_of[row])
+                entries = found[number]
+                entries[entry] = entries.get(entry, False) or not self.index.is_alias(row)
+
+    def _decide(self, query: _Query, found: _Found) -> Link:
+        """Apply the year rule to what a stage found."""
+        off = {entry: self._years_off(entry, found.year) for entry in sorted(found.entries)}
+        nearest = min(off.values())
+        if nearest > MAX_YEARS_OFF:
+            return Link(query.title, None, "year_conflict", self._first_ids(off))
+        kept = [entry for entry in off if found.year is None or off[entry] == nearest]
+        if len(kept) > 1:
+            return Link(query.title, None, "ambiguous", self._first_ids(kept))
+        reason = found.reason
+        if nearest:
+            reason = "year_off"
+        elif reason == "exact" and not found.entries[kept[0]]:
+            reason = "alias"
+        twins = self.twins(kept[0])
+        return Link(query.title, twins[0], reason, twins[:MAX_CANDIDATES])
+
+    def _years_off(self, entry: int, year: int | None) -> int:
+        known = int(self.index.years[entry])
+        return 0 if not known or year is None else abs(known - year)
+
+    def _first_ids(self, entries: Iterable[int]) -> tuple[str, ...]:
+        return tuple(self.twins(entry)[0] for entry in list(entries)[:MAX_CANDIDATES])
+
+    def _repaired(self, queries: Sequence[_Query]) -> Iterator[tuple[_Query, Link]]:
+        """Stages 7 and 8: the titles within the fewest edits, if the year allows them."""
+        known = self._known_words(queries)
+        strange, words = list[str](), list[str]()
+        for query in queries:
+            for tokens, group in zip(
+                tokens_to_look_up(query.tokens, known[query.number]), (strange, words), strict=True
+            ):
+                group += tokens
+        near = self.index.vocabulary.neighbours(words, within=1)
+        near |= self.index.vocabulary.neighbours(strange, within=2)
+        asked = [
+            (query, repair)
+            for query in queries
+            for repair in dict.fromkeys(repairs(query.tokens, known[query.number], near))
+        ]
+        found: list[dict[int, bool]] = [{} for _ in asked]
+        keys = [repair.key for _, repair in asked]
+        for table in (self.index.full, self.index.prefix):
+            self._collect(table, keys, found, str)
+        best: dict[int, tuple[int, dict[int, bool]]] = {}
+        shortest: dict[int, str] = {}
+        for (query, repair), entries in zip(asked, found, strict=True):
+            entries.pop(-1 if query.absent is None else query.absent, None)
+            self._drop_undated(query, entries)
+            if not entries:
+                continue
+            edits, so_far = best.get(query.number, (repair.edits, {}))
+            if repair.edits < edits:
+                edits, so_far = repair.edits, {}
+            if repair.edits == edits:
+                best[query.number] = (edits, {**so_far, **entries})
+                known_key = shortest.get(query.number, repair.key) if so_far else repair.key
+                shortest[query.number] = min(known_key, repair.key, key=len)
+        for query in queries:
+            if query.number in best:
+                edits, entries = best[query.number]
+                link = self._decide_repair(query, entries, edits, shortest[query.number])
+                if link is not None:
+                    yield query, link
+
+    def _decide_repair(
+        self, query: _Query, entries: dict[int, bool], edits: int, title: str
+    ) -> Link | None:
+        """The year rule, and what the repaired title needs besides; None is a refusal."""
+        year = query.parts.year
+        link = self._decide(query, _Found(entries, year, "typo"))
+        if link.item_id is None:
+            return link
+        entry = min(entries, key=lambda e: (self._years_off(e, year), e))
+        exact_year = year is not None and int(self.index.years[entry]) == year
+        if self.strict and year is not None and not exact_year and self.index.years[entry]:
+            return None
+        tokens = query.tokens
+        if len(tokens) == 1:
+            if len(title) <= _SHORT_TITLE and not (exact_year and title[0] == tokens[0][0]):
+                return None
+            if self.strict and year is None and (len(title) < _LONG_TITLE or edits > 1):
+                return None
+        return link
+
+    def _known_words(self, queries: Sequence[_Query]) -> dict[int, Callable[[str], bool]]:
+        """For every query, whether a token is a word: of the catalog without the hidden entry."""
+        tokens = list(dict.fromkeys(token for query in queries for token in query.tokens))
+        rows = dict(zip(tokens, self.index.vocabulary.rows(tokens).tolist(), strict=True))
+        counts = self.index.vocabulary.counts
+
+        def of_catalog(token: str) -> bool:
+            return rows[token] >= 0 or token in english_words()
+
+        def beside(hidden: Sequence[str]) -> Callable[[str], bool]:
+            def is_word(token: str) -> bool:
+                count = int(counts[rows[token]]) if rows[token] >= 0 else 0
+                return count > hidden.count(token) or token in english_words()
+
+            return is_word
+
+        return {
+            query.number: of_catalog if query.absent is None else beside(self._tokens(query.absent))
+            for query in queries
+        }
+
+    def _tokens(self, entry: int) -> list[str]:
+        """Tokens of an entry's main title and aliases."""
+        n = self.index.n_entries
+        aliases = self.index.entry_of[n : n + self.index.n_aliases] == entry
+        rows = [entry, *(n + aliases.nonzero()[0]).tolist()]
+        return [token for row in rows for token in self.index.keys.text(row).split(" ")]
+
+
+def _with_year_left_in(query: _Query) -> Iterator[str]:
+    if query.parts.year is not None and not query.parts.bracketed:
+        yield full_key(query.text)
+
+
+def _with_parenthesis(query: _Query) -> Iterator[str]:
+    if query.parts.alias is not None:
+        yield full_key(f"{query.parts.core} {query.parts.alias}")
+
+
+def _in_order(query: _Query) -> Iterator[str]:
+    tokens = query.tokens
+    if len(tokens) > 2 or (len(tokens) == 2 and query.parts.year is not None):
+        yield sorted_key(query.key)
+        for article in _ARTICLES:
+            if article in tokens:
+                rest = list(tokens)
+                rest.remove(article)
+                yield sorted_key(" ".join(rest))
+
+
+def _without_blanks(query: _Query) -> Iterator[str]:
+    tokens = query.tokens
+    if tokens:
+        joined = joined_key(query.key)
+        yield joined
+        if tokens[0].startswith("the") and len(tokens[0]) > _GLUED:
+            yield joined.removeprefix("the")

@@ -1,0 +1,168 @@
+"""The words of all titles: which tokens are words, and which words a misspelt token may mean.
+
+Typing errors are looked for in words, not in titles: the vocabulary of a million titles is small,
+and a token that is a word is left alone. Words are found by deletion neighbourhoods (SymSpell,
+Garbe 2012): a token and a word within two edits share a string that is at most two letters shorter
+than either. Source: hallucination recipe 3.4; English words from symspellpy 6.10 (MIT).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.resources import files
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from auditkit.catalog.linking.edit_distance import osa_counter
+from auditkit.catalog.linking.string_array import Strings
+from auditkit.catalog.linking.text_hashing import (
+    ROW_BITS,
+    Deletions,
+    HashTable,
+    deletion_hashes,
+    text_hashes,
+)
+
+__all__ = ["Neighbour", "Vocabulary", "english_words"]
+
+MAX_NEIGHBOURS = 12
+_LONG_WORD = 6  # from here on two letters may be left out of a word of the catalog
+_LONG_TOKEN = 5  # from here on two letters may be left out of a token, and distance 2 is looked at
+MAX_REMEMBERED = 1 << 15
+MAX_LETTERS = 32  # the neighbourhood grows with the square of the length
+
+
+class Neighbour(NamedTuple):
+    """A word near a token, and how many edits lie between them."""
+
+    word: str
+    distance: int
+
+
+@cache
+def english_words() -> frozenset[str]:
+    """15,491 common English words."""
+    text = (files("auditkit.catalog.linking") / "english_words.txt").read_text(encoding="utf-8")
+    return frozenset(text.split())
+
+
+class Vocabulary:
+    """Words of a catalog with their counts and their deletion neighbourhoods.
+
+    Args:
+        words: distinct tokens of all titles.
+        counts: int32 [n], how often each occurs.
+        table: rows of `words` by hash.
+        shorter_by: rows of `words` by hash of the word and of what one letter less makes of it, and
+            by hash of what two letters less make of a long one.
+    """
+
+    def __init__(
+        self,
+        words: Strings,
+        counts: NDArray[np.int32],
+        *,
+        table: HashTable,
+        shorter_by: tuple[HashTable, HashTable],
+    ) -> None:
+        self.words, self.counts, self.table, self.shorter_by = words, counts, table, shorter_by
+        self._near: dict[tuple[str, int], tuple[Neighbour, ...]] = {}  # the words of titles recur
+
+    @classmethod
+    def build(cls, counted: Mapping[str, int]) -> Vocabulary:
+        """Index distinct tokens; their order is the order of the rows."""
+        words = list(counted)
+        meant = np.asarray([row for row, word in enumerate(words) if _may_be_meant(word)], np.int64)
+        long = np.asarray([row for row in meant if len(words[row]) >= _LONG_WORD], np.int64)
+        by_one = deletion_hashes([words[row] for row in meant], (0, 1))
+        by_two = deletion_hashes([words[row] for row in long], (2,))
+        return cls(
+            Strings.pack(words),
+            np.fromiter(counted.values(), dtype=np.int32, count=len(words)),
+            table=HashTable.build(text_hashes(words), np.arange(len(words))),
+            shorter_by=(
+                HashTable.build(by_one.hash, meant[by_one.word]),
+                HashTable.build(by_two.hash, long[by_two.word]),
+            ),
+        )
+
+    def rows(self, tokens: Sequence[str]) -> NDArray[np.int64]:
+        """Row of each token, -1 where it is no word of the catalog."""
+        found = np.full(len(tokens), -1, dtype=np.int64)
+        asked, rows = self.table.find(text_hashes(tokens))
+        for number, row, word in zip(
+            asked.tolist(), rows.tolist(), self.words.texts(rows), strict=True
+        ):
+            if word == tokens[number]:
+                found[number] = row
+        return found
+
+    def neighbours(self, tokens: Sequence[str], *, within: int) -> dict[str, tuple[Neighbour, ...]]:
+        """Words near each token, by (distance, -count, word), at most 12; never the token itself.
+
+        Args:
+            within: 1 or 2 edits. Two only between words of five letters or more; the digits in both
+                must always be equal.
+        """
+        wanted = {token: (token, within) for token in tokens if _may_be_meant(token)}
+        if len(self._near) + len(wanted) > MAX_REMEMBERED:
+            self._near.clear()
+        self._near |= self._search(
+            [token for token, key in wanted.items() if key not in self._near], within=within
+        )
+        return {token: self._near[key] for token, key in wanted.items()}
+
+    def _search(
+        self, tokens: Sequence[str], *, within: int
+    ) -> dict[tuple[str, int], tuple[Neighbour, ...]]:
+        near: dict[str, list[tuple[int, int, str]]] = {token: [] for token in tokens}
+        long = [token for token in near if within > 1 and len(token) >= _LONG_TOKEN]
+        short = [token for token in near if within == 1 or len(token) < _LONG_TOKEN]
+        for group, letters, tables in (
+            (short, (0, 1), self.shorter_by[:1]),
+            (long, (0, 1, 2), self.shorter_by),
+        ):
+            owners, rows = _pairs(deletion_hashes(group, letters), tables)
+            words = self.words.texts(rows)
+            asked = [group[owner] for owner in owners.tolist()]
+            distances = osa_counter()(asked, words, within)
+            counts = self.counts[rows].tolist()
+            for token, word, distance, count in zip(asked, words, distances, counts, strict=True):
+                if 0 < distance <= within and _comparable(token, word, distance):
+                    near[token].append((distance, -count, word))
+        return {
+            (token, within): tuple(
+                Neighbour(word, distance) for distance, _, word in sorted(found)[:MAX_NEIGHBOURS]
+            )
+            for token, found in near.items()
+        }
+
+
+def _pairs(
+    shortened: Deletions, tables: Sequence[HashTable]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Unique pairs of a token and the row of a word that share a shortened form."""
+    packed = []
+    for table in tables:
+        asked, rows = table.find(shortened.hash)
+        packed.append(shortened.word[asked] << ROW_BITS | rows)
+    unique = np.unique(np.concatenate(packed))
+    return unique >> ROW_BITS, unique & (1 << ROW_BITS) - 1
+
+
+def _may_be_meant(word: str) -> bool:
+    return 2 <= len(word) <= MAX_LETTERS and not word.isdigit()
+
+
+def _comparable(token: str, word: str, distance: int) -> bool:
+    """Two edits only between long words, and never in digits: "64gb" is no "6gb"."""
+    if distance > 1 and min(len(token), len(word)) < _LONG_TOKEN:
+        return False
+    return (token.isalpha() and word.isalpha()) or _digits(token) == _digits(word)
+
+
+def _digits(word: str) -> str:
+    return "".join(letter for letter in word if letter.isdigit())

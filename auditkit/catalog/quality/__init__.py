@@ -1,0 +1,1 @@
+"""Measured quality of the title linker."""

@@ -1,0 +1,121 @@
+"""How often does the title linker find what is in the catalog, and refuse what is not?
+
+The checker is measured on the very catalog it is used with: known titles in the forms that models
+write them, and the same titles while their entry is hidden from the index. One entry is one unit
+and counts as right only if every form of it is, so the Clopper-Pearson intervals are over
+independent entries. Source: hallucination recipe, linker self-check.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+from auditkit.catalog.items import CatalogItem
+from auditkit.catalog.linking.title_linker import Link, TitleLinker
+from auditkit.seeding import generator
+from auditkit.stats.intervals import clopper_pearson
+from auditkit.types import Estimate
+
+__all__ = ["Checkable", "SelfCheck", "self_check"]
+
+MAX_ENTRIES = 500
+FORMS_WITH_YEAR = ("{title} ({year})", "1. **{title} ({year})**", "{lower} ({year})")
+FORM_WITHOUT_YEAR = "{title}"
+
+
+class Checkable(Protocol):
+    """A catalog, as far as its linker is checked."""
+
+    @property
+    def items(self) -> Sequence[CatalogItem]:
+        """In catalog order."""
+        ...
+
+    @property
+    def linker(self) -> TitleLinker:
+        """What is checked."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the content, the seed of the sample."""
+        ...
+
+
+class SelfCheck(NamedTuple):
+    """Share of known titles that are linked and of hidden titles that are refused; ideal 1."""
+
+    sensitivity: Estimate
+    specificity: Estimate
+
+
+def self_check(catalog: Checkable, *, seed: int) -> SelfCheck:
+    """Measure the linker of one catalog.
+
+    Up to 500 entries are queried plain, bold and numbered, in lower case and without the year. An
+    answer is right if it is the entry, or `ambiguous` with the entry among the candidates (a title
+    without its year may name two films). Up to 500 entries, drawn anew, are queried with their year
+    while hidden; right is any answer without an item. Without a year a hidden remake's title still
+    names the other film, so that form says nothing there.
+
+    Args:
+        catalog: what to check.
+        seed: of the two samples.
+    """
+    linker = catalog.linker
+    n = min(MAX_ENTRIES, linker.index.n_entries)
+    rng = generator(seed, "linker self-check", catalog.fingerprint)
+    known, hidden = (
+        sorted(rng.choice(linker.index.n_entries, n, replace=False).tolist()) for _ in range(2)
+    )
+
+    known_forms = [_forms(catalog.items[linker.index.members(entry)[0]]) for entry in known]
+    found = _groups(
+        linker.link([form for forms in known_forms for form in forms]), len(known_forms[0])
+    )
+    n_found = sum(
+        all(_names(link, linker.twins(entry)) for link in links)
+        for entry, links in zip(known, found, strict=True)
+    )
+    dated = [
+        _forms(catalog.items[linker.index.members(entry)[0]])[: len(FORMS_WITH_YEAR)]
+        for entry in hidden
+    ]
+    absent = [entry for entry in hidden for _ in FORMS_WITH_YEAR]
+    answers = _groups(
+        linker.link([form for forms in dated for form in forms], without=absent),
+        len(FORMS_WITH_YEAR),
+    )
+    n_refused = sum(all(link.item_id is None for link in links) for links in answers)
+    return SelfCheck(_share(n_found, n), _share(n_refused, n))
+
+
+def _groups(links: Sequence[Link], size: int) -> list[Sequence[Link]]:
+    return [links[begin : begin + size] for begin in range(0, len(links), size)]
+
+
+def _forms(item: CatalogItem) -> list[str]:
+    """The forms with the year first; an entry without a year has them without the bracket."""
+    with_year = (
+        FORMS_WITH_YEAR
+        if item.year is not None
+        else tuple(f.replace(" ({year})", "") for f in FORMS_WITH_YEAR)
+    )
+    return [
+        form.format(title=item.title, lower=item.title.lower(), year=item.year)
+        for form in (*with_year, FORM_WITHOUT_YEAR)
+    ]
+
+
+def _names(link: Link, twins: Sequence[str]) -> bool:
+    return link.item_id in twins or (
+        link.reason == "ambiguous" and bool(set(twins) & set(link.candidates))
+    )
+
+
+def _share(x: int, n: int) -> Estimate:
+    low, high = clopper_pearson(x, n)
+    return Estimate(
+        value=x / n, low=low, high=high, n=n, unit="fraction of entries", direction="higher"
+    )

@@ -1,0 +1,1 @@
+"""Readers of tables, atomic files, RDF, SPARQL endpoints and Neo4j."""

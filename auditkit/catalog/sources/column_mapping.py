@@ -1,0 +1,198 @@
+"""The mapping file: which column, IRI or node property is what. Unknown keys are errors.
+
+    source: {name: My films, licence: CC BY-SA 4.0, attribution: who made it}
+    items: {id: code, title: name, year: released, aliases: other_titles}
+    predicates:
+      director: {column: directed_by, separator: ";", type: entity, world: closed}
+      runtime: {column: minutes, type: integer, world: functional}
+
+Without one, columns go by their names. Source: hallucination recipe 4.4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
+
+from auditkit.catalog.graph.schema import Predicate, ValueType, World
+from auditkit.serialization.strict_yaml import load_yaml
+from auditkit.serialization.yaml_errors import validate
+
+__all__ = [
+    "AMAZON", "GraphMapping", "NodeMapping", "RdfMapping", "SourceSection", "TableMapping",
+    "predicate_by_name", "read_mapping",
+]  # fmt: skip
+
+# Predicates that tables name by themselves: column name -> predicate. Others are open strings.
+_KNOWN: Mapping[str, Predicate] = {
+    "director": Predicate("director", "closed", type="entity"),
+    "actor": Predicate("actor", type="entity"),
+    "writer": Predicate("writer", type="entity"),
+    "author": Predicate("author", type="entity"),
+    "artist": Predicate("artist", type="entity"),
+    "brand": Predicate("brand", type="entity"),
+    "country": Predicate("country", type="entity"),
+    "language": Predicate("language", type="entity"),
+}
+_SPELLINGS: Mapping[str, str] = {
+    "directors": "director", "actors": "actor", "cast": "actor", "writers": "writer",
+    "authors": "author", "artists": "artist", "countries": "country", "languages": "language",
+}  # fmt: skip
+MappingType = TypeVar("MappingType", bound="_Mapping")
+
+
+def predicate_by_name(column: str) -> Predicate:
+    """What a column without a mapping is: known names have types and worlds, others are open."""
+    name = "_".join(column.casefold().replace(":", " ").split()) or "column"
+    name = _SPELLINGS.get(name, name)
+    return _KNOWN.get(name) or Predicate(name)
+
+
+def _free(name: str) -> str:
+    if name in ("year", "decade"):
+        raise ValueError("year and decade come from the items")
+    return name
+
+
+# A name must be tellable from `same:NAME` and from an operator.
+Name = Annotated[str, Field(pattern=r"^[^\s:<>=!]+$", max_length=100), AfterValidator(_free)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SourceSection(_Section):
+    """Where the facts come from; kept in the catalog and shown in reports."""
+
+    name: str | None = None
+    licence: str | None = None
+    attribution: str | None = None
+
+
+class _Relation(_Section):
+    type: ValueType = "string"
+    world: World = "open"
+
+    def predicate(self, name: str) -> Predicate:
+        """The predicate that is described."""
+        return Predicate(name, self.world, type=self.type)
+
+
+class Column(_Relation):
+    """A column of a table, or several of which the first with a value counts; `details.Brand` is a
+    key of an object in JSON lines.
+    """
+
+    column: str | list[str]
+    separator: str = Field(default="|", min_length=1)
+    skip_unreadable: bool = False
+
+
+class ItemColumns(_Section):
+    """Columns that describe the item itself; by their usual names if left out."""
+
+    id: str | None = None
+    title: str | None = None
+    year: str | None = None
+    aliases: str | None = None
+
+
+class _Mapping(_Section):
+    version: Literal[1] = 1
+    source: SourceSection = SourceSection()
+
+
+class TableMapping(_Mapping):
+    """CSV, TSV, JSON lines, Parquet; `facts` describes the table given as --facts."""
+
+    items: ItemColumns = ItemColumns()
+    predicates: dict[Name, Column] = {}
+    facts: TableMapping | None = None
+
+
+class Iri(_Relation):
+    """A predicate of an RDF graph."""
+
+    iri: str
+
+
+class RdfItems(_Section):
+    """Which subjects are items.
+
+    `type`: their rdf:type. `id`: predicate that holds the item id; without it, the IRI behind
+    `prefix` is the id. `title` and `aliases` default to the label predicates, `year` to none.
+    """
+
+    type: str | None = None
+    id: str | None = None
+    prefix: str = ""
+    title: str | None = None
+    year: str | None = None
+    aliases: str | None = None
+
+
+class RdfMapping(_Mapping):
+    """RDF files and SPARQL endpoints."""
+
+    items: RdfItems = RdfItems()
+    predicates: dict[Name, Iri] = {}
+    label: str = "http://www.w3.org/2000/01/rdf-schema#label"
+    alias: str = "http://www.w3.org/2004/02/skos/core#altLabel"
+    language: str = Field(default="en", pattern=r"^[a-zA-Z]{1,8}(?:-[a-zA-Z0-9]{1,8})*$")
+
+
+class Edge(_Relation):
+    """A property of the item's node, or a relationship to nodes whose `name` is the value."""
+
+    property: str | None = None
+    relationship: str | None = None
+    direction: Literal["out", "in"] = "out"
+    name: str = "name"
+
+
+class NodeItems(_Section):
+    """Which nodes are items, and their properties."""
+
+    label: str
+    id: str = "id"
+    title: str = "title"
+    year: str | None = None
+    aliases: str | None = None
+
+
+class NodeMapping(_Mapping):
+    """Neo4j."""
+
+    items: NodeItems
+    predicates: dict[Name, Edge] = {}
+    database: str | None = None
+
+
+GraphMapping = RdfMapping | NodeMapping
+
+AMAZON = TableMapping(
+    source=SourceSection(name="Amazon product metadata"),
+    items=ItemColumns(id="parent_asin", title="title"),
+    predicates={
+        "brand": Column(column=["store", "details.Brand"], type="entity"),
+        "category": Column(column="categories", world="closed"),
+        "price": Column(column="price", type="real", world="functional", skip_unreadable=True),
+    },
+)
+
+
+def read_mapping(path: Path, model: type[MappingType]) -> MappingType:
+    """Read and check a mapping file.
+
+    Args:
+        path: YAML.
+        model: what the source needs: `TableMapping`, `RdfMapping` or `NodeMapping`.
+
+    Raises:
+        ConfigurationError: every fault with its line.
+    """
+    return validate(load_yaml(path), TypeAdapter(model))

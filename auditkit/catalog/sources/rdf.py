@@ -1,0 +1,263 @@
+"""Read a catalog out of an RDF graph, a file's or a server's, by the same SPARQL queries.
+
+What is asked depends on the mapping and the items alone; results come in a fixed order. Nothing a
+graph says is ever put into a query but IRIs that were checked and literals that were escaped. An
+object without a label in the wanted language becomes an id: it contradicts no name.
+Source: hallucination recipe 4.4.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+from auditkit.catalog.graph.typed_values import canonical
+from auditkit.catalog.sources.column_mapping import Iri, RdfMapping
+from auditkit.catalog.storage.draft import CatalogDraft, Source
+from auditkit.errors import CatalogError
+
+__all__ = ["BLOCK", "RdfGraph", "RdfTerm", "add_rdf", "iri", "literal"]
+
+BLOCK = 500
+_RDF_TYPE = "http://www.w3.org/1999/02/22-rdf-syntax-ns#type"
+_IRI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\x00-\x20<>\"{}|^`\\\ud800-\udfff]*")
+_ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+_YEAR = re.compile(r"\s*([0-9]{4})(?:-[0-9]{2}.*)?", re.DOTALL)
+
+
+class RdfTerm(NamedTuple):
+    """A node: its text, what it is, and its language."""
+
+    text: str
+    kind: str  # uri, literal or bnode, as in SPARQL's JSON results
+    language: str = ""
+
+
+class RdfGraph(Protocol):
+    """Answers SPARQL SELECT queries."""
+
+    @property
+    def source(self) -> Source:
+        """Name, and hash of a file."""
+        ...
+
+    def select(self, query: str) -> Iterable[Mapping[str, RdfTerm]]:
+        """Rows of bindings; unbound variables are absent.
+
+        Raises:
+            CatalogError: it does not answer.
+        """
+        ...
+
+
+def iri(text: str) -> str:
+    """An IRI as SPARQL writes it.
+
+    Raises:
+        CatalogError: the text is none, or holds what could end it.
+    """
+    if not _IRI.fullmatch(text):
+        raise CatalogError(f"{text[:80]!r} is no IRI. Write it out, such as http://example.org/x")
+    return f"<{text}>"
+
+
+def literal(text: str) -> str:
+    """A plain literal as SPARQL writes it."""
+    return '"' + "".join(_ESCAPES.get(character, character) for character in text) + '"'
+
+
+def add_rdf(
+    draft: CatalogDraft,
+    graph: RdfGraph,
+    mapping: RdfMapping,
+    *,
+    progress: Callable[[str, int], None] = lambda what, n: None,
+) -> None:
+    """Add the items of a graph if the draft has none, and its facts about the items.
+
+    Args:
+        draft: what is added to.
+        graph: a file or an endpoint.
+        mapping: which IRI is what.
+        progress: called with what is read and the number of subjects since the last call.
+
+    Raises:
+        CatalogError: an IRI of the mapping is none, the graph does not answer or holds no items.
+    """
+    said = f"reading {graph.source.name}"
+    genre = mapping.predicates.get("genre")
+    if len(draft):
+        subjects = _known_subjects(draft, graph, mapping)
+        draft.linked = (draft.linked or set()) | set(subjects.values())
+    else:
+        if genre is not None:
+            draft.describe_genre(genre.predicate("genre"))
+        subjects = _new_items(draft, graph, mapping, lambda n: progress(said, n))
+    for name, relation in mapping.predicates.items():
+        predicate = relation.predicate(name)
+        named = draft.graph.predicate(predicate)
+        n_unread, first = 0, ""
+        for block in _blocks(list(subjects)):
+            progress(said, 0)
+            for subject, value in _objects(graph, block, relation, mapping):
+                row = subjects[subject]
+                if predicate.type == "item" and value.text in subjects:
+                    draft.graph.add_item(row, named, subjects[value.text])
+                    continue
+                text = " ".join(value.text.split())
+                if value.kind == "uri" and predicate.kind == "entity":
+                    draft.graph.add_nameless(row, named, text)
+                    continue
+                try:
+                    draft.graph.add(row, named, canonical(text, predicate.type))
+                except ValueError as error:
+                    n_unread, first = n_unread + 1, first or str(error)
+        if n_unread:
+            draft.warn(f"{name}: {n_unread} values are left out, the first: {first}")
+    source = graph.source
+    given = mapping.source
+    draft.sources.append(
+        Source(given.name or source.name, source.sha256, given.licence, given.attribution)
+    )
+
+
+def _blocks(subjects: Sequence[str]) -> Iterator[Sequence[str]]:
+    for begin in range(0, len(subjects), BLOCK):
+        yield subjects[begin : begin + BLOCK]
+
+
+def _known_subjects(draft: CatalogDraft, graph: RdfGraph, mapping: RdfMapping) -> dict[str, int]:
+    """Row of each subject that is an item of the draft, in the order of the subjects."""
+    found: dict[str, int] = {}
+    if mapping.items.id is None:
+        for item_id, row in draft.rows.items():
+            subject = mapping.items.prefix + item_id
+            iri(subject)
+            found[subject] = row
+    else:
+        for subject, item_id in _subjects(graph, mapping):
+            if item_id in draft.rows:
+                found.setdefault(subject, draft.rows[item_id])
+    return found
+
+
+def _subjects(graph: RdfGraph, mapping: RdfMapping) -> Iterator[tuple[str, str]]:
+    """Subject and item id of everything that is an item in the graph."""
+    items = mapping.items
+    if items.type is None and items.id is None:
+        raise CatalogError(
+            "the mapping does not say which subjects are items. Give items.type or items.id."
+        )
+    wanted = f"?s {iri(_RDF_TYPE)} {iri(items.type)} . " if items.type else ""
+    wanted += f"?s {iri(items.id)} ?id . " if items.id else ""
+    for row in graph.select(f"SELECT DISTINCT * WHERE {{ {wanted}}} ORDER BY ?s ?id"):
+        subject = row["s"]
+        if subject.kind != "uri":
+            continue
+        text = row["id"].text if items.id else subject.text.removeprefix(items.prefix)
+        yield subject.text, " ".join(text.split())
+
+
+def _new_items(
+    draft: CatalogDraft,
+    graph: RdfGraph,
+    mapping: RdfMapping,
+    progress: Callable[[int], None],
+) -> dict[str, int]:
+    """Add the graph's items; row of each subject. Of several ids or titles the first counts."""
+    items = mapping.items
+    ids: dict[str, str] = {}
+    for subject, item_id in _subjects(graph, mapping):
+        ids.setdefault(subject, item_id)
+    rows: dict[str, int] = {}
+    n_untitled = 0
+    for block in _blocks(list(ids)):
+        title = items.title or mapping.label
+        titles = _in_language(_literals(graph, block, title), mapping.language)
+        years = _literals(graph, block, items.year) if items.year else {}
+        others = _literals(graph, block, items.aliases or mapping.alias)
+        for subject in block:
+            if not titles.get(subject):
+                n_untitled += 1
+                continue
+            year = next((y for y in map(_year, years.get(subject, [])) if y), None)
+            aliases = [" ".join(term.text.split()) for term in others.get(subject, [])]
+            if ids[subject] in draft.rows:
+                rows[subject] = draft.rows[ids[subject]]
+            else:
+                rows[subject] = draft.add_item(ids[subject], titles[subject], year, aliases=aliases)
+        progress(len(block))
+    if n_untitled:
+        draft.warn(
+            f"{graph.source.name}: {n_untitled} items have no title in {mapping.language!r} and "
+            "are left out"
+        )
+    if not rows:
+        raise CatalogError(
+            f"{graph.source.name} holds no items as the mapping describes them. Check items.type, "
+            "items.id and items.title."
+        )
+    return rows
+
+
+def _year(term: RdfTerm) -> int | None:
+    parts = _YEAR.fullmatch(term.text)
+    return int(parts[1]) if parts else None
+
+
+def _literals(graph: RdfGraph, block: Sequence[str], predicate: str) -> dict[str, list[RdfTerm]]:
+    """Literals of each subject, in the order of their text and language."""
+    found: dict[str, list[RdfTerm]] = {}
+    for row in graph.select(_values_query(block, predicate)):
+        if row["o"].kind == "literal":
+            found.setdefault(row["s"].text, []).append(row["o"])
+    for terms in found.values():
+        terms.sort(key=lambda term: (term.text, term.language))
+    return found
+
+
+def _values_query(block: Sequence[str], predicate: str) -> str:
+    subjects = " ".join(map(iri, block))
+    values = f"VALUES ?s {{ {subjects} }}"
+    # Texts of two languages, or equal numbers, have no order of their own.
+    order = "ORDER BY ?s ?o STR(?o) LANG(?o) STR(DATATYPE(?o))"
+    return f"SELECT DISTINCT ?s ?o WHERE {{ {values} ?s {iri(predicate)} ?o . }} {order}"
+
+
+def _in_language(literals: Mapping[str, Sequence[RdfTerm]], language: str) -> dict[str, str]:
+    """The name of each subject: in the language, else one without any."""
+    names: dict[str, str] = {}
+    for subject, terms in literals.items():
+        ranked = sorted(
+            (rank, term.text) for term in terms if (rank := _rank(term.language, language)) < 2
+        )
+        if ranked and (name := " ".join(ranked[0][1].split())):
+            names[subject] = name
+    return names
+
+
+def _rank(language: str, wanted: str) -> int:
+    own = language.casefold()
+    return 0 if own == wanted.casefold() else 1 if not own else 2
+
+
+def _objects(
+    graph: RdfGraph, block: Sequence[str], relation: Iri, mapping: RdfMapping
+) -> Iterator[tuple[str, RdfTerm]]:
+    """Subject and value of every triple; objects with a name in the language are literals."""
+    rows = list(graph.select(_values_query(block, relation.iri)))
+    nodes = sorted({row["o"].text for row in rows if row["o"].kind == "uri"})
+    names: dict[str, str] = {}
+    if relation.type != "item":
+        for some in _blocks(nodes):
+            names |= _in_language(_literals(graph, some, mapping.label), mapping.language)
+    for row in rows:
+        term = row["o"]
+        if term.kind == "uri" and term.text in names:
+            term = RdfTerm(names[term.text], "literal")
+        if term.kind == "bnode" or (
+            term.kind == "literal" and _rank(term.language, mapping.language) == 2
+        ):
+            continue
+        yield row["s"].text, term

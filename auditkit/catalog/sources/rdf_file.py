@@ -1,0 +1,84 @@
+"""An RDF file (Turtle, TriG, N-Triples, N-Quads, RDF/XML), loaded by pyoxigraph and queried.
+
+It is loaded into a temporary folder, because pyoxigraph keeps about 340 bytes per triple in memory
+otherwise. Named graphs count like the default one.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from auditkit.catalog.sources.rdf import RdfTerm
+from auditkit.catalog.storage.draft import Source
+from auditkit.errors import CatalogError, MissingDependency
+from auditkit.serialization.atomic_files import sha256_file
+
+__all__ = ["RdfFile"]
+
+FORMATS = {
+    ".ttl": "TURTLE", ".trig": "TRIG", ".nt": "N_TRIPLES", ".nq": "N_QUADS",
+    ".rdf": "RDF_XML", ".owl": "RDF_XML",
+}  # fmt: skip
+
+
+class RdfFile:
+    """A graph read from a file; use it in a `with` block.
+
+    Args:
+        path: its suffix says the format.
+
+    Raises:
+        CatalogError: the file is missing or faulty; the message names the line.
+        MissingDependency: pyoxigraph is not installed.
+    """
+
+    def __init__(self, path: Path) -> None:
+        try:
+            import pyoxigraph
+        except ImportError:
+            raise MissingDependency("pyoxigraph", extra="rdf", purpose=f"reading {path}") from None
+        if not path.is_file():
+            raise CatalogError(f"{path} does not exist. Give an RDF file.")
+        self.source = Source(path.name, sha256_file(path))
+        self._folder = tempfile.mkdtemp(prefix="auditkit-rdf-")
+        try:
+            self._store: pyoxigraph.Store | None = pyoxigraph.Store(self._folder)
+            kind = getattr(pyoxigraph.RdfFormat, FORMATS[path.suffix.lower()])
+            self._store.bulk_load(path=str(path), format=kind)
+        except (OSError, SyntaxError, ValueError) as error:
+            self.__exit__()
+            place = f":{error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
+            raise CatalogError(
+                f"{path}{place} cannot be read ({error}). Correct the file."
+            ) from None
+
+    def __enter__(self) -> RdfFile:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._store = None  # closes the files of the folder
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def select(self, query: str) -> Iterator[Mapping[str, RdfTerm]]:
+        """Rows of bindings of a SPARQL query."""
+        import pyoxigraph
+
+        if self._store is None:
+            raise CatalogError(f"{self.source.name} is asked after it was closed.")
+        found = self._store.query(query, use_default_graph_as_union=True)
+        if not isinstance(found, pyoxigraph.QuerySolutions):
+            raise CatalogError(f"{self.source.name} is asked for no rows. Ask a SELECT query.")
+        names = [variable.value for variable in found.variables]
+        for row in found:
+            bound: dict[str, RdfTerm] = {}
+            for name in names:
+                node = row[name]
+                if isinstance(node, pyoxigraph.Literal):
+                    bound[name] = RdfTerm(node.value, "literal", node.language or "")
+                elif node is not None:
+                    kind = "uri" if isinstance(node, pyoxigraph.NamedNode) else "bnode"
+                    bound[name] = RdfTerm(node.value, kind)
+            yield bound

@@ -1,0 +1,122 @@
+"""A SPARQL endpoint: queries by POST, JSON results, a time limit; only where the user names one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from auditkit.catalog.graph.builder import is_text
+from auditkit.catalog.sources.rdf import RdfTerm
+from auditkit.catalog.storage.draft import Source
+from auditkit.errors import CatalogError, MissingDependency
+
+__all__ = ["SECONDS", "Endpoint"]
+
+SECONDS = 60.0
+_KINDS = {"uri": "uri", "literal": "literal", "typed-literal": "literal", "bnode": "bnode"}
+_MAX_BYTES = 512 << 20
+
+
+class Endpoint:
+    """A server that speaks the SPARQL protocol; use it in a `with` block.
+
+    Args:
+        url: http or https; a name and password in it are sent but never shown.
+
+    Raises:
+        CatalogError: not such a URL.
+        MissingDependency: httpx is not installed.
+    """
+
+    def __init__(self, url: str) -> None:
+        try:
+            import httpx
+        except ImportError:
+            raise MissingDependency("httpx", extra="endpoint", purpose="a SPARQL source") from None
+        try:
+            parts = urlsplit(url)
+            usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+            httpx.URL(url)
+        except (ValueError, httpx.InvalidURL):
+            usable = False
+        if not usable:
+            raise CatalogError("sparql: needs a URL such as sparql:https://example.org/sparql")
+        self._shown = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query=""))
+        self.source = Source(self._shown)
+        self._url, self._errors = url, (httpx.HTTPError, httpx.InvalidURL)
+        self._most_rows = 0
+        self._client = httpx.Client(
+            timeout=httpx.Timeout(SECONDS, connect=10.0),
+            headers={"Accept": "application/sparql-results+json", "User-Agent": "auditkit"},
+        )
+
+    def __enter__(self) -> Endpoint:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
+
+    def select(self, query: str) -> Iterator[Mapping[str, RdfTerm]]:
+        """Rows of bindings of a SPARQL query, all of them even if the server caps its answers.
+
+        Args:
+            query: SELECT DISTINCT in a full order, so that its rows can be asked for in parts.
+
+        Raises:
+            CatalogError: no answer within a minute, an error of the server, or no SPARQL results.
+        """
+        for row in self._pages(query):
+            bound = {}
+            for name, node in row.items():
+                try:
+                    kind, text = _KINDS[node["type"]], str(node["value"])
+                    bound[str(name)] = RdfTerm(text, kind, str(node.get("xml:lang", "")))
+                except (KeyError, TypeError, AttributeError):
+                    raise self._refused("an answer holds what is no RDF term") from None
+                if not is_text(text):
+                    raise self._refused(f"{text[:80]!r} holds half of a surrogate pair")
+            yield bound
+
+    def _pages(self, query: str) -> Iterator[dict[str, Any]]:
+        """Rows of a query, asked for in as many pages as the server makes of them.
+
+        Servers cap their answers without a word. An answer with fewer rows than an earlier one met
+        no cap; behind any other one we ask whether there is more.
+        """
+        n, first = 0, None
+        while True:
+            page = self._bindings(f"{query} OFFSET {n}" if n else query)
+            if page and page[0] == first:
+                raise self._refused(f"it gives {len(page)} rows at once and knows no OFFSET")
+            yield from page
+            if len(page) < self._most_rows or not page:
+                return
+            self._most_rows = len(page)
+            n, first = n + len(page), page[0]
+
+    def _bindings(self, query: str) -> list[dict[str, Any]]:
+        try:
+            with self._client.stream("POST", self._url, data={"query": query}) as answer:
+                if answer.status_code != 200:
+                    raise self._refused(f"it answered with status {answer.status_code}")
+                body = bytearray()
+                for chunk in answer.iter_bytes():
+                    body += chunk
+                    if len(body) > _MAX_BYTES:
+                        raise self._refused(f"an answer has over {_MAX_BYTES >> 20} MiB")
+            found = json.loads(body)["results"]["bindings"]
+        except self._errors as error:
+            raise self._refused(type(error).__name__) from None
+        except (ValueError, KeyError, TypeError, RecursionError):
+            raise self._refused("an answer is no SPARQL result in JSON") from None
+        if not isinstance(found, list) or not all(isinstance(row, dict) for row in found):
+            raise self._refused("an answer is no SPARQL result in JSON")
+        return found
+
+    def _refused(self, what: str) -> CatalogError:
+        return CatalogError(
+            f"the SPARQL endpoint {self._shown} cannot be used: {what}. Check the URL and whether "
+            "the server is up."
+        )

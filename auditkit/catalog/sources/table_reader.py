@@ -1,0 +1,339 @@
+"""Read items from a CSV, TSV or JSON-lines file, all faults of the file in one message.
+
+Column names: id or item_id; title, movie_title or name; year or release_year; genres, genre or
+class, and aliases, values separated by `|`. Year 0 and an empty cell mean unknown. Where the file
+has no year column, a bracketed year at the end of a title is its year. A bare number at the end
+stays in the title ("Blues Brothers 2000").
+
+A quote in a CSV file must be closed where its cell ends: an open one would swallow the rows behind
+it. In a TSV file, where titles such as `"Weird Al" Show` stand as they are, a tab or a line end is
+never part of a cell, and quotes count only around a whole cell.
+"""
+
+from __future__ import annotations
+
+import csv
+import datetime
+import decimal
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import TextIO
+
+from auditkit.catalog.graph.builder import is_text
+from auditkit.catalog.items import LAST_YEAR, CatalogItem
+from auditkit.catalog.linking.normalize import split_year
+from auditkit.errors import CatalogError, MissingDependency
+from auditkit.serialization.canonical_json import read_json
+
+__all__ = [
+    "COLUMNS", "cell_text", "cell_texts", "parse_item", "parse_items", "read_rows",
+    "refuse_faults", "separate_year",
+]  # fmt: skip
+
+COLUMNS: Mapping[str, tuple[str, ...]] = {
+    "id": ("id", "item_id"),
+    "title": ("title", "movie_title", "name"),
+    "year": ("year", "release_year"),
+    "genres": ("genres", "genre", "class"),
+    "aliases": ("aliases",),
+}
+_ROWS_AT_ONCE = 10_000
+_QUOTED_CELL = re.compile(r'"((?:[^"]|"")*)"')
+MAX_FAULTS_SHOWN = 10
+
+
+def parse_items(
+    path: Path,
+    *,
+    required: Sequence[Sequence[str]],
+    rename: Callable[[Mapping[str, object]], Mapping[str, object]] = lambda row: row,
+) -> tuple[CatalogItem, ...]:
+    """Read every item of a file whose columns have other names.
+
+    Args:
+        required: for each needed column its possible names.
+        rename: a row of the file with the column names of `COLUMNS`.
+    """
+    faults: list[str] = []
+    items: list[CatalogItem] = []
+    first_line: dict[str, int] = {}
+    for line, row in read_rows(path, faults, required=required):
+        try:
+            item = parse_item(rename(row))
+        except ValueError as error:
+            faults.append(f"line {line}: {error}")
+            continue
+        if item.id in first_line:
+            faults.append(f"line {line}: id {item.id!r} is already on line {first_line[item.id]}")
+            continue
+        first_line[item.id] = line
+        items.append(item)
+    refuse_faults(path, faults)
+    if not items:
+        raise CatalogError(f"{path} holds no items. Give at least one line with an id and a title.")
+    return tuple(items)
+
+
+def refuse_faults(path: Path, faults: Sequence[str]) -> None:
+    """Raise CatalogError with the first faults of a file, if it has any."""
+    if faults:
+        more = len(faults) - MAX_FAULTS_SHOWN
+        rest = f"\n  and {more} more" if more > 0 else ""
+        shown = "\n  ".join(faults[:MAX_FAULTS_SHOWN])
+        raise CatalogError(f"{path} has {len(faults)} faulty lines. Correct them:\n  {shown}{rest}")
+
+
+def separate_year(title: str) -> tuple[str, int | None]:
+    """Split a bracketed year off the end of a title; a bare number stays."""
+    title = " ".join(title.split())
+    core, year, bracketed = split_year(title)
+    return (core, year) if bracketed else (title, None)
+
+
+def read_rows(
+    path: Path,
+    faults: list[str],
+    *,
+    required: Sequence[Sequence[str]],
+    spelling: Callable[[str], str] = lambda name: name,
+) -> Iterator[tuple[int, Mapping[str, object]]]:
+    """Line number and named cells of every non-empty line; lines that are no row become faults.
+
+    Args:
+        path: CSV, TSV, JSON lines, or Parquet where pandas can read it.
+        required: for each column that a table must have its possible names.
+        spelling: the name under which a column of the file is returned, the same every time.
+
+    Raises:
+        CatalogError: the file is missing, not UTF-8, lacks a column, or has one twice.
+    """
+    kind = path.suffix.lower()
+    if kind == ".parquet":
+        yield from _parquet(path, required, spelling)
+        return
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            if kind in (".jsonl", ".ndjson"):
+                yield from _json_lines(stream, faults, spelling)
+            else:
+                cells = _tabbed(stream) if kind == ".tsv" else _quoted(stream)
+                yield from _separated(path, cells, faults, required, spelling)
+    except OSError as error:
+        raise CatalogError(
+            f"{path} cannot be read ({error.strerror}). Give a CSV or JSON-lines file."
+        ) from None
+    except UnicodeDecodeError:
+        raise CatalogError(
+            f"{path} is not UTF-8 (line {_first_undecodable(path)}). Save it as UTF-8."
+        ) from None
+
+
+def _first_undecodable(path: Path) -> int:
+    with path.open("rb") as stream:
+        for number, line in enumerate(stream, start=1):
+            try:
+                line.decode("utf-8")
+            except UnicodeDecodeError:
+                return number
+    return 0
+
+
+def _json_lines(
+    stream: TextIO, faults: list[str], spelling: Callable[[str], str]
+) -> Iterator[tuple[int, Mapping[str, object]]]:
+    spelt = cache(spelling)
+    for line, content in enumerate(stream, start=1):
+        if not content.strip():
+            continue
+        try:
+            row = read_json(content)
+        except (ValueError, RecursionError) as error:
+            faults.append(f"line {line}: {error}")
+            continue
+        if not isinstance(row, dict):
+            faults.append(f"line {line}: not a JSON object")
+            continue
+        named = {spelt(name): cell for name, cell in row.items()}
+        if len(named) != len(row):
+            faults.append(f"line {line}: two keys that differ only in case")
+            continue
+        yield line, named
+
+
+def _separated(
+    path: Path,
+    rows: Iterator[tuple[int, list[str]]],
+    faults: list[str],
+    required: Sequence[Sequence[str]],
+    spelling: Callable[[str], str],
+) -> Iterator[tuple[int, Mapping[str, object]]]:
+    try:
+        header = _header(path, next(rows, (1, []))[1], required, spelling)
+        for line, cells in rows:
+            if not any(cell.strip() for cell in cells):
+                continue
+            if len(cells) != len(header):
+                faults.append(f"line {line}: {len(cells)} cells, the header has {len(header)}")
+            else:
+                yield line, dict(zip(header, cells, strict=True))
+    except _Unreadable as error:
+        faults.append(str(error))
+
+
+class _Unreadable(Exception):
+    """The rest of the file cannot be told apart into rows."""
+
+
+def _quoted(stream: TextIO) -> Iterator[tuple[int, list[str]]]:
+    """First line and cells of every row of a CSV file."""
+    reader = csv.reader(stream, strict=True)
+    while True:
+        first = reader.line_num + 1
+        try:
+            cells = next(reader, None)
+        except csv.Error as error:
+            raise _Unreadable(
+                f"line {first}: {error} (the row is read up to line {reader.line_num}; is every "
+                "quote closed where its cell ends?)"
+            ) from None
+        if cells is None:
+            return
+        yield first, cells
+
+
+def _tabbed(stream: TextIO) -> Iterator[tuple[int, list[str]]]:
+    """Line and cells of every line of a TSV file."""
+    for line, content in enumerate(stream, start=1):
+        cells = content.rstrip("\r\n").split("\t")
+        if '"' in content:
+            cells = [
+                whole[1].replace('""', '"') if (whole := _QUOTED_CELL.fullmatch(cell)) else cell
+                for cell in cells
+            ]
+        yield line, cells
+
+
+def _parquet(
+    path: Path, required: Sequence[Sequence[str]], spelling: Callable[[str], str]
+) -> Iterator[tuple[int, Mapping[str, object]]]:
+    try:
+        import duckdb
+    except ImportError:
+        raise MissingDependency("duckdb", extra="graph", purpose=f"reading {path}") from None
+    if not path.is_file():
+        raise CatalogError(f"{path} does not exist. Give a Parquet file.")
+    number = 0
+    with duckdb.connect() as connection:
+        try:
+            table = connection.execute("SELECT * FROM read_parquet(?)", [str(path)])
+            given = [str(column[0]) for column in table.description or ()]
+            header = _header(path, given, required, spelling)
+            while rows := table.fetchmany(_ROWS_AT_ONCE):
+                for cells in rows:
+                    number += 1
+                    yield number, dict(zip(header, map(_plain, cells), strict=True))
+        except duckdb.Error as error:
+            raise CatalogError(f"{path} cannot be read ({error}). Give a Parquet file.") from None
+
+
+def _plain(value: object) -> object:
+    """A cell as JSON would hold it; NaN is an empty one."""
+    if isinstance(value, datetime.date | datetime.time):
+        return value.isoformat()
+    if isinstance(value, decimal.Decimal):
+        value = float(value)
+    return None if value != value else value
+
+
+def _header(
+    path: Path,
+    given: Sequence[str],
+    required: Sequence[Sequence[str]],
+    spelling: Callable[[str], str],
+) -> list[str]:
+    """Names of the columns, checked."""
+    header = [spelling(name.strip()) for name in given]
+    twice = next((name for name in header if name and header.count(name) > 1), None)
+    if twice is not None:  # columns without a name, as a spreadsheet leaves them, say nothing
+        raise CatalogError(
+            f"{path} has two columns {twice!r} (letter case aside). Rename or drop one of them."
+        )
+    for names in required:
+        if not set(names) & set(header):
+            raise CatalogError(
+                f"{path} has the columns {', '.join(header) or '(none)'} and no {names[0]}. "
+                f"Name one of them {' or '.join(names)}."
+            )
+    return header
+
+
+def parse_item(row: Mapping[str, object]) -> CatalogItem:
+    """One item of a row with the column names of `COLUMNS`.
+
+    Raises:
+        ValueError: what is wrong with the row.
+    """
+    item_id = cell_text(_cell(row, "id"), "id")
+    title = cell_text(_cell(row, "title"), "title")
+    if not item_id or not title:
+        raise ValueError(f"empty {'id' if not item_id else 'title'}")
+    year = _year(_cell(row, "year"))
+    core, bracketed = separate_year(title)
+    if year is None and not any(name in row for name in COLUMNS["year"]):
+        title, year = core, bracketed
+    elif bracketed == year:
+        title = core
+    genres = cell_texts(_cell(row, "genres"), "genres")
+    return CatalogItem(item_id, title, year, genres, cell_texts(_cell(row, "aliases"), "aliases"))
+
+
+def _cell(row: Mapping[str, object], column: str) -> object:
+    for name in COLUMNS[column]:
+        if name in row:
+            return row[name]
+    return None
+
+
+def cell_text(value: object, column: str) -> str:
+    """The text in a cell, runs of white space as one blank; "" for an empty cell.
+
+    Raises:
+        ValueError: the cell holds something else.
+    """
+    if value is None:
+        return ""
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise ValueError(f"{column} is {json.dumps(value, default=str)[:80]}, not a text")
+    text = " ".join(str(value).split())
+    if not is_text(text):
+        raise ValueError(f"{column} holds half of a surrogate pair")
+    return text
+
+
+def _year(value: object) -> int | None:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    text = cell_text(value, "year").removesuffix(
+        ".0"
+    )  # what a spreadsheet makes of a column with empty cells
+    if text and not (text.isdecimal() and len(text) < 19 and int(text) <= LAST_YEAR):
+        raise ValueError(f"year {text[:40]!r} is not a whole number up to {LAST_YEAR}")
+    return int(text) or None if text else None
+
+
+def cell_texts(value: object, column: str, *, separator: str = "|") -> tuple[str, ...]:
+    """The values in a cell, each once: a list, or a text with separators.
+
+    Raises:
+        ValueError: the cell holds something else.
+    """
+    if value is None:
+        return ()
+    if isinstance(value, float):
+        value = str(int(value)) if value.is_integer() else repr(value)
+    parts = value if isinstance(value, list) else cell_text(value, column).split(separator)
+    names = (cell_text(str(part) if isinstance(part, float) else part, column) for part in parts)
+    return tuple(dict.fromkeys(name for name in names if name))

@@ -1,0 +1,324 @@
+"""Read tables into a catalog draft: items from the first one, facts from every one.
+
+Rows stream; all faults of a file come in one message. A mapping takes the columns it names and no
+others; without one every column is used, by its name. Source: hallucination recipe 4.4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from auditkit.catalog.graph.builder import is_text
+from auditkit.catalog.graph.schema import Predicate
+from auditkit.catalog.graph.typed_values import canonical
+from auditkit.catalog.items import ITEM_PREDICATES
+from auditkit.catalog.sources.column_mapping import (
+    AMAZON,
+    Column,
+    SourceSection,
+    TableMapping,
+    predicate_by_name,
+)
+from auditkit.catalog.sources.table_reader import (
+    COLUMNS,
+    cell_text,
+    cell_texts,
+    parse_item,
+    read_rows,
+    refuse_faults,
+)
+from auditkit.catalog.storage.draft import CatalogDraft, Source
+from auditkit.errors import CatalogError
+from auditkit.serialization.atomic_files import sha256_file
+
+__all__ = [
+    "TABLE_RECIPE", "Facts", "TableColumns", "add_table", "file_source",
+]  # fmt: skip
+
+_PROGRESS_ROWS = 10_000
+_MOST_COLUMNS = 200
+_TAKEN = {name for names in COLUMNS.values() for name in names}
+_USUAL = {*_TAKEN, "decade"}
+TABLE_RECIPE = 2  # of reading tables: what another one made of a table is built anew
+
+GENRE = ITEM_PREDICATES[1]
+
+Row = Mapping[str, object]
+Progress = Callable[[int], None]
+
+
+def add_table(
+    draft: CatalogDraft,
+    path: Path,
+    mapping: TableMapping | None = None,
+    *,
+    progress: Progress = lambda n: None,
+) -> None:
+    """Add the items of a table, or, if the draft has items, its facts about them.
+
+    Args:
+        draft: what is added to.
+        path: CSV, TSV, JSON lines, or Parquet (extra `graph`).
+        mapping: which column is what.
+        progress: called with the number of rows since the last call.
+
+    Raises:
+        CatalogError: the file is missing, not UTF-8, lacks a column, or has faulty lines.
+    """
+    new_items = not len(draft)
+    columns = TableColumns(mapping)
+    if new_items and columns.genre is not None:
+        draft.describe_genre(columns.genre)
+    faults: list[str] = []
+    first_line: dict[str, int] = {}
+    facts = Facts(draft)
+    n_unknown = n = 0
+    required = columns.required(with_title=new_items)
+    for line, row in read_rows(path, faults, required=required, spelling=columns.spelling):
+        n += 1
+        if n % _PROGRESS_ROWS == 0:
+            progress(_PROGRESS_ROWS)
+        try:
+            if new_items:
+                item = parse_item(columns.item(row))
+                if item.id in first_line:
+                    raise ValueError(f"id {item.id!r} is already on line {first_line[item.id]}")
+                first_line[item.id] = line
+                place = draft.add_item(item.id, item.title, item.year, item.genres, item.aliases)
+            else:
+                known = draft.rows.get(_id_of(columns.item(row)))
+                if known is None:
+                    n_unknown += 1
+                    continue
+                place = known
+            facts.add(place, columns.facts(row, with_genre=not new_items), line)
+        except ValueError as error:
+            faults.append(f"line {line}: {error}")
+    refuse_faults(path, faults)
+    if not len(draft):
+        raise CatalogError(f"{path} holds no items. Give at least one line with an id and a title.")
+    facts.finish(path.name)
+    if columns.left_out:
+        draft.warn(
+            f"{path.name}: {len(columns.left_out)} columns beyond the first {_MOST_COLUMNS} are "
+            "left out; a mapping names those that count"
+        )
+    if n_unknown:
+        draft.warn(f"{path.name}: {n_unknown} rows name no item of the catalog and are left out")
+    draft.sources.append(file_source(path, columns.source))
+
+
+def file_source(path: Path, said: SourceSection) -> Source:
+    """What is known about a file; its own name unless the mapping names it."""
+    return Source(said.name or path.name, sha256_file(path), said.licence, said.attribution)
+
+
+class TableColumns:
+    """Which column of a table is what.
+
+    Args:
+        mapping: as the user wrote it; None goes by column names, and knows Amazon's metadata.
+
+    Attributes:
+        left_out: columns without a mapping beyond the first 200.
+    """
+
+    def __init__(self, mapping: TableMapping | None = None) -> None:
+        self._given = mapping
+        self._mapping = mapping
+        self._by_name: dict[str, tuple[Column, Predicate]] = {}
+        self.left_out: set[str] = set()
+        self.source = mapping.source if mapping else SourceSection()
+        described = mapping.predicates.get("genre") if mapping else None
+        self.genre = described.predicate("genre") if described else None
+        self._written = _written_names(mapping) if mapping else frozenset[str]()
+
+    @property
+    def mapped(self) -> bool:
+        """Does a mapping say which columns count?"""
+        return self._mapping is not None
+
+    def spelling(self, name: str) -> str:
+        """A usual name in whatever case (`Title`) as we write it; others as they are."""
+        folded = name.strip().casefold()
+        return folded if folded in _USUAL and name not in self._written else name
+
+    def required(self, *, with_title: bool) -> list[tuple[str, ...]]:
+        """Columns that a table must have, each by its possible names."""
+        if self._mapping is None:
+            ids = (*COLUMNS["id"], str(AMAZON.items.id))
+            return [ids, COLUMNS["title"]] if with_title else [ids]
+        items = self._mapping.items
+        wanted = [_names(items.id, "id")]
+        if with_title:
+            wanted.append(_names(items.title, "title"))
+        wanted += [(name,) for name in (items.year, items.aliases) if name]
+        for column in self._mapping.predicates.values():
+            names = tuple(column.column) if isinstance(column.column, list) else (column.column,)
+            wanted.append((*names, *(name.partition(".")[0] for name in names)))
+        return wanted
+
+    def item(self, row: Row) -> Row:
+        """The row's cells about the item itself, by our own names."""
+        if self._given is None and str(AMAZON.items.id) in row:
+            self._mapping, self.source = AMAZON, AMAZON.source
+        if self._mapping is None:
+            return row
+        items, genre = self._mapping.items, self._mapping.predicates.get("genre")
+        renamed: dict[str, object] = {}
+        for ours in ("id", "title", "year", "aliases"):
+            theirs = getattr(items, ours)
+            name = next((name for name in _names(theirs, ours) if name in row), None)
+            if name is not None:
+                renamed[ours] = row[name]
+        if genre is not None:
+            renamed["genres"] = list(
+                cell_texts(_cell(row, genre), "genre", separator=genre.separator)
+            )
+        return renamed
+
+    def facts(self, row: Row, *, with_genre: bool) -> Iterator[tuple[Predicate, Column, object]]:
+        """Predicate, column and cell of everything else in the row."""
+        if self._mapping is not None:
+            for name, column in self._mapping.predicates.items():
+                if name != "genre" or with_genre:
+                    yield self._described(name, column), column, _cell(row, column)
+            return
+        for name, cell in row.items():
+            if with_genre and name in COLUMNS["genres"]:
+                yield GENRE, Column(column=name), cell
+            elif name not in _TAKEN and name != "decade":
+                if name not in self._by_name:
+                    if len(self._by_name) == _MOST_COLUMNS:
+                        self.left_out.add(name)
+                        continue
+                    if not is_text(name):
+                        raise ValueError(f"the key {name[:80]!r} holds half of a surrogate pair")
+                    self._by_name[name] = Column(column=name), predicate_by_name(name)
+                column, predicate = self._by_name[name]
+                yield predicate, column, cell
+
+    def _described(self, name: str, column: Column) -> Predicate:
+        if name not in self._by_name:
+            self._by_name[name] = column, column.predicate(name)
+        return self._by_name[name][1]
+
+
+@dataclass
+class Facts:
+    """Puts cells into a draft: typed values, references to items, and what could not be read."""
+
+    draft: CatalogDraft
+    _codes: dict[str, int] = field(default_factory=dict)
+    _pending: list[tuple[int, int, str]] = field(default_factory=list)
+    _unread: dict[str, tuple[int, str]] = field(default_factory=dict)
+
+    def add(self, row: int, cells: Iterator[tuple[Predicate, Column, object]], line: int) -> None:
+        """Add the facts of one row.
+
+        Raises:
+            ValueError: a cell does not hold what its column should.
+        """
+        for predicate, column, cell in cells:
+            if cell is None or cell == "":
+                continue
+            if isinstance(cell, dict | list) and _is_nested(cell):
+                self._count(predicate.name, f"line {line} holds an object")
+                continue
+            for text in cell_texts(_spelt(cell), predicate.name, separator=column.separator):
+                try:
+                    self.add_text(row, predicate, text)
+                except ValueError as error:
+                    if not column.skip_unreadable:
+                        raise ValueError(f"{predicate.name}: {error}") from None
+                    self._count(predicate.name, f"line {line}: {error}")
+
+    def add_text(self, row: int, predicate: Predicate, text: str) -> None:
+        """Add one value.
+
+        Raises:
+            ValueError: it is not of the predicate's type.
+        """
+        code = self._codes.get(predicate.name)
+        if code is None:
+            code = self._codes[predicate.name] = self.draft.graph.predicate(predicate)
+        if predicate.type == "item":
+            self._pending.append((row, code, text))
+        else:
+            self.draft.graph.add(row, code, canonical(text, predicate.type))
+
+    def finish(self, name: str) -> None:
+        """Resolve references to items, and say what was left out."""
+        n_unknown = 0
+        for row, code, text in self._pending:
+            other = self.draft.rows.get(text)
+            if other is None:
+                n_unknown += 1
+            else:
+                self.draft.graph.add_item(row, code, other)
+        if n_unknown:
+            self.draft.warn(f"{name}: {n_unknown} references name no item and are left out")
+        for predicate, (n, first) in self._unread.items():
+            self.draft.warn(f"{name}: {n} values of {predicate} are left out, the first: {first}")
+        self._pending.clear()
+        self._unread.clear()
+
+    def _count(self, predicate: str, what: str) -> None:
+        n, first = self._unread.get(predicate, (0, what))
+        self._unread[predicate] = (n + 1, first)
+
+
+def _id_of(row: Row) -> str:
+    cell = next((row[name] for name in COLUMNS["id"] if name in row), None)
+    item_id = cell_text(cell, "id")
+    if not item_id:
+        raise ValueError("empty id")
+    return item_id
+
+
+def _names(given: str | None, column: str) -> tuple[str, ...]:
+    return (given,) if given is not None else COLUMNS[column]
+
+
+def _written_names(mapping: TableMapping) -> frozenset[str]:
+    """Columns that a mapping names: those go by the very spelling."""
+    items = mapping.items
+    names = {name for name in (items.id, items.title, items.year, items.aliases) if name}
+    for column in mapping.predicates.values():
+        several = column.column if isinstance(column.column, list) else [column.column]
+        names.update(several)
+        names.update(name.partition(".")[0] for name in several)
+    return frozenset(names)
+
+
+def _cell(row: Row, column: Column) -> object:
+    """The first of a column's names that has a value; `a.b` is the key b of the object a."""
+    names = column.column if isinstance(column.column, list) else [column.column]
+    for name in names:
+        cell = row.get(name)
+        if cell is None and "." in name:
+            outer, _, inner = name.partition(".")
+            within = row.get(outer)
+            cell = within.get(inner) if isinstance(within, dict) else None
+        if cell not in (None, "", []):
+            return cell
+    return None
+
+
+def _is_nested(cell: dict[str, object] | list[object]) -> bool:
+    return isinstance(cell, dict) or any(isinstance(part, dict | list) for part in cell)
+
+
+def _spelt(cell: object) -> object:
+    """A cell whose truth values are words."""
+    if isinstance(cell, bool):
+        return str(cell).lower()
+    if isinstance(cell, list):
+        return [
+            str(part).lower() if isinstance(part, bool) else part
+            for part in cell
+            if part is not None
+        ]
+    return cell

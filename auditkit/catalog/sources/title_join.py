@@ -1,0 +1,174 @@
+"""Attach a foreign table to catalog items by title and year, with our own linker.
+
+DBpedia-style tables name directors and actors as people do; a crosswalk says which foreign id is
+which item. Only stages 1 to 6 of the linker count: a repaired title is too weak to hang facts on.
+Source: hallucination recipe 4.4.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from itertools import chain
+from pathlib import Path
+
+from auditkit.catalog.graph.schema import Predicate
+from auditkit.catalog.linking.title_linker import LINKED
+from auditkit.catalog.sources.column_mapping import Column, TableMapping
+from auditkit.catalog.sources.table_reader import (
+    COLUMNS,
+    cell_text,
+    cell_texts,
+    parse_item,
+    read_rows,
+    refuse_faults,
+)
+from auditkit.catalog.sources.table_source import Facts, TableColumns, file_source
+from auditkit.catalog.storage.draft import CatalogDraft
+from auditkit.errors import CatalogError
+
+__all__ = ["add_facts", "crosswalk_pairs"]
+
+_IDS = (*COLUMNS["id"], "movie_id", "ml1m_id")
+_QUOTED = re.compile(r"""'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)\"""")
+_LIST = re.compile(r"""\[\s*(?:(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")\s*(?:,\s*|(?=\])))*\]""")
+_SUFFIX = re.compile(r" *\([^()]*\)$")
+_MAX_LIST = 100_000
+_AT_ONCE = 20_000
+
+Row = Mapping[str, object]
+
+
+def add_facts(draft: CatalogDraft, path: Path, mapping: TableMapping | None = None) -> None:
+    """Add what a table says about films that it names by title and year.
+
+    Labels lose underscores and suffixes such as `(director)`. Predicates that the items bring
+    themselves (genre, year) and columns with ids are left out unless a mapping names them.
+
+    Args:
+        draft: with its items.
+        path: CSV, TSV, JSON lines or Parquet.
+        mapping: which column is what.
+
+    Raises:
+        CatalogError: the file cannot be read or has faulty lines.
+    """
+    columns = TableColumns(mapping)
+    rows = list(_rows(path, columns))
+    placed, counts = _place(draft, [title for _, title, _ in rows])
+    facts, faults = Facts(draft), list[str]()
+    for (line, _, row), items in zip(rows, placed, strict=True):
+        for item in items:
+            try:
+                facts.add(item, _cleaned(columns.facts(row, with_genre=mapping is not None)), line)
+            except ValueError as error:
+                faults.append(f"line {line}: {error}")
+                break
+    refuse_faults(path, faults)
+    facts.finish(path.name)
+    draft.linked = (draft.linked or set()) | {item for items in placed for item in items}
+    draft.notes.append(f"{path.name}: {counts}")
+    draft.sources.append(file_source(path, columns.source))
+
+
+def crosswalk_pairs(draft: CatalogDraft, path: Path) -> list[tuple[str, str]]:
+    """Pairs (foreign id, item id) of a table of such pairs, or of foreign ids, titles and years.
+
+    Raises:
+        CatalogError: the file cannot be read, or has neither shape.
+    """
+    faults: list[str] = []
+    rows = list(read_rows(path, faults, required=[], spelling=TableColumns().spelling))
+    refuse_faults(path, faults)
+    names = list(rows[0][1]) if rows else []
+    titled = any(name in COLUMNS["title"] for name in names)
+    usual = (name for known in _IDS for name in names if name.casefold() == known)
+    foreign = next(chain(usual, names), "")
+    if not titled and len(names) != 2:
+        raise CatalogError(
+            f"{path} has the columns {', '.join(names) or '(none)'}. Give two columns of ids, "
+            "foreign id first, or an id, a title and a year."
+        )
+    if not titled:
+        return [(str(row[names[0]]).strip(), str(row[names[1]]).strip()) for _, row in rows]
+    placed, counts = _place(draft, [_title(_named(row, foreign)) for _, row in rows])
+    draft.notes.append(f"{path.name}: {counts}")
+    return [
+        (str(row[foreign]).strip(), draft.ids[item])
+        for (_, row), items in zip(rows, placed, strict=True)
+        for item in items
+    ]
+
+
+def _rows(path: Path, columns: TableColumns) -> Iterator[tuple[int, str, Row]]:
+    """Line, written title and cells of every row."""
+    faults: list[str] = []
+    title = columns.required(with_title=True)[1]
+    for line, row in read_rows(path, faults, required=[title], spelling=columns.spelling):
+        try:
+            written = _title({**columns.item(row), "id": "-"})
+        except ValueError as error:
+            faults.append(f"line {line}: {error}")
+            continue
+        kept = {k: v for k, v in row.items() if columns.mapped or not _is_id(k)}
+        yield line, written, kept
+    refuse_faults(path, faults)
+
+
+def _title(row: Row) -> str:
+    return parse_item(row).display_title
+
+
+def _named(row: Row, foreign: str) -> Row:
+    return {**{k: v for k, v in row.items() if k not in COLUMNS["id"]}, "id": row[foreign]}
+
+
+def _is_id(name: str) -> bool:
+    return name.casefold() in _IDS or name.casefold().endswith(("_id", "id:"))
+
+
+def _place(draft: CatalogDraft, titles: list[str]) -> tuple[list[tuple[int, ...]], str]:
+    """Rows of the items that each title names, and how many titles found one."""
+    # Strict: there a repaired title never counts as `year_off`, so `typo` tells every repair.
+    linker = draft.linker("strict")
+    placed: list[tuple[int, ...]] = []
+    ambiguous = 0
+    for begin in range(0, len(titles), _AT_ONCE):
+        for link in linker.link(titles[begin : begin + _AT_ONCE], near_misses=False):
+            ambiguous += link.reason == "ambiguous"
+            good = link.reason in LINKED and link.reason != "typo"
+            placed.append(tuple(draft.rows[i] for i in link.candidates) if good else ())
+    linked = sum(bool(items) for items in placed)
+    unlinked = len(placed) - linked - ambiguous
+    return placed, f"{linked} rows linked, {unlinked} unlinked, {ambiguous} ambiguous"
+
+
+def _cleaned(
+    cells: Iterator[tuple[Predicate, Column, object]],
+) -> Iterator[tuple[Predicate, Column, object]]:
+    for predicate, column, cell in cells:
+        texts = _written_list(cell)
+        if texts is None:
+            try:
+                texts = list(cell_texts(cell, predicate.name, separator=column.separator))
+            except ValueError:
+                yield predicate, column, cell  # its reader says what is wrong
+                continue
+        yield predicate, column, [name for name in map(_label, texts) if name]
+
+
+def _label(text: str) -> str:
+    """`Joe_Johnston_(director)` as people write it."""
+    return _SUFFIX.sub("", " ".join(text.replace("_", " ").split())).strip()
+
+
+def _written_list(cell: object) -> list[str] | None:
+    """Texts of a list as Python writes it; None if the cell is none."""
+    if not isinstance(cell, str) or not cell.startswith("[") or len(cell) > _MAX_LIST:
+        return None
+    if not _LIST.fullmatch(cell):
+        return None
+    return [
+        cell_text(re.sub(r"\\(.)", r"\1", one or two), "a list")
+        for one, two in _QUOTED.findall(cell)
+    ]

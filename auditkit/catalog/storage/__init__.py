@@ -1,0 +1,1 @@
+"""The built catalog file: draft, writers, reader and metadata."""

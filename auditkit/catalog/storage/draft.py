@@ -1,0 +1,144 @@
+"""A catalog while its sources are read: columns of items, and the graph's triples as codes."""
+
+from __future__ import annotations
+
+import hashlib
+from array import array
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from auditkit.catalog.graph.builder import EncodedGraph, GraphBuilder, is_text
+from auditkit.catalog.graph.schema import LinkState, Predicate
+from auditkit.catalog.items import ITEM_PREDICATES, LAST_YEAR
+from auditkit.catalog.linking.title_index import TitleIndex
+from auditkit.catalog.linking.title_linker import Linking, TitleLinker
+from auditkit.errors import CatalogError
+
+__all__ = ["CatalogDraft", "Source", "content_sha256"]
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where something in the catalog comes from; SHA-256 of files only."""
+
+    name: str
+    sha256: str | None = None
+    licence: str | None = None
+    attribution: str | None = None
+
+    def as_json(self) -> dict[str, str]:
+        """What is known about it."""
+        return {key: value for key, value in asdict(self).items() if value is not None}
+
+
+class CatalogDraft:
+    """What the sources have said so far.
+
+    Attributes:
+        ids, titles, years: of the items in catalog order; year 0 where unknown.
+        aliases: other titles, by row.
+        rows: row of each id.
+        graph: the triples.
+        year, genre, decade: codes of these predicates.
+        linked: rows of the items that carry an entity or facts of a foreign source; None if there
+            was no such source.
+        link, agreement: of the link to a foreign graph.
+    """
+
+    def __init__(self) -> None:
+        self.ids: list[str] = []
+        self.titles: list[str] = []
+        self.years = array("h")
+        self.aliases: dict[int, tuple[str, ...]] = {}
+        self.rows: dict[str, int] = {}
+        self.graph = GraphBuilder()
+        self.linked: set[int] | None = None
+        self.link: LinkState = "none"
+        self.agreement: float | None = None
+        self.warnings: list[str] = []
+        self.notes: list[str] = []
+        self.sources: list[Source] = []
+        self.year, self.genre, self.decade = (self.graph.predicate(p) for p in ITEM_PREDICATES)
+        self._decades: dict[int, str] = {}
+        self._index: tuple[int, TitleIndex] | None = None
+
+    def add_item(
+        self,
+        item_id: str,
+        title: str,
+        year: int | None = None,
+        genres: Sequence[str] = (),
+        aliases: Sequence[str] = (),
+    ) -> int:
+        """Add one item with the facts that stand in it; returns its row.
+
+        Raises:
+            CatalogError: the id is known, the year is none from 0 to 9999, or a text is none.
+        """
+        if year is not None and not 0 <= year <= LAST_YEAR:
+            raise CatalogError(
+                f"the item {item_id!r} has the year {year}. Give one to {LAST_YEAR}."
+            )
+        for text in (item_id, title, *genres, *aliases):
+            if not is_text(text):
+                raise CatalogError(f"{text[:80]!r} holds half of a surrogate pair. Correct it.")
+        row = self.rows.setdefault(item_id, len(self.ids))
+        if row != len(self.ids):
+            raise CatalogError(f"the item id {item_id!r} occurs twice. Ids must be unique.")
+        self.ids.append(item_id)
+        self.titles.append(title)
+        self.years.append(year or 0)
+        if others := dict.fromkeys(alias for alias in aliases if alias and alias != title):
+            self.aliases[row] = tuple(others)
+        for genre in genres:
+            self.graph.add(row, self.genre, genre)
+        if year:
+            self.graph.add(row, self.year, str(year))
+            decade = self._decades.setdefault(year, f"{year // 10 * 10}s")
+            self.graph.add(row, self.decade, decade)
+        return row
+
+    def describe_genre(self, predicate: Predicate) -> None:
+        """Read genres as a mapping says, instead of as closed strings.
+
+        Raises:
+            CatalogError: there are items already.
+        """
+        if len(self):
+            raise CatalogError("genre is described after the items. Describe it where they are.")
+        self.graph.predicates[self.genre] = predicate
+
+    def warn(self, text: str) -> None:
+        """Keep a warning for the report and every audit."""
+        self.warnings.append(text)
+
+    def linker(self, linking: Linking = "auto") -> TitleLinker:
+        """Title links into the items so far; the index is built once for all foreign tables."""
+        if self._index is None or self._index[0] != len(self):
+            years = [year or None for year in self.years]
+            self._index = len(self), TitleIndex.build(self.titles, years, self.aliases)
+        return TitleLinker(self.ids, self._index[1], linking=linking)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+def content_sha256(draft: CatalogDraft, encoded: EncodedGraph) -> str:
+    """SHA-256 over the items, aliases, predicates, terms and sorted triples."""
+    digest = hashlib.sha256()
+    for row, (item_id, title, year) in enumerate(
+        zip(draft.ids, draft.titles, draft.years, strict=True)
+    ):
+        digest.update(_line(item_id, title, year, *draft.aliases.get(row, ())))
+    for p in encoded.predicates:
+        digest.update(_line(p.name, p.world, p.type, p.labelled, p.inverse_of))
+    digest.update(_line(*encoded.starts))
+    for text in encoded.texts:
+        digest.update(_line(text))
+    digest.update(encoded.keys.astype("<i8").tobytes())
+    return digest.hexdigest()
+
+
+def _line(*cells: object) -> bytes:
+    """Cells whose boundaries cannot be confused."""
+    return "".join(f"{len(text)}:{text}" for text in map(str, cells)).encode("utf-8") + b"\n"

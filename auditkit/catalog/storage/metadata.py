@@ -1,0 +1,127 @@
+"""What a catalog file says about itself and its items, checked: the file may come from anybody."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any, get_args
+
+from auditkit.catalog.graph.file_terms import TableFile
+from auditkit.catalog.graph.schema import KINDS, LinkState, Predicate, ValueType, World
+from auditkit.catalog.items import LAST_YEAR
+from auditkit.catalog.linking.title_linker import Linking
+from auditkit.errors import CatalogError
+
+__all__ = ["FileMeta", "aliases_of", "checked_item", "damaged", "item_rows"]
+
+
+class FileMeta:
+    """What a file says about itself, checked.
+
+    Raises:
+        CatalogError: something is missing or is not what it should be.
+    """
+
+    def __init__(self, file: TableFile) -> None:
+        try:
+            said = {
+                _text(key): _text(value) for key, value in file.rows("SELECT key, value FROM meta")
+            }
+            self.content_sha256 = said["content_sha256"]
+            self.link = _one_of(said["link"], LinkState)
+            self.linking = _one_of(said["linking"], Linking)
+            self.warnings = [_text(text) for text in _list(said["warnings"])]
+            self.n_triples = _whole(json.loads(said["triples"]))
+            self.starts = tuple(_whole(start) for start in _list(said["starts"]))
+            self.predicates = tuple(
+                Predicate(
+                    _text(name),
+                    _one_of(world, World),
+                    label is not None,
+                    _one_of(kind, ValueType),
+                    None if inverse_of is None else _text(inverse_of),
+                )
+                for name, label, world, kind, inverse_of in file.rows(
+                    "SELECT name, label, world, type, inverse_of FROM predicates ORDER BY id"
+                )
+            )
+            ((n_items,),) = file.rows("SELECT count(*) FROM items")
+            self.n_items = _whole(n_items)
+            ((n_terms,),) = file.rows("SELECT coalesce(max(id), -1) + 1 FROM terms")
+            ((n_ids,),) = file.rows("SELECT coalesce(max(id), -1) + 1 FROM predicates")
+        except (KeyError, ValueError, TypeError, RecursionError) as error:
+            raise damaged(file, str(error)) from None
+        starts, names = self.starts, {p.name for p in self.predicates}
+        if len(starts) != len(KINDS) + 1 or list(starts) != sorted(starts) or starts[0]:
+            raise damaged(file, "its terms are not numbered by kind")
+        if starts[1] != self.n_items:
+            raise damaged(file, f"it has {self.n_items} items and says {starts[1]}")
+        if starts[-1] != n_terms:
+            raise damaged(file, f"its terms end at {n_terms} and it says {starts[-1]}")
+        if not len(names) == len(self.predicates) == n_ids:
+            raise damaged(file, "its predicates are not numbered, or one has the name of another")
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r:.80} is no text")
+    return value
+
+
+def _whole(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 1 << 62:
+        raise ValueError(f"{value!r:.80} is no number of things")
+    return value
+
+
+def _list(text: str) -> list[object]:
+    found = json.loads(text)
+    if not isinstance(found, list):
+        raise ValueError(f"{text[:80]!r} is no list")
+    return found
+
+
+def _one_of(value: object, choices: Any) -> Any:
+    if value not in get_args(choices):
+        raise ValueError(f"{value!r} is none of {', '.join(get_args(choices))}")
+    return value
+
+
+def item_rows(file: TableFile) -> Iterator[tuple[str, str, int | None]]:
+    """Id, title and year of every item, in catalog order."""
+    query = "SELECT row, item_id, title, year FROM items ORDER BY row"
+    for place, cells in enumerate(file.iterate(query)):
+        yield checked_item(file, place, *cells)
+
+
+def checked_item(
+    file: TableFile, place: int, row: object, item_id: object, title: object, year: object
+) -> tuple[str, str, int | None]:
+    """Id, title and year of a row of the table `items` that should be row `place`.
+
+    Raises:
+        CatalogError: it is none.
+    """
+    if not (isinstance(item_id, str) and isinstance(title, str) and item_id and title):
+        raise damaged(file, f"the id or the title of item {place} is no text")
+    if row != place or not (year is None or (isinstance(year, int) and 0 < year <= LAST_YEAR)):
+        raise damaged(file, f"item {item_id!r} is out of order or its year is no number")
+    return item_id, title, year
+
+
+def aliases_of(file: TableFile, meta: FileMeta) -> dict[int, tuple[str, ...]]:
+    """Other titles of each row that has some."""
+    found: dict[int, list[str]] = {}
+    for row, text in file.iterate("SELECT row, text FROM aliases"):
+        if not (isinstance(row, int) and 0 <= row < meta.n_items and isinstance(text, str)):
+            raise damaged(file, f"the alias {text!r:.80} is no text or of no item")
+        found.setdefault(row, []).append(text)
+    return {row: tuple(texts) for row, texts in found.items()}
+
+
+def damaged(file: TableFile, what: str) -> CatalogError:
+    """The error for a file that does not hold together."""
+    return CatalogError(
+        f"{file.path} cannot be read as a catalog ({what}). Build it again with: auditkit catalog "
+        "build"
+    )

@@ -1,0 +1,201 @@
+"""A text as a row of pieces: titles, persons, genres, years, numbers of minutes, and plain words.
+
+Titles and full names are found first, the longest span wins, so that "Crime" in a title is no genre
+and "Mann" in a name no title. What is left is read with the names of the graph and the lexicon.
+Source: hallucination recipe 4.5, steps 1 to 3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from auditkit.claims.entity_names import Names
+from auditkit.claims.lexicon import Token, has_no_capital, phrases
+from auditkit.claims.person_names import capital_at, full_names, name_at
+from auditkit.claims.quantities import minutes_at, years_at
+from auditkit.claims.span import QUOTES, Kind, Piece
+from auditkit.claims.title_mentions import Window, is_mention
+
+__all__ = ["pieces_of"]
+
+_SIBLINGS = frozenset(("brothers", "bros", "sisters", "siblings"))
+_LONGEST_GENRE, _LONGEST_PLACE = 4, 3
+
+
+def pieces_of(
+    text: str,
+    tokens: Sequence[Token],
+    titles: Sequence[tuple[Window, tuple[int, ...]]],
+    names: Names,
+    own: Callable[[int], bool],
+) -> list[Piece]:
+    """Pieces of one text in order.
+
+    Args:
+        titles: windows that are the key of an entry, with these entries.
+        own: is this entry the known subject of the text?
+    """
+    genre_words = frozenset(run[0] for run in names.genres if len(run) == 1)
+    claimed = full_names(text, tokens, names)
+    for window, entries in titles:
+        if is_mention(text, tokens, window, any(map(own, entries)), genre_words):
+            begin, end = tokens[window.first].begin, tokens[window.behind - 1].end
+            raw = text[begin:end]
+            piece = Piece("title", raw.lower(), begin, end, raw, entries=entries)
+            claimed.append((window.first, window.behind, piece))
+    taken: list[Piece | None] = [None] * len(tokens)
+    for first, behind, piece in sorted(
+        claimed, key=lambda c: (c[0] - c[1], c[2].kind == "title", c[0])
+    ):
+        if all(place is None for place in taken[first:behind]):
+            taken[first:behind] = [piece] * (behind - first)
+    _fill(taken, text, tokens, names)
+    found: list[Piece] = []
+    for token, taker in zip(tokens, taken, strict=True):
+        if taker is None:
+            kind: Kind = "word" if token.lower[0].isalnum() or token.lower == "'s" else "mark"
+            raw = text[token.begin : token.end]
+            found.append(Piece(kind, token.lower, token.begin, token.end, raw))
+        elif not found or found[-1] is not taker:
+            found.append(taker)
+    return _with_years(_tidied(found))
+
+
+def _fill(taken: list[Piece | None], text: str, tokens: Sequence[Token], names: Names) -> None:
+    """Mark years, minutes, genres, places, surnames and unknown names on what is still free."""
+    masked = [
+        "\0" if piece is not None else token.lower
+        for piece, token in zip(taken, tokens, strict=True)
+    ]
+    place = 0
+    while place < len(tokens):
+        behind, piece = place + 1, None
+        if masked[place] != "\0":
+            behind, piece = _read_at(text, tokens, masked, place, names)
+        if piece is not None:
+            taken[place:behind] = [piece] * (behind - place)
+        place = behind
+
+
+def _read_at(
+    text: str, tokens: Sequence[Token], masked: Sequence[str], place: int, names: Names
+) -> tuple[int, Piece | None]:
+    """What begins at a token, and behind it."""
+
+    def piece(kind: Kind, behind: int, *values: str) -> tuple[int, Piece]:
+        begin, end = tokens[place].begin, tokens[behind - 1].end
+        return behind, Piece(
+            kind, text[begin:end].lower(), begin, end, text[begin:end], values=values
+        )
+
+    behind, minutes = minutes_at(masked, place)
+    if behind:
+        return piece("runtime", behind, str(minutes))
+    behind, bound = years_at(masked, place)
+    if behind:
+        return piece("year" if bound.startswith("=") else "range", behind, bound)
+    for length in range(min(_LONGEST_GENRE, len(tokens) - place), 0, -1):
+        values = names.genres.get(tuple(masked[place : place + length]))
+        if values:
+            return piece("genre", place + length, *values)
+    if text[tokens[place].begin].isupper() or has_no_capital(text):
+        for length in range(min(_LONGEST_PLACE, len(tokens) - place), 0, -1):
+            meant = names.places.get(tuple(masked[place : place + length]))
+            if meant and not capital_at(text, tokens, place + length):
+                behind, found = piece("place", place + length)
+                found.labels = {relation: [label] for relation, label in meant.items()}
+                return behind, found
+    return name_at(text, tokens, masked, place, names)
+
+
+# --- tidying --------------------------------------------------------------------------------------
+def _tidied(pieces: Sequence[Piece]) -> list[Piece]:
+    """The mark of "Lucas' film" as "'s", each of "the Coen brothers", no title in "Batman film"."""
+    found: list[Piece] = []
+    for piece, behind in zip(pieces, [*pieces[1:], None], strict=False):
+        before = found[-1] if found else None
+        kind = before.kind if before is not None else None
+        if before is not None and kind == "person" and _is_genitive(piece, before):
+            found.append(Piece("word", "'s", piece.begin, piece.end, piece.raw))
+        elif before is not None and kind == "person" and piece.lower in _SIBLINGS:
+            found[-1:] = _each(before, end=piece.end)
+        elif (
+            before is not None
+            and kind == "title"
+            and piece.lower in ("!", "?")
+            and _goes_on(behind)
+        ):
+            before.end = piece.end
+        elif piece.kind == "title" and behind is not None and _modifies(piece, behind, before):
+            found.append(Piece("word", piece.lower, piece.begin, piece.end, piece.raw))
+        else:
+            found.append(piece)
+    return found
+
+
+def _is_genitive(mark: Piece, before: Piece) -> bool:
+    return mark.lower in ("'", "\u2019") and before.end == mark.begin and before.lower.endswith("s")
+
+
+def _goes_on(behind: Piece | None) -> bool:
+    """Does the sentence go on behind "Airplane!"?"""
+    return behind is not None and (behind.raw[:1].islower() or behind.lower in (",", "(", ";"))
+
+
+def _modifies(title: Piece, behind: Piece, before: Piece | None) -> bool:
+    """Is the title only the first word of "a Batman film"?"""
+    noun = phrases("film_nouns").at([behind.lower], 0) or behind.lower in (
+        "universe",
+        "fans",
+        "fan",
+    )
+    owned = before is not None and before.lower == "'s"
+    return bool(noun) and behind.begin == title.end + 1 and not owned
+
+
+def _each(person: Piece, *, end: int) -> list[Piece]:
+    """ "The Farrelly brothers" are two persons, where the graph knows both."""
+    names = person.labels.get("director") or next(iter(person.labels.values()), [person.raw])
+    found: list[Piece] = []
+    for name in names:
+        if found:
+            found.append(Piece("word", "and", person.begin, person.begin, "and"))
+        labels = {"director": [name]}
+        found.append(
+            Piece("person", "brothers", person.begin, end, name, values=("full",), labels=labels)
+        )
+    return found
+
+
+def _is_unknown_title(pieces: Sequence[Piece], place: int) -> bool:
+    """A name with a year in brackets, or in quotes, that no catalog title has."""
+    piece = pieces[place]
+    if "unknown" not in piece.values and not (piece.kind == "word" and piece.raw[:1].isupper()):
+        return False
+    behind = [p.lower if p.kind == "mark" else p.kind for p in pieces[place + 1 : place + 5]]
+    if behind[:3] in (["(", "year", ")"], ["[", "year", "]"]):
+        return True
+    before = pieces[place - 1].lower if place else ""
+    quoted = before in QUOTES and bool(behind) and behind[0] in QUOTES
+    return quoted and "unknown" in piece.values
+
+
+def _with_years(pieces: Sequence[Piece]) -> list[Piece]:
+    """ "Heat (1995)" is one piece: a title that states its year."""
+    found: list[Piece] = []
+    place = 0
+    while place < len(pieces):
+        piece = pieces[place]
+        found.append(piece)
+        place += 1
+        unknown = _is_unknown_title(pieces, place - 1)
+        if unknown:
+            piece.kind, piece.entries = "title", ()
+        if piece.kind != "title":
+            continue
+        at = place + 1 if place < len(pieces) and pieces[place].lower in QUOTES else place
+        inside = [p.lower if p.kind == "mark" else p.kind for p in pieces[at : at + 3]]
+        if inside in (["(", "year", ")"], ["[", "year", "]"]):
+            piece.values, piece.end = pieces[at + 1].values, pieces[at + 2].end
+            place = at + 3
+    return found

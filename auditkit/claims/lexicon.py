@@ -1,0 +1,91 @@
+"""The words that the claim reader knows, from `lexicon.yaml`, matched as runs of tokens."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache, lru_cache
+from importlib.resources import files
+from typing import Any, NamedTuple
+
+import yaml
+
+__all__ = ["Phrases", "Token", "has_no_capital", "lexicon", "phrases", "tokenise"]
+
+_TOKEN = re.compile(
+    r"['\u2019]s\b|[^\W_]+n['\u2019]t\b|[^\W_]+(?:['\u2019](?:re|ve|ll|d|m)\b)?|\n|[^\w\s]|_"
+)
+
+
+class Token(NamedTuple):
+    """A word or a punctuation mark, in lower case, and where it stands."""
+
+    lower: str
+    begin: int
+    end: int
+
+
+def tokenise(text: str) -> list[Token]:
+    """Words, clitics ('s), single punctuation marks and line ends."""
+    return [
+        Token(match[0].lower().replace("\u2019", "'"), match.start(), match.end())
+        for match in _TOKEN.finditer(text)
+    ]
+
+
+@lru_cache(maxsize=1)
+def has_no_capital(text: str) -> bool:
+    """Whether a text writes names small too; asked at every word, so the last answer is kept."""
+    return text.lower() == text
+
+
+class Phrases:
+    """A set of phrases; `at` finds the longest that begins at a place."""
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        self._by_first: dict[str, list[tuple[str, ...]]] = {}
+        for text in texts:
+            words = tuple(token.lower for token in tokenise(text))
+            self._by_first.setdefault(words[0], []).append(words)
+        for known in self._by_first.values():
+            known.sort(key=len, reverse=True)
+
+    def at(self, words: Sequence[str], place: int) -> int:
+        """Number of tokens of the longest phrase that begins at `place`, 0 if none does."""
+        for phrase in self._by_first.get(words[place], ()):
+            if tuple(words[place : place + len(phrase)]) == phrase:
+                return len(phrase)
+        return 0
+
+    def ending_at(self, words: Sequence[str], place: int) -> int:
+        """Number of tokens of the longest phrase that ends in front of `place`, 0 if none does."""
+        for length in range(min(6, place), 0, -1):
+            if self.at(words[:place], place - length) == length:
+                return length
+        return 0
+
+    def places(self, words: Sequence[str]) -> Iterator[tuple[int, int]]:
+        """(begin, end) of every phrase, longest first at each place, none within another."""
+        place = 0
+        while place < len(words):
+            length = self.at(words, place)
+            if length:
+                yield place, place + length
+            place += max(length, 1)
+
+    def anywhere(self, words: Sequence[str]) -> bool:
+        """Does any phrase stand in these words?"""
+        return next(self.places(words), None) is not None
+
+
+@cache
+def lexicon() -> Mapping[str, Any]:
+    """The whole file."""
+    text = (files("auditkit.claims") / "lexicon.yaml").read_text(encoding="utf-8")
+    return dict(yaml.safe_load(text))
+
+
+@cache
+def phrases(name: str) -> Phrases:
+    """One list of the file (of a table: its keys)."""
+    return Phrases([str(text) for text in lexicon()[name]])

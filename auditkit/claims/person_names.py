@@ -1,0 +1,162 @@
+"""Which runs of words are names of persons, known to the graph or not?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+
+from auditkit.catalog.linking.vocabulary import english_words
+from auditkit.claims.entity_names import Names, name_key
+from auditkit.claims.lexicon import Token, has_no_capital, lexicon, phrases
+from auditkit.claims.span import Piece
+
+__all__ = ["capital_at", "full_names", "name_at"]
+
+_PARTICLES = frozenset(("de", "van", "von", "der", "del", "di", "la", "le", "du", "da"))
+_LONGEST = 8  # tokens of a name
+_NEVER = frozenset(
+    ("i", "i'm", "i'd", "i've", "i'll", "ok", "oh", "you", "your", "we", "our", "they", "he", "she",
+     "it", "this", "that", "will")
+)  # fmt: skip
+_IN_FRONT_OF_NAMES = frozenset(
+    ("by", "director", "filmmaker", "from", "starring", "with", "and", ",", "&", "actor", "actress",
+     "stars", "featuring", "opposite", "directed", "alongside", "was", "is", "for")
+)  # fmt: skip
+
+
+def full_names(text: str, tokens: Sequence[Token], names: Names) -> list[tuple[int, int, Piece]]:
+    """(first token, behind the last, person) of every full name that the graph knows."""
+    found = []
+    for first, token in enumerate(tokens):
+        if not token.lower[0].isalpha():
+            continue
+        for behind in range(first + 2, min(first + _LONGEST, len(tokens)) + 1):
+            last = tokens[behind - 1]
+            if last.lower in ("\n", ","):
+                break
+            if not last.lower[0].isalpha():
+                continue
+            labels = names.people.get(name_key(text[token.begin : last.end]))
+            if labels:
+                found.append((first, behind, _person(text, token.begin, last.end, labels, "full")))
+    return found
+
+
+def name_at(
+    text: str, tokens: Sequence[Token], masked: Sequence[str], place: int, names: Names
+) -> tuple[int, Piece | None]:
+    """The surname or unknown name that begins at a token, and behind it; None if none does.
+
+    Args:
+        masked: the tokens in lower case, "\\0" where something was found already.
+    """
+    if has_no_capital(text):
+        labels = names.surnames.get(name_key(masked[place]))
+        known = labels and masked[place] not in english_words()
+        token = tokens[place]
+        return place + 1, _person(
+            text, token.begin, token.end, labels, "surname"
+        ) if known else None
+    end = _capitals_end(text, tokens, masked, place)
+    if end == place:
+        return place + 1, None
+    begins, ends = tokens[place].begin, tokens[end - 1].end
+    labels = names.surnames.get(name_key(text[begins:ends]))
+    if labels is not None and end == place + 1 and masked[place] in english_words():
+        labels = labels if _is_used_as_name(masked, place) else None
+    opens = place == 0 or not masked[place - 1][0].isalpha()
+    if labels is None and opens and _only_opens(text, tokens, masked, place, end, names):
+        return place + 1, None
+    if labels is None and all(
+        text[t.begin : t.end].isupper() and len(t.lower) > 2 for t in tokens[place:end]
+    ):
+        return place + 1, None  # shouting
+    if end - place > 1 and masked[place] in lexicon()["openers"]:
+        return place + 1, None
+    if labels is None and masked[place - 1] == "the":
+        labels = names.surnames.get(name_key(text[begins:ends]).removesuffix("s"))
+    if labels is not None:
+        return end, _person(text, begins, ends, labels, "surname")
+    is_term = any(phrases(name).at(masked, place) for name in ("award_words", "film_nouns"))
+    if is_term or masked[place] in _NEVER:
+        return place + 1, None
+    return end, _person(text, begins, ends, None, "unknown")
+
+
+def capital_at(text: str, tokens: Sequence[Token], place: int) -> bool:
+    """Does a capitalised word stand there: "French Morocco"?"""
+    if place >= len(tokens) or tokens[place].lower in ("film", "movie"):
+        return False
+    return tokens[place].lower[0].isalpha() and text[tokens[place].begin].isupper()
+
+
+def _is_used_as_name(masked: Sequence[str], place: int) -> bool:
+    """Is a surname that is also an English word a name here: "by Stone", "Scott's film"?"""
+    if masked[place] in _NEVER:
+        return False
+    before = masked[place - 1] if place else ""
+    behind = masked[place + 1] if place + 1 < len(masked) else ""
+    cues = ("director_behind", "actor_behind", "writer_behind")
+    told = behind in ("'s", "'", "\u2019", "and", ",") or any(
+        phrases(name).at(masked, place + 1) for name in cues if behind
+    )
+    verb = behind in lexicon()["director_verbs"]
+    return before in _IN_FRONT_OF_NAMES or told or verb
+
+
+def _person(
+    text: str, begin: int, end: int, labels: dict[str, list[str]] | None, found_as: str
+) -> Piece:
+    raw = text[begin:end]
+    return Piece("person", raw.lower(), begin, end, raw, values=(found_as,), labels=labels or {})
+
+
+def _only_opens(
+    text: str, tokens: Sequence[Token], masked: Sequence[str], place: int, end: int, names: Names
+) -> bool:
+    """Does the first capital belong to the begin of a sentence, not to a name?"""
+    if masked[place] in _never_names():
+        return True
+    if masked[place] not in english_words():
+        return False
+    rest = text[tokens[place + 1].begin : tokens[end - 1].end] if end > place + 1 else ""
+    return not rest or name_key(rest) in names.surnames
+
+
+@cache
+def _never_names() -> frozenset[str]:
+    """Words that may open a sentence in front of a name without being part of it."""
+    words = lexicon()
+    return frozenset(
+        word
+        for name in ("verbs", "comparators", "not_before_genre", "adverbs", "before_by", "openers")
+        for word in words[name]
+    )
+
+
+def _capitals_end(text: str, tokens: Sequence[Token], masked: Sequence[str], at: int) -> int:
+    """Behind the last token of the capitalised run that begins at `at`; `at` if none does."""
+
+    def capital(i: int) -> bool:
+        return (
+            i < len(tokens) and masked[i] != "\0" and masked[i][0].isalpha()
+            and text[tokens[i].begin].isupper()
+        )  # fmt: skip
+
+    end = at
+    while capital(end):
+        end += 1
+        if end >= len(tokens):
+            break
+        mark, glued = tokens[end].lower, tokens[end].begin == tokens[end - 1].end
+        if (mark == "." and len(tokens[end - 1].lower) <= 2 and capital(end + 1)) or (
+            mark == "-" and glued and capital(end + 1) and tokens[end + 1].begin == tokens[end].end
+        ):
+            end += 1
+        else:
+            behind = end
+            while behind < len(tokens) and masked[behind] in _PARTICLES:
+                behind += 1
+            if behind > end and capital(behind):
+                end = behind
+    return end

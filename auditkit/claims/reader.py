@@ -1,0 +1,218 @@
+"""Read the claims of explanations and let the graph decide each: no model, no judge.
+
+A claim is (item, relation, value, negated) with the span it stands at. Verdicts are those of the
+graph's world settings: what an open predicate does not say is unverifiable, never false. Source:
+hallucination recipe 3.5 and 4.5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from auditkit.catalog.catalog import Catalog
+from auditkit.catalog.graph.knowledge_graph import Verdict
+from auditkit.claims.annotate import pieces_of
+from auditkit.claims.clauses import Clause, Topic, clauses_of
+from auditkit.claims.entity_names import Names
+from auditkit.claims.lexicon import Token, tokenise
+from auditkit.claims.propagation import statements_of
+from auditkit.claims.span import Piece
+from auditkit.claims.statements import Stated
+from auditkit.claims.subject_resolution import find_topics
+from auditkit.claims.title_mentions import Window, windows
+from auditkit.errors import CatalogError
+
+__all__ = ["Claim", "ClaimReader", "Reading"]
+
+_PREFERENCE: tuple[Verdict, ...] = ("supported", "unverifiable", "contradicted")
+_FACTUAL = ("genre", "person", "year", "range", "runtime", "place")
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One stated fact about an item, with the graph's verdict.
+
+    Attributes:
+        value: the graph's own label; `=1995`, `<1970`, `>1989<2000` for years; an item id for
+            `same:...` and `sequel_of`; the words of the text where the graph has no such value.
+        span: begin and end of the words in the text.
+        evidence: the triples that the verdict rests on; of a contradiction the actual values.
+    """
+
+    item_id: str
+    relation: str
+    value: str
+    negated: bool
+    verdict: Verdict
+    span: tuple[int, int]
+    evidence: tuple[tuple[str, str, str], ...] = ()
+
+    @property
+    def stated(self) -> tuple[str, str, str, bool]:
+        """What is claimed: unique within one text."""
+        return self.item_id, self.relation, self.value, self.negated
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What one text claims.
+
+    Attributes:
+        claims: unique per (item, relation, value, negated).
+        unparsed: factual clauses that gave no claim.
+        n_factual: factual clauses.
+    """
+
+    claims: tuple[Claim, ...]
+    unparsed: tuple[str, ...]
+    n_factual: int
+
+    @property
+    def coverage(self) -> float | None:
+        """Share of factual clauses that gave at least one claim; None without such a clause."""
+        return 1 - len(self.unparsed) / self.n_factual if self.n_factual else None
+
+
+class ClaimReader:
+    """Reads texts about the items of one catalog."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self.catalog = catalog
+        self.names = Names(catalog.graph)
+        index = catalog.linker.index
+        self._entry_of = np.empty(len(catalog), dtype=np.int32)
+        self._entry_of[index.items] = np.repeat(
+            np.arange(index.n_entries), np.diff(index.items_from)
+        )
+
+    def read(
+        self, texts: Sequence[str], item_ids: Sequence[str | None] | None = None
+    ) -> list[Reading]:
+        """Claims of many texts in one pass.
+
+        Args:
+            item_ids: the known subject of each text; it removes most errors of attachment.
+
+        Raises:
+            CatalogError: an id that the catalog does not have.
+        """
+        subjects = item_ids if item_ids is not None else [None] * len(texts)
+        unknown = [one for one in subjects if one is not None and one not in self.catalog.index]
+        if unknown:
+            raise CatalogError(
+                f"the catalog {self.catalog.name} has no item {unknown[0]!r}. Give its own ids."
+            )
+        tokens = [tokenise(text) for text in texts]
+        spans = [windows(text, row) for text, row in zip(texts, tokens, strict=True)]
+        keys = list(dict.fromkeys(window.key for row in spans for window in row))
+        entries = dict(zip(keys, self.catalog.linker.link_texts(keys), strict=True))
+        return [
+            self._read(text, row, [(w, entries[w.key]) for w in found if entries[w.key]], subject)
+            for text, row, found, subject in zip(texts, tokens, spans, subjects, strict=True)
+        ]
+
+    def _read(
+        self,
+        text: str,
+        tokens: Sequence[Token],
+        titles: Sequence[tuple[Window, Topic]],
+        subject: str | None,
+    ) -> Reading:
+        own = None
+        if subject is not None:
+            own = (int(self._entry_of[self.catalog.index[subject]]),)
+        pieces = pieces_of(text, tokens, titles, self.names, lambda entry: own == (entry,))
+        self._choose_by_year(pieces, own)
+        clauses = clauses_of(pieces)
+        find_topics(clauses, own)
+        claims: dict[tuple[str, str, str, bool], Claim] = {}
+        unparsed: list[str] = []
+        n_factual = 0
+        for clause, said in statements_of(clauses):
+            made = [
+                claim
+                for statement in said
+                for claim in self._claims(statement, clause, own, subject)
+            ]
+            for claim in made:
+                claims.setdefault(claim.stated, claim)
+            if _is_factual(clause):
+                n_factual += 1
+                if not made:
+                    unparsed.append(text[clause.pieces[0].begin : clause.pieces[-1].end])
+        return Reading(tuple(claims.values()), tuple(unparsed), n_factual)
+
+    def _choose_by_year(self, pieces: Sequence[Piece], own: Topic | None) -> None:
+        """Of several entries with one title the year behind it chooses, else the known subject."""
+        years = self.catalog.linker.index.years
+        for place, piece in enumerate(pieces):
+            if piece.kind != "title":
+                continue
+            around = [*pieces[max(0, place - 3) : place], *pieces[place + 1 : place + 4]]
+            stated = piece.values or [p.values[0] for p in around if p.kind == "year"]
+            near = [int(year[1:]) for year in stated]
+            dated = tuple(entry for entry in piece.entries if int(years[entry]) in near)
+            if dated:
+                piece.entries = dated
+            elif own is not None and set(own) & set(piece.entries):
+                piece.entries = own
+
+    def _claims(
+        self, statement: Stated, clause: Clause, own: Topic | None, subject: str | None
+    ) -> list[Claim]:
+        """The statement as a claim about each of its films."""
+        topics = clause.topics if statement.topics is None else statement.topics
+        found = []
+        for topic in topics:
+            if not topic:
+                continue  # a film that the catalog does not have
+            known = subject is not None and topic == own
+            items = [subject] if known and subject else [self._item(entry) for entry in topic]
+            value = self._value(statement, topic, items)
+            if value is not None:
+                found.append(self._decided(statement, items, value))
+        return found
+
+    def _value(self, statement: Stated, topic: Topic, items: Sequence[str]) -> str | None:
+        """The graph's label; None if a surname may mean several people and nothing decides."""
+        if statement.value.startswith("entry:"):
+            other = int(statement.value.removeprefix("entry:"))
+            return None if other in topic else self._item(other)
+        if not statement.labels:
+            return statement.value
+        everyone = [label for known in statement.labels.values() for label in known]
+        labels = list(dict.fromkeys(statement.labels.get(statement.relation) or everyone))
+        if len(labels) == 1:
+            return labels[0]
+        if statement.relation not in self.catalog.graph.worlds:
+            return statement.value
+        own = {v for item in items for v in self.catalog.graph.values(item, statement.relation)}
+        meant = [label for label in labels if label in own]
+        return meant[0] if len(meant) == 1 else None
+
+    def _item(self, entry: int) -> str:
+        return self.catalog.linker.twins(entry)[0]
+
+    def _decided(self, statement: Stated, items: Sequence[str], value: str) -> Claim:
+        """The claim about the item that fits it best, if a title may mean several."""
+        relation, negated, span = (
+            statement.relation, statement.negated, (statement.begin, statement.end),
+        )  # fmt: skip
+        about_film = relation == "sequel_of" or relation.startswith("same:")
+        if about_film and value not in self.catalog.index:
+            return Claim(items[0], relation, value, negated, "unverifiable", span)
+        judged = [
+            self.catalog.graph.judge(item, relation, value, negated=negated) for item in items
+        ]
+        best = min(range(len(items)), key=lambda i: _PREFERENCE.index(judged[i].verdict))
+        verdict, evidence = judged[best]
+        return Claim(items[best], relation, value, negated, verdict, span, evidence)
+
+
+def _is_factual(clause: Clause) -> bool:
+    """Does the clause state something that could be a claim?"""
+    spoken = clause.pieces[: clause.silent_from]
+    return bool(clause.topics) and any(piece.kind in _FACTUAL for piece in spoken)

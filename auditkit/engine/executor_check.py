@@ -1,0 +1,172 @@
+"""The self-probe: which executor is right for a model is found by what it returns, never by name.
+
+Every executor must reproduce one forward per pair on a toy set, and again at the longest length
+that a call plans, for a short set cannot see a sliding window. A small model is checked in float64:
+on tiny random weights a wrong mask may move a title by less than any float32 bound. The negative
+control, a mask that lets siblings see each other, must miss; otherwise the probe is blind.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from auditkit.engine.decoder import Body, Counters
+from auditkit.engine.packed import score_packed
+from auditkit.engine.plain import score_plain
+from auditkit.engine.plan import Limits
+from auditkit.engine.prefix import score_prefix
+from auditkit.engine.prefix_tree import Ids
+from auditkit.engine.ranking import next_token_logits
+
+__all__ = ["EXECUTORS", "Certificate", "Executor", "certify", "fails_at", "pads_left", "probe_body"]
+
+Pair = tuple[Ids, Ids]
+Executor = Callable[[Body, Sequence[Pair], Counters], list[list[float]]]
+EXECUTORS: dict[str, Executor] = {
+    "packed": score_packed,
+    "prefix": score_prefix,
+    "plain": score_plain,
+}
+_SMALL = 50_000_000
+_PROMPT = 32
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """What the self-probe found.
+
+    Attributes:
+        passed: names of the executors that agree with one forward per pair.
+        differences: largest difference per title in nats, None where the executor raised.
+        threshold: what passes, nats per title.
+        control: how far the wrong mask misses, nats; None where it raised.
+        dtype: precision of the probe.
+    """
+
+    passed: tuple[str, ...]
+    differences: dict[str, float | None]
+    threshold: float
+    control: float | None
+    dtype: str
+    check_tokens: int
+
+
+def probe_body(body: Body) -> Body:
+    """The body to probe: a float64 copy of a small model, else the model itself."""
+    small = sum(p.numel() for p in body.base.parameters()) <= _SMALL
+    if not small or body.dtype == torch.float64:
+        return body
+    return Body(copy.deepcopy(body.model).double())
+
+
+def certify(probed: Body) -> Certificate:
+    """Probe every executor on the toy set; the body comes from `probe_body`."""
+    counters = Counters()
+    pairs = _toy_set(probed)
+    reference = _one_by_one(probed, pairs, counters)
+    threshold = _threshold(probed, pairs, reference, counters)
+    differences = {
+        name: max(
+            (_difference(run, probed, pairs, reference, counters) for run in _variants(name)),
+            key=lambda d: float("inf") if d is None else d,
+        )
+        for name in EXECUTORS
+    }
+
+    def blind(body: Body, pairs: Sequence[Pair], counters: Counters) -> list[list[float]]:
+        return score_packed(body, pairs, counters, siblings_visible=True)
+
+    control = _difference(blind, probed, pairs, reference, counters)
+    if control is not None and control <= 3 * threshold:
+        differences["packed"] = None
+    passed = tuple(name for name, d in differences.items() if d is not None and d <= threshold)
+    return Certificate(passed, differences, threshold, control, str(probed.dtype), counters.tokens)
+
+
+def fails_at(body: Body, name: str, length: int, threshold: float, counters: Counters) -> bool:
+    """Whether an executor misses one forward per pair where prompt and longest tail together have
+    `length` tokens.
+    """
+    tails = _tails(body)[:2]
+    draw = np.random.default_rng(3)
+    n = max(1, length - max(map(len, tails)))
+    prompt = [int(token) for token in draw.integers(body.vocabulary, size=n)]
+    pairs = [(prompt, tail) for tail in tails]
+    reference = _one_by_one(body, pairs, counters)
+    found = [_difference(run, body, pairs, reference, counters) for run in _variants(name)]
+    return any(d is None or d > threshold for d in found)
+
+
+@torch.inference_mode()
+def pads_left(body: Body, threshold: float) -> bool:
+    """Whether a prompt padded on the left, behind the soft prompt, gives the logits it gives alone.
+
+    BLOOM returns NaN there, peft's soft prompts other numbers.
+    """
+    draw = np.random.default_rng(2)
+    long, short = ([int(t) for t in draw.integers(body.vocabulary, size=n)] for n in (9, 4))
+    padded = next_token_logits(body, [long, short], Counters())
+    alone = next_token_logits(body, [short], Counters())
+    return bool((padded[1] - alone[0]).abs().max() <= threshold)
+
+
+def _variants(name: str) -> list[Executor]:
+    """`packed` with the prompt inside the rows, and with the prompt in the cache."""
+    if name != "packed":
+        return [EXECUTORS[name]]
+
+    def cached(body: Body, pairs: Sequence[Pair], counters: Counters) -> list[list[float]]:
+        limits = Limits(tail=24, row=12, short=0, kv_bytes=body.kv_bytes)
+        return score_packed(body, pairs, counters, limits=limits)
+
+    return [score_packed, cached]
+
+
+def _difference(
+    run: Executor,
+    body: Body,
+    pairs: Sequence[Pair],
+    reference: Sequence[Sequence[float]],
+    counters: Counters,
+) -> float | None:
+    """Largest difference of a title's sum, nats; None if the executor raises or is not finite."""
+    try:
+        found = run(body, pairs, counters)
+    except (RuntimeError, ValueError, TypeError, AttributeError, IndexError, NotImplementedError):
+        return None  # what an architecture cannot do shows as any of these
+    worst = max(abs(sum(a) - sum(b)) for a, b in zip(found, reference, strict=True))
+    return worst if np.isfinite(worst) else None
+
+
+def _one_by_one(body: Body, pairs: Sequence[Pair], counters: Counters) -> list[list[float]]:
+    return [values for pair in pairs for values in score_plain(body, [pair], counters)]
+
+
+def _threshold(
+    body: Body, pairs: Sequence[Pair], reference: Sequence[Sequence[float]], counters: Counters
+) -> float:
+    if body.dtype == torch.float64:
+        return 1e-6
+    if body.dtype == torch.float32:
+        return 1e-3
+    # Half precision: what two batch shapes of the plainest computation differ by is noise.
+    noise = _difference(score_plain, body, pairs, reference, counters) or 0.0
+    return max(1e-3, 4 * noise)
+
+
+def _toy_set(body: Body) -> list[Pair]:
+    draw = np.random.default_rng(0)
+    prompt = [int(token) for token in draw.integers(body.vocabulary, size=_PROMPT)]
+    return [(prompt, tail) for tail in _tails(body)]
+
+
+def _tails(body: Body) -> list[list[int]]:
+    """Two that share tokens, one a prefix of another, one unlike, one of one token."""
+    draw = np.random.default_rng(1)
+    a, b, c, d, e, f, g, h = (int(t) for t in draw.integers(body.vocabulary, size=8))
+    return [[a, b, c, d], [a, b, e], [a, b], [f, g, h, a, b], [h]]

@@ -1,0 +1,217 @@
+"""Write lists of catalog titles and nothing else: the vectorised step of the catalog trie.
+
+A row holds a node of the trie, how many titles it has listed, and, under filters, which leaves it
+may still write as a running sum: titles below a node are one span of leaves, so a child is open if
+the sum grows over its span. END is written as the separator before the last title and as an end of
+text after it, after which only ends of text follow; if nothing is left to list, the text ends.
+What numbers or marks the lines of a list stands outside the trie: its tokens are forced.
+
+Source: hallucination recipe, section 6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from auditkit.engine.title_trie import TitleTrie
+from auditkit.errors import InvalidArgument, TargetError
+
+__all__ = ["TitleLists", "TitleWalk"]
+
+
+@dataclass
+class TitleLists:
+    """The constraint: `sizes[i]` titles in answer to prompt i of a call.
+
+    Attributes:
+        separator: token between two titles; it is in no title.
+        ends: ids that end a text, those of the model's generation configuration.
+        sizes: titles to list in answer to each prompt, at least 1.
+        openings: tokens before each title of a list, such as its number; empty for none.
+        open_leaves: leaves that may be listed in answer to a prompt, bool [leaves], each at most
+            once; without it every title may follow, repeats too.
+        escapes: tokens chosen that the trie does not hold; always 0 unless the loop is wrong.
+    """
+
+    trie: TitleTrie
+    separator: int
+    ends: tuple[int, ...]
+    sizes: Sequence[int]
+    openings: Sequence[Sequence[int]] = ()
+    open_leaves: Callable[[int], NDArray[np.bool_]] | None = None
+    escapes: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.ends or self.separator in self.ends or min(self.sizes, default=1) < 1:
+            raise InvalidArgument(
+                f"title lists got the separator {self.separator}, the ends {self.ends} and sizes "
+                f"from {min(self.sizes, default=1)}. Give an end of text that is not the "
+                "separator, and at least one title."
+            )
+        if self.openings and len(self.openings) < max(self.sizes, default=0):
+            raise InvalidArgument(
+                f"title lists got {len(self.openings)} openings for {max(self.sizes)} titles. Give "
+                "one for each."
+            )
+
+    def begin(self, members: Sequence[int], *, strict: bool = True) -> TitleWalk:
+        """A walk at its beginning; see `Constraint`."""
+        return TitleWalk(self, members, strict=strict)
+
+    @cached_property
+    def fork_tokens(self) -> NDArray[np.int64]:
+        """All first tokens of a title; empty where the trie has no fork."""
+        fork = self.trie.fork
+        return self.trie.children(fork)[0] if fork >= 0 else np.empty(0, np.int64)
+
+
+class TitleWalk:
+    """The rows of one batch in the trie. Rows are walked on the host, where tokens are chosen;
+    only the places of open tokens go to the logits' device.
+    """
+
+    def __init__(self, lists: TitleLists, members: Sequence[int], *, strict: bool) -> None:
+        self._lists, self._trie, self._strict = lists, lists.trie, strict
+        n = len(members)
+        self._sizes = np.array([lists.sizes[member] for member in members], np.int64)
+        self._nodes, self._listed = np.zeros(n, np.int64), np.zeros(n, np.int64)
+        self._done = np.zeros(n, bool)
+        self._ends = np.array(lists.ends, np.int64)
+        self._openings = _table(lists.openings)
+        self._opened = np.zeros(n, np.int64)  # tokens of the opening that a row has written
+        self._sums: NDArray[np.int32] | None = None
+        if lists.open_leaves is not None:
+            self._sums = np.zeros((n, self._trie.n_leaves + 1), np.int32)
+            for row, member in enumerate(members):
+                np.cumsum(lists.open_leaves(member), out=self._sums[row, 1:])
+        self._masked: torch.Tensor | None = None
+        self._open: torch.Tensor
+        self._settle()
+
+    def mask(self, logits: torch.Tensor) -> torch.Tensor:
+        """Logits [rows, vocabulary] with minus infinity where a token may not follow; the next call
+        writes over them, for a few places are cheaper to clear than a vocabulary is to fill.
+        """
+        index = torch.from_numpy(self._places(logits.shape[1])).to(logits.device)
+        if self._masked is None or self._masked.shape != logits.shape:
+            self._masked = torch.full_like(logits, -torch.inf)
+        else:
+            self._masked.view(-1).index_fill_(0, self._open, -torch.inf)
+        self._open = index
+        self._masked.view(-1).index_copy_(0, index, logits.reshape(-1).index_select(0, index))
+        return self._masked
+
+    def advance(self, tokens: Sequence[int]) -> None:
+        """One chosen token per row.
+
+        Raises:
+            TargetError: a token that the trie does not hold; it is counted as an escape.
+        """
+        chosen = np.asarray(tokens, np.int64)
+        opening = self._forced >= 0
+        is_end = (chosen[:, None] == self._ends).any(axis=1)
+        is_separator = chosen == self._lists.separator
+        # An end of text before the last title, and a separator behind it, are no END.
+        closes = np.where(self._last, is_end, is_separator)
+        symbols = np.where(closes, self._trie.end, chosen)
+        children = self._trie.step(self._nodes, symbols)
+        missing = (children < 0) | ((is_end | is_separator) & ~closes)
+        escaped = ~self._done & np.where(opening, chosen != self._forced, missing)
+        if escaped.any():
+            self._refuse(escaped)
+        going = ~self._done & ~escaped & ~opening
+        closed = going & closes
+        self._strike(closed, children)
+        self._listed += closed
+        self._opened = np.where(closed, 0, self._opened + opening)
+        self._done |= (closed & is_end) | escaped
+        self._nodes = np.where(going & ~closes, children, 0)
+        self._settle()
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """Only these rows go on, in this order."""
+        index = np.asarray(rows, np.int64)
+        self._nodes, self._listed = self._nodes[index], self._listed[index]
+        self._done, self._sizes = self._done[index], self._sizes[index]
+        self._opened = self._opened[index]
+        self._sums = None if self._sums is None else self._sums[index]
+        self._settle()
+
+    def _places(self, width: int) -> NDArray[np.int64]:
+        """Row * width + token of everything that may follow."""
+        writing, parts = self._writing, []
+        if self._sums is None:  # with filters, first tokens differ from row to row
+            at_fork = self._nodes[writing] == self._trie.fork
+            if at_fork.any():
+                forks, writing = writing[at_fork], writing[~at_fork]
+                parts.append((forks[:, None] * width + self._lists.fork_tokens).ravel())
+        rows, symbols = self._children(writing)
+        closing = symbols == self._trie.end
+        ends = np.flatnonzero(self._done)
+        if closing.any():
+            ending = closing & self._last[rows]
+            ends = np.concatenate([ends, rows[ending]])
+            symbols[closing] = self._lists.separator
+            rows, symbols = rows[~ending], symbols[~ending]
+        parts.append(rows * width + symbols)
+        if len(ends):
+            parts.append((ends[:, None] * width + self._ends).ravel())
+        opening = np.flatnonzero(self._forced >= 0)
+        if len(opening):
+            parts.append(opening * width + self._forced[opening])
+        return np.concatenate(parts)
+
+    def _children(self, writing: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Row and symbol of everything that may follow in these rows."""
+        indptr, keys = self._trie.indptr, self._trie.keys
+        nodes = self._nodes[writing]
+        begin = indptr[nodes].astype(np.int64)
+        counts = indptr[nodes + 1] - begin
+        before = np.cumsum(counts) - counts
+        edges = np.arange(counts.sum()) + np.repeat(begin - before, counts)
+        symbols = keys[edges] - np.repeat(nodes * self._trie.base, counts)
+        rows = np.repeat(writing, counts)
+        if self._sums is None:
+            return rows, symbols
+        low, high = (span[edges + 1] for span in self._trie.spans)
+        is_open = self._sums[rows, high] > self._sums[rows, low]
+        return rows[is_open], symbols[is_open]
+
+    def _strike(self, closed: NDArray[np.bool_], leaves: NDArray[np.int64]) -> None:
+        """Titles just listed leave the running sums of their rows."""
+        if self._sums is not None:
+            for row in np.flatnonzero(closed):
+                self._sums[row, self._trie.spans.low[leaves[row]] + 1 :] -= 1
+
+    def _settle(self) -> None:
+        """What every row may do next: its forced token or -1, whether its title is its last, and
+        which rows write a title. Rows that have nothing to list end their text.
+        """
+        self._last: NDArray[np.bool_] = self._listed + 1 == self._sizes
+        if self._sums is not None:
+            left = self._sums[:, -1]
+            self._done |= (self._nodes == 0) & (left == 0)
+            self._last |= left <= 1
+        most, width = self._openings.shape
+        at = np.minimum(self._listed, most - 1), np.minimum(self._opened, width - 1)
+        self._forced: NDArray[np.int64] = np.where(self._done, -1, self._openings[at])
+        self._writing = np.flatnonzero((self._forced < 0) & ~self._done)
+
+    def _refuse(self, escaped: NDArray[np.bool_]) -> None:
+        if self._strict:
+            n = int(escaped.sum())
+            self._lists.escapes += n
+            raise TargetError("escape", detail=f"{n} tokens lead out of the catalog trie")
+
+
+def _table(openings: Sequence[Sequence[int]]) -> NDArray[np.int64]:
+    """Openings as rows, each ended by -1."""
+    width = max(map(len, openings), default=0) + 1
+    rows = [[*opening, *[-1] * (width - len(opening))] for opening in openings] or [[-1]]
+    return np.array(rows, np.int64)

@@ -1,0 +1,209 @@
+"""`manifest.json`: what a run folder holds, and whether it is still what was written.
+
+The manifest is the only file of a run with clock times, all in its `volatile` block. It keeps the
+root and length of the evidence chain and the SHA-256 of every output. A chain shows accidents and
+partial edits; someone who rewrites every file defeats it, unless the root was kept elsewhere.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import JsonValue
+
+from auditkit.errors import IntegrityError, InvalidArgument
+from auditkit.evidence.run_log import EVIDENCE, RunLog, read_log
+from auditkit.security.redaction import Redaction
+from auditkit.serialization.atomic_files import sha256_file, write_atomically
+from auditkit.serialization.canonical_json import canonical_json, read_json
+
+__all__ = [
+    "HONEST_LIMIT",
+    "MANIFEST",
+    "OUTPUTS",
+    "Verification",
+    "read_manifest",
+    "seal_manifest",
+    "verify_report",
+    "verify_run",
+]
+
+MANIFEST = "manifest.json"
+OUTPUTS = (
+    "findings.csv", "junit.xml", "report.html", "result.json", "results.sarif", "summary.md",
+    "verdict.json",
+)  # fmt: skip
+HONEST_LIMIT = (
+    "A chain shows accidents and partial edits. Someone who rewrites every file defeats it, unless "
+    "the root was kept elsewhere: pass it with --root."
+)
+RunStatus = Literal["running", "complete", "interrupted", "partial"]
+_REPORT_ID = re.compile(r'<meta name="auditkit-run" content="([^" ]*) ([^" ]*)">')
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verification:
+    """A run folder that verified: its identity and what was checked."""
+
+    run_key: str
+    root: str
+    n_records: int
+    status: str
+    outputs: Mapping[str, str] = field(default_factory=dict)
+
+
+def read_manifest(run: Path) -> dict[str, Any]:
+    """The manifest of a run folder.
+
+    Raises:
+        IntegrityError: missing or damaged.
+    """
+    path = run / MANIFEST
+    try:
+        loaded = read_json(path.read_text(encoding="utf-8"))
+        if not isinstance(loaded["evidence"], dict) or not isinstance(loaded["outputs"], dict):
+            raise TypeError("evidence and outputs must be objects")
+        str(loaded["run_key"]), str(loaded["status"])
+    except FileNotFoundError:
+        raise IntegrityError(f"{path} does not exist. Give the folder of an audit.") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise IntegrityError(
+            f"{path} is damaged ({type(error).__name__}). Restore it or run the audit again."
+        ) from None
+    return dict(loaded)
+
+
+def seal_manifest(
+    run: Path,
+    *,
+    run_key: str | None = None,
+    status: RunStatus | None = None,
+    fingerprints: Mapping[str, JsonValue] | None = None,
+    volatile: Mapping[str, JsonValue] | None = None,
+    log: RunLog | None = None,
+) -> None:
+    """Write the manifest: merge what is given, then hash what the folder holds now.
+
+    Length and root of the evidence come from the log that wrote it; later seals (gate, report)
+    keep them, so they can never bless evidence that was altered in between.
+
+    Args:
+        run: the run folder.
+        run_key: needed once, for the first manifest of a run.
+        status: what became of the run.
+        fingerprints: of model, tokenizer, catalog, recipe, code; merged by key.
+        volatile: times, durations, host, process; merged by key.
+        log: the log of the running audit; without it the evidence is read once, at the first seal.
+
+    Raises:
+        InvalidArgument: no run key is known, or another one than before is given.
+        IntegrityError: the evidence or the manifest itself is damaged.
+    """
+    before: Mapping[str, Any] = {}
+    if (run / MANIFEST).exists():
+        before = read_manifest(run)
+    key = run_key or before.get("run_key")
+    if not key or before.get("run_key", key) != key:
+        raise InvalidArgument(
+            f"{run / MANIFEST} belongs to run {before.get('run_key')!r} and got {run_key!r}. "
+            "Give the run key of this folder."
+        )
+    content = {
+        "schema_version": "1.0",
+        "run_key": key,
+        "status": status or before.get("status", "running"),
+        "fingerprints": {**before.get("fingerprints", {}), **(fingerprints or {})},
+        "evidence": _evidence_of(log)
+        if log
+        else before.get("evidence") or _read_evidence(run, key),
+        "outputs": {name: sha256_file(run / name) for name in OUTPUTS if (run / name).is_file()},
+        "volatile": {**before.get("volatile", {}), **(volatile or {})},
+    }
+    write_atomically(run / MANIFEST, canonical_json(Redaction().tree(content), indent=1) + "\n")
+
+
+def _evidence_of(log: RunLog) -> dict[str, JsonValue]:
+    return {"file": EVIDENCE, "n_records": len(log.records), "root": log.root}
+
+
+def _read_evidence(run: Path, run_key: str) -> dict[str, JsonValue]:
+    bodies, root = read_log(run, run_key)
+    return {"file": EVIDENCE, "n_records": len(bodies), "root": root}
+
+
+def verify_run(run: Path, *, root: str | None = None) -> Verification:
+    """Check the chain, its root and length, and the hash of every output.
+
+    Args:
+        run: the run folder.
+        root: the evidence root as it was kept elsewhere.
+
+    Raises:
+        IntegrityError: naming the first thing that does not fit.
+    """
+    manifest = read_manifest(run)
+    key, evidence = str(manifest["run_key"]), manifest["evidence"]
+    bodies, found = read_log(run, key)
+    if len(bodies) != evidence.get("n_records"):
+        raise _altered(
+            run / EVIDENCE, f"{len(bodies)} records, the manifest has {evidence.get('n_records')}"
+        )
+    if found != evidence.get("root"):
+        raise _altered(run / EVIDENCE, f"root {found}, the manifest has {evidence.get('root')}")
+    if root is not None and root.lower() != found:
+        raise _altered(run / EVIDENCE, f"root {found}, expected {root}")
+    for name in OUTPUTS:
+        path, sealed = run / name, manifest["outputs"].get(name)
+        if sealed is None and path.exists():
+            raise _altered(path, "the manifest does not know it")
+        if sealed is not None and not path.is_file():
+            raise _altered(path, "the manifest lists it and it is missing")
+        if sealed is not None and sha256_file(path) != sealed:
+            raise _altered(path, "its SHA-256 is not the one in the manifest")
+    if unknown := sorted(set(manifest["outputs"]) - set(OUTPUTS)):
+        raise _altered(run / MANIFEST, f"unknown output {unknown[0]!r}")
+    result = run / "result.json"
+    if result.is_file() and _run_key_of(result) != key:
+        raise _altered(result, f"its run key is not {key}")
+    return Verification(
+        run_key=key,
+        root=found,
+        n_records=len(bodies),
+        status=str(manifest["status"]),
+        outputs=dict(manifest["outputs"]),
+    )
+
+
+def verify_report(report: Path, verification: Verification) -> None:
+    """Check that a report kept apart from its run was made from that run.
+
+    Raises:
+        IntegrityError: not a report, one of another run, or not the file that the run sealed.
+    """
+    head = report.read_bytes()[:65536].decode("utf-8", "replace")
+    match = _REPORT_ID.search(head)
+    if match is None:
+        raise IntegrityError(f"{report} is not a report of auditkit. Give report.html of a run.")
+    if match.groups() != (verification.run_key, verification.root):
+        raise _altered(report, f"it names run {match[1]} and root {match[2]}, the folder does not")
+    sealed = verification.outputs.get("report.html")
+    if sealed is not None and sha256_file(report) != sealed:
+        raise _altered(report, "its SHA-256 is not the one in the manifest")
+
+
+def _run_key_of(result: Path) -> str | None:
+    try:
+        key = read_json(result.read_text(encoding="utf-8"))["run_key"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return str(key)
+
+
+def _altered(path: Path, what: str) -> IntegrityError:
+    return IntegrityError(
+        f"{path} was altered or damaged: {what}. Restore the file or run the audit again."
+    )

@@ -1,0 +1,196 @@
+"""Hash-chained evidence: write, resume, read, verify.
+
+Each line is `{"body", "prev", "seq", "sha256"}`; `prev` of the first line is the run key, later the
+previous line's hash, and the last hash is the *root* printed in every output. A batch is one write
+of whole lines. A last batch that is torn is cut off (kept in `evidence.torn`) and asked again;
+damage anywhere else is an integrity failure. The chain shows accidents and partial edits; someone
+who rewrites every file defeats it unless the root was kept elsewhere.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from auditkit.errors import AuditkitError, EvidenceError, IntegrityError
+from auditkit.security.redaction import Redaction
+from auditkit.serialization.canonical_json import canonical_json, read_json, sha256_json
+
+__all__ = ["EVIDENCE", "RunLog", "lock_run", "read_log"]
+
+EVIDENCE = "evidence.jsonl"
+_MAX_LINE_BYTES = 128 << 20
+
+Body = Mapping[str, Any]
+
+
+def _seal(body: Body, *, prev: str, seq: int) -> tuple[str, str]:
+    """The line of one record and its hash."""
+    digest = sha256_json({"body": body, "prev": prev, "seq": seq})
+    return canonical_json({"body": body, "prev": prev, "seq": seq, "sha256": digest}), digest
+
+
+class _Damage(Exception):
+    """A line that does not continue the chain."""
+
+
+def _chain(path: Path, run_key: str) -> Iterator[tuple[int, Body, str]]:
+    """Yield (end offset, body, hash) of each record; raise `_Damage` at the first that does not
+    fit.
+    """
+    prev, offset = run_key, 0
+    with path.open("rb") as stream:
+        for seq, line in enumerate(iter(lambda: stream.readline(_MAX_LINE_BYTES + 1), b"")):
+            place = f"{path.name}:{seq + 1}, seq {seq}"
+            if not line.endswith(b"\n"):
+                raise _Damage(f"{place}: the line is cut off or longer than 128 MiB")
+            try:
+                record = read_json(line.decode("ascii"))
+                body, digest = record["body"], record["sha256"]
+                expected = sha256_json({"body": body, "prev": prev, "seq": seq})
+            except (ValueError, KeyError, TypeError, RecursionError) as error:
+                raise _Damage(f"{place}: not a record ({type(error).__name__})") from None
+            if (record.get("seq"), record.get("prev"), digest) != (seq, prev, expected) or len(
+                record
+            ) != 4:
+                raise _Damage(f"{place}: hash, order or predecessor do not fit")
+            prev, offset = digest, offset + len(line)
+            yield offset, body, digest
+
+
+def read_log(run: Path, run_key: str) -> tuple[list[Body], str]:
+    """Read and verify a whole log.
+
+    Returns:
+        The record bodies in order, and the root (the run key of an empty or absent log).
+
+    Raises:
+        IntegrityError: naming the first bad record.
+    """
+    path = run / EVIDENCE
+    if not path.exists():
+        return [], run_key
+    bodies, root = [], run_key
+    try:
+        for _, body, digest in _chain(path, run_key):
+            bodies.append(body)
+            root = digest
+    except _Damage as damage:
+        raise IntegrityError(
+            f"{run / EVIDENCE} was altered or damaged at {damage}. Restore the file or run the "
+            "audit again."
+        ) from None
+    return bodies, root
+
+
+@contextlib.contextmanager
+def lock_run(run: Path) -> Iterator[None]:
+    """Hold the folder's lock; a dead owner's lock falls away by itself.
+
+    Raises:
+        AuditkitError: another process audits into this folder.
+    """
+    run.mkdir(parents=True, exist_ok=True, mode=0o700)
+    handle = os.open(run / "run.lock", os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
+    with os.fdopen(handle, "a+") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            stream.seek(0)
+            owner = stream.read().strip() or "unknown"
+            raise AuditkitError(
+                f"{run} is locked by process {owner}. Wait for it, or give another --out folder."
+            ) from None
+        stream.truncate(0)
+        stream.write(str(os.getpid()))
+        stream.flush()
+        yield
+
+
+class RunLog:
+    """The append-only log of one run, opened for asking.
+
+    Args:
+        run: the run folder; created if absent.
+        run_key: links the first record to recipe, target, catalog and seed.
+    """
+
+    def __init__(self, run: Path, run_key: str) -> None:
+        run.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.path = run / EVIDENCE
+        self.root = run_key
+        self.records: list[Body] = []
+        self._redaction = Redaction()
+        if self.path.exists():
+            self._recover(run_key)
+        self._handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+
+    def _recover(self, run_key: str) -> None:
+        """Load what is whole; move an unfinished last batch to `evidence.torn`."""
+        ends: list[tuple[int, str]] = []
+        try:
+            for end, body, digest in _chain(self.path, run_key):
+                self.records.append(body)
+                ends.append((end, digest))
+        except _Damage as damage:
+            rest = self.path.read_bytes()[ends[-1][0] if ends else 0 :]
+            if b"\n" in rest:  # an interrupted write ends inside a line, this one is whole
+                raise IntegrityError(
+                    f"{self.path} was altered or damaged at {damage}. Restore the file, or start "
+                    "a new run with --out."
+                ) from None
+        while self.records and self.records[-1]["batch"][2] + 1 != self.records[-1]["batch"][1]:
+            self.records.pop()
+        whole = ends[len(self.records) - 1] if self.records else (0, run_key)
+        torn = self.path.read_bytes()[whole[0] :]
+        if torn:
+            path = self.path.parent / "evidence.torn"
+            handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+            with os.fdopen(handle, "ab") as stream:
+                stream.write(torn)
+            os.truncate(self.path, whole[0])
+        self.root = whole[1]
+
+    def append(self, bodies: Sequence[Body]) -> list[Body]:
+        """Write one batch: whole lines, one write, then fsync.
+
+        Returns:
+            The bodies as they are recorded: without secrets, and with `batch` = [number, size,
+            position]. Measure from these, so that a resumed run measures the same.
+        """
+        number = self.records[-1]["batch"][0] + 1 if self.records else 0
+        lines, root = [], self.root
+        sealed: list[Body] = [
+            {**self._redaction.tree(body), "batch": [number, len(bodies), i]}
+            for i, body in enumerate(bodies)
+        ]
+        for seq, body in enumerate(sealed, start=len(self.records)):
+            line, root = _seal(body, prev=root, seq=seq)
+            lines.append(line + "\n")
+        content = "".join(lines).encode("ascii")
+        whole, before = os.fstat(self._handle).st_size, (self.root, len(self.records))
+        try:
+            if os.write(self._handle, content) != len(content):
+                raise OSError("only a part of a batch could be written")
+            os.fsync(self._handle)
+            self.records.extend(sealed)
+            self.root = root
+        except BaseException as error:  # also a signal: the file and this object stay in step
+            os.ftruncate(self._handle, whole)
+            self.root = before[0]
+            del self.records[before[1] :]
+            if not isinstance(error, OSError):
+                raise
+            raise EvidenceError(
+                f"{self.path} cannot be written ({error}). Free some space and run the same "
+                "command again; it goes on from here."
+            ) from None
+        return sealed
+
+    def close(self) -> None:
+        """Release the file."""
+        os.close(self._handle)

@@ -1,0 +1,1 @@
+"""Policies: schema, rules, baselines and the decision."""

@@ -1,0 +1,246 @@
+"""The gate: from measurements and a policy to one of three verdicts and an exit code.
+
+Probes measure, policies judge. A rule FAILS only when its bound, corrected for the number of rules,
+lies beyond the limit; it PASSES only when its bound lies within the limit on enough data; anything
+else is INCONCLUSIVE with one reason. A check that could not run never reads as a pass.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+
+from auditkit.errors import ConfigurationError
+from auditkit.evidence.manifest import Verification
+from auditkit.policy.baseline import check_comparable, compare
+from auditkit.policy.decision import AppliedWaiver, Decision, Effect, RuleVerdict, Word
+from auditkit.policy.lint import Lint, NeededN, lint, needed_n
+from auditkit.policy.overall import check_requirements, overall
+from auditkit.policy.rules import (
+    STATISTICAL,
+    Case,
+    cases_of,
+    check_data,
+    find,
+    measure,
+    measure_difference,
+)
+from auditkit.policy.schema import Defaults, Policy, PolicyFile, Waiver
+from auditkit.policy.vocabulary import DECIDING
+from auditkit.registry import metrics
+from auditkit.stats.multiplicity import holm
+from auditkit.types import AuditResult, Exact, Finding
+
+__all__ = ["Decision", "Lint", "NeededN", "Policy", "decide", "lint", "needed_n"]
+
+
+def decide(
+    result: AuditResult,
+    policy: Policy,
+    *,
+    baseline: AuditResult | None = None,
+    verification: Verification | None = None,
+    as_of: datetime.date | None = None,
+    strict: bool = False,
+) -> Decision:
+    """Judge a result by a policy.
+
+    Args:
+        result: what an audit measured.
+        policy: the rules.
+        baseline: the run that baseline rules compare with.
+        verification: what `verify_run` returned; its evidence root is written into the decision.
+        as_of: the day on which waivers are judged; today in UTC by default.
+        strict: treat every statistical doubt as blocking.
+
+    Returns:
+        The decision; computed once, independent of which outputs are written from it.
+
+    Raises:
+        ConfigurationError: baseline rules without a baseline, or one that is not comparable.
+    """
+    file = policy.file
+    today = as_of or datetime.datetime.now(datetime.UTC).date()
+    waivers, warnings = _waivers_in_force(policy, today)
+    cases = [case for rule in file.rules for case in cases_of(rule, result, file.defaults)]
+    for case in cases:
+        _look_up(case, result, waivers, file.defaults)
+    warnings += _unused(file.waivers, cases)
+    _measure_all(cases, result, baseline)
+    _correct(cases, file.defaults)
+    _settle_groups(cases)
+    rules = tuple(_verdict(case, policy, strict=strict) for case in cases)
+    requirements = check_requirements(file.require, result)
+    word, exit_code, reasons = overall(rules, requirements)
+    return Decision(
+        verdict=word,
+        exit_code=exit_code,
+        reasons=tuple(reasons),
+        policy=file.name,
+        policy_source=policy.source,
+        policy_sha256=policy.sha256,
+        run_key=result.run_key,
+        evidence_root=verification.root if verification else None,
+        target=result.target.name,
+        target_fingerprint=result.target.fingerprint,
+        rules=rules,
+        requirements=tuple(requirements),
+        warnings=tuple(warnings),
+        as_of=today.isoformat() if file.waivers else None,
+    )
+
+
+def _waivers_in_force(policy: Policy, today: datetime.date) -> tuple[list[Waiver], list[str]]:
+    """Waivers that have not expired, and a line about each that has."""
+    live = [waiver for waiver in policy.file.waivers if waiver.expires >= today]
+    expired = [waiver for waiver in policy.file.waivers if waiver.expires < today]
+    return live, [
+        f"waiver of {w.rule} expired on {w.expires.isoformat()}; the rule's own limit applies"
+        for w in expired
+    ]
+
+
+def _unused(waivers: Sequence[Waiver], cases: Sequence[Case]) -> list[str]:
+    return [
+        f"waiver of {waiver.rule} (group {waiver.group or 'of the rule'}) matches nothing"
+        for waiver in waivers
+        if not any(waiver.applies_to(case.rule, case.group) for case in cases)
+    ]
+
+
+def _look_up(
+    case: Case, result: AuditResult, waivers: Sequence[Waiver], defaults: Defaults
+) -> None:
+    """Find the finding, apply a waiver, and stop the case for a data reason."""
+    for waiver in waivers:
+        if waiver.applies_to(case.rule, case.group):
+            case.waiver, case.limits = waiver, waiver.loosen(case.limits)
+    found = find(case.rule, case.group, result)
+    if isinstance(found, Finding):
+        case.finding = found
+        check_data(case, defaults)
+    else:
+        case.stop(*found)
+
+
+def _measure_all(cases: Sequence[Case], result: AuditResult, baseline: AuditResult | None) -> None:
+    """Bounds and p-values of every case that may be judged."""
+    ready = [case for case in cases if case.reason is None]
+    for case in ready:
+        if case.rule.baseline is None:
+            measure(case)
+    paired = [case for case in ready if case.rule.baseline is not None]
+    if baseline is None:
+        if any(case.rule.baseline is not None for case in cases):
+            raise ConfigurationError(
+                "the policy has baseline rules and no baseline was given. "
+                "Name one with --baseline RUN or with `baseline:` in the policy."
+            )
+        return
+    pairs: list[tuple[Case, Finding, Finding]] = []
+    for case in paired:
+        theirs = find(case.rule, case.group, baseline)
+        if isinstance(theirs, Finding) and case.finding is not None:
+            pairs.append((case, case.finding, theirs))
+        else:
+            case.stop("incomparable", "the baseline did not measure it")
+    check_comparable(result, baseline, [(ours, theirs) for _, ours, theirs in pairs])
+    for case, ours, theirs in pairs:
+        margin = case.limits.high or 0.0
+        outcome = compare(ours, theirs, margin=margin, confidence=case.confidence, run=result)
+        if isinstance(outcome[0], str):
+            case.stop(str(outcome[0]), str(outcome[1]))
+        else:
+            measure_difference(case, outcome)
+
+
+def _correct(cases: Sequence[Case], defaults: Defaults) -> None:
+    """Adjust the p-values of all deciding cases together; minor and info stay as they are."""
+    family = [case for case in cases if case.rule.severity in DECIDING and case.p_values]
+    raw = [p for case in family for p in case.p_values]
+    adjusted = iter(holm(raw) if defaults.correction == "holm" else raw)
+    for case in cases:
+        in_family = case.rule.severity in DECIDING
+        case.p_adjusted = [next(adjusted) for _ in case.p_values] if in_family else case.p_values
+
+
+def _settle_groups(cases: Sequence[Case]) -> None:
+    """Under `all_pass`, groups that are all too small decide after all: nothing was shown."""
+    for case in cases:
+        if case.undecided_group and case.rule.groups and case.rule.groups.decide == "all_pass":
+            groups = [c for c in cases if c.rule.id == case.rule.id and c.is_group]
+            case.undecided_group = not all(c.reason == "too_few" for c in groups)
+
+
+def _verdict(case: Case, policy: Policy, *, strict: bool) -> RuleVerdict:
+    """Turn a measured and corrected case into its verdict and its effect on the release."""
+    rule, finding = case.rule, case.finding
+    estimate = finding.estimate if finding else None
+    word: Word = "inconclusive"
+    if case.reason is None:
+        word = _word(case)
+    effect = _effect(case, word, policy.file, strict=strict)
+    return RuleVerdict(
+        rule=rule.id,
+        metric=rule.metric,
+        group=case.group,
+        severity=rule.severity,
+        verdict=word,
+        effect=effect,
+        reason=case.reason,
+        detail=case.detail,
+        low_limit=case.limits.low,
+        high_limit=case.limits.high,
+        against_baseline=rule.baseline is not None,
+        on_point=rule.decide == "point",
+        confidence=case.confidence,
+        value=case.value,
+        lower=case.lower,
+        upper=case.upper,
+        p_fail=min(case.p_values, default=None),
+        p_adjusted=min(case.p_adjusted, default=None),
+        n=estimate.n if estimate else None,
+        n_missing=estimate.n_missing if estimate else None,
+        unit=metrics()[rule.metric].unit,
+        waiver=_applied(case.waiver),
+        line=policy.rule_lines.get(rule.id, 1),
+    )
+
+
+def _word(case: Case) -> Word:
+    """FAIL, PASS, or INCONCLUSIVE with its statistical reason noted on the case."""
+    assert case.finding is not None
+    if case.beyond or any(p < 1 - case.confidence for p in case.p_adjusted):
+        return "fail"
+    n, certain = case.finding.estimate.n, isinstance(case.finding.law, Exact)
+    if not case.within:
+        case.stop("straddles", "the bounds enclose the limit")
+        return "inconclusive"
+    if n < case.min_n and not certain and case.rule.decide == "bound":
+        case.stop("too_few", f"n = {n}, {case.min_n} are needed to pass")
+        return "inconclusive"
+    return "pass"
+
+
+def _effect(case: Case, word: Word, file: PolicyFile, *, strict: bool) -> Effect:
+    rule = case.rule
+    if rule.severity not in DECIDING or case.undecided_group:
+        return "shown"
+    if word != "inconclusive":
+        return "passes" if word == "pass" else "fails"
+    if case.reason not in STATISTICAL:
+        return "blocks"
+    if case.is_group and rule.groups and rule.groups.decide == "no_fail":
+        return "shown"
+    usual = "fail" if rule.severity == "blocker" else "warn"
+    wanted = "fail" if strict else rule.on_inconclusive or file.defaults.on_inconclusive or usual
+    effects: dict[str, Effect] = {"fail": "blocks", "warn": "tolerated", "pass": "shown"}
+    return effects[wanted]
+
+
+def _applied(waiver: Waiver | None) -> AppliedWaiver | None:
+    if waiver is None:
+        return None
+    return AppliedWaiver(
+        reason=waiver.reason, owner=waiver.owner, expires=waiver.expires.isoformat()
+    )

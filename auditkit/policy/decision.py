@@ -1,0 +1,212 @@
+"""What the gate decided, rule by rule: the content of `verdict.json`.
+
+A decision holds no clock time; `as_of` appears only when the policy has waivers, because then the
+verdict depends on the day.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from pydantic import TypeAdapter, ValidationError
+
+from auditkit.errors import IntegrityError
+from auditkit.security.escaping import format_number, terminal_text
+from auditkit.serialization.atomic_files import write_atomically
+from auditkit.serialization.canonical_json import canonical_json, read_json
+
+__all__ = ["EXIT_CODES", "VERDICT", "AppliedWaiver", "Decision", "RequirementCheck", "RuleVerdict"]
+
+VERDICT = "verdict.json"
+Word = Literal["pass", "fail", "inconclusive"]
+Effect = Literal["passes", "fails", "blocks", "tolerated", "shown"]
+EXIT_CODES: Mapping[str, int] = {"pass": 0, "fail": 10, "inconclusive": 11, "error_budget": 12}
+
+
+@dataclass(frozen=True, kw_only=True)
+class AppliedWaiver:
+    """The waiver in whose light a rule was decided."""
+
+    reason: str
+    owner: str
+    expires: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuleVerdict:
+    """One (rule, group): the measured value, its one-sided bounds, the limit and what follows.
+
+    `effect` says what the verdict does to the release: `fails` and `blocks` stop it, `tolerated`
+    and `shown` do not. `reason` explains an inconclusive verdict by one word of a closed list,
+    `detail` in words. For a baseline rule `value` is the difference, positive = worse.
+    """
+
+    rule: str
+    metric: str
+    group: str
+    severity: str
+    verdict: Word
+    effect: Effect
+    reason: str | None = None
+    detail: str | None = None
+    low_limit: float | None = None
+    high_limit: float | None = None
+    against_baseline: bool = False
+    on_point: bool = False
+    confidence: float
+    value: float | None = None
+    lower: float | None = None
+    upper: float | None = None
+    p_fail: float | None = None
+    p_adjusted: float | None = None
+    n: int | None = None
+    n_missing: int | None = None
+    unit: str
+    waiver: AppliedWaiver | None = None
+    line: int = 1
+
+    @property
+    def name(self) -> str:
+        """`rule-id`, or `rule-id[group]` where the group is not `all`."""
+        return self.rule if self.group == "all" else f"{self.rule}[{self.group}]"
+
+    @property
+    def dimension(self) -> str:
+        """The word before the metric's first dot."""
+        return self.metric.split(".", 1)[0]
+
+    @property
+    def limit_text(self) -> str:
+        """The limit in words, such as `at most 0.05`."""
+        low, high = format_number(self.low_limit), format_number(self.high_limit)
+        if self.against_baseline:
+            return f"at most {high} worse than the baseline"
+        if self.low_limit is not None and self.high_limit is not None:
+            return f"between {low} and {high}"
+        return f"at least {low}" if self.high_limit is None else f"at most {high}"
+
+    @property
+    def sentence(self) -> str:
+        """One plain sentence without model text: value, bounds, limit, n and verdict."""
+        subject = self.metric if self.group == "all" else f"{self.metric} for {self.group}"
+        why = f" ({self.reason}: {self.detail})" if self.detail else ""
+        why = why or (f" ({self.reason})" if self.reason else "")
+        if self.value is None:
+            return f"{subject} has no usable value, limit {self.limit_text}: {self.verdict}{why}."
+        how = "decided on a point estimate" if self.on_point else (
+            f"one-sided {self.confidence:.4g} bounds {format_number(self.lower)} to "
+            f"{format_number(self.upper)}"
+        )  # fmt: skip
+        return (
+            f"{subject} is {format_number(self.value)} ({how}, n = {self.n}), "
+            f"limit {self.limit_text}: {self.verdict}{why}."
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RequirementCheck:
+    """One thing that the policy requires of the run itself."""
+
+    name: str
+    met: bool
+    detail: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """The verdict over one run, with everything that led to it."""
+
+    verdict: Word
+    exit_code: int
+    reasons: tuple[str, ...]
+    policy: str
+    policy_source: str
+    policy_sha256: str
+    run_key: str
+    evidence_root: str | None
+    target: str
+    target_fingerprint: str
+    rules: tuple[RuleVerdict, ...]
+    requirements: tuple[RequirementCheck, ...]
+    warnings: tuple[str, ...] = ()
+    as_of: str | None = None
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """How many rules passed, failed, were inconclusive, waived, and tolerated by policy."""
+        words = Counter[str](rule.verdict for rule in self.rules)
+        return {
+            "rules": len(self.rules),
+            "pass": words["pass"],
+            "fail": words["fail"],
+            "inconclusive": words["inconclusive"],
+            "waived": sum(rule.waiver is not None for rule in self.rules),
+            "tolerated": sum(rule.effect == "tolerated" for rule in self.rules),
+        }
+
+    @property
+    def summary(self) -> str:
+        """The count of verdicts in words."""
+        counts = self.counts
+        text = (
+            f"{counts['rules']} rule checks: {counts['pass']} pass, {counts['fail']} fail, "
+            f"{counts['inconclusive']} inconclusive, {counts['waived']} waived"
+        )
+        if counts["tolerated"]:
+            text += f"; {counts['tolerated']} inconclusive tolerated by policy"
+        return text
+
+    def to_json(self) -> str:
+        """The bytes of `verdict.json`."""
+        return canonical_json(_adapter().dump_python(self, mode="json"), indent=1) + "\n"
+
+    def write(self, run: Path) -> None:
+        """Write `verdict.json` into a run folder."""
+        write_atomically(run / VERDICT, self.to_json())
+
+    @classmethod
+    def read(cls, run: Path) -> Decision | None:
+        """Read `verdict.json` of a run folder; None when no policy was applied yet.
+
+        Raises:
+            IntegrityError: the file is damaged.
+        """
+        path = run / VERDICT
+        if not path.is_file():
+            return None
+        text = path.read_text(encoding="utf-8")
+        try:
+            read_json(text)
+            return _adapter().validate_json(text)
+        except (ValueError, ValidationError):
+            raise IntegrityError(f"{path} is damaged. Run `auditkit gate` again.") from None
+
+    def as_text(self) -> str:
+        """The verdict for a terminal: one line per rule, then reasons; all untrusted text inert."""
+        width = max([len(terminal_text(rule.name, 44)) for rule in self.rules], default=0)
+        lines = [f"{self.verdict.upper()} (exit {self.exit_code})  policy {self.policy}"]
+        for rule in self.rules:
+            mark = rule.verdict.upper() + (" (waived)" if rule.waiver else "")
+            bounds = f"[{format_number(rule.lower)}, {format_number(rule.upper)}]"
+            why = f" {rule.reason}" if rule.reason else " on point" if rule.on_point else ""
+            lines.append(
+                f"  {mark:<13} {terminal_text(rule.name, 44):<{width}}  "
+                f"{format_number(rule.value)} {bounds} {rule.limit_text}{why}"
+            )
+        for check in self.requirements:
+            if not check.met:
+                lines.append(f"  UNMET         {check.name}: {terminal_text(check.detail)}")
+        lines += [f"  because       {terminal_text(reason)}" for reason in self.reasons]
+        lines += [f"  warning       {terminal_text(warning)}" for warning in self.warnings]
+        lines.append(f"{self.summary}; evidence root {self.evidence_root or 'not verified'}")
+        return "\n".join(lines)
+
+
+@cache
+def _adapter() -> TypeAdapter[Decision]:
+    return TypeAdapter(Decision)

@@ -1,0 +1,98 @@
+"""What a policy cannot show, found before any audit runs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from auditkit.errors import did_you_mean
+from auditkit.policy.schema import Policy, Rule
+from auditkit.policy.vocabulary import DECIDING
+from auditkit.registry import metrics
+
+__all__ = ["Lint", "NeededN", "lint", "needed_n"]
+
+
+class Lint(NamedTuple):
+    """One doubtful line of a policy."""
+
+    line: int
+    rule: str
+    message: str
+
+
+class NeededN(NamedTuple):
+    """How many units certify a limit when not one violates it; None where the question is moot."""
+
+    rule: str
+    metric: str
+    limit: float | None
+    n: int | None
+
+
+def lint(policy: Policy) -> list[Lint]:
+    """List limits that no sample can show, rules blind to groups, and waivers without a rule.
+
+    Args:
+        policy: a policy that was read (duplicate ids and unknown names are errors already there).
+
+    Returns:
+        Doubts in the order of the file; empty when there are none.
+    """
+    found = [
+        Lint(policy.rule_lines.get(rule.id, 1), rule.id, message)
+        for rule in policy.file.rules
+        for message in _doubts(rule)
+    ]
+    known = {rule.id: rule for rule in policy.file.rules}
+    for waiver in policy.file.waivers:
+        rule = known.get(waiver.rule)
+        if rule is None:
+            near = did_you_mean(waiver.rule, known)
+            found.append(Lint(1, waiver.rule, f"waiver of a rule that does not exist.{near}"))
+        elif waiver.group not in (None, rule.group) and rule.groups is None:
+            line = policy.rule_lines.get(rule.id, 1)
+            found.append(
+                Lint(line, rule.id, f"waiver for group {waiver.group!r}: the rule has no groups")
+            )
+    return found
+
+
+def _doubts(rule: Rule) -> Iterator[str]:
+    metric = metrics()[rule.metric]
+    limits = rule.limits_of(is_group=False)
+    if metric.unit.startswith("fraction") and rule.decide == "bound" and rule.baseline is None:
+        if limits.high == 0 or limits.low == 1:
+            yield (
+                "this limit cannot be shown on a sample: use 0.01 (or 0.99) with n >= 299, "
+                "or decide: point"
+            )
+        if limits.high == 1 or limits.low == 0:
+            yield "this limit can never be broken by a fraction"
+    if rule.baseline is None and limits.low is None and metric.direction == "higher":
+        yield "max on a metric where higher is better"
+    if rule.baseline is None and limits.high is None and metric.direction == "lower":
+        yield "min on a metric where lower is better"
+    fairness = rule.metric.startswith("fairness.")
+    if fairness and rule.severity in DECIDING and rule.group == "all" and rule.groups is None:
+        yield "a fairness rule without group or groups covers failing groups with a mean"
+
+
+def needed_n(policy: Policy) -> list[NeededN]:
+    """Per rule the number of units at which zero violations certify the limit.
+
+    Source: n = ceil(ln(1 - confidence) / ln(1 - max)); at 0.95: 1% 299, 2% 149, 5% 59, 10% 29.
+    """
+    rows = []
+    for rule in policy.file.rules:
+        limits = rule.limits_of(is_group=False)
+        limit, n = limits.high if limits.high is not None else limits.low, None
+        is_rate = metrics()[rule.metric].unit.startswith("fraction") and rule.baseline is None
+        if is_rate and limit is not None and rule.decide == "bound":
+            allowed = limit if limits.high is not None else 1 - limit
+            confidence = rule.confidence or policy.file.defaults.confidence
+            if 0 < allowed < 1:
+                n = math.ceil(math.log(1 - confidence) / math.log1p(-allowed) - 1e-9)
+        rows.append(NeededN(rule.id, rule.metric, limit, n))
+    return rows

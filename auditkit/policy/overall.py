@@ -1,0 +1,57 @@
+"""From many rule verdicts and the run's own requirements to one verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from auditkit.policy.decision import EXIT_CODES, RequirementCheck, RuleVerdict, Word
+from auditkit.policy.schema import Requirements
+from auditkit.types import AuditResult
+
+__all__ = ["check_requirements", "overall"]
+
+
+def check_requirements(require: Requirements, result: AuditResult) -> list[RequirementCheck]:
+    """Probes that must have run, the fingerprint, and the error budget."""
+    checks = []
+    for probe in require.probes:
+        outcomes = [outcome for outcome in result.outcomes if outcome.probe == probe]
+        met = bool(outcomes) and all(outcome.status == "ran" for outcome in outcomes)
+        detail = "; ".join(
+            outcome.status if not outcome.reason else f"{outcome.status}: {outcome.reason}"
+            for outcome in outcomes
+        )
+        detail = detail or "not part of the audit"
+        checks.append(RequirementCheck(name=f"probe {probe}", met=met, detail=detail))
+    if require.fingerprint == "verified":
+        detail = "verified" if result.target.verified else "not verifiable: weights were not hashed"
+        checks.append(
+            RequirementCheck(name="fingerprint", met=result.target.verified, detail=detail)
+        )
+    counts = [outcome.counts for outcome in result.outcomes]
+    attempted = sum(sum(c.values()) - c.get("not_run", 0) for c in counts)
+    errors = sum(c.get("timeout", 0) + c.get("target_error", 0) for c in counts)
+    checks.append(
+        RequirementCheck(
+            name="error_budget",
+            met=errors <= require.max_error_rate * attempted,
+            detail=f"{errors} errors in {attempted} requests, {require.max_error_rate:.4g} allowed",
+        )
+    )
+    return checks
+
+
+def overall(
+    rules: Sequence[RuleVerdict], requirements: Sequence[RequirementCheck]
+) -> tuple[Word, int, list[str]]:
+    """Priority: error budget, then FAIL, then anything that blocks, then PASS."""
+    unmet = [check for check in requirements if not check.met]
+    if any(check.name == "error_budget" for check in unmet):
+        reasons = [f"{check.name}: {check.detail}" for check in unmet]
+        return "inconclusive", EXIT_CODES["error_budget"], reasons
+    if failed := [rule.sentence for rule in rules if rule.effect == "fails"]:
+        return "fail", EXIT_CODES["fail"], failed
+    reasons = [f"required {check.name}: {check.detail}" for check in unmet]
+    reasons += [rule.sentence for rule in rules if rule.effect == "blocks"]
+    word: Word = "inconclusive" if reasons else "pass"
+    return word, EXIT_CODES[word], reasons

@@ -1,0 +1,187 @@
+"""One rule against one finding: data reasons first, then value, bounds and p-values.
+
+Everything here is before any correction for many rules; `policy.decide` joins the cases.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from auditkit.policy.schema import Defaults, Rule, Waiver
+from auditkit.policy.vocabulary import Limits, group_attributes
+from auditkit.registry import metrics
+from auditkit.stats.bounds import Side, one_sided_bounds, p_fail
+from auditkit.stats.paired import PairedComparison
+from auditkit.types import AuditResult, Band, Binomial, Exact, Finding
+
+__all__ = ["STATISTICAL", "Case", "cases_of", "find", "measure"]
+
+STATISTICAL = frozenset({"straddles", "too_few"})
+
+
+@dataclass
+class Case:
+    """One (rule, group) on its way to a verdict.
+
+    `p_values` is the case's part of the correction family, `beyond` the limits that an uncorrected
+    law (band, exact, point) found broken.
+    """
+
+    rule: Rule
+    group: str
+    is_group: bool
+    limits: Limits
+    confidence: float
+    min_n: int
+    waiver: Waiver | None = None
+    finding: Finding | None = None
+    reason: str | None = None
+    detail: str | None = None
+    value: float | None = None
+    lower: float | None = None
+    upper: float | None = None
+    p_values: list[float] = field(default_factory=list)
+    p_adjusted: list[float] = field(default_factory=list)
+    beyond: bool = False
+    undecided_group: bool = False
+
+    def stop(self, reason: str, detail: str | None = None) -> None:
+        """Make the case inconclusive for a reason."""
+        self.reason, self.detail = reason, detail
+
+    @property
+    def within(self) -> bool:
+        """Whether both bounds lie within the limits."""
+        low, high = self.limits
+        return (
+            self.lower is not None
+            and self.upper is not None
+            and (low is None or self.lower >= low)
+            and (high is None or self.upper <= high)
+        )
+
+
+def cases_of(rule: Rule, result: AuditResult, defaults: Defaults) -> Iterator[Case]:
+    """The rule's own case, then one per group that the run measured.
+
+    An attribute in `groups.by` without any measured group is a case of its own, inconclusive as
+    `metric_missing`: a group that nobody looked at must not read as fine.
+    """
+
+    def case(group: str, *, is_group: bool) -> Case:
+        own_n = rule.groups.min_n if is_group and rule.groups else None
+        return Case(
+            rule,
+            group,
+            is_group,
+            rule.limits_of(is_group=is_group),
+            rule.confidence or defaults.confidence,
+            own_n or rule.min_n or defaults.min_n,
+        )
+
+    yield case(rule.group, is_group=False)
+    for attribute in rule.groups.by if rule.groups else ():
+        names = [
+            finding.group
+            for finding in result.findings
+            if finding.metric == rule.metric and group_attributes(finding.group) == attribute
+        ]
+        for name in sorted(set(names)) or [attribute]:
+            yield case(name, is_group=True)
+
+
+def find(rule: Rule, group: str, result: AuditResult) -> Finding | tuple[str, str | None]:
+    """The finding that a rule reads, or (reason, detail) when the data do not allow a decision."""
+    probe = metrics()[rule.metric].probe
+    outcomes = [outcome for outcome in result.outcomes if outcome.probe == probe]
+    for outcome in outcomes:
+        if outcome.status != "ran":
+            word = "probe_error" if outcome.status == "error" else "probe_skipped"
+            return word, outcome.reason
+    named = [f for f in result.findings if f.metric == rule.metric and f.group == group]
+    matching = [f for f in named if _has_parameters(f, rule)]
+    if not named:
+        return "metric_missing", None if outcomes else "the probe was not part of the audit"
+    if not matching:
+        return "not_assessable", f"no finding was measured at {dict(rule.at)}"
+    if len(matching) > 1:
+        return "not_assessable", f"{len(matching)} findings fit; name one with `at`"
+    return matching[0]
+
+
+def _has_parameters(finding: Finding, rule: Rule) -> bool:
+    return all(_same(finding.parameters.get(name), wanted) for name, wanted in rule.at.items())
+
+
+def _same(given: object, wanted: str | int | float | bool) -> bool:
+    """Equality of parameter values: numbers up to rounding, everything else exactly."""
+    if isinstance(given, int | float) and isinstance(wanted, int | float):
+        is_flag = isinstance(given, bool) or isinstance(wanted, bool)
+        return given is wanted if is_flag else math.isclose(given, wanted, rel_tol=1e-9)
+    return given == wanted
+
+
+def check_data(case: Case, defaults: Defaults) -> bool:
+    """Whether the found estimate may be judged; otherwise the case is stopped with the reason."""
+    assert case.finding is not None
+    estimate, law = case.finding.estimate, case.finding.law
+    if case.is_group and estimate.n < case.min_n:
+        case.value, case.undecided_group = estimate.value, True
+        case.stop("too_few", f"n = {estimate.n}, groups below {case.min_n} do not decide")
+        return False
+    if estimate.value is None:
+        reason = estimate.reason or "no value"
+        own = reason.startswith("not_assessable")
+        word = "not_assessable" if own else "undefined"
+        case.stop(word, reason.removeprefix("not_assessable").lstrip(": ") if own else reason)
+        return False
+    if isinstance(law, Binomial) and (law.n <= 0 or law.n_eff <= 0):
+        case.stop("undefined", "a rate over no rows")
+        return False
+    if isinstance(law, Band) and (estimate.low is None or estimate.high is None):
+        case.value = estimate.value
+        case.stop("not_assessable", "a pilot: too few units for bounds")
+        return False
+    if isinstance(law, Band) and case.confidence > estimate.level:
+        case.value = estimate.value
+        case.stop("not_assessable", f"its bounds hold at {estimate.level:g} only")
+        return False
+    needed = defaults.min_coverage if case.rule.min_coverage is None else case.rule.min_coverage
+    planned = estimate.n + estimate.n_missing
+    coverage = estimate.n / planned if planned else float(isinstance(law, Exact))
+    if coverage < needed:
+        case.value = estimate.value
+        case.stop("low_coverage", f"{estimate.n} of {planned} units, {needed:.0%} are needed")
+        return False
+    return True
+
+
+def measure(case: Case) -> None:
+    """Fill value, bounds and p-values of a case whose data were checked."""
+    assert case.finding is not None
+    assert case.finding.estimate.value is not None
+    estimate, law = case.finding.estimate, case.finding.law
+    case.value = value = case.finding.estimate.value
+    low, high = case.limits
+    if case.rule.decide == "point":
+        case.lower = case.upper = value
+    else:
+        case.lower, case.upper = one_sided_bounds(law, estimate, case.confidence)
+        sides: tuple[tuple[Side, float | None], ...] = (("max", high), ("min", low))
+        for side, limit in sides:
+            p = None if limit is None else p_fail(law, estimate, limit, side)
+            if p is not None:
+                case.p_values.append(p)
+    if not case.p_values:
+        corrected = getattr(law, "p_adjusted", None)
+        real = corrected is None or case.rule.decide == "point" or corrected < 1 - case.confidence
+        outside = (high is not None and case.lower > high) or (low is not None and case.upper < low)
+        case.beyond = outside and real
+
+
+def measure_difference(case: Case, comparison: PairedComparison) -> None:
+    """Fill a baseline rule's case from its paired comparison."""
+    case.value, case.lower, case.upper = comparison.delta, comparison.lower, comparison.upper
+    case.p_values = [comparison.p_fail]

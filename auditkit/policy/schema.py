@@ -1,0 +1,257 @@
+"""The policy file: which metric must stay within which limit, and what may be waived until when.
+
+A rule is a condition on one finding (and optionally on its groups). Everything that could make a
+rule check nothing is refused when the file is read: unknown keys and metric ids, limits that
+contradict each other, waivers that tighten. Source: spec `report_and_gate` 3.1 and 3.5.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
+
+from auditkit.errors import ConfigurationError, did_you_mean
+from auditkit.policy.vocabulary import (
+    DECIDING,
+    Confidence,
+    Count,
+    Decide,
+    Fraction,
+    Group,
+    Limits,
+    MetricId,
+    Number,
+    OnInconclusive,
+    ProbeId,
+    Severity,
+)
+from auditkit.registry import metrics
+from auditkit.serialization.canonical_json import sha256_bytes
+from auditkit.serialization.strict_yaml import load_yaml
+from auditkit.serialization.yaml_errors import validate
+
+__all__ = [
+    "BaselineMargin",
+    "Defaults",
+    "GroupRule",
+    "Policy",
+    "PolicyFile",
+    "Requirements",
+    "Rule",
+    "Waiver",
+]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _Limited(_Strict):
+    max: Number | None = None
+    min: Number | None = None
+    range: tuple[Number, Number] | None = None
+
+    def limits(self) -> Limits | None:
+        """The stated limits, or None where the section states none."""
+        if self.range is not None:
+            return Limits(*self.range)
+        return None if self.max is None and self.min is None else Limits(self.min, self.max)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> _Limited:
+        if self.range is not None and self.range[0] >= self.range[1]:
+            raise ValueError(f"range {list(self.range)} must be [low, high] with low < high")
+        return self
+
+
+class BaselineMargin(_Strict):
+    """How much worse than the baseline a metric may be, in its own unit."""
+
+    non_inferior: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class GroupRule(_Limited):
+    """The same condition for every group of the attributes `by`."""
+
+    by: Annotated[tuple[Group, ...], Field(min_length=1)]
+    min_n: Count | None = None
+    decide: Literal["no_fail", "all_pass"] = "no_fail"
+
+    @model_validator(mode="after")
+    def _one_limit(self) -> GroupRule:
+        if sum(limit is not None for limit in (self.max, self.min, self.range)) > 1:
+            raise ValueError("groups take at most one of max, min, range")
+        return self
+
+
+class Rule(_Limited):
+    """One condition on one metric."""
+
+    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")]
+    metric: MetricId
+    baseline: BaselineMargin | None = None
+    group: Group = "all"
+    severity: Severity = "major"
+    groups: GroupRule | None = None
+    at: Mapping[str, str | int | float | bool] = Field(default_factory=dict)
+    confidence: Confidence | None = None
+    on_inconclusive: OnInconclusive | None = None
+    min_coverage: Fraction | None = None
+    min_n: Count | None = None
+    decide: Decide = "bound"
+
+    @model_validator(mode="after")
+    def _one_condition(self) -> Rule:
+        given = [
+            name for name in ("max", "min", "range", "baseline") if getattr(self, name) is not None
+        ]
+        if len(given) != 1:
+            stated = " and ".join(given) if given else "none"
+            raise ValueError(f"give exactly one of max, min, range, baseline (got {stated})")
+        if self.baseline is not None:
+            if metrics()[self.metric].direction == "neutral":
+                raise ValueError("a baseline rule needs a metric with a better direction")
+            if self.decide == "point":
+                raise ValueError("a baseline rule is decided by its bound; remove decide: point")
+            if self.groups is not None and self.groups.limits() is not None:
+                raise ValueError("groups of a baseline rule use the rule's own margin")
+        return self
+
+    def limits_of(self, *, is_group: bool) -> Limits:
+        """Limits of the rule itself or of its groups; a baseline margin is an upper limit."""
+        if self.baseline is not None:
+            return Limits(None, self.baseline.non_inferior)
+        own = self.groups.limits() if is_group and self.groups else None
+        return own or self.limits() or Limits(None, None)
+
+
+class Waiver(_Strict):
+    """A looser limit that somebody answers for, until a date (inclusive, UTC)."""
+
+    rule: str
+    group: str | None = None
+    max: Number | None = None
+    min: Number | None = None
+    reason: Annotated[str, Field(min_length=1)]
+    owner: Annotated[str, Field(min_length=1)]
+    expires: datetime.date
+
+    @model_validator(mode="after")
+    def _has_limit(self) -> Waiver:
+        if self.max is None and self.min is None:
+            raise ValueError("a waiver needs its own max or min; it never removes a limit")
+        return self
+
+    def applies_to(self, rule: Rule, group: str) -> bool:
+        """Whether it names this rule and group; without a group it means the rule's own line."""
+        return self.rule == rule.id and (self.group or rule.group) == group
+
+    def loosen(self, limits: Limits) -> Limits:
+        """The rule's limits with the waiver's in their place."""
+        low = limits.low if self.min is None else self.min
+        return Limits(low, limits.high if self.max is None else self.max)
+
+
+class Defaults(_Strict):
+    """What rules use unless they say otherwise."""
+
+    confidence: Confidence = 0.95
+    correction: Literal["holm", "none"] = "holm"
+    on_inconclusive: OnInconclusive | None = None
+    min_coverage: Fraction = 0.95
+    min_n: Count = 30
+
+
+class Requirements(_Strict):
+    """What must have happened before any rule counts."""
+
+    probes: tuple[ProbeId, ...] = ()
+    fingerprint: Literal["verified", "any"] = "any"
+    max_error_rate: Fraction = 0.02
+
+
+class PolicyFile(_Strict):
+    """The whole file."""
+
+    version: Literal[1]
+    name: Annotated[str, Field(min_length=1, max_length=80)]
+    defaults: Defaults = Defaults()
+    require: Requirements = Requirements()
+    baseline: str | None = None
+    rules: Annotated[tuple[Rule, ...], Field(min_length=1)]
+    waivers: tuple[Waiver, ...] = ()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> PolicyFile:
+        ids = [rule.id for rule in self.rules]
+        if twice := sorted({name for name in ids if ids.count(name) > 1}):
+            raise ValueError(f"rule ids must be unique, these occur twice: {', '.join(twice)}")
+        if not any(rule.severity in DECIDING for rule in self.rules):
+            raise ValueError("no rule is blocker or major, so nothing could ever fail")
+        for waiver in self.waivers:
+            for rule in self.rules:
+                if waiver.rule == rule.id:
+                    _check_looser(waiver, rule)
+        return self
+
+
+def _check_looser(waiver: Waiver, rule: Rule) -> None:
+    is_group = waiver.group is not None and waiver.group != rule.group
+    own = rule.limits_of(is_group=is_group)
+    waived = waiver.loosen(own)
+    if (
+        waived == own
+        or not own.within(waived)
+        or (own.low is None) != (waived.low is None)
+        or ((own.high is None) != (waived.high is None))
+    ):
+        raise ValueError(
+            f"the waiver of {rule.id} must be looser than the rule's limit, on the same side"
+        )
+
+
+_ADAPTER = TypeAdapter(PolicyFile)
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A policy file that was read: its content, where it stands, and the line of each rule."""
+
+    file: PolicyFile
+    source: str
+    sha256: str
+    rule_lines: Mapping[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, path: Path) -> Policy:
+        """Read and check a policy.
+
+        Raises:
+            ConfigurationError: unreadable, or with faults; all of them are listed with their line.
+        """
+        document = load_yaml(path)
+        file = validate(document, _ADAPTER)
+        lines = {rule.id: document.line(["rules", i, "id"]) for i, rule in enumerate(file.rules)}
+        return cls(file, str(path), sha256_bytes(path.read_bytes()), lines)
+
+    def baseline_path(self) -> Path | None:
+        """The baseline that the file names, relative to the file."""
+        named = self.file.baseline
+        return None if named is None else Path(self.source).parent / named
+
+    def rule(self, rule_id: str) -> Rule:
+        """Look a rule up by id.
+
+        Raises:
+            ConfigurationError: unknown id.
+        """
+        for rule in self.file.rules:
+            if rule.id == rule_id:
+                return rule
+        known = [rule.id for rule in self.file.rules]
+        raise ConfigurationError(f"unknown rule {rule_id!r}.{did_you_mean(rule_id, known)}")

@@ -1,1 +1,0 @@
-"""Counterfactual fairness: one request, asked with another phrase for the person."""

@@ -1,0 +1,218 @@
+"""Leak: can a user's attribute be told from what the recommender makes of a request without it?
+
+Fresh attackers learn from the lists, and from the representation of the plain request where the
+recommender embeds, and are judged on users they never saw. What the history itself gives away is no
+fault of the recommender, but stands in its list too: the same attackers on the items of the history
+are the yardstick, and a list that tells less than it does not add to the leak. Source: fairness
+recipe, 3.11; the yardstick is ours.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import JsonValue
+
+from auditkit.errors import InvalidArgument
+from auditkit.metrics.attribute_leakage import Attack, attack_auc
+from auditkit.metrics.groups import UNKNOWN
+from auditkit.probes.base import (
+    Context,
+    NotAssessable,
+    User,
+    finding,
+    item_ids,
+    neutral_request,
+    split_by_status,
+    unit_of,
+)
+from auditkit.probes.fairness.group_gaps import choose_groupings
+from auditkit.recommenders.execution.target import Target
+from auditkit.recommenders.protocols import Embeds, Recommends
+from auditkit.stats.bootstrap import undefined
+from auditkit.stats.bounds import quantile_levels
+from auditkit.stats.resampled_estimate import Measured, with_quantiles
+from auditkit.types import Finding
+
+__all__ = ["LeakProbe"]
+
+METRIC = "fairness.leak.attack_auc"
+CUTOFF = 10
+_BATCH = 64
+_RARE = 0.02  # share of users: what fewer have chosen teaches an attacker of histories little
+
+
+class _Known(NamedTuple):
+    """Users whose value of one attribute is attacked.
+
+    Attributes:
+        rows: their places among the users asked. values: one each. n_missing: the other users.
+        small: values of too few users, with their numbers, in words.
+    """
+
+    rows: list[int]
+    values: list[str]
+    n_missing: int
+    small: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeakProbe:
+    """AUC of the stronger of two attackers, per attribute and input, beside that on the histories.
+
+    Attributes:
+        attributes: of the data set's users; none means every one with at least two values.
+        n_users: users asked, sampled with the run's seed; None asks all.
+        min_class: smallest value that is attacked; users of smaller ones are left out.
+        draws: resamples of users.
+    """
+
+    attributes: tuple[str, ...] = ()
+    n_users: int | None = None
+    min_class: int = 20
+    draws: int = 999
+    needs: ClassVar[tuple[type, ...]] = (Recommends,)
+
+    def __post_init__(self) -> None:
+        if self.min_class < 5 or self.draws < 1 or (self.n_users is not None and self.n_users < 1):
+            raise InvalidArgument(
+                "fairness.leak needs min_class of at least 5, and n_users and draws of at least 1."
+            )
+
+    def run(self, target: Target, context: Context) -> Iterator[Finding]:
+        """Ask every user once in neutral words, then attack."""
+        names = [g.name for g in choose_groupings(context.users, self.attributes, ())]
+        if not names:
+            raise NotAssessable("the data set states no attribute of its users with two values")
+        users = list(context.users) if self.n_users is None else context.sample_users(self.n_users)
+        requests = [neutral_request(user, k=CUTOFF) for user in users]
+        responses = target.recommend(requests)
+        kept, _ = split_by_status(responses)
+        asked = [users[i] for i in kept]
+        inputs = {"list": _multi_hot([item_ids(responses[i])[:CUTOFF] for i in kept])}
+        if isinstance(target.recommender, Embeds) and kept:
+            texts = [target.render(requests[i]) for i in kept]
+            inputs["representation"] = _embedded(target.recommender, texts)
+        histories = _multi_hot([[item.id for item in user.history] for user in asked])
+        histories = histories[:, histories.sum(axis=0) >= _RARE * len(asked)]
+        for name in names:
+            known = self._known(name, asked, n_failed=len(users) - len(asked))
+            yardstick = self._attack(context, name, "history", known, histories)
+            for kind, table in inputs.items():
+                yield self._finding(context, name, kind, known, table, yardstick)
+
+    def _known(self, attribute: str, users: Sequence[User], *, n_failed: int) -> _Known:
+        values = [user.attributes.get(attribute) or UNKNOWN for user in users]
+        sizes = Counter(values)
+        large = {v for v, n in sizes.items() if n >= self.min_class and v != UNKNOWN}
+        rows = [row for row, value in enumerate(values) if value in large]
+        small = sorted(v for v in sizes if v not in large and v != UNKNOWN)
+        return _Known(
+            rows,
+            [values[row] for row in rows],
+            n_failed + len(values) - len(rows),
+            ", ".join(f"{value} ({sizes[value]})" for value in small),
+        )
+
+    def _attack(
+        self,
+        context: Context,
+        attribute: str,
+        kind: str,
+        known: _Known,
+        table: NDArray[np.float64],
+    ) -> Attack | None:
+        if not table.shape[1]:
+            return None
+        return attack_auc(
+            table[known.rows],
+            known.values,
+            rng=context.rng(attribute, kind),
+            draws=self.draws,
+            min_class=self.min_class,
+        )
+
+    def _finding(
+        self,
+        context: Context,
+        attribute: str,
+        kind: str,
+        known: _Known,
+        table: NDArray[np.float64],
+        yardstick: Attack | None,
+    ) -> Finding:
+        attack = self._attack(context, attribute, kind, known, table)
+        notes: list[str] = []
+        parameters: dict[str, JsonValue] = {}
+        if known.small:
+            notes.append(f"values below {self.min_class} users, left out: {known.small}")
+        if attack is not None:
+            parameters = {
+                **_told(attack),
+                "values": list(attack.classes),
+                "n_features": table.shape[1],
+            }
+        baseline = None
+        if attack is not None and yardstick is not None:
+            baseline = self._measured(yardstick, known).estimate
+            parameters |= {f"history_{name}": value for name, value in _told(yardstick).items()}
+            parameters |= {"history_auc": yardstick.auc}
+            notes.append(
+                f"the users' histories alone give {yardstick.auc:.3f} to the same attackers"
+            )
+        return finding(
+            context,
+            METRIC,
+            self._measured(attack, known),
+            group=f"attribute={attribute}&input={kind}",
+            parameters=parameters,
+            baseline=baseline,
+            notes=notes,
+        )
+
+    def _measured(self, attack: Attack | None, known: _Known) -> Measured:
+        unit, direction = unit_of(METRIC)
+        n, n_missing = len(known.rows), known.n_missing
+        if attack is None:
+            reason = f"fewer than two values have {self.min_class} users who got a list"
+            return undefined(unit, direction, reason=reason, n=n, n_missing=n_missing)
+        quantiles = _joint_quantiles(list(attack.draws.values()))
+        return with_quantiles(attack.auc, quantiles, n, self.draws, unit, direction, n_missing)
+
+
+def _told(attack: Attack) -> dict[str, JsonValue]:
+    """Who reached what."""
+    aucs = {f"auc_{name}": auc for name, auc in attack.by_attacker.items()}
+    return {"attacker": attack.attacker, **aucs}
+
+
+def _joint_quantiles(draws: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """Quantiles of the stronger attacker: each tail is shared by the attackers, because the larger
+    of two numbers is above 0.5 by chance more often than one.
+    """
+    levels = np.asarray(quantile_levels())
+    share = len(draws)
+    lower = [np.quantile(own, levels / share, method="lower") for own in draws]
+    upper = [np.quantile(own, 1 - (1 - levels) / share, method="higher") for own in draws]
+    ends: NDArray[np.float64] = np.where(levels < 0.5, np.max(lower, 0), np.max(upper, 0))
+    return ends
+
+
+def _multi_hot(lists: Sequence[Sequence[str]]) -> NDArray[np.float64]:
+    """1 where a user's list holds an item, [users, items that any list holds]."""
+    column = {item: i for i, item in enumerate(sorted({item for own in lists for item in own}))}
+    table = np.zeros((len(lists), len(column)))
+    for row, own in enumerate(lists):
+        table[row, [column[item] for item in own]] = 1.0
+    return table
+
+
+def _embedded(recommender: Embeds, texts: Sequence[str]) -> NDArray[np.float64]:
+    """Vectors of texts, [texts, width], some at a time."""
+    parts = [recommender.embed(texts[i : i + _BATCH]) for i in range(0, len(texts), _BATCH)]
+    return np.concatenate(parts).astype(np.float64)

@@ -1,0 +1,149 @@
+"""Items to choose from, for recommenders that cannot be asked for a list of titles.
+
+A small language model that writes titles names films that nobody has heard of; ranking given items
+by their log-probability is what it can do. Source: fairness recipe, 4.2 (small models default to
+ranking candidates) and 3.8 (the guard compares with a random ranking of the same candidates).
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from functools import cache
+from importlib.resources import files
+from typing import Literal
+
+import yaml
+
+from auditkit.errors import InvalidArgument
+from auditkit.probes.base import Context, User, neutral_request
+from auditkit.recommenders.execution.target import Target
+from auditkit.recommenders.protocols import Sized
+from auditkit.types import Item, Request
+
+__all__ = [
+    "DOMAINS",
+    "Wording",
+    "cannot_list_titles",
+    "draw_candidates",
+    "draw_items",
+    "instructions",
+    "requests_for_utility",
+]
+
+
+Wording = Literal["phrases", "described", "typo", "german", "named"]
+
+
+SMALL = 1e9  # parameters
+
+
+def cannot_list_titles(target: Target) -> bool:
+    """Whether this is a language model of below 1e9 parameters that reads and writes titles."""
+    recommender = target.recommender
+    if target.prompts.history != "titles" or not isinstance(recommender, Sized):
+        return False
+    return recommender.n_parameters < SMALL
+
+
+def requests_for_utility(
+    target: Target, context: Context, users: Sequence[User], *, k: int, n_candidates: int
+) -> list[Request]:
+    """The plain request of every user, with candidates where there shall be some.
+
+    Candidates stand in the words of a request only where the recommender reads words and does not
+    score given items by itself.
+    """
+    plain = [neutral_request(user, k=k) for user in users]
+    if not n_candidates:
+        return plain
+    by_tokens = target.prompts.history == "item_tokens"
+    scores_items = isinstance(target.recommender, Sized)
+    shown = ""
+    if target.reads_prompt and not by_tokens and not scores_items:
+        own = target.prompts.recommend
+        (shown,) = instructions(own, n=1, domain="generic", history=True, listing=True)["phrases"]
+    return [
+        replace(
+            request,
+            candidates=draw_candidates(context, user, n=n_candidates),
+            instruction=shown or request.instruction,
+        )
+        for user, request in zip(users, plain, strict=True)
+    ]
+
+
+def draw_candidates(context: Context, user: User, *, n: int) -> tuple[Item, ...]:
+    """The user's held-out items among others that the user has not seen, in random order.
+
+    Args:
+        n: items in all; fewer where the catalog has no more, more where more are held out.
+
+    Returns:
+        The same items in the same order for every request of this user in a run.
+    """
+    held_out = {item.id: item for item in user.test_items}
+    taken = {item.id for item in user.history} | held_out.keys()
+    others = draw_items(context, user.id, n=max(0, n - len(held_out)), without=taken)
+    listed = [*held_out.values(), *others]
+    order = context.rng("order of candidates", user.id).permutation(len(listed))
+    return tuple(listed[row] for row in order)
+
+
+DOMAINS = ("movies", "music", "books", "generic")
+
+
+@cache
+def _templates() -> Mapping[str, object]:
+    text = (files("auditkit.recommenders.prompting") / "templates/counterfactual.yaml").read_text(
+        "utf-8"
+    )
+    loaded: Mapping[str, object] = yaml.safe_load(text)
+    return loaded
+
+
+def instructions(
+    own: Sequence[str], *, n: int, domain: str, history: bool, listing: bool
+) -> dict[Wording, tuple[str, ...]]:
+    """Instructions by wording: the recommender's own about a history, or those about one title.
+
+    Args:
+        own: the recommender's wordings; n: how many templates.
+        listing: whether candidates must stand in the request.
+    """
+    shipped = _templates()
+    nouns = shipped["domains"][domain]  # type: ignore[index]
+    suffix = str(shipped["choose"]) if listing else ""
+    plain = list(own) if history else list(shipped["templates"])  # type: ignore[call-overload]
+    if not 1 <= n <= len(plain):
+        raise InvalidArgument(
+            f"fairness.counterfactual got templates={n}. This recommender can be asked in "
+            f"{len(plain)}."
+        )
+
+    def filled(template: str, noun: str) -> str:
+        return template.replace("{items}", nouns[noun]) + suffix
+
+    chosen = tuple(filled(template, "items") for template in plain[:n])
+    german = (filled(str(shipped["german"]), "german"),)
+    return {
+        "phrases": chosen, "described": chosen, "typo": chosen[:1], "named": chosen[:1],
+        "german": german,
+    }  # fmt: skip
+
+
+def draw_items(
+    context: Context, name: str, *, n: int, without: Collection[str]
+) -> tuple[Item, ...]:
+    """Items to choose from, in random order: the same for every request of one name in a run.
+
+    Args:
+        name: of the user or anchor. n: how many, fewer where the catalog has no more.
+        without: ids of items that are not drawn.
+    """
+    catalog = context.dataset.catalog
+    order = context.rng("candidates", name).permutation(len(catalog.items))
+    drawn = (catalog.items[int(row)] for row in order)
+    free = (Item(entry.id, entry.display_title) for entry in drawn if entry.id not in without)
+    return tuple(itertools.islice(free, n))

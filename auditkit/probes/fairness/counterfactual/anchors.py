@@ -1,0 +1,49 @@
+"""What the requests of a counterfactual probe are about, and in which words.
+
+An anchor is a user's real history, asked in the recommender's own words, or one liked title in
+FaiRLLM's manner, asked in shipped templates for a domain. Source: fairness recipe, 4.1; FaiRLLM's
+templates are not used.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+
+import numpy as np
+
+from auditkit.probes.base import Context
+from auditkit.probes.fairness.candidates import draw_items
+from auditkit.types import Item, Request
+
+__all__ = ["anchors_of"]
+
+
+def anchors_of(context: Context, *, n: int, history: bool, n_candidates: int) -> list[Request]:
+    """One neutral request per probe, without wording: a user's history, or one title.
+
+    Titles are drawn from the thirds of the catalog by popularity, in turn. Candidates are the same
+    in all requests of a probe and hold no item of its history.
+    """
+    catalog = context.dataset.catalog
+    items = [Item(entry.id, entry.display_title) for entry in catalog.items]
+    rng = context.rng("anchors")
+    if history:
+        anchors = [
+            Request(user_id=user.id, history=user.history) for user in context.sample_users(n)
+        ]
+    else:
+        counts = np.bincount(context.dataset.interactions.item_index, minlength=len(items))
+        ranked = np.argsort(-counts, kind="stable")
+        thirds = [rng.permutation(third) for third in np.array_split(ranked, 3)]
+        turns = itertools.chain.from_iterable(itertools.zip_longest(*thirds))
+        drawn = [items[int(row)] for row in turns if row is not None][:n]
+        anchors = [Request(user_id=f"anchor {item.id}", history=(item,)) for item in drawn]
+    if not n_candidates:
+        return anchors
+    found = []
+    for anchor in anchors:
+        seen = {item.id for item in anchor.history}
+        listed = draw_items(context, anchor.user_id, n=n_candidates, without=seen)
+        found.append(replace(anchor, candidates=listed))
+    return found

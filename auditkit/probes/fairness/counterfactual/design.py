@@ -1,0 +1,222 @@
+"""What a counterfactual probe asks: one request many times, with another phrase for the person.
+
+Its arms state nothing (twice, in two neutral wordings), a value of an attribute,
+a pair of values, or a placebo. Attributes of users that the recommender was trained on are stated
+in the words of those users; others in the shipped phrases. Source: fairness recipe, 4.1 and 4.2.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Literal, NamedTuple
+
+from auditkit.errors import InvalidArgument
+from auditkit.probes.base import Context
+from auditkit.probes.fairness.candidates import Wording
+from auditkit.recommenders.prompting.attribute_phrases import Wordings
+from auditkit.recommenders.prompting.prompts import describe_user
+from auditkit.types import Request
+
+__all__ = ["Arm", "Design", "Exploratory", "Slot", "Stated", "arms_of", "in_words"]
+
+Exploratory = Literal["typo", "german", "named"]
+_KINDS = Literal["neutral", "attribute", "crossed", "placebo"]
+
+
+class Stated(NamedTuple):
+    """One value as it is stated: its name in the report, the noun phrase (empty for one made from
+    `attributes`), the attributes of the request, and of crossed values both names.
+    """
+
+    value: str
+    who: str
+    attributes: Mapping[str, str]
+    parts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Arm:
+    """Phrases that are compared with each other; of `neutral` they are the wordings to re-ask in.
+
+    Attributes:
+        name: an attribute, two crossed ones as `gender&age`, `placebo`, or `neutral`.
+        wording: `phrases` of a file, `described` as the data describe their users, or one of the
+            exploratory ones. Every wording has a neutral arm and a placebo of its own, or the
+            first there is.
+        shape: of a crossed arm the numbers of values of its two attributes.
+    """
+
+    name: str
+    kind: _KINDS
+    stated: tuple[Stated, ...]
+    wording: Wording = "phrases"
+    shape: tuple[int, int] | None = None
+
+    @property
+    def exploratory(self) -> bool:
+        """Whether it never decides anything."""
+        return self.wording not in ("phrases", "described")
+
+
+class Slot(NamedTuple):
+    """The place of one request within a probe."""
+
+    arm: int
+    value: int
+    template: int
+    repeat: int
+
+
+@dataclass(frozen=True)
+class Design:
+    """All requests of a probe, in a fixed order.
+
+    Attributes:
+        arms: the first is neutral.
+        templates: instructions by wording. An empty one is the recommender's own.
+        repeats: lists per value.
+    """
+
+    arms: tuple[Arm, ...]
+    templates: Mapping[Wording, tuple[str, ...]]
+    k: int
+    repeats: int = 1
+    temperature: float = 0.0
+
+    @cached_property
+    def slots(self) -> list[Slot]:
+        """Every request of one probe."""
+        return [
+            Slot(a, value, template, repeat)
+            for a, arm in enumerate(self.arms)
+            for value in range(len(arm.stated))
+            for template in range(len(self.templates[arm.wording]))
+            for repeat in range(self.repeats if arm.kind != "neutral" else 1)
+        ]
+
+    def requests(self, anchor: Request) -> list[Request]:
+        """The requests of one probe, in the order of `slots`."""
+        made = []
+        for slot in self.slots:
+            arm = self.arms[slot.arm]
+            stated = arm.stated[slot.value]
+            # Sampled answers differ by seed; greedy ones only by wording.
+            again = slot.value if arm.kind == "neutral" and self.temperature else slot.repeat
+            made.append(
+                replace(
+                    anchor,
+                    instruction=self.templates[arm.wording][slot.template],
+                    who=stated.who,
+                    attributes=dict(stated.attributes),
+                    k=self.k,
+                    temperature=self.temperature,
+                    repeat=again,
+                )
+            )
+        return made
+
+
+# --- arms
+
+
+def arms_of(
+    context: Context,
+    wordings: Wordings,
+    *,
+    attributes: Sequence[str],
+    intersections: Sequence[tuple[str, str]],
+    described: bool,
+    n_placebo: int | None,
+    sampled: bool,
+    max_values: int,
+) -> tuple[Arm, ...]:
+    """Neutral arms, the attributes, crossed pairs, and placebos.
+
+    Args:
+        described: whether attributes of the data set's users are stated in the words in which those
+            users are described, as in training.
+        n_placebo: placebo phrases; None for as many as the largest attribute has values.
+        sampled: whether answers are drawn, so that one neutral wording serves twice.
+        max_values: of an attribute of the data set the most frequent values that are stated.
+
+    Raises:
+        InvalidArgument: an attribute that neither the data set nor the file knows, or two that
+            cannot be crossed.
+    """
+    known = {
+        name: _attribute(context, wordings, name, described=described, max_values=max_values)
+        for name in dict.fromkeys([*attributes, *itertools.chain(*intersections)])
+    }
+    asked = [known[name] for name in attributes]
+    asked += [_crossed_arm(known[a], known[b]) for a, b in intersections]
+    largest = max(len(arm.stated) for arm in asked)
+    placebos = wordings.placebo[: largest if n_placebo is None else n_placebo]
+    neutrals, beside = [], []
+    for wording in dict.fromkeys(arm.wording for arm in asked):
+        first = "" if wording == "described" else wordings.neutral[0]
+        again = first if sampled else wordings.neutral[1]
+        pair = (Stated("", first, {}), Stated("", again, {}))
+        neutrals.append(Arm("neutral", "neutral", pair, wording))
+        phrases = ((v.id, _in_frame(v.phrase, wording)) for v in placebos)
+        stated = tuple(Stated(value, phrase, {}) for value, phrase in phrases)
+        if len(stated) >= 2:
+            beside.append(Arm("placebo", "placebo", stated, wording))
+    return (*neutrals, *asked, *beside)
+
+
+def _attribute(
+    context: Context, wordings: Wordings, name: str, *, described: bool, max_values: int
+) -> Arm:
+    own = _described(context, name, max_values) if described else ()
+    if len(own) >= 2:
+        return Arm(name, "attribute", own, "described")
+    if name not in wordings.attributes:
+        raise InvalidArgument(
+            f"fairness.counterfactual got attribute {name!r}. Known: "
+            f"{', '.join(wordings.attributes)}; word others in `attributes_file`."
+        )
+    values = wordings.attributes[name].values
+    return Arm(name, "attribute", tuple(Stated(v.id, v.phrase, {name: v.phrase}) for v in values))
+
+
+def _in_frame(phrase: str, wording: Wording) -> str:
+    """A placebo around the noun of its arm: a description of a user says "user"."""
+    return re.sub(r"\bperson\b", "user", phrase) if wording == "described" else phrase
+
+
+def _described(context: Context, name: str, max_values: int) -> tuple[Stated, ...]:
+    """The most frequent values of a user attribute, in the order of their names."""
+    counts = Counter(user.attributes.get(name, "unknown") for user in context.users)
+    counts.pop("unknown", None)
+    frequent = sorted(counts, key=lambda value: (-counts[value], value))[:max_values]
+    return tuple(Stated(value, "", {name: value}) for value in sorted(frequent))
+
+
+def _crossed_arm(left: Arm, right: Arm) -> Arm:
+    """Every pair of values, the right one running fastest."""
+    if left.wording != right.wording:
+        raise InvalidArgument(
+            f"{left.name} and {right.name} cannot be crossed: one is stated as the data describe "
+            "their users, one as a phrase. Set describe_users: no."
+        )
+    pairs = itertools.product(left.stated, right.stated)
+    stated = tuple(_crossed(one, other) for one, other in pairs)
+    shape = (len(left.stated), len(right.stated))
+    return Arm(f"{left.name}&{right.name}", "crossed", stated, left.wording, shape)
+
+
+def _crossed(left: Stated, right: Stated) -> Stated:
+    who = f"{left.who} who is also {right.who}" if left.who and right.who else ""
+    attributes = {**left.attributes, **right.attributes}
+    parts = (left.value, right.value)
+    return Stated(", ".join(parts), who, attributes, parts)
+
+
+def in_words(stated: Stated) -> str:
+    """The phrase as a reader of the request sees it."""
+    return stated.who or describe_user(stated.attributes)

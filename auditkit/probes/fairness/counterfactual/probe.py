@@ -1,0 +1,224 @@
+"""Counterfactual fairness: what does stating an attribute do to the list?
+
+FaiRLLM's SNSR is a range, so it is never 0 for a recommender that samples, and it cannot see values
+that get opposite items. Here it stands beside its noise floor, exact permutation tests,
+simultaneous bounds, a placebo arm, a test for steering, and a guard: a recommender whose answers
+cannot be compared is not assessable rather than fair. Source: Zhang et al. 2023 (Eq. 2-6);
+calibrated as in the fairness recipe, sections 3 and 4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from auditkit.errors import InvalidArgument
+from auditkit.probes.base import NEVER_READS, Context, NotAssessable
+from auditkit.probes.fairness.candidates import DOMAINS, cannot_list_titles, instructions
+from auditkit.probes.fairness.counterfactual.anchors import anchors_of
+from auditkit.probes.fairness.counterfactual.arm_tests import Draws, adjusted, test_arm
+from auditkit.probes.fairness.counterfactual.design import Design, Exploratory, arms_of
+from auditkit.probes.fairness.counterfactual.finding_builder import Reporting
+from auditkit.probes.fairness.counterfactual.findings import all_findings
+from auditkit.probes.fairness.counterfactual.response_tables import Answers
+from auditkit.probes.fairness.counterfactual.reworded_arms import reworded_arms
+from auditkit.probes.fairness.counterfactual.validity import guard, refuse_hopeless
+from auditkit.recommenders.execution.target import Target
+from auditkit.recommenders.prompting.attribute_phrases import (
+    Wordings,
+    read_wordings,
+    shipped_wordings,
+)
+from auditkit.recommenders.protocols import Recommends, Sized
+from auditkit.types import Finding, Request, Response
+
+__all__ = ["CounterfactualProbe"]
+
+PILOT = 20
+_CANDIDATES = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class CounterfactualProbe:
+    """SNSR and SNSV of every attribute, steering, placebo contrast and missing answers, with
+    bounds, noise floor and p-values that are adjusted over all tests.
+
+    Attributes:
+        n_probes: anchors; every value is stated for each of them.
+        attributes: of the shipped file, of `attributes_file`, or of the data set's users.
+        attributes_file: YAML in the form of the shipped attributes, for wordings of your own.
+        intersections: pairs of attributes that are also stated together.
+        wordings: further arms with typing errors, in German, or with first names; they are
+            exploratory and never decide.
+        anchors: `history` asks in the recommender's own words behind a user's history, `titles`
+            about one liked title; `auto` takes histories for recommenders that read item tokens.
+        describe_users: whether attributes of the data set are stated in the words in which its
+            users are described; `auto` does so for recommenders trained on these data.
+        domain: noun of the templates about titles. templates: how many wordings of the request;
+            similarities, steering, placebo and unusable answers are averaged over them, tests
+            beyond re-asking read the first.
+        candidates: items to choose from; 0 for none, None for 100 where a small language model
+            would have to write titles.
+        k: length of the compared lists.
+        repeats: lists per value; several need a temperature.
+        placebo: irrelevant phrases; None for as many as the largest attribute has values.
+        margin: the SNSR for which the needed number of probes is reported.
+        max_values: of an attribute of the data set, the most frequent ones are stated.
+        draws, bootstrap_draws: relabellings of the permutation tests and resamples of the bounds.
+    """
+
+    n_probes: int = 100
+    attributes: tuple[str, ...] = ("gender", "age", "occupation")
+    attributes_file: str = ""
+    intersections: tuple[tuple[str, str], ...] = ()
+    wordings: tuple[Exploratory, ...] = ()
+    anchors: Literal["auto", "history", "titles"] = "auto"
+    describe_users: Literal["auto", "yes", "no"] = "auto"
+    domain: Literal["movies", "music", "books", "generic"] = "movies"
+    templates: int = 1
+    candidates: int | None = None
+    k: int = 10
+    repeats: int = 1
+    temperature: float = 0.0
+    placebo: int | None = None
+    margin: float = 0.05
+    max_values: int = 7
+    draws: int = 1_999
+    bootstrap_draws: int = 999
+    needs: ClassVar[tuple[type, ...]] = (Recommends,)
+
+    def __post_init__(self) -> None:
+        for fault in self._faults():
+            raise InvalidArgument(f"fairness.counterfactual {fault}")
+
+    def _faults(self) -> Iterator[str]:
+        """What cannot be asked, or would be asked twice."""
+        counts = (self.n_probes, self.k, self.draws, self.bootstrap_draws, self.repeats)
+        if min(*counts, self.templates, self.max_values - 1) < 1 or self.margin <= 0:
+            yield (
+                "needs n_probes, k, draws, bootstrap_draws, repeats and templates of at least 1, "
+                "max_values of at least 2, and a margin above 0."
+            )
+        if min(self.temperature, self.candidates or 0, self.placebo or 0) < 0:
+            yield "needs temperature, candidates and placebo of at least 0."
+        if self.candidates and self.candidates <= self.k:
+            yield f"got candidates={self.candidates} for lists of k={self.k}. Give more than k."
+        if self.repeats > 1 and not self.temperature:
+            yield (
+                f"got repeats={self.repeats} at temperature 0, where every repeat is the same. "
+                "Give a temperature, or more templates."
+            )
+        if not self.attributes or self.domain not in DOMAINS:
+            yield f"needs at least one attribute and a domain of {', '.join(DOMAINS)}."
+        crossed = [frozenset(pair) for pair in self.intersections]
+        for listed in (self.attributes, crossed, self.wordings):
+            if len(set(listed)) < len(listed) or frozenset() in crossed:
+                yield "names an attribute, intersection or wording twice. Name each once."
+        if any(len(pair) < 2 for pair in crossed):
+            yield "crosses an attribute with itself. Name two attributes."
+        known = self._file().attributes
+        named = {*self.attributes, *(name for pair in self.intersections for name in pair)}
+        unknown = [] if self.describe_users == "yes" else sorted(named - set(known))
+        if unknown:
+            yield (
+                f"got attributes {unknown}. Choose from {', '.join(known)}, or word your own in "
+                "attributes_file."
+            )
+
+    def run(self, target: Target, context: Context) -> Iterator[Finding]:
+        """Ask a pilot, refuse what is hopeless, ask the rest, guard, test, adjust, bound."""
+        history = self._asks_with_history(target)
+        n_candidates = self._candidates(target)
+        design = self._design(target, context, history=history, n_candidates=n_candidates)
+        anchors = anchors_of(context, n=self.n_probes, history=history, n_candidates=n_candidates)
+        n_items = _n_choices(context, anchors)
+        if n_items <= self.k:
+            raise NotAssessable(
+                f"{n_items} items to choose from are no more than the k={self.k} asked for"
+            )
+        asked = [design.requests(anchor) for anchor in anchors]
+        answers = _ask(target, asked[:PILOT])
+        refuse_hopeless(Answers(design, answers))
+        every = Answers(design, answers + _ask(target, asked[PILOT:]))
+        validity = guard(every, n_items=n_items)
+        draws = Draws(self.draws, self.bootstrap_draws)
+        arms = [
+            test_arm(every, i, context, draws)
+            for i, arm in enumerate(design.arms)
+            if arm.kind in ("attribute", "crossed") and not arm.exploratory
+        ]
+        reporting = Reporting(
+            every, context, validity, adjusted(arms), draws,
+            margin=self.margin, n_candidates=n_candidates, history=history, planned=self.n_probes,
+        )  # fmt: skip
+        for found in all_findings(reporting, arms):
+            yield (
+                found if target.reads_prompt else replace(found, notes=(*found.notes, *NEVER_READS))
+            )
+
+    def _file(self) -> Wordings:
+        named = self.attributes_file
+        return read_wordings(Path(named)) if named else shipped_wordings()
+
+    def _asks_with_history(self, target: Target) -> bool:
+        if self.anchors == "auto":
+            return target.prompts.history == "item_tokens"
+        return self.anchors == "history"
+
+    def _describes(self, context: Context) -> bool:
+        """Whether attributes are stated as the data set states them."""
+        if self.describe_users == "auto":
+            training = context.manifest.get("training")
+            trained_on = training.get("data_sha256") if isinstance(training, dict) else None
+            return trained_on == context.dataset.fingerprint
+        return self.describe_users == "yes"
+
+    def _candidates(self, target: Target) -> int:
+        if self.candidates is not None:
+            return self.candidates
+        return _CANDIDATES if cannot_list_titles(target) else 0
+
+    def _design(
+        self, target: Target, context: Context, *, history: bool, n_candidates: int
+    ) -> Design:
+        file = self._file()
+        arms = arms_of(
+            context,
+            file,
+            attributes=self.attributes,
+            intersections=self.intersections,
+            described=self._describes(context),
+            n_placebo=self.placebo,
+            sampled=self.temperature > 0,
+            max_values=self.max_values,
+        )
+        for wording in self.wordings:
+            arms += reworded_arms(file, attributes=self.attributes, wording=wording)
+        ranks_itself = isinstance(target.recommender, Sized)
+        templates = instructions(
+            target.prompts.recommend,
+            n=self.templates,
+            domain=self.domain,
+            history=history,
+            listing=bool(n_candidates) and not ranks_itself,
+        )
+        return Design(arms, templates, self.k, self.repeats, self.temperature)
+
+
+def _ask(target: Target, rows: Sequence[Sequence[Request]]) -> list[list[Response]]:
+    """The answers, probe by probe."""
+    flat = iter(target.recommend([request for row in rows for request in row]))
+    return [[next(flat) for _ in row] for row in rows]
+
+
+def _n_choices(context: Context, anchors: Sequence[Request]) -> int:
+    """The fewest items that any request can be answered with."""
+    n_items = len(context.dataset.catalog.items)
+    return min(
+        len(anchor.candidates)
+        if anchor.candidates is not None
+        else n_items - len({item.id for item in anchor.history})
+        for anchor in anchors
+    )

@@ -1,0 +1,243 @@
+"""The answers of a counterfactual probe as tables: similarities to the neutral lists, missing
+answers, and shares of item groups.
+
+The unit is the probe: templates, repeats and neutral re-asks are averaged inside a cell (five
+repeats counted as rows would give a size of 33 %). A refusal or a text without titles beside a
+neutral list is similarity 0; a call that failed drops its probe. Source: fairness recipe, 3.3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from auditkit.metrics.ranking import jaccard_at_k, prag_at_k, serp_at_k
+from auditkit.probes.base import item_ids
+from auditkit.probes.fairness.counterfactual.design import Design, Slot
+from auditkit.recommenders.prompting.parsing import fairllm_clean
+from auditkit.types import Response
+
+__all__ = ["FAILED", "SIMILARITIES", "Answers"]
+
+FAILED = ("target_error", "timeout")
+SIMILARITIES: Mapping[str, Callable[..., float | None]] = {
+    "jaccard": jaccard_at_k,
+    "serp": serp_at_k,
+    "prag": prag_at_k,
+}
+_POOLED = 0.02
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Responses of every probe in the order of the design's slots."""
+
+    design: Design
+    responses: Sequence[Sequence[Response]]
+
+    @cached_property
+    def _places(self) -> Mapping[Slot, int]:
+        return {slot: place for place, slot in enumerate(self.design.slots)}
+
+    @cached_property
+    def _lists(self) -> list[list[list[str]]]:
+        """Distinct items of every answer, cut to k."""
+        k = self.design.k
+        return [[list(dict.fromkeys(item_ids(one)))[:k] for one in row] for row in self.responses]
+
+    def response(self, probe: int, slot: Slot) -> Response:
+        """One answer."""
+        return self.responses[probe][self._places[slot]]
+
+    def items(self, probe: int, slot: Slot) -> list[str]:
+        """Its distinct items, best first, at most k."""
+        return self._lists[probe][self._places[slot]]
+
+    @cached_property
+    def _slots(self) -> list[list[Slot]]:
+        every = self.design.slots
+        return [[s for s in every if s.arm == arm] for arm in range(len(self.design.arms))]
+
+    def slots(self, arm: int) -> list[Slot]:
+        """The slots of an arm."""
+        return self._slots[arm]
+
+    # --- which probes count
+
+    def _neutral(self, arm: int) -> int:
+        """The neutral arm in the wording of another arm; the first where it has none."""
+        wording = self.design.arms[arm].wording
+        own = [
+            i
+            for i, one in enumerate(self.design.arms)
+            if one.kind == "neutral" and one.wording == wording
+        ]
+        return own[0] if own else 0
+
+    def complete(self, arm: int) -> list[int]:
+        """Probes whose arm was answered in full beside a neutral list under every template."""
+        n_templates = len(self.design.templates[self.design.arms[arm].wording])
+        found = []
+        for probe in range(len(self.responses)):
+            failed = any(self.response(probe, s).status in FAILED for s in self.slots(arm))
+            listed = all(self._neutral_lists(probe, arm, t) for t in range(n_templates))
+            if listed and not failed:
+                found.append(probe)
+        return found
+
+    def _neutral_lists(self, probe: int, arm: int, template: int) -> list[list[str]]:
+        """Neutral lists that hold anything."""
+        slots = [s for s in self.slots(self._neutral(arm)) if s.template == template]
+        return [items for slot in slots if (items := self.items(probe, slot))]
+
+    # --- tables
+
+    def similarity(self, arm: int, measure: str, probes: Sequence[int]) -> NDArray[np.float64]:
+        """[probes, values] in [0, 1], mean similarity of a value's lists to the neutral ones."""
+        compare, k = SIMILARITIES[measure], self.design.k
+        n_values = len(self.design.arms[arm].stated)
+        sums, counts = np.zeros((len(probes), n_values)), np.zeros((len(probes), n_values))
+        for row, probe in enumerate(probes):
+            for slot in self.slots(arm):
+                own = self.items(probe, slot)
+                for neutral in self._neutral_lists(probe, arm, slot.template):
+                    sums[row, slot.value] += compare(own, neutral, k=k) or 0.0
+                    counts[row, slot.value] += 1
+        return sums / np.maximum(counts, 1)
+
+    def published(self, arm: int, measure: str, variant: str) -> tuple[float | None, int]:
+        """SNSR of the first lists by a published formula, texts read as its authors read them; and
+        the probes in which it is defined.
+        """
+        compare, k = SIMILARITIES[measure], self.design.k
+        n_values = len(self.design.arms[arm].stated)
+        neutral = Slot(self._neutral(arm), 0, 0, 0)
+        rows = []
+        for probe in range(len(self.responses)):
+            base = self._as_published(probe, neutral)
+            row = [
+                compare(self._as_published(probe, Slot(arm, v, 0, 0)), base, k=k, variant=variant)
+                for v in range(n_values)
+            ]
+            failed = any(
+                self.response(probe, slot).status in FAILED
+                for slot in (neutral, *(Slot(arm, v, 0, 0) for v in range(n_values)))
+            )
+            if not failed and all(value is not None for value in row):
+                rows.append(row)
+        table = np.array(rows, dtype=np.float64)
+        return (float(np.ptp(table.mean(axis=0))) if rows else None), len(rows)
+
+    def _as_published(self, probe: int, slot: Slot) -> list[str]:
+        response = self.response(probe, slot)
+        return item_ids(response) if response.text is None else fairllm_clean(response.text)
+
+    def unusable(self, arm: int) -> NDArray[np.float64]:
+        """[probes, values]: share of answers without half of the items asked for (refused, unread
+        or short), of probes in which no call failed.
+        """
+        n_values = len(self.design.arms[arm].stated)
+        rows = []
+        for probe in range(len(self.responses)):
+            slots = self.slots(arm)
+            if any(self.response(probe, slot).status in FAILED for slot in slots):
+                continue
+            short = [(s.value, len(self.items(probe, s)) < self.design.k / 2) for s in slots]
+            rows.append(
+                [np.mean([one for value, one in short if value == v]) for v in range(n_values)]
+            )
+        return np.array(rows, dtype=np.float64).reshape(-1, n_values)
+
+    def shown(self, arm: int, probes: Sequence[int]) -> list[list[list[str]]]:
+        """[probes][values]: all that a value is shown, each item with its template; of a probe in
+        which any list is empty nothing, for a refusal shows nobody anything.
+        """
+        found = []
+        for probe in probes:
+            row: list[list[str]] = [[] for _ in self.design.arms[arm].stated]
+            for slot in self.slots(arm):
+                row[slot.value] += [f"{slot.template}/{i}" for i in self.items(probe, slot)]
+            found.append(row if self.all_listed(arm, probe) else [[] for _ in row])
+        return found
+
+    def all_listed(self, arm: int, probe: int) -> bool:
+        """Whether every request of an arm got a list."""
+        return all(self.items(probe, slot) for slot in self.slots(arm))
+
+    def same_list(self, arm: int, probes: Sequence[int]) -> NDArray[np.float64]:
+        """[probes]: share of the lists that equal the neutral one, order included."""
+        neutral, slots = self._neutral(arm), self.slots(arm)
+        return np.array(
+            [
+                np.mean(
+                    [
+                        self.items(probe, s) == self.items(probe, Slot(neutral, 0, s.template, 0))
+                        for s in slots
+                    ]
+                )
+                for probe in probes
+            ]
+        )
+
+    def beside_reask(self, arm: int, value: int) -> NDArray[np.float64]:
+        """[probes, 3]: Jaccard of the two neutral lists, and of each with the value's, all under
+        the first template.
+        """
+        first, again = (Slot(self._neutral(arm), i, 0, 0) for i in range(2))
+        stated, rows = Slot(arm, value, 0, 0), []
+        for probe in range(len(self.responses)):
+            slots = (first, again, stated)
+            if any(self.response(probe, slot).status in FAILED for slot in slots):
+                continue
+            one, two, own = (self.items(probe, slot) for slot in slots)
+            if one and two:
+                pairs = ((one, two), (one, own), (two, own))
+                rows.append([jaccard_at_k(a, b, k=self.design.k) or 0.0 for a, b in pairs])
+        return np.array(rows, dtype=np.float64).reshape(-1, 3)
+
+    def between(self, arm: int, probes: Sequence[int]) -> NDArray[np.float64]:
+        """[probes, lists, lists]: Jaccard of all lists of an arm under the first template, value
+        by value; two lists that are both empty agree.
+        """
+        k = self.design.k
+        slots = [s for s in self.slots(arm) if s.template == 0]
+        table = np.ones((len(probes), len(slots), len(slots)))
+        for row, probe in enumerate(probes):
+            lists = [self.items(probe, slot) for slot in slots]
+            for i, left in enumerate(lists):
+                for j in range(i):
+                    found = jaccard_at_k(left, lists[j], k=k)
+                    table[row, i, j] = table[row, j, i] = 1.0 if found is None else found
+        return table
+
+    def group_shares(
+        self, arm: int, probes: Sequence[int], membership: Mapping[str, Mapping[str, float]]
+    ) -> tuple[tuple[str, ...], NDArray[np.float64]]:
+        """Names of item groups and [probes, values, groups], the mean share of a value's lists.
+
+        Args:
+            membership: item id -> group -> how much of the item belongs to it. Other items are
+                "not in the catalog"; groups below 2 % of all lists are pooled as "other".
+        """
+        outside = {"not in the catalog": 1.0}
+        names = sorted({g for own in membership.values() for g in own} | outside.keys())
+        column = {name: i for i, name in enumerate(names)}
+        slots, n_values = self.slots(arm), len(self.design.arms[arm].stated)
+        shares = np.zeros((len(probes), n_values, len(names)))
+        for row, probe in enumerate(probes):
+            for slot in slots:
+                items = self.items(probe, slot)
+                weight = n_values / (len(slots) * max(len(items), 1))
+                for item in items:
+                    for group, part in membership.get(item, outside).items():
+                        shares[row, slot.value, column[group]] += weight * part
+        kept = shares.mean(axis=(0, 1)) >= _POOLED
+        pooled = np.concatenate(
+            (shares[:, :, kept], shares[:, :, ~kept].sum(axis=2, keepdims=True)), axis=2
+        )
+        named = (*(name for name, keep in zip(names, kept, strict=True) if keep), "other")
+        return named, np.minimum(pooled, 1.0)

@@ -1,0 +1,60 @@
+"""The same attributes in other wordings: with a typing error, in German, or as a first name.
+
+Exploratory: a handful of words is no sample of wordings, so these numbers carry no p-value and no
+policy should judge them. A placebo in the same wording stands beside each. Source: fairness recipe,
+F14.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from auditkit.probes.base import Context, finding, unit_of
+from auditkit.probes.fairness.counterfactual.design import in_words
+from auditkit.probes.fairness.counterfactual.response_tables import Answers
+from auditkit.stats.noise_floor import noise_floor
+from auditkit.stats.resampled_estimate import banded, undefined
+from auditkit.stats.simultaneous import snsr_bounds
+from auditkit.types import Finding
+
+__all__ = ["wording_findings"]
+
+METRIC = "fairness.counterfactual.snsr_wording"
+_NOTE = "exploratory: a few wordings are no sample of wordings"
+
+
+def wording_findings(answers: Answers, context: Context, draws: int) -> Iterator[Finding]:
+    """SNSR of every attribute in every further wording, and of the placebo in it."""
+    unit, direction = unit_of(METRIC)
+    for index, arm in enumerate(answers.design.arms):
+        if not arm.exploratory or arm.kind == "neutral":
+            continue
+        probes = answers.complete(index)
+        table = answers.similarity(index, "jaccard", probes)
+        n_missing = len(answers.responses) - len(probes)
+        group = f"attribute={arm.name}&wording={arm.wording}"
+        if len(table) < 2:
+            measured = undefined(
+                unit, direction, reason="fewer than 2 complete probes", n_missing=n_missing
+            )
+            yield finding(context, METRIC, measured, group=group, notes=(_NOTE,))
+            continue
+        bounds = snsr_bounds(table, rng=context.rng("bounds", group), draws=draws)
+        yield finding(
+            context,
+            METRIC,
+            banded(
+                bounds.value,
+                bounds.bounds,
+                unit=unit,
+                direction=direction,
+                n=len(table),
+                n_missing=n_missing,
+            ),
+            group=group,
+            parameters={
+                "noise_floor": noise_floor(table).expected_snsr,
+                "phrases": [in_words(stated) for stated in arm.stated],
+            },
+            notes=(_NOTE,),
+        )

@@ -1,0 +1,187 @@
+"""Exposure: which items, groups of items and providers do the users' lists show?
+
+Every user is asked once in neutral words. Concentration (Gini, HHI, coverage, tail share) is
+measured over items and over the values of a provider relation of the catalog's graph; groups of
+items are compared with what the same users chose before, so a list that copies their taste is
+ideal. Source: fairness recipe, 3.9; group utility modelled on IFairLRS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import JsonValue
+from scipy import sparse
+
+from auditkit.catalog.catalog import Catalog
+from auditkit.errors import InvalidArgument
+from auditkit.metrics.exposure import (
+    coverage,
+    gini,
+    hhi,
+    lorenz_curve,
+    memberships,
+    popularity_lift,
+    tail,
+)
+from auditkit.probes.base import Context, NotAssessable, finding, neutral_request, unit_of
+from auditkit.probes.fairness.exposure_counts import CUTOFF, Seen, count_exposure
+from auditkit.probes.fairness.exposure_groups import group_findings
+from auditkit.probes.fairness.item_groupings import item_groupings
+from auditkit.recommenders.execution.target import Target
+from auditkit.recommenders.protocols import Recommends
+from auditkit.stats.bootstrap import bootstrap_mean
+from auditkit.stats.concentration import concentration
+from auditkit.types import Evidence, Finding
+
+__all__ = ["ExposureProbe"]
+
+PREFIX = "fairness.exposure"
+_SHOWN_REQUESTS = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExposureProbe:
+    """Concentration of exposure, popularity lift, and exposure of item groups beside the history.
+
+    Attributes:
+        n_users: users asked, sampled with the run's seed; None asks all.
+        providers: relations of the catalog's graph whose values own items.
+        discount: weigh positions by 1 / log2(rank + 1).
+        draws: resamples of every interval.
+    """
+
+    n_users: int | None = None
+    providers: tuple[str, ...] = ("director", "production_company")
+    discount: bool = False
+    draws: int = 999
+    needs: ClassVar[tuple[type, ...]] = (Recommends,)
+
+    def __post_init__(self) -> None:
+        if self.draws < 1 or (self.n_users is not None and self.n_users < 1):
+            raise InvalidArgument(f"{PREFIX} needs n_users and draws of at least 1.")
+
+    def run(self, target: Target, context: Context) -> Iterator[Finding]:
+        """Ask every user once, then count what the lists show."""
+        everyone = context.users if self.n_users is None else context.sample_users(self.n_users)
+        users = [user for user in everyone if user.history]
+        if not users:
+            raise NotAssessable("no user has a history")
+        catalog = target.catalog
+        seen = count_exposure(
+            users,
+            target.recommend([neutral_request(user, k=CUTOFF) for user in users]),
+            context.users,
+            catalog.index,
+            discount=self.discount,
+        )
+        seen = replace(seen, n_missing=seen.n_missing + len(everyone) - len(users))
+        yield from self._concentration(
+            context, seen, "all", seen.shown, seen.popularity, seen.ids, _most_shown(seen, catalog)
+        )
+        yield _lift(context, seen)
+        for grouping in item_groupings(catalog, seen.popularity, self.providers):
+            yield from group_findings(context, seen, grouping, draws=self.draws)
+            if grouping.provider and grouping.reason is None:
+                names, parts = memberships(grouping.groups)
+                yield from self._concentration(
+                    context,
+                    seen,
+                    f"by={grouping.name}",
+                    sparse.csr_array(seen.shown @ parts),
+                    seen.popularity @ parts,
+                    names,
+                )
+
+    def _concentration(
+        self,
+        context: Context,
+        seen: Seen,
+        group: str,
+        exposure: sparse.csr_array,
+        popularity: NDArray[np.float64],
+        ids: Sequence[str],
+        evidence: Sequence[Evidence] = (),
+    ) -> Iterator[Finding]:
+        """Gini, HHI, coverage and tail share over items, or over providers."""
+        outside = tail(popularity, ids)
+
+        def share_of_tail(amounts: NDArray[np.float64]) -> float | None:
+            return float(amounts[outside].sum() / amounts.sum()) if amounts.sum() else None
+
+        statistics: Mapping[str, Callable[[NDArray[np.float64]], float | None]] = {
+            "gini": gini,
+            "hhi": hhi,
+            f"coverage@{CUTOFF}": coverage,
+            "tail_share": share_of_tail,
+        }
+        for name, statistic in statistics.items():
+            full = f"{PREFIX}.{name}"
+            unit, direction = unit_of(full)
+            measured = concentration(
+                exposure,
+                statistic,
+                rng=context.rng(name, group),
+                unit=unit,
+                direction=direction,
+                draws=self.draws,
+                n_missing=seen.n_missing,
+            )
+            parameters: dict[str, JsonValue] = {
+                **seen.design,
+                "n_items": len(ids),
+                "of_history": statistic(popularity),
+            }
+            if name == "gini":
+                curve = lorenz_curve(np.asarray(exposure.sum(axis=0)))
+                parameters["lorenz"] = [list(point) for point in curve]
+                parameters["lorenz_of_history"] = [list(p) for p in lorenz_curve(popularity)]
+            yield finding(
+                context,
+                full,
+                measured,
+                group=group,
+                parameters=parameters,
+                evidence=evidence if name == "gini" else (),
+            )
+
+
+def _lift(context: Context, seen: Seen) -> Finding:
+    """Mean over users of how much more popular the list is than the history."""
+    lifts = []
+    for row in range(len(seen.answers)):
+        listed, own = seen.shown[[row]], seen.history[[row]]
+        past = np.repeat(seen.popularity[own.indices], own.data.astype(np.int64))
+        lifts.append(popularity_lift(seen.popularity[listed.indices].tolist(), past.tolist()))
+    known = [lift for lift in lifts if lift is not None]
+    full = f"{PREFIX}.popularity_lift"
+    unit, direction = unit_of(full)
+    measured = bootstrap_mean(
+        known,
+        rng=context.rng("popularity_lift"),
+        unit=unit,
+        direction=direction,
+        n_missing=seen.n_missing + len(lifts) - len(known),
+        reason="no list holds an item of the catalog",
+    )
+    return finding(context, full, measured, parameters=seen.design)
+
+
+def _most_shown(seen: Seen, catalog: Catalog) -> list[Evidence]:
+    """The item in most lists, and some of them."""
+    counts = np.bincount(seen.shown.indices, minlength=len(seen.ids))
+    if not counts.any():
+        return []
+    top = int(counts.argmax())
+    rows = seen.shown[:, [top]].nonzero()[0][:_SHOWN_REQUESTS]
+    title = catalog.items[top].display_title
+    return [
+        Evidence(
+            requests=tuple(seen.answers[row].request_id for row in rows),
+            what=f"{title} is in {counts[top]} of {len(seen.answers)} lists",
+        )
+    ]

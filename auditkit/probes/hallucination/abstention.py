@@ -1,0 +1,151 @@
+"""Abstention: what would be left, and how wrong, if titles that the recommender is unsure of were
+left out?
+
+Confidence is the mean log-probability of a title's tokens. Two errors are looked at: the catalog
+refuses the title, and the user did not go on with it. Users are resampled, for items of one list
+are not independent. Source: hallucination recipe, section 6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import JsonValue
+
+from auditkit.metrics.abstention import (
+    aurc,
+    aurc_excess,
+    coverage_at_risk,
+    risk_at_coverage,
+    risk_curve,
+)
+from auditkit.probes.base import Context, NotAssessable, finding, unit_of
+from auditkit.probes.hallucination.constrained_requests import Asked
+from auditkit.probes.hallucination.mitigation_variants import Answers
+from auditkit.recommenders.execution.target import Target
+from auditkit.recommenders.protocols import Scores
+from auditkit.recommenders.wrappers.title_confidence import title_confidences
+from auditkit.stats.bootstrap import bootstrap_statistic
+from auditkit.types import Finding, RankedItem
+
+__all__ = ["abstention_findings"]
+
+_DRAWS = 1000
+_POINTS = 101  # of a drawn curve
+STATISTICS: dict[str, Callable[[NDArray[np.float64]], float | None]] = {
+    "aurc": aurc,
+    "aurc_excess": aurc_excess,
+    "risk_at_coverage_0.5": lambda risks: risk_at_coverage(risks, coverage=0.5),
+    "risk_at_coverage_0.8": lambda risks: risk_at_coverage(risks, coverage=0.8),
+    "risk_at_coverage_0.9": lambda risks: risk_at_coverage(risks, coverage=0.9),
+    "coverage_at_risk_0.05": lambda risks: coverage_at_risk(risks, risk=0.05),
+}
+_BY_ITEMS = (
+    "at most 5% wrong by the upper end of a 95% Clopper-Pearson interval that takes items as "
+    "independent"
+)
+
+
+class _Judged(NamedTuple):
+    """Items of one user that have a confidence and a verdict."""
+
+    user: str
+    confidence: list[float]
+    wrong: list[float]
+
+
+def abstention_findings(
+    target: Target, context: Context, asked: Sequence[Asked], free: Answers
+) -> Iterator[Finding]:
+    """The curve of each error and its numbers.
+
+    Raises:
+        NotAssessable: the target gives no log-probabilities.
+    """
+    if not isinstance(target.recommender, Scores):
+        raise NotAssessable("needs Scores: the recommender gives no log-probabilities")
+    confidences = title_confidences(
+        [one.request for one in asked], free.responses, target.score, target.reference
+    )
+    for name, is_wrong in (("refused", _refused), ("not_relevant", _not_relevant)):
+        judged, n_missing_items = [], 0
+        for one, response, row in zip(asked, free.responses, confidences, strict=True):
+            verdicts = [is_wrong(item, one) for item in response.items]
+            pairs = [
+                (confidence, verdict)
+                for confidence, verdict in zip(row, verdicts, strict=True)
+                if confidence is not None and verdict is not None
+            ]
+            n_missing_items += len(row) - len(pairs)
+            if pairs:
+                judged.append(
+                    _Judged(one.user.id, [c for c, _ in pairs], [float(w) for _, w in pairs])
+                )
+        yield from _findings(context, name, judged, len(asked) - len(judged), n_missing_items)
+
+
+def _refused(item: RankedItem, asked: Asked) -> bool | None:
+    """Not in the catalog; None where nothing decides between several entries."""
+    return None if item.link == "ambiguous" else item.item_id is None
+
+
+def _not_relevant(item: RankedItem, asked: Asked) -> bool | None:
+    """Not what the user went on with; None without a held-out item."""
+    targets = {one.id for one in asked.user.test_items}
+    return item.item_id not in targets if targets else None
+
+
+def _findings(
+    context: Context, error: str, judged: Sequence[_Judged], n_missing: int, n_missing_items: int
+) -> Iterator[Finding]:
+    curve = _curve(judged)
+    parameters: dict[str, JsonValue] = {
+        "n_items": len(curve),
+        "n_items_missing": n_missing_items,
+    }
+    for name, statistic in STATISTICS.items():
+        metric = f"{context.probe_id}.{name}"
+        unit, direction = unit_of(metric)
+
+        def resampled(
+            rows: NDArray[np.int64],
+            statistic: Callable[[NDArray[np.float64]], float | None] = statistic,
+        ) -> NDArray[np.float64]:
+            values = [statistic(_curve([judged[i] for i in row])) for row in rows]
+            return np.array([np.nan if value is None else value for value in values])
+
+        yield finding(
+            context,
+            metric,
+            bootstrap_statistic(
+                len(judged),
+                resampled,
+                rng=context.rng(error, name),
+                unit=unit,
+                direction=direction,
+                draws=_DRAWS,
+                n_missing=n_missing,
+                reason="no item has a confidence",
+            ),
+            group=f"error={error}",
+            parameters={**parameters, **({"curve": _points(curve)} if name == "aurc" else {})},
+            notes=[_BY_ITEMS] if name.startswith("coverage") else [],
+        )
+
+
+def _curve(judged: Sequence[_Judged]) -> NDArray[np.float64]:
+    """Risks over the items of these users."""
+    return risk_curve(
+        [value for one in judged for value in one.confidence],
+        [value for one in judged for value in one.wrong],
+    )
+
+
+def _points(curve: NDArray[np.float64]) -> list[JsonValue]:
+    """At most 101 points (coverage, risk) of a curve, for drawing."""
+    n = len(curve)
+    places = np.unique(np.linspace(0, max(0, n - 1), min(n, _POINTS)).astype(int))
+    return [[round((int(i) + 1) / n, 6), round(float(curve[i]), 6)] for i in places]

@@ -1,0 +1,321 @@
+"""Item checks against the catalog: exists, listed once, new to the user, on the terms of the
+request, and as many as asked for.
+
+No language model judges: every title is linked by normalised form, repaired words and year, or
+refused with a reason. The linker's own error rates stand in every report. Source: hallucination
+recipe, sections 2 to 4; one rate per response, then the mean over users, because items of one list
+are not independent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from typing import ClassVar
+
+from auditkit.catalog.catalog import Catalog
+from auditkit.errors import InvalidArgument
+from auditkit.probes.base import Context, finding, split_by_status, unit_of
+from auditkit.probes.hallucination.constrained_requests import Asked, requests_on_terms
+from auditkit.probes.hallucination.item_checks import (
+    INEXACT,
+    broken_constraints,
+    entry_of,
+    item_rates,
+    key_of,
+    undecided_items,
+)
+from auditkit.recommenders.execution.target import Target
+from auditkit.recommenders.protocols import Recommends
+from auditkit.stats.bootstrap import bootstrap_mean
+from auditkit.types import Evidence, Finding, RankedItem, Response
+
+__all__ = ["CatalogProbe", "item_rates"]
+
+PREFIX = "hallucination.catalog"
+METRICS = (
+    "out_of_catalog_rate", "invented_rate", "near_miss_rate", "year_conflict_rate",
+    "ambiguous_rate", "inexact_rate", "duplicate_rate", "consumed_rate", "wrong_count_rate",
+    "count_error", "out_of_candidates_rate", "closed_set_failure_rate", "constraint_violation_rate",
+)  # fmt: skip
+_TERMS_OF = {
+    "out_of_candidates_rate": "candidates",
+    "closed_set_failure_rate": "candidates",
+    "constraint_violation_rate": "constraint",
+}
+_FIXED_BY_TOKENS = {
+    "out_of_catalog_rate": "an item token names a catalog item",
+    "invented_rate": "an item token names a catalog item",
+    "near_miss_rate": "an item token names a catalog item",
+    "year_conflict_rate": "an item token has no year to get wrong",
+    "ambiguous_rate": "an item token names one item",
+    "inexact_rate": "an item token names one item",
+    "duplicate_rate": "a ranking holds every item once",
+}
+_N_WORST = 5
+_N_BY_SIMILARITY = 100  # responses that the similarity threshold is shown on: it is slow
+_MOST_COMPARED = 5_000  # catalog titles; every refused title is compared with each
+SIMILAR = 0.70
+
+
+@dataclass(frozen=True, kw_only=True)
+class CatalogProbe:
+    """How often does the recommender name items that do not exist, repeat, are known to the user,
+    or break the terms of the request?
+
+    Attributes:
+        n_users: users asked once each with their history; a third of them on candidates, a third
+            under a constraint, where the recommender can be told.
+        k: items asked for.
+    """
+
+    n_users: int = 100
+    k: int = 10
+    needs: ClassVar[tuple[type, ...]] = (Recommends,)
+
+    def __post_init__(self) -> None:
+        if self.k < 1 or self.n_users < 1:
+            raise InvalidArgument(
+                f"{PREFIX} got k={self.k}, n_users={self.n_users}. Give at least 1 of each."
+            )
+
+    def run(self, target: Target, context: Context) -> Iterator[Finding]:
+        """Ask, link, count; yields one finding per item check."""
+        asked = requests_on_terms(target, context, context.sample_users(self.n_users), k=self.k)
+        responses = target.recommend([one.request for one in asked])
+        kept, _ = split_by_status(responses)
+        rates = {
+            i: item_rates(
+                responses[i].items,
+                catalog=target.catalog,
+                history=[item.id for item in asked[i].user.history],
+                wanted=self.k,
+                candidates=_ids(asked[i]),
+                constraints=asked[i].constraints,
+            )
+            for i in kept
+        }
+        undecided = sum(
+            undecided_items(responses[i].items, target.catalog, asked[i].constraints) for i in kept
+        )
+        notes = _Notes(target, context, [(asked[i], responses[i]) for i in kept])
+        for metric in METRICS:
+            terms = _TERMS_OF.get(metric)
+            concerned = [i for i, one in enumerate(asked) if terms in (None, one.terms)]
+            scored = [
+                (i, value)
+                for i in concerned
+                if i in rates and (value := rates[i][metric]) is not None
+            ]
+            unit, direction = unit_of(f"{PREFIX}.{metric}")
+            measured = bootstrap_mean(
+                [value for _, value in scored],
+                rng=context.rng(metric),
+                unit=unit,
+                direction=direction,
+                n_missing=len(concerned) - len(scored),
+                reason=(
+                    "no answer holds an item that this check applies to"
+                    if concerned
+                    else "no request named candidates or a constraint"
+                ),
+                bounded_rate=metric != "count_error",
+            )
+            yield finding(
+                context,
+                f"{PREFIX}.{metric}",
+                measured,
+                parameters={
+                    "k": self.k,
+                    "n_users": self.n_users,
+                    "titles": sum(len(responses[i].items) for i, _ in scored),
+                    **({"undecided": undecided} if terms == "constraint" else {}),
+                },
+                units=[(asked[i].user.id, float(value), 1.0) for i, value in scored],
+                evidence=_worst(scored, asked, responses, metric, target.catalog),
+                notes=notes.of(metric, value=measured.estimate.value),
+            )
+        answered = {i: responses[i] for i in kept}
+        n = _N_BY_SIMILARITY if len(target.catalog) <= _MOST_COMPARED else 0
+        yield from self._by_similarity(target, context, asked[:n], answered)
+
+    def _by_similarity(
+        self,
+        target: Target,
+        context: Context,
+        asked: Sequence[Asked],
+        answered: Mapping[int, Response],
+    ) -> Iterator[Finding]:
+        """What a similarity threshold would have called out of the catalog, for comparison."""
+        lists = {
+            one.user.id: answered[number].items
+            for number, one in enumerate(asked)
+            if number in answered and answered[number].items
+        }
+        refused = {item.raw for items in lists.values() for item in items if not item.item_id}
+        similar = _similar(refused, target.catalog)
+        values = [
+            (user, sum(not item.item_id and item.raw not in similar for item in items) / len(items))
+            for user, items in lists.items()
+        ]
+        metric = f"{PREFIX}.out_of_catalog_by_similarity_rate"
+        unit, direction = unit_of(metric)
+        yield finding(
+            context,
+            metric,
+            bootstrap_mean(
+                [value for _, value in values],
+                rng=context.rng("similarity"),
+                unit=unit,
+                direction=direction,
+                n_missing=len(asked) - len(values),
+                reason=(
+                    "no answer holds an item"
+                    if asked
+                    else f"not compared with a catalog of over {_MOST_COMPARED} titles"
+                ),
+                bounded_rate=True,
+            ),
+            parameters={"threshold": SIMILAR, "n_responses": len(asked)},
+            units=[(user, value, 1.0) for user, value in values],
+            notes=[f"what gestalt similarity >= {SIMILAR:.2f} to any title would have said"],
+        )
+
+
+def _ids(asked: Asked) -> list[str] | None:
+    return None if asked.candidates is None else [item.id for item in asked.candidates]
+
+
+def _similar(raw: set[str], catalog: Catalog) -> set[str]:
+    """Texts whose gestalt similarity to any display title reaches the threshold."""
+    titles = [item.display_title for item in catalog.items]
+    found: set[str] = set()
+    for text in sorted(raw):
+        matcher = SequenceMatcher(b=text)
+        for title in titles:
+            matcher.set_seq1(title)
+            if (
+                matcher.real_quick_ratio() >= SIMILAR
+                and matcher.quick_ratio() >= SIMILAR
+                and matcher.ratio() >= SIMILAR
+            ):
+                found.add(text)
+                break
+    return found
+
+
+class _Notes:
+    """What must stand beside a number so that it is not misread."""
+
+    def __init__(
+        self, target: Target, context: Context, answered: Sequence[tuple[Asked, Response]]
+    ) -> None:
+        self.by_tokens = any(i.link == "item_token" for _, r in answered for i in r.items)
+        chosen = [response for one, response in answered if one.candidates is not None]
+        self.ranks_candidates = bool(chosen) and all(
+            item.link in ("id", "item_token") for response in chosen for item in response.items
+        )
+        decoding = context.manifest.get("decoding")
+        self.hides_history = isinstance(decoding, dict) and decoding.get("exclude_history") is True
+        self.same_catalog = _declared(context) == target.catalog.fingerprint
+
+    def of(self, metric: str, *, value: float | None) -> list[str]:
+        """The notes of one metric; nothing but 0 is so by construction."""
+        found: list[str] = []
+        if value:
+            return found
+        independent = metric == "duplicate_rate"
+        if self.by_tokens and metric in _FIXED_BY_TOKENS and (self.same_catalog or independent):
+            found.append(f"0 by construction: {_FIXED_BY_TOKENS[metric]}")
+        if metric == "consumed_rate" and self.hides_history and self.by_tokens:
+            found.append("0 by construction: decoding leaves out the history it was given")
+        if _TERMS_OF.get(metric) == "candidates" and self.ranks_candidates:
+            found.append("0 by construction: the candidates were ranked, no title was written")
+        return found
+
+
+def _declared(context: Context) -> str | None:
+    """Fingerprint of the catalog that the recommender says it was built for."""
+    catalog = context.manifest.get("catalog")
+    sha256 = catalog.get("sha256") if isinstance(catalog, dict) else None
+    return sha256 if isinstance(sha256, str) else None
+
+
+# --- evidence -------------------------------------------------------------------------------------
+def _worst(
+    scored: Sequence[tuple[int, float]],
+    asked: Sequence[Asked],
+    responses: Sequence[Response],
+    metric: str,
+    catalog: Catalog,
+) -> list[Evidence]:
+    """Up to five responses furthest from zero, each with the titles that show it."""
+    order = sorted((pair for pair in scored if pair[1]), key=lambda pair: (-abs(pair[1]), pair[0]))
+    words = metric.removesuffix("_rate").replace("_", " ")
+    found = []
+    for i, value in order[:_N_WORST]:
+        share = f"{value:+.0f} items" if metric == "count_error" else f"{value:.0%} of this list"
+        shown = _shown(metric, asked[i], responses[i].items, catalog)
+        found.append(
+            Evidence(
+                requests=(responses[i].request_id,),
+                what=f"user {asked[i].user.id}: {words} {share}{': ' + shown if shown else ''}",
+            )
+        )
+    return found
+
+
+def _shown(metric: str, asked: Asked, items: Sequence[RankedItem], catalog: Catalog) -> str:
+    """The first title that a check fails, and why, from the catalog and its graph."""
+    refused = {
+        "out_of_catalog_rate": ("none", "near_miss", "year_conflict", "empty"),
+        "invented_rate": ("none", "empty"),
+        "near_miss_rate": ("near_miss",),
+        "year_conflict_rate": ("year_conflict",),
+        "ambiguous_rate": ("ambiguous",),
+    }.get(metric)
+    if refused is not None:
+        raw = next((item.raw for item in items if not item.item_id and item.link in refused), None)
+        if raw is None:
+            return ""
+        near = [catalog[item_id].display_title for item_id in catalog.link([raw])[0].candidates[:3]]
+        return f'"{raw}"' + (
+            f", the catalog has {', '.join(near)}" if near else ", nothing is near"
+        )
+    linked = [item for item in items if item.item_id is not None]
+    if metric == "constraint_violation_rate":
+        for item in linked:
+            for constraint, held in broken_constraints(
+                catalog, item.item_id or "", asked.constraints
+            ):
+                wanted = f"{constraint.predicate} {constraint.operator} {constraint.value}"
+                return f'"{item.raw}" has {constraint.predicate} {", ".join(held)}, asked: {wanted}'
+    if metric == "inexact_rate":
+        for item in linked:
+            title = catalog[item.item_id or ""].display_title
+            if item.link in INEXACT:
+                return f'"{item.raw}" was linked to {title} ({item.link})'
+    if metric == "duplicate_rate":
+        seen: dict[object, str] = {}
+        for item in items:
+            entry = key_of(catalog, item)
+            if entry in seen:
+                return f'"{item.raw}" repeats "{seen[entry]}"'
+            seen[entry] = item.raw
+    if metric == "consumed_rate":
+        history = {entry_of(catalog, i.id) for i in asked.user.history if i.id in catalog.index}
+        known = next((i.raw for i in linked if entry_of(catalog, i.item_id or "") in history), None)
+        return f'"{known}" is in the history' if known else ""
+    if metric in ("out_of_candidates_rate", "closed_set_failure_rate"):
+        ids = _ids(asked) or []
+        allowed = {entry_of(catalog, item_id) for item_id in ids if item_id in catalog.index}
+        decided = (
+            linked
+            if metric == "out_of_candidates_rate"
+            else [item for item in items if item.link != "ambiguous"]
+        )
+        for item in decided:
+            if item.item_id is None or entry_of(catalog, item.item_id) not in allowed:
+                return f'"{item.raw}" is none of the {len(ids)} candidates'
+    return ""

@@ -1,0 +1,255 @@
+"""Claims about items: are the facts that the model states those of the knowledge graph?
+
+Two questions. A model that was taught to describe items is asked about items of the catalog; a
+model that reads words is asked for a list with a reason for each title. Rules read what is stated
+(`catalog.claims`), the graph decides: what it cannot know is unverifiable, never false. Source:
+hallucination recipe 3.5 and 4.5; no language model judges.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple, cast
+
+from auditkit.catalog.catalog import Catalog
+from auditkit.claims.reader import Claim, ClaimReader, Reading
+from auditkit.errors import InvalidArgument
+from auditkit.probes.base import (
+    Context,
+    NotAssessable,
+    finding,
+    neutral_request,
+    split_by_status,
+    unit_of,
+)
+from auditkit.recommenders.execution.target import Target
+from auditkit.recommenders.protocols import Describes, Generates
+from auditkit.seeding import generator
+from auditkit.stats.rates import clustered_rate, rate
+from auditkit.types import Detector, Evidence, Finding, Item, Request, Response
+
+__all__ = ["DescriptionProbe", "ReasonRequests", "requests_for_reasons", "self_check"]
+
+PREFIX = "hallucination.claims"
+REASONS = "reasons"
+_TOKENS_A_REASON = 60
+_MAX_ITEMS = 500
+
+
+def self_check(catalog: Catalog, *, form: str, seed: int) -> Detector:
+    """Error rates of the claim reader on descriptions written from the catalog's own facts.
+
+    Up to 500 items are described truly (every claim must be supported) and with one wrong genre
+    and a wrong year (both must be contradicted). It measures reading in the recommender's own form;
+    the variety of language is measured on the labelled texts of the repository.
+
+    Args:
+        form: the description with the slots `{genres}` and `{year}`.
+    """
+    rng = generator(seed, "claim reader")
+    labels = catalog.graph.labels("genre")
+    known = [
+        item
+        for item in catalog.items
+        if item.genres and item.year is not None and set(labels) - set(item.genres)
+    ]
+    chosen = [known[row] for row in rng.permutation(len(known))[:_MAX_ITEMS]]
+    true = [form.format(genres=", ".join(i.genres), year=i.year) for i in chosen]
+    false = []
+    for item in chosen:
+        others = [label for label in labels if label not in item.genres]
+        wrong = others[rng.integers(len(others))]
+        false.append(form.format(genres=wrong, year=(item.year or 0) + 3))
+    ids = [item.id for item in chosen]
+    reader = ClaimReader(catalog)
+    right = sum(
+        len(reading.claims) == len(item.genres) + 1
+        and all(claim.verdict == "supported" for claim in reading.claims)
+        for item, reading in zip(chosen, reader.read(true, ids), strict=True)
+    )
+    caught = sum(
+        len(reading.claims) == 2
+        and all(claim.verdict == "contradicted" for claim in reading.claims)
+        for reading in reader.read(false, ids)
+    )
+    unit = "fraction of descriptions"
+    return Detector(
+        name="claim reader",
+        sensitivity=rate(caught, len(chosen), unit=unit, direction="higher").estimate,
+        specificity=rate(right, len(chosen), unit=unit, direction="higher").estimate,
+        method="descriptions in the recommender's own form, with wrong and with right facts",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class DescriptionProbe:
+    """How many of the facts that the model states about catalog items does the catalog contradict?
+
+    Attributes:
+        n_items: items described, sampled with the run's seed.
+        max_new_tokens: length limit of a description.
+        n_users: users who are given a list with reasons, by recommenders that read words.
+        k: titles on that list.
+    """
+
+    n_items: int = 200
+    max_new_tokens: int = 40
+    n_users: int = 30
+    k: int = 5
+    needs: ClassVar[tuple[type, ...]] = (Generates,)
+
+    def __post_init__(self) -> None:
+        numbers = (self.n_items, self.max_new_tokens, self.n_users, self.k)
+        if min(numbers) < 1:
+            raise InvalidArgument(
+                f"{PREFIX} got n_items={self.n_items}, max_new_tokens={self.max_new_tokens}, "
+                f"n_users={self.n_users}, k={self.k}. Give at least 1 of each."
+            )
+
+    def run(self, target: Target, context: Context) -> Iterator[Finding]:
+        """Ask for descriptions and reasons, check every claim."""
+        describes = isinstance(target.recommender, Describes)
+        reasons = target.prompts.tasks.get("reasons") if target.reads_prompt else None
+        if not describes and reasons is None:
+            raise NotAssessable("the recommender describes no items and its prompts ask no reasons")
+        if describes:
+            yield from self._descriptions(target, context)
+        if reasons is not None:
+            yield from self._reasons(target, context, reasons.ask[0])
+
+    def _descriptions(self, target: Target, context: Context) -> Iterator[Finding]:
+        """Facts about items that the model is asked to describe; the item is the unit."""
+        catalog = target.catalog
+        describe = cast(Describes, target.recommender).describe_prompt
+        rows = context.rng("items").permutation(len(catalog.items))[: self.n_items]
+        items = [Item(catalog.items[row].id, catalog.items[row].display_title) for row in rows]
+        requests = [Request(k=1, prompt=describe(item), candidates=(item,)) for item in items]
+        responses = target.generate(requests, max_new_tokens=self.max_new_tokens)
+        ids = [item.id for item in items]
+        parameters = {"n_items": self.n_items}
+        yield from _findings(context, catalog, "all", ids, responses, ids, parameters)
+
+    def _reasons(self, target: Target, context: Context, wording: str) -> Iterator[Finding]:
+        """Facts in the reasons of a list; the user is the unit."""
+        asked = requests_for_reasons(target, context, wording, self.n_users, self.k)
+        responses = target.generate(asked.requests, max_new_tokens=asked.max_new_tokens)
+        subjects = [None] * len(asked.users)
+        parameters = {"n_users": self.n_users, "k": self.k}
+        yield from _findings(
+            context, target.catalog, REASONS, asked.users, responses, subjects, parameters
+        )
+
+
+class ReasonRequests(NamedTuple):
+    """Requests for lists with reasons, one per user."""
+
+    users: list[str]
+    requests: list[Request]
+    max_new_tokens: int
+
+
+def requests_for_reasons(
+    target: Target, context: Context, wording: str, n_users: int, k: int
+) -> ReasonRequests:
+    """Ask for `k` titles with a reason each."""
+    users = context.sample_users(n_users)
+    asked = [_worded(neutral_request(user, k=k), wording) for user in users]
+    requests = [
+        Request(user_id=one.user_id, k=k, history=one.history, prompt=target.prompts.render(one))
+        for one in asked
+    ]
+    return ReasonRequests([user.id for user in users], requests, _TOKENS_A_REASON * k)
+
+
+def _worded(request: Request, wording: str) -> Request:
+    return Request(
+        user_id=request.user_id, history=request.history, k=request.k, instruction=wording
+    )
+
+
+def _findings(
+    context: Context,
+    catalog: Catalog,
+    group: str,
+    names: Sequence[str],
+    responses: Sequence[Response],
+    subjects: Sequence[str | None],
+    parameters: dict[str, int],
+) -> Iterator[Finding]:
+    """Rates over the claims of many answers, an answer being the sampling unit."""
+    kept, missing = split_by_status(responses)
+    readings = ClaimReader(catalog).read(
+        [responses[i].text or "" for i in kept], [subjects[i] for i in kept]
+    )
+    n_missing = sum(missing.values())
+    decided = [
+        [c.verdict == "contradicted" for c in r.claims if c.verdict != "unverifiable"]
+        for r in readings
+    ]
+    undecided = [[c.verdict == "unverifiable" for c in r.claims] for r in readings]
+    covered = [
+        [True] * (r.n_factual - len(r.unparsed)) + [False] * len(r.unparsed) for r in readings
+    ]
+    ids = [responses[i].request_id for i in kept]
+    for metric, flags, evidence in (
+        ("claim_contradicted_rate", decided, _contradictions(readings, ids, catalog)),
+        ("claim_unverifiable_rate", undecided, []),
+        ("claim_coverage", covered, _unparsed(readings, ids)),
+    ):
+        unit, direction = unit_of(f"{PREFIX}.{metric}")
+        measured = clustered_rate(
+            [flag for own in flags for flag in own],
+            [i for i, own in zip(kept, flags, strict=True) for _ in own],
+            unit=unit,
+            direction=direction,
+            n_missing=n_missing + sum(not own for own in flags),
+            reason="no answer holds such a claim",
+        )
+        yield finding(
+            context,
+            f"{PREFIX}.{metric}",
+            measured,
+            group=group,
+            parameters={**parameters, "claims": sum(map(len, flags))},
+            units=[
+                (names[i], float(sum(own)), float(len(own)))
+                for i, own in zip(kept, flags, strict=True)
+            ],
+            evidence=evidence,
+        )
+
+
+def _contradictions(
+    readings: Sequence[Reading], ids: Sequence[str], catalog: Catalog
+) -> list[Evidence]:
+    """Up to five contradicted claims, with what the catalog holds instead."""
+    found = []
+    for reading, request_id in zip(readings, ids, strict=True):
+        for claim in reading.claims:
+            if claim.verdict == "contradicted":
+                found.append(Evidence(requests=(request_id,), what=_in_words(claim, catalog)))
+                break
+        if len(found) == 5:
+            break
+    return found
+
+
+def _in_words(claim: Claim, catalog: Catalog) -> str:
+    held = ", ".join(dict.fromkeys(value for _, _, value in claim.evidence))
+    denied = "not " if claim.negated else ""
+    title = catalog[claim.item_id].display_title
+    return f"{title}: stated {claim.relation} {denied}{claim.value}; the catalog holds {held}"
+
+
+def _unparsed(readings: Sequence[Reading], ids: Sequence[str]) -> list[Evidence]:
+    """Up to five factual clauses that no rule could read."""
+    clauses = [
+        (request_id, clause)
+        for reading, request_id in zip(readings, ids, strict=True)
+        for clause in reading.unparsed[:1]
+    ]
+    return [
+        Evidence(requests=(request_id,), what=f"not read: {clause}")
+        for request_id, clause in clauses[:5]
+    ]

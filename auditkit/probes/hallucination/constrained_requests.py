@@ -1,0 +1,121 @@
+"""Requests on terms: choose from these candidates, or only what meets a constraint.
+
+A user in three gets twenty candidates (the next item and nineteen that were drawn), one in three a
+constraint that at least 3k unconsumed items meet, the others a free request. Who does not read the
+words of a request is not judged by a constraint. Everyone with the same prompts is asked the same,
+so that a plan can be answered elsewhere. Source: hallucination recipe, section 4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from auditkit.catalog.catalog import Catalog
+from auditkit.catalog.graph.knowledge_graph import Constraint
+from auditkit.probes.base import Context, User, neutral_request
+from auditkit.recommenders.execution.target import Target
+from auditkit.types import Item, Request
+
+__all__ = ["Asked", "requests_on_terms", "without_slots"]
+
+Terms = Literal["free", "candidates", "constraint"]
+N_CANDIDATES = 20
+_LEAST = 3  # times k: so many items must meet a constraint
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request of one user, and the terms that its answer must keep."""
+
+    user: User
+    request: Request
+    candidates: tuple[Item, ...] | None = None
+    constraints: tuple[Constraint, ...] = ()
+
+    @property
+    def terms(self) -> Terms:
+        """Which terms these are."""
+        if self.candidates is not None:
+            return "candidates"
+        return "constraint" if self.constraints else "free"
+
+
+def requests_on_terms(
+    target: Target, context: Context, users: Sequence[User], *, k: int
+) -> list[Asked]:
+    """One request a user; its terms take turns."""
+    catalog = target.catalog
+    tasks = target.prompts.tasks
+    choose = tasks["choose"].ask[0] if "choose" in tasks else ""
+    constrain = tasks["constrained"].ask[0] if "constrained" in tasks else ""
+    by_tokens = target.prompts.history == "item_tokens"  # candidates are scored, not shown
+    found: list[Asked] = []
+    for number, user in enumerate(users):
+        asked = Asked(user, neutral_request(user, k=k))
+        rng = context.rng("terms", user.id)
+        may_choose = "{candidates}" in choose or not target.reads_prompt or by_tokens
+        if number % 3 == 0 and user.test_item is not None and may_choose:
+            candidates = _candidates(catalog, user, user.test_item, rng)
+            request = replace(asked.request, instruction=choose, candidates=candidates)
+            asked = replace(asked, request=request, candidates=candidates)
+        elif number % 3 == 1 and constrain:
+            constraints = _constraints(catalog, user, rng, least=_LEAST * k)
+            if constraints:
+                said = constrain.replace("{constraint}", without_slots(_in_words(constraints)))
+                request = replace(asked.request, instruction=said)
+                kept = constraints if target.reads_prompt else ()
+                asked = replace(asked, request=request, constraints=kept)
+        found.append(asked)
+    return found
+
+
+def without_slots(text: str) -> str:
+    """Words that stand in a template: braces would be read as slots."""
+    return text.replace("{", "(").replace("}", ")")
+
+
+def _candidates(
+    catalog: Catalog, user: User, target: Item, rng: np.random.Generator
+) -> tuple[Item, ...]:
+    """The next item and nineteen others that the user has not consumed, shuffled."""
+    taken = {item.id for item in user.history} | {target.id}
+    free = [item for item in catalog.items if item.id not in taken]
+    drawn = rng.choice(len(free), min(N_CANDIDATES - 1, len(free)), replace=False)
+    listed = [target, *(Item(free[row].id, free[row].display_title) for row in drawn)]
+    return tuple(listed[row] for row in rng.permutation(len(listed)))
+
+
+def _constraints(
+    catalog: Catalog, user: User, rng: np.random.Generator, *, least: int
+) -> tuple[Constraint, ...]:
+    """A genre, a time, or both, that enough items meet; () if none of them does."""
+    graph = catalog.graph
+    names = {predicate.name for predicate in graph.predicates}
+    consumed = {catalog.index[item.id] for item in user.history if item.id in catalog.index}
+
+    def n_left(constraints: Sequence[Constraint]) -> int:
+        return len(set(graph.select(constraints).tolist()) - consumed)
+
+    genres = list(graph.labels("genre")) if "genre" in names else []
+    decades = sorted({item.year // 10 * 10 for item in catalog.items if item.year is not None})
+    times = [Constraint("year", op, str(decade)) for decade in decades for op in ("<", ">")]
+    of_genre = [[Constraint("genre", "=", str(genre))] for genre in rng.permutation(genres)]
+    for chosen in [*of_genre, []]:
+        if chosen and n_left(chosen) < least:
+            continue
+        if not chosen or rng.random() < 0.5:
+            order = [times[row] for row in rng.permutation(len(times))]
+            time = next((one for one in order if n_left([*chosen, one]) >= least), None)
+            chosen = [*chosen, *([] if time is None else [time])]
+        if chosen:
+            return tuple(chosen)
+    return ()
+
+
+def _in_words(constraints: Sequence[Constraint]) -> str:
+    said = {"=": "of the genre {}", "<": "released before {}", ">": "released after {}"}
+    return " and ".join(said[c.operator].format(c.value) for c in constraints)

@@ -1,0 +1,132 @@
+"""Checks of one recommended list against the catalog: the shares that the hallucination probes
+report. Source: hallucination recipe, section 2; `m`, the length of the list, is counted before
+linking and before repeats are dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from auditkit.catalog.catalog import Catalog
+from auditkit.catalog.graph.knowledge_graph import Constraint
+from auditkit.catalog.linking.normalize import clean_query, full_key, parse_title
+from auditkit.catalog.linking.title_linker import LINKED
+from auditkit.types import RankedItem
+
+__all__ = [
+    "INEXACT",
+    "broken_constraints",
+    "entry_of",
+    "item_rates",
+    "key_of",
+    "undecided_items",
+]
+
+INEXACT = LINKED - {"exact", "alias"}
+
+
+def item_rates(
+    items: Sequence[RankedItem],
+    *,
+    catalog: Catalog,
+    history: Sequence[str],
+    wanted: int,
+    candidates: Sequence[str] | None = None,
+    constraints: Sequence[Constraint] = (),
+) -> dict[str, float | None]:
+    """The checks of one list.
+
+    Args:
+        items: linked positions of a list, best first.
+        history: item ids that the user has consumed.
+        wanted: number of items asked for; where fewer candidates were given, that many are right.
+        candidates: ids that the list may hold; None if any item may.
+        constraints: what every item must meet.
+
+    Returns:
+        Fractions in [0, 1], ideal 0 (`count_error`: items, signed); None where the denominator is
+        empty. `out_of_catalog_rate` is the sum of `invented_rate`, `near_miss_rate` and
+        `year_conflict_rate`; ambiguous titles leave their denominator. `inexact_rate`,
+        `out_of_candidates_rate` and `consumed_rate` are fractions of linked items;
+        `constraint_violation_rate` of those that the graph can decide.
+    """
+    n = len(items)
+    ambiguous = sum(item.link == "ambiguous" for item in items)
+    linked = [item for item in items if item.item_id is not None]
+    entries = [entry_of(catalog, item.item_id) for item in linked if item.item_id is not None]
+    decided = n - ambiguous
+    refused = decided - len(linked)
+    conflicts = sum(item.link == "year_conflict" for item in items)
+    near = sum(item.link == "near_miss" for item in items)
+    seen = {entry_of(catalog, item_id) for item_id in history if item_id in catalog.index}
+    keys = [key_of(catalog, item) for item in items]
+    right = wanted if candidates is None else min(wanted, len(candidates))
+    rates: dict[str, float | None] = {
+        "out_of_catalog_rate": _share(refused, decided),
+        "invented_rate": _share(refused - conflicts - near, decided),
+        "near_miss_rate": _share(near, decided),
+        "year_conflict_rate": _share(conflicts, decided),
+        "ambiguous_rate": _share(ambiguous, n),
+        "inexact_rate": _share(sum(item.link in INEXACT for item in linked), len(linked)),
+        "duplicate_rate": _share(n - len(set(keys)), n),
+        "consumed_rate": _share(sum(e in seen for e in entries), len(linked)) if seen else None,
+        "wrong_count_rate": float(n != right),
+        "count_error": float(n - right),
+        "out_of_candidates_rate": None,
+        "closed_set_failure_rate": None,
+        "constraint_violation_rate": None,
+    }
+    if candidates is not None:
+        allowed = {entry_of(catalog, item_id) for item_id in candidates if item_id in catalog.index}
+        outside = sum(entry not in allowed for entry in entries)
+        rates["out_of_candidates_rate"] = _share(outside, len(linked))
+        rates["closed_set_failure_rate"] = _share(refused + outside, decided)
+    if constraints:
+        verdicts = [
+            catalog.graph.constraint_verdict(item.item_id, constraints)
+            for item in linked
+            if item.item_id is not None
+        ]
+        broken = verdicts.count("contradicted")
+        rates["constraint_violation_rate"] = _share(broken, broken + verdicts.count("supported"))
+    return rates
+
+
+def undecided_items(
+    items: Sequence[RankedItem], catalog: Catalog, constraints: Sequence[Constraint]
+) -> int:
+    """Linked items of which the graph cannot tell whether they meet the constraints."""
+    verdicts = [
+        catalog.graph.constraint_verdict(item.item_id, constraints)
+        for item in items
+        if constraints and item.item_id is not None
+    ]
+    return verdicts.count("unverifiable")
+
+
+def key_of(catalog: Catalog, item: RankedItem) -> tuple[str, str | int | None]:
+    """What makes two positions the same: their entry, or the title as the linker reads it."""
+    if item.item_id is not None:
+        return entry_of(catalog, item.item_id)
+    return "", full_key(parse_title(clean_query(item.raw)).core)
+
+
+def broken_constraints(
+    catalog: Catalog, item_id: str, constraints: Sequence[Constraint]
+) -> list[tuple[Constraint, tuple[str, ...]]]:
+    """The constraints that an item breaks, each with the item's own values."""
+    return [
+        (constraint, catalog.graph.values(item_id, constraint.predicate))
+        for constraint in constraints
+        if catalog.graph.constraint_verdict(item_id, [constraint]) == "contradicted"
+    ]
+
+
+def entry_of(catalog: Catalog, item_id: str) -> tuple[str, str | int | None]:
+    """Title and year: ids that share both are the same film."""
+    item = catalog[item_id]
+    return item.title, item.year
+
+
+def _share(part: int, whole: int) -> float | None:
+    return part / whole if whole else None

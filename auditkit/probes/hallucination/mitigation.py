@@ -1,0 +1,335 @@
+"""What does each mitigation repair, and what does it cost?
+
+All variants answer the same requests; each is compared with the recommender as it is, paired by
+request. A list that names only catalog items says nothing of whether it helps, so utility, answered
+items, calls and tokens stand beside every rate: a forced title turns an honest miss into a wrong
+item. Times are not here, for a result holds no clock time. Source: hallucination recipe, section 6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from pydantic import JsonValue
+
+from auditkit.claims.reader import ClaimReader
+from auditkit.errors import InvalidArgument
+from auditkit.probes.base import (
+    UTILITY_STATUSES,
+    Context,
+    NotAssessable,
+    finding,
+    refuse_foreign_training,
+    unit_of,
+)
+from auditkit.probes.hallucination.abstention import abstention_findings
+from auditkit.probes.hallucination.constrained_requests import Asked
+from auditkit.probes.hallucination.item_checks import item_rates
+from auditkit.probes.hallucination.mitigation_variants import (
+    VARIANTS,
+    Answers,
+    Variant,
+    Variants,
+    requests_of,
+)
+from auditkit.probes.utility.ranking import list_utility
+from auditkit.recommenders.execution.target import Target
+from auditkit.recommenders.protocols import Recommends
+from auditkit.stats.bootstrap import bootstrap_mean, bootstrap_ratio, paired_difference
+from auditkit.types import Evidence, Finding, Response
+
+__all__ = ["MitigationProbe"]
+
+PREFIX = "hallucination.mitigation"
+CHECKS = (
+    "out_of_catalog_rate", "ambiguous_rate", "duplicate_rate", "consumed_rate",
+    "constraint_violation_rate", "wrong_count_rate",
+)  # fmt: skip
+UTILITY = ("recall@10", "ndcg@10")
+COLUMNS = (*CHECKS, "claim_contradicted_rate", "answered_share", *UTILITY)
+_FIXED: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "grounding": (
+        "titles that were not linked are left out",
+        ("out_of_catalog_rate", "ambiguous_rate"),
+    ),
+    "grounding_asked_again": (
+        "titles that were not linked are left out",
+        ("out_of_catalog_rate", "ambiguous_rate"),
+    ),
+    "trie": ("only titles of the catalog can be written", ("out_of_catalog_rate",)),
+    "trie_filtered": (
+        "only titles that the request allows can be written",
+        ("out_of_catalog_rate", "duplicate_rate", "consumed_rate", "constraint_violation_rate"),
+    ),
+}
+Column = Sequence[float | None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MitigationProbe:
+    """Free answers beside the same requests with each mitigation, and the risk-coverage curve.
+
+    Attributes:
+        n_users: users asked once each by every variant, one in three under a constraint.
+        k: items asked for.
+        variants: what is compared; `free` is always asked.
+    """
+
+    n_users: int = 100
+    k: int = 10
+    variants: tuple[Variant, ...] = VARIANTS
+    needs: ClassVar[tuple[type, ...]] = (Recommends,)
+
+    def __post_init__(self) -> None:
+        if self.k < 1 or self.n_users < 1 or not self.variants:
+            raise InvalidArgument(
+                f"{PREFIX} got k={self.k}, n_users={self.n_users}, variants={self.variants}. Give "
+                "at least 1 of each."
+            )
+
+    def run(self, target: Target, context: Context) -> Iterator[Finding]:
+        """Ask every variant; one finding per column and variant, and one per difference."""
+        asked = requests_of(target, context, n_users=self.n_users, k=self.k)
+        variants = Variants(target, context, asked)
+        found: dict[Variant, Answers] = {"free": variants.free}
+        reasons: dict[str, str] = {}
+        curve: list[Finding] = []
+        for name in VARIANTS:
+            if name not in self.variants or name == "free":
+                continue
+            if target.stop.stopped:
+                reasons[name] = f"asking stopped before ({target.stop.stopped})"
+                continue
+            try:
+                if name == "abstention":
+                    curve = list(abstention_findings(target, context, asked, variants.free))
+                else:
+                    found[name] = variants.answers(name)
+            except NotAssessable as why:
+                reasons[name] = str(why)
+        reader = ClaimReader(target.catalog)
+        columns = {
+            name: _columns(target, context, asked, one, reader) for name, one in found.items()
+        }
+        for name, answers in found.items():
+            yield from self._compared(context, asked, name, columns, reasons, answers)
+            yield from _cost(context, name, answers, found["free"])
+            if name.startswith("grounding"):
+                yield from _origins(target, context, asked, name, answers)
+        yield from curve
+
+    def _compared(
+        self,
+        context: Context,
+        asked: Sequence[Asked],
+        name: Variant,
+        columns: Mapping[Variant, Mapping[str, Column]],
+        reasons: Mapping[str, str],
+        answers: Answers,
+    ) -> Iterator[Finding]:
+        """Every column of one variant, and its difference to the free answers."""
+        for metric in COLUMNS:
+            concerned = [
+                i
+                for i, one in enumerate(asked)
+                if metric != "constraint_violation_rate" or one.constraints
+            ]
+            own = {i: v for i in concerned if (v := columns[name][metric][i]) is not None}
+            first: dict[str, JsonValue] = {"k": self.k, "n_users": self.n_users}
+            is_first = name == "free" and metric == COLUMNS[0]
+            unit, direction = unit_of(f"{PREFIX}.{metric}")
+            why, fixed = _FIXED.get(name, ("", ()))
+            notes = [f"0 by construction: {why}"] if metric in fixed else []
+            if is_first:
+                notes += [f"not tested: {variant}, {reason}" for variant, reason in reasons.items()]
+            yield finding(
+                context,
+                f"{PREFIX}.{metric}",
+                bootstrap_mean(
+                    list(own.values()),
+                    rng=context.rng(metric),
+                    unit=unit,
+                    direction=direction,
+                    n_missing=len(concerned) - len(own),
+                    reason=(
+                        "no answer has anything to count here"
+                        if concerned
+                        else "no request was under a constraint"
+                    ),
+                    bounded_rate=True,
+                ),
+                group=f"variant={name}",
+                parameters={**first, **({"not_tested": dict(reasons)} if is_first else {})},
+                units=[(asked[i].user.id, value, 1.0) for i, value in own.items()],
+                evidence=_worst(metric, own, asked, answers.responses),
+                notes=notes,
+            )
+            if name == "free":
+                continue
+            free = columns["free"][metric]
+            pairs = [(before, own[i]) for i in own if (before := free[i]) is not None]
+            change = f"{PREFIX}.{metric.removesuffix('_rate').removesuffix('_share')}_change"
+            unit, direction = unit_of(change)
+            yield finding(
+                context,
+                change,
+                paired_difference(
+                    [before for before, _ in pairs],
+                    [after for _, after in pairs],
+                    rng=context.rng(metric, "change"),
+                    unit=unit,
+                    direction=direction,
+                    n_missing=len(concerned) - len(pairs),
+                    reason="no request where both have something to count",
+                    bounded_rate=True,
+                ),
+                group=f"variant={name}",
+            )
+
+
+def _columns(
+    target: Target,
+    context: Context,
+    asked: Sequence[Asked],
+    answers: Answers,
+    reader: ClaimReader,
+) -> dict[str, Column]:
+    """Every column of one variant, one value per request; None where there is none."""
+    found: dict[str, list[float | None]] = {name: [None] * len(asked) for name in COLUMNS}
+    for i, (one, response) in enumerate(zip(asked, answers.responses, strict=True)):
+        if response.status in UTILITY_STATUSES:
+            found["answered_share"][i] = min(1.0, len(response.items) / one.request.k)
+        if response.status != "ok":
+            continue
+        rates = item_rates(
+            response.items,
+            catalog=target.catalog,
+            history=[item.id for item in one.user.history],
+            wanted=one.request.k,
+            constraints=one.constraints,
+        )
+        for name in CHECKS:
+            found[name][i] = rates[name]
+        found["claim_contradicted_rate"][i] = _contradicted(reader, response)
+    for i, values in _utility(context, asked, answers.responses).items():
+        for name, value in zip(UTILITY, values, strict=True):
+            found[name][i] = value
+    return dict(found)
+
+
+def _contradicted(reader: ClaimReader, response: Response) -> float | None:
+    """Share of the facts stated in an answer's own words that the graph contradicts."""
+    if not response.text:
+        return None
+    (reading,) = reader.read([response.text])
+    verdicts = [claim.verdict for claim in reading.claims]
+    wrong = verdicts.count("contradicted")
+    decided = wrong + verdicts.count("supported")
+    return wrong / decided if decided else None
+
+
+def _utility(
+    context: Context, asked: Sequence[Asked], responses: Sequence[Response]
+) -> dict[int, tuple[float, ...]]:
+    """Recall and NDCG by request; none where held-out items may have been trained on."""
+    try:
+        refuse_foreign_training(context)
+    except NotAssessable:
+        return {}
+    rows = [
+        i
+        for i, one in enumerate(asked)
+        if one.user.test_items and responses[i].status in UTILITY_STATUSES
+    ]
+    if not rows:
+        return {}
+    found = list_utility([asked[i].user for i in rows], [responses[i] for i in rows])
+    values = zip(*(found[name].tolist() for name in UTILITY), strict=True)
+    return dict(zip(rows, values, strict=True))
+
+
+def _cost(context: Context, name: Variant, answers: Answers, free: Answers) -> Iterator[Finding]:
+    """Calls and tokens as multiples of the free answers', on requests that both answered."""
+    if name == "free":
+        return
+    rows = [
+        i
+        for i, (own, before) in enumerate(zip(answers.responses, free.responses, strict=True))
+        if {own.status, before.status} <= set(UTILITY_STATUSES)
+    ]
+    for metric, own_cost, free_cost in (
+        ("calls_ratio", answers.calls, free.calls),
+        ("tokens_ratio", answers.tokens, free.tokens),
+    ):
+        pairs = [
+            (own, before)
+            for i in rows
+            if (own := own_cost[i]) is not None and (before := free_cost[i]) is not None
+        ]
+        unit, direction = unit_of(f"{PREFIX}.{metric}")
+        yield finding(
+            context,
+            f"{PREFIX}.{metric}",
+            bootstrap_ratio(
+                [own for own, _ in pairs],
+                [before for _, before in pairs],
+                rng=context.rng(name, metric),
+                unit=unit,
+                direction=direction,
+                n_missing=len(answers.responses) - len(pairs),
+                reason="the recommender does not count them",
+            ),
+            group=f"variant={name}",
+        )
+
+
+def _origins(
+    target: Target, context: Context, asked: Sequence[Asked], name: Variant, answers: Answers
+) -> Iterator[Finding]:
+    """Of the items that grounding kept: linked inexactly, and asked for again."""
+    rows = [i for i, response in enumerate(answers.responses) if response.status == "ok"]
+    lists = {i: answers.responses[i].items for i in rows}
+    rescued = {
+        i: item_rates(items, catalog=target.catalog, history=(), wanted=asked[i].request.k)[
+            "inexact_rate"
+        ]
+        for i, items in lists.items()
+    }
+    replaced = {i: answers.replaced[i] / len(items) for i, items in lists.items()}
+    for metric, values in (("rescued_rate", rescued), ("replaced_rate", replaced)):
+        known = {i: value for i, value in values.items() if value is not None}
+        unit, direction = unit_of(f"{PREFIX}.{metric}")
+        yield finding(
+            context,
+            f"{PREFIX}.{metric}",
+            bootstrap_mean(
+                list(known.values()),
+                rng=context.rng(name, metric),
+                unit=unit,
+                direction=direction,
+                n_missing=len(asked) - len(known),
+                reason="no list holds an item",
+                bounded_rate=True,
+            ),
+            group=f"variant={name}",
+            units=[(asked[i].user.id, value, 1.0) for i, value in known.items()],
+        )
+
+
+def _worst(
+    metric: str, values: Mapping[int, float], asked: Sequence[Asked], responses: Sequence[Response]
+) -> list[Evidence]:
+    """Up to two answers with the largest share of what they should not hold."""
+    if metric not in ("out_of_catalog_rate", "claim_contradicted_rate"):
+        return []
+    words = metric.removesuffix("_rate").replace("_", " ")
+    order = sorted((i for i in values if values[i]), key=lambda i: (-values[i], i))
+    return [
+        Evidence(
+            requests=(responses[i].request_id,),
+            what=f"user {asked[i].user.id}: {words} {values[i]:.0%} of this answer",
+        )
+        for i in order[:2]
+    ]

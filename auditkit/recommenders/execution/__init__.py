@@ -1,0 +1,1 @@
+"""Execution of calls: batching, caching, checks, budgets and the target."""

@@ -1,0 +1,121 @@
+"""What is asked, under which identity, and how its outcome stands in the run log.
+
+A question is an operation on a Request with parameters. Its id hashes what is asked and for which
+probe, so a resumed run recognises it; its cache key leaves the probe out, so probes share answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+from auditkit.recommenders.protocols import Operation
+from auditkit.serialization.canonical_json import sha256_json
+from auditkit.types import Item, RankedItem, Request, Response
+
+__all__ = ["Question", "body_of", "response_of"]
+
+
+@dataclass(frozen=True)
+class Question:
+    """One thing asked of a recommender."""
+
+    probe: str
+    probe_version: int
+    operation: Operation
+    request: Request
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def fields(self) -> dict[str, Any]:
+        """The question as JSON, without id and seed, which follow from it."""
+        asked = self.request
+        listed = asked.candidates
+        return {
+            "op": self.operation,
+            "user_id": asked.user_id,
+            "attributes": dict(asked.attributes),
+            "history": [_plain(item) for item in asked.history],
+            "instruction": asked.instruction,
+            "k": asked.k,
+            "candidates": None if listed is None else [_plain(item) for item in listed],
+            "temperature": asked.temperature,
+            "messages": [asdict(message) for message in asked.messages],
+            "prompt": asked.prompt,
+            **({"who": asked.who} if asked.who else {}),
+            **self.parameters,
+        }
+
+    @cached_property
+    def id(self) -> str:
+        """First 16 hex digits of the hash of probe, version and question."""
+        identity = {
+            "probe": self.probe,
+            "version": self.probe_version,
+            "request": self.fields,
+            "repeat": self.request.repeat,
+        }
+        return sha256_json(identity)[:16]
+
+    def cache_key(self, origin: str) -> str:
+        """Key under which any probe finds the same answer of the same recommender."""
+        return sha256_json(
+            {"origin": origin, "request": self.fields, "repeat": self.request.repeat}
+        )
+
+    def identified(self, seed: int) -> Request:
+        """The request as the recommender gets it, with id and seed."""
+        return replace(self.request, id=self.id, seed=seed)
+
+
+def _plain(item: Item) -> dict[str, str]:
+    return {"id": item.id, "title": item.title}
+
+
+def body_of(
+    question: Question,
+    response: Response,
+    *,
+    seed: int,
+    cache_key: str,
+    cached_from: str | None,
+    supersedes: int | None = None,
+) -> dict[str, Any]:
+    """The log record of an outcome; `supersedes` is the record of a failure that was retried."""
+    body = {
+        "request_id": question.id,
+        "probe": question.probe,
+        "unit": question.request.user_id,
+        "repeat": question.request.repeat,
+        "request": question.fields,
+        "status": response.status,
+        "reason": response.reason,
+        "text": response.text,
+        "items": [asdict(item) for item in response.items],
+        "usage": dict(response.usage),
+        "trace": [dict(call) for call in response.trace],
+        "derived": dict(response.derived),
+        "seed": seed,
+        "cache_key": cache_key,
+    }
+    if cached_from is not None:
+        body["cached_from"] = cached_from
+    if supersedes is not None:
+        body["supersedes"] = supersedes
+    return body
+
+
+def response_of(body: Mapping[str, Any]) -> Response:
+    """The response that a log record holds."""
+    return Response(
+        request_id=body["request_id"],
+        status=body["status"],
+        reason=body["reason"],
+        text=body["text"],
+        items=tuple(RankedItem(**item) for item in body["items"]),
+        usage=body["usage"],
+        trace=tuple(body["trace"]),
+        derived=body["derived"],
+    )

@@ -1,0 +1,248 @@
+"""From questions to recorded answers: the log first, then the cache, then the recommender.
+
+What stands in the log is never asked again, so a killed audit resumes with the same numbers. A
+local batch is recorded whole or not at all, for batch mates change logits a little; answers of a
+remote recommender are recorded one by one as they arrive, in the order asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, closing
+from dataclasses import replace
+from typing import Any
+
+from auditkit.catalog.catalog import Catalog
+from auditkit.errors import TargetError
+from auditkit.evidence.run_log import RunLog
+from auditkit.recommenders.execution.calls import Question, body_of, response_of
+from auditkit.recommenders.execution.deadline import DeadlinePassed, call_within
+from auditkit.recommenders.execution.response_cache import AnswerCache
+from auditkit.recommenders.execution.response_checks import check_answer, link_items, list_behind
+from auditkit.recommenders.execution.stop_rule import StopRule
+from auditkit.recommenders.protocols import Answer, Remote
+from auditkit.recommenders.remote.transport import Transport
+from auditkit.security.network_guard import NetworkForbidden
+from auditkit.security.redaction import Redaction
+from auditkit.seeding import request_seed
+from auditkit.types import Request, Response
+
+__all__ = ["Ask", "Asker"]
+
+Ask = Callable[[Sequence[Request], Sequence[Mapping[str, Any]]], Sequence[Answer]]
+_ERRORS = ("target_error", "timeout")
+
+
+class Asker:
+    """Everything that probes of one run share: log, cache, transport, and when to stop.
+
+    Args:
+        origin: recommender, catalog and version; part of every cache key.
+        seconds: deadline of one call of a local recommender, None for none.
+        retry_errors: ask again what the log holds as an error.
+        patience: wraps a call and the writing of its answer, so that a signal waits for both.
+        window: requests to hand over at once, where several workers share them.
+        answer_after: words behind which a list stands, empty for none.
+    """
+
+    def __init__(
+        self,
+        recommender: object,
+        *,
+        catalog: Catalog,
+        log: RunLog,
+        seed: int,
+        origin: str,
+        cache: AnswerCache | None,
+        batch_size: int,
+        window: int | None = None,
+        stop: StopRule,
+        transport: Transport | None,
+        seconds: float | None,
+        retry_errors: bool,
+        patience: Callable[[], AbstractContextManager[object]],
+        answer_after: str = "",
+    ) -> None:
+        self._catalog, self._log, self._seed, self._origin = catalog, log, seed, origin
+        self._cache = cache or AnswerCache()
+        self._cache.remember(log.records, persist=False)
+        self.stop = stop
+        self.transport = transport or (
+            Transport(recommender) if isinstance(recommender, Remote) else None
+        )
+        self._batch_size = batch_size
+        self._window = self.transport.window if self.transport else max(batch_size, window or 0)
+        self._seconds, self._patience = seconds, patience
+        self._answer_after = answer_after
+        self._failed: dict[str, int] = {}
+        self._recorded: dict[str, Mapping[str, Any]] = {}
+        for seq, body in enumerate(log.records):  # a later record supersedes an earlier one
+            self._recorded[body["request_id"]] = body
+            self._failed.pop(body["request_id"], None)
+            if retry_errors and body["status"] in _ERRORS:
+                self._failed[body["request_id"]] = seq
+        stop.recall(log.records, n_retried=len(self._failed))
+
+    def ask(
+        self,
+        questions: Sequence[Question],
+        ask: Ask,
+        *,
+        on_progress: Callable[[int], None],
+    ) -> dict[str, Response | None]:
+        """One response per distinct question, by id; None where it was not asked."""
+        distinct = list({question.id: question for question in questions}.values())
+        waiting = [q for q in distinct if q.id not in self._recorded or q.id in self._failed]
+        self.stop.expect(len(distinct))
+        on_progress(len(distinct) - len(waiting))
+        while waiting:
+            batch, unasked = self._next_batch(waiting)
+            if not batch:
+                on_progress(len(unasked))
+                break
+            with closing(self._bodies(batch, ask)) as arriving:
+                while self._record_next(arriving):
+                    pass
+            on_progress(len(batch))
+            waiting = unasked
+        recorded = {q.id: self._recorded.get(q.id) for q in distinct}
+        return {id_: response_of(body) if body else None for id_, body in recorded.items()}
+
+    def close(self) -> None:
+        """Close the connections of a remote recommender."""
+        if self.transport:
+            self.transport.close()
+
+    def _record_next(self, arriving: Iterator[list[dict[str, Any]]]) -> bool:
+        """Record what comes next; a signal waits for it. False where nothing more comes."""
+        with self._patience():
+            bodies = next(arriving, None)
+            if bodies:
+                recorded = self._log.append(bodies)
+                self._cache.remember(recorded)
+                for body in recorded:
+                    self._recorded[body["request_id"]] = body
+                    self._failed.pop(body["request_id"], None)
+        return bodies is not None
+
+    def _next_batch(self, waiting: Sequence[Question]) -> tuple[list[Question], list[Question]]:
+        """Questions up to a window that the cache cannot answer and that may still be sent, with
+        the cached ones between them; empty where the next one may not be sent.
+        """
+        fresh, allowed = 0, None
+        for end, question in enumerate(waiting):
+            if self._cache.get(question.cache_key(self._origin)) is not None:
+                continue
+            if allowed is None:
+                allowed = self.stop.allowed(self._window)
+            fresh += 1
+            if fresh > allowed:
+                return list(waiting[:end]), list(waiting[end:])
+        return list(waiting), []
+
+    def _bodies(self, batch: Sequence[Question], ask: Ask) -> Generator[list[dict[str, Any]]]:
+        """Log records in plan order: a whole local batch, or one record of a remote one."""
+        keys = {question.id: question.cache_key(self._origin) for question in batch}
+        cached = {
+            id_: stored for id_, key in keys.items() if (stored := self._cache.get(key)) is not None
+        }
+        fresh = [question for question in batch if question.id not in cached]
+        answers = self._answers(fresh, ask)
+        together: list[dict[str, Any]] = []
+        for question in batch:
+            stored = cached.get(question.id)
+            if stored is not None:
+                response = replace(response_of(stored), request_id=question.id)
+            else:
+                answer = next(answers, None)
+                if answer is None:
+                    continue
+                self.stop.record(answer)
+                if question.operation == "recommend":
+                    answer = list_behind(self._answer_after, answer, k=question.request.k)
+                response = link_items(answer, self._catalog)
+            body = body_of(
+                question,
+                response,
+                seed=request_seed(self._seed, question.id),
+                cache_key=keys[question.id],
+                cached_from=stored["request_id"] if stored is not None else None,
+                supersedes=self._failed.get(question.id),
+            )
+            if self.transport:
+                yield [body]
+            else:
+                together.append(body)
+        yield together
+
+    def _answers(self, questions: Sequence[Question], ask: Ask) -> Iterator[Response | None]:
+        """Checked responses in order; it ends early when the stop rule says so."""
+        requests = [q.identified(request_seed(self._seed, q.id)) for q in questions]
+        if self.transport is None:
+            yield from self._local(requests, [q.parameters for q in questions], ask)
+            return
+        asked = [
+            (question.operation, request, question.parameters)
+            for question, request in zip(questions, requests, strict=True)
+        ]
+        arriving = self.transport.ask(asked)
+        try:
+            for request, response in zip(requests, arriving, strict=True):
+                yield _checked_alone(request, response)
+                if self.transport.exhausted:
+                    self.stop.waited_too_long(self.transport.waited)
+                if self.stop.stopped == "breaker" or self.stop.spent():
+                    return
+        finally:
+            arriving.close()
+
+    def _local(
+        self, requests: Sequence[Request], parameters: Sequence[Mapping[str, Any]], ask: Ask
+    ) -> list[Response | None]:
+        """One checked response per request; a batch that fails or comes back wrong is asked one by
+        one.
+        """
+        if not requests or self.stop.stopped:
+            return [None] * len(requests)
+        try:
+            answers = call_within(self._seconds, lambda: ask(requests, parameters))
+            if not isinstance(answers, Sequence) or isinstance(answers, str | bytes):
+                raise TargetError("wrong_type", detail=f"{type(answers).__name__} for a batch")
+            if len(answers) != len(requests):
+                raise TargetError(
+                    "wrong_length", detail=f"{len(answers)} answers to {len(requests)} requests"
+                )
+            return [check_answer(r, answer) for r, answer in zip(requests, answers, strict=True)]
+        except NetworkForbidden:
+            raise  # the audit ends here: the recommender is not what it was taken for
+        except (Exception, SystemExit) as error:  # foreign code may want to end the process
+            if isinstance(error, DeadlinePassed):
+                self.stop.abandon()
+            if len(requests) == 1:
+                return [_failure(requests[0], error)]
+            # Batches of several workers fail each on its own, as they would one after the other.
+            size = self._batch_size if len(requests) > self._batch_size else 1
+            parts = [slice(i, i + size) for i in range(0, len(requests), size)]
+            return [one for p in parts for one in self._local(requests[p], parameters[p], ask)]
+
+
+def _checked_alone(request: Request, answer: Answer) -> Response | None:
+    """A remote answer that cannot belong to its request is that request's error."""
+    try:
+        return check_answer(request, answer)
+    except Exception as error:
+        return _failure(request, error)
+
+
+def _failure(request: Request, error: BaseException) -> Response:
+    if isinstance(error, DeadlinePassed):
+        return Response(request_id=request.id, status="timeout", reason="deadline")
+    reason = error.reason if isinstance(error, TargetError) else "exception"
+    # Redacted before it is cut: half a secret would no longer be recognised.
+    detail = Redaction().text(f"{type(error).__name__}: {error}")
+    return Response(
+        request_id=request.id,
+        status="target_error",
+        reason=reason,
+        derived={"error": detail[:2000]},
+    )

@@ -1,0 +1,60 @@
+"""Answers by question, within a run and, if asked for, across runs in a folder of JSON lines.
+
+The run's own answers come back from its log; the folder adds answers of earlier runs of the same
+recommender. A torn last line of a cache file is ignored: a cache may forget, it may not lie.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from auditkit.serialization.canonical_json import canonical_json, read_json
+
+__all__ = ["AnswerCache"]
+
+_STORED = ("request_id", "status", "reason", "text", "items", "usage", "trace", "derived")
+
+
+class AnswerCache:
+    """A mapping from cache key to the stored outcome.
+
+    Args:
+        folder: where answers outlive the run; None keeps them in memory.
+        fingerprint: names the file, one per recommender.
+    """
+
+    def __init__(self, folder: Path | None = None, fingerprint: str = "") -> None:
+        self._known: dict[str, Mapping[str, Any]] = {}
+        self._path = folder / f"{fingerprint[:32]}.jsonl" if folder else None
+        if self._path and self._path.is_file():
+            for line in self._path.read_text(encoding="ascii").splitlines():
+                try:
+                    entry = read_json(line)
+                except ValueError:
+                    continue
+                self._known[entry["key"]] = entry["outcome"]
+
+    def get(self, key: str) -> Mapping[str, Any] | None:
+        """The outcome stored under a key."""
+        return self._known.get(key)
+
+    def remember(self, bodies: Sequence[Mapping[str, Any]], *, persist: bool = True) -> None:
+        """Store outcomes that arrived; errors are not kept, so a later run asks again."""
+        new = {
+            body["cache_key"]: {name: body[name] for name in _STORED}
+            for body in bodies
+            if body["status"] not in ("target_error", "timeout")
+            and body["cache_key"] not in self._known
+        }
+        self._known.update(new)
+        if self._path and new and persist:
+            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            private = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+            with os.fdopen(private, "a", encoding="ascii") as stream:
+                stream.writelines(
+                    canonical_json({"key": key, "outcome": outcome}) + "\n"
+                    for key, outcome in new.items()
+                )

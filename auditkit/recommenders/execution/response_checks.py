@@ -1,0 +1,116 @@
+"""From whatever an adapter returned to a Response with exactly one status and linked items.
+
+Nothing is ever shifted into place: an answer that cannot belong to its request is an error of that
+request. An unfinished or unreadable answer has a status of its own and is never scored.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
+
+from auditkit.catalog.catalog import Catalog
+from auditkit.catalog.linking.title_linker import Link
+from auditkit.errors import TargetError
+from auditkit.recommenders.prompting.parsing import (
+    final_part,
+    parse_cut,
+    parse_list,
+    status_of_text,
+)
+from auditkit.recommenders.protocols import Answer, NotRun
+from auditkit.serialization.canonical_json import canonical_json
+from auditkit.types import RESPONSE_STATUSES, RankedItem, Request, Response, Status
+
+__all__ = ["check_answer", "link_items", "list_behind"]
+
+_MAX_CHARACTERS = 16 << 20  # as it stands in the evidence
+
+
+def check_answer(request: Request, answer: Answer) -> Response | None:
+    """Turn whatever an adapter returned into a Response; None where nothing was asked.
+
+    Raises:
+        TargetError: wrong type, an answer to another request, a score that is no number, or over
+            16 MiB.
+    """
+    if isinstance(answer, NotRun):
+        return None
+    if isinstance(answer, Response):
+        if answer.request_id != request.id:
+            raise TargetError(
+                "misaligned", detail=f"the answer belongs to request {answer.request_id!r}"
+            )
+        response = answer
+    elif answer is None:
+        response = Response(request_id=request.id, status="no_answer")
+    elif isinstance(answer, str):
+        parsed = parse_list(answer)
+        response = Response(
+            request_id=request.id,
+            status=status_of_text(answer, n_items=len(parsed.titles)),
+            text=answer,
+            items=tuple(RankedItem(raw=title) for title in parsed.titles),
+            derived={"parse_style": parsed.style},
+        )
+    elif isinstance(answer, Sequence) and all(isinstance(title, str) for title in answer):
+        response = Response(
+            request_id=request.id,
+            status="ok" if answer else "no_answer",
+            items=tuple(RankedItem(raw=title) for title in answer),
+        )
+    else:
+        raise TargetError("wrong_type", detail=f"an answer of type {type(answer).__name__}")
+    if response.status not in RESPONSE_STATUSES:
+        raise TargetError("wrong_type", detail=f"unknown status {response.status!r}")
+    if not all(isinstance(item.raw, str) for item in response.items):
+        raise TargetError("wrong_type", detail="an item without text")
+    if any(item.score is not None and not math.isfinite(item.score) for item in response.items):
+        raise TargetError("non_finite", detail="a score is NaN or infinite")
+    try:
+        size = len(canonical_json(asdict(response)))
+    except ValueError:
+        raise TargetError("non_finite", detail="a number is NaN or infinite") from None
+    except TypeError as error:
+        raise TargetError("wrong_type", detail=str(error)) from None
+    if size > _MAX_CHARACTERS:
+        raise TargetError("too_large", detail=f"an answer of {size} characters")
+    return response
+
+
+def list_behind(words: str, response: Response, *, k: int) -> Response:
+    """The answer of a recommender that reasons first: its list stands behind `words`, and what
+    stands before them counts for nothing.
+    """
+    if not words or not response.text or response.status in ("refusal", "target_error", "timeout"):
+        return response
+    cut = bool(response.derived.get("cut"))
+    listed = final_part(words, response.text)
+    if listed is None:
+        status: Status = "truncated" if cut else "parse_error"
+        return replace(response, status=status, reason="no_final_answer", items=())
+    parsed = parse_cut(listed) if cut else parse_list(listed)
+    return replace(
+        response,
+        status=status_of_text(listed, n_items=len(parsed.titles), cut=cut, k=k),
+        items=tuple(RankedItem(raw=title) for title in parsed.titles),
+        derived={**response.derived, "parse_style": parsed.style},
+    )
+
+
+def link_items(response: Response, catalog: Catalog) -> Response:
+    """Link every item: ids by membership in the catalog, titles by the title linker."""
+    titles = [item.raw for item in response.items if item.item_id is None]
+    links = iter(catalog.link(titles) if titles else ())
+    return replace(response, items=tuple(_linked(item, links, catalog) for item in response.items))
+
+
+def _linked(item: RankedItem, links: Iterator[Link], catalog: Catalog) -> RankedItem:
+    if item.item_id is None:
+        link = next(links)
+        return replace(item, item_id=link.item_id, link=link.reason)
+    if item.item_id in catalog.index:
+        title = catalog[item.item_id].display_title
+        return replace(item, raw=title, link="id" if item.link == "none" else item.link)
+    return replace(item, item_id=None, link="none")

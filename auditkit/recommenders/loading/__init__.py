@@ -1,0 +1,1 @@
+"""From a TARGET string to a loaded recommender."""

@@ -1,0 +1,1 @@
+"""Prompt templates, their tokens and the parsing of responses."""

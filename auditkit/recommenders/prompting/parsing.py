@@ -1,0 +1,267 @@
+"""From raw text to titles, and from an answer to exactly one status.
+
+The parser knows JSON, numbered lists, bullets and plain lines. What stands around a list
+(introductions, fences, remarks, closing sentences) must not become a title: it would count as an
+invented item. Where a line could be either, a bracketed year at its end decides for a title.
+Source: status order of the run log.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from functools import cache
+from importlib.resources import files
+from typing import Any, NamedTuple
+
+import yaml
+
+from auditkit.types import Status
+
+__all__ = [
+    "ParsedList",
+    "fairllm_clean",
+    "final_part",
+    "is_refusal",
+    "parse_cut",
+    "parse_list",
+    "status_of_text",
+]
+
+_MARKER = re.compile(r"^\s*(?:(?P<number>\d{1,3})\s*(?P<sign>[.):])|[-*•])\s+")
+# "Fargo (1996)** - a dark comedy": a title ends with its bracketed year, a remark may follow.
+_COMMENT = re.compile(r"(\((?:18|19|20)\d{2}\))[*_\"”`]*\s*[-\u2013\u2014:](?:\s.*)?$")
+_YEAR_END = re.compile(r"\((?:18|19|20)\d{2}\)$")
+_YEAR_STOP = re.compile(r"(\((?:18|19|20)\d{2}\)[*_\"”`]*)[.!?]$")
+_YEAR_COMMA = re.compile(r"(?<=\((?:18|19|20)\d{2}\)),\s*")
+_DECORATION = '*_"“”` \t'
+_FENCE = re.compile(r"^[ \t]*```[\w-]*[ \t]*$", re.MULTILINE)
+_JSON_START = re.compile(r"^[ \t]*(?=\[\s*[\"{\[\]]|\{\s*[\"}])", re.MULTILINE)
+_JSON_LISTS = ("items", "recommendations", "titles")
+_LONGEST_LINE = 120
+
+
+class ParsedList(NamedTuple):
+    """Titles as given, best first, and how the list was written."""
+
+    titles: tuple[str, ...]
+    style: str
+
+
+def final_part(words: str, text: str) -> str | None:
+    """What stands behind the last `words` of a text; all of it without words, None where they are
+    missing.
+    """
+    _, found, rest = text.rpartition(words) if words else ("", True, text)
+    return rest if found else None
+
+
+def parse_list(text: str) -> ParsedList:
+    """Read a ranked list of titles out of free text.
+
+    Returns:
+        Titles in order, repeats kept, with style `json`, `marked`, `semicolons`, `commas`, `lines`
+        or `none`.
+    """
+    stripped = _FENCE.sub("", text).strip()
+    lines = [line for line in stripped.splitlines() if line.strip()]
+    marked = _marked(lines)
+    if not marked and (titles := _json_titles(stripped)) is not None:
+        return ParsedList(titles, "json")
+    if marked:
+        return ParsedList(marked, "marked")
+    if len(lines) == 1 and ";" in lines[0]:
+        return ParsedList(_titles(lines[0].split(";")), "semicolons")
+    if len(lines) == 1 and len(parts := _comma_parts(lines[0])) > 1:
+        return ParsedList(_titles(parts), "commas")
+    titles = _titles(_list_lines(lines))
+    return ParsedList(titles, "lines") if titles else ParsedList((), "none")
+
+
+def parse_cut(text: str) -> ParsedList:
+    """Read the whole titles of an answer that a limit cut off; an unfinished last one is left out.
+
+    A last line counts as whole when it ends with its bracketed year. Unclosed JSON needs no care:
+    only closed strings are read from it.
+    """
+    head, newline, tail = text.rpartition("\n")
+    if _JSON_START.search(text) or not tail.strip() or _YEAR_END.search(_bare(tail)):
+        return parse_list(text)
+    ends = [match.start() for match in _YEAR_COMMA.finditer(tail)]
+    if ";" in tail:
+        ends.append(tail.rindex(";"))
+    return parse_list(head + newline + tail[: max(ends, default=0)])
+
+
+def _marked(lines: Sequence[str]) -> tuple[str, ...]:
+    """Titles behind numbers or bullets; indented bullets below numbers are remarks."""
+    found = [(line, match) for line in lines if (match := _MARKER.match(line))]
+    colons = [int(match["number"]) for _, match in found if match["sign"] == ":"]
+    # "300: Rise of an Empire" is a title: colons number a list only when they count up from 1.
+    counts = colons == list(range(1, len(colons) + 1))
+    found = [(line, match) for line, match in found if match["sign"] != ":" or counts]
+    numbered = _titles([line[match.end() :] for line, match in found if match["number"]])
+    return _titles(
+        [
+            line[match.end() :]
+            for line, match in found
+            if match["number"] or not (numbered and line[0].isspace())
+        ]
+    )
+
+
+def _bare(part: str) -> str:
+    """A title without decoration and without the remark or full stop behind its year."""
+    return _YEAR_STOP.sub(r"\1", _COMMENT.sub(r"\1", part.strip())).strip(_DECORATION)
+
+
+def _titles(parts: Sequence[str]) -> tuple[str, ...]:
+    """Bare titles; blank ones and introductions (a colon at the end) are left out."""
+    bare = (_bare(part) for part in parts)
+    return tuple(title for title in bare if title and not title.endswith(":"))
+
+
+def _comma_parts(line: str) -> list[str]:
+    """The line split at commas behind a year, if every part ends in a year; else the line."""
+    parts = [part.removeprefix("and ") for part in _YEAR_COMMA.split(line)]
+    return parts if all(_YEAR_END.search(_bare(part)) for part in parts) else [line]
+
+
+def _list_lines(lines: Sequence[str]) -> list[str]:
+    """The lines of a plain list that can be titles: no introduction, refusal or sentence."""
+    dated = [bool(_YEAR_END.search(_bare(line))) for line in lines]
+    any_dated = any(dated)
+    if lines and not any_dated and _is_refusal_line(lines[0]):
+        return []
+    kept = [
+        line
+        for line, has_year in zip(lines, dated, strict=True)
+        if len(line.strip()) <= _LONGEST_LINE
+        and not line.strip(_DECORATION).endswith(":")
+        and (has_year or not _is_prose(line, alone=len(lines) == 1 or any_dated))
+    ]
+    # What remains without a year may still be nothing but sentences.
+    if not any_dated and all(_ends_sentence(line) and len(line.split()) > 2 for line in kept):
+        return []
+    return kept
+
+
+def _ends_sentence(line: str) -> bool:
+    return line.strip(_DECORATION).endswith((".", "!", "?"))
+
+
+def _is_prose(line: str, *, alone: bool) -> bool:
+    """Whether a line without a year is a sentence: among other titles without years only one that
+    ends in a small word, for titles such as "Airplane!" end in a mark too.
+    """
+    return _ends_sentence(line) and (alone or line.split()[-1][0].islower())
+
+
+def _is_refusal_line(line: str) -> bool:
+    """A refusal phrase in running text; a title such as "I Can't Sleep" capitalises every word."""
+    return is_refusal(line) and any(len(w) > 3 and w[0].islower() for w in line.split())
+
+
+# --- JSON
+
+
+def _json_titles(text: str) -> tuple[str, ...] | None:
+    """Titles of the JSON value that begins a line of the text; None where there is none."""
+    start = _JSON_START.search(text)
+    if start is None:
+        return None
+    try:
+        value, _ = json.JSONDecoder().raw_decode(text, start.end())
+    except (ValueError, RecursionError):
+        opening = text.find("[", start.end())
+        value = _whole_elements(text, opening + 1) if opening >= 0 else []
+    return _titles_of_json(value)
+
+
+def _whole_elements(text: str, position: int) -> list[Any]:
+    """The elements of a JSON list up to the first that is not closed."""
+    elements: list[Any] = []
+    while True:
+        while position < len(text) and text[position] in ", \t\r\n":
+            position += 1
+        try:
+            element, position = json.JSONDecoder().raw_decode(text, position)
+        except (ValueError, RecursionError):
+            return elements
+        elements.append(element)
+
+
+def _titles_of_json(value: Any) -> tuple[str, ...]:
+    """Titles of a list of strings or of objects with a "title", or of an object that holds one."""
+    if isinstance(value, dict):
+        named = [value[key] for key in _JSON_LISTS if isinstance(value.get(key), list)]
+        lists = named or [entry for entry in value.values() if isinstance(entry, list)]
+        value = lists[0] if len(lists) == 1 or named else []
+    titles = [entry.get("title") if isinstance(entry, dict) else entry for entry in value]
+    texts = [title for title in titles if isinstance(title, str)]
+    if len(texts) != len(titles):
+        return ()
+    return tuple(title.strip() for title in texts if title.strip())
+
+
+# --- cleaning for comparison with published tables
+
+
+def fairllm_clean(text: str) -> list[str]:
+    """The cleaning of FaiRLLM's notebook: for comparison with published tables, never the default.
+
+    It merges titles that share what stands before a hyphen, loses a digit at the end of a title
+    (which fuses with the next number of the list), and finds nothing in a list that is not numbered
+    `1. `.
+
+    Returns:
+        Cleaned titles in order, repeats and empty ones kept.
+
+    Source: fairness recipe, 3.1, which describes the released code of Zhang et al. 2023 (it has no
+    licence, so nothing is copied): lower case; apostrophes and newlines deleted; split at digits,
+    dot and blank, the text before the first dropped; cut at the first hyphen; of quotes the first
+    quoted part kept (one without its partner deleted); parenthesised parts and blanks deleted.
+    """
+    flat = text.lower().replace("'", "").replace("\n", "")
+    titles = [part.partition("-")[0] for part in re.split(r"\d+\. ", flat)[1:]]
+    quoted = [t.split('"')[1] if t.count('"') > 1 else t.replace('"', "") for t in titles]
+    return [re.sub(r"\([^)]*\)", "", title).replace(" ", "") for title in quoted]
+
+
+# --- status
+
+
+@cache
+def _refusals() -> tuple[str, ...]:
+    text = (files("auditkit.recommenders.prompting") / "refusals.yaml").read_text(encoding="utf-8")
+    return tuple(phrase for phrases in yaml.safe_load(text).values() for phrase in phrases)
+
+
+def is_refusal(text: str) -> bool:
+    """Whether a text without items declines to answer."""
+    lowered = text.casefold().replace("’", "'")  # noqa: RUF001 - the typographic apostrophe is what models write
+    return any(phrase in lowered for phrase in _refusals())
+
+
+def status_of_text(
+    text: str | None, *, n_items: int, cut: bool = False, k: int | None = None
+) -> Status:
+    """The status of an answer that arrived: no answer, refusal, truncated, parse error, or ok,
+    decided in this order.
+
+    Args:
+        text: the answer.
+        n_items: whole items read from it.
+        cut: whether a limit ended the text.
+        k: items asked for; a cut answer that holds as many is ok.
+    """
+    if text is not None and not text.strip():
+        return "no_answer"
+    if cut and n_items < (k or 1) and not (n_items == 0 and is_refusal(text or "")):
+        return "truncated"
+    if n_items:
+        return "ok"
+    if text is None:
+        return "no_answer"
+    return "refusal" if is_refusal(text) else "parse_error"

@@ -1,0 +1,1 @@
+"""OpenAI-compatible endpoints: HTTP client, limits and capability checks."""

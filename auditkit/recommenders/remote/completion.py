@@ -1,0 +1,96 @@
+"""What a served completion says, and which one status that gives the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from pydantic import JsonValue
+
+from auditkit.errors import TargetError
+from auditkit.recommenders.prompting.parsing import parse_cut, parse_list, status_of_text
+from auditkit.types import RankedItem, Request, Response, Status
+
+__all__ = ["Completion", "response_to", "saying", "usage_of"]
+
+
+class Completion(NamedTuple):
+    """The first choice: its text, None where there is none; why it ended; tokens by kind; the
+    tools it called, each with name and arguments.
+    """
+
+    text: str | None
+    reason: str
+    usage: Mapping[str, int]
+    trace: tuple[Mapping[str, JsonValue], ...] = ()
+
+
+def saying(result: Mapping[str, Any], *, chat: bool) -> Completion:
+    """Read a chat completion, or a plain one.
+
+    Raises:
+        TargetError: keys are missing or of another type.
+    """
+    choices = result.get("choices")
+    if not isinstance(choices, list):
+        raise TargetError("bad_schema", detail="the answer has no choices")
+    usage = usage_of(result)
+    if not choices:
+        return Completion(None, "", usage)
+    try:
+        text = choices[0]["message"]["content"] if chat else choices[0]["text"]
+        reason = choices[0].get("finish_reason") or ""
+        calls = (choices[0]["message"].get("tool_calls") or ()) if chat else ()
+        trace = tuple(
+            {name: _text(call["function"][name]) for name in ("name", "arguments")}
+            for call in calls
+        )
+    except (KeyError, TypeError, AttributeError):
+        raise TargetError("bad_schema", detail="the choice holds no text") from None
+    if text is not None and not isinstance(text, str):
+        raise TargetError("bad_schema", detail="the text is no text")
+    return Completion(text, str(reason), usage, trace)
+
+
+def usage_of(result: Mapping[str, Any]) -> dict[str, int]:
+    """Tokens by kind, as the server counts them; empty where it does not."""
+    counted = result.get("usage")
+    return {
+        name: value
+        for name, value in (counted.items() if isinstance(counted, dict) else ())
+        if isinstance(value, int) and not isinstance(value, bool)
+    }
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+def response_to(request: Request, completion: Completion, *, listed: bool) -> Response:
+    """The answer with exactly one status; a text that a limit cut off gives its whole titles only.
+
+    Args:
+        listed: whether a list was asked for, else the text itself is the answer.
+    """
+    text, reason, usage, trace = completion
+
+    def response(status: Status, **more: Any) -> Response:
+        return Response(
+            request_id=request.id, status=status, text=text, usage=usage, trace=trace, **more
+        )
+
+    if reason == "content_filter":
+        return response("refusal", reason=reason)
+    if text is None:
+        return response("no_answer")
+    if not listed:
+        return response("ok" if text.strip() else "no_answer")
+    cut = reason == "length"
+    parsed = parse_cut(text) if cut else parse_list(text)
+    return response(
+        status_of_text(text, n_items=len(parsed.titles), cut=cut, k=request.k),
+        items=tuple(RankedItem(raw=title) for title in parsed.titles),
+        derived={"parse_style": parsed.style, **({"cut": True} if cut else {})},
+    )

@@ -1,0 +1,190 @@
+"""`openai:BASE_URL#MODEL`: any server that speaks the OpenAI protocol (vLLM, llama.cpp, Ollama,
+LiteLLM).
+
+What a server can do is found by asking, never by its name: chat or plain completions, and
+log-probabilities of given text (`echo`), without which nothing can be scored there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import Counter
+from collections.abc import Coroutine, Mapping, Sequence
+from contextlib import closing
+from typing import Any, TypeVar
+
+from pydantic import JsonValue
+
+from auditkit.errors import TargetError, TargetUnavailable
+from auditkit.recommenders.prompting.prompts import as_text
+from auditkit.recommenders.protocols import Operation, TokenScores
+from auditkit.recommenders.remote.completion import response_to, saying, usage_of
+from auditkit.recommenders.remote.echo_logprobs import behind
+from auditkit.recommenders.remote.event_loop import EventLoop
+from auditkit.recommenders.remote.http_client import Server
+from auditkit.recommenders.remote.request_limits import Patience
+from auditkit.security.redaction import KEY_POINTER
+from auditkit.serialization.canonical_json import sha256_json
+from auditkit.types import Request, Response
+
+__all__ = ["Endpoint", "ScoringEndpoint"]
+
+T = TypeVar("T")
+_MAX_TOKENS = 512
+
+
+class Endpoint:
+    """A served model.
+
+    Attributes:
+        name: the model's. base: its address. key_variable: environment variable of the key.
+        chat: whether it takes turns, else plain prompts.
+        patience: how hard and how fast it may be asked.
+        remarks_on_scores: what was found out about its log-probabilities, for the reader.
+    """
+
+    def __init__(self, target: str) -> None:
+        base, _, model = target.partition("#")
+        if not base or not model:
+            raise TargetUnavailable(
+                f"openai:{target} names no server and model. Write openai:https://HOST/v1#MODEL."
+            )
+        self.name, self.base = model, base.rstrip("/")
+        self.key_variable = os.environ.get(KEY_POINTER, "OPENAI_API_KEY")
+        self._server = Server(self.base, key=os.environ.get(self.key_variable, ""))
+        self.patience = Patience.from_environment(os.environ)
+        self.chat = True
+        self.remarks_on_scores: tuple[str, ...] = ()
+
+    def fingerprint(self) -> str:
+        """SHA-256 of address and model name; what stands behind them cannot be verified."""
+        return sha256_json(["openai", self.base, self.name])
+
+    async def answer(
+        self, operation: Operation, request: Request, parameters: Mapping[str, Any]
+    ) -> Response:
+        """Ask once.
+
+        Raises:
+            TargetError: with the run log's reason for what went wrong.
+        """
+        if operation == "score":
+            return await self._score(request, parameters["continuations"])
+        limit = parameters.get("max_new_tokens", _MAX_TOKENS)
+        result = await self._complete(request, max_tokens=limit)
+        completion = saying(result, chat=self.chat)
+        return response_to(request, completion, listed=operation == "recommend")
+
+    async def _complete(self, request: Request, *, max_tokens: int) -> dict[str, Any]:
+        body: dict[str, Any] = {
+            "model": self.name,
+            "temperature": request.temperature,
+            "seed": request.seed % 2**31,
+            "max_tokens": max_tokens,
+        }
+        if self.chat:
+            turns = [{"role": turn.role, "content": turn.content} for turn in request.messages]
+            turns.append({"role": "user", "content": request.prompt})
+            return await self._server.post("/chat/completions", {**body, "messages": turns})
+        return await self._server.post("/completions", {**body, "prompt": _as_text(request)})
+
+    async def _score(self, request: Request, continuations: Sequence[str]) -> Response:
+        tokens: list[JsonValue] = []
+        usage: Counter[str] = Counter()
+        for text in continuations:
+            values, spent = await self.reads(_as_text(request), text)
+            tokens.append([*values])
+            usage.update(spent)
+        return Response(
+            request_id=request.id, status="ok", usage=dict(usage), derived={"tokens": tokens}
+        )
+
+    async def reads(self, prompt: str, continuation: str) -> tuple[list[float], Mapping[str, int]]:
+        """Nats of the continuation's tokens, and the tokens used."""
+        body = {
+            "model": self.name,
+            "prompt": prompt + continuation,
+            "max_tokens": 1,
+            "echo": True,
+            "logprobs": 1,
+            "temperature": 0,
+        }
+        result = await self._server.post("/completions", body)
+        return behind(prompt, continuation, result), usage_of(result)
+
+    async def writes(self, prompt: str) -> tuple[str, float]:
+        """The next token of a greedy text, and its nats."""
+        body = {
+            "model": self.name, "prompt": prompt, "max_tokens": 1, "logprobs": 1, "temperature": 0,
+        }  # fmt: skip
+        result = await self._server.post("/completions", body)
+        try:
+            table = result["choices"][0]["logprobs"]
+            return str(table["tokens"][0]), float(table["token_logprobs"][0])
+        except (KeyError, IndexError, TypeError, ValueError):
+            raise TargetError("bad_schema", detail="no log-probability of a new token") from None
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._server.close()
+
+    # --- the same as plain calls, each asked once
+
+    def recommend(self, requests: Sequence[Request]) -> list[Response]:
+        """Ask for lists."""
+        return self.run_all(*[self.answer("recommend", request, {}) for request in requests])
+
+    def generate(
+        self,
+        prompts: Sequence[str],
+        *,
+        max_new_tokens: int,
+        temperature: float,
+        seeds: Sequence[int],
+    ) -> list[str]:
+        """Ask for texts."""
+        requests = [
+            Request(prompt=prompt, temperature=temperature, seed=seed)
+            for prompt, seed in zip(prompts, seeds, strict=True)
+        ]
+        limit = {"max_new_tokens": max_new_tokens}
+        answers = self.run_all(*[self.answer("generate", request, limit) for request in requests])
+        return [answer.text or "" for answer in answers]
+
+    def run_all(self, *asked: Coroutine[Any, Any, T]) -> list[T]:
+        """The results of questions asked once, all at the same time."""
+
+        async def all_of_them() -> list[T]:
+            try:
+                async with asyncio.timeout(self.patience.seconds * max(1, len(asked))):
+                    return list(await asyncio.gather(*asked))
+            except TimeoutError:
+                raise TargetError("deadline", detail="no whole answer in time") from None
+            finally:
+                await self.close()
+
+        with closing(EventLoop()) as loop:
+            return loop.run(all_of_them())
+
+
+class ScoringEndpoint(Endpoint):
+    """A served model that also gives log-probabilities of given text."""
+
+    def score(
+        self, prompts: Sequence[str], continuations: Sequence[Sequence[str]]
+    ) -> list[list[TokenScores]]:
+        """Log-probabilities of every continuation, nats per token."""
+        asked = [
+            self.answer("score", Request(prompt=prompt), {"continuations": list(options)})
+            for prompt, options in zip(prompts, continuations, strict=True)
+        ]
+        return [
+            [TokenScores(tuple(tokens)) for tokens in response.derived["tokens"]]  # type: ignore[union-attr, arg-type]
+            for response in self.run_all(*asked)
+        ]
+
+
+def _as_text(request: Request) -> str:
+    """The whole conversation for a model without turns."""
+    return as_text(request.messages) + request.prompt

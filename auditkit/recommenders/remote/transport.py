@@ -1,0 +1,191 @@
+"""Ask a remote recommender many questions at once: retries, waiting, deadlines, adaptive load.
+
+Answers come back in the order asked, so a log written from them does not depend on which came
+first. Passing trouble changes no answer: attempts and waits leave no trace in a response.
+
+Source: full-jitter backoff (Brooker 2015); additive increase, multiplicative decrease (Chiu & Jain
+1989); `Retry-After` (RFC 9110, 10.2.3).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Collection, Generator, Mapping, Sequence
+from typing import Any
+
+from auditkit.errors import AuditkitError, TargetError
+from auditkit.recommenders.protocols import Operation, Remote
+from auditkit.recommenders.remote.event_loop import EventLoop
+from auditkit.recommenders.remote.request_limits import Patience
+from auditkit.recommenders.remote.token_bucket import Bucket
+from auditkit.types import Request, Response
+
+__all__ = ["Patience", "Transport"]
+
+Asked = tuple[Operation, Request, Mapping[str, Any]]
+_GROW_AFTER = 20
+
+
+class Transport:
+    """The way to one remote recommender.
+
+    Args:
+        patience: the recommender's own, if it has a `patience`, else the defaults.
+
+    Attributes:
+        waited: seconds of backoff so far. retries: attempts after the first, so far.
+    """
+
+    def __init__(
+        self,
+        remote: Remote,
+        *,
+        patience: Patience | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._remote, self._sleep = remote, sleep
+        self._patience = patience or getattr(remote, "patience", None) or Patience()
+        self._requests, self._tokens = (
+            Bucket(per_minute, clock=clock) if per_minute else None
+            for per_minute in (
+                self._patience.requests_per_minute,
+                self._patience.tokens_per_minute,
+            )
+        )
+        self._loop = EventLoop()
+        self._jitter = random.Random()  # touches no result
+        self._successes = self._slowdowns = 0
+        self._connections = float(min(self._patience.connections, self._patience.max_connections))
+        self.waited = 0.0
+        self.retries = 0
+
+    @property
+    def window(self) -> int:
+        """Requests to hand over at once."""
+        return max(64, 4 * self._patience.max_connections)
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether the waiting of the run is used up."""
+        return self.waited >= self._patience.waiting
+
+    def ask(self, questions: Sequence[Asked]) -> Generator[Response]:
+        """One response per question, in order, as soon as all before it are there.
+
+        Closing the generator cancels what is in flight.
+        """
+        waiting = deque(enumerate(questions))
+        running: dict[asyncio.Task[Response], int] = {}
+        done: dict[int, asyncio.Task[Response]] = {}
+
+        async def until_done(wanted: int) -> None:
+            while wanted not in done:
+                while waiting and len(running) < int(self._connections):
+                    place, question = waiting.popleft()
+                    running[asyncio.create_task(self._one(*question))] = place
+                finished, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+                done.update((running.pop(task), task) for task in finished)
+
+        try:
+            for place, (_, request, _) in enumerate(questions):
+                self._loop.run(until_done(place))
+                yield _outcome(done.pop(place), request)
+        finally:
+            self._loop.run(_cancel(running))
+
+    def close(self) -> None:
+        """Close connections and the loop."""
+        try:
+            self._loop.run(self._remote.close())
+        finally:
+            self._loop.close()
+
+    async def _one(
+        self, operation: Operation, request: Request, parameters: Mapping[str, Any]
+    ) -> Response:
+        timeouts = 0
+        exchanges = max(1, len(parameters.get("continuations", ())))
+        for attempt in range(self._patience.attempts):
+            self.retries += attempt > 0
+            await self._keep_pace(exchanges)
+            slowdowns = self._slowdowns
+            try:
+                async with asyncio.timeout(self._patience.seconds * exchanges):
+                    response = await self._remote.answer(operation, request, parameters)
+            except TimeoutError:
+                timeouts += 1
+            except TargetError as error:
+                self._slow_down(error, slowdowns)
+                last = attempt + 1 == self._patience.attempts
+                if error.reason == "deadline":
+                    timeouts += 1
+                elif not error.retryable or last or not await self._wait(attempt, error):
+                    return _failed(request, error)
+            else:
+                self._speed_up(response)
+                return response
+            if timeouts > 1:
+                break
+        return Response(request_id=request.id, status="timeout", reason="deadline")
+
+    async def _keep_pace(self, exchanges: int) -> None:
+        """Wait until both rates allow the next request."""
+        for bucket in (self._requests, self._tokens):
+            while bucket and (seconds := bucket.delay) > 0:
+                await self._sleep(seconds)
+        if self._requests:
+            self._requests.take(exchanges)
+
+    async def _wait(self, attempt: int, error: TargetError) -> bool:
+        """Wait before the next attempt; False where that is more than we are ready to wait."""
+        asked_for = error.retry_after or 0.0
+        seconds = max(asked_for, self._jitter.uniform(0, min(60.0, 2.0**attempt)))
+        if asked_for > self._patience.longest_retry_after or self.exhausted:
+            return False
+        self.waited += seconds
+        await self._sleep(seconds)
+        return True
+
+    def _speed_up(self, response: Response) -> None:
+        if self._tokens:
+            kinds = ("prompt_tokens", "completion_tokens")
+            self._tokens.take(sum(response.usage.get(kind, 0) for kind in kinds))
+        self._successes += 1
+        if self._successes % _GROW_AFTER == 0:
+            self._connections = min(self._connections + 1, self._patience.max_connections)
+
+    def _slow_down(self, error: TargetError, slowdowns: int) -> None:
+        """Halve once for all requests that were under way together: they met the same overload."""
+        if error.reason in ("rate_limited", "http_5xx") and slowdowns == self._slowdowns:
+            self._connections = max(1.0, self._connections / 2)
+            self._slowdowns += 1
+
+
+async def _cancel(tasks: Collection[asyncio.Task[Response]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _outcome(task: asyncio.Task[Response], request: Request) -> Response:
+    """What a request came to; an adapter that raises something unforeseen failed at that one."""
+    error = task.exception()
+    if error is None:
+        return task.result()
+    if isinstance(error, AuditkitError) or not isinstance(error, Exception | SystemExit):
+        raise error
+    return _failed(request, TargetError("exception", detail=f"{type(error).__name__}: {error}"))
+
+
+def _failed(request: Request, error: TargetError) -> Response:
+    """Only the kind of trouble stands on record: its words may differ from run to run."""
+    return Response(
+        request_id=request.id,
+        status="target_error",
+        reason=error.reason,
+        derived={"error": error.detail[:2000]} if error.detail else {},
+    )

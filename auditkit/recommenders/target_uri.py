@@ -1,0 +1,65 @@
+"""How a TARGET is written: a recommender, behind any number of prefixes that change how it is asked
+or how its lists are ordered.
+
+`neutralized(allow=age):reranked:0.3:models/mine` is `neutralized` around `reranked` around a
+folder. Only text is read here; `recommenders.wrapping` gives the prefixes their meaning.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from auditkit.security.network_guard import Restriction
+
+__all__ = ["WRAPPERS", "Prefix", "recommender_of", "restriction_for", "split_prefix"]
+
+# What stands between a prefix and its target, by prefix: nothing, or one number.
+WRAPPERS: Mapping[str, str] = {"neutralized": "", "instructed": "", "reranked": "LAMBDA"}
+_PREFIX = re.compile(rf"({'|'.join(WRAPPERS)})(?:\(([^()]*)\))?:(.*)", re.DOTALL)
+_NUMBER = re.compile(r"([-+.\de]+):(.*)", re.DOTALL)
+
+
+class Prefix(NamedTuple):
+    """One prefix of a TARGET.
+
+    Attributes:
+        name: of `WRAPPERS`. options: what its brackets say, such as `allow=age`.
+        argument: the number behind it, as written. target: everything that follows.
+    """
+
+    name: str
+    options: str
+    argument: str
+    target: str
+
+
+def split_prefix(target: str) -> Prefix | None:
+    """The outermost prefix of a TARGET; None where it has none."""
+    found = _PREFIX.fullmatch(target)
+    if found is None:
+        return None
+    name, options, rest = found.groups()
+    number = _NUMBER.fullmatch(rest) if WRAPPERS[name] else None
+    argument, target = number.groups() if number else ("", rest)
+    return Prefix(name, options or "", argument, target)
+
+
+def recommender_of(target: str) -> str:
+    """What stands behind all prefixes of a TARGET."""
+    while (prefix := split_prefix(target)) is not None:
+        target = prefix.target
+    return target
+
+
+def restriction_for(target: str, *, online: bool = False) -> Restriction | None:
+    """What an audit of TARGET may reach: an endpoint its own host and port, others nothing."""
+    if online:
+        return None
+    kind, _, rest = recommender_of(target).partition(":")
+    if kind != "openai":
+        return Restriction()
+    place = urlsplit(rest.partition("#")[0])
+    return Restriction(place.hostname, place.port or (443 if place.scheme == "https" else 80))

@@ -1,0 +1,1 @@
+"""Test-time mitigations that wrap another recommender."""

@@ -1,0 +1,120 @@
+"""A recommender whose requests are edited before it reads them.
+
+The run log holds what was asked, the recommender reads the edit; so the same probe with the same
+requests measures both. Its model is not offered (`Differentiable`, `Constrains`): whoever computes
+gradients or restricts the model itself would go around the edit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from auditkit.recommenders.protocols import Answer, ItemQuestion, Operation, TokenScores
+from auditkit.recommenders.wrappers.delegation import offer
+from auditkit.types import Item, Request, Response
+
+__all__ = ["EditedRequests"]
+
+_AS_THEY_ARE = (
+    "prompts", "render", "reference", "describe_prompt", "manifest", "reads_prompt", "work",
+    "remarks", "close", "patience", "n_parameters",
+)  # fmt: skip
+
+
+class EditedRequests:
+    """A recommender behind an edit.
+
+    Args:
+        name: of the whole, such as `neutralized:p5-mini`.
+        behind: the recommender that reads the edited requests.
+        request: the edit of a request, its rendered prompt included; it keeps the id.
+        text: the edit of a text that stands for itself.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        behind: object,
+        *,
+        request: Callable[[Request], Request],
+        text: Callable[[str], str],
+    ) -> None:
+        self.name = name
+        self._behind: Any = behind  # checked by `offer`, name by name
+        self._request, self._text = request, text
+        offer(
+            self,
+            behind,
+            as_they_are=_AS_THEY_ARE,
+            changed={
+                "recommend": self._recommend,
+                "answer": self._answer,
+                "item_question": self._item_question,
+                "room": self._room,
+                "embed": self._embed,
+                "generate": self._generate,
+                "score": self._score,
+                "rescore": self._rescore,
+                "cost": self._cost,
+            },
+        )
+
+    # --- requests
+
+    def _recommend(self, requests: Sequence[Request]) -> Sequence[Answer]:
+        answers: Sequence[Answer] = self._behind.recommend([self._request(r) for r in requests])
+        return answers
+
+    async def _answer(
+        self, operation: Operation, request: Request, parameters: Mapping[str, Any]
+    ) -> Response:
+        response: Response = await self._behind.answer(
+            operation, self._request(request), parameters
+        )
+        return response
+
+    def _item_question(
+        self, task: str, request: Request, item: Item, *, disliked: Sequence[Item] = ()
+    ) -> ItemQuestion | None:
+        asked: ItemQuestion | None = self._behind.item_question(
+            task, self._request(request), item, disliked=disliked
+        )
+        return asked
+
+    def _room(self, request: Request) -> int | None:
+        room: int | None = self._behind.room(self._request(request))
+        return room
+
+    # --- texts
+
+    def _embed(self, texts: Sequence[str]) -> Any:
+        return self._behind.embed([self._text(text) for text in texts])
+
+    def _generate(self, prompts: Sequence[str], **how: Any) -> Sequence[str]:
+        written: Sequence[str] = self._behind.generate([self._text(p) for p in prompts], **how)
+        return written
+
+    def _score(
+        self, prompts: Sequence[str], continuations: Sequence[Sequence[str]]
+    ) -> Sequence[Sequence[TokenScores]]:
+        scores: Sequence[Sequence[TokenScores]] = self._behind.score(
+            [self._text(prompt) for prompt in prompts], continuations
+        )
+        return scores
+
+    def _rescore(
+        self, prompts: Sequence[str], continuations: Sequence[Sequence[str]]
+    ) -> Sequence[Sequence[TokenScores]]:
+        scores: Sequence[Sequence[TokenScores]] = self._behind.rescore(
+            [self._text(prompt) for prompt in prompts], continuations
+        )
+        return scores
+
+    def _cost(
+        self, prompts: Sequence[str], continuations: Sequence[Sequence[str]]
+    ) -> Mapping[str, float]:
+        cost: Mapping[str, float] = self._behind.cost(
+            [self._text(prompt) for prompt in prompts], continuations
+        )
+        return cost

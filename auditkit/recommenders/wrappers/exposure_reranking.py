@@ -1,0 +1,121 @@
+"""Re-ranking by exposure: lists in which no group of items has much more room than users give it.
+
+Greedy: at every place the item with the largest min-max score minus `weight` times how far its
+group's share of the list so far would exceed the group's share of all histories. Source: modelled
+on IFairLRS (Jiang et al. 2024); the formula is auditkit's own, no numerical equality is claimed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from auditkit.errors import InvalidArgument, TargetError
+from auditkit.recommenders.protocols import Answer, Recommends
+from auditkit.recommenders.wrappers.delegation import offer
+from auditkit.recommenders.wrappers.item_groups import ItemGroups
+from auditkit.types import Request, Response
+
+__all__ = ["Reranked", "rerank"]
+
+_CANDIDATES = 5  # times k
+_AS_THEY_ARE = ("prompts", "render", "reference", "manifest", "reads_prompt", "work", "remarks")
+
+
+def rerank(
+    scores: ArrayLike,
+    membership: ArrayLike,
+    history_share: ArrayLike,
+    *,
+    weight: float,
+    k: int,
+) -> list[int]:
+    """The greedy order of k items.
+
+    Args:
+        scores: [n] of the candidates in their original order; a score above an earlier one counts
+            as equal to it, as does NaN, so the original order is what `weight` 0 returns. What
+            follows -inf comes last, as it is; +inf counts as the largest finite score.
+        membership: [n, groups] how much of each item belongs to each group, rows summing to 1, or
+            to 0 for an item of no known group.
+        history_share: [groups] share of the users' histories, GH(g).
+        weight: lambda, at least 0.
+
+    Returns:
+        min(n, k) candidate indices, best first.
+
+    Raises:
+        InvalidArgument: a negative weight.
+    """
+    if weight < 0:
+        raise InvalidArgument(f"rerank got the weight {weight}. Give at least 0.")
+    stated = np.asarray(scores, dtype=np.float64)
+    falling = np.minimum.accumulate(np.where(np.isnan(stated), np.inf, stated))
+    own = falling[falling > -np.inf]
+    finite = own[np.isfinite(own)]
+    own = np.minimum(own, finite[0] if len(finite) else 0.0)
+    parts = np.asarray(membership, dtype=np.float64)[: len(own)]
+    supported = np.asarray(history_share, dtype=np.float64)
+    spread = own[0] - own[-1] if len(own) else 0.0
+    relevance = (own - own[-1]) / spread if spread > 0 else np.zeros(len(own))
+    left, listed, order = np.ones(len(own), dtype=bool), np.zeros(len(supported)), []
+    for place in range(min(k, len(own))):
+        share = (listed + parts) / (place + 1)
+        excess = (parts * np.maximum(0, share - supported)).sum(axis=1)
+        value = np.where(left, relevance - weight * excess, -np.inf)
+        chosen = int(np.argmax(value))  # the first of equal ones, hence by original rank
+        order.append(chosen)
+        left[chosen] = False
+        listed += parts[chosen]
+    return [*order, *range(len(own), min(k, len(falling)))]
+
+
+class Reranked:
+    """A recommender whose lists are re-ranked, from five times as many items as asked for.
+
+    It offers lists only: texts and log-probabilities of the model know nothing of the new order.
+
+    Args:
+        weight: lambda; 0 changes nothing.
+    """
+
+    def __init__(self, name: str, behind: Recommends, groups: ItemGroups, *, weight: float) -> None:
+        self.name = name
+        self._behind, self._groups, self._weight = behind, groups, weight
+        offer(self, behind, as_they_are=_AS_THEY_ARE, changed={})
+
+    def recommend(self, requests: Sequence[Request]) -> list[Answer]:
+        """The re-ranked k of 5 k items.
+
+        Raises:
+            TargetError: items without scores or ids, of which nothing can be weighed.
+        """
+        wider = [replace(request, k=_CANDIDATES * request.k) for request in requests]
+        answers = self._behind.recommend(wider)
+        return [self._reordered(r, answer) for r, answer in zip(requests, answers, strict=True)]
+
+    def _reordered(self, request: Request, answer: Answer) -> Answer:
+        if isinstance(answer, Response) and not answer.items:
+            return answer
+        items = answer.items if isinstance(answer, Response) else ()
+        scores = [item.score for item in items if item.score is not None]
+        if not isinstance(answer, Response) or len(scores) < len(items):
+            raise TargetError(
+                "wrong_type", detail="re-ranking needs lists whose items carry a score"
+            )
+        order = rerank(
+            scores,
+            self._membership([item.item_id for item in items]),
+            self._groups.history_share,
+            weight=self._weight,
+            k=request.k,
+        )
+        return replace(answer, items=tuple(items[i] for i in order))
+
+    def _membership(self, ids: Sequence[str | None]) -> NDArray[np.float64]:
+        """[items, groups]; an item that the data do not know belongs to no group."""
+        none = np.zeros(len(self._groups.history_share))
+        return np.array([self._groups.membership.get(one or "", none) for one in ids])

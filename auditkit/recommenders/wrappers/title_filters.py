@@ -1,0 +1,71 @@
+"""Which titles of the catalog may be listed in answer to a request: not consumed, among the
+candidates, and such that the graph says for certain that the constraint holds.
+
+Source: hallucination recipe, section 6 (trie with filters).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from auditkit.catalog.catalog import Catalog
+from auditkit.catalog.graph.knowledge_graph import Constraint
+from auditkit.recommenders.protocols import WritesTitles
+from auditkit.types import Request, Response
+
+__all__ = ["FilteredTitles"]
+
+
+class FilteredTitles:
+    """A writer of catalog titles that leaves out what a request rules out, and repeats.
+
+    Args:
+        writer: restricted to the catalog's display titles.
+        constraints: of each user's request, by user id.
+    """
+
+    def __init__(
+        self,
+        writer: WritesTitles,
+        catalog: Catalog,
+        constraints: Mapping[str, Sequence[Constraint]],
+    ) -> None:
+        self.name = f"{writer.name}, filtered"
+        self._writer, self._catalog, self._constraints = writer, catalog, constraints
+
+    def recommend(self, requests: Sequence[Request]) -> Sequence[Response]:
+        """Lists of up to k titles that the request allows, each once."""
+        return self._writer.recommend(requests, allowed=self.allowed)
+
+    def allowed(self, request: Request) -> NDArray[np.bool_]:
+        """Which titles may be listed, bool [titles]; items that share a title share its fate: it is
+        consumed if any of them is, and meets a constraint if any of them does.
+        """
+        open_titles = np.ones(len(self._writer.titles), bool)
+        if request.candidates is not None:
+            open_titles &= self._marked([item.id for item in request.candidates])
+        constraints = self._constraints.get(request.user_id, ())
+        if constraints:
+            rows = self._catalog.graph.select(constraints)
+            meets = np.zeros(len(open_titles), bool)
+            meets[self._column[rows]] = True
+            open_titles &= meets
+        return open_titles & ~self._marked([item.id for item in request.history])
+
+    def _marked(self, item_ids: Sequence[str]) -> NDArray[np.bool_]:
+        """The titles of these items; ids that the catalog does not hold have none."""
+        index = self._catalog.index
+        rows = [index[item_id] for item_id in item_ids if item_id in index]
+        marked = np.zeros(len(self._writer.titles), bool)
+        marked[self._column[rows]] = True
+        return marked
+
+    @cached_property
+    def _column(self) -> NDArray[np.int64]:
+        """Place of each catalog row's title among the writer's."""
+        places = {title: place for place, title in enumerate(self._writer.titles)}
+        return np.array([places[item.display_title] for item in self._catalog.items], np.int64)

@@ -1,0 +1,212 @@
+"""Evidence cards: what was asked, what came back, and what differs between two requests.
+
+Records are hostile text in a known shape; every field is read tolerantly and shown as text.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from auditkit.report.run_reader import Record, ReportSource
+from auditkit.serialization.canonical_json import canonical_json
+from auditkit.types import Evidence, Finding
+
+__all__ = ["Asked", "Card", "Ranked", "build_cards", "word_diff"]
+
+_MAX_WORDS = 600
+_CONTEXT = 8
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """One position of a list; `move` is how many places it rose (+) against the first list."""
+
+    rank: int
+    raw: str
+    item_id: str | None
+    link: str
+    score: float | None
+    move: str = ""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One recorded request and its answer."""
+
+    request_id: str
+    record: str
+    sha256: str
+    operation: str
+    status: str
+    reason: str
+    facts: tuple[tuple[str, str], ...]
+    prompt: str
+    text: str
+    items: tuple[Ranked, ...]
+    continuations: tuple[str, ...]
+    derived: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Card:
+    """What is wrong, in words, and the requests that show it."""
+
+    what: str
+    finding: Finding
+    asked: tuple[Asked, ...]
+    missing: tuple[str, ...] = ()
+    diff: tuple[tuple[str, str], ...] = field(default=())
+
+
+def word_diff(left: str, right: str) -> tuple[tuple[str, str], ...]:
+    """Word-level difference of two texts.
+
+    Returns:
+        (kind, text) runs with kind `same`, `del`, `ins` or `gap`; long equal runs are shortened to
+        their ends. Empty when the texts are equal or longer than 600 words.
+    """
+    words = [re.findall(r"^\s+|\S+\s*", text) for text in (left, right)]
+    if left == right or max(map(len, words)) > _MAX_WORDS:
+        return ()
+    runs: list[tuple[str, str]] = []
+    matcher = difflib.SequenceMatcher(None, words[0], words[1], autojunk=False)
+    for kind, a, b, c, d in matcher.get_opcodes():
+        if kind == "equal":
+            runs += _shortened(words[0][a:b], first=a == 0, last=b == len(words[0]))
+            continue
+        runs += [("del", "".join(words[0][a:b]))] if b > a else []
+        runs += [("ins", "".join(words[1][c:d]))] if d > c else []
+    return tuple(runs)
+
+
+def _shortened(words: Sequence[str], *, first: bool, last: bool) -> Iterator[tuple[str, str]]:
+    if len(words) <= 2 * _CONTEXT + 4:
+        yield "same", "".join(words)
+        return
+    if not first:
+        yield "same", "".join(words[:_CONTEXT])
+    yield "gap", f"{len(words)} equal words"
+    if not last:
+        yield "same", "".join(words[-_CONTEXT:])
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else canonical_json(value)
+
+
+def _list(value: object) -> list[Any]:
+    return list(value) if isinstance(value, list) else []
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _ranked(body: Mapping[str, Any]) -> tuple[Ranked, ...]:
+    rows = []
+    for rank, value in enumerate(_list(body.get("items")), start=1):
+        item = _mapping(value)
+        score = item.get("score")
+        rows.append(
+            Ranked(
+                rank,
+                _text(item.get("raw")),
+                _text(item.get("item_id")) or None,
+                _text(item.get("link")) or "none",
+                float(score) if isinstance(score, int | float) else None,
+            )
+        )
+    return tuple(rows)
+
+
+def _asked(request_id: str, record: Record) -> Asked:
+    body = record.body
+    request = _mapping(body.get("request"))
+    attributes = _mapping(request.get("attributes"))
+    history = [
+        f"{_text(_mapping(item).get('title'))} ({_text(_mapping(item).get('id'))})"
+        for item in _list(request.get("history"))
+    ]
+    stated = ", ".join(f"{name}: {_text(value)}" for name, value in sorted(attributes.items()))
+    facts = [
+        ("user", _text(request.get("user_id"))),
+        ("stated about the user", stated or "nothing"),
+        ("asked for", f"{_text(request.get('k'))} items" if request.get("k") else ""),
+        ("history", "; ".join(history)),
+        ("candidates", _text(len(_list(request.get("candidates"))) or None)),
+        ("repeat", _text(body.get("repeat"))),
+        ("seed", _text(body.get("seed"))),
+        ("temperature", _text(request.get("temperature"))),
+        ("batch", _text(body.get("batch"))),
+    ]
+    turns = [
+        f"[{_text(_mapping(turn).get('role'))}] {_text(_mapping(turn).get('content'))}"
+        for turn in _list(request.get("messages"))
+    ]
+    return Asked(
+        request_id=request_id,
+        record=f"evidence.jsonl:{record.seq + 1}",
+        sha256=record.sha256,
+        operation=_text(request.get("op")) or "recommend",
+        status=_text(body.get("status")),
+        reason=_text(body.get("reason")),
+        facts=tuple((name, value) for name, value in facts if value),
+        prompt="\n".join([*turns, _text(request.get("prompt") or request.get("instruction"))]),
+        text=_text(body.get("text")),
+        items=_ranked(body),
+        continuations=tuple(map(_text, _list(request.get("continuations")))),
+        derived=tuple((key, _text(v)) for key, v in sorted(_mapping(body.get("derived")).items())),
+    )
+
+
+def _moves(first: Sequence[Ranked], second: Sequence[Ranked]) -> tuple[Ranked, ...]:
+    """The second list with every item's move against the first."""
+    before = {row.item_id or row.raw: row.rank for row in reversed(first)}
+    moved = []
+    for row in second:
+        old = before.get(row.item_id or row.raw)
+        change = 0 if old is None else old - row.rank
+        word = "new" if old is None else f"{change:+d}" if change else "same"
+        moved.append(Ranked(row.rank, row.raw, row.item_id, row.link, row.score, word))
+    return tuple(moved)
+
+
+def build_cards(
+    source: ReportSource, findings: Sequence[Finding], *, limit: int
+) -> tuple[list[Card], int]:
+    """Evidence of some findings, evenly over the findings.
+
+    Args:
+        source: the run.
+        findings: whose evidence is shown.
+        limit: cards at most.
+
+    Returns:
+        The cards, and how many there are in all.
+    """
+    queues = [(finding, list(finding.evidence)) for finding in findings if finding.evidence]
+    total = sum(len(queue) for _, queue in queues)
+    cards: list[Card] = []
+    while len(cards) < min(limit, total):
+        for finding, queue in queues:
+            if queue and len(cards) < limit:
+                cards.append(_card(source, finding, queue.pop(0)))
+    return cards, total
+
+
+def _card(source: ReportSource, finding: Finding, evidence: Evidence) -> Card:
+    requests = evidence.requests
+    asked = [_asked(i, source.records[i]) for i in requests if i in source.records]
+    diff: tuple[tuple[str, str], ...] = ()
+    if len(asked) == 2:
+        diff = word_diff(asked[0].prompt, asked[1].prompt)
+        moved = _moves(asked[0].items, asked[1].items)
+        asked[1] = replace(asked[1], items=moved)
+    missing = tuple(i for i in requests if i not in source.records)
+    return Card(evidence.what, finding, tuple(asked), missing, diff)

@@ -1,0 +1,212 @@
+"""The exposure figures of the fairness section: the Lorenz curve, and which groups of items are
+shown more or less than users chose them.
+
+Everything is read from the findings' parameters, which a file may hold in any form: what is not as
+expected is left out. Source: fairness recipe, 3.9 and section 7.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+from pydantic import JsonValue
+
+from auditkit.report.interval_plots import Figure, Row, draw
+from auditkit.report.lorenz_curve import draw_lorenz
+from auditkit.report.parameters import count, number
+from auditkit.types import Estimate, Finding
+
+__all__ = ["PROBE", "Concentration", "Exposure", "GroupShare", "Groups", "build_exposure"]
+
+PROBE = "fairness.exposure"
+_COLUMNS = ("gini", "coverage@10", "tail_share", "hhi")
+_WORDS = {"popularity": "popularity, decile 1 the most popular"}
+_LONG = 12
+
+
+@dataclass(frozen=True)
+class Concentration:
+    """Items, or providers: each measure with the same of users' histories; None if not measured."""
+
+    name: str
+    cells: tuple[tuple[Estimate, float | None] | None, ...]
+
+
+@dataclass(frozen=True)
+class GroupShare:
+    """One group of items: its part of what lists show and of what users chose, and the difference
+    with its interval, which holds for all groups at once.
+    """
+
+    name: str
+    shown: float
+    history: float
+    utility: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Groups:
+    """One way to group items.
+
+    Attributes:
+        sentence: who gains and who loses most. reason: why there is nothing to show.
+        n_groups: how many there are; `rows` may hold the largest only.
+        without: share of exposure of items whose group is not known.
+    """
+
+    name: str
+    sentence: str
+    dgu: Estimate
+    mgu: Estimate | None
+    rows: tuple[GroupShare, ...]
+    figure: Figure | None
+    n_groups: int
+    without: float | None
+
+    @property
+    def long(self) -> bool:
+        """Whether the figure folds."""
+        return len(self.rows) > _LONG
+
+
+@dataclass(frozen=True)
+class Exposure:
+    """What the exposure probe found, for the template.
+
+    Attributes:
+        told: metric and group of every finding that the tables show.
+    """
+
+    setting: str
+    columns: tuple[str, ...]
+    concentration: tuple[Concentration, ...]
+    lorenz: Markup | None
+    lift: Estimate | None
+    groups: tuple[Groups, ...]
+    told: frozenset[tuple[str, str]]
+
+
+def build_exposure(findings: Sequence[Finding]) -> Exposure | None:
+    """The figures of a result; None where the probe measured nothing."""
+    own = {(f.metric.removeprefix(f"{PROBE}."), f.group): f for f in findings if f.probe == PROBE}
+    if not own:
+        return None
+    whole = own.get(("gini", "all"))
+    concentrated = [group for name, group in own if name == "gini"]
+    grouped = [group for name, group in own if name == "dgu"]
+    lift = own.get(("popularity_lift", "all"))
+    told = {(n, g) for n, g in own if n in _COLUMNS and g in concentrated}
+    told |= {(n, g) for n, g in own if n in ("mgu", "dgu") and g in grouped}
+    told |= {("popularity_lift", "all")} & own.keys()
+    return Exposure(
+        setting=_setting(whole) if whole else "",
+        columns=("Gini", "coverage@10", "tail share", "HHI"),
+        concentration=tuple(_concentration(group, own) for group in concentrated),
+        lorenz=draw_lorenz(whole.parameters) if whole else None,
+        lift=lift.estimate if lift else None,
+        groups=tuple(_groups(group, own) for group in grouped),
+        told=frozenset((own[key].metric, key[1]) for key in told),
+    )
+
+
+_Own = Mapping[tuple[str, str], Finding]
+
+
+def _setting(whole: Finding) -> str:
+    """What was counted."""
+    p = whole.parameters
+    weights = "positions weighed by 1/log2(rank + 1)" if p.get("discount") is True else "unweighted"
+    missing = whole.estimate.n_missing
+    lists = f"{whole.estimate.n} lists of at most {count(p, 'k')}, {weights}"
+    return f"{lists}, over {count(p, 'n_items')} items" + f"; {missing} missing" * bool(missing)
+
+
+def _name(group: str) -> str:
+    """A grouping in words: `by=production_company` is production company."""
+    return group.removeprefix("by=").replace("_", " ")
+
+
+def _concentration(group: str, own: _Own) -> Concentration:
+    found = [own.get((name, group)) for name in _COLUMNS]
+    cells = tuple(
+        None if f is None else (f.estimate, number(f.parameters, "of_history")) for f in found
+    )
+    return Concentration("items" if group == "all" else f"by {_name(group)}", cells)
+
+
+# --- groups of items
+
+
+def _groups(group: str, own: _Own) -> Groups:
+    dgu, mgu = own["dgu", group], own.get(("mgu", group))
+    stated = dgu.parameters.get("groups")
+    name, rows = _name(group), _rows(stated if isinstance(stated, dict) else {})
+    n_groups = max(count(dgu.parameters, "n_groups"), len(rows))
+    title = _WORDS.get(name, name)
+    figure = None
+    if rows:
+        figure = draw(
+            [
+                Row(label=r.name, value=r.utility, low=r.low, high=r.high, n=dgu.estimate.n)
+                for r in rows
+            ],
+            title=title,
+            unit="share of exposure minus share of histories",
+            kind="bars",
+            origin=0.0,
+        )
+    return Groups(
+        name=title,
+        sentence=_sentence(rows, n_groups),
+        dgu=dgu.estimate,
+        mgu=mgu.estimate if mgu else None,
+        rows=rows,
+        figure=figure,
+        n_groups=n_groups,
+        without=number(dgu.parameters, "share_without_group"),
+    )
+
+
+def _rows(stated: Mapping[str, JsonValue]) -> tuple[GroupShare, ...]:
+    """Ordered groups (deciles, decades) in their order, others from the largest gain down."""
+    found = []
+    for name, numbers in stated.items():
+        if not isinstance(numbers, dict):
+            continue
+        shares = [number(numbers, key) for key in ("shown", "history", "utility", "low", "high")]
+        known = [share for share in shares if share is not None and -2 <= share <= 2]
+        if len(known) == len(shares):
+            found.append(GroupShare(name, *known))
+    if all(re.fullmatch(r"(decile )?\d{1,4}s?", row.name) for row in found):
+        return tuple(sorted(found, key=lambda row: int(re.sub(r"\D", "", row.name))))
+    return tuple(sorted(found, key=lambda row: -row.utility))
+
+
+def _sentence(rows: Sequence[GroupShare], n_groups: int) -> str:
+    """Who gains and who loses most over the histories."""
+    if len(rows) < 2:
+        return ""
+    gains, loses = max(rows, key=lambda r: r.utility), min(rows, key=lambda r: r.utility)
+    among = f"Of the {len(rows)} largest of {n_groups:,} groups, " if n_groups > len(rows) else ""
+    said = [
+        _change(gains, "gains most", gains.low > 0),
+        _change(loses, "loses most", loses.high < 0),
+    ]
+    return f"{among}{said[0]}; {said[1]}."
+
+
+def _change(row: GroupShare, verb: str, sure: bool) -> str:
+    doubt = "" if sure else ", which may be chance"
+    return (
+        f"\u201c{row.name}\u201d {verb}: {row.shown:.1%} of what lists show and {row.history:.1%} "
+        f"of what users chose ({100 * row.utility:+.1f} points, {100 * row.low:+.1f} to "
+        f"{100 * row.high:+.1f}{doubt})"
+    )
+
+
+# --- parameters of any form

@@ -1,0 +1,89 @@
+"""The headline of each dimension: its gravest judged number, or its first measured one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from auditkit.policy.decision import Decision, RuleVerdict
+from auditkit.policy.vocabulary import REFERENCE
+from auditkit.registry import metrics
+from auditkit.report.sections import Section
+from auditkit.types import AuditResult, Finding
+
+__all__ = ["Headline", "headlines"]
+
+_FIRST = (
+    "utility.ranking.ndcg@10", "hallucination.catalog.out_of_catalog_rate",
+    "robustness.prompt.typo.asr", "fairness.counterfactual.snsr", "privacy.membership.auc",
+    "explain.comprehensiveness",
+)  # fmt: skip
+_EFFECTS = ("fails", "blocks", "tolerated", "passes", "shown")
+_SEVERITIES = ("blocker", "major", "minor", "info")
+
+
+@dataclass(frozen=True)
+class Headline:
+    """What a dimension's card shows.
+
+    `rule` judged the number shown; `gravest` decides the card's colour and word, and may be about a
+    check that could not run. `reasons` say what did not run.
+    """
+
+    section: Section
+    finding: Finding | None
+    rule: RuleVerdict | None
+    gravest: RuleVerdict | None
+    about: str
+    reasons: tuple[str, ...]
+    n_rules: int
+    n_open: int
+
+    @property
+    def state(self) -> str:
+        """`fail`, `inconclusive`, `pass`, or `none` where nothing was judged."""
+        return self.gravest.verdict if self.gravest else "none"
+
+    @property
+    def word(self) -> str:
+        """The state in words."""
+        if self.gravest is not None:
+            return self.gravest.verdict
+        return "not judged" if self.finding else "not tested"
+
+
+def headlines(
+    result: AuditResult, decision: Decision | None, sections: Sequence[Section]
+) -> list[Headline]:
+    """One card per section."""
+    return [_headline(result, decision, section) for section in sections]
+
+
+def _headline(result: AuditResult, decision: Decision | None, section: Section) -> Headline:
+    rules = [r for r in (decision.rules if decision else ()) if r.dimension == section.key]
+    findings = [
+        f
+        for f in result.findings
+        if f.metric.split(".", 1)[0] == section.key and not f.group.startswith(f"{REFERENCE}=")
+    ]
+    gravest = min(rules, key=_gravity, default=None)
+    measured = {(f.metric, f.group): f for f in findings}
+    judged = [r for r in rules if (r.metric, r.group) in measured]
+    rule = min(judged, key=_gravity, default=None)
+    usual = [f for f in findings if f.metric in _FIRST]
+    finding = next(iter([*usual, *findings]), None)
+    if rule is not None:
+        finding = measured[rule.metric, rule.group]
+    name = finding.metric if finding else ""
+    about = metrics()[name].about if name in metrics() else ""
+    stopped = [o for o in section.outcomes if o.status != "ran"]
+    reasons = [f"{o.probe} {o.status}: {o.reason or 'no reason recorded'}" for o in stopped]
+    if not section.outcomes:
+        reasons = ["no probe of this dimension was planned"]
+    n_open = sum(r.verdict != "pass" for r in rules)
+    return Headline(section, finding, rule, gravest, about, tuple(reasons), len(rules), n_open)
+
+
+def _gravity(rule: RuleVerdict) -> tuple[int, int, int]:
+    first = _FIRST.index(rule.metric) if rule.metric in _FIRST else len(_FIRST)
+    return _EFFECTS.index(rule.effect), _SEVERITIES.index(rule.severity), first

@@ -1,0 +1,89 @@
+"""What a report is made from: one run folder, read and verified once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from auditkit.evidence.manifest import MANIFEST, read_manifest
+from auditkit.evidence.run_log import EVIDENCE, read_log
+from auditkit.policy.decision import Decision
+from auditkit.serialization.canonical_json import read_json
+from auditkit.types import AuditResult
+
+__all__ = ["Record", "ReportSource", "read_source"]
+
+_REQUEST_ID = re.compile(r'"request_id":"([^"]*)"')
+
+
+@dataclass(frozen=True)
+class Record:
+    """One line of the evidence: its place in the chain, its hash, and its content."""
+
+    seq: int
+    sha256: str
+    body: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class ReportSource:
+    """The content of a run folder as the report needs it."""
+
+    result: AuditResult
+    manifest: Mapping[str, Any]
+    decision: Decision | None
+    records: Mapping[str, Record]
+    n_records: int
+    root: str
+    notes: tuple[str, ...] = ()
+
+    @property
+    def status(self) -> str:
+        """`complete`, `partial`, `interrupted`, `running`, or `unsealed` without a manifest."""
+        return str(self.manifest.get("status", "unsealed"))
+
+
+def read_source(run: Path) -> ReportSource:
+    """Read and verify a run folder.
+
+    Only records that findings point to are kept. A verdict that belongs to another result or
+    another evidence root is left out, with a note, because it judged something else.
+
+    Raises:
+        IntegrityError: result, evidence, manifest or verdict is damaged.
+    """
+    result = AuditResult.read(run)
+    bodies, root = read_log(run, result.run_key)
+    manifest = read_manifest(run) if (run / MANIFEST).exists() else {}
+    decision, notes = Decision.read(run), list(result.notes)
+    if decision is not None and (
+        decision.run_key != result.run_key or decision.evidence_root not in (None, root)
+    ):
+        decision = None
+        notes.append("verdict.json judged another state of this run and is not shown")
+    wanted = {i for f in result.findings for e in f.evidence for i in e.requests}
+    return ReportSource(
+        result=result,
+        manifest=manifest,
+        decision=decision,
+        records=_records(run, wanted) if bodies and wanted else {},
+        n_records=len(bodies),
+        root=root,
+        notes=tuple(notes),
+    )
+
+
+def _records(run: Path, wanted: set[str]) -> dict[str, Record]:
+    """The last record of every wanted request; a later one supersedes an earlier one."""
+    found = {}
+    with (run / EVIDENCE).open(encoding="ascii") as stream:
+        for line in stream:
+            if wanted.isdisjoint(_REQUEST_ID.findall(line)):
+                continue  # parsing every line of a large log would double the time
+            record = read_json(line)
+            if (request := record["body"].get("request_id")) in wanted:
+                found[request] = Record(record["seq"], record["sha256"], record["body"])
+    return found

@@ -1,0 +1,163 @@
+"""A dry run: every probe against a recommender that is loaded and never asked.
+
+Probes see that nothing was asked and measure nothing, so what they plan is known. A probe whose
+later requests depend on earlier answers says so; its number here is only what it asks first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import JsonValue
+
+from auditkit.probes.base import Context, load_users
+from auditkit.recommenders.execution.call_collector import PlannedQuestions
+from auditkit.recommenders.execution.calls import Question
+from auditkit.recommenders.execution.target import Target
+from auditkit.recommenders.loading.load import load_recommender
+from auditkit.recommenders.protocols import Estimates
+from auditkit.recommenders.target_uri import restriction_for
+from auditkit.registry import probe_spec
+from auditkit.run.data import load_data
+from auditkit.run.recipe import AuditRecipe
+from auditkit.run.runner import run_probe
+from auditkit.security.network_guard import restricted_network
+from auditkit.security.redaction import Redaction
+from auditkit.serialization.atomic_files import write_atomically
+from auditkit.serialization.canonical_json import canonical_json
+
+__all__ = ["Plan", "PlannedProbe", "plan_audit", "scoring_cost"]
+
+_OPERATIONS = {"Recommends": "recommend", "Generates": "generate", "Scores": "score"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedProbe:
+    """What one probe would ask.
+
+    Attributes:
+        requests: distinct ones. adaptive: whether more depend on the answers.
+        skipped: why it would not run, None where it would.
+    """
+
+    probe: str
+    requests: int
+    adaptive: bool = False
+    skipped: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What an audit would ask.
+
+    Attributes:
+        calls: requests that reach the recommender; probes share equal ones.
+        cost: totals of what the recommender knows beforehand, such as `tokens_asked` and `tokens`
+            to compute; empty where it does not say.
+        lines: the plan file, one JSON object per call.
+    """
+
+    probes: tuple[PlannedProbe, ...]
+    calls: int
+    cost: dict[str, float] = field(default_factory=dict)
+    lines: tuple[dict[str, Any], ...] = field(default=(), repr=False)
+
+    @property
+    def requests(self) -> int:
+        """Distinct requests of all probes."""
+        return sum(probe.requests for probe in self.probes)
+
+    def as_json(self) -> dict[str, JsonValue]:
+        """Everything but the lines."""
+        return {
+            "probes": [asdict(probe) for probe in self.probes],
+            "requests": self.requests,
+            "calls": self.calls,
+            "cost": dict(self.cost),
+        }
+
+    def write(self, path: Path) -> None:
+        """Write the lines as JSONL, whole or not at all."""
+        redaction = Redaction()
+        rows = [canonical_json(redaction.tree(line)) + "\n" for line in self.lines]
+        write_atomically(path, "".join(rows))
+
+
+def plan_audit(
+    target: str,
+    recipe: AuditRecipe,
+    *,
+    catalog: str | None = None,
+    prompts: Path | None = None,
+    allow_code: bool = False,
+    limit: int | None = None,
+    online: bool = False,
+) -> Plan:
+    """Load the recommender, run every probe against nobody, and count.
+
+    Raises:
+        AuditkitError: as `run_audit`; no server is asked anything.
+    """
+    dataset, chosen = load_data(recipe, catalog=catalog)
+    with restricted_network(restriction_for(target, online=online)):
+        loaded = load_recommender(
+            target, dataset=dataset, prompts=prompts, allow_code=allow_code, connects=False
+        )
+        planned = PlannedQuestions()
+        asked = Target(
+            loaded.recommender,
+            catalog=chosen,
+            log=planned,
+            seed=recipe.seed,
+            fingerprint=loaded.fingerprint,
+            prompts=loaded.prompts,
+        )
+        users = load_users(dataset)
+        probes = []
+        for probe_id in recipe.probes:
+            before = len(planned.questions)
+            context = Context(dataset, recipe.seed, probe_id, loaded.manifest, users)
+            bound = asked.for_probe(probe_spec(probe_id))
+            outcome, _ = run_probe(recipe, bound, context, limit=limit)
+            own = list(planned.questions.values())[before:]
+            probes.append(
+                PlannedProbe(
+                    probe=probe_id,
+                    requests=len(own),
+                    adaptive=_asks_more(recipe, probe_id, own),
+                    skipped=None if own else outcome.reason,
+                )
+            )
+        return Plan(
+            probes=tuple(probes),
+            calls=len(planned.calls()),
+            cost=scoring_cost(loaded.recommender, planned.calls()),
+            lines=tuple(planned.lines(recipe.seed)),
+        )
+
+
+def _asks_more(recipe: AuditRecipe, probe_id: str, asked: Sequence[Question]) -> bool:
+    """Whether a probe that asked something has not come to the last capability that it needs."""
+    names = [kind.__name__ for kind in recipe.build(probe_id).needs]
+    operations = [_OPERATIONS[name] for name in names if name in _OPERATIONS]
+    return bool(asked) and operations[-1:] != [asked[-1].operation]
+
+
+def scoring_cost(recommender: object, calls: Sequence[Question]) -> dict[str, float]:
+    """What the recommender says that scoring will cost, added up over probes."""
+    totals: dict[str, float] = {}
+    if not isinstance(recommender, Estimates):
+        return totals
+    for probe in dict.fromkeys(call.probe for call in calls):
+        scored = [call for call in calls if call.probe == probe and call.operation == "score"]
+        if scored:
+            cost = recommender.cost(
+                [call.request.prompt for call in scored],
+                [call.parameters["continuations"] for call in scored],
+            )
+            for name, value in cost.items():
+                totals[name] = totals.get(name, 0) + value
+    return totals

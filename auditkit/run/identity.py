@@ -1,0 +1,91 @@
+"""What makes a run this run; a folder never mixes two.
+
+Budgets, deadlines and retries are left out on purpose: they decide how much is asked, not what, so
+a run that stopped early can go on with more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from pydantic import JsonValue
+
+from auditkit.catalog.catalog import Catalog
+from auditkit.catalog.dataset import Dataset
+from auditkit.errors import ConfigurationError
+from auditkit.evidence.manifest import MANIFEST, read_manifest
+from auditkit.recommenders.loading.load import LoadedRecommender, load_recommender
+from auditkit.run.data import load_data
+from auditkit.run.recipe import AuditRecipe
+from auditkit.serialization.atomic_files import set_aside, sha256_file
+from auditkit.serialization.canonical_json import sha256_json
+from auditkit.types import SCHEMA_VERSION
+
+__all__ = ["refuse_other_run", "run_identity", "set_aside_other_run"]
+
+
+def run_identity(
+    recipe: AuditRecipe, loaded: LoadedRecommender, catalog: Catalog, dataset: Dataset
+) -> dict[str, JsonValue]:
+    """What makes a run this run: change any of it and it is another."""
+    return {
+        "recipe": sha256_json(recipe.model_dump(mode="json")),
+        "target": loaded.fingerprint,
+        "catalog": catalog.fingerprint,
+        "data": dataset.fingerprint,
+        "seed": recipe.seed,
+        "version": ".".join(version("auditkit").split(".")[:2]),
+        "schema_version": SCHEMA_VERSION,
+        **_files(recipe),
+    }
+
+
+def _files(recipe: AuditRecipe) -> dict[str, JsonValue]:
+    """What stands in the files that probes read: those of parameters whose name ends in `_file`."""
+    return {
+        f"{probe_id}.{name}": sha256_file(Path(named))
+        for probe_id, parameters in recipe.probes.items()
+        for name, named in parameters.items()
+        if name.endswith("_file") and isinstance(named, str) and Path(named).is_file()
+    }
+
+
+def refuse_other_run(out: Path, identity: Mapping[str, Any], run_key: str, *, resume: bool) -> None:
+    """Refuse a folder that holds another run, or this one where it may not be resumed.
+
+    Raises:
+        ConfigurationError: naming what changed.
+    """
+    if not (out / MANIFEST).is_file():
+        return
+    manifest = read_manifest(out)
+    if manifest.get("run_key") != run_key:
+        before = manifest.get("fingerprints", {})
+        changed = [name for name, value in identity.items() if before.get(name) != value]
+        raise ConfigurationError(
+            f"{out} holds another run: {', '.join(changed) or 'its identity'} changed. "
+            "Give another --out folder; runs are never mixed."
+        )
+    if not resume:
+        raise ConfigurationError(
+            f"{out} holds this run already. Leave out --no-resume, or give another --out folder."
+        )
+
+
+def set_aside_other_run(target: str, recipe: AuditRecipe, out: Path) -> Path | None:
+    """Rename a run folder that belongs to another model, recipe or version.
+
+    Returns:
+        Where it is kept now; None where `out` is free or belongs to this very run.
+    """
+    if not (out / MANIFEST).is_file():
+        return None
+    dataset, catalog = load_data(recipe)
+    loaded = load_recommender(target, dataset=dataset)
+    run_key = sha256_json(run_identity(recipe, loaded, catalog, dataset))
+    if read_manifest(out).get("run_key") == run_key:
+        return None
+    return set_aside(out)

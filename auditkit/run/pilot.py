@@ -1,0 +1,127 @@
+"""A pilot of the counterfactual probe: how many probes will this recommender need?
+
+Twenty probes tell the noise of one similarity and whether the answers can be used at all, before an
+audit spends thousands of calls. The pilot is an audit of its own in a folder of its own; given a
+cache, its answers are found again by the audit that follows. Source: fairness recipe, 4.2 and 4.4.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from pydantic import JsonValue
+
+from auditkit.errors import ConfigurationError
+from auditkit.probes.fairness.counterfactual.probe import PILOT
+from auditkit.run.recipe import AuditRecipe
+from auditkit.run.runner import Asking, run_audit
+from auditkit.stats.power import probes_to_detect
+
+__all__ = ["PilotRow", "PilotRun", "run_pilot"]
+
+PROBE = "fairness.counterfactual"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PilotRow:
+    """What one attribute needs.
+
+    Attributes:
+        sigma: noise of one similarity, Jaccard points. margin: largest SNSR that is to pass.
+        to_pass: probes with which a fair recommender stays below the margin in about 95 %.
+        to_detect: probes that detect a difference of the margin in 80 %.
+        planned: of the recipe.
+    """
+
+    attribute: str
+    n_values: int
+    sigma: float
+    margin: float
+    to_pass: int
+    to_detect: int
+    planned: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class PilotRun:
+    """A pilot; `reason` says why there are no rows."""
+
+    calls: int
+    usable_rate: float | None
+    self_similarity: float | None
+    rows: tuple[PilotRow, ...]
+    reason: str | None = None
+
+    def as_json(self) -> dict[str, JsonValue]:
+        """Plain values."""
+        return {**asdict(self), "rows": [asdict(row) for row in self.rows]}
+
+
+def run_pilot(
+    target: str,
+    recipe: AuditRecipe,
+    *,
+    catalog: str | None = None,
+    prompts: Path | None = None,
+    allow_code: bool = False,
+    cache: Path | None = None,
+    online: bool = False,
+) -> PilotRun:
+    """Ask twenty probes of every attribute and say how many are needed.
+
+    Raises:
+        ConfigurationError: the recipe does not run the counterfactual probe.
+        AuditkitError: as `run_audit`.
+    """
+    stated = recipe.probes.get(PROBE)
+    if stated is None:
+        raise ConfigurationError(f"--pilot is for {PROBE}, which recipe {recipe.name} leaves out.")
+    planned = int(getattr(recipe.build(PROBE), "n_probes", PILOT))
+    alone = {**stated, "n_probes": PILOT, "intersections": [], "wordings": []}
+    small = recipe.model_copy(update={"probes": {PROBE: alone}})
+    with TemporaryDirectory() as folder:
+        result = run_audit(
+            target,
+            small,
+            Path(folder) / "pilot",
+            catalog=catalog,
+            prompts=prompts,
+            allow_code=allow_code,
+            cache=cache,
+            asking=Asking(online=online),
+        )
+    found = {(f.metric.removeprefix(f"{PROBE}."), f.group): f for f in result.findings}
+    rows = []
+    for (metric, attribute), finding in found.items():
+        p = finding.parameters
+        sigma, margin, to_pass = p.get("sigma"), p.get("margin"), p.get("probes_to_pass")
+        values = p.get("values")
+        if (
+            metric == "snsr"
+            and isinstance(sigma, float)
+            and isinstance(margin, float)
+            and isinstance(to_pass, int)
+            and isinstance(values, list)
+        ):
+            rows.append(
+                PilotRow(
+                    attribute=attribute,
+                    n_values=len(values),
+                    sigma=sigma,
+                    margin=margin,
+                    to_pass=to_pass,
+                    to_detect=probes_to_detect(sigma, difference=margin, n_values=len(values)),
+                    planned=planned,
+                )
+            )
+    usable, agreement = found.get(("usable_rate", "all")), found.get(("self_similarity", "all"))
+    (outcome,) = result.outcomes
+    return PilotRun(
+        calls=outcome.planned,
+        usable_rate=usable.estimate.value if usable else None,
+        self_similarity=agreement.estimate.value if agreement else None,
+        rows=tuple(rows),
+        reason=None if rows else outcome.reason,
+    )

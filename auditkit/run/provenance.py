@@ -1,0 +1,142 @@
+"""What a result says beside its numbers: recommender, catalog, detectors, versions."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from pydantic import JsonValue
+
+from auditkit.catalog.catalog import Catalog
+from auditkit.catalog.dataset import Dataset
+from auditkit.catalog.quality.linker_evaluation import self_check
+from auditkit.catalog.quality.measured_quality import measured_quality
+from auditkit.probes.hallucination.claims import self_check as claims_self_check
+from auditkit.recommenders.execution.score_recheck import BOUND, largest_difference
+from auditkit.recommenders.execution.target import Target
+from auditkit.recommenders.loading.load import LoadedRecommender
+from auditkit.recommenders.protocols import Remarks, Works
+from auditkit.run.recipe import AuditRecipe
+from auditkit.types import Detector, TargetDescription
+
+__all__ = [
+    "describe_catalog",
+    "describe_target",
+    "detectors",
+    "environment",
+    "remarks_of",
+    "scores_checked",
+    "work_of",
+]
+
+_PACKAGES = (
+    "auditkit",
+    "numpy",
+    "scipy",
+    "torch",
+    "transformers",
+    "captum",
+    "fairlearn",
+    "textattack",
+    "opacus",
+)
+
+
+def describe_target(target: str, loaded: LoadedRecommender, asked: Target) -> TargetDescription:
+    """Which recommender was audited."""
+    return TargetDescription(
+        name=getattr(loaded.recommender, "name", target),
+        kind=loaded.kind,
+        fingerprint=loaded.fingerprint,
+        verified=loaded.verified,
+        capabilities=asked.capabilities,
+        notes=loaded.notes,
+        manifest=loaded.manifest,
+    )
+
+
+def describe_catalog(catalog: Catalog, dataset: Dataset) -> dict[str, JsonValue]:
+    """The catalog that judged, and how it fits the users' histories."""
+    overlap = sum(item.id in catalog.index for item in dataset.catalog.items) / len(
+        dataset.catalog.items
+    )
+    interactions = dataset.interactions
+    cuts = interactions.cuts
+    return {
+        "name": catalog.name,
+        "sha256": catalog.fingerprint,
+        "items": len(catalog.items),
+        "triples": len(catalog.graph),
+        "predicates": ", ".join(f"{name} ({w})" for name, w in catalog.graph.worlds.items()),
+        "overlap": overlap,
+        "users": len(interactions.user_ids),
+        "interactions": len(interactions),
+        "tie_rule": f"same-second ties broken by a random draw with seed {interactions.tie_seed}",
+        "tied_last_share": interactions.tied_last_share,
+        "split": "leave last out" if cuts is None else f"in time, at {cuts[0]} and {cuts[1]} s",
+        "left_out": f"{interactions.n_duplicates} exact duplicates dropped, "
+        f"{interactions.split().users_without_test} users without a test item",
+    }
+
+
+def detectors(recipe: AuditRecipe, target: Target, catalog: Catalog) -> tuple[Detector, ...]:
+    """What decides something in this audit, with its own error rates."""
+    linker, on_titles, on_texts = (_linker_detector(catalog, recipe.seed), *measured_quality())
+    if "hallucination.claims" not in recipe.probes:
+        return (linker, on_titles)
+    form = target.prompts.description
+    own = claims_self_check(catalog, form=form, seed=recipe.seed)
+    return (linker, on_titles, own, on_texts)
+
+
+def _linker_detector(catalog: Catalog, seed: int) -> Detector:
+    sensitivity, specificity = self_check(catalog, seed=seed)
+    return Detector(
+        name="title linker",
+        sensitivity=sensitivity,
+        specificity=specificity,
+        method="catalog titles in four written forms must be found; the same titles, taken out "
+        "of the index, refused",
+    )
+
+
+def scores_checked(records: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """What computing a sample of the scores again showed; empty where none was checked."""
+    computed = [record["derived"] for record in records if "cached_from" not in record]
+    found = largest_difference(computed)
+    if found is None:
+        return ()
+    n, worst = found
+    bound = next(b for b in (1e-6, 1e-5, 1e-4, BOUND) if worst <= b) if worst <= BOUND else worst
+    return (
+        f"Scores of {n} requests were computed again by one forward per pair; the largest "
+        f"difference is below {bound:g} nats a title.",
+    )
+
+
+def work_of(recommender: object) -> Mapping[str, JsonValue]:
+    """What a model computed in this process: forwards and tokens; empty where it does not count."""
+    return dict(recommender.work()) if isinstance(recommender, Works) else {}
+
+
+def remarks_of(recommender: object, records: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What a recommender has to say at the end of a run."""
+    if not isinstance(recommender, Remarks):
+        return []
+    return list(recommender.remarks([body["request_id"] for body in records]))
+
+
+def environment() -> dict[str, str]:
+    """Versions only: nothing that differs between two runs on one machine."""
+    found = {
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+    }
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,132 @@
+"""The audit recipe: one YAML with target data, seed and probes; every fault is reported at once,
+with its line.
+"""
+
+from __future__ import annotations
+
+import json
+import typing
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
+
+from auditkit.errors import ConfigurationError, did_you_mean
+from auditkit.registry import load_object, probe_spec, probes
+from auditkit.serialization.strict_yaml import Document, load_yaml
+from auditkit.serialization.yaml_errors import validate
+
+__all__ = ["AuditRecipe", "read_recipe"]
+
+
+class AuditRecipe(BaseModel):
+    """What an audit asks.
+
+    `probes` maps probe ids to parameters, in the order in which they run; `{}` means the defaults.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    version: typing.Literal[1]
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
+    seed: int = Field(default=0, ge=0)
+    data: str = "ml-100k"
+    catalog: str | None = None
+    batch_size: int = Field(default=64, ge=1)
+    probes: dict[str, dict[str, JsonValue]]
+
+    def build(self, probe_id: str) -> Any:
+        """The probe object of one entry, with its preset and parameters."""
+        spec = probe_spec(probe_id)
+        stated = json.dumps({**spec.preset, **self.probes[probe_id]})
+        return TypeAdapter(load_object(spec.path)).validate_json(stated, strict=True)
+
+    def only(self, names: typing.Sequence[str]) -> AuditRecipe:
+        """The same recipe restricted to dimensions or probe ids.
+
+        Raises:
+            ConfigurationError: a name that is neither.
+        """
+        known = {*probes(), *(spec.dimension for spec in probes().values())}
+        planned = {*self.probes, *(probe_spec(probe_id).dimension for probe_id in self.probes)}
+        for name in names:
+            if name in known and name not in planned:
+                raise ConfigurationError(
+                    f"recipe {self.name} has no probe of {name}. Add it to the recipe."
+                )
+            if name not in known:
+                raise ConfigurationError(
+                    f"--only got {name!r}, which is no dimension or "
+                    f"probe.{did_you_mean(name, known)} "
+                    "`auditkit list probes` shows them."
+                )
+        kept = {
+            probe_id: parameters
+            for probe_id, parameters in self.probes.items()
+            if probe_id in names or probe_id.split(".", 1)[0] in names
+        }
+        return self.model_copy(update={"probes": kept})
+
+
+def read_recipe(path: Path) -> AuditRecipe:
+    """Read an audit recipe and check every probe's parameters.
+
+    Raises:
+        ConfigurationError: every fault at once, each with file and line.
+    """
+    document = load_yaml(path)
+    faults = [
+        fault
+        for probe_id, parameters in _stated_probes(document).items()
+        for fault in _probe_faults(document, probe_id, parameters)
+    ]
+    try:
+        recipe = validate(document, TypeAdapter(AuditRecipe))
+    except ConfigurationError as error:
+        raise ConfigurationError("\n".join([str(error), *faults])) from None
+    if not recipe.probes:
+        faults.append(
+            f"{document.source}:{document.line(['probes'])}: probes: the recipe has no probe"
+        )
+    if faults:
+        raise ConfigurationError(
+            "\n".join(faults)
+            + "\nCorrect the recipe; `auditkit list probes` shows ids and parameters."
+        )
+    return recipe
+
+
+def _stated_probes(document: Document) -> Mapping[str, Mapping[str, Any]]:
+    """The entries under `probes` that have the right shape; the schema reports the others."""
+    stated = document.data.get("probes") if isinstance(document.data, dict) else None
+    entries = stated.items() if isinstance(stated, dict) else ()
+    return {name: entry for name, entry in entries if isinstance(entry, dict)}
+
+
+def _probe_faults(document: Document, probe_id: str, parameters: Mapping[str, Any]) -> list[str]:
+    def place(*path: str) -> str:
+        return f"{document.source}:{document.line(['probes', probe_id, *path])}: probes.{probe_id}"
+
+    if probe_id not in probes():
+        return [f"{place()}: unknown probe.{did_you_mean(probe_id, probes())}"]
+    spec = probe_spec(probe_id)
+    kind = load_object(spec.path)
+    settable = {field.name for field in fields(kind)} - set(spec.preset)
+    found = [
+        f"{place(name)}.{name}: unknown parameter.{did_you_mean(name, settable)}"
+        for name in parameters
+        if name not in settable
+    ]
+    known = {name: value for name, value in parameters.items() if name in settable}
+    try:
+        # Strict JSON mode: `k: "10"` is no number, a list becomes the tuple that a probe declares.
+        TypeAdapter(kind).validate_json(json.dumps({**spec.preset, **known}), strict=True)
+    except ValidationError as error:
+        found += [
+            ".".join([place(*map(str, e["loc"][:1])), *map(str, e["loc"])])
+            + f": {e['msg'].removeprefix('Value error, ')}"
+            for e in error.errors()
+        ]
+    return found

@@ -1,0 +1,310 @@
+"""Run an audit: validate, ask, measure, record. A probe that crashes is an outcome, never the end
+of the audit.
+
+The result is a pure function of recipe, target, catalog, data and seed; clock times go to
+`manifest.json` only. The report is rendered by the caller, so that this module needs no jinja2.
+"""
+
+from __future__ import annotations
+
+import platform
+import re
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+from pydantic import JsonValue
+
+from auditkit.catalog.dataset import Dataset
+from auditkit.errors import EvidenceError, MissingDependency
+from auditkit.evidence.manifest import seal_manifest
+from auditkit.evidence.run_log import RunLog, lock_run
+from auditkit.probes.base import Context, NotAssessable, load_users
+from auditkit.recommenders.execution.response_cache import AnswerCache
+from auditkit.recommenders.execution.stop_rule import StopRule
+from auditkit.recommenders.execution.target import Target
+from auditkit.recommenders.loading.load import LoadedRecommender, load_recommender
+from auditkit.recommenders.target_uri import restriction_for
+from auditkit.registry import probe_spec
+from auditkit.run.data import load_data
+from auditkit.run.identity import refuse_other_run, run_identity, set_aside_other_run
+from auditkit.run.provenance import (
+    describe_catalog,
+    describe_target,
+    detectors,
+    environment,
+    remarks_of,
+    scores_checked,
+    work_of,
+)
+from auditkit.run.recipe import AuditRecipe
+from auditkit.run.sampling import scaled
+from auditkit.security.network_guard import NetworkForbidden, Restriction, restricted_network
+from auditkit.security.redaction import Redaction, map_text
+from auditkit.serialization.canonical_json import canonical_json, read_json, sha256_json
+from auditkit.types import AuditResult, Finding, Outcome
+
+__all__ = ["Asking", "Progress", "run_audit", "run_probe", "set_aside_other_run"]
+
+_MAX_REASON = 300
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Callbacks for a progress display; the defaults show nothing."""
+
+    probe: Callable[[str, int, int], None] = lambda probe_id, number, of: None
+    requests: Callable[[int], None] = lambda done: None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asking:
+    """How much and how patiently an audit asks. None of it changes what a request is.
+
+    Attributes:
+        stop: budget and circuit breaker; afterwards it says why asking ended. None never stops for
+            a budget and breaks at the default error rate.
+        limit: most users or items per probe; the result says that it is a sample.
+        retry_errors: ask again what an earlier run recorded as an error.
+        call_seconds: deadline of one call of a Python callable.
+        workers: Ray actors that answer, each with the recommender loaded; None asks here.
+        cluster: address of a running Ray cluster, None starts one on this machine.
+        online: whether code of a local recommender may reach other machines.
+        patience: wraps each call; a signal waits for its end.
+    """
+
+    stop: StopRule | None = None
+    limit: int | None = None
+    retry_errors: bool = False
+    call_seconds: float = 120.0
+    workers: int | None = None
+    cluster: str | None = None
+    online: bool = False
+    patience: Callable[[], AbstractContextManager[object]] = nullcontext
+
+
+def run_audit(
+    target: str,
+    recipe: AuditRecipe,
+    out: Path,
+    *,
+    catalog: str | None = None,
+    prompts: Path | None = None,
+    allow_code: bool = False,
+    resume: bool = True,
+    cache: Path | None = None,
+    asking: Asking = Asking(),
+    progress: Progress = Progress(),
+) -> AuditResult:
+    """Audit a recommender into a run folder, or go on where an interrupted run stopped.
+
+    Args:
+        target: see `load_recommender`.
+        out: the run folder; `result.json`, `evidence.jsonl` and `manifest.json` are written into
+            it.
+        prompts: templates for a recommender that brings none.
+        resume: whether an unfinished run of the same recipe and target may be continued.
+        cache: folder of answers that outlive the run.
+
+    Raises:
+        AuditkitError: nothing could be asked: wrong recipe, unknown target, missing data, a folder
+            that belongs to another run, or a recommender that reaches for the network.
+    """
+    dataset, chosen = load_data(recipe, catalog=catalog)
+    restriction = restriction_for(target, online=asking.online)
+    stop = asking.stop or StopRule()
+    with restricted_network(restriction):
+        load = partial(
+            load_recommender, target, dataset=dataset, prompts=prompts, allow_code=allow_code
+        )
+        loaded = load()
+        identity = run_identity(recipe, loaded, chosen, dataset)
+        run_key = sha256_json(identity)
+        with lock_run(out):
+            refuse_other_run(out, identity, run_key, resume=resume)
+            started, cpu_started = time.time(), time.process_time()
+            log = RunLog(out, run_key)  # first: it cuts off a torn tail, which the manifest refuses
+            seal_manifest(out, run_key=run_key, status="running", fingerprints=identity, log=log)
+            already = len(log.records)
+            status: Literal["complete", "partial", "interrupted"] = "interrupted"
+            try:
+                with _spread_over_workers(loaded, load, asking, recipe) as (answering, window):
+                    asked = Target(
+                        answering,
+                        catalog=chosen,
+                        log=log,
+                        seed=recipe.seed,
+                        fingerprint=loaded.fingerprint,
+                        prompts=loaded.prompts,
+                        cache=AnswerCache(cache, loaded.fingerprint),
+                        batch_size=recipe.batch_size,
+                        window=window,
+                        stop=stop,
+                        seconds=asking.call_seconds if loaded.kind == "python" else None,
+                        retry_errors=asking.retry_errors,
+                        patience=asking.patience,
+                        on_progress=progress.requests,
+                    )
+                    with closing(asked):
+                        outcomes, findings = _run_probes(
+                            recipe, asked, dataset, loaded, asking.limit, restriction, progress
+                        )
+                        stop.check_errors()  # those of earlier starts count too
+                result = _fit_to_write(
+                    AuditResult(
+                        run_key=run_key,
+                        seed=recipe.seed,
+                        target=describe_target(target, loaded, asked),
+                        catalog=describe_catalog(chosen, dataset),
+                        recipe=recipe.model_dump(mode="json"),
+                        environment=environment(),
+                        outcomes=tuple(outcomes),
+                        findings=tuple(findings),
+                        detectors=detectors(recipe, asked, chosen),
+                        notes=(
+                            *loaded.notes,
+                            *scores_checked(log.records),
+                            *_what_is_missing(stop, asking.limit),
+                            *remarks_of(loaded.recommender, log.records),
+                        ),
+                        stopped=stop.stopped,
+                    )
+                )
+                result.write(out)
+                unasked = any(outcome.counts.get("not_run") for outcome in outcomes)
+                status = "partial" if stop.stopped or asking.limit or unasked else "complete"
+            finally:
+                log.close()
+                volatile: dict[str, JsonValue] = {
+                    "seconds": round(time.time() - started, 2),
+                    "cpu_seconds": round(time.process_time() - cpu_started, 2),
+                    "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+                    "asked": len(log.records) - already,
+                    "resumed_from": already,
+                    "computed": dict(work_of(loaded.recommender)),
+                    "host": platform.node(),
+                }
+                seal_manifest(out, status=status, volatile=volatile, log=log)
+    return result
+
+
+@contextmanager
+def _spread_over_workers(
+    loaded: LoadedRecommender,
+    load: Callable[[], LoadedRecommender],
+    asking: Asking,
+    recipe: AuditRecipe,
+) -> Iterator[tuple[object, int]]:
+    """What answers, and how many requests it takes at once."""
+    if asking.workers is None:
+        yield loaded.recommender, recipe.batch_size
+        return
+    try:
+        from auditkit.recommenders.loading.ray_pool import spread
+    except ModuleNotFoundError as error:
+        raise MissingDependency(str(error.name), extra="ray", purpose="--workers") from None
+    with spread(
+        loaded,
+        load,
+        workers=asking.workers,
+        batch_size=recipe.batch_size,
+        address=asking.cluster,
+    ) as recommender:
+        yield recommender, recommender.window
+
+
+def _fit_to_write(result: AuditResult) -> AuditResult:
+    """The result without secrets, and with halves of surrogate pairs written as escapes.
+
+    Words of a recommender may hold both, and a file with half a pair cannot be read back.
+    """
+    redaction, text = Redaction(), result.to_json()
+    if not redaction and "\\ud" not in text:
+        return result
+
+    def written(words: str) -> str:
+        return redaction.text(words).encode("utf-8", "backslashreplace").decode("utf-8")
+
+    return AuditResult.from_json(canonical_json(map_text(read_json(text), written)))
+
+
+def _what_is_missing(stop: StopRule, limit: int | None) -> list[str]:
+    """What every reader must know about a run that asked less than planned."""
+    notes = []
+    if limit is not None:
+        notes.append(f"sampled: every probe was limited to {limit} users or items (--limit)")
+    if stop.stopped:
+        notes.append(f"stopped early ({stop.stopped}): {stop.detail}; the rest was not asked")
+    return notes
+
+
+def _run_probes(
+    recipe: AuditRecipe,
+    target: Target,
+    dataset: Dataset,
+    loaded: LoadedRecommender,
+    limit: int | None,
+    restriction: Restriction | None,
+    progress: Progress,
+) -> tuple[list[Outcome], list[Finding]]:
+    outcomes: list[Outcome] = []
+    findings: list[Finding] = []
+    users = load_users(dataset)
+    for number, probe_id in enumerate(recipe.probes, start=1):
+        progress.probe(probe_id, number, len(recipe.probes))
+        bound = target.for_probe(probe_spec(probe_id))
+        context = Context(dataset, recipe.seed, probe_id, loaded.manifest, users)
+        outcome, measured = run_probe(recipe, bound, context, limit=limit)
+        if restriction is not None:
+            restriction.check()  # the code that made the attempt may have hidden the error
+        counts = bound.status_counts()
+        outcome = replace(outcome, planned=sum(counts.values()), counts=counts)
+        if outcome.status == "ran" and counts["not_run"]:
+            left = f"{counts['not_run']} of {outcome.planned} requests were not asked"
+            stop = target.stop
+            why = f"{stop.stopped}: {stop.detail}; {left}" if stop.stopped else left
+            outcome = replace(outcome, reason=why)
+        outcomes.append(outcome)
+        findings += measured
+    return outcomes, findings
+
+
+def run_probe(
+    recipe: AuditRecipe, target: Target, context: Context, *, limit: int | None = None
+) -> tuple[Outcome, list[Finding]]:
+    """One probe: skipped with its reason, crashed with its traceback, or ran."""
+    probe_id = context.probe_id
+    try:
+        probe, context = scaled(recipe.build(probe_id), context, limit)
+        lacking = [
+            kind.__name__ for kind in probe.needs if not isinstance(target.recommender, kind)
+        ]
+        if lacking:
+            return Outcome(
+                probe=probe_id, status="skipped", reason=f"needs {', '.join(lacking)}"
+            ), []
+        return Outcome(probe=probe_id, status="ran"), list(probe.run(target, context))
+    except (EvidenceError, NetworkForbidden):
+        raise  # nothing measured from here on would count
+    except NotAssessable as why:
+        return Outcome(probe=probe_id, status="skipped", reason=str(why)), []
+    except MissingDependency as error:
+        return Outcome(probe=probe_id, status="skipped", reason=str(error)), []
+    except Exception as error:
+        words = Redaction().text(f"{type(error).__name__}: {error}")
+        reason = " ".join(words.split())[:_MAX_REASON]
+        return Outcome(
+            probe=probe_id, status="error", reason=reason, traceback=_traceback(error)
+        ), []
+
+
+def _traceback(error: Exception) -> str:
+    """The traceback with paths shortened to the package, so that equal crashes give equal bytes."""
+    text = "".join(traceback.format_exception(error))
+    root = re.escape(str(Path(__file__).resolve().parents[2]))
+    return re.sub(rf'"(?:{root}/|[^"]*/site-packages/|[^"]*/lib/python[^/"]*/)', '"', text)

@@ -1,0 +1,1 @@
+"""Escaping of untrusted text, redaction of secrets and the network guard."""

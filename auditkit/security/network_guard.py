@@ -1,0 +1,142 @@
+"""Offline by default: an audit of a local recommender opens no connection beyond this machine.
+
+Python tells an audit hook about every socket call, also those of libraries and other threads. Such
+a hook can never be removed, so one is installed for the process and switched on for as long as a
+`Restriction` lasts. It does not see other processes or code that calls the system directly.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import socket
+import sys
+import sysconfig
+import traceback
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from auditkit.errors import AuditkitError
+
+__all__ = ["NetworkForbidden", "Restriction", "restricted_network"]
+
+_CALLS = ("socket.connect", "socket.sendto", "socket.sendmsg")
+_LOOKUPS = ("socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr")
+_PACKAGE = str(Path(__file__).resolve().parents[1])
+_LIBRARIES = (sysconfig.get_path("stdlib"), sysconfig.get_path("purelib"), _PACKAGE, "<frozen")
+
+
+class NetworkForbidden(AuditkitError):
+    """Something tried to reach another machine during an offline audit."""
+
+
+class Restriction:
+    """What may be reached while it lasts: this machine, and at most one other host and port.
+
+    Args:
+        host, port: the one place beyond this machine, such as a recommender's endpoint.
+
+    Attributes:
+        violation: the first forbidden attempt, also if the code that made it hid the error.
+    """
+
+    def __init__(self, host: str | None = None, port: int | None = None) -> None:
+        self._host, self._port = _ascii(host), port
+        self._addresses: set[str] = set()
+        self.violation: NetworkForbidden | None = None
+
+    def check(self) -> None:
+        """Raise the first forbidden attempt, if there was one."""
+        if self.violation is not None:
+            raise self.violation
+
+    def inspect(self, event: str, arguments: tuple[Any, ...]) -> None:
+        """Refuse a socket call that leads beyond what may be reached."""
+        if event in _LOOKUPS:
+            host = arguments[0]
+            name = host.decode("ascii", "replace") if isinstance(host, bytes) else host
+            if name is None or _is_loopback(str(name)) or str(name) == self._host:
+                return
+            self._refuse(str(name))
+        elif event in _CALLS:
+            place = arguments[-1] if event == "socket.sendmsg" else arguments[1]
+            if isinstance(place, tuple) and not self._may_connect(str(place[0]), place[1]):
+                self._refuse(f"{place[0]} port {place[1]}")
+
+    def _may_connect(self, host: str, port: object) -> bool:
+        if _is_loopback(host):
+            return True
+        if self._host is None or port != self._port:
+            return False
+        if host not in self._addresses | {self._host}:  # its name may lead elsewhere by now
+            found = socket.getaddrinfo(self._host, self._port)
+            self._addresses |= {str(address[4][0]) for address in found}
+        return host in self._addresses | {self._host}
+
+    def _refuse(self, place: str) -> None:
+        error = NetworkForbidden(
+            f"{_caller()} tried to reach {place}, and this audit is offline. Add --online if its "
+            "recommender may use the network."
+        )
+        self.violation = self.violation or error
+        raise error
+
+
+def _ascii(host: str | None) -> str | None:
+    """An international name as it is looked up."""
+    try:
+        return host.encode("idna").decode("ascii") if host else host
+    except UnicodeError:
+        return host
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host.partition("%")[0]).is_loopback
+    except ValueError:
+        return host in ("", "localhost")
+
+
+def _caller() -> str:
+    """File and line of the code that wanted the connection, without the machine's folders.
+
+    That is the innermost frame outside Python, installed packages and auditkit, else the innermost
+    one outside this module.
+    """
+    frames = [f for f in traceback.extract_stack() if f.filename != __file__]
+    foreign = [frame for frame in frames if not frame.filename.startswith(_LIBRARIES)]
+    frame = (foreign or frames)[-1]
+    return f"{'/'.join(Path(frame.filename).parts[-2:])}:{frame.lineno}"
+
+
+class _Switch:
+    """The hook of this process and the restriction in force."""
+
+    def __init__(self) -> None:
+        self.restriction: Restriction | None = None
+        sys.addaudithook(self._hook)
+
+    def _hook(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if self.restriction is not None and event.startswith("socket."):
+            self.restriction.inspect(event, arguments)
+
+
+@cache
+def _switch() -> _Switch:
+    return _Switch()
+
+
+@contextlib.contextmanager
+def restricted_network(restriction: Restriction | None) -> Iterator[None]:
+    """Keep to a restriction, in all threads, until the block ends; None restricts nothing."""
+    if restriction is None:
+        yield
+        return
+    switch = _switch()
+    before, switch.restriction = switch.restriction, restriction
+    try:
+        yield
+    finally:
+        switch.restriction = before

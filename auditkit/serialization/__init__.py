@@ -1,0 +1,1 @@
+"""Canonical JSON, atomic files and the strict YAML reader."""

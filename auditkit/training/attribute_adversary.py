@@ -1,0 +1,119 @@
+"""An adversary that reads a user's attribute from what a model makes of a request, and the
+objective that trains a soft prompt to leave it nothing to read.
+
+min over the prompt of L_rec - weight * min(L_adv, H(z)), min over the adversary of L_adv. L_adv is
+the cross-entropy of a two-layer perceptron on the mean last-layer state over a row's own tokens;
+the cap H(z), the entropy of the labels, stops the prompt from chasing an adversary that knows
+nothing any more. Turns alternate within the one loop: of every `turns` + 1 steps the last one
+trains the prompt, the others the adversary, whose gradients never meet. What leaks in the end is
+measured by fresh attackers, never by this one.
+
+Source: UP5 (Hua et al. 2024), counterfactually-fair prompts; cap and alternation as in the fairness
+spec.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch.func import functional_call
+from torch.nn.functional import cross_entropy
+
+from auditkit.errors import ConfigurationError, did_you_mean
+from auditkit.training.batches import Batch
+from auditkit.training.objectives import last_states
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from auditkit.training.model import Trainee
+    from auditkit.training.recipe import TrainingRecipe
+    from auditkit.training.training_rows import TrainingRows
+
+__all__ = ["ADVERSARIAL", "Adversary", "adversary_of", "mean_states"]
+
+ADVERSARIAL = "adversarial_prompt"  # the objective
+
+
+class Adversary(torch.nn.Module):
+    """Predicts a label from the mean state of a row.
+
+    Args:
+        width: of the states. counts: training users of every label.
+        turns: its steps before each step of the prompt.
+    """
+
+    def __init__(self, width: int, counts: Sequence[int], *, turns: int, seed: int) -> None:
+        super().__init__()
+        torch.manual_seed(seed)
+        self.net = torch.nn.Sequential(
+            torch.nn.Linear(width, width), torch.nn.ReLU(), torch.nn.Linear(width, len(counts))
+        )
+        shares = [count / sum(counts) for count in counts if count]  # 0 log 0 is 0
+        self.entropy = -sum(share * math.log(share) for share in shares)
+        self._turns = turns
+
+    def learns(self, step: int) -> bool:
+        """Whether a step is the adversary's turn, or else the prompt's."""
+        return step % (self._turns + 1) < self._turns
+
+    def losses(self, model: PreTrainedModel, batch: Batch, *, learning: bool) -> torch.Tensor:
+        """What whoever has the turn minimises; rows of users without a known value weigh nothing.
+
+        Returns:
+            [B] nats. Learning: cross-entropy, >= 0. Else its negative, capped: where the mean of
+            the batch is above the entropy of the labels, a constant without gradient.
+        """
+        labels = torch.full_like(batch.targets[:, 0], -1) if batch.labels is None else batch.labels
+        known = labels >= 0
+        with torch.set_grad_enabled(not learning and torch.is_grad_enabled()):
+            states = mean_states(model, batch)
+        # A prompt's step must not move the adversary: it reads a copy of its weights then.
+        weights = {
+            name: weight if learning else weight.detach()
+            for name, weight in self.net.named_parameters()
+        }
+        logits = functional_call(self.net, weights, (states,))
+        losses = cross_entropy(logits, labels.clamp(min=0), reduction="none")
+        # The loop divides by all rows of the batch; this mean is over those with a label.
+        losses = torch.where(known, losses, 0.0) * (len(known) / known.sum().clamp(min=1))
+        if learning:
+            return losses
+        defeated = float(losses.detach().mean()) >= self.entropy
+        return 0 * losses - self.entropy if defeated else -losses
+
+
+def mean_states(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
+    """Mean last-layer states [B, d] over each row's own tokens: no virtual token, no padding."""
+    width = batch.input_ids.shape[1]
+    states = last_states(model, batch)[:, -width:]  # virtual tokens stand before a row's first
+    weights = batch.attention_mask[:, :, None].to(states.dtype)
+    mean: torch.Tensor = (states * weights).sum(dim=1) / weights.sum(dim=1)
+    return mean
+
+
+def adversary_of(recipe: TrainingRecipe, trainee: Trainee, rows: TrainingRows) -> Adversary | None:
+    """The adversary of a recipe, None where it has none.
+
+    Raises:
+        ConfigurationError: the users have no such attribute, or the model is no decoder-only one.
+    """
+    if recipe.adversary is None:
+        return None
+    wanted, counts = recipe.adversary.attribute, rows.label_counts
+    known = sorted({name for own in rows.dataset.interactions.attributes for name in own})
+    if len(counts) < 2:
+        raise ConfigurationError(
+            f"adversary.attribute {wanted} has {len(counts)} known values among the training users."
+            f"{did_you_mean(wanted, known)} Known: {', '.join(known) or 'none'}."
+        )
+    if trainee.kind != "causal":
+        raise ConfigurationError(
+            f"objectives.adversarial_prompt is for decoder-only models; model.base is "
+            f"{trainee.kind}. Name another base."
+        )
+    width = trainee.model.config.hidden_size
+    return Adversary(width, counts, turns=recipe.adversary.turns, seed=recipe.seed)

@@ -1,0 +1,235 @@
+"""DP-SGD: Poisson sampling, per-example gradients, one clip-sum-noise step, and a ledger that every
+step is charged to.
+
+Per-example gradients come from Opacus' hooks; clipping, summing and noise are ours (60 lines that a
+reader can check, proven against Opacus' DPOptimizer and by the additivity self-test at every
+start). Sampling and noise draw from the operating system's entropy and are never seeded: a known
+seed undoes the noise. The claim is computed from the ledger, so steps lost in a kill still count.
+Source: Abadi et al. 2016; accounting by PRV (Gopi et al. 2021), RDP beside it, both from Opacus.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from opacus.accountants import PRVAccountant, RDPAccountant
+from opacus.accountants.utils import get_noise_multiplier
+from opacus.grad_sample.utils import prepare_module
+
+from auditkit.errors import AuditkitError, InvalidArgument
+from auditkit.serialization.canonical_json import canonical_json, read_json
+from auditkit.training.batches import Row
+from auditkit.training.gradient_check import SelfTest, check_gradients
+from auditkit.training.recipe import PrivacyRecipe
+
+__all__ = ["Accounting", "Ledger", "PrivateGradients", "Spent", "calibrate"]
+
+LossFunction = Callable[[Sequence[Row]], torch.Tensor]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Accounting:
+    """The numbers fixed before training: sampling rate, noise multiplier, and delta for `n_units`
+    rows.
+    """
+
+    n_units: int
+    sample_rate: float
+    noise_multiplier: float
+    delta: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spent:
+    """Privacy spent by the recorded steps, in nats: the PRV figure is the claim, RDP stands beside
+    it.
+    """
+
+    epsilon: float
+    epsilon_rdp: float
+    steps: int
+
+
+def calibrate(recipe: PrivacyRecipe, *, n_units: int, steps: int) -> Accounting:
+    """Find the noise multiplier that meets the target epsilon, rounded up.
+
+    Raises:
+        InvalidArgument: the target cannot be met, or the expected batch exceeds the data.
+    """
+    if recipe.expected_batch > n_units:
+        raise InvalidArgument(
+            f"privacy.expected_batch {recipe.expected_batch} exceeds the {n_units} training "
+            "rows. Choose a smaller one."
+        )
+    rate, delta = recipe.expected_batch / n_units, 1 / (10 * n_units)
+    try:
+        noise = get_noise_multiplier(
+            target_epsilon=recipe.epsilon,
+            target_delta=delta,
+            sample_rate=rate,
+            steps=steps,
+            accountant="prv",
+            epsilon_tolerance=min(0.01, 0.001 * recipe.epsilon),
+            eps_error=min(0.01, 0.002 * recipe.epsilon),
+        )
+    except ValueError as error:
+        raise InvalidArgument(
+            f"privacy.epsilon {recipe.epsilon} cannot be met in {steps} steps ({error}). Raise "
+            "it or train fewer steps."
+        ) from None
+    return Accounting(
+        n_units=n_units,
+        sample_rate=rate,
+        noise_multiplier=math.ceil(noise * 1e4) / 1e4,
+        delta=delta,
+    )
+
+
+class Ledger:
+    """One append-only line per step, on disk before the weights change.
+
+    The first line may name the run instead; `folder.open_ledger` writes it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def charge(self, *, noise_multiplier: float, sample_rate: float) -> None:
+        """Record one step."""
+        with self._path.open("a", encoding="ascii") as stream:
+            stream.write(canonical_json({"sigma": noise_multiplier, "q": sample_rate}) + "\n")
+            stream.flush()
+            os.fsync(stream.fileno())
+
+    def spent(self, delta: float) -> Spent:
+        """Epsilon of everything charged so far.
+
+        Source: Opacus' PRV and RDP accountants. GDP is not offered: it under-reports (measured).
+        """
+        prv, rdp = PRVAccountant(), RDPAccountant()
+        text = self._path.read_text(encoding="ascii") if self._path.exists() else ""
+        entries = [entry for entry in map(read_json, text.splitlines()) if "sigma" in entry]
+        for entry in entries:
+            for accountant in (prv, rdp):
+                accountant.step(noise_multiplier=entry["sigma"], sample_rate=entry["q"])
+        if not entries:
+            return Spent(epsilon=0.0, epsilon_rdp=0.0, steps=0)
+        return Spent(
+            epsilon=float(prv.get_epsilon(delta=delta)),
+            epsilon_rdp=float(rdp.get_epsilon(delta=delta)),
+            steps=len(entries),
+        )
+
+
+class PrivateGradients:
+    """Fills `parameter.grad` with one private gradient per logical step.
+
+    Args:
+        model: every trainable parameter must get a per-example gradient from Opacus' hooks.
+        losses: rows -> tensor [B], example i's loss depending on example i alone.
+    """
+
+    def __init__(
+        self,
+        model: torch.nn.Module,
+        losses: LossFunction,
+        recipe: PrivacyRecipe,
+        accounting: Accounting,
+    ) -> None:
+        self._model, self._losses = model, losses
+        self._clip, self._physical = recipe.clip_norm, recipe.physical_batch
+        self.accounting = accounting
+        self.parameters = [p for p in model.parameters() if p.requires_grad]
+        self._hooks = prepare_module(
+            model, "hooks", wrap_model=False, loss_reduction="sum", strict=False
+        )
+        self._entropy = np.random.default_rng()
+        self._noise = torch.Generator().manual_seed(secrets.randbits(63))
+
+    def close(self) -> None:
+        """Take the hooks off the model."""
+        self._hooks.cleanup()
+
+    def sample(self) -> list[int]:
+        """Indices of this step's units: each enters independently with the sampling rate; may be
+        empty.
+        """
+        drawn = self._entropy.random(self.accounting.n_units) < self.accounting.sample_rate
+        return [int(i) for i in np.flatnonzero(drawn)]
+
+    def step(self, rows: Sequence[Row]) -> None:
+        """(sum of clipped gradients + N(0, sigma^2 C^2)) / (q N), also when nothing was sampled."""
+        total = self.clipped_sum(rows, clip=self._clip)
+        scale = self.accounting.noise_multiplier * self._clip
+        expected = self.accounting.sample_rate * self.accounting.n_units
+        for parameter, clipped in zip(self.parameters, total, strict=True):
+            noise = torch.normal(0.0, scale, size=clipped.shape, generator=self._noise)
+            parameter.grad = (clipped + noise.to(clipped)) / expected
+
+    def clipped_sum(self, rows: Sequence[Row], *, clip: float) -> list[torch.Tensor]:
+        """Sum over rows of g * min(1, C / (||g|| + 1e-6)), the norm taken over all parameters.
+
+        A row whose gradient is not finite counts as the zero vector, which is still a function of
+        that row alone.
+        """
+        total = [torch.zeros_like(p) for p in self.parameters]
+        for begin in range(0, len(rows), self._physical):
+            samples = self._per_example(rows[begin : begin + self._physical])
+            norms = torch.stack([s.flatten(1).norm(dim=1) for s in samples]).norm(dim=0)
+            factors = (clip / (norms + 1e-6)).clamp(max=1.0)
+            finite = torch.isfinite(norms)
+            for accumulated, sample in zip(total, samples, strict=True):
+                kept = torch.where(
+                    finite.view(-1, *[1] * (sample.dim() - 1)), sample, torch.zeros_like(sample)
+                )
+                accumulated += torch.einsum("b,b...->...", torch.where(finite, factors, 0.0), kept)
+        return total
+
+    def _per_example(self, rows: Sequence[Row]) -> list[torch.Tensor]:
+        self._clear()
+        torch.autograd.backward(self._losses(rows).sum())
+        samples = []
+        for name, parameter in self._model.named_parameters():
+            if not parameter.requires_grad:
+                continue
+            sample = getattr(parameter, "grad_sample", None)
+            if sample is None or isinstance(sample, list) or sample.shape[0] != len(rows):
+                raise AuditkitError(
+                    f"parameter {name} has no per-example gradient for a batch of {len(rows)}. "
+                    "Train it without privacy, or choose another adapter."
+                )
+            samples.append(sample.detach().float())
+        self._clear()
+        return samples
+
+    def _clear(self) -> None:
+        for parameter in self.parameters:
+            parameter.grad = None
+            parameter.grad_sample = None  # type: ignore[attr-defined]
+
+    def self_test(self, rows: Sequence[Row]) -> SelfTest:
+        """Check sensitivity and additivity before training, without noise.
+
+        Args:
+            rows: a handful of rows that hold no private data.
+
+        Raises:
+            AuditkitError: the run would not be private as claimed.
+        """
+        return check_gradients(self.clipped_sum, self._plain, rows)
+
+    def _plain(self, row: Row) -> list[torch.Tensor]:
+        """The row's gradient by an ordinary backward without hooks."""
+        self._hooks.disable_hooks()
+        try:
+            gradients = torch.autograd.grad(self._losses([row]).sum(), self.parameters)
+        finally:
+            self._hooks.enable_hooks()
+        return list(gradients)

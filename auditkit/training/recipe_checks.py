@@ -1,0 +1,162 @@
+"""What does not go together in a training recipe, as (place, what is wrong and what to do)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from auditkit.errors import ConfigurationError, did_you_mean
+from auditkit.recommenders.prompting.prompts import Prompts
+from auditkit.serialization.strict_yaml import Document, load_yaml
+from auditkit.serialization.yaml_errors import validate
+from auditkit.training.batches import Row
+from auditkit.training.objectives import OBJECTIVES
+from auditkit.training.recipe import LoraRecipe, TrainingRecipe
+from auditkit.training.tasks import TASKS, Task
+
+__all__ = ["contradictions", "read_training_recipe"]
+
+Fault = tuple[str, str]
+
+
+def contradictions(recipe: TrainingRecipe) -> Iterator[Fault]:
+    """Every fault of a recipe whose fields are right one by one."""
+    yield from _unknown_names(recipe)
+    yield from _contradictions(recipe)
+    yield from _repairs(recipe)
+
+
+def _unknown_names(recipe: TrainingRecipe) -> Iterator[Fault]:
+    for section, names, known in (
+        ("objectives", recipe.objectives, OBJECTIVES), ("tasks", recipe.tasks, TASKS),
+    ):  # fmt: skip
+        for name in names:
+            if name not in known:
+                yield (
+                    f"{section}.{name}",
+                    f"is unknown.{did_you_mean(name, known)} Known: {', '.join(known)}.",
+                )
+
+
+def _contradictions(recipe: TrainingRecipe) -> Iterator[Fault]:
+    objectives = {name: OBJECTIVES[name] for name in recipe.objectives if name in OBJECTIVES}
+    tasks = {name: TASKS[name] for name, n in recipe.tasks.items() if n and name in TASKS}
+    coupled = [name for name, objective in objectives.items() if not objective.per_example]
+    kinds = {task.kind for task in tasks.values()}
+    for name, objective in objectives.items():
+        if objective.kind not in kinds:
+            yield f"objectives.{name}", f"has no task whose rows are {objective.kind.__name__}s"
+    for name, task in tasks.items():
+        if task.kind not in {objective.kind for objective in objectives.values()}:
+            yield f"tasks.{name}", f"has no objective that reads {task.kind.__name__}s"
+    model = recipe.model
+    yield from _unfit(recipe, tasks)
+    if model.width % model.heads:
+        yield "model", f"width {model.width} is not divisible by heads {model.heads}; change one"
+    if recipe.adapter != "full" and model.base is None:
+        yield "adapter", "needs model.base; a model from scratch has nothing to adapt"
+    if model.base is not None and (unread := model.model_fields_set - {"base"}):
+        yield f"model.{sorted(unread)[0]}", "is not read beside model.base; remove it"
+    if recipe.optimiser.accumulation > 1 and coupled:
+        yield f"objectives.{coupled[0]}", "couples examples; accumulation would change it"
+    if recipe.validation and recipe.data.fit != "all_but_validation":
+        yield "validation", "needs data.fit: all_but_validation; else it would be trained on"
+    if recipe.privacy:
+        yield from _not_private(recipe, coupled)
+
+
+def _unfit(recipe: TrainingRecipe, tasks: Mapping[str, Task]) -> Iterator[Fault]:
+    """Tasks, objectives, prompts and architecture that do not go together."""
+    model, prompts = recipe.model, Prompts.shipped(recipe.prompts)
+    titles = prompts.history == "titles"
+    for name, task in tasks.items():
+        if task.worded and name not in prompts.tasks:
+            yield f"tasks.{name}", f"has no wording in prompts {recipe.prompts}"
+        if (task.kind is Row) == (model.architecture == "bert" and model.base is None):
+            other = "a language model" if task.kind is Row else "architecture bert without a base"
+            yield f"tasks.{name}", f"is for {other}"
+    if "recommend" in tasks and recipe.prompts == "titles":
+        yield "prompts", "titles asks for a list in a request; to write lists use title_lists"
+    if model.base is None and titles != (model.indexing == "titles"):
+        yield "prompts", f"{recipe.prompts} does not go with model.indexing {model.indexing}"
+    if "choice" in recipe.objectives and set(tasks) != {"like"}:
+        yield "objectives.choice", "is for task like alone, whose rows name their choices"
+    if "counterfactual_consistency" in recipe.objectives and ("recommend" not in tasks or titles):
+        yield (
+            "objectives.counterfactual_consistency",
+            "has no twins: it needs task recommend over item tokens",
+        )
+
+
+def _repairs(recipe: TrainingRecipe) -> Iterator[Fault]:
+    """Reweighting and adversary: what they need, and what would not read them."""
+    adversarial = "adversarial_prompt" in recipe.objectives
+    if adversarial and recipe.adversary is None:
+        yield "objectives.adversarial_prompt", "needs a section adversary: {attribute: ..}"
+    if recipe.adversary and not adversarial:
+        yield "adversary", "is read by objectives.adversarial_prompt alone; add it"
+    if adversarial and (recipe.adapter == "full" or isinstance(recipe.adapter, LoraRecipe)):
+        yield "adapter", "must be soft_prompt or prefix for objectives.adversarial_prompt"
+    if recipe.adversary and recipe.steps <= recipe.adversary.turns:
+        yield (
+            "steps",
+            f"must be over adversary.turns {recipe.adversary.turns}: none trains a prompt",
+        )
+    if recipe.data.reweighting is None:
+        return
+    if recipe.model.base is None:
+        yield "data.reweighting", "needs model.base, whose lists say what gets too much room"
+    if "language_model" not in recipe.objectives:
+        yield "data.reweighting", "is read by objectives.language_model alone; add it"
+    if recipe.prompts != "item_tokens":
+        yield "data.reweighting", "weighs item tokens; it needs prompts: item_tokens"
+    if recipe.privacy:
+        yield "data.reweighting", "reads private histories without noise"
+
+
+def _not_private(recipe: TrainingRecipe, coupled: list[str]) -> Iterator[Fault]:
+    """What differentially private training cannot use, or does not read."""
+    for name in coupled:
+        yield f"objectives.{name}", "couples examples; DP cannot use it"
+    if "tasks" in recipe.model_fields_set:
+        yield "tasks", "is not read when privacy is on; remove it"
+    for name in ("clip_norm", "accumulation"):
+        if name in recipe.optimiser.model_fields_set:
+            yield f"optimiser.{name}", "is not read when privacy is on; remove it"
+    if recipe.model.indexing not in ("item", "random", "titles"):
+        yield "model.indexing", f"{recipe.model.indexing} reads private histories without noise"
+    if recipe.data.bucketing:
+        yield "data.bucketing", "is not read when privacy is on; remove it"
+    if recipe.optimiser.checkpoint_activations:
+        yield "optimiser.checkpoint_activations", "does not go with per-example gradients"
+    if recipe.validation:
+        yield "validation", "would spend privacy outside the accounting; remove it"
+    if recipe.max_seconds:
+        yield "max_seconds", "would end before the accounted steps; remove it"
+    if recipe.adapter != "full" or recipe.model.architecture != "llama":
+        yield "privacy", "is there for models from scratch of architecture llama"
+    if recipe.model.dropout:
+        # Dropout sits in forward hooks, between a layer and the hooks that see its gradient.
+        yield "model.dropout", "must be 0 when privacy is on"
+
+
+def read_training_recipe(path: Path) -> TrainingRecipe:
+    """Read and check a recipe.
+
+    Raises:
+        ConfigurationError: every fault at once, each with file and line.
+    """
+
+    document = load_yaml(path)
+    recipe = validate(document, TypeAdapter(TrainingRecipe))
+    if faults := list(contradictions(recipe)):
+        raise ConfigurationError(
+            "\n".join(f"{_place(document, where)}: {where} {what}" for where, what in faults)
+        )
+    return recipe
+
+
+def _place(document: Document, where: str) -> str:
+    return f"{document.source}:{document.line(where.split('.'))}"

@@ -1,0 +1,314 @@
+"""Training rows: what is drawn from users' histories and the catalog, rendered as ordinary prompts
+in seeded batches, and what tasks read to render it.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from auditkit.catalog.dataset import Dataset
+from auditkit.recommenders.prompting.attribute_phrases import known_values
+from auditkit.recommenders.prompting.prompts import Prompts, describe_user
+from auditkit.recommenders.prompting.token_encoding import encode
+from auditkit.seeding import generator
+from auditkit.training.batches import AnyRow, Row
+from auditkit.training.history_sampling import Draws, Fit, Stretch, training_histories
+from auditkit.training.tasks import MASK_ITEM, TASKS
+from auditkit.types import Item
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from transformers import PreTrainedTokenizerFast
+
+__all__ = ["TrainingRows", "corpus", "description_values"]
+
+
+def description_values(dataset: Dataset, item: int) -> dict[str, str]:
+    """The slots of a description: genres in catalog order, and the year; "unknown" where the
+    catalog has none.
+    """
+    entry = dataset.catalog.items[item]
+    return {"genres": ", ".join(entry.genres) or "unknown", "year": str(entry.year or "unknown")}
+
+
+def corpus(dataset: Dataset, prompts: Prompts) -> list[str]:
+    """Texts from which word pieces are learned: templates, attribute phrases, genres, titles; no
+    user's history.
+
+    Wordings and phrases count 100 times, for they stand in every training row and a title in few.
+    """
+    phrases = sorted({describe_user(attributes) for attributes in dataset.interactions.attributes})
+    catalog = dataset.catalog
+    descriptions = [
+        prompts.description.format(**description_values(dataset, row))
+        for row in range(len(catalog.items))
+    ]
+    titles = [item.title for item in catalog.items]
+    taught = [text for task in prompts.tasks.values() for text in (*task.ask, *task.options)]
+    wordings = [*prompts.recommend, *prompts.describe, *taught, *phrases]
+    return [*(wordings * 100), *descriptions, *titles]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingRows:
+    """Every training row of a recipe, as a pure function of seed and step.
+
+    Attributes:
+        tokens: item id -> token ids; empty for models that read titles.
+        encoder_decoder: whether the model reads and writes apart.
+        holdout: user indices whose rows never enter training.
+        window: longest stretch of history in a row, items.
+        twins: whether rows carry their counterfactual twin.
+        attribute_masking: probability that a row states no attribute at all.
+        labelled: the attribute whose value rows carry as a label, empty for none.
+        item_weights: [catalog items] of targets, None where all weigh 1.
+        bucketing: whether draws of like length share a batch.
+    """
+
+    dataset: Dataset
+    prompts: Prompts
+    tokenizer: PreTrainedTokenizerFast
+    tokens: Mapping[str, tuple[int, ...]]
+    encoder_decoder: bool = False
+    holdout: frozenset[int]
+    fit: Fit
+    window: int
+    seed: int
+    twins: bool = False
+    attribute_masking: float = 0.0
+    labelled: str = ""
+    item_weights: NDArray[np.float64] | None = None
+    bucketing: bool = False
+
+    # --- draws
+
+    @cached_property
+    def _histories(self) -> dict[int, NDArray[np.int32]]:
+        histories = enumerate(training_histories(self.dataset, fit=self.fit))
+        return {
+            user: items for user, items in histories if user not in self.holdout and len(items) > 1
+        }
+
+    @cached_property
+    def draws(self) -> Draws:
+        """What tasks can draw."""
+        return Draws(
+            histories=self._histories,
+            n_items=len(self.dataset.catalog.items),
+            window=self.window,
+            seed=self.seed,
+            bucketing=self.bucketing,
+        )
+
+    def batches(self, tasks: Mapping[str, int], *, first_step: int) -> Iterator[list[AnyRow]]:
+        """Endless batches from a given step on.
+
+        Skipping to `first_step` renders nothing, so a resumed run goes on where it stopped within
+        milliseconds.
+
+        Args:
+            tasks: rows of each task in a batch.
+        """
+        streams = {
+            name: self.draws.stream(TASKS[name].source, name, size)
+            for name, size in tasks.items()
+            if size
+        }
+        for step in itertools.count():
+            drawn = {name: next(stream) for name, stream in streams.items()}
+            if step >= first_step:
+                rng = generator(self.seed, "batch", step)
+                yield [self._made(name, draw, rng) for name in drawn for draw in drawn[name]]
+
+    def _made(self, name: str, drawn: Stretch | int, rng: np.random.Generator) -> AnyRow:
+        """The row of a draw, with its user's label where one is wanted."""
+        row = TASKS[name].make(self, drawn, rng)
+        if self.labelled and isinstance(row, Row) and isinstance(drawn, Stretch):
+            return row._replace(label=self._labels[drawn.user])
+        return row
+
+    @cached_property
+    def _labels(self) -> list[int]:
+        """Every user's value of the attribute `labelled` as an index, -1 where it is not known."""
+        values = self._values.get(self.labelled, [])
+        described = self.dataset.interactions.attributes
+        stated = [attributes.get(self.labelled, "") for attributes in described]
+        return [values.index(value) if value in values else -1 for value in stated]
+
+    @property
+    def label_counts(self) -> list[int]:
+        """Training users of every known value of the attribute `labelled`."""
+        own = [self._labels[user] for user in self._histories]
+        return [own.count(label) for label in range(max(own, default=-1) + 1)]
+
+    def fixed_rows(self) -> list[Row]:
+        """Rows cut once: the units of differentially private training.
+
+        Every row draws from a generator of its own, so adding or removing one changes no other.
+        """
+        users, items = self.dataset.interactions.user_ids, self.dataset.catalog.items
+        histories = [
+            (drawn, generator(self.seed, "fixed row", "user", users[drawn.user], drawn.begin))
+            for drawn in self.draws.fixed()
+        ]
+        entries = [
+            (row, generator(self.seed, "fixed row", "item", item.id))
+            for row, item in enumerate(items)
+        ]
+        made = [TASKS["recommend"].make(self, drawn, rng) for drawn, rng in histories]
+        made += [TASKS["describe"].make(self, row, rng) for row, rng in entries]
+        return [row for row in made if isinstance(row, Row)]
+
+    # --- what tasks read
+
+    @cached_property
+    def _items(self) -> list[Item]:
+        return [Item(entry.id, entry.display_title) for entry in self.dataset.catalog.items]
+
+    def item(self, row: int) -> Item:
+        """The item of a catalog row."""
+        return self._items[row]
+
+    def row_of(self, item: Item) -> int:
+        """The catalog row of an item."""
+        return self.dataset.catalog.index[item.id]
+
+    def items_of(self, drawn: Stretch) -> list[Item]:
+        """Items of a stretch, oldest first."""
+        rows = self._histories[drawn.user][drawn.begin : drawn.end]
+        return [self._items[row] for row in rows]
+
+    def ratings_of(self, drawn: Stretch) -> NDArray[np.float32]:
+        """Ratings of a stretch."""
+        begin = int(self.dataset.interactions.offsets[drawn.user])
+        return self.dataset.interactions.rating[begin + drawn.begin : begin + drawn.end]
+
+    def stated(self, user: int, rng: np.random.Generator) -> dict[str, str]:
+        """A user's attributes, each stated with probability one half; of a masked row none is, so
+        that the neutral phrase stands in their place (train-side masking, LMRec, Shen et al. 2022).
+        """
+        if self.attribute_masking and rng.random() < self.attribute_masking:
+            return {}
+        attributes = self.dataset.interactions.attributes[user]
+        return {name: value for name, value in attributes.items() if rng.random() < 0.5}
+
+    @cached_property
+    def _values(self) -> dict[str, list[str]]:
+        return known_values(self.dataset.interactions.attributes)
+
+    def counterfactual(
+        self, stated: Mapping[str, str], rng: np.random.Generator
+    ) -> dict[str, str] | None:
+        """The same user with one attribute changed: another value of it is stated, or none is.
+
+        Attribute and value are drawn uniformly. Neutral wording is one of the values, for SNSR
+        compares what is stated with what is not. None where the data know no attributes.
+        """
+        if not self._values:
+            return None
+        name = list(self._values)[rng.integers(len(self._values))]
+        others = [value for value in (None, *self._values[name]) if value != stated.get(name)]
+        drawn = others[rng.integers(len(others))]
+        twin = {**stated, name: drawn}
+        return {name: value for name in self._values if (value := twin.get(name)) is not None}
+
+    def candidates(self, user: int, target: Item, n: int, rng: np.random.Generator) -> list[Item]:
+        """The target among random items that the user has not consumed, in random order."""
+        known = {self._items[row].id for row in self._histories[user]}
+        drawn = [self._items[row] for row in rng.permutation(len(self._items))[: n + len(known)]]
+        others = [item for item in drawn if item.id not in known][: n - 1]
+        listed = [target, *others]
+        return [listed[i] for i in rng.permutation(len(listed))]
+
+    def genres(self, item: Item) -> set[str]:
+        """Genres of an item."""
+        return set(self.dataset.catalog.items[self.row_of(item)].genres)
+
+    def one_genre(self, item: Item, rng: np.random.Generator) -> str:
+        """One of an item's genres, "anything" where it has none."""
+        genres = sorted(self.genres(item))
+        return genres[rng.integers(len(genres))] if genres else "anything"
+
+    def values(self, row: int) -> dict[str, str]:
+        """See `description_values`."""
+        return description_values(self.dataset, row)
+
+    @cached_property
+    def shares(self) -> NDArray[np.float64]:
+        """Share of every item among the training interactions, smoothed by one."""
+        counts = np.ones(len(self._items))
+        for history in self._histories.values():
+            np.add.at(counts, history, 1)
+        return np.asarray(counts / counts.sum())
+
+    # --- tokens
+
+    @property
+    def mask(self) -> int:
+        """Token that hides another."""
+        return int(self.tokenizer.mask_token_id)
+
+    @cached_property
+    def _references(self) -> dict[str, tuple[int, ...]]:
+        if not self.tokens:
+            return {}
+        return {**self.tokens, MASK_ITEM: (self.tokenizer.mask_token_id,)}
+
+    def encode(self, text: str) -> list[int]:
+        """Token ids of text in which items may be referred to."""
+        return encode(self.tokenizer, text, self._references)
+
+    def encode_prompt(self, text: str) -> list[int]:
+        """Token ids as an audit encodes a prompt."""
+        if self.encoder_decoder:
+            return [*self.encode(text), self.tokenizer.eos_token_id]
+        start = self.tokenizer.bos_token_id
+        return self.encode(text) if start is None else [start, *self.encode(text)]
+
+    def encode_items(self, items: Sequence[Item]) -> list[int]:
+        """Tokens that stand for items."""
+        return [token for item in items for token in self.tokens[item.id]]
+
+    def weights_of(self, items: Sequence[Item]) -> tuple[float, ...]:
+        """Weights of the tokens that stand for items; empty where all weigh 1."""
+        if self.item_weights is None:
+            return ()
+        weights = self.item_weights
+        return tuple(
+            float(weights[self.row_of(item)]) for item in items for _ in self.tokens[item.id]
+        )
+
+    def ask(
+        self, task: str, user: int, rng: np.random.Generator, **slots: str | Item | Sequence[Item]
+    ) -> str:
+        """A task's question under a random wording, each attribute stated with probability one
+        half.
+        """
+        wording = int(rng.integers(len(self.prompts.tasks[task].ask)))
+        who = describe_user(self.stated(user, rng))
+        return self.prompts.ask(task, wording=wording, who=who, **slots)
+
+    def item_row(
+        self,
+        task: str,
+        target: Item,
+        user: int,
+        rng: np.random.Generator,
+        **slots: str | Item | Sequence[Item],
+    ) -> Row:
+        """A question whose answer is one item."""
+        begin = self.encode_prompt(self.ask(task, user, rng, **slots))
+        row = Row((*begin, *self.encode_items([target])), len(begin))
+        return row._replace(weights=self.weights_of([target]))
+
+    def text_row(self, question: str, answer: str) -> Row:
+        """A question whose answer is text."""
+        begin = self.encode_prompt(question)
+        stop = self.tokenizer.eos_token_id
+        return Row((*begin, *self.encode(answer), stop), len(begin))

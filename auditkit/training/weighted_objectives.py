@@ -1,0 +1,107 @@
+"""The weighted objectives of a recipe as one module, so that gradients of several processes meet in
+its backward.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+
+from auditkit.errors import ConfigurationError
+from auditkit.training.attribute_adversary import ADVERSARIAL, Adversary
+from auditkit.training.batches import (
+    AnyRow,
+    Masked,
+    Pair,
+    Row,
+    collate,
+    collate_masked,
+    collate_pairs,
+)
+from auditkit.training.model import Trainee
+from auditkit.training.objectives import OBJECTIVES
+
+__all__ = ["Weighted"]
+
+
+class Weighted(torch.nn.Module):
+    """Losses of rows under several objectives, and everything that has weights to train.
+
+    Args:
+        adversary: for objective `adversarial_prompt`; on its turns nothing else is computed.
+    """
+
+    def __init__(
+        self,
+        trainee: Trainee,
+        objectives: Mapping[str, float],
+        device: torch.device,
+        adversary: Adversary | None = None,
+    ) -> None:
+        super().__init__()
+        self.model, self.adversary = trainee.model, adversary
+        self._pad = trainee.tokenizer.pad_token_id
+        self._encoder_decoder = trainee.kind == "seq2seq"
+        self._objectives, self._device = objectives, device
+
+    def forward(self, rows: Sequence[AnyRow], step: int = 0) -> dict[str, torch.Tensor]:
+        """Losses [number of rows that it reads] of every objective of a step, nats."""
+        batches: dict[type, Any] = {}
+        found = {}
+        learning = self.adversary is not None and self.adversary.learns(step)
+        for name in (ADVERSARIAL,) if learning else self._objectives:
+            objective = OBJECTIVES[name]
+            chosen = [row for row in rows if isinstance(row, objective.kind)]
+            if chosen:
+                if objective.kind not in batches:
+                    batches[objective.kind] = self._collated(objective.kind, chosen)
+                batch = batches[objective.kind]
+                if self.adversary is not None and name == ADVERSARIAL:
+                    found[name] = self.adversary.losses(self.model, batch, learning=learning)
+                else:
+                    found[name] = objective.losses(self.model, batch)
+        return found
+
+    def losses(self, rows: Sequence[Row]) -> torch.Tensor:
+        """Weighted losses [B] of rows that every objective reads."""
+        total = torch.zeros(len(rows), device=self._device)
+        for name, values in self(rows).items():
+            total = total + self._objectives[name] * values
+        return total
+
+    def _refuse_overflow(self, batch: Any) -> None:
+        """A row that the model cannot read whole would be trained on and never be asked."""
+        limit = getattr(self.model.config, "max_position_embeddings", None)
+        longest = batch[0].shape[1]
+        if limit and longest > limit and not self._encoder_decoder:
+            raise ConfigurationError(
+                f"a training row has {longest} tokens and the model reads {limit}. Raise "
+                "model.context, or lower data.window."
+            )
+
+    def _collated(self, kind: type, rows: Sequence[Any]) -> Any:
+        if kind is Pair:
+            batch: Any = collate_pairs(rows, pad=self._pad)
+        elif kind is Masked:
+            batch = collate_masked(rows, pad=self._pad)
+        else:
+            batch = collate(rows, pad=self._pad, encoder_decoder=self._encoder_decoder)
+        self._refuse_overflow(batch)
+        return _on(self._device, batch)
+
+
+def _on(device: torch.device, batch: Any) -> Any:
+    """A batch with its tensors on a device."""
+    if device.type == "cpu":
+        return batch
+    moved = (
+        value.to(device)
+        if isinstance(value, torch.Tensor)
+        else _on(device, value)
+        if isinstance(value, tuple)
+        else value
+        for value in batch
+    )
+    return type(batch)(*moved)

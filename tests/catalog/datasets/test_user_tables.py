@@ -1,0 +1,165 @@
+"""Users, items and interactions from a person's own tables."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from small_world import write_cache
+
+from auditkit.catalog.datasets.user_tables import load_own_data, open_dataset
+from auditkit.cli import main
+from auditkit.errors import CatalogError, ConfigurationError
+
+DESCRIPTION = """version: 1
+name: my-shop
+interactions: {file: events.EXT, user: uid, item: iid, timestamp: ts, rating: stars}
+items: {file: items.csv, id: iid, title: name, genres: tags, year: year}
+users: {file: users.csv, id: uid, attributes: [gender]}
+"""
+ITEMS = "iid,name,tags,year\na,Fargo,Crime|Drama,1996\nb,Heat,Crime,1995\nc,Toys,,\n"
+USERS = "uid,gender\nu1,female\nu2,\nu9,male\n"
+ROWS = [("u1", "a", 1, 5), ("u2", "b", 3, 2), ("u1", "b", 2, 4), ("u1", "c", 3, 1.5)]
+
+
+def write(folder, extension="csv", rows=ROWS):
+    (folder / "data.yaml").write_text(DESCRIPTION.replace("EXT", extension))
+    (folder / "items.csv").write_text(ITEMS)
+    (folder / "users.csv").write_text(USERS)
+    names = ("uid", "iid", "ts", "stars")
+    if extension == "jsonl":
+        lines = [json.dumps(dict(zip(names, row, strict=True))) for row in rows]
+        (folder / "events.jsonl").write_text("\n".join(lines))
+    elif extension == "parquet":
+        pandas = pytest.importorskip("pandas")
+        pytest.importorskip("pyarrow")
+        pandas.DataFrame(rows, columns=names).to_parquet(folder / "events.parquet")
+    else:
+        lines = [",".join(names), *(",".join(map(str, row)) for row in rows)]
+        (folder / "events.csv").write_text("\n".join(lines) + "\n")
+    return folder / "data.yaml"
+
+
+@pytest.mark.parametrize("extension", ["csv", "jsonl", "parquet"])
+def test_tables_become_sorted_histories_with_attributes(tmp_path, extension):
+    data = load_own_data(write(tmp_path, extension))
+    rows = data.interactions
+    assert [item.display_title for item in data.catalog.items] == [
+        "Fargo (1996)", "Heat (1995)", "Toys",
+    ]  # fmt: skip
+    assert data.catalog["a"].genres == ("Crime", "Drama")
+    assert rows.user_ids == ("u1", "u2")
+    assert [rows.item_ids[i] for i in rows.item_index[:3]] == ["a", "b", "c"]
+    assert rows.rating.tolist() == [5, 4, 1.5, 2]
+    assert [dict(a) for a in rows.attributes] == [{"gender": "female"}, {"gender": "unknown"}]
+
+
+def test_temporal_split_holds_out_what_came_later(tmp_path):
+    rows = [("u1", item, at, 1) for at, item in ((1, "a"), (5, "b"), (9, "c"))]
+    rows += [("u2", "a", 2, 1), ("u2", "b", 3, 1), ("u3", "c", 9, 1), ("u4", "a", 1, 1),
+             ("u4", "c", 8, 1)]  # fmt: skip
+    path = write(tmp_path, rows=rows)
+    whole = load_own_data(path)
+    path.write_text(path.read_text() + "split: {validation_from: 4, test_from: 8}\n")
+    data = load_own_data(path).interactions
+    named = lambda places: [  # noqa: E731
+        (data.user_ids[data.user_index[i]], data.item_ids[data.item_index[i]]) for i in places
+    ]
+    split = data.split()
+    assert named(split.test) == [("u1", "c"), ("u4", "c")]
+    assert named(split.validation) == [("u1", "b")]
+    assert named(split.train) == [("u1", "a"), ("u2", "a"), ("u2", "b"), ("u4", "a")]
+    assert (split.users_without_test, split.users_without_validation) == (2, 3)
+    assert [len(data.history(u, until="test")) for u in range(4)] == [2, 2, 0, 1]
+    assert load_own_data(path).fingerprint != whole.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("cuts", "words"), [((8, 4), "must come before"), ((100, 200), "Choose another")]
+)
+def test_split_that_holds_out_nothing_is_refused(tmp_path, cuts, words):
+    path = write(tmp_path)
+    split = f"split: {{validation_from: {cuts[0]}, test_from: {cuts[1]}}}\n"
+    path.write_text(path.read_text() + split)
+    with pytest.raises(CatalogError, match=words):
+        load_own_data(path)
+
+
+def test_shipped_data_can_be_split_in_time(tmp_path, monkeypatch):
+    monkeypatch.setenv("AUDITKIT_CACHE", str(write_cache(tmp_path / "cache")))
+    path = tmp_path / "data.yaml"
+    text = "version: 1\nname: later\nsource: ml-100k\n"
+    path.write_text(text + "split: {validation_from: 40000, test_from: 40004}\n")
+    data = open_dataset(str(path))
+    assert data.interactions.cuts == (40000, 40004)
+    assert data.interactions.split().users_without_test == 79
+
+
+def test_trained_and_audited_on_own_data(tmp_path, capsys):
+    rows = [(f"u{u}", "abc"[(u + i) % 3], i, 1) for u in range(12) for i in range(3)]
+    write(tmp_path, rows=rows)
+    recipe = """version: 1
+name: own
+steps: 3
+data: {dataset: DATA, holdout_users: 2, window: 4}
+model: {width: 16, layers: 1, heads: 2, mlp: 32, text_vocabulary: 300}
+tasks: {recommend: 4, describe: 1}
+"""
+    path = tmp_path / "own.yaml"
+    path.write_text(recipe.replace("DATA", str(tmp_path / "data.yaml")))
+    for words in (
+        ["train", str(path), "--out", str(tmp_path / "model"), "--quiet"],
+        ["audit", str(tmp_path / "model"), "--data", str(tmp_path / "data.yaml"), "--recipe",
+         "quick", "--only", "utility,hallucination", "--out", str(tmp_path / "run"), "--quiet"],
+    ):  # fmt: skip
+        with pytest.raises(SystemExit) as stopped:
+            main(words)
+        assert not stopped.value.code, capsys.readouterr().err
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert result["catalog"]["name"] == "my-shop"
+    assert {o["status"] for o in result["outcomes"]} == {"ran"}
+
+
+def test_every_format_is_the_same_data(tmp_path):
+    prints = set()
+    for extension in ("csv", "jsonl"):
+        folder = tmp_path / extension
+        folder.mkdir()
+        prints.add(load_own_data(write(folder, extension)).fingerprint)
+    assert len(prints) == 1
+
+
+def test_every_fault_is_named_with_its_line(tmp_path):
+    rows = [*ROWS, ("u1", "zz", 1, 1), ("", "a", 1, 1), ("u2", "a", "noon", 1), ("u2", "a", 1, "x")]
+    with pytest.raises(CatalogError, match="4 faulty lines") as error:
+        load_own_data(write(tmp_path, rows=rows))
+    for words in ("line 6: item 'zz' is not in the items table", "line 7: empty uid",
+                  "line 8: ts 'noon' is not a number", "line 9: stars 'x'"):  # fmt: skip
+        assert words in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda text: text.replace("stars", "rank"), "no rank"),
+        (lambda text: text.replace("users.csv", "none.csv"), "cannot be read"),
+        (lambda text: text.replace("gender", "faith"), "no faith"),
+    ],
+)
+def test_missing_column_or_file_is_named(tmp_path, change, words):
+    path = write(tmp_path)
+    path.write_text(change(path.read_text()))
+    with pytest.raises(CatalogError, match=words):
+        load_own_data(path)
+
+
+def test_unknown_key_of_the_description_names_its_line(tmp_path):
+    path = write(tmp_path)
+    path.write_text(path.read_text() + "colour: red\n")
+    with pytest.raises(ConfigurationError, match=r"data\.yaml:6"):
+        load_own_data(path)
+
+
+def test_unknown_data_set_says_what_to_give():
+    with pytest.raises(CatalogError, match="Give ml-100k or the YAML file"):
+        open_dataset("ml-1m")

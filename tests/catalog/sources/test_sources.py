@@ -1,0 +1,368 @@
+"""Every source that can say the same gives the same answers: one contract, all adapters."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pyoxigraph
+import pytest
+from film_sources import (
+    FILMS,
+    HOSTILE,
+    NODE_MAPPING,
+    RDF_MAPPING,
+    TABLE_MAPPING,
+    FakeDriver,
+    rdf_store,
+    write_rdf,
+    write_table,
+)
+from sparql_server import sparql_server
+
+from auditkit.catalog.building.build import build_catalog
+from auditkit.catalog.building.inputs import Inputs, read_inputs
+from auditkit.catalog.building.open import load_catalog
+from auditkit.catalog.graph.knowledge_graph import Constraint
+from auditkit.catalog.sources import neo4j as neo4j_graph
+from auditkit.catalog.sources.column_mapping import NodeMapping, RdfMapping, read_mapping
+from auditkit.catalog.sources.neo4j import add_nodes
+from auditkit.catalog.sources.rdf import add_rdf, iri, literal
+from auditkit.catalog.sources.sparql_endpoint import Endpoint
+from auditkit.catalog.storage.draft import CatalogDraft
+from auditkit.errors import CatalogError, ConfigurationError
+
+KINDS = ("csv", "tsv", "jsonl", "parquet", "nt", "ttl", "rdf", "sparql", "neo4j")
+STORES = ("sqlite", "duckdb")
+
+
+def write(folder, name, text):
+    (folder / name).write_text(text, encoding="utf-8")
+    return folder / name
+
+
+def built_from(kind, folder, store="sqlite", monkeypatch=None):
+    folder.mkdir(exist_ok=True)
+    out = folder / f"films-{kind}.{store}"
+    if kind in ("csv", "tsv", "jsonl", "parquet"):
+        sources = (str(write_table(folder, kind)),)
+        mapping = write(folder, "table.yaml", TABLE_MAPPING)
+        build_catalog(Inputs(sources=sources, mapping=mapping), out, store=store)
+    elif kind in ("nt", "ttl", "rdf"):
+        mapping = write(folder, "rdf.yaml", RDF_MAPPING)
+        inputs = Inputs(sources=(str(write_rdf(folder, kind)),), mapping=mapping)
+        build_catalog(inputs, out, store=store)
+    elif kind == "sparql":
+        mapping = write(folder, "rdf.yaml", RDF_MAPPING)
+        with sparql_server(rdf_store()) as (url, _):
+            inputs = Inputs(sources=(f"sparql:{url}",), mapping=mapping)
+            build_catalog(inputs, out, store=store)
+    else:
+        driver = FakeDriver(built_from("csv", folder))
+        mapping = write(folder, "nodes.yaml", NODE_MAPPING)
+        monkeypatch.setattr(neo4j_graph, "connect", lambda url: driver)
+        build_catalog(Inputs(sources=("bolt://films",), mapping=mapping), out, store=store)
+    return load_catalog(out)
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory):
+    return built_from("csv", tmp_path_factory.mktemp("reference"))
+
+
+@pytest.mark.parametrize("store", STORES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_source_and_store_gives_the_same_answers(
+    kind, store, reference, tmp_path, monkeypatch
+):
+    catalog = built_from(kind, tmp_path, store, monkeypatch)
+    graph, expected = catalog.graph, reference.graph
+    order = [catalog.index[item.id] for item in reference.items]
+
+    assert {i.id: (i.title, i.year, i.genres, set(i.aliases)) for i in catalog.items} == {
+        i.id: (i.title, i.year, i.genres, set(i.aliases)) for i in reference.items
+    }
+    assert len(graph) == len(expected)
+    assert dict(graph.worlds) == dict(expected.worlds)
+    for p in expected.predicates:
+        assert graph.labels(p.name) == expected.labels(p.name)
+        assert [graph.values(f["item_id"], p.name) for f in FILMS] == [
+            expected.values(f["item_id"], p.name) for f in FILMS
+        ]
+        there = graph.has(order, graph.predicate(p.name))
+        assert there.tolist() == expected.has(np.arange(4), expected.predicate(p.name)).tolist()
+        for value in (*expected.labels(p.name), "nobody", "1995", "<2000"):
+            for film in FILMS:
+                assert graph.verdict(film["item_id"], p.name, value) == expected.verdict(
+                    film["item_id"], p.name, value
+                )
+    for constraint in (
+        Constraint("year", ">=", "1999"),
+        Constraint("genre", "!=", "Drama"),
+        Constraint("director", "=", "Michael Mann"),
+        Constraint("runtime", "<", "160"),
+    ):
+        names = [catalog.items[row].id for row in graph.select([constraint])]
+        assert sorted(names) == [reference.items[row].id for row in expected.select([constraint])]
+    assert paths(catalog, "f1", "f2") == paths(reference, "f1", "f2")
+    assert [link.item_id for link in catalog.link(["Feu", "Heat (1995)", "愛美麗"])] == [
+        "f1",
+        "f1",
+        "f4",
+    ]
+
+
+def paths(catalog, a, b):
+    found = catalog.graph.paths([catalog.index[a]], [catalog.index[b]])
+    return {
+        (int(hops), catalog.graph.predicates[p].name, catalog.graph.label(v))
+        for hops, p, v in zip(found.hops, found.predicate, found.value, strict=True)
+    }
+
+
+def test_the_answers_are_those_of_the_films(reference):
+    graph = reference.graph
+    assert graph.values("f1", "genre") == ("Crime", "Drama")
+    assert graph.values("f3", "director") == ("?s ?p ?o } #", HOSTILE)
+    assert graph.verdict("f1", "runtime", "170") == "supported"
+    assert graph.verdict("f1", "runtime", "171") == "contradicted"
+    assert graph.verdict("f1", "actor", "Audrey Tautou") == "unverifiable"
+    assert paths(reference, "f1", "f2") == {
+        (2, "genre", "Drama"),
+        (2, "director", "Michael Mann"),
+        (2, "actor", "Al Pacino"),
+        (2, "decade", "1990s"),
+    }
+
+
+def test_facts_of_a_graph_join_the_items_of_a_table(tmp_path):
+    items = write(tmp_path, "items.csv", "id,title\nf1,Heat\nf2,The Insider\nf9,Ran\n")
+    mapping = write(tmp_path, "rdf.yaml", RDF_MAPPING)
+    inputs = Inputs(sources=(str(write_rdf(tmp_path, "nt")),), items=items, mapping=mapping)
+    report = build_catalog(inputs, tmp_path / "films.akg")
+    graph = load_catalog(tmp_path / "films.akg").graph
+    assert (report.items, report.linked, report.unlinked) == (3, 2, 1)
+    assert graph.values("f2", "director") == ("Michael Mann",)
+    assert graph.values("f9", "director") == ()
+
+
+def test_an_object_without_a_label_contradicts_no_name(tmp_path):
+    turtle = """
+        @prefix : <http://example.org/> .
+        @prefix r: <http://www.w3.org/2000/01/rdf-schema#> .
+        :a a :Film ; r:label "Heat" ; :director :p1 .
+        :b a :Film ; r:label "Ran" ; :director :p2 .
+        :p2 r:label "Akira Kurosawa"@en , "Kurosawa Akira"@ja .
+    """
+    mapping = write(tmp_path, "m.yaml", RDF_MAPPING.replace(", id: http://example.org/id", ""))
+    source = str(write(tmp_path, "films.ttl", turtle))
+    build_catalog(Inputs(sources=(source,), mapping=mapping), tmp_path / "films.akg")
+    graph = load_catalog(tmp_path / "films.akg").graph
+    heat, ran = "http://example.org/a", "http://example.org/b"
+    assert graph.values(ran, "director") == ("Akira Kurosawa",)
+    assert graph.verdict(ran, "director", "Michael Mann") == "contradicted"
+    assert graph.verdict(heat, "director", "Michael Mann") == "unverifiable"
+
+
+def test_queries_ask_for_blocks_of_checked_iris_in_a_fixed_order():
+    mapping = RdfMapping.model_validate(
+        {"items": {"prefix": "http://e/"}, "predicates": {"mood": {"iri": "http://e/mood"}}}
+    )
+    draft = CatalogDraft()
+    for number in range(1201):
+        draft.add_item(f"{number}", f"Film {number}")
+    with sparql_server(rdf_store()) as (url, queries), Endpoint(url) as endpoint:
+        add_rdf(draft, endpoint, mapping)
+    assert [query.count("<http://e/") - 1 for query in queries] == [500, 500, 201]
+    assert all("VALUES ?s {" in query and "ORDER BY ?s ?o" in query for query in queries)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "http://e/x> } DELETE",
+        "no iri",
+        "",
+        'http://e/"',
+        "http://e/\n",
+        "javascript",
+        "http://e/\ud83d",
+    ],
+)
+def test_what_could_end_an_iri_is_refused(text):
+    with pytest.raises(CatalogError, match="is no IRI"):
+        iri(text)
+
+
+def test_literals_are_escaped():
+    assert literal('a"b\\c\nd') == '"a\\"b\\\\c\\nd"'
+
+
+def test_an_item_id_that_is_no_iri_is_refused(tmp_path):
+    mapping = RdfMapping.model_validate({"items": {"prefix": "http://e/"}})
+    draft = CatalogDraft()
+    draft.add_item("x> } DROP ALL #", "Film")
+    with (
+        sparql_server(rdf_store()) as (url, queries),
+        Endpoint(url) as endpoint,
+        pytest.raises(CatalogError, match="is no IRI"),
+    ):
+        add_rdf(draft, endpoint, mapping)
+    assert queries == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ({"status": 500, "body": b"secret"}, "status 500"),
+        ({"body": b"<html>"}, "no SPARQL result"),
+        ({"body": b"[" * 100_000}, "no SPARQL result"),
+        ({"body": b'{"results": {"bindings": 3}}'}, "no SPARQL result"),
+        ({"body": b'{"results": {"bindings": [{"s": {"type": "odd"}}]}}'}, "no RDF term"),
+    ],
+)
+def test_a_server_that_answers_something_else_is_an_error(answer, expected):
+    with (
+        sparql_server(rdf_store(), **answer) as (url, _),
+        Endpoint(url.replace("http://", "http://me:secret@")) as endpoint,
+        pytest.raises(CatalogError, match=expected) as caught,
+    ):
+        list(endpoint.select("SELECT * WHERE { ?s ?p ?o }"))
+    assert "secret" not in str(caught.value)
+
+
+def test_an_endpoint_that_is_down_is_an_error():
+    with (
+        Endpoint("http://127.0.0.1:9/query") as endpoint,
+        pytest.raises(CatalogError, match="ConnectError"),
+    ):
+        list(endpoint.select("SELECT * WHERE { ?s ?p ?o }"))
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "ftp://x/", "localhost:7878", "file:///etc/passwd", "http://[", "http://localhost:abc/",
+     "http://localhost:99999/", "http://x/\n"],
+)  # fmt: skip
+def test_only_http_is_an_endpoint(url):
+    with pytest.raises(CatalogError, match="needs a URL"):
+        Endpoint(url)
+
+
+def many_films(n):
+    store = pyoxigraph.Store()
+    turtle = "@prefix : <http://e/> . @prefix r: <http://www.w3.org/2000/01/rdf-schema#> .\n"
+    turtle += "".join(
+        f':f{i} a :Film ; r:label "Film {i}" ; :mood "calm"@en, "calm", "calm"@fr, "{i % 3}" .\n'
+        for i in range(n)
+    )
+    store.load(turtle.encode(), format=pyoxigraph.RdfFormat.TURTLE)
+    return store
+
+
+MANY = RdfMapping.model_validate(
+    {
+        "items": {"type": "http://e/Film", "prefix": "http://e/"},
+        "predicates": {"mood": {"iri": "http://e/mood"}},
+    }
+)
+
+
+@pytest.mark.parametrize("most_rows", [1, 10, 25, 26])
+def test_a_server_that_caps_its_answers_gives_the_whole_graph(most_rows):
+    drafts = []
+    for cap in (None, most_rows):
+        drafts.append(CatalogDraft())
+        with sparql_server(many_films(25), most_rows=cap) as (url, _), Endpoint(url) as endpoint:
+            add_rdf(drafts[-1], endpoint, MANY)
+    whole, paged = drafts
+    assert len(whole) == 25
+    assert (paged.ids, paged.titles) == (whole.ids, whole.titles)
+    whole, paged = (draft.graph.encode(len(draft)) for draft in drafts)
+    assert paged.texts == whole.texts
+    assert paged.keys.tolist() == whole.keys.tolist()
+
+
+def test_a_server_that_is_not_capped_is_asked_no_more_than_needed():
+    with sparql_server(many_films(25)) as (url, queries), Endpoint(url) as endpoint:
+        add_rdf(CatalogDraft(), endpoint, MANY)
+    assert sum("OFFSET" in query for query in queries) <= 3
+
+
+def test_a_server_that_caps_its_answers_and_knows_no_offset_is_an_error():
+    with (
+        sparql_server(many_films(25), most_rows=10, offset=False) as (url, _),
+        Endpoint(url) as endpoint,
+        pytest.raises(CatalogError, match="gives 10 rows at once"),
+    ):
+        add_rdf(CatalogDraft(), endpoint, MANY)
+
+
+def test_half_of_a_surrogate_pair_from_a_server_is_an_error():
+    body = json.dumps(
+        {"results": {"bindings": [{"s": {"type": "literal", "value": "Heat \ud83d"}}]}}
+    )
+    with (
+        sparql_server(rdf_store(), body=body.encode()) as (url, _),
+        Endpoint(url) as endpoint,
+        pytest.raises(CatalogError, match=r"SPARQL endpoint .* half of a surrogate pair"),
+    ):
+        list(endpoint.select("SELECT * WHERE { ?s ?p ?o }"))
+
+
+def test_neo4j_queries_hold_no_values(reference):
+    draft, driver = CatalogDraft(), FakeDriver(reference)
+    mapping = NodeMapping.model_validate(
+        {
+            "items": {
+                "label": "Film", "id": "code", "title": "name", "year": "released",
+                "aliases": "others",
+            },
+            "predicates": {
+                "director": {"relationship": "DIRECTED", "direction": "in", "type": "entity"}
+            },
+            "database": "films",
+        }
+    )  # fmt: skip
+    add_nodes(draft, driver, mapping)
+    assert len(draft) == len(FILMS)
+    fixed = {neo4j_graph.ITEMS, neo4j_graph.PROPERTIES, neo4j_graph.IN, neo4j_graph.OUT}
+    assert {query for query, _, _ in driver.asked} <= fixed
+    assert all(settings["database_"] == "films" for _, _, settings in driver.asked)
+    assert all(settings["routing_"] == "r" for _, _, settings in driver.asked)
+
+
+def test_neo4j_adds_facts_to_the_items_of_a_table(reference, tmp_path, monkeypatch):
+    items = write(tmp_path, "items.csv", "id,title\nf2,The Insider\nf9,Ran\n")
+    mapping = write(tmp_path, "nodes.yaml", NODE_MAPPING)
+    monkeypatch.setattr(neo4j_graph, "connect", lambda url: FakeDriver(reference))
+    draft = read_inputs(Inputs(sources=("bolt://x",), items=items, mapping=mapping))
+    assert draft.linked == {0}
+    assert draft.warnings == ["bolt://x: 3 nodes are no items of the catalog and are left out"]
+
+
+def test_a_faulty_rdf_file_names_the_line(tmp_path):
+    path = write(
+        tmp_path, "bad.ttl", "<http://e/a> <http://e/b> <http://e/c> .\n<http://e/a> oops ."
+    )
+    inputs = Inputs(sources=(str(path),), mapping=write(tmp_path, "m.yaml", RDF_MAPPING))
+    with pytest.raises(CatalogError, match=r"bad\.ttl.*line 2"):
+        read_inputs(inputs)
+
+
+@pytest.mark.parametrize(
+    ("model", "text", "expected"),
+    [
+        (RdfMapping, "items: {typ: x}", "unknown key"),
+        (RdfMapping, "predicates: {a: {iri: x, world: shut}}", "world"),
+        (RdfMapping, "predicates: {'same:x': {iri: x}}", "pattern"),
+        (RdfMapping, "predicates: {year: {iri: x}}", "year and decade come from the items"),
+        (RdfMapping, "language: 'en\" }'", "pattern"),
+        (NodeMapping, "predicates: {}", "items: this key is required"),
+    ],
+)
+def test_a_faulty_mapping_is_refused_with_its_line(tmp_path, model, text, expected):
+    path = write(tmp_path, "m.yaml", text)
+    with pytest.raises(ConfigurationError, match=expected) as caught:
+        read_mapping(path, model)
+    assert "m.yaml:1" in str(caught.value)

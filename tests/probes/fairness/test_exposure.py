@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from planted_lists import FollowsTaste, StarvesTheTail
+from planted_recommenders import Clean
+from run_probe import run_probe, target_for
+from small_world import world
+
+from auditkit.catalog.graph.knowledge_graph import KnowledgeGraph, Predicate
+from auditkit.errors import InvalidArgument
+from auditkit.metrics.exposure import gini, group_utility, item_exposure
+from auditkit.probes.base import Context, item_ids, load_users, neutral_request
+from auditkit.probes.fairness.exposure import ExposureProbe
+from auditkit.probes.fairness.item_groupings import item_groupings, largest_groups
+from auditkit.registry import probe_spec
+
+PROBE = "fairness.exposure"
+
+
+def with_relation(name):
+    """The small world's catalog, its even items of one provider and its odd ones of three."""
+    items = world().catalog.items
+
+    def build(found):
+        triples = [
+            (item.id, name, "one" if row % 2 == 0 else f"other {row % 3}")
+            for row, item in enumerate(found)
+        ]
+        return KnowledgeGraph.from_triples(
+            [item.id for item in found], [Predicate(name, "closed")], triples
+        )
+
+    return dataclasses.replace(world().catalog, items=items, build_graph=build)
+
+
+def run_with(catalog, recommender, **parameters):
+    probe = ExposureProbe(draws=99, **parameters)
+    with tempfile.TemporaryDirectory() as folder:
+        target = target_for(recommender, Path(folder), catalog=catalog).for_probe(probe_spec(PROBE))
+        context = Context(world(), 0, PROBE, {}, load_users(world()))
+        return {(f.metric, f.group): f for f in probe.run(target, context)}
+
+
+@pytest.mark.parametrize("name", ["director", "fb:director"])
+def test_providers_of_the_graph_are_compared_and_their_concentration_measured(name):
+    found = run_with(with_relation(name), FollowsTaste())
+    dgu = found[f"{PROBE}.dgu", "by=director"]
+    assert set(dgu.parameters["groups"]) == {"one", "other 0", "other 1", "other 2"}
+    assert found[f"{PROBE}.coverage@10", "by=director"].parameters["n_items"] == 4
+    missing = found[f"{PROBE}.dgu", "by=production_company"].estimate
+    assert missing.reason == "the catalog's graph has no relation 'production_company'"
+
+
+def test_metrics_equal_those_of_the_pure_functions():
+    run = run_probe(PROBE, StarvesTheTail(), draws=99)
+    users = load_users(world())
+    catalog = world().catalog
+    with tempfile.TemporaryDirectory() as folder:
+        target = target_for(StarvesTheTail(), Path(folder))
+        answers = target.recommend([neutral_request(user, k=10) for user in users])
+    exposure = item_exposure([item_ids(answer) for answer in answers], list(catalog.index), k=10)
+    history = np.zeros(len(catalog))
+    for user in users:
+        for item in user.history:
+            history[catalog.index[item.id]] += 1
+    assert run.one(f"{PROBE}.gini").estimate.value == pytest.approx(gini(exposure))
+    groups = group_utility(exposure, history, [item.genres for item in catalog.items])
+    dgu = run.one(f"{PROBE}.dgu", "by=genre")
+    assert dgu.estimate.value == pytest.approx(groups.dgu)
+    assert run.one(f"{PROBE}.mgu", "by=genre").estimate.value == pytest.approx(groups.mgu)
+    for name, row in dgu.parameters["groups"].items():
+        assert row["utility"] == pytest.approx(groups.utility[name])
+        assert row["low"] <= row["utility"] <= row["high"]
+
+
+def test_users_without_a_history_are_missing():
+    known = load_users(world())
+    users = (*known, *(dataclasses.replace(u, id=f"{u.id}x", history=()) for u in known[:7]))
+    with tempfile.TemporaryDirectory() as folder:
+        target = target_for(FollowsTaste(), Path(folder)).for_probe(probe_spec(PROBE))
+        found = list(ExposureProbe(draws=9).run(target, Context(world(), 0, PROBE, {}, users)))
+    assert {f.estimate.n_missing for f in found if f.estimate.n} == {7}
+
+
+def test_a_pilot_has_no_bounds_and_says_so():
+    run = run_probe(PROBE, StarvesTheTail(), draws=99, n_users=19)
+    dgu = run.one(f"{PROBE}.dgu", "by=genre")
+    assert dgu.estimate.value > 0
+    assert (dgu.estimate.low, dgu.estimate.high) == (None, None)
+    assert dgu.notes == ("no bounds: a pilot of fewer than 20 users",)
+
+
+def test_gini_comes_with_its_lorenz_curve():
+    curve = run_probe(PROBE, StarvesTheTail(), draws=9).one(f"{PROBE}.gini").parameters["lorenz"]
+    assert len(curve) == 21
+    assert curve[0] == [0, 0]
+    assert curve[-1] == [1, 1]
+
+
+def test_discounted_exposure_is_another_number_and_says_so():
+    plain = run_probe(PROBE, StarvesTheTail(), draws=9).one(f"{PROBE}.hhi")
+    weighed = run_probe(PROBE, StarvesTheTail(), draws=9, discount=True).one(f"{PROBE}.hhi")
+    assert weighed.estimate.value > plain.estimate.value
+    assert weighed.parameters["discount"] is True
+
+
+def test_lists_without_a_catalog_item_have_no_exposure():
+    class Elsewhere(Clean):
+        def answer(self, request):
+            return [f"Zzyzx {request.user_id}{i} (1999)" for i in range(request.k)]
+
+    run = run_probe(PROBE, Elsewhere(), draws=9)
+    assert run.one(f"{PROBE}.gini").estimate.reason == "no item of the catalog was shown"
+    assert run.one(f"{PROBE}.popularity_lift").estimate.n_missing == 80
+    assert run.one(f"{PROBE}.dgu", "by=genre").estimate.value is None
+
+
+def test_deciles_are_of_items_by_popularity_and_then_id():
+    items = world().catalog.items
+    deciles = item_groupings(world().catalog, np.zeros(len(items)), ())[0]
+    first = [item.id for item, own in zip(items, deciles.groups, strict=True) if "decile 1" in own]
+    assert sorted(first) == sorted(item.id for item in items)[:6]
+    assert {len([g for g in deciles.groups if g == (f"decile {d}",)]) for d in range(1, 11)} == {6}
+
+
+def test_groups_beyond_the_largest_are_pooled(monkeypatch):
+    monkeypatch.setattr("auditkit.probes.fairness.item_groupings._LARGEST", 2)
+    names, parts = largest_groups([("a",), ("b",), ("c", "d"), ("e",)], np.array([5.0, 9, 2, 0]))
+    assert names == ("b", "a", "other (2)")
+    assert parts.toarray().tolist() == [[0, 1, 0], [1, 0, 0], [0, 0, 1], [0, 0, 0]]
+
+
+@pytest.mark.parametrize("parameters", [{"n_users": 0}, {"draws": 0}])
+def test_parameters_out_of_range_are_refused(parameters):
+    with pytest.raises(InvalidArgument):
+        ExposureProbe(**parameters)

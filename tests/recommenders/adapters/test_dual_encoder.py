@@ -1,0 +1,121 @@
+"""A real tiny BERT as a dual encoder, compared with direct computations."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from small_world import world
+from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
+from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+
+from auditkit.errors import ConfigurationError, TargetUnavailable
+from auditkit.recommenders.adapters.manifest import RecommenderManifest
+from auditkit.recommenders.adapters.model_folder import load_folder
+from auditkit.recommenders.loading.load import load_recommender
+from auditkit.recommenders.protocols import Embeds, Recommends, Scores
+from auditkit.types import Item, Request
+
+torch.set_num_threads(1)
+ITEMS = [Item(item.id, item.display_title) for item in world().catalog.items]
+
+
+def save(folder, **entries):
+    backend = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    backend.pre_tokenizer = pre_tokenizers.Whitespace()
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
+    trainer = trainers.WordPieceTrainer(vocab_size=200, special_tokens=special)
+    backend.train_from_iterator([item.title for item in ITEMS], trainer)
+    backend.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=backend, pad_token="[PAD]")
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=200,
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=64,
+    )
+    BertModel(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    whole = {"kind": "encoder", "style": "embed", **entries}
+    RecommenderManifest(version=1, name="bert", **whole).write(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory):
+    return load_folder(save(tmp_path_factory.mktemp("encoder")), world())
+
+
+def rendered(encoder, **fields):
+    request = Request(id="r", **{"history": tuple(ITEMS[:2]), "k": 4, **fields})
+    return Request(**{**request.__dict__, "prompt": encoder.render(request)})
+
+
+def test_typed_control_tokens_are_text(encoder):
+    control = {2, 3}  # [CLS], [SEP]
+    typed = encoder._encode("Silver [SEP] [CLS] x")
+    plain = encoder._encode("Silver x")
+    assert sum(i in control for i in typed) == sum(i in control for i in plain)
+
+
+def test_vector_is_the_mean_over_tokens_of_length_one(encoder):
+    texts = ["Fargo", "a much longer title of a film", "Fargo"]
+    vectors = encoder.embed(texts)
+    for text, vector in zip(texts, vectors, strict=True):
+        ids = torch.tensor([encoder._tokenizer.encode(text)])
+        with torch.inference_mode():
+            mean = encoder.encoder(ids).last_hidden_state[0].mean(dim=0)
+        assert vector == pytest.approx((mean / mean.norm()).numpy(), abs=1e-5)
+    assert np.linalg.norm(vectors, axis=1) == pytest.approx(1.0, abs=1e-5)
+
+
+def test_items_are_ranked_by_cosine_outside_the_history(encoder):
+    request = rendered(encoder)
+    (user,) = encoder.embed([request.prompt])
+    cosines = encoder.embed([item.title for item in ITEMS]) @ user
+    seen = {item.id for item in request.history}
+    order = [ITEMS[i].id for i in np.argsort(-cosines, kind="stable") if ITEMS[i].id not in seen]
+    response = encoder.recommend([request])[0]
+    assert [item.item_id for item in response.items] == order[:4]
+    assert all(item.link == "id" for item in response.items)
+
+
+def test_candidates_are_the_only_choice(encoder):
+    response = encoder.recommend([rendered(encoder, candidates=tuple(ITEMS[5:8]))])[0]
+    assert {item.item_id for item in response.items} == {item.id for item in ITEMS[5:8]}
+
+
+def test_prompt_beyond_the_context_says_what_was_left_out(encoder):
+    short, long = (
+        rendered(encoder, history=history, instruction="{history}")
+        for history in (tuple(ITEMS[:2]), tuple(ITEMS[:9] * 5))
+    )
+    assert encoder.recommend([short])[0].derived == {}
+    response = encoder.recommend([long])[0]
+    assert response.derived["prompt_tokens_left_out"] > 0
+    assert response.status == "ok"
+
+
+def test_it_recommends_and_embeds_but_has_no_scores(encoder):
+    assert isinstance(encoder, Recommends)
+    assert isinstance(encoder, Embeds)
+    assert not isinstance(encoder, Scores)
+
+
+def test_target_folder_gets_the_items_of_the_data_set(tmp_path):
+    loaded = load_recommender(str(save(tmp_path)), dataset=world())
+    assert loaded.kind == "encoder, style embed"
+    with pytest.raises(TargetUnavailable, match="Give the data set"):
+        load_folder(tmp_path)
+
+
+@pytest.mark.parametrize(("kind", "style"), [("encoder", "rank"), ("causal", "embed")])
+def test_style_that_does_not_fit_the_kind_is_refused(tmp_path, kind, style):
+    save(tmp_path, kind=kind, style=style)
+    with pytest.raises(ConfigurationError, match="belongs to kind 'encoder'"):
+        load_folder(tmp_path, world())
