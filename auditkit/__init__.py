@@ -10,13 +10,15 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from auditkit.api import audit, gate, load_recommender
+    from auditkit.api import audit, gate, load_recommender, report, train
     from auditkit.catalog.building.open import load_catalog
     from auditkit.catalog.catalog import Catalog
     from auditkit.errors import AuditkitError
+    from auditkit.run.options import AuditOptions
     from auditkit.types import AuditResult, Estimate, Finding, Item, Request, Response
 
 __all__ = [
+    "AuditOptions",
     "AuditResult",
     "AuditkitError",
     "Catalog",
@@ -29,15 +31,20 @@ __all__ = [
     "gate",
     "load_catalog",
     "load_recommender",
+    "report",
+    "train",
 ]
 
 _HOME = {
+    "AuditOptions": "auditkit.run.options",
     "AuditkitError": "auditkit.errors",
     "Catalog": "auditkit.catalog.catalog",
     "audit": "auditkit.api",
     "gate": "auditkit.api",
     "load_catalog": "auditkit.catalog.building.open",
     "load_recommender": "auditkit.api",
+    "report": "auditkit.api",
+    "train": "auditkit.api",
 }
 
 

@@ -1,47 +1,143 @@
-"""The Python API: the same three steps as the command line."""
+"""The Python API: one function for each step of the command line."""
 
 from __future__ import annotations
 
+import datetime
+from collections.abc import Sequence
 from pathlib import Path
 
-from auditkit.catalog.datasets.download import get_dataset
-from auditkit.catalog.datasets.movielens import load_ml100k
+from auditkit.catalog.datasets.user_tables import open_dataset
+from auditkit.errors import MissingDependency
+from auditkit.gating import gate_run, read_baseline
 from auditkit.policy.decide import decide
 from auditkit.policy.decision import Decision
 from auditkit.policy.schema import Policy
+from auditkit.recommenders.loading import load
 from auditkit.recommenders.loading.load import LoadedRecommender
-from auditkit.recommenders.loading.load import load_recommender as load
+from auditkit.run.options import AuditOptions
 from auditkit.run.recipe import read_recipe
 from auditkit.run.runner import run_audit
 from auditkit.shipped_recipes import find_recipe
 from auditkit.types import AuditResult
 
-__all__ = ["audit", "gate", "load_recommender"]
+__all__ = ["audit", "gate", "load_recommender", "report", "train"]
 
 
 def audit(
-    target: str, recipe: str = "quick", *, out: str | Path, allow_code: bool = False
+    target: str,
+    recipe: str | Path = "quick",
+    *,
+    out: str | Path,
+    data: str | None = None,
+    only: Sequence[str] = (),
+    options: AuditOptions = AuditOptions(),
 ) -> AuditResult:
-    """Audit a recommender into a run folder.
+    """Audit a recommender into a run folder; `report` and `gate` take the folder from there.
 
     Args:
-        target: model folder, `baseline:NAME`, `replay:FILE.jsonl` or `python:MODULE:NAME`.
-        recipe: shipped name or YAML file.
-        out: run folder; an interrupted run in it goes on.
+        target: model folder, `openai:BASE_URL#MODEL`, `baseline:NAME`, `replay:FILE.jsonl`,
+            `scores:FILE.npz` or `python:MODULE:NAME`.
+        recipe: name of a shipped recipe, or a YAML file.
+        out: run folder; an interrupted run in it is resumed.
+        data: `ml-100k` or the YAML file that describes your own data; overrides the recipe's.
+        only: dimensions or probe ids to run; empty runs all probes of the recipe.
+        options: catalog, budget, and whether code may run.
 
     Raises:
         AuditkitError: nothing could be asked; the message says what to do.
     """
-    return run_audit(
-        target, read_recipe(find_recipe(recipe, kind="audit")), Path(out), allow_code=allow_code
-    )
+    chosen = read_recipe(find_recipe(str(recipe), kind="audit"))
+    if data is not None:
+        chosen = chosen.model_copy(update={"data": data})
+    if only:
+        chosen = chosen.only(only)
+    return run_audit(target, chosen, Path(out), options=options)
 
 
-def gate(result: AuditResult, policy: str | Path) -> Decision:
-    """Judge a result by a policy file or the name of a shipped policy."""
-    return decide(result, Policy.read(find_recipe(str(policy), kind="policy")))
+def gate(
+    result: AuditResult | str | Path,
+    policy: str | Path,
+    *,
+    baseline: str | Path | None = None,
+    as_of: datetime.date | None = None,
+    strict: bool = False,
+) -> Decision:
+    """Judge a result or a run folder by a policy.
+
+    Args:
+        result: a result, or a run folder, whose evidence is verified first and which then holds
+            `verdict.json`, `junit.xml` and `results.sarif`.
+        policy: name of a shipped policy, or a YAML file.
+        baseline: run folder or `result.json` to compare with; the policy's own if None.
+        as_of: the day on which waivers are judged; today (UTC) if None.
+        strict: every doubt blocks.
+
+    Raises:
+        ConfigurationError: the policy is faulty, or the folder is not a run folder.
+        IntegrityError: the run or the baseline was altered.
+    """
+    judged = Policy.read(find_recipe(str(policy), kind="policy"))
+    other = None if baseline is None else Path(baseline)
+    if not isinstance(result, AuditResult):
+        return gate_run(Path(result), judged, baseline=other, as_of=as_of, strict=strict)
+    compared = read_baseline(other or judged.baseline_path())
+    return decide(result, judged, baseline=compared, as_of=as_of, strict=strict)
 
 
-def load_recommender(target: str, *, allow_code: bool = False) -> LoadedRecommender:
-    """Load what TARGET names, with its fingerprint; baselines are fitted on MovieLens-100k."""
-    return load(target, dataset=load_ml100k(get_dataset("ml-100k")), allow_code=allow_code)
+def report(run: str | Path, *, out: str | Path | None = None) -> list[Path]:
+    """Write `report.html`, `summary.md` and `findings.csv` of a run folder.
+
+    Args:
+        run: run folder of an audit.
+        out: write the HTML page here as well.
+
+    Returns:
+        The files that were written.
+    """
+    from auditkit.reporting import write_report
+
+    return list(write_report(Path(run), out=None if out is None else Path(out)))
+
+
+def load_recommender(
+    target: str, *, data: str = "ml-100k", prompts: Path | None = None, allow_code: bool = False
+) -> LoadedRecommender:
+    """Load a recommender, with its fingerprint.
+
+    Args:
+        target: as in `audit`.
+        data: users and items for targets that need them: baselines are fitted on them, dual
+            encoders rank the items, mitigations read users' attributes. Other targets ignore it,
+            and nothing is fetched for them.
+        prompts: template file for a recommender without templates of its own.
+        allow_code: whether `python:` targets may import and run code.
+
+    Raises:
+        TargetUnavailable: unknown form, missing files, or code that was not allowed.
+        MissingDependency: the extra for this kind of target is not installed.
+    """
+    dataset = open_dataset(data) if load.needs_dataset(target) else None
+    return load.load_recommender(target, dataset=dataset, prompts=prompts, allow_code=allow_code)
+
+
+def train(recipe: str | Path, out: str | Path) -> Path:
+    """Train a recommender; the folder is a TARGET for `audit`.
+
+    Args:
+        recipe: name of a shipped training recipe, or a YAML file.
+        out: model folder; an interrupted training in it is resumed.
+
+    Returns:
+        `out`.
+
+    Raises:
+        ConfigurationError: the recipe is faulty.
+        MissingDependency: the extra `train` is not installed.
+        AuditkitError: the folder belongs to another recipe, or training failed.
+    """
+    try:
+        from auditkit.training import loop, recipe_checks
+    except ModuleNotFoundError as error:
+        raise MissingDependency(str(error.name), extra="train", purpose="Training") from None
+    chosen = recipe_checks.read_training_recipe(find_recipe(str(recipe), kind="train"))
+    return loop.train(chosen, Path(out), dataset=open_dataset(chosen.data.dataset))

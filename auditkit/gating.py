@@ -15,8 +15,8 @@ from auditkit.evidence.manifest import MANIFEST, seal_manifest, verify_run
 from auditkit.policy.decide import decide
 from auditkit.policy.decision import Decision
 from auditkit.policy.schema import Policy
-from auditkit.report.junit import render_junit
-from auditkit.report.sarif import render_sarif
+from auditkit.reporting.junit import render_junit
+from auditkit.reporting.sarif import render_sarif
 from auditkit.serialization.atomic_files import sha256_file, write_atomically
 from auditkit.types import AuditResult
 

@@ -13,7 +13,7 @@ from hostile_texts import PAYLOADS
 from small_world import write_cache
 
 from auditkit.cli import main
-from auditkit.report.html_allowlist import check_html
+from auditkit.reporting.html_allowlist import check_html
 
 RECIPE = """version: 1
 name: hostile

@@ -13,22 +13,22 @@ from auditkit.claims.entity_names import Names
 from auditkit.claims.lexicon import Token, has_no_capital, phrases
 from auditkit.claims.person_names import capital_at, full_names, name_at
 from auditkit.claims.quantities import minutes_at, years_at
-from auditkit.claims.span import QUOTES, Kind, Piece
+from auditkit.claims.span import QUOTES, Kind, Span
 from auditkit.claims.title_mentions import Window, is_mention
 
-__all__ = ["pieces_of"]
+__all__ = ["spans_of"]
 
 _SIBLINGS = frozenset(("brothers", "bros", "sisters", "siblings"))
 _LONGEST_GENRE, _LONGEST_PLACE = 4, 3
 
 
-def pieces_of(
+def spans_of(
     text: str,
     tokens: Sequence[Token],
     titles: Sequence[tuple[Window, tuple[int, ...]]],
     names: Names,
     own: Callable[[int], bool],
-) -> list[Piece]:
+) -> list[Span]:
     """Pieces of one text in order.
 
     Args:
@@ -41,27 +41,27 @@ def pieces_of(
         if is_mention(text, tokens, window, any(map(own, entries)), genre_words):
             begin, end = tokens[window.first].begin, tokens[window.behind - 1].end
             raw = text[begin:end]
-            piece = Piece("title", raw.lower(), begin, end, raw, entries=entries)
+            piece = Span("title", raw.lower(), begin, end, raw, entries=entries)
             claimed.append((window.first, window.behind, piece))
-    taken: list[Piece | None] = [None] * len(tokens)
+    taken: list[Span | None] = [None] * len(tokens)
     for first, behind, piece in sorted(
         claimed, key=lambda c: (c[0] - c[1], c[2].kind == "title", c[0])
     ):
         if all(place is None for place in taken[first:behind]):
             taken[first:behind] = [piece] * (behind - first)
     _fill(taken, text, tokens, names)
-    found: list[Piece] = []
+    found: list[Span] = []
     for token, taker in zip(tokens, taken, strict=True):
         if taker is None:
             kind: Kind = "word" if token.lower[0].isalnum() or token.lower == "'s" else "mark"
             raw = text[token.begin : token.end]
-            found.append(Piece(kind, token.lower, token.begin, token.end, raw))
+            found.append(Span(kind, token.lower, token.begin, token.end, raw))
         elif not found or found[-1] is not taker:
             found.append(taker)
     return _with_years(_tidied(found))
 
 
-def _fill(taken: list[Piece | None], text: str, tokens: Sequence[Token], names: Names) -> None:
+def _fill(taken: list[Span | None], text: str, tokens: Sequence[Token], names: Names) -> None:
     """Mark years, minutes, genres, places, surnames and unknown names on what is still free."""
     masked = [
         "\0" if piece is not None else token.lower
@@ -79,12 +79,12 @@ def _fill(taken: list[Piece | None], text: str, tokens: Sequence[Token], names: 
 
 def _read_at(
     text: str, tokens: Sequence[Token], masked: Sequence[str], place: int, names: Names
-) -> tuple[int, Piece | None]:
+) -> tuple[int, Span | None]:
     """What begins at a token, and behind it."""
 
-    def piece(kind: Kind, behind: int, *values: str) -> tuple[int, Piece]:
+    def piece(kind: Kind, behind: int, *values: str) -> tuple[int, Span]:
         begin, end = tokens[place].begin, tokens[behind - 1].end
-        return behind, Piece(
+        return behind, Span(
             kind, text[begin:end].lower(), begin, end, text[begin:end], values=values
         )
 
@@ -109,40 +109,40 @@ def _read_at(
 
 
 # --- tidying --------------------------------------------------------------------------------------
-def _tidied(pieces: Sequence[Piece]) -> list[Piece]:
+def _tidied(pieces: Sequence[Span]) -> list[Span]:
     """The mark of "Lucas' film" as "'s", each of "the Coen brothers", no title in "Batman film"."""
-    found: list[Piece] = []
+    found: list[Span] = []
     for piece, behind in zip(pieces, [*pieces[1:], None], strict=False):
         before = found[-1] if found else None
         kind = before.kind if before is not None else None
         if before is not None and kind == "person" and _is_genitive(piece, before):
-            found.append(Piece("word", "'s", piece.begin, piece.end, piece.raw))
+            found.append(Span("word", "'s", piece.begin, piece.end, piece.raw))
         elif before is not None and kind == "person" and piece.lower in _SIBLINGS:
             found[-1:] = _each(before, end=piece.end)
         elif (
             before is not None
             and kind == "title"
             and piece.lower in ("!", "?")
-            and _goes_on(behind)
+            and _continues(behind)
         ):
             before.end = piece.end
         elif piece.kind == "title" and behind is not None and _modifies(piece, behind, before):
-            found.append(Piece("word", piece.lower, piece.begin, piece.end, piece.raw))
+            found.append(Span("word", piece.lower, piece.begin, piece.end, piece.raw))
         else:
             found.append(piece)
     return found
 
 
-def _is_genitive(mark: Piece, before: Piece) -> bool:
+def _is_genitive(mark: Span, before: Span) -> bool:
     return mark.lower in ("'", "\u2019") and before.end == mark.begin and before.lower.endswith("s")
 
 
-def _goes_on(behind: Piece | None) -> bool:
+def _continues(behind: Span | None) -> bool:
     """Does the sentence go on behind "Airplane!"?"""
     return behind is not None and (behind.raw[:1].islower() or behind.lower in (",", "(", ";"))
 
 
-def _modifies(title: Piece, behind: Piece, before: Piece | None) -> bool:
+def _modifies(title: Span, behind: Span, before: Span | None) -> bool:
     """Is the title only the first word of "a Batman film"?"""
     noun = phrases("film_nouns").at([behind.lower], 0) or behind.lower in (
         "universe",
@@ -153,21 +153,21 @@ def _modifies(title: Piece, behind: Piece, before: Piece | None) -> bool:
     return bool(noun) and behind.begin == title.end + 1 and not owned
 
 
-def _each(person: Piece, *, end: int) -> list[Piece]:
+def _each(person: Span, *, end: int) -> list[Span]:
     """ "The Farrelly brothers" are two persons, where the graph knows both."""
     names = person.labels.get("director") or next(iter(person.labels.values()), [person.raw])
-    found: list[Piece] = []
+    found: list[Span] = []
     for name in names:
         if found:
-            found.append(Piece("word", "and", person.begin, person.begin, "and"))
+            found.append(Span("word", "and", person.begin, person.begin, "and"))
         labels = {"director": [name]}
         found.append(
-            Piece("person", "brothers", person.begin, end, name, values=("full",), labels=labels)
+            Span("person", "brothers", person.begin, end, name, values=("full",), labels=labels)
         )
     return found
 
 
-def _is_unknown_title(pieces: Sequence[Piece], place: int) -> bool:
+def _is_unknown_title(pieces: Sequence[Span], place: int) -> bool:
     """A name with a year in brackets, or in quotes, that no catalog title has."""
     piece = pieces[place]
     if "unknown" not in piece.values and not (piece.kind == "word" and piece.raw[:1].isupper()):
@@ -180,9 +180,9 @@ def _is_unknown_title(pieces: Sequence[Piece], place: int) -> bool:
     return quoted and "unknown" in piece.values
 
 
-def _with_years(pieces: Sequence[Piece]) -> list[Piece]:
+def _with_years(pieces: Sequence[Span]) -> list[Span]:
     """ "Heat (1995)" is one piece: a title that states its year."""
-    found: list[Piece] = []
+    found: list[Span] = []
     place = 0
     while place < len(pieces):
         piece = pieces[place]

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from auditkit.claims.lexicon import lexicon, phrases
-from auditkit.claims.span import Piece
+from auditkit.claims.span import Span
 
 __all__ = ["OPENING", "Clause", "Topic", "clauses_of"]
 
@@ -44,7 +44,7 @@ class Clause:
         contrasted: films that it is compared with, and whether they are said to be like it.
     """
 
-    pieces: list[Piece]
+    pieces: list[Span]
     opener: str
     sentence: int
     topics: tuple[Topic, ...] = ()
@@ -60,7 +60,7 @@ class Clause:
         return _words(self.pieces)
 
 
-def clauses_of(pieces: Sequence[Piece]) -> list[Clause]:
+def clauses_of(pieces: Sequence[Span]) -> list[Clause]:
     """Clauses of one text, their topics still open."""
     found: list[Clause] = []
     asked: list[Clause] = []
@@ -83,7 +83,7 @@ def clauses_of(pieces: Sequence[Piece]) -> list[Clause]:
     return found
 
 
-def _words(pieces: Iterable[Piece]) -> list[str]:
+def _words(pieces: Iterable[Span]) -> list[str]:
     return [p.lower if p.kind in ("word", "mark") else p.kind.upper() for p in pieces]
 
 
@@ -93,9 +93,9 @@ def _frame(words: Sequence[str]) -> int:
     return min(begins, default=NOWHERE)
 
 
-def _sentences(pieces: Iterable[Piece]) -> Iterator[tuple[list[Piece], bool]]:
+def _sentences(pieces: Iterable[Span]) -> Iterator[tuple[list[Span], bool]]:
     """Each sentence, and whether it is a question."""
-    current: list[Piece] = []
+    current: list[Span] = []
     for piece in pieces:
         ends = piece.kind == "mark" and piece.lower in _ENDS
         if ends and piece.lower == "." and current and _is_abbreviation(current[-1]):
@@ -108,12 +108,12 @@ def _sentences(pieces: Iterable[Piece]) -> Iterator[tuple[list[Piece], bool]]:
         yield current, False
 
 
-def _is_abbreviation(piece: Piece) -> bool:
+def _is_abbreviation(piece: Span) -> bool:
     return piece.lower in lexicon()["abbreviated"] or _INITIALS.fullmatch(piece.raw) is not None
 
 
-def _split(sentence: Sequence[Piece], number: int) -> Iterator[Clause]:
-    current: list[Piece] = []
+def _split(sentence: Sequence[Span], number: int) -> Iterator[Clause]:
+    current: list[Span] = []
     opener, inside = "", False
     for place, piece in enumerate(sentence):
         if _separates(sentence, place):
@@ -131,7 +131,7 @@ def _split(sentence: Sequence[Piece], number: int) -> Iterator[Clause]:
     yield Clause(current, opener, number, in_brackets=inside)
 
 
-def _separates(sentence: Sequence[Piece], place: int) -> bool:
+def _separates(sentence: Sequence[Span], place: int) -> bool:
     """Does a mark end a clause here?"""
     piece = sentence[place]
     if piece.kind != "mark":
@@ -150,7 +150,7 @@ def _separates(sentence: Sequence[Piece], place: int) -> bool:
     return piece.lower == "," and not _within_list(sentence, place)
 
 
-def _within_list(sentence: Sequence[Piece], place: int) -> bool:
+def _within_list(sentence: Sequence[Span], place: int) -> bool:
     """Does the comma stand between two of the same kind: persons, genres, titles?"""
     if not 0 < place < len(sentence) - 1:
         return False
@@ -165,7 +165,7 @@ def _within_list(sentence: Sequence[Piece], place: int) -> bool:
     return following.lower != "'s" and before.kind == behind.kind and before.kind in _LISTED
 
 
-def _begins_clause(sentence: Sequence[Piece], place: int) -> bool:
+def _begins_clause(sentence: Sequence[Span], place: int) -> bool:
     """Does a conjunction or relative pronoun begin a clause here?"""
     piece, before = sentence[place], sentence[place - 1]
     ahead = _words(sentence[place + 1 : place + 5])

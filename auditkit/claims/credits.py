@@ -112,9 +112,9 @@ def _groups(scope: Scope) -> Iterator[tuple[int, int]]:
 def _relation(scope: Scope, first: int, behind: int) -> _Relation:
     """Relation of a group of persons, the place of its cue, and the films if the cue names them."""
     known = any(p.labels for p in scope.pieces[first:behind])
-    rules = [_behind_by, _behind_cue, _possessive, _in_front_of_cue]
+    rules = [_after_by, _after_cue, _possessive, _in_front_of_cue]
     if known:
-        rules += [_as_kind, _behind_weak_cue, _as_subject]
+        rules += [_as_kind, _after_weak_cue, _as_subject]
     for rule in rules:
         found = rule(scope, first, behind)
         if found is not None:
@@ -132,7 +132,7 @@ def _may(scope: Scope, first: int, behind: int, relation: str, *, only: bool = F
 
 
 # --- cues in front --------------------------------------------------------------------------------
-def _behind_by(scope: Scope, first: int, behind: int) -> _Relation | None:
+def _after_by(scope: Scope, first: int, behind: int) -> _Relation | None:
     """ "a film by NAME", "a comedy from NAME", "written and directed by NAME"."""
     if scope.word(first - 1) == "the":
         first -= 1
@@ -159,7 +159,7 @@ def _behind_by(scope: Scope, first: int, behind: int) -> _Relation | None:
     return None
 
 
-def _behind_cue(scope: Scope, first: int, behind: int) -> _Relation | None:
+def _after_cue(scope: Scope, first: int, behind: int) -> _Relation | None:
     """ "starring NAME", "director NAME", "written by NAME"; the longest cue decides."""
     cues = [
         (phrases(f"{name}_before").ending_at(scope.words, first), name)
@@ -179,7 +179,7 @@ def _behind_cue(scope: Scope, first: int, behind: int) -> _Relation | None:
     return None
 
 
-def _behind_weak_cue(scope: Scope, first: int, behind: int) -> _Relation | None:
+def _after_weak_cue(scope: Scope, first: int, behind: int) -> _Relation | None:
     """ "with NAME", where nothing behind the name says otherwise."""
     sent = scope.is_any(first - 1, "director_verbs") and "PERSON" in scope.words[:first]
     if sent or phrases("weak_actor_before").ending_at(scope.words, first):
@@ -240,7 +240,7 @@ def _in_front_of_cue(scope: Scope, first: int, behind: int) -> _Relation | None:
     """ "NAME directs", "NAME plays", "NAME is behind the camera", "NAME-directed"."""
     if scope.word(behind) == "-" and scope.word(behind + 1) in ("directed", "helmed"):
         return "director", behind, None
-    at = _behind_adverbs(scope, behind)
+    at = _after_adverbs(scope, behind)
     if scope.is_any(at, "director_verbs") and _may(scope, first, behind, "director", only=True):
         return "director", at, None
     cues = [
@@ -273,7 +273,7 @@ def _known_as(scope: Scope, first: int, behind: int) -> str | None:
     return None
 
 
-def _behind_adverbs(scope: Scope, place: int) -> int:
+def _after_adverbs(scope: Scope, place: int) -> int:
     """Behind "also", "did not" and the like."""
     while scope.is_any(place, "adverbs") or any(begin == place for begin, _ in scope.negators):
         if scope.cue("director_behind", place) > 1 or scope.cue("actor_behind", place) > 1:
@@ -331,7 +331,7 @@ def _continued(scope: Scope) -> Iterator[Stated]:
     while scope.word(at) in ("and", "also", "who", "both", "then", "he", "she", "too", "but"):
         at += 1
     relative = "who" in words[: at + 1]
-    at = _behind_adverbs(scope, at)
+    at = _after_adverbs(scope, at)
     for name in ("writer", "director", "actor"):
         length = scope.cue(f"{name}_behind", at)
         if not length or scope.word(at + length) == "by" or not scope.word(at).isalpha():

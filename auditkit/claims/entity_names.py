@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from auditkit.catalog.graph.knowledge_graph import KnowledgeGraph
 from auditkit.catalog.linking.normalize import fold
-from auditkit.claims.lexicon import lexicon, tokenise
+from auditkit.claims.lexicon import lexicon, tokenize
 
 __all__ = ["PERSON_RELATIONS", "Names", "name_key"]
 
@@ -59,7 +59,7 @@ def _surname(label: str) -> str:
 
 
 def _words(text: str) -> tuple[str, ...]:
-    return tuple(token.lower for token in tokenise(text))
+    return tuple(token.lower for token in tokenize(text))
 
 
 def _genres(labels: Sequence[str]) -> dict[tuple[str, ...], tuple[str, ...]]:

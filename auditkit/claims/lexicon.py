@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-__all__ = ["Phrases", "Token", "has_no_capital", "lexicon", "phrases", "tokenise"]
+__all__ = ["Phrases", "Token", "has_no_capital", "lexicon", "phrases", "tokenize"]
 
 _TOKEN = re.compile(
     r"['\u2019]s\b|[^\W_]+n['\u2019]t\b|[^\W_]+(?:['\u2019](?:re|ve|ll|d|m)\b)?|\n|[^\w\s]|_"
@@ -25,7 +25,7 @@ class Token(NamedTuple):
     end: int
 
 
-def tokenise(text: str) -> list[Token]:
+def tokenize(text: str) -> list[Token]:
     """Words, clitics ('s), single punctuation marks and line ends."""
     return [
         Token(match[0].lower().replace("\u2019", "'"), match.start(), match.end())
@@ -45,7 +45,7 @@ class Phrases:
     def __init__(self, texts: Sequence[str]) -> None:
         self._by_first: dict[str, list[tuple[str, ...]]] = {}
         for text in texts:
-            words = tuple(token.lower for token in tokenise(text))
+            words = tuple(token.lower for token in tokenize(text))
             self._by_first.setdefault(words[0], []).append(words)
         for known in self._by_first.values():
             known.sort(key=len, reverse=True)

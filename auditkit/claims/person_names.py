@@ -8,7 +8,7 @@ from functools import cache
 from auditkit.catalog.linking.vocabulary import english_words
 from auditkit.claims.entity_names import Names, name_key
 from auditkit.claims.lexicon import Token, has_no_capital, lexicon, phrases
-from auditkit.claims.span import Piece
+from auditkit.claims.span import Span
 
 __all__ = ["capital_at", "full_names", "name_at"]
 
@@ -24,7 +24,7 @@ _IN_FRONT_OF_NAMES = frozenset(
 )  # fmt: skip
 
 
-def full_names(text: str, tokens: Sequence[Token], names: Names) -> list[tuple[int, int, Piece]]:
+def full_names(text: str, tokens: Sequence[Token], names: Names) -> list[tuple[int, int, Span]]:
     """(first token, behind the last, person) of every full name that the graph knows."""
     found = []
     for first, token in enumerate(tokens):
@@ -44,7 +44,7 @@ def full_names(text: str, tokens: Sequence[Token], names: Names) -> list[tuple[i
 
 def name_at(
     text: str, tokens: Sequence[Token], masked: Sequence[str], place: int, names: Names
-) -> tuple[int, Piece | None]:
+) -> tuple[int, Span | None]:
     """The surname or unknown name that begins at a token, and behind it; None if none does.
 
     Args:
@@ -106,9 +106,9 @@ def _is_used_as_name(masked: Sequence[str], place: int) -> bool:
 
 def _person(
     text: str, begin: int, end: int, labels: dict[str, list[str]] | None, found_as: str
-) -> Piece:
+) -> Span:
     raw = text[begin:end]
-    return Piece("person", raw.lower(), begin, end, raw, values=(found_as,), labels=labels or {})
+    return Span("person", raw.lower(), begin, end, raw, values=(found_as,), labels=labels or {})
 
 
 def _only_opens(

@@ -11,7 +11,7 @@ from auditkit.claims.credits import last_persons, person_statements, subjects_of
 from auditkit.claims.entity_names import PERSON_RELATIONS
 from auditkit.claims.film_relations import connection_statements, shared_statements
 from auditkit.claims.lexicon import lexicon
-from auditkit.claims.span import Piece
+from auditkit.claims.span import Span
 from auditkit.claims.statements import Context, Scope, Stated
 
 __all__ = ["ClauseStatements", "stated", "statements_of"]
@@ -71,7 +71,7 @@ def _after(clause: Clause, said: list[Stated], context: Context) -> Context:
     )
 
 
-def _is_fact(piece: Piece) -> bool:
+def _is_fact(piece: Span) -> bool:
     known = piece.kind == "person" and bool(piece.labels)
     return known or piece.kind in ("genre", "title", "runtime") or piece.lower == "year"
 

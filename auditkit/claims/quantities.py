@@ -42,15 +42,15 @@ def years_at(words: Sequence[str], place: int) -> tuple[int, str]:
     """
     text = " ".join(words[place : place + _AHEAD])
     if match := _BOUNDED.match(text):
-        return _behind(place, match), _bound(match["word"], int(match["year"]))
+        return _after_number(place, match), _bound(match["word"], int(match["year"]))
     if match := _BETWEEN.match(text):
-        return _behind(place, match), f">{int(match['first']) - 1}<{int(match['last']) + 1}"
+        return _after_number(place, match), f">{int(match['first']) - 1}<{int(match['last']) + 1}"
     if match := _YEAR.match(text):
-        return _behind(place, match), f"={match['year'] or '19' + match['short']}"
+        return _after_number(place, match), f"={match['year'] or '19' + match['short']}"
     if match := _DECADE.match(text):
         decade = _decade(match["decade"])
         if decade is not None:
-            return _behind(place, match), f">{decade - 1}<{decade + 10}"
+            return _after_number(place, match), f">{decade - 1}<{decade + 10}"
     return 0, ""
 
 
@@ -66,11 +66,11 @@ def minutes_at(words: Sequence[str], place: int) -> tuple[int, int]:
             continue
         hours, minutes = _number(match.groupdict().get("hours") or "0"), _number(match["minutes"])
         if hours is not None and minutes is not None:
-            return _behind(place, match), 60 * hours + minutes
+            return _after_number(place, match), 60 * hours + minutes
     return 0, 0
 
 
-def _behind(place: int, match: re.Match[str]) -> int:
+def _after_number(place: int, match: re.Match[str]) -> int:
     return place + match[0].count(" ") + 1
 
 

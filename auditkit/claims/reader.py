@@ -14,12 +14,12 @@ import numpy as np
 
 from auditkit.catalog.catalog import Catalog
 from auditkit.catalog.graph.knowledge_graph import Verdict
-from auditkit.claims.annotate import pieces_of
+from auditkit.claims.annotate import spans_of
 from auditkit.claims.clauses import Clause, Topic, clauses_of
 from auditkit.claims.entity_names import Names
-from auditkit.claims.lexicon import Token, tokenise
+from auditkit.claims.lexicon import Token, tokenize
 from auditkit.claims.propagation import statements_of
-from auditkit.claims.span import Piece
+from auditkit.claims.span import Span
 from auditkit.claims.statements import Stated
 from auditkit.claims.subject_resolution import find_topics
 from auditkit.claims.title_mentions import Window, windows
@@ -105,7 +105,7 @@ class ClaimReader:
             raise CatalogError(
                 f"the catalog {self.catalog.name} has no item {unknown[0]!r}. Give its own ids."
             )
-        tokens = [tokenise(text) for text in texts]
+        tokens = [tokenize(text) for text in texts]
         spans = [windows(text, row) for text, row in zip(texts, tokens, strict=True)]
         keys = list(dict.fromkeys(window.key for row in spans for window in row))
         entries = dict(zip(keys, self.catalog.linker.link_texts(keys), strict=True))
@@ -124,7 +124,7 @@ class ClaimReader:
         own = None
         if subject is not None:
             own = (int(self._entry_of[self.catalog.index[subject]]),)
-        pieces = pieces_of(text, tokens, titles, self.names, lambda entry: own == (entry,))
+        pieces = spans_of(text, tokens, titles, self.names, lambda entry: own == (entry,))
         self._choose_by_year(pieces, own)
         clauses = clauses_of(pieces)
         find_topics(clauses, own)
@@ -145,7 +145,7 @@ class ClaimReader:
                     unparsed.append(text[clause.pieces[0].begin : clause.pieces[-1].end])
         return Reading(tuple(claims.values()), tuple(unparsed), n_factual)
 
-    def _choose_by_year(self, pieces: Sequence[Piece], own: Topic | None) -> None:
+    def _choose_by_year(self, pieces: Sequence[Span], own: Topic | None) -> None:
         """Of several entries with one title the year behind it chooses, else the known subject."""
         years = self.catalog.linker.index.years
         for place, piece in enumerate(pieces):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-__all__ = ["QUOTES", "SENTENCE_END", "Kind", "Piece"]
+__all__ = ["QUOTES", "SENTENCE_END", "Kind", "Span"]
 
 Kind = Literal["word", "mark", "title", "person", "genre", "year", "range", "runtime", "place"]
 QUOTES = frozenset("\"'\u201c\u201d\u2018\u2019*_\u00ab\u00bb")
@@ -13,7 +13,7 @@ SENTENCE_END = frozenset((".", "!", "?", "\n", ";"))
 
 
 @dataclass(slots=True)
-class Piece:
+class Span:
     """One piece of a text.
 
     Attributes:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from auditkit.claims.clauses import Clause, Topic
 from auditkit.claims.lexicon import lexicon, phrases
-from auditkit.claims.span import Piece
+from auditkit.claims.span import Span
 
 __all__ = ["JOINING", "Context", "Scope", "Stated", "Subject", "entry_value", "negators_of"]
 
@@ -36,7 +36,7 @@ class Stated(NamedTuple):
 class Subject(NamedTuple):
     """A person whom a clause is about, and whether that was negated."""
 
-    piece: Piece
+    piece: Span
     negated: bool
 
 
@@ -138,6 +138,6 @@ def negators_of(words: Sequence[str]) -> list[tuple[int, int]]:
     return found
 
 
-def entry_value(piece: Piece) -> str:
+def entry_value(piece: Span) -> str:
     """Stands for a film until its id is known."""
     return f"entry:{piece.entries[0]}"

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from auditkit.claims.clauses import OPENING, Clause, Topic
 from auditkit.claims.lexicon import lexicon, phrases
-from auditkit.claims.span import QUOTES, Piece
+from auditkit.claims.span import QUOTES, Span
 
 __all__ = ["find_topics"]
 
@@ -115,7 +115,7 @@ def _is_list(clause: Clause) -> bool:
     return clause.explicit and only and clause.opener != "but"
 
 
-def _leading_titles(pieces: Sequence[Piece]) -> tuple[Topic, ...]:
+def _leading_titles(pieces: Sequence[Span]) -> tuple[Topic, ...]:
     """The coordinated titles that open a clause."""
     place = 0
     while place < len(pieces) and pieces[place].kind != "title":
@@ -131,7 +131,7 @@ def _leading_titles(pieces: Sequence[Piece]) -> tuple[Topic, ...]:
     return tuple(titles)
 
 
-def _may_stand_in_front(pieces: Sequence[Piece], place: int) -> bool:
+def _may_stand_in_front(pieces: Sequence[Span], place: int) -> bool:
     """May a piece stand in front of a title that opens a clause: "Mann's great thriller Heat"?"""
     piece = pieces[place]
     if piece.kind != "word":

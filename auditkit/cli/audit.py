@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
+from auditkit.cli import audit_options as opt
 from auditkit.cli.plan import pilot_table, plan_table
 from auditkit.cli.signals import exit_code_of, handled_signals
 
@@ -15,7 +17,9 @@ if TYPE_CHECKING:
     from auditkit.policy.decision import Decision
     from auditkit.recommenders.execution.stop_rule import StopRule
     from auditkit.run.dry_run import Plan
+    from auditkit.run.options import AuditOptions
     from auditkit.run.pilot import PilotRun
+    from auditkit.run.recipe import AuditRecipe
     from auditkit.types import AuditResult
 
 __all__ = ["default_run_folder", "register"]
@@ -38,173 +42,128 @@ def default_run_folder(target: str, recipe: str) -> Path:
 
 def audit(
     context: typer.Context,
-    target: Annotated[
-        str,
-        typer.Argument(
-            help="model folder, openai:BASE_URL#MODEL, baseline:NAME, replay:FILE.jsonl, "
-            "scores:FILE.npz or python:MODULE:NAME; neutralized:, instructed: or "
-            "reranked:LAMBDA: in front of it audits a repair"
-        ),
-    ],
-    recipe: Annotated[str, typer.Option(help="quick, standard, or a YAML file")] = "quick",
-    out: Annotated[
-        Path | None, typer.Option(help="run folder; default reports/TARGET-RECIPE")
-    ] = None,
-    data: Annotated[
-        str | None, typer.Option(help="ml-100k, or the YAML file that describes your own data")
-    ] = None,
-    catalog: Annotated[str | None, typer.Option(help="catalog that judges the answers")] = None,
-    prompts: Annotated[
-        Path | None, typer.Option(help="template file for a target that brings none")
-    ] = None,
-    only: Annotated[
-        str | None, typer.Option(help="dimensions or probe ids, separated by commas")
-    ] = None,
-    policy: Annotated[str | None, typer.Option(help="also gate: release, or a policy YAML")] = None,
-    resume: Annotated[bool, typer.Option(help="go on with an interrupted run")] = True,
-    retry_errors: Annotated[
-        bool, typer.Option("--retry-errors", help="ask again what ended as an error or timeout")
-    ] = False,
-    cache: Annotated[
-        Path | None, typer.Option(help="folder of answers that outlive the run")
-    ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="ask nothing; print what would be asked")
-    ] = False,
-    plan: Annotated[
-        Path | None, typer.Option(help="with --dry-run: write every request as JSONL")
-    ] = None,
-    pilot: Annotated[
-        bool,
-        typer.Option(
-            "--pilot", help="with --dry-run: ask 20 fairness probes; print how many are needed"
-        ),
-    ] = False,
-    limit: Annotated[
-        int | None, typer.Option(min=1, help="at most N users or items per probe: a sample")
-    ] = None,
-    max_calls: Annotated[
-        int | None, typer.Option(min=1, help="stop after N requests of this run")
-    ] = None,
-    max_tokens: Annotated[
-        int | None, typer.Option(min=1, help="stop after N tokens reported as used")
-    ] = None,
-    max_minutes: Annotated[
-        float | None, typer.Option(min=0, help="stop after so many minutes")
-    ] = None,
-    max_error_rate: Annotated[
-        float, typer.Option(min=0, max=1, help="stop at more errors, as a fraction of requests")
-    ] = 0.05,
-    call_seconds: Annotated[
-        float, typer.Option(min=0.001, help="deadline of one call of a python: target")
-    ] = 120,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="answer on N Ray actors, a recommender in each")
-    ] = None,
-    cluster: Annotated[
-        str | None, typer.Option(help="address of a running Ray cluster; default starts one here")
-    ] = None,
-    online: Annotated[
-        bool,
-        typer.Option("--online/--offline", help="let a local recommender's code use the network"),
-    ] = False,
-    allow_code: Annotated[
-        bool, typer.Option("--allow-code", help="let python: targets run")
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="print result.json")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="no progress")] = False,
+    target: opt.TargetName,
+    recipe: opt.RecipeName = "quick",
+    out: opt.Out = None,
+    data: opt.Data = None,
+    catalog: opt.Catalog = None,
+    prompts: opt.Prompts = None,
+    only: opt.Only = None,
+    policy: opt.PolicyName = None,
+    resume: opt.Resume = True,
+    retry_errors: opt.RetryErrors = False,
+    cache: opt.Cache = None,
+    dry_run: opt.DryRun = False,
+    plan: opt.PlanFile = None,
+    pilot: opt.Pilot = False,
+    limit: opt.Limit = None,
+    max_calls: opt.MaxCalls = None,
+    max_tokens: opt.MaxTokens = None,
+    max_minutes: opt.MaxMinutes = None,
+    max_error_rate: opt.MaxErrorRate = 0.05,
+    call_seconds: opt.CallSeconds = 120,
+    workers: opt.Workers = None,
+    cluster: opt.Cluster = None,
+    online: opt.Online = False,
+    allow_code: opt.AllowCode = False,
+    as_json: opt.AsJson = False,
+    quiet: opt.Quiet = False,
 ) -> None:
-    """Ask, measure, record, report. Without a policy nothing is judged."""
-    from auditkit.cli.display import audit_progress
-    from auditkit.gating import gate_run
-    from auditkit.policy.schema import Policy
+    """Measure a recommender and write the report. Without a policy nothing is judged."""
     from auditkit.recommenders.execution.stop_rule import Budget, StopRule
-    from auditkit.report import write_report
+    from auditkit.run.options import AuditOptions
     from auditkit.run.recipe import read_recipe
-    from auditkit.run.runner import Asking, run_audit
     from auditkit.shipped_recipes import find_recipe
 
-    if not target.strip():
-        raise typer.BadParameter(
-            "TARGET is empty. Give a model folder, baseline:NAME, replay:FILE.jsonl or "
-            "python:MODULE:NAME."
-        )
-    if plan and not dry_run:
-        raise typer.BadParameter("--plan writes what --dry-run would ask. Give both.")
-    if pilot and not dry_run:
-        raise typer.BadParameter("--pilot belongs to a plan. Give --dry-run too.")
-    if cluster and workers is None:
-        raise typer.BadParameter("--cluster says where --workers run. Give both.")
-
+    opt.check_combination(
+        target, dry_run=dry_run, plan=plan, pilot=pilot, cluster=cluster, workers=workers
+    )
     chosen = read_recipe(find_recipe(recipe, kind="audit"))
     if data:
         chosen = chosen.model_copy(update={"data": data})
     if only:
         chosen = chosen.only(only.split(","))
-    if dry_run:
-        from auditkit.run.dry_run import plan_audit
-
-        planned = plan_audit(
-            target,
-            chosen,
-            catalog=catalog,
-            prompts=prompts,
-            allow_code=allow_code,
-            limit=limit,
-            online=online,
-        )
-        piloted = None
-        if pilot:
-            from auditkit.run.pilot import run_pilot
-
-            piloted = run_pilot(
-                target,
-                chosen,
-                catalog=catalog,
-                prompts=prompts,
-                allow_code=allow_code,
-                cache=cache,
-                online=online,
-            )
-        _show_plan(planned, plan, as_json=as_json, pilot=piloted)
-        return
-    judged = Policy.read(find_recipe(policy, kind="policy")) if policy else None
-    run = out or default_run_folder(target, chosen.name)
-    stop = StopRule(
-        Budget(calls=max_calls, tokens=max_tokens, minutes=max_minutes),
-        max_error_rate=max_error_rate,
+    options = AuditOptions(
+        catalog=catalog,
+        prompts=prompts,
+        allow_code=allow_code,
+        online=online,
+        resume=resume,
+        retry_errors=retry_errors,
+        cache=cache,
+        stop=StopRule(
+            Budget(calls=max_calls, tokens=max_tokens, minutes=max_minutes),
+            max_error_rate=max_error_rate,
+        ),
+        limit=limit,
+        call_seconds=call_seconds,
+        workers=workers,
+        cluster=cluster,
     )
+    if dry_run:
+        _plan(target, chosen, options, file=plan, pilot=pilot, as_json=as_json, quiet=quiet)
+        return
+    run = out or default_run_folder(target, chosen.name)
+    command = context.obj or ["audit", target]
+    code = _measure(target, chosen, run, options, policy, command, as_json=as_json, quiet=quiet)
+    raise typer.Exit(code)
+
+
+def _plan(
+    target: str,
+    recipe: AuditRecipe,
+    options: AuditOptions,
+    *,
+    file: Path | None,
+    pilot: bool,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Print what an audit would ask, and with `pilot` how many fairness probes it needs."""
+    from auditkit.cli.display import audit_progress
+    from auditkit.run.dry_run import plan_audit
+    from auditkit.run.pilot import run_pilot
+
+    with audit_progress(quiet=quiet or not pilot) as progress:
+        planned = plan_audit(target, recipe, options=options, progress=progress)
+        piloted = run_pilot(target, recipe, options=options, progress=progress) if pilot else None
+    _show_plan(planned, file, as_json=as_json, pilot=piloted)
+
+
+def _measure(
+    target: str,
+    recipe: AuditRecipe,
+    run: Path,
+    options: AuditOptions,
+    policy: str | None,
+    command: Sequence[str],
+    *,
+    as_json: bool,
+    quiet: bool,
+) -> int:
+    """Run, judge and report; returns the exit code."""
+    from dataclasses import replace
+
+    from auditkit.cli.display import audit_progress
+    from auditkit.gating import gate_run
+    from auditkit.policy.schema import Policy
+    from auditkit.reporting import write_report
+    from auditkit.run.runner import run_audit
+    from auditkit.shipped_recipes import find_recipe
+
+    judged = Policy.read(find_recipe(policy, kind="policy")) if policy else None
     try:
         with handled_signals() as signals, audit_progress(quiet=quiet) as progress:
-            result = run_audit(
-                target,
-                chosen,
-                run,
-                catalog=catalog,
-                prompts=prompts,
-                allow_code=allow_code,
-                resume=resume,
-                cache=cache,
-                asking=Asking(
-                    stop=stop,
-                    limit=limit,
-                    retry_errors=retry_errors,
-                    call_seconds=call_seconds,
-                    workers=workers,
-                    cluster=cluster,
-                    online=online,
-                    patience=signals.patience,
-                ),
-                progress=progress,
-            )
+            deferring = replace(options, defer_signals=signals.deferred)
+            result = run_audit(target, recipe, run, options=deferring, progress=progress)
     except KeyboardInterrupt as interrupt:
-        typer.echo(f"interrupted; {run} keeps what was answered. Go on with:", err=True)
-        typer.echo(f"  {shlex.join(['auditkit', *(context.obj or ['audit', target])])}", err=True)
-        raise typer.Exit(exit_code_of(interrupt)) from None
+        typer.echo(f"interrupted; {run} keeps the responses so far. Continue with:", err=True)
+        typer.echo(f"  {shlex.join(['auditkit', *command])}", err=True)
+        return exit_code_of(interrupt)
     decision = gate_run(run, judged) if judged else None
     write_report(run)
     _show(result, decision, run, as_json=as_json)
-    raise typer.Exit(_exit_code(result, decision, stop))
+    return _exit_code(result, decision, options.stop)
 
 
 def _show_plan(planned: Plan, file: Path | None, *, as_json: bool, pilot: PilotRun | None) -> None:
@@ -244,8 +203,8 @@ def _show(result: AuditResult, decision: Decision | None, run: Path, *, as_json:
         typer.echo("not judged: no policy", err=True)
 
 
-def _exit_code(result: AuditResult, decision: Decision | None, stop: StopRule) -> int:
-    if stop.stopped == "breaker":
+def _exit_code(result: AuditResult, decision: Decision | None, stop: StopRule | None) -> int:
+    if stop is not None and stop.stopped == "breaker":
         return _BREAKER_OPENED
     if decision is not None:
         return decision.exit_code

@@ -30,9 +30,11 @@ def demo(
     from auditkit.cli.train import train_folder
     from auditkit.gating import gate_run
     from auditkit.policy.schema import Policy
-    from auditkit.report import write_report
+    from auditkit.reporting import write_report
+    from auditkit.run.identity import set_aside_other_run
+    from auditkit.run.options import AuditOptions
     from auditkit.run.recipe import read_recipe
-    from auditkit.run.runner import Asking, run_audit, set_aside_other_run
+    from auditkit.run.runner import run_audit
     from auditkit.shipped_recipes import find_recipe
     from auditkit.training.recipe_checks import read_training_recipe
 
@@ -47,8 +49,8 @@ def demo(
             typer.echo(f"an older run of another model or version is kept in {kept}", err=True)
         typer.echo(f"3/4 audit: {out}", err=True)
         with handled_signals() as signals, audit_progress(quiet=quiet) as progress:
-            asking = Asking(patience=signals.patience)
-            run_audit(str(model), audit, out, asking=asking, progress=progress)
+            options = AuditOptions(defer_signals=signals.deferred)
+            run_audit(str(model), audit, out, options=options, progress=progress)
         typer.echo("4/4 gate and report", err=True)
         decision = gate_run(out, Policy.read(find_recipe("release", kind="policy")))
         write_report(out)

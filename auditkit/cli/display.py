@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
-    from auditkit.run.runner import Progress
+    from auditkit.run.options import Progress
     from auditkit.training.loop import StepReport
 
 __all__ = ["audit_progress", "training_progress"]
@@ -22,22 +22,31 @@ _SECONDS_BETWEEN_LINES = 10.0
 @contextlib.contextmanager
 def audit_progress(*, quiet: bool = False) -> Iterator[Progress]:
     """Callbacks that show which probe runs and how many requests have an outcome."""
-    from auditkit.run.runner import Progress
+    from auditkit.run.options import Progress
 
     if quiet:
         yield Progress()
         return
     done = 0
     if not sys.stderr.isatty():
+        step = ""
+
+        def building(what: str, n: int) -> None:
+            nonlocal step
+            if what != step:
+                step = what
+                typer.echo(what, err=True)
 
         def line(probe_id: str, number: int, of: int) -> None:
             typer.echo(f"[{number}/{of}] {probe_id}", err=True)
 
-        yield Progress(probe=line)
+        yield Progress(catalog=building, probe=line)
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as Bar
+
+    from auditkit.security.escaping import terminal_text
 
     columns = (
         TextColumn("{task.description}", markup=False),
@@ -57,7 +66,10 @@ def audit_progress(*, quiet: bool = False) -> Iterator[Progress]:
             done += count
             bar.update(task, requests=done)
 
-        yield Progress(probe=probe, requests=requests)
+        def catalog(what: str, n: int) -> None:
+            bar.update(task, description=terminal_text(what))
+
+        yield Progress(catalog=catalog, probe=probe, requests=requests)
 
 
 @contextlib.contextmanager

@@ -25,7 +25,7 @@ def report(
     """Write report.html, summary.md and findings.csv from what the run folder holds."""
     import json
 
-    from auditkit.report import write_report
+    from auditkit.reporting import write_report
 
     written = write_report(run, out=out)
     if as_json:

@@ -49,7 +49,7 @@ class Signals:
             raise Interrupted(self._received)
 
     @contextlib.contextmanager
-    def patience(self) -> Iterator[None]:
+    def deferred(self) -> Iterator[None]:
         """A first signal in this block is acted on at its end, 10 seconds later at the latest."""
         self._in_flight = True
         try:

@@ -49,7 +49,7 @@ def findings_table(findings: Iterable[Finding]) -> str:
 
 def fairness_table(findings: Sequence[Finding]) -> str:
     """SNSR of every attribute beside its noise floor, p-values and power; empty without any."""
-    from auditkit.report.fairness_section import build_fairness
+    from auditkit.reporting.fairness_section import build_fairness
     from auditkit.security.escaping import terminal_text
 
     found = build_fairness(findings)

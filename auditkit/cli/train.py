@@ -95,8 +95,9 @@ def evaluate_folder(folder: Path, *, data: str = "ml-100k", quiet: bool = False)
     """The utility probes alone, into `FOLDER/evaluation`; what the model cannot do is left out."""
     from auditkit.cli.display import audit_progress
     from auditkit.registry import probes
+    from auditkit.run.identity import set_aside_other_run
     from auditkit.run.recipe import AuditRecipe
-    from auditkit.run.runner import run_audit, set_aside_other_run
+    from auditkit.run.runner import run_audit
 
     utility: dict[str, dict[str, JsonValue]] = {
         probe_id: {} for probe_id in probes() if probe_id.startswith("utility.")

@@ -42,7 +42,7 @@ __all__ = [
     "item_ids",
     "load_users",
     "neutral_request",
-    "refuse_foreign_training",
+    "require_unseen_test_items",
     "split_by_status",
     "token_scores",
     "unit_of",
@@ -143,7 +143,7 @@ def load_users(dataset: Dataset) -> tuple[User, ...]:
     return tuple(users)
 
 
-def refuse_foreign_training(context: Context) -> None:
+def require_unseen_test_items(context: Context) -> None:
     """Raise NotAssessable where the model declares training on other data than is audited.
 
     With another split or tie rule the held-out items may have been trained on.
@@ -164,7 +164,7 @@ def validation_context(context: Context) -> Context:
     Raises:
         NotAssessable: the model does not declare that validation items stayed out of its training.
     """
-    refuse_foreign_training(context)
+    require_unseen_test_items(context)
     training = context.manifest.get("training")
     fit = training.get("fit") if isinstance(training, dict) else None
     if fit != "all_but_validation":

@@ -24,7 +24,7 @@ from auditkit.probes.base import (
     NotAssessable,
     User,
     finding,
-    refuse_foreign_training,
+    require_unseen_test_items,
     split_by_status,
     token_scores,
     unit_of,
@@ -107,7 +107,7 @@ class MembershipProbe:
 
     def run(self, target: Target, context: Context) -> Iterator[Finding]:
         """Score every user's history once; higher means more likely a member."""
-        refuse_foreign_training(context)
+        require_unseen_test_items(context)
         held_out, members, n_short = self._split(context)
         users = [*members, *held_out]
         asked = [_record(user, target, context) for user in users]

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 __all__ = [
     "CAPABILITIES",
     "NOT_RUN",
-    "Answer",
     "Bounded",
     "Constrains",
     "Describes",
@@ -36,11 +35,12 @@ __all__ = [
     "Judges",
     "NotRun",
     "Operation",
+    "RawResponse",
     "Rechecks",
     "Recommends",
-    "Remarks",
     "Remote",
     "Renders",
+    "RunNotes",
     "Scores",
     "Sized",
     "TokenScores",
@@ -57,7 +57,7 @@ class NotRun:
 
 
 NOT_RUN: Final = NotRun()
-Answer = Response | str | Sequence[str] | NotRun | None
+RawResponse = Response | str | Sequence[str] | NotRun | None
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class Recommends(Protocol):
 
     name: str
 
-    def recommend(self, requests: Sequence[Request]) -> Sequence[Answer]:
+    def recommend(self, requests: Sequence[Request]) -> Sequence[RawResponse]:
         """Answer every request."""
         ...
 
@@ -283,10 +283,10 @@ class Works(Protocol):
 
 
 @runtime_checkable
-class Remarks(Protocol):
+class RunNotes(Protocol):
     """Has something to say at the end of a run."""
 
-    def remarks(self, answered: Collection[str]) -> Sequence[str]:
+    def run_notes(self, answered: Collection[str]) -> Sequence[str]:
         """Notes for the reader of the result.
 
         Args:

@@ -14,14 +14,15 @@ from typing import Any
 from pydantic import JsonValue
 
 from auditkit.probes.base import Context, load_users
-from auditkit.recommenders.execution.call_collector import PlannedQuestions
-from auditkit.recommenders.execution.calls import Question
+from auditkit.recommenders.execution.call_collector import CallCollector
+from auditkit.recommenders.execution.calls import Call
 from auditkit.recommenders.execution.target import Target
 from auditkit.recommenders.loading.load import load_recommender
 from auditkit.recommenders.protocols import Estimates
 from auditkit.recommenders.target_uri import restriction_for
 from auditkit.registry import probe_spec
 from auditkit.run.data import load_data
+from auditkit.run.options import AuditOptions, Progress
 from auditkit.run.recipe import AuditRecipe
 from auditkit.run.runner import run_probe
 from auditkit.security.network_guard import restricted_network
@@ -90,26 +91,27 @@ def plan_audit(
     target: str,
     recipe: AuditRecipe,
     *,
-    catalog: str | None = None,
-    prompts: Path | None = None,
-    allow_code: bool = False,
-    limit: int | None = None,
-    online: bool = False,
+    options: AuditOptions = AuditOptions(),
+    progress: Progress = Progress(),
 ) -> Plan:
-    """Load the recommender, run every probe against nobody, and count.
+    """Load the recommender, execute every probe against a recording target, count the calls.
 
     Raises:
         AuditkitError: as `run_audit`; no server is asked anything.
     """
-    dataset, chosen = load_data(recipe, catalog=catalog)
-    with restricted_network(restriction_for(target, online=online)):
+    dataset, catalog = load_data(recipe, catalog=options.catalog, progress=progress.catalog)
+    with restricted_network(restriction_for(target, online=options.online)):
         loaded = load_recommender(
-            target, dataset=dataset, prompts=prompts, allow_code=allow_code, connects=False
+            target,
+            dataset=dataset,
+            prompts=options.prompts,
+            allow_code=options.allow_code,
+            connects=False,
         )
-        planned = PlannedQuestions()
+        planned = CallCollector()
         asked = Target(
             loaded.recommender,
-            catalog=chosen,
+            catalog=catalog,
             log=planned,
             seed=recipe.seed,
             fingerprint=loaded.fingerprint,
@@ -121,7 +123,7 @@ def plan_audit(
             before = len(planned.questions)
             context = Context(dataset, recipe.seed, probe_id, loaded.manifest, users)
             bound = asked.for_probe(probe_spec(probe_id))
-            outcome, _ = run_probe(recipe, bound, context, limit=limit)
+            outcome, _ = run_probe(recipe, bound, context, limit=options.limit)
             own = list(planned.questions.values())[before:]
             probes.append(
                 PlannedProbe(
@@ -139,14 +141,14 @@ def plan_audit(
         )
 
 
-def _asks_more(recipe: AuditRecipe, probe_id: str, asked: Sequence[Question]) -> bool:
+def _asks_more(recipe: AuditRecipe, probe_id: str, asked: Sequence[Call]) -> bool:
     """Whether a probe that asked something has not come to the last capability that it needs."""
     names = [kind.__name__ for kind in recipe.build(probe_id).needs]
     operations = [_OPERATIONS[name] for name in names if name in _OPERATIONS]
     return bool(asked) and operations[-1:] != [asked[-1].operation]
 
 
-def scoring_cost(recommender: object, calls: Sequence[Question]) -> dict[str, float]:
+def scoring_cost(recommender: object, calls: Sequence[Call]) -> dict[str, float]:
     """What the recommender says that scoring will cost, added up over probes."""
     totals: dict[str, float] = {}
     if not isinstance(recommender, Estimates):

@@ -24,7 +24,7 @@ from auditkit.serialization.atomic_files import set_aside, sha256_file
 from auditkit.serialization.canonical_json import sha256_json
 from auditkit.types import SCHEMA_VERSION
 
-__all__ = ["refuse_other_run", "run_identity", "set_aside_other_run"]
+__all__ = ["require_same_run", "run_identity", "set_aside_other_run"]
 
 
 def run_identity(
@@ -53,7 +53,7 @@ def _files(recipe: AuditRecipe) -> dict[str, JsonValue]:
     }
 
 
-def refuse_other_run(out: Path, identity: Mapping[str, Any], run_key: str, *, resume: bool) -> None:
+def require_same_run(out: Path, identity: Mapping[str, Any], run_key: str, *, resume: bool) -> None:
     """Refuse a folder that holds another run, or this one where it may not be resumed.
 
     Raises:

@@ -7,7 +7,7 @@ cache, its answers are found again by the audit that follows. Source: fairness r
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -15,8 +15,9 @@ from pydantic import JsonValue
 
 from auditkit.errors import ConfigurationError
 from auditkit.probes.fairness.counterfactual.probe import PILOT
+from auditkit.run.options import AuditOptions, Progress
 from auditkit.run.recipe import AuditRecipe
-from auditkit.run.runner import Asking, run_audit
+from auditkit.run.runner import run_audit
 from auditkit.stats.power import probes_to_detect
 
 __all__ = ["PilotRow", "PilotRun", "run_pilot"]
@@ -63,11 +64,8 @@ def run_pilot(
     target: str,
     recipe: AuditRecipe,
     *,
-    catalog: str | None = None,
-    prompts: Path | None = None,
-    allow_code: bool = False,
-    cache: Path | None = None,
-    online: bool = False,
+    options: AuditOptions = AuditOptions(),
+    progress: Progress = Progress(),
 ) -> PilotRun:
     """Ask twenty probes of every attribute and say how many are needed.
 
@@ -82,16 +80,8 @@ def run_pilot(
     alone = {**stated, "n_probes": PILOT, "intersections": [], "wordings": []}
     small = recipe.model_copy(update={"probes": {PROBE: alone}})
     with TemporaryDirectory() as folder:
-        result = run_audit(
-            target,
-            small,
-            Path(folder) / "pilot",
-            catalog=catalog,
-            prompts=prompts,
-            allow_code=allow_code,
-            cache=cache,
-            asking=Asking(online=online),
-        )
+        whole = replace(options, limit=None, stop=None)
+        result = run_audit(target, small, Path(folder) / "pilot", options=whole, progress=progress)
     found = {(f.metric.removeprefix(f"{PROBE}."), f.group): f for f in result.findings}
     rows = []
     for (metric, attribute), finding in found.items():

@@ -17,7 +17,7 @@ from auditkit.probes.hallucination.claims import self_check as claims_self_check
 from auditkit.recommenders.execution.score_recheck import BOUND, largest_difference
 from auditkit.recommenders.execution.target import Target
 from auditkit.recommenders.loading.load import LoadedRecommender
-from auditkit.recommenders.protocols import Remarks, Works
+from auditkit.recommenders.protocols import RunNotes, Works
 from auditkit.run.recipe import AuditRecipe
 from auditkit.types import Detector, TargetDescription
 
@@ -26,7 +26,7 @@ __all__ = [
     "describe_target",
     "detectors",
     "environment",
-    "remarks_of",
+    "run_notes_of",
     "scores_checked",
     "work_of",
 ]
@@ -121,11 +121,11 @@ def work_of(recommender: object) -> Mapping[str, JsonValue]:
     return dict(recommender.work()) if isinstance(recommender, Works) else {}
 
 
-def remarks_of(recommender: object, records: Sequence[Mapping[str, Any]]) -> list[str]:
+def run_notes_of(recommender: object, records: Sequence[Mapping[str, Any]]) -> list[str]:
     """What a recommender has to say at the end of a run."""
-    if not isinstance(recommender, Remarks):
+    if not isinstance(recommender, RunNotes):
         return []
-    return list(recommender.remarks([body["request_id"] for body in records]))
+    return list(recommender.run_notes([body["request_id"] for body in records]))
 
 
 def environment() -> dict[str, str]:

@@ -11,8 +11,8 @@ import platform
 import re
 import time
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -20,25 +20,27 @@ from typing import Literal
 
 from pydantic import JsonValue
 
+from auditkit.catalog.catalog import Catalog
 from auditkit.catalog.dataset import Dataset
 from auditkit.errors import EvidenceError, MissingDependency
 from auditkit.evidence.manifest import seal_manifest
 from auditkit.evidence.run_log import RunLog, lock_run
 from auditkit.probes.base import Context, NotAssessable, load_users
-from auditkit.recommenders.execution.response_cache import AnswerCache
+from auditkit.recommenders.execution.response_cache import ResponseCache
 from auditkit.recommenders.execution.stop_rule import StopRule
 from auditkit.recommenders.execution.target import Target
 from auditkit.recommenders.loading.load import LoadedRecommender, load_recommender
 from auditkit.recommenders.target_uri import restriction_for
 from auditkit.registry import probe_spec
 from auditkit.run.data import load_data
-from auditkit.run.identity import refuse_other_run, run_identity, set_aside_other_run
+from auditkit.run.identity import require_same_run, run_identity
+from auditkit.run.options import AuditOptions, Progress
 from auditkit.run.provenance import (
     describe_catalog,
     describe_target,
     detectors,
     environment,
-    remarks_of,
+    run_notes_of,
     scores_checked,
     work_of,
 )
@@ -49,43 +51,9 @@ from auditkit.security.redaction import Redaction, map_text
 from auditkit.serialization.canonical_json import canonical_json, read_json, sha256_json
 from auditkit.types import AuditResult, Finding, Outcome
 
-__all__ = ["Asking", "Progress", "run_audit", "run_probe", "set_aside_other_run"]
+__all__ = ["run_audit", "run_probe"]
 
 _MAX_REASON = 300
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Callbacks for a progress display; the defaults show nothing."""
-
-    probe: Callable[[str, int, int], None] = lambda probe_id, number, of: None
-    requests: Callable[[int], None] = lambda done: None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Asking:
-    """How much and how patiently an audit asks. None of it changes what a request is.
-
-    Attributes:
-        stop: budget and circuit breaker; afterwards it says why asking ended. None never stops for
-            a budget and breaks at the default error rate.
-        limit: most users or items per probe; the result says that it is a sample.
-        retry_errors: ask again what an earlier run recorded as an error.
-        call_seconds: deadline of one call of a Python callable.
-        workers: Ray actors that answer, each with the recommender loaded; None asks here.
-        cluster: address of a running Ray cluster, None starts one on this machine.
-        online: whether code of a local recommender may reach other machines.
-        patience: wraps each call; a signal waits for its end.
-    """
-
-    stop: StopRule | None = None
-    limit: int | None = None
-    retry_errors: bool = False
-    call_seconds: float = 120.0
-    workers: int | None = None
-    cluster: str | None = None
-    online: bool = False
-    patience: Callable[[], AbstractContextManager[object]] = nullcontext
 
 
 def run_audit(
@@ -93,115 +61,145 @@ def run_audit(
     recipe: AuditRecipe,
     out: Path,
     *,
-    catalog: str | None = None,
-    prompts: Path | None = None,
-    allow_code: bool = False,
-    resume: bool = True,
-    cache: Path | None = None,
-    asking: Asking = Asking(),
+    options: AuditOptions = AuditOptions(),
     progress: Progress = Progress(),
 ) -> AuditResult:
-    """Audit a recommender into a run folder, or go on where an interrupted run stopped.
+    """Audit a recommender into a run folder, or resume an interrupted run.
 
     Args:
         target: see `load_recommender`.
-        out: the run folder; `result.json`, `evidence.jsonl` and `manifest.json` are written into
-            it.
-        prompts: templates for a recommender that brings none.
-        resume: whether an unfinished run of the same recipe and target may be continued.
-        cache: folder of answers that outlive the run.
+        out: the run folder; `result.json`, `evidence.jsonl` and `manifest.json` are written to it.
+        options: catalog, budget and how calls are executed.
 
     Raises:
         AuditkitError: nothing could be asked: wrong recipe, unknown target, missing data, a folder
             that belongs to another run, or a recommender that reaches for the network.
     """
-    dataset, chosen = load_data(recipe, catalog=catalog)
-    restriction = restriction_for(target, online=asking.online)
-    stop = asking.stop or StopRule()
+    dataset, catalog = load_data(recipe, catalog=options.catalog, progress=progress.catalog)
+    restriction = restriction_for(target, online=options.online)
+    stop = options.stop or StopRule()
     with restricted_network(restriction):
         load = partial(
-            load_recommender, target, dataset=dataset, prompts=prompts, allow_code=allow_code
+            load_recommender,
+            target,
+            dataset=dataset,
+            prompts=options.prompts,
+            allow_code=options.allow_code,
         )
         loaded = load()
-        identity = run_identity(recipe, loaded, chosen, dataset)
-        run_key = sha256_json(identity)
-        with lock_run(out):
-            refuse_other_run(out, identity, run_key, resume=resume)
-            started, cpu_started = time.time(), time.process_time()
-            log = RunLog(out, run_key)  # first: it cuts off a torn tail, which the manifest refuses
-            seal_manifest(out, run_key=run_key, status="running", fingerprints=identity, log=log)
-            already = len(log.records)
-            status: Literal["complete", "partial", "interrupted"] = "interrupted"
-            try:
-                with _spread_over_workers(loaded, load, asking, recipe) as (answering, window):
-                    asked = Target(
-                        answering,
-                        catalog=chosen,
-                        log=log,
-                        seed=recipe.seed,
-                        fingerprint=loaded.fingerprint,
-                        prompts=loaded.prompts,
-                        cache=AnswerCache(cache, loaded.fingerprint),
-                        batch_size=recipe.batch_size,
-                        window=window,
-                        stop=stop,
-                        seconds=asking.call_seconds if loaded.kind == "python" else None,
-                        retry_errors=asking.retry_errors,
-                        patience=asking.patience,
-                        on_progress=progress.requests,
-                    )
-                    with closing(asked):
-                        outcomes, findings = _run_probes(
-                            recipe, asked, dataset, loaded, asking.limit, restriction, progress
-                        )
-                        stop.check_errors()  # those of earlier starts count too
-                result = _fit_to_write(
-                    AuditResult(
-                        run_key=run_key,
-                        seed=recipe.seed,
-                        target=describe_target(target, loaded, asked),
-                        catalog=describe_catalog(chosen, dataset),
-                        recipe=recipe.model_dump(mode="json"),
-                        environment=environment(),
-                        outcomes=tuple(outcomes),
-                        findings=tuple(findings),
-                        detectors=detectors(recipe, asked, chosen),
-                        notes=(
-                            *loaded.notes,
-                            *scores_checked(log.records),
-                            *_what_is_missing(stop, asking.limit),
-                            *remarks_of(loaded.recommender, log.records),
-                        ),
-                        stopped=stop.stopped,
-                    )
+        identity = run_identity(recipe, loaded, catalog, dataset)
+        with _open_run(out, identity, loaded, resume=options.resume) as run:
+            with _target(loaded, load, recipe, catalog, run.log, stop, options, progress) as asked:
+                outcomes, findings = _run_probes(
+                    recipe, asked, dataset, loaded, options.limit, restriction, progress
                 )
-                result.write(out)
-                unasked = any(outcome.counts.get("not_run") for outcome in outcomes)
-                status = "partial" if stop.stopped or asking.limit or unasked else "complete"
-            finally:
-                log.close()
-                volatile: dict[str, JsonValue] = {
-                    "seconds": round(time.time() - started, 2),
-                    "cpu_seconds": round(time.process_time() - cpu_started, 2),
-                    "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-                    "asked": len(log.records) - already,
-                    "resumed_from": already,
-                    "computed": dict(work_of(loaded.recommender)),
-                    "host": platform.node(),
-                }
-                seal_manifest(out, status=status, volatile=volatile, log=log)
+                stop.check_errors()  # errors of earlier starts count too
+            result = _fit_to_write(
+                AuditResult(
+                    run_key=run.key,
+                    seed=recipe.seed,
+                    target=describe_target(target, loaded, asked),
+                    catalog=describe_catalog(catalog, dataset),
+                    recipe=recipe.model_dump(mode="json"),
+                    environment=environment(),
+                    outcomes=tuple(outcomes),
+                    findings=tuple(findings),
+                    detectors=detectors(recipe, asked, catalog),
+                    notes=(
+                        *loaded.notes,
+                        *scores_checked(run.log.records),
+                        *_what_is_missing(stop, options.limit),
+                        *run_notes_of(loaded.recommender, run.log.records),
+                    ),
+                    stopped=stop.stopped,
+                )
+            )
+            result.write(out)
+            unasked = any(outcome.counts.get("not_run") for outcome in outcomes)
+            partly = stop.stopped or options.limit or unasked
+            run.status = "partial" if partly else "complete"
     return result
+
+
+@dataclass
+class _Run:
+    """An open run folder; `status` is what its manifest says at the end."""
+
+    key: str
+    log: RunLog
+    status: Literal["complete", "partial", "interrupted"] = "interrupted"
+
+
+@contextmanager
+def _open_run(
+    out: Path, identity: Mapping[str, JsonValue], loaded: LoadedRecommender, *, resume: bool
+) -> Iterator[_Run]:
+    """Lock the folder and open its log; seal the manifest at both ends, whatever happens."""
+    key = sha256_json(identity)
+    with lock_run(out):
+        require_same_run(out, identity, key, resume=resume)
+        started, cpu_started = time.time(), time.process_time()
+        run = _Run(key, RunLog(out, key))  # first: it cuts off a torn tail, else sealing refuses it
+        seal_manifest(out, run_key=key, status="running", fingerprints=identity, log=run.log)
+        already = len(run.log.records)
+        try:
+            yield run
+        finally:
+            run.log.close()
+            volatile: dict[str, JsonValue] = {
+                "seconds": round(time.time() - started, 2),
+                "cpu_seconds": round(time.process_time() - cpu_started, 2),
+                "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+                "asked": len(run.log.records) - already,
+                "resumed_from": already,
+                "computed": dict(work_of(loaded.recommender)),
+                "host": platform.node(),
+            }
+            seal_manifest(out, status=run.status, volatile=volatile, log=run.log)
+
+
+@contextmanager
+def _target(
+    loaded: LoadedRecommender,
+    load: Callable[[], LoadedRecommender],
+    recipe: AuditRecipe,
+    catalog: Catalog,
+    log: RunLog,
+    stop: StopRule,
+    options: AuditOptions,
+    progress: Progress,
+) -> Iterator[Target]:
+    """The recommender as probes see it: batched, cached, budgeted and recorded."""
+    with _spread_over_workers(loaded, load, recipe, options) as (recommender, window):
+        asked = Target(
+            recommender,
+            catalog=catalog,
+            log=log,
+            seed=recipe.seed,
+            fingerprint=loaded.fingerprint,
+            prompts=loaded.prompts,
+            cache=ResponseCache(options.cache, loaded.fingerprint),
+            batch_size=recipe.batch_size,
+            window=window,
+            stop=stop,
+            seconds=options.call_seconds if loaded.kind == "python" else None,
+            retry_errors=options.retry_errors,
+            defer_signals=options.defer_signals,
+            on_progress=progress.requests,
+        )
+        with closing(asked):
+            yield asked
 
 
 @contextmanager
 def _spread_over_workers(
     loaded: LoadedRecommender,
     load: Callable[[], LoadedRecommender],
-    asking: Asking,
     recipe: AuditRecipe,
+    options: AuditOptions,
 ) -> Iterator[tuple[object, int]]:
-    """What answers, and how many requests it takes at once."""
-    if asking.workers is None:
+    """The recommender, or Ray actors that hold it, and how many requests it takes at once."""
+    if options.workers is None:
         yield loaded.recommender, recipe.batch_size
         return
     try:
@@ -211,9 +209,9 @@ def _spread_over_workers(
     with spread(
         loaded,
         load,
-        workers=asking.workers,
+        workers=options.workers,
         batch_size=recipe.batch_size,
-        address=asking.cluster,
+        address=options.cluster,
     ) as recommender:
         yield recommender, recommender.window
 

@@ -20,7 +20,7 @@ from auditkit.errors import ConfigurationError, did_you_mean
 if TYPE_CHECKING:
     from auditkit.serialization.strict_yaml import Document
 
-__all__ = ["describe_fault", "format_path", "validate"]
+__all__ = ["describe_error", "format_path", "validate"]
 
 T = TypeVar("T")
 Key = str | int
@@ -28,7 +28,7 @@ Key = str | int
 _SECRET = re.compile(r"key|token|secret|password|authorization", re.IGNORECASE)
 
 
-def describe_fault(
+def describe_error(
     document: Document, adapter: TypeAdapter[Any], detail: ErrorDetails
 ) -> tuple[int, str]:
     """Line number and message of one fault."""
@@ -107,7 +107,7 @@ def validate(document: Document, adapter: TypeAdapter[T]) -> T:
     except ValidationError as error:
         details = error.errors(include_url=False)
     # Members of a union repeat each other's faults.
-    lines = dict.fromkeys(describe_fault(document, adapter, detail) for detail in details)
+    lines = dict.fromkeys(describe_error(document, adapter, detail) for detail in details)
     listed = "\n".join(line for _, line in sorted(lines))
     count = "1 fault" if len(lines) == 1 else f"{len(lines)} faults"
     raise ConfigurationError(f"{document.source} has {count}, correct these lines:\n{listed}")

@@ -13,7 +13,7 @@ from auditkit.catalog.dataset import Dataset
 from auditkit.errors import ConfigurationError
 from auditkit.metrics.ranking import ndcg_of_list
 from auditkit.recommenders.adapters.model_folder import load_folder
-from auditkit.recommenders.execution.response_checks import check_answer, link_items
+from auditkit.recommenders.execution.response_checks import check_response, link_items
 from auditkit.recommenders.protocols import Recommends, Renders
 from auditkit.seeding import generator
 from auditkit.training.model import Trainee
@@ -88,7 +88,7 @@ class Validation:
                 requests.append(replace(request, prompt=recommender.render(request)))
             answers = recommender.recommend(requests)
             for user, request, answer in zip(users, requests, answers, strict=True):
-                response = check_answer(request, answer)
+                response = check_response(request, answer)
                 linked = link_items(response, self._dataset.catalog) if response else None
                 listed = [item.item_id or item.raw for item in linked.items] if linked else []
                 targets = [items[row].id for row in interactions.held_out(user, role="validation")]

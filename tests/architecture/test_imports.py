@@ -20,7 +20,7 @@ LAYERS = (
     ("types", "evidence", "registry", "engine"),
     ("stats",),
     ("metrics", "catalog", "policy"),
-    ("claims", "recommenders", "perturb", "report"),
+    ("claims", "recommenders", "perturb", "reporting"),
     ("probes", "training", "gating"),
     ("run",),
     ("api", "cli"),
@@ -34,8 +34,8 @@ LIGHT = {
 ONLY = {
     "engine": {"engine", "errors", "seeding"},
     "policy": LIGHT,
-    "report": LIGHT | {"report"},
-    "gating": LIGHT | {"report"},
+    "reporting": LIGHT | {"reporting"},
+    "gating": LIGHT | {"reporting"},
 }
 # The two places that record whatever a probe or a recommender raises.
 RECORDED = {"run/runner.py": 1, "recommenders/execution/executor.py": 1}
@@ -174,7 +174,7 @@ def test_only_the_command_line_and_the_api_import_training(path):
 
 @pytest.mark.parametrize("path", [p for p in FILES if part(p) == "training"], ids=name_of)
 def test_training_knows_nothing_of_probes(path):
-    assert not own_parts(path) & {"probes", "gating", "report"}
+    assert not own_parts(path) & {"probes", "gating", "reporting"}
 
 
 @pytest.mark.parametrize("package", list(HEAVY))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,7 @@ import auditkit
 import auditkit.stats
 
 PUBLIC = [
+    "AuditOptions",
     "AuditResult",
     "AuditkitError",
     "Catalog",
@@ -23,6 +25,8 @@ PUBLIC = [
     "gate",
     "load_catalog",
     "load_recommender",
+    "report",
+    "train",
 ]
 MODULES = sorted(m.name for m in pkgutil.walk_packages(auditkit.__path__, "auditkit."))
 
@@ -34,6 +38,11 @@ def test_public_names_are_the_committed_ones():
 @pytest.mark.parametrize("name", PUBLIC)
 def test_every_public_name_loads(name):
     assert getattr(auditkit, name) is not None
+
+
+def test_no_module_hides_a_public_function():
+    folders = {path.stem for path in Path(auditkit.__path__[0]).iterdir()}
+    assert not folders & set(PUBLIC)
 
 
 def test_name_that_is_not_public_is_an_attribute_error():

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from run_folder import write_policy, write_run
 
-from auditkit.report import write_report
+from auditkit.reporting import write_report
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")

@@ -9,7 +9,7 @@ from protocol_server import serving
 from small_world import write_cache
 
 from auditkit.cli import main
-from auditkit.recommenders.remote.request_limits import Patience
+from auditkit.recommenders.remote.request_limits import RequestLimits
 
 RECIPE = """version: 1
 name: served
@@ -48,8 +48,8 @@ def folder(tmp_path, monkeypatch):
 @pytest.fixture
 def hurried(monkeypatch):
     """Gives up sooner than a person would want to."""
-    patience = Patience(seconds=0.5, attempts=2)
-    monkeypatch.setattr(Patience, "from_environment", lambda environment: patience)
+    request_limits = RequestLimits(seconds=0.5, attempts=2)
+    monkeypatch.setattr(RequestLimits, "from_environment", lambda environment: request_limits)
 
 
 @pytest.fixture

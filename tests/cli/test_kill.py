@@ -16,6 +16,7 @@ from small_world import write_cache
 
 from auditkit.evidence.manifest import read_manifest, verify_run
 from auditkit.evidence.run_log import EVIDENCE, RunLog
+from auditkit.run.options import AuditOptions
 from auditkit.run.recipe import AuditRecipe, read_recipe
 from auditkit.run.runner import run_audit
 
@@ -42,7 +43,7 @@ def recipe(folder) -> AuditRecipe:
 
 
 def audit(recipe, out):
-    return run_audit(TARGET, recipe, out, allow_code=True)
+    return run_audit(TARGET, recipe, out, options=AuditOptions(allow_code=True))
 
 
 def asked(folder):

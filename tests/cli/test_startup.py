@@ -23,7 +23,9 @@ def test_command_line_loads_no_heavy_package():
 
 
 def test_gate_and_report_load_no_heavy_package():
-    modules = "auditkit.gating, auditkit.report, auditkit.policy.decide, auditkit.policy.decision"
+    modules = (
+        "auditkit.gating, auditkit.reporting, auditkit.policy.decide, auditkit.policy.decision"
+    )
     assert not loaded_by(f"import {modules}") & set(HEAVY)
 
 

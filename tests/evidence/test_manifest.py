@@ -17,7 +17,7 @@ from auditkit.evidence.manifest import (
     verify_report,
     verify_run,
 )
-from auditkit.report import write_report
+from auditkit.reporting import write_report
 
 
 @pytest.fixture(scope="module")

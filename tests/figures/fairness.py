@@ -29,7 +29,7 @@ from auditkit.probes.base import load_users, neutral_request
 from auditkit.recommenders.adapters.model_folder import load_folder
 from auditkit.recommenders.prompting.attribute_phrases import known_values, shipped_wordings
 from auditkit.recommenders.wrappers import wrap as wrapping
-from auditkit.recommenders.wrappers.neutralization import Neutraliser
+from auditkit.recommenders.wrappers.neutralization import Neutralizer
 from auditkit.run.recipe import AuditRecipe
 from auditkit.run.runner import run_audit
 from auditkit.shipped_recipes import find_recipe
@@ -253,7 +253,7 @@ def leaks(clean, planted):
 
 def recall(clean):
     """Which phrases the lexicon finds: its own, and other wordings that it does not hold."""
-    neutraliser = Neutraliser(shipped_wordings(), known_values(clean.interactions.attributes))
+    neutraliser = Neutralizer(shipped_wordings(), known_values(clean.interactions.attributes))
     lines = [
         "| attribute | listed phrases found | other wordings found | found among them |",
         "|---|---|---|---|",

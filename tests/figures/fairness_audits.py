@@ -12,7 +12,7 @@ from pathlib import Path
 
 from writing import short, shown, write_between
 
-from auditkit.report.fairness_section import build_fairness
+from auditkit.reporting.fairness_section import build_fairness
 from auditkit.types import AuditResult
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "explain" / "fairness.md"

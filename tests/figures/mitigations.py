@@ -11,7 +11,7 @@ from pathlib import Path
 
 from writing import shown, write_between
 
-from auditkit.report.mitigation_section import build_mitigations
+from auditkit.reporting.mitigation_section import build_mitigations
 from auditkit.types import AuditResult
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "explain" / "hallucination-mitigation.md"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from auditkit.report.html_allowlist import check_html
+from auditkit.reporting.html_allowlist import check_html
 from auditkit.run.recipe import read_recipe
 from auditkit.run.runner import run_audit
 from auditkit.shipped_recipes import find_recipe

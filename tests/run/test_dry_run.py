@@ -9,12 +9,13 @@ from planted_recommenders import Clean
 from small_world import world, write_cache
 
 from auditkit.evidence.run_log import read_log
-from auditkit.recommenders.execution.call_collector import PlannedQuestions
+from auditkit.recommenders.execution.call_collector import CallCollector
 from auditkit.recommenders.execution.target import Target
 from auditkit.registry import probe_spec
 from auditkit.run.dry_run import plan_audit, scoring_cost
+from auditkit.run.options import AuditOptions
 from auditkit.run.recipe import AuditRecipe
-from auditkit.run.runner import Asking, run_audit
+from auditkit.run.runner import run_audit
 from auditkit.types import Request
 
 LISTS = {
@@ -42,7 +43,7 @@ def target_for_plan(recommender, collected):
 
 
 def planned(target="baseline:random", probes=LISTS, **options):
-    return plan_audit(target, recipe(probes), **options)
+    return plan_audit(target, recipe(probes), options=AuditOptions(**options))
 
 
 def by_probe(plan):
@@ -58,7 +59,10 @@ def test_dry_run_asks_nothing_and_leaves_no_folder(tmp_path):
 def test_plan_counts_what_the_audit_then_asks(tmp_path):
     plan = planned("python:planted_recommenders:Recorded", allow_code=True)
     result = run_audit(
-        "python:planted_recommenders:Recorded", recipe(), tmp_path / "run", allow_code=True
+        "python:planted_recommenders:Recorded",
+        recipe(),
+        tmp_path / "run",
+        options=AuditOptions(allow_code=True),
     )
     assert {p.probe: p.requests for p in plan.probes} == {
         o.probe: o.planned for o in result.outcomes
@@ -100,7 +104,7 @@ class Estimating(Clean):
 
 
 def test_recommender_that_knows_its_cost_is_asked_for_it_probe_by_probe():
-    collected = PlannedQuestions()
+    collected = CallCollector()
     target = target_for_plan(Estimating(), collected)
     for probe_id in ("privacy.membership", "explain.attribution"):
         asked = [Request(prompt=f"{probe_id} {i}") for i in range(3)]
@@ -146,11 +150,11 @@ def test_planned_request_without_an_answer_was_not_run(tmp_path):
 
 def test_sample_is_marked_and_a_full_run_goes_on_from_it(tmp_path):
     target, run = "python:planted_recommenders:Recorded", tmp_path / "run"
-    sample = run_audit(target, recipe(), run, allow_code=True, asking=Asking(limit=10))
+    sample = run_audit(target, recipe(), run, options=AuditOptions(allow_code=True, limit=10))
     assert any(note.startswith("sampled: ") for note in sample.notes)
     first = set((tmp_path / "asked.txt").read_text().split())
     (tmp_path / "asked.txt").unlink()
-    full = run_audit(target, recipe(), run, allow_code=True)
+    full = run_audit(target, recipe(), run, options=AuditOptions(allow_code=True))
     assert not first & set((tmp_path / "asked.txt").read_text().split())
-    whole = run_audit(target, recipe(), tmp_path / "whole", allow_code=True)
+    whole = run_audit(target, recipe(), tmp_path / "whole", options=AuditOptions(allow_code=True))
     assert full == whole

@@ -14,7 +14,8 @@ from auditkit.evidence.manifest import read_manifest, verify_run
 from auditkit.evidence.run_log import EVIDENCE, lock_run, read_log
 from auditkit.gating import gate_run
 from auditkit.policy.schema import Policy
-from auditkit.report import write_report
+from auditkit.reporting import write_report
+from auditkit.run.options import AuditOptions
 from auditkit.run.recipe import AuditRecipe
 from auditkit.run.runner import run_audit
 from auditkit.types import AuditResult
@@ -44,7 +45,7 @@ def recipe(probes=LISTS, **fields):
 def audit(name, out, probes=LISTS, *, recipe_fields=None, **options) -> AuditResult:
     return run_audit(
         f"python:planted_recommenders:{name}", recipe(probes, **(recipe_fields or {})), out,
-        allow_code=True, **options,
+        options=AuditOptions(allow_code=True, **options),
     )  # fmt: skip
 
 
@@ -264,10 +265,10 @@ def test_an_edited_recommender_is_another_run(tmp_path, monkeypatch):
     module.write_text("def rec(requests):\n    return [['Nothing Real'] for _ in requests]\n")
     monkeypatch.syspath_prepend(str(module.parent))
     target, chosen = "python:edited_recommender:rec", recipe()
-    run_audit(target, chosen, tmp_path / "run", allow_code=True)
+    run_audit(target, chosen, tmp_path / "run", options=AuditOptions(allow_code=True))
     module.write_text("def rec(requests):\n    return [[] for _ in requests]  # edited\n")
     with pytest.raises(ConfigurationError, match="target changed"):
-        run_audit(target, chosen, tmp_path / "run", allow_code=True)
+        run_audit(target, chosen, tmp_path / "run", options=AuditOptions(allow_code=True))
 
 
 def test_answers_cached_under_one_catalog_are_not_served_under_another(tmp_path):

@@ -13,8 +13,9 @@ from small_world import world, write_cache
 from auditkit.errors import ConfigurationError, MissingDependency, TargetUnavailable
 from auditkit.evidence.manifest import read_manifest
 from auditkit.recommenders.loading.load import load_recommender
+from auditkit.run.options import AuditOptions
 from auditkit.run.recipe import read_recipe
-from auditkit.run.runner import Asking, run_audit
+from auditkit.run.runner import run_audit
 
 RECIPE = """version: 1
 name: workers
@@ -44,7 +45,7 @@ def test_two_actors_give_the_result_of_one_process(tmp_path, recipe):
     folder = str(save(tmp_path / "model"))
     results = []
     for name, workers in (("one", None), ("two", 2)):
-        run_audit(folder, recipe, tmp_path / name, asking=Asking(workers=workers))
+        run_audit(folder, recipe, tmp_path / name, options=AuditOptions(workers=workers))
         results.append(json.loads((tmp_path / name / "result.json").read_text()))
     assert len(results[0]["findings"]) > 10
     assert results[0] == results[1]
@@ -67,7 +68,7 @@ def test_second_run_asks_and_computes_nothing(tmp_path, recipe):
     """Neither in the same folder, nor in another that shares the answers."""
     folder, work = str(save(tmp_path / "model")), []
     for out in ("run", "run", "other"):
-        run_audit(folder, recipe, tmp_path / out, cache=tmp_path / "answers")
+        run_audit(folder, recipe, tmp_path / out, options=AuditOptions(cache=tmp_path / "answers"))
         work.append(read_manifest(tmp_path / out)["volatile"])
     assert work[0]["computed"]["forwards"] > 0
     assert work[1]["asked"] == 0
@@ -79,7 +80,7 @@ def test_missing_ray_names_the_extra(tmp_path, recipe, monkeypatch):
     monkeypatch.delitem(sys.modules, "auditkit.recommenders.loading.ray_pool", raising=False)
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(MissingDependency, match=r"auditkit\[ray\]"):
-        run_audit("baseline:popularity", recipe, tmp_path / "run", asking=Asking(workers=2))
+        run_audit("baseline:popularity", recipe, tmp_path / "run", options=AuditOptions(workers=2))
 
 
 def test_templates_of_a_folder_are_not_overruled(tmp_path, recipe):
@@ -89,5 +90,5 @@ def test_templates_of_a_folder_are_not_overruled(tmp_path, recipe):
             str(save(tmp_path / "model")),
             recipe,
             tmp_path / "run",
-            prompts=tmp_path / "prompts.yaml",
+            options=AuditOptions(prompts=tmp_path / "prompts.yaml"),
         )

@@ -20,9 +20,10 @@ def start(recipe_json: str, out: Path, environment: dict[str, str]) -> BaseProce
 
 
 def _audit(recipe_json: str, out: str, environment: dict[str, str]) -> None:
+    from auditkit.run.options import AuditOptions
     from auditkit.run.recipe import AuditRecipe
     from auditkit.run.runner import run_audit
 
     os.environ.update(environment)
     recipe = AuditRecipe.model_validate_json(recipe_json)
-    run_audit(TARGET, recipe, Path(out), allow_code=True)
+    run_audit(TARGET, recipe, Path(out), options=AuditOptions(allow_code=True))

@@ -13,8 +13,8 @@ from auditkit.evidence.run_log import RunLog
 from auditkit.policy.decide import decide
 from auditkit.policy.schema import Policy
 from auditkit.registry import metrics, probes
-from auditkit.report.junit import render_junit
-from auditkit.report.sarif import render_sarif
+from auditkit.reporting.junit import render_junit
+from auditkit.reporting.sarif import render_sarif
 from auditkit.stats.bounds import quantile_levels
 from auditkit.stats.intervals import clopper_pearson
 from auditkit.types import (

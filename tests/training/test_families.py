@@ -13,8 +13,9 @@ from training_recipes import small_model, small_recipe
 from auditkit.errors import ConfigurationError
 from auditkit.recommenders.adapters.model_folder import load_folder
 from auditkit.registry import probes
+from auditkit.run.options import AuditOptions
 from auditkit.run.recipe import AuditRecipe
-from auditkit.run.runner import Asking, run_audit
+from auditkit.run.runner import run_audit
 from auditkit.training.loop import train
 from auditkit.training.recipe import LoraRecipe, PrefixRecipe, SoftPromptRecipe, ValidationRecipe
 from auditkit.types import Item, Request
@@ -128,7 +129,7 @@ def test_a_folder_of_every_family_is_audited(name, tmp_path, monkeypatch):
     folder = train(recipe_of(name, tmp_path, steps=2), tmp_path / "model", dataset=world())
     planned = {probe_id: {} for probe_id in probes()}
     recipe = AuditRecipe(version=1, name="families", probes=planned)
-    result = run_audit(str(folder), recipe, tmp_path / "run", asking=Asking(limit=6))
+    result = run_audit(str(folder), recipe, tmp_path / "run", options=AuditOptions(limit=6))
     outcomes = {outcome.probe: outcome for outcome in result.outcomes}
     assert not [o for o in result.outcomes if o.status == "error"]
     for outcome in result.outcomes:

@@ -8,7 +8,7 @@ import pytest
 
 from auditkit.gating import gate_run
 from auditkit.policy.schema import Policy
-from auditkit.report import write_report
+from auditkit.reporting import write_report
 from auditkit.run.recipe import AuditRecipe
 from auditkit.run.runner import run_audit
 from auditkit.shipped_recipes import find_recipe

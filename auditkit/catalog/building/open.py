@@ -19,9 +19,9 @@ from auditkit.catalog.catalog import Catalog
 from auditkit.catalog.datasets.download import DATASETS, cache_dir, get_dataset
 from auditkit.catalog.datasets.movielens import load_ml100k
 from auditkit.catalog.graph.sqlite_store import SCHEMA_VERSION
-from auditkit.catalog.linking.title_index import RECIPE
+from auditkit.catalog.linking.title_index import INDEX_FORMAT_VERSION
 from auditkit.catalog.linking.title_linker import Linking
-from auditkit.catalog.sources.table_source import TABLE_RECIPE
+from auditkit.catalog.sources.table_source import TABLE_READER_VERSION
 from auditkit.catalog.storage.reader import built_by, open_built
 from auditkit.errors import CatalogError
 
@@ -81,6 +81,11 @@ def _entry(table: Path) -> Path:
         raise CatalogError(
             f"{table} cannot be read ({error.strerror}). Give ml-100k, a built catalog or a table."
         ) from None
-    read_by = (table.suffix.lower().lstrip("."), TABLE_RECIPE, SCHEMA_VERSION, RECIPE)
+    read_by = (
+        table.suffix.lower().lstrip("."),
+        TABLE_READER_VERSION,
+        SCHEMA_VERSION,
+        INDEX_FORMAT_VERSION,
+    )
     name = "-".join(map(str, (digest[:32], *read_by)))
     return cache_dir() / "catalogs" / f"{name}.akg"

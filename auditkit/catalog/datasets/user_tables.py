@@ -29,7 +29,7 @@ from auditkit.catalog.dataset import Dataset
 from auditkit.catalog.datasets.download import get_dataset
 from auditkit.catalog.datasets.movielens import load_ml100k
 from auditkit.catalog.interactions import Interactions
-from auditkit.catalog.sources.table_reader import parse_items, read_rows, refuse_faults
+from auditkit.catalog.sources.table_reader import parse_items, raise_line_errors, read_rows
 from auditkit.errors import CatalogError
 from auditkit.serialization.strict_yaml import load_yaml
 from auditkit.serialization.yaml_errors import validate
@@ -176,7 +176,7 @@ def _interactions(folder: Path, described: _Tables, catalog: Catalog) -> Interac
             faults.append(f"line {line}: {error}")
             continue
         table.append((user, item, time, rating))
-    refuse_faults(path, faults)
+    raise_line_errors(path, faults)
     if not table:
         raise CatalogError(f"{path} holds no interactions. Give at least one line.")
     user_index, item_index, timestamp, rating_column = zip(*table, strict=True)
@@ -213,7 +213,7 @@ def _attributes(
             seen.add(place)
             values = {name: " ".join(str(row.get(name) or "").split()) for name in found[place]}
             found[place] = {name: value or "unknown" for name, value in values.items()}
-    refuse_faults(path, faults)
+    raise_line_errors(path, faults)
     return list[Mapping[str, str]](found)
 
 

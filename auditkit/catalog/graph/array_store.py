@@ -15,10 +15,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from auditkit.catalog.graph.query_validation import (
     Shape,
-    asked_pairs,
-    asked_paths,
-    asked_triples,
     paths_of_rows,
+    validated_pairs,
+    validated_paths,
+    validated_triples,
 )
 from auditkit.catalog.graph.schema import Condition, Objects, Paths
 from auditkit.errors import CatalogError
@@ -79,7 +79,7 @@ class TripleKeys:
 
     def check(self, s: ArrayLike, p: ArrayLike, o: ArrayLike) -> NDArray[np.bool_]:
         """Is each triple in the graph? A code out of range is in none."""
-        asked = asked_triples(self.shape, s, p, o)
+        asked = validated_triples(self.shape, s, p, o)
         hit = asked.possible.copy()
         hit[asked.possible] = self._contains(pack(*(c[asked.possible] for c in asked[:3])))
         return hit.reshape(asked.shape)
@@ -99,12 +99,12 @@ class TripleKeys:
 
     def has(self, s: ArrayLike, p: ArrayLike) -> NDArray[np.bool_]:
         """Does each subject have any value of the predicate?"""
-        begin, end = self._ranges(*asked_pairs(self.shape, s, p))
+        begin, end = self._ranges(*validated_pairs(self.shape, s, p))
         return np.asarray(end > begin)
 
     def objects(self, s: ArrayLike, p: ArrayLike) -> Objects:
         """All objects of each (subject, predicate) pair, as one ragged array."""
-        indptr, rows = ragged_rows(*self._ranges(*asked_pairs(self.shape, s, p)))
+        indptr, rows = ragged_rows(*self._ranges(*validated_pairs(self.shape, s, p)))
         return Objects(indptr, self.keys[rows] & _OBJECTS)
 
     def _ranges(self, s: Codes, p: Codes) -> tuple[Codes, Codes]:
@@ -150,7 +150,7 @@ class TripleKeys:
         max_degree: int = 500,
     ) -> Paths:
         """What connects the subjects of each pair."""
-        a, b = asked_paths(self.shape, a, b, max_hops=max_hops, predicates=predicates)
+        a, b = validated_paths(self.shape, a, b, max_hops=max_hops, predicates=predicates)
         found: list[tuple[Codes, ...]] = [(np.empty(0, dtype=np.int64),) * 4]
         for begin in range(0, len(a), _PAIRS_AT_ONCE):
             near, far = a[begin : begin + _PAIRS_AT_ONCE], b[begin : begin + _PAIRS_AT_ONCE]

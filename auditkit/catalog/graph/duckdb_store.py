@@ -16,10 +16,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from auditkit.catalog.graph.query_validation import (
     Shape,
-    asked_pairs,
-    asked_paths,
-    asked_triples,
     paths_of_rows,
+    validated_pairs,
+    validated_paths,
+    validated_triples,
 )
 from auditkit.catalog.graph.schema import Condition, Objects, Paths
 from auditkit.errors import CatalogError, MissingDependency
@@ -153,7 +153,7 @@ class DuckdbTriples:
 
     def check(self, s: ArrayLike, p: ArrayLike, o: ArrayLike) -> NDArray[np.bool_]:
         """Is each triple in the graph? A code out of range is in none."""
-        asked = asked_triples(self.shape, s, p, o)
+        asked = validated_triples(self.shape, s, p, o)
         hit = np.zeros(len(asked.s), dtype=bool)
         if len(hit):
             (found,) = self._file.columns(
@@ -168,7 +168,7 @@ class DuckdbTriples:
 
     def has(self, s: ArrayLike, p: ArrayLike) -> NDArray[np.bool_]:
         """Does each subject have any value of the predicate?"""
-        subjects, predicates = asked_pairs(self.shape, s, p)
+        subjects, predicates = validated_pairs(self.shape, s, p)
         hit = np.zeros(len(subjects), dtype=bool)
         if len(hit):
             (found,) = self._file.columns(
@@ -182,7 +182,7 @@ class DuckdbTriples:
 
     def objects(self, s: ArrayLike, p: ArrayLike) -> Objects:
         """All objects of each (subject, predicate) pair, as one ragged array."""
-        subjects, predicates = asked_pairs(self.shape, s, p)
+        subjects, predicates = validated_pairs(self.shape, s, p)
         n = len(subjects)
         i, values = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
         if n:
@@ -223,7 +223,7 @@ class DuckdbTriples:
         max_degree: int = 500,
     ) -> Paths:
         """What connects the subjects of each pair."""
-        near, far = asked_paths(self.shape, a, b, max_hops=max_hops, predicates=predicates)
+        near, far = validated_paths(self.shape, a, b, max_hops=max_hops, predicates=predicates)
         i = np.arange(len(near))
         found: list[tuple[Codes, ...]] = [(np.empty(0, dtype=np.int64),) * 4]
         if len(near):

@@ -11,7 +11,14 @@ from numpy.typing import ArrayLike, NDArray
 from auditkit.catalog.graph.schema import Paths
 from auditkit.errors import InvalidArgument
 
-__all__ = ["Asked", "Shape", "asked_pairs", "asked_paths", "asked_triples", "paths_of_rows"]
+__all__ = [
+    "Shape",
+    "TripleQuery",
+    "paths_of_rows",
+    "validated_pairs",
+    "validated_paths",
+    "validated_triples",
+]
 
 Codes = NDArray[np.int64]
 
@@ -25,7 +32,7 @@ class Shape(NamedTuple):
     terms: int
 
 
-class Asked(NamedTuple):
+class TripleQuery(NamedTuple):
     """Flat triples of codes and which of them can be in the graph at all."""
 
     s: Codes
@@ -35,15 +42,15 @@ class Asked(NamedTuple):
     shape: tuple[int, ...]
 
 
-def asked_triples(shape: Shape, s: ArrayLike, p: ArrayLike, o: ArrayLike) -> Asked:
+def validated_triples(shape: Shape, s: ArrayLike, p: ArrayLike, o: ArrayLike) -> TripleQuery:
     """Broadcast the three arguments; a code out of range is in no triple."""
     arrays = np.broadcast_arrays(*(np.asarray(code, dtype=np.int64) for code in (s, p, o)))
     s, p, o = (array.ravel() for array in arrays)
     inside = (s >= 0) & (s < shape.subjects) & (p >= 0) & (p < shape.predicates)
-    return Asked(s, p, o, inside & (o >= 0) & (o < shape.terms), arrays[0].shape)
+    return TripleQuery(s, p, o, inside & (o >= 0) & (o < shape.terms), arrays[0].shape)
 
 
-def asked_pairs(shape: Shape, s: ArrayLike, p: ArrayLike) -> tuple[Codes, Codes]:
+def validated_pairs(shape: Shape, s: ArrayLike, p: ArrayLike) -> tuple[Codes, Codes]:
     """Broadcast subjects and predicates to flat arrays.
 
     Raises:
@@ -58,7 +65,7 @@ def asked_pairs(shape: Shape, s: ArrayLike, p: ArrayLike) -> tuple[Codes, Codes]
     return s.ravel(), p.ravel()
 
 
-def asked_paths(
+def validated_paths(
     shape: Shape,
     a: ArrayLike,
     b: ArrayLike,

@@ -17,7 +17,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from auditkit.catalog.graph.array_store import OBJECT_BITS, PREDICATE_BITS, TripleKeys
-from auditkit.catalog.graph.query_validation import Shape, asked_pairs, asked_paths, asked_triples
+from auditkit.catalog.graph.query_validation import (
+    Shape,
+    validated_pairs,
+    validated_paths,
+    validated_triples,
+)
 from auditkit.catalog.graph.schema import Condition, Objects, Paths
 from auditkit.errors import CatalogError
 
@@ -147,7 +152,7 @@ class SqliteTriples:
 
     def check(self, s: ArrayLike, p: ArrayLike, o: ArrayLike) -> NDArray[np.bool_]:
         """Is each triple in the graph? A code out of range is in none."""
-        asked = asked_triples(self.shape, s, p, o)
+        asked = validated_triples(self.shape, s, p, o)
         if len(asked.s) > BATCH:
             return self.view.check(s, p, o)
         query, rows = "SELECT 1 FROM triples WHERE s = ? AND p = ? AND o = ?", self._file.rows
@@ -161,7 +166,7 @@ class SqliteTriples:
 
     def has(self, s: ArrayLike, p: ArrayLike) -> NDArray[np.bool_]:
         """Does each subject have any value of the predicate?"""
-        subjects, predicates = asked_pairs(self.shape, s, p)
+        subjects, predicates = validated_pairs(self.shape, s, p)
         if len(subjects) > BATCH:
             return self.view.has(subjects, predicates)
         query = "SELECT 1 FROM triples WHERE s = ? AND p = ? LIMIT 1"
@@ -170,7 +175,7 @@ class SqliteTriples:
 
     def objects(self, s: ArrayLike, p: ArrayLike) -> Objects:
         """All objects of each (subject, predicate) pair, as one ragged array."""
-        subjects, predicates = asked_pairs(self.shape, s, p)
+        subjects, predicates = validated_pairs(self.shape, s, p)
         if len(subjects) > BATCH:
             return self.view.objects(subjects, predicates)
         query = "SELECT o FROM triples WHERE s = ? AND p = ? ORDER BY o"
@@ -225,7 +230,7 @@ class SqliteTriples:
         max_degree: int = 500,
     ) -> Paths:
         """What connects the subjects of each pair."""
-        near, far = asked_paths(self.shape, a, b, max_hops=max_hops, predicates=predicates)
+        near, far = validated_paths(self.shape, a, b, max_hops=max_hops, predicates=predicates)
         if len(near) > BATCH:
             return self.view.paths(
                 near, far, max_hops=max_hops, predicates=predicates, max_degree=max_degree

@@ -33,9 +33,9 @@ from auditkit.catalog.linking.text_hashing import ROW_BITS, HashTable, text_hash
 from auditkit.catalog.linking.vocabulary import Vocabulary
 from auditkit.errors import CatalogError
 
-__all__ = ["RECIPE", "TitleIndex", "without_digits"]
+__all__ = ["INDEX_FORMAT_VERSION", "TitleIndex", "without_digits"]
 
-RECIPE = 2  # of normalisation and layout: a stored index of another one is built anew
+INDEX_FORMAT_VERSION = 2  # of normalisation and layout: a stored index of another one is built anew
 MAX_POSTINGS = 200
 _CHUNK = 1 << 16
 
@@ -154,7 +154,11 @@ class TitleIndex(NamedTuple):
             unfinished.mkdir()
             for name, values in self._arrays().items():
                 np.save(unfinished / f"{name}.npy", values, allow_pickle=False)
-            described = {"recipe": RECIPE, "source": source, "n_aliases": self.n_aliases}
+            described = {
+                "recipe": INDEX_FORMAT_VERSION,
+                "source": source,
+                "n_aliases": self.n_aliases,
+            }
             (unfinished / "index.json").write_text(json.dumps(described), encoding="utf-8")
             shutil.rmtree(folder, ignore_errors=True)
             unfinished.rename(folder)
@@ -164,7 +168,7 @@ class TitleIndex(NamedTuple):
         """Memory-map a stored index; None if there is none of this source and recipe."""
         try:
             described = json.loads((folder / "index.json").read_text(encoding="utf-8"))
-            if described["recipe"] != RECIPE or described["source"] != source:
+            if described["recipe"] != INDEX_FORMAT_VERSION or described["source"] != source:
                 return None
             arrays = {
                 path.stem: np.load(path, mmap_mode="r", allow_pickle=False)

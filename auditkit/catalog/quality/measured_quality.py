@@ -1,6 +1,6 @@
 """How good the title linker and the claim reader are on labelled texts, as measured by the tests.
 
-The figures are in `measured_quality.json`; `tests/catalog/quality/test_measured_quality.py` measures
+The figures are in `measured_quality.json`; tests/catalog/quality/test_measured_quality.py measures
 them again and fails if they differ. Every report shows them beside what the audit measures on its
 own catalog.
 """

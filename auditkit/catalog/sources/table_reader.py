@@ -29,8 +29,14 @@ from auditkit.errors import CatalogError, MissingDependency
 from auditkit.serialization.canonical_json import read_json
 
 __all__ = [
-    "COLUMNS", "cell_text", "cell_texts", "parse_item", "parse_items", "read_rows",
-    "refuse_faults", "separate_year",
+    "COLUMNS",
+    "cell_text",
+    "cell_texts",
+    "parse_item",
+    "parse_items",
+    "raise_line_errors",
+    "read_rows",
+    "separate_year",
 ]  # fmt: skip
 
 COLUMNS: Mapping[str, tuple[str, ...]] = {
@@ -71,13 +77,13 @@ def parse_items(
             continue
         first_line[item.id] = line
         items.append(item)
-    refuse_faults(path, faults)
+    raise_line_errors(path, faults)
     if not items:
         raise CatalogError(f"{path} holds no items. Give at least one line with an id and a title.")
     return tuple(items)
 
 
-def refuse_faults(path: Path, faults: Sequence[str]) -> None:
+def raise_line_errors(path: Path, faults: Sequence[str]) -> None:
     """Raise CatalogError with the first faults of a file, if it has any."""
     if faults:
         more = len(faults) - MAX_FAULTS_SHOWN

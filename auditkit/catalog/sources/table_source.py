@@ -26,22 +26,22 @@ from auditkit.catalog.sources.table_reader import (
     cell_text,
     cell_texts,
     parse_item,
+    raise_line_errors,
     read_rows,
-    refuse_faults,
 )
 from auditkit.catalog.storage.draft import CatalogDraft, Source
 from auditkit.errors import CatalogError
 from auditkit.serialization.atomic_files import sha256_file
 
 __all__ = [
-    "TABLE_RECIPE", "Facts", "TableColumns", "add_table", "file_source",
+    "TABLE_READER_VERSION", "Facts", "TableColumns", "add_table", "file_source",
 ]  # fmt: skip
 
 _PROGRESS_ROWS = 10_000
 _MOST_COLUMNS = 200
 _TAKEN = {name for names in COLUMNS.values() for name in names}
 _USUAL = {*_TAKEN, "decade"}
-TABLE_RECIPE = 2  # of reading tables: what another one made of a table is built anew
+TABLE_READER_VERSION = 2  # of reading tables: what another one made of a table is built anew
 
 GENRE = ITEM_PREDICATES[1]
 
@@ -96,7 +96,7 @@ def add_table(
             facts.add(place, columns.facts(row, with_genre=not new_items), line)
         except ValueError as error:
             faults.append(f"line {line}: {error}")
-    refuse_faults(path, faults)
+    raise_line_errors(path, faults)
     if not len(draft):
         raise CatalogError(f"{path} holds no items. Give at least one line with an id and a title.")
     facts.finish(path.name)

@@ -20,8 +20,8 @@ from auditkit.catalog.sources.table_reader import (
     cell_text,
     cell_texts,
     parse_item,
+    raise_line_errors,
     read_rows,
-    refuse_faults,
 )
 from auditkit.catalog.sources.table_source import Facts, TableColumns, file_source
 from auditkit.catalog.storage.draft import CatalogDraft
@@ -64,7 +64,7 @@ def add_facts(draft: CatalogDraft, path: Path, mapping: TableMapping | None = No
             except ValueError as error:
                 faults.append(f"line {line}: {error}")
                 break
-    refuse_faults(path, faults)
+    raise_line_errors(path, faults)
     facts.finish(path.name)
     draft.linked = (draft.linked or set()) | {item for items in placed for item in items}
     draft.notes.append(f"{path.name}: {counts}")
@@ -79,7 +79,7 @@ def crosswalk_pairs(draft: CatalogDraft, path: Path) -> list[tuple[str, str]]:
     """
     faults: list[str] = []
     rows = list(read_rows(path, faults, required=[], spelling=TableColumns().spelling))
-    refuse_faults(path, faults)
+    raise_line_errors(path, faults)
     names = list(rows[0][1]) if rows else []
     titled = any(name in COLUMNS["title"] for name in names)
     usual = (name for known in _IDS for name in names if name.casefold() == known)
@@ -112,7 +112,7 @@ def _rows(path: Path, columns: TableColumns) -> Iterator[tuple[int, str, Row]]:
             continue
         kept = {k: v for k, v in row.items() if columns.mapped or not _is_id(k)}
         yield line, written, kept
-    refuse_faults(path, faults)
+    raise_line_errors(path, faults)
 
 
 def _title(row: Row) -> str:

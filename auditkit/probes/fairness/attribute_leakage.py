@@ -39,7 +39,7 @@ from auditkit.stats.bounds import quantile_levels
 from auditkit.stats.resampled_estimate import Measured, with_quantiles
 from auditkit.types import Finding
 
-__all__ = ["LeakProbe"]
+__all__ = ["AttributeLeakageProbe"]
 
 METRIC = "fairness.leak.attack_auc"
 CUTOFF = 10
@@ -62,7 +62,7 @@ class _Known(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class LeakProbe:
+class AttributeLeakageProbe:
     """AUC of the stronger of two attackers, per attribute and input, beside that on the histories.
 
     Attributes:

@@ -30,7 +30,7 @@ from auditkit.probes.base import (
     Context,
     NotAssessable,
     User,
-    refuse_foreign_training,
+    require_unseen_test_items,
     split_by_status,
 )
 from auditkit.probes.fairness.attribute_disclosure import ask_with_attributes, disclosure_findings
@@ -96,7 +96,7 @@ class GroupUtilityProbe:
 
     def run(self, target: Target, context: Context) -> Iterator[Finding]:
         """Ask every user in neutral words, and some with an attribute named; compare groups."""
-        refuse_foreign_training(context)
+        require_unseen_test_items(context)
         groupings = choose_groupings(context.users, self.attributes, self.crossed)
         if not groupings:
             raise NotAssessable("the data set states no attribute of its users with two values")

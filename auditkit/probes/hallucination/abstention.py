@@ -23,8 +23,8 @@ from auditkit.metrics.abstention import (
     risk_curve,
 )
 from auditkit.probes.base import Context, NotAssessable, finding, unit_of
-from auditkit.probes.hallucination.constrained_requests import Asked
-from auditkit.probes.hallucination.mitigation_variants import Answers
+from auditkit.probes.hallucination.constrained_requests import ConstrainedRequest
+from auditkit.probes.hallucination.mitigation_variants import VariantResponses
 from auditkit.recommenders.execution.target import Target
 from auditkit.recommenders.protocols import Scores
 from auditkit.recommenders.wrappers.title_confidence import title_confidences
@@ -58,7 +58,7 @@ class _Judged(NamedTuple):
 
 
 def abstention_findings(
-    target: Target, context: Context, asked: Sequence[Asked], free: Answers
+    target: Target, context: Context, asked: Sequence[ConstrainedRequest], free: VariantResponses
 ) -> Iterator[Finding]:
     """The curve of each error and its numbers.
 
@@ -87,12 +87,12 @@ def abstention_findings(
         yield from _findings(context, name, judged, len(asked) - len(judged), n_missing_items)
 
 
-def _refused(item: RankedItem, asked: Asked) -> bool | None:
+def _refused(item: RankedItem, asked: ConstrainedRequest) -> bool | None:
     """Not in the catalog; None where nothing decides between several entries."""
     return None if item.link == "ambiguous" else item.item_id is None
 
 
-def _not_relevant(item: RankedItem, asked: Asked) -> bool | None:
+def _not_relevant(item: RankedItem, asked: ConstrainedRequest) -> bool | None:
     """Not what the user went on with; None without a held-out item."""
     targets = {one.id for one in asked.user.test_items}
     return item.item_id not in targets if targets else None

@@ -17,7 +17,10 @@ from typing import ClassVar
 from auditkit.catalog.catalog import Catalog
 from auditkit.errors import InvalidArgument
 from auditkit.probes.base import Context, finding, split_by_status, unit_of
-from auditkit.probes.hallucination.constrained_requests import Asked, requests_on_terms
+from auditkit.probes.hallucination.constrained_requests import (
+    ConstrainedRequest,
+    constrained_requests,
+)
 from auditkit.probes.hallucination.item_checks import (
     INEXACT,
     broken_constraints,
@@ -82,7 +85,7 @@ class CatalogProbe:
 
     def run(self, target: Target, context: Context) -> Iterator[Finding]:
         """Ask, link, count; yields one finding per item check."""
-        asked = requests_on_terms(target, context, context.sample_users(self.n_users), k=self.k)
+        asked = constrained_requests(target, context, context.sample_users(self.n_users), k=self.k)
         responses = target.recommend([one.request for one in asked])
         kept, _ = split_by_status(responses)
         rates = {
@@ -144,7 +147,7 @@ class CatalogProbe:
         self,
         target: Target,
         context: Context,
-        asked: Sequence[Asked],
+        asked: Sequence[ConstrainedRequest],
         answered: Mapping[int, Response],
     ) -> Iterator[Finding]:
         """What a similarity threshold would have called out of the catalog, for comparison."""
@@ -183,7 +186,7 @@ class CatalogProbe:
         )
 
 
-def _ids(asked: Asked) -> list[str] | None:
+def _ids(asked: ConstrainedRequest) -> list[str] | None:
     return None if asked.candidates is None else [item.id for item in asked.candidates]
 
 
@@ -209,7 +212,10 @@ class _Notes:
     """What must stand beside a number so that it is not misread."""
 
     def __init__(
-        self, target: Target, context: Context, answered: Sequence[tuple[Asked, Response]]
+        self,
+        target: Target,
+        context: Context,
+        answered: Sequence[tuple[ConstrainedRequest, Response]],
     ) -> None:
         self.by_tokens = any(i.link == "item_token" for _, r in answered for i in r.items)
         chosen = [response for one, response in answered if one.candidates is not None]
@@ -245,7 +251,7 @@ def _declared(context: Context) -> str | None:
 # --- evidence -------------------------------------------------------------------------------------
 def _worst(
     scored: Sequence[tuple[int, float]],
-    asked: Sequence[Asked],
+    asked: Sequence[ConstrainedRequest],
     responses: Sequence[Response],
     metric: str,
     catalog: Catalog,
@@ -266,7 +272,9 @@ def _worst(
     return found
 
 
-def _shown(metric: str, asked: Asked, items: Sequence[RankedItem], catalog: Catalog) -> str:
+def _shown(
+    metric: str, asked: ConstrainedRequest, items: Sequence[RankedItem], catalog: Catalog
+) -> str:
     """The first title that a check fails, and why, from the catalog and its graph."""
     refused = {
         "out_of_catalog_rate": ("none", "near_miss", "year_conflict", "empty"),

@@ -20,7 +20,7 @@ from auditkit.probes.base import Context, User, neutral_request
 from auditkit.recommenders.execution.target import Target
 from auditkit.types import Item, Request
 
-__all__ = ["Asked", "requests_on_terms", "without_slots"]
+__all__ = ["ConstrainedRequest", "constrained_requests", "without_slots"]
 
 Terms = Literal["free", "candidates", "constraint"]
 N_CANDIDATES = 20
@@ -28,7 +28,7 @@ _LEAST = 3  # times k: so many items must meet a constraint
 
 
 @dataclass(frozen=True)
-class Asked:
+class ConstrainedRequest:
     """A request of one user, and the terms that its answer must keep."""
 
     user: User
@@ -44,18 +44,18 @@ class Asked:
         return "constraint" if self.constraints else "free"
 
 
-def requests_on_terms(
+def constrained_requests(
     target: Target, context: Context, users: Sequence[User], *, k: int
-) -> list[Asked]:
+) -> list[ConstrainedRequest]:
     """One request a user; its terms take turns."""
     catalog = target.catalog
     tasks = target.prompts.tasks
     choose = tasks["choose"].ask[0] if "choose" in tasks else ""
     constrain = tasks["constrained"].ask[0] if "constrained" in tasks else ""
     by_tokens = target.prompts.history == "item_tokens"  # candidates are scored, not shown
-    found: list[Asked] = []
+    found: list[ConstrainedRequest] = []
     for number, user in enumerate(users):
-        asked = Asked(user, neutral_request(user, k=k))
+        asked = ConstrainedRequest(user, neutral_request(user, k=k))
         rng = context.rng("terms", user.id)
         may_choose = "{candidates}" in choose or not target.reads_prompt or by_tokens
         if number % 3 == 0 and user.test_item is not None and may_choose:

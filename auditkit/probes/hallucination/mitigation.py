@@ -21,16 +21,16 @@ from auditkit.probes.base import (
     Context,
     NotAssessable,
     finding,
-    refuse_foreign_training,
+    require_unseen_test_items,
     unit_of,
 )
 from auditkit.probes.hallucination.abstention import abstention_findings
-from auditkit.probes.hallucination.constrained_requests import Asked
+from auditkit.probes.hallucination.constrained_requests import ConstrainedRequest
 from auditkit.probes.hallucination.item_checks import item_rates
 from auditkit.probes.hallucination.mitigation_variants import (
     VARIANTS,
-    Answers,
     Variant,
+    VariantResponses,
     Variants,
     requests_of,
 )
@@ -93,7 +93,7 @@ class MitigationProbe:
         """Ask every variant; one finding per column and variant, and one per difference."""
         asked = requests_of(target, context, n_users=self.n_users, k=self.k)
         variants = Variants(target, context, asked)
-        found: dict[Variant, Answers] = {"free": variants.free}
+        found: dict[Variant, VariantResponses] = {"free": variants.free}
         reasons: dict[str, str] = {}
         curve: list[Finding] = []
         for name in VARIANTS:
@@ -123,11 +123,11 @@ class MitigationProbe:
     def _compared(
         self,
         context: Context,
-        asked: Sequence[Asked],
+        asked: Sequence[ConstrainedRequest],
         name: Variant,
         columns: Mapping[Variant, Mapping[str, Column]],
         reasons: Mapping[str, str],
-        answers: Answers,
+        answers: VariantResponses,
     ) -> Iterator[Finding]:
         """Every column of one variant, and its difference to the free answers."""
         for metric in COLUMNS:
@@ -192,8 +192,8 @@ class MitigationProbe:
 def _columns(
     target: Target,
     context: Context,
-    asked: Sequence[Asked],
-    answers: Answers,
+    asked: Sequence[ConstrainedRequest],
+    answers: VariantResponses,
     reader: ClaimReader,
 ) -> dict[str, Column]:
     """Every column of one variant, one value per request; None where there is none."""
@@ -231,11 +231,11 @@ def _contradicted(reader: ClaimReader, response: Response) -> float | None:
 
 
 def _utility(
-    context: Context, asked: Sequence[Asked], responses: Sequence[Response]
+    context: Context, asked: Sequence[ConstrainedRequest], responses: Sequence[Response]
 ) -> dict[int, tuple[float, ...]]:
     """Recall and NDCG by request; none where held-out items may have been trained on."""
     try:
-        refuse_foreign_training(context)
+        require_unseen_test_items(context)
     except NotAssessable:
         return {}
     rows = [
@@ -250,7 +250,9 @@ def _utility(
     return dict(zip(rows, values, strict=True))
 
 
-def _cost(context: Context, name: Variant, answers: Answers, free: Answers) -> Iterator[Finding]:
+def _cost(
+    context: Context, name: Variant, answers: VariantResponses, free: VariantResponses
+) -> Iterator[Finding]:
     """Calls and tokens as multiples of the free answers', on requests that both answered."""
     if name == "free":
         return
@@ -286,7 +288,11 @@ def _cost(context: Context, name: Variant, answers: Answers, free: Answers) -> I
 
 
 def _origins(
-    target: Target, context: Context, asked: Sequence[Asked], name: Variant, answers: Answers
+    target: Target,
+    context: Context,
+    asked: Sequence[ConstrainedRequest],
+    name: Variant,
+    answers: VariantResponses,
 ) -> Iterator[Finding]:
     """Of the items that grounding kept: linked inexactly, and asked for again."""
     rows = [i for i, response in enumerate(answers.responses) if response.status == "ok"]
@@ -319,7 +325,10 @@ def _origins(
 
 
 def _worst(
-    metric: str, values: Mapping[int, float], asked: Sequence[Asked], responses: Sequence[Response]
+    metric: str,
+    values: Mapping[int, float],
+    asked: Sequence[ConstrainedRequest],
+    responses: Sequence[Response],
 ) -> list[Evidence]:
     """Up to two answers with the largest share of what they should not hold."""
     if metric not in ("out_of_catalog_rate", "claim_contradicted_rate"):

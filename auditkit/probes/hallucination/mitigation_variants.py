@@ -17,8 +17,8 @@ from typing import Literal, get_args
 from auditkit.errors import TargetUnavailable
 from auditkit.probes.base import Context, NotAssessable, neutral_request
 from auditkit.probes.hallucination.constrained_requests import (
-    Asked,
-    requests_on_terms,
+    ConstrainedRequest,
+    constrained_requests,
     without_slots,
 )
 from auditkit.recommenders.adapters.baselines import load_baseline
@@ -29,7 +29,7 @@ from auditkit.recommenders.wrappers.catalog_grounding import Grounded, ask_again
 from auditkit.recommenders.wrappers.title_filters import FilteredTitles
 from auditkit.types import Item, Request, Response
 
-__all__ = ["VARIANTS", "Answers", "Variant", "Variants", "requests_of"]
+__all__ = ["VARIANTS", "Variant", "VariantResponses", "Variants", "requests_of"]
 
 Variant = Literal[
     "free", "candidates", "candidate_facts", "grounding", "grounding_asked_again", "trie",
@@ -42,7 +42,7 @@ _WRITTEN = 256  # tokens of an answer, where the recommender does not say
 
 
 @dataclass(frozen=True)
-class Answers:
+class VariantResponses:
     """What one variant answered, one entry per request.
 
     Attributes:
@@ -56,13 +56,15 @@ class Answers:
     replaced: tuple[int, ...]
 
 
-def requests_of(target: Target, context: Context, *, n_users: int, k: int) -> list[Asked]:
+def requests_of(
+    target: Target, context: Context, *, n_users: int, k: int
+) -> list[ConstrainedRequest]:
     """One rendered request a user, one in three under a constraint."""
     asked = []
-    for one in requests_on_terms(target, context, context.sample_users(n_users), k=k):
+    for one in constrained_requests(target, context, context.sample_users(n_users), k=k):
         kept = one
         if one.candidates is not None:
-            kept = Asked(one.user, neutral_request(one.user, k=k))
+            kept = ConstrainedRequest(one.user, neutral_request(one.user, k=k))
         asked.append(replace(kept, request=_rendered(target, kept.request)))
     return asked
 
@@ -74,15 +76,17 @@ class Variants:
         asked: rendered requests, the same for all.
     """
 
-    def __init__(self, target: Target, context: Context, asked: Sequence[Asked]) -> None:
+    def __init__(
+        self, target: Target, context: Context, asked: Sequence[ConstrainedRequest]
+    ) -> None:
         self._target, self._context, self.asked = target, context, tuple(asked)
 
     @cached_property
-    def free(self) -> Answers:
+    def free(self) -> VariantResponses:
         """The recommender as it is."""
         return _single(self._target.recommend([one.request for one in self.asked]))
 
-    def answers(self, name: Variant) -> Answers:
+    def answers(self, name: Variant) -> VariantResponses:
         """What a variant answered.
 
         Raises:
@@ -100,7 +104,7 @@ class Variants:
 
     # --- after the answer
 
-    def _grounding(self, *, rounds: int) -> Answers:
+    def _grounding(self, *, rounds: int) -> VariantResponses:
         if rounds:
             self._need_instructions()
         found = ask_again(
@@ -110,7 +114,7 @@ class Variants:
             opening=self._target.prompts.opening(),
             rounds=rounds,
         )
-        return Answers(
+        return VariantResponses(
             tuple(one.response for one in found),
             tuple(len(one.turns) for one in found),
             tuple(_total(one) for one in found),
@@ -119,11 +123,11 @@ class Variants:
 
     # --- before the answer
 
-    def _candidates(self) -> Answers:
+    def _candidates(self) -> VariantResponses:
         self._need_instructions()
         return self._listed(lambda item: item.title)
 
-    def _candidate_facts(self) -> Answers:
+    def _candidate_facts(self) -> VariantResponses:
         self._need_instructions()
         graph, count = self._target.catalog.graph, self._count()
         return self._listed(
@@ -131,7 +135,7 @@ class Variants:
             history=True,
         )
 
-    def _listed(self, line: Callable[[Item], str], *, history: bool = False) -> Answers:
+    def _listed(self, line: Callable[[Item], str], *, history: bool = False) -> VariantResponses:
         """Lists chosen from candidates that stand in the prompt, one line each."""
         known, window = self._target.catalog.index, self._number("history_window", 50)
         requests = []
@@ -175,15 +179,15 @@ class Variants:
 
     # --- while it is written
 
-    def _trie(self) -> Answers:
+    def _trie(self) -> VariantResponses:
         return self._through("trie", self._writer)
 
-    def _trie_filtered(self) -> Answers:
+    def _trie_filtered(self) -> VariantResponses:
         constraints = {one.user.id: one.constraints for one in self.asked}
         filtered = FilteredTitles(self._writer, self._target.catalog, constraints)
         return self._through("trie_filtered", filtered)
 
-    def _through(self, name: str, writer: WritesTitles | FilteredTitles) -> Answers:
+    def _through(self, name: str, writer: WritesTitles | FilteredTitles) -> VariantResponses:
         requests = [one.request for one in self.asked]
         return _single(self._target.recommend(requests, through=(name, writer)))
 
@@ -235,9 +239,9 @@ def _rendered(target: Target, request: Request) -> Request:
     return replace(request, prompt=target.render(request))
 
 
-def _single(responses: Sequence[Response]) -> Answers:
+def _single(responses: Sequence[Response]) -> VariantResponses:
     """One call each."""
-    return Answers(
+    return VariantResponses(
         tuple(responses),
         (1,) * len(responses),
         tuple(_tokens(response) for response in responses),

@@ -13,11 +13,11 @@ from typing import NamedTuple, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from auditkit.probes.base import Context, NotAssessable, refuse_foreign_training, split_by_status
+from auditkit.probes.base import Context, NotAssessable, require_unseen_test_items, split_by_status
 from auditkit.recommenders.execution.target import Target
 from auditkit.types import Item, Request, Response
 
-__all__ = ["Answers", "Example", "ask_about", "draw_examples", "item_means", "user_means"]
+__all__ = ["Example", "ExampleResponses", "ask_about", "draw_examples", "item_means", "user_means"]
 
 _PER_HELD_OUT_USER = 4
 _RECENT = 10
@@ -35,7 +35,7 @@ class Example(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Answers:
+class ExampleResponses:
     """What was answered, example by example.
 
     Attributes:
@@ -69,7 +69,7 @@ def _held_out(context: Context) -> set[str]:
 
 def draw_examples(context: Context, n: int) -> list[Example]:
     """Interactions that were not trained on, whole users in the run's seeded order."""
-    refuse_foreign_training(context)
+    require_unseen_test_items(context)
     held_out, rows = _held_out(context), context.dataset.interactions
     items = [Item(entry.id, entry.display_title) for entry in context.dataset.catalog.items]
     found: list[Example] = []
@@ -103,7 +103,7 @@ def ask_about(
     examples: Sequence[Example],
     requests: Sequence[Request],
     options: Sequence[Sequence[str]],
-) -> Answers:
+) -> ExampleResponses:
     """Score every option of every example's question.
 
     Args:
@@ -114,7 +114,7 @@ def ask_about(
     kept, missing = split_by_status(responses)
     answered = tuple(examples[i] for i in kept)
     totals = [_totals(responses[i]) for i in kept]
-    return Answers(
+    return ExampleResponses(
         examples=answered,
         nats=np.array(totals, dtype=np.float64).reshape(len(kept), len(options[0])),
         options=tuple(tuple(options[i]) for i in kept),

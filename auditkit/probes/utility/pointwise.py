@@ -26,7 +26,7 @@ from auditkit.probes.base import (
     NotAssessable,
     finding,
     neutral_request,
-    refuse_foreign_training,
+    require_unseen_test_items,
     split_by_status,
     token_scores,
     unit_of,
@@ -168,7 +168,7 @@ class LikelihoodProbe:
 
     def run(self, target: Target, context: Context) -> Iterator[Finding]:
         """Score every user's test item behind the plain request."""
-        refuse_foreign_training(context)
+        require_unseen_test_items(context)
         users = [user for user in context.sample_users(self.n_users) if user.test_item]
         requests = [neutral_request(user, k=10) for user in users]
         asked = [

@@ -28,7 +28,7 @@ from auditkit.probes.base import (
     finding,
     item_ids,
     neutral_request,
-    refuse_foreign_training,
+    require_unseen_test_items,
     split_by_status,
     unit_of,
     validation_context,
@@ -90,7 +90,7 @@ class RankingProbe:
 
     def run(self, target: Target, context: Context) -> Iterator[Finding]:
         """Ask every user once; one finding per metric for the model and for each baseline."""
-        refuse_foreign_training(context)
+        require_unseen_test_items(context)
         yield from _measured_lists(target, context, self.n_users)
 
 

@@ -29,7 +29,14 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 
-__all__ = ["TitleWriter", "Written", "by_temperature", "openings_of", "title_tokens", "title_trie"]
+__all__ = [
+    "ConstrainedRecommender",
+    "Written",
+    "by_temperature",
+    "openings_of",
+    "title_tokens",
+    "title_trie",
+]
 
 
 class Written(NamedTuple):
@@ -140,7 +147,7 @@ class TextModel(Protocol):
         ...
 
 
-class TitleWriter:
+class ConstrainedRecommender:
     """Lists of given titles by a local language model.
 
     Args:

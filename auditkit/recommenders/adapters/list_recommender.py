@@ -16,7 +16,7 @@ from auditkit.engine.constraint import Constraint
 from auditkit.engine.generation import Decoding, Generated
 from auditkit.errors import TargetUnavailable
 from auditkit.recommenders.adapters.constrained_recommender import (
-    TitleWriter,
+    ConstrainedRecommender,
     Written,
     by_temperature,
 )
@@ -55,7 +55,7 @@ class LanguageModelRecommender(LanguageModel):
                 answers[i] = self._read(request, one.generated, n_prompt=one.n_prompt)
         return [answers[i] for i in range(len(requests))]
 
-    def restricted_to(self, titles: Sequence[str]) -> TitleWriter:
+    def restricted_to(self, titles: Sequence[str]) -> ConstrainedRecommender:
         """The same model, made to write nothing but these titles.
 
         Raises:
@@ -63,7 +63,7 @@ class LanguageModelRecommender(LanguageModel):
         """
         if self._items:
             raise TargetUnavailable(f"{self.name} ranks item tokens and writes no titles.")
-        return TitleWriter(self, titles)
+        return ConstrainedRecommender(self, titles)
 
     def write_within(
         self, requests: Sequence[Request], constraint: Constraint, *, max_new_tokens: int

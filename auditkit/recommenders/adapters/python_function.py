@@ -8,7 +8,7 @@ import importlib
 from collections.abc import Callable, Sequence
 
 from auditkit.errors import TargetUnavailable
-from auditkit.recommenders.protocols import Answer, Recommends
+from auditkit.recommenders.protocols import RawResponse, Recommends
 from auditkit.types import Request
 
 __all__ = ["FunctionRecommender", "import_recommender"]
@@ -18,12 +18,12 @@ class FunctionRecommender:
     """A function from requests to answers."""
 
     def __init__(
-        self, name: str, function: Callable[[Sequence[Request]], Sequence[Answer]]
+        self, name: str, function: Callable[[Sequence[Request]], Sequence[RawResponse]]
     ) -> None:
         self.name = name
         self._function = function
 
-    def recommend(self, requests: Sequence[Request]) -> Sequence[Answer]:
+    def recommend(self, requests: Sequence[Request]) -> Sequence[RawResponse]:
         """Call the function."""
         return self._function(requests)
 

@@ -11,7 +11,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from auditkit.errors import TargetUnavailable
-from auditkit.recommenders.protocols import NOT_RUN, Answer
+from auditkit.recommenders.protocols import NOT_RUN, RawResponse
 from auditkit.serialization.atomic_files import sha256_file
 from auditkit.serialization.canonical_json import read_json
 from auditkit.types import Request
@@ -33,7 +33,7 @@ class ReplayRecommender:
                 f"{path} does not exist. Give the JSONL file of recorded answers."
             )
         self._sha256 = sha256_file(path)
-        self._answers: dict[str, Answer] = {}
+        self._answers: dict[str, RawResponse] = {}
         lines: dict[str, int] = {}
         # Not splitlines(): a title may hold U+2028, which JSON need not escape.
         for number, line in enumerate(path.read_bytes().split(b"\n"), start=1):
@@ -64,11 +64,11 @@ class ReplayRecommender:
         """SHA-256 of the file."""
         return self._sha256
 
-    def recommend(self, requests: Sequence[Request]) -> Sequence[Answer]:
+    def recommend(self, requests: Sequence[Request]) -> Sequence[RawResponse]:
         """Look every request up by its id."""
         return [self._answers.get(request.id, NOT_RUN) for request in requests]
 
-    def remarks(self, answered: Collection[str]) -> list[str]:
+    def run_notes(self, answered: Collection[str]) -> list[str]:
         """Recorded answers that nobody asked for."""
         foreign = self._answers.keys() - set(answered)
         if not foreign:

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from auditkit.recommenders.execution.calls import Question
+from auditkit.recommenders.execution.calls import Call
 from auditkit.seeding import request_seed
 
-__all__ = ["PlannedQuestions"]
+__all__ = ["CallCollector"]
 
 
-class PlannedQuestions:
+class CallCollector:
     """Takes questions in place of a run log and answers none.
 
     Attributes:
@@ -23,11 +23,11 @@ class PlannedQuestions:
     """
 
     def __init__(self) -> None:
-        self.questions: dict[str, Question] = {}
+        self.questions: dict[str, Call] = {}
 
     def ask(
         self,
-        questions: Sequence[Question],
+        questions: Sequence[Call],
         ask: Callable[..., object],
         *,
         on_progress: Callable[[int], None],
@@ -39,9 +39,9 @@ class PlannedQuestions:
     def close(self) -> None:
         """Nothing is open."""
 
-    def calls(self) -> list[Question]:
+    def calls(self) -> list[Call]:
         """The questions that a recommender would get, the first of each that probes share."""
-        first: dict[str, Question] = {}
+        first: dict[str, Call] = {}
         for question in self.questions.values():
             first.setdefault(question.cache_key(""), question)
         return list(first.values())

@@ -15,11 +15,11 @@ from auditkit.recommenders.protocols import Operation
 from auditkit.serialization.canonical_json import sha256_json
 from auditkit.types import Item, RankedItem, Request, Response
 
-__all__ = ["Question", "body_of", "response_of"]
+__all__ = ["Call", "body_of", "response_of"]
 
 
 @dataclass(frozen=True)
-class Question:
+class Call:
     """One thing asked of a recommender."""
 
     probe: str
@@ -75,7 +75,7 @@ def _plain(item: Item) -> dict[str, str]:
 
 
 def body_of(
-    question: Question,
+    question: Call,
     response: Response,
     *,
     seed: int,

@@ -15,25 +15,25 @@ from typing import Any
 from auditkit.catalog.catalog import Catalog
 from auditkit.errors import TargetError
 from auditkit.evidence.run_log import RunLog
-from auditkit.recommenders.execution.calls import Question, body_of, response_of
+from auditkit.recommenders.execution.calls import Call, body_of, response_of
 from auditkit.recommenders.execution.deadline import DeadlinePassed, call_within
-from auditkit.recommenders.execution.response_cache import AnswerCache
-from auditkit.recommenders.execution.response_checks import check_answer, link_items, list_behind
+from auditkit.recommenders.execution.response_cache import ResponseCache
+from auditkit.recommenders.execution.response_checks import check_response, link_items, list_after
 from auditkit.recommenders.execution.stop_rule import StopRule
-from auditkit.recommenders.protocols import Answer, Remote
+from auditkit.recommenders.protocols import RawResponse, Remote
 from auditkit.recommenders.remote.transport import Transport
 from auditkit.security.network_guard import NetworkForbidden
 from auditkit.security.redaction import Redaction
 from auditkit.seeding import request_seed
 from auditkit.types import Request, Response
 
-__all__ = ["Ask", "Asker"]
+__all__ = ["Ask", "RequestExecutor"]
 
-Ask = Callable[[Sequence[Request], Sequence[Mapping[str, Any]]], Sequence[Answer]]
+Ask = Callable[[Sequence[Request], Sequence[Mapping[str, Any]]], Sequence[RawResponse]]
 _ERRORS = ("target_error", "timeout")
 
 
-class Asker:
+class RequestExecutor:
     """Everything that probes of one run share: log, cache, transport, and when to stop.
 
     Args:
@@ -53,18 +53,18 @@ class Asker:
         log: RunLog,
         seed: int,
         origin: str,
-        cache: AnswerCache | None,
+        cache: ResponseCache | None,
         batch_size: int,
         window: int | None = None,
         stop: StopRule,
         transport: Transport | None,
         seconds: float | None,
         retry_errors: bool,
-        patience: Callable[[], AbstractContextManager[object]],
+        defer_signals: Callable[[], AbstractContextManager[object]],
         answer_after: str = "",
     ) -> None:
         self._catalog, self._log, self._seed, self._origin = catalog, log, seed, origin
-        self._cache = cache or AnswerCache()
+        self._cache = cache or ResponseCache()
         self._cache.remember(log.records, persist=False)
         self.stop = stop
         self.transport = transport or (
@@ -72,7 +72,7 @@ class Asker:
         )
         self._batch_size = batch_size
         self._window = self.transport.window if self.transport else max(batch_size, window or 0)
-        self._seconds, self._patience = seconds, patience
+        self._seconds, self._defer_signals = seconds, defer_signals
         self._answer_after = answer_after
         self._failed: dict[str, int] = {}
         self._recorded: dict[str, Mapping[str, Any]] = {}
@@ -85,7 +85,7 @@ class Asker:
 
     def ask(
         self,
-        questions: Sequence[Question],
+        questions: Sequence[Call],
         ask: Ask,
         *,
         on_progress: Callable[[int], None],
@@ -115,7 +115,7 @@ class Asker:
 
     def _record_next(self, arriving: Iterator[list[dict[str, Any]]]) -> bool:
         """Record what comes next; a signal waits for it. False where nothing more comes."""
-        with self._patience():
+        with self._defer_signals():
             bodies = next(arriving, None)
             if bodies:
                 recorded = self._log.append(bodies)
@@ -125,7 +125,7 @@ class Asker:
                     self._failed.pop(body["request_id"], None)
         return bodies is not None
 
-    def _next_batch(self, waiting: Sequence[Question]) -> tuple[list[Question], list[Question]]:
+    def _next_batch(self, waiting: Sequence[Call]) -> tuple[list[Call], list[Call]]:
         """Questions up to a window that the cache cannot answer and that may still be sent, with
         the cached ones between them; empty where the next one may not be sent.
         """
@@ -140,7 +140,7 @@ class Asker:
                 return list(waiting[:end]), list(waiting[end:])
         return list(waiting), []
 
-    def _bodies(self, batch: Sequence[Question], ask: Ask) -> Generator[list[dict[str, Any]]]:
+    def _bodies(self, batch: Sequence[Call], ask: Ask) -> Generator[list[dict[str, Any]]]:
         """Log records in plan order: a whole local batch, or one record of a remote one."""
         keys = {question.id: question.cache_key(self._origin) for question in batch}
         cached = {
@@ -159,7 +159,7 @@ class Asker:
                     continue
                 self.stop.record(answer)
                 if question.operation == "recommend":
-                    answer = list_behind(self._answer_after, answer, k=question.request.k)
+                    answer = list_after(self._answer_after, answer, k=question.request.k)
                 response = link_items(answer, self._catalog)
             body = body_of(
                 question,
@@ -175,7 +175,7 @@ class Asker:
                 together.append(body)
         yield together
 
-    def _answers(self, questions: Sequence[Question], ask: Ask) -> Iterator[Response | None]:
+    def _answers(self, questions: Sequence[Call], ask: Ask) -> Iterator[Response | None]:
         """Checked responses in order; it ends early when the stop rule says so."""
         requests = [q.identified(request_seed(self._seed, q.id)) for q in questions]
         if self.transport is None:
@@ -212,7 +212,7 @@ class Asker:
                 raise TargetError(
                     "wrong_length", detail=f"{len(answers)} answers to {len(requests)} requests"
                 )
-            return [check_answer(r, answer) for r, answer in zip(requests, answers, strict=True)]
+            return [check_response(r, answer) for r, answer in zip(requests, answers, strict=True)]
         except NetworkForbidden:
             raise  # the audit ends here: the recommender is not what it was taken for
         except (Exception, SystemExit) as error:  # foreign code may want to end the process
@@ -226,10 +226,10 @@ class Asker:
             return [one for p in parts for one in self._local(requests[p], parameters[p], ask)]
 
 
-def _checked_alone(request: Request, answer: Answer) -> Response | None:
+def _checked_alone(request: Request, answer: RawResponse) -> Response | None:
     """A remote answer that cannot belong to its request is that request's error."""
     try:
-        return check_answer(request, answer)
+        return check_response(request, answer)
     except Exception as error:
         return _failure(request, error)
 

@@ -13,12 +13,12 @@ from typing import Any
 
 from auditkit.serialization.canonical_json import canonical_json, read_json
 
-__all__ = ["AnswerCache"]
+__all__ = ["ResponseCache"]
 
 _STORED = ("request_id", "status", "reason", "text", "items", "usage", "trace", "derived")
 
 
-class AnswerCache:
+class ResponseCache:
     """A mapping from cache key to the stored outcome.
 
     Args:

@@ -19,16 +19,16 @@ from auditkit.recommenders.prompting.parsing import (
     parse_list,
     status_of_text,
 )
-from auditkit.recommenders.protocols import Answer, NotRun
+from auditkit.recommenders.protocols import NotRun, RawResponse
 from auditkit.serialization.canonical_json import canonical_json
 from auditkit.types import RESPONSE_STATUSES, RankedItem, Request, Response, Status
 
-__all__ = ["check_answer", "link_items", "list_behind"]
+__all__ = ["check_response", "link_items", "list_after"]
 
 _MAX_CHARACTERS = 16 << 20  # as it stands in the evidence
 
 
-def check_answer(request: Request, answer: Answer) -> Response | None:
+def check_response(request: Request, answer: RawResponse) -> Response | None:
     """Turn whatever an adapter returned into a Response; None where nothing was asked.
 
     Raises:
@@ -79,7 +79,7 @@ def check_answer(request: Request, answer: Answer) -> Response | None:
     return response
 
 
-def list_behind(words: str, response: Response, *, k: int) -> Response:
+def list_after(words: str, response: Response, *, k: int) -> Response:
     """The answer of a recommender that reasons first: its list stands behind `words`, and what
     stands before them counts for nothing.
     """

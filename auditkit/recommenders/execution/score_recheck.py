@@ -20,7 +20,7 @@ __all__ = [
     "as_derived",
     "differences",
     "largest_difference",
-    "refuse_beyond_bound",
+    "require_within_bound",
     "sample",
 ]
 
@@ -61,7 +61,7 @@ def as_derived(difference: float | None) -> dict[str, float]:
     return {} if difference is None else {_KEY: difference}
 
 
-def refuse_beyond_bound(responses: Sequence[Response]) -> None:
+def require_within_bound(responses: Sequence[Response]) -> None:
     """Raise if a rechecked score was wrong.
 
     Raises:

@@ -20,23 +20,23 @@ from typing import Any, cast
 from auditkit.catalog.catalog import Catalog
 from auditkit.errors import TargetError
 from auditkit.evidence.run_log import RunLog
-from auditkit.recommenders.execution.call_collector import PlannedQuestions
-from auditkit.recommenders.execution.calls import Question
-from auditkit.recommenders.execution.executor import Ask, Asker
-from auditkit.recommenders.execution.response_cache import AnswerCache
+from auditkit.recommenders.execution.call_collector import CallCollector
+from auditkit.recommenders.execution.calls import Call
+from auditkit.recommenders.execution.executor import Ask, RequestExecutor
+from auditkit.recommenders.execution.response_cache import ResponseCache
 from auditkit.recommenders.execution.score_recheck import (
     as_derived,
     differences,
-    refuse_beyond_bound,
+    require_within_bound,
     sample,
 )
 from auditkit.recommenders.execution.stop_rule import StopRule
 from auditkit.recommenders.prompting.prompts import Prompts, as_text
 from auditkit.recommenders.protocols import (
     CAPABILITIES,
-    Answer,
     Generates,
     Operation,
+    RawResponse,
     Rechecks,
     Recommends,
     Renders,
@@ -57,7 +57,7 @@ class Target:
     Args:
         recommender: anything with at least one capability of `protocols`.
         catalog: links titles and knows which ids exist.
-        log: answers already recorded are served from it; `PlannedQuestions` only collects what
+        log: answers already recorded are served from it; `CallCollector` only collects what
             would be asked.
         fingerprint: identifies the recommender in cache keys, with catalog and version.
         prompts: for a recommender without templates of its own; None asks in the shipped ones.
@@ -76,18 +76,18 @@ class Target:
         recommender: object,
         *,
         catalog: Catalog,
-        log: RunLog | PlannedQuestions,
+        log: RunLog | CallCollector,
         seed: int,
         fingerprint: str,
         prompts: Prompts | None = None,
-        cache: AnswerCache | None = None,
+        cache: ResponseCache | None = None,
         batch_size: int = 64,
         window: int | None = None,
         stop: StopRule | None = None,
         transport: Transport | None = None,
         seconds: float | None = None,
         retry_errors: bool = False,
-        patience: Callable[[], AbstractContextManager[object]] = nullcontext,
+        defer_signals: Callable[[], AbstractContextManager[object]] = nullcontext,
         on_progress: Callable[[int], None] = lambda _: None,
     ) -> None:
         self.recommender, self.catalog = recommender, catalog
@@ -97,8 +97,8 @@ class Target:
         self.stop = stop or StopRule()
         self._asker = (
             log
-            if isinstance(log, PlannedQuestions)
-            else Asker(
+            if isinstance(log, CallCollector)
+            else RequestExecutor(
                 recommender,
                 catalog=catalog,
                 log=log,
@@ -113,7 +113,7 @@ class Target:
                 transport=transport,
                 seconds=seconds,
                 retry_errors=retry_errors,
-                patience=patience,
+                defer_signals=defer_signals,
                 answer_after=self.prompts.answer_after,
             )
         )
@@ -159,7 +159,7 @@ class Target:
         name, recommender = through or ("", cast(Recommends, self.recommender))
         parameters = {"variant": name} if name else {}
         questions = [
-            self._question("recommend", self._rendered(request), parameters) for request in requests
+            self._call("recommend", self._rendered(request), parameters) for request in requests
         ]
         return self._ask(questions, lambda batch, _: recommender.recommend(batch))
 
@@ -167,7 +167,7 @@ class Target:
         """Ask for the text after each request's prompt."""
         recommender = cast(Generates, self.recommender)
 
-        def ask(batch: Sequence[Request], _: Sequence[Mapping[str, Any]]) -> Sequence[Answer]:
+        def ask(batch: Sequence[Request], _: Sequence[Mapping[str, Any]]) -> Sequence[RawResponse]:
             texts: dict[int, str] = {}
             for temperature in sorted({request.temperature for request in batch}):
                 rows = [i for i, r in enumerate(batch) if r.temperature == temperature]
@@ -188,9 +188,7 @@ class Target:
             ]
 
         parameters = {"max_new_tokens": max_new_tokens}
-        return self._ask(
-            [self._question("generate", request, parameters) for request in requests], ask
-        )
+        return self._ask([self._call("generate", request, parameters) for request in requests], ask)
 
     def score(
         self, requests: Sequence[Request], continuations: Sequence[Sequence[str]]
@@ -205,7 +203,7 @@ class Target:
 
         def ask(
             batch: Sequence[Request], parameters: Sequence[Mapping[str, Any]]
-        ) -> Sequence[Answer]:
+        ) -> Sequence[RawResponse]:
             listed = [options["continuations"] for options in parameters]
             scores = recommender.score([self._whole_prompt(request) for request in batch], listed)
             for row, continuations in zip(scores, listed, strict=True):
@@ -226,11 +224,11 @@ class Target:
 
         pairs = zip(requests, continuations, strict=True)
         questions = [
-            self._question("score", r, {"continuations": list(options)}) for r, options in pairs
+            self._call("score", r, {"continuations": list(options)}) for r, options in pairs
         ]
         chosen = sample([question.id for question in questions])
         responses = self._ask(questions, ask)
-        refuse_beyond_bound(responses)
+        require_within_bound(responses)
         return responses
 
     def _rechecked(
@@ -273,14 +271,14 @@ class Target:
     def _rendered(self, request: Request) -> Request:
         return request if request.prompt else replace(request, prompt=self.render(request))
 
-    def _question(
+    def _call(
         self, operation: Operation, request: Request, parameters: Mapping[str, Any] | None = None
-    ) -> Question:
+    ) -> Call:
         """The question behind the turns that open every conversation, unless it has its own."""
         request = replace(request, messages=request.messages or self.prompts.opening())
-        return Question(self._probe, self._probe_version, operation, request, parameters or {})
+        return Call(self._probe, self._probe_version, operation, request, parameters or {})
 
-    def _ask(self, questions: Sequence[Question], ask: Ask) -> list[Response]:
+    def _ask(self, questions: Sequence[Call], ask: Ask) -> list[Response]:
         """One response per question, in order; what was not asked counts as `not_run`."""
         found = self._asker.ask(questions, ask, on_progress=self._on_progress)
         self._counts.update(
@@ -289,5 +287,5 @@ class Target:
         return [found[question.id] or _not_run(question) for question in questions]
 
 
-def _not_run(question: Question) -> Response:
+def _not_run(question: Call) -> Response:
     return Response(request_id=question.id, status="target_error", reason="not_run")

@@ -13,17 +13,18 @@ from pydantic import JsonValue
 
 from auditkit.catalog.dataset import Dataset
 from auditkit.errors import ConfigurationError, MissingDependency, TargetUnavailable
-from auditkit.recommenders.adapters.manifest import MANIFEST
+from auditkit.recommenders.adapters.manifest import MANIFEST, RecommenderManifest
 from auditkit.recommenders.prompting.prompts import Prompts
 from auditkit.recommenders.protocols import CAPABILITIES, Renders
 from auditkit.recommenders.target_uri import Prefix, split_prefix
 from auditkit.serialization.atomic_files import sha256_file
 from auditkit.serialization.canonical_json import sha256_json
 
-__all__ = ["MODELS", "LoadedRecommender", "fetch_model", "load_recommender"]
+__all__ = ["MODELS", "LoadedRecommender", "fetch_model", "load_recommender", "needs_dataset"]
 
 MODELS = ("smollm2",)
 ADAPTERS = "auditkit.adapters"
+_WITHOUT_DATA = ("openai", "replay", "scores", "python")
 KINDS = (
     "openai:BASE_URL#MODEL",
     "replay:FILE.jsonl",
@@ -59,7 +60,7 @@ class LoadedRecommender:
 def load_recommender(
     target: str,
     *,
-    dataset: Dataset,
+    dataset: Dataset | None,
     prompts: Path | None = None,
     allow_code: bool = False,
     connects: bool = True,
@@ -71,7 +72,8 @@ def load_recommender(
             `replay:FILE.jsonl`, `scores:FILE.npz`, `python:MODULE:NAME`, `baseline:NAME`, the name
             of a model in `MODELS`, or `NAME:REST` of an installed adapter; any of them behind
             `neutralized:`, `instructed:` or `reranked:LAMBDA:` (`wrapping`).
-        dataset: baselines are fitted on it, dual encoders rank its items.
+        dataset: baselines are fitted on it, dual encoders rank its items, mitigations read its
+            users; None if `needs_dataset` says that the target needs none.
         prompts: a template file for a recommender that brings none.
         allow_code: whether `python:` may import and run code.
         connects: whether a server may be asked what it can do.
@@ -97,11 +99,13 @@ def _asked_in(path: Path, loaded: LoadedRecommender) -> LoadedRecommender:
     return replace(loaded, prompts=prompts, fingerprint=fingerprint)
 
 
-def _wrapped(prefix: Prefix, loaded: LoadedRecommender, dataset: Dataset) -> LoadedRecommender:
+def _wrapped(
+    prefix: Prefix, loaded: LoadedRecommender, dataset: Dataset | None
+) -> LoadedRecommender:
     """A recommender behind a wrapper: everything else that is known of it stays true."""
     from auditkit.recommenders.wrappers.wrap import wrap
 
-    recommender, settings, note = wrap(prefix, loaded.recommender, dataset)
+    recommender, settings, note = wrap(prefix, loaded.recommender, _required(dataset, prefix.name))
     return replace(
         loaded,
         recommender=recommender,
@@ -110,7 +114,32 @@ def _wrapped(prefix: Prefix, loaded: LoadedRecommender, dataset: Dataset) -> Loa
     )
 
 
-def _load(target: str, dataset: Dataset, *, allow_code: bool, connects: bool) -> LoadedRecommender:
+def needs_dataset(target: str) -> bool:
+    """Whether loading TARGET reads users or items: all but servers, recordings and language models.
+
+    Raises:
+        ConfigurationError: the folder's recommender.yaml is faulty.
+    """
+    kind, _, rest = target.partition(":")
+    if split_prefix(target) or kind == "baseline":
+        return True
+    if kind in _WITHOUT_DATA or target in MODELS:
+        return False
+    folder = Path(rest if kind == "hf" else target)
+    if (folder / MANIFEST).is_file():
+        return RecommenderManifest.read(folder).style == "embed"
+    return any(entry.name == kind for entry in entry_points(group=ADAPTERS))
+
+
+def _required(dataset: Dataset | None, what: str) -> Dataset:
+    if dataset is None:
+        raise TargetUnavailable(f"{what} needs the users and items of a data set. Give one.")
+    return dataset
+
+
+def _load(
+    target: str, dataset: Dataset | None, *, allow_code: bool, connects: bool
+) -> LoadedRecommender:
     if prefix := split_prefix(target):
         behind = _load(prefix.target, dataset, allow_code=allow_code, connects=connects)
         return _wrapped(prefix, behind, dataset)
@@ -118,7 +147,7 @@ def _load(target: str, dataset: Dataset, *, allow_code: bool, connects: bool) ->
     if kind == "baseline":
         from auditkit.recommenders.adapters.baselines import load_baseline
 
-        return _hashed(load_baseline(rest, dataset), kind)
+        return _hashed(load_baseline(rest, _required(dataset, target)), kind)
     if kind == "replay":
         from auditkit.recommenders.adapters.replay import ReplayRecommender
 
@@ -170,7 +199,7 @@ def _endpoint(rest: str, *, connects: bool) -> LoadedRecommender:
     endpoint = connect(rest) if connects else Endpoint(rest)
     notes = [
         "What stands behind the address is remote: not verifiable.",
-        *endpoint.remarks_on_scores,
+        *endpoint.notes_on_scores,
     ]
     return LoadedRecommender(
         recommender=endpoint,
@@ -181,7 +210,7 @@ def _endpoint(rest: str, *, connects: bool) -> LoadedRecommender:
     )
 
 
-def _plugin(kind: str, rest: str, dataset: Dataset) -> LoadedRecommender:
+def _plugin(kind: str, rest: str, dataset: Dataset | None) -> LoadedRecommender:
     """An adapter of an installed package: a callable of what follows the colon, and the data."""
     found = [entry for entry in entry_points(group=ADAPTERS) if entry.name == kind]
     if not found or not rest:
@@ -200,7 +229,7 @@ def _plugin(kind: str, rest: str, dataset: Dataset) -> LoadedRecommender:
             f"the adapter {kind!r} of {_package(entry)} cannot be loaded: {error}. Check its "
             "installation."
         ) from None
-    recommender = adapter(rest, dataset)
+    recommender = adapter(rest, _required(dataset, f"the adapter {kind!r}"))
     if not isinstance(recommender, CAPABILITIES):
         raise TargetUnavailable(
             f"the adapter {kind!r} of {_package(entry)} gave a {type(recommender).__name__}. It "
@@ -258,7 +287,7 @@ def _python(path: str, *, allow_code: bool) -> LoadedRecommender:
     )
 
 
-def _folder(folder: Path, dataset: Dataset) -> LoadedRecommender:
+def _folder(folder: Path, dataset: Dataset | None) -> LoadedRecommender:
     try:
         from auditkit.recommenders.adapters.model_folder import foreign_base, load_folder
     except ModuleNotFoundError as error:

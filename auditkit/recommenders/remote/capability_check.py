@@ -55,14 +55,14 @@ def _with_scores(target: str, endpoint: Endpoint) -> Endpoint:
                 raise TargetUnavailable(_explained(endpoint, error)) from None
             time.sleep(2.0**attempt)
     if gap > _AGREE:
-        endpoint.remarks_on_scores = (
+        endpoint.notes_on_scores = (
             f"The server's log-probability of a token that it writes and of the same token that it "
             f"reads differ by {gap:.3g} nats: its scores are wrong and were not used.",
         )
         return endpoint
     scoring = ScoringEndpoint(target)
     scoring.chat = endpoint.chat
-    scoring.remarks_on_scores = (f"One text scored twice differs by {noise:.3g} nats.",)
+    scoring.notes_on_scores = (f"One text scored twice differs by {noise:.3g} nats.",)
     return scoring
 
 

@@ -14,10 +14,10 @@ from typing import Any
 
 from auditkit.errors import TargetError
 
-__all__ = ["behind"]
+__all__ = ["continuation_logprobs"]
 
 
-def behind(prompt: str, continuation: str, result: Mapping[str, Any]) -> list[float]:
+def continuation_logprobs(prompt: str, continuation: str, result: Mapping[str, Any]) -> list[float]:
     """Nats of the tokens of a continuation, one that stands across its beginning included.
 
     Args:

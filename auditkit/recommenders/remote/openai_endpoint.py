@@ -20,10 +20,10 @@ from auditkit.errors import TargetError, TargetUnavailable
 from auditkit.recommenders.prompting.prompts import as_text
 from auditkit.recommenders.protocols import Operation, TokenScores
 from auditkit.recommenders.remote.completion import response_to, saying, usage_of
-from auditkit.recommenders.remote.echo_logprobs import behind
+from auditkit.recommenders.remote.echo_logprobs import continuation_logprobs
 from auditkit.recommenders.remote.event_loop import EventLoop
 from auditkit.recommenders.remote.http_client import Server
-from auditkit.recommenders.remote.request_limits import Patience
+from auditkit.recommenders.remote.request_limits import RequestLimits
 from auditkit.security.redaction import KEY_POINTER
 from auditkit.serialization.canonical_json import sha256_json
 from auditkit.types import Request, Response
@@ -53,9 +53,9 @@ class Endpoint:
         self.name, self.base = model, base.rstrip("/")
         self.key_variable = os.environ.get(KEY_POINTER, "OPENAI_API_KEY")
         self._server = Server(self.base, key=os.environ.get(self.key_variable, ""))
-        self.patience = Patience.from_environment(os.environ)
+        self.request_limits = RequestLimits.from_environment(os.environ)
         self.chat = True
-        self.remarks_on_scores: tuple[str, ...] = ()
+        self.notes_on_scores: tuple[str, ...] = ()
 
     def fingerprint(self) -> str:
         """SHA-256 of address and model name; what stands behind them cannot be verified."""
@@ -111,7 +111,7 @@ class Endpoint:
             "temperature": 0,
         }
         result = await self._server.post("/completions", body)
-        return behind(prompt, continuation, result), usage_of(result)
+        return continuation_logprobs(prompt, continuation, result), usage_of(result)
 
     async def writes(self, prompt: str) -> tuple[str, float]:
         """The next token of a greedy text, and its nats."""
@@ -157,7 +157,7 @@ class Endpoint:
 
         async def all_of_them() -> list[T]:
             try:
-                async with asyncio.timeout(self.patience.seconds * max(1, len(asked))):
+                async with asyncio.timeout(self.request_limits.seconds * max(1, len(asked))):
                     return list(await asyncio.gather(*asked))
             except TimeoutError:
                 raise TargetError("deadline", detail="no whole answer in time") from None

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from auditkit.errors import ConfigurationError, InvalidArgument
 
-__all__ = ["Patience"]
+__all__ = ["RequestLimits"]
 
 _VARIABLES = {
     "AUDITKIT_MAX_CONNECTIONS": "max_connections",
@@ -21,7 +21,7 @@ _VARIABLES = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Patience:
+class RequestLimits:
     """Limits of the way to one recommender.
 
     Attributes:
@@ -55,7 +55,7 @@ class Patience:
                 raise InvalidArgument(f"{name} is {value}. Give a number above 0.")
 
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str]) -> Patience:
+    def from_environment(cls, environment: Mapping[str, str]) -> RequestLimits:
         """The defaults, with `AUDITKIT_MAX_CONNECTIONS`, `AUDITKIT_REQUESTS_PER_MINUTE` and
         `AUDITKIT_TOKENS_PER_MINUTE` where they are set.
 

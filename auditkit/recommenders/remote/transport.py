@@ -19,13 +19,13 @@ from typing import Any
 from auditkit.errors import AuditkitError, TargetError
 from auditkit.recommenders.protocols import Operation, Remote
 from auditkit.recommenders.remote.event_loop import EventLoop
-from auditkit.recommenders.remote.request_limits import Patience
+from auditkit.recommenders.remote.request_limits import RequestLimits
 from auditkit.recommenders.remote.token_bucket import Bucket
 from auditkit.types import Request, Response
 
-__all__ = ["Patience", "Transport"]
+__all__ = ["RequestLimits", "Transport"]
 
-Asked = tuple[Operation, Request, Mapping[str, Any]]
+PlannedCall = tuple[Operation, Request, Mapping[str, Any]]
 _GROW_AFTER = 20
 
 
@@ -33,7 +33,7 @@ class Transport:
     """The way to one remote recommender.
 
     Args:
-        patience: the recommender's own, if it has a `patience`, else the defaults.
+        patience: the recommender's own, if it has a `request_limits`, else the defaults.
 
     Attributes:
         waited: seconds of backoff so far. retries: attempts after the first, so far.
@@ -43,37 +43,41 @@ class Transport:
         self,
         remote: Remote,
         *,
-        patience: Patience | None = None,
+        request_limits: RequestLimits | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._remote, self._sleep = remote, sleep
-        self._patience = patience or getattr(remote, "patience", None) or Patience()
+        self._request_limits = (
+            request_limits or getattr(remote, "request_limits", None) or RequestLimits()
+        )
         self._requests, self._tokens = (
             Bucket(per_minute, clock=clock) if per_minute else None
             for per_minute in (
-                self._patience.requests_per_minute,
-                self._patience.tokens_per_minute,
+                self._request_limits.requests_per_minute,
+                self._request_limits.tokens_per_minute,
             )
         )
         self._loop = EventLoop()
         self._jitter = random.Random()  # touches no result
         self._successes = self._slowdowns = 0
-        self._connections = float(min(self._patience.connections, self._patience.max_connections))
+        self._connections = float(
+            min(self._request_limits.connections, self._request_limits.max_connections)
+        )
         self.waited = 0.0
         self.retries = 0
 
     @property
     def window(self) -> int:
         """Requests to hand over at once."""
-        return max(64, 4 * self._patience.max_connections)
+        return max(64, 4 * self._request_limits.max_connections)
 
     @property
     def exhausted(self) -> bool:
         """Whether the waiting of the run is used up."""
-        return self.waited >= self._patience.waiting
+        return self.waited >= self._request_limits.waiting
 
-    def ask(self, questions: Sequence[Asked]) -> Generator[Response]:
+    def ask(self, questions: Sequence[PlannedCall]) -> Generator[Response]:
         """One response per question, in order, as soon as all before it are there.
 
         Closing the generator cancels what is in flight.
@@ -109,18 +113,18 @@ class Transport:
     ) -> Response:
         timeouts = 0
         exchanges = max(1, len(parameters.get("continuations", ())))
-        for attempt in range(self._patience.attempts):
+        for attempt in range(self._request_limits.attempts):
             self.retries += attempt > 0
             await self._keep_pace(exchanges)
             slowdowns = self._slowdowns
             try:
-                async with asyncio.timeout(self._patience.seconds * exchanges):
+                async with asyncio.timeout(self._request_limits.seconds * exchanges):
                     response = await self._remote.answer(operation, request, parameters)
             except TimeoutError:
                 timeouts += 1
             except TargetError as error:
                 self._slow_down(error, slowdowns)
-                last = attempt + 1 == self._patience.attempts
+                last = attempt + 1 == self._request_limits.attempts
                 if error.reason == "deadline":
                     timeouts += 1
                 elif not error.retryable or last or not await self._wait(attempt, error):
@@ -144,7 +148,7 @@ class Transport:
         """Wait before the next attempt; False where that is more than we are ready to wait."""
         asked_for = error.retry_after or 0.0
         seconds = max(asked_for, self._jitter.uniform(0, min(60.0, 2.0**attempt)))
-        if asked_for > self._patience.longest_retry_after or self.exhausted:
+        if asked_for > self._request_limits.longest_retry_after or self.exhausted:
             return False
         self.waited += seconds
         await self._sleep(seconds)
@@ -156,7 +160,7 @@ class Transport:
             self._tokens.take(sum(response.usage.get(kind, 0) for kind in kinds))
         self._successes += 1
         if self._successes % _GROW_AFTER == 0:
-            self._connections = min(self._connections + 1, self._patience.max_connections)
+            self._connections = min(self._connections + 1, self._request_limits.max_connections)
 
     def _slow_down(self, error: TargetError, slowdowns: int) -> None:
         """Halve once for all requests that were under way together: they met the same overload."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from auditkit.recommenders.protocols import Answer, ItemQuestion, Operation, TokenScores
+from auditkit.recommenders.protocols import ItemQuestion, Operation, RawResponse, TokenScores
 from auditkit.recommenders.wrappers.delegation import offer
 from auditkit.types import Item, Request, Response
 
@@ -18,7 +18,7 @@ __all__ = ["EditedRequests"]
 
 _AS_THEY_ARE = (
     "prompts", "render", "reference", "describe_prompt", "manifest", "reads_prompt", "work",
-    "remarks", "close", "patience", "n_parameters",
+    "run_notes", "close", "request_limits", "n_parameters",
 )  # fmt: skip
 
 
@@ -62,8 +62,10 @@ class EditedRequests:
 
     # --- requests
 
-    def _recommend(self, requests: Sequence[Request]) -> Sequence[Answer]:
-        answers: Sequence[Answer] = self._behind.recommend([self._request(r) for r in requests])
+    def _recommend(self, requests: Sequence[Request]) -> Sequence[RawResponse]:
+        answers: Sequence[RawResponse] = self._behind.recommend(
+            [self._request(r) for r in requests]
+        )
         return answers
 
     async def _answer(

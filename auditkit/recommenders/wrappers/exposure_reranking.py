@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from auditkit.errors import InvalidArgument, TargetError
-from auditkit.recommenders.protocols import Answer, Recommends
+from auditkit.recommenders.protocols import RawResponse, Recommends
 from auditkit.recommenders.wrappers.delegation import offer
 from auditkit.recommenders.wrappers.item_groups import ItemGroups
 from auditkit.types import Request, Response
@@ -22,7 +22,7 @@ from auditkit.types import Request, Response
 __all__ = ["Reranked", "rerank"]
 
 _CANDIDATES = 5  # times k
-_AS_THEY_ARE = ("prompts", "render", "reference", "manifest", "reads_prompt", "work", "remarks")
+_AS_THEY_ARE = ("prompts", "render", "reference", "manifest", "reads_prompt", "work", "run_notes")
 
 
 def rerank(
@@ -87,7 +87,7 @@ class Reranked:
         self._behind, self._groups, self._weight = behind, groups, weight
         offer(self, behind, as_they_are=_AS_THEY_ARE, changed={})
 
-    def recommend(self, requests: Sequence[Request]) -> list[Answer]:
+    def recommend(self, requests: Sequence[Request]) -> list[RawResponse]:
         """The re-ranked k of 5 k items.
 
         Raises:
@@ -97,7 +97,7 @@ class Reranked:
         answers = self._behind.recommend(wider)
         return [self._reordered(r, answer) for r, answer in zip(requests, answers, strict=True)]
 
-    def _reordered(self, request: Request, answer: Answer) -> Answer:
+    def _reordered(self, request: Request, answer: RawResponse) -> RawResponse:
         if isinstance(answer, Response) and not answer.items:
             return answer
         items = answer.items if isinstance(answer, Response) else ()

@@ -22,7 +22,7 @@ from auditkit.recommenders.prompting.attribute_phrases import Wordings
 from auditkit.recommenders.prompting.prompts import describe_user, escape
 from auditkit.types import Request
 
-__all__ = ["Neutraliser"]
+__all__ = ["Neutralizer"]
 
 
 class _Group(NamedTuple):
@@ -32,7 +32,7 @@ class _Group(NamedTuple):
     attribute: str
 
 
-class Neutraliser:
+class Neutralizer:
     """Replaces attribute phrases in texts and requests.
 
     Args:

@@ -84,12 +84,12 @@ class _Plan:
         found = cast(list[list[float]], response.derived["tokens"])
         tokens = {"": [], **dict(zip(self.texts, found, strict=True))}
         return [
-            None if pair is None else _mean_behind(tokens[pair[0]], tokens[pair[1]])
+            None if pair is None else _mean_after(tokens[pair[0]], tokens[pair[1]])
             for pair in self._pairs
         ]
 
 
-def _mean_behind(before: Sequence[float], whole: Sequence[float]) -> float | None:
+def _mean_after(before: Sequence[float], whole: Sequence[float]) -> float | None:
     """Mean over the tokens of `whole` that are not those of `before`."""
     own = whole[len(before) :]
     same = all(abs(a - b) < _SAME for a, b in zip(before, whole, strict=False))

@@ -20,7 +20,7 @@ from auditkit.recommenders.target_uri import Prefix, recommender_of
 from auditkit.recommenders.wrappers.edited_requests import EditedRequests
 from auditkit.recommenders.wrappers.exposure_reranking import Reranked
 from auditkit.recommenders.wrappers.item_groups import Grouping, group_items
-from auditkit.recommenders.wrappers.neutralization import Neutraliser
+from auditkit.recommenders.wrappers.neutralization import Neutralizer
 from auditkit.types import Request
 
 __all__ = ["INSTRUCTION", "Wrapped", "wrap"]
@@ -89,7 +89,7 @@ def _neutralized(options: dict[str, str], name: str, behind: object, dataset: Da
     items = dataset.catalog.items
     searched = items if len(items) <= _MOST_TITLES else ()
     titles = (title for item in searched for title in (item.title, item.display_title))
-    neutraliser = Neutraliser(shipped_wordings(), values, allow=allow, catalog=titles)
+    neutraliser = Neutralizer(shipped_wordings(), values, allow=allow, catalog=titles)
     recommender = EditedRequests(name, behind, request=neutraliser.request, text=neutraliser.text)
     note = "Phrases that state an attribute are replaced before it reads a request"
     kept = f", but for {' and '.join(allow)}" if allow else ""

@@ -97,7 +97,7 @@ def test_the_same_bytes_under_another_suffix_are_another_table(cache, table):
     assert len(entries(cache)) == 3
 
 
-@pytest.mark.parametrize("name", ["TABLE_RECIPE", "SCHEMA_VERSION", "RECIPE"])
+@pytest.mark.parametrize("name", ["TABLE_READER_VERSION", "SCHEMA_VERSION", "INDEX_FORMAT_VERSION"])
 def test_an_entry_of_another_recipe_is_not_used(cache, table, monkeypatch, name):
     titles(table)
     monkeypatch.setattr(opening, name, 99)

@@ -11,7 +11,7 @@ from small_world import world
 
 from auditkit.catalog.dataset import Dataset
 from auditkit.errors import InvalidArgument
-from auditkit.probes.fairness.attribute_leakage import LeakProbe, _joint_quantiles
+from auditkit.probes.fairness.attribute_leakage import AttributeLeakageProbe, _joint_quantiles
 from auditkit.stats.bounds import quantile_levels
 
 METRIC = "fairness.leak.attack_auc"
@@ -107,7 +107,7 @@ def test_interval_is_wider_than_that_of_one_attacker_alone():
 @pytest.mark.parametrize("parameters", [{"min_class": 4}, {"draws": 0}, {"n_users": 0}])
 def test_parameters_out_of_range_are_refused(parameters):
     with pytest.raises(InvalidArgument):
-        LeakProbe(**parameters)
+        AttributeLeakageProbe(**parameters)
 
 
 def test_a_misspelt_attribute_is_refused_with_the_nearest_name():

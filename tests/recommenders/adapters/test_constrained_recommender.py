@@ -9,7 +9,7 @@ import pytest
 from small_folder import ITEMS, save
 
 from auditkit.errors import TargetUnavailable
-from auditkit.recommenders.adapters.constrained_recommender import TitleWriter
+from auditkit.recommenders.adapters.constrained_recommender import ConstrainedRecommender
 from auditkit.recommenders.adapters.model_folder import load_folder
 from auditkit.types import Request
 
@@ -106,7 +106,7 @@ def test_a_list_that_does_not_fit_loses_its_unfinished_title(model, writer):
 
 
 def test_equal_titles_are_one(model):
-    writer = TitleWriter(model, [*TITLES, *TITLES])
+    writer = ConstrainedRecommender(model, [*TITLES, *TITLES])
     assert writer.trie.n_leaves == len(TITLES)
 
 

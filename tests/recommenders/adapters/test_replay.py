@@ -31,8 +31,8 @@ def test_texts_and_lists_are_found_by_request_id(tmp_path):
 def test_answers_that_nobody_asked_for_are_remarked(tmp_path):
     (tmp_path / "r.jsonl").write_text('{"id": "a", "text": "x"}\n{"id": "b", "text": "y"}\n')
     replay = ReplayRecommender(tmp_path / "r.jsonl")
-    assert replay.remarks(["a", "b", "c"]) == []
-    (remark,) = replay.remarks(["a"])
+    assert replay.run_notes(["a", "b", "c"]) == []
+    (remark,) = replay.run_notes(["a"])
     assert remark.startswith("1 of 2 recorded answers were never asked for, such as 'b'")
 
 

@@ -13,9 +13,9 @@ from small_world import world
 
 from auditkit.errors import TargetError
 from auditkit.evidence.run_log import EVIDENCE, read_log
-from auditkit.recommenders.execution.response_cache import AnswerCache
+from auditkit.recommenders.execution.response_cache import ResponseCache
 from auditkit.recommenders.execution.stop_rule import Budget, StopRule
-from auditkit.recommenders.remote.transport import Patience, Transport
+from auditkit.recommenders.remote.transport import RequestLimits, Transport
 from auditkit.security.network_guard import NetworkForbidden, Restriction, restricted_network
 from auditkit.types import Message, RankedItem, Request, Response
 
@@ -93,7 +93,7 @@ def test_errors_of_earlier_starts_count_when_nothing_is_left_to_ask(tmp_path):
 
 
 def test_cached_answers_need_no_budget(tmp_path):
-    cache = AnswerCache(tmp_path / "answers", "f")
+    cache = ResponseCache(tmp_path / "answers", "f")
     target_for(Counting(), tmp_path / "first", cache=cache).recommend(requests(10))
     stop = StopRule(Budget(calls=5))
     again = target_for(Counting(), tmp_path / "run", cache=cache, stop=stop)
@@ -102,7 +102,7 @@ def test_cached_answers_need_no_budget(tmp_path):
 
 
 def test_cache_serves_no_other_seed(tmp_path):
-    cache = AnswerCache(tmp_path / "answers", "f")
+    cache = ResponseCache(tmp_path / "answers", "f")
     target_for(Counting(), tmp_path / "first", cache=cache).recommend(requests(4))
     recommender = Counting()
     target_for(recommender, tmp_path / "run", cache=cache, seed=1).recommend(requests(4))
@@ -271,7 +271,10 @@ async def no_sleep(seconds):
 
 def ask_far(far, folder, n, **options):
     target = target_for(
-        far, folder, transport=Transport(far, patience=Patience(), sleep=no_sleep), **options
+        far,
+        folder,
+        transport=Transport(far, request_limits=RequestLimits(), sleep=no_sleep),
+        **options,
     )
     try:
         return target.recommend(requests(n)), target
@@ -360,7 +363,7 @@ def test_secret_in_an_answer_is_measured_as_it_is_recorded(tmp_path, monkeypatch
         def recommend(self, requests):
             return [["canary-0123 (1999)"] for _ in requests]
 
-    cache = AnswerCache(tmp_path / "answers", "f")
+    cache = ResponseCache(tmp_path / "answers", "f")
     first = target_for(Echoes(), tmp_path / "run", cache=cache).recommend(requests(2))
     again = target_for(Echoes(), tmp_path / "run").recommend(requests(2))
     assert first == again

@@ -14,7 +14,7 @@ from run_probe import target_for
 from small_world import world
 
 from auditkit.errors import TargetError
-from auditkit.recommenders.execution.response_cache import AnswerCache
+from auditkit.recommenders.execution.response_cache import ResponseCache
 from auditkit.recommenders.protocols import NOT_RUN, TokenScores
 from auditkit.registry import probe_spec
 from auditkit.types import Item, RankedItem, Request, Response
@@ -103,7 +103,7 @@ def test_probes_share_answers_within_a_run(tmp_path):
 def test_answers_outlive_the_run_in_a_cache_folder(tmp_path):
     recommender = Scripted()
     for run in ("a", "b"):
-        cache = AnswerCache(tmp_path / "cache", "f")
+        cache = ResponseCache(tmp_path / "cache", "f")
         responses = target_for(recommender, tmp_path / run, cache=cache).recommend(requests(4))
         assert first_titles(responses) == TITLES[:4]
     assert len(recommender.asked) == 1
@@ -112,7 +112,7 @@ def test_answers_outlive_the_run_in_a_cache_folder(tmp_path):
 def test_answers_of_another_recommender_are_not_shared(tmp_path):
     recommender = Scripted()
     for fingerprint in ("f", "g"):
-        cache = AnswerCache(tmp_path / "cache", fingerprint)
+        cache = ResponseCache(tmp_path / "cache", fingerprint)
         target_for(
             recommender, tmp_path / fingerprint, cache=cache, fingerprint=fingerprint
         ).recommend(requests(2))
@@ -124,7 +124,7 @@ def test_failed_requests_are_not_kept_in_the_cache(tmp_path):
         raise RuntimeError("down")
 
     for run, answer in (("a", fail), ("b", lambda *_: [TITLES[0]])):
-        cache = AnswerCache(tmp_path / "cache", "f")
+        cache = ResponseCache(tmp_path / "cache", "f")
         response = target_for(Scripted(answer), tmp_path / run, cache=cache).recommend(requests(1))[
             0
         ]
@@ -132,12 +132,12 @@ def test_failed_requests_are_not_kept_in_the_cache(tmp_path):
 
 
 def test_torn_line_of_a_cache_is_forgotten_not_believed(tmp_path):
-    cache = AnswerCache(tmp_path / "cache", "f")
+    cache = ResponseCache(tmp_path / "cache", "f")
     target_for(Scripted(), tmp_path / "a", cache=cache).recommend(requests(2))
     path = next((tmp_path / "cache").iterdir())
     path.write_text(path.read_text()[:-9])
     again = Scripted()
-    target_for(again, tmp_path / "b", cache=AnswerCache(tmp_path / "cache", "f")).recommend(
+    target_for(again, tmp_path / "b", cache=ResponseCache(tmp_path / "cache", "f")).recommend(
         requests(2)
     )
     assert sum(map(len, again.asked)) == 1

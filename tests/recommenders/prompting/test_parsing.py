@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auditkit.recommenders.execution.response_checks import list_behind
+from auditkit.recommenders.execution.response_checks import list_after
 from auditkit.recommenders.prompting.parsing import (
     fairllm_clean,
     is_refusal,
@@ -164,16 +164,16 @@ def test_only_what_stands_behind_the_reasoning_counts(text, cut, status, titles)
     answer = Response(
         request_id="r", status="ok", text=text, items=(RankedItem(raw="?"),), derived=derived
     )
-    read = list_behind("Answer:", answer, k=2)
+    read = list_after("Answer:", answer, k=2)
     assert (read.status, [item.raw for item in read.items]) == (status, titles)
     assert read.text == text
 
 
 def test_answer_without_such_words_stays_as_it_is():
     answer = Response(request_id="r", status="ok", text="1. A", items=(RankedItem(raw="A"),))
-    assert list_behind("", answer, k=2) is answer
+    assert list_after("", answer, k=2) is answer
     refused = Response(request_id="r", status="refusal", text="I cannot")
-    assert list_behind("Answer:", refused, k=2) is refused
+    assert list_after("Answer:", refused, k=2) is refused
 
 
 # --- the cleaning of FaiRLLM's notebook

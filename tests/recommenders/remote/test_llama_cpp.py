@@ -101,9 +101,9 @@ def test_its_wrong_scores_are_found_out_or_right(url, capsys):
     """
     endpoint = connect(f"{url}#smollm2")
     with capsys.disabled():
-        print(endpoint.remarks_on_scores)
+        print(endpoint.notes_on_scores)
     if not isinstance(endpoint, ScoringEndpoint):
-        assert "its scores are wrong and were not used" in endpoint.remarks_on_scores[0]
+        assert "its scores are wrong and were not used" in endpoint.notes_on_scores[0]
         return
     prompt, titles = "A film about a shark that hunts swimmers is", [" Jaws (1975)", " Heat (1995)"]
     served = endpoint.score([prompt], [titles])[0]

@@ -14,7 +14,7 @@ from auditkit.recommenders.protocols import Generates, Recommends, Remote, Score
 from auditkit.recommenders.remote.capability_check import connect
 from auditkit.recommenders.remote.http_client import Server, seconds_of
 from auditkit.recommenders.remote.openai_endpoint import Endpoint, ScoringEndpoint
-from auditkit.recommenders.remote.transport import Patience, Transport
+from auditkit.recommenders.remote.transport import RequestLimits, Transport
 from auditkit.types import Message, Request
 
 
@@ -28,8 +28,10 @@ def served():
         yield url, seen
 
 
-def ask(url, *prompts, **patience):
-    transport = Transport(Endpoint(f"{url}#m"), patience=Patience(**patience), sleep=no_sleep)
+def ask(url, *prompts, **request_limits):
+    transport = Transport(
+        Endpoint(f"{url}#m"), request_limits=RequestLimits(**request_limits), sleep=no_sleep
+    )
     try:
         requests = [Request(id=str(i), prompt=p, k=3) for i, p in enumerate(prompts)]
         return list(transport.ask([("recommend", request, {}) for request in requests]))
@@ -115,8 +117,8 @@ def test_connections_halve_when_the_server_is_overloaded(served):
 
 
 def test_waiting_of_a_run_has_an_end(served):
-    patience = Patience(waiting=3)
-    transport = Transport(Endpoint(f"{served[0]}#m"), patience=patience, sleep=no_sleep)
+    request_limits = RequestLimits(waiting=3)
+    transport = Transport(Endpoint(f"{served[0]}#m"), request_limits=request_limits, sleep=no_sleep)
     requests = [Request(id=str(i), prompt=f"FAULT:http_500 {i}") for i in range(40)]
     list(transport.ask([("recommend", request, {}) for request in requests]))
     transport.close()
@@ -188,7 +190,7 @@ def test_log_probabilities_are_those_behind_the_prompt():
     with serving(scores=True) as (url, _):
         endpoint = connect(f"{url}#m")
         assert isinstance(endpoint, ScoringEndpoint)
-        assert endpoint.remarks_on_scores == ("One text scored twice differs by 0 nats.",)
+        assert endpoint.notes_on_scores == ("One text scored twice differs by 0 nats.",)
         scored = endpoint.score(["I like"], [[" Fargo now", " Heat"]])[0]
     assert [scores.tokens for scores in scored] == [(-3.0, -2.0), (-2.5,)]
 
@@ -220,7 +222,7 @@ def test_scores_that_do_not_agree_with_themselves_are_not_used():
     with serving(scores=True, shifted=True) as (url, _):
         endpoint = connect(f"{url}#m")
     assert not isinstance(endpoint, Scores)
-    assert "differ by 2 nats: its scores are wrong" in endpoint.remarks_on_scores[0]
+    assert "differ by 2 nats: its scores are wrong" in endpoint.notes_on_scores[0]
 
 
 @pytest.mark.parametrize("listed", [True, False])

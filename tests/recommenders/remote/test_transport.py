@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from auditkit.errors import ConfigurationError, InvalidArgument, TargetError
 from auditkit.recommenders.remote.event_loop import EventLoop
-from auditkit.recommenders.remote.request_limits import Patience
+from auditkit.recommenders.remote.request_limits import RequestLimits
 from auditkit.recommenders.remote.token_bucket import Bucket
 from auditkit.recommenders.remote.transport import Transport
 from auditkit.types import Request, Response
@@ -70,9 +70,11 @@ async def stalls(request):
     await asyncio.sleep(60)
 
 
-def run(remote, n=1, *, clock=None, operation="recommend", parameters=None, **patience):
+def run(remote, n=1, *, clock=None, operation="recommend", parameters=None, **request_limits):
     clock = clock or Clock()
-    transport = Transport(remote, patience=Patience(**patience), sleep=clock.sleep, clock=clock)
+    transport = Transport(
+        remote, request_limits=RequestLimits(**request_limits), sleep=clock.sleep, clock=clock
+    )
     try:
         asked = [(operation, Request(id=str(i)), parameters or {}) for i in range(n)]
         return list(transport.ask(asked)), transport
@@ -291,26 +293,26 @@ def test_bucket_opens_after_the_delay_that_it_names(per_minute, units):
 
 def test_recommender_brings_its_own_patience():
     remote = Scripted()
-    remote.patience = Patience(max_connections=32)
+    remote.request_limits = RequestLimits(max_connections=32)
     transport = Transport(remote)
     transport.close()
     assert transport.window == 128
 
 
 def test_patience_comes_from_the_environment():
-    found = Patience.from_environment(
+    found = RequestLimits.from_environment(
         {"AUDITKIT_MAX_CONNECTIONS": "32", "AUDITKIT_REQUESTS_PER_MINUTE": "90", "OTHER": "x"}
     )
     assert (found.max_connections, found.requests_per_minute) == (32, 90)
-    assert Patience.from_environment({}) == Patience()
+    assert RequestLimits.from_environment({}) == RequestLimits()
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "many", "nan", "inf", "1.5"])
 def test_variable_that_is_no_such_number_is_named(text):
     with pytest.raises(ConfigurationError, match="AUDITKIT_MAX_CONNECTIONS"):
-        Patience.from_environment({"AUDITKIT_MAX_CONNECTIONS": text})
+        RequestLimits.from_environment({"AUDITKIT_MAX_CONNECTIONS": text})
 
 
 def test_limit_that_lets_nothing_through_is_refused():
     with pytest.raises(InvalidArgument, match="attempts is 0"):
-        Patience(attempts=0)
+        RequestLimits(attempts=0)

@@ -22,14 +22,14 @@ from auditkit.recommenders.remote.openai_endpoint import Endpoint
 from auditkit.recommenders.remote.transport import Transport
 from auditkit.recommenders.target_uri import restriction_for
 from auditkit.recommenders.wrappers.edited_requests import EditedRequests
-from auditkit.recommenders.wrappers.neutralization import Neutraliser
+from auditkit.recommenders.wrappers.neutralization import Neutralizer
 from auditkit.recommenders.wrappers.wrap import INSTRUCTION
 from auditkit.security.network_guard import NetworkForbidden
 from auditkit.training.loop import train
 from auditkit.types import Item, Message, Request
 
 USERS = world().interactions.attributes
-NEUTRALISER = Neutraliser(shipped_wordings(), known_values(USERS))
+NEUTRALISER = Neutralizer(shipped_wordings(), known_values(USERS))
 
 
 class Reads:
@@ -79,7 +79,7 @@ def test_a_phrase_of_both_wordings_gets_the_neutral_one_of_its_request():
 
 def test_an_allowed_attribute_stays_in_both_wordings():
     values = known_values(USERS)
-    allowing = Neutraliser(shipped_wordings(), values, allow=["age"])
+    allowing = Neutralizer(shipped_wordings(), values, allow=["age"])
     assert allowing.text("for a female student aged under 25") == "for a user aged under 25"
     assert allowing.text("I am a woman, not a 70-year-old.") == "I am a person, not a 70-year-old."
 
@@ -95,7 +95,7 @@ def test_titles_stay_in_the_instruction_and_elsewhere_in_every_text():
     stated = Request(history=(film,), instruction="I am a woman and liked Scent of a Woman (1992).")
     edited = NEUTRALISER.request(stated).instruction
     assert edited == "I am a person and liked Scent of a Woman (1992)."
-    knows = Neutraliser(shipped_wordings(), known_values(USERS), catalog=[film.title, "Fargo"])
+    knows = Neutralizer(shipped_wordings(), known_values(USERS), catalog=[film.title, "Fargo"])
     assert knows.text(stated.instruction) == edited
     assert knows.titles == [film.title]
 
@@ -106,7 +106,7 @@ def test_a_title_that_is_part_of_a_phrase_does_not_hide_it(title):
 
 
 def test_a_catalog_title_that_is_nothing_but_a_phrase_is_not_left_alone_everywhere():
-    knows = Neutraliser(shipped_wordings(), known_values(USERS), catalog=["a woman"])
+    knows = Neutralizer(shipped_wordings(), known_values(USERS), catalog=["a woman"])
     assert knows.text("I am a woman.") == "I am a person."
 
 
@@ -116,7 +116,7 @@ def test_words_inside_other_words_are_left_alone():
 
 
 def test_values_are_found_as_prompts_with_item_references_write_them():
-    neutraliser = Neutraliser(shipped_wordings(), {"age": ["<25", "25+"]})
+    neutraliser = Neutralizer(shipped_wordings(), {"age": ["<25", "25+"]})
     prompts = Prompts.shipped("item_tokens")
     request = Request(attributes={"age": "<25"}, history=(Item("1", "x"),))
     neutral = prompts.render(replace(request, attributes={}))
@@ -240,7 +240,7 @@ def test_a_served_model_reads_neutral_words_and_keeps_its_limits():
             transport.close()
     assert response.status == "ok"
     assert isinstance(recommender, Remote)
-    assert recommender.patience == Endpoint(f"{url}#m").patience
+    assert recommender.request_limits == Endpoint(f"{url}#m").request_limits
     turns = [turn["content"] for turn in seen.bodies[-1]["messages"]]
     assert turns == ["a person.", f"{INSTRUCTION}Films for a person"]
 

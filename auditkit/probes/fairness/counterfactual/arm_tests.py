@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auditkit.probes.base import Context
-from auditkit.probes.fairness.counterfactual.response_tables import SIMILARITIES, Answers
+from auditkit.probes.fairness.counterfactual.response_tables import SIMILARITIES, ResponseTables
 from auditkit.stats.disturbance import Disturbance, disturbance_tests
 from auditkit.stats.interaction import Interaction, interaction_test
 from auditkit.stats.list_tests import between_values_test, item_exposure_test, reask_test
@@ -25,10 +25,10 @@ from auditkit.stats.placebo import PlaceboContrast, placebo_contrast
 from auditkit.stats.relabelling import Tested
 from auditkit.stats.simultaneous import RangeBounds, snsr_bounds
 
-__all__ = ["ArmTests", "Draws", "adjusted", "test_arm"]
+__all__ = ["ArmTests", "Resamples", "adjusted", "test_arm"]
 
 
-class Draws(NamedTuple):
+class Resamples(NamedTuple):
     """Relabellings of the permutation tests and resamples of the bounds."""
 
     permutations: int
@@ -44,7 +44,7 @@ class ArmTests:
         tables: similarity -> [probes, values].
         disturbances, bounds: by similarity; empty with fewer than 2 complete probes.
         named: all tests of the arm by name, those of `disturbances` included.
-        beside_reask: value -> [probes, 3], see `Answers.beside_reask`.
+        beside_reask: value -> [probes, 3], see `ResponseTables.beside_reask`.
     """
 
     arm: int
@@ -65,7 +65,7 @@ class ArmTests:
         return len(self.probes) >= 2
 
 
-def test_arm(answers: Answers, arm: int, context: Context, draws: Draws) -> ArmTests:
+def test_arm(answers: ResponseTables, arm: int, context: Context, draws: Resamples) -> ArmTests:
     """Run all tests of an arm."""
     name, shape = answers.design.arms[arm].name, answers.design.arms[arm].shape
     probes = answers.complete(arm)
@@ -111,7 +111,9 @@ def test_arm(answers: Answers, arm: int, context: Context, draws: Draws) -> ArmT
     return found
 
 
-def _beyond_reasking(found: ArmTests, answers: Answers, context: Context, draws: Draws) -> None:
+def _beyond_reasking(
+    found: ArmTests, answers: ResponseTables, context: Context, draws: Resamples
+) -> None:
     for value, stated in enumerate(answers.design.arms[found.arm].stated):
         table = answers.beside_reask(found.arm, value)
         if len(table) < 2:
@@ -124,7 +126,7 @@ def _beyond_reasking(found: ArmTests, answers: Answers, context: Context, draws:
         )
 
 
-def _missing(found: ArmTests, answers: Answers, context: Context, draws: Draws) -> None:
+def _missing(found: ArmTests, answers: ResponseTables, context: Context, draws: Resamples) -> None:
     table = answers.unusable(found.arm)
     if len(table) >= 2:
         (one,) = disturbance_tests(
@@ -133,7 +135,9 @@ def _missing(found: ArmTests, answers: Answers, context: Context, draws: Draws) 
         found.named["missing"] = one.snsr
 
 
-def _beside_placebo(found: ArmTests, answers: Answers, context: Context, draws: Draws) -> None:
+def _beside_placebo(
+    found: ArmTests, answers: ResponseTables, context: Context, draws: Resamples
+) -> None:
     design = answers.design
     arms = [
         i

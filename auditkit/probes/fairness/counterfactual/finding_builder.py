@@ -15,9 +15,9 @@ from numpy.typing import ArrayLike
 from pydantic import JsonValue
 
 from auditkit.probes.base import Context, unit_of
-from auditkit.probes.fairness.counterfactual.arm_tests import ArmTests, Draws
+from auditkit.probes.fairness.counterfactual.arm_tests import ArmTests, Resamples
 from auditkit.probes.fairness.counterfactual.design import Slot
-from auditkit.probes.fairness.counterfactual.response_tables import Answers
+from auditkit.probes.fairness.counterfactual.response_tables import ResponseTables
 from auditkit.probes.fairness.counterfactual.validity import Validity
 from auditkit.stats.resampled_estimate import Measured, banded, undefined
 from auditkit.stats.simultaneous import RangeBounds
@@ -37,11 +37,11 @@ class Reporting:
         planned: probes that the recipe asks for.
     """
 
-    answers: Answers
+    answers: ResponseTables
     context: Context
     validity: Validity
     p_adjusted: Mapping[tuple[str, str], float]
-    draws: Draws
+    draws: Resamples
     margin: float
     n_candidates: int
     history: bool

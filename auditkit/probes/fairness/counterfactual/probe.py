@@ -18,13 +18,13 @@ from auditkit.errors import InvalidArgument
 from auditkit.probes.base import NEVER_READS, Context, NotAssessable
 from auditkit.probes.fairness.candidates import DOMAINS, cannot_list_titles, instructions
 from auditkit.probes.fairness.counterfactual.anchors import anchors_of
-from auditkit.probes.fairness.counterfactual.arm_tests import Draws, adjusted, test_arm
+from auditkit.probes.fairness.counterfactual.arm_tests import Resamples, adjusted, test_arm
 from auditkit.probes.fairness.counterfactual.design import Design, Exploratory, arms_of
 from auditkit.probes.fairness.counterfactual.finding_builder import Reporting
 from auditkit.probes.fairness.counterfactual.findings import all_findings
-from auditkit.probes.fairness.counterfactual.response_tables import Answers
+from auditkit.probes.fairness.counterfactual.response_tables import ResponseTables
 from auditkit.probes.fairness.counterfactual.reworded_arms import reworded_arms
-from auditkit.probes.fairness.counterfactual.validity import guard, refuse_hopeless
+from auditkit.probes.fairness.counterfactual.validity import guard, require_usable_responses
 from auditkit.recommenders.execution.target import Target
 from auditkit.recommenders.prompting.attribute_phrases import (
     Wordings,
@@ -140,10 +140,10 @@ class CounterfactualProbe:
             )
         asked = [design.requests(anchor) for anchor in anchors]
         answers = _ask(target, asked[:PILOT])
-        refuse_hopeless(Answers(design, answers))
-        every = Answers(design, answers + _ask(target, asked[PILOT:]))
+        require_usable_responses(ResponseTables(design, answers))
+        every = ResponseTables(design, answers + _ask(target, asked[PILOT:]))
         validity = guard(every, n_items=n_items)
-        draws = Draws(self.draws, self.bootstrap_draws)
+        draws = Resamples(self.draws, self.bootstrap_draws)
         arms = [
             test_arm(every, i, context, draws)
             for i, arm in enumerate(design.arms)

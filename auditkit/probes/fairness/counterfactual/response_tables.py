@@ -21,7 +21,7 @@ from auditkit.probes.fairness.counterfactual.design import Design, Slot
 from auditkit.recommenders.prompting.parsing import fairllm_clean
 from auditkit.types import Response
 
-__all__ = ["FAILED", "SIMILARITIES", "Answers"]
+__all__ = ["FAILED", "SIMILARITIES", "ResponseTables"]
 
 FAILED = ("target_error", "timeout")
 SIMILARITIES: Mapping[str, Callable[..., float | None]] = {
@@ -33,7 +33,7 @@ _POOLED = 0.02
 
 
 @dataclass(frozen=True)
-class Answers:
+class ResponseTables:
     """Responses of every probe in the order of the design's slots."""
 
     design: Design

@@ -16,11 +16,11 @@ import numpy as np
 from auditkit.metrics.ranking import jaccard_at_k
 from auditkit.probes.base import NotAssessable, item_ids
 from auditkit.probes.fairness.counterfactual.design import Slot
-from auditkit.probes.fairness.counterfactual.response_tables import FAILED, Answers
+from auditkit.probes.fairness.counterfactual.response_tables import FAILED, ResponseTables
 from auditkit.stats.intervals import clopper_pearson
 from auditkit.types import Response
 
-__all__ = ["Validity", "guard", "refuse_hopeless", "value_table"]
+__all__ = ["Validity", "guard", "require_usable_responses", "value_table"]
 
 MIN_USABLE, MIN_COMPLETE, MIN_SELF_SIMILARITY = 0.80, 0.80, 0.10
 _ALIKE = 0.90
@@ -61,7 +61,7 @@ class Validity:
         return tuple(found)
 
 
-def refuse_hopeless(pilot: Answers) -> None:
+def require_usable_responses(pilot: ResponseTables) -> None:
     """Raise NotAssessable where a pilot already shows that too few answers can be used."""
     if any(one.reason == "not_run" for row in pilot.responses for one in row):
         return
@@ -73,7 +73,7 @@ def refuse_hopeless(pilot: Answers) -> None:
         )
 
 
-def guard(answers: Answers, *, n_items: int) -> Validity:
+def guard(answers: ResponseTables, *, n_items: int) -> Validity:
     """Refuse to measure what cannot be compared. Exploratory wordings never decide it.
 
     Args:
@@ -119,7 +119,7 @@ def guard(answers: Answers, *, n_items: int) -> Validity:
     )
 
 
-def value_table(answers: Answers, arm: int) -> dict[str, dict[str, float]]:
+def value_table(answers: ResponseTables, arm: int) -> dict[str, dict[str, float]]:
     """What became of the answers to every value, as shares: usable, short, refused, unparsed,
     failed; repeated items, and items that were linked.
     """
@@ -153,7 +153,7 @@ def _fate(response: Response, n_items: int, k: int) -> str:
     return "refused" if response.status == "refusal" else "unparsed"
 
 
-def _usable(answers: Answers, probe: int) -> list[bool]:
+def _usable(answers: ResponseTables, probe: int) -> list[bool]:
     """Which answers of a probe hold half of the items asked for, exploratory ones left out."""
     design = answers.design
     deciding = (slot for slot in design.slots if not design.arms[slot.arm].exploratory)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from auditkit.probes.base import Context, finding, unit_of
 from auditkit.probes.fairness.counterfactual.design import in_words
-from auditkit.probes.fairness.counterfactual.response_tables import Answers
+from auditkit.probes.fairness.counterfactual.response_tables import ResponseTables
 from auditkit.stats.noise_floor import noise_floor
 from auditkit.stats.resampled_estimate import banded, undefined
 from auditkit.stats.simultaneous import snsr_bounds
@@ -23,7 +23,7 @@ METRIC = "fairness.counterfactual.snsr_wording"
 _NOTE = "exploratory: a few wordings are no sample of wordings"
 
 
-def wording_findings(answers: Answers, context: Context, draws: int) -> Iterator[Finding]:
+def wording_findings(answers: ResponseTables, context: Context, draws: int) -> Iterator[Finding]:
     """SNSR of every attribute in every further wording, and of the placebo in it."""
     unit, direction = unit_of(METRIC)
     for index, arm in enumerate(answers.design.arms):

@@ -14,9 +14,9 @@ from auditkit.probes.fairness.candidates import instructions
 from auditkit.probes.fairness.counterfactual.anchors import anchors_of
 from auditkit.probes.fairness.counterfactual.design import Arm, Design, Stated, arms_of
 from auditkit.probes.fairness.counterfactual.probe import CounterfactualProbe
-from auditkit.probes.fairness.counterfactual.response_tables import Answers
+from auditkit.probes.fairness.counterfactual.response_tables import ResponseTables
 from auditkit.probes.fairness.counterfactual.reworded_arms import reworded_arms
-from auditkit.probes.fairness.counterfactual.validity import guard, refuse_hopeless
+from auditkit.probes.fairness.counterfactual.validity import guard, require_usable_responses
 from auditkit.recommenders.prompting.attribute_phrases import read_wordings, shipped_wordings
 from auditkit.stats.counterfactual import counterfactual_test
 from auditkit.types import RankedItem, Request, Response
@@ -231,7 +231,7 @@ def answers(lists, *, n_values=2, k=4, statuses=None):
         ]
         for i, row in enumerate(lists)
     ]
-    return Answers(design, rows)
+    return ResponseTables(design, rows)
 
 
 def test_similarity_is_the_mean_over_neutral_lists_and_skips_empty_ones():
@@ -430,9 +430,9 @@ def test_exploratory_wordings_never_decide_whether_something_is_assessable():
 def test_the_pilot_gives_up_only_what_is_surely_below_the_limit():
     half = [["abcd", "abcd", "", ""]] * 20
     with pytest.raises(NotAssessable):
-        refuse_hopeless(answers(half))
+        require_usable_responses(answers(half))
     mostly = [["abcd", "abcd", "abcd", ""]] * 20
-    refuse_hopeless(answers(mostly))
+    require_usable_responses(answers(mostly))
     with pytest.raises(NotAssessable, match="75%"):
         guard(answers(mostly), n_items=100)
 

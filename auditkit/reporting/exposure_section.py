@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from markupsafe import Markup
 from pydantic import JsonValue
 
-from auditkit.report.interval_plots import Figure, Row, draw
-from auditkit.report.lorenz_curve import draw_lorenz
-from auditkit.report.parameters import count, number
+from auditkit.reporting.interval_plots import Figure, Row, draw
+from auditkit.reporting.lorenz_curve import draw_lorenz
+from auditkit.reporting.parameters import count, number
 from auditkit.types import Estimate, Finding
 
 __all__ = ["PROBE", "Concentration", "Exposure", "GroupShare", "Groups", "build_exposure"]

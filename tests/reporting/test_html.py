@@ -11,9 +11,9 @@ from run_folder import HOSTILE, audit_result, findings, outcome, write_policy, w
 
 from auditkit.errors import IntegrityError
 from auditkit.evidence.manifest import verify_run
-from auditkit.report import write_report
-from auditkit.report.html import SOFT_LIMIT_BYTES, palette, render_html
-from auditkit.report.run_reader import read_source
+from auditkit.reporting import write_report
+from auditkit.reporting.html import SOFT_LIMIT_BYTES, palette, render_html
+from auditkit.reporting.run_reader import read_source
 
 
 class _Outline(HTMLParser):
@@ -65,7 +65,7 @@ def test_the_policy_of_the_page_names_its_own_style_and_script_by_hash(outline, 
     policy = next(a["content"] for t, a in outline.elements if a.get("http-equiv"))
     assert policy.startswith("default-src 'none'")
     assert "unsafe" not in policy
-    from auditkit.report.html import _hash
+    from auditkit.reporting.html import _hash
 
     for tag in ("style", "script"):
         content = page.split(f"<{tag}>", 1)[1].split(f"</{tag}>", 1)[0]

@@ -3,7 +3,7 @@ from __future__ import annotations
 from planted_recommenders import Clean, InventsTitles
 from run_probe import run_probe
 
-from auditkit.report.hallucination_summary import sentence
+from auditkit.reporting.hallucination_summary import sentence
 
 
 def test_the_sentence_says_how_many_titles_are_not_there_and_why():

@@ -14,8 +14,8 @@ from itertools import pairwise
 from markupsafe import Markup
 
 from auditkit.registry import metrics
-from auditkit.report.html_escaping import attribute, format_number, json_number
-from auditkit.report.interval_plots import nice_ticks
+from auditkit.reporting.html_escaping import attribute, format_number, json_number
+from auditkit.reporting.interval_plots import nice_ticks
 from auditkit.types import Estimate, Finding
 
 __all__ = ["PROBE", "Cell", "Curves", "Measure", "Mitigations", "build_mitigations"]

@@ -22,10 +22,10 @@ def write_report(run: Path, *, out: Path | None = None) -> list[Path]:
         IntegrityError: result, evidence, manifest or verdict is damaged. The old files stay.
     """
     from auditkit.evidence.manifest import seal_manifest
-    from auditkit.report.findings_csv import render_findings_csv
-    from auditkit.report.html import render_html
-    from auditkit.report.run_reader import read_source
-    from auditkit.report.summary import render_summary
+    from auditkit.reporting.findings_csv import render_findings_csv
+    from auditkit.reporting.html import render_html
+    from auditkit.reporting.run_reader import read_source
+    from auditkit.reporting.summary import render_summary
     from auditkit.serialization.atomic_files import write_atomically
 
     source = read_source(run)

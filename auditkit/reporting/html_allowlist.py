@@ -16,7 +16,7 @@ from auditkit.errors import AuditkitError
 __all__ = ["check_html"]
 
 _RULES: Mapping[str, Any] = json.loads(
-    (files("auditkit.report") / "allowlist.json").read_text(encoding="utf-8")
+    (files("auditkit.reporting") / "allowlist.json").read_text(encoding="utf-8")
 )
 _HTML, _SVG, _META, _COMMON, _PRESENTATION = (
     frozenset(_RULES[name].split()) for name in ("html", "svg", "meta", "common", "presentation")

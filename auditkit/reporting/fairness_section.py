@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
-from auditkit.report.interval_plots import Figure, Row, draw
-from auditkit.report.parameters import number, pair
+from auditkit.reporting.interval_plots import Figure, Row, draw
+from auditkit.reporting.parameters import number, pair
 from auditkit.types import Estimate, Finding
 
 __all__ = ["PROBE", "AttributeRow", "Fairness", "HeatMap", "build_fairness"]

@@ -14,11 +14,11 @@ from run_probe import run_probe
 
 from auditkit.policy.decide import decide
 from auditkit.policy.schema import Policy
-from auditkit.report.exposure_section import build_exposure
-from auditkit.report.html import _environment, render_html
-from auditkit.report.html_allowlist import check_html
-from auditkit.report.run_reader import read_source
-from auditkit.report.sections import build_sections
+from auditkit.reporting.exposure_section import build_exposure
+from auditkit.reporting.html import _environment, render_html
+from auditkit.reporting.html_allowlist import check_html
+from auditkit.reporting.run_reader import read_source
+from auditkit.reporting.sections import build_sections
 
 ID = "fairness.exposure"
 POLICY = "version: 1\nname: test\nrules:\n  - {}\n"

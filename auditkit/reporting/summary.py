@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from auditkit.report.run_reader import ReportSource
+from auditkit.reporting.run_reader import ReportSource
 from auditkit.security.escaping import format_number, visible
 from auditkit.types import Finding
 

@@ -7,10 +7,10 @@ import re
 import pytest
 from run_folder import HOSTILE, audit_result, drawn, findings, write_run
 
-from auditkit.report.html import render_html
-from auditkit.report.html_allowlist import check_html
-from auditkit.report.mitigation_section import build_mitigations
-from auditkit.report.run_reader import read_source
+from auditkit.reporting.html import render_html
+from auditkit.reporting.html_allowlist import check_html
+from auditkit.reporting.mitigation_section import build_mitigations
+from auditkit.reporting.run_reader import read_source
 
 PREFIX = "hallucination.mitigation"
 CURVE = [[0.25, 0.0], [0.5, 0.0], [0.75, 0.125], [1.0, 0.25]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from run_folder import write_policy, write_run
 
-from auditkit.report import write_report
+from auditkit.reporting import write_report
 
 
 @pytest.fixture(scope="session")

@@ -11,11 +11,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from auditkit.report.run_reader import Record, ReportSource
+from auditkit.reporting.run_reader import Record, ReportSource
 from auditkit.serialization.canonical_json import canonical_json
 from auditkit.types import Evidence, Finding
 
-__all__ = ["Asked", "Card", "Ranked", "build_cards", "word_diff"]
+__all__ = ["Card", "Ranked", "RecordedRequest", "build_cards", "word_diff"]
 
 _MAX_WORDS = 600
 _CONTEXT = 8
@@ -34,7 +34,7 @@ class Ranked:
 
 
 @dataclass(frozen=True)
-class Asked:
+class RecordedRequest:
     """One recorded request and its answer."""
 
     request_id: str
@@ -57,7 +57,7 @@ class Card:
 
     what: str
     finding: Finding
-    asked: tuple[Asked, ...]
+    asked: tuple[RecordedRequest, ...]
     missing: tuple[str, ...] = ()
     diff: tuple[tuple[str, str], ...] = field(default=())
 
@@ -125,7 +125,7 @@ def _ranked(body: Mapping[str, Any]) -> tuple[Ranked, ...]:
     return tuple(rows)
 
 
-def _asked(request_id: str, record: Record) -> Asked:
+def _asked(request_id: str, record: Record) -> RecordedRequest:
     body = record.body
     request = _mapping(body.get("request"))
     attributes = _mapping(request.get("attributes"))
@@ -149,7 +149,7 @@ def _asked(request_id: str, record: Record) -> Asked:
         f"[{_text(_mapping(turn).get('role'))}] {_text(_mapping(turn).get('content'))}"
         for turn in _list(request.get("messages"))
     ]
-    return Asked(
+    return RecordedRequest(
         request_id=request_id,
         record=f"evidence.jsonl:{record.seq + 1}",
         sha256=record.sha256,

@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from auditkit.errors import AuditkitError
-from auditkit.report.evidence_cards import word_diff
-from auditkit.report.html_allowlist import check_html
-from auditkit.report.html_escaping import MAX_FIELD, attribute, breakable, inert, slug
-from auditkit.report.interval_plots import Row, draw, nice_ticks
-from auditkit.report.standards import references, standards, table
+from auditkit.reporting.evidence_cards import word_diff
+from auditkit.reporting.html_allowlist import check_html
+from auditkit.reporting.html_escaping import MAX_FIELD, attribute, breakable, inert, slug
+from auditkit.reporting.interval_plots import Row, draw, nice_ticks
+from auditkit.reporting.standards import references, standards, table
 
 PAGE = (
     "<!DOCTYPE html>\n<html lang='en'><head><title>t</title><style></style></head>"

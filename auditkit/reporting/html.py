@@ -19,10 +19,10 @@ import jinja2
 from markupsafe import Markup
 
 from auditkit.registry import probes
-from auditkit.report.evidence_cards import build_cards
-from auditkit.report.headlines import headlines
-from auditkit.report.html_allowlist import check_html
-from auditkit.report.html_escaping import (
+from auditkit.reporting.evidence_cards import build_cards
+from auditkit.reporting.headlines import headlines
+from auditkit.reporting.html_allowlist import check_html
+from auditkit.reporting.html_escaping import (
     attribute,
     breakable,
     format_number,
@@ -30,10 +30,10 @@ from auditkit.report.html_escaping import (
     json_number,
     slug,
 )
-from auditkit.report.run_reader import ReportSource
-from auditkit.report.sarif import tool_version
-from auditkit.report.sections import Section, build_sections, row_of, verdict_of
-from auditkit.report.standards import table
+from auditkit.reporting.run_reader import ReportSource
+from auditkit.reporting.sarif import tool_version
+from auditkit.reporting.sections import Section, build_sections, row_of, verdict_of
+from auditkit.reporting.standards import table
 from auditkit.serialization.canonical_json import canonical_json
 from auditkit.types import RESPONSE_STATUSES, Finding
 
@@ -51,7 +51,7 @@ def palette() -> Mapping[str, Mapping[str, str]]:
 
 @cache
 def _file(name: str) -> str:
-    return (files("auditkit.report") / name).read_text(encoding="utf-8")
+    return (files("auditkit.reporting") / name).read_text(encoding="utf-8")
 
 
 def _style() -> str:
@@ -86,7 +86,7 @@ def _finalize(value: object) -> Markup:
 @cache
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("auditkit.report", "templates"),
+        loader=jinja2.PackageLoader("auditkit.reporting", "templates"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         finalize=_finalize,

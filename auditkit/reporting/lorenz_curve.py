@@ -11,7 +11,7 @@ from itertools import pairwise
 from markupsafe import Markup
 from pydantic import JsonValue
 
-from auditkit.report.html_escaping import attribute, format_number
+from auditkit.reporting.html_escaping import attribute, format_number
 
 __all__ = ["draw_lorenz"]
 

@@ -13,7 +13,7 @@ from typing import Literal
 
 from markupsafe import Markup
 
-from auditkit.report.html_escaping import attribute, format_number, json_number
+from auditkit.reporting.html_escaping import attribute, format_number, json_number
 
 __all__ = ["Figure", "Row", "draw", "nice_ticks"]
 

@@ -9,10 +9,10 @@ from planted_recommenders import FavoursWomen, Stereotypes
 from run_folder import HOSTILE, audit_result, band, findings, write_run
 from run_probe import run_probe
 
-from auditkit.report.fairness_section import build_fairness
-from auditkit.report.html import render_html
-from auditkit.report.html_allowlist import check_html
-from auditkit.report.run_reader import read_source
+from auditkit.reporting.fairness_section import build_fairness
+from auditkit.reporting.html import render_html
+from auditkit.reporting.html_allowlist import check_html
+from auditkit.reporting.run_reader import read_source
 
 ID = "fairness.counterfactual"
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from auditkit.report.parameters import count, number, pair
+from auditkit.reporting.parameters import count, number, pair
 
 NONE_AT_ALL = [None, "1", True, 1e9, -1e300, float("nan"), [1]]
 

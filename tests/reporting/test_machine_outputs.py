@@ -10,11 +10,11 @@ import pytest
 from run_folder import HOSTILE
 
 from auditkit.policy.decision import Decision
-from auditkit.report.findings_csv import spreadsheet_text
-from auditkit.report.junit import render_junit
-from auditkit.report.run_reader import read_source
-from auditkit.report.sarif import render_sarif
-from auditkit.report.summary import markdown_text
+from auditkit.reporting.findings_csv import spreadsheet_text
+from auditkit.reporting.junit import render_junit
+from auditkit.reporting.run_reader import read_source
+from auditkit.reporting.sarif import render_sarif
+from auditkit.reporting.summary import markdown_text
 
 
 def test_junit_counts_add_up_and_every_rule_is_a_case(judged_run):

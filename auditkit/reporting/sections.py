@@ -14,12 +14,12 @@ from typing import Literal
 from auditkit.policy.decision import Decision, RuleVerdict
 from auditkit.policy.vocabulary import REFERENCE
 from auditkit.registry import metrics, probes
-from auditkit.report.exposure_section import Exposure, build_exposure
-from auditkit.report.fairness_section import Fairness, build_fairness
-from auditkit.report.hallucination_summary import sentence
-from auditkit.report.interval_plots import Figure, Row, draw
-from auditkit.report.mitigation_section import PROBE as MITIGATION
-from auditkit.report.mitigation_section import Mitigations, build_mitigations
+from auditkit.reporting.exposure_section import Exposure, build_exposure
+from auditkit.reporting.fairness_section import Fairness, build_fairness
+from auditkit.reporting.hallucination_summary import sentence
+from auditkit.reporting.interval_plots import Figure, Row, draw
+from auditkit.reporting.mitigation_section import PROBE as MITIGATION
+from auditkit.reporting.mitigation_section import Mitigations, build_mitigations
 from auditkit.types import AuditResult, Finding, Outcome
 
 __all__ = ["DIMENSIONS", "ClaimRow", "Panel", "Section", "build_sections", "row_of", "verdict_of"]

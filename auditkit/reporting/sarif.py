@@ -13,7 +13,7 @@ from typing import Any
 
 from auditkit.policy.decision import Decision, RuleVerdict
 from auditkit.policy.vocabulary import DECIDING
-from auditkit.report.standards import references
+from auditkit.reporting.standards import references
 from auditkit.security.escaping import visible
 from auditkit.serialization.canonical_json import canonical_json
 

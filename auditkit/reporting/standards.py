@@ -59,7 +59,7 @@ def standards() -> Standards:
     Raises:
         ConfigurationError: the file has faults (a test reads it).
     """
-    text = (files("auditkit.report") / "standards.yaml").read_text(encoding="utf-8")
+    text = (files("auditkit.reporting") / "standards.yaml").read_text(encoding="utf-8")
     return validate(parse_yaml(text, source="standards.yaml"), TypeAdapter(Standards))
 
 

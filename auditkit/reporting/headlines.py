@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from auditkit.policy.decision import Decision, RuleVerdict
 from auditkit.policy.vocabulary import REFERENCE
 from auditkit.registry import metrics
-from auditkit.report.sections import Section
+from auditkit.reporting.sections import Section
 from auditkit.types import AuditResult, Finding
 
 __all__ = ["Headline", "headlines"]

@@ -1,0 +1,123 @@
+"""The options of `auditkit audit`, as typer reads them, with their help texts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = [
+    "AllowCode", "AsJson", "Cache", "CallSeconds", "Catalog", "Cluster", "Data", "DryRun",
+    "Limit", "MaxCalls", "MaxErrorRate", "MaxMinutes", "MaxTokens", "Online", "Only", "Out",
+    "Pilot", "PlanFile", "PolicyName", "Prompts", "Quiet", "RecipeName", "Resume", "RetryErrors",
+    "TargetName", "Workers", "check_combination",
+]  # fmt: skip
+
+TargetName = Annotated[
+    str,
+    typer.Argument(
+        metavar="TARGET",
+        help="model folder, openai:BASE_URL#MODEL, baseline:NAME, replay:FILE.jsonl, "
+        "scores:FILE.npz or python:MODULE:NAME; neutralized:, instructed: or "
+        "reranked:LAMBDA: in front of it audits a mitigation",
+    ),
+]
+RecipeName = Annotated[str, typer.Option("--recipe", help="quick, standard, or a YAML file")]
+Out = Annotated[
+    Path | None, typer.Option("--out", help="run folder; default reports/TARGET-RECIPE")
+]
+Data = Annotated[
+    str | None,
+    typer.Option("--data", help="ml-100k, or the YAML file that describes your own data"),
+]
+Catalog = Annotated[
+    str | None,
+    typer.Option("--catalog", help="catalog that the responses are checked against"),
+]
+Prompts = Annotated[
+    Path | None,
+    typer.Option("--prompts", help="template file for a target without templates of its own"),
+]
+Only = Annotated[
+    str | None, typer.Option("--only", help="dimensions or probe ids, separated by commas")
+]
+PolicyName = Annotated[
+    str | None, typer.Option("--policy", help="also gate: policy name or YAML file")
+]
+Resume = Annotated[bool, typer.Option("--resume/--no-resume", help="continue an interrupted run")]
+RetryErrors = Annotated[
+    bool, typer.Option("--retry-errors", help="ask again what ended as an error or timeout")
+]
+Cache = Annotated[
+    Path | None, typer.Option("--cache", help="folder of responses that outlive the run")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="ask nothing; print what would be asked")]
+PlanFile = Annotated[
+    Path | None, typer.Option("--plan", help="with --dry-run: write every request as JSONL")
+]
+Pilot = Annotated[
+    bool,
+    typer.Option(
+        "--pilot", help="with --dry-run: ask 20 fairness probes; print how many are needed"
+    ),
+]
+Limit = Annotated[
+    int | None, typer.Option("--limit", min=1, help="at most N users or items per probe: a sample")
+]
+MaxCalls = Annotated[
+    int | None, typer.Option("--max-calls", min=1, help="stop after N requests of this run")
+]
+MaxTokens = Annotated[
+    int | None, typer.Option("--max-tokens", min=1, help="stop after N tokens reported as used")
+]
+MaxMinutes = Annotated[
+    float | None, typer.Option("--max-minutes", min=0, help="stop after so many minutes")
+]
+MaxErrorRate = Annotated[
+    float,
+    typer.Option(
+        "--max-error-rate", min=0, max=1, help="stop at more errors, as a fraction of requests"
+    ),
+]
+CallSeconds = Annotated[
+    float,
+    typer.Option("--call-seconds", min=0.001, help="deadline of one call of a python: target"),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option("--workers", min=1, help="use N Ray actors, each with the recommender loaded"),
+]
+Cluster = Annotated[
+    str | None,
+    typer.Option("--cluster", help="address of a running Ray cluster; default starts one here"),
+]
+Online = Annotated[
+    bool,
+    typer.Option("--online/--offline", help="let a local recommender's code use the network"),
+]
+AllowCode = Annotated[bool, typer.Option("--allow-code", help="let python: targets run")]
+AsJson = Annotated[bool, typer.Option("--json", help="print result.json")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="no progress")]
+
+
+def check_combination(
+    target: str, *, dry_run: bool, plan: Path | None, pilot: bool, cluster: str | None,
+    workers: int | None,
+) -> None:  # fmt: skip
+    """Reject options that need another option.
+
+    Raises:
+        typer.BadParameter: which one is missing.
+    """
+    if not target.strip():
+        raise typer.BadParameter(
+            "TARGET is empty. Give a model folder, baseline:NAME, replay:FILE.jsonl or "
+            "python:MODULE:NAME."
+        )
+    if plan and not dry_run:
+        raise typer.BadParameter("--plan writes what --dry-run would ask. Give both.")
+    if pilot and not dry_run:
+        raise typer.BadParameter("--pilot belongs to a dry run. Give --dry-run too.")
+    if cluster and workers is None:
+        raise typer.BadParameter("--cluster says where --workers run. Give both.")

@@ -1,0 +1,65 @@
+"""How an audit is executed: one object for the run, its dry run and its pilot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+from auditkit.recommenders.execution.stop_rule import StopRule
+
+__all__ = ["AuditOptions", "Progress"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditOptions:
+    """Settings of one audit beside target and recipe.
+
+    Only `catalog`, `prompts` and `limit` change what is asked; the others decide how.
+
+    Attributes:
+        catalog: judges the responses, overrides the recipe's; a name, a built file or a table.
+        prompts: template file for a recommender without templates of its own.
+        allow_code: whether `python:` targets may import and run code.
+        online: whether the code of a local recommender may use the network.
+        resume: whether an unfinished run of the same recipe and target may be continued.
+        retry_errors: ask again what an earlier run recorded as an error.
+        cache: folder of responses that outlive the run; None keeps none.
+        stop: budget and error limit, and afterwards why the run stopped; None has no budget and
+            the default error limit.
+        limit: most users or items per probe, at least 1; the result says that it is a sample.
+        call_seconds: deadline of one call of a Python callable.
+        workers: number of Ray actors, each with the recommender loaded; None uses this process.
+        cluster: address of a running Ray cluster; None starts one on this machine.
+        defer_signals: wraps each call, so that a signal takes effect after it.
+    """
+
+    catalog: str | None = None
+    prompts: Path | None = None
+    allow_code: bool = False
+    online: bool = False
+    resume: bool = True
+    retry_errors: bool = False
+    cache: Path | None = None
+    stop: StopRule | None = None
+    limit: int | None = None
+    call_seconds: float = 120.0
+    workers: int | None = None
+    cluster: str | None = None
+    defer_signals: Callable[[], AbstractContextManager[object]] = nullcontext
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Callbacks for a progress display; the defaults show nothing.
+
+    Attributes:
+        catalog: what is done to build a catalog, and how many more rows.
+        probe: id, number (from 1) and number of probes.
+        requests: how many more requests have an outcome.
+    """
+
+    catalog: Callable[[str, int], None] = lambda what, n: None
+    probe: Callable[[str, int, int], None] = lambda probe_id, number, of: None
+    requests: Callable[[int], None] = lambda done: None
