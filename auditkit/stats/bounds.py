@@ -118,7 +118,7 @@ def quantile_levels(count: int = 201) -> tuple[float, ...]:
 def _effective(law: Binomial) -> tuple[float, float]:
     """x and n on the scale of independent rows."""
     if law.n <= 0 or law.n_eff <= 0:
-        raise InvalidArgument("A rate over zero rows has no bound. Report it as undefined.")
+        raise InvalidArgument("A rate with no rows has no bound. Report it as undefined.")
     return min(law.n_eff, law.x / law.n * law.n_eff), law.n_eff
 
 
