@@ -112,7 +112,7 @@ def test_forced_executor_that_fails_is_an_error(monkeypatch):
     with pytest.raises(ConfigurationError, match="not right for this model"):
         Engine(tiny("bloom")).score(hard_pairs())
     monkeypatch.setenv("AUDITKIT_EXECUTOR", "fast")
-    with pytest.raises(ConfigurationError, match="names no executor"):
+    with pytest.raises(ConfigurationError, match="is not the name of an executor"):
         Engine(tiny("llama")).score(hard_pairs())
 
 
