@@ -1,1 +1,1 @@
-"""Everything that runs a torch forward for inference."""
+"""Inference with torch: scores, generated text, next-token logits and embeddings."""

@@ -1,4 +1,4 @@
-"""Which prompts are continued together: twins behind their common prefix, the rest by length."""
+"""Batches of prompts for generation: paired prompts share their prefix, others go by length."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from auditkit.engine.prefix_tree import Ids
 
 __all__ = ["Batch", "batches"]
 
-_ROWS = 16  # more rows cost more in copying the cache than they gain on CPU
+_ROWS = 16  # on CPU, copying the cache of more rows costs more than batching them saves
 _SHARED = 32
 
 
 class Batch(NamedTuple):
-    """Rows of one batch: their places in the call, their common prefix, and what follows it."""
+    """One batch: indices of the prompts in the call, their common prefix and remaining tokens."""
 
     members: list[int]
     prefix: list[int]
@@ -23,19 +23,20 @@ class Batch(NamedTuple):
 
 
 def batches(prompts: Sequence[Ids], *, share: bool, equal: bool) -> Iterator[Batch]:
-    """Every prompt in exactly one batch of at most 16.
+    """Yield batches of at most 16 prompts, with every prompt in exactly one batch.
 
     Args:
-        share: put prompts that share at least half of their tokens behind one prefix.
-        equal: only prompts of equal length together, where padding would change the numbers.
+        share: batch prompts that share at least half of their tokens and compute their common
+            prefix once.
+        equal: batch only prompts of equal length, for models whose results change under padding.
     """
     alone = list(range(len(prompts)))
     if share:
-        twins = list(_twins(prompts))
-        shared = {i for members in twins for i in members}
+        clusters = list(_clusters(prompts))
+        shared = {i for members in clusters for i in members}
         alone = [i for i in alone if i not in shared]
-        for members in twins:
-            # At least one token of every prompt stays behind the prefix: its logits are needed.
+        for members in clusters:
+            # At least one token of a prompt must follow the prefix, because its logits are needed.
             shortest = min(len(prompts[i]) for i in members) - 1
             prefix = list(prompts[members[0]])[: min(_common(prompts, members), shortest)]
             yield Batch(members, prefix, [prompts[i][len(prefix) :] for i in members])
@@ -51,8 +52,8 @@ def batches(prompts: Sequence[Ids], *, share: bool, equal: bool) -> Iterator[Bat
             yield Batch(members, [], [prompts[i] for i in members])
 
 
-def _twins(prompts: Sequence[Ids]) -> Iterator[list[int]]:
-    """Neighbours in lexicographic order while they share half of the longer one's tokens."""
+def _clusters(prompts: Sequence[Ids]) -> Iterator[list[int]]:
+    """Consecutive prompts in lexicographic order that share half of the longer one's tokens."""
     order = sorted(range(len(prompts)), key=lambda i: list(prompts[i]))
     cluster: list[int] = []
     for i in order:

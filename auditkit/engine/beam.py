@@ -1,7 +1,7 @@
-"""Beam search by transformers' own `generate`, one prompt after the other.
+"""Beam search with `generate` of transformers, one prompt at a time.
 
-Its beams share the prompt's cache already; what is ours is what a text is cut at and what it
-reports. Source: Wolf et al. 2020 (transformers).
+The beams already share the cache of the prompt. This module adds the constraint, the stopping rule
+and the counters. Source: Wolf et al. 2020 (transformers).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ __all__ = ["beam_search"]
 def beam_search(
     model: PreTrainedModel, prompts: Sequence[Ids], decoding: Decoding, counters: Counters
 ) -> list[Generated]:
-    """The best of `decoding.beams` beams of every prompt."""
+    """Best of `decoding.beams` beams for every prompt."""
     return [_best(model, row, prompt, decoding, counters) for row, prompt in enumerate(prompts)]
 
 
@@ -39,7 +39,7 @@ def _best(
         counters.tokens, counters.forwards = counters.tokens + len(read), counters.forwards + 1
         if decoding.constraint is None:
             return logits
-        # Beams change places at every step, so what they have written is walked again.
+        # Beams are reordered at every step, so the walk starts again from their first token.
         walk = decoding.constraint.begin([row] * len(read), strict=False)
         for column in read[:, n_read:].T.tolist():
             walk.advance(column)

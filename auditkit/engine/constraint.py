@@ -1,7 +1,7 @@
-"""The seam between choosing tokens and what restricts them.
+"""Interface between the decoding loop and constraints on the generated tokens.
 
-A constraint begins a walk for the rows of one batch. The loop that chooses tokens lets the walk
-mask the logits of every row, tells it what was chosen, and which rows are left.
+A constraint creates a walk for the rows of one batch. At every step the decoding loop lets the walk
+mask the logits of every row, then passes it the chosen tokens and the rows that continue.
 """
 
 from __future__ import annotations
@@ -16,32 +16,33 @@ __all__ = ["Constraint", "Walk"]
 
 
 class Walk(Protocol):
-    """What every row of a batch has written so far, as far as a constraint cares."""
+    """State of a constraint for the rows of one batch."""
 
     def mask(self, logits: torch.Tensor) -> torch.Tensor:
-        """Logits [rows, vocabulary] with minus infinity where a token may not follow; the next call
-        may write over them.
+        """Set logits [rows, vocabulary] to minus infinity for tokens that are not allowed.
+
+        The next call may overwrite the returned tensor.
         """
         ...
 
     def advance(self, tokens: Sequence[int]) -> None:
-        """One chosen token per row."""
+        """Update the state with one chosen token per row."""
         ...
 
     def keep(self, rows: Sequence[int]) -> None:
-        """Only these rows go on, in this order."""
+        """Keep only these rows, in this order."""
         ...
 
 
 class Constraint(Protocol):
-    """What may be written in answer to each prompt of a call."""
+    """Restricts the text that may be generated for each prompt of a call."""
 
     def begin(self, members: Sequence[int], *, strict: bool = True) -> Walk:
-        """A walk at its beginning.
+        """Create a walk in its initial state.
 
         Args:
-            members: the prompt of every row, by its place in the call.
-            strict: a token that may not follow is an error; a beam search keeps hypotheses of no
-                likelihood, which may end instead.
+            members: index in the call of the prompt of every row.
+            strict: whether a token that is not allowed is an error. Beam search passes False,
+                because it keeps hypotheses of probability 0; these end instead.
         """
         ...

@@ -1,9 +1,9 @@
-"""The parts of a causal language model that the executors call: decoder, head and soft prompt.
+"""Parts of a causal language model that the executors call: decoder, head and soft prompt.
 
-The decoder runs without its head, and the head only on rows where a token is predicted: over a
-vocabulary of 49,152, logits of every position cost a third of the forward and gigabytes of memory.
-What the model does to its logits afterwards (soft-capping, scaling) is found by comparing with the
-model's own logits, never by its name.
+The decoder runs without its head, and the head runs only on rows where a token is predicted: with a
+vocabulary of 49,152, logits of every position take a third of the forward time and gigabytes of
+memory. How the model transforms its logits (soft-capping, scaling) is determined by comparison with
+the logits of the complete model, not by the model's name.
 """
 
 from __future__ import annotations
@@ -25,14 +25,16 @@ __all__ = ["Body", "Counters", "Path", "cache_of", "path_of", "upcast"]
 
 # Keys and values of every layer, each [1 or rows, heads, tokens, head size].
 Path = list[tuple[torch.Tensor, torch.Tensor]]
-# Larger chunks are allocated anew by the system each time: page faults made them a fifth slower.
+# Larger chunks are allocated again for each call, and page faults made them a fifth slower.
 _LOGIT_BYTES = 24 << 20
 
 
 @dataclass
 class Counters:
-    """Work done: positions handed to the model, forwards, rows where the head ran; and what packed
-    calls asked for: tokens of one forward per pair, and distinct ones in the token tree.
+    """Work counters: positions passed to the model, forwards and rows on which the head ran.
+
+    For packed calls also the tokens that one forward per pair would need, and the distinct tokens
+    in the token tree.
     """
 
     tokens: int = 0
@@ -42,18 +44,18 @@ class Counters:
     unique_tokens: int = 0
 
     def count(self, ids: torch.Tensor) -> None:
-        """One forward of a batch [rows, positions]."""
+        """Count one forward of a batch [rows, positions]."""
         self.tokens += ids.numel()
         self.forwards += 1
 
 
 def upcast(tensor: torch.Tensor) -> torch.Tensor:
-    """Half precision becomes float32 before a softmax; float32 and float64 stay as they are."""
+    """Convert half precision to float32 before a softmax; float32 and float64 are unchanged."""
     return tensor if tensor.dtype in (torch.float32, torch.float64) else tensor.float()
 
 
 def cache_of(path: Path, rows: int = 1) -> DynamicCache:
-    """A fresh cache that begins with a path, seen by every row; the path itself never changes."""
+    """New cache that begins with a path, shared by all rows; the path is not modified."""
     cache = DynamicCache()
     for keys, values in path:
         layer = DynamicLayer()
@@ -67,14 +69,14 @@ def cache_of(path: Path, rows: int = 1) -> DynamicCache:
 
 
 class Body:
-    """A causal language model taken apart.
+    """A causal language model split into decoder and head.
 
     Attributes:
-        model: the whole, as deployed, adapters included.
-        base: the model without a peft wrapper; LoRA layers stay in it.
-        n_virtual: tokens of a soft prompt or tuned prefix, the root of every path.
+        model: the complete model as deployed, including adapters.
+        base: the model without a peft wrapper; it keeps LoRA layers.
+        n_virtual: number of tokens of a soft prompt or tuned prefix, at the start of every path.
         kv_bytes: bytes of keys and values per token.
-        adjust: what the model does to head outputs; None if nothing known reproduces its logits.
+        adjust: transformation of the head outputs; None if no known one reproduces the logits.
     """
 
     def __init__(self, model: PreTrainedModel) -> None:
@@ -98,13 +100,13 @@ class Body:
 
     @property
     def dtype(self) -> torch.dtype:
-        """Of the weights."""
+        """Data type of the weights."""
         first: torch.Tensor = next(self.base.parameters())
         return first.dtype
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """Device of the weights."""
         first: torch.Tensor = next(self.base.parameters())
         return first.device
 
@@ -115,7 +117,7 @@ class Body:
 
     @property
     def body_parameters(self) -> int:
-        """Parameters without embedding and head."""
+        """Number of parameters without embedding and head."""
         outside = {id(self._head.weight), id(self.base.get_input_embeddings().weight)}
         return sum(p.numel() for p in self.base.parameters() if id(p) not in outside)
 
@@ -128,7 +130,7 @@ class Body:
         cache: DynamicCache | None,
         counters: Counters,
     ) -> torch.Tensor:
-        """Last hidden states [rows, positions, width] of one forward; the cache grows by it."""
+        """Last hidden states [rows, positions, width] of one forward, which extends the cache."""
         counters.count(ids)
         extra = {"position_ids": positions} if self.takes_positions else {}
         output = self._decoder(
@@ -151,7 +153,7 @@ class Body:
         use_cache: bool,
         counters: Counters,
     ) -> tuple[torch.Tensor, DynamicCache | None]:
-        """The model's own logits [rows, vocabulary] behind each row's last token, and the cache."""
+        """Model logits after each row's last token [rows, vocabulary], and the cache."""
         counters.count(ids)
         counters.head_rows += ids.shape[0]
         extra: dict[str, object] = {"position_ids": positions} if self.takes_positions else {}
@@ -174,7 +176,7 @@ class Body:
     def log_probabilities(
         self, states: torch.Tensor, asked: Sequence[tuple[int, int]], counters: Counters
     ) -> list[float]:
-        """Nats of every (row, token) asked; states [n, width].
+        """Log-probability in nats of every requested (row, token); states are [n, width].
 
         The head runs once per distinct row, with at most 24 MiB of logits at a time.
         """
@@ -199,7 +201,7 @@ class Body:
 
     @torch.inference_mode()
     def root(self) -> Path:
-        """The path above the first token: empty, or the soft prompt."""
+        """Path before the first token, which is empty or the soft prompt."""
         if not self.n_virtual:
             return []
         prompt = self.model.get_prompt(batch_size=1)
@@ -211,12 +213,12 @@ class Body:
 
     @torch.inference_mode()
     def _find_adjustment(self) -> Callable[[torch.Tensor], torch.Tensor] | None:
-        """The first known adjustment under which head outputs equal the model's own logits."""
+        """First known adjustment that makes head outputs equal to the logits of the model."""
         ids = torch.arange(8, device=self.device)[None] % self.vocabulary
         own = self.base(input_ids=ids, use_cache=False).logits
         plain = self._head(self._decoder(input_ids=ids, use_cache=False).last_hidden_state)
         for adjust in _adjustments(self.base.config.get_text_config()):
-            # Relative to the largest logit; a NaN is no difference here, scoring will report it.
+            # Relative to the largest logit. NaN passes here, because scoring reports it.
             if not bool((adjust(plain) - own).abs().max() > 1e-4 * own.abs().max()):
                 return adjust
         return None
@@ -232,7 +234,7 @@ def _identity(logits: torch.Tensor) -> torch.Tensor:
 
 
 def _adjustments(config: object) -> list[Callable[[torch.Tensor], torch.Tensor]]:
-    """What architectures are known to do to logits, with this configuration's constants."""
+    """Known transformations of logits, with the constants of this configuration."""
     found: list[Callable[[torch.Tensor], torch.Tensor]] = [_identity]
     if cap := getattr(config, "final_logit_softcapping", None):
         found.append(partial(_softcap, cap=cap))

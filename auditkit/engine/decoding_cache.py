@@ -1,4 +1,4 @@
-"""Faster single-token steps: a cache that grows in place, and attention that reads it once.
+"""Key-value cache that grows in place, and attention without repeated keys, for faster decoding.
 
 transformers copies the whole cache at every step, once to append a token and once more to repeat
 keys and values for grouped query heads. Both copies are avoided here; the arithmetic is the same.
@@ -26,7 +26,7 @@ _ROOM = 64
 
 
 class _GrowingLayer(DynamicLayer):  # type: ignore[misc] # transformers ships no types
-    """Keys and values in buffers with room for more tokens; what is given out are views."""
+    """Keys and values in buffers with room for more tokens; returned tensors are views."""
 
     room: list[torch.Tensor]
     keys: torch.Tensor
@@ -57,7 +57,7 @@ class _GrowingLayer(DynamicLayer):  # type: ignore[misc] # transformers ships no
 
 
 def growing(cache: DynamicCache) -> DynamicCache:
-    """The same cache, growing in place; one with sliding layers is returned as it is."""
+    """Convert a cache to one that grows in place; a cache with sliding layers is unchanged."""
     if any(type(layer) is not DynamicLayer for layer in cache.layers):
         return cache
     for i, layer in enumerate(cache.layers):
@@ -77,7 +77,7 @@ def _attend(
     attention_mask: torch.Tensor | None,
     **options: Any,
 ) -> tuple[torch.Tensor, None]:
-    """One query token: the heads of a group are the queries of one key head."""
+    """Attention of one query token; the heads of a group are the queries of one key head."""
     groups = query.shape[1] // key.shape[1]
     if query.shape[2] != 1 or groups == 1 or options.get("dropout"):
         found: tuple[torch.Tensor, None] = sdpa_attention_forward(
@@ -97,7 +97,7 @@ def _attend(
 
 @contextmanager
 def grouped_attention(model: PreTrainedModel) -> Iterator[None]:
-    """Let a model that runs sdpa attention read grouped keys without repeating them."""
+    """Make a model with sdpa attention use grouped keys without repeating them."""
     before = model.config._attn_implementation
     if before != "sdpa":
         yield

@@ -1,4 +1,4 @@
-"""Text vectors of an encoder: one per text, pooled over its tokens and of length one."""
+"""Text embeddings of an encoder: one unit vector per text, pooled over its tokens."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ def embed(
     pooling: Literal["mean", "cls"] = "mean",
     batch: int = 32,
 ) -> NDArray[np.float32]:
-    """Vectors [n, width] of unit length, in the order given.
+    """Embeddings [n, width] of unit length, in the order given.
 
     Args:
-        texts: token ids, special tokens included; none empty.
-        pooling: the mean over tokens, or the first token.
+        texts: token ids, including special tokens; no text is empty.
+        pooling: mean over tokens, or first token.
     """
     order = sorted(range(len(texts)), key=lambda i: (len(texts[i]), i))
     vectors = np.zeros((len(texts), model.config.hidden_size), dtype=np.float32)

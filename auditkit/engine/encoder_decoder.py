@@ -1,8 +1,8 @@
-"""The encoder-decoder executor: each distinct prompt encoded once, its continuations decoded in
-padded batches.
+"""Encoder-decoder executor: encodes each distinct prompt once, decodes in padded batches.
 
-The encoder's attention mask is repeated with its outputs: forgotten, it costs 0.3 nats without any
-error. Decoder positions are relative slots in T5, so nothing is packed.
+The attention mask of the encoder is repeated together with its outputs; without it, scores are off
+by 0.3 nats and no error is raised. Positions of the T5 decoder are relative, so continuations are
+not packed.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def score_encdec(
     *,
     batch: int = 16,
 ) -> list[list[float]]:
-    """Nats of every continuation token; the decoder begins with the model's own start token."""
+    """Log-probability in nats of every continuation token, decoded after the start token."""
     values: list[list[float]] = [[] for _ in pairs]
     members = by_prompt(pairs)
     prompts = sorted(members, key=len)
@@ -70,7 +70,7 @@ def encode_prompts(
 def first_token_logits(
     model: PreTrainedModel, prompts: Sequence[Ids], counters: Counters, *, batch: int = 32
 ) -> torch.Tensor:
-    """Logits of the first token that the decoder writes for each prompt, [n, vocabulary]."""
+    """Logits of the first token that the decoder generates for each prompt, [n, vocabulary]."""
     order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
     rows: list[torch.Tensor | None] = [None] * len(prompts)
     for part in batches_of(order, batch):
@@ -114,7 +114,7 @@ def _decode(
 
 
 def as_output(states: torch.Tensor) -> BaseModelOutput:
-    """Encoder states in the form that models take."""
+    """Wrap encoder states in the output class that models expect."""
     from transformers.modeling_outputs import BaseModelOutput
 
     return BaseModelOutput(last_hidden_state=states)

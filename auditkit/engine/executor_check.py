@@ -1,9 +1,11 @@
-"""The self-probe: which executor is right for a model is found by what it returns, never by name.
+"""Self-probe that checks which executors give correct scores for a model.
 
-Every executor must reproduce one forward per pair on a toy set, and again at the longest length
-that a call plans, for a short set cannot see a sliding window. A small model is checked in float64:
-on tiny random weights a wrong mask may move a title by less than any float32 bound. The negative
-control, a mask that lets siblings see each other, must miss; otherwise the probe is blind.
+Correctness is measured on the outputs and not inferred from the model's name. Every executor must
+reproduce one forward per pair on a toy set, and again at the longest length of a call, because a
+short set does not reveal a sliding window. A small model is checked in float64, because with tiny
+random weights a wrong mask may change a title's score by less than any float32 threshold. The
+negative control, a mask that lets siblings attend to each other, must fail; otherwise the probe
+cannot detect a wrong mask. See docs/explain/engine.md.
 """
 
 from __future__ import annotations
@@ -38,13 +40,13 @@ _PROMPT = 32
 
 @dataclass(frozen=True)
 class Certificate:
-    """What the self-probe found.
+    """Result of the self-probe.
 
     Attributes:
         passed: names of the executors that agree with one forward per pair.
-        differences: largest difference per title in nats, None where the executor raised.
-        threshold: what passes, nats per title.
-        control: how far the wrong mask misses, nats; None where it raised.
+        differences: largest difference per title in nats; None if the executor raised an error.
+        threshold: largest difference that passes, nats per title.
+        control: difference of the negative control in nats; None if it raised an error.
         dtype: precision of the probe.
     """
 
@@ -57,7 +59,7 @@ class Certificate:
 
 
 def probe_body(body: Body) -> Body:
-    """The body to probe: a float64 copy of a small model, else the model itself."""
+    """Body for the probe: a float64 copy of a small model, otherwise the model itself."""
     small = sum(p.numel() for p in body.base.parameters()) <= _SMALL
     if not small or body.dtype == torch.float64:
         return body
@@ -65,7 +67,7 @@ def probe_body(body: Body) -> Body:
 
 
 def certify(probed: Body) -> Certificate:
-    """Probe every executor on the toy set; the body comes from `probe_body`."""
+    """Check every executor on the toy set; `probed` comes from `probe_body`."""
     counters = Counters()
     pairs = _toy_set(probed)
     reference = _one_by_one(probed, pairs, counters)
@@ -89,8 +91,9 @@ def certify(probed: Body) -> Certificate:
 
 
 def fails_at(body: Body, name: str, length: int, threshold: float, counters: Counters) -> bool:
-    """Whether an executor misses one forward per pair where prompt and longest tail together have
-    `length` tokens.
+    """Whether an executor differs from one forward per pair at `length` tokens.
+
+    `length` counts the prompt and the longest continuation together.
     """
     tails = _tails(body)[:2]
     draw = np.random.default_rng(3)
@@ -104,9 +107,9 @@ def fails_at(body: Body, name: str, length: int, threshold: float, counters: Cou
 
 @torch.inference_mode()
 def pads_left(body: Body, threshold: float) -> bool:
-    """Whether a prompt padded on the left, behind the soft prompt, gives the logits it gives alone.
+    """Whether a prompt padded on the left, after the soft prompt, has the same logits as alone.
 
-    BLOOM returns NaN there, peft's soft prompts other numbers.
+    BLOOM returns NaN in this case, and soft prompts of peft return other values.
     """
     draw = np.random.default_rng(2)
     long, short = ([int(t) for t in draw.integers(body.vocabulary, size=n)] for n in (9, 4))
@@ -116,7 +119,7 @@ def pads_left(body: Body, threshold: float) -> bool:
 
 
 def _variants(name: str) -> list[Executor]:
-    """`packed` with the prompt inside the rows, and with the prompt in the cache."""
+    """Variants to check: `packed` runs with the prompt in the rows and with it in the cache."""
     if name != "packed":
         return [EXECUTORS[name]]
 
@@ -134,11 +137,11 @@ def _difference(
     reference: Sequence[Sequence[float]],
     counters: Counters,
 ) -> float | None:
-    """Largest difference of a title's sum, nats; None if the executor raises or is not finite."""
+    """Largest difference per title in nats; None if the executor raises or is not finite."""
     try:
         found = run(body, pairs, counters)
     except (RuntimeError, ValueError, TypeError, AttributeError, IndexError, NotImplementedError):
-        return None  # what an architecture cannot do shows as any of these
+        return None  # unsupported architectures raise any of these errors
     worst = max(abs(sum(a) - sum(b)) for a, b in zip(found, reference, strict=True))
     return worst if np.isfinite(worst) else None
 
@@ -154,7 +157,7 @@ def _threshold(
         return 1e-6
     if body.dtype == torch.float32:
         return 1e-3
-    # Half precision: what two batch shapes of the plainest computation differ by is noise.
+    # In half precision, the difference between two batch shapes of `plain` measures the noise.
     noise = _difference(score_plain, body, pairs, reference, counters) or 0.0
     return max(1e-3, 4 * noise)
 
@@ -166,7 +169,7 @@ def _toy_set(body: Body) -> list[Pair]:
 
 
 def _tails(body: Body) -> list[list[int]]:
-    """Two that share tokens, one a prefix of another, one unlike, one of one token."""
+    """Continuations that share tokens, are a prefix of another, are distinct, or have one token."""
     draw = np.random.default_rng(1)
     a, b, c, d, e, f, g, h = (int(t) for t in draw.integers(body.vocabulary, size=8))
     return [[a, b, c, d], [a, b, e], [a, b], [f, g, h, a, b], [h]]

@@ -1,9 +1,9 @@
 """Generate text in batches, greedy or sampled, with shared prefixes computed once.
 
-Prompts that share most of their tokens (counterfactual twins) go behind one copy of their common
-prefix; the rest is sorted by length and padded on the left. A sampled text depends on its request's
-seed only: noise is drawn by a counter-based generator keyed by (seed, step), never from a stream
-that batch mates share.
+Prompts that share most of their tokens (paired prompts) are batched and their common prefix is
+computed once; the others are sorted by length and padded on the left. A sampled text depends only
+on the seed of its request: noise comes from a counter-based generator keyed by (seed, step), not
+from a stream shared by the rows of a batch.
 
 Source: Gumbel-max sampling (Maddison et al. 2014); Philox (Salmon et al. 2011).
 """
@@ -31,12 +31,12 @@ __all__ = ["Decoding", "Generated", "end_tokens", "generate", "generate_encdec"]
 
 
 class Decoding(NamedTuple):
-    """How to continue. Temperature 0 is greedy; `top_k` 0 and `top_p` 1 leave nothing out.
+    """Decoding options. Temperature 0 is greedy; `top_k` 0 and `top_p` 1 disable filtering.
 
     Attributes:
-        stop: whether a row's new tokens are complete, asked after every token.
-        constraint: what may be written, such as nothing but titles of a catalog.
-        beams: above 1 the best of so many beams, where the temperature is 0.
+        stop: whether the new tokens of a row are complete, called after every token.
+        constraint: restriction of the text, for example to titles of a catalog.
+        beams: number of beams; values above 1 need temperature 0.
     """
 
     max_new_tokens: int
@@ -52,9 +52,9 @@ class Generated(NamedTuple):
     """New token ids of one prompt.
 
     Attributes:
-        cut: a limit came before the end.
-        margin: smallest gap between the two best logits on the way, under 1e-3 a near tie; None
-            where tokens were drawn.
+        cut: whether a limit was reached before the text ended.
+        margin: smallest gap between the two best logits of any step, a near tie below 1e-3; None
+            for sampled text.
     """
 
     ids: list[int]
@@ -76,8 +76,8 @@ def generate(
     """Continue each prompt until the model's end token, `stop` or a limit.
 
     Args:
-        share: whether twins may share a cache; only where `packed` is certified.
-        pad: whether prompts of unequal length may share a batch.
+        share: whether paired prompts may share a cache; requires that `packed` is certified.
+        pad: whether prompts of unequal length may be in the same batch.
     """
     results: list[Generated | None] = [None] * len(prompts)
     for batch in batches(prompts, share=share, equal=not pad):
@@ -90,7 +90,7 @@ def generate(
 
 
 def _continue(body: Body, batch: Batch, rows: _Rows, counters: Counters) -> None:
-    """Read the prompts, then go on token by token."""
+    """Run the prompts of a batch, then generate token by token."""
     logits, cache, mask, positions = prefill(body, batch, counters)
     cache = growing(cache)
     while True:
@@ -123,7 +123,7 @@ def generate_encdec(
     *,
     seeds: Sequence[int] = (),
 ) -> list[Generated]:
-    """The same for encoder-decoders: each prompt is encoded once."""
+    """Generate text with an encoder-decoder, which encodes each prompt once; see `generate`."""
     results: list[Generated | None] = [None] * len(prompts)
     for batch in batches(prompts, share=False, equal=False):
         rows = _Rows(batch.members, seeds, decoding, model)
@@ -151,7 +151,7 @@ def generate_encdec(
 
 
 class _Rows:
-    """The rows of a batch while they are continued, and what each has so far."""
+    """Rows of a batch during generation, with the tokens generated so far."""
 
     def __init__(
         self,
@@ -170,11 +170,11 @@ class _Rows:
         self._present = list(range(len(members)))
 
     def choose(self, logits: torch.Tensor, *, compact: bool = True) -> tuple[list[int], list[int]]:
-        """Choose a token for every present row of logits [rows, vocabulary].
+        """Choose a token for every current row of logits [rows, vocabulary].
 
         Returns:
-            The tokens, and which of these rows go on: all of them until half are done, so that the
-            cache is not copied for every end; none when all are done or a limit is reached.
+            The tokens, and the rows to keep. All rows are kept until half are done, so that the
+            cache is not copied each time a row ends; none if all are done or a limit is reached.
         """
         decoding = self._decoding
         tokens = self._tokens(self._walk.mask(logits) if self._walk else logits)
@@ -201,7 +201,7 @@ class _Rows:
         return tokens, list(range(len(self._present)))
 
     def results(self) -> list[Generated]:
-        """What every row came to."""
+        """Generated text of every row."""
         greedy = self._decoding.temperature == 0
         return [
             Generated(ids, row not in self._done, self._margin[row] if greedy else None)
@@ -209,7 +209,7 @@ class _Rows:
         ]
 
     def _tokens(self, logits: torch.Tensor) -> list[int]:
-        """The most likely token of every row (lowest id among equals), or a draw."""
+        """Most likely token of every row (lowest id among equals), or a sampled token."""
         decoding = self._decoding
         if decoding.temperature == 0:
             best = logits.topk(2, dim=1).values
@@ -223,13 +223,13 @@ class _Rows:
         return [int(t) for t in (scaled.double().cpu() + torch.from_numpy(noise)).argmax(dim=1)]
 
     def _noise(self, row: int, size: int) -> np.ndarray[Any, np.dtype[np.float64]]:
-        """Gumbel noise of a row's next step, a function of its seed and step alone."""
+        """Gumbel noise for the next step of a row, a function of its seed and step only."""
         key = np.array([self._seeds[self._members[row]], len(self._new[row])], dtype=np.uint64)
         return np.random.Generator(np.random.Philox(key=key)).gumbel(size=size)
 
 
 def _filtered(logits: torch.Tensor, top_k: int, top_p: float) -> torch.Tensor:
-    """Logits with everything outside the top k and the top-p nucleus at minus infinity."""
+    """Logits with tokens outside the top k and the top-p nucleus set to minus infinity."""
     if top_k:
         least = logits.topk(min(top_k, logits.shape[1]), dim=1).values[:, -1:]
         logits = logits.masked_fill(logits < least, -torch.inf)
@@ -242,6 +242,6 @@ def _filtered(logits: torch.Tensor, top_k: int, top_p: float) -> torch.Tensor:
 
 
 def end_tokens(model: PreTrainedModel) -> frozenset[int]:
-    """What ends a text, by the generation configuration; a tokenizer may name another token."""
+    """End tokens of the generation configuration, which may differ from the tokenizer's."""
     ends = model.generation_config.eos_token_id
     return frozenset(ends if isinstance(ends, list) else [] if ends is None else [ends])

@@ -1,8 +1,8 @@
-"""One model and everything asked of it: scores, texts, next-token logits.
+"""Inference engine of one model: scores, generated text and next-token logits.
 
-Scores come from the cheapest executor that the self-probe certified. The choice is a pure function
-of model and call (no clock), so that the same audit gives the same numbers; costs are in seconds on
-a nominal core and only rank the executors.
+Scores are computed by the cheapest executor that passes the self-probe. The choice is a pure
+function of model and call and does not use a clock, so that the same audit gives the same numbers.
+Costs are estimated in seconds on a nominal core and only used to rank the executors.
 """
 
 from __future__ import annotations
@@ -44,18 +44,22 @@ __all__ = ["Cost", "Engine"]
 
 Pair = tuple[Ids, Ids]
 _FORCE = "AUDITKIT_EXECUTOR"
-_ETA = 1.3  # a plan's time over its arithmetic, until requests are measured
-# Nominal costs: FLOP/s of a core, of a forward's calls per layer, of planning a token.
+_ETA = 1.3  # ratio of run time to arithmetic time, used until requests have been timed
+# Nominal FLOP/s of a core, seconds per layer of a forward, seconds to plan a token, and cost of a
+# forward with a copied cache in forwards.
 _FLOPS, _LAYER_SECONDS, _PLAN_SECONDS, _COPIED = 80e9, 2.5e-4, 2.5e-7, 8
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What scoring will take.
+    """Estimated cost of scoring.
 
     Attributes:
-        tokens_asked: of one forward per pair. unique_tokens: of the token tree.
-        tokens_to_compute: by the executor. seconds: about, on this machine.
+        tokens_asked: tokens of one forward per pair.
+        unique_tokens: tokens of the token tree.
+        tokens_to_compute: tokens that the executor forwards.
+        executor: name of the executor.
+        seconds: estimated time on this machine.
     """
 
     tokens_asked: int
@@ -70,7 +74,8 @@ class Engine:
     """A causal or encoder-decoder language model.
 
     Attributes:
-        counters: work of answering. checks: work of self-probes and rechecks.
+        counters: work for requests.
+        checks: work for self-probes and rechecks.
     """
 
     model: PreTrainedModel
@@ -80,7 +85,7 @@ class Engine:
 
     @cached_property
     def body(self) -> Body:
-        """The decoder and head, found once."""
+        """Decoder and head of the model."""
         return Body(self.model)
 
     @cached_property
@@ -89,7 +94,7 @@ class Engine:
 
     @cached_property
     def certificate(self) -> Certificate:
-        """The self-probe, run once."""
+        """Result of the self-probe, which runs once."""
         certificate = certify(self._probe)
         self.checks.tokens += certificate.check_tokens
         return certificate
@@ -99,30 +104,30 @@ class Engine:
         return pads_left(self._probe, self.certificate.threshold)
 
     def score(self, pairs: Sequence[Pair]) -> list[list[float]]:
-        """Nats of every continuation token, in the order given.
+        """Log-probability in nats of every continuation token, in the order given.
 
         Raises:
-            TargetError: a pair is longer than the model reads, or a value is NaN or infinite.
+            TargetError: a pair is longer than the model's context, or a value is NaN or infinite.
             InvalidArgument: an empty prompt or continuation.
-            ConfigurationError: the executor that AUDITKIT_EXECUTOR forces is not certified.
+            ConfigurationError: the executor set by AUDITKIT_EXECUTOR fails the self-probe.
         """
         return self._checked(pairs, executor=None)
 
     def rescore(self, pairs: Sequence[Pair]) -> list[list[float]]:
-        """The same numbers by the plainest computation, for rechecks."""
+        """Compute the scores with the `plain` executor, for rechecks."""
         return self._checked(pairs, executor="plain")
 
     def generate(
         self, prompts: Sequence[Ids], decoding: Decoding, *, seeds: Sequence[int] = ()
     ) -> list[Generated]:
-        """Continue every prompt; twins share their prefix where the self-probe allows it.
+        """Continue every prompt; paired prompts share their prefix if the self-probe allows it.
 
         Raises:
-            TargetError: a prompt with what may be written behind it is longer than the model reads.
+            TargetError: a prompt plus the maximum number of new tokens exceeds the model's context.
         """
         if not prompts:
             return []
-        self._refuse_overflow(max(map(len, prompts)), decoding.max_new_tokens)
+        self._validate_length(max(map(len, prompts)), decoding.max_new_tokens)
         with self._precision():
             if decoding.beams > 1 and not decoding.temperature:
                 return beam_search(self.model, prompts, decoding, self.counters)
@@ -144,16 +149,16 @@ class Engine:
         """Logits of the token after each prompt, [n, vocabulary] float32.
 
         Raises:
-            TargetError: a prompt is longer than the model reads.
+            TargetError: a prompt is longer than the model's context.
         """
-        self._refuse_overflow(max(map(len, prompts), default=0), 0)
+        self._validate_length(max(map(len, prompts), default=0), 0)
         with self._precision():
             if self.model.config.is_encoder_decoder:
                 return first_token_logits(self.model, prompts, self.counters)
             return next_token_logits(self.body, prompts, self.counters, pad=self._pads)
 
     def cost(self, pairs: Sequence[Pair]) -> Cost:
-        """What `score` would do, without doing it."""
+        """Estimate the cost of `score` without running the model."""
         tree = build_tree(pairs)
         if self.model.config.is_encoder_decoder:
             name = "encdec"
@@ -170,9 +175,9 @@ class Engine:
             return []
         if not all(len(prompt) and len(continuation) for prompt, continuation in pairs):
             raise InvalidArgument(
-                "an empty prompt or continuation cannot be scored. Give a start token and a title."
+                "An empty prompt or continuation cannot be scored. Give at least one token of each."
             )
-        self._refuse_overflow(*_longest(pairs, self.model.config.is_encoder_decoder))
+        self._validate_length(*_longest(pairs, self.model.config.is_encoder_decoder))
         with self._precision():
             values = self._run(pairs, executor)
         if not all(math.isfinite(value) for row in values for value in row):
@@ -180,7 +185,7 @@ class Engine:
         return values
 
     def _precision(self) -> AbstractContextManager[object]:
-        """bfloat16 autocast on CUDA, the weights' own precision elsewhere."""
+        """bfloat16 autocast on CUDA, otherwise the precision of the weights."""
         if self.model.device.type == "cuda":
             return torch.autocast("cuda", dtype=torch.bfloat16)
         return nullcontext()
@@ -194,10 +199,13 @@ class Engine:
             return [row for pair in pairs for row in score_plain(self.body, [pair], counters)]
         return EXECUTORS[self._executor(pairs)](self.body, pairs, counters)
 
-    def _refuse_overflow(self, read: int, written: int) -> None:
-        """Nothing is cut in silence: an encoder-decoder reads and writes apart, others in a row."""
+    def _validate_length(self, read: int, written: int) -> None:
+        """Reject sequences longer than the model's context, because inputs are never truncated.
+
+        An encoder-decoder has separate limits for prompt and continuation; other models share one.
+        """
         if self.model.config.is_encoder_decoder:
-            # Relative positions have no limit, and T5 states none.
+            # T5 has relative positions and no limit in its configuration.
             limit = getattr(self.model.config, "max_position_embeddings", None)
             longest = max(read, written)
         else:
@@ -208,11 +216,11 @@ class Engine:
             )
 
     def _executor(self, pairs: Sequence[Pair]) -> str:
-        """The cheapest executor that is right at this call's longest length."""
+        """Cheapest executor that passes the self-probe at the longest length of this call."""
         forced = os.environ.get(_FORCE)
         if forced and forced not in EXECUTORS:
             raise ConfigurationError(
-                f"{_FORCE}={forced} names no executor. Use {', '.join(EXECUTORS)}."
+                f"{_FORCE}={forced} is not the name of an executor. Use {', '.join(EXECUTORS)}."
             )
         longest = max(len(prompt) + len(continuation) for prompt, continuation in pairs)
         names = [forced] if forced else sorted(EXECUTORS, key=lambda n: self._work(n, pairs)[1])
@@ -220,13 +228,15 @@ class Engine:
             if name == "plain" or self._certified(name, longest):
                 return name
         raise ConfigurationError(
-            f"{_FORCE}={forced} is not right for this model: {self.certificate.differences}. "
-            "Unset it."
+            f"{_FORCE}={forced} fails the self-probe for this model, with differences of "
+            f"{self.certificate.differences} nats. Unset the variable."
         )
 
     def _certified(self, name: str, length: int) -> bool:
-        """The self-probe on the toy set and at the longest length of a power of two, which sees
-        every attention window that sequences up to there can leave.
+        """Whether an executor passes the self-probe on the toy set and at long lengths.
+
+        The length is rounded up to a power of two minus one, so that the probe covers every
+        attention window that sequences of this length can exceed.
         """
         if name not in self.certificate.passed:
             return False
@@ -239,7 +249,7 @@ class Engine:
         return self._probed[key]
 
     def _work(self, name: str, pairs: Sequence[Pair]) -> tuple[int, float]:
-        """Tokens that an executor would forward, and nominal seconds."""
+        """Tokens that an executor forwards, and nominal seconds."""
         planning = 0.0
         if name == "packed":
             plan = plan_for(self.body, pairs)
@@ -248,10 +258,10 @@ class Engine:
         elif name == "prefix":
             prompts = by_prompt(pairs)
             tokens = sum(map(len, prompts)) + sum(len(c) - 1 for _, c in pairs)
-            # The prompt once, then its continuations of more than one token, 32 at a time.
+            # One forward per prompt, then 32 continuations of more than one token at a time.
             longer = [sum(len(pairs[i][1]) > 1 for i in rows) for rows in prompts.values()]
             parts = sum(-(-n // 32) for n in longer)
-            forwards = len(prompts) + parts * _COPIED  # each behind its own copy of the cache
+            forwards = len(prompts) + parts * _COPIED  # each with a copy of the cache
         else:
             tokens = sum(len(p) + len(c) - 1 for p, c in pairs)
             forwards = -(-len(pairs) // 32)
@@ -272,7 +282,7 @@ class Engine:
 
 
 def _longest(pairs: Sequence[Pair], apart: bool) -> tuple[int, int]:
-    """Tokens read and written by the longest pair."""
+    """Longest prompt and continuation lengths, maximized separately or by their sum."""
     if apart:
         return max(len(prompt) for prompt, _ in pairs), max(len(text) for _, text in pairs)
     return max(len(prompt) + len(text) - 1 for prompt, text in pairs), 0

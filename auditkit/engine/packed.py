@@ -1,9 +1,9 @@
-"""The packed executor: every unique token of a call is forwarded once.
+"""Packed executor, which forwards every unique token of a call once.
 
-Rows hold sibling continuations side by side. An additive float mask lets a token see the shared
-prefix and its own ancestors only, and `position_ids` are depths, so every token sees what it would
-see alone. Certified by `certify` before use: sliding windows, ALiBi and eager attention with a
-boolean mask give silently wrong numbers here.
+A row contains several sibling continuations. An additive float mask restricts the attention of a
+token to the shared prefix and its ancestors, and `position_ids` are depths in the tree, so every
+token has the same context as in a separate forward. `certify` checks the executor before use,
+because sliding windows, ALiBi and eager attention with a boolean mask give silently wrong numbers.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["plan_for", "score_packed"]
 
 
 def plan_for(body: Body, pairs: Sequence[tuple[Ids, Ids]], limits: Limits | None = None) -> Plan:
-    """The plan of a call, with the model's memory per token."""
+    """Plan a call with the key-value memory per token of the model."""
     return make_plan(build_tree(pairs), limits or Limits(kv_bytes=body.kv_bytes))
 
 
@@ -35,10 +35,10 @@ def score_packed(
     limits: Limits | None = None,
     siblings_visible: bool = False,
 ) -> list[list[float]]:
-    """Nats of every continuation token.
+    """Log-probability in nats of every continuation token.
 
     Args:
-        siblings_visible: leave the ancestors out of the mask, which is wrong on purpose: the
+        siblings_visible: let siblings attend to each other. This is wrong on purpose, as the
             negative control of the self-probe.
     """
     plan = plan_for(body, pairs, limits)
@@ -88,7 +88,7 @@ def _run_group(
             np.tri(n, dtype=bool) if siblings_visible else _ancestors(row)
         )
         padding = np.arange(n, width)
-        seen[r, padding, past + padding] = True  # no softmax may be empty
+        seen[r, padding, past + padding] = True  # avoids a softmax over no positions
     mask = torch.zeros(seen.shape, dtype=body.dtype)
     mask.masked_fill_(torch.from_numpy(~seen), torch.finfo(body.dtype).min)
     states = body.states(
@@ -118,7 +118,7 @@ def _ancestors(row: Row) -> NDArray[np.bool_]:
 
 
 def _read(body: Body, states: torch.Tensor, wanted: Sequence[Wanted], counters: Counters) -> Found:
-    """Values of the slots that states [positions, width] predict."""
+    """Log-probabilities of the slots that the states [positions, width] predict."""
     asked = [(want.position, want.token) for want in wanted]
     values = body.log_probabilities(states, asked, counters)
     return [(want.slot, value) for want, value in zip(wanted, values, strict=True)]

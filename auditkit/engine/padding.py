@@ -1,4 +1,4 @@
-"""Rows of unlike length as one tensor. Padding is id 0; the mask hides it."""
+"""Pad rows of unequal length to one tensor. Padding has id 0 and is masked."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ __all__ = ["pad_left", "pad_right"]
 
 
 def pad_left(rows: Sequence[Ids], *, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    """Ids and mask, each [n, longest], with the rows at the end: for generation."""
+    """Ids and mask, each [n, longest], padded on the left for generation."""
     width = max(map(len, rows))
     return _padded(rows, [width - len(row) for row in rows], width, device)
 
 
 def pad_right(rows: Sequence[Ids], *, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    """Ids and mask, each [n, longest], with the rows at the beginning: for scoring."""
+    """Ids and mask, each [n, longest], padded on the right for scoring."""
     return _padded(rows, [0] * len(rows), max(map(len, rows)), device)
 
 

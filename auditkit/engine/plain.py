@@ -1,8 +1,8 @@
-"""The plain executor: pairs in padded batches without a cache. The anchor that every faster
-executor is compared with.
+"""Plain executor, which scores pairs in padded batches without a cache.
 
-Batches are sorted by length and padded on the right. A soft prompt goes through peft's own forward,
-in batches of equal length, for peft ignores position ids.
+It is the reference for all faster executors. Batches are sorted by length and padded on the right.
+A model with a soft prompt uses the forward of peft in batches of equal length, because peft ignores
+position ids.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = ["score_plain"]
 def score_plain(
     body: Body, pairs: Sequence[tuple[Ids, Ids]], counters: Counters, *, batch: int = 32
 ) -> list[list[float]]:
-    """Nats of every continuation token; equal pairs are forwarded once per appearance."""
+    """Log-probability in nats of every continuation token; equal pairs are not merged."""
     lengths = [len(prompt) + len(continuation) - 1 for prompt, continuation in pairs]
     order = sorted(range(len(pairs)), key=lambda i: (lengths[i], i))
     whole = body.n_virtual > 0 or body.adjust is None
@@ -57,7 +57,7 @@ def _through_body(
 def _through_model(
     body: Body, pairs: Sequence[tuple[Ids, Ids]], counters: Counters
 ) -> list[list[float]]:
-    """The model's own logits, for soft prompts and for heads that nothing known reproduces."""
+    """Score with the complete model, for soft prompts and for unknown logit adjustments."""
     ids, mask = pad_right([[*p, *c[:-1]] for p, c in pairs], device=body.device)
     counters.count(ids)
     logits = upcast(body.model(input_ids=ids, attention_mask=mask, use_cache=False).logits)

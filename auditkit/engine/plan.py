@@ -1,10 +1,10 @@
-"""Cut a token tree into forwards: long shared prefixes once, short tails packed side by side.
+"""Plan of the forwards for a token tree: long shared prefixes once, short tails packed in rows.
 
-A plan is a straight list of steps along a depth-first walk, so that one cache holding the path from
-the root is enough: a `Prefix` step extends the path, a `Group` step reads it. Pure Python.
+A plan is a list of steps in depth-first order, so that one cache with the path from the root is
+sufficient: a `Prefix` step extends the path and a `Group` step reads it. Planning is pure Python.
 
-Source: tree attention as in SpecInfer (Miao et al. 2024), here over the prefixes of an audit; sizes
-from measurements on CPU, where forwards below 64 positions waste the matrix units.
+Source: tree attention as in SpecInfer (Miao et al. 2024), applied to the prefixes of an audit. The
+sizes were measured on CPU, where forwards below 64 positions do not use the matrix units fully.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["Group", "Limits", "Plan", "Prefix", "Row", "Step", "Wanted", "make_p
 
 @dataclass(frozen=True)
 class Wanted:
-    """After the token at `position` of a row or prefix, the log-probability of `token`."""
+    """Requested log-probability of `token` after the token at `position` of a row or prefix."""
 
     position: int
     token: int
@@ -29,7 +29,7 @@ class Wanted:
 
 @dataclass
 class Row:
-    """Sibling subtrees side by side. `parents` are positions in the row, -1 for the path above."""
+    """Sibling subtrees in one row. `parents` are positions in the row, or -1 for the path."""
 
     tokens: list[int] = field(default_factory=list)
     parents: list[int] = field(default_factory=list)
@@ -37,7 +37,7 @@ class Row:
     wanted: list[Wanted] = field(default_factory=list)
 
     def add(self, node: Node, parent: int) -> None:
-        """Append a subtree below a position of this row."""
+        """Append a subtree whose parent is a position of this row."""
         waiting = [(node, parent)]
         while waiting:
             current, above = waiting.pop()
@@ -53,7 +53,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Prefix:
-    """Tokens forwarded once behind `past` tokens of the path; they stay on the path."""
+    """Tokens forwarded once after `past` tokens of the path, which they extend."""
 
     past: int
     tokens: list[int]
@@ -62,14 +62,14 @@ class Prefix:
 
 @dataclass(frozen=True)
 class Group:
-    """Rows forwarded as one batch behind `past` tokens of the path; they leave it as it was."""
+    """Rows forwarded as one batch after `past` tokens of the path, which they do not change."""
 
     past: int
     rows: list[Row]
 
     @property
     def width(self) -> int:
-        """Positions of the longest row; shorter ones are padded to it."""
+        """Length of the longest row, to which the others are padded."""
         return max(len(row.tokens) for row in self.rows)
 
 
@@ -81,8 +81,8 @@ class Limits:
     """Sizes of a plan, in tokens; `max_bytes` bounds the memory of one forward.
 
     Attributes:
-        padding: largest share of a group that may be padding.
-        slack: largest share of all tokens that may repeat a short segment.
+        padding: maximum ratio of padding to tokens in a group.
+        slack: maximum share of tokens that may be spent on repeating short segments.
         kv_bytes: bytes of keys and values per token.
     """
 
@@ -98,14 +98,14 @@ class Limits:
 
 @dataclass(frozen=True)
 class Plan:
-    """What will be forwarded."""
+    """Forwards of one call."""
 
     tree: Tree
     steps: list[Step]
 
     @property
     def tokens_forwarded(self) -> int:
-        """Positions handed to the model, padding included."""
+        """Positions passed to the model, including padding."""
         return sum(
             len(step.tokens) if isinstance(step, Prefix) else step.width * len(step.rows)
             for step in self.steps
@@ -119,27 +119,27 @@ class Plan:
 
 
 def make_plan(tree: Tree, limits: Limits = Limits()) -> Plan:
-    """Plan the forwards of a tree; every (node, next token) is wanted exactly once.
+    """Plan the forwards of a tree; every (node, next token) is requested exactly once.
 
-    The tree is used up: short segments move into the nodes below them.
+    The tree is modified: short segments move into the nodes below them.
     """
     cutter = _Cutter(limits, spare=int(limits.slack * tree.unique_tokens))
     return Plan(tree, list(cutter.steps(tree.root)))
 
 
 class _Cutter:
-    """The walk, with the tokens that may still be spent on repeating short segments."""
+    """Depth-first walk with a budget of tokens for repeating short segments."""
 
     def __init__(self, limits: Limits, *, spare: int) -> None:
         self._limits, self._spare = limits, spare
 
     def steps(self, node: Node) -> Iterator[Step]:
-        """Steps of a node that is too large for a row; short ones are pushed into their rows."""
+        """Steps of a node that is too large for a row; short segments are repeated in the rows."""
         limits = self._limits
         small = [child for child in node.children if child.size <= limits.tail]
         large = [child for child in node.children if child.size > limits.tail]
         inline = node.tokens and len(node.tokens) < limits.short and self._may_repeat(node, small)
-        if inline and large:  # the segment begins each large child instead
+        if inline and large:  # prepend the segment to each large child
             for child in large:
                 child.tokens, child.depth = node.tokens + child.tokens, node.depth
             large[0].wanted.update(node.wanted)
@@ -163,7 +163,7 @@ class _Cutter:
         return True
 
     def _rows(self, children: Sequence[Node], stem: Node | None, *, wanted: bool) -> list[Row]:
-        """Consecutive children packed into rows of even length, each below a copy of the stem."""
+        """Pack consecutive children into rows of similar length, each after a copy of the stem."""
         total = sum(child.size for child in children)
         capacity = max(self._limits.row, max(child.size for child in children))
         goal = total / -(-total // capacity)
@@ -182,7 +182,7 @@ class _Cutter:
         return rows
 
     def _groups(self, rows: list[Row], past: int) -> Iterator[Group]:
-        """Rows of similar length together, as many as the memory bound allows."""
+        """Group rows of similar length, as many as the memory limit allows."""
         limits = self._limits
         rows = sorted(rows, key=lambda row: -len(row.tokens))
         while rows:

@@ -1,7 +1,7 @@
-"""Read the prompts of a batch into one cache: the shared prefix once, then the rest by length.
+"""Prefill the cache of a batch: the shared prefix once, then the remaining tokens by length.
 
-Rows of unlike length are read in parts and padded afterwards: padding a cache costs nothing, while
-padding a forward costs as much as reading.
+Rows of unequal length are forwarded in parts and their caches are padded afterwards, because
+padding in a cache costs nothing, while padding in a forward costs as much as a token.
 """
 
 from __future__ import annotations
@@ -23,11 +23,12 @@ _WASTE = 1.05
 
 
 class Prefilled(NamedTuple):
-    """A batch that is ready to be continued.
+    """Prefilled batch, ready for generation.
 
     Attributes:
-        logits: of the next token, [rows, vocabulary]. mask: [rows, tokens].
-        positions: of each row's last token, [rows, 1].
+        logits: logits of the next token, [rows, vocabulary].
+        mask: attention mask, [rows, tokens].
+        positions: position of each row's last token, [rows, 1].
     """
 
     logits: torch.Tensor
@@ -37,7 +38,7 @@ class Prefilled(NamedTuple):
 
 
 def prefill(body: Body, batch: Batch, counters: Counters) -> Prefilled:
-    """Read every prompt of a batch; rows keep their order."""
+    """Prefill every prompt of a batch; rows keep their order."""
     path = _shared(body, batch.prefix, counters)
     past = body.n_virtual + len(batch.prefix)
     longest = max(map(len, batch.tails))
@@ -86,13 +87,13 @@ def _read(body: Body, path: Path, tails: list[Ids], past: int, counters: Counter
 
 
 def _is_dense(body: Body) -> bool:
-    """Whether every layer keeps all tokens; a sliding window cannot be padded afterwards."""
+    """Whether every layer keeps all tokens; a sliding-window cache cannot be padded afterwards."""
     layers = DynamicCache(config=body.base.config).layers
     return bool(layers) and all(type(layer) is DynamicLayer for layer in layers)
 
 
 def _joined(parts: list[Prefilled], past: int, longest: int) -> DynamicCache:
-    """One cache of all parts, padded to the longest tail."""
+    """Join the caches of all parts, padded to the longest tail."""
     columns = zip(*(path_of(part.cache) for part in parts), strict=True)
     return cache_of(
         [
@@ -107,7 +108,7 @@ def _joined(parts: list[Prefilled], past: int, longest: int) -> DynamicCache:
 
 
 def _padded(tensor: torch.Tensor, past: int, longest: int, *, dim: int) -> torch.Tensor:
-    """Zeros between the shared prefix and the tail, up to the longest tail."""
+    """Insert zeros between the shared prefix and the tail, up to the longest tail."""
     missing = past + longest - tensor.shape[dim]
     if not missing:
         return tensor

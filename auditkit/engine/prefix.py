@@ -1,7 +1,7 @@
-"""The prefix executor: each distinct prompt once, its continuations as one padded batch behind it.
+"""Prefix executor, which forwards each distinct prompt once, then its continuations as a batch.
 
-No custom mask, so it is right for sliding windows and ALiBi, where `packed` is not. Nothing is
-shared between prompts.
+It needs no custom mask, so it is correct for sliding windows and ALiBi, unlike `packed`. Prefixes
+are not shared between prompts.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _MAX_BYTES = 1 << 30
 def score_prefix(
     body: Body, pairs: Sequence[tuple[Ids, Ids]], counters: Counters
 ) -> list[list[float]]:
-    """Nats of every continuation token."""
+    """Log-probability in nats of every continuation token."""
     values: list[list[float]] = [[] for _ in pairs]
     for prompt, members in by_prompt(pairs).items():
         past = body.n_virtual + len(prompt)
@@ -55,7 +55,7 @@ def score_prefix(
 def _score_tails(
     body: Body, tails: Sequence[Ids], cache: DynamicCache, past: int, counters: Counters
 ) -> list[list[float]]:
-    """Nats of every token but the first, behind a fresh copy of the prompt's cache."""
+    """Log-probabilities of every token except the first, after a copy of the prompt's cache."""
     own = copy.deepcopy(cache)
     own.batch_repeat_interleave(len(tails))
     ids, mask = pad_right([tail[:-1] for tail in tails], device=body.device)
@@ -73,7 +73,7 @@ def _score_tails(
 
 
 def by_prompt(pairs: Sequence[tuple[Ids, Ids]]) -> dict[tuple[int, ...], list[int]]:
-    """Indices of the pairs of every distinct prompt, in order of first appearance."""
+    """Indices of the pairs of every distinct prompt, in order of first occurrence."""
     found: dict[tuple[int, ...], list[int]] = {}
     for i, (prompt, _) in enumerate(pairs):
         found.setdefault(tuple(prompt), []).append(i)
@@ -81,5 +81,5 @@ def by_prompt(pairs: Sequence[tuple[Ids, Ids]]) -> dict[tuple[int, ...], list[in
 
 
 def batches_of(indices: Sequence[int], size: int) -> Iterator[Sequence[int]]:
-    """Consecutive parts of at most `size`."""
+    """Consecutive parts of at most `size` indices."""
     return (indices[begin : begin + size] for begin in range(0, len(indices), size))

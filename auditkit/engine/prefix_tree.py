@@ -1,7 +1,7 @@
-"""The radix tree over token sequences: every common prefix once, and what is asked at each node.
+"""Radix tree over token sequences, with the log-probabilities requested at each node.
 
-Pure Python and numpy, so that planning can be tested without a model. Sequences are compared as
-big-endian bytes, which sort like their tokens.
+Every common prefix is stored once. The tree uses only Python and numpy, so that planning can be
+tested without a model. Sequences are compared as big-endian bytes, which sort like their tokens.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ Ids = Sequence[int]
 
 @dataclass
 class Node:
-    """A run of tokens without a branch.
+    """A sequence of tokens without a branch.
 
     Attributes:
-        tokens: at least one token id; the root's are empty.
-        depth: number of tokens above the first one.
-        wanted: slot of every asked (depth, next token); the token at that depth predicts it.
-        children: in lexicographic order of their tokens.
-        size: tokens of the whole subtree.
+        tokens: at least one token id; empty for the root.
+        depth: number of tokens before the first one.
+        wanted: slot of every requested (depth, next token); the token at that depth predicts it.
+        children: child nodes in lexicographic order of their tokens.
+        size: number of tokens in the whole subtree.
     """
 
     tokens: list[int]
@@ -39,11 +39,11 @@ class Node:
 
     @property
     def end(self) -> int:
-        """Number of tokens down to and including this node's last."""
+        """Number of tokens from the root up to and including the last one of this node."""
         return self.depth + len(self.tokens)
 
     def split(self, depth: int) -> None:
-        """Keep the tokens above a depth; the rest becomes the only child."""
+        """Keep the tokens before a depth and move the rest into a single child."""
         at = depth - self.depth
         below = {key: slot for key, slot in self.wanted.items() if key[0] >= depth}
         child = Node(self.tokens[at:], depth, below, self.children)
@@ -56,13 +56,13 @@ class Tree:
     """All pairs of a call.
 
     Attributes:
-        root: holds no tokens.
-        slots: per pair, the slot of every continuation token, in order.
-        n_slots: distinct (node, next token) asked.
-        tokens_asked: what one forward per pair would cost.
-        unique_tokens: nodes of the token tree, the cost that cannot be avoided.
-        visible_keys: sum over those nodes of the keys they may attend to.
-        predicted_rows: distinct nodes where a token is predicted.
+        root: node without tokens.
+        slots: for each pair, the slot of every continuation token, in order.
+        n_slots: number of distinct requested (node, next token).
+        tokens_asked: number of tokens of one forward per pair.
+        unique_tokens: number of tokens in the tree, the minimum to forward.
+        visible_keys: sum over those tokens of the keys they attend to.
+        predicted_rows: number of distinct tokens after which a token is predicted.
     """
 
     root: Node
@@ -83,8 +83,8 @@ def build_tree(pairs: Sequence[tuple[Ids, Ids]]) -> Tree:
     for prompt, continuation in pairs:
         if not len(prompt) or not len(continuation):
             raise InvalidArgument(
-                f"a pair has {len(prompt)} prompt and {len(continuation)} continuation tokens. "
-                "Give at least one of each; an empty prompt needs a start token."
+                f"A pair has {len(prompt)} prompt and {len(continuation)} continuation tokens. "
+                "Give at least one of each, such as a start token for an empty prompt."
             )
     keys = [_key([*prompt, *continuation[:-1]]) for prompt, continuation in pairs]
     root, path = Node([], 0), [Node([], 0)]
@@ -122,7 +122,7 @@ def _common_tokens(left: bytes, right: bytes) -> int:
 
 
 def _insert(path: list[Node], key: bytes, shared: int) -> None:
-    """Turn the path to the previous sequence into the path to this one; they share a prefix."""
+    """Change the path of the previous sequence to that of this one, after their shared prefix."""
     while path[-1].depth >= shared and len(path) > 1:
         path.pop()
     if path[-1].end > shared:
@@ -135,7 +135,7 @@ def _insert(path: list[Node], key: bytes, shared: int) -> None:
 
 
 def _measure(root: Node) -> tuple[int, int, int]:
-    """Fill in subtree sizes; unique tokens, visible keys and predicted rows of the tree."""
+    """Set subtree sizes and return unique tokens, visible keys and predicted rows of the tree."""
     order = [root]
     for node in order:
         order.extend(node.children)

@@ -1,12 +1,11 @@
-"""Write lists of catalog titles and nothing else: the vectorised step of the catalog trie.
+"""Constrained decoding of lists of catalog titles, vectorized over the rows of a batch.
 
-A row holds a node of the trie, how many titles it has listed, and, under filters, which leaves it
-may still write as a running sum: titles below a node are one span of leaves, so a child is open if
-the sum grows over its span. END is written as the separator before the last title and as an end of
-text after it, after which only ends of text follow; if nothing is left to list, the text ends.
-What numbers or marks the lines of a list stands outside the trie: its tokens are forced.
-
-Source: hallucination recipe, section 6.
+The state of a row is a node of the trie, the number of titles listed, and, with filters, a
+cumulative sum over the leaves that are still allowed: the titles below a node are a range of
+leaves, so a child is allowed if the sum increases over its range. END is written as the separator
+after every title except the last, and as an end-of-text token after the last, which only
+end-of-text tokens may follow. If no allowed title is left, the text ends. List numbers or bullets
+are not in the trie; their tokens are forced. See docs/explain/hallucination-mitigation.md.
 """
 
 from __future__ import annotations
@@ -27,16 +26,17 @@ __all__ = ["TitleLists", "TitleWalk"]
 
 @dataclass
 class TitleLists:
-    """The constraint: `sizes[i]` titles in answer to prompt i of a call.
+    """Constraint to `sizes[i]` titles in the response to prompt i of a call.
 
     Attributes:
-        separator: token between two titles; it is in no title.
-        ends: ids that end a text, those of the model's generation configuration.
-        sizes: titles to list in answer to each prompt, at least 1.
+        separator: token between two titles; no title contains it.
+        ends: end tokens of the model's generation configuration.
+        sizes: number of titles to list for each prompt, at least 1.
         openings: tokens before each title of a list, such as its number; empty for none.
-        open_leaves: leaves that may be listed in answer to a prompt, bool [leaves], each at most
-            once; without it every title may follow, repeats too.
-        escapes: tokens chosen that the trie does not hold; always 0 unless the loop is wrong.
+        open_leaves: leaves that may be listed for a prompt, bool [leaves], each at most once.
+            Without it every title is allowed, including repeats.
+        escapes: number of chosen tokens that are not in the trie; 0 unless the decoding loop has a
+            bug.
     """
 
     trie: TitleTrie
@@ -50,30 +50,32 @@ class TitleLists:
     def __post_init__(self) -> None:
         if not self.ends or self.separator in self.ends or min(self.sizes, default=1) < 1:
             raise InvalidArgument(
-                f"title lists got the separator {self.separator}, the ends {self.ends} and sizes "
-                f"from {min(self.sizes, default=1)}. Give an end of text that is not the "
-                "separator, and at least one title."
+                f"The title lists got the separator {self.separator}, the end tokens {self.ends} "
+                f"and a smallest size of {min(self.sizes, default=1)}. Give an end token that is "
+                "not the separator, and sizes of at least 1."
             )
         if self.openings and len(self.openings) < max(self.sizes, default=0):
             raise InvalidArgument(
-                f"title lists got {len(self.openings)} openings for {max(self.sizes)} titles. Give "
-                "one for each."
+                f"The title lists got {len(self.openings)} openings for {max(self.sizes)} titles. "
+                "Give one opening per title."
             )
 
     def begin(self, members: Sequence[int], *, strict: bool = True) -> TitleWalk:
-        """A walk at its beginning; see `Constraint`."""
+        """Create a walk in its initial state; see `Constraint`."""
         return TitleWalk(self, members, strict=strict)
 
     @cached_property
     def fork_tokens(self) -> NDArray[np.int64]:
-        """All first tokens of a title; empty where the trie has no fork."""
+        """Tokens after the fork of the trie; empty if there is no fork."""
         fork = self.trie.fork
         return self.trie.children(fork)[0] if fork >= 0 else np.empty(0, np.int64)
 
 
 class TitleWalk:
-    """The rows of one batch in the trie. Rows are walked on the host, where tokens are chosen;
-    only the places of open tokens go to the logits' device.
+    """Trie state of the rows of one batch.
+
+    The state is kept on the host, where tokens are chosen; only the indices of allowed tokens are
+    copied to the device of the logits.
     """
 
     def __init__(self, lists: TitleLists, members: Sequence[int], *, strict: bool) -> None:
@@ -84,7 +86,7 @@ class TitleWalk:
         self._done = np.zeros(n, bool)
         self._ends = np.array(lists.ends, np.int64)
         self._openings = _table(lists.openings)
-        self._opened = np.zeros(n, np.int64)  # tokens of the opening that a row has written
+        self._opened = np.zeros(n, np.int64)  # number of opening tokens that a row has written
         self._sums: NDArray[np.int32] | None = None
         if lists.open_leaves is not None:
             self._sums = np.zeros((n, self._trie.n_leaves + 1), np.int32)
@@ -95,8 +97,10 @@ class TitleWalk:
         self._settle()
 
     def mask(self, logits: torch.Tensor) -> torch.Tensor:
-        """Logits [rows, vocabulary] with minus infinity where a token may not follow; the next call
-        writes over them, for a few places are cheaper to clear than a vocabulary is to fill.
+        """Set logits [rows, vocabulary] to minus infinity for tokens that are not allowed.
+
+        The next call overwrites the returned tensor, because clearing a few entries is cheaper than
+        filling the vocabulary.
         """
         index = torch.from_numpy(self._places(logits.shape[1])).to(logits.device)
         if self._masked is None or self._masked.shape != logits.shape:
@@ -108,23 +112,23 @@ class TitleWalk:
         return self._masked
 
     def advance(self, tokens: Sequence[int]) -> None:
-        """One chosen token per row.
+        """Update the state with one chosen token per row.
 
         Raises:
-            TargetError: a token that the trie does not hold; it is counted as an escape.
+            TargetError: a token is not in the trie; it is counted as an escape.
         """
         chosen = np.asarray(tokens, np.int64)
         opening = self._forced >= 0
         is_end = (chosen[:, None] == self._ends).any(axis=1)
         is_separator = chosen == self._lists.separator
-        # An end of text before the last title, and a separator behind it, are no END.
+        # END is the separator before the last title and an end token after it, not vice versa.
         closes = np.where(self._last, is_end, is_separator)
         symbols = np.where(closes, self._trie.end, chosen)
         children = self._trie.step(self._nodes, symbols)
         missing = (children < 0) | ((is_end | is_separator) & ~closes)
         escaped = ~self._done & np.where(opening, chosen != self._forced, missing)
         if escaped.any():
-            self._refuse(escaped)
+            self._raise_if_strict(escaped)
         going = ~self._done & ~escaped & ~opening
         closed = going & closes
         self._strike(closed, children)
@@ -135,7 +139,7 @@ class TitleWalk:
         self._settle()
 
     def keep(self, rows: Sequence[int]) -> None:
-        """Only these rows go on, in this order."""
+        """Keep only these rows, in this order."""
         index = np.asarray(rows, np.int64)
         self._nodes, self._listed = self._nodes[index], self._listed[index]
         self._done, self._sizes = self._done[index], self._sizes[index]
@@ -144,7 +148,7 @@ class TitleWalk:
         self._settle()
 
     def _places(self, width: int) -> NDArray[np.int64]:
-        """Row * width + token of everything that may follow."""
+        """Row * width + token of every allowed token."""
         writing, parts = self._writing, []
         if self._sums is None:  # with filters, first tokens differ from row to row
             at_fork = self._nodes[writing] == self._trie.fork
@@ -168,7 +172,7 @@ class TitleWalk:
         return np.concatenate(parts)
 
     def _children(self, writing: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Row and symbol of everything that may follow in these rows."""
+        """Row and symbol of every allowed symbol in these rows."""
         indptr, keys = self._trie.indptr, self._trie.keys
         nodes = self._nodes[writing]
         begin = indptr[nodes].astype(np.int64)
@@ -184,14 +188,15 @@ class TitleWalk:
         return rows[is_open], symbols[is_open]
 
     def _strike(self, closed: NDArray[np.bool_], leaves: NDArray[np.int64]) -> None:
-        """Titles just listed leave the running sums of their rows."""
+        """Remove completed titles from the cumulative sums of their rows."""
         if self._sums is not None:
             for row in np.flatnonzero(closed):
                 self._sums[row, self._trie.spans.low[leaves[row]] + 1 :] -= 1
 
     def _settle(self) -> None:
-        """What every row may do next: its forced token or -1, whether its title is its last, and
-        which rows write a title. Rows that have nothing to list end their text.
+        """Set the forced token of every row (or -1), its last-title flag and the rows in a title.
+
+        Rows without an allowed title end their text.
         """
         self._last: NDArray[np.bool_] = self._listed + 1 == self._sizes
         if self._sums is not None:
@@ -203,7 +208,7 @@ class TitleWalk:
         self._forced: NDArray[np.int64] = np.where(self._done, -1, self._openings[at])
         self._writing = np.flatnonzero((self._forced < 0) & ~self._done)
 
-    def _refuse(self, escaped: NDArray[np.bool_]) -> None:
+    def _raise_if_strict(self, escaped: NDArray[np.bool_]) -> None:
         if self._strict:
             n = int(escaped.sum())
             self._lists.escapes += n
@@ -211,7 +216,7 @@ class TitleWalk:
 
 
 def _table(openings: Sequence[Sequence[int]]) -> NDArray[np.int64]:
-    """Openings as rows, each ended by -1."""
+    """Openings as rows, each followed by -1."""
     width = max(map(len, openings), default=0) + 1
     rows = [[*opening, *[-1] * (width - len(opening))] for opening in openings] or [[-1]]
     return np.array(rows, np.int64)

@@ -1,14 +1,13 @@
-"""All titles of a catalog as one token trie in flat arrays, small enough for a million titles.
+"""Token trie of all titles of a catalog in flat arrays, small enough for a million titles.
 
-A node is a distinct beginning of a title; children of all nodes stand in one array, node after
-node, sorted by token. Nodes are numbered level by level, so the child of edge e is node e + 1 and
-needs no array of its own; an edge is kept as node * base + token, which is what a step looks up.
-Every title ends in one END symbol, the last id before `base` and no token of the vocabulary: what
-ends a title in a text (a separator or an end-of-text token) is decided when it is written.
+A node is a distinct prefix of a title. The edges of all nodes are in one array, ordered by node and
+token. Nodes are numbered level by level, so edge e leads to node e + 1 and children need no
+separate array. An edge is stored as the key node * base + token, which a step looks up by binary
+search. Every title ends with an END symbol, id `base` - 1, which is not a token of the vocabulary:
+the token that ends a title in a text (a separator or an end-of-text token) is chosen at decoding.
 
-Source: hallucination recipe, section 6 (compressed sparse rows; a dict of dicts takes ten times the
-memory and answers in Python). The recipe keeps a token and a child per edge, 8 bytes, and would
-need the 8-byte keys beside them; the keys alone say both.
+The layout is that of compressed sparse rows; a dict of dicts needs ten times the memory and is
+slower (docs/explain/hallucination-mitigation.md). The 8-byte keys encode both token and child.
 """
 
 from __future__ import annotations
@@ -25,11 +24,11 @@ from auditkit.errors import InvalidArgument
 
 __all__ = ["Spans", "TitleTrie", "build_trie"]
 
-_ABSENT = -1  # no token, no node
+_ABSENT = -1  # missing token or node
 
 
 class Spans(NamedTuple):
-    """Leaves below every node: numbers `low` to `high` - 1, int32 [nodes]."""
+    """Range of leaves below every node, `low` to `high` - 1, int32 [nodes]."""
 
     low: NDArray[np.int32]
     high: NDArray[np.int32]
@@ -43,9 +42,9 @@ class TitleTrie:
         indptr: int32 [nodes + 1]; the edges of node s are indptr[s] to indptr[s + 1] - 1.
         keys: int64 [edges], ascending: node * base + token; edge e leads to node e + 1.
         base: size of the vocabulary plus one.
-        levels: first node of every depth, and the number of nodes at the end.
-        leaf_of: int32 [titles]; the leaf of each given title; leaves are numbered in the order of
-            their tokens, and equal titles share one.
+        levels: first node of every depth, followed by the number of nodes.
+        leaf_of: int32 [titles]; leaf of each given title. Leaves are numbered in the order of their
+            tokens, and equal titles share a leaf.
     """
 
     indptr: NDArray[np.int32]
@@ -61,7 +60,7 @@ class TitleTrie:
 
     @property
     def depth(self) -> int:
-        """Symbols of the longest title, END included."""
+        """Number of symbols of the longest title, including END."""
         return len(self.levels) - 2
 
     @property
@@ -71,12 +70,12 @@ class TitleTrie:
 
     @property
     def n_bytes(self) -> int:
-        """Memory of the arrays, without the spans that filters need."""
+        """Bytes of the arrays, without the spans that filters need."""
         return self.indptr.nbytes + self.keys.nbytes + self.leaf_of.nbytes
 
     @cached_property
     def fork(self) -> int:
-        """The first node at which titles differ, where most titles meet; -1 if one ends there."""
+        """First node at which titles differ; -1 if a title ends there or earlier."""
         node = 0
         while True:
             tokens, nodes = self.children(node)
@@ -87,19 +86,19 @@ class TitleTrie:
             node = int(nodes[0])
 
     def children(self, node: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Tokens behind a node, ascending, and the nodes that they lead to."""
+        """Tokens that may follow a node, ascending, and the nodes that they lead to."""
         begin, end = int(self.indptr[node]), int(self.indptr[node + 1])
         return self.keys[begin:end] - node * self.base, np.arange(begin, end) + 1
 
     def step(self, nodes: NDArray[np.int64], tokens: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The child of every node by one token, -1 where there is none, int64 [n]."""
+        """Child of every node for one token each, -1 if there is none, int64 [n]."""
         wanted = nodes * self.base + tokens
         edges = np.searchsorted(self.keys, wanted)
         found = self.keys[np.minimum(edges, len(self.keys) - 1)] == wanted
         return np.where(found & (nodes >= 0), edges + 1, _ABSENT)
 
     def find(self, tokens: Sequence[int]) -> int | None:
-        """Which of the given titles has exactly these tokens, None if no title has."""
+        """Index of the first given title with exactly these tokens, or None."""
         node = np.zeros(1, np.int64)
         for token in (*tokens, self.end):
             if not 0 <= token < self.base:
@@ -110,14 +109,14 @@ class TitleTrie:
 
     @cached_property
     def title_of(self) -> NDArray[np.int32]:
-        """Which of the given titles a leaf stands for, the first of equals, int32 [leaves]."""
+        """Index of the title of every leaf, the first among equal titles, int32 [leaves]."""
         titles = np.empty(self.n_leaves, np.int32)
         titles[self.leaf_of[::-1]] = np.arange(len(self.leaf_of), dtype=np.int32)[::-1]
         return titles
 
     @cached_property
     def spans(self) -> Spans:
-        """Leaves below every node, for filters; made when first asked for."""
+        """Ranges of leaves below every node, for filters; computed on first use."""
         n_nodes = self.levels[-1]
         parents = self.keys // self.base
         is_leaf = np.ones(n_nodes, bool)
@@ -132,7 +131,7 @@ class TitleTrie:
         for begin, end in zip(self.levels[1:-1], self.levels[2:], strict=True):
             above = parents[begin - 1 : end - 1]
             before = np.cumsum(below[begin:end]) - below[begin:end]
-            first = self.indptr[above] - (begin - 1)  # of the siblings, within this level
+            first = self.indptr[above] - (begin - 1)  # first sibling within this level
             low[begin:end] = low[above] + before - before[first]
         return Spans(low, low + below)
 
@@ -140,30 +139,31 @@ class TitleTrie:
 def build_trie(
     tokens: NDArray[np.int32], lengths: NDArray[np.int64], *, vocabulary: int
 ) -> TitleTrie:
-    """Build the trie of titles that stand one behind the other.
+    """Build the trie of concatenated titles.
 
     Args:
-        tokens: token ids of all titles, [sum of lengths].
-        lengths: tokens of each title, at least 1, [n]; equal titles share a leaf.
-        vocabulary: ids are below it.
+        tokens: token ids of all titles, concatenated, [sum of lengths].
+        lengths: number of tokens of each title, at least 1, [n]; equal titles share a leaf.
+        vocabulary: size of the vocabulary; all ids are below it.
 
     Raises:
         InvalidArgument: no titles, one without tokens, or an id outside the vocabulary.
     """
     if not len(lengths) or lengths.min() < 1 or lengths.sum() != len(tokens):
         raise InvalidArgument(
-            f"a trie got {len(lengths)} titles and {len(tokens)} tokens. Give at least one title, "
-            "each with a token."
+            f"The trie got {len(lengths)} titles and {len(tokens)} tokens. Give at least one title "
+            "and at least one token per title."
         )
     if tokens.min() < 0 or tokens.max() >= vocabulary:
         raise InvalidArgument(
-            f"a trie got a token id outside 0..{vocabulary - 1}. Give the tokenizer's whole size."
+            f"The trie got a token id outside 0..{vocabulary - 1}. Give the full size of the "
+            "tokenizer's vocabulary."
         )
     base = vocabulary + 1
     columns = _padded(tokens, lengths, end=vocabulary)
     order = np.lexsort(columns[::-1])
     n_titles = len(lengths)
-    differs = np.zeros(n_titles, bool)  # from the title before, in any column so far
+    differs = np.zeros(n_titles, bool)  # from the previous title, in any column so far
     differs[0] = True
     nodes, keys, levels = np.zeros(n_titles, np.int64), [], [0, 1]
     for column in columns:
@@ -186,7 +186,7 @@ def build_trie(
 def _padded(
     tokens: NDArray[np.int32], lengths: NDArray[np.int64], *, end: int
 ) -> NDArray[np.int32]:
-    """One row per position, one column per title: its tokens, END, then -1."""
+    """Tokens, END, then -1; one row per position and one column per title."""
     n, width = len(lengths), int(lengths.max()) + 1
     columns = np.full((width, n), _ABSENT, np.int32)
     rows = np.repeat(np.arange(n), lengths)

@@ -1,1 +1,1 @@
-"""Pure metric functions: arrays in, numbers or estimates out."""
+"""Metrics as pure functions that take arrays and return numbers or estimates."""

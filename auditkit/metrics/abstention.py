@@ -1,9 +1,8 @@
-"""How well does confidence tell right items from wrong ones, if the doubtful ones are left out?
+"""Risk-coverage metrics of selective recommendation, where low-confidence items are withheld.
 
-Items are sorted by falling confidence; risk(j) is the share of wrong ones among the first j. Items
-of equal confidence cannot be told apart: they form one block, and each counts the block's mean
-error. Source: Geifman & El-Yaniv 2017 (selective risk); Geifman et al. 2019 (excess over the best
-order); hallucination recipe, section 6.
+Items are sorted by decreasing confidence, and risk(j) is the share of wrong items among the first
+j. Items of equal confidence form one block, and each of them counts the mean error of the block.
+Source: Geifman & El-Yaniv 2017 (selective risk); Geifman et al. 2019 (excess over the best order).
 """
 
 from __future__ import annotations
@@ -31,8 +30,8 @@ def risk_curve(confidence: ArrayLike, wrong: ArrayLike) -> NDArray[np.float64]:
     """Share of wrong items among the j most confident, for every j.
 
     Args:
-        confidence: finite numbers, one per item, shape [n]; only their order counts.
-        wrong: 1 where the item is wrong, else 0, same order.
+        confidence: finite numbers, one per item, shape [n]; only their order matters.
+        wrong: 1 if the item is wrong, else 0, in the same order.
 
     Returns:
         risk(1) .. risk(n), fractions in [0, 1], ideal 0; empty for no items.
@@ -43,11 +42,14 @@ def risk_curve(confidence: ArrayLike, wrong: ArrayLike) -> NDArray[np.float64]:
     order, errors = np.asarray(confidence, np.float64), np.asarray(wrong, np.float64)
     if order.shape != errors.shape or order.ndim != 1 or not np.isfinite(order).all():
         raise InvalidArgument(
-            "a risk curve got confidences that are not finite, or not one per item. Leave items "
-            "without a confidence out and count them."
+            "The risk curve got confidences that are not finite, or not one per item. Leave out "
+            "items without a confidence and count them as missing."
         )
     if not np.isin(errors, (0, 1)).all():
-        raise InvalidArgument("a risk curve got an error that is neither 0 nor 1.")
+        raise InvalidArgument(
+            "The risk curve got an error that is neither 0 nor 1. Give 1 for wrong items and 0 for "
+            "the others."
+        )
     if not len(order):
         return np.empty(0)
     _, block = np.unique(-order, return_inverse=True)
@@ -67,7 +69,7 @@ def aurc(risks: ArrayLike) -> float | None:
 
 
 def aurc_excess(risks: ArrayLike) -> float | None:
-    """The area above that of the best possible order, which puts every wrong item last.
+    """Excess of the area over that of the best possible order, which puts every wrong item last.
 
     With m wrong of n items the best area is (1/n) * sum over j = n - m + 1 .. n of (j - (n - m))/j.
 
@@ -85,7 +87,7 @@ def aurc_excess(risks: ArrayLike) -> float | None:
 
 
 def risk_at_coverage(risks: ArrayLike, *, coverage: float) -> float | None:
-    """Risk where at least this share of the items is kept.
+    """Risk if at least this share of the items is kept.
 
     Args:
         coverage: fraction of items kept, in (0, 1].
@@ -97,7 +99,9 @@ def risk_at_coverage(risks: ArrayLike, *, coverage: float) -> float | None:
         InvalidArgument: coverage outside (0, 1].
     """
     if not 0 < coverage <= 1:
-        raise InvalidArgument(f"risk_at_coverage got {coverage}. Give a fraction above 0.")
+        raise InvalidArgument(
+            f"risk_at_coverage got coverage={coverage}. Give a fraction above 0 and at most 1."
+        )
     values = np.asarray(risks, np.float64)
     if not len(values):
         return None
@@ -106,28 +110,28 @@ def risk_at_coverage(risks: ArrayLike, *, coverage: float) -> float | None:
 
 
 def coverage_at_risk(risks: ArrayLike, *, risk: float) -> float | None:
-    """Largest share of items that can be kept at no more than this risk, for certain.
+    """Largest share of items that can be kept at no more than this risk, with 95 % confidence.
 
     Args:
         risk: fraction of wrong items that is acceptable, in (0, 1).
 
     Returns:
-        The largest j/n whose upper end of the two-sided 95 % Clopper-Pearson interval over the j
-        items is at most `risk`, 0 if there is none; None for no items. Ideal 1. The interval takes
-        items as independent; those of one list are not.
+        The largest j/n for which the upper end of the two-sided 95 % Clopper-Pearson interval over
+        the j items is at most `risk`, or 0 if there is none; None for no items. Ideal 1. The
+        interval treats items as independent, which items of the same list are not.
 
     Raises:
         InvalidArgument: risk outside (0, 1).
     """
     if not 0 < risk < 1:
-        raise InvalidArgument(f"coverage_at_risk got {risk}. Give a fraction between 0 and 1.")
+        raise InvalidArgument(f"coverage_at_risk got risk={risk}. Give a fraction between 0 and 1.")
     values = np.asarray(risks, np.float64)
     n = len(values)
     if not n:
         return None
     kept = np.arange(1, n + 1)
     errors = np.minimum(values * kept, kept - 1e-12)
-    # The upper end u solves P(X <= errors | u) = (1 - level) / 2, so u <= risk means that the beta
-    # distribution function of u has reached the level's upper quantile at `risk`.
+    # The upper end u solves P(X <= errors | u) = (1 - level) / 2, so u <= risk exactly if the beta
+    # distribution function at `risk` is at least 1 - (1 - level) / 2.
     certain = special.betainc(errors + 1, kept - errors, risk) >= 1 - (1 - _LEVEL) / 2 - 1e-12
     return float(kept[certain].max() / n) if certain.any() else 0.0

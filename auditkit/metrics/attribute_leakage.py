@@ -1,13 +1,13 @@
-"""How well can a fresh attacker tell a user's attribute from what a recommender gives away?
+"""Attribute leakage: how well a newly trained attacker infers a user's attribute.
 
-Two attackers of different reach, a logistic regression and a network with two hidden layers of 64,
-are trained on frozen inputs and judged on users they were not trained on. The attacker of an
-adversarial training is never the judge: it may have been fooled alone. Source: fairness recipe,
-3.11; the attack on representations follows UP5 (Hua et al. 2023).
+Two attackers of different capacity, a logistic regression and a network with two hidden layers of
+64 units, are trained on frozen inputs and evaluated on users they were not trained on. The
+adversary of an adversarial training is not used for evaluation, because the model may have learned
+to fool only this adversary. Source: the attack on representations follows UP5 (Hua et al. 2023).
 
-Scores of one fold depend on the users of the others, which resampling users does not see: on pure
-noise (120 to 400 users, 6 to 32 features) the AUC varies 1.2 to 1.6 times as much as that of
-independent scores. An AUC little above 0.5 is therefore no proof of a leak.
+The scores of one fold depend on the users of the other folds, which resampling users does not take
+into account: on pure noise (120 to 400 users, 6 to 32 features) the AUC varies 1.2 to 1.6 times as
+much as that of independent scores. An AUC slightly above 0.5 is therefore not a proof of leakage.
 """
 
 from __future__ import annotations
@@ -30,11 +30,13 @@ Array = NDArray[np.float64]
 
 
 class Attack(NamedTuple):
-    """The stronger attacker and what both reached.
+    """AUC of both attackers and the stronger one.
 
     Attributes:
-        auc: the larger AUC, in [0, 1]; ideal 0.5. attacker: who reached it.
-        by_attacker: AUC of each. draws: the same in resamples of users, [draws] each.
+        auc: the larger AUC, in [0, 1]; ideal 0.5.
+        attacker: name of the attacker with this AUC.
+        by_attacker: AUC of each attacker.
+        draws: AUC of each attacker in resamples of users, [draws] each.
         classes: values of the attribute in alphabetic order.
     """
 
@@ -54,21 +56,22 @@ def attack_auc(
     folds: int = 5,
     min_class: int = 20,
 ) -> Attack | None:
-    """AUC of the stronger of two fresh attackers, out of fold.
+    """Out-of-fold AUC of the stronger of two newly trained attackers.
 
     Args:
         inputs: representation or multi-hot list of every user, [users, features].
         labels: attribute value of every user, [users].
-        rng: draws the folds, the attackers' seeds and the resamples.
-        draws: resamples of users; scores are not learnt anew.
-        folds: users are split into so many, each scored by attackers trained on the others.
-        min_class: smallest number of users with a value.
+        rng: generator for the folds, the attackers' seeds and the resamples.
+        draws: number of resamples of users; the attackers are not retrained.
+        folds: number of folds; each is scored by attackers trained on the others.
+        min_class: minimum number of users per value.
 
     Returns:
-        None with fewer than two values, or a value with fewer than `min_class` users.
+        The attack, or None with fewer than two values, or a value with fewer than `min_class`
+        users.
 
     Raises:
-        InvalidArgument: lengths differ, no feature at all, or an input that is not finite.
+        InvalidArgument: lengths differ, there are no features, or an input is not finite.
         MissingDependency: scikit-learn is not installed.
     """
     table, names = _checked(inputs, labels)
@@ -92,15 +95,17 @@ def attack_auc(
 def out_of_fold_scores(
     inputs: ArrayLike, codes: ArrayLike, *, attacker: Attacker, seed: int, folds: int = 5
 ) -> Array:
-    """Probability of every class for every user, from an attacker that never saw the user.
+    """Probability of every class for every user, from an attacker not trained on this user.
 
     Args:
-        inputs: [users, features], standardised here by the users of the training folds.
-        codes: class of every user from 0, [users]; at least `folds` users each.
-        attacker: which one. seed: of folds and attacker. folds: number of folds, stratified.
+        inputs: features of the users, [users, features], standardized on the training folds.
+        codes: class of every user, from 0, [users]; at least `folds` users per class.
+        attacker: name of the attacker.
+        seed: seed of the folds and of the attacker.
+        folds: number of stratified folds.
 
     Returns:
-        [users, classes] in [0, 1].
+        Probabilities in [0, 1], [users, classes].
 
     Raises:
         MissingDependency: scikit-learn is not installed.
@@ -114,7 +119,9 @@ def out_of_fold_scores(
         from sklearn.preprocessing import StandardScaler
         from threadpoolctl import threadpool_limits
     except ImportError:
-        raise MissingDependency("scikit-learn", extra="fair", purpose="A leak attack") from None
+        raise MissingDependency(
+            "scikit-learn", extra="fair", purpose="An attribute leakage attack"
+        ) from None
 
     x, y = np.asarray(inputs, dtype=np.float64), np.asarray(codes, dtype=np.int64)
     scores = np.zeros((len(y), int(y.max()) + 1))
@@ -125,7 +132,7 @@ def out_of_fold_scores(
             else MLPClassifier((64, 64), max_iter=200, random_state=seed)
         )
         pipeline = make_pipeline(StandardScaler(), model)
-        # Tables this small are fitted faster by one thread, and always with the same rounding.
+        # One thread is faster for tables of this size and always rounds in the same way.
         with warnings.catch_warnings(), threadpool_limits(1):
             # An attacker that stops early is a weaker attacker, not an error.
             warnings.simplefilter("ignore", ConvergenceWarning)
@@ -135,16 +142,16 @@ def out_of_fold_scores(
 
 
 def macro_auc(scores: ArrayLike, codes: ArrayLike, weights: ArrayLike) -> Array:
-    """Area under the ROC curve; of more than two classes the mean of each against the others.
+    """Area under the ROC curve; for more than two classes, the mean over one-vs-rest AUCs.
 
     Args:
-        scores: of every class, [users, classes]; of two classes the second decides.
-        codes: class of every user from 0, [users].
-        weights: how often every user counts, [draws, users].
+        scores: score of every class, [users, classes]; with two classes the second is used.
+        codes: class of every user, from 0, [users].
+        weights: how often every user is in each resample, [draws, users].
 
     Returns:
-        [draws] in [0, 1], 0.5 for guessing; ties count half. A class without users in a draw, or
-        with all of them, does not count there; 0.5 where none counts.
+        AUC per resample, [draws], in [0, 1], 0.5 for guessing; ties count one half. A class with
+        no users or all users of a resample is ignored there; 0.5 if all are ignored.
     """
     s, y = np.asarray(scores, dtype=np.float64), np.asarray(codes, dtype=np.int64)
     w = np.asarray(weights, dtype=np.float64)

@@ -1,8 +1,8 @@
-"""Who is shown? Exposure of items in the lists of many users.
+"""Exposure of items in the lists of many users, and its concentration.
 
-Exposure counts the lists that hold an item. Gini, HHI and coverage depend on how many lists there
-are, so they compare at equal numbers of lists and equal k only. The functions that compare groups
-of items stand in `auditkit.metrics.item_groups`. Source: fairness recipe, 3.9.
+The exposure of an item is the number of lists that contain it. Gini, HHI and coverage depend on the
+number of lists, so compare them only at equal numbers of lists and equal k. The functions that
+compare groups of items are in `auditkit.metrics.item_groups`.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ def item_exposure(
 
     Args:
         lists: item ids, best first; repeats are dropped (the first is kept), then the list is cut.
-            Ids outside the catalog take a position and are not counted.
+            Ids outside the catalog occupy a position but are not counted.
         catalog: ids of all items, shown or not, each once.
         k: cut-off, at least 1.
-        discount: weigh a position by 1 / log2(rank + 1), ranks from 1, instead of 1.
+        discount: weight a position by 1 / log2(rank + 1), with ranks from 1, instead of by 1.
 
     Returns:
-        [items] in catalog order, at least 0: the number of lists with the item, or the sum of its
-        weights.
+        Number of lists with the item, or the sum of its weights, [items] in catalog order, at
+        least 0.
 
     Raises:
         InvalidArgument: k < 1.
@@ -68,10 +68,12 @@ def opportunity_exposure(exposure: ArrayLike, offered: ArrayLike) -> list[float 
     """Exposure of each item per request in which it was among the candidates.
 
     Args:
-        exposure: of every item, [items]. offered: requests with the item among the candidates.
+        exposure: exposure of every item, [items].
+        offered: number of requests with the item among the candidates, [items].
 
     Returns:
-        [items], of undiscounted exposure fractions in [0, 1]; None for an item never offered.
+        Exposure per request, [items], in [0, 1] for undiscounted exposure; None for an item that
+        was never a candidate.
     """
     shown, chances = amounts(exposure), amounts(offered)
     return [float(e / n) if n > 0 else None for e, n in zip(shown, chances, strict=True)]
@@ -81,10 +83,11 @@ def gini(exposure: ArrayLike) -> float | None:
     """Gini coefficient of exposure: sum_j (2j - N - 1) e_(j) / (N E), e ascending, j from 1.
 
     Args:
-        exposure: of every item, shown or not, [items], at least 0.
+        exposure: exposure of every item, shown or not, [items], at least 0.
 
     Returns:
-        In [0, 1 - 1/N]; ideal 0: every item is shown equally often. None without any exposure.
+        Value in [0, 1 - 1/N]; ideal 0, if every item is shown equally often. None without any
+        exposure.
     """
     e = np.sort(amounts(exposure))
     n, total = len(e), float(e.sum())
@@ -100,7 +103,7 @@ def hhi(exposure: ArrayLike) -> float | None:
         exposure: as in `gini`.
 
     Returns:
-        In [1/N, 1]; ideal 1/N: equal shares. None without any exposure.
+        Value in [1/N, 1]; ideal 1/N, if all shares are equal. None without any exposure.
     """
     e = amounts(exposure)
     return float(np.sum((e / e.sum()) ** 2)) if e.sum() > 0 else None
@@ -120,18 +123,19 @@ def coverage(exposure: ArrayLike) -> float | None:
 
 
 def tail(popularity: ArrayLike, ids: Sequence[str], *, head: float = HEAD) -> NDArray[np.bool_]:
-    """Which items lie outside the most popular share of a catalog?
+    """Mark the items outside the most popular share of a catalog (the head).
 
     Args:
-        popularity: interactions of every item, [items]. ids: decide ties, the smaller is in front.
-        head: share of the items that is the head, rounded up, in [0, 1].
+        popularity: interactions of every item, [items].
+        ids: ids of the items; they break ties, with smaller ids first.
+        head: share of the items in the head, rounded up, in [0, 1].
 
     Raises:
         InvalidArgument: head outside [0, 1].
     """
     counts = amounts(popularity)
     if not 0 <= head <= 1:
-        raise InvalidArgument(f"the head of a catalog got head={head}. Give a share in [0, 1].")
+        raise InvalidArgument(f"The tail of a catalog got head={head}. Give a share in [0, 1].")
     order = sorted(range(len(counts)), key=lambda row: (-counts[row], ids[row]))
     outside = np.ones(len(counts), dtype=bool)
     outside[order[: math.ceil(head * len(counts) - 1e-9)]] = False
@@ -144,18 +148,19 @@ def tail_share(
     """Share of exposure that goes to items outside the most popular 20 %.
 
     Args:
-        exposure: as in `gini`. popularity, ids, head: as in `tail`.
+        exposure: as in `gini`.
+        popularity, ids, head: as in `tail`.
 
     Returns:
-        Fraction in [0, 1]; higher serves the tail better, what the users' histories hold is the
-        yardstick. None without any exposure.
+        Fraction in [0, 1]; higher means more exposure for the tail. Compare it with the tail share
+        of the users' histories. None without any exposure.
     """
     e = amounts(exposure)
     return float(e[tail(popularity, ids, head=head)].sum() / e.sum()) if e.sum() > 0 else None
 
 
 def popularity_lift(listed: Sequence[float], history: Sequence[float]) -> float | None:
-    """How much more popular is one user's list than that user's history?
+    """Relative difference in popularity between a user's list and the user's history.
 
     Args:
         listed, history: popularity (interactions) of the items in the list and in the history.
@@ -170,10 +175,11 @@ def popularity_lift(listed: Sequence[float], history: Sequence[float]) -> float 
 
 
 def lorenz_curve(exposure: ArrayLike, *, points: int = 21) -> list[tuple[float, float]]:
-    """Share of exposure that the least shown share of items gets, both in [0, 1].
+    """Lorenz curve: share of exposure of the least exposed share of items, both in [0, 1].
 
     Args:
-        exposure: as in `gini`. points: equally spaced shares of items, at least 2.
+        exposure: as in `gini`.
+        points: number of equally spaced shares of items, at least 2.
 
     Returns:
         (share of items, share of exposure) from (0, 0) to (1, 1); empty without any exposure.

@@ -1,8 +1,7 @@
-"""How unequally are the values of an attribute disturbed? FaiRLLM's SNSR and SNSV.
+"""SNSR and SNSV of FaiRLLM: differences in list shift between the values of an attribute.
 
-Both are spreads of mean similarities, so a recommender that samples never reaches 0: the noise
-floor and the bounds stand in `auditkit.stats`. Source: fairness recipe, 3.3; Zhang et al. 2023
-(FaiRLLM, Eq. 5-6).
+Both measure the spread of mean similarities, so a recommender that samples never reaches 0. The
+noise floor and the bounds are in `auditkit.stats`. Source: Zhang et al. 2023 (FaiRLLM, Eq. 5-6).
 """
 
 from __future__ import annotations
@@ -22,12 +21,12 @@ def snsr(similarities: Mapping[str, Sequence[float | None]]) -> float | None:
     """Sensitive-to-neutral similarity range: largest minus smallest mean over the values.
 
     Args:
-        similarities: for each value of the attribute one similarity per probe, in the same order
-            of probes. None is a missing answer; its probe leaves the means of all values.
+        similarities: for each value of the attribute, one similarity per probe, in the same order
+            of probes. None is a missing response; its probe is excluded for all values.
 
     Returns:
-        Similarity points, in [0, 1] for similarities in [0, 1]; ideal 0. None without a probe that
-        is complete.
+        Similarity points, in [0, 1] for similarities in [0, 1]; ideal 0. None if no probe is
+        complete.
 
     Raises:
         InvalidArgument: fewer than 2 values, values with different numbers of probes, or a
@@ -46,8 +45,8 @@ def snsv(similarities: Mapping[str, Sequence[float | None]]) -> float | None:
         similarities: as in `snsr`.
 
     Returns:
-        Similarity points, in [0, 1/2] for similarities in [0, 1], for two values SNSR / 2; ideal
-        0. None without a probe that is complete.
+        Similarity points, in [0, 1/2] for similarities in [0, 1]; SNSR / 2 for two values; ideal
+        0. None if no probe is complete.
 
     Raises:
         InvalidArgument: as in `snsr`.
@@ -64,15 +63,16 @@ def _value_means(
     lengths = {value: len(row) for value, row in similarities.items()}
     if len(lengths) < 2 or len(set(lengths.values())) > 1:
         raise InvalidArgument(
-            f"similarities of {len(lengths)} values came with {sorted(set(lengths.values()))} "
-            "probes. Give at least 2 values, each with one entry per probe."
+            f"The similarities have {len(lengths)} values with "
+            f"{sorted(set(lengths.values()))} probes. Give at least 2 values, each with one entry "
+            "per probe."
         )
     complete: list[list[float]] = []
     for probe in zip(*similarities.values(), strict=True):
         known = [float(entry) for entry in probe if entry is not None]
         if not all(map(math.isfinite, known)):
             raise InvalidArgument(
-                "a similarity is not finite. Give None for a missing one, so that its probe is "
+                "A similarity is not finite. Give None for a missing one, so that its probe is "
                 "left out."
             )
         if len(known) == len(probe):

@@ -1,10 +1,9 @@
-"""Mean utility per group of users, by fairlearn's MetricFrame.
+"""Mean utility per group of users, computed with fairlearn's MetricFrame.
 
-fairlearn is the table engine only. Its `difference()` drops a group whose mean is NaN and its
-bootstrap intervals of a max - min never contain 0 for fair data, so gaps and bounds are ours
-(`stats.group_bounds`). Missing users leave before the table is made and are counted; unknown
-attribute values are kept apart; a group below 20 users has no mean. Source: fairness recipe, 3.8
-and 5; fairlearn 0.15.
+fairlearn only computes the group means. Its `difference()` drops a group whose mean is NaN, and its
+bootstrap intervals of a max - min never contain 0 for fair data, so gaps and bounds are computed in
+`stats.group_bounds`. Missing users are removed first and counted, unknown attribute values are
+counted separately, and a group below 20 users has no mean. Source: fairlearn 0.15.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ UNKNOWN = "unknown"
 
 @dataclass(frozen=True)
 class GroupRow:
-    """One group: its users, and their mean utility; None below the smallest size."""
+    """One group: its number of users and their mean utility (None below the minimum size)."""
 
     group: str
     n: int
@@ -31,11 +30,11 @@ class GroupRow:
 
 @dataclass(frozen=True)
 class GroupTable:
-    """Groups in alphabetic order, the mean of all scored users, and what is missing.
+    """Groups in alphabetic order, the mean of all scored users, and the number of missing users.
 
-    `gap` is the largest minus the smallest group mean, `ratio` the smallest over the largest; both
-    are None with fewer than two groups of sufficient size, the ratio also where the largest mean is
-    0. `n_unknown` users have no known value and count in `overall` only.
+    `gap` is the largest minus the smallest group mean, and `ratio` is the smallest over the
+    largest. Both are None with fewer than two groups of sufficient size, and the ratio also if the
+    largest mean is 0. `n_unknown` users have no known value and count only in `overall`.
     """
 
     rows: tuple[GroupRow, ...]
@@ -52,9 +51,9 @@ def group_table(
     """Mean utility by group.
 
     Args:
-        values: utility per user, at least 0; None is a user who could not be scored.
-        groups: attribute value per user; `unknown` or an empty text where it is not known.
-        min_size: smallest group that gets a mean.
+        values: utility per user, at least 0; None for a user who could not be scored.
+        groups: attribute value per user; `unknown` or an empty string if it is not known.
+        min_size: minimum number of users for a group mean.
 
     Raises:
         InvalidArgument: lengths differ, or a value is NaN, infinite or negative.
@@ -70,7 +69,7 @@ def group_table(
     ]
     if any(not math.isfinite(value) or value < 0 for value, _ in scored):
         raise InvalidArgument(
-            "group_table got a utility that is not a number of at least 0. Pass None for missing."
+            "group_table got a utility that is negative or not finite. Pass None for missing users."
         )
     n_missing = len(values) - len(scored)
     if not scored:
@@ -83,7 +82,7 @@ def group_table(
     utility = [value for value, _ in scored]
     frame = MetricFrame(
         metrics={"mean": _mean_of_second, "count": count},
-        y_true=utility,  # MetricFrame calls (y_true, y_pred); the utility is the prediction
+        y_true=utility,  # MetricFrame calls metric(y_true, y_pred); only y_pred is used
         y_pred=utility,
         sensitive_features={"group": [group for _, group in scored]},
     )

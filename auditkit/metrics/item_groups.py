@@ -1,8 +1,8 @@
-"""Are groups of items shown as often as users chose them before? MGU and DGU.
+"""Item-group fairness: exposure of groups of items compared with the users' histories (MGU, DGU).
 
-A group's utility is its share of exposure minus its share of the users' history, so a recommender
-that copies the users' taste scores 0. Source: fairness recipe, 3.9; modelled on IFairLRS (arXiv
-2402.15215), not numerically equal to it.
+The utility of a group is its share of exposure minus its share of the users' histories, so a
+recommender that reproduces the histories scores 0. Source: modeled on IFairLRS (Jiang et al. 2024,
+arXiv 2402.15215), but not numerically equal to it.
 """
 
 from __future__ import annotations
@@ -20,11 +20,13 @@ __all__ = ["ItemGroupUtility", "amounts", "group_utility", "memberships", "popul
 
 
 class ItemGroupUtility(NamedTuple):
-    """What the groups of items are shown beside what users chose before.
+    """Shares of item groups in the lists and in the histories.
 
     Attributes:
-        shown: GP, share of exposure by group. history: GH, share of the history by group.
-        utility: GU = GP - GH, in [-1, 1], ideal 0; groups in neither list nor history are dropped.
+        shown: GP, share of exposure by group.
+        history: GH, share of the history by group.
+        utility: GU = GP - GH, in [-1, 1], ideal 0; groups in neither lists nor histories are
+            dropped.
     """
 
     shown: Mapping[str, float]
@@ -43,14 +45,14 @@ class ItemGroupUtility(NamedTuple):
 
 
 def memberships(groups: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], sparse.csr_array]:
-    """Groups in alphabetic order, and how much of every item belongs to each.
+    """Groups in alphabetic order, and the fraction of every item that belongs to each.
 
     Args:
-        groups: names of each item's groups; an item in several is split evenly, one in none has a
-            row of zeros.
+        groups: names of each item's groups; an item in several groups is split evenly, and an item
+            without groups has a row of zeros.
 
     Returns:
-        Names, and parts in [0, 1] as a sparse matrix [items, groups].
+        Names, and fractions in [0, 1] as a sparse matrix [items, groups].
     """
     names = tuple(sorted({name for own in groups for name in own}))
     column = {name: i for i, name in enumerate(names)}
@@ -64,10 +66,11 @@ def memberships(groups: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], spars
 
 
 def popularity_deciles(popularity: ArrayLike, ids: Sequence[str]) -> list[int]:
-    """Decile of every item by interactions, 1 the most popular to 10; ties by id.
+    """Decile of every item by interactions, from 1 (most popular) to 10; ties are broken by id.
 
     Args:
-        popularity: interactions of every item, [items]. ids: of the items.
+        popularity: interactions of every item, [items].
+        ids: ids of the items, in the same order.
 
     Raises:
         InvalidArgument: a negative number or one that is not finite.
@@ -83,16 +86,17 @@ def popularity_deciles(popularity: ArrayLike, ids: Sequence[str]) -> list[int]:
 def group_utility(
     exposure: ArrayLike, history: ArrayLike, groups: Sequence[Sequence[str]]
 ) -> ItemGroupUtility | None:
-    """Are groups of items shown as often as users chose them?
+    """Compare the exposure of groups of items with their share of the histories.
 
     Args:
-        exposure: of every item, [items], at least 0. history: its interactions, [items].
-        groups: names of each item's groups, as in `memberships`; items without a group count in
+        exposure: exposure of every item, [items], at least 0.
+        history: interactions of every item in the histories, [items].
+        groups: names of each item's groups, as in `memberships`; items without a group are in
             neither share.
 
     Returns:
-        Shares and their differences by group; None where no item with a group is shown or none is
-        in the history.
+        Shares and their differences by group; None if no item with a group is shown, or none is in
+        the histories.
 
     Raises:
         InvalidArgument: arrays of unequal length.
@@ -118,7 +122,7 @@ def group_utility(
 
 
 def amounts(values: ArrayLike) -> NDArray[np.float64]:
-    """Numbers of at least 0, one per item, [items].
+    """Validate non-negative numbers, one per item, [items].
 
     Raises:
         InvalidArgument: another shape, a negative number or one that is not finite.
@@ -126,7 +130,7 @@ def amounts(values: ArrayLike) -> NDArray[np.float64]:
     numbers = np.asarray(values, dtype=np.float64)
     if numbers.ndim != 1 or not np.all(np.isfinite(numbers) & (numbers >= 0)):
         raise InvalidArgument(
-            "an exposure metric got amounts that are negative, not finite or not one per item. "
+            "The exposure metric got amounts that are negative, not finite or not one per item. "
             "Give one number of at least 0 per item."
         )
     return numbers

@@ -1,10 +1,10 @@
-"""How similar is a list with an attribute named to the neutral one? Jaccard, SERP and PRAG at k.
+"""Similarity of a list with a stated attribute to the neutral list: Jaccard, SERP and PRAG at k.
 
-Four variants of each formula circulate, and published tables were made with code that differs from
-its paper, so the variant is an argument and its name is printed beside every number. SERP and PRAG
-are not symmetric: the value's list comes first, the neutral one second. `auditkit.metrics.ranking`
-offers these functions too. Source: fairness recipe, 3.2; Zhang et al. 2023 (FaiRLLM, Eq. 2-4 and
-its released code); LangFair 0.8.
+Four variants of each formula are in use, and published tables were computed with code that differs
+from its paper, so the variant is an argument and reported with every number. SERP and PRAG are not
+symmetric: the list with the attribute is the first argument, the neutral list the second.
+`auditkit.metrics.ranking` re-exports these functions. Source: Zhang et al. 2023 (FaiRLLM, Eq. 2-4
+and its released code); LangFair 0.8.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ def jaccard_at_k(
 
     Args:
         left, right: item ids, best first; either may be shorter than k. `normalized` and `paper`
-            drop repeats (the first is kept) before the cut, the other two cut only.
+            drop repeats (the first is kept) before the cut; the other two keep repeats.
         k: cut-off, at least 1.
-        variant: which published formula.
+        variant: published formula to use.
 
     Returns:
-        Fraction in [0, 1], ideal 1: the same set. None if both lists are empty.
+        Fraction in [0, 1]; ideal 1, if both have the same items. None if both lists are empty.
 
     Raises:
         InvalidArgument: k < 1 or an unknown variant.
 
-    Source: FaiRLLM Eq. 2. Its code, as LangFair's, divides by zero on two empty lists; we count the
+    Source: FaiRLLM Eq. 2. Its code and LangFair's divide by zero on two empty lists; we count the
     pair as missing in every variant.
     """
     x, y = _cut(left, right, k, variant)
@@ -48,29 +48,29 @@ def jaccard_at_k(
 def serp_at_k(
     sensitive: Sequence[str], neutral: Sequence[str], *, k: int, variant: Variant = "normalized"
 ) -> float | None:
-    """Search-result-page similarity: shared items weigh more high up in the first list.
+    """Search-result-page similarity, which weights shared items by their rank in the first list.
 
-    `normalized`: sum over shared positions i (from 0) of (m - i) / (m (m + 1) / 2), m the longer
-    length. `paper`: the same with m = k. `fairllm_code`: sum over all pairs x_i = y_j of |x| - i +
-    1, over 2 |y| (|y| + 1). `langfair`: sum over positions i with x_i in y of |x| - i + 1, over 2
-    |x| (|x| + 1).
+    `normalized`: sum over shared positions i (from 0) of (m - i) / (m (m + 1) / 2), with m the
+    longer length. `paper`: the same with m = k. `fairllm_code`: sum over all pairs x_i = y_j of
+    |x| - i + 1, over 2 |y| (|y| + 1). `langfair`: sum over positions i with x_i in y of |x| - i +
+    1, over 2 |x| (|x| + 1).
 
     Args:
-        sensitive: item ids with the attribute named, best first.
-        neutral: item ids without it.
+        sensitive: item ids of the list with the stated attribute, best first.
+        neutral: item ids of the neutral list, best first.
         k, variant: as in `jaccard_at_k`.
 
     Returns:
-        Ideal: what identical lists give. `normalized` and `paper` lie in [0, 1]; identical full
-        lists give 1 there and (k + 3) / (4 (k + 1)) in the other two, of which `fairllm_code` can
-        exceed 1 for short or repeated lists. None where `normalized` has nothing to compare and
-        where LangFair divides by zero (only the first list is empty).
+        The ideal is the value for identical lists. `normalized` and `paper` are in [0, 1], with 1
+        for identical full lists. The other two give (k + 3) / (4 (k + 1)) for them, and
+        `fairllm_code` can exceed 1 for short or repeated lists. None if both lists are empty in
+        `normalized`, and if only the first list is empty in `langfair` (a division by zero).
 
     Raises:
         InvalidArgument: k < 1 or an unknown variant.
 
-    Source: FaiRLLM Eq. 3. The paper weighs by k - i; its code by |x| - i + 1 over four times the
-    paper's sum, and counts repeats.
+    Source: FaiRLLM Eq. 3. The paper weights by k - i; its code by |x| - i + 1 over four times the
+    paper's sum, and it counts repeats.
     """
     x, y = _cut(sensitive, neutral, k, variant)
     if variant in ("fairllm_code", "langfair"):
@@ -92,25 +92,26 @@ def serp_at_k(
 def prag_at_k(
     sensitive: Sequence[str], neutral: Sequence[str], *, k: int, variant: Variant = "normalized"
 ) -> float | None:
-    """Pairwise ranking accuracy gap: share of pairs that the neutral list does not contradict.
+    """Pairwise ranking accuracy gap: share of pairs whose order agrees with the neutral list.
 
-    A pair i < j counts if x_i is in the neutral list, above x_j or without it. Divided by m (m - 1)
-    / 2 (`normalized`, m the longer length; `fairllm_code`, m = |x|), by k (k + 1) (`paper`) or by
-    |x| (|x| + 1) (`langfair`). For one item: 1 if the lists are equal, else 0; `paper`: 0 for k=1.
+    A pair i < j counts if x_i is in the neutral list and x_j is below it or absent. The count is
+    divided by m (m - 1) / 2 (`normalized`, m the longer length; `fairllm_code`, m = |x|), by
+    k (k + 1) (`paper`) or by |x| (|x| + 1) (`langfair`). For one item it is 1 if the lists are
+    equal, else 0; `paper` gives 0 for k=1.
 
     Args:
         sensitive, neutral, k, variant: as in `serp_at_k`.
 
     Returns:
-        In [0, 1]. `normalized` gives 1 for identical lists (ideal), and also where only the last
-        item differs. Identical full lists give (k - 1) / (2 (k + 1)) in `paper` and `langfair`.
-        None if both lists are empty (`normalized`; the others give 0).
+        Value in [0, 1]. `normalized` gives 1 for identical lists (ideal), and also if only the last
+        item differs. Identical full lists give (k - 1) / (2 (k + 1)) in `paper` and `langfair`. If
+        both lists are empty, `normalized` gives None and the others give 0.
 
     Raises:
         InvalidArgument: k < 1 or an unknown variant.
 
-    Source: FaiRLLM Eq. 4. The paper divides by k (k + 1); its code by the number of pairs, with the
-    last position of a repeated neutral item, where LangFair takes the first.
+    Source: FaiRLLM Eq. 4. The paper divides by k (k + 1); its code divides by the number of pairs.
+    For a repeated neutral item, its code uses the last position and LangFair uses the first.
     """
     x, y = _cut(sensitive, neutral, k, variant)
     if variant == "normalized":
@@ -134,7 +135,7 @@ def _cut(
 ) -> tuple[list[str], list[str]]:
     if k < 1 or variant not in ("normalized", "paper", "fairllm_code", "langfair"):
         raise InvalidArgument(
-            f"a list similarity got k={k} and variant {variant!r}. Give k of at least 1 and one "
+            f"The list similarity got k={k} and variant {variant!r}. Give k of at least 1 and one "
             "of normalized, paper, fairllm_code, langfair."
         )
     if variant in ("normalized", "paper"):
@@ -143,7 +144,10 @@ def _cut(
 
 
 def _concordant(x: Sequence[str], y: Sequence[str], *, last: bool = False) -> int:
-    """Pairs i < j with x_i in y and x_j absent or below; repeats count at one end."""
+    """Count pairs i < j with x_i in y and x_j absent or below it.
+
+    A repeated item of y has its last position if `last`, else its first.
+    """
     places = list(enumerate(y))
     position: Mapping[str, int] = {
         item: place for place, item in (places if last else reversed(places))

@@ -1,7 +1,7 @@
-"""Metrics of answers about one item at a time: likes, ratings, likelihoods.
+"""Metrics of responses about one item at a time: likes, ratings and likelihoods.
 
-Each returns a statistic over resampled users, for items of one user are not independent. Source:
-engine and training recipe, B4; Mann & Whitney 1947.
+Each returns a statistic of resampled users, because items of one user are not independent. Source:
+Mann & Whitney 1947 (AUC).
 """
 
 from __future__ import annotations
@@ -19,15 +19,16 @@ Statistic = Callable[[NDArray[np.int64]], NDArray[np.float64]]
 
 
 def auc_over_users(users: ArrayLike, scores: ArrayLike, labels: ArrayLike) -> tuple[int, Statistic]:
-    """Chance that a liked example scores above a disliked one, ties count one half.
+    """AUC: probability that a liked example scores above a disliked one, with ties counting 1/2.
 
     Args:
-        users: [n] who each example belongs to.
-        scores: [n] finite, higher for liked. labels: [n] 1 for liked, else 0.
+        users: user of each example, [n].
+        scores: finite scores, higher for liked, [n].
+        labels: 1 for liked, else 0, [n].
 
     Returns:
-        Number of users, and [block, users] row numbers -> [block] AUC in [0, 1], ideal 1; NaN where
-        a resample holds one class only.
+        Number of users, and a function from row numbers [block, users] to AUC [block] in [0, 1],
+        ideal 1; NaN for a resample with only one class.
     """
     owner, n = _numbered(users)
     x, liked = _finite(scores, len(owner)), np.asarray(labels, dtype=bool)
@@ -56,10 +57,11 @@ def mae_over_users(users: ArrayLike, errors: ArrayLike) -> tuple[int, Statistic]
 
 
 def perplexity_over_users(nats: ArrayLike, tokens: ArrayLike) -> tuple[int, Statistic]:
-    """exp(sum of nats / sum of tokens), one text per user; at least 1, ideal 1.
+    """Perplexity exp(sum of nats / sum of tokens), one text per user; at least 1, ideal 1.
 
     Args:
-        nats: [n] negative log-likelihoods, >= 0. tokens: [n] counts, >= 1.
+        nats: negative log-likelihoods, at least 0, [n].
+        tokens: token counts, at least 1, [n].
     """
     cost, count = np.asarray(nats, dtype=np.float64), np.asarray(tokens, dtype=np.float64)
 
@@ -81,13 +83,13 @@ def _mean_over_users(users: ArrayLike, values: NDArray[np.float64]) -> tuple[int
 
 
 def _numbered(users: ArrayLike) -> tuple[NDArray[np.int64], int]:
-    """Users as numbers from 0, and how many there are."""
+    """Users numbered from 0, and the number of users."""
     names, numbers = np.unique(np.asarray(users), return_inverse=True)
     return numbers.reshape(-1), len(names)
 
 
 def _weights(rows: NDArray[np.int64], n: int) -> NDArray[np.float64]:
-    """How often each user was drawn, [block, n]."""
+    """How often each user is in each resample, [block, n]."""
     counts = np.zeros((len(rows), n))
     np.add.at(counts, (np.arange(len(rows))[:, None], rows), 1.0)
     return counts
@@ -97,7 +99,7 @@ def _finite(values: ArrayLike, n: int) -> NDArray[np.float64]:
     x = np.asarray(values, dtype=np.float64)
     if x.shape != (n,) or not np.all(np.isfinite(x)):
         raise InvalidArgument(
-            "a metric over users got values that are not finite, or not one per example. Count "
+            "The metric over users got values that are not finite, or not one per example. Count "
             "them as missing."
         )
     return x

@@ -1,7 +1,7 @@
-"""How well does a score tell trained users from held-out ones?
+"""Membership inference metrics: how well a score separates training users from held-out users.
 
-AUC says it on average; the true-positive rate at a small false-positive rate says it for the users
-who are easiest to find, which is what privacy is about. Source: privacy recipe, 3.7; Carlini et al.
+AUC is an average over users. The true-positive rate at a small false-positive rate measures the
+risk of the users who are easiest to identify, which matters for privacy. Source: Carlini et al.
 2022 (low false-positive rates).
 """
 
@@ -24,31 +24,32 @@ DRAWS = 2_000
 
 
 def auc_value(members: ArrayLike, others: ArrayLike) -> float | None:
-    """Chance that a member scores above a non-member, ties counting 1/2 (Mann-Whitney).
+    """Probability that a member scores above a non-member, with ties counting 1/2 (Mann-Whitney).
 
     Args:
-        members, others: scores, higher is more member-like.
+        members, others: scores of members and non-members, higher is more member-like.
 
     Returns:
-        In [0, 1]; 0.5 is no information. None if a side is empty.
+        Value in [0, 1]; ideal 0.5, which is chance level. None if a side is empty.
     """
     m, o = _scores(members), _scores(others)
     return _auc(m, o) if len(m) and len(o) else None
 
 
 def tpr_at_fpr_value(members: ArrayLike, others: ArrayLike, *, fpr: float) -> float | None:
-    """Largest share of members found by a threshold whose share of false alarms is at most `fpr`.
+    """Largest true-positive rate of a threshold whose false-positive rate is at most `fpr`.
 
-    Step convention: scores equal to the threshold are all called members, and calling nobody is a
-    threshold. No hull and no interpolation, which read higher.
+    The ROC curve is a step function: all scores equal to the threshold are classified as members,
+    and a threshold above all scores is allowed. A convex hull or interpolation would give higher
+    values.
 
     Args:
-        members, others: scores, higher is more member-like.
+        members, others: scores of members and non-members, higher is more member-like.
         fpr: allowed share of non-members, in (0, 1).
 
     Returns:
-        In [0, 1]; `fpr` is no information. None if a side is empty or there are fewer than 1 / fpr
-        non-members.
+        Value in [0, 1]; ideal `fpr`, which is chance level. None if a side is empty or there are
+        fewer than 1 / fpr non-members.
 
     Raises:
         InvalidArgument: fpr outside (0, 1), or a score that is not finite.
@@ -67,16 +68,16 @@ def auc(
     draws: int = DRAWS,
     n_missing: int = 0,
 ) -> Measured:
-    """AUC with a 95 % stratified bootstrap interval, members and non-members resampled apart.
+    """AUC with a 95 % stratified bootstrap interval (members and non-members resampled separately).
 
-    Where every member scores above every non-member (or below) the bootstrap collapses; the far end
-    is then widened to the Clopper-Pearson bound of the smaller side.
+    If every member scores above every non-member (or below), the bootstrap collapses to a point.
+    The interval is then widened to the Clopper-Pearson bound of the smaller side.
 
     Args:
         members, others: one score per user, higher is more member-like.
-        rng: generator of the resamples.
+        rng: generator for the resamples.
         draws: number of resamples.
-        n_missing: users that could not be scored.
+        n_missing: number of users that could not be scored.
 
     Returns:
         Estimate in [0, 1], ideal 0.5, n = users of both sides; undefined if a side is empty.
@@ -89,7 +90,7 @@ def auc(
     value = _auc(m, o)
     q = outer_quantiles([_auc(a, b) for a, b in _resamples(m, o, rng, draws)])
     if value in (0.0, 1.0):
-        n_pairs = min(len(m), len(o))  # this many comparisons share no user
+        n_pairs = min(len(m), len(o))  # number of pairs without a common user
         q = _outer(q, round(value * n_pairs), n_pairs)
     return with_quantiles(value, q, n, draws, "AUC", "lower", n_missing)
 
@@ -103,14 +104,14 @@ def tpr_at_fpr(
     draws: int = DRAWS,
     n_missing: int = 0,
 ) -> Measured:
-    """True-positive rate at a false-positive rate, with the outer ends of two 95 % intervals.
+    """True-positive rate at a false-positive rate, with the wider ends of two 95 % intervals.
 
-    The stratified bootstrap moves the threshold; Clopper-Pearson at the chosen threshold keeps the
-    interval open where the bootstrap collapses (0 found of n).
+    The stratified bootstrap accounts for the choice of the threshold. Clopper-Pearson at the chosen
+    threshold is wider if the bootstrap collapses to a point (0 found of n).
 
     Args:
         members, others, rng, draws, n_missing: as in `auc`.
-        fpr: allowed share of false alarms, such as 0.01.
+        fpr: allowed false-positive rate, such as 0.01, in (0, 1).
 
     Returns:
         Estimate in [0, 1], ideal `fpr`, n = members; undefined if a side is empty or there are
@@ -134,7 +135,8 @@ def _scores(values: ArrayLike) -> NDArray[np.float64]:
     scores = np.asarray(values, dtype=np.float64)
     if scores.ndim != 1 or not np.all(np.isfinite(scores)):
         raise InvalidArgument(
-            "membership scores must be one finite number per user. Count the others as missing."
+            "The membership scores have values that are not finite, or not one per user. Give one "
+            "finite number per user and count the others as missing."
         )
     return scores
 
@@ -148,13 +150,13 @@ def _auc(members: NDArray[np.float64], others: NDArray[np.float64]) -> float:
 def _enough(members: NDArray[np.float64], others: NDArray[np.float64], fpr: float) -> bool:
     if not 0 < fpr < 1:
         raise InvalidArgument(
-            f"a false-positive rate of {fpr} was asked for. Give one between 0 and 1."
+            f"tpr_at_fpr got a false-positive rate of {fpr}. Give one between 0 and 1."
         )
     return len(members) > 0 and len(others) > 0 and len(others) * fpr >= 1 - 1e-9
 
 
 def _found(members: NDArray[np.float64], others: NDArray[np.float64], fpr: float) -> int:
-    """Members above the score that would let in one non-member too many."""
+    """Number of members above the smallest threshold that keeps the false-positive rate."""
     allowed = math.floor(len(others) * fpr + 1e-9)
     first_refused = np.partition(others, len(others) - 1 - allowed)[len(others) - 1 - allowed]
     return int(np.sum(members > first_refused))
@@ -169,7 +171,7 @@ def _resamples(
 
 
 def _outer(drawn: NDArray[np.float64], x: int, n: int) -> NDArray[np.float64]:
-    """Move quantiles outwards to the one-sided Clopper-Pearson ends of x / n at the same levels."""
+    """Widen quantiles to the one-sided Clopper-Pearson bounds of x / n at the same levels."""
     q = drawn.copy()
     for i, level in enumerate(quantile_levels()):
         if level < 0.5:

@@ -1,8 +1,7 @@
-"""Ranking metrics over the full catalog, no sampled candidates.
+"""Ranking metrics over the full catalog.
 
-Equal scores share the mean of their ranks, so a constant scorer gets the accuracy of chance and no
-tie is broken in its favour. Source: engine and training recipe, B4; Krichene & Rendle 2020 (why
-sampled metrics are refused).
+Candidates are not sampled, because sampled metrics can order models differently (Krichene & Rendle
+2020). Equal scores get the mean of their ranks, so a constant scorer has the accuracy of chance.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ __all__ = [
 
 
 def mean_rank(scores: ArrayLike, target: int, *, masked: ArrayLike = ()) -> float | None:
-    """Rank of one item from 0: unmasked items above it plus half of those level with it.
+    """Rank of one item, from 0: unmasked items above it plus half of those with an equal score.
 
     Args:
         scores: [items], higher is better.
@@ -40,8 +39,8 @@ def mean_rank(scores: ArrayLike, target: int, *, masked: ArrayLike = ()) -> floa
         masked: indices of items that may not be recommended (the history).
 
     Returns:
-        Rank in [0, items - 1], a multiple of 1/2; ideal 0. None if any score is not finite: the
-        user is missing.
+        Rank in [0, items - 1], a multiple of 1/2; ideal 0. None if any score is not finite, which
+        means that the user is missing.
     """
     values = np.asarray(scores, dtype=np.float64)
     if not np.all(np.isfinite(values)):
@@ -60,15 +59,15 @@ def rank_in_list(items: Sequence[str], target: str) -> int | None:
 
 
 def hr_at_k(rank: ArrayLike | None, *, k: int) -> NDArray[np.float64]:
-    """Hit rate: 1 where rank < k, else 0 (None and infinity are absent). Ideal 1."""
+    """Hit rate: 1 if rank < k, else 0; None or infinity means absent. Ideal 1."""
     return (_ranks(rank, k) < k).astype(np.float64)
 
 
 def ndcg_at_k(rank: ArrayLike | None, *, k: int) -> NDArray[np.float64]:
-    """1 / log2(rank + 2) where rank < k, else 0, for one relevant item. Range [0, 1], ideal 1.
+    """NDCG of one relevant item: 1 / log2(rank + 2) if rank < k, else 0. Range [0, 1], ideal 1.
 
     Args:
-        rank: ranks from 0, possibly halves; None or infinity is absent.
+        rank: ranks from 0, possibly halves; None or infinity means absent.
         k: cut-off, at least 1.
     """
     ranks = _ranks(rank, k)
@@ -76,11 +75,11 @@ def ndcg_at_k(rank: ArrayLike | None, *, k: int) -> NDArray[np.float64]:
 
 
 def chance_of_a_hit(n_items: int, n_targets: int, *, k: int) -> float:
-    """HR@k that a random ranking of `n_items` has on average for a user with `n_targets` items.
+    """Expected HR@k of a random ranking of `n_items` for a user with `n_targets` relevant items.
 
     Args:
-        n_items: items that may be ranked, at least 1.
-        n_targets: relevant ones among them.
+        n_items: number of items to rank, at least 1.
+        n_targets: number of relevant items among them.
         k: cut-off, at least 1.
 
     Returns:
@@ -106,21 +105,19 @@ def mrr(rank: ArrayLike | None, *, k: int | None = None) -> NDArray[np.float64]:
 
 
 def recall_of_list(items: Sequence[str], targets: Collection[str], *, k: int) -> float | None:
-    """Recall@k of several relevant items: the share of them among the first k listed.
+    """Recall@k: share of several relevant items that are among the first k of a list.
 
     Args:
-        items: identities, best first; repeats are dropped, then the list is cut.
-        targets: identities of the relevant items, in any order; repeats count once.
+        items: item ids, best first; repeats are dropped, then the list is cut.
+        targets: ids of the relevant items, in any order; repeats count once.
         k: cut-off, at least 1.
 
     Returns:
-        Fraction in [0, 1], ideal 1; above k targets at most k / targets. For one target it is
-        HR@k. None without targets: the user is missing.
+        Fraction of the targets in [0, 1], ideal 1; with more than k targets at most k / targets.
+        For one target it equals HR@k. None without targets, which means that the user is missing.
 
     Raises:
         InvalidArgument: k < 1.
-
-    Source: engine and training recipe, B4 (hits / targets).
     """
     _check_k(k)
     relevant = set(targets)
@@ -128,21 +125,22 @@ def recall_of_list(items: Sequence[str], targets: Collection[str], *, k: int) ->
 
 
 def ndcg_of_list(items: Sequence[str], targets: Collection[str], *, k: int) -> float | None:
-    """NDCG@k of several equally relevant items: the sum of 1 / log2(rank + 2) over those found,
-    over that of min(k, targets) items at the top.
+    """NDCG@k of several equally relevant items.
+
+    It is the sum of 1 / log2(rank + 2) over the targets in the list, divided by the same sum for
+    min(k, targets) targets at the top.
 
     Args:
         items, targets, k: as in `recall_of_list`; ranks count from 0.
 
     Returns:
-        Fraction in [0, 1], ideal 1; 0 for an empty list. For one target it is `ndcg_at_k`. None
-        without targets: the user is missing.
+        Fraction in [0, 1], ideal 1; 0 for an empty list. For one target it equals `ndcg_at_k`. None
+        without targets, which means that the user is missing.
 
     Raises:
         InvalidArgument: k < 1.
 
-    Source: Jarvelin & Kekalainen 2002 with binary gains; engine and training recipe, B4 (the best
-    possible for min(k, targets)).
+    Source: Jarvelin & Kekalainen 2002 with binary gains.
     """
     _check_k(k)
     relevant = set(targets)
@@ -156,7 +154,7 @@ def ndcg_of_list(items: Sequence[str], targets: Collection[str], *, k: int) -> f
 
 def _check_k(k: int) -> None:
     if k < 1:
-        raise InvalidArgument(f"a ranking metric got k={k}. Give a cut-off of at least 1.")
+        raise InvalidArgument(f"The ranking metric got k={k}. Give a cut-off of at least 1.")
 
 
 def _ranks(rank: ArrayLike | None, k: int) -> NDArray[np.float64]:

@@ -1,6 +1,6 @@
-"""How much of a list survives an edit of the request.
+"""Similarity of a list before and after an edit of the request.
 
-Source: robustness recipe, 3.1 and 3.3; Webber, Moffat & Zobel 2010 (rank-biased overlap).
+Source: Webber, Moffat & Zobel 2010 (rank-biased overlap).
 """
 
 from __future__ import annotations
@@ -21,8 +21,7 @@ def jaccard_at_k(left: Sequence[str], right: Sequence[str], *, k: int) -> float 
         k: cut-off, at least 1.
 
     Returns:
-        Fraction in [0, 1]; 1 means the same set. None when both lists are empty: nothing was
-        recommended, so nothing can be compared.
+        Fraction in [0, 1]; ideal 1, if both have the same items. None if both lists are empty.
 
     Raises:
         InvalidArgument: k < 1.
@@ -41,7 +40,7 @@ def rbo_ext(
     """Extrapolated rank-biased overlap: agreement of two lists with more weight on the first ranks.
 
     (X_d / d) p^d + ((1 - p) / p) sum over j = 1..d of (X_j / j) p^j, with X_j the overlap of the
-    first j and d the shorter of the cut lists.
+    first j items and d the length of the shorter cut list.
 
     Args:
         left, right: item ids, best first; repeats are dropped, then the list is cut at k.
@@ -49,14 +48,14 @@ def rbo_ext(
         p: persistence in (0, 1); `p_for(k)` if not given.
 
     Returns:
-        Fraction in [0, 1]; 1 for identical lists, 0 for disjoint ones or if one is empty. None when
-        both are empty.
+        Fraction in [0, 1]; 1 for identical lists (ideal), 0 for disjoint lists or if one is empty.
+        None if both are empty.
 
     Raises:
         InvalidArgument: k < 1 or p outside (0, 1).
 
-    Source: Webber et al. 2010, Eq. 30, for lists of equal length; unequal ones are compared to the
-    shorter depth.
+    Source: Webber et al. 2010, Eq. 30, for lists of equal length; lists of unequal length are
+    compared up to the shorter one.
     """
     persistence = p_for(k) if p is None else p
     if not 0 < persistence < 1:
@@ -72,14 +71,14 @@ def rbo_ext(
 
 
 def replaced(left: Sequence[str], right: Sequence[str], *, k: int) -> int:
-    """Number of items of the longer top-k list that the other one lacks: max(|A|, |B|) - |A n B|.
+    """Number of items of the longer top-k list missing in the other: max(|A|, |B|) - |A n B|.
 
     Args:
         left, right: item ids, best first; repeats are dropped, then the list is cut at k.
         k: cut-off, at least 1.
 
     Returns:
-        Items in 0..k; ideal 0.
+        Number of items in 0..k; ideal 0.
 
     Raises:
         InvalidArgument: k < 1.
@@ -89,7 +88,7 @@ def replaced(left: Sequence[str], right: Sequence[str], *, k: int) -> int:
 
 
 def p_for(k: int) -> float:
-    """Persistence of rank-biased overlap for lists of k: .9 from 10 on, .8 up to 5, .85 between.
+    """Persistence of rank-biased overlap: .8 for k up to 5, .9 for k from 10, .85 in between.
 
     Raises:
         InvalidArgument: k < 1.
@@ -101,5 +100,5 @@ def p_for(k: int) -> float:
 
 def _top(items: Sequence[str], k: int) -> list[str]:
     if k < 1:
-        raise InvalidArgument(f"a list comparison got k={k}. Give a cut-off of at least 1.")
+        raise InvalidArgument(f"The list comparison got k={k}. Give a cut-off of at least 1.")
     return list(dict.fromkeys(items))[:k]

@@ -1,1 +1,1 @@
-"""Edits of requests: text, Unicode, order. Each knows what it may not touch."""
+"""Perturbations of the text of requests, which leave item slots unchanged."""

@@ -1,9 +1,8 @@
-"""TextAttack's operators, loaded offline; the only file that imports TextAttack.
+"""Character swaps of TextAttack, loaded offline; the only file that imports TextAttack.
 
-Importing TextAttack tries six NLTK downloads and rewrites cache variables of the whole process. The
-loader below marks its post-install step as done in our own cache folder and restores the
-environment, so nothing is fetched and nothing else changes. Source: TextAttack 0.3.11 (Morris et
-al. 2020), character word swaps.
+Importing TextAttack tries six NLTK downloads and changes cache variables of the process. The loader
+marks the post-install step as done in auditkit's cache folder and restores the environment, so
+nothing is downloaded. Source: TextAttack 0.3.11 (Morris et al. 2020).
 """
 
 from __future__ import annotations
@@ -30,12 +29,12 @@ _SWAPS = (
     "WordSwapQWERTY",
 )
 
-# Read once at import of TextAttack's word helpers; our operators never look at them.
+# TextAttack reads stopwords at import, but the operators used here ignore them.
 _STOPWORDS = ("a", "an", "and", "for", "in", "of", "on", "or", "the", "to")
 
 
 def load_textattack() -> Any:
-    """Import TextAttack without network and without a trace in the environment.
+    """Import TextAttack without network access and without changes to the environment.
 
     Raises:
         MissingDependency: the extra `attack` is not installed.
@@ -43,7 +42,8 @@ def load_textattack() -> Any:
     if "textattack" in sys.modules:
         return sys.modules["textattack"]
     try:
-        for name in ("huggingface_hub", "transformers", "nltk"):  # fixes their cache paths first
+        # Import these first, because they read their cache paths at import.
+        for name in ("huggingface_hub", "transformers", "nltk"):
             importlib.import_module(name)
     except ModuleNotFoundError as error:
         raise MissingDependency(
@@ -56,7 +56,7 @@ def load_textattack() -> Any:
     stopwords.parent.mkdir(parents=True, exist_ok=True)
     if not stopwords.exists():  # another process may be reading it
         write_atomically(stopwords, "\n".join(_STOPWORDS) + "\n")
-    stopwords.chmod(0o644)  # nltk refuses files that only their owner may read
+    stopwords.chmod(0o644)  # nltk rejects files that are readable only by their owner
     sys.modules["nltk"].data.path.insert(0, str(cache_dir() / "nltk"))
     kept = dict(os.environ)
     os.environ.update(TA_CACHE_DIR=str(folder), HF_HUB_OFFLINE="1")
@@ -79,13 +79,12 @@ def _operators() -> tuple[Any, ...]:
 
 
 def typo(text: str, rng: np.random.Generator, count: int) -> str:
-    """Misspell `count` distinct words of at least four letters, each by one random TextAttack
-    operator.
+    """Misspell `count` distinct words of at least four letters.
 
-    The operators draw from the global `random` and `numpy` generators; both are seeded from `rng`
-    and put back.
+    Each word is changed by one random TextAttack operator. The operators use the global `random`
+    and `numpy` generators, which are seeded from `rng` and restored afterwards.
     """
-    operators = _operators()  # before seeding: importing TextAttack draws from the generators too
+    operators = _operators()  # before seeding, because importing TextAttack uses the generators
     words = text.split(" ")
     long = [i for i, word in enumerate(words) if sum(map(str.isalpha, word)) >= 4]
     kept, kept_numpy = random.getstate(), np.random.get_state()

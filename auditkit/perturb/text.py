@@ -1,9 +1,9 @@
-"""Edits of the words around the slots of an instruction; slots stay byte-equal.
+"""Edits of the text around the slots of an instruction; the slots remain byte-equal.
 
-An edit takes the text pieces between `{slots}` and returns them changed, or unchanged where it does
-not apply. All draws come from the generator it is given. Sources: text transformations as in
-giskard and PromptBench; look-alikes from Unicode UTS 39 through confusable-homoglyphs; invisible
-characters as in Boucher et al. 2021.
+An edit changes the spans between `{slots}`, or returns them unchanged if it does not apply. All
+random numbers come from the given generator. Sources: text transformations as in giskard and
+PromptBench; homoglyphs from Unicode UTS 39 via confusable-homoglyphs; invisible characters as in
+Boucher et al. 2021.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ __all__ = ["EDITS", "NOISE_FLOOR_EDIT", "edit_instruction"]
 
 
 class Edit(NamedTuple):
-    """A change of text: (text, generator, number of edits) -> text. `everywhere` edits take no
-    number of places.
+    """A text edit: (text, generator, number of edits) -> text.
+
+    `everywhere` edits change all places and ignore the number.
     """
 
     change: Callable[[str, np.random.Generator, int], str]
@@ -34,10 +35,10 @@ _ZERO_WIDTH = ("\u200b", "\u200c", "\u200d")
 
 
 def edit_instruction(instruction: str, edit: Edit, rng: np.random.Generator, *, rate: float) -> str:
-    """Apply an edit to the text between slots.
+    """Apply an edit to the text between the slots.
 
     Args:
-        rate: edits per character of editable text; at least one edit is made.
+        rate: number of edits per character of editable text; at least one edit is made.
     """
     pieces = _SLOT.split(instruction)
     sizes = [len(piece) for piece in pieces[::2]]
@@ -50,7 +51,7 @@ def edit_instruction(instruction: str, edit: Edit, rng: np.random.Generator, *, 
 
 
 def _share(count: int, sizes: Sequence[int], rng: np.random.Generator) -> list[int]:
-    """Distribute edits over pieces in proportion to the letters they hold."""
+    """Distribute edits over spans in proportion to their number of letters."""
     weights = np.array(sizes, dtype=float)
     if weights.sum() == 0:
         return [0] * len(sizes)
@@ -74,7 +75,7 @@ def _homoglyph(text: str, rng: np.random.Generator, count: int) -> str:
 
 
 def _look_alikes() -> Mapping[str, str]:
-    """For every ASCII letter that has one, the first look-alike from Cyrillic or Greek."""
+    """Map ASCII letters to their first homoglyph from Cyrillic or Greek, if there is one."""
     try:
         from confusable_homoglyphs import categories, confusables
     except ModuleNotFoundError:
@@ -103,7 +104,7 @@ def _zero_width(text: str, rng: np.random.Generator, count: int) -> str:
 
 
 def _case(text: str, rng: np.random.Generator, count: int) -> str:
-    """Upper case throughout: the strongest change of case, the same for every seed."""
+    """Convert all letters to upper case, the strongest change of case, equal for every seed."""
     return text.upper()
 
 
@@ -121,7 +122,7 @@ def _typo(text: str, rng: np.random.Generator, count: int) -> str:
 
 
 def _doubled_blank(text: str, rng: np.random.Generator, count: int) -> str:
-    """One more blank where a blank stands: an edit without meaning, for the noise floor."""
+    """Double one blank, which is an edit without meaning, for the noise floor."""
     return text.replace(" ", "  ", 1)
 
 

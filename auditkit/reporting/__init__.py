@@ -1,4 +1,4 @@
-"""The report: pages that people read and files that CI reads, made from a run folder alone."""
+"""Reports for people and files for CI, created from a run folder only."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ def write_report(run: Path, *, out: Path | None = None) -> list[Path]:
     """Write `report.html`, `summary.md` and `findings.csv` into a run folder and seal its manifest.
 
     Args:
-        run: the run folder; needs `result.json`, and uses the evidence, the manifest and the
-            verdict where they exist. The recommender is not asked.
-        out: a second place for the HTML page.
+        run: run folder; needs `result.json`, and uses evidence, manifest and verdict if they exist.
+            The recommender is not called.
+        out: additional path for the HTML page.
 
     Returns:
         The files written.
 
     Raises:
-        IntegrityError: result, evidence, manifest or verdict is damaged. The old files stay.
+        IntegrityError: result, evidence, manifest or verdict is damaged. The old files are kept.
     """
     from auditkit.evidence.manifest import seal_manifest
     from auditkit.reporting.findings_csv import render_findings_csv

@@ -1,6 +1,7 @@
-"""Evidence cards: what was asked, what came back, and what differs between two requests.
+"""Evidence cards with requests, responses, and the difference between two requests.
 
-Records are hostile text in a known shape; every field is read tolerantly and shown as text.
+Records may contain hostile text, so fields of an unexpected type are ignored and all are shown as
+text.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ _CONTEXT = 8
 
 @dataclass(frozen=True)
 class Ranked:
-    """One position of a list; `move` is how many places it rose (+) against the first list."""
+    """One position of a list; `move` is the number of positions gained (+) over the first list."""
 
     rank: int
     raw: str
@@ -35,7 +36,7 @@ class Ranked:
 
 @dataclass(frozen=True)
 class RecordedRequest:
-    """One recorded request and its answer."""
+    """One recorded request and its response."""
 
     request_id: str
     record: str
@@ -53,7 +54,7 @@ class RecordedRequest:
 
 @dataclass(frozen=True)
 class Card:
-    """What is wrong, in words, and the requests that show it."""
+    """Description of an error, and the requests that show it."""
 
     what: str
     finding: Finding
@@ -66,8 +67,8 @@ def word_diff(left: str, right: str) -> tuple[tuple[str, str], ...]:
     """Word-level difference of two texts.
 
     Returns:
-        (kind, text) runs with kind `same`, `del`, `ins` or `gap`; long equal runs are shortened to
-        their ends. Empty when the texts are equal or longer than 600 words.
+        (kind, text) runs with kind `same`, `del`, `ins` or `gap`; the middle of long equal runs is
+        omitted. Empty if the texts are equal or longer than 600 words.
     """
     words = [re.findall(r"^\s+|\S+\s*", text) for text in (left, right)]
     if left == right or max(map(len, words)) > _MAX_WORDS:
@@ -137,7 +138,7 @@ def _asked(request_id: str, record: Record) -> RecordedRequest:
     facts = [
         ("user", _text(request.get("user_id"))),
         ("stated about the user", stated or "nothing"),
-        ("asked for", f"{_text(request.get('k'))} items" if request.get("k") else ""),
+        ("requested", f"{_text(request.get('k'))} items" if request.get("k") else ""),
         ("history", "; ".join(history)),
         ("candidates", _text(len(_list(request.get("candidates"))) or None)),
         ("repeat", _text(body.get("repeat"))),
@@ -166,7 +167,7 @@ def _asked(request_id: str, record: Record) -> RecordedRequest:
 
 
 def _moves(first: Sequence[Ranked], second: Sequence[Ranked]) -> tuple[Ranked, ...]:
-    """The second list with every item's move against the first."""
+    """Second list with the move of every item relative to the first."""
     before = {row.item_id or row.raw: row.rank for row in reversed(first)}
     moved = []
     for row in second:
@@ -180,15 +181,15 @@ def _moves(first: Sequence[Ranked], second: Sequence[Ranked]) -> tuple[Ranked, .
 def build_cards(
     source: ReportSource, findings: Sequence[Finding], *, limit: int
 ) -> tuple[list[Card], int]:
-    """Evidence of some findings, evenly over the findings.
+    """Create evidence cards, distributed evenly over the findings.
 
     Args:
-        source: the run.
-        findings: whose evidence is shown.
-        limit: cards at most.
+        source: content of the run folder.
+        findings: findings whose evidence is shown.
+        limit: maximum number of cards.
 
     Returns:
-        The cards, and how many there are in all.
+        The cards, and the total number of evidence items.
     """
     queues = [(finding, list(finding.evidence)) for finding in findings if finding.evidence]
     total = sum(len(queue) for _, queue in queues)

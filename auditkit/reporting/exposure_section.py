@@ -1,8 +1,7 @@
-"""The exposure figures of the fairness section: the Lorenz curve, and which groups of items are
-shown more or less than users chose them.
+"""Exposure figures of the fairness section: Lorenz curve, and exposure of groups of items.
 
-Everything is read from the findings' parameters, which a file may hold in any form: what is not as
-expected is left out. Source: fairness recipe, 3.9 and section 7.
+The data are read from the parameters of the findings. Parameters of an unexpected type are ignored,
+because the result file may come from anywhere.
 """
 
 from __future__ import annotations
@@ -23,13 +22,13 @@ __all__ = ["PROBE", "Concentration", "Exposure", "GroupShare", "Groups", "build_
 
 PROBE = "fairness.exposure"
 _COLUMNS = ("gini", "coverage@10", "tail_share", "hhi")
-_WORDS = {"popularity": "popularity, decile 1 the most popular"}
+_WORDS = {"popularity": "popularity (decile 1 is the most popular)"}
 _LONG = 12
 
 
 @dataclass(frozen=True)
 class Concentration:
-    """Items, or providers: each measure with the same of users' histories; None if not measured."""
+    """Measures of items or providers, each with the value of users' histories; None if missing."""
 
     name: str
     cells: tuple[tuple[Estimate, float | None] | None, ...]
@@ -37,8 +36,9 @@ class Concentration:
 
 @dataclass(frozen=True)
 class GroupShare:
-    """One group of items: its part of what lists show and of what users chose, and the difference
-    with its interval, which holds for all groups at once.
+    """One group of items: share of lists, share of histories, and difference.
+
+    The interval of the difference is simultaneous over all groups.
     """
 
     name: str
@@ -51,12 +51,13 @@ class GroupShare:
 
 @dataclass(frozen=True)
 class Groups:
-    """One way to group items.
+    """One grouping of items.
 
     Attributes:
-        sentence: who gains and who loses most. reason: why there is nothing to show.
-        n_groups: how many there are; `rows` may hold the largest only.
-        without: share of exposure of items whose group is not known.
+        sentence: text about the groups that gain and lose most.
+        reason: reason why there is no figure.
+        n_groups: total number of groups; `rows` may contain only the largest.
+        without: share of exposure of items without a known group.
     """
 
     name: str
@@ -70,16 +71,16 @@ class Groups:
 
     @property
     def long(self) -> bool:
-        """Whether the figure folds."""
+        """Whether the figure is collapsed."""
         return len(self.rows) > _LONG
 
 
 @dataclass(frozen=True)
 class Exposure:
-    """What the exposure probe found, for the template.
+    """Results of the exposure probe, for the template.
 
     Attributes:
-        told: metric and group of every finding that the tables show.
+        told: metric and group of every finding in the tables.
     """
 
     setting: str
@@ -92,7 +93,7 @@ class Exposure:
 
 
 def build_exposure(findings: Sequence[Finding]) -> Exposure | None:
-    """The figures of a result; None where the probe measured nothing."""
+    """Create the figures of a result; None if the probe measured nothing."""
     own = {(f.metric.removeprefix(f"{PROBE}."), f.group): f for f in findings if f.probe == PROBE}
     if not own:
         return None
@@ -118,16 +119,18 @@ _Own = Mapping[tuple[str, str], Finding]
 
 
 def _setting(whole: Finding) -> str:
-    """What was counted."""
+    """Description of the counted lists."""
     p = whole.parameters
-    weights = "positions weighed by 1/log2(rank + 1)" if p.get("discount") is True else "unweighted"
+    weights = (
+        "positions weighted by 1/log2(rank + 1)" if p.get("discount") is True else "unweighted"
+    )
     missing = whole.estimate.n_missing
     lists = f"{whole.estimate.n} lists of at most {count(p, 'k')}, {weights}"
     return f"{lists}, over {count(p, 'n_items')} items" + f"; {missing} missing" * bool(missing)
 
 
 def _name(group: str) -> str:
-    """A grouping in words: `by=production_company` is production company."""
+    """Name of a grouping: `by=production_company` becomes "production company"."""
     return group.removeprefix("by=").replace("_", " ")
 
 
@@ -173,7 +176,7 @@ def _groups(group: str, own: _Own) -> Groups:
 
 
 def _rows(stated: Mapping[str, JsonValue]) -> tuple[GroupShare, ...]:
-    """Ordered groups (deciles, decades) in their order, others from the largest gain down."""
+    """Rows of groups: deciles and decades in their order, others by decreasing difference."""
     found = []
     for name, numbers in stated.items():
         if not isinstance(numbers, dict):
@@ -188,7 +191,7 @@ def _rows(stated: Mapping[str, JsonValue]) -> tuple[GroupShare, ...]:
 
 
 def _sentence(rows: Sequence[GroupShare], n_groups: int) -> str:
-    """Who gains and who loses most over the histories."""
+    """Sentence about the groups that gain and lose most compared with the histories."""
     if len(rows) < 2:
         return ""
     gains, loses = max(rows, key=lambda r: r.utility), min(rows, key=lambda r: r.utility)
@@ -201,12 +204,12 @@ def _sentence(rows: Sequence[GroupShare], n_groups: int) -> str:
 
 
 def _change(row: GroupShare, verb: str, sure: bool) -> str:
-    doubt = "" if sure else ", which may be chance"
+    doubt = "" if sure else ", which may be due to chance"
     return (
-        f"\u201c{row.name}\u201d {verb}: {row.shown:.1%} of what lists show and {row.history:.1%} "
-        f"of what users chose ({100 * row.utility:+.1f} points, {100 * row.low:+.1f} to "
+        f"\u201c{row.name}\u201d {verb}: {row.shown:.1%} of the lists and {row.history:.1%} "
+        f"of the histories ({100 * row.utility:+.1f} points, {100 * row.low:+.1f} to "
         f"{100 * row.high:+.1f}{doubt})"
     )
 
 
-# --- parameters of any form
+# --- parameters of any type

@@ -1,8 +1,7 @@
-"""The fairness section's own tables: unequal disturbance beside its noise floor, what became of the
-answers, every value's similarity, and which genres each value is shown.
+"""Tables of the fairness section: list shift, response outcomes, similarities and genres by value.
 
-Everything is read from the findings' parameters, which a file may hold in any form: what is not as
-expected is left out. Source: fairness recipe, section 7.
+The data are read from the parameters of the findings. Parameters of an unexpected type are ignored,
+because the result file may come from anywhere.
 """
 
 from __future__ import annotations
@@ -25,10 +24,10 @@ _SHADES = 6
 
 @dataclass(frozen=True)
 class AttributeRow:
-    """One attribute of the main table; numbers that were not measured are None.
+    """One attribute of the main table; missing numbers are None.
 
     Attributes:
-        disturbed: pairs of values that differ, in words.
+        disturbed: text about pairs of values that differ.
     """
 
     name: str
@@ -53,7 +52,7 @@ class AttributeRow:
 
 @dataclass(frozen=True)
 class HeatMap:
-    """Shares of item groups by value; the shade of a cell is 0 to 6 by its share."""
+    """Shares of item groups by value; the shade of a cell, 0 to 6, depends on its share."""
 
     attribute: str
     groups: tuple[str, ...]
@@ -64,12 +63,13 @@ class HeatMap:
 
 @dataclass(frozen=True)
 class Fairness:
-    """What the counterfactual probe found, for the template.
+    """Results of the counterfactual probe, for the template.
 
     Attributes:
-        setting: what was asked, in words. attributes: the main table.
+        setting: text about the requests.
+        attributes: rows of the main table.
         fates: (attribute, value, phrase, shares in the order of `fate_names`).
-        figures: similarity of every value beside re-asking and placebo.
+        figures: similarity of every value, with repeated request and placebo.
     """
 
     setting: tuple[str, ...]
@@ -81,7 +81,7 @@ class Fairness:
 
 
 def build_fairness(findings: Sequence[Finding]) -> Fairness | None:
-    """The tables of a result; None where the probe measured nothing."""
+    """Create the tables of a result; None if the probe measured nothing."""
     own = {(_name(f), f.group): f for f in findings if f.probe == PROBE}
     measured = [group for name, group in own if name == "snsr"]
     if not measured:
@@ -105,7 +105,7 @@ def _name(finding: Finding) -> str:
 
 
 def _setting(usable: Finding) -> tuple[str, ...]:
-    """What was asked: kind of request, list length, candidates, calls, neutral wordings."""
+    """Text about the requests: kind, list length, candidates, calls and neutral phrases."""
     p = usable.parameters
     about = {"titles": "one liked title each", "histories": "a user's real history each"}
     said = [
@@ -114,11 +114,11 @@ def _setting(usable: Finding) -> tuple[str, ...]:
         f"lists of k = {p.get('k')}"
         + (f" out of {p.get('candidates')} candidates" if p.get("candidates") else "")
         + f", temperature {p.get('temperature')}",
-        "similarities: the normalised variants",
+        "similarities: normalized variants",
     ]
     neutral = p.get("neutral")
     if isinstance(neutral, list):
-        said.append("neutral wordings: " + ", ".join(f"\u201c{one}\u201d" for one in neutral))
+        said.append("neutral phrases: " + ", ".join(f"\u201c{one}\u201d" for one in neutral))
     return tuple(said)
 
 
@@ -154,14 +154,15 @@ def _row(group: str, own: _Own) -> AttributeRow:
 
 
 def _disturbed(pairs: JsonValue) -> tuple[str, ...]:
-    """Pairs of values that differ; the probe lists only those with p below .05."""
+    """Text about pairs of values that differ; the probe lists only those with p below .05."""
     found = []
     for row in pairs if isinstance(pairs, list) else []:
         match row:
             case [str() as low, str() as high, gap, p]:
                 size, chance = pair([gap, p])
                 if size is not None:
-                    said = f"{low} is disturbed more than {high} by {size:.3f} (p = {chance:.4f})"
+                    by = f"by {size:.3f} (p = {chance:.4f})"
+                    said = f"lists shift more for {low} than for {high} {by}"
                     found.append(said)
     return tuple(found)
 
@@ -184,7 +185,7 @@ def _fates(snsr: Finding) -> list[tuple[str, str, str, tuple[float, ...]]]:
 
 
 def _figure(group: str, own: _Own) -> Figure | None:
-    """Mean similarity to the neutral list by value, with simultaneous bars."""
+    """Mean similarity to the neutral list by value, with simultaneous intervals."""
     snsr = own["snsr", group]
     means, bars = snsr.parameters.get("mean_similarity"), snsr.parameters.get("mean_bars")
     if not isinstance(means, dict):
@@ -201,7 +202,7 @@ def _figure(group: str, own: _Own) -> Figure | None:
         e = again.estimate
         rows.append(
             Row(
-                label="asked again, neutral", value=e.value, low=e.low, high=e.high, n=e.n,
+                label="neutral request repeated", value=e.value, low=e.low, high=e.high, n=e.n,
                 n_missing=e.n_missing, reference=True,
             )
         )  # fmt: skip

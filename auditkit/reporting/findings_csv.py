@@ -1,4 +1,4 @@
-"""`findings.csv`: one line per finding, for spreadsheets that execute what looks like a formula."""
+"""`findings.csv`: one line per finding, escaped against spreadsheet formula injection."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def spreadsheet_text(text: str) -> str:
-    """Text that no spreadsheet takes for a formula, with hidden characters visible."""
+    """Escape text so that spreadsheets do not execute it, and make hidden characters visible."""
     bare = _BLANK.sub("", text)
     shown = visible(text).replace("\n", " ").replace("\t", " ")
     return f"'{shown}" if bare.startswith(_FORMULA) or text[:1] in _FORMULA else shown
 
 
 def render_findings_csv(result: AuditResult) -> str:
-    """The findings as CSV: UTF-8, LF, numbers as `result.json` holds them, missing ones empty."""
+    """Render findings as CSV: UTF-8, LF, numbers as in `result.json`, missing numbers empty."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(_HEADER)

@@ -1,4 +1,4 @@
-"""What the item checks say in one sentence, for those who read no table."""
+"""Summary of the item checks in one sentence."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _PREFIX = "hallucination.catalog."
 
 
 def sentence(findings: Sequence[Finding]) -> str:
-    """How many titles are not in the catalog, and why; empty where that was not measured."""
+    """Sentence about titles that are not in the catalog; empty if this was not measured."""
     rates = {
         f.metric.removeprefix(_PREFIX): f
         for f in findings
@@ -39,7 +39,7 @@ def sentence(findings: Sequence[Finding]) -> str:
     said += f"{_percent(estimate.value or 0.0)}{range_} are not in the catalog"
     said += f": {', '.join(parts)}" if parts else ""
     if unsure is not None and unsure.estimate.value is not None:
-        said += f"; {_percent(unsure.estimate.value)} fit several entries"
+        said += f"; {_percent(unsure.estimate.value)} match several entries"
     return said + ". Shares are means over users."
 
 

@@ -1,4 +1,4 @@
-"""The headline of each dimension: its gravest judged number, or its first measured one."""
+"""Headline of each dimension: the metric with the most severe verdict, or the first metric."""
 
 from __future__ import annotations
 
@@ -24,10 +24,11 @@ _SEVERITIES = ("blocker", "major", "minor", "info")
 
 @dataclass(frozen=True)
 class Headline:
-    """What a dimension's card shows.
+    """Content of the card of a dimension.
 
-    `rule` judged the number shown; `gravest` decides the card's colour and word, and may be about a
-    check that could not run. `reasons` say what did not run.
+    `rule` is the verdict on the displayed number. `gravest` is the most severe verdict, which
+    determines the card's color and word and may be about a check that could not run. `reasons` are
+    about probes that did not run.
     """
 
     section: Section
@@ -41,12 +42,12 @@ class Headline:
 
     @property
     def state(self) -> str:
-        """`fail`, `inconclusive`, `pass`, or `none` where nothing was judged."""
+        """`fail`, `inconclusive`, `pass`, or `none` without a verdict."""
         return self.gravest.verdict if self.gravest else "none"
 
     @property
     def word(self) -> str:
-        """The state in words."""
+        """State as text."""
         if self.gravest is not None:
             return self.gravest.verdict
         return "not judged" if self.finding else "not tested"
@@ -55,7 +56,7 @@ class Headline:
 def headlines(
     result: AuditResult, decision: Decision | None, sections: Sequence[Section]
 ) -> list[Headline]:
-    """One card per section."""
+    """Create one card per section."""
     return [_headline(result, decision, section) for section in sections]
 
 

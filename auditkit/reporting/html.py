@@ -1,7 +1,7 @@
-"""`report.html`: one page, one file, no request to anywhere; a pure function of the run folder.
+"""`report.html`: one self-contained file without network requests, rendered from the run folder.
 
-Every string passes `text.inert` through the engine's `finalize`, a missing variable raises, and the
-finished page is parsed again against an allow-list before anybody may write it.
+The template engine passes every string through `text.inert`, a missing variable raises an error,
+and the rendered page is checked against an allow-list before it is written.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _MAX_CARDS = 120
 
 
 def palette() -> Mapping[str, Mapping[str, str]]:
-    """Colours of the light and the dark theme by role."""
+    """Colors of the light and the dark theme by role."""
     loaded: Mapping[str, Mapping[str, str]] = json.loads(_file("palette.json"))
     return loaded
 
@@ -55,7 +55,7 @@ def _file(name: str) -> str:
 
 
 def _style() -> str:
-    """The style sheet with both palettes as variables."""
+    """Style sheet with both palettes as variables."""
 
     def block(theme: str) -> str:
         return "".join(f"--{name}:{value};" for name, value in palette()[theme].items())
@@ -73,12 +73,12 @@ def _hash(content: str) -> str:
 
 
 def _finalize(value: object) -> Markup:
-    """What every template expression becomes: own markup as it is, anything else inert text."""
+    """Convert a template expression: keep markup of our own, escape everything else."""
     if isinstance(value, Markup):
         return value
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise TypeError(
-            f"a template printed a {type(value).__name__}; only text and numbers may be"
+            f"A template printed a {type(value).__name__}. Print only text and numbers."
         )
     return inert(value if isinstance(value, str) else format_number(value))
 
@@ -102,11 +102,11 @@ def _environment() -> jinja2.Environment:
 def render_html(source: ReportSource) -> str:
     """Render the page.
 
-    Evidence cards leave the page, evenly over the findings, until it is below 2 MB; the page says
-    how many of how many it shows.
+    Evidence cards are removed, evenly over the findings, until the page is smaller than 2 MB. The
+    page states the number of cards shown and the total.
 
     Raises:
-        AuditkitError: the page holds something outside the allow-list; nothing may be written.
+        AuditkitError: the page violates the HTML allow-list; it must not be written.
     """
     limit = _MAX_CARDS
     while True:
@@ -170,7 +170,7 @@ def _plain(value: object) -> str:
 
 
 def _cards_of(source: ReportSource, section: Section, limit: int) -> Mapping[str, Any]:
-    """The section's share of the evidence, and the count of all of it."""
+    """Evidence cards of a section, and the total number of cards."""
     findings = [f for f in source.result.findings if f.metric.split(".", 1)[0] == section.key]
     cards, total = build_cards(source, findings, limit=limit // 6)
     return {"shown": cards, "total": total}
@@ -187,7 +187,7 @@ def _finding_row(source: ReportSource, finding: Any) -> Mapping[str, Any]:
 
 
 def _not_planned(outcomes: Sequence[Any]) -> list[Any]:
-    """Registered probes that the recipe left out."""
+    """Registered probes that are not in the recipe."""
     planned = {outcome.probe for outcome in outcomes}
     return [probe for probe in probes().values() if probe.id not in planned]
 
@@ -200,7 +200,7 @@ def _n_errors(source: ReportSource) -> int:
 
 
 def _small_groups(findings: Sequence[Finding]) -> list[Finding]:
-    """One finding of each group below 30 units, that of the fewest."""
+    """For each group below 30 units, the finding with the fewest units."""
     small = [f for f in findings if f.group != "all" and f.estimate.n < 30]
     fewest = {f.group: f for f in sorted(small, key=lambda f: -f.estimate.n)}
     return sorted(fewest.values(), key=lambda f: f.group)

@@ -1,6 +1,7 @@
-"""The second look at a finished page: parse it again and refuse anything unexpected.
+"""Check of a rendered page against an allow-list of HTML elements and attributes.
 
-Escaping is the first line; this catches a template that forgot it, before the file is written.
+Escaping is the first line of defense; this check finds a template without escaping before the file
+is written.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _ATTRIBUTES = {tag: frozenset(names.split()) for tag, names in _RULES["attribute
 
 
 class _Checker(HTMLParser):
-    """Collects the first reason to refuse."""
+    """HTML parser that records the first violation of the allow-list."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
@@ -34,7 +35,7 @@ class _Checker(HTMLParser):
         self._svg_depth = 0
 
     def refuse(self, reason: str) -> None:
-        """Keep the first fault with its line."""
+        """Record the first violation with its line."""
         self.fault = self.fault or f"line {self.getpos()[0]}: {reason}"
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -58,20 +59,20 @@ class _Checker(HTMLParser):
             self._check_meta(dict(attrs))
 
     def handle_endtag(self, tag: str) -> None:
-        """Leave an svg."""
+        """Track the end of an svg."""
         self._svg_depth -= tag == "svg"
 
     def handle_comment(self, data: str) -> None:
-        """No comments: some parsers end them elsewhere."""
+        """Reject comments, because parsers disagree on where they end."""
         self.refuse("a comment")
 
     def handle_decl(self, decl: str) -> None:
-        """Only the doctype."""
+        """Reject declarations other than the doctype."""
         if decl.lower() != "doctype html":
             self.refuse("a declaration")
 
     def handle_pi(self, data: str) -> None:
-        """No processing instructions."""
+        """Reject processing instructions."""
         self.refuse("a processing instruction")
 
     def _check_meta(self, attributes: dict[str, str | None]) -> None:
@@ -83,10 +84,10 @@ class _Checker(HTMLParser):
 
 
 def check_html(page: str) -> None:
-    """Refuse a page that holds anything outside the allow-list.
+    """Reject a page with elements or attributes outside the allow-list.
 
     Raises:
-        AuditkitError: naming the first fault; the page must not be written.
+        AuditkitError: names the first violation; the page must not be written.
     """
     checker = _Checker()
     checker.feed(page)
@@ -96,6 +97,6 @@ def check_html(page: str) -> None:
             checker.fault = f"{checker.seen.get(tag, 0)} elements <{tag}>, exactly one is allowed"
     if checker.fault:
         raise AuditkitError(
-            f"the rendered report holds something outside the allow-list ({checker.fault}). "
+            f"The rendered report violates the HTML allow-list ({checker.fault}). "
             "The old report was kept; please report this as a bug."
         )

@@ -1,7 +1,7 @@
-"""The one door for strings into HTML: escaped, hidden characters shown, long fields cut.
+"""Escaping of strings for HTML: hidden characters are made visible and long fields are cut.
 
-The template engine sends every expression through `inert`, so no template can forget it. Nothing is
-stripped: a tag in a model's answer is shown as text, because it is evidence.
+The template engine applies `inert` to every expression, so templates cannot omit it. Nothing is
+removed: a tag in a model's response is shown as text, because it is evidence.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ MAX_FIELD = 4_000
 
 
 def cut(text: str, *, limit: int = MAX_FIELD) -> tuple[str, str | None]:
-    """A field of at most `limit` characters, and a note about the rest where there is one."""
+    """Cut a field to `limit` characters, and return a note if it was longer."""
     if len(text) <= limit:
         return text, None
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
@@ -36,14 +36,14 @@ def cut(text: str, *, limit: int = MAX_FIELD) -> tuple[str, str | None]:
 
 
 def inert(text: str) -> Markup:
-    """HTML that shows `text` and does nothing else.
+    """Convert text to inert HTML.
 
     Args:
-        text: any string, however hostile.
+        text: any string, possibly hostile.
 
     Returns:
-        Escaped text; each run of hidden characters is a `<code class="esc">` with its escapes; a
-        field above 4,000 characters is cut with its length and hash.
+        Escaped text. Each run of hidden characters is a `<code class="esc">` with its escapes. A
+        field above 4,000 characters is cut, with a note of its length and hash.
     """
     kept, note = cut(text)
     parts = [
@@ -56,22 +56,22 @@ def inert(text: str) -> Markup:
 
 
 def breakable(text: str) -> Markup:
-    """An id or group that may break after . _ = and &, and nowhere else if it can be helped."""
+    """Text of an id or group with line-break opportunities after . _ = and &."""
     parts = re.split(r"(?<=[._=&])", text) if len(text) <= MAX_FIELD else [text]
     return Markup("<wbr>").join(inert(part) for part in parts)
 
 
 def attribute(text: str) -> Markup:
-    """The same for the value of an attribute or an SVG text, where no element may stand."""
+    """Escaped text for an attribute value or SVG text, where elements are not allowed."""
     return escape(visible(text[:MAX_FIELD]).replace("\n", " "))
 
 
 def json_number(value: float | None) -> str:
-    """The number exactly as `result.json` holds it, for `data-value`."""
+    """Number exactly as in `result.json`, for `data-value`."""
     return "null" if value is None else repr(value)
 
 
 def slug(text: str) -> str:
-    """An id made from a metric and group; different texts give different ids."""
+    """Create an id from a metric and group; different texts give different ids."""
     plain = re.sub(r"[^a-z0-9]+", "-", text.lower())[:60].strip("-")
     return f"{plain}-{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:6]}"

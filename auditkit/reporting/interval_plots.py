@@ -1,7 +1,7 @@
-"""Figures as inline SVG: intervals as dots (forest plot) or bars, with limits and reference points.
+"""Figures as inline SVG: intervals as dots (forest plot) or bars, with limits and references.
 
-Horizontal positions are percentages and text keeps its size in pixels, so one drawing fits a phone,
-a screen and paper without a script. The table below a figure is made from the same rows.
+Horizontal positions are percentages and text has a fixed size in pixels, so one figure fits a
+phone, a screen and paper without a script. The table below a figure uses the same rows.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _LEFT, _RIGHT = 1.5, 98.5
 class Row:
     """One estimate of a figure and of its table.
 
-    `state` colours the mark and is repeated in words beside it; `reference` rows are drawn hollow.
+    `state` determines the color of the mark and is also shown as text; `reference` rows are hollow.
     """
 
     label: str
@@ -48,7 +48,7 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """A drawing, the sentence that says what it shows, and its rows."""
+    """An SVG figure with its title, unit and rows."""
 
     title: str
     unit: str
@@ -57,8 +57,8 @@ class Figure:
     rows: tuple[Row, ...]
 
     @property
-    def remarks(self) -> list[tuple[str, str]]:
-        """Every different note of the rows, with the rows that it is about."""
+    def row_notes(self) -> list[tuple[str, str]]:
+        """Distinct notes of the rows, each with the labels of its rows."""
         about: dict[str, list[str]] = {}
         for row in self.rows:
             for note in row.notes:
@@ -76,7 +76,7 @@ class _Scale:
     high: float
 
     def at(self, value: float) -> str:
-        """Horizontal position of a value as a percentage, kept inside the drawing."""
+        """Horizontal position of a value as a percentage, clipped to the figure."""
         share = (value - self.low) / (self.high - self.low)
         return f"{_LEFT + (_RIGHT - _LEFT) * min(1.0, max(0.0, share)):.3f}%"
 
@@ -88,7 +88,7 @@ class _Scale:
 
 def nice_ticks(low: float, high: float, count: int = 4) -> list[float]:
     """Round numbers that cover [low, high], about `count` of them."""
-    # Ticks have 12 decimals and floats 16 digits; what differs by less is drawn as one value.
+    # Ticks have 12 decimals and floats 16 digits, so smaller differences are drawn as one value.
     least = 1e-9 * max(1.0, abs(low), abs(high))
     span = next((size for size in (high - low, abs(high)) if size > least), 1.0)
     raw = span / count
@@ -111,14 +111,14 @@ def draw(
     """Draw estimates with their intervals and limits.
 
     Args:
-        rows: at least one; rows without a value are named and stay empty.
-        title: what is shown.
+        rows: at least one; a row without a value has a label but no mark.
+        title: title of the figure.
         unit: unit of all rows.
         kind: dots with whiskers, or bars from the origin with whiskers.
-        origin: a value that must be on the axis, such as 0 or 0.5 for an AUC.
+        origin: value that must be on the axis, such as 0, or 0.5 for an AUC.
 
     Returns:
-        The drawing with `role="img"`, title and description.
+        The figure, an svg with `role="img"`, title and description.
     """
     ticks = _ticks(rows, kind, origin)
     scale = _Scale(ticks[0], ticks[-1])
@@ -211,7 +211,7 @@ def _row(row: Row, scale: _Scale, top: int, kind: str, origin: float) -> Markup:
 
 
 def _limits(row: Row, scale: _Scale, top: int) -> Markup:
-    """The forbidden side tinted, and a dashed line at each limit."""
+    """A dashed line at each limit, with the side beyond it tinted."""
     parts = []
     for limit, start, end in (
         (row.high_limit, row.high_limit, scale.high),
@@ -236,7 +236,7 @@ def _short(label: str, limit: int = 36) -> str:
 
 
 def _describe(rows: Sequence[Row], unit: str) -> str:
-    """One sentence with the numbers."""
+    """Describe the numbers in one sentence."""
     said = []
     for row in rows:
         if row.value is None:

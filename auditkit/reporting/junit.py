@@ -1,6 +1,6 @@
-"""`junit.xml`: every (rule, group) as a test case, so any CI shows the verdict.
+"""`junit.xml`: every (rule, group) as a test case, so that any CI shows the verdict.
 
-No model text and no times: the bytes depend on the decision alone.
+It contains no model text and no times, so its bytes depend only on the decision.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 
 
 def _xml(text: str) -> str:
-    """Text whose characters XML 1.0 allows; the others as visible escapes."""
+    """Replace characters that XML 1.0 does not allow with visible escapes."""
     return _NOT_XML.sub(lambda match: f"\\u{ord(match[0]):04x}", visible(text))
 
 
@@ -27,7 +27,7 @@ def _attribute(text: str) -> str:
 
 
 def _kind(rule: RuleVerdict) -> str:
-    """`failures`, `errors`, `skipped`, or the empty string for a pass."""
+    """`failures`, `errors`, `skipped`, or an empty string for a pass."""
     if rule.effect == "shown" or rule.severity == "info":
         return "" if rule.verdict == "pass" else "skipped"
     return {"fail": "failures", "inconclusive": "errors"}.get(rule.verdict, "")
@@ -41,7 +41,7 @@ def _case(rule: RuleVerdict) -> list[str]:
         "errors": f"      <error message={message} type={_attribute(rule.reason or '')}/>",
         "skipped": f"      <skipped message={message}/>",
     }.get(_kind(rule))
-    notes = [f"decided at a waiver until {rule.waiver.expires}"] if rule.waiver else []
+    notes = [f"decided with a waiver until {rule.waiver.expires}"] if rule.waiver else []
     notes += ["decided on a point estimate"] if rule.on_point else []
     lines = [body] if body else []
     if notes:
@@ -56,7 +56,7 @@ def _totals(rules: Sequence[RuleVerdict]) -> str:
 
 
 def render_junit(decision: Decision) -> str:
-    """The decision as JUnit XML: a suite per dimension, with counts that add up."""
+    """Render the decision as JUnit XML with one suite per dimension and consistent counts."""
     properties = {
         "run_key": decision.run_key,
         "evidence_root": decision.evidence_root or "not verified",

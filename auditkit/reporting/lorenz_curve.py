@@ -1,6 +1,6 @@
-"""The Lorenz curve of exposure as inline SVG, beside that of users' histories and the diagonal.
+"""Lorenz curve of exposure as inline SVG, with the curve of users' histories and the diagonal.
 
-Horizontal positions are percentages, as in every figure. Source: fairness recipe, section 7.
+Horizontal positions are percentages, as in every figure.
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ _LEFT, _RIGHT, _TOP, _BOTTOM, _HEIGHT = 6.0, 98.5, 10, 200, 240
 
 
 def draw_lorenz(parameters: Mapping[str, JsonValue]) -> Markup | None:
-    """Share of exposure of the least shown items, for lists and histories; None without points."""
+    """Draw the exposure share of the least exposed items, for lists and histories.
+
+    Returns None without valid points.
+    """
     curves = {
         name: points
         for name, key in (("lists", "lorenz"), ("histories", "lorenz_of_history"))
@@ -37,9 +40,7 @@ def draw_lorenz(parameters: Mapping[str, JsonValue]) -> Markup | None:
             )
         half = max((y for x, y in points if x <= 0.5), default=0.0)
         said.append(f"{name}: {format_number(half)}")
-    description = (
-        f"Share of exposure of the half of all items that is shown least, {', '.join(said)}."
-    )
+    description = f"Share of exposure of the least exposed half of all items, {', '.join(said)}."
     return Markup(
         '<svg class="plot" role="img" width="100%" height="{}" focusable="false">'
         "<title>Lorenz curve of exposure</title><desc>{}</desc>{}</svg>"
@@ -47,7 +48,7 @@ def draw_lorenz(parameters: Mapping[str, JsonValue]) -> Markup | None:
 
 
 def _points(stated: JsonValue) -> list[tuple[float, float]]:
-    """(share of items, share of exposure) pairs in [0, 1]; none where there is anything else."""
+    """(share of items, share of exposure) pairs in [0, 1]; empty if any value is invalid."""
     found = []
     for pair in stated if isinstance(stated, list) else []:
         match pair:
@@ -62,7 +63,7 @@ def _axes() -> Markup:
             _x(0), _y(0), _x(1), _y(1)
         ),
         Markup('<text class="tick" x="50%" y="{}" text-anchor="middle">{}</text>').format(
-            _BOTTOM + 36, "share of items, the least shown first"
+            _BOTTOM + 36, "share of items, least exposed first"
         ),
     ]
     for share in (0.0, 0.25, 0.5, 0.75, 1.0):

@@ -1,8 +1,7 @@
-"""The before/after table of mitigations, and the risk-coverage curve.
+"""Before/after table of mitigations, and the risk-coverage curve.
 
-One column per variant and one row per measure, because a reader compares variants; below each
-number stands its difference to the free answers, paired by request. The curve is drawn from the
-points that the result holds.
+The table has one column per variant and one row per measure. Below each number is its difference to
+the variant without mitigation, paired by request. The curve uses the points in the result.
 """
 
 from __future__ import annotations
@@ -27,22 +26,22 @@ _CHANGES = {
     "ndcg@10": "ndcg@10_change",
 }
 _WORDS = {
-    "free": "free answers",
+    "free": "no mitigation",
     "candidates": "candidates in the prompt",
     "candidate_facts": "candidates and facts",
     "grounding": "grounding",
-    "grounding_asked_again": "grounding, asked again",
+    "grounding_asked_again": "grounding with repeated request",
     "trie": "catalog trie",
     "trie_filtered": "catalog trie, filtered",
     "refused": "not in the catalog",
-    "not_relevant": "not what the user went on with",
+    "not_relevant": "not among the user's next items",
 }
 _LEFT, _RIGHT, _TOP, _BOTTOM, _HEIGHT = 6.0, 98.5, 10, 200, 240
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One measure of one variant, and its difference to the free answers."""
+    """One measure of one variant, and its difference to the variant without mitigation."""
 
     estimate: Estimate
     change: Estimate | None
@@ -51,7 +50,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Measure:
-    """One row of the table; a variant that lacks the measure has no cell."""
+    """One row of the table; a variant without the measure has no cell."""
 
     name: str
     about: str
@@ -60,7 +59,7 @@ class Measure:
 
 @dataclass(frozen=True)
 class Curves:
-    """The risk-coverage drawing and its numbers: a name and (measure, estimate) each."""
+    """Risk-coverage figure and its numbers as (error, measure, estimate)."""
 
     svg: Markup
     rows: tuple[tuple[str, str, Estimate], ...]
@@ -68,7 +67,7 @@ class Curves:
 
 @dataclass(frozen=True)
 class Mitigations:
-    """What the probe found, for the template."""
+    """Results of the mitigation probe, for the template."""
 
     variants: tuple[str, ...]
     measures: tuple[Measure, ...]
@@ -77,7 +76,7 @@ class Mitigations:
 
 
 def build_mitigations(findings: Sequence[Finding]) -> Mitigations | None:
-    """The table and the curve of a result; None where the probe measured nothing."""
+    """Create the table and the curve of a result; None if the probe measured nothing."""
     own = [finding for finding in findings if finding.probe == PROBE]
     found = {
         (_name(f), f.group.partition("=")[2]): f for f in own if f.group.startswith("variant=")
@@ -145,7 +144,7 @@ def _curves(findings: Sequence[Finding]) -> Curves | None:
 
 
 def _points(finding: Finding) -> list[tuple[float, float]]:
-    """(coverage, risk) pairs that a finding holds; none where it holds anything else."""
+    """(coverage, risk) pairs of a finding; empty if any value is invalid."""
     stated = finding.parameters.get("curve")
     found = []
     for pair in stated if isinstance(stated, list) else []:
@@ -185,8 +184,7 @@ def _draw(curves: Mapping[str, Sequence[tuple[float, float]]]) -> Markup:
         )
         said.append(f"{name}: {format_number(points[-1][1])} of all")
     description = (
-        f"In fractions of items: risk over coverage, from the most confident items on. "
-        f"{'; '.join(said)}."
+        f"In fractions of items: risk over coverage, most confident items first. {'; '.join(said)}."
     )
     return Markup(
         '<svg class="plot" role="img" width="100%" height="{}" focusable="false">'
@@ -213,7 +211,7 @@ def _grid(ticks: Sequence[float]) -> Markup:
         )
     parts.append(
         Markup('<text class="tick" x="50%" y="{}" text-anchor="middle">{}</text>').format(
-            _BOTTOM + 36, "coverage: items kept, the most confident first"
+            _BOTTOM + 36, "coverage: share of items kept, most confident first"
         )
     )
     return Markup("").join(parts)

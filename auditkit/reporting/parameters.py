@@ -1,7 +1,7 @@
-"""Numbers out of a finding's parameters, which are whatever a run folder says.
+"""Read numbers from the parameters of a finding, which may have any type in a run folder.
 
-A number that no probe writes (text, a boolean, one that no axis could hold) is no number: a page
-without it is better than no page.
+Values that no probe writes (text, a boolean, a number too large for an axis) count as missing, so
+that the page can still be rendered.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ _LARGEST = 1e9
 
 
 def number(parameters: Mapping[str, JsonValue], name: str) -> float | None:
-    """The number of a name, None where it is absent or none."""
+    """Number with this name; None if it is missing or not a number."""
     return _known(parameters.get(name))
 
 
 def count(parameters: Mapping[str, JsonValue], name: str) -> int:
-    """The whole number of a name, 0 where it is absent, none, or not above 0."""
+    """Integer with this name; 0 if it is missing, not a number, or not above 0."""
     value = _known(parameters.get(name))
     return value if isinstance(value, int) and value > 0 else 0
 
 
 def pair(value: JsonValue) -> tuple[float, float] | tuple[None, None]:
-    """Two numbers, or None twice."""
+    """Two numbers, or (None, None)."""
     match value:
         case [first, second]:
             low, high = _known(first), _known(second)

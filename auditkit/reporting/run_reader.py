@@ -1,4 +1,4 @@
-"""What a report is made from: one run folder, read and verified once."""
+"""Reader of a run folder, which is verified and read once for a report."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _REQUEST_ID = re.compile(r'"request_id":"([^"]*)"')
 
 @dataclass(frozen=True)
 class Record:
-    """One line of the evidence: its place in the chain, its hash, and its content."""
+    """One line of the evidence with its position in the hash chain, hash and content."""
 
     seq: int
     sha256: str
@@ -30,7 +30,7 @@ class Record:
 
 @dataclass(frozen=True)
 class ReportSource:
-    """The content of a run folder as the report needs it."""
+    """Content of a run folder for the report."""
 
     result: AuditResult
     manifest: Mapping[str, Any]
@@ -49,8 +49,8 @@ class ReportSource:
 def read_source(run: Path) -> ReportSource:
     """Read and verify a run folder.
 
-    Only records that findings point to are kept. A verdict that belongs to another result or
-    another evidence root is left out, with a note, because it judged something else.
+    Only records that findings reference are kept. A verdict on another result or another evidence
+    root is ignored, and a note is added.
 
     Raises:
         IntegrityError: result, evidence, manifest or verdict is damaged.
@@ -63,7 +63,7 @@ def read_source(run: Path) -> ReportSource:
         decision.run_key != result.run_key or decision.evidence_root not in (None, root)
     ):
         decision = None
-        notes.append("verdict.json judged another state of this run and is not shown")
+        notes.append("verdict.json is about another state of this run and is not shown")
     wanted = {i for f in result.findings for e in f.evidence for i in e.requests}
     return ReportSource(
         result=result,
@@ -77,12 +77,12 @@ def read_source(run: Path) -> ReportSource:
 
 
 def _records(run: Path, wanted: set[str]) -> dict[str, Record]:
-    """The last record of every wanted request; a later one supersedes an earlier one."""
+    """Last record of every wanted request, which replaces earlier ones."""
     found = {}
     with (run / EVIDENCE).open(encoding="ascii") as stream:
         for line in stream:
             if wanted.isdisjoint(_REQUEST_ID.findall(line)):
-                continue  # parsing every line of a large log would double the time
+                continue  # parsing all lines of a large log would take twice the time
             record = read_json(line)
             if (request := record["body"].get("request_id")) in wanted:
                 found[request] = Record(record["seq"], record["sha256"], record["body"])

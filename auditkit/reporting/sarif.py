@@ -1,7 +1,7 @@
-"""`results.sarif` (SARIF 2.1.0): FAIL and INCONCLUSIVE rules as alerts on the lines of the policy.
+"""`results.sarif` (SARIF 2.1.0): FAIL and INCONCLUSIVE rules as alerts on lines of the policy.
 
-`kind` stays at its default, because any other kind forces level `none` and disappears in code
-scanning; `properties.verdict` says which verdict it was. No model text.
+`kind` keeps its default, because any other kind forces level `none` and disappears in code
+scanning; `properties.verdict` is the verdict. The file contains no model text.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["render_sarif", "tool_version"]
 
 
 def tool_version() -> str:
-    """The installed version of auditkit."""
+    """Installed version of auditkit."""
     try:
         return version("auditkit")
     except PackageNotFoundError:
@@ -29,7 +29,7 @@ def tool_version() -> str:
 
 
 def _location(source: str) -> str:
-    """The policy's path with forward slashes; only its name when it lies outside the folder."""
+    """Path of the policy with forward slashes; only its name if it is outside the folder."""
     path = Path(source)
     if path.is_absolute():
         here = Path.cwd()
@@ -82,7 +82,7 @@ def _result(rule: RuleVerdict, uri: str) -> dict[str, Any]:
 
 
 def render_sarif(decision: Decision) -> str:
-    """The decision as SARIF: one result per (rule, group) that failed or cannot be told."""
+    """Render the decision as SARIF, one result per (rule, group) that failed or is inconclusive."""
     uri = _location(decision.policy_source)
     first = {rule.rule: rule for rule in reversed(decision.rules)}
     rules = [

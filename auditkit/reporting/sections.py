@@ -1,7 +1,7 @@
-"""The dimension sections: which findings stand together in one figure, and what they mean.
+"""Sections of the report by dimension, and the assignment of findings to figures.
 
-A figure joins findings of one probe on one scale; edits of a request are joined across probes,
-because a reader compares edits. Reference recommenders stand under the model in the same figure.
+A figure contains findings of one probe on one scale. Edits of a request are in one figure across
+probes, so that they can be compared. Reference recommenders are below the model in its figure.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ __all__ = ["DIMENSIONS", "ClaimRow", "Panel", "Section", "build_sections", "row_
 
 DIMENSIONS: Mapping[str, tuple[str, str]] = {
     "utility": ("Utility", "Are the lists useful at all?"),
-    "hallucination": ("Hallucination", "Does it recommend, and say, only what the catalog holds?"),
+    "hallucination": ("Hallucination", "Are recommendations and claims supported by the catalog?"),
     "robustness": ("Robustness", "Does a harmless change of the request change the list?"),
     "fairness": ("Fairness", "Are groups of users served alike?"),
-    "privacy": ("Privacy", "Does the model give away who it was trained on?"),
-    "explain": ("Explanation", "Do the stated reasons really drive the list?"),
+    "privacy": ("Privacy", "Does the model reveal which users it was trained on?"),
+    "explain": ("Explanation", "Do the stated reasons determine the list?"),
 }
 _LEAK = "fairness.leak.attack_auc"
 _ORIGINS = {
@@ -51,7 +51,7 @@ _ATTACKS = {
 
 @dataclass(frozen=True)
 class Panel:
-    """One figure with its rows, the metrics in it, and where the method comes from."""
+    """One figure with its metrics and the sources of their methods."""
 
     figure: Figure
     metrics: tuple[tuple[str, str], ...]
@@ -60,7 +60,7 @@ class Panel:
 
 @dataclass(frozen=True)
 class ClaimRow:
-    """One line of the table that sets a privacy claim beside what was measured."""
+    """One row of the table that compares a privacy claim with measurements."""
 
     quantity: str
     claimed: str | float | None
@@ -85,12 +85,12 @@ class Section:
 
     @property
     def measured(self) -> bool:
-        """Whether any probe of the dimension ran."""
+        """Whether a probe of the dimension ran."""
         return any(outcome.status == "ran" for outcome in self.outcomes)
 
 
 def verdict_of(finding: Finding, decision: Decision | None) -> RuleVerdict | None:
-    """The gravest rule verdict about a finding."""
+    """Most severe rule verdict on a finding."""
     order = {"fails": 0, "blocks": 1, "tolerated": 2, "shown": 3, "passes": 4}
     rules = decision.rules if decision else ()
     fitting = [r for r in rules if (r.metric, r.group) == (finding.metric, finding.group)]
@@ -98,7 +98,7 @@ def verdict_of(finding: Finding, decision: Decision | None) -> RuleVerdict | Non
 
 
 def row_of(finding: Finding, label: str, decision: Decision | None) -> Row:
-    """A finding as a row of a figure and its table."""
+    """Convert a finding to a row of a figure and its table."""
     estimate, rule = finding.estimate, verdict_of(finding, decision)
     judged = rule is not None and not rule.against_baseline
     state: Literal["pass", "fail", "inconclusive", "none"] = rule.verdict if rule else "none"
@@ -126,7 +126,7 @@ def _dimension(metric: str) -> str:
 
 
 def _short(metric: str) -> str:
-    """The metric's own name without its probe."""
+    """Name of a metric without its probe."""
     spec = metrics().get(metric)
     owner = spec.probe if spec else metric.rsplit(".", 1)[0]
     name = metric.removeprefix(f"{owner}.").removeprefix(f"{_dimension(metric)}.")
@@ -135,7 +135,7 @@ def _short(metric: str) -> str:
 
 
 def _panel_key(finding: Finding) -> tuple[str, str]:
-    """Findings with equal keys share a figure; the second word is its title."""
+    """Key of the figure of a finding; the second element is its title."""
     unit = finding.estimate.unit
     if finding.metric.startswith("utility."):
         return finding.metric, _short(finding.metric)
@@ -184,7 +184,7 @@ def _panels(findings: Sequence[Finding], decision: Decision | None) -> Iterator[
 
 
 def _claims(findings: Sequence[Finding]) -> tuple[ClaimRow, ...]:
-    """Claimed epsilon, delta and unit beside measured membership inference; one table."""
+    """Rows that compare claimed epsilon, delta and unit with measured membership inference."""
     found = {finding.metric: finding for finding in findings}
     epsilon, delta = (found.get(f"privacy.claim.{name}") for name in ("epsilon", "delta"))
     attacks = [f for f in findings if f.metric in _ATTACKS]
@@ -193,9 +193,9 @@ def _claims(findings: Sequence[Finding]) -> tuple[ClaimRow, ...]:
     unit = epsilon.parameters.get("unit") if epsilon else None
     e, d = _claimed(epsilon), _claimed(delta)
     rows = [
-        ClaimRow("epsilon (nats)", e, None, "smaller protects more"),
-        ClaimRow("delta (probability)", d, None, "chance that epsilon fails"),
-        ClaimRow("protected unit", str(unit or "none claimed"), None, "what epsilon speaks about"),
+        ClaimRow("epsilon (nats)", e, None, "smaller values give stronger privacy"),
+        ClaimRow("delta (probability)", d, None, "probability that epsilon does not hold"),
+        ClaimRow("protected unit", str(unit or "none claimed"), None, "unit that epsilon protects"),
     ]
     for attack in attacks:
         name, reading = _ATTACKS[attack.metric]
@@ -204,13 +204,13 @@ def _claims(findings: Sequence[Finding]) -> tuple[ClaimRow, ...]:
         is_rate = attack.metric.startswith("privacy.membership.tpr")
         if is_rate and unit == "user" and isinstance(e, float) and isinstance(d, float):
             allowed = _largest_rate(e, d)
-            reading += "; the claim allows exp(epsilon) x 0.01 + delta at most"
+            reading += "; the claim allows at most exp(epsilon) x 0.01 + delta"
         rows.append(ClaimRow(name, allowed, attack, reading))
     return tuple(rows)
 
 
 def _largest_rate(epsilon: float, delta: float) -> float:
-    """Largest share of members that (epsilon, delta) lets an attacker find at 1% false alarms."""
+    """Largest true-positive rate at a false-positive rate of 1% that (epsilon, delta) allows."""
     return min(1.0, math.exp(min(epsilon, 50.0)) * _FALSE_ALARMS + delta)
 
 
@@ -220,7 +220,7 @@ def _claimed(finding: Finding | None) -> str | float:
 
 
 def build_sections(result: AuditResult, decision: Decision | None) -> list[Section]:
-    """One section per dimension, in the report's order; known dimensions always appear."""
+    """Create one section per dimension in the order of the report; none is left out."""
     keys = [*DIMENSIONS, *sorted({_dimension(o.probe) for o in result.outcomes} - set(DIMENSIONS))]
     sections = []
     for key in keys:
@@ -234,7 +234,7 @@ def build_sections(result: AuditResult, decision: Decision | None) -> list[Secti
             for f in findings
             if f.probe != MITIGATION
             and not (claims and f.metric.startswith("privacy.claim."))
-            # What a rule judges stays in a panel, where its limit is drawn.
+            # Findings with a rule stay in a panel, which shows their limit.
             and not ((f.metric, f.group) in told and verdict_of(f, decision) is None)
         ]
         outcomes = tuple(o for o in result.outcomes if _dimension(o.probe) == key)

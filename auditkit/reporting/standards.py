@@ -1,4 +1,4 @@
-"""Which public frameworks the measurements give evidence for (`standards.yaml`)."""
+"""Public frameworks to which the measurements provide evidence (`standards.yaml`)."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ Checked = Literal["source", "secondary", "unverified"]
 
 
 class Framework(BaseModel):
-    """One framework, its version, the official names of its ids, and which ids serve a subject.
+    """One framework with its version, the official names of its ids, and the ids of each subject.
 
-    `checked` says whether names were read at the source, in a secondary text, or not at all.
+    `checked` states whether names were checked in the source, in a secondary text, or not at all.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -33,7 +33,7 @@ class Framework(BaseModel):
 
 
 class Standards(BaseModel):
-    """The whole map: subjects in the report's order, the dimensions they belong to, frameworks."""
+    """Map of frameworks, with the subjects in the order of the report and their dimensions."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     version: Literal[1]
@@ -43,7 +43,7 @@ class Standards(BaseModel):
 
 @dataclass(frozen=True)
 class Reference:
-    """One row of the report's table: a subject and the ids of one framework."""
+    """One row of the table in the report: a subject and the ids of one framework."""
 
     subject: str
     framework: str
@@ -54,17 +54,17 @@ class Reference:
 
 @cache
 def standards() -> Standards:
-    """The shipped map.
+    """Read the shipped map.
 
     Raises:
-        ConfigurationError: the file has faults (a test reads it).
+        ConfigurationError: the file is invalid.
     """
     text = (files("auditkit.reporting") / "standards.yaml").read_text(encoding="utf-8")
     return validate(parse_yaml(text, source="standards.yaml"), TypeAdapter(Standards))
 
 
 def table(dimensions: frozenset[str]) -> list[Reference]:
-    """References of the dimensions, and of what every report serves, ordered by subject."""
+    """References of the dimensions and of every report, ordered by subject."""
     rows = []
     for subject, dimension in standards().subjects.items():
         if dimension not in dimensions and dimension != "report":
@@ -78,7 +78,7 @@ def table(dimensions: frozenset[str]) -> list[Reference]:
 
 
 def references(dimension: str) -> list[str]:
-    """The ids of one dimension as short strings, such as `OWASP LLM Top 10 2025: LLM09`."""
+    """Ids of one dimension as short strings, such as `OWASP LLM Top 10 2025: LLM09`."""
     found = []
     for subject, owner in standards().subjects.items():
         for framework in standards().frameworks if owner == dimension else ():

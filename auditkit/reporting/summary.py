@@ -1,4 +1,4 @@
-"""`summary.md`: at most 60 lines for a pull request or a CI page; no model text, no images."""
+"""`summary.md`: at most 60 lines for a pull request or CI page, without model text or images."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _SPECIAL = frozenset("|\\`<>&@[]!*_")
 
 
 def markdown_text(text: str, *, limit: int = 120) -> str:
-    """A name on one line that Markdown shows literally."""
+    """Escape a name so that Markdown shows it literally on one line."""
     line = " ".join(visible(text).split())
     line = line if len(line) <= limit else line[: limit - 1] + "\u2026"
     return "".join(f"&#{ord(c)};" if c in _SPECIAL else c for c in line)
 
 
 def render_summary(source: ReportSource) -> str:
-    """The verdict, what stands against it, and what was not tested."""
+    """Render the verdict, the rules that do not pass, and the probes that did not run."""
     result, decision = source.result, source.decision
     lines = ["# auditkit report", ""]
     if decision is None:

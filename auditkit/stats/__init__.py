@@ -1,6 +1,7 @@
-"""Intervals, tests and corrections: pure functions, seeds as arguments.
+"""Confidence intervals, tests and multiplicity corrections as pure functions.
 
-The tests of a fairness audit load from here on first use; everything else from its own module.
+The tests of a fairness audit are imported lazily from this package; import everything else from
+its module. Random generators are arguments.
 """
 
 from __future__ import annotations

@@ -1,15 +1,16 @@
-"""Intervals by resampling units, with the law that a policy judges later.
+"""Bootstrap intervals over units, with the sampling distribution that a policy evaluates later.
 
-Items of one list are not independent, so users are resampled, never items. A bootstrap of values
-that are nearly all 0 (or 1) collapses to a point; where fewer than five units differ from that end,
-the bound is the larger of the bootstrap and Clopper-Pearson on "this unit differs at all", which is
-valid because a rate is at most its indicator. With more units the tail on the skewed side is that
-of Clopper-Pearson with the effective sample size, where it reaches further: percentiles alone cover
-a planted 5 % in 92 of 100 repetitions (tests/probes/hallucination/test_planted_shares.py). The
-stored quantiles carry both, so the gate and the report see the same bound.
+Users are resampled, not items, because the items of one list are not independent. A bootstrap of
+values that are nearly all 0 (or 1) collapses to a point. If fewer than five units differ from that
+end, the bound is the larger of the bootstrap and the Clopper-Pearson bound on the share of units
+that differ, which is valid because a rate is at most its indicator. With more such units, the tail
+on the skewed side is replaced by Clopper-Pearson with the effective sample size where that is
+wider: percentiles alone cover a planted rate of 5 % in 92 of 100 repetitions
+(tests/probes/hallucination/test_planted_shares.py). The stored quantiles include both corrections,
+so the gate and the report use the same bound.
 
 Source: Efron & Tibshirani 1993 (percentile bootstrap); Clopper & Pearson 1934; Korn & Graubard
-1998; hallucination recipe, section 4.
+1998.
 """
 
 from __future__ import annotations
@@ -60,17 +61,18 @@ def bootstrap_mean(
 
     Args:
         values: one finite number per unit (user), shape [n].
-        rng: generator of the resamples.
-        unit: what the value is counted in.
-        direction: which way is better.
+        rng: generator for the resamples.
+        unit: unit of the value, as shown in reports.
+        direction: whether lower or higher values are better.
         draws: number of resamples.
-        n_missing: units that were planned and could not be scored.
-        reason: why the estimate is undefined, if there is no unit.
-        bounded_rate: values lie in [0, 1] and the few-units rule applies at both ends.
+        n_missing: units that were planned but could not be scored.
+        reason: reason to report if the estimate is undefined because there are no units.
+        bounded_rate: values lie in [0, 1], and the correction for few differing units applies at
+            both ends.
 
     Returns:
-        Estimate in the range of the values, and its quantile law; undefined for n = 0, and for n =
-        1 unless `bounded_rate` (one value says nothing about the spread).
+        Estimate in the range of the values and its bootstrap quantiles. Undefined for n = 0, and
+        for n = 1 unless `bounded_rate`, because one value gives no information about the spread.
 
     Raises:
         InvalidArgument: a value that is not finite, or outside [0, 1] under `bounded_rate`.
@@ -104,15 +106,15 @@ def bootstrap_ratio(
     n_missing: int = 0,
     reason: str = NOTHING,
 ) -> Measured:
-    """Sum of numerators over sum of denominators, whole units resampled.
+    """Ratio of the sums of numerators and denominators, with a bootstrap over units.
 
     Args:
         numerators, denominators: sums over the rows of each unit, shape [n]; denominators are not
-            negative. A resample whose denominators are all 0 is drawn as the estimate itself.
+            negative. A resample whose denominators are all 0 takes the value of the estimate.
         rng, unit, direction, draws, n_missing, reason: as in `bootstrap_mean`.
 
     Returns:
-        Estimate and quantile law; undefined for n < 2 or a total of 0.
+        Estimate and its bootstrap quantiles. Undefined for n < 2 or denominators that sum to 0.
 
     Raises:
         InvalidArgument: lengths differ, a number is not finite, or a denominator is negative.
@@ -121,8 +123,8 @@ def bootstrap_ratio(
     if len(top) != len(bottom) or np.any(bottom < 0):
         raise InvalidArgument(
             f"bootstrap_ratio got {len(top)} numerators and {len(bottom)} denominators, the "
-            "smallest "
-            f"{bottom.min(initial=0.0)}. Give one of each per unit, denominators at least 0."
+            f"smallest of which is {bottom.min(initial=0.0)}. Give one of each per unit, and no "
+            "negative denominators."
         )
     if len(top) < 2 or bottom.sum() == 0:
         why = reason if len(top) != 1 else _why(1, reason)
@@ -149,17 +151,18 @@ def paired_difference(
     reason: str = NOTHING,
     bounded_rate: bool = False,
 ) -> Measured:
-    """Mean of after - before over the same units, pairs resampled together.
+    """Mean of after - before over the same units, with a bootstrap over pairs.
 
     Args:
-        before, after: one finite number per unit, same order, shape [n].
+        before, after: one finite number per unit, in the same order, shape [n].
         rng, unit, direction, draws, n_missing, reason: as in `bootstrap_mean`.
-        bounded_rate: both lie in [0, 1]; if fewer than five units differ, both ends are widened to
+        bounded_rate: both lie in [0, 1]. If fewer than five units differ, both ends are widened to
             the Clopper-Pearson bound of the share of units that differ, because no mean difference
             can exceed it.
 
     Returns:
-        Estimate (positive: after is larger) and quantile law; undefined as in `bootstrap_mean`.
+        Estimate (positive if `after` is larger) and its bootstrap quantiles. Undefined in the same
+        cases as `bootstrap_mean`.
 
     Raises:
         InvalidArgument: lengths differ, or values out of range.
@@ -202,15 +205,16 @@ def bootstrap_statistic(
     n_missing: int = 0,
     reason: str = NOTHING,
 ) -> Measured:
-    """Any statistic of n units with a 95 % percentile bootstrap interval, whole units resampled.
+    """Any statistic of n units with a 95 % percentile bootstrap interval over units.
 
     Args:
-        statistic: [block, n] row numbers -> [block] values; a resample on which it does not exist
-            (NaN) is drawn as the estimate itself.
+        statistic: maps row numbers [block, n] to values [block]; a resample for which it is NaN
+            takes the value of the estimate.
         rng, unit, direction, draws, n_missing, reason: as in `bootstrap_mean`.
 
     Returns:
-        Estimate and quantile law; undefined for n < 2 or where the statistic does not exist.
+        Estimate and its bootstrap quantiles. Undefined for n < 2 or if the statistic of the data
+        is NaN.
     """
     value = float(statistic(np.arange(n)[None])[0]) if n else float("nan")
     if n < 2 or not np.isfinite(value):
@@ -227,16 +231,16 @@ def resample(
     rng: np.random.Generator,
     statistic: Callable[[NDArray[np.int64]], NDArray[np.float64]],
 ) -> NDArray[np.float64]:
-    """Apply `statistic` to rows drawn with replacement, in blocks of at most 64 MiB of indices.
+    """Apply `statistic` to rows sampled with replacement, in blocks of at most 64 MiB of indices.
 
     Args:
         n: number of units.
         draws: number of resamples, at least 1.
-        rng: generator.
-        statistic: [block, n] row numbers -> [block] values.
+        rng: generator for the row numbers.
+        statistic: maps row numbers [block, n] to values [block].
 
     Returns:
-        [draws] values.
+        Values of the statistic, shape [draws].
     """
     block = max(1, BLOCK_BYTES // (16 * n))
     sizes = [min(block, draws - begin) for begin in range(0, draws, block)]
@@ -247,7 +251,8 @@ def _finite(values: ArrayLike) -> NDArray[np.float64]:
     x = np.asarray(values, dtype=np.float64)
     if x.ndim != 1 or not np.all(np.isfinite(x)):
         raise InvalidArgument(
-            "a bootstrap got values that are not finite, or not one per unit. Count them as "
+            f"The bootstrap got an array of shape {x.shape} that is not one-dimensional or has "
+            "values that are not finite. Give one finite value per unit and count the others as "
             "missing."
         )
     return x

@@ -1,8 +1,9 @@
-"""One-sided bounds and p-values of a finding, from the law that it was stored with.
+"""One-sided bounds and p-values of a finding, from its stored sampling distribution (`Law`).
 
-A finding keeps its law (how its estimate varies) instead of one interval, so that a policy can ask
-for a bound at any confidence without the raw data. `p_fail` and the bounds agree: the p-value of
-"worse than the limit" is below alpha exactly when the bound at 1 - alpha lies beyond the limit.
+A finding stores the sampling distribution of its estimate instead of one interval, so that a policy
+can request a bound at any confidence without the raw data. `p_fail` and the bounds agree: the
+p-value of "worse than the limit" is below alpha exactly if the bound at 1 - alpha is beyond the
+limit.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ Side = Literal["max", "min"]
 
 
 class OneSidedBounds(NamedTuple):
-    """Lower and upper bound, each of which holds with the asked confidence on its own."""
+    """Lower and upper bound, each with the requested one-sided confidence."""
 
     lower: float
     upper: float
@@ -33,8 +34,8 @@ def one_sided_bounds(law: Law, estimate: Estimate, confidence: float) -> OneSide
     """Both one-sided bounds of a defined estimate.
 
     Args:
-        law: how the estimate varies; a band already holds at its own level and an exact value is
-            its own bound, so `confidence` does not move those two.
+        law: sampling distribution of the estimate. `confidence` has no effect on a `Band`, which
+            has a fixed level, or on an `Exact` value, which is its own bound.
         estimate: a defined estimate.
         confidence: one-sided level in (0.5, 1).
 
@@ -44,8 +45,8 @@ def one_sided_bounds(law: Law, estimate: Estimate, confidence: float) -> OneSide
     Raises:
         InvalidArgument: the estimate is undefined, has no interval, or a rate has no rows.
 
-    Source: Clopper & Pearson 1934; Korn & Graubard 1998 for clustered rows; conservative steps
-    between stored bootstrap quantiles.
+    Source: Clopper & Pearson 1934; Korn & Graubard 1998 for clustered rows. Between two stored
+    bootstrap quantiles the more conservative one is used.
     """
     value = _value(estimate)
     if isinstance(law, Binomial):
@@ -64,21 +65,23 @@ def one_sided_bounds(law: Law, estimate: Estimate, confidence: float) -> OneSide
     if law.kind == "exact":
         return OneSidedBounds(value, value)
     if estimate.low is None or estimate.high is None:
-        raise InvalidArgument("a band needs the low and high of its estimate. Store both.")
+        raise InvalidArgument(
+            "A finding with a band has an estimate without low or high. Store both bounds."
+        )
     return OneSidedBounds(estimate.low, estimate.high)
 
 
 def p_fail(law: Law, estimate: Estimate, limit: float, side: Side) -> float | None:
-    """How likely a value at least this bad is when the truth stands exactly at the limit.
+    """Probability of an estimate at least this bad if the true value equals the limit.
 
     Args:
-        law: how the estimate varies.
+        law: sampling distribution of the estimate.
         estimate: a defined estimate.
         limit: the policy's limit, in the unit of the estimate.
         side: `max` when larger than the limit is worse, `min` when smaller is.
 
     Returns:
-        A p-value in (0, 1]; None for bands (corrected inside their probe) and exact values.
+        A p-value in (0, 1]; None for bands (already corrected in their probe) and exact values.
 
     Raises:
         InvalidArgument: the estimate is undefined or a rate has no rows.
@@ -96,7 +99,7 @@ def p_fail(law: Law, estimate: Estimate, limit: float, side: Side) -> float | No
 
 
 def _quantile_p(law: Quantiles, limit: float, side: Side) -> float:
-    """Next stored level beyond the limit, never below one draw's worth."""
+    """Next stored quantile level beyond the limit, at least 1 / (draws + 1)."""
     levels = quantile_levels(len(law.q))
     values = law.q if side == "max" else tuple(-q for q in reversed(law.q))
     bound = limit if side == "max" else -limit
@@ -107,7 +110,7 @@ def _quantile_p(law: Quantiles, limit: float, side: Side) -> float:
 
 @cache
 def quantile_levels(count: int = 201) -> tuple[float, ...]:
-    """The levels p_i = sin^2(pi i / (2 (count - 1))) of a quantile law: dense in both tails."""
+    """The levels p_i = sin^2(pi i / (2 (count - 1))) of `Quantiles`, dense in both tails."""
     steps = 2 * (count - 1)
     return tuple(math.sin(math.pi * i / steps) ** 2 for i in range(count))
 
@@ -115,11 +118,13 @@ def quantile_levels(count: int = 201) -> tuple[float, ...]:
 def _effective(law: Binomial) -> tuple[float, float]:
     """x and n on the scale of independent rows."""
     if law.n <= 0 or law.n_eff <= 0:
-        raise InvalidArgument("a rate over no rows has no bound. Report it as undefined.")
+        raise InvalidArgument("A rate with no rows has no bound. Report it as undefined.")
     return min(law.n_eff, law.x / law.n * law.n_eff), law.n_eff
 
 
 def _value(estimate: Estimate) -> float:
     if estimate.value is None:
-        raise InvalidArgument(f"an undefined estimate ({estimate.reason}) has no bound.")
+        raise InvalidArgument(
+            f"The estimate is undefined ({estimate.reason}) and has no bound. Check its status."
+        )
     return estimate.value

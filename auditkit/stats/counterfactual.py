@@ -1,9 +1,8 @@
-"""SNSR and SNSV of one attribute with everything that makes them readable: the noise floor, a
-permutation p-value and simultaneous bounds.
+"""SNSR and SNSV of one attribute, with noise floor, permutation p-value and simultaneous bounds.
 
-A range of means is never 0 for a fair recommender that samples, grows with the number of values and
-has no interval of its own. Source: fairness recipe, 3.3 to 3.7; Zhang et al. 2023 (FaiRLLM, Eq. 5
-and 6) for the two numbers.
+The three additions are needed because a range of means is never 0 for a fair recommender that
+samples, grows with the number of values, and comes without an interval. Source: Zhang et al. 2023
+(FaiRLLM, Eq. 5 and 6) for SNSR and SNSV; docs/explain/fairness.md for the rest.
 """
 
 from __future__ import annotations
@@ -23,18 +22,19 @@ __all__ = ["CounterfactualTest", "counterfactual_test"]
 
 @dataclass(frozen=True, kw_only=True)
 class CounterfactualTest:
-    """What a table of similarities says about unequal disturbance, in similarity points.
+    """SNSR and SNSV of one attribute with their uncertainty, in similarity points.
 
     Attributes:
-        snsr: largest minus smallest value mean, [0, 1]; ideal 0, see `noise_floor`.
-        snsv: population standard deviation of the value means.
-        snsv_corrected: the same without what noise explains, at least 0.
-        noise_floor: mean SNSR of a fair recommender with as much noise: d2(A) sigma / sqrt(n).
-        p_value: of SNSR, by permuting values inside probes, (0, 1].
+        snsr: largest minus smallest mean similarity over the values, [0, 1]; ideal 0, compare with
+            `noise_floor`.
+        snsv: population standard deviation of the mean similarities.
+        snsv_corrected: SNSV after subtracting the variance expected from noise, at least 0.
+        noise_floor: expected SNSR of a fair recommender with the same noise, d2(A) sigma / sqrt(n).
+        p_value: p-value of SNSR from permuting values inside probes, (0, 1].
         low, high: simultaneous 95 % bounds of SNSR; None below 20 probes.
-        n, n_missing: complete probes, and those that a missing cell left out.
+        n, n_missing: complete probes, and probes dropped because of a missing cell.
 
-    With fewer than 2 complete probes or 2 values every number but n and n_missing is None.
+    With fewer than 2 complete probes or 2 values, every number except n and n_missing is None.
     """
 
     snsr: float | None
@@ -55,14 +55,14 @@ def counterfactual_test(
     n_permutations: int = 9_999,
     n_bootstrap: int = 2_000,
 ) -> CounterfactualTest:
-    """Do some values of an attribute disturb the list more than others?
+    """Test whether some values of an attribute change the list more than others.
 
     Args:
         similarities: [n_probes, n_values] in [0, 1], mean similarity of a value's lists to the
-            neutral one of the same probe; NaN marks a missing cell and drops that probe.
-        rng: generator of the relabellings, then of the resamples.
-        n_permutations: relabellings inside probes.
-        n_bootstrap: resamples of whole probes.
+            neutral list of the same probe; NaN marks a missing cell and drops that probe.
+        rng: generator for the permutations, then for the resamples.
+        n_permutations: number of permutations of the values inside probes.
+        n_bootstrap: number of resamples of whole probes.
 
     Raises:
         InvalidArgument: not a table, or a similarity outside [0, 1].

@@ -1,9 +1,9 @@
-"""Are some attribute values disturbed more than others? Permutation tests of SNSR, SNSV and the
-largest paired t.
+"""Permutation tests of list shift: SNSR, SNSV and the largest paired t.
 
-Relabelling permutes the values inside every probe, so the test is paired and its size does not
-depend on how much probes differ. An unpaired test of the same table has a power of .16 to .19 where
-this one has .97. Source: fairness recipe, 3.5 and 3.6.
+The values are permuted inside every probe, so the test is paired and its size does not depend on
+how much probes differ. An unpaired test of the same table has a power of .16 to .19 where this one
+has .97. Source: Zhang et al. 2023 (FaiRLLM, Eq. 5 and 6) for SNSR and SNSV; Phipson & Smyth 2010
+for the p-values.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from auditkit.stats.relabelling import Tested, permutation_p, relabellings
 
 __all__ = ["Disturbance", "disturbance_tests", "studentised"]
 
-_NO_SPREAD = 1e6  # stands for an infinite t: the same difference in every probe
-_ROUNDING = 1e-9  # standard errors below it are differences of equal sums
+_NO_SPREAD = 1e6  # replaces an infinite t, which occurs if every probe has the same difference
+_ROUNDING = 1e-9  # smaller standard errors are rounding errors
 
 
 class Disturbance(NamedTuple):
-    """Tests of one table; they share their relabellings.
+    """Tests of one table, which all use the same permutations.
 
     Attributes:
         snsr, snsv: range and population standard deviation of the value means.
         max_t: largest paired |t| over all pairs of values.
-        pair_t: [pairs] in the order of `np.triu_indices(values, 1)`.
+        pair_t: |t| of every pair, [pairs], in the order of `np.triu_indices(values, 1)`.
     """
 
     snsr: Tested
@@ -44,16 +44,16 @@ class Disturbance(NamedTuple):
 def disturbance_tests(
     tables: ArrayLike, *, rng: np.random.Generator, draws: int = 9_999
 ) -> list[Disturbance]:
-    """Test tables of one attribute under the same relabellings.
+    """Test tables of one attribute under the same permutations.
 
     Args:
         tables: [tables, probes, values], complete probes only; one table per similarity.
-        rng: generator of the relabellings.
-        draws: their number.
+        rng: generator for the permutations.
+        draws: number of permutations.
 
     Returns:
-        One Disturbance per table. With indicators of missing answers instead of similarities its
-        SNSR tests missing-answer disparity.
+        One Disturbance per table. For a table of missing-response indicators instead of
+        similarities, its SNSR tests the disparity in missing responses.
 
     Raises:
         InvalidArgument: fewer than 2 probes or 2 values, or a number that is not finite.
@@ -65,7 +65,7 @@ def disturbance_tests(
             "probes only, at least 2 x 2."
         )
     _, n, n_values = cells.shape
-    # Differences between values do not change, and their squares keep every digit.
+    # Subtracting the probe mean keeps differences between values and avoids loss of precision.
     cells = cells - cells.mean(axis=2, keepdims=True)
     rows = np.arange(n)[:, None] * n_values
     found: list[list[list[NDArray[np.float64]]]] = [[] for _ in cells]
@@ -80,7 +80,7 @@ def disturbance_tests(
 
 
 def studentised(sizes: NDArray[np.float64], errors: NDArray[np.float64]) -> NDArray[np.float64]:
-    """|mean| / standard error; 0 for a mean of 0 and a large number for one without spread."""
+    """|mean| / standard error; 0 for a mean of 0, and 1e6 for another mean without spread."""
     spread = errors > _ROUNDING
     without = np.where(sizes > _ROUNDING, _NO_SPREAD, 0.0)
     return np.where(spread, sizes / np.where(spread, errors, 1.0), without)
@@ -97,7 +97,7 @@ def _tested(table: NDArray[np.float64], null: list[NDArray[np.float64]]) -> Dist
 def _statistics(
     cells: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """SNSR, SNSV and largest |t|, each [draws], and every pair's |t|, of cells [draws, n, A]."""
+    """SNSR, SNSV and largest |t|, each [draws], and |t| of every pair; cells are [draws, n, A]."""
     n, n_values = cells.shape[1:]
     means = cells.mean(axis=1)
     products = cells.transpose(0, 2, 1) @ cells

@@ -1,27 +1,29 @@
-"""Bounds of what groups of items gain over the histories: whole users are resampled with everything
-they were shown and had chosen.
+"""Bounds of item-group utilities: the share of groups in lists minus their share in histories.
 
-The gap between item groups (DGU) is a max - min and the mean of absolute group utilities (MGU) is
-biased upwards like it, so both get bounds from parts that hold jointly. A group utility is a
-difference of two ratios of sums over users; each user's influence on it makes it a mean over users,
-and such means get studentised bands, as in `simultaneous`. Source: fairness recipe, 3.9, which asks
-for a band scaled by the bootstrap's standard deviation: that is too narrow for rare groups and few
-users.
+Whole users are resampled, with their list and their history. The gap between item groups (DGU) is a
+max - min, and the mean of absolute group utilities (MGU) is biased upwards in the same way, so both
+are bounded from joint bounds of their parts. A group utility is a difference of two ratios of sums
+over users. Each user's influence function turns it into a mean over users, and such means get
+studentized bands, as in `simultaneous`. A band scaled by the standard deviation of the bootstrap is
+too narrow for rare groups and few users. Source: Jiang et al. 2024 (IFairLRS) for the group
+utility.
 
-Measured on 600 worlds each in which lists (10 items) and histories (10 to 700) are drawn from each
-user's own taste, groups from 30 % down to 0.4 % of it: both ends hold for DGU and MGU in
+Measured in 600 simulations per setting, in which lists (10 items) and histories (10 to 700) are
+sampled from the same user preferences, with groups from 30 % down to 0.4 % of them: both bounds
+hold for DGU and MGU in
 
     users      6 groups    10 groups    18 groups
        60     .942 .942    .987 .997    .973 .998
       200     .957 .968    .968 .975    .950 .963
       600     .945 .945    .963 .973    .948 .952
 
-(standard error .01; scaled by the bootstrap's deviation .91 to .94), and in .99 to 1.00 where lists
-favour one group. Histories of 3 to 8 items give .945 to 1.00, with few users at the price of width:
-of 60 users a DGU of 0 may have an upper end of .2 to .5. Where 1 to 10 % of users are unlike all
-others, the ends hold in .95 to 1.00 of 30 to 200 users. The target .94 is missed where all users
-share one taste and the rarest of ten groups holds 0.5 % of it: MGU is above 0 in 8 % of worlds of
-60 users, in 4 to 6 % of larger ones; DGU in 4 to 6 % of all.
+(standard error .01; with the standard deviation of the bootstrap .91 to .94), and in .99 to 1.00 if
+lists favor one group. Histories of 3 to 8 items give .945 to 1.00, but the bounds are wide for few
+users: with 60 users, a DGU of 0 may have an upper bound of .2 to .5. If 1 to 10 % of users differ
+from all others, the bounds hold in .95 to 1.00 of simulations with 30 to 200 users. The target of
+.94 is missed if all users share the same preferences and the rarest of ten groups has 0.5 % of
+them: the lower bound of MGU is above 0 in 8 % of simulations with 60 users and in 4 to 6 % of
+larger ones; that of DGU in 4 to 6 % of all.
 """
 
 from __future__ import annotations
@@ -45,11 +47,13 @@ Array = NDArray[np.float64]
 
 
 class Disparity(NamedTuple):
-    """Group utilities GU with joint bounds, which are None of a pilot (fewer than 20 users).
+    """Group utilities (GU) with joint bounds; the bounds are None for fewer than 20 users (pilot).
 
     Attributes:
-        utility: GU by group, [groups]; ideal 0. bounds: of each group, jointly, [groups, 2].
-        mgu, mgu_bounds: mean of |GU|. dgu, dgu_bounds: largest minus smallest GU.
+        utility: GU by group, [groups]; ideal 0.
+        bounds: joint bounds of the groups, [groups, 2].
+        mgu, mgu_bounds: mean of |GU| and its bounds; ideal 0.
+        dgu, dgu_bounds: largest minus smallest GU and its bounds; ideal 0.
     """
 
     utility: Array
@@ -68,23 +72,25 @@ def disparity_bounds(
     draws: int = 2_000,
     level: float = 0.95,
 ) -> Disparity | None:
-    """MGU and DGU with bounds, users resampled with their list and their history.
+    """MGU and DGU with bounds from resampling users with their list and history.
 
-    MGU: mean over groups of |GU| -+ c se, floored at 0 in every group, c from the largest
-    studentised deviation of any group. DGU: the largest difference of two groups' GU -+ c se, c
-    from the largest studentised deviation of any difference; beyond 40 groups the joint bounds of
-    the groups take the place of those of pairs. Where fewer than five users are unlike the others,
-    no bound is closer than the Clopper-Pearson bound of their share times how unlike they are. A
-    group that was neither shown nor chosen before is left out; its GU is 0.
+    MGU: mean over groups of |GU| -+ c se, floored at 0 in every group, with c from the largest
+    studentized deviation of any group. DGU: the largest difference of two groups' GU -+ c se, with
+    c from the largest studentized deviation of any difference; with more than 40 groups, the joint
+    bounds of the groups are used instead of those of pairs. If fewer than five users deviate from
+    the others, every bound is at least the Clopper-Pearson bound of their share times the largest
+    deviation. A group that is in no list and no history is left out; its GU is 0.
 
     Args:
         shown: exposure of every group in each user's list, [users, groups], at least 0.
-        history: the same of each user's history.
-        rng, draws, level: of the resamples and the joint coverage.
+        history: exposure of every group in each user's history, same shape.
+        rng: generator for the resamples.
+        draws: number of resamples.
+        level: joint coverage, in (0, 1).
 
     Returns:
-        Share points, without bounds below 20 users; None with fewer than 2 users or groups, or
-        without any exposure or history.
+        Utilities in share points, without bounds below 20 users; None with fewer than 2 users or
+        groups, or without any exposure or history.
 
     Raises:
         InvalidArgument: arrays of unequal shape.
@@ -127,13 +133,12 @@ def disparity_bounds(
 
 
 class _Users(NamedTuple):
-    """What users contribute to the columns, groups or differences of groups, and how often each of
-    them is drawn.
+    """Contributions of users to the columns (groups or differences of groups), and the resamples.
 
     Attributes:
-        influence: on the columns' estimates, [users, columns]; of mean 0.
-        shares: of their own list minus of their own history, [users, columns].
-        weights: [draws, users].
+        influence: influence on the estimates, [users, columns]; mean 0 over users.
+        shares: share in the user's list minus share in the user's history, [users, columns].
+        weights: how often each user is in each resample, [draws, users].
     """
 
     influence: Array
@@ -141,17 +146,17 @@ class _Users(NamedTuple):
     weights: Array
 
     def reach(self, own: Array, level: float, *, largest: float) -> Array:
-        """How far each estimate [columns] may be off, all at once; `largest` is the largest one
-        that there can be.
-        """
+        """Joint half-widths of the estimates [columns]; `largest` is the largest possible value."""
         n = len(self.influence)
         error = self.influence.std(axis=0, ddof=1) / math.sqrt(n)
         c = critical_value(*resampled_means(self.influence, self.weights), level=level)
         return np.asarray(np.maximum(c * error, self._of_the_unlike(own, level, largest)))
 
     def _of_the_unlike(self, own: Array, level: float, largest: float) -> Array:
-        """Least reach where nearly all users are alike: how many others there may be, times how
-        much the few seen differ, or could differ where none was seen.
+        """Minimum half-width if nearly all users have the same share difference.
+
+        It is the upper bound of the share of deviating users times the largest deviation observed,
+        or possible if none was observed.
         """
         unlike = np.abs(self.shares - np.median(self.shares, axis=0))
         unlike[unlike < TOLERANCE] = 0.0
@@ -163,8 +168,9 @@ class _Users(NamedTuple):
 
 
 def _gap_bounds(own: Array, users: _Users, reach: Array, level: float) -> Interval:
-    """Bounds of max - min from those of all differences; of many groups from those of the groups,
-    which are wider and need no pairs.
+    """Bounds of max - min from the bounds of all differences.
+
+    With many groups they come from the bounds of the groups, which are wider but need no pairs.
     """
     if len(own) > MOST_PAIRED:
         low = max(0.0, float(np.max(own - reach) - np.min(own + reach)))
@@ -181,8 +187,9 @@ def _gap_bounds(own: Array, users: _Users, reach: Array, level: float) -> Interv
 
 
 def _influence(amounts: Array) -> Array:
-    """How much every user moves the shares of the sums, [users, groups]: the derivative of a ratio
-    of means, of mean 0.
+    """Influence of every user on the shares of the sums, [users, groups], with mean 0.
+
+    It is the derivative of a ratio of means.
     """
     totals = amounts.sum(axis=1)
     share = amounts.sum(axis=0) / totals.sum()
@@ -190,6 +197,6 @@ def _influence(amounts: Array) -> Array:
 
 
 def _shares(amounts: Array) -> Array:
-    """Rows that sum to 1; one without any exposure keeps zeros."""
+    """Rows scaled to sum to 1; a row without any exposure remains 0."""
     totals = amounts.sum(axis=1, keepdims=True)
     return np.asarray(amounts / np.where(totals > 0, totals, 1.0))

@@ -1,10 +1,10 @@
-"""Bounds of the largest gap between independent groups that hold for all pairs at once.
+"""Simultaneous bounds of the largest gap between independent groups of users.
 
-Users are resampled inside their group and standard errors are Welch's. Where nearly all users of a
-group are at the same end of the scale (all hit, or none) its spread is not known, and neither a
-bootstrap nor a standard error shows it; such a group's mean is bounded by Clopper-Pearson on the
-share of its users away from either end, which holds because a mean in [0, 1] is at most the share
-above 0 and at least the share at 1. Source: fairness recipe, 3.7 and 3.8.
+Users are resampled inside their group and standard errors are Welch's. If nearly all users of a
+group are at the same end of the scale (all hits, or none), neither a bootstrap nor a standard error
+measures the spread. The mean of such a group is bounded by Clopper-Pearson on the share of its
+users away from either end, because a mean in [0, 1] is at most the share above 0 and at least the
+share at 1. Source: Clopper & Pearson 1934; docs/explain/fairness.md.
 """
 
 from __future__ import annotations
@@ -34,25 +34,25 @@ def group_gap_bounds(
     draws: int = 2_000,
     level: float = 0.95,
 ) -> RangeBounds:
-    """Bounds of the largest gap between group means, users resampled inside their group.
+    """Bounds of the largest gap between group means, with users resampled inside their group.
 
-    A pair with a group in which fewer than five users are away from 0, or fewer than five away from
-    1, is sparse: its gap lies between the ends of the two means, which share the error out over the
-    groups.
+    A pair is sparse if one of its groups has fewer than five users above 0 or fewer than five below
+    1. The gap of a sparse pair is bounded from the bounds of the two means, and the error level is
+    divided among the groups (Bonferroni).
 
     Args:
         values: utility per user in [0, 1], shape [n].
-        groups: group number of each user from 0, [n].
-        rng: generator of the resamples.
+        groups: group number of each user, from 0, [n].
+        rng: generator for the resamples.
         draws: number of resamples.
         level: joint coverage.
 
     Returns:
-        Bounds in the unit of the values; a pilot without bounds if a group has fewer than 20 users.
+        Bounds in the unit of the values; without bounds (pilot) if a group has fewer than 20 users.
 
     Raises:
-        InvalidArgument: lengths that differ, fewer than 2 groups, an empty group, or a value
-            outside [0, 1].
+        InvalidArgument: lengths differ, fewer than 2 groups, an empty group, or a value outside
+            [0, 1].
     """
     x, numbers = np.asarray(values, dtype=np.float64), np.asarray(groups, dtype=np.int64)
     if len(x) != len(numbers):
@@ -102,16 +102,16 @@ def group_gap_bounds(
 
 
 def mean_ends(above_zero: float, below_one: float, n: float, level: float) -> Interval:
-    """Ends of a mean of n numbers in [0, 1], each at one-sided `level`.
+    """Bounds of the mean of n numbers in [0, 1], each at one-sided `level`.
 
     Args:
-        above_zero, below_one: how many of them; need not be whole.
+        above_zero, below_one: how many numbers are above 0 and below 1; need not be integers.
     """
     away_from_one = clopper_pearson(below_one, n, level, side="upper").high
     return Interval(1 - away_from_one, clopper_pearson(above_zero, n, level, side="upper").high)
 
 
 def gap_of(one: Interval, other: Interval) -> Interval:
-    """Ends of the absolute difference of two means between their ends."""
+    """Bounds of the absolute difference of two means from the bounds of each mean."""
     low = max(0.0, one.low - other.high, other.low - one.high)
     return Interval(low, max(one.high - other.low, other.high - one.low))

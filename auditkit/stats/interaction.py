@@ -1,8 +1,8 @@
-"""Is a pair of attributes more than the sum of its parts?
+"""Test of the interaction of two attributes.
 
-The contrast of a cell is what its similarity has beyond the effects of its two attributes. Under
-"no interaction" the whole contrast table of a probe may change its sign; permuting the labels would
-test "no effect at all" instead. Source: fairness recipe, 3.10.
+The contrast of a cell is the part of its similarity that the effects of its two attributes do not
+explain. Without an interaction, the sign of the whole contrast table of a probe is exchangeable, so
+the test flips signs. Permuting the labels would test "no effect at all" instead.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ class Interaction(NamedTuple):
     """Largest interaction contrast.
 
     Attributes:
-        contrasts: [g, h] mean contrast of every cell, similarity points.
-        largest_t: largest |t| over the cells. bounds: of the largest absolute contrast.
+        contrasts: mean contrast of every cell, [g, h], similarity points; ideal 0.
+        largest_t: largest |t| over the cells.
+        bounds: bounds of the largest absolute contrast.
     """
 
     contrasts: NDArray[np.float64]
@@ -43,9 +44,9 @@ def interaction_test(
     """Test and bound the interaction of two crossed attributes.
 
     Args:
-        similarities: [probes, g, h] in [0, 1], complete probes only, every pair of values.
-        rng: generator of the sign flips, then of the resamples.
-        draws, bootstrap_draws: their numbers.
+        similarities: [probes, g, h] in [0, 1], complete probes only, one cell per pair of values.
+        rng: generator for the sign flips, then for the resamples.
+        draws, bootstrap_draws: number of sign flips and of resamples.
 
     Raises:
         InvalidArgument: fewer than 2 probes or values, or a similarity outside [0, 1].

@@ -1,4 +1,4 @@
-"""Intervals of a rate: Wilson for display, Clopper-Pearson for decisions, and clustered rows.
+"""Intervals of a rate: Wilson for display, Clopper-Pearson for decisions.
 
 Counts may be real numbers, because rows that share a unit are first scaled to an effective number
 of independent rows (Korn & Graubard 1998).
@@ -43,22 +43,22 @@ def wilson(x: float, n: float, level: float = 0.95) -> Interval:
     _check(x, n, level)
     z = float(special.ndtri((1 + level) / 2))
     rate = x / n
-    centre = rate + z * z / (2 * n)
+    center = rate + z * z / (2 * n)
     half = z * math.sqrt(rate * (1 - rate) / n + z * z / (4 * n * n))
     scale = 1 + z * z / n
-    low = 0.0 if x == 0 else max(0.0, (centre - half) / scale)
-    high = 1.0 if x == n else min(1.0, (centre + half) / scale)
+    low = 0.0 if x == 0 else max(0.0, (center - half) / scale)
+    high = 1.0 if x == n else min(1.0, (center + half) / scale)
     return Interval(min(low, rate), max(high, rate))
 
 
 def clopper_pearson(
     x: float, n: float, level: float = 0.95, side: Literal["two", "lower", "upper"] = "two"
 ) -> Interval:
-    """Interval of a rate that covers at least `level`, whatever the true rate is.
+    """Exact interval of a rate, with a coverage of at least `level` for every true rate.
 
     Args:
-        x: number of rows with the property, 0 <= x <= n; need not be whole.
-        n: number of rows, more than 0; an effective sample size where rows share units.
+        x: number of rows with the property, 0 <= x <= n; need not be an integer.
+        n: number of rows, more than 0; an effective sample size if rows share units.
         level: coverage in (0, 1), two-sided for `two`, one-sided for `lower` and `upper`.
         side: which ends are bounded; the other end of a one-sided interval is 0 or 1.
 
@@ -78,7 +78,7 @@ def clopper_pearson(
 
 
 def korn_graubard_n_eff(values: Sequence[float], unit_ids: Sequence[Hashable]) -> float:
-    """How many independent rows carry as much information about a rate as these clustered rows.
+    """Effective sample size of clustered rows: the equivalent number of independent rows.
 
     Args:
         values: 0 or 1 per row (or a fraction), shape [n].
@@ -105,8 +105,8 @@ def korn_graubard_n_eff(values: Sequence[float], unit_ids: Sequence[Hashable]) -
     n_units = len(residuals)
     if n_units < 2:
         raise InvalidArgument(
-            "korn_graubard_n_eff got rows of one unit, so nothing is known about the spread "
-            "between units. Sample at least two units."
+            "korn_graubard_n_eff got rows of a single unit, so the variance between units is "
+            "unknown. Sample at least two units."
         )
     if rate in (0.0, 1.0):
         return float(n_units)
@@ -118,6 +118,6 @@ def korn_graubard_n_eff(values: Sequence[float], unit_ids: Sequence[Hashable]) -
 def _check(x: float, n: float, level: float) -> None:
     if not (n > 0 and 0 <= x <= n and 0 < level < 1):
         raise InvalidArgument(
-            f"an interval of a rate got x={x}, n={n}, level={level}. "
+            f"The interval of a rate got x={x}, n={n}, level={level}. "
             "Give n > 0, 0 <= x <= n and a level between 0 and 1."
         )

@@ -1,10 +1,10 @@
-"""Do lists differ in what a range of similarities cannot see?
+"""Permutation tests of lists for differences that a range of similarities (SNSR) cannot show.
 
-Two values may be as far from the neutral list and yet get opposite items (steering), and all values
-may be moved alike. Each question has its own statistic and its own relabelling inside a probe: the
-values for the items they are given and for lists that differ between values, the three lists of a
-re-asked probe for disturbance beyond re-asking. The last two are one-sided, and both also fire on
-harmless sensitivity to wording, which is what the placebo is for. Source: fairness recipe, 3.5.
+Two values may be equally far from the neutral list and still get opposite items (steering), and all
+values may shift the list equally. Each test has its own statistic and its own permutation inside a
+probe: T-item and T-between permute the lists of the values, T-noise permutes the three lists of a
+probe whose neutral request is repeated. T-noise and T-between are one-sided, and both also react to
+harmless sensitivity to wording, which the placebo controls for. Source: docs/explain/fairness.md.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ __all__ = ["between_values_test", "item_exposure_test", "reask_test"]
 def item_exposure_test(
     lists: Sequence[Sequence[Sequence[str]]], *, rng: np.random.Generator, draws: int = 9_999
 ) -> Tested:
-    """Are some items shown to some values more than to others (T-item)?
+    """Test whether items are shown to some values more often than to others (T-item).
 
     The statistic is the sum over items and values of (c_ia - mean c_i)^2 / (mean c_i + 1/2), where
-    c_ia counts the probes in which value a's list holds item i.
+    c_ia is the number of probes in which the list of value a contains item i.
 
     Args:
-        lists: [probes][values] of item identities, complete probes only; repeats count once. Item
-            groups may stand for items.
-        rng: generator of the relabellings, which permute the values inside probes.
-        draws: their number.
+        lists: [probes][values] of item ids (or item groups), complete probes only; repeats count
+            once.
+        rng: generator for the permutations of the values inside probes.
+        draws: number of permutations.
 
     Raises:
-        InvalidArgument: no probe, fewer than 2 values, or rows of unequal length.
+        InvalidArgument: no probes, fewer than 2 values, or rows of unequal length.
     """
     n, n_values = len(lists), len(lists[0]) if lists else 0
     if n < 1 or n_values < 2 or any(len(row) != n_values for row in lists):
@@ -56,7 +56,7 @@ def item_exposure_test(
     weights = 1 / (expected + 0.5)
     as_they_are = np.broadcast_to(np.arange(n_values), (1, n, n_values))
     observed = _spread(table, as_they_are, expected, weights)
-    # The few counts of a block are what must fit the caches, not its lists.
+    # Blocks are sized so that the counts and lists of a block fit into the processor cache.
     block = max(1, BLOCK_BYTES // (8 * n_values * (n_items + 1) + 8 * table.size))
     null = [
         _spread(table, orders[begin : begin + block], expected, weights)
@@ -72,10 +72,10 @@ def _spread(
     expected: NDArray[np.float64],
     weights: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """The statistic of every relabelling: orders [draws, n, A], table [n, A, k]."""
+    """The statistic of every permutation: orders [draws, n, A], table [n, A, k]."""
     draws, n, n_values = orders.shape
     n_items = len(expected)
-    # Value a gets the list orders[a] of its probe, as in the tests of tables.
+    # Value a gets list orders[a] of its probe, as in `disturbance_tests`.
     given = table[np.arange(n)[:, None], orders]
     values = (np.arange(draws)[:, None, None] * n_values + np.arange(n_values)) * (n_items + 1)
     cells = (given + values[..., None]).ravel()
@@ -86,18 +86,19 @@ def _spread(
 
 
 def reask_test(similarities: ArrayLike, *, rng: np.random.Generator, draws: int = 9_999) -> Tested:
-    """Does stating a value move lists more than asking again does (T-noise)?
+    """Test whether stating a value changes lists more than repeating the request does (T-noise).
 
-    The statistic is the mean over probes of J(N1, N2) - (J(N1, S) + J(N2, S)) / 2; under the null
-    any of the three lists may be the stated one.
+    The statistic is the mean over probes of J(N1, N2) - (J(N1, S) + J(N2, S)) / 2, where N1 and N2
+    are the two neutral lists and S is the list with the stated value. Under the null hypothesis the
+    three lists are exchangeable.
 
     Args:
-        similarities: [probes, 3]: J(N1, N2), J(N1, S), J(N2, S), a symmetric similarity.
-        rng: generator of the relabellings.
-        draws: their number.
+        similarities: J(N1, N2), J(N1, S) and J(N2, S) of a symmetric similarity, [probes, 3].
+        rng: generator for the permutations.
+        draws: number of permutations.
 
     Raises:
-        InvalidArgument: not of that shape, no probe, or a number that is not finite.
+        InvalidArgument: another shape, no probes, or a number that is not finite.
     """
     table = np.asarray(similarities, dtype=np.float64)
     if table.ndim != 2 or len(table) < 1 or table.shape[1] != 3 or not np.isfinite(table).all():
@@ -105,7 +106,7 @@ def reask_test(similarities: ArrayLike, *, rng: np.random.Generator, draws: int 
             f"reask_test got an array of shape {table.shape}. Give three finite similarities per "
             "probe."
         )
-    # With list c as the stated one the others' similarity stands against the mean of its own two.
+    # Column c is the statistic if the list outside pair c is taken as the stated one.
     gaps = 1.5 * table - table.sum(axis=1, keepdims=True) / 2
     n = len(gaps)
     block = max(1, BLOCK_BYTES // (8 * n))
@@ -121,17 +122,17 @@ def reask_test(similarities: ArrayLike, *, rng: np.random.Generator, draws: int 
 def between_values_test(
     similarities: ArrayLike, *, repeats: int, rng: np.random.Generator, draws: int = 9_999
 ) -> Tested:
-    """Do two lists of one value agree more than lists of two values (T-between)?
+    """Test whether lists of the same value agree more than lists of two values (T-between).
 
-    The statistic is the mean similarity of same-value pairs minus that of different-value pairs;
-    relabelling permutes all lists of a probe.
+    The statistic is the mean similarity of same-value pairs minus that of different-value pairs.
+    All lists of a probe are permuted.
 
     Args:
-        similarities: [probes, lists, lists], a symmetric similarity; the lists of a probe stand
-            value by value, `repeats` of each.
+        similarities: symmetric similarities, [probes, lists, lists]; the lists of a probe are
+            ordered by value, with `repeats` lists per value.
         repeats: lists per value, at least 2.
-        rng: generator of the relabellings.
-        draws: their number.
+        rng: generator for the permutations.
+        draws: number of permutations.
 
     Raises:
         InvalidArgument: another shape, or fewer than 2 values or repeats.
@@ -149,7 +150,7 @@ def between_values_test(
     same = values[first] == values[second]
     left, right = first[same], second[same]
     n_same, n_pairs = len(left), len(first)
-    total = float(table[:, first, second].sum()) / n  # the same under every relabelling
+    total = float(table[:, first, second].sum()) / n  # the same under every permutation
     flat, begin = table.ravel(), np.arange(n)[:, None] * n_lists**2
 
     def statistic(orders: NDArray[np.intp]) -> NDArray[np.float64]:

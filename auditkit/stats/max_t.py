@@ -1,8 +1,7 @@
-"""The critical value that makes many intervals hold at once: the .95 quantile, over resamples, of
-the largest studentised deviation.
+"""Critical value of simultaneous intervals: a quantile of the largest studentized deviation.
 
 A percentile bootstrap of a max - min or of a mean of absolute values never covers 0 for a fair
-recommender; intervals of its parts that hold jointly do. Source: fairness recipe, 3.7.
+recommender; simultaneous intervals of its parts do. Source: docs/explain/fairness.md.
 """
 
 from __future__ import annotations
@@ -30,8 +29,8 @@ class Resampled(NamedTuple):
     """Means of resamples of whole units.
 
     Attributes:
-        shift: mean of the resample minus that of the data, [draws, columns].
-        error: standard error that the resample itself shows, [draws, columns].
+        shift: mean of the resample minus mean of the data, [draws, columns].
+        error: standard error estimated from the resample, [draws, columns].
     """
 
     shift: NDArray[np.float64]
@@ -51,35 +50,35 @@ def resampled_means(values: NDArray[np.float64], weights: NDArray[np.float64]) -
         weights: how often each unit is in each resample, [draws, units].
     """
     n = len(values)
-    # Centring keeps the second moment exact where the spread is small.
-    centred = values - values.mean(axis=0)
-    shift = weights @ centred / n
-    variance = np.maximum(weights @ centred**2 / n - shift**2, 0.0)
+    # Centering avoids loss of precision in the second moment if the spread is small.
+    centered = values - values.mean(axis=0)
+    shift = weights @ centered / n
+    variance = np.maximum(weights @ centered**2 / n - shift**2, 0.0)
     return Resampled(shift, np.sqrt(variance / (n - 1)))
 
 
 def critical_value(
     deviations: NDArray[np.float64], errors: NDArray[np.float64], *, level: float = 0.95
 ) -> float:
-    """How many standard errors every estimate may be off at once.
+    """Number of standard errors that makes the intervals of all estimates hold jointly.
 
     Args:
-        deviations: [draws, estimates], resampled minus own estimate, either sign.
+        deviations: resampled estimate minus estimate, [draws, estimates].
         errors: standard errors of the resamples [draws, estimates], or one per estimate
-            [estimates]. A resample without spread takes the root mean square of the others, for
-            its deviation counts all the same; an estimate without any spread does not count.
+            [estimates]. A resample without spread gets the root mean square of the others, so that
+            its deviation counts; an estimate without spread in any resample is ignored.
         level: joint coverage, in (0, 1).
 
     Returns:
-        c of at least 0, such that all |estimate - truth| <= c se holds jointly.
+        c, at least 0, such that |estimate - truth| <= c se holds for all estimates jointly.
     """
     scale = np.broadcast_to(errors, deviations.shape)
     scale = np.where(scale > NO_SPREAD, scale, np.sqrt(np.mean(scale**2, axis=0)))
     spread = scale > NO_SPREAD
-    studentised = np.where(spread, np.abs(deviations) / np.where(spread, scale, 1.0), 0.0)
-    return float(np.quantile(studentised.max(axis=1), level, method="higher"))
+    studentized = np.where(spread, np.abs(deviations) / np.where(spread, scale, 1.0), 0.0)
+    return float(np.quantile(studentized.max(axis=1), level, method="higher"))
 
 
 def largest_gap(gaps: NDArray[np.float64], reach: NDArray[np.float64]) -> Interval:
-    """Ends of the largest of absolute gaps [gaps] that may each be off by their reach [gaps]."""
+    """Bounds of the largest absolute gap; `reach` is the half-width of each gap, [gaps]."""
     return Interval(max(0.0, float(np.max(gaps - reach))), float(np.max(gaps + reach)))

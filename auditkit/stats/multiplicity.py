@@ -1,4 +1,4 @@
-"""Many decisions at once: adjusted p-values that keep the chance of any wrong one small."""
+"""Adjusted p-values that control the family-wise error rate of several decisions."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
     Returns:
         Adjusted p-values in the given order, in [0, 1], never below the given ones. Rejecting where
-        the adjusted value is below alpha keeps the chance of any wrong rejection at most alpha,
-        whatever the dependence.
+        the adjusted value is below alpha controls the family-wise error rate at alpha under any
+        dependence.
 
     Source: Holm 1979; p_(j) = max over i <= j of min(1, (m - i + 1) p_(i)).
     """
@@ -38,19 +38,18 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def westfall_young(tests: Mapping[K, Tested]) -> dict[K, float]:
-    """Step-down maxT over permutation tests, which learns how they hang together from their joint
-    relabellings.
+    """Step-down maxT adjustment, which uses the dependence of tests under joint permutations.
 
-    Every statistic is standardised by mean and standard deviation of its own relabellings, the
-    observed one included, so tests of different units compare.
+    Every statistic is standardized by the mean and standard deviation of its permutation values,
+    including the observed one, so that tests in different units are comparable.
 
     Args:
-        tests: statistic and null draws of every test; the same number of draws in all. Tests with
-            the same relabellings keep their dependence; independent ones make the adjustment
-            conservative under positive dependence.
+        tests: statistic and permutation values of every test, with the same number of permutations
+            in all. Tests with the same permutations keep their dependence; tests with independent
+            permutations make the adjustment conservative under positive dependence.
 
     Returns:
-        Adjusted p-value of every test, in (0, 1]; 1 where relabelling changes nothing.
+        Adjusted p-value of every test, in (0, 1]; 1 if permutations do not change the statistic.
 
     Raises:
         InvalidArgument: tests with different numbers of draws.
@@ -60,7 +59,8 @@ def westfall_young(tests: Mapping[K, Tested]) -> dict[K, float]:
     """
     if len({len(test.null) for test in tests.values()}) > 1:
         raise InvalidArgument(
-            "westfall_young got tests with different numbers of draws. Draw equally many for all."
+            "westfall_young got tests with different numbers of permutations. Use the same number "
+            "for all."
         )
     adjusted: dict[K, float] = dict.fromkeys(tests, 1.0)
     standard = {}
@@ -74,7 +74,7 @@ def westfall_young(tests: Mapping[K, Tested]) -> dict[K, float]:
         return adjusted
     highest = np.full(len(standard[order[0]]) - 1, -np.inf)
     raw: dict[K, float] = {}
-    for key in reversed(order):  # from the least extreme up: the maximum of those behind it
+    for key in reversed(order):  # least extreme first, with a running maximum
         highest = np.maximum(highest, standard[key][:-1])
         at_least = np.sum(highest >= standard[key][-1] - TOLERANCE)
         raw[key] = float((1 + at_least) / (len(highest) + 1))

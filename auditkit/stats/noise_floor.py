@@ -1,8 +1,8 @@
-"""What SNSR would a fair recommender show? A max - min is never 0 for one that samples.
+"""Noise floor of SNSR: the value expected for a fair recommender that samples.
 
-The residual of a probe x value table without any value effect gives the noise; the range of A means
-of n such residuals has expectation d2(A) sigma / sqrt(n). No extra call is needed. Source: fairness
-recipe, 3.4; Tippett 1925 (d2).
+A max - min is never 0 under sampling. The residuals of the probe x value table after removing probe
+and value means estimate the noise, and the range of A means of n such residuals has expectation
+d2(A) sigma / sqrt(n). No extra calls are needed. Source: Tippett 1925 (d2).
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ __all__ = ["NoiseFloor", "expected_range", "noise_floor", "range_95"]
 
 
 class NoiseFloor(NamedTuple):
-    """Noise of one answer and the SNSR that it alone produces, all in similarity points.
+    """Noise of one similarity and the SNSR that noise alone produces, in similarity points.
 
     Attributes:
-        sigma: standard deviation of a similarity beyond its probe's and its value's mean.
-        expected_snsr: mean SNSR of a fair recommender.
-        snsr_95: the SNSR that a fair recommender exceeds in 5 % of audits.
-        snsv_corrected: SNSV without the part that noise explains, at least 0.
+        sigma: standard deviation of the residuals after removing probe and value means.
+        expected_snsr: expected SNSR of a fair recommender.
+        snsr_95: SNSR that a fair recommender exceeds in 5 % of audits.
+        snsv_corrected: SNSV after subtracting the variance expected from noise, at least 0.
     """
 
     sigma: float
@@ -51,12 +51,12 @@ def expected_range(n_values: int) -> float:
 
 @cache
 def range_95(n_values: int, degrees: float = math.inf) -> float:
-    """q(A): .95 quantile of the studentised range; scipy integrates for about 0.2 s."""
+    """q(A): .95 quantile of the studentized range; scipy's integration takes about 0.2 s."""
     return float(stats.studentized_range.ppf(0.95, n_values, degrees))
 
 
 def noise_floor(similarity: ArrayLike) -> NoiseFloor:
-    """Noise floor of SNSR from the probe x value table itself.
+    """Noise floor of SNSR, estimated from the probe x value table.
 
     sigma^2 = sum of squared interaction residuals / ((n - 1)(A - 1)).
 

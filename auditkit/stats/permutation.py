@@ -1,8 +1,7 @@
-"""Do independent groups of users differ? A permutation test of the largest Welch t, which moves
-group labels across users.
+"""Permutation test of the largest Welch t between independent groups of users.
 
-p = (1 + #{T* >= T - 1e-12}) / (B + 1), so it is never 0. Source: fairness recipe, 3.8; Phipson &
-Smyth 2010 for the +1.
+Group labels are permuted across users. p = (1 + #{T* >= T - 1e-12}) / (B + 1), so it is never 0.
+Source: Phipson & Smyth 2010 for the +1.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ def largest_welch_t(
         sizes: [groups], each at least 2.
 
     Returns:
-        [draws]; 0 where all means are equal, infinity where means differ without any spread.
+        Statistic [draws]; 0 if all means are equal, infinity if means differ without any spread.
     """
     means = sums / sizes
     variance = np.maximum(squares - sizes * means**2, 0.0) / (sizes - 1) / sizes
@@ -43,13 +42,13 @@ def largest_welch_t(
 def group_gap_test(
     values: ArrayLike, groups: ArrayLike, *, rng: np.random.Generator, draws: int = 9_999
 ) -> float:
-    """Do independent groups have equal means? Permutes labels; statistic max Welch |t|.
+    """Test whether independent groups have equal means, by permuting labels (max Welch |t|).
 
     Args:
         values: one finite number per user, [n].
-        groups: group number of each user from 0, [n]; every group has at least 2 users.
-        rng: generator of the relabellings.
-        draws: number of relabellings.
+        groups: group number of each user, from 0, [n]; every group has at least 2 users.
+        rng: generator for the permutations.
+        draws: number of permutations.
 
     Returns:
         p-value in (0, 1].
@@ -66,8 +65,8 @@ def group_gap_test(
         )
 
     block = max(1, BLOCK_BYTES // (3 * x.nbytes))
-    relabelled = [
+    permuted = [
         statistic(rng.permuted(np.broadcast_to(x, (min(block, draws - begin), len(x))), axis=1))
         for begin in range(0, draws, block)
     ]
-    return permutation_p(float(statistic(x[None, :])[0]), np.concatenate(relabelled))
+    return permutation_p(float(statistic(x[None, :])[0]), np.concatenate(permuted))

@@ -1,9 +1,9 @@
-"""Does an attribute do more to the lists than an irrelevant phrase of the same length?
+"""Comparison of an attribute with irrelevant phrases of the same length (placebo).
 
-A recommender that reacts to any wording reacts to attributes too. The placebo arm says how much;
-under the null the whole set of attribute answers of a probe and the whole set of its placebo
-answers may change places. All tests are one-sided: large means that the attribute does more.
-Source: fairness recipe, 3.5.
+A recommender that reacts to any wording also reacts to attributes, and the placebo arm measures
+this reaction. Under the null hypothesis, the attribute responses of a probe and its placebo
+responses are exchangeable as whole sets. All tests are one-sided: large values mean that the
+attribute has more effect. Source: docs/explain/fairness.md.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from auditkit.stats.relabelling import TOLERANCE, Tested, sign_flips
 
 __all__ = ["PlaceboContrast", "placebo_contrast"]
 
-_FEW = 40  # differing probes: below, a t interval of rare differences ends too early
+_FEW = 40  # with fewer differing probes, a t interval is too narrow
 
 
 class PlaceboContrast(NamedTuple):
-    """Attribute against placebo; the tests share their swaps.
+    """Attribute compared with placebo; the tests use the same swaps.
 
     Attributes:
         shift: mean similarity to the neutral list, placebo minus attribute.
-        interval: paired t interval of the shift; where few probes differ, no shorter than Gaffke's
-            bounds of the differences to either side.
+        interval: paired t interval of the shift; if few probes differ, at least as wide as Gaffke's
+            bounds of the differences in each direction.
         snsr: SNSR of the attribute minus that of the placebo.
-        between: T-between statistic of the attribute minus that of the placebo; None without it.
+        between: T-between statistic of the attribute minus that of the placebo; None if not given.
         placebo_mean: mean similarity of the placebo's lists to the neutral ones.
         n: probes in both arms.
     """
@@ -55,16 +55,16 @@ def placebo_contrast(
     draws: int = 9_999,
     level: float = 0.95,
 ) -> PlaceboContrast:
-    """Compare an attribute with as many placebo values.
+    """Compare an attribute with the same number of placebo values.
 
     Args:
         attribute, placebo: [probes, values] similarities to the neutral list, the same complete
             probes in both.
         attribute_between, placebo_between: [probes] mean similarity of same-value lists minus that
             of different-value lists.
-        rng: generator of the swaps.
-        draws: their number.
-        level: of the interval.
+        rng: generator for the swaps.
+        draws: number of swaps.
+        level: coverage of the interval, in (0, 1).
 
     Raises:
         InvalidArgument: tables of unequal shape, smaller than 2 x 2, or with a number that is not
@@ -87,7 +87,7 @@ def placebo_contrast(
     if attribute_between is not None and placebo_between is not None:
         gaps = np.asarray(attribute_between, float) - np.asarray(placebo_between, float)
         between = Tested(float(gaps.mean()), signs @ gaps / n)
-    # Swapping moves the difference of the two rows from one table's sums to the other's.
+    # A swap moves the difference of the two rows from the sums of one table to those of the other.
     moved = swaps.astype(np.float64) @ (other - own) / n
     observed = float(np.ptp(own.mean(axis=0)) - np.ptp(other.mean(axis=0)))
     null = np.ptp(own.mean(axis=0) + moved, axis=1) - np.ptp(other.mean(axis=0) - moved, axis=1)
@@ -102,7 +102,7 @@ def placebo_contrast(
 
 
 def _interval(differences: NDArray[np.float64], level: float, rng: np.random.Generator) -> Interval:
-    """Of a mean of numbers in [-1, 1]."""
+    """Interval of a mean of numbers in [-1, 1]."""
     n, mean = len(differences), float(differences.mean())
     spread = float(differences.std(ddof=1))
     reach = float(special.stdtrit(n - 1, (1 + level) / 2)) * spread / np.sqrt(n)
@@ -112,7 +112,7 @@ def _interval(differences: NDArray[np.float64], level: float, rng: np.random.Gen
         ends = (np.maximum(-differences, 0), np.maximum(differences, 0))
         down, up = (gaffke_upper(one, level=(1 + level) / 2, rng=rng) for one in ends)
         return Interval(min(low, -down), max(high, up))
-    if spread <= TOLERANCE:  # every probe the same: another may still be otherwise
+    if spread <= TOLERANCE:  # all observed probes are equal, but unobserved ones may differ
         reach = 1 - ((1 - level) / 2) ** (1 / n)
         low, high = mean - reach, mean + reach
     return Interval(max(-1.0, low), min(1.0, high))

@@ -1,4 +1,4 @@
-"""A share of units with its exact interval and its binomial law."""
+"""Rates with exact intervals and binomial sampling distributions."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ def rate(
     method: Literal["clopper_pearson", "wilson"] = "clopper_pearson",
     reason: str = NOTHING,
 ) -> Measured:
-    """x of n independent units, with a 95 % interval.
+    """Rate of x out of n independent units, with a 95 % interval.
 
     Args:
         x: units with the property, 0 <= x <= n.
         n: units that could be scored.
         unit, direction, n_missing, reason: as in `bootstrap_mean`.
-        method: the interval that is shown; the gate uses Clopper-Pearson from the law either way.
+        method: interval to display; the gate always uses Clopper-Pearson.
 
     Returns:
-        Estimate in [0, 1] and binomial law; undefined for n = 0.
+        Estimate in [0, 1] and binomial distribution; undefined for n = 0.
 
     Raises:
         InvalidArgument: x outside 0..n.
@@ -57,10 +57,10 @@ def clustered_rate(
     n_missing: int = 0,
     reason: str = NOTHING,
 ) -> Measured:
-    """Share of rows with the property, rows of one unit being alike.
+    """Share of rows with the property, with rows clustered by unit.
 
-    Clopper-Pearson on x_eff = p n_eff of n_eff effective rows. `Estimate.n` counts units, the law
-    counts rows.
+    The interval is Clopper-Pearson on x_eff = p n_eff of n_eff effective rows. `Estimate.n` counts
+    units, `Binomial.n` counts rows.
 
     Args:
         values: 0 or 1 per row.
@@ -68,7 +68,7 @@ def clustered_rate(
         unit, direction, n_missing, reason: as in `bootstrap_mean`.
 
     Returns:
-        Estimate in [0, 1] and binomial law; undefined without rows, and with rows of a single unit.
+        Estimate in [0, 1] and binomial distribution; undefined without rows or with a single unit.
 
     Raises:
         InvalidArgument: lengths differ, or a value is neither 0 nor 1.
@@ -78,8 +78,7 @@ def clustered_rate(
     if len(values) != len(unit_ids) or any(value not in (0, 1) for value in values):
         raise InvalidArgument(
             f"clustered_rate got {len(values)} values for {len(unit_ids)} unit ids, or a value "
-            "that is not 0 or 1. "
-            "Give one of each per row."
+            "that is not 0 or 1. Give one 0 or 1 and one unit id per row."
         )
     n_units = len(set(unit_ids))
     if n_units < 2:

@@ -1,10 +1,10 @@
-"""Relabellings inside a probe, and what a test makes of them.
+"""Label permutations inside probes, and their p-values.
 
-A probe is one anchor that is asked once per attribute value. If the value makes no difference, its
-answers may change places, so a test that relabels inside every probe is exact whatever the probes
-differ in. p = (1 + #{T* >= T - 1e-12}) / (B + 1), so it is never 0. Tests that are given equal
-generators and equal shapes see the same relabellings, which keeps their dependence in a joint
-adjustment. Source: fairness recipe, 3.5; Phipson & Smyth 2010 for the +1.
+A probe is one anchor with one request per attribute value. If the value has no effect, the
+responses of a probe are exchangeable, so a test that permutes labels inside every probe is exact
+regardless of differences between probes. p = (1 + #{T* >= T - 1e-12}) / (B + 1), so it is never 0.
+Tests with equal generators and equal shapes use the same permutations, which keeps their dependence
+for a joint adjustment. Source: Phipson & Smyth 2010 for the +1.
 """
 
 from __future__ import annotations
@@ -19,16 +19,17 @@ from numpy.typing import NDArray
 
 __all__ = ["BLOCK_BYTES", "TOLERANCE", "Tested", "permutation_p", "relabellings", "sign_flips"]
 
-BLOCK_BYTES = 16 << 20  # of 8-byte numbers: stays near the processor's caches
+BLOCK_BYTES = 16 << 20  # about the size of the processor caches
 TOLERANCE = 1e-12
-_LISTED = 7  # labels whose orders are listed: 7! = 5,040
+_LISTED = 7  # up to 7 labels, all orders are enumerated (7! = 5,040)
 
 
 class Tested(NamedTuple):
-    """A statistic and its values under the relabellings; large speaks against "no difference".
+    """A test statistic and its permutation values; large values are evidence of a difference.
 
     Attributes:
-        statistic: of the data. null: [draws].
+        statistic: value for the data.
+        null: values under the permutations, [draws].
     """
 
     statistic: float
@@ -41,7 +42,7 @@ class Tested(NamedTuple):
 
 
 def permutation_p(observed: float, draws: NDArray[np.float64]) -> float:
-    """Share of relabellings at least as extreme as the observed one, which counts too."""
+    """Share of permutations at least as extreme as the observed labels, which are counted too."""
     return float((1 + np.sum(draws >= observed - TOLERANCE)) / (len(draws) + 1))
 
 
@@ -62,5 +63,5 @@ def relabellings(
 
 
 def sign_flips(rng: np.random.Generator, *, draws: int, n: int) -> NDArray[np.bool_]:
-    """Which rows change sides, [draws, n], each with probability one half."""
+    """Rows whose sign is flipped, [draws, n], each with probability one half."""
     return rng.integers(2, size=(draws, n), dtype=np.int8).astype(np.bool_)

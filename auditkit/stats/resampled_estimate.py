@@ -1,7 +1,8 @@
-"""An estimate together with the law that it follows, made from bootstrap draws.
+"""An estimate together with its sampling distribution, built from bootstrap resamples.
 
-The law keeps 201 quantiles, dense in both tails and each rounded outwards to a draw, so a policy
-can ask for a bound at any confidence; the interval that is shown is read from the same quantiles.
+The distribution is stored as 201 quantiles, dense in both tails and each rounded outwards to a
+resampled value, so a policy can request a bound at any confidence. The displayed interval is read
+from the same quantiles.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ NOTHING = "no unit could be scored"
 
 
 class Measured(NamedTuple):
-    """An estimate and the law it follows."""
+    """An estimate and its sampling distribution."""
 
     estimate: Estimate
     law: Law
@@ -44,7 +45,7 @@ class Measured(NamedTuple):
 def undefined(
     unit: str, direction: Direction, *, reason: str, n: int = 0, n_missing: int = 0
 ) -> Measured:
-    """An estimate that does not exist, with the reason, and a law without quantiles."""
+    """An undefined estimate with its reason and an empty sampling distribution."""
     estimate = Estimate(
         value=None, low=None, high=None, n=n, unit=unit, direction=direction, n_missing=n_missing,
         status="undefined", reason=reason,
@@ -62,7 +63,7 @@ def banded(
     n_missing: int = 0,
     p_adjusted: float | None = None,
 ) -> Measured:
-    """An estimate whose ends hold jointly with others of its probe; None are those of a pilot."""
+    """An estimate with bounds that hold jointly with others of its probe; None for a pilot."""
     low, high = ends or (None, None)
     estimate = Estimate(
         value=value, low=low, high=high, n=n, n_missing=n_missing, unit=unit, direction=direction
@@ -71,7 +72,7 @@ def banded(
 
 
 def outer_quantiles(draws: ArrayLike) -> NDArray[np.float64]:
-    """The 201 quantiles, each rounded outwards to a draw."""
+    """The 201 quantiles, each rounded outwards to a resampled value."""
     levels = np.asarray(quantile_levels())
     values = np.asarray(draws, dtype=np.float64)
     lower = np.quantile(values, levels, method="lower")
@@ -81,7 +82,7 @@ def outer_quantiles(draws: ArrayLike) -> NDArray[np.float64]:
 
 
 def raise_upper_tail(q: NDArray[np.float64], x: int, n: int, *, end: float) -> None:
-    """If few units are above `end`, lift the upper half to end + Clopper-Pearson upper ends."""
+    """If few units are above `end`, raise the upper half to end + Clopper-Pearson upper bounds."""
     levels = quantile_levels()
     if x < FEW_UNITS:
         for i in range(len(levels) // 2 + 1, len(levels)):
@@ -89,7 +90,7 @@ def raise_upper_tail(q: NDArray[np.float64], x: int, n: int, *, end: float) -> N
 
 
 def lower_lower_tail(q: NDArray[np.float64], x: int, n: int, *, end: float) -> None:
-    """If few units are below `end`, push the lower half to end - Clopper-Pearson upper ends."""
+    """If few units are below `end`, lower the lower half to end - Clopper-Pearson upper bounds."""
     levels = quantile_levels()
     if x < FEW_UNITS:
         for i in range(len(levels) // 2):
@@ -97,15 +98,15 @@ def lower_lower_tail(q: NDArray[np.float64], x: int, n: int, *, end: float) -> N
 
 
 def widen_skewed_tail(q: NDArray[np.float64], rates: NDArray[np.float64]) -> None:
-    """Widen the tail of a mean rate on the side where its distribution is long.
+    """Widen the tail of a mean rate on the side to which its distribution is skewed.
 
-    A mean of rates near 0 is skewed upwards, and percentiles of resampled means do not reach far
-    enough. The tail beyond is that of Clopper-Pearson with as many effective rows as give the
-    variance between units (Korn & Graubard 1998), where that reaches further.
+    A mean of rates near 0 is skewed upwards, and percentiles of resampled means are too narrow. The
+    tail is replaced by that of Clopper-Pearson, with the effective number of rows that corresponds
+    to the variance between units (Korn & Graubard 1998), where that is wider.
     """
     n, mean = len(rates), float(rates.mean())
     if n < 2 or float(np.ptp(rates)) < _EQUAL or mean in (0.0, 1.0):
-        return  # nothing varies, but for rounding
+        return  # no variation beyond rounding errors
     variance = float(rates.var(ddof=1)) / n
     few_units = (ndtri(0.975) / stdtrit(n - 1, 0.975)) ** 2
     n_eff = mean * (1 - mean) / variance * few_units
@@ -128,7 +129,7 @@ def with_quantiles(
     direction: Direction,
     n_missing: int,
 ) -> Measured:
-    """A defined estimate whose 95 % interval is read from the quantiles and contains the value."""
+    """A defined estimate; its 95 % interval is read from the quantiles and contains the value."""
     levels = np.asarray(quantile_levels())
     low = quantiles[np.flatnonzero(levels <= (1 - LEVEL) / 2)[-1]]
     high = quantiles[np.flatnonzero(levels >= (1 + LEVEL) / 2)[0]]

@@ -1,12 +1,12 @@
-"""Bounds of a max - min that hold for all pairs at once.
+"""Simultaneous bounds of a max - min over all pairs.
 
 A percentile bootstrap of a max - min never covers 0 for a fair recommender, so the differences are
-bounded instead: c = .95 quantile over resamples of the largest studentised deviation, low = max(0,
-max(|d| - c se)), high = max(|d| + c se). Differences that are nearly always the same (typical at
-temperature 0, where most are 0) have no standard error to trust. No mean of several such pairs is
-further from its usual difference than the mean of each unit's largest deviation, which Gaffke's
-bound covers; it equals Clopper-Pearson on the share of units that deviate where deviations are as
-large as they can be, and is lower for small ones. Source: fairness recipe, 3.7; ADR 0006.
+bounded instead: c = .95 quantile over resamples of the largest studentized deviation, low = max(0,
+max(|d| - c se)), high = max(|d| + c se). The standard error is not reliable for sparse differences,
+which are the same in nearly all units (typical at temperature 0, where most are 0). The mean of
+such a pair deviates from its median difference by at most the mean over units of the largest
+deviation, which Gaffke's bound covers. This bound equals Clopper-Pearson on the share of deviating
+units if deviations are maximal, and is lower for small deviations. Source: ADR 0006.
 """
 
 from __future__ import annotations
@@ -41,9 +41,10 @@ class RangeBounds(NamedTuple):
 
     Attributes:
         value: largest minus smallest mean; ideal 0.
-        bounds: both ends; None for a pilot.
-        n_sparse_pairs: pairs whose difference is nearly always the same, bounded by what deviates.
-        pilot: too few units for bounds.
+        bounds: lower and upper bound; None for a pilot.
+        n_sparse_pairs: pairs whose difference is the same in nearly all units, bounded by Gaffke's
+            bound or Clopper-Pearson.
+        pilot: whether there are too few units for bounds.
     """
 
     value: float
@@ -61,16 +62,16 @@ class RangeBounds(NamedTuple):
 def snsr_bounds(
     similarity: ArrayLike, *, rng: np.random.Generator, draws: int = 2_000, level: float = 0.95
 ) -> RangeBounds:
-    """Bounds of SNSR, probes resampled whole.
+    """Bounds of SNSR, with whole probes resampled.
 
     Args:
         similarity: [probes, values] in [0, 1], complete probes only.
-        rng: generator of the resamples.
+        rng: generator for the resamples.
         draws: number of resamples.
-        level: joint coverage.
+        level: joint coverage, in (0, 1).
 
     Returns:
-        Bounds in similarity points; a pilot without bounds below 20 probes.
+        Bounds in similarity points; without bounds (pilot) below 20 probes.
 
     Raises:
         InvalidArgument: fewer than 2 probes or 2 values, or a number that is not in [0, 1].
@@ -87,7 +88,7 @@ def snsr_bounds(
 def share_gap_bounds(
     shares: ArrayLike, *, rng: np.random.Generator, draws: int = 2_000, level: float = 0.95
 ) -> RangeBounds:
-    """Bounds of the largest gap between two values' means, over all columns at once.
+    """Bounds of the largest gap between the means of two values, jointly over all columns.
 
     Args:
         shares: [probes, values, columns] in [0, 1], such as the share of a list in every group of
@@ -103,7 +104,7 @@ def share_gap_bounds(
     cells = np.asarray(shares, dtype=np.float64)
     if cells.ndim != 3 or min(cells.shape[:2]) < 2 or not np.all((cells >= 0) & (cells <= 1)):
         raise InvalidArgument(
-            f"simultaneous bounds got an array of shape {cells.shape}. Give numbers in [0, 1] of "
+            f"share_gap_bounds got an array of shape {cells.shape}. Give numbers in [0, 1] of "
             "complete probes, at least 2 x 2."
         )
     a, b = np.triu_indices(cells.shape[1], 1)
@@ -118,7 +119,7 @@ def contrast_bounds(
     """Bounds of the largest absolute mean over columns.
 
     Args:
-        contrasts: [probes, columns] in [-1, 1], each 0 on average where there is no effect.
+        contrasts: [probes, columns] in [-1, 1], each with mean 0 if there is no effect.
         rng, draws, level: as in `snsr_bounds`.
 
     Raises:
@@ -143,7 +144,7 @@ def _largest(
     *,
     columns: int,
 ) -> RangeBounds:
-    """Bounds of the largest absolute mean of [probes, differences]; sparse differences apart."""
+    """Bounds of the largest absolute column mean; sparse columns are bounded separately."""
     n = len(differences)
     if n < MIN_PROBES:
         return RangeBounds(value, None, 0, True)
@@ -160,7 +161,7 @@ def _largest(
         rare = np.minimum(deviation[:, sparse] / farthest, 1.0)
         if columns == 1:
             top = gaffke_upper(rare.max(axis=1), level=1 - alpha, rng=rng)
-        else:  # of many columns some deviate in nearly every unit: each is bounded on its own
+        else:  # with many columns, some deviate in nearly every unit, so bound each one separately
             u, m = int(n_deviating[sparse].max()), int(sparse.sum())
             top = clopper_pearson(u, n, 1 - alpha / m, side="upper").high
         found = largest_gap(np.abs(usual[sparse]), farthest * top)
@@ -178,8 +179,9 @@ def _paired_band(
 ) -> Interval:
     """Max-t band over the columns of [units, differences].
 
-    Every resample has its own standard errors; among very many rare differences some resample of
-    some of them has nearly none, so those of several columns are scaled by the error of the data.
+    Deviations are scaled by the standard error of their resample. With several columns there are
+    very many rare differences, some of which have nearly no spread in some resample, so the
+    standard error of the data is used instead.
     """
     n = len(differences)
     error = differences.std(axis=0, ddof=1) / math.sqrt(n)

@@ -1,11 +1,10 @@
-"""Do groups differ among users who are equally active? The largest gap between groups, compared
-inside strata and averaged over them.
+"""Largest gap between groups of users at equal activity, averaged over activity strata.
 
-gap_ab = sum over strata of w_s (mean_as - mean_bs), w_s the share of users in stratum s, taken over
-strata in which both groups have at least five users; a pair that shares fewer than 20 users of
-either group is not compared, for so few say nothing about a spread. Labels are permuted inside
-strata, so the test is exact whatever activity does to utility; bounds are simultaneous over pairs,
-as for the raw gap. Source: fairness recipe, 3.7 and 3.8.
+gap_ab = sum over strata of w_s (mean_as - mean_bs), where w_s is the share of users in stratum s
+among the strata in which both groups have at least five users. A pair is not compared if either
+group has fewer than 20 users in these strata, which is too few to estimate a spread. Labels are
+permuted inside strata, so the test is exact regardless of the effect of activity on utility. Bounds
+are simultaneous over pairs, as for the unstratified gap (`group_bounds`).
 """
 
 from __future__ import annotations
@@ -40,9 +39,10 @@ class StratifiedGap(NamedTuple):
     """The largest gap between two groups at equal activity.
 
     Attributes:
-        value: in the unit of the values; ideal 0. bounds: of all pairs at once.
-        p: of "labels do not matter inside strata", in (0, 1].
-        n_incomparable: pairs of groups that share too few users.
+        value: largest gap, in the unit of the values; ideal 0.
+        bounds: simultaneous bounds over all pairs.
+        p: p-value of "labels have no effect inside strata", in (0, 1].
+        n_incomparable: pairs of groups with too few users in common strata.
     """
 
     value: float
@@ -52,16 +52,16 @@ class StratifiedGap(NamedTuple):
 
 
 class _Pairs(NamedTuple):
-    """Cells of users by stratum and group, and how pairs of groups weigh the strata."""
+    """Cells of users by stratum and group, and the stratum weights of every pair of groups."""
 
-    cells: Array  # [users, strata * groups], 1 for a user's own cell
+    cells: Array  # [users, strata * groups], 1 in the user's cell
     sizes: Array  # [strata, groups]
     a: NDArray[np.intp]
     b: NDArray[np.intp]
     weights: Array  # [pairs, strata]
 
     def difference(self, means: Array) -> Array:
-        """[..., strata, groups] -> [..., pairs], first minus second."""
+        """First minus second group of every pair: [..., strata, groups] -> [..., pairs]."""
         between: Array = means[..., self.a] - means[..., self.b]
         return np.asarray(np.einsum("ps,...sp->...p", self.weights, between))
 
@@ -81,7 +81,7 @@ class _Pairs(NamedTuple):
 
 
 def activity_strata(lengths: ArrayLike) -> NDArray[np.int64]:
-    """Tercile of each user's history length, 0 to 2; equal lengths share a stratum."""
+    """Tercile of each user's history length, 0 to 2; equal lengths are in the same stratum."""
     counts = np.asarray(lengths, dtype=np.float64)
     if not len(counts):
         return np.empty(0, dtype=np.int64)
@@ -102,13 +102,13 @@ def stratified_gap(
 
     Args:
         values: utility per user in [0, 1], [n].
-        groups, strata: number of each user's group and stratum from 0, [n].
-        rng: generator of relabellings and resamples.
-        draws, bootstrap_draws: how many of each.
-        level: joint coverage of the bounds.
+        groups, strata: number of each user's group and stratum, from 0, [n].
+        rng: generator for the permutations, then for the resamples.
+        draws, bootstrap_draws: number of permutations and of resamples.
+        level: joint coverage of the bounds, in (0, 1).
 
     Returns:
-        None where no two groups can be compared.
+        The gap, or None if no two groups can be compared.
 
     Raises:
         InvalidArgument: arrays of unequal length, or a value outside [0, 1].
@@ -157,7 +157,7 @@ def _largest_t(means: Array, squared: Array, pairs: _Pairs) -> Array:
 def _permuted(
     x: Array, stratum: NDArray[np.int64], rng: np.random.Generator, draws: int
 ) -> Iterator[Array]:
-    """Blocks [block, users] of values that changed places inside their stratum."""
+    """Blocks [block, users] of values permuted inside their stratum."""
     members = [np.flatnonzero(stratum == s) for s in np.unique(stratum)]
     for begin in range(0, draws, BLOCK_ROWS):
         rows = np.empty((min(BLOCK_ROWS, draws - begin), len(x)))
@@ -175,8 +175,9 @@ def _bounds(
     draws: int,
     level: float,
 ) -> Interval:
-    """Band over pairs, users resampled inside their cell; those with a group of which nearly all
-    users are at the same end apart.
+    """Simultaneous bounds over pairs, with users resampled inside their cell.
+
+    Pairs with a group whose users are nearly all at 0 or at 1 are bounded separately.
     """
     away = [((x != end) @ pairs.cells).reshape(pairs.sizes.shape) for end in (0, 1)]
     used = pairs.weights.T > 0
@@ -203,10 +204,10 @@ def _bounds(
 def _ends(
     away: Sequence[Array], pairs: _Pairs, pair: np.intp, group: np.intp, level: float
 ) -> Interval:
-    """Ends of a group's weighted mean in a pair, with the effective sample size of its weights.
+    """Bounds of a group's weighted mean in a pair, with the effective sample size of its weights.
 
     Args:
-        away: users away from 0 and from 1, [strata, groups] each.
+        away: number of users not at 0 and not at 1, [strata, groups] each.
     """
     used = pairs.weights[pair] > 0
     weights, sizes = pairs.weights[pair, used], pairs.sizes[used, group]
@@ -218,7 +219,7 @@ def _ends(
 def _resampled(
     x: Array, pairs: _Pairs, rng: np.random.Generator, draws: int
 ) -> tuple[Array, Array]:
-    """Shift of every cell mean and its squared standard error, [draws, strata, groups]."""
+    """Resampled shift and squared standard error of cell means, [draws, strata, groups]."""
     shape = (draws, pairs.cells.shape[1])
     shift, squared = np.zeros(shape), np.zeros(shape)
     for cell in range(shape[1]):

@@ -1,1 +1,1 @@
-"""One loop that trains every family of recommender; only the command line imports it."""
+"""Training of recommenders of every family with one loop; imported only by the command line."""

@@ -1,15 +1,14 @@
-"""An adversary that reads a user's attribute from what a model makes of a request, and the
-objective that trains a soft prompt to leave it nothing to read.
+"""Adversary that predicts a user's attribute from hidden states, and its training objective.
 
-min over the prompt of L_rec - weight * min(L_adv, H(z)), min over the adversary of L_adv. L_adv is
-the cross-entropy of a two-layer perceptron on the mean last-layer state over a row's own tokens;
-the cap H(z), the entropy of the labels, stops the prompt from chasing an adversary that knows
-nothing any more. Turns alternate within the one loop: of every `turns` + 1 steps the last one
-trains the prompt, the others the adversary, whose gradients never meet. What leaks in the end is
-measured by fresh attackers, never by this one.
+The objective trains a soft prompt against the adversary: min over the prompt of
+L_rec - weight * min(L_adv, H(z)), min over the adversary of L_adv. L_adv is the cross-entropy of a
+two-layer perceptron on the mean last-layer state over the tokens of a row. The cap H(z), the
+entropy of the labels, stops the prompt from optimizing against an adversary at chance level.
+Updates alternate: of every `turns` + 1 steps, the last one trains the prompt and the others train
+the adversary, with separate gradients. Attribute leakage after training is measured with newly
+trained attackers, not with this adversary.
 
-Source: UP5 (Hua et al. 2024), counterfactually-fair prompts; cap and alternation as in the fairness
-spec.
+Source: UP5 (Hua et al. 2024), counterfactually-fair prompts; the cap is our addition.
 """
 
 from __future__ import annotations
@@ -42,8 +41,10 @@ class Adversary(torch.nn.Module):
     """Predicts a label from the mean state of a row.
 
     Args:
-        width: of the states. counts: training users of every label.
-        turns: its steps before each step of the prompt.
+        width: dimension of the states.
+        counts: number of training users of every label.
+        turns: steps of the adversary before each step of the prompt.
+        seed: seed of the initial weights.
     """
 
     def __init__(self, width: int, counts: Sequence[int], *, turns: int, seed: int) -> None:
@@ -57,28 +58,28 @@ class Adversary(torch.nn.Module):
         self._turns = turns
 
     def learns(self, step: int) -> bool:
-        """Whether a step is the adversary's turn, or else the prompt's."""
+        """Whether a step trains the adversary; otherwise it trains the prompt."""
         return step % (self._turns + 1) < self._turns
 
     def losses(self, model: PreTrainedModel, batch: Batch, *, learning: bool) -> torch.Tensor:
-        """What whoever has the turn minimises; rows of users without a known value weigh nothing.
+        """Loss of the active player (adversary or prompt); rows without a label have weight 0.
 
         Returns:
-            [B] nats. Learning: cross-entropy, >= 0. Else its negative, capped: where the mean of
-            the batch is above the entropy of the labels, a constant without gradient.
+            Nats per row, [B]. If `learning`, the cross-entropy, at least 0. Otherwise its negative,
+            or a constant without gradient if the batch mean exceeds the entropy of the labels.
         """
         labels = torch.full_like(batch.targets[:, 0], -1) if batch.labels is None else batch.labels
         known = labels >= 0
         with torch.set_grad_enabled(not learning and torch.is_grad_enabled()):
             states = mean_states(model, batch)
-        # A prompt's step must not move the adversary: it reads a copy of its weights then.
+        # A step of the prompt must not update the adversary, so its weights are detached.
         weights = {
             name: weight if learning else weight.detach()
             for name, weight in self.net.named_parameters()
         }
         logits = functional_call(self.net, weights, (states,))
         losses = cross_entropy(logits, labels.clamp(min=0), reduction="none")
-        # The loop divides by all rows of the batch; this mean is over those with a label.
+        # The loop divides by all rows of the batch, but the mean is over rows with a label.
         losses = torch.where(known, losses, 0.0) * (len(known) / known.sum().clamp(min=1))
         if learning:
             return losses
@@ -87,19 +88,19 @@ class Adversary(torch.nn.Module):
 
 
 def mean_states(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
-    """Mean last-layer states [B, d] over each row's own tokens: no virtual token, no padding."""
+    """Mean last-layer states [B, d] over each row, excluding virtual tokens and padding."""
     width = batch.input_ids.shape[1]
-    states = last_states(model, batch)[:, -width:]  # virtual tokens stand before a row's first
+    states = last_states(model, batch)[:, -width:]  # removes virtual tokens
     weights = batch.attention_mask[:, :, None].to(states.dtype)
     mean: torch.Tensor = (states * weights).sum(dim=1) / weights.sum(dim=1)
     return mean
 
 
 def adversary_of(recipe: TrainingRecipe, trainee: Trainee, rows: TrainingRows) -> Adversary | None:
-    """The adversary of a recipe, None where it has none.
+    """The adversary of a recipe, or None.
 
     Raises:
-        ConfigurationError: the users have no such attribute, or the model is no decoder-only one.
+        ConfigurationError: the users do not have the attribute, or the model is not decoder-only.
     """
     if recipe.adversary is None:
         return None
@@ -112,8 +113,8 @@ def adversary_of(recipe: TrainingRecipe, trainee: Trainee, rows: TrainingRows) -
         )
     if trainee.kind != "causal":
         raise ConfigurationError(
-            f"objectives.adversarial_prompt is for decoder-only models; model.base is "
-            f"{trainee.kind}. Name another base."
+            f"objectives.adversarial_prompt needs a decoder-only model, but model.base is "
+            f"{trainee.kind}. Choose another base."
         )
     width = trainee.model.config.hidden_size
     return Adversary(width, counts, turns=recipe.adversary.turns, seed=recipe.seed)

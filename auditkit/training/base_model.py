@@ -1,6 +1,6 @@
-"""The model that a recipe starts from: a model folder, a fetched model, or a recipe trained first.
+"""Base model of a recipe: a model folder, a fetched model, or a recipe that is trained first.
 
-It is placed in `OUT/base`, so the trained folder is whole: weights there, the adapter beside them.
+The base is placed in `OUT/base`, so that the trained folder is complete with base and adapter.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ def place_base(
     dataset: Dataset,
     train: Callable[[TrainingRecipe, Path], Path],
 ) -> Path | None:
-    """The folder `out/base`, filled if it is not there yet; None for recipes without a base.
+    """Create the folder `out/base` if it does not exist; return None for recipes without a base.
 
     Args:
-        train: trains a recipe into a folder, for a base that is the name of one.
+        train: trains a recipe into a folder, for a base that is the name of a recipe.
 
     Raises:
-        ConfigurationError: the base has seen what this recipe holds out.
+        ConfigurationError: the base was trained on data that this recipe holds out.
     """
     if recipe.model.base is None:
         return None
@@ -49,12 +49,12 @@ def place_base(
         train(_recipe(recipe.model.base), placed)
     else:
         _copy(source, placed, out / f".{BASE}")
-    _refuse_leak(recipe, placed, dataset)
+    _validate_base(recipe, placed, dataset)
     return placed
 
 
 def _copy(source: Path, placed: Path, staging: Path) -> None:
-    """The very model of `source` in `placed`; another one there is replaced."""
+    """Copy the model of `source` to `placed`, replacing a different model."""
     wanted = folder_fingerprint(source, RecommenderManifest.read(source))
     there = (placed / MANIFEST).is_file()
     if not there or folder_fingerprint(placed, RecommenderManifest.read(placed)) != wanted:
@@ -65,10 +65,10 @@ def _copy(source: Path, placed: Path, staging: Path) -> None:
         staging.rename(placed)
 
 
-def _refuse_leak(recipe: TrainingRecipe, base: Path, dataset: Dataset) -> None:
-    """What this recipe holds out, the base may not have been trained on."""
+def _validate_base(recipe: TrainingRecipe, base: Path, dataset: Dataset) -> None:
+    """Reject a base that was trained on data that this recipe holds out."""
     trained = RecommenderManifest.read(base).training
-    if trained is None:  # a general model: nothing is known
+    if trained is None:  # a general model, whose training data are unknown
         return
     ids = dataset.interactions.user_ids
     held_out = {ids[user] for user in draw_holdout(recipe, n_users=len(ids))}
@@ -87,7 +87,7 @@ def _refuse_leak(recipe: TrainingRecipe, base: Path, dataset: Dataset) -> None:
 
 
 def base_identity(recipe: TrainingRecipe) -> str | None:
-    """Hash of the base; None for recipes without one."""
+    """Hash of the base; None for recipes without a base."""
     if recipe.model.base is None:
         return None
     folder = _folder(recipe.model.base)
@@ -98,7 +98,7 @@ def base_identity(recipe: TrainingRecipe) -> str | None:
 
 
 def _folder(base: str) -> Path | None:
-    """The folder that a base names; None where it names a recipe."""
+    """Folder of a base; None if the base is the name of a recipe."""
     if base in MODELS:
         return fetch_model(base)
     return Path(base) if (Path(base) / MANIFEST).is_file() else None
@@ -110,18 +110,18 @@ def is_recipe(base: str | None) -> bool:
 
 
 def _recipe(base: str) -> TrainingRecipe:
-    """The recipe that a base names."""
+    """Read the recipe that a base names."""
     try:
         return read_training_recipe(find_recipe(base, kind="train"))
     except ConfigurationError as error:
         raise ConfigurationError(
-            f"model.base {base!r} is no folder with a {MANIFEST}, none of {', '.join(MODELS)}, and "
-            f"no training recipe: {error}"
+            f"model.base {base!r} is not a folder with a {MANIFEST}, not one of "
+            f"{', '.join(MODELS)}, and not a training recipe. {error}"
         ) from None
 
 
 def link(source: str, destination: str) -> None:
-    """A second name for a file, or a copy where the file system allows none."""
+    """Create a hard link to a file, or a copy if the file system does not support links."""
     try:
         os.link(os.path.realpath(source), destination)
     except OSError:

@@ -1,10 +1,10 @@
-"""Training rows and the batches that they make.
+"""Training rows and their batches.
 
-A `Row` is a list of token ids and the position of its first target; everything from there on is
-predicted. Decoder-only models read it whole, padded on the left, so the predicted positions of a
-batch form one block at its end and the head runs only there; encoder-decoders read what stands
-before the first target and write the rest. A `Pair` holds two texts that belong together, a
-`Masked` row hides some of its tokens.
+A `Row` is a list of token ids and the position of its first target; all tokens from there on are
+predicted. Decoder-only models read the whole row, padded on the left, so the predicted positions of
+a batch form one block at its end and the head runs only there. Encoder-decoders read the tokens
+before the first target and generate the rest. A `Pair` has two matching texts, and a `Masked` row
+has masked tokens.
 """
 
 from __future__ import annotations
@@ -36,11 +36,12 @@ class Row(NamedTuple):
     """Token ids and the index of the first one that is predicted.
 
     Attributes:
-        choices: the only tokens that compete for the target, for objective `choice`; empty is all.
-        twin: the row of the counterfactual twin, for objective `counterfactual_consistency`; as
-            many targets as the row, empty where the row is its own twin.
-        weights: of the targets, for objective `language_model`; empty where all weigh 1.
-        label: the user's value of an attribute, for objective `adversarial_prompt`; -1 unknown.
+        choices: candidate tokens for the target, for objective `choice`; empty for all tokens.
+        twin: counterfactual row with the same number of targets, for objective
+            `counterfactual_consistency`; empty if there is none.
+        weights: weights of the targets, for objective `language_model`; empty if all are 1.
+        label: index of the user's attribute value, for objective `adversarial_prompt`; -1 if
+            unknown.
     """
 
     ids: tuple[int, ...]
@@ -52,7 +53,7 @@ class Row(NamedTuple):
 
 
 class Pair(NamedTuple):
-    """Two texts that belong together, and the log-probability of drawing the right one."""
+    """Two matching texts, and the log-probability of sampling the second one."""
 
     left: tuple[int, ...]
     right: tuple[int, ...]
@@ -60,7 +61,7 @@ class Pair(NamedTuple):
 
 
 class Masked(NamedTuple):
-    """A row with hidden tokens; `targets` holds what they were and -100 elsewhere."""
+    """A row with masked tokens; `targets` has their original ids, and -100 elsewhere."""
 
     ids: tuple[int, ...]
     targets: tuple[int, ...]
@@ -75,11 +76,13 @@ class Batch(NamedTuple):
     Attributes:
         input_ids, attention_mask: [B, T] int64.
         targets: [B, S] int64, -100 where nothing is predicted. Decoder-only: the last S tokens of
-            each row. Encoder-decoder: what is written. Masked: S = T, what each position was.
-        choices: [B, C] int64 tokens that compete, None where a row names none.
-        twin: the twins' batch, None where no row has one. has_twin: [B] bool, which rows have.
-        weights: [B, S] float of the targets, None where no row names any. labels: [B] int64, None
-            where no row has one.
+            each row. Encoder-decoder: the output tokens. Masked: S = T, the original token at each
+            masked position.
+        choices: [B, C] int64 candidate tokens; None if a row has none.
+        twin: batch of counterfactual rows; None if no row has one.
+        has_twin: [B] bool, whether a row has a counterfactual.
+        weights: [B, S] float weights of the targets; None if no row has any.
+        labels: [B] int64; None if no row has one.
     """
 
     input_ids: torch.Tensor
@@ -103,14 +106,14 @@ class PairBatch(NamedTuple):
 
 
 def collate(rows: Sequence[Row], *, pad: int, encoder_decoder: bool = False) -> Batch:
-    """One batch of rows.
+    """Collate rows to a batch.
 
     Raises:
-        InvalidArgument: a row without a target; its loss would be undefined.
+        InvalidArgument: a row without a target, because its loss would be undefined.
     """
     if any(row.first_target >= len(row.ids) or row.first_target < 1 for row in rows):
         raise InvalidArgument(
-            "a training row has nothing to predict. Give every row a prompt and a target."
+            "A training row has nothing to predict. Give every row a prompt and a target."
         )
     if encoder_decoder:
         sources = [row.ids[: row.first_target] for row in rows]
@@ -148,14 +151,14 @@ def _weights(row: Row) -> tuple[float, ...]:
 
 
 def collate_masked(rows: Sequence[Masked], *, pad: int) -> Batch:
-    """One batch of rows with hidden tokens, padded on the right."""
+    """Collate rows with masked tokens to a batch, padded on the right."""
     input_ids, mask = _padded([row.ids for row in rows], pad, left=False)
     targets, _ = _padded([row.targets for row in rows], NO_TARGET, left=False)
     return Batch(input_ids, mask, targets)
 
 
 def collate_pairs(rows: Sequence[Pair], *, pad: int) -> PairBatch:
-    """One batch of pairs."""
+    """Collate pairs to a batch."""
     left_ids, left_mask = _padded([row.left for row in rows], pad, left=False)
     right_ids, right_mask = _padded([row.right for row in rows], pad, left=False)
     share = torch.tensor([row.log_share for row in rows], dtype=torch.float32)
@@ -163,7 +166,7 @@ def collate_pairs(rows: Sequence[Pair], *, pad: int) -> PairBatch:
 
 
 def n_tokens(row: AnyRow) -> int:
-    """Tokens of a row without padding."""
+    """Number of tokens of a row without padding."""
     return len(row.left) + len(row.right) if isinstance(row, Pair) else len(row.ids)
 
 

@@ -1,9 +1,8 @@
-"""Checkpoints that a kill cannot damage and that continue bit-identically: safetensors plus one
-JSON, no pickle.
+"""Atomic checkpoints for bit-identical resume, stored as safetensors and one JSON file.
 
-A checkpoint is written into a temporary folder and renamed; the newest whole one is resumed. No
-generator state is stored, for every step seeds its own generators. Source: spec of exact resume (40
-steps = 20 + kill + 20).
+A checkpoint is written into a temporary folder and renamed, so training resumes from the newest
+complete one after a kill. Generator states are not stored, because every step seeds its own
+generators: 40 steps equal 20 steps, a kill, and 20 more.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ def save_checkpoint(
     optimiser: torch.optim.Optimizer,
     state: Mapping[str, Any],
 ) -> None:
-    """Write `step-NNNNNN` and forget all but the last two."""
+    """Write `step-NNNNNN` and delete all except the last two checkpoints."""
     final = folder / f"step-{step:06d}"
     temporary = folder / f".writing-{os.getpid()}"
     shutil.rmtree(temporary, ignore_errors=True)
@@ -62,13 +61,13 @@ def load_checkpoint(
     optimiser: torch.optim.Optimizer,
     identity: Mapping[str, str],
 ) -> dict[str, Any] | None:
-    """Restore the newest checkpoint into model and optimiser.
+    """Restore the newest checkpoint into model and optimizer.
 
     Args:
-        identity: hashes of recipe and data; a checkpoint of another run is refused.
+        identity: hashes of recipe and data; a checkpoint of another run is rejected.
 
     Returns:
-        The stored state, or None where there is nothing to resume.
+        The stored state, or None if there is no checkpoint.
 
     Raises:
         ConfigurationError: the folder belongs to another recipe or other data.
@@ -80,7 +79,7 @@ def load_checkpoint(
     for key, value in identity.items():
         if state.get(key) != value:
             raise ConfigurationError(
-                f"{folder} holds a run with another {key.replace('_sha256', '')}. "
+                f"{folder} contains a run with another {key.replace('_sha256', '')}. "
                 "Give another --out folder, or delete this one to start again."
             )
     _restore(model, found[-1] / "weights.safetensors")
@@ -93,10 +92,12 @@ def load_checkpoint(
 
 
 class BestWeights:
-    """The weights of the best validation so far, in a folder.
+    """Weights of the best validation so far, stored in a folder.
 
     Attributes:
-        latest: the last value offered. step: of the best one, 0 before. misses: offers since then.
+        latest: last validation value.
+        step: step of the best value, 0 before the first validation.
+        misses: number of validations since the best one.
     """
 
     def __init__(self, folder: Path, state: Mapping[str, Any] | None) -> None:
@@ -109,13 +110,13 @@ class BestWeights:
 
     @property
     def state(self) -> dict[str, Any] | None:
-        """What a checkpoint stores."""
+        """State to store in a checkpoint."""
         if self._value is None:
             return None
         return {"value": self._value, "step": self.step, "misses": self.misses}
 
     def offer(self, value: float, step: int, model: torch.nn.Module) -> None:
-        """Keep the weights if this validation is better than all before."""
+        """Store the weights if this validation value is better than all previous ones."""
         self.latest = value
         if self._value is not None and value <= self._value:
             self.misses += 1
@@ -127,13 +128,13 @@ class BestWeights:
         temporary.rename(self._folder / f"{step:06d}.safetensors")
 
     def restore(self, model: torch.nn.Module) -> None:
-        """Put the best weights back; does nothing where none were kept."""
+        """Load the best weights, if any were stored."""
         if self._value is not None:
             _restore(model, self._folder / f"{self.step:06d}.safetensors")
 
 
 def _trained(model: torch.nn.Module) -> dict[str, torch.Tensor]:
-    """Trainable weights; what is frozen stands in the base."""
+    """Trainable weights; frozen weights are in the base."""
     return {
         name: parameter.detach().contiguous()
         for name, parameter in model.named_parameters()

@@ -1,11 +1,11 @@
-"""DP-SGD: Poisson sampling, per-example gradients, one clip-sum-noise step, and a ledger that every
-step is charged to.
+"""DP-SGD: Poisson sampling, clipped and noised per-example gradients, and a ledger of all steps.
 
-Per-example gradients come from Opacus' hooks; clipping, summing and noise are ours (60 lines that a
-reader can check, proven against Opacus' DPOptimizer and by the additivity self-test at every
-start). Sampling and noise draw from the operating system's entropy and are never seeded: a known
-seed undoes the noise. The claim is computed from the ledger, so steps lost in a kill still count.
-Source: Abadi et al. 2016; accounting by PRV (Gopi et al. 2021), RDP beside it, both from Opacus.
+Per-example gradients come from Opacus' hooks. Clipping, summation and noise are implemented here in
+60 lines, which are tested against Opacus' DPOptimizer and by the additivity self-test at every
+start. Sampling and noise use the operating system's entropy and are never seeded, because a known
+seed would cancel the noise. The claim is computed from the ledger, so steps lost in a kill are
+included. Source: Abadi et al. 2016; accounting by PRV (Gopi et al. 2021) and, for comparison, RDP,
+both from Opacus.
 """
 
 from __future__ import annotations
@@ -36,9 +36,7 @@ LossFunction = Callable[[Sequence[Row]], torch.Tensor]
 
 @dataclass(frozen=True, kw_only=True)
 class Accounting:
-    """The numbers fixed before training: sampling rate, noise multiplier, and delta for `n_units`
-    rows.
-    """
+    """Parameters fixed before training: sampling rate, noise multiplier and delta for `n_units`."""
 
     n_units: int
     sample_rate: float
@@ -48,9 +46,7 @@ class Accounting:
 
 @dataclass(frozen=True, kw_only=True)
 class Spent:
-    """Privacy spent by the recorded steps, in nats: the PRV figure is the claim, RDP stands beside
-    it.
-    """
+    """Epsilon spent by the recorded steps, in nats; the claim is PRV, RDP is for comparison."""
 
     epsilon: float
     epsilon_rdp: float
@@ -66,7 +62,7 @@ def calibrate(recipe: PrivacyRecipe, *, n_units: int, steps: int) -> Accounting:
     if recipe.expected_batch > n_units:
         raise InvalidArgument(
             f"privacy.expected_batch {recipe.expected_batch} exceeds the {n_units} training "
-            "rows. Choose a smaller one."
+            "rows. Choose a smaller batch."
         )
     rate, delta = recipe.expected_batch / n_units, 1 / (10 * n_units)
     try:
@@ -82,7 +78,7 @@ def calibrate(recipe: PrivacyRecipe, *, n_units: int, steps: int) -> Accounting:
     except ValueError as error:
         raise InvalidArgument(
             f"privacy.epsilon {recipe.epsilon} cannot be met in {steps} steps ({error}). Raise "
-            "it or train fewer steps."
+            "it or use fewer steps."
         ) from None
     return Accounting(
         n_units=n_units,
@@ -93,9 +89,9 @@ def calibrate(recipe: PrivacyRecipe, *, n_units: int, steps: int) -> Accounting:
 
 
 class Ledger:
-    """One append-only line per step, on disk before the weights change.
+    """Append-only file with one line per step, written to disk before the weights change.
 
-    The first line may name the run instead; `folder.open_ledger` writes it.
+    The first line may contain the identity of the run, which `folder.open_ledger` writes.
     """
 
     def __init__(self, path: Path) -> None:
@@ -109,9 +105,10 @@ class Ledger:
             os.fsync(stream.fileno())
 
     def spent(self, delta: float) -> Spent:
-        """Epsilon of everything charged so far.
+        """Epsilon of all steps recorded so far.
 
-        Source: Opacus' PRV and RDP accountants. GDP is not offered: it under-reports (measured).
+        Source: Opacus' PRV and RDP accountants. The GDP accountant is not used, because it
+        underestimates epsilon (measured).
         """
         prv, rdp = PRVAccountant(), RDPAccountant()
         text = self._path.read_text(encoding="ascii") if self._path.exists() else ""
@@ -133,7 +130,7 @@ class PrivateGradients:
 
     Args:
         model: every trainable parameter must get a per-example gradient from Opacus' hooks.
-        losses: rows -> tensor [B], example i's loss depending on example i alone.
+        losses: maps rows to a tensor [B]; the loss of an example must depend only on that example.
     """
 
     def __init__(
@@ -154,18 +151,16 @@ class PrivateGradients:
         self._noise = torch.Generator().manual_seed(secrets.randbits(63))
 
     def close(self) -> None:
-        """Take the hooks off the model."""
+        """Remove the hooks from the model."""
         self._hooks.cleanup()
 
     def sample(self) -> list[int]:
-        """Indices of this step's units: each enters independently with the sampling rate; may be
-        empty.
-        """
+        """Sample the units of this step independently with the sampling rate; may be empty."""
         drawn = self._entropy.random(self.accounting.n_units) < self.accounting.sample_rate
         return [int(i) for i in np.flatnonzero(drawn)]
 
     def step(self, rows: Sequence[Row]) -> None:
-        """(sum of clipped gradients + N(0, sigma^2 C^2)) / (q N), also when nothing was sampled."""
+        """Set gradients to (clipped sum + N(0, sigma^2 C^2)) / (q N), also for an empty sample."""
         total = self.clipped_sum(rows, clip=self._clip)
         scale = self.accounting.noise_multiplier * self._clip
         expected = self.accounting.sample_rate * self.accounting.n_units
@@ -174,10 +169,9 @@ class PrivateGradients:
             parameter.grad = (clipped + noise.to(clipped)) / expected
 
     def clipped_sum(self, rows: Sequence[Row], *, clip: float) -> list[torch.Tensor]:
-        """Sum over rows of g * min(1, C / (||g|| + 1e-6)), the norm taken over all parameters.
+        """Sum over rows of g * min(1, C / (||g|| + 1e-6)), with the norm over all parameters.
 
-        A row whose gradient is not finite counts as the zero vector, which is still a function of
-        that row alone.
+        A gradient that is not finite is replaced by zero, which still depends only on its row.
         """
         total = [torch.zeros_like(p) for p in self.parameters]
         for begin in range(0, len(rows), self._physical):
@@ -202,8 +196,8 @@ class PrivateGradients:
             sample = getattr(parameter, "grad_sample", None)
             if sample is None or isinstance(sample, list) or sample.shape[0] != len(rows):
                 raise AuditkitError(
-                    f"parameter {name} has no per-example gradient for a batch of {len(rows)}. "
-                    "Train it without privacy, or choose another adapter."
+                    f"Parameter {name} has no per-example gradient for a batch of {len(rows)}. "
+                    "Train without privacy, or choose another architecture."
                 )
             samples.append(sample.detach().float())
         self._clear()
@@ -218,15 +212,15 @@ class PrivateGradients:
         """Check sensitivity and additivity before training, without noise.
 
         Args:
-            rows: a handful of rows that hold no private data.
+            rows: a few rows without private data.
 
         Raises:
-            AuditkitError: the run would not be private as claimed.
+            AuditkitError: the gradients do not satisfy the privacy claim.
         """
         return check_gradients(self.clipped_sum, self._plain, rows)
 
     def _plain(self, row: Row) -> list[torch.Tensor]:
-        """The row's gradient by an ordinary backward without hooks."""
+        """Gradient of a row from an ordinary backward pass without hooks."""
         self._hooks.disable_hooks()
         try:
             gradients = torch.autograd.grad(self._losses([row]).sum(), self.parameters)

@@ -1,6 +1,6 @@
-"""Early stopping: NDCG@10 of the validation items, asked of the model as an audit would ask it.
+"""Early stopping on NDCG@10 of the validation items, measured with the requests of an audit.
 
-All users with an interval are measured when training has ended (`utility.validation`).
+The value for all users, with an interval, is measured after training (`utility.validation`).
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ _CUTOFF, _BATCH = 10, 64
 
 
 class Validation:
-    """Measures the model in training on seeded users' validation items.
+    """Measures the model during training on the validation items of a seeded sample of users.
 
     Raises:
-        ConfigurationError: no user has one.
+        ConfigurationError: no user has a validation item.
     """
 
     def __init__(
@@ -49,8 +49,8 @@ class Validation:
         asked = interactions.split().validation
         if not len(asked):
             raise ConfigurationError(
-                "validation: no user has a validation item behind a history. Choose another "
-                "split.validation_from, or remove it."
+                "validation: no user has a history followed by a validation item. Choose another "
+                "split.validation_from, or remove validation."
             )
         order = generator(recipe.seed, "validation users").permutation(len(asked))
         self._users = [int(interactions.user_index[asked[i]]) for i in order[: settings.users]]
@@ -59,7 +59,7 @@ class Validation:
         """Mean NDCG@10 over the users; an item that is not listed counts 0.
 
         Raises:
-            ConfigurationError: the model recommends no lists.
+            ConfigurationError: the model does not recommend lists.
         """
         model = self._trainee.model
         with tempfile.TemporaryDirectory() as name:
@@ -72,8 +72,8 @@ class Validation:
         model.train()
         if not isinstance(recommender, Recommends) or not isinstance(recommender, Renders):
             raise ConfigurationError(
-                "validation: this model recommends no lists, so NDCG@10 cannot be measured. "
-                "Remove it."
+                "validation: this model does not recommend lists, so NDCG@10 cannot be measured. "
+                "Remove validation."
             )
         interactions, items = self._dataset.interactions, self._dataset.catalog.items
         gains = []

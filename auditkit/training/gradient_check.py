@@ -1,9 +1,10 @@
-"""Are the gradients private as claimed? Two checks of a clipped sum before any step is taken.
+"""Checks that the clipped sum of gradients has bounded sensitivity, run before the first step.
 
 For clip norms C of half and twice the median gradient norm and every row i of D: (a) sensitivity,
 ||S(D) - S(D without i)|| <= C; (b) additivity, S(D) = S(D without i) + S({i}) with S({i}) from an
-independent plain backward. Check (b) is the one that counts: a batch-mean loss or batch clipping
-misses by 0.1 to 6, a right loop by about 1e-7. Source: spec of differentially private training.
+independent plain backward pass. Check (b) detects most errors: a batch-mean loss or batch clipping
+deviates by 0.1 to 6, a correct loop by about 1e-7. Source: the sensitivity bound of DP-SGD (Abadi
+et al. 2016).
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ TOLERANCE = 1e-4
 
 
 class SelfTest(NamedTuple):
-    """Largest relative additivity error, and largest move of the sum in clip norms (at most 1)."""
+    """Largest relative additivity error, and sensitivity in clip norms (at most 1)."""
 
     additivity: float
     sensitivity: float
@@ -33,7 +34,7 @@ class ClippedSum(Protocol):
     """Sum of the rows' clipped gradients, one tensor per parameter."""
 
     def __call__(self, rows: Sequence[Row], *, clip: float) -> list[torch.Tensor]:
-        """Add the rows up, each clipped to norm `clip`."""
+        """Sum the gradients of the rows, each clipped to norm `clip`."""
 
 
 def check_gradients(
@@ -42,8 +43,8 @@ def check_gradients(
     """Run both checks without noise.
 
     Args:
-        plain: one row's gradient by an ordinary backward, no hooks.
-        rows: a handful of rows that hold no private data.
+        plain: gradient of one row from an ordinary backward pass without hooks.
+        rows: a few rows without private data.
 
     Raises:
         AuditkitError: additivity above 1e-4, or sensitivity above 1 + 1e-4 clip norms.
@@ -63,9 +64,9 @@ def check_gradients(
             sensitivity = max(sensitivity, _norm(moved) / clip)
     if additivity > TOLERANCE or sensitivity > 1 + TOLERANCE:
         raise AuditkitError(
-            f"the per-example gradients are not additive (relative error {additivity:.2g}, "
-            f"sensitivity {sensitivity:.4g} clip norms). Use an objective whose examples do "
-            "not see each other."
+            f"The per-example gradients are not additive (relative error {additivity:.2g}, "
+            f"sensitivity {sensitivity:.4g} clip norms). Use an objective whose examples are "
+            "independent."
         )
     return SelfTest(additivity, sensitivity)
 

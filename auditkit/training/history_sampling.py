@@ -1,7 +1,6 @@
-"""What training may draw from users' histories, and in which seeded order: stretches, single
-interactions, items.
+"""Seeded sampling of history windows, single interactions and items for training.
 
-Source: leave-last-out protocol; no stretch holds a user's test item.
+Histories follow the leave-last-out protocol: no window contains a user's test item.
 """
 
 from __future__ import annotations
@@ -37,12 +36,13 @@ class Stretch(NamedTuple):
 
 Fit = Literal["all_but_test", "all_but_validation"]
 T = TypeVar("T")
-_BUCKET = 50  # batches whose draws are sorted by length together
+_BUCKET = 50  # number of batches whose samples are sorted by length together
 
 
 def training_histories(dataset: Dataset, *, fit: Fit) -> list[NDArray[np.int32]]:
-    """Item rows of every user, oldest first, without the test item (and the validation item, if so
-    asked).
+    """Item rows of every user, oldest first, without the test item.
+
+    `fit` decides whether the validation item is also removed.
     """
     until: Literal["validation", "test"] = "test" if fit == "all_but_test" else "validation"
     interactions = dataset.interactions
@@ -50,7 +50,7 @@ def training_histories(dataset: Dataset, *, fit: Fit) -> list[NDArray[np.int32]]
 
 
 def draw_holdout(recipe: TrainingRecipe, *, n_users: int) -> frozenset[int]:
-    """The seeded random users that stay out of training."""
+    """Sample the users that are excluded from training."""
     wanted = recipe.data.holdout_users
     if wanted >= n_users:
         raise InvalidArgument(
@@ -62,13 +62,13 @@ def draw_holdout(recipe: TrainingRecipe, *, n_users: int) -> frozenset[int]:
 
 @dataclass(frozen=True, kw_only=True)
 class Draws:
-    """Everything that tasks can draw, as a pure function of seed and epoch.
+    """Samples for tasks, as a pure function of seed and epoch.
 
     Attributes:
         histories: item rows of the training users, oldest first, by user.
-        n_items: of the catalog.
-        window: longest stretch, items.
-        bucketing: whether draws of like length share a batch.
+        n_items: number of items in the catalog.
+        window: maximum length of a history window, in items.
+        bucketing: whether samples of similar length are batched together.
     """
 
     histories: Mapping[int, NDArray[np.int32]]
@@ -78,7 +78,7 @@ class Draws:
     bucketing: bool
 
     def stream(self, source: Source, name: str, size: int) -> Iterator[list[Stretch | int]]:
-        """The endless draws of a task, `size` at a time."""
+        """Yield samples for a task endlessly, `size` at a time."""
         endless = (
             draw for epoch in itertools.count() for draw in self.of_epoch(source, name, epoch)
         )
@@ -90,7 +90,7 @@ class Draws:
             yield from (ordered[i * size : (i + 1) * size] for i in order)
 
     def of_epoch(self, source: Source, name: str, epoch: int) -> list[Stretch | int]:
-        """Everything that a task can draw, in the seeded order of an epoch."""
+        """All samples of an epoch in seeded order."""
         rng = generator(self.seed, "draws", name, epoch)
         if source == "item":
             return [int(item) for item in rng.permutation(self.n_items)]
@@ -102,19 +102,19 @@ class Draws:
                     for end in range(2, len(items) + 1)
                 ]
                 continue
-            # Windows begin at another offset in every epoch.
+            # The offset of the windows changes in every epoch.
             bounds = [0, *range(int(rng.integers(self.window)), len(items), self.window)]
             cuts = itertools.pairwise([*bounds, len(items)])
             found += [Stretch(user, begin, end) for begin, end in cuts if end - begin > 1]
         if not found:
             raise ConfigurationError(
-                "no user has two training interactions. Give more data or a smaller "
+                "No user has two training interactions. Give more data or a smaller "
                 "data.holdout_users."
             )
         return [found[i] for i in rng.permutation(len(found))]
 
     def fixed(self) -> list[Stretch]:
-        """Histories cut once, at every `window` items."""
+        """Fixed windows of `window` items."""
         return [
             Stretch(user, begin, min(begin + self.window, len(history)))
             for user, history in self.histories.items()
@@ -128,6 +128,6 @@ def _length(drawn: Stretch | int) -> int:
 
 
 def _chunks(stream: Iterator[T], size: int) -> Iterator[list[T]]:
-    """Cut an endless stream into lists of `size`."""
+    """Split an endless stream into lists of `size`."""
     while True:
         yield list(itertools.islice(stream, size))

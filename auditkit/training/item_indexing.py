@@ -1,13 +1,14 @@
-"""How a catalog item is written in tokens.
+"""Item indexing: the representation of a catalog item as tokens.
 
-`item` gives every item one token of its own. The others write an item as a path of shared tokens
-that ends in a token of its own place, so no item is the beginning of another: at random, in the
-order of first consumption, by recursive spectral clustering of co-consumption, by residual
-quantisation of what the items are about, or as a cluster before the item's own token.
+`item` gives every item its own token. The other methods write an item as a path of shared tokens
+with a last token that is unique on this path, so no item is a prefix of another. The paths are
+random, in the order of first consumption, from recursive spectral clustering of co-consumption,
+from residual quantization of text and co-consumption vectors, or a cluster followed by the item's
+own token.
 
 Sources: Hua et al. 2023 (random, sequential, collaborative, hybrid indexing for P5); residual
-quantisation as in TIGER (Rajput et al. 2023), here k-means on text and co-consumption vectors
-instead of a trained autoencoder. Only training interactions are read.
+quantization as in TIGER (Rajput et al. 2023), here with k-means on text and co-consumption vectors
+instead of a trained autoencoder. Only training interactions are used.
 """
 
 from __future__ import annotations
@@ -27,14 +28,14 @@ from auditkit.seeding import generator
 __all__ = ["INDEXINGS", "index_items"]
 
 Paths = list[tuple[int, ...]]
-_BRANCH = 42  # children of a node: two levels hold 1,764 items
+_BRANCH = 42  # children of a node; two levels have room for 1,764 items
 _DIMENSIONS = 64
 
 
 def index_items(
     name: str, dataset: Dataset, histories: Sequence[NDArray[np.int32]], *, seed: int
 ) -> dict[str, tuple[str, ...]]:
-    """Item id -> tokens, distinct and prefix-free.
+    """Map item ids to tokens that are distinct and prefix-free.
 
     Args:
         name: a key of `INDEXINGS`.
@@ -56,12 +57,12 @@ def index_items(
 
 
 def _inner(path: Sequence[int]) -> list[str]:
-    """Tokens of the nodes above an item; the level is part of the token."""
+    """Tokens of the inner nodes of a path; the level is part of the token."""
     return [f"<node_{level}_{child}>" for level, child in enumerate(path)]
 
 
 def _in_order(order: Sequence[int]) -> Paths:
-    """Neighbours in an order share their first token."""
+    """Paths in which neighbors in the order share their first token."""
     paths: Paths = [()] * len(order)
     for place, item in enumerate(order):
         paths[item] = (place // _BRANCH, place % _BRANCH)
@@ -75,7 +76,7 @@ def _random(dataset: Dataset, histories: object, rng: np.random.Generator) -> Pa
 def _sequential(
     dataset: Dataset, histories: Sequence[NDArray[np.int32]], rng: np.random.Generator
 ) -> Paths:
-    """Users one after the other, items in the order of their first consumption."""
+    """Order items by first consumption, user by user."""
     seen = dict.fromkeys(int(item) for history in histories for item in history)
     seen.update(dict.fromkeys(range(len(dataset.catalog.items))))
     return _in_order(list(seen))
@@ -93,12 +94,12 @@ def _collaborative(
 def _semantic(
     dataset: Dataset, histories: Sequence[NDArray[np.int32]], rng: np.random.Generator
 ) -> Paths:
-    """Two residual codes of text and co-consumption vectors, then the place among equals."""
+    """Two residual codes of text and co-consumption vectors, then a number among equal codes."""
     residual = np.hstack([_text_vectors(dataset), _co_vectors(dataset, histories)])
     codes = []
     for _ in range(2):
-        centres, labels = kmeans2(residual, _BRANCH // 2, minit="++", rng=rng)
-        residual = residual - centres[labels]
+        centers, labels = kmeans2(residual, _BRANCH // 2, minit="++", rng=rng)
+        residual = residual - centers[labels]
         codes.append(labels)
     return _numbered([tuple(int(code[i]) for code in codes) for i in range(len(residual))])
 
@@ -117,7 +118,7 @@ INDEXINGS: Mapping[
 
 
 def _numbered(paths: Paths) -> Paths:
-    """Each path followed by the item's number among those of the same path."""
+    """Append to each path the number of the item among those with the same path."""
     counts: dict[tuple[int, ...], int] = {}
     numbered: Paths = []
     for path in paths:
@@ -127,7 +128,7 @@ def _numbered(paths: Paths) -> Paths:
 
 
 def _co_consumption(n_items: int, histories: Sequence[NDArray[np.int32]]) -> NDArray[np.float64]:
-    """How many users consumed both, zero diagonal."""
+    """Number of users who consumed both items, with a zero diagonal."""
     columns = np.concatenate([np.unique(history) for history in histories])
     indptr = np.concatenate(([0], np.cumsum([len(np.unique(h)) for h in histories])))
     seen = sparse.csr_array(
@@ -141,7 +142,7 @@ def _co_consumption(n_items: int, histories: Sequence[NDArray[np.int32]]) -> NDA
 def _clustered(
     rows: NDArray[np.int64], cluster: Callable[[NDArray[np.int64]], NDArray[np.int64]]
 ) -> Paths:
-    """Cut clusters again until none has more than `_BRANCH` items."""
+    """Split clusters recursively until none has more than `_BRANCH` items."""
     paths: dict[int, tuple[int, ...]] = {}
 
     def cut(members: NDArray[np.int64], above: tuple[int, ...]) -> None:
@@ -149,7 +150,7 @@ def _clustered(
             paths.update({int(item): (*above, place) for place, item in enumerate(members)})
             return
         labels = cluster(members)
-        if len(set(labels)) == 1:  # nothing tells them apart
+        if len(set(labels)) == 1:  # the clustering cannot separate the items
             labels = np.arange(len(members)) * _BRANCH // len(members)
         for label in range(int(labels.max()) + 1):
             if np.any(labels == label):
@@ -160,7 +161,7 @@ def _clustered(
 
 
 def _spectral(weights: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.int64]:
-    """Normalised spectral clustering (Ng, Jordan & Weiss 2001) into at most `_BRANCH` clusters."""
+    """Normalized spectral clustering (Ng, Jordan & Weiss 2001) into at most `_BRANCH` clusters."""
     degree = weights.sum(axis=1)
     scale = 1 / np.sqrt(np.where(degree > 0, degree, 1.0))
     n = min(_BRANCH, len(weights) - 1)
@@ -172,7 +173,7 @@ def _spectral(weights: NDArray[np.float64], rng: np.random.Generator) -> NDArray
 
 
 def _text_vectors(dataset: Dataset) -> NDArray[np.float64]:
-    """Unit vectors of genres and title words, tf-idf reduced by SVD."""
+    """Unit vectors of genres and title words, from tf-idf reduced by SVD."""
     texts = [
         [*item.genres, *item.title.casefold().split(), str(item.year)]
         for item in dataset.catalog.items
@@ -191,7 +192,7 @@ def _co_vectors(dataset: Dataset, histories: Sequence[NDArray[np.int32]]) -> NDA
 
 
 def _reduced(table: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The first directions of a table, rows of unit length."""
+    """Projection of a table on its first singular vectors, with rows of unit length."""
     left, sizes, _ = np.linalg.svd(table, full_matrices=False)
     vectors = left[:, :_DIMENSIONS] * sizes[:_DIMENSIONS]
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)

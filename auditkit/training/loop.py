@@ -1,11 +1,11 @@
-"""One loop for every recipe: rows -> weighted objectives -> plain or private gradients -> AdamW ->
-checkpoint.
+"""Training loop of every recipe.
 
-It reads top to bottom. Every micro-step seeds its own generators from (recipe seed, step,
-micro-step, rank), so a killed run resumes bit-identically on CPU; differentially private runs draw
-from OS entropy and are exempt. Losses are divided by the global number of examples, so accumulation
-and several processes change nothing. The finished folder holds a `recommender.yaml` and is audited
-like any other recommender.
+Its steps are rows -> weighted objectives -> plain or private gradients -> AdamW -> checkpoint.
+Every micro-step seeds its generators from (recipe seed, step, micro-step, rank), so a killed run
+resumes bit-identically on CPU. Differentially private runs use OS entropy and are an exception.
+Losses are divided by the global number of examples, so accumulation and several processes give the
+same result. The finished folder contains a `recommender.yaml` and is audited like any other
+recommender.
 """
 
 from __future__ import annotations
@@ -57,9 +57,7 @@ __all__ = ["StepReport", "train", "training_rows"]
 
 @dataclass(frozen=True, kw_only=True)
 class StepReport:
-    """What one step did; `loss` is the weighted mean over examples in nats, None where it stays
-    private.
-    """
+    """Report of one step; `loss` is the weighted mean in nats, or None in private training."""
 
     step: int
     steps: int
@@ -74,10 +72,10 @@ def train(
     dataset: Dataset,
     on_step: Callable[[StepReport], None] = lambda _: None,
 ) -> Path:
-    """Train a recommender, or resume it where a kill left it.
+    """Train a recommender, or resume an interrupted training.
 
     Args:
-        out: the model folder; checkpoints live in `out/checkpoints` until the end.
+        out: model folder; checkpoints are in `out/checkpoints` until training ends.
         on_step: called after every step, for a progress bar.
 
     Returns:
@@ -106,7 +104,7 @@ def train(
     model = trainee.model.to(accelerator.device)
     model.train()
     if recipe.optimiser.checkpoint_activations:
-        # The other kind gives no gradient behind frozen embeddings.
+        # Reentrant checkpointing gives no gradients if the embeddings are frozen.
         model.gradient_checkpointing_enable({"use_reentrant": False})
     adversary = adversary_of(recipe, trainee, rows)
     weighted = Weighted(trainee, recipe.objectives, accelerator.device, adversary)
@@ -119,7 +117,7 @@ def train(
         weight_decay=recipe.optimiser.weight_decay,
     )
     checkpoints = out / "checkpoints"
-    # The weights of an adversary are trained too, and a resume needs them.
+    # The weights of an adversary are also trained and needed for a resume.
     state = (
         load_checkpoint(checkpoints, model=weighted, optimiser=optimiser, identity=identity) or {}
     )
@@ -127,7 +125,7 @@ def train(
     spent, tokens = _Clock(cpu_before), state.get("tokens", 0)
     run: PrivateRun | None = None
     if recipe.privacy:
-        # Opacus loads only for private recipes.
+        # Opacus is imported only for private recipes.
         from auditkit.training.private_training import PrivateRun
 
         open_ledger(out, identity, first_step=first_step)
@@ -215,13 +213,13 @@ def train(
 def training_rows(
     recipe: TrainingRecipe, dataset: Dataset, trainee: Trainee, *, base: Path | None = None
 ) -> TrainingRows:
-    """The rows of a recipe; deterministic, so a resume rebuilds the same.
+    """Training rows of a recipe; deterministic, so that a resume uses the same rows.
 
     Args:
-        base: folder of the base model, for recipes that name one.
+        base: folder of the base model, for recipes with a base.
 
     Raises:
-        ConfigurationError: the data lack what a task asks about.
+        ConfigurationError: the data lack ratings or attributes that a task needs.
     """
     refuse_ratings(recipe, dataset)
     refuse_missing_attributes(recipe, dataset)
@@ -250,14 +248,14 @@ def _once(
     dataset: Dataset,
     on_step: Callable[[StepReport], None],
 ) -> Path:
-    """Train a base, unless it is there."""
+    """Train a base unless it is already trained."""
     if is_trained(folder, recipe, dataset):
         return folder
     return train(recipe, folder, dataset=dataset, on_step=on_step)
 
 
 def _speed(tokens: int, cpu_seconds: float) -> dict[str, float]:
-    """Tokens read; a private run does not say, for what it sampled lies outside its claim."""
+    """Token counts; empty for a private run, whose claim does not cover its sampled rows."""
     return {
         "tokens": tokens,
         "tokens_per_cpu_second": round(tokens / max(cpu_seconds, 1e-9), 1),
@@ -265,7 +263,7 @@ def _speed(tokens: int, cpu_seconds: float) -> dict[str, float]:
 
 
 def _accelerator(recipe: TrainingRecipe) -> Accelerator:
-    """Device and processes; bf16 where a GPU is, but never under privacy."""
+    """Device and processes; bf16 on a GPU, except in private training."""
     gpu = torch.cuda.is_available() and not recipe.privacy
     return Accelerator(cpu=not gpu, mixed_precision="bf16" if gpu else "no")
 
@@ -277,9 +275,9 @@ def _backward(
     accelerator: Accelerator,
     step: int,
 ) -> dict[str, float]:
-    """Gradients of a step's mean loss, and that mean by objective.
+    """Compute the gradients of a step's mean loss, and return the mean by objective.
 
-    Every process takes its share of the rows, part by part; each loss is divided by the number of
+    Every process computes its share of the rows in parts; each loss is divided by the number of
     rows in the whole step.
     """
     rank, world = accelerator.process_index, accelerator.num_processes
@@ -295,7 +293,7 @@ def _backward(
             share = values.sum() / sum(isinstance(row, OBJECTIVES[name].kind) for row in rows)
             sums[name] = sums.get(name, torch.zeros_like(share)) + share.detach()
             total = total + recipe.objectives[name] * share
-        # Processes average their gradients, so each counts as many times as there are processes.
+        # Gradients are averaged over processes, so multiply by their number to get the sum.
         torch.autograd.backward(total * world)
     if world > 1:
         names = list(recipe.objectives)
@@ -305,21 +303,21 @@ def _backward(
 
 
 def _total(recipe: TrainingRecipe, means: Mapping[str, float], step: int) -> float:
-    """The weighted loss of a step.
+    """Weighted loss of a step.
 
     Raises:
-        AuditkitError: it is not finite.
+        AuditkitError: the loss is not finite.
     """
     loss = sum(recipe.objectives[name] * value for name, value in means.items())
     if not np.isfinite(loss):
         raise AuditkitError(
-            f"the loss of step {step} is {loss}. Lower optimiser.learning_rate and train again."
+            f"The loss of step {step} is {loss}. Lower optimiser.learning_rate and train again."
         )
     return loss
 
 
 def _learning_rate(recipe: TrainingRecipe, step: int) -> float:
-    """Linear warm-up, then linear or cosine decay to zero at the last step."""
+    """Learning rate with linear warm-up, then linear or cosine decay to 0 at the last step."""
     optimiser = recipe.optimiser
     warm = min(1.0, (step + 1) / max(1, optimiser.warmup_steps))
     past = max(0, step - optimiser.warmup_steps) / max(1, recipe.steps - optimiser.warmup_steps)
@@ -336,7 +334,7 @@ def _out_of_time(recipe: TrainingRecipe, started: float, accelerator: Accelerato
 
 
 class _Clock:
-    """CPU seconds of training steps, over all starts."""
+    """CPU seconds of training steps, summed over all resumes."""
 
     def __init__(self, cpu_seconds: float) -> None:
         self.cpu_seconds, self._started = cpu_seconds, 0.0

@@ -1,8 +1,7 @@
-"""What is trained: a small transformer from scratch, or a base model with an adapter, together with
-its tokenizer and templates.
+"""Model of a recipe with its tokenizer and templates: from scratch, or a base with an adapter.
 
-Dropout on embeddings and on the last hidden state is added by forward hooks, for the Llama
-architecture has none; hooks leave no trace in the saved weights and do nothing in evaluation mode.
+Dropout on embeddings and on the last hidden state is added by forward hooks, because the Llama
+architecture has none. Hooks do not change the saved weights and are inactive in evaluation mode.
 """
 
 from __future__ import annotations
@@ -48,11 +47,11 @@ _KINDS: Mapping[str, Kind] = {"llama": "causal", "t5": "seq2seq", "bert": "encod
 
 @dataclass(frozen=True, kw_only=True)
 class Trainee:
-    """A model that can be trained, and how it will be asked.
+    """A trainable model with its tokenizer and prompt templates.
 
     Attributes:
         tokens: item id -> token ids; empty for models that read titles.
-        index: item id -> tokens, where an item has more than one of its own.
+        index: item id -> tokens, if items have several tokens.
     """
 
     model: PreTrainedModel
@@ -65,10 +64,10 @@ class Trainee:
 
 
 def prepare(recipe: TrainingRecipe, dataset: Dataset, *, base: Path | None) -> Trainee:
-    """Model, tokenizer and templates of a recipe; deterministic, so a resume rebuilds the same.
+    """Create model, tokenizer and templates of a recipe; deterministic, so a resume gets the same.
 
     Args:
-        base: folder of the base model, for recipes that name one.
+        base: folder of the base model, for recipes with a base.
     """
     shipped = Prompts.shipped(recipe.prompts)
     taught = {name: task for name, task in shipped.tasks.items() if recipe.tasks.get(name)}
@@ -110,8 +109,9 @@ def _style(recipe: TrainingRecipe, kind: Kind, has_items: bool) -> Style:
 
 
 def _adapted(recipe: TrainingRecipe, prompts: Prompts, base: Path) -> Trainee:
-    """The base model under its adapter. Chat templates are left out: the adapted model is asked in
-    the words it is trained in.
+    """Base model with its adapter.
+
+    The chat template is removed, because audits must use the prompts of training.
     """
     manifest = RecommenderManifest.read(base)
     if manifest.kind == "encoder":
@@ -120,15 +120,15 @@ def _adapted(recipe: TrainingRecipe, prompts: Prompts, base: Path) -> Trainee:
         )
     loaded = load_folder(base)
     if not isinstance(loaded, LanguageModel):
-        raise TypeError(f"{base} holds no language model")
+        raise TypeError(f"{base} does not contain a language model")
     loaded.tokenizer.chat_template = None
     loaded.tokenizer.padding_side = "left"
     kind, index = manifest.kind, loaded.item_index
     tokens = item_tokens(loaded.tokenizer, index) if prompts.history == "item_tokens" else {}
     if prompts.history == "item_tokens" and not tokens:
         raise ConfigurationError(
-            f"model.base {recipe.model.base} knows no item tokens. Write `prompts: title_lists` or "
-            "`prompts: titles`, which name items by their titles."
+            f"model.base {recipe.model.base} has no item tokens. Set `prompts: title_lists` or "
+            "`prompts: titles`, which refer to items by title."
         )
     return Trainee(
         model=_with_adapter(recipe, loaded.model),
@@ -164,14 +164,14 @@ def _with_adapter(recipe: TrainingRecipe, model: PreTrainedModel) -> PreTrainedM
         return get_peft_model(model, config)
     except ValueError as error:
         raise ConfigurationError(
-            f"adapter does not fit model.base: {error} Name the layers in adapter.targets."
+            f"The adapter does not match model.base: {error} Name the layers in adapter.targets."
         ) from None
 
 
 def build_model(
     recipe: ModelRecipe, tokenizer: PreTrainedTokenizerFast, *, seed: int
 ) -> PreTrainedModel:
-    """A randomly initialised transformer, float32."""
+    """Randomly initialized transformer in float32."""
     control = {
         "pad_token_id": tokenizer.pad_token_id,
         "bos_token_id": tokenizer.bos_token_id,
@@ -206,8 +206,8 @@ def build_model(
                 **control,
             )
         ).float()
-        # T5 begins with embeddings of deviation 1 and a head scaled by width^-1/2, which a short
-        # training cannot leave; these are the scales that the other architectures begin with.
+        # T5 initializes embeddings with standard deviation 1 and scales its head by width^-1/2,
+        # which a short training cannot correct. Use the initial scales of the other architectures.
         with torch.no_grad():
             t5.shared.weight.normal_(0, 0.02)
             t5.decoder.final_layer_norm.weight.fill_(recipe.width**0.5)
@@ -229,8 +229,9 @@ def build_model(
 
 
 def attach_dropout(model: PreTrainedModel, probability: float) -> None:
-    """Drop entries of a decoder-only model's embeddings and last hidden state while training; the
-    other architectures have dropout of their own.
+    """Add dropout to the embeddings and last hidden state of a decoder-only model.
+
+    The other architectures already have dropout.
     """
     if not isinstance(model, LlamaForCausalLM) or probability <= 0:
         return

@@ -1,4 +1,4 @@
-"""The model folder: what training leaves behind, and which run a folder belongs to."""
+"""Model folder: the output of training, and the identity of the run that it belongs to."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _RECORD, _LOG, _INDEX = "manifest.json", "log.jsonl", "item_index.json"
 
 
 def identity_of(recipe: TrainingRecipe, dataset: Dataset) -> dict[str, str]:
-    """Hashes of recipe and data; another of either is another model."""
+    """Hashes of recipe and data, which identify a model."""
     fields = recipe.model_dump(mode="json", exclude={"checkpoint_every"})
     if (base := base_identity(recipe)) is not None:
         fields["model"]["base"] = base
@@ -54,7 +54,7 @@ def identity_of(recipe: TrainingRecipe, dataset: Dataset) -> dict[str, str]:
 
 
 def _stored_identity(folder: Path) -> dict[str, Any] | None:
-    """Identity of the finished model in a folder; None where there is none."""
+    """Identity of the finished model in a folder, or None."""
     record = folder / _RECORD
     if not (record.is_file() and (folder / MANIFEST).is_file()):
         return None
@@ -63,15 +63,15 @@ def _stored_identity(folder: Path) -> dict[str, Any] | None:
 
 
 def is_trained(folder: Path, recipe: TrainingRecipe, dataset: Dataset) -> bool:
-    """Whether the folder holds the finished model of exactly this recipe and data."""
+    """Whether the folder contains the finished model of exactly this recipe and data."""
     return _stored_identity(folder) == identity_of(recipe, dataset)
 
 
 def refuse_other_model(folder: Path, identity: Mapping[str, str]) -> None:
-    """Never train over a finished model of another recipe or other data.
+    """Reject a folder with a finished model of another recipe or other data.
 
     Raises:
-        ConfigurationError: the folder holds one.
+        ConfigurationError: the folder contains such a model.
     """
     stored = _stored_identity(folder)
     if stored is not None and stored != identity:
@@ -79,35 +79,39 @@ def refuse_other_model(folder: Path, identity: Mapping[str, str]) -> None:
             name.removesuffix("_sha256") for name in identity if stored[name] != identity[name]
         )
         raise ConfigurationError(
-            f"{folder} holds a finished model of another {changed}. Give another --out folder, "
+            f"{folder} contains a finished model of another {changed}. Give another --out folder, "
             "or delete this one."
         )
 
 
 def set_aside_other_model(folder: Path, recipe: TrainingRecipe, dataset: Dataset) -> Path | None:
-    """Rename a folder with a finished model of another recipe or data; None where there is none."""
+    """Rename a folder with a finished model of another recipe or data; None if there is none."""
     stored = _stored_identity(folder)
     return None if stored in (None, identity_of(recipe, dataset)) else set_aside(folder)
 
 
 def open_ledger(folder: Path, identity: Mapping[str, str], *, first_step: int) -> None:
-    """Make the ledger that of this run: keep its own steps, lost ones included, forget another's.
+    """Open the ledger of this run.
+
+    Steps of this run are kept, including steps lost in a kill. The ledger of another run is
+    replaced.
 
     Args:
-        first_step: where training goes on; 0 without a checkpoint.
+        first_step: step at which training resumes; 0 without a checkpoint.
 
     Raises:
-        ConfigurationError: the checkpoint took steps that the ledger does not hold.
+        ConfigurationError: the ledger has fewer steps than the checkpoint.
     """
     path = folder / LEDGER
     text = path.read_text(encoding="ascii") if path.exists() else ""
-    # A line torn by a kill was never charged: it is on disk whole before the weights change.
+    # An incomplete line belongs to a step that did not change the weights, because a line is
+    # written to disk completely before the weights change.
     lines = [line for line in text.splitlines(keepends=True) if line.endswith("\n")]
     charged = sum("sigma" in read_json(line) for line in lines)
     if charged < first_step:
         raise ConfigurationError(
-            f"{path} holds {charged}, fewer steps than the {first_step} of its checkpoint, so no "
-            "epsilon can be claimed. Restore the ledger, or give another --out folder."
+            f"{path} records {charged} steps, fewer than the {first_step} of the checkpoint, so "
+            "epsilon cannot be computed. Restore the ledger, or give another --out folder."
         )
     if not first_step and not (lines and read_json(lines[0]) == identity):
         lines = [canonical_json(dict(identity)) + "\n"]
@@ -115,9 +119,9 @@ def open_ledger(folder: Path, identity: Mapping[str, str], *, first_step: int) -
 
 
 class TrainingLog:
-    """One line per step in `log.jsonl`; lines after the resumed checkpoint are dropped.
+    """Log with one line per step in `log.jsonl`; lines after the resumed checkpoint are dropped.
 
-    A private run is silent: losses and realised batch sizes lie outside its claim.
+    A private run writes nothing, because its privacy claim does not cover losses and batch sizes.
     """
 
     def __init__(self, folder: Path, *, first_step: int, silent: bool) -> None:
@@ -138,7 +142,7 @@ class TrainingLog:
             self._stream.write(canonical_json(entry) + "\n")
 
     def flush(self) -> None:
-        """Put what was written on disk: a checkpoint must not know more than the log."""
+        """Flush to disk, so that the log is never behind a checkpoint."""
         if self._stream:
             self._stream.flush()
             os.fsync(self._stream.fileno())
@@ -161,23 +165,23 @@ def write_folder(
     steps: int,
     base: Path | None = None,
 ) -> None:
-    """Weights or adapter, tokenizer, templates and `recommender.yaml`: a TARGET for an audit.
+    """Write weights or adapter, tokenizer, templates and `recommender.yaml`, a TARGET for audits.
 
     Args:
-        base: a folder of the base's weights elsewhere, to be named in `out`; None where `out` holds
-            it already.
+        base: folder with the weights of the base, to be referenced in `out`; None if `out` already
+            contains them.
     """
     model, dataset = trainee.model, rows.dataset
     adapted = recipe.adapter != "full"
     options = {}
     if adapted:
-        options = {"save_embedding_layers": False}  # else peft asks a model hub about the base
-        model.peft_config["default"].base_model_name_or_path = BASE  # never a path of this machine
+        options = {"save_embedding_layers": False}  # otherwise peft queries a model hub
+        model.peft_config["default"].base_model_name_or_path = BASE  # not a path of this machine
         if base is not None:
             shutil.copytree(base, out / BASE, copy_function=link)
     where = out / ADAPTER if adapted else out
     model.save_pretrained(where, safe_serialization=True, **options)
-    (where / "README.md").unlink(missing_ok=True)  # peft's, with the path of the base
+    (where / "README.md").unlink(missing_ok=True)  # written by peft, with the path of the base
     trainee.tokenizer.save_pretrained(out)
     if trainee.index is not None:
         write_atomically(out / _INDEX, canonical_json(trainee.index))
@@ -210,9 +214,11 @@ def write_folder(
 
 
 def _history_window(recipe: TrainingRecipe, trainee: Trainee) -> int:
-    """Items that a request shows. An encoder-decoder is trained to read a random part of a stretch,
-    half of it on average, and hardly saw whole ones. Measured: HR@10 .121 on half, .105 on all, of
-    test items; .151 and .145 of validation items, which is noise.
+    """Number of history items in a request.
+
+    An encoder-decoder is trained on a random part of a history window, half of it on average, so
+    its requests use half of the window. Measured HR@10 on test items: .121 with half, .105 with the
+    whole window; on validation items .151 and .145, which is within noise.
     """
     return max(1, recipe.data.window // 2) if trainee.kind == "seq2seq" else recipe.data.window
 
@@ -220,7 +226,7 @@ def _history_window(recipe: TrainingRecipe, trainee: Trainee) -> int:
 def write_record(
     out: Path, recipe: TrainingRecipe, identity: Mapping[str, str], volatile: Mapping[str, object]
 ) -> None:
-    """`manifest.json`: what was trained, with which libraries, and what it took."""
+    """Write `manifest.json`: recipe, identity, library versions and resources used."""
     libraries = ("torch", "transformers", "tokenizers", "accelerate")
     fields = recipe.model_dump(mode="json")
     if recipe.model.base:

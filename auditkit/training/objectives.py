@@ -1,8 +1,8 @@
-"""What is minimised: objectives that return one loss per example, never an average over the batch.
+"""Training objectives, which return one loss per example instead of a batch average.
 
-`model(labels=...).loss` averages over all tokens of a batch, so one example's gradient depends on
-the lengths of the others (measured: 0.398 -> 0.514 in gradient norm). Per-example means keep
-examples apart, which differential privacy needs and which makes accumulation exact.
+`model(labels=...).loss` averages over all tokens of a batch, so the gradient of an example depends
+on the lengths of the others (measured: 0.398 -> 0.514 in gradient norm). Per-example means are
+independent of other examples, as differential privacy requires, and make accumulation exact.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ __all__ = [
     "next_k_behaviors",
 ]
 
-_HORIZON = 3  # behaviours that PTUM looks ahead
+_HORIZON = 3  # number of next behaviors that PTUM predicts
 _TEMPERATURE = 0.07
 
 
@@ -46,9 +46,9 @@ class Objective:
     """A named loss.
 
     Attributes:
-        losses: (model, batch) -> tensor [B] in nats per example.
-        per_example: whether example i's loss depends on example i alone; DP training refuses False.
-        kind: the rows that it reads.
+        losses: maps (model, batch) to a tensor [B] in nats per example.
+        per_example: whether the loss of an example depends only on it; DP training requires True.
+        kind: type of rows that it reads.
     """
 
     losses: Callable[[PreTrainedModel, Any], torch.Tensor]
@@ -57,7 +57,7 @@ class Objective:
 
 
 def language_model(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
-    """Mean negative log-likelihood of each row's own targets, each times its weight if it has one.
+    """Mean negative log-likelihood of each row's targets, multiplied by their weights if given.
 
     Returns:
         [B] nats per target token, >= 0; ideal 0.
@@ -70,8 +70,10 @@ def language_model(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
 
 
 def choice(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
-    """Negative log-likelihood of the answer where only the row's choices compete; for two choices
-    this is binary cross-entropy on the difference of their logits (TALLRec, Bao et al. 2023).
+    """Negative log-likelihood of the target among the row's choices.
+
+    For two choices this is binary cross-entropy on the difference of their logits (TALLRec, Bao et
+    al. 2023).
 
     Returns:
         [B] nats, >= 0; ideal 0.
@@ -82,7 +84,8 @@ def choice(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
     predicted = batch.targets != NO_TARGET
     if batch.choices is None or not bool((predicted.sum(dim=1) == 1).all()):
         raise InvalidArgument(
-            "objective `choice` got rows without choices. Use a task that names them, such as like."
+            "Objective `choice` got rows without choices or with several targets. Use a task with "
+            "choices, such as like."
         )
     logits = _logits(model, batch).gather(1, batch.choices)
     chosen = (batch.choices == batch.targets[predicted][:, None]).int().argmax(dim=1)
@@ -90,11 +93,12 @@ def choice(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
 
 
 def next_k_behaviors(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
-    """Mean negative log-likelihood of the next three targets at every position (PTUM, Wu et al.
-    2020), all from the same distribution.
+    """Mean negative log-likelihood of the next three targets at every position.
+
+    All three are predicted from the same distribution (PTUM, Wu et al. 2020).
 
     Returns:
-        [B] nats per target, >= 0; its least value is above 0, for one distribution must serve three
+        [B] nats per target; the minimum is above 0, because one distribution predicts three
         targets.
     """
     predicted = batch.targets != NO_TARGET
@@ -113,11 +117,12 @@ def next_k_behaviors(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
 
 
 def counterfactual_consistency(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
-    """Jensen-Shannon divergence between what is predicted for a user and for the counterfactual
-    twin, who differs in one stated attribute; mean over the row's targets.
+    """Jensen-Shannon divergence between the predictions for a user and a counterfactual user.
+
+    The two differ in one stated attribute. The divergence is averaged over the row's targets.
 
     Returns:
-        [B] nats in [0, ln 2]; ideal 0, and 0 for a row that is its own twin.
+        [B] nats in [0, ln 2]; ideal 0, and 0 for a row without a counterfactual.
     """
     predicted = batch.targets != NO_TARGET
     if batch.twin is None or batch.has_twin is None:
@@ -126,27 +131,31 @@ def counterfactual_consistency(model: PreTrainedModel, batch: Batch) -> torch.Te
     middle = torch.logaddexp(own, other) - math.log(2)
     divergence = sum(0.5 * (table.exp() * (table - middle)).sum(dim=1) for table in (own, other))
     means = _row_means(divergence, predicted)  # type: ignore[arg-type]
-    return torch.where(batch.has_twin, means, 0.0)  # dropout tells a row from its own copy
+    # Rows without a counterfactual are compared with a copy, which dropout makes different.
+    return torch.where(batch.has_twin, means, 0.0)
 
 
 def adversarial_prompt(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
-    """What an adversary cannot read of a user's attribute; couples examples, for its cap is on the
-    mean of the batch. The adversary has weights of its own, so `adversary.Adversary` computes it.
+    """Placeholder for the adversarial objective, which `adversary.Adversary` computes.
+
+    It couples examples, because its cap applies to the mean of the batch.
 
     Raises:
-        InvalidArgument: always; a recipe with a section `adversary` has one.
+        InvalidArgument: always; the training loop uses the adversary of the recipe instead.
     """
     raise InvalidArgument(
-        "objective `adversarial_prompt` has no adversary here. Train it with a recipe."
+        "Objective `adversarial_prompt` has no adversary. Train with a recipe that has a section "
+        "adversary."
     )
 
 
 def masked_language_model(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
-    """Mean negative log-likelihood of each row's hidden tokens, with the input embeddings as head
-    (BERT, Devlin et al. 2019).
+    """Mean negative log-likelihood of each row's masked tokens (BERT, Devlin et al. 2019).
+
+    The input embeddings are the head.
 
     Returns:
-        [B] nats per hidden token, >= 0; ideal 0.
+        [B] nats per masked token, >= 0; ideal 0.
     """
     hidden = model(input_ids=batch.input_ids, attention_mask=batch.attention_mask).last_hidden_state
     predicted = batch.targets != NO_TARGET
@@ -156,10 +165,12 @@ def masked_language_model(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
 
 
 def contrastive(model: PreTrainedModel, batch: PairBatch) -> torch.Tensor:
-    """Negative log-likelihood of the right text among those of the batch, by cosine over 0.07,
-    corrected for how often each is drawn (logQ); equal right texts do not compete.
+    """InfoNCE loss with in-batch negatives, on cosine similarities at temperature 0.07.
 
-    Couples examples: the others of the batch are the negatives.
+    Scores are corrected for the sampling probability of each text (logQ), and texts equal to the
+    target are not negatives. The objective couples examples, because the negatives are the other
+    examples of the batch.
+
     Source: van den Oord et al. 2018 (InfoNCE); Yi et al. 2019 (logQ).
 
     Returns:
@@ -175,7 +186,7 @@ def contrastive(model: PreTrainedModel, batch: PairBatch) -> torch.Tensor:
 
 
 def _embedded(model: PreTrainedModel, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """Unit vectors [B, d]: the mean of the last hidden states."""
+    """Unit vectors [B, d] of the mean last hidden states."""
     hidden = model(input_ids=ids, attention_mask=mask).last_hidden_state
     weights = mask[:, :, None].to(hidden.dtype)
     return normalize((hidden * weights).sum(dim=1) / weights.sum(dim=1), dim=1)
@@ -194,8 +205,8 @@ def _logits(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
         return upcast(_written(model, batch, predicted))
     hidden = last_states(model, batch)[:, -predicted.shape[1] - 1 : -1]
     head = model.get_output_embeddings()
-    # Under Opacus' hooks the head must see [B, S, d] (gathered rows would give one gradient per
-    # token), so the gather comes after it; otherwise before it, which halves the cost of a step.
+    # With Opacus' hooks the head needs [B, S, d], because gathered rows would give one gradient per
+    # token, so gather after it. Otherwise gather before it, which halves the cost of a step.
     hooked = hasattr(model, "autograd_grad_sample_hooks")
     return upcast(head(hidden)[predicted] if hooked else head(hidden[predicted]))
 
@@ -210,7 +221,7 @@ def _written(model: PreTrainedModel, batch: Batch, predicted: torch.Tensor) -> t
     }
     if not isinstance(model, T5ForConditionalGeneration):
         return model(**inputs).logits[predicted]  # type: ignore[no-any-return]
-    # The head on every position, padding included, is a third of the cost of a small T5.
+    # Running the head on every position, including padding, is a third of the cost of a small T5.
     states = model.encoder(batch.input_ids, attention_mask=batch.attention_mask).last_hidden_state
     hidden = model.decoder(
         input_ids=inputs["decoder_input_ids"],
@@ -223,15 +234,16 @@ def _written(model: PreTrainedModel, batch: Batch, predicted: torch.Tensor) -> t
 
 
 def _shifted(model: PreTrainedModel, targets: torch.Tensor) -> torch.Tensor:
-    """What a decoder reads: its start token, then the targets but for the last."""
+    """Decoder inputs: the start token, then the targets except the last."""
     start = torch.full_like(targets[:, :1], model.config.decoder_start_token_id)
     read = torch.cat([start, targets[:, :-1]], dim=1)
     return read.masked_fill(read == NO_TARGET, model.config.pad_token_id)
 
 
 def last_states(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
-    """Last hidden states of a decoder-only model, [B, T, d]; with a soft prompt of n tokens
-    [B, n + T, d], the virtual tokens before a row's first.
+    """Last hidden states of a decoder-only model, [B, T, d].
+
+    With a soft prompt of n tokens they are [B, n + T, d], virtual tokens first.
     """
     mask, inputs = batch.attention_mask, {"input_ids": batch.input_ids}
     adapter = getattr(model, "active_peft_config", None)
@@ -247,8 +259,10 @@ def last_states(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
 
 
 def _behind_prefix(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
-    """Last hidden states [B, T, d] behind a tuned prefix, whose keys no position separates from the
-    first token: rows are turned so that their padding stands behind them, and turned back.
+    """Last hidden states [B, T, d] after a tuned prefix.
+
+    The prefix must be adjacent to the first token of a row, so rows are rolled to have their
+    padding on the right, and the states are rolled back.
     """
     n, width = model.active_peft_config.num_virtual_tokens, batch.input_ids.shape[1]
     padding = width - batch.attention_mask.sum(dim=1, keepdim=True)
@@ -267,7 +281,7 @@ def _behind_prefix(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
 def _behind_soft_prompt(
     model: PreTrainedModel, batch: Batch
 ) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
-    """Embeddings with the soft prompt between a row's padding and its first token, and the mask."""
+    """Embeddings with the soft prompt between padding and first token of a row, and the mask."""
     words = model.get_input_embeddings()(batch.input_ids)
     prompt = model.get_prompt(batch_size=len(words))
     n, width = prompt.shape[1], words.shape[1]

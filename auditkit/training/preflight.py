@@ -1,4 +1,4 @@
-"""What would train garbage or change a number without a word, refused before the first step."""
+"""Preflight checks, which reject configurations that would silently change results."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ __all__ = ["refuse_missing_attributes", "refuse_processes", "refuse_ratings"]
 
 
 def refuse_processes(recipe: TrainingRecipe, out: Path, n: int) -> None:
-    """What several processes, or few rows, would change without a word.
+    """Reject recipes whose result would change with several processes or too few rows.
 
     Raises:
-        ConfigurationError: naming it.
+        ConfigurationError: the recipe cannot be trained on `n` processes.
     """
     rows, parts = sum(recipe.tasks.values()), recipe.optimiser.accumulation * n
     coupled = [name for name in recipe.objectives if not OBJECTIVES[name].per_example]
@@ -31,33 +31,38 @@ def refuse_processes(recipe: TrainingRecipe, out: Path, n: int) -> None:
     elif n > 1 and recipe.privacy:
         fault = "private training accounts for one process"
     elif n > 1 and coupled:
-        fault = f"objective {coupled[0]} compares the rows of one process only"
+        fault = f"objective {coupled[0]} compares only rows of the same process"
     elif n > 1 and is_recipe(recipe.model.base) and not (out / BASE / MANIFEST).is_file():
-        fault = f"the base comes first: auditkit train {recipe.model.base} --out {out / BASE}"
+        fault = (
+            f"the base must be trained first with auditkit train {recipe.model.base} "
+            f"--out {out / BASE}"
+        )
     if fault:
         raise ConfigurationError(f"{recipe.name} on {n} processes: {fault}. Change one of them.")
 
 
 def refuse_ratings(recipe: TrainingRecipe, dataset: Dataset) -> None:
-    """Likes and ratings need ratings: of several values, and whole stars from 1 to 5."""
+    """Require ratings with several values for `like`, and whole stars from 1 to 5 for `rating`."""
     asked = [name for name in ("like", "rating") if recipe.tasks.get(name)]
     values = set(np.unique(dataset.interactions.rating).tolist()) if asked else set()
     if asked and len(values) < 2:
-        raise ConfigurationError(f"tasks.{asked[0]}: the interactions hold no ratings to learn.")
+        raise ConfigurationError(
+            f"tasks.{asked[0]}: the interactions have no ratings to learn. Remove the task."
+        )
     if "rating" in asked and not values <= {1, 2, 3, 4, 5}:
         raise ConfigurationError(
-            f"tasks.rating: ratings must be whole stars from 1 to 5; found {min(values):g} to "
-            f"{max(values):g}. Scale them, or leave the task out."
+            f"tasks.rating: ratings must be whole stars from 1 to 5, but are {min(values):g} to "
+            f"{max(values):g}. Scale them, or remove the task."
         )
 
 
 def refuse_missing_attributes(recipe: TrainingRecipe, dataset: Dataset) -> None:
-    """Masking and twins need something that could be stated, or they would train nothing else."""
+    """Require attributes for masking and counterfactual rows, which have no effect without them."""
     place = "data.attribute_masking" if recipe.data.attribute_masking else ""
     if "counterfactual_consistency" in recipe.objectives:
         place = "objectives.counterfactual_consistency"
     if place and not known_values(dataset.interactions.attributes):
         raise ConfigurationError(
-            f"{place}: the data know no attribute of any user. Name some under users.attributes, "
-            "or remove it."
+            f"{place}: the data have no user attributes. Define some under users.attributes, or "
+            "remove it."
         )

@@ -1,6 +1,4 @@
-"""The private half of a training run: fixed rows, calibration, self-test, charged steps, and the
-claim at the end.
-"""
+"""Differentially private part of a training run, from calibration to the privacy claim."""
 
 from __future__ import annotations
 
@@ -31,7 +29,7 @@ _SELF_TEST_ROWS = 6
 
 
 def _random_rows(vocabulary: int) -> list[Row]:
-    """Rows of random tokens and ragged lengths: the self-test may not spend private data."""
+    """Rows of random tokens and lengths, because the self-test must not use private data."""
     rng = np.random.default_rng(0)
     rows = []
     for position in range(_SELF_TEST_ROWS):
@@ -41,12 +39,11 @@ def _random_rows(vocabulary: int) -> list[Row]:
 
 
 class PrivateRun:
-    """Supplies Poisson batches and private gradients to the loop, and states the claim when it
-    ends.
+    """Provides Poisson batches and private gradients to the loop, and the claim at the end.
 
     Args:
-        folder: the model folder; the ledger of charged steps lives in it and survives a kill.
-        rows: cut once; each row is one unit of the claim.
+        folder: model folder, which contains the ledger of recorded steps and survives a kill.
+        rows: fixed rows; each is one unit of the claim.
     """
 
     def __init__(
@@ -68,12 +65,12 @@ class PrivateRun:
         self._self_test = self._gradients.self_test(_random_rows(len(rows.tokenizer)))
 
     def batches(self) -> Iterator[list[Row]]:
-        """Endless Poisson samples; a batch may be empty."""
+        """Yield Poisson samples endlessly; a batch may be empty."""
         while True:
             yield [self._units[i] for i in self._gradients.sample()]
 
     def step(self, rows: Sequence[Row]) -> None:
-        """Charge the ledger, then fill the parameters' gradients."""
+        """Record the step in the ledger, then set the gradients of the parameters."""
         accounting = self._gradients.accounting
         self._ledger.charge(
             noise_multiplier=accounting.noise_multiplier, sample_rate=accounting.sample_rate
@@ -81,7 +78,7 @@ class PrivateRun:
         self._gradients.step(rows)
 
     def finish(self) -> PrivacyClaim:
-        """Take the hooks off and state what was spent, lost steps included."""
+        """Remove the hooks and compute the privacy claim, including steps lost in a kill."""
         self._gradients.close()
         accounting = self._gradients.accounting
         spent = self._ledger.spent(accounting.delta)
@@ -105,8 +102,8 @@ class PrivateRun:
             accountant=f"prv, opacus {version('opacus')}",
             libraries={name: version(name) for name in ("torch", "opacus", "transformers")},
             not_covered=[
-                "the user: a user's interactions stand in several rows, and the unit is one row",
+                "the user: a user's interactions are in several rows, and the unit is one row",
                 "the tokenizer, learned from catalog texts and the attribute vocabulary",
-                "hyper-parameters, chosen on validation items outside this accounting",
+                "hyperparameters, chosen on validation items outside this accounting",
             ],
         )

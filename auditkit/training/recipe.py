@@ -1,6 +1,4 @@
-"""The training recipe: one YAML that reads like a letter; every fault is reported at once, with its
-line.
-"""
+"""Training recipe as one YAML file; all errors are reported together, each with its line."""
 
 from __future__ import annotations
 
@@ -28,8 +26,10 @@ class _Section(BaseModel):
 
 
 class ReweightingRecipe(_Section):
-    """Targets of item groups with more room in the base's lists than in the users' histories weigh
-    less, and the other way round: clip((GH / GP) ** gamma, 0.2, 5), rescaled to mean 1.
+    """Target weights by item group: clip((GH / GP) ** gamma, 0.2, 5), rescaled to mean 1.
+
+    GH is the group's share of the users' histories and GP its share of the base's lists, so groups
+    that the base recommends too often get a smaller weight.
     """
 
     groups: Literal["popularity", "genre"] = "popularity"
@@ -37,13 +37,13 @@ class ReweightingRecipe(_Section):
 
 
 class DataRecipe(_Section):
-    """Which interactions, and who stays out of training.
+    """Interactions to train on, and users to hold out.
 
     `dataset` is `ml-100k` or a file that describes your own data. `holdout_users` random users
-    (seeded) never enter training; they are still evaluated and are the non-members of the
-    membership audit. `fit` decides whether the validation item is trained on. `bucketing` puts rows
-    of like length into one batch. `attribute_masking` is the probability that a row states no
-    attribute of its user. `reweighting` weighs targets by item group.
+    (seeded) are excluded from training; they are still evaluated and are the non-members of the
+    membership audit. `fit` decides whether the validation item is trained on. `bucketing` batches
+    rows of similar length. `attribute_masking` is the probability that a row states no attribute of
+    its user. `reweighting` weights targets by item group.
     """
 
     dataset: str = "ml-100k"
@@ -56,11 +56,12 @@ class DataRecipe(_Section):
 
 
 class ModelRecipe(_Section):
-    """A small transformer trained from scratch, or a `base` that is there already.
+    """A small transformer trained from scratch, or an existing `base` model.
 
-    `llama` is decoder-only with tied embeddings, `t5` an encoder-decoder, `bert` an encoder of
-    texts. `indexing` is how an item is written in tokens; `titles` writes it as text. `base` is a
-    model folder, the name of a fetched model, or of a training recipe that is trained first.
+    `llama` is decoder-only with tied embeddings, `t5` an encoder-decoder, `bert` a text encoder.
+    `indexing` is the representation of an item as tokens; `titles` writes it as text. `base` is a
+    model folder, the name of a fetched model, or the name of a training recipe that is trained
+    first.
     """
 
     architecture: Literal["llama", "t5", "bert"] = "llama"
@@ -78,7 +79,7 @@ class ModelRecipe(_Section):
 
 
 class LoraRecipe(_Section):
-    """Low-rank updates of some weights (Hu et al. 2022); peft knows which, for common models."""
+    """Low-rank updates of some weights (Hu et al. 2022); peft selects them for common models."""
 
     method: Literal["lora"]
     r: int = Field(default=8, ge=1)
@@ -95,8 +96,9 @@ class SoftPromptRecipe(_Section):
 
 
 class PrefixRecipe(_Section):
-    """Trainable keys and values before every prompt, in every layer of a frozen model (Li & Liang
-    2021).
+    """Trainable keys and values before the prompt in every layer of a frozen model.
+
+    Source: Li & Liang 2021.
     """
 
     method: Literal["prefix"]
@@ -104,8 +106,9 @@ class PrefixRecipe(_Section):
 
 
 class AdversaryRecipe(_Section):
-    """Who reads `attribute` from the model's states, for objective `adversarial_prompt`; `turns`
-    steps of it come before each step of the prompt, and `steps` counts both.
+    """Adversary that predicts `attribute` from hidden states, for objective `adversarial_prompt`.
+
+    `turns` steps of the adversary precede each step of the prompt, and `steps` counts both.
     """
 
     attribute: str
@@ -113,9 +116,7 @@ class AdversaryRecipe(_Section):
 
 
 class OptimiserRecipe(_Section):
-    """AdamW with warm-up and decay to zero by step; a step reads `accumulation` parts one after the
-    other.
-    """
+    """AdamW with warm-up and decay to zero; a step processes its rows in `accumulation` parts."""
 
     learning_rate: float = Field(default=4e-3, gt=0)
     betas: Annotated[list[float], Field(min_length=2, max_length=2)] = [0.9, 0.98]
@@ -128,8 +129,9 @@ class OptimiserRecipe(_Section):
 
 
 class ValidationRecipe(_Section):
-    """Early stopping: every `every` steps NDCG@10 of the validation items of `users` users; the
-    best weights are kept, and training stops after `patience` measurements without a better one.
+    """Early stopping on NDCG@10 of the validation items of `users` users, every `every` steps.
+
+    The best weights are kept, and training stops after `patience` validations without improvement.
     """
 
     every: int = Field(default=100, ge=1)
@@ -138,11 +140,12 @@ class ValidationRecipe(_Section):
 
 
 class PrivacyRecipe(_Section):
-    """DP-SGD (Abadi et al. 2016). The unit is one fixed training row; noise and sampling come from
-    OS entropy.
+    """DP-SGD (Abadi et al. 2016). The unit is one fixed training row.
+
+    Noise and sampling use OS entropy.
 
     `epsilon` is the target at `delta` = 1 / (10 N) for N rows, by the PRV accountant;
-    `expected_batch` / N is the Poisson sampling rate. `physical_batch` bounds memory only.
+    `expected_batch` / N is the Poisson sampling rate. `physical_batch` only limits the memory.
     """
 
     mechanism: Literal["dp_sgd"]
@@ -157,10 +160,11 @@ Adapter = Annotated[LoraRecipe | SoftPromptRecipe | PrefixRecipe, Field(discrimi
 
 
 class TrainingRecipe(_Section):
-    """A whole training run.
+    """A complete training run.
 
-    `tasks` counts the rows of each task in a step, `prompts` names the shipped templates, and
-    `max_seconds` ends training by the clock, of which the schedule knows nothing.
+    `tasks` is the number of rows of each task in a step, `prompts` is the name of the shipped
+    templates, and `max_seconds` limits the training time without changing the learning-rate
+    schedule.
     """
 
     version: Literal[1]

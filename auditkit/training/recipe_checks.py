@@ -1,4 +1,4 @@
-"""What does not go together in a training recipe, as (place, what is wrong and what to do)."""
+"""Cross-field checks of a training recipe, reported as (field, error and remedy)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Fault = tuple[str, str]
 
 
 def contradictions(recipe: TrainingRecipe) -> Iterator[Fault]:
-    """Every fault of a recipe whose fields are right one by one."""
+    """Yield every error of a recipe whose fields are valid individually."""
     yield from _unknown_names(recipe)
     yield from _contradictions(recipe)
     yield from _repairs(recipe)
@@ -47,10 +47,10 @@ def _contradictions(recipe: TrainingRecipe) -> Iterator[Fault]:
     kinds = {task.kind for task in tasks.values()}
     for name, objective in objectives.items():
         if objective.kind not in kinds:
-            yield f"objectives.{name}", f"has no task whose rows are {objective.kind.__name__}s"
+            yield f"objectives.{name}", f"needs a task with {objective.kind.__name__} rows"
     for name, task in tasks.items():
         if task.kind not in {objective.kind for objective in objectives.values()}:
-            yield f"tasks.{name}", f"has no objective that reads {task.kind.__name__}s"
+            yield f"tasks.{name}", f"needs an objective that reads {task.kind.__name__} rows"
     model = recipe.model
     yield from _unfit(recipe, tasks)
     if model.width % model.heads:
@@ -58,87 +58,94 @@ def _contradictions(recipe: TrainingRecipe) -> Iterator[Fault]:
     if recipe.adapter != "full" and model.base is None:
         yield "adapter", "needs model.base; a model from scratch has nothing to adapt"
     if model.base is not None and (unread := model.model_fields_set - {"base"}):
-        yield f"model.{sorted(unread)[0]}", "is not read beside model.base; remove it"
+        yield f"model.{sorted(unread)[0]}", "is not used together with model.base; remove it"
     if recipe.optimiser.accumulation > 1 and coupled:
-        yield f"objectives.{coupled[0]}", "couples examples; accumulation would change it"
+        yield f"objectives.{coupled[0]}", "couples examples; accumulation would change its result"
     if recipe.validation and recipe.data.fit != "all_but_validation":
-        yield "validation", "needs data.fit: all_but_validation; else it would be trained on"
+        yield (
+            "validation",
+            "needs data.fit: all_but_validation; otherwise its items are training data",
+        )
     if recipe.privacy:
         yield from _not_private(recipe, coupled)
 
 
 def _unfit(recipe: TrainingRecipe, tasks: Mapping[str, Task]) -> Iterator[Fault]:
-    """Tasks, objectives, prompts and architecture that do not go together."""
+    """Yield incompatible tasks, objectives, prompts and architectures."""
     model, prompts = recipe.model, Prompts.shipped(recipe.prompts)
     titles = prompts.history == "titles"
     for name, task in tasks.items():
         if task.worded and name not in prompts.tasks:
-            yield f"tasks.{name}", f"has no wording in prompts {recipe.prompts}"
+            yield f"tasks.{name}", f"has no template in prompts {recipe.prompts}"
         if (task.kind is Row) == (model.architecture == "bert" and model.base is None):
             other = "a language model" if task.kind is Row else "architecture bert without a base"
-            yield f"tasks.{name}", f"is for {other}"
+            yield f"tasks.{name}", f"needs {other}"
     if "recommend" in tasks and recipe.prompts == "titles":
-        yield "prompts", "titles asks for a list in a request; to write lists use title_lists"
+        yield (
+            "prompts",
+            "titles is not a template for generating lists; use title_lists for task recommend",
+        )
     if model.base is None and titles != (model.indexing == "titles"):
-        yield "prompts", f"{recipe.prompts} does not go with model.indexing {model.indexing}"
+        yield "prompts", f"{recipe.prompts} does not match model.indexing {model.indexing}"
     if "choice" in recipe.objectives and set(tasks) != {"like"}:
-        yield "objectives.choice", "is for task like alone, whose rows name their choices"
+        yield "objectives.choice", "needs task like only, because its rows define the choices"
     if "counterfactual_consistency" in recipe.objectives and ("recommend" not in tasks or titles):
         yield (
             "objectives.counterfactual_consistency",
-            "has no twins: it needs task recommend over item tokens",
+            "has no counterfactual pairs; it needs task recommend with item tokens",
         )
 
 
 def _repairs(recipe: TrainingRecipe) -> Iterator[Fault]:
-    """Reweighting and adversary: what they need, and what would not read them."""
+    """Yield errors in the sections for reweighting and the adversary."""
     adversarial = "adversarial_prompt" in recipe.objectives
     if adversarial and recipe.adversary is None:
         yield "objectives.adversarial_prompt", "needs a section adversary: {attribute: ..}"
     if recipe.adversary and not adversarial:
-        yield "adversary", "is read by objectives.adversarial_prompt alone; add it"
+        yield "adversary", "is used only by objectives.adversarial_prompt; add it"
     if adversarial and (recipe.adapter == "full" or isinstance(recipe.adapter, LoraRecipe)):
         yield "adapter", "must be soft_prompt or prefix for objectives.adversarial_prompt"
     if recipe.adversary and recipe.steps <= recipe.adversary.turns:
         yield (
             "steps",
-            f"must be over adversary.turns {recipe.adversary.turns}: none trains a prompt",
+            f"must be above adversary.turns {recipe.adversary.turns}; otherwise no step trains the "
+            "prompt",
         )
     if recipe.data.reweighting is None:
         return
     if recipe.model.base is None:
-        yield "data.reweighting", "needs model.base, whose lists say what gets too much room"
+        yield "data.reweighting", "needs model.base, because its lists determine the weights"
     if "language_model" not in recipe.objectives:
-        yield "data.reweighting", "is read by objectives.language_model alone; add it"
+        yield "data.reweighting", "is used only by objectives.language_model; add it"
     if recipe.prompts != "item_tokens":
-        yield "data.reweighting", "weighs item tokens; it needs prompts: item_tokens"
+        yield "data.reweighting", "weights item tokens; it needs prompts: item_tokens"
     if recipe.privacy:
-        yield "data.reweighting", "reads private histories without noise"
+        yield "data.reweighting", "uses private histories without noise"
 
 
 def _not_private(recipe: TrainingRecipe, coupled: list[str]) -> Iterator[Fault]:
-    """What differentially private training cannot use, or does not read."""
+    """Yield fields that differentially private training cannot use, or ignores."""
     for name in coupled:
         yield f"objectives.{name}", "couples examples; DP cannot use it"
     if "tasks" in recipe.model_fields_set:
-        yield "tasks", "is not read when privacy is on; remove it"
+        yield "tasks", "is not used when privacy is on; remove it"
     for name in ("clip_norm", "accumulation"):
         if name in recipe.optimiser.model_fields_set:
-            yield f"optimiser.{name}", "is not read when privacy is on; remove it"
+            yield f"optimiser.{name}", "is not used when privacy is on; remove it"
     if recipe.model.indexing not in ("item", "random", "titles"):
-        yield "model.indexing", f"{recipe.model.indexing} reads private histories without noise"
+        yield "model.indexing", f"{recipe.model.indexing} uses private histories without noise"
     if recipe.data.bucketing:
-        yield "data.bucketing", "is not read when privacy is on; remove it"
+        yield "data.bucketing", "is not used when privacy is on; remove it"
     if recipe.optimiser.checkpoint_activations:
-        yield "optimiser.checkpoint_activations", "does not go with per-example gradients"
+        yield "optimiser.checkpoint_activations", "is incompatible with per-example gradients"
     if recipe.validation:
-        yield "validation", "would spend privacy outside the accounting; remove it"
+        yield "validation", "would spend privacy budget outside the accounting; remove it"
     if recipe.max_seconds:
-        yield "max_seconds", "would end before the accounted steps; remove it"
+        yield "max_seconds", "could end training before the accounted steps; remove it"
     if recipe.adapter != "full" or recipe.model.architecture != "llama":
-        yield "privacy", "is there for models from scratch of architecture llama"
+        yield "privacy", "needs a model from scratch with architecture llama"
     if recipe.model.dropout:
-        # Dropout sits in forward hooks, between a layer and the hooks that see its gradient.
+        # Dropout is a forward hook between a layer and the hooks that record its gradient.
         yield "model.dropout", "must be 0 when privacy is on"
 
 

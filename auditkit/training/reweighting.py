@@ -1,8 +1,9 @@
-"""Weights of training targets by item group, from how much room a model's lists give each group.
+"""Weights of training targets by item group, from each group's exposure in the base model's lists.
 
-A group with more room than users give it weighs less and the other way round: GH(g) is its share of
-the training histories, GP(g) of the base model's top-10 lists for the same users. Source: modelled
-on IFairLRS (Jiang et al. 2024); the formula is auditkit's own, no numerical equality is claimed.
+A group with more exposure than its share of the histories gets a smaller weight, and vice versa:
+GH(g) is its share of the training histories, GP(g) its share of the base model's top-10 lists for
+the same users. Source: modeled on IFairLRS (Jiang et al. 2024); the formula differs, so results are
+not numerically equal.
 """
 
 from __future__ import annotations
@@ -32,11 +33,11 @@ _LEAST, _MOST = 0.2, 5.0
 def group_weights(
     history_share: ArrayLike, exposure_share: ArrayLike, *, gamma: float
 ) -> NDArray[np.float64]:
-    """clip((GH / GP) ** gamma, 0.2, 5); 5 where a group gets no exposure at all.
+    """Group weights clip((GH / GP) ** gamma, 0.2, 5); 5 for a group without exposure.
 
     Args:
-        history_share, exposure_share: [groups] shares in [0, 1].
-        gamma: 0 weighs all groups alike that get any exposure.
+        history_share, exposure_share: shares in [0, 1], [groups].
+        gamma: strength; 0 gives all groups with exposure the same weight.
     """
     supported, shown = np.asarray(history_share, float), np.asarray(exposure_share, float)
     ratio = np.divide(supported, shown, out=np.full(len(shown), np.inf), where=shown > 0)
@@ -46,10 +47,10 @@ def group_weights(
 def target_weights(
     recipe: TrainingRecipe, dataset: Dataset, base: Path | None, holdout: Collection[int]
 ) -> NDArray[np.float64] | None:
-    """Weights [catalog items] of targets; mean 1 over the training interactions. None for a recipe
-    without reweighting.
+    """Target weights [catalog items] with mean 1 over the training interactions.
 
-    An item of several groups weighs the mean of theirs. Deterministic, so a resume finds the same.
+    An item of several groups gets the mean of their weights. The weights are deterministic, so a
+    resume gets the same. None for a recipe without reweighting.
     """
     wanted = recipe.data.reweighting
     if wanted is None or base is None:
@@ -61,18 +62,18 @@ def target_weights(
         groups.history_share, _exposure(base, dataset, histories, groups), gamma=wanted.gamma
     )
     parts = np.array([groups.membership[item.id] for item in dataset.catalog.items])
-    weights = np.where(parts.any(axis=1), parts @ by_group, 1.0)  # 1 for an item of no group
+    weights = np.where(parts.any(axis=1), parts @ by_group, 1.0)  # 1 for an item without a group
     return np.asarray(weights / np.mean(np.concatenate([weights[own] for own in histories])))
 
 
 def _exposure(
     base: Path, dataset: Dataset, histories: list[NDArray[np.int32]], groups: ItemGroups
 ) -> NDArray[np.float64]:
-    """Share [groups] of all places in the base's lists, asked as an audit would ask it."""
+    """Share [groups] of all positions in the base's lists, with the requests of an audit."""
     recommender = load_folder(base, dataset)
     if not isinstance(recommender, LanguageModelRecommender):
         raise ConfigurationError(
-            "data.reweighting needs a model.base that recommends lists. Name another."
+            "data.reweighting needs a model.base that recommends lists. Choose another base."
         )
     items = [Item(entry.id, entry.display_title) for entry in dataset.catalog.items]
     asked = [Request(history=tuple(items[row] for row in own), k=_CUTOFF) for own in histories]

@@ -1,4 +1,4 @@
-"""Is what was saved what was trained? The folder is loaded as an audit loads it and compared."""
+"""Round-trip check that loads the saved folder like an audit and compares it with the model."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Verification"]
 
-_TOLERANCE = 1e-4  # of the largest logit: a merged adapter rounds once more
+_TOLERANCE = 1e-4  # relative to the largest logit; merging an adapter rounds once more
 
 
 class Verification:
-    """Remembers the weights that training starts from."""
+    """Records the initial weights and compares them after training."""
 
     def __init__(self, model: PreTrainedModel) -> None:
         self._sums = {
@@ -32,10 +32,10 @@ class Verification:
         }
 
     def check(self, folder: Path, trainee: Trainee, dataset: Dataset) -> None:
-        """Compare outputs of model and folder.
+        """Compare the outputs of the model and of the saved folder.
 
         Raises:
-            AuditkitError: a trainable tensor never moved, or the loaded folder answers otherwise.
+            AuditkitError: a trainable tensor did not change, or the saved folder has other outputs.
         """
         still = [
             name
@@ -44,8 +44,8 @@ class Verification:
         ]
         if still:
             raise AuditkitError(
-                f"training left {len(still)} trainable tensors as they were, {still[0]} among "
-                "them. Check adapter and objectives."
+                f"Training did not change {len(still)} trainable tensors, including {still[0]}. "
+                "Check adapter and objectives."
             )
         loaded = load_folder(folder, dataset)
         other = loaded.encoder if isinstance(loaded, DualEncoder) else loaded.model
@@ -53,7 +53,7 @@ class Verification:
         difference = float((expected - found).abs().max())
         if not difference <= _TOLERANCE * max(1.0, float(expected.abs().max())):
             raise AuditkitError(
-                f"{folder} answers otherwise than the trained model: outputs differ by "
+                f"The outputs of {folder} differ from those of the trained model by "
                 f"{difference:.2g}. Do not use it; train again."
             )
 
@@ -64,7 +64,7 @@ def _digest(parameter: torch.Tensor) -> tuple[float, float]:
 
 
 def _outputs(model: PreTrainedModel, trainee: Trainee) -> torch.Tensor:
-    """Logits or hidden states of a fixed row of tokens."""
+    """Logits or hidden states for a fixed row of tokens."""
     ids = torch.arange(3, min(40, len(trainee.tokenizer)))[None]
     inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
     if trainee.kind == "seq2seq":

@@ -1,7 +1,7 @@
-"""What a recommender is taught: every task turns a drawn piece of data into one training row.
+"""Training tasks, each of which turns a sample of the data into one training row.
 
-A task draws stretches of a user's history, single interactions, or items. The words come from the
-templates, which are copied into the model's folder, so an audit asks in the words of training.
+A task samples windows of a user's history, single interactions, or items. Its text comes from the
+templates, which are copied to the model folder, so that audits use the prompts of training.
 
 Sources: P5 (Geng et al. 2022) for sequential, direct, rating and explanation; TALLRec (Bao et al.
 2023) for `like`; InstructRec (Zhang et al. 2023) for preference, intention and rerank; PTUM (Wu et
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 
 __all__ = ["MASK_ITEM", "TASKS", "Task"]
 
-MASK_ITEM = "?hidden?"  # stands for a hidden item in a history
-_RECENT = 10  # items of the history that a question about one item shows
-_LISTED = 10  # candidates in a question that lists some
+MASK_ITEM = "?hidden?"  # placeholder of a masked item in a history
+_RECENT = 10  # number of history items in a prompt about one item
+_LISTED = 10  # number of candidates in a prompt that lists them
 _MASKED_SHARE = 0.15
 _LIKED = 3.0  # ratings above it are likes
 
@@ -87,11 +87,11 @@ class Task:
     """A kind of training row.
 
     Attributes:
-        source: what it draws: stretches of a history, single interactions (the last of a
-            stretch), or items.
-        kind: of the rows.
-        make: (all data, the draw, generator) -> row.
-        worded: whether its words stand among the tasks of the template file.
+        source: what is sampled: history windows, single interactions (the last of a window), or
+            items.
+        kind: type of the rows.
+        make: maps (all data, sample, generator) to a row.
+        worded: whether its text is in the task section of the template file.
     """
 
     source: Source
@@ -101,8 +101,10 @@ class Task:
 
 
 def _recommend(rows: _Rows, drawn: Stretch, rng: np.random.Generator) -> Row:
-    """What comes next, from the whole stretch: every item is a target where the model reads from
-    left to right; an encoder-decoder reads one part and writes what follows.
+    """Next items of a history window.
+
+    For a decoder-only model every item is a target; an encoder-decoder reads one part of the window
+    and generates the next items.
     """
     items, stated = rows.items_of(drawn), rows.stated(drawn.user, rng)
     wording = rows.prompts.recommend[rng.integers(len(rows.prompts.recommend))]
@@ -125,7 +127,7 @@ def _recommend(rows: _Rows, drawn: Stretch, rng: np.random.Generator) -> Row:
 
 
 def _titles(rows: _Rows, text: str, items: Sequence[Item]) -> Row:
-    """A list of titles as text, of which every token is a target."""
+    """List of titles as text, with every token as a target."""
     first = text.index(f"- {items[0].title}")
     begin = rows.encode_prompt(text[:first])
     return Row((*begin, *rows.encode(text[first:] + "\n")), len(begin))
@@ -156,7 +158,7 @@ def _title(rows: _Rows, item: int, rng: np.random.Generator) -> Row:
 
 
 def _explanation(rows: _Rows, drawn: Stretch, rng: np.random.Generator) -> Row:
-    """Why an item: the latest history item of a shared genre; without one the item is described."""
+    """Explain an item by the latest history item of the same genre, or by its description."""
     *history, target = rows.items_of(_recent(drawn))
     genres = rows.genres(target)
     shared = next((item for item in reversed(history) if genres & rows.genres(item)), None)
@@ -168,7 +170,7 @@ def _explanation(rows: _Rows, drawn: Stretch, rng: np.random.Generator) -> Row:
 
 
 def _preference(rows: _Rows, drawn: Stretch, rng: np.random.Generator) -> Row:
-    """The next item for a user whose favourite genres of the history are stated."""
+    """Next item for a user, stating the favorite genres of the history."""
     *history, target = rows.items_of(drawn)
     counts = Counter(genre for item in history for genre in sorted(rows.genres(item)))
     named = " and ".join(genre for genre, _ in counts.most_common(2)) or "movies"
@@ -198,7 +200,7 @@ def _masked_behavior(rows: _Rows, drawn: Stretch, rng: np.random.Generator) -> R
 
 
 def _like(rows: _Rows, drawn: Stretch, rng: np.random.Generator) -> Row:
-    """Yes or no about one item, from up to five liked and five disliked of the last ten."""
+    """Yes or no for one item, given up to five liked and five disliked of the last ten items."""
     recent = _recent(drawn)
     *history, target = rows.items_of(recent)
     *stars, own = rows.ratings_of(recent)
@@ -209,13 +211,13 @@ def _like(rows: _Rows, drawn: Stretch, rng: np.random.Generator) -> Row:
     yes, no = (rows.encode(option) for option in rows.prompts.tasks["like"].options)
     if len(yes) != 1 or len(no) != 1:
         raise ConfigurationError(
-            "task `like` needs answers of one token each. Raise model.text_vocabulary."
+            "Task `like` needs a yes and a no of one token each. Raise model.text_vocabulary."
         )
     return Row((*begin, *(yes if own > _LIKED else no)), len(begin), choices=(*yes, *no))
 
 
 def _match(rows: _Rows, drawn: Stretch, rng: np.random.Generator) -> Pair:
-    """A user's prompt and the title of what came next."""
+    """Prompt of a user and the title of the next item."""
     *history, target = rows.items_of(_recent(drawn))
     request = Request(attributes=rows.stated(drawn.user, rng), history=tuple(history), k=10)
     share = float(np.log(rows.shares[rows.row_of(target)]))
@@ -224,7 +226,7 @@ def _match(rows: _Rows, drawn: Stretch, rng: np.random.Generator) -> Pair:
 
 
 def _masked_text(rows: _Rows, item: int, rng: np.random.Generator) -> Masked:
-    """A catalog text with hidden tokens (BERT's, without its random replacements)."""
+    """Catalog text with masked tokens, as in BERT but without random replacements."""
     words = rows.prompts.description.format(**rows.values(item))
     ids = rows.encode(rows.item(item).title + words)
     hidden = rng.random(len(ids)) < _MASKED_SHARE
@@ -235,7 +237,7 @@ def _masked_text(rows: _Rows, item: int, rng: np.random.Generator) -> Masked:
 
 
 def _recent(drawn: Stretch) -> Stretch:
-    """The last interaction of a stretch behind at most ten before it."""
+    """Last interaction of a history window, with at most ten before it."""
     return drawn._replace(begin=max(drawn.begin, drawn.end - 1 - _RECENT))
 
 

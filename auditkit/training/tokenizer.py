@@ -1,10 +1,9 @@
-"""The tokenizer of models trained from scratch: tokens of the catalog items plus a small byte-level
-BPE.
+"""Tokenizer of models trained from scratch: tokens of the catalog items and a small byte-level BPE.
 
-ByteLevel pre-tokenisation with its initial alphabet covers every byte, so a misspelt word still has
-tokens; BPE's own `byte_fallback` alone would give `<unk>` (measured). Item tokens are special and
-unnormalised: typed text cannot reach them. Source: P5 (Geng et al. 2022) writes items as sub-word
-pieces; one token per item makes a full-catalog ranking one forward pass.
+ByteLevel pre-tokenization with its initial alphabet covers every byte, so a misspelled word still
+has tokens; `byte_fallback` of BPE alone would give `<unk>` (measured). Item tokens are special and
+not normalized, so ordinary text is never encoded as an item. P5 (Geng et al. 2022) writes items as
+subword tokens; one token per item allows a full-catalog ranking in one forward pass.
 """
 
 from __future__ import annotations
@@ -22,17 +21,16 @@ PAD, START, STOP, MASK = "<pad>", "<s>", "</s>", "<mask>"
 def build_tokenizer(
     items: Sequence[str], corpus: Iterable[str], *, vocabulary: int = 600, mask: bool = False
 ) -> PreTrainedTokenizerFast:
-    """Learn a tokenizer.
+    """Train a tokenizer.
 
     Args:
-        items: tokens that stand for items or parts of them, in order.
-        corpus: texts to learn word pieces from: templates, attribute words, genres, titles.
-        vocabulary: number of text tokens, control tokens and the 256 bytes included; at least 260.
-        mask: whether there is a token that hides another.
+        items: tokens of items or parts of them, in order.
+        corpus: training texts: templates, attribute words, genres, titles.
+        vocabulary: number of text tokens, including control tokens and the 256 bytes; at least 260.
+        mask: whether to add a mask token.
 
     Returns:
-        A tokenizer with padding on the left, so that predicted positions stand at the end of every
-        row.
+        A tokenizer that pads on the left, so that predicted positions are at the end of every row.
     """
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)

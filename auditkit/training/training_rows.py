@@ -1,5 +1,6 @@
-"""Training rows: what is drawn from users' histories and the catalog, rendered as ordinary prompts
-in seeded batches, and what tasks read to render it.
+"""Training rows: seeded samples of histories and catalog items, rendered as prompts in batches.
+
+`TrainingRows` also provides the data that tasks need to render a row.
 """
 
 from __future__ import annotations
@@ -30,18 +31,16 @@ __all__ = ["TrainingRows", "corpus", "description_values"]
 
 
 def description_values(dataset: Dataset, item: int) -> dict[str, str]:
-    """The slots of a description: genres in catalog order, and the year; "unknown" where the
-    catalog has none.
-    """
+    """Values of a description: genres in catalog order and year, or "unknown" if missing."""
     entry = dataset.catalog.items[item]
     return {"genres": ", ".join(entry.genres) or "unknown", "year": str(entry.year or "unknown")}
 
 
 def corpus(dataset: Dataset, prompts: Prompts) -> list[str]:
-    """Texts from which word pieces are learned: templates, attribute phrases, genres, titles; no
-    user's history.
+    """Texts for training the tokenizer: templates, attribute phrases, genres and titles.
 
-    Wordings and phrases count 100 times, for they stand in every training row and a title in few.
+    User histories are not included. Templates and phrases are repeated 100 times, because they are
+    in every training row and a title is in few.
     """
     phrases = sorted({describe_user(attributes) for attributes in dataset.interactions.attributes})
     catalog = dataset.catalog
@@ -57,18 +56,18 @@ def corpus(dataset: Dataset, prompts: Prompts) -> list[str]:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingRows:
-    """Every training row of a recipe, as a pure function of seed and step.
+    """Training rows of a recipe, as a pure function of seed and step.
 
     Attributes:
         tokens: item id -> token ids; empty for models that read titles.
-        encoder_decoder: whether the model reads and writes apart.
-        holdout: user indices whose rows never enter training.
-        window: longest stretch of history in a row, items.
-        twins: whether rows carry their counterfactual twin.
-        attribute_masking: probability that a row states no attribute at all.
-        labelled: the attribute whose value rows carry as a label, empty for none.
-        item_weights: [catalog items] of targets, None where all weigh 1.
-        bucketing: whether draws of like length share a batch.
+        encoder_decoder: whether the model is an encoder-decoder.
+        holdout: indices of users that are excluded from training.
+        window: maximum length of a history window in a row, in items.
+        twins: whether rows include their counterfactual row.
+        attribute_masking: probability that a row states no attribute.
+        labelled: attribute whose value is the label of a row; empty for none.
+        item_weights: target weights, [catalog items]; None if all are 1.
+        bucketing: whether samples of similar length are batched together.
     """
 
     dataset: Dataset
@@ -86,7 +85,7 @@ class TrainingRows:
     item_weights: NDArray[np.float64] | None = None
     bucketing: bool = False
 
-    # --- draws
+    # --- samples
 
     @cached_property
     def _histories(self) -> dict[int, NDArray[np.int32]]:
@@ -97,7 +96,7 @@ class TrainingRows:
 
     @cached_property
     def draws(self) -> Draws:
-        """What tasks can draw."""
+        """Sampler for the tasks."""
         return Draws(
             histories=self._histories,
             n_items=len(self.dataset.catalog.items),
@@ -107,13 +106,13 @@ class TrainingRows:
         )
 
     def batches(self, tasks: Mapping[str, int], *, first_step: int) -> Iterator[list[AnyRow]]:
-        """Endless batches from a given step on.
+        """Yield batches endlessly, starting at a given step.
 
-        Skipping to `first_step` renders nothing, so a resumed run goes on where it stopped within
-        milliseconds.
+        Earlier steps are not rendered, so a run resumes within milliseconds.
 
         Args:
-            tasks: rows of each task in a batch.
+            tasks: number of rows of each task in a batch.
+            first_step: step of the first batch.
         """
         streams = {
             name: self.draws.stream(TASKS[name].source, name, size)
@@ -127,7 +126,7 @@ class TrainingRows:
                 yield [self._made(name, draw, rng) for name in drawn for draw in drawn[name]]
 
     def _made(self, name: str, drawn: Stretch | int, rng: np.random.Generator) -> AnyRow:
-        """The row of a draw, with its user's label where one is wanted."""
+        """Row of a sample, with the label of its user if `labelled` is set."""
         row = TASKS[name].make(self, drawn, rng)
         if self.labelled and isinstance(row, Row) and isinstance(drawn, Stretch):
             return row._replace(label=self._labels[drawn.user])
@@ -135,7 +134,7 @@ class TrainingRows:
 
     @cached_property
     def _labels(self) -> list[int]:
-        """Every user's value of the attribute `labelled` as an index, -1 where it is not known."""
+        """Index of every user's value of the attribute `labelled`, -1 if it is unknown."""
         values = self._values.get(self.labelled, [])
         described = self.dataset.interactions.attributes
         stated = [attributes.get(self.labelled, "") for attributes in described]
@@ -143,14 +142,14 @@ class TrainingRows:
 
     @property
     def label_counts(self) -> list[int]:
-        """Training users of every known value of the attribute `labelled`."""
+        """Number of training users of every known value of the attribute `labelled`."""
         own = [self._labels[user] for user in self._histories]
         return [own.count(label) for label in range(max(own, default=-1) + 1)]
 
     def fixed_rows(self) -> list[Row]:
-        """Rows cut once: the units of differentially private training.
+        """Fixed rows, which are the units of differentially private training.
 
-        Every row draws from a generator of its own, so adding or removing one changes no other.
+        Every row has its own generator, so adding or removing a row does not change the others.
         """
         users, items = self.dataset.interactions.user_ids, self.dataset.catalog.items
         histories = [
@@ -165,33 +164,35 @@ class TrainingRows:
         made += [TASKS["describe"].make(self, row, rng) for row, rng in entries]
         return [row for row in made if isinstance(row, Row)]
 
-    # --- what tasks read
+    # --- data for tasks
 
     @cached_property
     def _items(self) -> list[Item]:
         return [Item(entry.id, entry.display_title) for entry in self.dataset.catalog.items]
 
     def item(self, row: int) -> Item:
-        """The item of a catalog row."""
+        """Item of a catalog row."""
         return self._items[row]
 
     def row_of(self, item: Item) -> int:
-        """The catalog row of an item."""
+        """Catalog row of an item."""
         return self.dataset.catalog.index[item.id]
 
     def items_of(self, drawn: Stretch) -> list[Item]:
-        """Items of a stretch, oldest first."""
+        """Items of a history window, oldest first."""
         rows = self._histories[drawn.user][drawn.begin : drawn.end]
         return [self._items[row] for row in rows]
 
     def ratings_of(self, drawn: Stretch) -> NDArray[np.float32]:
-        """Ratings of a stretch."""
+        """Ratings of a history window."""
         begin = int(self.dataset.interactions.offsets[drawn.user])
         return self.dataset.interactions.rating[begin + drawn.begin : begin + drawn.end]
 
     def stated(self, user: int, rng: np.random.Generator) -> dict[str, str]:
-        """A user's attributes, each stated with probability one half; of a masked row none is, so
-        that the neutral phrase stands in their place (train-side masking, LMRec, Shen et al. 2022).
+        """Sample the stated attributes of a user, each with probability one half.
+
+        A masked row states none and uses the neutral phrase instead (train-side masking, LMRec,
+        Shen et al. 2022).
         """
         if self.attribute_masking and rng.random() < self.attribute_masking:
             return {}
@@ -205,18 +206,19 @@ class TrainingRows:
     def counterfactual(
         self, stated: Mapping[str, str], rng: np.random.Generator
     ) -> dict[str, str] | None:
-        """The same user with one attribute changed: another value of it is stated, or none is.
+        """The same user with one attribute changed to another value or left unstated.
 
-        Attribute and value are drawn uniformly. Neutral wording is one of the values, for SNSR
-        compares what is stated with what is not. None where the data know no attributes.
+        Attribute and value are sampled uniformly. The neutral phrase is one of the values, because
+        SNSR compares stated attributes with the neutral request. None if the data have no
+        attributes.
         """
         if not self._values:
             return None
         name = list(self._values)[rng.integers(len(self._values))]
         others = [value for value in (None, *self._values[name]) if value != stated.get(name)]
         drawn = others[rng.integers(len(others))]
-        twin = {**stated, name: drawn}
-        return {name: value for name in self._values if (value := twin.get(name)) is not None}
+        changed = {**stated, name: drawn}
+        return {name: value for name in self._values if (value := changed.get(name)) is not None}
 
     def candidates(self, user: int, target: Item, n: int, rng: np.random.Generator) -> list[Item]:
         """The target among random items that the user has not consumed, in random order."""
@@ -231,7 +233,7 @@ class TrainingRows:
         return set(self.dataset.catalog.items[self.row_of(item)].genres)
 
     def one_genre(self, item: Item, rng: np.random.Generator) -> str:
-        """One of an item's genres, "anything" where it has none."""
+        """A random genre of an item, or "anything" if it has none."""
         genres = sorted(self.genres(item))
         return genres[rng.integers(len(genres))] if genres else "anything"
 
@@ -241,7 +243,7 @@ class TrainingRows:
 
     @cached_property
     def shares(self) -> NDArray[np.float64]:
-        """Share of every item among the training interactions, smoothed by one."""
+        """Share of every item in the training interactions, with add-one smoothing."""
         counts = np.ones(len(self._items))
         for history in self._histories.values():
             np.add.at(counts, history, 1)
@@ -251,7 +253,7 @@ class TrainingRows:
 
     @property
     def mask(self) -> int:
-        """Token that hides another."""
+        """Mask token."""
         return int(self.tokenizer.mask_token_id)
 
     @cached_property
@@ -261,22 +263,22 @@ class TrainingRows:
         return {**self.tokens, MASK_ITEM: (self.tokenizer.mask_token_id,)}
 
     def encode(self, text: str) -> list[int]:
-        """Token ids of text in which items may be referred to."""
+        """Token ids of text that may contain item references."""
         return encode(self.tokenizer, text, self._references)
 
     def encode_prompt(self, text: str) -> list[int]:
-        """Token ids as an audit encodes a prompt."""
+        """Token ids of a prompt, encoded as in an audit."""
         if self.encoder_decoder:
             return [*self.encode(text), self.tokenizer.eos_token_id]
         start = self.tokenizer.bos_token_id
         return self.encode(text) if start is None else [start, *self.encode(text)]
 
     def encode_items(self, items: Sequence[Item]) -> list[int]:
-        """Tokens that stand for items."""
+        """Token ids of items."""
         return [token for item in items for token in self.tokens[item.id]]
 
     def weights_of(self, items: Sequence[Item]) -> tuple[float, ...]:
-        """Weights of the tokens that stand for items; empty where all weigh 1."""
+        """Weights of the tokens of items; empty if all are 1."""
         if self.item_weights is None:
             return ()
         weights = self.item_weights
@@ -287,9 +289,7 @@ class TrainingRows:
     def ask(
         self, task: str, user: int, rng: np.random.Generator, **slots: str | Item | Sequence[Item]
     ) -> str:
-        """A task's question under a random wording, each attribute stated with probability one
-        half.
-        """
+        """Prompt of a task with a random template, stating each attribute with probability 1/2."""
         wording = int(rng.integers(len(self.prompts.tasks[task].ask)))
         who = describe_user(self.stated(user, rng))
         return self.prompts.ask(task, wording=wording, who=who, **slots)
@@ -302,13 +302,13 @@ class TrainingRows:
         rng: np.random.Generator,
         **slots: str | Item | Sequence[Item],
     ) -> Row:
-        """A question whose answer is one item."""
+        """Row with a prompt and one item as its target."""
         begin = self.encode_prompt(self.ask(task, user, rng, **slots))
         row = Row((*begin, *self.encode_items([target])), len(begin))
         return row._replace(weights=self.weights_of([target]))
 
     def text_row(self, question: str, answer: str) -> Row:
-        """A question whose answer is text."""
+        """Row with a prompt and text as its target."""
         begin = self.encode_prompt(question)
         stop = self.tokenizer.eos_token_id
         return Row((*begin, *self.encode(answer), stop), len(begin))

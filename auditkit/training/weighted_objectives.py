@@ -1,6 +1,4 @@
-"""The weighted objectives of a recipe as one module, so that gradients of several processes meet in
-its backward.
-"""
+"""Weighted objectives of a recipe as one module, whose backward pass synchronizes processes."""
 
 from __future__ import annotations
 
@@ -27,10 +25,10 @@ __all__ = ["Weighted"]
 
 
 class Weighted(torch.nn.Module):
-    """Losses of rows under several objectives, and everything that has weights to train.
+    """Losses of rows for several objectives, with all trainable weights.
 
     Args:
-        adversary: for objective `adversarial_prompt`; on its turns nothing else is computed.
+        adversary: adversary of objective `adversarial_prompt`; its steps compute no other loss.
     """
 
     def __init__(
@@ -47,7 +45,7 @@ class Weighted(torch.nn.Module):
         self._objectives, self._device = objectives, device
 
     def forward(self, rows: Sequence[AnyRow], step: int = 0) -> dict[str, torch.Tensor]:
-        """Losses [number of rows that it reads] of every objective of a step, nats."""
+        """Losses in nats of every objective of a step, each [number of rows that it reads]."""
         batches: dict[type, Any] = {}
         found = {}
         learning = self.adversary is not None and self.adversary.learns(step)
@@ -65,19 +63,19 @@ class Weighted(torch.nn.Module):
         return found
 
     def losses(self, rows: Sequence[Row]) -> torch.Tensor:
-        """Weighted losses [B] of rows that every objective reads."""
+        """Weighted sum of the losses [B] of rows that every objective reads."""
         total = torch.zeros(len(rows), device=self._device)
         for name, values in self(rows).items():
             total = total + self._objectives[name] * values
         return total
 
-    def _refuse_overflow(self, batch: Any) -> None:
-        """A row that the model cannot read whole would be trained on and never be asked."""
+    def _validate_length(self, batch: Any) -> None:
+        """Reject rows longer than the model's context, which audits could not request."""
         limit = getattr(self.model.config, "max_position_embeddings", None)
         longest = batch[0].shape[1]
         if limit and longest > limit and not self._encoder_decoder:
             raise ConfigurationError(
-                f"a training row has {longest} tokens and the model reads {limit}. Raise "
+                f"A training row has {longest} tokens, but the model's context is {limit}. Raise "
                 "model.context, or lower data.window."
             )
 
@@ -88,12 +86,12 @@ class Weighted(torch.nn.Module):
             batch = collate_masked(rows, pad=self._pad)
         else:
             batch = collate(rows, pad=self._pad, encoder_decoder=self._encoder_decoder)
-        self._refuse_overflow(batch)
+        self._validate_length(batch)
         return _on(self._device, batch)
 
 
 def _on(device: torch.device, batch: Any) -> Any:
-    """A batch with its tensors on a device."""
+    """Move the tensors of a batch to a device."""
     if device.type == "cpu":
         return batch
     moved = (

@@ -109,10 +109,10 @@ def test_the_wrong_mask_is_far_off_so_the_probe_is_not_blind():
 
 def test_forced_executor_that_fails_is_an_error(monkeypatch):
     monkeypatch.setenv("AUDITKIT_EXECUTOR", "packed")
-    with pytest.raises(ConfigurationError, match="not right for this model"):
+    with pytest.raises(ConfigurationError, match="fails the self-probe for this model"):
         Engine(tiny("bloom")).score(hard_pairs())
     monkeypatch.setenv("AUDITKIT_EXECUTOR", "fast")
-    with pytest.raises(ConfigurationError, match="names no executor"):
+    with pytest.raises(ConfigurationError, match="is not the name of an executor"):
         Engine(tiny("llama")).score(hard_pairs())
 
 

@@ -204,5 +204,5 @@ def test_masked_logits_are_those_of_the_model():
     ("separator", "ends", "sizes"), [(2, ENDS, [1]), (1, (), [1]), (1, ENDS, [0])]
 )
 def test_lists_that_cannot_end_are_refused(separator, ends, sizes):
-    with pytest.raises(InvalidArgument, match="title lists got"):
+    with pytest.raises(InvalidArgument, match="The title lists got"):
         TitleLists(TRIE, separator, ends, sizes)

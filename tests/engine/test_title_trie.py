@@ -113,5 +113,5 @@ def test_a_million_titles_are_a_dozen_bytes_a_node():
 
 @pytest.mark.parametrize("titles", [[], [[1], []], [[VOCABULARY]], [[-1]]])
 def test_titles_that_cannot_be_held_are_refused(titles):
-    with pytest.raises(InvalidArgument, match="a trie got"):
+    with pytest.raises(InvalidArgument, match="The trie got"):
         trie_of(titles)

@@ -43,7 +43,9 @@ def test_sentence_names_who_gains_and_who_loses_most(starved):
     assert popularity.name.startswith("popularity")
     gains = max(popularity.rows, key=lambda row: row.utility)
     loses = min(popularity.rows, key=lambda row: row.utility)
-    assert popularity.sentence.startswith(f"“{gains.name}” gains most: {gains.shown:.1%} of what")
+    assert popularity.sentence.startswith(
+        f"“{gains.name}” gains most: {gains.shown:.1%} of the lists"
+    )
     assert f"; “{loses.name}” loses most: {loses.shown:.1%}" in popularity.sentence
 
 
@@ -51,7 +53,7 @@ def test_sentence_says_where_a_difference_may_be_chance():
     groups = {
         group.name: group for group in build_exposure(run_probe(ID, FollowsTaste()).findings).groups
     }
-    assert "which may be chance" in groups["genre"].sentence
+    assert "which may be due to chance" in groups["genre"].sentence
 
 
 def test_deciles_and_decades_stand_in_their_order_and_genres_by_gain(starved):
@@ -123,8 +125,9 @@ def test_a_leak_is_drawn_from_one_half_on_with_the_yardstick_of_the_histories():
 
 def test_page_shows_curve_bars_and_words(page):
     for text in (
-        'id="lorenz"', "Who is shown", "gains most", "Whiskers hold for all groups at once",
-        "Show the 18 groups", "chosen before",
+        'id="lorenz"', "Exposure of items", "gains most",
+        "simultaneous 95% intervals over all groups",
+        "Show the 18 groups", "in histories",
     ):  # fmt: skip
         assert text in page
     assert "style=" not in page.split('id="exposure"')[1].split("</section>")[0]

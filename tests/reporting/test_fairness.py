@@ -38,7 +38,7 @@ def test_main_table_holds_floor_power_and_who_is_disturbed(favouring):
     assert (gender.name, gender.n_values, age.n_values, occupation.n_values) == ("gender", 3, 3, 5)
     assert gender.snsr.value == 1.0
     assert gender.p_adjusted <= 0.05 < age.p_adjusted
-    assert gender.disturbed[0].startswith("woman is disturbed more than")
+    assert gender.disturbed[0].startswith("lists shift more for woman than for")
     assert age.disturbed == ()
     assert gender.noise_floor_95 is not None
     assert gender.placebo.low > 0
@@ -48,7 +48,7 @@ def test_main_table_holds_floor_power_and_who_is_disturbed(favouring):
 def test_every_value_has_a_bar_beside_re_asking_and_placebo(favouring):
     figure = build_fairness(favouring).figures[0]
     labels = {row.label: row for row in figure.rows}
-    again = ["asked again, neutral", "irrelevant phrases"]
+    again = ["neutral request repeated", "irrelevant phrases"]
     assert list(labels) == ["woman", "man", "non-binary", *again]
     assert [row.reference for row in figure.rows] == [False, False, False, True, True]
     assert labels["man"].low is not None
@@ -73,8 +73,8 @@ def test_steering_outlines_the_genre_that_differs_most():
 
 def test_page_shows_what_was_asked_and_its_limits(page):
     for text in (
-        "60 probes with one liked title each", "neutral wordings", "a difference is not by itself",
-        "irrelevant phrases", "woman is disturbed more than",
+        "60 probes with one liked title each", "neutral phrases", "a difference is not necessarily",
+        "irrelevant phrases", "lists shift more for woman than for",
     ):  # fmt: skip
         assert text in page
 

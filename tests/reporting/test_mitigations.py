@@ -53,7 +53,7 @@ def table(page):
 
 def test_variants_are_columns_and_measures_are_rows():
     found = build_mitigations(measured())
-    assert found.variants == ("free answers", "catalog trie")
+    assert found.variants == ("no mitigation", "catalog trie")
     assert [m.name for m in found.measures] == ["out of catalog", "recall@10", "calls ratio"]
     free, trie = found.measures[0].cells
     assert (free.estimate.value, free.change) == (0.4123, None)

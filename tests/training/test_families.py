@@ -208,7 +208,7 @@ def test_a_clock_ends_training_with_a_usable_folder(tmp_path):
 
 def test_a_base_that_is_nothing_known_is_a_clear_error(tmp_path):
     recipe = small_recipe(model={"base": "nothing"}, tasks={"recommend": 2})
-    with pytest.raises(ConfigurationError, match=r"model\.base 'nothing' is no folder"):
+    with pytest.raises(ConfigurationError, match=r"model\.base 'nothing' is not a folder"):
         train(recipe, tmp_path / "model", dataset=world())
 
 

@@ -159,7 +159,7 @@ def test_repairs_of_attributes_that_the_data_do_not_know_are_refused(tmp_path, r
         if repair == "masking"
         else {"objectives": {"language_model": 1.0, "counterfactual_consistency": 1.0}}
     )
-    with pytest.raises(ConfigurationError, match="know no attribute of any user"):
+    with pytest.raises(ConfigurationError, match="have no user attributes"):
         train(recipe.model_copy(update=changes), tmp_path / "model", dataset=silent)
 
 
@@ -176,33 +176,34 @@ adversary: {attribute: gender}"""
 @pytest.mark.parametrize(
     ("lines", "words"),
     [
-        ("prompts: title_lists", "prompts title_lists does not go with model.indexing item"),
-        ("model: {indexing: titles}", "prompts item_tokens does not go with"),
-        ("prompts: titles\nmodel: {indexing: titles}", "to write lists use title_lists"),
-        ("model: {architecture: bert, indexing: titles}", "tasks.recommend is for"),
-        ("tasks: {match: 4}\nobjectives: {contrastive: 1.0}", "is for architecture bert"),
-        ("tasks: {like: 4}\nobjectives: {choice: 1.0}", "tasks.like has no wording"),
-        ("tasks: {rating: 4}\nobjectives: {choice: 1.0}", "is for task like alone"),
-        ("tasks: {preference: 4}\nobjectives: {counterfactual_consistency: 1.0}", "has no twins"),
-        ("objectives: {contrastive: 1.0}", "has no task whose rows are Pairs"),
+        ("prompts: title_lists", "prompts title_lists does not match model.indexing item"),
+        ("model: {indexing: titles}", "prompts item_tokens does not match"),
+        ("prompts: titles\nmodel: {indexing: titles}", "use title_lists for task recommend"),
+        ("model: {architecture: bert, indexing: titles}", "tasks.recommend needs"),
+        ("tasks: {match: 4}\nobjectives: {contrastive: 1.0}", "needs architecture bert"),
+        ("tasks: {like: 4}\nobjectives: {choice: 1.0}", "tasks.like has no template"),
+        ("tasks: {rating: 4}\nobjectives: {choice: 1.0}", "needs task like only"),
+        ("tasks: {preference: 4}\nobjectives: {counterfactual_consistency: 1.0}",
+         "has no counterfactual pairs"),
+        ("objectives: {contrastive: 1.0}", "needs a task with Pair rows"),
         ("adapter: {method: soft_prompt}", "needs model.base"),
-        ("model: {base: x, width: 8}", "model.width is not read beside"),
+        ("model: {base: x, width: 8}", "model.width is not used together with"),
         ("validation: {every: 5}", "needs data.fit: all_but_validation"),
         ("privacy: {mechanism: dp_sgd}\nmodel: {dropout: 0.0, indexing: collaborative}",
-         "reads private histories without noise"),
+         "uses private histories without noise"),
         ("privacy: {mechanism: dp_sgd}\nmodel: {dropout: 0.0}\ndata: {bucketing: true}",
-         "data.bucketing is not read"),
+         "data.bucketing is not used"),
         ("data: {reweighting: {}}", "data.reweighting needs model.base"),
-        ("data: {reweighting: {}}\nmodel: {base: x}\nprompts: title_lists", "weighs item tokens"),
+        ("data: {reweighting: {}}\nmodel: {base: x}\nprompts: title_lists", "weights item tokens"),
         ("data: {reweighting: {}}\nmodel: {base: x}\nobjectives: {next_k_behaviors: 1.0}",
-         "is read by objectives.language_model alone"),
+         "is used only by objectives.language_model"),
         ("privacy: {mechanism: dp_sgd}\nmodel: {dropout: 0.0}\ndata: {reweighting: {}}",
-         "data.reweighting reads private histories"),
+         "data.reweighting uses private histories"),
         ("objectives: {adversarial_prompt: 1.0}", "needs a section adversary"),
         (f"{ADVERSARY}\nadapter: full", "adapter must be soft_prompt or prefix"),
         (f"{ADVERSARY}\nadapter: {{method: lora}}", "adapter must be soft_prompt or prefix"),
-        ("adversary: {attribute: gender}", "is read by objectives.adversarial_prompt alone"),
-        (ADVERSARY, "steps must be over adversary.turns 5"),
+        ("adversary: {attribute: gender}", "is used only by objectives.adversarial_prompt"),
+        (ADVERSARY, "steps must be above adversary.turns 5"),
         (f"{ADVERSARY}\noptimiser: {{accumulation: 2}}", "couples examples; accumulation"),
         (f"{ADVERSARY}\nprivacy: {{mechanism: dp_sgd}}",
          "objectives.adversarial_prompt couples examples; DP cannot use it"),

@@ -1,9 +1,8 @@
-"""Recommenders that need no neural network, to stand beside every model.
+"""Classic recommenders without a neural network, as baselines for every model.
 
-Each function fits on training rows alone and returns a scorer: history (item indices, oldest first)
--> scores over the catalog, higher is better, 0 for an item that training never saw. A model that
-ranks below the transition counts has learned less than counting. Source: engine and training
-recipe, B5.
+Each function fits on training rows only and returns a scorer, which maps a history (item indices,
+oldest first) to scores over the catalog. Higher is better; an item without training rows scores 0.
+A model that ranks worse than the transition counts has learned less than these counts contain.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ Scorer = Callable[[ArrayLike], NDArray[np.float64]]
 
 
 def popularity(train: sparse.csr_array) -> Scorer:
-    """Column sums of the binary users x items matrix; every user gets the same scores."""
+    """Score items by the column sums of the binary users x items matrix, equal for every user."""
     counts = np.asarray(train.sum(axis=0), dtype=np.float64).ravel()
 
     def score(history: ArrayLike) -> NDArray[np.float64]:
@@ -32,14 +31,14 @@ def popularity(train: sparse.csr_array) -> Scorer:
 
 
 def item_knn(train: sparse.csr_array, *, neighbours: int = 20) -> Scorer:
-    """Cosine similarity to the history, each candidate keeping its nearest items.
+    """Score items by cosine similarity to the history, using the nearest items of each candidate.
 
     C_ij = G_ij / sqrt(G_ii G_jj) with G = X'X and a zero diagonal; row i keeps its `neighbours`
     largest values (ties at the last one are kept); score_i = sum of C_ij over the history.
 
     Args:
         train: binary users x items.
-        neighbours: nearest items that count for a candidate, at least 1.
+        neighbours: number of nearest items used for a candidate, at least 1.
 
     Raises:
         InvalidArgument: neighbours < 1.
@@ -64,11 +63,11 @@ def item_knn(train: sparse.csr_array, *, neighbours: int = 20) -> Scorer:
 
 
 def item_knn_recent(train: sparse.csr_array, *, recent: int = 3) -> Scorer:
-    """Cosine similarity to the latest items of the history alone, all neighbours kept.
+    """Score items by cosine similarity to the latest items only, without a neighbor limit.
 
     Args:
         train: binary users x items.
-        recent: how many of the latest items are looked at, at least 1.
+        recent: number of latest items to use, at least 1.
 
     Raises:
         InvalidArgument: recent < 1.
@@ -109,16 +108,16 @@ def ease(train: sparse.csr_array, *, regularisation: float = 100.0) -> Scorer:
 def transition_counts(
     histories: Sequence[ArrayLike], n_items: int, *, reach: int = 5, recent: int = 5
 ) -> Scorer:
-    """First-order transitions: what tends to follow the latest items?
+    """Score items by first-order transition counts from the latest items.
 
-    T[a, b] += 1/d for every b at distance d = 1..reach behind a in a training history; the score of
+    T[a, b] += 1/d for every b at distance d = 1..reach after a in a training history; the score of
     b is the sum of T[a, b] / j over the j-th latest item a of the history, j = 1..recent.
 
     Args:
         histories: item indices per user, oldest first, without any held-out item.
         n_items: size of the catalog.
-        reach: largest distance that counts.
-        recent: how many of the latest items are looked at.
+        reach: largest distance that is counted.
+        recent: number of latest items to use.
     """
     counts = np.zeros((n_items, n_items))
     for history in histories:

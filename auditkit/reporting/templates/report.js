@@ -1,5 +1,5 @@
 "use strict";
-// Search, filter and sort of the findings; without it everything is readable and no control appears.
+// Search, filter and sort of the findings; without scripts all content is readable without controls.
 (() => {
   const table = document.getElementById("findings-table");
   const tools = document.getElementById("findings-tools");
