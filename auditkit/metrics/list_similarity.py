@@ -146,7 +146,7 @@ def _cut(
 def _concordant(x: Sequence[str], y: Sequence[str], *, last: bool = False) -> int:
     """Count pairs i < j with x_i in y and x_j absent or below it.
 
-    A repeated item of y has its last position if `last`, else its first.
+    The position of a repeated item of y is its last one if `last`, else its first one.
     """
     places = list(enumerate(y))
     position: Mapping[str, int] = {

@@ -34,16 +34,16 @@ class _Checker(HTMLParser):
         self.seen: dict[str, int] = {}
         self._svg_depth = 0
 
-    def refuse(self, reason: str) -> None:
+    def reject(self, reason: str) -> None:
         """Record the first violation with its line."""
         self.fault = self.fault or f"line {self.getpos()[0]}: {reason}"
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Check one element and its attributes."""
         if tag not in _HTML | _SVG:
-            self.refuse(f"element <{tag}>")
+            self.reject(f"element <{tag}>")
         if tag in _SVG - _HTML and tag != "svg" and not self._svg_depth:
-            self.refuse(f"element <{tag}> outside an svg")
+            self.reject(f"element <{tag}> outside an svg")
         self._svg_depth += tag == "svg"
         if not (tag == "title" and self._svg_depth):
             self.seen[tag] = self.seen.get(tag, 0) + 1
@@ -52,9 +52,9 @@ class _Checker(HTMLParser):
             allowed = allowed | _PRESENTATION
         for name, value in attrs:
             if name not in allowed and not name.startswith(("aria-", "data-")):
-                self.refuse(f"attribute {name} of <{tag}>")
+                self.reject(f"attribute {name} of <{tag}>")
             if name == "href" and not (value or "").startswith("#"):
-                self.refuse("a link that leaves the page")
+                self.reject("a link that leaves the page")
         if tag == "meta":
             self._check_meta(dict(attrs))
 
@@ -64,23 +64,23 @@ class _Checker(HTMLParser):
 
     def handle_comment(self, data: str) -> None:
         """Reject comments, because parsers disagree on where they end."""
-        self.refuse("a comment")
+        self.reject("a comment")
 
     def handle_decl(self, decl: str) -> None:
         """Reject declarations other than the doctype."""
         if decl.lower() != "doctype html":
-            self.refuse("a declaration")
+            self.reject("a declaration")
 
     def handle_pi(self, data: str) -> None:
         """Reject processing instructions."""
-        self.refuse("a processing instruction")
+        self.reject("a processing instruction")
 
     def _check_meta(self, attributes: dict[str, str | None]) -> None:
         policy = attributes.get("http-equiv")
         if policy is not None and policy != "Content-Security-Policy":
-            self.refuse(f"meta http-equiv {policy}")
+            self.reject(f"meta http-equiv {policy}")
         if policy is None and "charset" not in attributes and attributes.get("name") not in _META:
-            self.refuse(f"meta {attributes.get('name')}")
+            self.reject(f"meta {attributes.get('name')}")
 
 
 def check_html(page: str) -> None:

@@ -255,7 +255,7 @@ def _once(
 
 
 def _speed(tokens: int, cpu_seconds: float) -> dict[str, float]:
-    """Token counts; empty for a private run, whose claim does not cover its sampled rows."""
+    """Tokens and speed; omitted for private runs, whose claim does not cover sampled rows."""
     return {
         "tokens": tokens,
         "tokens_per_cpu_second": round(tokens / max(cpu_seconds, 1e-9), 1),

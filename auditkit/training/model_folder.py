@@ -142,7 +142,7 @@ class TrainingLog:
             self._stream.write(canonical_json(entry) + "\n")
 
     def flush(self) -> None:
-        """Flush to disk, so that the log is never behind a checkpoint."""
+        """Flush to disk, so that the log contains every step of a checkpoint."""
         if self._stream:
             self._stream.flush()
             os.fsync(self._stream.fileno())

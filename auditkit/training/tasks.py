@@ -158,7 +158,7 @@ def _title(rows: _Rows, item: int, rng: np.random.Generator) -> Row:
 
 
 def _explanation(rows: _Rows, drawn: Stretch, rng: np.random.Generator) -> Row:
-    """Explain an item by the latest history item of the same genre, or by its description."""
+    """Explain an item by the latest history item with a shared genre, or by its description."""
     *history, target = rows.items_of(_recent(drawn))
     genres = rows.genres(target)
     shared = next((item for item in reversed(history) if genres & rows.genres(item)), None)

@@ -101,7 +101,7 @@ def test_early_stopping_without_any_validation_item_is_refused(recipe, tmp_path,
     text = RECIPE.replace("data: {", data + " ")
     recipe.write_text(text + "validation: {every: 6, users: 943}\n")
     assert run("train", recipe, "--out", tmp_path / "model", "--quiet") == 2
-    assert "no user has a validation item" in capsys.readouterr().err
+    assert "no user has a history followed by a validation item" in capsys.readouterr().err
 
 
 def test_model_fitted_on_validation_items_is_not_measured_on_them(recipe, tmp_path, capsys):
