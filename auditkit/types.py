@@ -32,13 +32,13 @@ __all__ = [
     "Exact",
     "Finding",
     "Item",
-    "Law",
     "Message",
     "Outcome",
     "Quantiles",
     "RankedItem",
     "Request",
     "Response",
+    "SamplingDistribution",
     "Status",
     "TargetDescription",
 ]
@@ -197,7 +197,7 @@ class Exact:
     kind: Literal["exact"] = "exact"
 
 
-Law = Annotated[Binomial | Quantiles | Band | Exact, Field(discriminator="kind")]
+SamplingDistribution = Annotated[Binomial | Quantiles | Band | Exact, Field(discriminator="kind")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -220,7 +220,7 @@ class Finding:
     probe: str
     metric: str
     estimate: Estimate
-    law: Law
+    law: SamplingDistribution
     group: str = "all"
     baseline: Estimate | None = None
     units: tuple[tuple[str, float, float], ...] = ()

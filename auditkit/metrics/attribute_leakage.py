@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from auditkit.errors import InvalidArgument, MissingDependency
-from auditkit.stats.max_t import drawn_units
+from auditkit.stats.max_t import resample_weights
 
 __all__ = ["ATTACKERS", "Attack", "Attacker", "attack_auc", "macro_auc", "out_of_fold_scores"]
 
@@ -87,7 +87,7 @@ def attack_auc(
     reached = {name: float(macro_auc(found, codes, once)[0]) for name, found in scores.items()}
     best = max(ATTACKERS, key=reached.__getitem__)
     n = len(codes)
-    weights = drawn_units(rng, n=n, draws=draws)
+    weights = resample_weights(rng, n=n, draws=draws)
     drawn = {name: macro_auc(found, codes, weights) for name, found in scores.items()}
     return Attack(reached[best], best, reached, drawn, tuple(map(str, classes)))
 

@@ -14,7 +14,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from auditkit.errors import InvalidArgument
-from auditkit.metrics.item_groups import ItemGroupUtility, amounts, group_utility, memberships
+from auditkit.metrics.item_groups import (
+    ItemGroupUtility,
+    group_utility,
+    memberships,
+    require_nonnegative,
+)
 
 __all__ = [
     "ItemGroupUtility",
@@ -75,7 +80,7 @@ def opportunity_exposure(exposure: ArrayLike, offered: ArrayLike) -> list[float 
         Exposure per request, [items], in [0, 1] for undiscounted exposure; None for an item that
         was never a candidate.
     """
-    shown, chances = amounts(exposure), amounts(offered)
+    shown, chances = require_nonnegative(exposure), require_nonnegative(offered)
     return [float(e / n) if n > 0 else None for e, n in zip(shown, chances, strict=True)]
 
 
@@ -89,7 +94,7 @@ def gini(exposure: ArrayLike) -> float | None:
         Value in [0, 1 - 1/N]; ideal 0, if every item is shown equally often. None without any
         exposure.
     """
-    e = np.sort(amounts(exposure))
+    e = np.sort(require_nonnegative(exposure))
     n, total = len(e), float(e.sum())
     if total == 0:
         return None
@@ -105,7 +110,7 @@ def hhi(exposure: ArrayLike) -> float | None:
     Returns:
         Value in [1/N, 1]; ideal 1/N, if all shares are equal. None without any exposure.
     """
-    e = amounts(exposure)
+    e = require_nonnegative(exposure)
     return float(np.sum((e / e.sum()) ** 2)) if e.sum() > 0 else None
 
 
@@ -118,7 +123,7 @@ def coverage(exposure: ArrayLike) -> float | None:
     Returns:
         Fraction in [0, 1]; ideal 1. None without any exposure.
     """
-    e = amounts(exposure)
+    e = require_nonnegative(exposure)
     return float(np.mean(e > 0)) if e.sum() > 0 else None
 
 
@@ -133,7 +138,7 @@ def tail(popularity: ArrayLike, ids: Sequence[str], *, head: float = HEAD) -> ND
     Raises:
         InvalidArgument: head outside [0, 1].
     """
-    counts = amounts(popularity)
+    counts = require_nonnegative(popularity)
     if not 0 <= head <= 1:
         raise InvalidArgument(f"The tail of a catalog got head={head}. Give a share in [0, 1].")
     order = sorted(range(len(counts)), key=lambda row: (-counts[row], ids[row]))
@@ -155,7 +160,7 @@ def tail_share(
         Fraction in [0, 1]; higher means more exposure for the tail. Compare it with the tail share
         of the users' histories. None without any exposure.
     """
-    e = amounts(exposure)
+    e = require_nonnegative(exposure)
     return float(e[tail(popularity, ids, head=head)].sum() / e.sum()) if e.sum() > 0 else None
 
 
@@ -184,7 +189,7 @@ def lorenz_curve(exposure: ArrayLike, *, points: int = 21) -> list[tuple[float, 
     Returns:
         (share of items, share of exposure) from (0, 0) to (1, 1); empty without any exposure.
     """
-    e = np.sort(amounts(exposure))
+    e = np.sort(require_nonnegative(exposure))
     if e.sum() == 0:
         return []
     cumulated = np.concatenate(([0.0], np.cumsum(e) / e.sum()))

@@ -16,7 +16,13 @@ from scipy import sparse
 
 from auditkit.errors import InvalidArgument
 
-__all__ = ["ItemGroupUtility", "amounts", "group_utility", "memberships", "popularity_deciles"]
+__all__ = [
+    "ItemGroupUtility",
+    "group_utility",
+    "memberships",
+    "popularity_deciles",
+    "require_nonnegative",
+]
 
 
 class ItemGroupUtility(NamedTuple):
@@ -75,7 +81,7 @@ def popularity_deciles(popularity: ArrayLike, ids: Sequence[str]) -> list[int]:
     Raises:
         InvalidArgument: a negative number or one that is not finite.
     """
-    counts, n = amounts(popularity), len(ids)
+    counts, n = require_nonnegative(popularity), len(ids)
     order = sorted(range(n), key=lambda row: (-counts[row], ids[row]))
     found = [0] * n
     for rank, row in enumerate(order):
@@ -101,7 +107,7 @@ def group_utility(
     Raises:
         InvalidArgument: arrays of unequal length.
     """
-    shown, chosen = amounts(exposure), amounts(history)
+    shown, chosen = require_nonnegative(exposure), require_nonnegative(history)
     if not len(shown) == len(chosen) == len(groups):
         raise InvalidArgument(
             f"group_utility got {len(shown)} exposures, {len(chosen)} histories and groups of "
@@ -121,7 +127,7 @@ def group_utility(
     )
 
 
-def amounts(values: ArrayLike) -> NDArray[np.float64]:
+def require_nonnegative(values: ArrayLike) -> NDArray[np.float64]:
     """Validate non-negative numbers, one per item, [items].
 
     Raises:

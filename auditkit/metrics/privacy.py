@@ -16,7 +16,12 @@ from scipy import stats
 from auditkit.errors import InvalidArgument
 from auditkit.stats.bounds import quantile_levels
 from auditkit.stats.intervals import clopper_pearson
-from auditkit.stats.resampled_estimate import Measured, outer_quantiles, undefined, with_quantiles
+from auditkit.stats.resampled_estimate import (
+    ResampledEstimate,
+    outer_quantiles,
+    undefined,
+    with_quantiles,
+)
 
 __all__ = ["auc", "auc_value", "tpr_at_fpr", "tpr_at_fpr_value"]
 
@@ -67,7 +72,7 @@ def auc(
     rng: np.random.Generator,
     draws: int = DRAWS,
     n_missing: int = 0,
-) -> Measured:
+) -> ResampledEstimate:
     """AUC with a 95 % stratified bootstrap interval (members and non-members resampled separately).
 
     If every member scores above every non-member (or below), the bootstrap collapses to a point.
@@ -103,7 +108,7 @@ def tpr_at_fpr(
     rng: np.random.Generator,
     draws: int = DRAWS,
     n_missing: int = 0,
-) -> Measured:
+) -> ResampledEstimate:
     """True-positive rate at a false-positive rate, with the wider ends of two 95 % intervals.
 
     The stratified bootstrap accounts for the choice of the threshold. Clopper-Pearson at the chosen

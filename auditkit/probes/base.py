@@ -24,9 +24,9 @@ from auditkit.types import (
     Evidence,
     Finding,
     Item,
-    Law,
     Request,
     Response,
+    SamplingDistribution,
     Status,
 )
 
@@ -192,7 +192,7 @@ def unit_of(metric: str) -> tuple[str, Direction]:
 def finding(
     context: Context,
     metric: str,
-    measured: tuple[Estimate, Law],
+    measured: tuple[Estimate, SamplingDistribution],
     *,
     group: str = "all",
     parameters: Mapping[str, JsonValue] | None = None,

@@ -31,7 +31,7 @@ from auditkit.probes.base import (
 )
 from auditkit.recommenders.execution.target import Target
 from auditkit.recommenders.protocols import Recommends, Scores
-from auditkit.stats.bootstrap import Measured, undefined
+from auditkit.stats.bootstrap import ResampledEstimate, undefined
 from auditkit.types import Estimate, Exact, Finding, Request
 
 __all__ = ["ClaimProbe", "MembershipProbe"]
@@ -72,7 +72,9 @@ class ClaimProbe:
                 unit=unit,
                 direction=direction,
             )
-            yield finding(context, metric, Measured(estimate, Exact()), parameters=at, notes=notes)
+            yield finding(
+                context, metric, ResampledEstimate(estimate, Exact()), parameters=at, notes=notes
+            )
 
 
 class _Attack(NamedTuple):

@@ -31,7 +31,7 @@ from auditkit.probes.base import (
 )
 from auditkit.recommenders.execution.target import Target
 from auditkit.recommenders.protocols import Recommends
-from auditkit.stats.bootstrap import Measured, bootstrap_mean, paired_difference
+from auditkit.stats.bootstrap import ResampledEstimate, bootstrap_mean, paired_difference
 from auditkit.stats.rates import rate
 from auditkit.types import Evidence, Finding, Request, Response
 
@@ -196,7 +196,7 @@ class PromptEditProbe:
 
     def _mean(
         self, context: Context, metric: str, values: Sequence[float | None], *, n_missing: int
-    ) -> Measured:
+    ) -> ResampledEstimate:
         unit, direction = unit_of(metric)
         known = [value for value in values if value is not None]
         return bootstrap_mean(

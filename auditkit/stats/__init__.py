@@ -11,9 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from auditkit.stats.counterfactual import CounterfactualTest, counterfactual_test
-    from auditkit.stats.disturbance import disturbance_tests
     from auditkit.stats.interaction import interaction_test
-    from auditkit.stats.list_tests import between_values_test, item_exposure_test, reask_test
+    from auditkit.stats.list_shift import list_shift_tests
+    from auditkit.stats.list_tests import (
+        between_values_test,
+        item_exposure_test,
+        repeat_request_test,
+    )
     from auditkit.stats.multiplicity import holm, westfall_young
     from auditkit.stats.placebo import placebo_contrast
     from auditkit.stats.power import detectable_difference, probes_to_detect, probes_to_pass
@@ -23,14 +27,14 @@ __all__ = [
     "between_values_test",
     "counterfactual_test",
     "detectable_difference",
-    "disturbance_tests",
     "holm",
     "interaction_test",
     "item_exposure_test",
+    "list_shift_tests",
     "placebo_contrast",
     "probes_to_detect",
     "probes_to_pass",
-    "reask_test",
+    "repeat_request_test",
     "westfall_young",
 ]
 
@@ -39,14 +43,14 @@ _HOME = {
     "between_values_test": "list_tests",
     "counterfactual_test": "counterfactual",
     "detectable_difference": "power",
-    "disturbance_tests": "disturbance",
+    "list_shift_tests": "list_shift",
     "holm": "multiplicity",
     "interaction_test": "interaction",
     "item_exposure_test": "list_tests",
     "placebo_contrast": "placebo",
     "probes_to_detect": "power",
     "probes_to_pass": "power",
-    "reask_test": "list_tests",
+    "repeat_request_test": "list_tests",
     "westfall_young": "multiplicity",
 }
 

@@ -23,18 +23,18 @@ from numpy.typing import ArrayLike, NDArray
 from auditkit.errors import InvalidArgument
 from auditkit.stats.resampled_estimate import (
     NOTHING,
-    Measured,
-    lower_lower_tail,
+    ResampledEstimate,
     outer_quantiles,
-    raise_upper_tail,
     undefined,
+    widen_lower_tail,
     widen_skewed_tail,
+    widen_upper_tail,
     with_quantiles,
 )
 from auditkit.types import Direction
 
 __all__ = [
-    "Measured",
+    "ResampledEstimate",
     "bootstrap_mean",
     "bootstrap_ratio",
     "bootstrap_statistic",
@@ -56,7 +56,7 @@ def bootstrap_mean(
     n_missing: int = 0,
     reason: str = NOTHING,
     bounded_rate: bool = False,
-) -> Measured:
+) -> ResampledEstimate:
     """Mean over units with a 95 % percentile bootstrap interval.
 
     Args:
@@ -90,8 +90,8 @@ def bootstrap_mean(
     quantiles = outer_quantiles(means)
     if bounded_rate:
         widen_skewed_tail(quantiles, x)
-        raise_upper_tail(quantiles, int(np.sum(x != 0)), len(x), end=0.0)
-        lower_lower_tail(quantiles, int(np.sum(x != 1)), len(x), end=1.0)
+        widen_upper_tail(quantiles, int(np.sum(x != 0)), len(x), end=0.0)
+        widen_lower_tail(quantiles, int(np.sum(x != 1)), len(x), end=1.0)
     return with_quantiles(float(x.mean()), quantiles, len(x), draws, unit, direction, n_missing)
 
 
@@ -105,7 +105,7 @@ def bootstrap_ratio(
     draws: int = 10_000,
     n_missing: int = 0,
     reason: str = NOTHING,
-) -> Measured:
+) -> ResampledEstimate:
     """Ratio of the sums of numerators and denominators, with a bootstrap over units.
 
     Args:
@@ -150,7 +150,7 @@ def paired_difference(
     n_missing: int = 0,
     reason: str = NOTHING,
     bounded_rate: bool = False,
-) -> Measured:
+) -> ResampledEstimate:
     """Mean of after - before over the same units, with a bootstrap over pairs.
 
     Args:
@@ -187,8 +187,8 @@ def paired_difference(
     )
     if bounded_rate:
         n_changed = int(np.sum(change != 0))
-        raise_upper_tail(quantiles, n_changed, len(change), end=0.0)
-        lower_lower_tail(quantiles, n_changed, len(change), end=0.0)
+        widen_upper_tail(quantiles, n_changed, len(change), end=0.0)
+        widen_lower_tail(quantiles, n_changed, len(change), end=0.0)
     return with_quantiles(
         float(change.mean()), quantiles, len(change), draws, unit, direction, n_missing
     )
@@ -204,7 +204,7 @@ def bootstrap_statistic(
     draws: int = 10_000,
     n_missing: int = 0,
     reason: str = NOTHING,
-) -> Measured:
+) -> ResampledEstimate:
     """Any statistic of n units with a 95 % percentile bootstrap interval over units.
 
     Args:

@@ -1,4 +1,4 @@
-"""One-sided bounds and p-values of a finding, from its stored sampling distribution (`Law`).
+"""One-sided bounds and p-values of a finding, from its stored sampling distribution (`SamplingDistribution`).
 
 A finding stores the sampling distribution of its estimate instead of one interval, so that a policy
 can request a bound at any confidence without the raw data. `p_fail` and the bounds agree: the
@@ -16,7 +16,7 @@ from scipy import special
 
 from auditkit.errors import InvalidArgument
 from auditkit.stats.intervals import clopper_pearson
-from auditkit.types import Binomial, Estimate, Law, Quantiles
+from auditkit.types import Binomial, Estimate, Quantiles, SamplingDistribution
 
 __all__ = ["OneSidedBounds", "Side", "one_sided_bounds", "p_fail", "quantile_levels"]
 
@@ -30,7 +30,9 @@ class OneSidedBounds(NamedTuple):
     upper: float
 
 
-def one_sided_bounds(law: Law, estimate: Estimate, confidence: float) -> OneSidedBounds:
+def one_sided_bounds(
+    law: SamplingDistribution, estimate: Estimate, confidence: float
+) -> OneSidedBounds:
     """Both one-sided bounds of a defined estimate.
 
     Args:
@@ -71,7 +73,7 @@ def one_sided_bounds(law: Law, estimate: Estimate, confidence: float) -> OneSide
     return OneSidedBounds(estimate.low, estimate.high)
 
 
-def p_fail(law: Law, estimate: Estimate, limit: float, side: Side) -> float | None:
+def p_fail(law: SamplingDistribution, estimate: Estimate, limit: float, side: Side) -> float | None:
     """Probability of an estimate at least this bad if the true value equals the limit.
 
     Args:

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.special import stdtrit
 
-from auditkit.stats.bootstrap import Measured, resample, undefined
+from auditkit.stats.bootstrap import ResampledEstimate, resample, undefined
 from auditkit.stats.bounds import quantile_levels
 from auditkit.stats.resampled_estimate import outer_quantiles, with_quantiles
 from auditkit.types import Direction
@@ -45,7 +45,7 @@ def concentration(
     direction: Direction,
     draws: int = 999,
     n_missing: int = 0,
-) -> Measured:
+) -> ResampledEstimate:
     """A statistic of item exposure with an interval over users.
 
     Args:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from auditkit.errors import InvalidArgument
-from auditkit.stats.disturbance import disturbance_tests
+from auditkit.stats.list_shift import list_shift_tests
 from auditkit.stats.noise_floor import noise_floor
 from auditkit.stats.simultaneous import snsr_bounds
 
@@ -80,7 +80,7 @@ def counterfactual_test(
             snsr=None, snsv=None, snsv_corrected=None, noise_floor=None, p_value=None,
             low=None, high=None, n=n, n_missing=n_missing,
         )  # fmt: skip
-    (tested,) = disturbance_tests(complete[None], rng=rng, draws=n_permutations)
+    (tested,) = list_shift_tests(complete[None], rng=rng, draws=n_permutations)
     bounds = snsr_bounds(complete, rng=rng, draws=n_bootstrap)
     floor = noise_floor(complete)
     return CounterfactualTest(

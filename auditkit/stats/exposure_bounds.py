@@ -36,7 +36,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from auditkit.errors import InvalidArgument
 from auditkit.stats.intervals import Interval, clopper_pearson
-from auditkit.stats.max_t import critical_value, drawn_units, largest_gap, resampled_means
+from auditkit.stats.max_t import critical_value, largest_gap, resample_weights, resampled_means
 from auditkit.stats.simultaneous import FEW_UNITS, MIN_PROBES
 
 __all__ = ["Disparity", "disparity_bounds"]
@@ -115,7 +115,7 @@ def disparity_bounds(
     users = _Users(
         _influence(lists) - _influence(histories),
         _shares(lists) - _shares(histories),
-        drawn_units(rng, n=n, draws=draws),
+        resample_weights(rng, n=n, draws=draws),
     )
     reach = users.reach(own, level, largest=1.0)
     mgu_low = float(np.maximum(np.abs(own) - reach, 0.0).mean())

@@ -17,8 +17,8 @@ from auditkit.stats.intervals import Interval, clopper_pearson
 from auditkit.stats.max_t import (
     NO_SPREAD,
     critical_value,
-    drawn_units,
     largest_gap,
+    resample_weights,
     resampled_means,
 )
 from auditkit.stats.simultaneous import FEW_UNITS, MIN_PROBES, RangeBounds
@@ -82,7 +82,7 @@ def group_gap_bounds(
     found: list[Interval] = []
     if not sparse.all():
         drawn = [
-            resampled_means(group[:, None], drawn_units(rng, n=len(group), draws=draws))
+            resampled_means(group[:, None], resample_weights(rng, n=len(group), draws=draws))
             for group in members
         ]
         shift = np.concatenate([one.shift for one in drawn], axis=1)

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from auditkit.errors import InvalidArgument
-from auditkit.stats.disturbance import studentised
-from auditkit.stats.relabelling import Tested, sign_flips
+from auditkit.stats.list_shift import studentized
+from auditkit.stats.relabeling import Tested, sign_flips
 from auditkit.stats.simultaneous import RangeBounds, contrast_bounds
 
 __all__ = ["Interaction", "interaction_test"]
@@ -66,7 +66,7 @@ def interaction_test(
 
     def largest(means: NDArray[np.float64]) -> NDArray[np.float64]:
         error = np.sqrt(np.maximum(squares - n * means**2, 0.0) / (n - 1) / n)
-        return np.asarray(studentised(np.abs(means), error).max(axis=1))
+        return np.asarray(studentized(np.abs(means), error).max(axis=1))
 
     means = contrasts.mean(axis=0)
     tested = Tested(float(largest(means[None])[0]), largest(signs @ contrasts / n))

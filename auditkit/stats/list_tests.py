@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from auditkit.errors import InvalidArgument
-from auditkit.stats.relabelling import BLOCK_BYTES, Tested, relabellings
+from auditkit.stats.relabeling import BLOCK_BYTES, Tested, relabelings
 
-__all__ = ["between_values_test", "item_exposure_test", "reask_test"]
+__all__ = ["between_values_test", "item_exposure_test", "repeat_request_test"]
 
 
 def item_exposure_test(
@@ -60,7 +60,7 @@ def item_exposure_test(
     block = max(1, BLOCK_BYTES // (8 * n_values * (n_items + 1) + 8 * table.size))
     null = [
         _spread(table, orders[begin : begin + block], expected, weights)
-        for orders in relabellings(rng, draws=draws, n=n, labels=n_values)
+        for orders in relabelings(rng, draws=draws, n=n, labels=n_values)
         for begin in range(0, len(orders), block)
     ]
     return Tested(float(observed[0]), np.concatenate(null))
@@ -85,7 +85,9 @@ def _spread(
     return found
 
 
-def reask_test(similarities: ArrayLike, *, rng: np.random.Generator, draws: int = 9_999) -> Tested:
+def repeat_request_test(
+    similarities: ArrayLike, *, rng: np.random.Generator, draws: int = 9_999
+) -> Tested:
     """Test whether stating a value changes lists more than repeating the request does (T-noise).
 
     The statistic is the mean over probes of J(N1, N2) - (J(N1, S) + J(N2, S)) / 2, where N1 and N2
@@ -159,5 +161,5 @@ def between_values_test(
         return inside / n_same - (total - inside) / (n_pairs - n_same)
 
     observed = statistic(np.broadcast_to(np.arange(n_lists), (1, n, n_lists)))
-    null = [statistic(o) for o in relabellings(rng, draws=draws, n=n, labels=n_lists)]
+    null = [statistic(o) for o in relabelings(rng, draws=draws, n=n, labels=n_lists)]
     return Tested(float(observed[0]), np.concatenate(null))

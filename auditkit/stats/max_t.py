@@ -17,8 +17,8 @@ __all__ = [
     "NO_SPREAD",
     "Resampled",
     "critical_value",
-    "drawn_units",
     "largest_gap",
+    "resample_weights",
     "resampled_means",
 ]
 
@@ -37,7 +37,7 @@ class Resampled(NamedTuple):
     error: NDArray[np.float64]
 
 
-def drawn_units(rng: np.random.Generator, *, n: int, draws: int) -> NDArray[np.float64]:
+def resample_weights(rng: np.random.Generator, *, n: int, draws: int) -> NDArray[np.float64]:
     """How often each of n units is in each resample with replacement, [draws, n]."""
     return rng.multinomial(n, np.full(n, 1 / n), size=draws).astype(np.float64)
 

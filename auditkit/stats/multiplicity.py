@@ -8,7 +8,7 @@ from typing import TypeVar
 import numpy as np
 
 from auditkit.errors import InvalidArgument
-from auditkit.stats.relabelling import TOLERANCE, Tested
+from auditkit.stats.relabeling import TOLERANCE, Tested
 
 __all__ = ["holm", "westfall_young"]
 

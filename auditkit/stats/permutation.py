@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from auditkit.stats.relabelling import BLOCK_BYTES, TOLERANCE, permutation_p
+from auditkit.stats.relabeling import BLOCK_BYTES, TOLERANCE, permutation_p
 
 __all__ = ["group_gap_test", "largest_welch_t"]
 

@@ -17,7 +17,7 @@ from scipy import special
 from auditkit.errors import InvalidArgument
 from auditkit.stats.bounded_mean import gaffke_upper
 from auditkit.stats.intervals import Interval
-from auditkit.stats.relabelling import TOLERANCE, Tested, sign_flips
+from auditkit.stats.relabeling import TOLERANCE, Tested, sign_flips
 
 __all__ = ["PlaceboContrast", "placebo_contrast"]
 

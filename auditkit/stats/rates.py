@@ -7,7 +7,7 @@ from typing import Literal
 
 from auditkit.errors import InvalidArgument
 from auditkit.stats.intervals import clopper_pearson, korn_graubard_n_eff, wilson
-from auditkit.stats.resampled_estimate import NOTHING, Measured, undefined
+from auditkit.stats.resampled_estimate import NOTHING, ResampledEstimate, undefined
 from auditkit.types import Binomial, Direction, Estimate
 
 __all__ = ["clustered_rate", "rate"]
@@ -22,7 +22,7 @@ def rate(
     n_missing: int = 0,
     method: Literal["clopper_pearson", "wilson"] = "clopper_pearson",
     reason: str = NOTHING,
-) -> Measured:
+) -> ResampledEstimate:
     """Rate of x out of n independent units, with a 95 % interval.
 
     Args:
@@ -45,7 +45,7 @@ def rate(
     estimate = Estimate(
         value=x / n, low=low, high=high, n=n, unit=unit, direction=direction, n_missing=n_missing
     )
-    return Measured(estimate, Binomial(x=x, n=n, n_eff=n))
+    return ResampledEstimate(estimate, Binomial(x=x, n=n, n_eff=n))
 
 
 def clustered_rate(
@@ -56,7 +56,7 @@ def clustered_rate(
     direction: Direction,
     n_missing: int = 0,
     reason: str = NOTHING,
-) -> Measured:
+) -> ResampledEstimate:
     """Share of rows with the property, with rows clustered by unit.
 
     The interval is Clopper-Pearson on x_eff = p n_eff of n_eff effective rows. `Estimate.n` counts
@@ -97,4 +97,4 @@ def clustered_rate(
         direction=direction,
         n_missing=n_missing,
     )
-    return Measured(estimate, Binomial(x=x, n=n, n_eff=n_eff))
+    return ResampledEstimate(estimate, Binomial(x=x, n=n, n_eff=n_eff))

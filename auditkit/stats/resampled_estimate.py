@@ -15,17 +15,17 @@ from scipy.special import betaincinv, ndtri, stdtrit
 
 from auditkit.stats.bounds import quantile_levels
 from auditkit.stats.intervals import clopper_pearson
-from auditkit.types import Band, Direction, Estimate, Law, Quantiles
+from auditkit.types import Band, Direction, Estimate, Quantiles, SamplingDistribution
 
 __all__ = [
     "NOTHING",
-    "Measured",
+    "ResampledEstimate",
     "banded",
-    "lower_lower_tail",
     "outer_quantiles",
-    "raise_upper_tail",
     "undefined",
+    "widen_lower_tail",
     "widen_skewed_tail",
+    "widen_upper_tail",
     "with_quantiles",
 ]
 
@@ -35,22 +35,22 @@ LEVEL = 0.95
 NOTHING = "no unit could be scored"
 
 
-class Measured(NamedTuple):
+class ResampledEstimate(NamedTuple):
     """An estimate and its sampling distribution."""
 
     estimate: Estimate
-    law: Law
+    law: SamplingDistribution
 
 
 def undefined(
     unit: str, direction: Direction, *, reason: str, n: int = 0, n_missing: int = 0
-) -> Measured:
+) -> ResampledEstimate:
     """An undefined estimate with its reason and an empty sampling distribution."""
     estimate = Estimate(
         value=None, low=None, high=None, n=n, unit=unit, direction=direction, n_missing=n_missing,
         status="undefined", reason=reason,
     )  # fmt: skip
-    return Measured(estimate, Quantiles(draws=0, q=()))
+    return ResampledEstimate(estimate, Quantiles(draws=0, q=()))
 
 
 def banded(
@@ -62,13 +62,13 @@ def banded(
     n: int,
     n_missing: int = 0,
     p_adjusted: float | None = None,
-) -> Measured:
+) -> ResampledEstimate:
     """An estimate with bounds that hold jointly with others of its probe; None for a pilot."""
     low, high = ends or (None, None)
     estimate = Estimate(
         value=value, low=low, high=high, n=n, n_missing=n_missing, unit=unit, direction=direction
     )
-    return Measured(estimate, Band(p_adjusted=p_adjusted))
+    return ResampledEstimate(estimate, Band(p_adjusted=p_adjusted))
 
 
 def outer_quantiles(draws: ArrayLike) -> NDArray[np.float64]:
@@ -81,7 +81,7 @@ def outer_quantiles(draws: ArrayLike) -> NDArray[np.float64]:
     return quantiles
 
 
-def raise_upper_tail(q: NDArray[np.float64], x: int, n: int, *, end: float) -> None:
+def widen_upper_tail(q: NDArray[np.float64], x: int, n: int, *, end: float) -> None:
     """If few units are above `end`, raise the upper half to end + Clopper-Pearson upper bounds."""
     levels = quantile_levels()
     if x < FEW_UNITS:
@@ -89,7 +89,7 @@ def raise_upper_tail(q: NDArray[np.float64], x: int, n: int, *, end: float) -> N
             q[i] = max(q[i], end + _upper(x, n, levels[i]))
 
 
-def lower_lower_tail(q: NDArray[np.float64], x: int, n: int, *, end: float) -> None:
+def widen_lower_tail(q: NDArray[np.float64], x: int, n: int, *, end: float) -> None:
     """If few units are below `end`, lower the lower half to end - Clopper-Pearson upper bounds."""
     levels = quantile_levels()
     if x < FEW_UNITS:
@@ -128,7 +128,7 @@ def with_quantiles(
     unit: str,
     direction: Direction,
     n_missing: int,
-) -> Measured:
+) -> ResampledEstimate:
     """A defined estimate; its 95 % interval is read from the quantiles and contains the value."""
     levels = np.asarray(quantile_levels())
     low = quantiles[np.flatnonzero(levels <= (1 - LEVEL) / 2)[-1]]
@@ -137,7 +137,7 @@ def with_quantiles(
         value=value, low=float(min(low, value)), high=float(max(high, value)), n=n, unit=unit,
         direction=direction, n_missing=n_missing, level=LEVEL,
     )  # fmt: skip
-    return Measured(estimate, Quantiles(draws=draws, q=tuple(map(float, quantiles))))
+    return ResampledEstimate(estimate, Quantiles(draws=draws, q=tuple(map(float, quantiles))))
 
 
 def _upper(x: int, n: int, confidence: float) -> float:

@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from auditkit.errors import InvalidArgument
 from auditkit.stats.bounded_mean import gaffke_upper
 from auditkit.stats.intervals import Interval, clopper_pearson
-from auditkit.stats.max_t import critical_value, drawn_units, largest_gap, resampled_means
+from auditkit.stats.max_t import critical_value, largest_gap, resample_weights, resampled_means
 
 __all__ = [
     "FEW_UNITS",
@@ -185,7 +185,7 @@ def _paired_band(
     """
     n = len(differences)
     error = differences.std(axis=0, ddof=1) / math.sqrt(n)
-    drawn = resampled_means(differences, drawn_units(rng, n=n, draws=draws))
+    drawn = resampled_means(differences, resample_weights(rng, n=n, draws=draws))
     scale = drawn.error if columns == 1 else error
     reach = critical_value(drawn.shift, scale, level=level) * error
     return largest_gap(np.abs(differences.mean(axis=0)), reach)

@@ -21,11 +21,11 @@ from auditkit.stats.intervals import Interval
 from auditkit.stats.max_t import (
     NO_SPREAD,
     critical_value,
-    drawn_units,
     largest_gap,
+    resample_weights,
     resampled_means,
 )
-from auditkit.stats.relabelling import permutation_p
+from auditkit.stats.relabeling import permutation_p
 from auditkit.stats.simultaneous import FEW_UNITS, MIN_PROBES
 
 __all__ = ["StratifiedGap", "activity_strata", "stratified_gap"]
@@ -227,7 +227,7 @@ def _resampled(
         n = len(own)
         if n < FEW_UNITS:
             continue
-        drawn = resampled_means(own[:, None], drawn_units(rng, n=n, draws=draws))
+        drawn = resampled_means(own[:, None], resample_weights(rng, n=n, draws=draws))
         shift[:, cell], squared[:, cell] = drawn.shift[:, 0], drawn.error[:, 0] ** 2
     by_cell = (draws, *pairs.sizes.shape)
     return shift.reshape(by_cell), squared.reshape(by_cell)

@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
     from auditkit.training.recipe import TrainingRecipe
 
-__all__ = ["Draws", "Fit", "Source", "Stretch", "draw_holdout", "training_histories"]
+__all__ = ["Fit", "HistorySampler", "HistoryWindow", "Source", "draw_holdout", "training_histories"]
 
 
 Source = Literal["stretch", "event", "item"]
 
 
-class Stretch(NamedTuple):
+class HistoryWindow(NamedTuple):
     """Interactions `begin` up to `end` of one user's training history."""
 
     user: int
@@ -61,7 +61,7 @@ def draw_holdout(recipe: TrainingRecipe, *, n_users: int) -> frozenset[int]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Draws:
+class HistorySampler:
     """Samples for tasks, as a pure function of seed and epoch.
 
     Attributes:
@@ -77,7 +77,7 @@ class Draws:
     seed: int
     bucketing: bool
 
-    def stream(self, source: Source, name: str, size: int) -> Iterator[list[Stretch | int]]:
+    def stream(self, source: Source, name: str, size: int) -> Iterator[list[HistoryWindow | int]]:
         """Yield samples for a task endlessly, `size` at a time."""
         endless = (
             draw for epoch in itertools.count() for draw in self.of_epoch(source, name, epoch)
@@ -89,23 +89,23 @@ class Draws:
             order = generator(self.seed, "buckets", name, number).permutation(_BUCKET)
             yield from (ordered[i * size : (i + 1) * size] for i in order)
 
-    def of_epoch(self, source: Source, name: str, epoch: int) -> list[Stretch | int]:
+    def of_epoch(self, source: Source, name: str, epoch: int) -> list[HistoryWindow | int]:
         """All samples of an epoch in seeded order."""
         rng = generator(self.seed, "draws", name, epoch)
         if source == "item":
             return [int(item) for item in rng.permutation(self.n_items)]
-        found: list[Stretch] = []
+        found: list[HistoryWindow] = []
         for user, items in self.histories.items():
             if source == "event":
                 found += [
-                    Stretch(user, max(0, end - self.window), end)
+                    HistoryWindow(user, max(0, end - self.window), end)
                     for end in range(2, len(items) + 1)
                 ]
                 continue
             # The offset of the windows changes in every epoch.
             bounds = [0, *range(int(rng.integers(self.window)), len(items), self.window)]
             cuts = itertools.pairwise([*bounds, len(items)])
-            found += [Stretch(user, begin, end) for begin, end in cuts if end - begin > 1]
+            found += [HistoryWindow(user, begin, end) for begin, end in cuts if end - begin > 1]
         if not found:
             raise ConfigurationError(
                 "No user has two training interactions. Give more data or a smaller "
@@ -113,18 +113,18 @@ class Draws:
             )
         return [found[i] for i in rng.permutation(len(found))]
 
-    def fixed(self) -> list[Stretch]:
+    def fixed(self) -> list[HistoryWindow]:
         """Fixed windows of `window` items."""
         return [
-            Stretch(user, begin, min(begin + self.window, len(history)))
+            HistoryWindow(user, begin, min(begin + self.window, len(history)))
             for user, history in self.histories.items()
             for begin in range(0, len(history), self.window)
             if len(history) - begin > 1
         ]
 
 
-def _length(drawn: Stretch | int) -> int:
-    return drawn.end - drawn.begin if isinstance(drawn, Stretch) else 0
+def _length(drawn: HistoryWindow | int) -> int:
+    return drawn.end - drawn.begin if isinstance(drawn, HistoryWindow) else 0
 
 
 def _chunks(stream: Iterator[T], size: int) -> Iterator[list[T]]:

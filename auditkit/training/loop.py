@@ -37,12 +37,12 @@ from auditkit.training.model_folder import (
     identity_of,
     is_trained,
     open_ledger,
-    refuse_other_model,
+    require_same_model,
     write_folder,
     write_record,
 )
 from auditkit.training.objectives import OBJECTIVES
-from auditkit.training.preflight import refuse_missing_attributes, refuse_processes, refuse_ratings
+from auditkit.training.preflight import require_attributes, require_ratings, validate_batch_split
 from auditkit.training.recipe import TrainingRecipe
 from auditkit.training.reweighting import target_weights
 from auditkit.training.roundtrip_check import Verification
@@ -86,12 +86,12 @@ def train(
             self-test failed.
     """
     identity = identity_of(recipe, dataset)
-    refuse_other_model(out, identity)
+    require_same_model(out, identity)
     out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(recipe.threads)
     started, cpu_started = time.time(), time.process_time()
     accelerator = _accelerator(recipe)
-    refuse_processes(recipe, out, accelerator.num_processes)
+    validate_batch_split(recipe, out, accelerator.num_processes)
     with accelerator.main_process_first():
         base = place_base(
             recipe,
@@ -221,8 +221,8 @@ def training_rows(
     Raises:
         ConfigurationError: the data lack ratings or attributes that a task needs.
     """
-    refuse_ratings(recipe, dataset)
-    refuse_missing_attributes(recipe, dataset)
+    require_ratings(recipe, dataset)
+    require_attributes(recipe, dataset)
     holdout = draw_holdout(recipe, n_users=len(dataset.interactions.user_ids))
     return TrainingRows(
         dataset=dataset,
@@ -236,7 +236,7 @@ def training_rows(
         seed=recipe.seed,
         twins="counterfactual_consistency" in recipe.objectives,
         attribute_masking=recipe.data.attribute_masking,
-        labelled=recipe.adversary.attribute if recipe.adversary else "",
+        labeled=recipe.adversary.attribute if recipe.adversary else "",
         item_weights=target_weights(recipe, dataset, base, holdout),
         bucketing=recipe.data.bucketing,
     )

@@ -34,7 +34,7 @@ __all__ = [
     "identity_of",
     "is_trained",
     "open_ledger",
-    "refuse_other_model",
+    "require_same_model",
     "set_aside_other_model",
     "write_folder",
     "write_record",
@@ -67,7 +67,7 @@ def is_trained(folder: Path, recipe: TrainingRecipe, dataset: Dataset) -> bool:
     return _stored_identity(folder) == identity_of(recipe, dataset)
 
 
-def refuse_other_model(folder: Path, identity: Mapping[str, str]) -> None:
+def require_same_model(folder: Path, identity: Mapping[str, str]) -> None:
     """Reject a folder with a finished model of another recipe or other data.
 
     Raises:

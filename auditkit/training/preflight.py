@@ -14,10 +14,10 @@ from auditkit.training.base_model import BASE, is_recipe
 from auditkit.training.objectives import OBJECTIVES
 from auditkit.training.recipe import TrainingRecipe
 
-__all__ = ["refuse_missing_attributes", "refuse_processes", "refuse_ratings"]
+__all__ = ["require_attributes", "require_ratings", "validate_batch_split"]
 
 
-def refuse_processes(recipe: TrainingRecipe, out: Path, n: int) -> None:
+def validate_batch_split(recipe: TrainingRecipe, out: Path, n: int) -> None:
     """Reject recipes whose result would change with several processes or too few rows.
 
     Raises:
@@ -41,7 +41,7 @@ def refuse_processes(recipe: TrainingRecipe, out: Path, n: int) -> None:
         raise ConfigurationError(f"{recipe.name} on {n} processes: {fault}. Change one of them.")
 
 
-def refuse_ratings(recipe: TrainingRecipe, dataset: Dataset) -> None:
+def require_ratings(recipe: TrainingRecipe, dataset: Dataset) -> None:
     """Require ratings with several values for `like`, and whole stars from 1 to 5 for `rating`."""
     asked = [name for name in ("like", "rating") if recipe.tasks.get(name)]
     values = set(np.unique(dataset.interactions.rating).tolist()) if asked else set()
@@ -56,7 +56,7 @@ def refuse_ratings(recipe: TrainingRecipe, dataset: Dataset) -> None:
         )
 
 
-def refuse_missing_attributes(recipe: TrainingRecipe, dataset: Dataset) -> None:
+def require_attributes(recipe: TrainingRecipe, dataset: Dataset) -> None:
     """Require attributes for masking and counterfactual rows, which have no effect without them."""
     place = "data.attribute_masking" if recipe.data.attribute_masking else ""
     if "counterfactual_consistency" in recipe.objectives:

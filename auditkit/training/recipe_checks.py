@@ -16,15 +16,15 @@ from auditkit.training.objectives import OBJECTIVES
 from auditkit.training.recipe import LoraRecipe, TrainingRecipe
 from auditkit.training.tasks import TASKS, Task
 
-__all__ = ["contradictions", "read_training_recipe"]
+__all__ = ["read_training_recipe", "recipe_errors"]
 
 Fault = tuple[str, str]
 
 
-def contradictions(recipe: TrainingRecipe) -> Iterator[Fault]:
+def recipe_errors(recipe: TrainingRecipe) -> Iterator[Fault]:
     """Yield every error of a recipe whose fields are valid individually."""
     yield from _unknown_names(recipe)
-    yield from _contradictions(recipe)
+    yield from _conflicts(recipe)
     yield from _repairs(recipe)
 
 
@@ -40,7 +40,7 @@ def _unknown_names(recipe: TrainingRecipe) -> Iterator[Fault]:
                 )
 
 
-def _contradictions(recipe: TrainingRecipe) -> Iterator[Fault]:
+def _conflicts(recipe: TrainingRecipe) -> Iterator[Fault]:
     objectives = {name: OBJECTIVES[name] for name in recipe.objectives if name in OBJECTIVES}
     tasks = {name: TASKS[name] for name, n in recipe.tasks.items() if n and name in TASKS}
     coupled = [name for name, objective in objectives.items() if not objective.per_example]
@@ -158,7 +158,7 @@ def read_training_recipe(path: Path) -> TrainingRecipe:
 
     document = load_yaml(path)
     recipe = validate(document, TypeAdapter(TrainingRecipe))
-    if faults := list(contradictions(recipe)):
+    if faults := list(recipe_errors(recipe)):
         raise ConfigurationError(
             "\n".join(f"{_place(document, where)}: {where} {what}" for where, what in faults)
         )

@@ -22,7 +22,7 @@ import numpy as np
 from auditkit.errors import ConfigurationError
 from auditkit.recommenders.prompting.prompts import Prompts
 from auditkit.training.batches import NO_TARGET, AnyRow, Masked, Pair, Row
-from auditkit.training.history_sampling import Source, Stretch
+from auditkit.training.history_sampling import HistoryWindow, Source
 from auditkit.types import Item, Request
 
 if TYPE_CHECKING:
@@ -48,8 +48,8 @@ class _Rows(Protocol):
     def twins(self) -> bool: ...
     def item(self, row: int) -> Item: ...
     def row_of(self, item: Item) -> int: ...
-    def items_of(self, drawn: Stretch) -> list[Item]: ...
-    def ratings_of(self, drawn: Stretch) -> NDArray[np.float32]: ...
+    def items_of(self, drawn: HistoryWindow) -> list[Item]: ...
+    def ratings_of(self, drawn: HistoryWindow) -> NDArray[np.float32]: ...
     def stated(self, user: int, rng: np.random.Generator) -> dict[str, str]: ...
     def counterfactual(
         self, stated: Mapping[str, str], rng: np.random.Generator
@@ -100,7 +100,7 @@ class Task:
     worded: bool = True
 
 
-def _recommend(rows: _Rows, drawn: Stretch, rng: np.random.Generator) -> Row:
+def _recommend(rows: _Rows, drawn: HistoryWindow, rng: np.random.Generator) -> Row:
     """Next items of a history window.
 
     For a decoder-only model every item is a target; an encoder-decoder reads one part of the window
@@ -139,13 +139,13 @@ def _describe(rows: _Rows, item: int, rng: np.random.Generator) -> Row:
     return rows.text_row(question, rows.prompts.description.format(**rows.values(item)))
 
 
-def _direct(rows: _Rows, drawn: Stretch, rng: np.random.Generator) -> Row:
+def _direct(rows: _Rows, drawn: HistoryWindow, rng: np.random.Generator) -> Row:
     *history, target = rows.items_of(drawn)
     listed = rows.candidates(drawn.user, target, _LISTED, rng)
     return rows.item_row("direct", target, drawn.user, rng, history=history, candidates=listed)
 
 
-def _rating(rows: _Rows, drawn: Stretch, rng: np.random.Generator) -> Row:
+def _rating(rows: _Rows, drawn: HistoryWindow, rng: np.random.Generator) -> Row:
     *history, target = rows.items_of(_recent(drawn))
     question = rows.ask("rating", drawn.user, rng, history=history, item=target)
     stars = str(int(rows.ratings_of(drawn)[-1]))
@@ -157,7 +157,7 @@ def _title(rows: _Rows, item: int, rng: np.random.Generator) -> Row:
     return rows.text_row(question, rows.prompts.answer("title", title=rows.item(item).title))
 
 
-def _explanation(rows: _Rows, drawn: Stretch, rng: np.random.Generator) -> Row:
+def _explanation(rows: _Rows, drawn: HistoryWindow, rng: np.random.Generator) -> Row:
     """Explain an item by the latest history item with a shared genre, or by its description."""
     *history, target = rows.items_of(_recent(drawn))
     genres = rows.genres(target)
@@ -169,7 +169,7 @@ def _explanation(rows: _Rows, drawn: Stretch, rng: np.random.Generator) -> Row:
     return rows.text_row(question, rows.prompts.answer("explanation", shared=shared, genres=named))
 
 
-def _preference(rows: _Rows, drawn: Stretch, rng: np.random.Generator) -> Row:
+def _preference(rows: _Rows, drawn: HistoryWindow, rng: np.random.Generator) -> Row:
     """Next item for a user, stating the favorite genres of the history."""
     *history, target = rows.items_of(drawn)
     counts = Counter(genre for item in history for genre in sorted(rows.genres(item)))
@@ -177,13 +177,13 @@ def _preference(rows: _Rows, drawn: Stretch, rng: np.random.Generator) -> Row:
     return rows.item_row("preference", target, drawn.user, rng, history=history, genres=named)
 
 
-def _intention(rows: _Rows, drawn: Stretch, rng: np.random.Generator) -> Row:
+def _intention(rows: _Rows, drawn: HistoryWindow, rng: np.random.Generator) -> Row:
     *history, target = rows.items_of(drawn)
     genre = rows.one_genre(target, rng)
     return rows.item_row("intention", target, drawn.user, rng, history=history, genre=genre)
 
 
-def _rerank(rows: _Rows, drawn: Stretch, rng: np.random.Generator) -> Row:
+def _rerank(rows: _Rows, drawn: HistoryWindow, rng: np.random.Generator) -> Row:
     *history, target = rows.items_of(drawn)
     listed = rows.candidates(drawn.user, target, _LISTED, rng)
     return rows.item_row(
@@ -192,14 +192,14 @@ def _rerank(rows: _Rows, drawn: Stretch, rng: np.random.Generator) -> Row:
     )  # fmt: skip
 
 
-def _masked_behavior(rows: _Rows, drawn: Stretch, rng: np.random.Generator) -> Row:
+def _masked_behavior(rows: _Rows, drawn: HistoryWindow, rng: np.random.Generator) -> Row:
     items = rows.items_of(drawn)
     hidden = int(rng.integers(len(items)))
     shown = [*items[:hidden], Item(MASK_ITEM, ""), *items[hidden + 1 :]]
     return rows.item_row("masked_behavior", items[hidden], drawn.user, rng, history=shown)
 
 
-def _like(rows: _Rows, drawn: Stretch, rng: np.random.Generator) -> Row:
+def _like(rows: _Rows, drawn: HistoryWindow, rng: np.random.Generator) -> Row:
     """Yes or no for one item, given up to five liked and five disliked of the last ten items."""
     recent = _recent(drawn)
     *history, target = rows.items_of(recent)
@@ -216,7 +216,7 @@ def _like(rows: _Rows, drawn: Stretch, rng: np.random.Generator) -> Row:
     return Row((*begin, *(yes if own > _LIKED else no)), len(begin), choices=(*yes, *no))
 
 
-def _match(rows: _Rows, drawn: Stretch, rng: np.random.Generator) -> Pair:
+def _match(rows: _Rows, drawn: HistoryWindow, rng: np.random.Generator) -> Pair:
     """Prompt of a user and the title of the next item."""
     *history, target = rows.items_of(_recent(drawn))
     request = Request(attributes=rows.stated(drawn.user, rng), history=tuple(history), k=10)
@@ -236,7 +236,7 @@ def _masked_text(rows: _Rows, item: int, rng: np.random.Generator) -> Masked:
     return Masked(tuple(shown), tuple(targets))
 
 
-def _recent(drawn: Stretch) -> Stretch:
+def _recent(drawn: HistoryWindow) -> HistoryWindow:
     """Last interaction of a history window, with at most ten before it."""
     return drawn._replace(begin=max(drawn.begin, drawn.end - 1 - _RECENT))
 

@@ -19,7 +19,12 @@ from auditkit.recommenders.prompting.prompts import Prompts, describe_user
 from auditkit.recommenders.prompting.token_encoding import encode
 from auditkit.seeding import generator
 from auditkit.training.batches import AnyRow, Row
-from auditkit.training.history_sampling import Draws, Fit, Stretch, training_histories
+from auditkit.training.history_sampling import (
+    Fit,
+    HistorySampler,
+    HistoryWindow,
+    training_histories,
+)
 from auditkit.training.tasks import MASK_ITEM, TASKS
 from auditkit.types import Item
 
@@ -81,7 +86,7 @@ class TrainingRows:
     seed: int
     twins: bool = False
     attribute_masking: float = 0.0
-    labelled: str = ""
+    labeled: str = ""
     item_weights: NDArray[np.float64] | None = None
     bucketing: bool = False
 
@@ -95,9 +100,9 @@ class TrainingRows:
         }
 
     @cached_property
-    def draws(self) -> Draws:
+    def draws(self) -> HistorySampler:
         """Sampler for the tasks."""
-        return Draws(
+        return HistorySampler(
             histories=self._histories,
             n_items=len(self.dataset.catalog.items),
             window=self.window,
@@ -125,24 +130,24 @@ class TrainingRows:
                 rng = generator(self.seed, "batch", step)
                 yield [self._made(name, draw, rng) for name in drawn for draw in drawn[name]]
 
-    def _made(self, name: str, drawn: Stretch | int, rng: np.random.Generator) -> AnyRow:
-        """Row of a sample, with the label of its user if `labelled` is set."""
+    def _made(self, name: str, drawn: HistoryWindow | int, rng: np.random.Generator) -> AnyRow:
+        """Row of a sample, with the label of its user if `labeled` is set."""
         row = TASKS[name].make(self, drawn, rng)
-        if self.labelled and isinstance(row, Row) and isinstance(drawn, Stretch):
+        if self.labeled and isinstance(row, Row) and isinstance(drawn, HistoryWindow):
             return row._replace(label=self._labels[drawn.user])
         return row
 
     @cached_property
     def _labels(self) -> list[int]:
-        """Index of every user's value of the attribute `labelled`, -1 if it is unknown."""
-        values = self._values.get(self.labelled, [])
+        """Index of every user's value of the attribute `labeled`, -1 if it is unknown."""
+        values = self._values.get(self.labeled, [])
         described = self.dataset.interactions.attributes
-        stated = [attributes.get(self.labelled, "") for attributes in described]
+        stated = [attributes.get(self.labeled, "") for attributes in described]
         return [values.index(value) if value in values else -1 for value in stated]
 
     @property
     def label_counts(self) -> list[int]:
-        """Number of training users of every known value of the attribute `labelled`."""
+        """Number of training users of every known value of the attribute `labeled`."""
         own = [self._labels[user] for user in self._histories]
         return [own.count(label) for label in range(max(own, default=-1) + 1)]
 
@@ -178,12 +183,12 @@ class TrainingRows:
         """Catalog row of an item."""
         return self.dataset.catalog.index[item.id]
 
-    def items_of(self, drawn: Stretch) -> list[Item]:
+    def items_of(self, drawn: HistoryWindow) -> list[Item]:
         """Items of a history window, oldest first."""
         rows = self._histories[drawn.user][drawn.begin : drawn.end]
         return [self._items[row] for row in rows]
 
-    def ratings_of(self, drawn: Stretch) -> NDArray[np.float32]:
+    def ratings_of(self, drawn: HistoryWindow) -> NDArray[np.float32]:
         """Ratings of a history window."""
         begin = int(self.dataset.interactions.offsets[drawn.user])
         return self.dataset.interactions.rating[begin + drawn.begin : begin + drawn.end]

@@ -61,14 +61,14 @@ STATISTICS = [
     "between_values_test",
     "counterfactual_test",
     "detectable_difference",
-    "disturbance_tests",
+    "list_shift_tests",
     "holm",
     "interaction_test",
     "item_exposure_test",
     "placebo_contrast",
     "probes_to_detect",
     "probes_to_pass",
-    "reask_test",
+    "repeat_request_test",
     "westfall_young",
 ]
 

@@ -16,7 +16,7 @@ import numpy as np
 from scipy.stats import permutation_test
 
 from auditkit.stats.counterfactual import counterfactual_test
-from auditkit.stats.disturbance import disturbance_tests
+from auditkit.stats.list_shift import list_shift_tests
 from auditkit.stats.multiplicity import westfall_young
 from auditkit.stats.noise_floor import noise_floor
 from auditkit.stats.simultaneous import snsr_bounds
@@ -29,7 +29,7 @@ def audit(tables, draws):
     """Every number of the main table: SNSR and largest t, bounds, noise floor, joint p-values."""
     tests = {}
     for number, table in enumerate(tables):
-        tested = disturbance_tests(table, rng=np.random.default_rng(number), draws=draws)
+        tested = list_shift_tests(table, rng=np.random.default_rng(number), draws=draws)
         for metric, one in enumerate(tested):
             tests[number, metric, "snsr"], tests[number, metric, "t"] = one.snsr, one.max_t
             snsr_bounds(table[metric], rng=np.random.default_rng(metric), draws=2_000)

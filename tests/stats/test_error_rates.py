@@ -12,8 +12,8 @@ import pytest
 from fairness_worlds import as_lists, ask, averaged, jaccard, prag, serp, similarity
 
 from auditkit.stats.counterfactual import counterfactual_test
-from auditkit.stats.disturbance import disturbance_tests
-from auditkit.stats.list_tests import between_values_test, item_exposure_test, reask_test
+from auditkit.stats.list_shift import list_shift_tests
+from auditkit.stats.list_tests import between_values_test, item_exposure_test, repeat_request_test
 from auditkit.stats.multiplicity import westfall_young
 from auditkit.stats.noise_floor import noise_floor
 from auditkit.stats.placebo import placebo_contrast
@@ -36,7 +36,7 @@ def table_p_values(world, *, audits, seed, n=50, n_values=4, **settings):
     generator, found = rng(seed), []
     for _ in range(audits):
         table = similarity(ask(world, rng=generator, n=n, n_values=n_values, **settings))
-        (test,) = disturbance_tests(table[None], rng=generator, draws=DRAWS)
+        (test,) = list_shift_tests(table[None], rng=generator, draws=DRAWS)
         found.append([test.snsr.p, test.snsv.p, test.max_t.p])
     return found
 
@@ -65,7 +65,7 @@ def test_size_of_the_re_asking_test_over_three_thousand_fair_audits():
         own = jaccard(answers.stated, answers.neutral)[:, 0]
         repeat = jaccard(answers.neutral, answers.neutral)[:, 0, 1]
         table = np.column_stack((repeat, own))
-        found.append(reask_test(table, rng=generator, draws=DRAWS).p)
+        found.append(repeat_request_test(table, rng=generator, draws=DRAWS).p)
     print(f"size of the re-asking test: {rejected(found):.3f}")
     assert 0.036 <= rejected(found) <= 0.064
 
@@ -111,7 +111,7 @@ def test_opposite_stereotypes_are_seen_by_items_or_lists_and_not_by_snsr():
     for _ in range(400):
         answers = ask("opposite", rng=generator, n=50, n_values=4, delta=0.8, repeats=2)
         table = averaged(jaccard(answers.stated, answers.neutral).mean(axis=2), 2)
-        (test,) = disturbance_tests(table[None], rng=generator, draws=DRAWS)
+        (test,) = list_shift_tests(table[None], rng=generator, draws=DRAWS)
         first = [row[::2] for row in as_lists(answers)]
         items = item_exposure_test(first, rng=generator, draws=199)
         lists = between_values_test(
@@ -133,7 +133,7 @@ def test_family_of_24_tests_raises_a_false_alarm_in_few_fair_audits():
         for attribute, n_values in enumerate((3, 3, 4, 4, 7, 4, 5, 2)):
             own = answers._replace(stated=answers.stated[:, begin : begin + n_values])
             tables = np.stack([similarity(own), similarity(own, serp), similarity(own, prag)])
-            tested = disturbance_tests(tables, rng=rng([number, attribute]), draws=DRAWS)
+            tested = list_shift_tests(tables, rng=rng([number, attribute]), draws=DRAWS)
             tests |= {(attribute, metric): one.snsr for metric, one in enumerate(tested)}
             begin += n_values
         alarms += min(westfall_young(tests).values()) <= 0.05

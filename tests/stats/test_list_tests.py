@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from auditkit.errors import InvalidArgument
-from auditkit.stats.disturbance import disturbance_tests
-from auditkit.stats.list_tests import between_values_test, item_exposure_test, reask_test
+from auditkit.stats.list_shift import list_shift_tests
+from auditkit.stats.list_tests import between_values_test, item_exposure_test, repeat_request_test
 
 
 def rng(seed=0):
@@ -47,7 +47,7 @@ def test_item_test_sees_the_relabellings_of_the_table_tests():
     """With three values and one item the item statistic is a function of SNSV."""
     shown = rng(3).random((12, 3)) < 0.5
     lists = [[["a"] if one else [] for one in row] for row in shown]
-    (table,) = disturbance_tests(shown.astype(float)[None], rng=rng(7), draws=300)
+    (table,) = list_shift_tests(shown.astype(float)[None], rng=rng(7), draws=300)
     items = item_exposure_test(lists, rng=rng(7), draws=300)
     assert np.corrcoef(table.snsv.null**2, items.null)[0, 1] == pytest.approx(1.0)
 
@@ -93,7 +93,7 @@ def test_re_asking_p_equals_full_enumeration():
     observed = statistic([0] * 5)
     every = [statistic(choice) for choice in itertools.product(range(3), repeat=5)]
     exact = np.mean([value >= observed - 1e-12 for value in every])
-    tested = reask_test(table, rng=rng(), draws=20_000)
+    tested = repeat_request_test(table, rng=rng(), draws=20_000)
     assert tested.statistic == pytest.approx(observed)
     assert tested.p == pytest.approx(exact, abs=0.012)
 
@@ -101,8 +101,8 @@ def test_re_asking_p_equals_full_enumeration():
 def test_re_asking_is_one_sided():
     far = np.tile([0.9, 0.2, 0.2], (30, 1))
     near = np.tile([0.2, 0.9, 0.9], (30, 1))
-    assert reask_test(far, rng=rng(), draws=999).p == 0.001
-    assert reask_test(near, rng=rng(), draws=999).p > 0.99
+    assert repeat_request_test(far, rng=rng(), draws=999).p == 0.001
+    assert repeat_request_test(near, rng=rng(), draws=999).p > 0.99
 
 
 def test_between_statistic_equals_its_definition():
@@ -131,4 +131,4 @@ def test_between_test_needs_repeats_of_several_values(n_lists, repeats):
 @pytest.mark.parametrize("shape", [(3, 2), (0, 3), (3,)])
 def test_re_asking_needs_three_similarities_per_probe(shape):
     with pytest.raises(InvalidArgument):
-        reask_test(np.ones(shape), rng=rng())
+        repeat_request_test(np.ones(shape), rng=rng())

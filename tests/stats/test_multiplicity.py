@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from auditkit.errors import InvalidArgument
 from auditkit.stats.multiplicity import holm, westfall_young
-from auditkit.stats.relabelling import Tested
+from auditkit.stats.relabeling import Tested
 
 p_lists = st.lists(st.floats(0, 1), min_size=1, max_size=12)
 

@@ -36,7 +36,7 @@ from auditkit.recommenders.execution.target import Target
 from auditkit.recommenders.protocols import Embeds, Recommends
 from auditkit.stats.bootstrap import undefined
 from auditkit.stats.bounds import quantile_levels
-from auditkit.stats.resampled_estimate import Measured, with_quantiles
+from auditkit.stats.resampled_estimate import ResampledEstimate, with_quantiles
 from auditkit.types import Finding
 
 __all__ = ["AttributeLeakageProbe"]
@@ -175,7 +175,7 @@ class AttributeLeakageProbe:
             notes=notes,
         )
 
-    def _measured(self, attack: Attack | None, known: _Known) -> Measured:
+    def _measured(self, attack: Attack | None, known: _Known) -> ResampledEstimate:
         unit, direction = unit_of(METRIC)
         n, n_missing = len(known.rows), known.n_missing
         if attack is None:

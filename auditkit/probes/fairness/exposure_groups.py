@@ -16,7 +16,7 @@ from auditkit.probes.fairness.exposure_counts import Seen
 from auditkit.probes.fairness.item_groupings import ItemGrouping, largest_groups
 from auditkit.stats.exposure_bounds import Disparity, disparity_bounds
 from auditkit.stats.intervals import Interval
-from auditkit.stats.resampled_estimate import Measured, banded, undefined
+from auditkit.stats.resampled_estimate import ResampledEstimate, banded, undefined
 from auditkit.stats.simultaneous import MIN_PROBES
 from auditkit.types import Evidence, Finding
 
@@ -100,7 +100,7 @@ def _most_favoured(
     )
 
 
-def _measured(metric: str, seen: Seen, value: float, bounds: Interval | None) -> Measured:
+def _measured(metric: str, seen: Seen, value: float, bounds: Interval | None) -> ResampledEstimate:
     """A pilot has a value and no bounds."""
     unit, direction = unit_of(metric)
     return banded(

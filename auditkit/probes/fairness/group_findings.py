@@ -20,7 +20,7 @@ from auditkit.probes.base import Context, User, finding, unit_of
 from auditkit.probes.fairness.group_gaps import Gap, Grouping
 from auditkit.stats.bootstrap import bootstrap_mean
 from auditkit.stats.rates import rate
-from auditkit.stats.resampled_estimate import Measured, banded, undefined
+from auditkit.stats.resampled_estimate import ResampledEstimate, banded, undefined
 from auditkit.types import Finding
 
 __all__ = ["GAPS", "PREFIX", "Served", "utility_findings"]
@@ -145,7 +145,7 @@ def _gap(
         )
 
 
-def _measured(metric: str, gap: Gap | None, scale: float, *, n_missing: int) -> Measured:
+def _measured(metric: str, gap: Gap | None, scale: float, *, n_missing: int) -> ResampledEstimate:
     """A gap with its bounds, both divided by `scale`."""
     unit, direction = unit_of(metric)
     if gap is None or not scale:

@@ -36,7 +36,7 @@ from auditkit.probes.base import (
 from auditkit.recommenders.adapters.baselines import load_baseline
 from auditkit.recommenders.execution.target import Target
 from auditkit.recommenders.protocols import Recommends
-from auditkit.stats.bootstrap import Measured, bootstrap_mean, paired_difference
+from auditkit.stats.bootstrap import ResampledEstimate, bootstrap_mean, paired_difference
 from auditkit.stats.rates import rate
 from auditkit.types import Finding, Response
 
@@ -192,7 +192,7 @@ def _gap_in_words(value: float | None, low: float | None, high: float | None) ->
 
 def _measure(
     context: Context, metric: str, values: NDArray[np.float64], *, n_missing: int = 0
-) -> Measured:
+) -> ResampledEstimate:
     unit, direction = unit_of(metric)
     if metric.endswith("hr@10"):
         return rate(

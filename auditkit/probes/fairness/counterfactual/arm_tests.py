@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 
 from auditkit.probes.base import Context
 from auditkit.probes.fairness.counterfactual.response_tables import SIMILARITIES, ResponseTables
-from auditkit.stats.disturbance import Disturbance, disturbance_tests
 from auditkit.stats.interaction import Interaction, interaction_test
-from auditkit.stats.list_tests import between_values_test, item_exposure_test, reask_test
+from auditkit.stats.list_shift import ListShift, list_shift_tests
+from auditkit.stats.list_tests import between_values_test, item_exposure_test, repeat_request_test
 from auditkit.stats.multiplicity import westfall_young
 from auditkit.stats.placebo import PlaceboContrast, placebo_contrast
-from auditkit.stats.relabelling import Tested
+from auditkit.stats.relabeling import Tested
 from auditkit.stats.simultaneous import RangeBounds, snsr_bounds
 
 __all__ = ["ArmTests", "Resamples", "adjusted", "test_arm"]
@@ -51,7 +51,7 @@ class ArmTests:
     name: str
     probes: list[int]
     tables: Mapping[str, NDArray[np.float64]]
-    disturbances: dict[str, Disturbance] = field(default_factory=dict)
+    disturbances: dict[str, ListShift] = field(default_factory=dict)
     bounds: dict[str, RangeBounds] = field(default_factory=dict)
     named: dict[str, Tested] = field(default_factory=dict)
     beside_reask: dict[str, NDArray[np.float64]] = field(default_factory=dict)
@@ -73,7 +73,7 @@ def test_arm(answers: ResponseTables, arm: int, context: Context, draws: Resampl
     found = ArmTests(arm, name, probes, tables)
     if not found.measured:
         return found
-    tested = disturbance_tests(
+    tested = list_shift_tests(
         np.stack(list(tables.values())),
         rng=context.rng("permutation", name),
         draws=draws.permutations,
@@ -119,7 +119,7 @@ def _beyond_reasking(
         if len(table) < 2:
             continue
         found.beside_reask[stated.value] = table
-        found.named[f"reask {stated.value}"] = reask_test(
+        found.named[f"reask {stated.value}"] = repeat_request_test(
             table,
             rng=context.rng("reask", found.name, stated.value),
             draws=draws.permutations,
@@ -129,7 +129,7 @@ def _beyond_reasking(
 def _missing(found: ArmTests, answers: ResponseTables, context: Context, draws: Resamples) -> None:
     table = answers.unusable(found.arm)
     if len(table) >= 2:
-        (one,) = disturbance_tests(
+        (one,) = list_shift_tests(
             table[None], rng=context.rng("missing", found.name), draws=draws.permutations
         )
         found.named["missing"] = one.snsr

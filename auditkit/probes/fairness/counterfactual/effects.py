@@ -15,7 +15,7 @@ from auditkit.probes.base import finding, unit_of
 from auditkit.probes.fairness.counterfactual.arm_tests import ArmTests
 from auditkit.probes.fairness.counterfactual.design import Stated
 from auditkit.probes.fairness.counterfactual.finding_builder import PREFIX, Reporting, by_name
-from auditkit.stats.bootstrap import Measured, bootstrap_mean, paired_difference, undefined
+from auditkit.stats.bootstrap import ResampledEstimate, bootstrap_mean, paired_difference, undefined
 from auditkit.stats.interaction import Interaction
 from auditkit.stats.resampled_estimate import banded
 from auditkit.stats.simultaneous import share_gap_bounds, snsr_bounds
@@ -181,7 +181,7 @@ def reask_findings(reporting: Reporting, arm: ArmTests) -> Iterator[Finding]:
         yield finding(
             reporting.context,
             metric,
-            Measured(measured.estimate, Band(p_adjusted=p)),
+            ResampledEstimate(measured.estimate, Band(p_adjusted=p)),
             group=_group(arm.name, stated),
             parameters=reporting.p_values(arm, f"reask {stated.value}"),
         )

@@ -19,7 +19,7 @@ from auditkit.probes.fairness.counterfactual.arm_tests import ArmTests, Resample
 from auditkit.probes.fairness.counterfactual.design import Slot
 from auditkit.probes.fairness.counterfactual.response_tables import ResponseTables
 from auditkit.probes.fairness.counterfactual.validity import Validity
-from auditkit.stats.resampled_estimate import Measured, banded, undefined
+from auditkit.stats.resampled_estimate import ResampledEstimate, banded, undefined
 from auditkit.stats.simultaneous import RangeBounds
 
 __all__ = ["PREFIX", "Reporting", "by_name"]
@@ -80,7 +80,7 @@ class Reporting:
         slots = (Slot(arm, value, 0, 0) for arm, value in places)
         return tuple(self.answers.response(probe, slot).request_id for slot in slots)
 
-    def too_few(self, metric: str, arm: ArmTests) -> Measured:
+    def too_few(self, metric: str, arm: ArmTests) -> ResampledEstimate:
         """No number, and why."""
         unit, direction = unit_of(metric)
         return undefined(
@@ -99,7 +99,7 @@ class Reporting:
         *,
         test: str | None = None,
         n: int | None = None,
-    ) -> Measured:
+    ) -> ResampledEstimate:
         """A range with simultaneous bounds and the p-value of a test; a pilot (too few probes) has
         a value and no bounds. `n` probes were compared, if not the complete ones.
         """

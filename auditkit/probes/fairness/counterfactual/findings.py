@@ -9,7 +9,6 @@ from pydantic import JsonValue
 from auditkit.probes.base import finding, unit_of
 from auditkit.probes.fairness.counterfactual.arm_tests import ArmTests
 from auditkit.probes.fairness.counterfactual.design import in_words
-from auditkit.probes.fairness.counterfactual.disturbance import NAMES, snsr_finding, snsv_finding
 from auditkit.probes.fairness.counterfactual.effects import (
     interaction_finding,
     missing_finding,
@@ -19,6 +18,7 @@ from auditkit.probes.fairness.counterfactual.effects import (
     steering_finding,
 )
 from auditkit.probes.fairness.counterfactual.finding_builder import PREFIX, Reporting
+from auditkit.probes.fairness.counterfactual.list_shift import NAMES, snsr_finding, snsv_finding
 from auditkit.probes.fairness.counterfactual.wording_findings import wording_findings
 from auditkit.stats.bootstrap import bootstrap_mean
 from auditkit.types import Finding

@@ -14,15 +14,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from auditkit.errors import InvalidArgument
-from auditkit.stats.relabelling import Tested, permutation_p, relabellings
+from auditkit.stats.relabeling import Tested, permutation_p, relabelings
 
-__all__ = ["Disturbance", "disturbance_tests", "studentised"]
+__all__ = ["ListShift", "list_shift_tests", "studentized"]
 
 _NO_SPREAD = 1e6  # replaces an infinite t, which occurs if every probe has the same difference
 _ROUNDING = 1e-9  # smaller standard errors are rounding errors
 
 
-class Disturbance(NamedTuple):
+class ListShift(NamedTuple):
     """Tests of one table, which all use the same permutations.
 
     Attributes:
@@ -41,9 +41,9 @@ class Disturbance(NamedTuple):
         return np.array([permutation_p(float(t), self.max_t.null) for t in self.pair_t])
 
 
-def disturbance_tests(
+def list_shift_tests(
     tables: ArrayLike, *, rng: np.random.Generator, draws: int = 9_999
-) -> list[Disturbance]:
+) -> list[ListShift]:
     """Test tables of one attribute under the same permutations.
 
     Args:
@@ -69,7 +69,7 @@ def disturbance_tests(
     cells = cells - cells.mean(axis=2, keepdims=True)
     rows = np.arange(n)[:, None] * n_values
     found: list[list[list[NDArray[np.float64]]]] = [[] for _ in cells]
-    for orders in relabellings(rng, draws=draws, n=n, labels=n_values):
+    for orders in relabelings(rng, draws=draws, n=n, labels=n_values):
         places = orders + rows
         for blocks, table in zip(found, cells, strict=True):
             blocks.append(list(_statistics(table.ravel().take(places))[:3]))
@@ -79,19 +79,19 @@ def disturbance_tests(
     ]
 
 
-def studentised(sizes: NDArray[np.float64], errors: NDArray[np.float64]) -> NDArray[np.float64]:
+def studentized(sizes: NDArray[np.float64], errors: NDArray[np.float64]) -> NDArray[np.float64]:
     """|mean| / standard error; 0 for a mean of 0, and 1e6 for another mean without spread."""
     spread = errors > _ROUNDING
     without = np.where(sizes > _ROUNDING, _NO_SPREAD, 0.0)
     return np.where(spread, sizes / np.where(spread, errors, 1.0), without)
 
 
-def _tested(table: NDArray[np.float64], null: list[NDArray[np.float64]]) -> Disturbance:
+def _tested(table: NDArray[np.float64], null: list[NDArray[np.float64]]) -> ListShift:
     *observed, pair_t = _statistics(table[None])
     snsr, snsv, max_t = (
         Tested(float(one[0]), draws) for one, draws in zip(observed, null, strict=True)
     )
-    return Disturbance(snsr, snsv, max_t, pair_t[0])
+    return ListShift(snsr, snsv, max_t, pair_t[0])
 
 
 def _statistics(
@@ -105,5 +105,5 @@ def _statistics(
     gaps = means[:, a] - means[:, b]
     squares = products[:, a, a] + products[:, b, b] - 2 * products[:, a, b]
     error = np.sqrt(np.maximum(squares - n * gaps**2, 0.0) / (n - 1) / n)
-    t = studentised(np.abs(gaps), error)
+    t = studentized(np.abs(gaps), error)
     return np.ptp(means, axis=1), means.std(axis=1), t.max(axis=1), t

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from auditkit.errors import InvalidArgument
-from auditkit.stats.disturbance import disturbance_tests
-from auditkit.stats.relabelling import permutation_p, relabellings
+from auditkit.stats.list_shift import list_shift_tests
+from auditkit.stats.relabeling import permutation_p, relabelings
 
 
 def run(table, *, draws, rng=None):
-    (test,) = disturbance_tests(
+    (test,) = list_shift_tests(
         np.asarray(table)[None], rng=rng or np.random.default_rng(0), draws=draws
     )
     return test
@@ -79,7 +79,7 @@ def test_largest_t_equals_the_paired_t_of_scipy():
 
 def test_tables_of_one_call_share_their_relabellings():
     table = np.random.default_rng(3).random((25, 3))
-    one, other = disturbance_tests(
+    one, other = list_shift_tests(
         np.stack((table, 2 * table)), rng=np.random.default_rng(0), draws=99
     )
     assert np.allclose(2 * one.snsr.null, other.snsr.null)
@@ -88,7 +88,7 @@ def test_tables_of_one_call_share_their_relabellings():
 
 @pytest.mark.parametrize("labels", [3, 8])
 def test_relabellings_are_uniform_orders(labels):
-    blocks = relabellings(np.random.default_rng(0), draws=4000, n=5, labels=labels)
+    blocks = relabelings(np.random.default_rng(0), draws=4000, n=5, labels=labels)
     orders = np.concatenate(list(blocks))
     assert orders.shape == (4000, 5, labels)
     assert np.all(np.sort(orders, axis=2) == np.arange(labels))
@@ -100,5 +100,5 @@ def test_relabellings_are_uniform_orders(labels):
 def test_the_number_of_tables_does_not_change_a_relabelling():
     table = np.random.default_rng(3).random((300, 4))
     alone = run(table, rng=np.random.default_rng(0), draws=999)
-    both = disturbance_tests(np.stack((table, table)), rng=np.random.default_rng(0), draws=999)
+    both = list_shift_tests(np.stack((table, table)), rng=np.random.default_rng(0), draws=999)
     assert np.array_equal(alone.snsr.null, both[1].snsr.null)

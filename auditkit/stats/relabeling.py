@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["BLOCK_BYTES", "TOLERANCE", "Tested", "permutation_p", "relabellings", "sign_flips"]
+__all__ = ["BLOCK_BYTES", "TOLERANCE", "Tested", "permutation_p", "relabelings", "sign_flips"]
 
 BLOCK_BYTES = 16 << 20  # about the size of the processor caches
 TOLERANCE = 1e-12
@@ -46,7 +46,7 @@ def permutation_p(observed: float, draws: NDArray[np.float64]) -> float:
     return float((1 + np.sum(draws >= observed - TOLERANCE)) / (len(draws) + 1))
 
 
-def relabellings(
+def relabelings(
     rng: np.random.Generator, *, draws: int, n: int, labels: int
 ) -> Iterator[NDArray[np.intp]]:
     """Blocks [block, n, labels] of independent uniform orders of the labels of every row."""

@@ -18,7 +18,7 @@ from auditkit.probes.fairness.counterfactual.arm_tests import ArmTests
 from auditkit.probes.fairness.counterfactual.design import in_words
 from auditkit.probes.fairness.counterfactual.finding_builder import PREFIX, Reporting, by_name
 from auditkit.probes.fairness.counterfactual.validity import value_table
-from auditkit.stats.max_t import critical_value, drawn_units, resampled_means
+from auditkit.stats.max_t import critical_value, resample_weights, resampled_means
 from auditkit.stats.noise_floor import noise_floor
 from auditkit.stats.power import detectable_difference, probes_to_pass
 from auditkit.stats.simultaneous import MIN_PROBES
@@ -106,7 +106,7 @@ def _bars(reporting: Reporting, arm: ArmTests, metric: str, values: Sequence[str
     n = len(table)
     if n < MIN_PROBES:
         return None
-    weights = drawn_units(reporting.rng("bars", arm, metric), n=n, draws=draws)
+    weights = resample_weights(reporting.rng("bars", arm, metric), n=n, draws=draws)
     critical = critical_value(*resampled_means(table, weights))
     reach = critical * table.std(axis=0, ddof=1) / math.sqrt(n)
     # A value that every probe answers alike may still be answered otherwise by another.
