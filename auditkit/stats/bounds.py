@@ -1,4 +1,4 @@
-"""One-sided bounds and p-values of a finding, from its stored sampling distribution (`SamplingDistribution`).
+"""One-sided bounds and p-values of a finding, from its stored sampling distribution.
 
 A finding stores the sampling distribution of its estimate instead of one interval, so that a policy
 can request a bound at any confidence without the raw data. `p_fail` and the bounds agree: the

@@ -16,14 +16,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from accelerate import Accelerator
 
 from auditkit.catalog.dataset import Dataset
-from auditkit.errors import AuditkitError
 from auditkit.seeding import generator
 from auditkit.training.attribute_adversary import adversary_of
 from auditkit.training.base_model import place_base
@@ -41,13 +39,12 @@ from auditkit.training.model_folder import (
     write_folder,
     write_record,
 )
-from auditkit.training.objectives import OBJECTIVES
 from auditkit.training.preflight import require_attributes, require_ratings, validate_batch_split
 from auditkit.training.recipe import TrainingRecipe
 from auditkit.training.reweighting import target_weights
 from auditkit.training.roundtrip_check import Verification
 from auditkit.training.training_rows import TrainingRows
-from auditkit.training.weighted_objectives import Weighted
+from auditkit.training.weighted_objectives import Weighted, backward, total_loss
 
 if TYPE_CHECKING:
     from auditkit.training.private_training import PrivateRun
@@ -99,6 +96,149 @@ def train(
             dataset=dataset,
             train=lambda r, folder: _once(r, folder, dataset, on_step),
         )
+    session = _prepare(recipe, out, identity, dataset, base, accelerator)
+    cpu_before = session.clock.cpu_seconds
+    private, first = session.private is not None, accelerator.is_main_process
+    with TrainingLog(out, first_step=session.done, silent=private or not first) as log:
+        for step in range(session.done, recipe.steps):
+            loss = session.take_step(step, log)
+            on_step(session.report(loss))
+            if session.has_converged() or _out_of_time(recipe, started, accelerator):
+                break
+            session.save_if_due(log)
+    record = {
+        "cpu_seconds_with_setup": round(time.process_time() - cpu_started + cpu_before, 2),
+        "seconds": round(time.time() - started, 2),
+    }
+    session.finish(dataset, record)
+    return out
+
+
+@dataclass(kw_only=True)
+class _Session:
+    """Everything that training holds between two steps.
+
+    Attributes:
+        done: steps taken over all starts. tokens: input tokens of those steps.
+        module: `weighted`, wrapped for several processes.
+        best: weights of the best validation, if the recipe validates.
+    """
+
+    recipe: TrainingRecipe
+    out: Path
+    identity: Mapping[str, Any]
+    accelerator: Accelerator
+    trainee: Trainee
+    rows: TrainingRows
+    weighted: Weighted
+    module: torch.nn.Module
+    trained: list[torch.nn.Parameter]
+    optimiser: torch.optim.AdamW
+    private: PrivateRun | None
+    batches: Iterator[Sequence[AnyRow]]
+    validation: Validation | None
+    best: BestWeights
+    roundtrip: Verification
+    clock: _Clock
+    done: int
+    tokens: int
+
+    def take_step(self, step: int, log: TrainingLog) -> float | None:
+        """One optimizer step, logged and if due validated; returns its loss in nats."""
+        recipe = self.recipe
+        self.clock.start()
+        rows = next(self.batches)
+        for group in self.optimiser.param_groups:
+            group["lr"] = _learning_rate(recipe, step)
+        self.optimiser.zero_grad(set_to_none=True)
+        means: dict[str, float] = {}
+        if self.private:
+            torch.manual_seed(int(generator(recipe.seed, "step", step).integers(2**62)))
+            self.private.step([row for row in rows if isinstance(row, Row)])
+        else:
+            means = backward(recipe, self.module, rows, self.accelerator, step)
+            torch.nn.utils.clip_grad_norm_(self.trained, recipe.optimiser.clip_norm)
+        self.optimiser.step()
+        self.done, self.tokens = step + 1, self.tokens + sum(map(n_tokens, rows))
+        loss = total_loss(recipe, means, step) if means else None
+        parts = {"objectives": means} if len(recipe.objectives) > 1 and means else {}
+        log.write({"step": self.done, "loss": loss, "examples": len(rows), **parts})
+        settings = recipe.validation
+        if settings and self.validation and self.done % settings.every == 0:
+            self.best.offer(self.validation.measure(), self.done, self.trainee.model)
+            log.write({"step": self.done, "ndcg@10": self.best.latest})
+        self.clock.stop()
+        return loss
+
+    def report(self, loss: float | None) -> StepReport:
+        """Progress after a step."""
+        return StepReport(
+            step=self.done, steps=self.recipe.steps, loss=loss, cpu_seconds=self.clock.cpu_seconds
+        )
+
+    def has_converged(self) -> bool:
+        """Whether validation has not improved for as long as the recipe waits."""
+        settings = self.recipe.validation
+        return settings is not None and self.best.misses >= settings.patience
+
+    def save_if_due(self, log: TrainingLog) -> None:
+        """Write a checkpoint every `checkpoint_every` steps, except after the last one."""
+        due = self.done % self.recipe.checkpoint_every == 0 and self.done < self.recipe.steps
+        if not due or not self.accelerator.is_main_process:
+            return
+        log.flush()
+        state = {
+            **self.identity, "cpu_seconds": self.clock.cpu_seconds, "tokens": self.tokens,
+            "best": self.best.state,
+        }  # fmt: skip
+        save_checkpoint(
+            self.out / "checkpoints",
+            step=self.done,
+            model=self.weighted,
+            optimiser=self.optimiser,
+            state=state,
+        )
+
+    def finish(self, dataset: Dataset, record: Mapping[str, float]) -> None:
+        """Write the model folder, load it again to compare, and remove the checkpoints."""
+        model = self.trainee.model
+        self.best.restore(model)
+        privacy = self.private.finish() if self.private else None
+        self.accelerator.wait_for_everyone()
+        if self.accelerator.is_main_process:
+            model.cpu().eval()
+            write_folder(
+                self.out,
+                self.recipe,
+                trainee=self.trainee,
+                rows=self.rows,
+                privacy=privacy,
+                steps=self.best.step or self.done,
+            )
+            self.roundtrip.check(self.out, self.trainee, dataset)
+            write_record(
+                self.out, self.recipe, self.identity,
+                {
+                    "cpu_seconds": round(self.clock.cpu_seconds, 2),
+                    **record,
+                    **({} if self.private else _speed(self.tokens, self.clock.cpu_seconds)),
+                    "threads": self.recipe.threads,
+                    "processes": self.accelerator.num_processes,
+                },
+            )  # fmt: skip
+            shutil.rmtree(self.out / "checkpoints", ignore_errors=True)
+        self.accelerator.wait_for_everyone()
+
+
+def _prepare(
+    recipe: TrainingRecipe,
+    out: Path,
+    identity: Mapping[str, Any],
+    dataset: Dataset,
+    base: Path | None,
+    accelerator: Accelerator,
+) -> _Session:
+    """Model, rows, objectives and optimizer, restored from the latest checkpoint if any."""
     trainee = prepare(recipe, dataset, base=base)
     rows = training_rows(recipe, dataset, trainee, base=base)
     model = trainee.model.to(accelerator.device)
@@ -121,93 +261,41 @@ def train(
     state = (
         load_checkpoint(checkpoints, model=weighted, optimiser=optimiser, identity=identity) or {}
     )
-    first_step, cpu_before = state.get("step", 0), state.get("cpu_seconds", 0.0)
-    spent, tokens = _Clock(cpu_before), state.get("tokens", 0)
-    run: PrivateRun | None = None
+    done = state.get("step", 0)
+    private: PrivateRun | None = None
     if recipe.privacy:
         # Opacus is imported only for private recipes.
         from auditkit.training.private_training import PrivateRun
 
-        open_ledger(out, identity, first_step=first_step)
-        run = PrivateRun(
+        open_ledger(out, identity, first_step=done)
+        private = PrivateRun(
             recipe.privacy, steps=recipe.steps, folder=out, model=model, losses=weighted.losses,
             rows=rows,
         )  # fmt: skip
-    module = accelerator.prepare_model(weighted) if accelerator.num_processes > 1 else weighted
-    batches: Iterator[Sequence[AnyRow]] = (
-        run.batches() if run else rows.batches(recipe.tasks, first_step=first_step)
+    several = accelerator.num_processes > 1
+    settings = recipe.validation
+    return _Session(
+        recipe=recipe,
+        out=out,
+        identity=identity,
+        accelerator=accelerator,
+        trainee=trainee,
+        rows=rows,
+        weighted=weighted,
+        module=accelerator.prepare_model(weighted) if several else weighted,
+        trained=trained,
+        optimiser=optimiser,
+        private=private,
+        batches=private.batches() if private else rows.batches(recipe.tasks, first_step=done),
+        validation=(
+            Validation(settings, recipe, dataset, trainee, rows, base) if settings else None
+        ),
+        best=BestWeights(checkpoints / "best", state.get("best")),
+        roundtrip=Verification(model),
+        clock=_Clock(state.get("cpu_seconds", 0.0)),
+        done=done,
+        tokens=state.get("tokens", 0),
     )
-    settings, validation = recipe.validation, None
-    if settings:
-        validation = Validation(settings, recipe, dataset, trainee, rows, base)
-    best = BestWeights(checkpoints / "best", state.get("best"))
-    verification = Verification(model)
-    done = first_step
-    with TrainingLog(
-        out, first_step=first_step, silent=run is not None or not accelerator.is_main_process
-    ) as log:
-        for step in range(first_step, recipe.steps):
-            spent.start()
-            chosen = next(batches)
-            for group in optimiser.param_groups:
-                group["lr"] = _learning_rate(recipe, step)
-            optimiser.zero_grad(set_to_none=True)
-            means: dict[str, float] = {}
-            if run:
-                torch.manual_seed(int(generator(recipe.seed, "step", step).integers(2**62)))
-                run.step([row for row in chosen if isinstance(row, Row)])
-            else:
-                means = _backward(recipe, module, chosen, accelerator, step)
-                torch.nn.utils.clip_grad_norm_(trained, recipe.optimiser.clip_norm)
-            optimiser.step()
-            done, tokens = step + 1, tokens + sum(map(n_tokens, chosen))
-            loss = _total(recipe, means, step) if means else None
-            parts = {"objectives": means} if len(recipe.objectives) > 1 and means else {}
-            log.write({"step": done, "loss": loss, "examples": len(chosen), **parts})
-            if settings and validation and done % settings.every == 0:
-                best.offer(validation.measure(), done, model)
-                log.write({"step": done, "ndcg@10": best.latest})
-            spent.stop()
-            report = StepReport(
-                step=done, steps=recipe.steps, loss=loss, cpu_seconds=spent.cpu_seconds
-            )
-            on_step(report)
-            if settings and best.misses >= settings.patience:
-                break
-            if _out_of_time(recipe, started, accelerator):
-                break
-            if done % recipe.checkpoint_every == 0 and done < recipe.steps:
-                stored = {
-                    **identity, "cpu_seconds": spent.cpu_seconds, "tokens": tokens,
-                    "best": best.state,
-                }  # fmt: skip
-                if accelerator.is_main_process:
-                    log.flush()
-                    save_checkpoint(
-                        checkpoints, step=done, model=weighted, optimiser=optimiser, state=stored
-                    )
-    best.restore(model)
-    privacy = run.finish() if run else None
-    accelerator.wait_for_everyone()
-    if accelerator.is_main_process:
-        model.cpu().eval()
-        kept = best.step or done
-        write_folder(out, recipe, trainee=trainee, rows=rows, privacy=privacy, steps=kept)
-        verification.check(out, trainee, dataset)
-        write_record(
-            out, recipe, identity,
-            {
-                "cpu_seconds": round(spent.cpu_seconds, 2),
-                "cpu_seconds_with_setup": round(time.process_time() - cpu_started + cpu_before, 2),
-                "seconds": round(time.time() - started, 2),
-                **({} if run else _speed(tokens, spent.cpu_seconds)),
-                "threads": recipe.threads,
-                "processes": accelerator.num_processes,
-            },
-        )  # fmt: skip
-        shutil.rmtree(checkpoints, ignore_errors=True)
-    accelerator.wait_for_everyone()
-    return out
 
 
 def training_rows(
@@ -266,54 +354,6 @@ def _accelerator(recipe: TrainingRecipe) -> Accelerator:
     """Device and processes; bf16 on a GPU, except in private training."""
     gpu = torch.cuda.is_available() and not recipe.privacy
     return Accelerator(cpu=not gpu, mixed_precision="bf16" if gpu else "no")
-
-
-def _backward(
-    recipe: TrainingRecipe,
-    module: torch.nn.Module,
-    rows: Sequence[AnyRow],
-    accelerator: Accelerator,
-    step: int,
-) -> dict[str, float]:
-    """Compute the gradients of a step's mean loss, and return the mean by objective.
-
-    Every process computes its share of the rows in parts; each loss is divided by the number of
-    rows in the whole step.
-    """
-    rank, world = accelerator.process_index, accelerator.num_processes
-    parts = [rows[i :: recipe.optimiser.accumulation] for i in range(recipe.optimiser.accumulation)]
-    sums: dict[str, torch.Tensor] = {}
-    for number, part in enumerate(parts):
-        place = () if number == rank == 0 else (number, rank)
-        torch.manual_seed(int(generator(recipe.seed, "step", step, *place).integers(2**62)))
-        with accelerator.autocast():
-            losses = module(part[rank::world], step)
-        total = torch.zeros((), device=accelerator.device)
-        for name, values in losses.items():
-            share = values.sum() / sum(isinstance(row, OBJECTIVES[name].kind) for row in rows)
-            sums[name] = sums.get(name, torch.zeros_like(share)) + share.detach()
-            total = total + recipe.objectives[name] * share
-        # Gradients are averaged over processes, so multiply by their number to get the sum.
-        torch.autograd.backward(total * world)
-    if world > 1:
-        names = list(recipe.objectives)
-        stacked = torch.stack([sums.get(name, torch.zeros(())) for name in names])
-        sums = dict(zip(names, accelerator.reduce(stacked, "sum"), strict=True))
-    return {name: float(value) for name, value in sums.items()}
-
-
-def _total(recipe: TrainingRecipe, means: Mapping[str, float], step: int) -> float:
-    """Weighted loss of a step.
-
-    Raises:
-        AuditkitError: the loss is not finite.
-    """
-    loss = sum(recipe.objectives[name] * value for name, value in means.items())
-    if not np.isfinite(loss):
-        raise AuditkitError(
-            f"The loss of step {step} is {loss}. Lower optimiser.learning_rate and train again."
-        )
-    return loss
 
 
 def _learning_rate(recipe: TrainingRecipe, step: int) -> float:

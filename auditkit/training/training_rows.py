@@ -70,7 +70,7 @@ class TrainingRows:
         window: maximum length of a history window in a row, in items.
         twins: whether rows include their counterfactual row.
         attribute_masking: probability that a row states no attribute.
-        labelled: attribute whose value is the label of a row; empty for none.
+        labeled: attribute whose value is the label of a row; empty for none.
         item_weights: target weights, [catalog items]; None if all are 1.
         bucketing: whether samples of similar length are batched together.
     """

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
+from accelerate import Accelerator
 
-from auditkit.errors import ConfigurationError
+from auditkit.errors import AuditkitError, ConfigurationError
+from auditkit.seeding import generator
 from auditkit.training.attribute_adversary import ADVERSARIAL, Adversary
 from auditkit.training.batches import (
     AnyRow,
@@ -20,8 +23,9 @@ from auditkit.training.batches import (
 )
 from auditkit.training.model import Trainee
 from auditkit.training.objectives import OBJECTIVES
+from auditkit.training.recipe import TrainingRecipe
 
-__all__ = ["Weighted"]
+__all__ = ["Weighted", "backward", "total_loss"]
 
 
 class Weighted(torch.nn.Module):
@@ -103,3 +107,51 @@ def _on(device: torch.device, batch: Any) -> Any:
         for value in batch
     )
     return type(batch)(*moved)
+
+
+def backward(
+    recipe: TrainingRecipe,
+    module: torch.nn.Module,
+    rows: Sequence[AnyRow],
+    accelerator: Accelerator,
+    step: int,
+) -> dict[str, float]:
+    """Compute the gradients of a step's mean loss, and return the mean by objective.
+
+    Every process computes its share of the rows in parts; each loss is divided by the number of
+    rows in the whole step.
+    """
+    rank, world = accelerator.process_index, accelerator.num_processes
+    parts = [rows[i :: recipe.optimiser.accumulation] for i in range(recipe.optimiser.accumulation)]
+    sums: dict[str, torch.Tensor] = {}
+    for number, part in enumerate(parts):
+        place = () if number == rank == 0 else (number, rank)
+        torch.manual_seed(int(generator(recipe.seed, "step", step, *place).integers(2**62)))
+        with accelerator.autocast():
+            losses = module(part[rank::world], step)
+        total = torch.zeros((), device=accelerator.device)
+        for name, values in losses.items():
+            share = values.sum() / sum(isinstance(row, OBJECTIVES[name].kind) for row in rows)
+            sums[name] = sums.get(name, torch.zeros_like(share)) + share.detach()
+            total = total + recipe.objectives[name] * share
+        # Gradients are averaged over processes, so multiply by their number to get the sum.
+        torch.autograd.backward(total * world)
+    if world > 1:
+        names = list(recipe.objectives)
+        stacked = torch.stack([sums.get(name, torch.zeros(())) for name in names])
+        sums = dict(zip(names, accelerator.reduce(stacked, "sum"), strict=True))
+    return {name: float(value) for name, value in sums.items()}
+
+
+def total_loss(recipe: TrainingRecipe, means: Mapping[str, float], step: int) -> float:
+    """Weighted loss of a step.
+
+    Raises:
+        AuditkitError: the loss is not finite.
+    """
+    loss = sum(recipe.objectives[name] * value for name, value in means.items())
+    if not np.isfinite(loss):
+        raise AuditkitError(
+            f"The loss of step {step} is {loss}. Lower optimiser.learning_rate and train again."
+        )
+    return loss
