@@ -11,8 +11,8 @@ its `exit_code` without a traceback.
       CatalogError           2  a catalog or data set that is absent, damaged or contradictory
       TargetUnavailable      2  the recommender cannot be loaded or refuses at preflight
       EvidenceError          2  answers cannot be recorded; the run can be resumed
-      TargetError            -  one request failed; recorded as `target_error`, never raised to the
-      user IntegrityError        13  evidence or results fail verification
+      TargetError            -  one request failed; recorded as `target_error`, never shown
+      IntegrityError        13  evidence or results fail verification
 """
 
 from __future__ import annotations

@@ -85,7 +85,7 @@ def training_progress(name: str, *, quiet: bool = False) -> Iterator[Callable[[S
             nonlocal last
             if report.step == report.steps or time.monotonic() - last > _SECONDS_BETWEEN_LINES:
                 last = time.monotonic()
-                typer.echo(f"{name}: {_in_words(report)}", err=True)
+                typer.echo(f"{name}: {_step_line(report)}", err=True)
 
         yield line
         return
@@ -98,12 +98,12 @@ def training_progress(name: str, *, quiet: bool = False) -> Iterator[Callable[[S
         task = bar.add_task(f"training {name}", total=None)
         yield lambda report: bar.update(
             task,
-            description=f"{name}: {_in_words(report)}",
+            description=f"{name}: {_step_line(report)}",
             completed=report.step,
             total=report.steps,
         )
 
 
-def _in_words(report: StepReport) -> str:
+def _step_line(report: StepReport) -> str:
     loss = "" if report.loss is None else f", loss {report.loss:.3f} nats per token"
     return f"step {report.step}/{report.steps}{loss}, {report.cpu_seconds:.0f} CPU s"

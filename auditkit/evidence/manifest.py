@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from pydantic import JsonValue
 
-from auditkit.errors import IntegrityError, InvalidArgument
+from auditkit.errors import ConfigurationError, IntegrityError, InvalidArgument
 from auditkit.evidence.run_log import EVIDENCE, RunLog, read_log
 from auditkit.security.redaction import Redaction
 from auditkit.serialization.atomic_files import sha256_file, write_atomically
@@ -60,7 +60,8 @@ def read_manifest(run: Path) -> dict[str, Any]:
     """The manifest of a run folder.
 
     Raises:
-        IntegrityError: missing or damaged.
+        ConfigurationError: there is none, so the folder is not a run folder.
+        IntegrityError: it is damaged.
     """
     path = run / MANIFEST
     try:
@@ -69,7 +70,9 @@ def read_manifest(run: Path) -> dict[str, Any]:
             raise TypeError("evidence and outputs must be objects")
         str(loaded["run_key"]), str(loaded["status"])
     except FileNotFoundError:
-        raise IntegrityError(f"{path} does not exist. Give the folder of an audit.") from None
+        raise ConfigurationError(
+            f"{run} is not a run folder: it has no {MANIFEST}. Give the --out folder of an audit."
+        ) from None
     except (ValueError, KeyError, TypeError) as error:
         raise IntegrityError(
             f"{path} is damaged ({type(error).__name__}). Restore it or run the audit again."

@@ -27,61 +27,14 @@ __all__ = [
     "gini",
     "group_utility",
     "hhi",
-    "item_exposure",
     "lorenz_curve",
     "memberships",
-    "opportunity_exposure",
     "popularity_lift",
     "tail",
     "tail_share",
 ]
 
 HEAD = 0.2
-
-
-def item_exposure(
-    lists: Sequence[Sequence[str]], catalog: Sequence[str], *, k: int, discount: bool = False
-) -> NDArray[np.float64]:
-    """Exposure of every item of a catalog in top-k lists.
-
-    Args:
-        lists: item ids, best first; repeats are dropped (the first is kept), then the list is cut.
-            Ids outside the catalog occupy a position but are not counted.
-        catalog: ids of all items, shown or not, each once.
-        k: cut-off, at least 1.
-        discount: weight a position by 1 / log2(rank + 1), with ranks from 1, instead of by 1.
-
-    Returns:
-        Number of lists with the item, or the sum of its weights, [items] in catalog order, at
-        least 0.
-
-    Raises:
-        InvalidArgument: k < 1.
-    """
-    if k < 1:
-        raise InvalidArgument(f"item_exposure got k={k}. Give a cut-off of at least 1.")
-    index = {item: row for row, item in enumerate(catalog)}
-    exposure = np.zeros(len(index))
-    for items in lists:
-        for position, item in enumerate(list(dict.fromkeys(items))[:k]):
-            if item in index:
-                exposure[index[item]] += 1 / math.log2(position + 2) if discount else 1.0
-    return exposure
-
-
-def opportunity_exposure(exposure: ArrayLike, offered: ArrayLike) -> list[float | None]:
-    """Exposure of each item per request in which it was among the candidates.
-
-    Args:
-        exposure: exposure of every item, [items].
-        offered: number of requests with the item among the candidates, [items].
-
-    Returns:
-        Exposure per request, [items], in [0, 1] for undiscounted exposure; None for an item that
-        was never a candidate.
-    """
-    shown, chances = require_nonnegative(exposure), require_nonnegative(offered)
-    return [float(e / n) if n > 0 else None for e, n in zip(shown, chances, strict=True)]
 
 
 def gini(exposure: ArrayLike) -> float | None:

@@ -88,11 +88,10 @@ def auc(
         Estimate in [0, 1], ideal 0.5, n = users of both sides; undefined if a side is empty.
     """
     m, o = _scores(members), _scores(others)
-    n = len(m) + len(o)
-    if not len(m) or not len(o):
+    n, value = len(m) + len(o), auc_value(m, o)
+    if value is None:
         reason = f"{len(m)} members and {len(o)} non-members; needs one of each"
         return undefined("AUC", "lower", n=n, n_missing=n_missing, reason=reason)
-    value = _auc(m, o)
     q = outer_quantiles([_auc(a, b) for a, b in _resamples(m, o, rng, draws)])
     if value in (0.0, 1.0):
         n_pairs = min(len(m), len(o))  # number of pairs without a common user
@@ -127,13 +126,13 @@ def tpr_at_fpr(
     """
     m, o = _scores(members), _scores(others)
     unit = "fraction of trained users"
-    if not _enough(m, o, fpr):
+    value = tpr_at_fpr_value(m, o, fpr=fpr)
+    if value is None:
         reason = f"{len(m)} members and {len(o)} non-members; needs 1 and {math.ceil(1 / fpr)}"
         return undefined(unit, "lower", n=len(m), n_missing=n_missing, reason=reason)
-    found = _found(m, o, fpr)
     drawn = outer_quantiles([_found(a, b, fpr) / len(a) for a, b in _resamples(m, o, rng, draws)])
-    q = _outer(drawn, found, len(m))
-    return with_quantiles(found / len(m), q, len(m), draws, unit, "lower", n_missing)
+    q = _outer(drawn, _found(m, o, fpr), len(m))
+    return with_quantiles(value, q, len(m), draws, unit, "lower", n_missing)
 
 
 def _scores(values: ArrayLike) -> NDArray[np.float64]:

@@ -9,29 +9,7 @@ from collections.abc import Sequence
 
 from auditkit.errors import InvalidArgument
 
-__all__ = ["jaccard_at_k", "p_for", "rbo_ext", "replaced"]
-
-
-def jaccard_at_k(left: Sequence[str], right: Sequence[str], *, k: int) -> float | None:
-    """Overlap of two top-k lists, ignoring order.
-
-    Args:
-        left, right: item ids, best first; repeats are dropped, then the list is cut. Either may be
-            shorter than k.
-        k: cut-off, at least 1.
-
-    Returns:
-        Fraction in [0, 1]; ideal 1, if both have the same items. None if both lists are empty.
-
-    Raises:
-        InvalidArgument: k < 1.
-
-    Source: Jaccard@K, FaiRLLM (Zhang et al. 2023), Eq. 2. Its released code cuts before it drops
-    repeats and divides by zero on two empty lists; we drop repeats first (first kept) and count the
-    pair as missing.
-    """
-    a, b = (set(top) for top in (_top(left, k), _top(right, k)))
-    return len(a & b) / len(a | b) if a | b else None
+__all__ = ["p_for", "rbo_ext", "replaced"]
 
 
 def rbo_ext(

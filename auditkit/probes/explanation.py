@@ -135,7 +135,7 @@ class AttributionProbe:
                 continue
             effects.append(float(attribution[order[0]]))
             gains.append((user, gain))
-            evidence.append(_in_words(game, own, order[0], float(attribution[order[0]])))
+            evidence.append(_evidence_of(game, own, order[0], float(attribution[order[0]])))
         yield from self._findings(
             context, effects, gains, evidence, n_missing=len(sampled) - len(effects)
         )
@@ -206,7 +206,7 @@ def _top(target: Target, item_id: str | None) -> Item | None:
     return Item(item_id, target.catalog[item_id].display_title)
 
 
-def _in_words(game: Game, spans: Sequence[Item], strongest: int, effect: float) -> Evidence:
+def _evidence_of(game: Game, spans: Sequence[Item], strongest: int, effect: float) -> Evidence:
     everything = (True,) * len(spans)
     without = tuple(i != strongest for i in range(len(spans)))
     return Evidence(

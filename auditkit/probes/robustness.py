@@ -17,7 +17,8 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from auditkit.errors import InvalidArgument
-from auditkit.metrics.robustness import jaccard_at_k, rbo_ext, replaced
+from auditkit.metrics.list_similarity import jaccard_at_k
+from auditkit.metrics.robustness import rbo_ext, replaced
 from auditkit.perturb.text import EDITS, NOISE_FLOOR_EDIT, edit_instruction
 from auditkit.probes.base import (
     NEVER_READS,

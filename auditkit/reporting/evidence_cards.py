@@ -95,7 +95,7 @@ def _shortened(words: Sequence[str], *, first: bool, last: bool) -> Iterator[tup
         yield "same", "".join(words[-_CONTEXT:])
 
 
-def _text(value: object) -> str:
+def _plain(value: object) -> str:
     if value is None:
         return ""
     return value if isinstance(value, str) else canonical_json(value)
@@ -117,9 +117,9 @@ def _ranked(body: Mapping[str, Any]) -> tuple[Ranked, ...]:
         rows.append(
             Ranked(
                 rank,
-                _text(item.get("raw")),
-                _text(item.get("item_id")) or None,
-                _text(item.get("link")) or "none",
+                _plain(item.get("raw")),
+                _plain(item.get("item_id")) or None,
+                _plain(item.get("link")) or "none",
                 float(score) if isinstance(score, int | float) else None,
             )
         )
@@ -131,38 +131,38 @@ def _asked(request_id: str, record: Record) -> RecordedRequest:
     request = _mapping(body.get("request"))
     attributes = _mapping(request.get("attributes"))
     history = [
-        f"{_text(_mapping(item).get('title'))} ({_text(_mapping(item).get('id'))})"
+        f"{_plain(_mapping(item).get('title'))} ({_plain(_mapping(item).get('id'))})"
         for item in _list(request.get("history"))
     ]
-    stated = ", ".join(f"{name}: {_text(value)}" for name, value in sorted(attributes.items()))
+    stated = ", ".join(f"{name}: {_plain(value)}" for name, value in sorted(attributes.items()))
     facts = [
-        ("user", _text(request.get("user_id"))),
+        ("user", _plain(request.get("user_id"))),
         ("stated about the user", stated or "nothing"),
-        ("requested", f"{_text(request.get('k'))} items" if request.get("k") else ""),
+        ("requested", f"{_plain(request.get('k'))} items" if request.get("k") else ""),
         ("history", "; ".join(history)),
-        ("candidates", _text(len(_list(request.get("candidates"))) or None)),
-        ("repeat", _text(body.get("repeat"))),
-        ("seed", _text(body.get("seed"))),
-        ("temperature", _text(request.get("temperature"))),
-        ("batch", _text(body.get("batch"))),
+        ("candidates", _plain(len(_list(request.get("candidates"))) or None)),
+        ("repeat", _plain(body.get("repeat"))),
+        ("seed", _plain(body.get("seed"))),
+        ("temperature", _plain(request.get("temperature"))),
+        ("batch", _plain(body.get("batch"))),
     ]
     turns = [
-        f"[{_text(_mapping(turn).get('role'))}] {_text(_mapping(turn).get('content'))}"
+        f"[{_plain(_mapping(turn).get('role'))}] {_plain(_mapping(turn).get('content'))}"
         for turn in _list(request.get("messages"))
     ]
     return RecordedRequest(
         request_id=request_id,
         record=f"evidence.jsonl:{record.seq + 1}",
         sha256=record.sha256,
-        operation=_text(request.get("op")) or "recommend",
-        status=_text(body.get("status")),
-        reason=_text(body.get("reason")),
+        operation=_plain(request.get("op")) or "recommend",
+        status=_plain(body.get("status")),
+        reason=_plain(body.get("reason")),
         facts=tuple((name, value) for name, value in facts if value),
-        prompt="\n".join([*turns, _text(request.get("prompt") or request.get("instruction"))]),
-        text=_text(body.get("text")),
+        prompt="\n".join([*turns, _plain(request.get("prompt") or request.get("instruction"))]),
+        text=_plain(body.get("text")),
         items=_ranked(body),
-        continuations=tuple(map(_text, _list(request.get("continuations")))),
-        derived=tuple((key, _text(v)) for key, v in sorted(_mapping(body.get("derived")).items())),
+        continuations=tuple(map(_plain, _list(request.get("continuations")))),
+        derived=tuple((key, _plain(v)) for key, v in sorted(_mapping(body.get("derived")).items())),
     )
 
 

@@ -87,7 +87,7 @@ def build_mitigations(findings: Sequence[Finding]) -> Mitigations | None:
     names = [name for name in dict.fromkeys(name for name, _ in found) if not _is_change(name)]
     measures = tuple(
         Measure(
-            _in_words(name),
+            _variant_name(name),
             metrics()[f"{PROBE}.{name}"].about if f"{PROBE}.{name}" in metrics() else "",
             tuple(_cell(found, name, variant) for variant in variants),
         )
@@ -111,7 +111,7 @@ def _is_change(name: str) -> bool:
     return name.endswith("_change")
 
 
-def _in_words(name: str) -> str:
+def _variant_name(name: str) -> str:
     return name.removesuffix("_rate").removesuffix("_share").replace("_", " ")
 
 

@@ -1,4 +1,4 @@
-"""The audit recipe: one YAML with target data, seed and probes; every fault is reported at once,
+"""The audit recipe: one YAML with target data, seed and probes; every error is reported at once,
 with its line.
 """
 
@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, Valid
 from auditkit.errors import ConfigurationError, did_you_mean
 from auditkit.registry import load_object, probe_spec, probes
 from auditkit.serialization.strict_yaml import Document, load_yaml
-from auditkit.serialization.yaml_errors import validate
+from auditkit.serialization.yaml_errors import format_path, located, validate
 
 __all__ = ["AuditRecipe", "read_recipe"]
 
@@ -74,28 +74,18 @@ def read_recipe(path: Path) -> AuditRecipe:
     """Read an audit recipe and check every probe's parameters.
 
     Raises:
-        ConfigurationError: every fault at once, each with file and line.
+        ConfigurationError: every error at once, each with file and line.
     """
     document = load_yaml(path)
-    faults = [
-        fault
+    found = [
+        error
         for probe_id, parameters in _stated_probes(document).items()
-        for fault in _probe_faults(document, probe_id, parameters)
+        for error in _probe_errors(document, probe_id, parameters)
     ]
-    try:
-        recipe = validate(document, TypeAdapter(AuditRecipe))
-    except ConfigurationError as error:
-        raise ConfigurationError("\n".join([str(error), *faults])) from None
-    if not recipe.probes:
-        faults.append(
-            f"{document.source}:{document.line(['probes'])}: probes: the recipe has no probe"
-        )
-    if faults:
-        raise ConfigurationError(
-            "\n".join(faults)
-            + "\nCorrect the recipe; `auditkit list probes` shows ids and parameters."
-        )
-    return recipe
+    if isinstance(document.data, dict) and document.data.get("probes") == {}:
+        found.append(located(document, ["probes"], "the recipe has no probe"))
+    hint = "`auditkit list probes` shows ids and parameters." if found else ""
+    return validate(document, TypeAdapter(AuditRecipe), others=found, hint=hint)
 
 
 def _stated_probes(document: Document) -> Mapping[str, Mapping[str, Any]]:
@@ -105,28 +95,27 @@ def _stated_probes(document: Document) -> Mapping[str, Mapping[str, Any]]:
     return {name: entry for name, entry in entries if isinstance(entry, dict)}
 
 
-def _probe_faults(document: Document, probe_id: str, parameters: Mapping[str, Any]) -> list[str]:
-    def place(*path: str) -> str:
-        return f"{document.source}:{document.line(['probes', probe_id, *path])}: probes.{probe_id}"
-
+def _probe_errors(
+    document: Document, probe_id: str, parameters: Mapping[str, Any]
+) -> Iterator[tuple[int, str]]:
+    place = ["probes", probe_id]
     if probe_id not in probes():
-        return [f"{place()}: unknown probe.{did_you_mean(probe_id, probes())}"]
+        yield located(document, place, f"unknown probe.{did_you_mean(probe_id, probes())}")
+        return
     spec = probe_spec(probe_id)
     kind = load_object(spec.path)
     settable = {field.name for field in fields(kind)} - set(spec.preset)
-    found = [
-        f"{place(name)}.{name}: unknown parameter.{did_you_mean(name, settable)}"
-        for name in parameters
-        if name not in settable
-    ]
+    for name in parameters:
+        if name not in settable:
+            message = f"unknown parameter.{did_you_mean(name, settable)}"
+            yield located(document, [*place, name], message)
     known = {name: value for name, value in parameters.items() if name in settable}
     try:
-        # Strict JSON mode: `k: "10"` is no number, a list becomes the tuple that a probe declares.
+        # Strict JSON mode: `k: "10"` is not a number, and a list becomes a tuple.
         TypeAdapter(kind).validate_json(json.dumps({**spec.preset, **known}), strict=True)
     except ValidationError as error:
-        found += [
-            ".".join([place(*map(str, e["loc"][:1])), *map(str, e["loc"])])
-            + f": {e['msg'].removeprefix('Value error, ')}"
-            for e in error.errors()
-        ]
-    return found
+        for e in error.errors():
+            path = [*place, *map(str, e["loc"])]
+            line, _ = located(document, path[:3], "")
+            message = e["msg"].removeprefix("Value error, ")
+            yield line, f"{document.source}:{line}: {format_path(path)}: {message}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
@@ -20,7 +20,7 @@ from auditkit.errors import ConfigurationError, did_you_mean
 if TYPE_CHECKING:
     from auditkit.serialization.strict_yaml import Document
 
-__all__ = ["describe_error", "format_path", "validate"]
+__all__ = ["all_errors", "describe_error", "format_path", "located", "validate"]
 
 T = TypeVar("T")
 Key = str | int
@@ -40,9 +40,10 @@ def describe_error(
         message = "this key is required"
     elif not isinstance(detail["input"], dict | list) and not _SECRET.search(format_path(path)):
         message = f"{message} (got {repr(detail['input'])[:80]})"
+    if path:
+        return located(document, path, message)
     line = document.line(path)
-    place = f"{document.source}:{line}: "
-    return line, place + (f"{format_path(path)}: {message}" if path else message)
+    return line, f"{document.source}:{line}: {message}"
 
 
 def _path_in(value: Any, loc: Sequence[Key], *, keep_last: bool) -> tuple[Key, ...]:
@@ -91,23 +92,48 @@ def _known_keys(adapter: TypeAdapter[Any], path: Sequence[Key]) -> list[str]:
     return sorted({name for node in nodes for name in node.get("properties", {})})
 
 
-def validate(document: Document, adapter: TypeAdapter[T]) -> T:
-    """Check a document against a schema, strictly: text is never turned into a number.
+def validate(
+    document: Document,
+    adapter: TypeAdapter[T],
+    *,
+    others: Iterable[tuple[int, str]] = (),
+    hint: str = "",
+) -> T:
+    """Check a document against a schema, strictly: text is never converted to a number.
 
     Args:
-        document: what `load_yaml` returned.
+        document: result of `load_yaml`.
         adapter: the schema; its models should forbid extra keys. Lists become tuples and ISO text
-            becomes a date where the schema says so (pydantic's strict JSON mode).
+            becomes a date if the schema says so (pydantic's strict JSON mode).
+        others: line and message of errors that the caller found itself, as `located` makes them.
+        hint: what else to do, appended to the message.
 
     Raises:
-        ConfigurationError: one error that lists every fault as `file:line: key.path: message`.
+        ConfigurationError: one error that lists every error as `file:line: key.path: message`, in
+            the order of the lines.
     """
+    found = list(others)
     try:
-        return adapter.validate_json(json.dumps(document.data), strict=True)
+        checked = adapter.validate_json(json.dumps(document.data), strict=True)
     except ValidationError as error:
         details = error.errors(include_url=False)
-    # Members of a union repeat each other's faults.
-    lines = dict.fromkeys(describe_error(document, adapter, detail) for detail in details)
-    listed = "\n".join(line for _, line in sorted(lines))
-    count = "1 fault" if len(lines) == 1 else f"{len(lines)} faults"
-    raise ConfigurationError(f"{document.source} has {count}, correct these lines:\n{listed}")
+        found += [describe_error(document, adapter, detail) for detail in details]
+    if found:
+        raise all_errors(document, found, hint=hint)
+    return checked
+
+
+def located(document: Document, path: Sequence[Key], message: str) -> tuple[int, str]:
+    """Line number and full message of an error at a key path."""
+    line = document.line(tuple(path))
+    return line, f"{document.source}:{line}: {format_path(path)}: {message}"
+
+
+def all_errors(
+    document: Document, found: Iterable[tuple[int, str]], *, hint: str = ""
+) -> ConfigurationError:
+    """One error with all messages, each once (members of a union repeat them), sorted by line."""
+    lines = sorted(dict.fromkeys(found))
+    count = "1 error" if len(lines) == 1 else f"{len(lines)} errors"
+    listed = "\n".join([*(line for _, line in lines), *filter(None, [hint])])
+    return ConfigurationError(f"{document.source} has {count}, correct these lines:\n{listed}")

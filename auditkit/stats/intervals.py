@@ -40,7 +40,7 @@ def wilson(x: float, n: float, level: float = 0.95) -> Interval:
 
     Source: Wilson 1927.
     """
-    _check(x, n, level)
+    _check_counts(x, n, level)
     z = float(special.ndtri((1 + level) / 2))
     rate = x / n
     center = rate + z * z / (2 * n)
@@ -70,7 +70,7 @@ def clopper_pearson(
 
     Source: Clopper & Pearson 1934, as Beta quantiles.
     """
-    _check(x, n, level)
+    _check_counts(x, n, level)
     tail = (1 - level) / 2 if side == "two" else 1 - level
     low = 0.0 if x == 0 or side == "upper" else float(special.betaincinv(x, n - x + 1, tail))
     high = 1.0 if x == n or side == "lower" else float(special.betainccinv(x + 1, n - x, tail))
@@ -115,7 +115,7 @@ def korn_graubard_n_eff(values: Sequence[float], unit_ids: Sequence[Hashable]) -
     return n / max(1.0, variance / (rate * (1 - rate) / n))
 
 
-def _check(x: float, n: float, level: float) -> None:
+def _check_counts(x: float, n: float, level: float) -> None:
     if not (n > 0 and 0 <= x <= n and 0 < level < 1):
         raise InvalidArgument(
             f"The interval of a rate got x={x}, n={n}, level={level}. "

@@ -49,7 +49,7 @@ def paired_binary(
     Source: Agresti & Min 2005, adjusted Wald interval: n* = n + 2, d = (c - b) / n*,
     se = sqrt((b + c + 1) - (c - b)^2 / n*) / n*.
     """
-    _check(candidate, baseline)
+    _check_lengths(candidate, baseline)
     only_candidate = sum(c > b for c, b in zip(candidate, baseline, strict=True))
     only_baseline = sum(c < b for c, b in zip(candidate, baseline, strict=True))
     size = len(candidate) + 2
@@ -85,7 +85,7 @@ def paired_bootstrap(
     Raises:
         InvalidArgument: no pairs, lengths that differ, or denominators that sum to 0.
     """
-    _check(candidate, baseline)
+    _check_lengths(candidate, baseline)
     rows = np.hstack([np.asarray(candidate, float), np.asarray(baseline, float)])
     totals = rows.sum(axis=0)
     if totals[1] <= 0 or totals[3] <= 0:
@@ -107,7 +107,7 @@ def paired_bootstrap(
     return PairedComparison(delta, lower, upper, p_value)
 
 
-def _check(candidate: Sequence[object], baseline: Sequence[object]) -> None:
+def _check_lengths(candidate: Sequence[object], baseline: Sequence[object]) -> None:
     if not candidate or len(candidate) != len(baseline):
         raise InvalidArgument(
             f"The paired comparison got {len(candidate)} and {len(baseline)} units. "

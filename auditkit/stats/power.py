@@ -39,7 +39,7 @@ def probes_to_detect(
     Raises:
         InvalidArgument: a number outside its range.
     """
-    _check(sigma, n_values, difference)
+    _check_design(sigma, n_values, difference)
     return max(2, math.ceil((_reach(n_values, alpha, power) * sigma / difference) ** 2))
 
 
@@ -51,7 +51,7 @@ def detectable_difference(
     Raises:
         InvalidArgument: a number outside its range.
     """
-    _check(sigma, n_values, n)
+    _check_design(sigma, n_values, n)
     return _reach(n_values, alpha, power) * sigma / math.sqrt(n)
 
 
@@ -69,7 +69,7 @@ def probes_to_pass(sigma: float, *, margin: float, n_values: int) -> int:
     Raises:
         InvalidArgument: a number outside its range.
     """
-    _check(sigma, n_values, margin)
+    _check_design(sigma, n_values, margin)
     if sigma < _NO_NOISE and margin < 1:
         return max(MIN_PROBES, math.ceil(math.log(0.05) / math.log(1 - margin)))
     return max(MIN_PROBES, math.ceil((2 * range_95(n_values) * sigma / margin) ** 2))
@@ -85,7 +85,7 @@ def _reach(n_values: int, alpha: float, power: float) -> float:
     return z * math.sqrt(2)
 
 
-def _check(sigma: float, n_values: int, positive: float) -> None:
+def _check_design(sigma: float, n_values: int, positive: float) -> None:
     if not (sigma >= 0 and math.isfinite(sigma)) or n_values < 2 or not positive > 0:
         raise InvalidArgument(
             f"The sample size got sigma={sigma}, n_values={n_values} and a margin, difference or "

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from auditkit.errors import ConfigurationError, did_you_mean
+from auditkit.errors import did_you_mean
 from auditkit.recommenders.prompting.prompts import Prompts
-from auditkit.serialization.strict_yaml import Document, load_yaml
-from auditkit.serialization.yaml_errors import validate
+from auditkit.serialization.strict_yaml import load_yaml
+from auditkit.serialization.yaml_errors import all_errors, validate
 from auditkit.training.batches import Row
 from auditkit.training.objectives import OBJECTIVES
 from auditkit.training.recipe import LoraRecipe, TrainingRecipe
@@ -150,20 +150,17 @@ def _not_private(recipe: TrainingRecipe, coupled: list[str]) -> Iterator[Fault]:
 
 
 def read_training_recipe(path: Path) -> TrainingRecipe:
-    """Read and check a recipe.
+    """Read and validate a recipe.
 
     Raises:
-        ConfigurationError: every fault at once, each with file and line.
+        ConfigurationError: lists all errors, each with file and line.
     """
-
     document = load_yaml(path)
     recipe = validate(document, TypeAdapter(TrainingRecipe))
-    if faults := list(recipe_errors(recipe)):
-        raise ConfigurationError(
-            "\n".join(f"{_place(document, where)}: {where} {what}" for where, what in faults)
-        )
+    found = []
+    for where, what in recipe_errors(recipe):
+        line = document.line(where.split("."))
+        found.append((line, f"{document.source}:{line}: {where} {what}"))
+    if found:
+        raise all_errors(document, found)
     return recipe
-
-
-def _place(document: Document, where: str) -> str:
-    return f"{document.source}:{document.line(where.split('.'))}"

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+import auditkit
+
 PACKAGE = Path(__file__).resolve().parents[2] / "auditkit"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
@@ -218,3 +220,27 @@ def test_exceptions_are_caught_broadly_only_where_they_are_recorded(path):
     assert len(broad) <= {"run/runner.py": 1, "recommenders/execution/executor.py": 1}.get(
         name_of(path), 0
     )
+
+
+# What docs/reference offers to users and the package itself does not call.
+OFFERED = {
+    "Probe", "__getattr__", "counterfactual_test", "group_utility", "mean_rank", "ndcg_at_k",
+    "tail_share",
+}  # fmt: skip
+
+
+def test_every_function_and_class_is_used_by_the_package():
+    trees = [tree_of(path) for path in FILES]
+    used = {node.id for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    used |= {n.attr for tree in trees for n in ast.walk(tree) if isinstance(n, ast.Attribute)}
+    registry = (PACKAGE / "registry.yaml").read_text(encoding="utf-8")
+    public = set(auditkit.__all__)
+    unused = {
+        node.name
+        for tree in trees
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef | ast.ClassDef)
+        and node.name not in used | public
+        and f":{node.name}" not in registry
+    }
+    assert unused == OFFERED

@@ -50,6 +50,12 @@ def test_the_gate_writes_its_outputs_and_exits_with_the_verdict(folder):
     assert _call("verify", run).exit_code == 0
 
 
+def test_a_folder_that_is_no_run_is_a_usage_error(folder, tmp_path):
+    called = _call("gate", tmp_path, "--policy", folder / "policy.yaml")
+    assert called.exception.exit_code == 2
+    assert "is not a run folder" in str(called.exception)
+
+
 def test_the_gate_prints_json_when_asked(folder):
     called = _call("gate", folder / "run", "--policy", folder / "policy.yaml", "--json")
     assert json.loads(called.stdout)["exit_code"] == called.exit_code == 10

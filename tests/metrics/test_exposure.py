@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -13,10 +11,8 @@ from auditkit.metrics.exposure import (
     gini,
     group_utility,
     hhi,
-    item_exposure,
     lorenz_curve,
     memberships,
-    opportunity_exposure,
     popularity_lift,
     tail,
     tail_share,
@@ -28,16 +24,6 @@ IDS = [f"i{n:02}" for n in range(12)]
 
 
 # --- worked examples
-
-
-def test_exposure_counts_lists_and_keeps_items_that_nobody_sees():
-    lists = [["a", "b"], ["b", "b", "a", "c"], ["x", "b"]]
-    assert item_exposure(lists, ["a", "b", "c", "d"], k=2).tolist() == [2, 3, 0, 0]
-
-
-def test_discounted_exposure_weighs_the_position_that_outsiders_take_too():
-    exposure = item_exposure([["x", "a"], ["a"]], ["a"], k=2, discount=True)
-    assert exposure.tolist() == [pytest.approx(1 + 1 / math.log2(3))]
 
 
 def test_concentration_by_hand():
@@ -75,10 +61,6 @@ def test_group_utility_by_hand():
     assert found.dgu == pytest.approx(0.7)
 
 
-def test_exposure_per_opportunity_is_missing_for_items_never_offered():
-    assert opportunity_exposure([3, 0, 0], [4, 2, 0]) == [0.75, 0.0, None]
-
-
 def test_lorenz_curve_of_one_item_that_has_everything():
     assert lorenz_curve([0, 0, 0, 8], points=5) == [(0, 0), (0.25, 0), (0.5, 0), (0.75, 0), (1, 1)]
 
@@ -103,7 +85,6 @@ def test_without_exposure_there_is_no_share_and_no_group():
     [
         lambda: gini([1, -1]),
         lambda: hhi([float("nan")]),
-        lambda: item_exposure([["a"]], ["a"], k=0),
         lambda: group_utility([1], [1, 2], [("a",)]),
         lambda: tail([1], ["a"], head=2),
     ],

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from auditkit.errors import InvalidArgument
-from auditkit.metrics.robustness import jaccard_at_k, p_for, rbo_ext, replaced
+from auditkit.metrics.list_similarity import jaccard_at_k
+from auditkit.metrics.robustness import p_for, rbo_ext, replaced
 
 LISTS = st.lists(st.text("abcdefgh", min_size=1, max_size=1), max_size=8)
 

@@ -186,3 +186,19 @@ def test_shipped_recipe_is_found_by_its_name_and_a_file_by_its_path(tmp_path):
 def test_recipe_that_does_not_exist_is_refused_with_the_nearest_name():
     with pytest.raises(ConfigurationError, match="Did you mean 'quick'"):
         find_recipe("quik", kind="audit")
+
+
+def test_errors_of_schema_and_probes_are_counted_together_in_the_order_of_lines(tmp_path):
+    text = (
+        "version: 2\n"
+        "nme: tiny\n"
+        "probes:\n"
+        "  utility.rankin: {}\n"
+        "  hallucination.catalog: {n_user: 5}\n"
+        "seed: -1\n"
+    )
+    first, *listed = faults(tmp_path, text).splitlines()
+    lines = [int(found[1]) for line in listed if (found := re.search(r"recipe.yaml:(\d+):", line))]
+    assert f"has {len(lines)} errors" in first
+    assert lines == sorted(lines)
+    assert {1, 2, 4, 5, 6} <= set(lines)

@@ -107,10 +107,6 @@ class GraphBuilder:
             )
         return code
 
-    def knows(self, name: str) -> bool:
-        """Is there such a predicate?"""
-        return name in self._codes
-
     def add(self, row: int, predicate: int, value: str) -> None:
         """Add one fact.
 

@@ -154,10 +154,10 @@ def _items(
             limit=_PAGE,
         )
         for node in found:
-            item_id, title = _text(node["id"]), _text(node["title"])
+            item_id, title = _text_of(node["id"]), _text_of(node["title"])
             row = draft.rows.get(item_id)
             if row is None and new and item_id and title:
-                aliases = [_text(alias) for alias in _list(node["aliases"])]
+                aliases = [_text_of(alias) for alias in _list(node["aliases"])]
                 row = draft.add_item(item_id, title, _year(node["year"]), aliases=aliases)
             if row is None:
                 n_left_out += 1
@@ -201,7 +201,7 @@ def _add_edges(
                 continue
             for value in _list(record["value"]):
                 try:
-                    if text := _text(value):
+                    if text := _text_of(value):
                         draft.graph.add(row, code, canonical(text, predicate.type))
                 except ValueError as error:
                     n_unread, first = n_unread + 1, first or str(error)
@@ -213,12 +213,12 @@ def _list(value: Any) -> list[Any]:
     return list(value) if isinstance(value, list | tuple) else [] if value is None else [value]
 
 
-def _text(value: Any) -> str:
+def _text_of(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return "" if value is None else " ".join(str(value).split())
 
 
 def _year(value: Any) -> int | None:
-    text = _text(value)[:4]
+    text = _text_of(value)[:4]
     return int(text) or None if len(text) == 4 and text.isdecimal() else None

@@ -17,12 +17,11 @@ from auditkit.catalog.sources.column_mapping import Iri, RdfMapping
 from auditkit.catalog.storage.draft import CatalogDraft, Source
 from auditkit.errors import CatalogError
 
-__all__ = ["BLOCK", "RdfGraph", "RdfTerm", "add_rdf", "iri", "literal"]
+__all__ = ["BLOCK", "RdfGraph", "RdfTerm", "add_rdf", "iri"]
 
 BLOCK = 500
 _RDF_TYPE = "http://www.w3.org/1999/02/22-rdf-syntax-ns#type"
 _IRI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\x00-\x20<>\"{}|^`\\\ud800-\udfff]*")
-_ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _YEAR = re.compile(r"\s*([0-9]{4})(?:-[0-9]{2}.*)?", re.DOTALL)
 
 
@@ -60,11 +59,6 @@ def iri(text: str) -> str:
     if not _IRI.fullmatch(text):
         raise CatalogError(f"{text[:80]!r} is no IRI. Write it out, such as http://example.org/x")
     return f"<{text}>"
-
-
-def literal(text: str) -> str:
-    """A plain literal as SPARQL writes it."""
-    return '"' + "".join(_ESCAPES.get(character, character) for character in text) + '"'
 
 
 def add_rdf(

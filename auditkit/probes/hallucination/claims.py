@@ -228,14 +228,14 @@ def _contradictions(
     for reading, request_id in zip(readings, ids, strict=True):
         for claim in reading.claims:
             if claim.verdict == "contradicted":
-                found.append(Evidence(requests=(request_id,), what=_in_words(claim, catalog)))
+                found.append(Evidence(requests=(request_id,), what=_claim_sentence(claim, catalog)))
                 break
         if len(found) == 5:
             break
     return found
 
 
-def _in_words(claim: Claim, catalog: Catalog) -> str:
+def _claim_sentence(claim: Claim, catalog: Catalog) -> str:
     held = ", ".join(dict.fromkeys(value for _, _, value in claim.evidence))
     denied = "not " if claim.negated else ""
     title = catalog[claim.item_id].display_title

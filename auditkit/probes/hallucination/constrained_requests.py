@@ -65,7 +65,7 @@ def constrained_requests(
         elif number % 3 == 1 and constrain:
             constraints = _constraints(catalog, user, rng, least=_LEAST * k)
             if constraints:
-                said = constrain.replace("{constraint}", without_slots(_in_words(constraints)))
+                said = constrain.replace("{constraint}", without_slots(_as_words(constraints)))
                 request = replace(asked.request, instruction=said)
                 kept = constraints if target.reads_prompt else ()
                 asked = replace(asked, request=request, constraints=kept)
@@ -116,6 +116,6 @@ def _constraints(
     return ()
 
 
-def _in_words(constraints: Sequence[Constraint]) -> str:
+def _as_words(constraints: Sequence[Constraint]) -> str:
     said = {"=": "of the genre {}", "<": "released before {}", ">": "released after {}"}
     return " and ".join(said[c.operator].format(c.value) for c in constraints)

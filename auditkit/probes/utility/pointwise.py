@@ -60,7 +60,7 @@ class LikesProbe:
     needs: ClassVar[tuple[type, ...]] = (Scores, Judges)
 
     def __post_init__(self) -> None:
-        _check(self.n_examples, "utility.likes")
+        _check_size(self.n_examples, "utility.likes")
 
     def run(self, target: Target, context: Context) -> Iterator[Finding]:
         """Ask about every example; the item's mean rating stands beside the model."""
@@ -111,7 +111,7 @@ class RatingsProbe:
     needs: ClassVar[tuple[type, ...]] = (Scores, Judges)
 
     def __post_init__(self) -> None:
-        _check(self.n_examples, "utility.ratings")
+        _check_size(self.n_examples, "utility.ratings")
 
     def run(self, target: Target, context: Context) -> Iterator[Finding]:
         """Ask for every example's rating; item mean and user mean stand beside the model."""
@@ -164,7 +164,7 @@ class LikelihoodProbe:
     needs: ClassVar[tuple[type, ...]] = (Scores, Renders)
 
     def __post_init__(self) -> None:
-        _check(self.n_users, "utility.likelihood")
+        _check_size(self.n_users, "utility.likelihood")
 
     def run(self, target: Target, context: Context) -> Iterator[Finding]:
         """Score every user's test item behind the plain request."""
@@ -202,6 +202,6 @@ class LikelihoodProbe:
         )  # fmt: skip
 
 
-def _check(n: int, probe: str) -> None:
+def _check_size(n: int, probe: str) -> None:
     if n < 1:
         raise InvalidArgument(f"{probe} got a sample of {n}. Give at least 1.")

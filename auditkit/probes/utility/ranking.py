@@ -86,7 +86,7 @@ class RankingProbe:
     needs: ClassVar[tuple[type, ...]] = (Recommends,)
 
     def __post_init__(self) -> None:
-        _check(self.n_users, "utility.ranking")
+        _check_users(self.n_users, "utility.ranking")
 
     def run(self, target: Target, context: Context) -> Iterator[Finding]:
         """Ask every user once; one finding per metric for the model and for each baseline."""
@@ -107,7 +107,7 @@ class ValidationProbe:
     needs: ClassVar[tuple[type, ...]] = (Recommends,)
 
     def __post_init__(self) -> None:
-        _check(self.n_users, "utility.validation")
+        _check_users(self.n_users, "utility.validation")
 
     def run(self, target: Target, context: Context) -> Iterator[Finding]:
         """Ask every user once, one step before the test; only models that were not fitted on the
@@ -164,7 +164,7 @@ def _measured_lists(target: Target, context: Context, n_users: int | None) -> It
             )
 
 
-def _check(n_users: int | None, probe: str) -> None:
+def _check_users(n_users: int | None, probe: str) -> None:
     if n_users is not None and n_users < 1:
         raise InvalidArgument(f"{probe} got n_users={n_users}. Give at least 1.")
 

@@ -46,11 +46,6 @@ def escape(text: str) -> str:
     return text.replace("\\", "\\\\").replace("<", "\\<")
 
 
-def unescape(text: str) -> str:
-    """Undo `escape`."""
-    return re.sub(r"\\([\\<])", r"\1", text)
-
-
 def item_reference(item_id: str) -> str:
     """The reference to an item inside a prompt, such as `<item_50>`."""
     return f"<item_{item_id}>"

@@ -42,7 +42,7 @@ def saying(result: Mapping[str, Any], *, chat: bool) -> Completion:
         reason = choices[0].get("finish_reason") or ""
         calls = (choices[0]["message"].get("tool_calls") or ()) if chat else ()
         trace = tuple(
-            {name: _text(call["function"][name]) for name in ("name", "arguments")}
+            {name: _content_text(call["function"][name]) for name in ("name", "arguments")}
             for call in calls
         )
     except (KeyError, TypeError, AttributeError):
@@ -62,7 +62,7 @@ def usage_of(result: Mapping[str, Any]) -> dict[str, int]:
     }
 
 
-def _text(value: object) -> str:
+def _content_text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError
     return value

@@ -78,13 +78,13 @@ def ask_again(
 def _next_turn(request: Request, so_far: Grounded, opening: Sequence[Message]) -> Request:
     turns: list[Message] = list(request.messages or opening)
     for asked, answer in so_far.turns:
-        turns += [Message("user", asked.prompt), Message("assistant", _text(answer))]
+        turns += [Message("user", asked.prompt), Message("assistant", _response_text(answer))]
     missing = request.k - len(so_far.response.items)
     prompt = _AGAIN.format(n=missing)
     return replace(request, id="", k=missing, messages=tuple(turns), prompt=prompt)
 
 
-def _text(answer: Response) -> str:
+def _response_text(answer: Response) -> str:
     return (answer.text or "\n".join(item.raw for item in answer.items)).strip()
 
 

@@ -27,7 +27,7 @@ from auditkit.catalog.graph.knowledge_graph import Constraint
 from auditkit.catalog.sources import neo4j as neo4j_graph
 from auditkit.catalog.sources.column_mapping import NodeMapping, RdfMapping, read_mapping
 from auditkit.catalog.sources.neo4j import add_nodes
-from auditkit.catalog.sources.rdf import add_rdf, iri, literal
+from auditkit.catalog.sources.rdf import add_rdf, iri
 from auditkit.catalog.sources.sparql_endpoint import Endpoint
 from auditkit.catalog.storage.draft import CatalogDraft
 from auditkit.errors import CatalogError, ConfigurationError
@@ -192,10 +192,6 @@ def test_queries_ask_for_blocks_of_checked_iris_in_a_fixed_order():
 def test_what_could_end_an_iri_is_refused(text):
     with pytest.raises(CatalogError, match="is no IRI"):
         iri(text)
-
-
-def test_literals_are_escaped():
-    assert literal('a"b\\c\nd') == '"a\\"b\\\\c\\nd"'
 
 
 def test_an_item_id_that_is_no_iri_is_refused(tmp_path):

@@ -13,7 +13,6 @@ from auditkit.recommenders.prompting.prompts import (
     escape,
     item_reference,
     segments,
-    unescape,
 )
 from auditkit.types import Item, Request
 
@@ -22,11 +21,6 @@ TYPED = st.text(st.sampled_from("\\<>_{}item5 é/s") | st.characters()) | st.sam
 )
 IDS = st.from_regex(r"[A-Za-z0-9._-]{1,6}", fullmatch=True)
 TOKENS, TITLES = Prompts.shipped("item_tokens"), Prompts.shipped("titles")
-
-
-@given(TYPED)
-def test_unescape_undoes_escape(text):
-    assert unescape(escape(text)) == text
 
 
 @given(TYPED)
