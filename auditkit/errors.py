@@ -17,7 +17,6 @@ its `exit_code` without a traceback.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from typing import ClassVar
 
@@ -105,5 +104,7 @@ class IntegrityError(AuditkitError):
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """A sentence naming the nearest known name, or the empty string."""
+    import difflib  # every command loads this module, few get a name wrong
+
     near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
     return f" Did you mean {near[0]!r}?" if near else ""

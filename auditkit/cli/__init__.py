@@ -10,20 +10,21 @@ from collections.abc import Sequence
 
 import typer
 
-from auditkit.cli import audit, catalog, data, demo, gate, listing, report, train, verify
+from auditkit.cli.lazy_group import LazyGroup
 
 __all__ = ["app", "main"]
 
 app = typer.Typer(
     name="auditkit",
+    cls=LazyGroup,
     help="Audit any LLM recommender: hallucination, fairness, robustness, privacy, explanations.",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for group in (demo, audit, gate, report, verify, train, data, catalog, listing):
-    group.register(app)
+# Without a callback typer takes an app that has no commands yet for an error.
+app.callback()(lambda: None)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

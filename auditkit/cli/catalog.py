@@ -18,7 +18,7 @@ __all__ = ["register"]
 
 def register(app: typer.Typer) -> None:
     """Add the command group `catalog` to the application."""
-    group = typer.Typer(no_args_is_help=True, help="Catalogs: what may be recommended, and facts.")
+    group = typer.Typer(no_args_is_help=True, help="Build catalogs, link titles and check claims.")
     group.command("build")(build)
     group.command("match")(match)
     group.command("check-claims")(check_claims)

@@ -22,7 +22,9 @@ TERMS = {
 
 def register(app: typer.Typer) -> None:
     """Add the command group `data` to the application."""
-    group = typer.Typer(no_args_is_help=True, help="Public data and models that need no model hub.")
+    group = typer.Typer(
+        no_args_is_help=True, help="Get public data and models without a model hub."
+    )
     group.command("get")(get)
     # A callback keeps `get` a subcommand although it is the only one.
     group.callback()(lambda: None)

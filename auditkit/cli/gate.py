@@ -35,7 +35,7 @@ def gate(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
-    """Exit 0 if the audit meets the policy, 10 if it breaks it, 11 if it cannot tell."""
+    """Exit 0 if the audit meets the policy, 10 if it breaks it, 11 if unclear."""
     from auditkit.gating import gate_run
     from auditkit.policy.schema import Policy
     from auditkit.shipped_recipes import find_recipe

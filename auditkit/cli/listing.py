@@ -15,7 +15,9 @@ __all__ = ["register"]
 def register(app: typer.Typer) -> None:
     """Add the commands to an app."""
     app.command("list")(show)
-    group = typer.Typer(no_args_is_help=True, help="Recipes and policies that come with auditkit.")
+    group = typer.Typer(
+        no_args_is_help=True, help="List and copy the recipes and policies of auditkit."
+    )
     group.command("list")(recipes)
     group.command("copy")(copy)
     app.add_typer(group, name="recipes")

@@ -22,7 +22,7 @@ def report(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
-    """Write report.html, summary.md and findings.csv from what the run folder holds."""
+    """Write report.html, summary.md and findings.csv of a run folder. The target is not asked."""
     import json
 
     from auditkit.reporting import write_report

@@ -32,7 +32,7 @@ def train(
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="no progress")] = False,
 ) -> None:
-    """Train, or go on where a kill stopped; then rank the full catalog for every user."""
+    """Train a recommender, or resume an interrupted training. Then measure its utility."""
     from auditkit.cli.tables import findings_table
     from auditkit.shipped_recipes import find_recipe
     from auditkit.training.recipe_checks import read_training_recipe

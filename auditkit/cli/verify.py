@@ -23,7 +23,7 @@ def verify(
     root: Annotated[str | None, typer.Option(help="evidence root as it was kept elsewhere")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
-    """Check every record, the chain, its root and the hash of every output; exit 13 if not."""
+    """Check the evidence and the outputs of a run folder. Exit 13 if anything was altered."""
     import json
     from dataclasses import asdict
 

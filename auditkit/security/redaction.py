@@ -8,9 +8,8 @@ as JSON. Only strings of at least 8 characters are sought; shorter ones would ma
 
 from __future__ import annotations
 
-import base64
+import binascii
 import contextlib
-import json
 import os
 import re
 import sys
@@ -94,6 +93,8 @@ def _is_path(value: str) -> bool:
 
 def _forms(secret: str) -> set[str]:
     """The ways in which a secret may be written, each at least as long as what is sought."""
+    import json  # only where a secret is set: every start of the command line loads this module
+
     raw = secret.encode("utf-8", "surrogateescape")
     quoted = [quote(raw, safe=""), quote(raw), quote_plus(raw)]
     forms = {
@@ -112,7 +113,7 @@ def _forms(secret: str) -> set[str]:
 def _base64_forms(raw: bytes) -> Iterator[str]:
     """The base64 characters that `raw` alone decides, at each of its three alignments."""
     for offset in range(3):
-        encoded = base64.b64encode(b"\0" * offset + raw).decode("ascii")
+        encoded = binascii.b2a_base64(b"\0" * offset + raw, newline=False).decode("ascii")
         own = encoded[-(-offset * 8 // 6) : (offset + len(raw)) * 8 // 6]
         yield from (own, own.translate(str.maketrans("+/", "-_")))
 

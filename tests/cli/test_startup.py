@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
+
+from auditkit import cli
+from auditkit.cli.lazy_group import COMMANDS, LazyGroup
 
 HEAVY = (
     "torch", "transformers", "textattack", "captum", "opacus", "peft", "fairlearn", "pandas",
@@ -44,3 +48,24 @@ def test_importing_the_package_loads_next_to_nothing():
 
 def test_public_noun_loads_on_first_use():
     assert "pydantic" in loaded_by("import auditkit\nauditkit.Finding")
+
+
+def test_help_imports_no_command():
+    help_page = "import contextlib, io\nfrom auditkit.cli import app, main\n"
+    help_page += "with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):"
+    code = f"{help_page}\n    main(['--help'])\nimport sys\nprint(*sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = {name for name in run.stdout.split() if name.startswith("auditkit.cli.")}
+    assert loaded == {"auditkit.cli.lazy_group"}
+
+
+def test_the_table_of_commands_names_them_all_and_says_what_their_help_says():
+    for name, (_, words) in COMMANDS.items():
+        command = LazyGroup().get_command(None, name)
+        assert " ".join(command.help.split()).startswith(words), name
+    modules = {module for module, _ in COMMANDS.values()}
+    folder = Path(cli.__file__).parent
+    registering = {
+        path.stem for path in folder.glob("*.py") if "def register(" in path.read_text("utf-8")
+    }
+    assert registering == modules

@@ -1,0 +1,52 @@
+"""Command group that imports a command only when it is called.
+
+Building every command costs more than the interpreter and typer together, and `--help` needs only
+the names and one line each.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+__all__ = ["COMMANDS", "LazyGroup"]
+
+# Name: module with a `register` function, and the first sentence of the command's help.
+COMMANDS: Mapping[str, tuple[str, str]] = {
+    "demo": ("demo", "Get MovieLens-100k, train p5-mini, audit and gate it."),
+    "audit": ("audit", "Measure a recommender and write the report."),
+    "gate": ("gate", "Exit 0 if the audit meets the policy, 10 if it breaks it, 11 if unclear."),
+    "report": ("report", "Write report.html, summary.md and findings.csv of a run folder."),
+    "verify": ("verify", "Check the evidence and the outputs of a run folder."),
+    "train": ("train", "Train a recommender, or resume an interrupted training."),
+    "list": ("listing", "List probes, metrics or recipes with their ids."),
+    "data": ("data", "Get public data and models without a model hub."),
+    "catalog": ("catalog", "Build catalogs, link titles and check claims."),
+    "recipes": ("listing", "List and copy the recipes and policies of auditkit."),
+}
+
+
+class LazyGroup(TyperGroup):
+    """The commands of `COMMANDS`, in that order."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Names of all commands."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command, imported now; None if there is no such command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"auditkit.cli.{COMMANDS[cmd_name][0]}")
+        app = typer.Typer(add_completion=False, rich_markup_mode=None)
+        module.register(app)
+        return typer.main.get_group(app).commands[cmd_name]
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the list of commands from the table."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, words) for name, (_, words) in COMMANDS.items()])
