@@ -81,7 +81,7 @@ def test_the_plain_join_of_ml100k_is_refused(ml100k, tmp_path):
     catalog = load_catalog(tmp_path / "ml.akg")
     assert report.linked == 0
     assert report.agreement < 0.2
-    assert "refused" in report.warnings[0]
+    assert "is rejected" in report.warnings[0]
     assert catalog.graph.link == "refused"
     assert catalog.graph.warnings == report.warnings
     assert [(i.title, i.year) for i in catalog.items] == [
@@ -270,7 +270,7 @@ def test_half_of_a_surrogate_pair_in_a_key_is_refused_with_its_line(tmp_path):
         ("items: {idd: x}", "m.yaml:1: items.idd: unknown key. Did you mean 'id'"),
         ("predicates:\n  a: {column: b, typ: entity}", "m.yaml:2: predicates.a.typ: unknown key"),
         ("predicates: {a: {column: b, type: person}}", "predicates.a.type"),
-        ("predicates: {decade: {column: b}}", "year and decade come from the items"),
+        ("predicates: {decade: {column: b}}", "year and decade are taken from the items"),
         ("predicates: {'a b': {column: b}}", "pattern"),
     ],
 )
