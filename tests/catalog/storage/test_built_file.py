@@ -160,9 +160,9 @@ def test_a_damaged_file_is_an_error_or_gives_the_true_answer(built, place):
 @pytest.mark.parametrize(
     ("statement", "expected"),
     [
-        ("PRAGMA user_version = 2", "no catalog of this version"),
-        ("PRAGMA application_id = 0", "no catalog of this version"),
-        ("DROP TABLE aliases", "no catalog of this version"),
+        ("PRAGMA user_version = 2", "not a catalog of this version"),
+        ("PRAGMA application_id = 0", "not a catalog of this version"),
+        ("DROP TABLE aliases", "not a catalog of this version"),
         ("DELETE FROM meta WHERE key = 'link'", "'link'"),
         ("UPDATE meta SET value = 'odd' WHERE key = 'link'", "'odd' is not one of"),
         ("UPDATE meta SET value = '[0,9,1]' WHERE key = 'starts'", "not numbered by kind"),
@@ -198,7 +198,7 @@ def test_a_file_that_contradicts_itself_is_refused(built, statement, expected):
 def test_a_term_that_is_no_text_is_refused(built):
     with sqlite3.connect(built) as connection:
         connection.execute("UPDATE terms SET text = x'ff' WHERE kind = 'entity'")
-    with pytest.raises(CatalogError, match="no text"):
+    with pytest.raises(CatalogError, match="is not a text"):
         open_graph(built).values("1", "director")
 
 
@@ -245,7 +245,7 @@ def test_what_is_no_catalog_of_ours_is_not_replaced(table, make):
     out = table.with_name("other")
     make(out)
     before = out.read_bytes() if out.is_file() else None
-    with pytest.raises(CatalogError, match="exists and is no catalog of auditkit"):
+    with pytest.raises(CatalogError, match="exists and is not an auditkit catalog"):
         build_catalog(Inputs(sources=(str(table),)), out)
     assert before == (out.read_bytes() if out.is_file() else None)
 
@@ -265,7 +265,7 @@ def test_the_folder_of_somebody_else_is_not_taken_for_the_title_index(table, bui
     folder = built.with_name("new.akg.index")
     folder.mkdir()
     (folder / "thesis.txt").write_text("years of work")
-    with pytest.raises(CatalogError, match="where something else is"):
+    with pytest.raises(CatalogError, match="is not a title index"):
         build_catalog(Inputs(sources=(str(table),)), built.with_name("new.akg"))
     shutil.copy(built, built.with_name("new.akg"))
     assert load_catalog(built.with_name("new.akg")).link(["Heat (1986)"])[0].item_id == "3"
@@ -277,7 +277,7 @@ def test_triples_that_the_file_does_not_name_are_refused(built):
         connection.execute("INSERT INTO triples VALUES (0, 0, 1 << 40)")
         connection.execute("DELETE FROM triples WHERE s = 2")
     graph = open_graph(built)
-    with pytest.raises(CatalogError, match="does not hold the"):
+    with pytest.raises(CatalogError, match="does not have the"):
         graph.check([0] * 2000, 0, 0)
 
 
@@ -293,5 +293,5 @@ def test_a_foreign_duckdb_file_is_refused(tmp_path):
 
     with duckdb.connect(str(tmp_path / "c.duckdb")) as connection:
         connection.execute("CREATE TABLE meta(key VARCHAR, value VARCHAR)")
-    with pytest.raises(CatalogError, match="no catalog of this version"):
+    with pytest.raises(CatalogError, match="not a catalog of this version"):
         load_catalog(tmp_path / "c.duckdb")
