@@ -64,19 +64,19 @@ class Clause:
 def clauses_of(pieces: Sequence[Span]) -> list[Clause]:
     """Split a text into clauses; `find_topics` sets their topics."""
     found: list[Clause] = []
-    asked: list[Clause] = []
+    questions: list[Clause] = []
     for number, (sentence, is_question) in enumerate(_sentences(pieces)):
         parts = list(_split(sentence, number))
         for clause in parts:
             clause.silent_from = _frame(clause.words)
         if parts[0].words[:1] and parts[0].words[0] in lexicon()["denials"]:
-            for clause in asked:
+            for clause in questions:
                 clause.denied, clause.silent_from = True, NOWHERE
         if is_question:
             parts[-1].silent_from = 0
-            asked += parts if len(parts) == 1 else []
+            questions += parts if len(parts) == 1 else []
         else:
-            asked = []
+            questions = []
         found += parts
     for before, clause in pairwise(found):
         if phrases("retractions").anywhere(clause.words):

@@ -35,12 +35,12 @@ PROPERTIES = (
     "UNWIND $rows AS row MATCH (n) WHERE elementId(n) = row "
     "RETURN row AS node, n[$property] AS value, null AS other ORDER BY node"
 )
-_NEIGHBOURS = (
+_NEIGHBORS = (
     "UNWIND $rows AS row MATCH (n) WHERE elementId(n) = row MATCH {edge} "
     "WHERE type(r) = $relationship "
     "RETURN row AS node, m[$name] AS value, elementId(m) AS other ORDER BY node, value, other"
 )
-OUT, IN = _NEIGHBOURS.format(edge="(n)-[r]->(m)"), _NEIGHBOURS.format(edge="(n)<-[r]-(m)")
+OUT, IN = _NEIGHBORS.format(edge="(n)-[r]->(m)"), _NEIGHBORS.format(edge="(n)<-[r]-(m)")
 
 
 class Driver(Protocol):

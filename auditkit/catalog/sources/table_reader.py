@@ -153,7 +153,7 @@ def _first_undecodable(path: Path) -> int:
 def _json_lines(
     stream: TextIO, faults: list[str], spelling: Callable[[str], str]
 ) -> Iterator[tuple[int, Mapping[str, object]]]:
-    spelt = cache(spelling)
+    spelled = cache(spelling)
     for line, content in enumerate(stream, start=1):
         if not content.strip():
             continue
@@ -165,7 +165,7 @@ def _json_lines(
         if not isinstance(row, dict):
             faults.append(f"line {line}: not a JSON object")
             continue
-        named = {spelt(name): cell for name, cell in row.items()}
+        named = {spelled(name): cell for name, cell in row.items()}
         if len(named) != len(row):
             faults.append(f"line {line}: two keys that differ only in case")
             continue

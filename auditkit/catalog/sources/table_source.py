@@ -227,7 +227,7 @@ class Facts:
             if isinstance(cell, dict | list) and _is_nested(cell):
                 self._count(predicate.name, f"line {line} holds an object")
                 continue
-            for text in cell_texts(_spelt(cell), predicate.name, separator=column.separator):
+            for text in cell_texts(_spelled(cell), predicate.name, separator=column.separator):
                 try:
                     self.add_text(row, predicate, text)
                 except ValueError as error:
@@ -311,7 +311,7 @@ def _is_nested(cell: dict[str, object] | list[object]) -> bool:
     return isinstance(cell, dict) or any(isinstance(part, dict | list) for part in cell)
 
 
-def _spelt(cell: object) -> object:
+def _spelled(cell: object) -> object:
     """Convert the Boolean values of a cell to words."""
     if isinstance(cell, bool):
         return str(cell).lower()
