@@ -33,8 +33,8 @@ def test_every_documented_command_exists_with_its_options(page):
     for line in commands(page):
         words = shlex.split(line)[1:]
         command = root
-        while words and words[0] in getattr(command, "commands", {}):
-            command = command.commands[words.pop(0)]
+        while hasattr(command, "get_command") and command.get_command(None, words[0]):
+            command = command.get_command(None, words.pop(0))
         known = {option for parameter in command.params for option in parameter.opts}
         assert command is not root, line
         assert {word for word in words if word.startswith("-")} <= known, line

@@ -1,1 +1,1 @@
-"""Items, their knowledge graph, title linking, and the data sets that need no hub."""
+"""Items, their knowledge graph, title linking and data sets."""

@@ -1,7 +1,7 @@
-"""The items a recommender may name, with title linking and the knowledge graph.
+"""The items that a recommender may name, with title linking and the knowledge graph.
 
-Item ids are strings everywhere; the order of the items decides between duplicate entries. Catalogs
-are opened by `load_catalog`.
+Item ids are strings. The first of several items with the same title and year is preferred, so the
+order of the items matters. `load_catalog` opens catalogs.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ class Catalog:
 
     Attributes:
         items: in catalog order.
-        name: for messages and reports.
-        build_graph: makes the knowledge graph on first use; without it, the graph holds the items'
-            own facts.
-        linking: how forgiving titles are linked.
-        content_sha256: of a built file, over its items and its graph.
-        index_folder: keeps the title index of a built file between runs.
+        name: name of the catalog in messages and reports.
+        build_graph: builds the knowledge graph on first use; by default the graph contains only
+            the year, decade and genres of the items.
+        linking: strictness of title linking, see `TitleLinker`.
+        content_sha256: SHA-256 over the items and the graph of a built file.
+        index_folder: folder that keeps the title index of a built file between runs.
 
     Raises:
         CatalogError: no items, or an id that occurs twice.
@@ -64,7 +64,7 @@ class Catalog:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over all items in catalog order, of a built file over its graph too."""
+        """SHA-256 over all items in catalog order; for a built file, also over its graph."""
         if self.content_sha256 is not None:
             return self.content_sha256
         return sha256_json(
@@ -76,7 +76,7 @@ class Catalog:
 
     @cached_property
     def linker(self) -> TitleLinker:
-        """The title index, built on first use; that of a built file is kept beside it."""
+        """The title linker, built on first use; a built file's index is stored next to the file."""
         index = None
         if self.index_folder is not None:
             index = TitleIndex.open(self.index_folder, source=self.fingerprint)
@@ -87,14 +87,14 @@ class Catalog:
                 {row: item.aliases for row, item in enumerate(self.items) if item.aliases},
             )
             if self.index_folder is not None:
-                # A folder that cannot be written costs time, not the answer.
+                # If the folder is not writable, the index is only built again next time.
                 with contextlib.suppress(OSError):
                     index.save(self.index_folder, source=self.fingerprint)
         return TitleLinker([item.id for item in self.items], index, linking=self.linking)
 
     @cached_property
     def graph(self) -> KnowledgeGraph:
-        """What is known about the items: year, decade and genre, and what the source adds."""
+        """Facts about the items: year, decade and genre, and those that the source adds."""
         if self.build_graph is not None:
             return self.build_graph(self.items)
         return KnowledgeGraph.from_triples(
@@ -102,7 +102,7 @@ class Catalog:
         )
 
     def link(self, titles: Sequence[str]) -> list[Link]:
-        """Which item does each written title name, and why; one `Link` per title, in order."""
+        """Link each written title to an item, with the reason; one `Link` per title, in order."""
         return self.linker.link(titles)
 
     def __len__(self) -> int:

@@ -1,4 +1,4 @@
-"""A catalog together with who consumed what from it."""
+"""A catalog together with the interactions of its users."""
 
 from __future__ import annotations
 

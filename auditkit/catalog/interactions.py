@@ -1,9 +1,9 @@
-"""Who consumed what and when, in one fixed order, split leave-last-out or at two moments.
+"""User-item interactions in a fixed order, split leave-last-out or at two points in time.
 
-Ties decide results: for 44 % of MovieLens-100k users the last two items share a second, and
-breaking those ties by item id halves the accuracy of a popularity ranking. So rows are sorted by
-(user, timestamp, r) with r drawn from a seeded generator in file order; seed and share of ties are
-kept for every table.
+Ties affect results: for 44 % of MovieLens-100k users the last two items have the same timestamp,
+and breaking those ties by item id halves the accuracy of a popularity ranking. Therefore rows are
+sorted by (user, timestamp, r), with r drawn from a seeded generator in file order. The seed and the
+share of ties are recorded for every table.
 """
 
 from __future__ import annotations
@@ -26,8 +26,10 @@ Until = Literal["validation", "test"]
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Split:
-    """Rows of `Interactions` by role, at most one test and one validation row per user (of a
-    temporal split the first of each period); users without them are counted.
+    """Rows of `Interactions` by role, and the number of users without a held-out row.
+
+    Each user has at most one test and one validation row; of a temporal split it is the first row
+    of each period.
     """
 
     train: NDArray[np.int64]
@@ -45,12 +47,11 @@ class Interactions:
         user_index, item_index: positions in `user_ids` and `item_ids`.
         timestamp: seconds since 1970.
         rating: as in the data; 1 where the data has none.
-        attributes: one mapping per user, such as `{"gender": "female"}`; what is not known is
-            "unknown".
+        attributes: one mapping per user, such as `{"gender": "female"}`; "unknown" if missing.
         tie_seed: seed of r.
-        n_duplicates: exact duplicate rows that were dropped.
-        cuts: for a temporal split the seconds from which on rows are validation and test; None
-            leaves each user's last two rows out.
+        n_duplicates: number of exact duplicate rows that were dropped.
+        cuts: for a temporal split, the times in seconds from which rows are validation and test;
+            None leaves each user's last two rows out.
     """
 
     user_index: NDArray[np.int32]
@@ -77,11 +78,11 @@ class Interactions:
         attributes: Sequence[Mapping[str, str]],
         tie_seed: int = 0,
     ) -> Interactions:
-        """Sort rows given in file order and drop exact duplicates (repeats at another time stay).
+        """Sort rows given in file order and drop exact duplicates; repeats at other times are kept.
 
         Raises:
-            CatalogError: arrays of unequal length, an index out of range, or attributes for another
-                number of users.
+            CatalogError: arrays of unequal length, an index out of range, or not one attribute
+                mapping per user.
         """
         user = np.asarray(user_index, dtype=np.int32)
         item = np.asarray(item_index, dtype=np.int32)
@@ -127,16 +128,18 @@ class Interactions:
 
     @cached_property
     def tied_last_share(self) -> float | None:
-        """Share of users whose last two rows share a second; None if nobody has two rows."""
+        """Fraction of the users with a test row whose last two rows have the same timestamp."""
         last = self.split().test
         return (
             float(np.mean(self.timestamp[last] == self.timestamp[last - 1])) if len(last) else None
         )
 
     def split(self) -> Split:
-        """Leave-last-out: a user's last row is test, the one before it validation; users with one
-        row train only, users with two have no validation row. Temporal: the first row from each
-        moment on, for users with rows before it.
+        """Split the rows into training, validation and test.
+
+        Leave-last-out: a user's last row is test, the one before it validation. Users with one row
+        are only in training, users with two have no validation row. Temporal: the first row at or
+        after each cut, for users with rows before it.
         """
         begin, ends = self.offsets[:-1], self.offsets[1:]
         known = {until: self._known(until) for until in ("validation", "test")}
@@ -160,7 +163,7 @@ class Interactions:
     def history(self, user_index: int, *, until: Until) -> NDArray[np.int32]:
         """Item indices of one user, oldest first, before the validation or the test item.
 
-        A user without that item has everything before the next held-out one.
+        For a user without that item, all rows before the next held-out item are returned.
         """
         begin = self.offsets[user_index]
         return self.item_index[begin : begin + self._known_rows[until][user_index]]
@@ -170,8 +173,10 @@ class Interactions:
         return {until: self._known(until) for until in ("validation", "test")}
 
     def held_out(self, user_index: int, *, role: Until) -> NDArray[np.int32]:
-        """Item indices that one user is evaluated on, oldest first: the test or validation item, of
-        a temporal split everything in that period; none for users without a history before it.
+        """Item indices on which one user is evaluated, oldest first.
+
+        This is the test or validation item, or all items of the period for a temporal split. It is
+        empty for users without a history before it.
         """
         begin, end = self.offsets[user_index], self.offsets[user_index + 1]
         first = self._known_rows[role][user_index]
@@ -180,7 +185,7 @@ class Interactions:
         return self.item_index[begin + first : end] if first else self.item_index[:0]
 
     def without_test(self) -> Interactions:
-        """The same users one step earlier: no test rows, validation rows in their place."""
+        """Copy without the test rows; the validation rows become the test rows."""
         kept = np.ones(len(self), dtype=bool)
         if self.cuts is None:
             kept[self.split().test] = False
@@ -193,7 +198,7 @@ class Interactions:
         return replace(self, **rows, cuts=None if self.cuts is None else (self.cuts[0],) * 2)
 
     def _known(self, until: str) -> NDArray[np.int64]:
-        """How many rows of each user come before what is held out."""
+        """Number of rows of each user before the held-out ones."""
         counts = np.diff(self.offsets)
         if self.cuts is not None:
             before = self.timestamp < self.cuts[until == "test"]

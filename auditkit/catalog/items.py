@@ -1,4 +1,4 @@
-"""Catalog items and the facts that they hold themselves: year, decade and genres."""
+"""Catalog items and the triples of their year, decade and genres."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ITEM_PREDICATES = (
 
 @dataclass(frozen=True, slots=True)
 class CatalogItem:
-    """One item; `title` does not contain the year, `aliases` are other titles of it."""
+    """One item; `title` does not contain the year, `aliases` are its other titles."""
 
     id: str
     title: str
@@ -37,7 +37,7 @@ class CatalogItem:
 
 
 def item_triples(items: Sequence[CatalogItem]) -> list[tuple[str, str, str]]:
-    """The facts that stand in the items themselves: year, decade (`1990s`) and genres."""
+    """Triples of the items' year, decade (`1990s`) and genres."""
     triples = [(item.id, "genre", genre) for item in items for genre in item.genres]
     for item in items:
         if item.year is not None:

@@ -1,1 +1,1 @@
-"""Facts that a text states about catalog items: read by rules, decided by the graph."""
+"""Rule-based extraction of claims about catalog items, verified against the knowledge graph."""

@@ -1,8 +1,8 @@
-"""A text as a row of pieces: titles, persons, genres, years, numbers of minutes, and plain words.
+"""Annotation of a text with spans: titles, persons, genres, years, minutes and plain words.
 
-Titles and full names are found first, the longest span wins, so that "Crime" in a title is no genre
-and "Mann" in a name no title. What is left is read with the names of the graph and the lexicon.
-Source: hallucination recipe 4.5, steps 1 to 3.
+Titles and full names are matched first and the longest match wins, so that "Crime" in a title is
+not read as a genre and "Mann" in a name is not read as a title. The remaining tokens are matched
+with the names of the graph and the lexicon.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ def spans_of(
     names: Names,
     own: Callable[[int], bool],
 ) -> list[Span]:
-    """Pieces of one text in order.
+    """Split one text into spans, in order.
 
     Args:
-        titles: windows that are the key of an entry, with these entries.
-        own: is this entry the known subject of the text?
+        titles: windows whose key belongs to catalog entries, with these entries.
+        own: tells whether an entry is the known subject of the text.
     """
     genre_words = frozenset(run[0] for run in names.genres if len(run) == 1)
     claimed = full_names(text, tokens, names)
@@ -44,11 +44,11 @@ def spans_of(
             piece = Span("title", raw.lower(), begin, end, raw, entries=entries)
             claimed.append((window.first, window.behind, piece))
     taken: list[Span | None] = [None] * len(tokens)
-    for first, behind, piece in sorted(
+    for first, after, piece in sorted(
         claimed, key=lambda c: (c[0] - c[1], c[2].kind == "title", c[0])
     ):
-        if all(place is None for place in taken[first:behind]):
-            taken[first:behind] = [piece] * (behind - first)
+        if all(place is None for place in taken[first:after]):
+            taken[first:after] = [piece] * (after - first)
     _fill(taken, text, tokens, names)
     found: list[Span] = []
     for token, taker in zip(tokens, taken, strict=True):
@@ -62,38 +62,38 @@ def spans_of(
 
 
 def _fill(taken: list[Span | None], text: str, tokens: Sequence[Token], names: Names) -> None:
-    """Mark years, minutes, genres, places, surnames and unknown names on what is still free."""
+    """Find years, minutes, genres, places, surnames and unknown names in the free tokens."""
     masked = [
         "\0" if piece is not None else token.lower
         for piece, token in zip(taken, tokens, strict=True)
     ]
     place = 0
     while place < len(tokens):
-        behind, piece = place + 1, None
+        after, piece = place + 1, None
         if masked[place] != "\0":
-            behind, piece = _read_at(text, tokens, masked, place, names)
+            after, piece = _read_at(text, tokens, masked, place, names)
         if piece is not None:
-            taken[place:behind] = [piece] * (behind - place)
-        place = behind
+            taken[place:after] = [piece] * (after - place)
+        place = after
 
 
 def _read_at(
     text: str, tokens: Sequence[Token], masked: Sequence[str], place: int, names: Names
 ) -> tuple[int, Span | None]:
-    """What begins at a token, and behind it."""
+    """Index of the next token to read, and the span that begins at a token, if any."""
 
-    def piece(kind: Kind, behind: int, *values: str) -> tuple[int, Span]:
-        begin, end = tokens[place].begin, tokens[behind - 1].end
-        return behind, Span(
+    def piece(kind: Kind, after: int, *values: str) -> tuple[int, Span]:
+        begin, end = tokens[place].begin, tokens[after - 1].end
+        return after, Span(
             kind, text[begin:end].lower(), begin, end, text[begin:end], values=values
         )
 
-    behind, minutes = minutes_at(masked, place)
-    if behind:
-        return piece("runtime", behind, str(minutes))
-    behind, bound = years_at(masked, place)
-    if behind:
-        return piece("year" if bound.startswith("=") else "range", behind, bound)
+    after, minutes = minutes_at(masked, place)
+    if after:
+        return piece("runtime", after, str(minutes))
+    after, bound = years_at(masked, place)
+    if after:
+        return piece("year" if bound.startswith("=") else "range", after, bound)
     for length in range(min(_LONGEST_GENRE, len(tokens) - place), 0, -1):
         values = names.genres.get(tuple(masked[place : place + length]))
         if values:
@@ -102,17 +102,21 @@ def _read_at(
         for length in range(min(_LONGEST_PLACE, len(tokens) - place), 0, -1):
             meant = names.places.get(tuple(masked[place : place + length]))
             if meant and not capital_at(text, tokens, place + length):
-                behind, found = piece("place", place + length)
+                after, found = piece("place", place + length)
                 found.labels = {relation: [label] for relation, label in meant.items()}
-                return behind, found
+                return after, found
     return name_at(text, tokens, masked, place, names)
 
 
 # --- tidying --------------------------------------------------------------------------------------
 def _tidied(pieces: Sequence[Span]) -> list[Span]:
-    """The mark of "Lucas' film" as "'s", each of "the Coen brothers", no title in "Batman film"."""
+    """Correct spans by their neighbors.
+
+    The mark of "Lucas' film" is read as "'s", "the Coen brothers" as two persons, "!" as the end of
+    the title "Airplane!", and "Batman" in "a Batman film" as a word.
+    """
     found: list[Span] = []
-    for piece, behind in zip(pieces, [*pieces[1:], None], strict=False):
+    for piece, after in zip(pieces, [*pieces[1:], None], strict=False):
         before = found[-1] if found else None
         kind = before.kind if before is not None else None
         if before is not None and kind == "person" and _is_genitive(piece, before):
@@ -123,10 +127,10 @@ def _tidied(pieces: Sequence[Span]) -> list[Span]:
             before is not None
             and kind == "title"
             and piece.lower in ("!", "?")
-            and _continues(behind)
+            and _continues(after)
         ):
             before.end = piece.end
-        elif piece.kind == "title" and behind is not None and _modifies(piece, behind, before):
+        elif piece.kind == "title" and after is not None and _modifies(piece, after, before):
             found.append(Span("word", piece.lower, piece.begin, piece.end, piece.raw))
         else:
             found.append(piece)
@@ -137,24 +141,24 @@ def _is_genitive(mark: Span, before: Span) -> bool:
     return mark.lower in ("'", "\u2019") and before.end == mark.begin and before.lower.endswith("s")
 
 
-def _continues(behind: Span | None) -> bool:
-    """Does the sentence go on behind "Airplane!"?"""
-    return behind is not None and (behind.raw[:1].islower() or behind.lower in (",", "(", ";"))
+def _continues(after: Span | None) -> bool:
+    """Whether the sentence continues after "Airplane!"."""
+    return after is not None and (after.raw[:1].islower() or after.lower in (",", "(", ";"))
 
 
-def _modifies(title: Span, behind: Span, before: Span | None) -> bool:
-    """Is the title only the first word of "a Batman film"?"""
-    noun = phrases("film_nouns").at([behind.lower], 0) or behind.lower in (
+def _modifies(title: Span, after: Span, before: Span | None) -> bool:
+    """Whether the title only modifies a noun, as in "a Batman film"."""
+    noun = phrases("film_nouns").at([after.lower], 0) or after.lower in (
         "universe",
         "fans",
         "fan",
     )
     owned = before is not None and before.lower == "'s"
-    return bool(noun) and behind.begin == title.end + 1 and not owned
+    return bool(noun) and after.begin == title.end + 1 and not owned
 
 
 def _each(person: Span, *, end: int) -> list[Span]:
-    """ "The Farrelly brothers" are two persons, where the graph knows both."""
+    """Split "the Farrelly brothers" into the persons that the graph knows by this name."""
     names = person.labels.get("director") or next(iter(person.labels.values()), [person.raw])
     found: list[Span] = []
     for name in names:
@@ -168,20 +172,20 @@ def _each(person: Span, *, end: int) -> list[Span]:
 
 
 def _is_unknown_title(pieces: Sequence[Span], place: int) -> bool:
-    """A name with a year in brackets, or in quotes, that no catalog title has."""
+    """Whether a name in quotes or with a year in brackets is a title outside the catalog."""
     piece = pieces[place]
     if "unknown" not in piece.values and not (piece.kind == "word" and piece.raw[:1].isupper()):
         return False
-    behind = [p.lower if p.kind == "mark" else p.kind for p in pieces[place + 1 : place + 5]]
-    if behind[:3] in (["(", "year", ")"], ["[", "year", "]"]):
+    after = [p.lower if p.kind == "mark" else p.kind for p in pieces[place + 1 : place + 5]]
+    if after[:3] in (["(", "year", ")"], ["[", "year", "]"]):
         return True
     before = pieces[place - 1].lower if place else ""
-    quoted = before in QUOTES and bool(behind) and behind[0] in QUOTES
+    quoted = before in QUOTES and bool(after) and after[0] in QUOTES
     return quoted and "unknown" in piece.values
 
 
 def _with_years(pieces: Sequence[Span]) -> list[Span]:
-    """ "Heat (1995)" is one piece: a title that states its year."""
+    """Merge "Heat (1995)" into one span: a title that states its year."""
     found: list[Span] = []
     place = 0
     while place < len(pieces):

@@ -1,7 +1,8 @@
-"""Genre, year, length, country and language: words that count only where they describe the film.
+"""Claims about genre, year, running time, country and language of a film.
 
-"A war film" classifies, "during the war" tells a plot; "from 1944" dates the film, "set in 1944"
-its story; "over three hours" is no length.
+These words count only if they describe the film. "A war film" is a genre, "during the war" is plot;
+"from 1944" is the year of the film, "set in 1944" that of its story; "over three hours" is not an
+exact running time.
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ _NOT_FIRST = frozenset(
     ("first", "last", "final", "opening", "closing", "every", "within", "another", "few", "next",
      "for")
 )  # fmt: skip
-SHORTEST = 40  # minutes; what is shorter is a scene
+SHORTEST = 40  # minutes; a shorter time is that of a scene
 
 
 def attribute_statements(scope: Scope) -> Iterator[Stated]:
-    """Statements of one clause about genre, year, minutes, country and language."""
+    """Extract the statements of one clause about genre, year, minutes, country and language."""
     yield from _genres(scope)
     yield from _years(scope)
     yield from _runtimes(scope)
@@ -53,7 +54,7 @@ def _genres(scope: Scope) -> Iterator[Stated]:
 
 
 def _classifies(scope: Scope, place: int, after_genre: bool) -> bool:
-    """Does the genre word say what the film is?"""
+    """Whether the genre word classifies the film."""
     before = scope.word(place - 1)
     ahead = place + 1
     if scope.word(ahead) == "-" and scope.kind(ahead + 1) != "genre":
@@ -89,8 +90,8 @@ def _classifies(scope: Scope, place: int, after_genre: bool) -> bool:
 
 
 def _is_fragment(scope: Scope) -> bool:
-    """ "Noir in colour." but not "Crime pays."."""
-    goes_on = scope.kind(1) != "word" or scope.word(1) in (
+    """Whether the clause has no verb: "Noir in color." but not "Crime pays."."""
+    continues = scope.kind(1) != "word" or scope.word(1) in (
         "in",
         "at",
         "with",
@@ -99,11 +100,11 @@ def _is_fragment(scope: Scope) -> bool:
         "on",
         "for",
     )
-    return goes_on and not scope.has_verb()
+    return continues and not scope.has_verb()
 
 
 def _is_denied(scope: Scope, place: int) -> bool:
-    """ "no comedy", "not a comedy"."""
+    """Whether a negation is right before the genre: "no comedy", "not a comedy"."""
     article = scope.word(place - 1) in ("a", "an")
     at = place - 2 if article else place - 1
     ends = [end for _, end in phrases("negators").places(scope.words[: at + 1])]
@@ -111,7 +112,7 @@ def _is_denied(scope: Scope, place: int) -> bool:
 
 
 def _has_determiner(scope: Scope, place: int) -> bool:
-    """Is there "a", "this" or a possessive in front, with nothing but adjectives between?"""
+    """Whether only adjectives separate the word from an "a", a "this" or a possessive before it."""
     for at in range(place - 1, max(place - 8, -1), -1):
         word = scope.word(at)
         if word in _DETERMINERS:
@@ -137,13 +138,13 @@ def _has_determiner(scope: Scope, place: int) -> bool:
 
 
 def _only_tags(scope: Scope) -> bool:
-    """A clause of labels and at most one other word."""
+    """Whether the clause consists of labels and at most one other word."""
     fillers = ("and", "&", "genre", "genres", "also", "again")
     return sum(p.kind == "word" and p.lower not in fillers for p in scope.pieces) <= 1
 
 
 def _premodified(scope: Scope, place: int) -> tuple[Topic, ...] | None:
-    """The title that the phrase around `place` ends with: "the 1995 crime drama Heat"."""
+    """The title at the end of the phrase around `place`: "the 1995 crime drama Heat"."""
     for at in range(place + 1, min(place + 6, len(scope.pieces))):
         if scope.kind(at) == "title":
             return (scope.pieces[at].entries,)
@@ -173,7 +174,7 @@ def _years(scope: Scope) -> Iterator[Stated]:
 
 
 def _dates_film(scope: Scope, place: int) -> bool:
-    """Is it the year of the film, not that of its story or of an event?"""
+    """Whether this is the year of the film, not of its story or of an event."""
     left = scope.words[:place]
     before = scope.word(place - 1)
     names_film = _names_film(scope, place)
@@ -225,7 +226,7 @@ def _dates_film(scope: Scope, place: int) -> bool:
 
 
 def _names_film(scope: Scope, place: int) -> bool:
-    """Does the noun of a film stand behind the year, with nothing but adjectives between?"""
+    """Whether a noun for a film follows the year, with only adjectives in between."""
     for at in range(place + 1, min(place + 5, len(scope.words))):
         if scope.kind(at) in ("genre", "title") or scope.cue("film_nouns", at):
             return True
@@ -262,10 +263,10 @@ def _places(scope: Scope) -> Iterator[Stated]:
 def _place_relation(scope: Scope, place: int) -> str:
     words, labels = scope.words, scope.pieces[place].labels
     at = place - 1 if scope.word(place - 1) != "the" else place - 2
-    left, behind = words[: at + 1], words[place + 1 : place + 4]
-    if "language" in behind[:2] or "speaking" in behind[:2]:
+    left, right = words[: at + 1], words[place + 1 : place + 4]
+    if "language" in right[:2] or "speaking" in right[:2]:
         return "language"
-    if any(word in behind for word in ("subtitles", "dialogue", "dialog")):
+    if any(word in right for word in ("subtitles", "dialogue", "dialog")):
         return "language"
     if scope.word(at) in ("in", "spoken") and "language" in labels:
         return "language"

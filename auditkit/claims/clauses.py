@@ -1,8 +1,7 @@
-"""Sentences and clauses of a text, and what of them claims nothing.
+"""Segmentation of a text into sentences and clauses, and detection of words that claim nothing.
 
-A user-taste frame ("if you like", "fans of") and a hedge silence a clause from where they begin, a
-question its last clause, and what is taken back is not read. Source: hallucination recipe 4.5,
-steps 5 to 7.
+The rest of a clause claims nothing after a user-taste frame ("if you like", "fans of") or a hedge.
+The last clause of a question and a clause that the text retracts claim nothing either.
 """
 
 from __future__ import annotations
@@ -20,8 +19,8 @@ __all__ = ["OPENING", "Clause", "Topic", "clauses_of"]
 
 Topic = tuple[int, ...]
 OPENING = ("(", "[")
-NOWHERE = sys.maxsize  # behind the last piece of any clause
-MAX_PIECES = 400  # of a clause; rules look back and ahead within it
+NOWHERE = sys.maxsize  # after the last span of any clause
+MAX_PIECES = 400  # limits a clause, because rules look back and ahead within it
 _ENDS = frozenset((".", "!", "?", "\n"))
 _INITIALS = re.compile(r"(?:[A-Z]\.)*[A-Z]")
 _SEPARATORS = frozenset((";", ":", "\u2014", "\u2013", "(", ")", "[", "]", "|", "\u2022", "\u2026"))
@@ -30,18 +29,20 @@ _LISTED = frozenset(("person", "genre", "title", "place", "year"))
 
 @dataclass(slots=True)
 class Clause:
-    """A run of pieces with what it is about.
+    """A run of spans and the films that it is about.
 
     Attributes:
-        opener: the mark in front of it, its first word if it begins without one, "" at the begin of
-            a sentence.
-        sentence: number of its sentence.
-        topics: entries of each film that the clause speaks of; empty if unknown.
-        explicit: do these films stand in the clause itself?
-        silent_from: from this piece on it claims nothing: a taste frame, a hedge, a question.
-        denied: a question that the text answers with no.
-        in_brackets: does it stand in round or square brackets?
-        contrasted: films that it is compared with, and whether they are said to be like it.
+        pieces: the spans in order.
+        opener: the mark before the clause, its first word if there is no mark, or "" at the
+            beginning of a sentence.
+        sentence: number of the sentence.
+        topics: entries of each film that the clause is about; empty if unknown.
+        explicit: whether the clause itself names these films.
+        silent_from: index of the first span that claims nothing, because a taste frame, a hedge or
+            a question begins there.
+        denied: whether the clause is a question that the text answers with no.
+        in_brackets: whether the clause is in round or square brackets.
+        contrasted: films that the clause compares with, and whether it says that they are alike.
     """
 
     pieces: list[Span]
@@ -56,26 +57,26 @@ class Clause:
 
     @property
     def words(self) -> list[str]:
-        """Its words; another kind of piece stands as its kind in capitals."""
+        """The words; a span of another kind is represented by its kind in capitals."""
         return _words(self.pieces)
 
 
 def clauses_of(pieces: Sequence[Span]) -> list[Clause]:
-    """Clauses of one text, their topics still open."""
+    """Split a text into clauses; `find_topics` sets their topics."""
     found: list[Clause] = []
-    asked: list[Clause] = []
+    questions: list[Clause] = []
     for number, (sentence, is_question) in enumerate(_sentences(pieces)):
         parts = list(_split(sentence, number))
         for clause in parts:
             clause.silent_from = _frame(clause.words)
         if parts[0].words[:1] and parts[0].words[0] in lexicon()["denials"]:
-            for clause in asked:
+            for clause in questions:
                 clause.denied, clause.silent_from = True, NOWHERE
         if is_question:
             parts[-1].silent_from = 0
-            asked += parts if len(parts) == 1 else []
+            questions += parts if len(parts) == 1 else []
         else:
-            asked = []
+            questions = []
         found += parts
     for before, clause in pairwise(found):
         if phrases("retractions").anywhere(clause.words):
@@ -88,13 +89,13 @@ def _words(pieces: Iterable[Span]) -> list[str]:
 
 
 def _frame(words: Sequence[str]) -> int:
-    """Where a clause begins to speak of the user's taste, or to hedge."""
+    """Index of the first word of a taste frame or a hedge."""
     begins = [begin for name in ("taste", "hedges") for begin, _ in phrases(name).places(words)]
     return min(begins, default=NOWHERE)
 
 
 def _sentences(pieces: Iterable[Span]) -> Iterator[tuple[list[Span], bool]]:
-    """Each sentence, and whether it is a question."""
+    """Yield each sentence and whether it is a question."""
     current: list[Span] = []
     for piece in pieces:
         ends = piece.kind == "mark" and piece.lower in _ENDS
@@ -132,17 +133,17 @@ def _split(sentence: Sequence[Span], number: int) -> Iterator[Clause]:
 
 
 def _separates(sentence: Sequence[Span], place: int) -> bool:
-    """Does a mark end a clause here?"""
+    """Whether a mark ends a clause here."""
     piece = sentence[place]
     if piece.kind != "mark":
         return False
     before = sentence[place - 1] if place else None
-    behind = sentence[place + 1] if place + 1 < len(sentence) else None
+    after = sentence[place + 1] if place + 1 < len(sentence) else None
     spaced = before is None or before.end < piece.begin
     if piece.lower == ":":
         return before is None or before.lower not in lexicon()["field_names"]
     if piece.lower == "-":
-        return spaced and (behind is None or piece.end < behind.begin)
+        return spaced and (after is None or piece.end < after.begin)
     if piece.lower == "/":
         return spaced
     if piece.lower in _SEPARATORS:
@@ -151,22 +152,22 @@ def _separates(sentence: Sequence[Span], place: int) -> bool:
 
 
 def _within_list(sentence: Sequence[Span], place: int) -> bool:
-    """Does the comma stand between two of the same kind: persons, genres, titles?"""
+    """Whether the comma separates two spans of the same kind, such as persons or genres."""
     if not 0 < place < len(sentence) - 1:
         return False
-    before, behind = sentence[place - 1], sentence[place + 1]
+    before, after = sentence[place - 1], sentence[place + 1]
     fronted = place > 1 and sentence[place - 2].lower in lexicon()["before_single_title"]
     compared = any(p.lower in ("like", "unlike") for p in sentence[max(0, place - 6) : place])
     if before.kind == "title" and (fronted or compared):
         return False  # "Compared with Heat, Thief is older"
-    if behind.lower in ("and", "or", "&") and place + 2 < len(sentence):
-        behind = sentence[place + 2]
-    following = sentence[place + 2] if place + 2 < len(sentence) else behind
-    return following.lower != "'s" and before.kind == behind.kind and before.kind in _LISTED
+    if after.lower in ("and", "or", "&") and place + 2 < len(sentence):
+        after = sentence[place + 2]
+    following = sentence[place + 2] if place + 2 < len(sentence) else after
+    return following.lower != "'s" and before.kind == after.kind and before.kind in _LISTED
 
 
 def _begins_clause(sentence: Sequence[Span], place: int) -> bool:
-    """Does a conjunction or relative pronoun begin a clause here?"""
+    """Whether a conjunction or relative pronoun begins a clause here."""
     piece, before = sentence[place], sentence[place - 1]
     ahead = _words(sentence[place + 1 : place + 5])
     if piece.kind != "word" or not ahead:

@@ -1,9 +1,9 @@
-"""Who directed, acted, wrote: persons beside a cue.
+"""Claims about directors, actors and writers: person names next to a cue.
 
-The rules are tried in order, the first that applies decides: "by NAME" with the word in front of
-it, a cue in front ("starring NAME"), a possessive ("NAME's thriller"), a cue behind ("NAME plays"),
-a kind of film behind ("a NAME thriller"), a weak cue ("with NAME"), a bare name in a list. A name
-that the graph does not know counts only beside an unmistakable cue.
+The rules are tried in order and the first match decides: "by NAME" with the word before it, a cue
+before the name ("starring NAME"), a possessive ("NAME's thriller"), a cue after the name ("NAME
+plays"), a kind of film after the name ("a NAME thriller"), a weak cue ("with NAME"), a bare name in
+a list. A name that the graph does not contain counts only next to an unambiguous cue.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ _SUPERLATIVE = ("best", "most", "finest", "peak", "worst", "usual")
 
 
 def person_statements(scope: Scope) -> Iterator[Stated]:
-    """Statements about the persons of a clause, and about those it goes on about."""
-    for first, behind in _groups(scope):
-        relation, cue, topics = _relation(scope, first, behind)
-        for place in range(first, behind):
+    """Extract the statements about persons that the clause names or refers to."""
+    for first, end in _groups(scope):
+        relation, cue, topics = _relation(scope, first, end)
+        for place in range(first, end):
             piece = scope.pieces[place]
             if relation is None or piece.kind != "person":
                 continue
@@ -39,7 +39,7 @@ def person_statements(scope: Scope) -> Iterator[Stated]:
 
 
 def subjects_of(clause: Clause, context: Context) -> tuple[Subject, ...]:
-    """The persons who open a clause, for the next one to go on about."""
+    """Persons that open a clause, to which the next clause may refer."""
     negators = negators_of(clause.words)
     found: list[Subject] = []
     for place, piece in enumerate(clause.pieces):
@@ -63,7 +63,7 @@ def subjects_of(clause: Clause, context: Context) -> tuple[Subject, ...]:
 
 
 def last_persons(clause: Clause) -> tuple[Subject, ...]:
-    """The persons who end a clause, for "who directed it"."""
+    """Persons at the end of a clause, the referents of "who directed it"."""
     negators = negators_of(clause.words)
     found: list[Subject] = []
     for place in range(len(clause.pieces) - 1, -1, -1):
@@ -83,9 +83,9 @@ def last_persons(clause: Clause) -> tuple[Subject, ...]:
 
 
 def _groups(scope: Scope) -> Iterator[tuple[int, int]]:
-    """(first, behind) of every run of coordinated persons.
+    """(first, end (exclusive)) of every run of coordinated persons.
 
-    In "Hugh Grant, Andie MacDowell, Mike Newell at the helm" the last one is on his own.
+    In "Hugh Grant, Andie MacDowell, Mike Newell at the helm" the last person is a separate run.
     """
     place = 0
     while place < len(scope.pieces):
@@ -109,37 +109,37 @@ def _groups(scope: Scope) -> Iterator[tuple[int, int]]:
         place = last + 1
 
 
-def _relation(scope: Scope, first: int, behind: int) -> _Relation:
-    """Relation of a group of persons, the place of its cue, and the films if the cue names them."""
-    known = any(p.labels for p in scope.pieces[first:behind])
+def _relation(scope: Scope, first: int, end: int) -> _Relation:
+    """Relation of a run of persons, the place of its cue, and the films if the cue names them."""
+    known = any(p.labels for p in scope.pieces[first:end])
     rules = [_after_by, _after_cue, _possessive, _in_front_of_cue]
     if known:
         rules += [_as_kind, _after_weak_cue, _as_subject]
     for rule in rules:
-        found = rule(scope, first, behind)
+        found = rule(scope, first, end)
         if found is not None:
             return found
-    return (_listed(scope, first, behind) if known else None), first, None
+    return (_listed(scope, first, end) if known else None), first, None
 
 
-def _may(scope: Scope, first: int, behind: int, relation: str, *, only: bool = False) -> bool:
-    """Does the graph know these persons in this relation (and, of full names, in no other)?"""
-    people = [p for p in scope.pieces[first:behind] if p.kind == "person"]
+def _may(scope: Scope, first: int, end: int, relation: str, *, only: bool = False) -> bool:
+    """Whether the graph has these persons in this relation (`only`: full names in no other)."""
+    people = [p for p in scope.pieces[first:end] if p.kind == "person"]
     return all(
         relation in p.labels and not (only and len(p.labels) > 1 and "surname" not in p.values)
         for p in people
     )
 
 
-# --- cues in front --------------------------------------------------------------------------------
-def _after_by(scope: Scope, first: int, behind: int) -> _Relation | None:
-    """ "a film by NAME", "a comedy from NAME", "written and directed by NAME"."""
+# --- cues before the name -------------------------------------------------------------------------
+def _after_by(scope: Scope, first: int, end: int) -> _Relation | None:
+    """Match "a film by NAME", "a comedy from NAME", "written and directed by NAME"."""
     if scope.word(first - 1) == "the":
         first -= 1
     if first == 0 or scope.word(first - 1) not in ("by", "from"):
         return None
     left, table = scope.words[: first - 1], lexicon()["by"]
-    made = "director" if scope.pieces[behind - 1].labels or scope.word(first - 1) == "by" else None
+    made = "director" if scope.pieces[end - 1].labels or scope.word(first - 1) == "by" else None
     if scope.kind(first - 2) in ("genre", "title") or (
         phrases("film_nouns").ending_at(scope.words, first - 1) and left[-1] not in table[""]
     ):
@@ -159,8 +159,8 @@ def _after_by(scope: Scope, first: int, behind: int) -> _Relation | None:
     return None
 
 
-def _after_cue(scope: Scope, first: int, behind: int) -> _Relation | None:
-    """ "starring NAME", "director NAME", "written by NAME"; the longest cue decides."""
+def _after_cue(scope: Scope, first: int, end: int) -> _Relation | None:
+    """Match "starring NAME", "director NAME", "written by NAME"; the longest cue decides."""
     cues = [
         (phrases(f"{name}_before").ending_at(scope.words, first), name)
         for name in ("other", "writer", "director", "actor")
@@ -168,8 +168,8 @@ def _after_cue(scope: Scope, first: int, behind: int) -> _Relation | None:
     length, name = max(cues, key=lambda cue: cue[0])
     if scope.word(first - 1) == "of" and not scope.pieces[first].labels:
         return None
-    if length and not (scope.word(behind) == "'s" and _work_at(scope, behind + 1) is not None):
-        topics = _object_titles(scope, behind) if name == "director" else None
+    if length and not (scope.word(end) == "'s" and _work_at(scope, end + 1) is not None):
+        topics = _object_titles(scope, end) if name == "director" else None
         return (None if name == "other" else name), first, topics
     left = scope.words[:first]
     if first > 1 and scope.word(first - 1) in ("is", "was", "being", "remains", ":"):
@@ -179,44 +179,44 @@ def _after_cue(scope: Scope, first: int, behind: int) -> _Relation | None:
     return None
 
 
-def _after_weak_cue(scope: Scope, first: int, behind: int) -> _Relation | None:
-    """ "with NAME", where nothing behind the name says otherwise."""
+def _after_weak_cue(scope: Scope, first: int, end: int) -> _Relation | None:
+    """Match "with NAME", after the rules with stronger cues."""
     sent = scope.is_any(first - 1, "director_verbs") and "PERSON" in scope.words[:first]
     if sent or phrases("weak_actor_before").ending_at(scope.words, first):
         return "actor", first, None
     return None
 
 
-# --- cues behind ----------------------------------------------------------------------------------
-def _possessive(scope: Scope, first: int, behind: int) -> _Relation | None:
-    """ "NAME's thriller" is the director's, "NAME's performance" the actor's."""
-    if scope.word(behind) != "'s":
+# --- cues after the name --------------------------------------------------------------------------
+def _possessive(scope: Scope, first: int, end: int) -> _Relation | None:
+    """Match "NAME's thriller" (director) and "NAME's performance" (actor)."""
+    if scope.word(end) != "'s":
         return None
     for name in ("other", "writer", "actor", "director"):
-        if scope.cue(f"{name}_behind", behind):
-            return (None if name == "other" else name), behind, None
-    for place in range(behind + 1, min(behind + 6, len(scope.words))):
+        if scope.cue(f"{name}_behind", end):
+            return (None if name == "other" else name), end, None
+    for place in range(end + 1, min(end + 6, len(scope.words))):
         role = lexicon()["roles"].get(scope.word(place))
         if role:
-            return (None if role == "other" else role), behind, None
+            return (None if role == "other" else role), end, None
         if scope.kind(place) not in ("word", "year"):
             break
     said_of = set(scope.words[:first]) - {"is", "was", "isn't", "wasn't", "and", "but", "while"}
-    ends = all(p.kind == "mark" for p in scope.pieces[behind + 1 :])
+    ends = all(p.kind == "mark" for p in scope.pieces[end + 1 :])
     copula = scope.word(first - 1) in ("is", "was", "isn't", "wasn't")
     if copula and ends and said_of <= _FILM_WORDS:
-        return "director", behind, None
-    work = _work_at(scope, behind + 1)
-    of_title = work == behind + 1 and scope.kind(work) == "title"
+        return "director", end, None
+    work = _work_at(scope, end + 1)
+    of_title = work == end + 1 and scope.kind(work) == "title"
     if not scope.pieces[first].labels and " " not in scope.pieces[first].raw and not of_title:
-        return None, behind, None
+        return None, end, None
     if work is not None:
         named = scope.pieces[work].entries if scope.kind(work) == "title" else ()
-        return "director", behind, (named,) if named else None
+        return "director", end, (named,) if named else None
     alone = scope.clause.opener in ("", ":", "\u2014", "\u2013") and first == 0
     return (
-        ("director" if alone and _may(scope, first, behind, "director", only=True) else None),
-        behind,
+        ("director" if alone and _may(scope, first, end, "director", only=True) else None),
+        end,
         None,
     )
 
@@ -236,12 +236,12 @@ _FILM_WORDS = {
 }
 
 
-def _in_front_of_cue(scope: Scope, first: int, behind: int) -> _Relation | None:
-    """ "NAME directs", "NAME plays", "NAME is behind the camera", "NAME-directed"."""
-    if scope.word(behind) == "-" and scope.word(behind + 1) in ("directed", "helmed"):
-        return "director", behind, None
-    at = _after_adverbs(scope, behind)
-    if scope.is_any(at, "director_verbs") and _may(scope, first, behind, "director", only=True):
+def _in_front_of_cue(scope: Scope, first: int, end: int) -> _Relation | None:
+    """Match "NAME directs", "NAME plays", "NAME is behind the camera", "NAME-directed"."""
+    if scope.word(end) == "-" and scope.word(end + 1) in ("directed", "helmed"):
+        return "director", end, None
+    at = _after_adverbs(scope, end)
+    if scope.is_any(at, "director_verbs") and _may(scope, first, end, "director", only=True):
         return "director", at, None
     cues = [
         (scope.cue(f"{name}_behind", at), name) for name in ("other", "writer", "director", "actor")
@@ -251,13 +251,13 @@ def _in_front_of_cue(scope: Scope, first: int, behind: int) -> _Relation | None:
     passive = name == "director" and scope.word(at + 1) == "by"
     if name == "director" and length and scope.word(at + length) in ("himself", "herself"):
         return "director+actor", at, None
-    if length and not passive and not (made and not _may(scope, first, behind, "director")):
+    if length and not passive and not (made and not _may(scope, first, end, "director")):
         topics = _object_titles(scope, at + length) if name == "director" else None
         return (None if name == "other" else name), at, topics
     if scope.word(at) == "at" and scope.word(at + 1) in ("his", "her", "their"):
         ending = scope.word(at + 2)
         if ending in _SUPERLATIVE or ending.endswith("est"):
-            return _known_as(scope, first, behind), at, None
+            return _known_as(scope, first, end), at, None
     for place in range(at, min(at + 6, len(scope.words))):
         if scope.kind(place) == "person":
             break
@@ -266,15 +266,15 @@ def _in_front_of_cue(scope: Scope, first: int, behind: int) -> _Relation | None:
     return None
 
 
-def _known_as(scope: Scope, first: int, behind: int) -> str | None:
+def _known_as(scope: Scope, first: int, end: int) -> str | None:
     for relation in ("director", "actor"):
-        if _may(scope, first, behind, relation):
+        if _may(scope, first, end, relation):
             return relation
     return None
 
 
 def _after_adverbs(scope: Scope, place: int) -> int:
-    """Behind "also", "did not" and the like."""
+    """Index of the first word that is not an adverb or a negation, such as "also", "did not"."""
     while scope.is_any(place, "adverbs") or any(begin == place for begin, _ in scope.negators):
         if scope.cue("director_behind", place) > 1 or scope.cue("actor_behind", place) > 1:
             break
@@ -282,12 +282,12 @@ def _after_adverbs(scope: Scope, place: int) -> int:
     return place
 
 
-def _as_kind(scope: Scope, first: int, behind: int) -> _Relation | None:
-    """ "a NAME thriller": the name in front of the work."""
+def _as_kind(scope: Scope, first: int, end: int) -> _Relation | None:
+    """Match "a NAME thriller"."""
     if scope.word(first - 1) == "the" and scope.is_any(first - 2, "of_another"):
         return None
     fronted = scope.is_any(first - 1, "in_front_of_kind")
-    at = behind
+    at = end
     if fronted and scope.kind(at) == "word" and scope.kind(at + 1) == "genre":
         at += 1
     if scope.kind(at) == "genre" or (fronted and scope.cue("film_nouns", at)):
@@ -295,8 +295,8 @@ def _as_kind(scope: Scope, first: int, behind: int) -> _Relation | None:
     return None
 
 
-def _as_subject(scope: Scope, first: int, behind: int) -> _Relation | None:
-    """ "NAME hunts replicants": an actor at the begin of a clause, in front of a verb."""
+def _as_subject(scope: Scope, first: int, end: int) -> _Relation | None:
+    """Match "NAME hunts replicants": an actor at the beginning of a clause, before a verb."""
     opening = {p.lower for p in scope.pieces[:first]} - {
         "and",
         "but",
@@ -307,15 +307,15 @@ def _as_subject(scope: Scope, first: int, behind: int) -> _Relation | None:
         "even",
         "only",
     }
-    if opening or scope.kind(behind) != "word" or scope.is_any(behind, "not_verbs"):
+    if opening or scope.kind(end) != "word" or scope.is_any(end, "not_verbs"):
         return None
-    if "surname" in scope.pieces[first].values and not _may(scope, first, behind, "actor"):
+    if "surname" in scope.pieces[first].values and not _may(scope, first, end, "actor"):
         return None
-    return ("actor", behind, None) if _may(scope, first, behind, "actor") else None
+    return ("actor", end, None) if _may(scope, first, end, "actor") else None
 
 
 def _continued(scope: Scope) -> Iterator[Stated]:
-    """ "NAME wrote it | and directed it", "NAME | who directed it": it goes on about NAME."""
+    """Match "NAME wrote it | and directed it" and "NAME | who directed it"."""
     words, before = scope.words, scope.context.before
     if before is None:
         return
@@ -349,10 +349,10 @@ def _continued(scope: Scope) -> Iterator[Stated]:
 
 
 # --- bare names -----------------------------------------------------------------------------------
-def _listed(scope: Scope, first: int, behind: int) -> str | None:
-    """A bare name: an apposition, the next of a list, or a tag."""
+def _listed(scope: Scope, first: int, end: int) -> str | None:
+    """Relation of a bare name: an apposition, the next name of a list, or a tag."""
     content = [p for p in scope.pieces[:first] if p.kind != "mark" and p.lower not in _IN_LISTS]
-    rest = [p for p in scope.pieces[behind:] if p.kind != "mark" and p.lower not in _IN_LISTS]
+    rest = [p for p in scope.pieces[end:] if p.kind != "mark" and p.lower not in _IN_LISTS]
     if content or rest:
         return None
     before = scope.context.before
@@ -362,12 +362,12 @@ def _listed(scope: Scope, first: int, behind: int) -> str | None:
                 return name
     if scope.context.inherited is not None and scope.clause.opener in (",", "and", "(", "&", "/"):
         return scope.context.inherited
-    return _known_as(scope, first, behind) if scope.is_tag else None
+    return _known_as(scope, first, end) if scope.is_tag else None
 
 
-# --- what stands behind ---------------------------------------------------------------------------
+# --- films after the cue --------------------------------------------------------------------------
 def _work_at(scope: Scope, place: int) -> int | None:
-    """Where the noun of a film stands: "1993 dinosaur adventure", "Heat", "epic"; else None."""
+    """Index of the noun for a film: "1993 dinosaur adventure", "Heat", "epic"; None without one."""
     year: int | None = None
     for at in range(place, min(place + 8, len(scope.pieces))):
         if scope.kind(at) in ("title", "genre") or scope.cue("film_nouns", at):
@@ -387,7 +387,7 @@ def _work_at(scope: Scope, place: int) -> int | None:
 
 
 def _object_titles(scope: Scope, place: int) -> tuple[Topic, ...] | None:
-    """The films that stand as object behind "directed": "NAME directed Heat and Thief"."""
+    """Films that are the object of the cue: "NAME directed Heat and Thief"."""
     titles: list[Topic] = []
     for piece in scope.pieces[place:]:
         if piece.kind == "title":

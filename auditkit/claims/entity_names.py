@@ -1,4 +1,4 @@
-"""Names that the graph knows: persons, genres, countries and languages, by how texts write them."""
+"""Lookup tables from the names that texts use to the graph's persons, genres and places."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ PERSON_RELATIONS = ("director", "actor", "writer", "producer")
 
 
 class Names:
-    """What a graph calls its values, ready to be found in a text.
+    """Lookup tables of a graph's labels by their usual spellings.
 
     Attributes:
-        people: labels by relation, by full name.
-        surnames: the same, by last name.
-        genres: labels by token run; one run may stand for two (`romcom`).
-        places: token run to the labels of `country` and `language` that it may mean.
+        people: full name -> relation -> labels.
+        surnames: last name -> relation -> labels.
+        genres: token run -> labels; one run may mean two genres (`romcom`).
+        places: token run -> the labels of `country` and `language` that it may mean.
     """
 
     def __init__(self, graph: KnowledgeGraph) -> None:
@@ -41,7 +41,7 @@ class Names:
 
 
 def name_key(name: str) -> str:
-    """A person's name without marks and case."""
+    """Normalize a person's name: no punctuation, no case."""
     return " ".join(fold(name.replace("_", " ")))
 
 
@@ -50,7 +50,7 @@ def _add(table: dict[str, dict[str, list[str]]], key: str, relation: str, label:
 
 
 def _surname(label: str) -> str:
-    """The last name, with the particles in front of it: `Jan de Bont` -> `de bont`."""
+    """Last name with its particles: `Jan de Bont` -> `de bont`."""
     parts = [name_key(part) for part in label.replace("_", " ").split()]
     at = len(parts) - 1
     while at > 1 and parts[at - 1] in ("de", "van", "von", "der", "del", "di", "la", "le"):
@@ -63,7 +63,7 @@ def _words(text: str) -> tuple[str, ...]:
 
 
 def _genres(labels: Sequence[str]) -> dict[tuple[str, ...], tuple[str, ...]]:
-    """Token runs of every label, its plural, and the synonyms whose genres the catalog has."""
+    """Token runs of every label, of its plural and of synonyms whose genres the catalog has."""
     found: dict[tuple[str, ...], tuple[str, ...]] = {}
     for words, meant in lexicon()["genres"].items():
         values = tuple(value for value in meant if value in labels)
@@ -76,7 +76,7 @@ def _genres(labels: Sequence[str]) -> dict[tuple[str, ...], tuple[str, ...]]:
 
 
 def _places(known: Mapping[str, Iterable[str]]) -> dict[tuple[str, ...], dict[str, str]]:
-    """Adjectives, and the labels themselves."""
+    """Token runs of nationality adjectives and of the labels themselves."""
     labels = {relation: set(known.get(relation, ())) for relation in ("country", "language")}
     found: dict[tuple[str, ...], dict[str, str]] = {}
     for words, meant in lexicon()["nationalities"].items():

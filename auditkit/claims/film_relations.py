@@ -1,4 +1,4 @@
-"""Awards, sources, sequels, and what two films share ("by the director of Heat")."""
+"""Claims about awards, sources, sequels and shared attributes ("by the director of Heat")."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _BEFORE_TITLE = frozenset(
 
 
 def connection_statements(scope: Scope) -> Iterator[Stated]:
-    """Awards, sources and sequels of one clause."""
+    """Extract the awards, sources and sequels of one clause."""
     words, pieces = scope.words, scope.pieces
     awards = list(phrases("award_words").places(words))
     if awards and scope.has_cue("award_verbs"):
@@ -40,7 +40,7 @@ def connection_statements(scope: Scope) -> Iterator[Stated]:
 
 
 def shared_statements(scope: Scope) -> Iterator[Stated]:
-    """`same:director`, `same:actor` and `same:genre` paths of one clause."""
+    """Extract the `same:director`, `same:actor` and `same:genre` paths of one clause."""
     for relation in ("director", "actor", "genre"):
         found = list(_named_path(scope, relation))
         yield from found or _shared(scope, relation)
@@ -48,7 +48,7 @@ def shared_statements(scope: Scope) -> Iterator[Stated]:
 
 
 def _named_path(scope: Scope, relation: str) -> Iterator[Stated]:
-    """ "from the director of Heat"."""
+    """Match "from the director of Heat"."""
     for _, end in phrases(f"same_{relation}").places(scope.words):
         at = end
         while scope.word(at) in _BEFORE_TITLE:
@@ -61,7 +61,7 @@ def _named_path(scope: Scope, relation: str) -> Iterator[Stated]:
 
 
 def _shared(scope: Scope, relation: str) -> Iterator[Stated]:
-    """ "Heat and Thief share a director", "it has its director in common with Heat"."""
+    """Match "Heat and Thief share a director", "it has its director in common with Heat"."""
     words = scope.words
     shares = any(w in words for w in ("share", "shares", "common", "same", "shared", "sharing"))
     if not shares or not any(w in words for w in lexicon()["shared_words"][relation]):
@@ -81,7 +81,7 @@ def _shared(scope: Scope, relation: str) -> Iterator[Stated]:
 
 
 def _made_by_same(scope: Scope) -> Iterator[Stated]:
-    """ "the man | who also made Heat"; "by the same director" behind a clause about Heat."""
+    """Match "the man | who also made Heat", and "by the same director" after a clause on Heat."""
     words, before = scope.words, scope.context.before
     if before is None:
         return

@@ -1,4 +1,4 @@
-"""The words that the claim reader knows, from `lexicon.yaml`, matched as runs of tokens."""
+"""Tokenizer and phrase matching of the claim reader; the phrases come from `lexicon.yaml`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _TOKEN = re.compile(
 
 
 class Token(NamedTuple):
-    """A word or a punctuation mark, in lower case, and where it stands."""
+    """A word or a punctuation mark in lower case, with its character offsets in the text."""
 
     lower: str
     begin: int
@@ -26,7 +26,7 @@ class Token(NamedTuple):
 
 
 def tokenize(text: str) -> list[Token]:
-    """Words, clitics ('s), single punctuation marks and line ends."""
+    """Split a text into words, clitics ('s), single punctuation marks and line ends."""
     return [
         Token(match[0].lower().replace("\u2019", "'"), match.start(), match.end())
         for match in _TOKEN.finditer(text)
@@ -35,12 +35,12 @@ def tokenize(text: str) -> list[Token]:
 
 @lru_cache(maxsize=1)
 def has_no_capital(text: str) -> bool:
-    """Whether a text writes names small too; asked at every word, so the last answer is kept."""
+    """Whether a text has no capital letter; called at every word, so the last result is cached."""
     return text.lower() == text
 
 
 class Phrases:
-    """A set of phrases; `at` finds the longest that begins at a place."""
+    """A set of phrases that is matched against tokens, longest phrase first."""
 
     def __init__(self, texts: Sequence[str]) -> None:
         self._by_first: dict[str, list[tuple[str, ...]]] = {}
@@ -58,14 +58,14 @@ class Phrases:
         return 0
 
     def ending_at(self, words: Sequence[str], place: int) -> int:
-        """Number of tokens of the longest phrase that ends in front of `place`, 0 if none does."""
+        """Number of tokens of the longest phrase that ends right before `place`, 0 if none does."""
         for length in range(min(6, place), 0, -1):
             if self.at(words[:place], place - length) == length:
                 return length
         return 0
 
     def places(self, words: Sequence[str]) -> Iterator[tuple[int, int]]:
-        """(begin, end) of every phrase, longest first at each place, none within another."""
+        """Yield (begin, end) of every phrase: the longest at each place, without overlaps."""
         place = 0
         while place < len(words):
             length = self.at(words, place)
@@ -74,18 +74,18 @@ class Phrases:
             place += max(length, 1)
 
     def anywhere(self, words: Sequence[str]) -> bool:
-        """Does any phrase stand in these words?"""
+        """Whether any phrase occurs in these words."""
         return next(self.places(words), None) is not None
 
 
 @cache
 def lexicon() -> Mapping[str, Any]:
-    """The whole file."""
+    """Content of `lexicon.yaml`."""
     text = (files("auditkit.claims") / "lexicon.yaml").read_text(encoding="utf-8")
     return dict(yaml.safe_load(text))
 
 
 @cache
 def phrases(name: str) -> Phrases:
-    """One list of the file (of a table: its keys)."""
+    """One list of `lexicon.yaml`, or the keys of one of its tables."""
     return Phrases([str(text) for text in lexicon()[name]])

@@ -1,4 +1,4 @@
-"""Which runs of words are names of persons, known to the graph or not?"""
+"""Detection of person names, known to the graph or not."""
 
 from __future__ import annotations
 
@@ -25,30 +25,33 @@ _IN_FRONT_OF_NAMES = frozenset(
 
 
 def full_names(text: str, tokens: Sequence[Token], names: Names) -> list[tuple[int, int, Span]]:
-    """(first token, behind the last, person) of every full name that the graph knows."""
+    """(first token, end token (exclusive), person) of every full name that the graph knows."""
     found = []
     for first, token in enumerate(tokens):
         if not token.lower[0].isalpha():
             continue
-        for behind in range(first + 2, min(first + _LONGEST, len(tokens)) + 1):
-            last = tokens[behind - 1]
+        for after in range(first + 2, min(first + _LONGEST, len(tokens)) + 1):
+            last = tokens[after - 1]
             if last.lower in ("\n", ","):
                 break
             if not last.lower[0].isalpha():
                 continue
             labels = names.people.get(name_key(text[token.begin : last.end]))
             if labels:
-                found.append((first, behind, _person(text, token.begin, last.end, labels, "full")))
+                found.append((first, after, _person(text, token.begin, last.end, labels, "full")))
     return found
 
 
 def name_at(
     text: str, tokens: Sequence[Token], masked: Sequence[str], place: int, names: Names
 ) -> tuple[int, Span | None]:
-    """The surname or unknown name that begins at a token, and behind it; None if none does.
+    """Find the surname or unknown name that begins at a token.
 
     Args:
-        masked: the tokens in lower case, "\\0" where something was found already.
+        masked: the tokens in lower case, "\\0" where a span was found already.
+
+    Returns:
+        Index of the next token to read, and the name, None if none begins here.
     """
     if has_no_capital(text):
         labels = names.surnames.get(name_key(masked[place]))
@@ -70,7 +73,7 @@ def name_at(
     if labels is None and all(
         text[t.begin : t.end].isupper() and len(t.lower) > 2 for t in tokens[place:end]
     ):
-        return place + 1, None  # shouting
+        return place + 1, None  # words in capitals only
     if end - place > 1 and masked[place] in lexicon()["openers"]:
         return place + 1, None
     if labels is None and masked[place - 1] == "the":
@@ -84,23 +87,23 @@ def name_at(
 
 
 def capital_at(text: str, tokens: Sequence[Token], place: int) -> bool:
-    """Does a capitalised word stand there: "French Morocco"?"""
+    """Whether the token is a capitalized word, as in "French Morocco"."""
     if place >= len(tokens) or tokens[place].lower in ("film", "movie"):
         return False
     return tokens[place].lower[0].isalpha() and text[tokens[place].begin].isupper()
 
 
 def _is_used_as_name(masked: Sequence[str], place: int) -> bool:
-    """Is a surname that is also an English word a name here: "by Stone", "Scott's film"?"""
+    """Whether a surname that is also an English word is a name here, as in "by Stone"."""
     if masked[place] in _NEVER:
         return False
     before = masked[place - 1] if place else ""
-    behind = masked[place + 1] if place + 1 < len(masked) else ""
+    after = masked[place + 1] if place + 1 < len(masked) else ""
     cues = ("director_behind", "actor_behind", "writer_behind")
-    told = behind in ("'s", "'", "\u2019", "and", ",") or any(
-        phrases(name).at(masked, place + 1) for name in cues if behind
+    told = after in ("'s", "'", "\u2019", "and", ",") or any(
+        phrases(name).at(masked, place + 1) for name in cues if after
     )
-    verb = behind in lexicon()["director_verbs"]
+    verb = after in lexicon()["director_verbs"]
     return before in _IN_FRONT_OF_NAMES or told or verb
 
 
@@ -114,7 +117,7 @@ def _person(
 def _only_opens(
     text: str, tokens: Sequence[Token], masked: Sequence[str], place: int, end: int, names: Names
 ) -> bool:
-    """Does the first capital belong to the begin of a sentence, not to a name?"""
+    """Whether the first capital only marks the beginning of a sentence."""
     if masked[place] in _never_names():
         return True
     if masked[place] not in english_words():
@@ -125,7 +128,7 @@ def _only_opens(
 
 @cache
 def _never_names() -> frozenset[str]:
-    """Words that may open a sentence in front of a name without being part of it."""
+    """Words that may begin a sentence before a name and are not part of the name."""
     words = lexicon()
     return frozenset(
         word
@@ -135,7 +138,7 @@ def _never_names() -> frozenset[str]:
 
 
 def _capitals_end(text: str, tokens: Sequence[Token], masked: Sequence[str], at: int) -> int:
-    """Behind the last token of the capitalised run that begins at `at`; `at` if none does."""
+    """End (exclusive) of the run of capitalized tokens that begins at `at`; `at` if none does."""
 
     def capital(i: int) -> bool:
         return (
@@ -154,9 +157,9 @@ def _capitals_end(text: str, tokens: Sequence[Token], masked: Sequence[str], at:
         ):
             end += 1
         else:
-            behind = end
-            while behind < len(tokens) and masked[behind] in _PARTICLES:
-                behind += 1
-            if behind > end and capital(behind):
-                end = behind
+            after = end
+            while after < len(tokens) and masked[after] in _PARTICLES:
+                after += 1
+            if after > end and capital(after):
+                end = after
     return end

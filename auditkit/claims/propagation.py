@@ -1,4 +1,4 @@
-"""Statements of one clause that say something about films of another: contrast, lists, paths."""
+"""Propagation of statements between clauses: contrast, lists and shared attributes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["ClauseStatements", "stated", "statements_of"]
 
 
 def stated(clause: Clause, context: Context) -> list[Stated]:
-    """Statements of one clause, without what stands in a taste frame or behind a hedge."""
+    """Extract the statements of one clause, without those in a taste frame or after a hedge."""
     scope = Scope(clause, context)
     found = [*person_statements(scope), *attribute_statements(scope), *connection_statements(scope)]
     named = {statement.relation for statement in found}
@@ -30,14 +30,14 @@ def stated(clause: Clause, context: Context) -> list[Stated]:
 
 
 class ClauseStatements(NamedTuple):
-    """A clause and what it states."""
+    """A clause and its statements."""
 
     clause: Clause
     said: list[Stated]
 
 
 def statements_of(clauses: list[Clause]) -> list[ClauseStatements]:
-    """What every clause of a text states, each read in the light of those before it."""
+    """Extract the statements of every clause of a text, in the context of the clauses before it."""
     verbs = {c.sentence for c in clauses if any(w in lexicon()["verbs"] for w in c.words)}
     facts = {c.sentence for c in clauses if any(_is_fact(p) for p in c.pieces)}
     if facts:
@@ -60,7 +60,7 @@ def statements_of(clauses: list[Clause]) -> list[ClauseStatements]:
 
 
 def _after(clause: Clause, said: list[Stated], context: Context) -> Context:
-    """What a clause leaves behind for the next one."""
+    """Context that a clause passes to the next one."""
     persons = [s.relation for s in said if s.relation in PERSON_RELATIONS]
     waits = clause.words[-1:] in (["not"], ["isn't"], ["never"]) or context.negated
     return context._replace(
@@ -77,7 +77,7 @@ def _is_fact(piece: Span) -> bool:
 
 
 def _drop_named_paths(rows: list[ClauseStatements]) -> None:
-    """ "They share a director, NAME": the director is the claim, the path says no more."""
+    """Drop the redundant path of "They share a director, NAME": the director is the claim."""
     for (clause, said), (follows, named) in pairwise(rows):
         relations = {f"same:{s.relation}" for s in named}
         paths = [s for s in said if s.relation in relations]
@@ -89,7 +89,7 @@ def _drop_named_paths(rows: list[ClauseStatements]) -> None:
 
 
 def _drop_second_years(rows: list[ClauseStatements]) -> None:
-    """ "Psycho (1960) was remade in 1998": the year in brackets is the film's, the other is not."""
+    """Keep only the bracketed year of "Psycho (1960) was remade in 1998"."""
     dated: dict[int, set[Topic]] = {}
     for clause, _ in rows:
         titles = [p for p in clause.pieces if p.kind == "title" and p.values]
@@ -104,7 +104,7 @@ def _drop_second_years(rows: list[ClauseStatements]) -> None:
 
 
 def _contrast(rows: list[ClauseStatements], place: int, topic: Topic, *, alike: bool) -> None:
-    """What is said beside "unlike X" is denied of X, beside "like X" said of it too."""
+    """Copy the statements next to "like X" to X, and negate those next to "unlike X"."""
     clause = rows[place].clause
     opens = place == 0 or rows[place - 1].clause.sentence != clause.sentence
     opens = opens or clause.words[:1] in (["and"], ["but"])
@@ -119,7 +119,7 @@ def _contrast(rows: list[ClauseStatements], place: int, topic: Topic, *, alike: 
 
 
 def _distributed(rows: list[ClauseStatements]) -> list[ClauseStatements]:
-    """ "A and B were directed by C and D, respectively": the first value for the first film."""
+    """Assign the values of "A and B were directed by C and D, respectively" in order."""
     respectively = {row.clause.sentence for row in rows if "respectively" in row.clause.words}
     return [
         ClauseStatements(clause, _one_each(clause, said)) if clause.sentence in respectively

@@ -1,4 +1,4 @@
-"""Years, decades and lengths, in digits and in words."""
+"""Parser of years, decades and running times, in digits and in words."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from auditkit.claims.lexicon import lexicon
 
 __all__ = ["minutes_at", "years_at"]
 
-_AHEAD = 9  # tokens that an amount may span
+_AHEAD = 9  # largest number of tokens of a quantity
 _Y = r"(?:18|19|20)\d\d"
 _BOUNDED = re.compile(
     rf"(?P<word>before|after|since|until|till|predates|pre|post)(?: -)? (?P<year>{_Y})\b"
@@ -36,9 +36,11 @@ _LENGTHS = tuple(
 
 
 def years_at(words: Sequence[str], place: int) -> tuple[int, str]:
-    """Behind a year, range or decade that begins at a token, and its bounds; 0 if there is none.
+    """Parse the year, range or decade that begins at a token.
 
-    Bounds are exclusive: "since 1980" is `>1979`. Early, mid and late do not narrow a decade.
+    Returns:
+        Index of the token after it and its bounds; (0, "") if there is none. Bounds are exclusive:
+        "since 1980" is `>1979`. "Early", "mid" and "late" do not narrow a decade.
     """
     text = " ".join(words[place : place + _AHEAD])
     if match := _BOUNDED.match(text):
@@ -55,9 +57,11 @@ def years_at(words: Sequence[str], place: int) -> tuple[int, str]:
 
 
 def minutes_at(words: Sequence[str], place: int) -> tuple[int, int]:
-    """Behind a length such as "170 minutes" or "2h 50m", and its minutes; 0 if there is none.
+    """Parse the running time that begins at a token, such as "170 minutes" or "2h 50m".
 
-    Whole hours are no length: "a three-hour epic" is seldom meant to the minute.
+    Returns:
+        Index of the token after it and the minutes; (0, 0) if there is none. Whole hours are
+        ignored, because "a three-hour epic" is rarely exact to the minute.
     """
     text = " ".join(words[place : place + _AHEAD])
     for pattern in _LENGTHS:
@@ -91,7 +95,7 @@ def _decade(word: str) -> int | None:
 
 
 def _number(text: str) -> int | None:
-    """A count in digits or words up to 199; None if a word is no number."""
+    """A count in digits or words up to 199; None if a word is not a number."""
     parts = [part for part in re.split(r"[ -]+", text) if part]
     values = [int(p) if p.isdecimal() else lexicon()["numbers"].get(p) for p in parts]
     return None if None in values else sum(int(value) for value in values)

@@ -1,8 +1,8 @@
-"""Read the claims of explanations and let the graph decide each: no model, no judge.
+"""Extract the claims of explanations and verify each with the graph, without a language model.
 
-A claim is (item, relation, value, negated) with the span it stands at. Verdicts are those of the
-graph's world settings: what an open predicate does not say is unverifiable, never false. Source:
-hallucination recipe 3.5 and 4.5.
+A claim is (item, relation, value, negated) with its span in the text. Verdicts follow the world
+assumption of the predicate: a fact that an open predicate does not contain is unverifiable, never
+false. Rules and verdicts are described in docs/explain/hallucination.md, section Claims.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ class Claim:
     """One stated fact about an item, with the graph's verdict.
 
     Attributes:
-        value: the graph's own label; `=1995`, `<1970`, `>1989<2000` for years; an item id for
-            `same:...` and `sequel_of`; the words of the text where the graph has no such value.
-        span: begin and end of the words in the text.
-        evidence: the triples that the verdict rests on; of a contradiction the actual values.
+        value: the label in the graph; `=1995`, `<1970`, `>1989<2000` for years; an item id for
+            `same:...` and `sequel_of`; the words of the text if the graph has no such value.
+        span: character offsets of the words in the text; the end is exclusive.
+        evidence: the triples that the verdict is based on; of a contradiction the actual values.
     """
 
     item_id: str
@@ -52,18 +52,18 @@ class Claim:
 
     @property
     def stated(self) -> tuple[str, str, str, bool]:
-        """What is claimed: unique within one text."""
+        """(item id, relation, value, negated), the key of a claim within one text."""
         return self.item_id, self.relation, self.value, self.negated
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What one text claims.
+    """Claims of one text.
 
     Attributes:
         claims: unique per (item, relation, value, negated).
-        unparsed: factual clauses that gave no claim.
-        n_factual: factual clauses.
+        unparsed: factual clauses without a claim.
+        n_factual: number of factual clauses.
     """
 
     claims: tuple[Claim, ...]
@@ -72,12 +72,12 @@ class Reading:
 
     @property
     def coverage(self) -> float | None:
-        """Share of factual clauses that gave at least one claim; None without such a clause."""
+        """Fraction of factual clauses with at least one claim; None without a factual clause."""
         return 1 - len(self.unparsed) / self.n_factual if self.n_factual else None
 
 
 class ClaimReader:
-    """Reads texts about the items of one catalog."""
+    """Reads the claims of texts about the items of one catalog."""
 
     def __init__(self, catalog: Catalog) -> None:
         self.catalog = catalog
@@ -91,19 +91,23 @@ class ClaimReader:
     def read(
         self, texts: Sequence[str], item_ids: Sequence[str | None] | None = None
     ) -> list[Reading]:
-        """Claims of many texts in one pass.
+        """Extract and verify the claims of many texts in one pass.
 
         Args:
-            item_ids: the known subject of each text; it removes most errors of attachment.
+            texts: explanations in English.
+            item_ids: the known subject of each text, which prevents most attachment errors.
+
+        Returns:
+            One `Reading` per text, in order.
 
         Raises:
-            CatalogError: an id that the catalog does not have.
+            CatalogError: the catalog has no item with such an id.
         """
         subjects = item_ids if item_ids is not None else [None] * len(texts)
         unknown = [one for one in subjects if one is not None and one not in self.catalog.index]
         if unknown:
             raise CatalogError(
-                f"the catalog {self.catalog.name} has no item {unknown[0]!r}. Give its own ids."
+                f"the catalog {self.catalog.name} has no item {unknown[0]!r}. Give one of its ids."
             )
         tokens = [tokenize(text) for text in texts]
         spans = [windows(text, row) for text, row in zip(texts, tokens, strict=True)]
@@ -146,7 +150,7 @@ class ClaimReader:
         return Reading(tuple(claims.values()), tuple(unparsed), n_factual)
 
     def _choose_by_year(self, pieces: Sequence[Span], own: Topic | None) -> None:
-        """Of several entries with one title the year behind it chooses, else the known subject."""
+        """Choose among entries with the same title by a year nearby, else the known subject."""
         years = self.catalog.linker.index.years
         for place, piece in enumerate(pieces):
             if piece.kind != "title":
@@ -163,7 +167,7 @@ class ClaimReader:
     def _claims(
         self, statement: Stated, clause: Clause, own: Topic | None, subject: str | None
     ) -> list[Claim]:
-        """The statement as a claim about each of its films."""
+        """Turn a statement into one claim about each of its films."""
         topics = clause.topics if statement.topics is None else statement.topics
         found = []
         for topic in topics:
@@ -177,14 +181,14 @@ class ClaimReader:
         return found
 
     def _value(self, statement: Stated, topic: Topic, items: Sequence[str]) -> str | None:
-        """The graph's label; None if a surname may mean several people and nothing decides."""
+        """Label in the graph; None if a surname is ambiguous."""
         if statement.value.startswith("entry:"):
             other = int(statement.value.removeprefix("entry:"))
             return None if other in topic else self._item(other)
         if not statement.labels:
             return statement.value
-        everyone = [label for known in statement.labels.values() for label in known]
-        labels = list(dict.fromkeys(statement.labels.get(statement.relation) or everyone))
+        all_labels = [label for known in statement.labels.values() for label in known]
+        labels = list(dict.fromkeys(statement.labels.get(statement.relation) or all_labels))
         if len(labels) == 1:
             return labels[0]
         if statement.relation not in self.catalog.graph.worlds:
@@ -197,7 +201,7 @@ class ClaimReader:
         return self.catalog.linker.twins(entry)[0]
 
     def _decided(self, statement: Stated, items: Sequence[str], value: str) -> Claim:
-        """The claim about the item that fits it best, if a title may mean several."""
+        """Verify the claim; of several items of one title, the one with the best verdict counts."""
         relation, negated, span = (
             statement.relation, statement.negated, (statement.begin, statement.end),
         )  # fmt: skip
@@ -213,6 +217,6 @@ class ClaimReader:
 
 
 def _is_factual(clause: Clause) -> bool:
-    """Does the clause state something that could be a claim?"""
+    """Whether the clause has a topic and a fact outside its silent part."""
     spoken = clause.pieces[: clause.silent_from]
     return bool(clause.topics) and any(piece.kind in _FACTUAL for piece in spoken)

@@ -1,4 +1,4 @@
-"""One piece of a text: a title, a person, a genre, a year, a number of minutes, or a plain word."""
+"""A span of a text: a title, a person, a genre, a year, a number of minutes, or a plain word."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ SENTENCE_END = frozenset((".", "!", "?", "\n", ";"))
 
 @dataclass(slots=True)
 class Span:
-    """One piece of a text.
+    """One span of a text.
 
     Attributes:
-        lower: its words in lower case; of other kinds than `word` and `mark` only for looking at.
-        entries: of a title, the entries of the catalog that it may mean.
-        values: genres; a bound of years such as "=1995"; minutes; a person's or place's labels are
-            in `labels`, by relation.
-        raw: as it stands in the text.
+        lower: the words in lower case; the rules match them only for `word` and `mark`.
+        begin, end: character offsets in the text; `end` is exclusive.
+        raw: the words as written in the text.
+        entries: the catalog entries that a title may mean.
+        values: genres, a bound of years such as "=1995", or minutes.
+        labels: the graph's labels of a person or place, by relation.
     """
 
     kind: Kind

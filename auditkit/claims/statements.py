@@ -1,4 +1,4 @@
-"""What one clause states, and how its rules look at it."""
+"""Statements of a clause, and the view of a clause that the extraction rules use."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _FRONTED = ("instead", "rather", "far", "unlike")
 
 
 class Stated(NamedTuple):
-    """One statement before it is attached: relation, value, and where it stands.
+    """One statement whose item is not resolved yet: relation, value and character offsets.
 
     Attributes:
-        labels: of a person, the names it may mean by relation; else empty.
-        topics: the films it is about, None for those of the clause.
+        labels: the names that a person may mean, by relation; otherwise empty.
+        topics: the films that it is about; None means those of the clause.
     """
 
     relation: str
@@ -34,23 +34,23 @@ class Stated(NamedTuple):
 
 
 class Subject(NamedTuple):
-    """A person whom a clause is about, and whether that was negated."""
+    """A person that a clause is about, and whether the mention was negated."""
 
     piece: Span
     negated: bool
 
 
 class Context(NamedTuple):
-    """What the clauses in front of this one leave behind.
+    """Context from the clauses before this one.
 
     Attributes:
         sentence_has_verb: False for lists of tags, where a bare word classifies.
-        sentence_has_fact: does a title, a genre or a known person stand in the sentence, or in the
-            text around a sentence that is nothing but a year?
-        inherited: relation of the persons at the end of the clause before, for lists.
-        subjects: persons whom the clause may go on about.
-        before: the clause before, in the same sentence.
-        negated: does the clause before end with "not"?
+        sentence_has_fact: whether the sentence contains a title, a genre or a known person; of a
+            sentence that is only a year, whether the text does.
+        inherited: relation of the persons at the end of the previous clause, for lists.
+        subjects: persons that the clause may refer to.
+        before: the previous clause of the same sentence.
+        negated: whether the previous clause ends with "not".
     """
 
     sentence_has_verb: bool = False
@@ -62,7 +62,7 @@ class Context(NamedTuple):
 
 
 class Scope:
-    """A clause with what its rules need to look at again and again."""
+    """A clause with the lookups that the extraction rules share."""
 
     def __init__(self, clause: Clause, context: Context) -> None:
         self.clause, self.pieces, self.words = clause, clause.pieces, clause.words
@@ -79,31 +79,31 @@ class Scope:
         )
 
     def negated(self, *places: int) -> bool:
-        """Is what stands at the last of these places denied?"""
+        """Whether the last of these places is in the scope of a negation."""
         return self.all_negated or any(begin < max(places) < end for begin, end in self.negators)
 
     def kind(self, place: int) -> str:
-        """Kind of a piece, empty outside."""
+        """Kind of the span at `place`; "" outside the clause."""
         return self.pieces[place].kind if 0 <= place < len(self.pieces) else ""
 
     def word(self, place: int) -> str:
-        """A word, the kind of another piece in capitals, empty outside."""
+        """Word at `place`; the kind in capitals for another span, "" outside the clause."""
         return self.words[place] if 0 <= place < len(self.words) else ""
 
     def cue(self, name: str, place: int) -> int:
-        """Length of the phrase of this list that begins at `place`."""
+        """Number of tokens of the phrase of a lexicon list that begins at `place`, 0 if none."""
         return phrases(name).at(self.words, place) if 0 <= place < len(self.words) else 0
 
     def has_cue(self, name: str) -> bool:
-        """Does any phrase of this list stand in the clause?"""
+        """Whether the clause contains a phrase of a lexicon list."""
         return phrases(name).anywhere(self.words)
 
     def is_any(self, place: int, name: str) -> bool:
-        """Is the word at `place` one of this list of single words?"""
+        """Whether the word at `place` is in a lexicon list of single words."""
         return self.word(place) in lexicon()[name]
 
     def has_verb(self) -> bool:
-        """Does the clause hold a verb?"""
+        """Whether the clause contains a verb."""
         return any(word in lexicon()["verbs"] for word in self.words)
 
     def say(
@@ -115,14 +115,14 @@ class Scope:
         topics: tuple[Topic, ...] | None = None,
         labels: dict[str, list[str]] | None = None,
     ) -> Stated:
-        """A statement about the piece at `place`; `cues` are further places that may be negated."""
+        """Make a statement from the span at `place`; `cues` are more places that may be negated."""
         piece = self.pieces[place]
         negated = self.negated(place, *cues)
         return Stated(relation, value, negated, piece.begin, piece.end, labels or {}, topics)
 
 
 def negators_of(words: Sequence[str]) -> list[tuple[int, int]]:
-    """(place of a negation, behind the last word that it covers)."""
+    """(place, end of the scope (exclusive)) of every negation."""
     excused = {
         place for begin, end in phrases("not_negators").places(words) for place in range(begin, end)
     }
@@ -139,5 +139,5 @@ def negators_of(words: Sequence[str]) -> list[tuple[int, int]]:
 
 
 def entry_value(piece: Span) -> str:
-    """Stands for a film until its id is known."""
+    """Placeholder of a film until its item id is known."""
     return f"entry:{piece.entries[0]}"

@@ -1,8 +1,8 @@
-"""Which films is each clause about?
+"""Resolution of the films that each clause is about.
 
-A clause is about the films that open it, about the film that it stands behind in apposition or in
-brackets, about what "the former" or "both" refer to, or else about what the clause before it was
-about. Claims are attached by clause, not by distance. Source: hallucination recipe 4.5, step 5.
+A clause is about the films that open it, about the film that it follows in apposition or in
+brackets, about the referents of "the former" or "both", or otherwise about the films of the
+previous clause. Claims are attached by clause, not by distance (docs/explain/hallucination.md).
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ def find_topics(found: Sequence[Clause], own: Topic | None) -> None:
     """Set the topics of every clause.
 
     Args:
-        own: entries of the film that the text is known to be about.
+        own: entries of the film that is the known subject of the text.
     """
     current: tuple[Topic, ...] = (own,) if own is not None else ()
     group: tuple[Topic, ...] = ()  # the last films that were named together
     mentioned: list[Topic] = []
-    outside: Clause | None = None  # the last clause of the sentence that stands in no brackets
+    outside: Clause | None = None  # the last clause of the sentence that is not in brackets
     for place, clause in enumerate(found):
         before = found[place - 1] if place else None
         if before is not None and before.sentence != clause.sentence:
@@ -80,7 +80,7 @@ def find_topics(found: Sequence[Clause], own: Topic | None) -> None:
 
 
 def _first_named(clause: Clause) -> tuple[Topic, ...]:
-    """The first title of a clause that is not only compared with."""
+    """First title of a clause that is not part of a comparison."""
     pieces = clause.pieces
     for place, piece in enumerate(pieces):
         compared = place > 0 and pieces[place - 1].lower in ("like", "than", "unlike")
@@ -90,7 +90,7 @@ def _first_named(clause: Clause) -> tuple[Topic, ...]:
 
 
 def _new_block(before: Clause, clause: Clause) -> bool:
-    """Does a line begin here that speaks of a film of its own, known to the catalog or not?"""
+    """Whether a line begins here about another film, which may be outside the catalog."""
     ended = bool(before.pieces) and before.pieces[-1].lower == "\n"
     first = clause.pieces[0].lower if clause.pieces else ""
     listed = first.isdecimal() or first in _BULLETS or (not first and before.pieces[-1:] != [])
@@ -98,7 +98,7 @@ def _new_block(before: Clause, clause: Clause) -> bool:
 
 
 def _names_unknown_film(clause: Clause, following: Clause | None) -> bool:
-    """ "Bogus Flick is a comedy", "Bogus Flick: a comedy": a name that is no person."""
+    """Whether an unknown name is a film: "Bogus Flick is a comedy", "Bogus Flick: a comedy"."""
     pieces = clause.pieces
     if not pieces or "unknown" not in pieces[0].values:
         return False
@@ -110,7 +110,7 @@ def _names_unknown_film(clause: Clause, following: Clause | None) -> bool:
 
 
 def _is_list(clause: Clause) -> bool:
-    """Does it name titles and nothing else, so that the next clause goes on with the list?"""
+    """Whether the clause contains only titles, so that the next clause continues the list."""
     only = all(p.kind == "title" or p.lower in _AROUND_TITLES for p in clause.pieces)
     return clause.explicit and only and clause.opener != "but"
 
@@ -119,7 +119,7 @@ def _leading_titles(pieces: Sequence[Span]) -> tuple[Topic, ...]:
     """The coordinated titles that open a clause."""
     place = 0
     while place < len(pieces) and pieces[place].kind != "title":
-        if not _may_stand_in_front(pieces, place):
+        if not _may_precede_title(pieces, place):
             return ()
         place += 1
     titles: list[Topic] = []
@@ -131,8 +131,8 @@ def _leading_titles(pieces: Sequence[Span]) -> tuple[Topic, ...]:
     return tuple(titles)
 
 
-def _may_stand_in_front(pieces: Sequence[Span], place: int) -> bool:
-    """May a piece stand in front of a title that opens a clause: "Mann's great thriller Heat"?"""
+def _may_precede_title(pieces: Sequence[Span], place: int) -> bool:
+    """Whether a span may precede a title that opens a clause: "Mann's great thriller Heat"."""
     piece = pieces[place]
     if piece.kind != "word":
         return piece.kind != "runtime"
@@ -148,7 +148,7 @@ def _may_stand_in_front(pieces: Sequence[Span], place: int) -> bool:
 def _referred(
     clause: Clause, mentioned: Sequence[Topic], group: Sequence[Topic]
 ) -> tuple[Topic, ...]:
-    """The film of "the latter", "only the first"."""
+    """Film that "the latter" or "only the first" refers to."""
     words = clause.words
     if len(mentioned) < 2 or "TITLE" in words:
         return ()
@@ -164,32 +164,32 @@ def _referred(
 
 
 def _says_both(clause: Clause) -> bool:
-    """Does "both" stand for two films that were named before: "James Cameron made both"?"""
+    """Whether "both" refers to two films named earlier: "James Cameron made both"."""
     words = [word for word in clause.words if word.isalpha()]
     if "both" not in words or "TITLE" in words:
         return False
-    behind = words[words.index("both") + 1 :]
-    return not behind or behind[0] in ("films", "movies", "of", "picks", "pictures")
+    after = words[words.index("both") + 1 :]
+    return not after or after[0] in ("films", "movies", "of", "picks", "pictures")
 
 
 def _compared(clause: Clause) -> list[tuple[Topic, bool]]:
-    """Films behind an opening "like" or "unlike"."""
+    """Films after an opening "like" or "unlike"."""
     shown = [p for p in clause.pieces if p.lower not in QUOTES]
     words = [p.lower if p.kind == "word" else p.kind.upper() for p in shown]
     at = 1 if words[:1] and words[0] in ("and", "but", "so", "just", "quite", "much") else 0
     if at >= len(words):
         return []
     contrast, like = phrases("contrast").at(words, at), phrases("likeness").at(words, at)
-    behind = at + (contrast or like)
-    first = behind
-    while behind < len(words) and behind < first + 5 and words[behind] != "TITLE":
-        if words[behind] in lexicon()["verbs"]:
+    end = at + (contrast or like)
+    first = end
+    while end < len(words) and end < first + 5 and words[end] != "TITLE":
+        if words[end] in lexicon()["verbs"]:
             return []
-        behind += 1
-    if first == at or behind >= len(words) or words[behind] != "TITLE":
+        end += 1
+    if first == at or end >= len(words) or words[end] != "TITLE":
         return []
     found = []
-    for piece in shown[behind:]:
+    for piece in shown[end:]:
         if piece.kind == "title":
             found.append((piece.entries, not contrast))
         elif piece.lower not in (",", "and", "or", "&"):
@@ -198,7 +198,7 @@ def _compared(clause: Clause) -> list[tuple[Topic, bool]]:
 
 
 def _apposed(before: Clause | None, clause: Clause) -> tuple[Topic, ...]:
-    """The title that this clause stands behind in brackets or as "Heat, a crime drama"."""
+    """Title that this clause follows in brackets or in apposition: "Heat, a crime drama"."""
     pieces = [p for p in before.pieces if p.lower not in QUOTES] if before is not None else []
     if before is None or not pieces or pieces[-1].kind != "title" or before.contrasted:
         return ()
@@ -217,7 +217,7 @@ def _apposed(before: Clause | None, clause: Clause) -> tuple[Topic, ...]:
 
 
 def _has_pronoun(clause: Clause) -> bool:
-    """Does it begin with "it", "he" or the like, which goes on about the sentence before?"""
+    """Whether the clause begins with a pronoun, which refers to the previous sentence."""
     words = clause.words
     at = 1 if words[:1] and words[0] in lexicon()["leading"] and words[0] != "both" else 0
     return at < len(words) and words[at] != "this" and bool(phrases("pronouns").at(words, at))

@@ -1,8 +1,8 @@
-"""Which runs of words are mentions of a catalog title?
+"""Detection of catalog titles that a text mentions.
 
-Every run of up to twelve words is looked up among the catalog's keys; what is found must look like
-a name: by capitals, quotes, a year behind it, or three words and more. A one-word title needs a
-capital that is not that of the sentence or of a longer name.
+Every run of up to twelve words is looked up among the catalog's keys. A run that is found must also
+look like a name: capitals, quotes, a year after it, or at least three words. A one-word title needs
+a capital that is not due to the beginning of a sentence or to a longer name.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _BEHIND_TITLE = frozenset((".", ",", ":", "-", "\u2013", "\u2014", "/", "(", ")"
 
 
 class Window(NamedTuple):
-    """A run of tokens that may be a title, and its full key."""
+    """Tokens `first` up to `behind` (exclusive), which may be a title, and their full key."""
 
     first: int
     behind: int
@@ -32,38 +32,38 @@ class Window(NamedTuple):
 
 
 def windows(text: str, tokens: Sequence[Token]) -> list[Window]:
-    """Every run of up to 12 words that may be a title."""
+    """Collect every run of up to 12 words that may be a title."""
     found: list[Window] = []
     for first, token in enumerate(tokens):
         if not token.lower[0].isalnum():
             continue
         n_words = 0
-        for behind in range(first + 1, len(tokens) + 1):
-            last = tokens[behind - 1]
+        for end in range(first + 1, len(tokens) + 1):
+            last = tokens[end - 1]
             is_word = last.lower[0].isalnum() or last.lower == "'s"
             n_words += is_word
-            short = behind > 1 and len(tokens[behind - 2].lower) <= 3
+            short = end > 1 and len(tokens[end - 2].lower) <= 3
             if n_words > MAX_TITLE_TOKENS or (
                 last.lower in SENTENCE_END and not (last.lower == "." and short)
             ):
                 break
             trailing = last.lower in _ARTICLES and not (
-                tokens[behind - 2].lower == "," and text[last.begin].isupper()
+                tokens[end - 2].lower == "," and text[last.begin].isupper()
             )
             if is_word and token.lower != "and" and last.lower != "and" and not trailing:
                 key = full_key(text[token.begin : last.end])
                 if key:
-                    found.append(Window(first, behind, key))
+                    found.append(Window(first, end, key))
     return found
 
 
 def is_mention(
     text: str, tokens: Sequence[Token], window: Window, own: bool, genre_words: frozenset[str]
 ) -> bool:
-    """Does this run of tokens name a film here, rather than only share its words?
+    """Whether this run of tokens names a film here and does not only share its words.
 
     Args:
-        own: is it the title of the text's known subject?
+        own: whether it is the title of the text's known subject.
         genre_words: single words that name a genre; as titles they need quotes or a year.
     """
     begin, end = tokens[window.first].begin, tokens[window.behind - 1].end
@@ -101,7 +101,7 @@ def is_mention(
 def _stands_alone(
     text: str, tokens: Sequence[Token], window: Window, own: bool, genre_words: frozenset[str]
 ) -> bool:
-    """A capitalised one-word title: is the capital not that of a sentence or of a longer name?"""
+    """Whether a capitalized word is a title, not the start of a sentence or of a longer name."""
     before = tokens[window.first - 1] if window.first else None
     after = tokens[window.behind] if window.behind < len(tokens) else None
     opens = before is None or before.lower in SENTENCE_END or not before.lower[0].isalnum()

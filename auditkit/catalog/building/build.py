@@ -1,8 +1,7 @@
 """Build a catalog file from tables, atomic files, RDF, endpoints and data sets.
 
-The first source that holds items makes the catalog; every other one adds facts about them. What a
-source says is copied into the file, so an audit asks no server and can be repeated. Source:
-hallucination recipe 4.4 and 4.6.
+The first source with items defines the catalog; every other source adds facts about them. The
+content of all sources is copied into the file, so an audit queries no server and is reproducible.
 """
 
 from __future__ import annotations
@@ -31,15 +30,16 @@ Store = Literal["sqlite", "duckdb"]
 
 @dataclass(frozen=True)
 class BuildReport:
-    """What was built.
+    """Result of a build.
 
     Attributes:
-        linked, unlinked: items with and without an entity or facts of a foreign source; None where
-            there was none.
-        agreement: of a link with the catalog's genres, in [0, 1]; None where nothing was linked or
-            nothing could be compared.
-        recall, refusal: the linker on known and on hidden titles, fractions with their interval.
-        notes: for people.
+        linked, unlinked: number of items with and without an entity or facts of an external source;
+            None without such a source.
+        agreement: genre agreement of the link with the catalog, in [0, 1], ideal 1; None if nothing
+            was linked or no genres could be compared.
+        recall, refusal: fraction of known titles that the linker links and of hidden titles that it
+            rejects, with intervals; ideal 1.
+        notes: for the reader of the report.
     """
 
     items: int
@@ -82,19 +82,20 @@ def build_catalog(
     """Read all inputs, write the catalog file, and check the title linker on it.
 
     Args:
-        inputs: where items and facts come from.
-        out: the file to write; it replaces an older catalog when it is whole, and nothing else.
+        inputs: the sources of items and facts.
+        out: the file to write. It may replace an older catalog, which happens when the new one is
+            complete, but no other file.
         store: `duckdb` (extra `graph`) for graphs that are scanned in large batches.
-        linking: how forgiving titles are linked.
-        progress: called with what is being done and how many rows since the last call.
+        linking: strictness of title linking, see `TitleLinker`.
+        progress: called with the current step and the number of rows since the last call.
 
     Raises:
-        CatalogError: an input is missing, faulty or of no known kind, or `out` would replace it
-            or another file or folder that is none of ours.
-        ConfigurationError: the mapping is faulty.
+        CatalogError: an input is missing, not valid or of an unknown kind, or `out` would replace
+            an input or a file or folder that auditkit did not write.
+        ConfigurationError: the mapping is not valid.
         MissingDependency: an input needs an extra.
     """
-    _refuse_foreign(inputs, out)
+    _require_replaceable(inputs, out)
     built = _write(inputs, out, store, linking, progress)
     progress("indexing titles", 0)
     index_titles(out)
@@ -105,8 +106,8 @@ def build_catalog(
     return replace(built, entries=n_entries, recall=_interval(recall), refusal=_interval(refusal))
 
 
-def _refuse_foreign(inputs: Inputs, out: Path) -> None:
-    """Raise CatalogError if something would be lost that is no catalog of ours."""
+def _require_replaceable(inputs: Inputs, out: Path) -> None:
+    """Raise CatalogError if a file would be lost that auditkit did not write."""
     named = (inputs.mapping, inputs.items, inputs.kg, inputs.link, inputs.crosswalk, inputs.facts)
     for given in (*map(Path, inputs.sources), *filter(None, named)):
         with contextlib.suppress(OSError):
@@ -116,12 +117,11 @@ def _refuse_foreign(inputs: Inputs, out: Path) -> None:
                 )
     if os.path.lexists(out) and not is_ours(out) and not (out.is_file() and _is_empty(out)):
         raise CatalogError(
-            f"--out {out} exists and is no catalog of auditkit. Give another --out or remove it."
+            f"--out {out} exists and is not an auditkit catalog. Give another --out or remove it."
         )
     if index_folder(out) is None:
         raise CatalogError(
-            f"the title index belongs into {out}.index, where something else is. Give another "
-            "--out or move it."
+            f"{out}.index exists and is not a title index. Give another --out or move it."
         )
 
 
@@ -136,7 +136,7 @@ def _interval(share: Estimate) -> Mapping[str, JsonValue]:
 def _write(
     inputs: Inputs, out: Path, store: Store, linking: Linking, progress: Progress
 ) -> BuildReport:
-    """Write the file; what was read is freed before the file is opened and checked."""
+    """Write the file; the draft is freed before the file is opened and checked."""
     draft = read_inputs(inputs, progress=progress)
     progress("numbering terms", 0)
     encoded = draft.graph.encode(len(draft))

@@ -1,7 +1,6 @@
-"""Read what a catalog is built from: each source by its kind, into one draft.
+"""Read the sources of a catalog, each with the reader of its kind, into one draft.
 
-The first source that holds items makes the catalog; every other one adds facts about them. Source:
-hallucination recipe 4.4 and 4.6.
+The first source with items defines the catalog; every other source adds facts about them.
 """
 
 from __future__ import annotations
@@ -49,14 +48,14 @@ _MOVIELENS = SourceSection(
 
 @dataclass(frozen=True, kw_only=True)
 class Inputs:
-    """What a catalog is built from.
+    """Sources of a catalog.
 
     Attributes:
-        sources: files, folders, data sets (`ml-100k`), `sparql:URL`, `bolt://HOST` and the like.
-        mapping: YAML that says which column, IRI or property is what.
-        items: a table or `.item` file that makes the catalog.
+        sources: files, folders, data sets (`ml-100k`), `sparql:URL`, `bolt://HOST` and others.
+        mapping: YAML file that assigns columns, IRIs or properties to predicates.
+        items: a table or `.item` file that defines the catalog.
         kg, link: RecBole graph and its link to the items.
-        crosswalk: which id of `link` is which item.
+        crosswalk: table from the ids of `link` to item ids.
         facts: table of facts by title and year.
     """
 
@@ -70,17 +69,17 @@ class Inputs:
 
 
 def read_inputs(inputs: Inputs, *, progress: Progress = lambda what, n: None) -> CatalogDraft:
-    """Everything that the inputs say, in memory.
+    """Read all inputs into memory.
 
     Raises:
-        CatalogError: an input is missing, faulty or of no known kind.
-        ConfigurationError: the mapping is faulty.
+        CatalogError: an input is missing, not valid or of an unknown kind.
+        ConfigurationError: the mapping is not valid.
         MissingDependency: an input needs an extra.
     """
     if (inputs.kg is None) != (inputs.link is None):
         raise CatalogError("--kg needs --link, and --link needs --kg. Give both files.")
     if not inputs.sources and inputs.items is None:
-        raise CatalogError("nothing to build from. Name a file, a folder, a data set or a server.")
+        raise CatalogError("no source is given. Name a file, a folder, a data set or a server.")
     draft = CatalogDraft()
     if inputs.items is not None:
         _add_file(draft, inputs.items, inputs, progress)
@@ -103,7 +102,7 @@ def read_inputs(inputs: Inputs, *, progress: Progress = lambda what, n: None) ->
 
 
 def _mapping_of_facts(path: Path | None) -> TableMapping | None:
-    """Only a mapping of tables has a section for --facts."""
+    """Section for --facts of a table mapping; None if there is none."""
     data = load_yaml(path).data if path is not None else None
     if path is None or not isinstance(data, dict) or "facts" not in data:
         return None
@@ -151,7 +150,7 @@ def _add_ml100k(draft: CatalogDraft, folder: Path, inputs: Inputs, progress: Pro
 
 
 def _add_folder(draft: CatalogDraft, folder: Path, inputs: Inputs, progress: Progress) -> None:
-    """RecBole atomic files, or tables, those called items first."""
+    """Add a folder of RecBole atomic files, or of tables, those named `items` first."""
     atomic = {suffix: sorted(folder.glob(f"*{suffix}")) for suffix in (".item", ".kg", ".link")}
     if atomic[".item"]:
         several = next((found for found in atomic.values() if len(found) > 1), None)
@@ -202,18 +201,18 @@ def _add_file(draft: CatalogDraft, path: Path, inputs: Inputs, progress: Progres
         add_table(draft, path, mapping, progress=lambda n: progress(f"reading {path.name}", n))
     else:
         raise CatalogError(
-            f"{path} is of no known kind. Give {', '.join((*TABLES, '.item', *RDF))}, a folder, "
+            f"{path} is of an unknown kind. Give {', '.join((*TABLES, '.item', *RDF))}, a folder, "
             f"{', '.join(DATASETS)}, sparql:URL or bolt://HOST."
         )
 
 
 def _maps_a_graph(inputs: Inputs) -> bool:
-    """Does the mapping describe another source than the tables?"""
+    """Whether the mapping describes another source than the tables."""
     others = [s for s in inputs.sources if Path(s).suffix.lower() in RDF or "://" in s]
     return bool(others)
 
 
 def _required(inputs: Inputs, model: type[Mapped], source: str) -> Mapped:
     if inputs.mapping is None:
-        raise CatalogError(f"{source} needs --mapping, which says what its relations mean.")
+        raise CatalogError(f"{source} needs --mapping FILE, which describes its relations.")
     return read_mapping(inputs.mapping, model)

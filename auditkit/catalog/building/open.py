@@ -1,8 +1,8 @@
 """Open a catalog by name: a data set, a built file, or any table that `catalog build` reads.
 
-A table is built once into the cache, under the hash of its bytes, so that the next run with the
-same table maps the finished index. An entry is made in a folder of its own and put in its place
-when it is whole, so that processes that make the same one at once do not meet.
+A table is built once into the cache, keyed by the hash of its bytes, so that later runs with the
+same table memory-map the finished index. Entries are built in a temporary folder and renamed, so
+concurrent builds do not conflict.
 """
 
 from __future__ import annotations
@@ -31,18 +31,19 @@ __all__ = ["load_catalog"]
 def load_catalog(
     source: str | Path, *, linking: Linking = "auto", progress: Progress = lambda what, n: None
 ) -> Catalog:
-    """The catalog that a user names.
+    """Open the catalog that a user names.
 
     Args:
-        source: `ml-100k` (fetched if it is not in the cache), a file that `auditkit catalog build`
-            wrote, or a CSV, TSV, JSON-lines or Parquet table with the columns `id` and `title`, and
-            if present `year`, `genres` and `aliases` (values separated by `|`); its other columns
-            are facts.
-        linking: how forgiving titles are linked; `auto` keeps what a built file says.
-        progress: called while a table is built.
+        source: `ml-100k` (downloaded if it is not in the cache), a file that `auditkit catalog
+            build` wrote, or a CSV, TSV, JSON-lines or Parquet table. A table has the columns `id`
+            and `title` and optionally `year`, `genres` and `aliases` (values separated by `|`);
+            its other columns are facts.
+        linking: strictness of title linking, see `TitleLinker`; `auto` keeps the setting of a built
+            file.
+        progress: called with the current step and the number of rows while a table is built.
 
     Raises:
-        CatalogError: there is no such catalog, or it is damaged or faulty.
+        CatalogError: there is no such catalog, or it is damaged or not valid.
     """
     path = Path(source)
     if str(source) in DATASETS:
@@ -57,7 +58,7 @@ def load_catalog(
 def _open_table(table: Path, progress: Progress) -> Catalog:
     entry = _entry(table)
     if entry.exists():
-        with contextlib.suppress(CatalogError):  # a damaged one is built anew
+        with contextlib.suppress(CatalogError):  # a damaged entry is rebuilt
             return open_built(entry)
     entry.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=entry.parent, prefix="unfinished-") as folder:
@@ -73,7 +74,7 @@ def _open_table(table: Path, progress: Progress) -> Catalog:
 
 
 def _entry(table: Path) -> Path:
-    """Where the catalog of a table is kept: by its bytes and by all that decides how it is read."""
+    """Cache folder of a table's catalog, keyed by its bytes and the versions of the readers."""
     try:
         with table.open("rb") as stream:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()

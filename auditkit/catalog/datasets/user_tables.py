@@ -1,4 +1,4 @@
-"""Your own users, items and interactions: three tables, and a file that names their columns.
+"""Load your own users, items and interactions from three tables and a file that describes them.
 
     version: 1
     name: my-shop
@@ -6,10 +6,10 @@
     items: {file: items.csv, id: item_id, title: name, genres: tags, year: year}
     users: {file: users.csv, id: user_id, attributes: [gender, age]}
 
-Paths are relative to that file. Ratings and users may be left out; everything wrong in a table is
-reported at once, with its line. `source: ml-100k` stands for all three tables. `split:
-{validation_from: SECONDS, test_from: SECONDS}` holds out what came later instead of each user's
-last two interactions.
+Paths are relative to that file. Ratings and users may be left out. All errors of a table are
+reported at once, with their lines. `source: ml-100k` replaces the three tables. `split:
+{validation_from: SECONDS, test_from: SECONDS}` holds out the interactions after these times instead
+of each user's last two.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from auditkit.serialization.yaml_errors import validate
 __all__ = ["load_own_data", "open_dataset"]
 
 
-_NO_ID = re.compile(r"[\s<>\\]")  # an item token could not be told from text
+_NO_ID = re.compile(r"[\s<>\\]")  # characters that would make an item token ambiguous in a text
 _LATEST = 2**53
 
 
@@ -89,11 +89,11 @@ class _Shipped(_Described):
 
 
 def open_dataset(name: str) -> Dataset:
-    """The data set of a recipe: `ml-100k`, or the path of a file that describes your own.
+    """Open the data set of a recipe: `ml-100k`, or the path of a file that describes your data.
 
     Raises:
-        CatalogError: data are absent, damaged or faulty.
-        ConfigurationError: the description is.
+        CatalogError: data are missing, damaged or not valid.
+        ConfigurationError: the description is not valid.
     """
     if name == "ml-100k":
         return load_ml100k(get_dataset(name))
@@ -109,8 +109,8 @@ def load_own_data(path: Path) -> Dataset:
     """Read the tables that a description names.
 
     Raises:
-        ConfigurationError: the description is faulty.
-        CatalogError: a table is.
+        ConfigurationError: the description is not valid.
+        CatalogError: a table is not valid.
     """
     document = load_yaml(path)
     if isinstance(document.data, dict) and "source" in document.data:
@@ -123,7 +123,7 @@ def load_own_data(path: Path) -> Dataset:
 
 
 def _split(dataset: Dataset, cuts: _Cuts | None, path: Path) -> Dataset:
-    """The data set with its temporal split, if it has one."""
+    """Apply the temporal split to the data set, if one is described."""
     if cuts is None:
         return dataset
     if cuts.validation_from >= cuts.test_from:
@@ -169,7 +169,7 @@ def _interactions(folder: Path, described: _Tables, catalog: Catalog) -> Interac
                 raise ValueError(f"item {_id(row, columns.item)!r} is not in the items table")
             time = int(_number(row, columns.timestamp))
             if abs(time) > _LATEST:
-                raise ValueError(f"{columns.timestamp} {time} is no time in seconds")
+                raise ValueError(f"{columns.timestamp} {time} is not a time in seconds")
             rating = _number(row, columns.rating) if columns.rating else 1.0
             user = users.setdefault(_id(row, columns.user), len(users))
         except ValueError as error:
@@ -194,7 +194,7 @@ def _interactions(folder: Path, described: _Tables, catalog: Catalog) -> Interac
 def _attributes(
     folder: Path, described: _Tables, users: Mapping[str, int]
 ) -> list[Mapping[str, str]]:
-    """Attributes of every user, "unknown" where the table has none."""
+    """Attributes of every user; "unknown" if the table has none."""
     columns = described.users
     if columns is None:
         return [{} for _ in users]
@@ -209,7 +209,7 @@ def _attributes(
             continue
         if place is not None:
             if place in seen:
-                faults.append(f"line {line}: user {_id(row, columns.id)!r} stands there twice")
+                faults.append(f"line {line}: user {_id(row, columns.id)!r} occurs twice")
             seen.add(place)
             values = {name: " ".join(str(row.get(name) or "").split()) for name in found[place]}
             found[place] = {name: value or "unknown" for name, value in values.items()}
@@ -220,7 +220,7 @@ def _attributes(
 def _id(row: Mapping[str, object], column: str) -> str:
     value = row.get(column)
     if isinstance(value, float) and value.is_integer():
-        value = int(value)  # what a table makes of whole numbers beside empty cells
+        value = int(value)  # tables convert whole numbers to floats if a cell is empty
     text = "" if value is None or isinstance(value, bool) else str(value).strip()
     if not text:
         raise ValueError(f"empty {column}")

@@ -1,8 +1,8 @@
-"""Triples as one sorted array of 63-bit keys: the view for batches, and small graphs as a whole.
+"""Store of triples as a sorted array of 63-bit keys, for batches and for graphs in memory.
 
-A triple is packed as s (26 bits) | p (8) | o (29), and for `select` once more as p | o | s. Every
-call is a binary search over a whole batch; a large batch is sorted first, because a search that
-jumps about 64 MB mostly waits for memory. Source: hallucination recipe 4.3.
+A triple is packed as s (26 bits) | p (8) | o (29), and for `select` also as p | o | s. Every call
+is a binary search over a whole batch. A large batch is sorted first, because a search with random
+access to 64 MB mostly waits for memory.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ Codes = NDArray[np.int64]
 
 
 def pack(s: Codes, p: Codes, o: Codes) -> Codes:
-    """Keys of triples."""
+    """Pack triples into keys."""
     return (s << (PREDICATE_BITS + OBJECT_BITS)) | (p << OBJECT_BITS) | o
 
 
 def ragged_rows(begin: Codes, end: Codes) -> tuple[Codes, Codes]:
-    """Boundaries of each range in the result, and all rows of all ranges one behind the other."""
+    """Concatenate the rows of all ranges; boundaries of each range in the result, and the rows."""
     counts = end - begin
     indptr = np.concatenate(([0], np.cumsum(counts))).astype(np.int64)
     return indptr, np.arange(indptr[-1]) + np.repeat(begin - indptr[:-1], counts)
@@ -51,10 +51,10 @@ class TripleKeys:
 
     Args:
         keys: packed triples, ascending and unique.
-        shape: of the graph.
+        shape: sizes of the graph.
 
     Raises:
-        CatalogError: more subjects, predicates or terms than a key holds.
+        CatalogError: more subjects, predicates or terms than fit into a key.
     """
 
     def __init__(self, keys: Codes, shape: Shape) -> None:
@@ -71,18 +71,18 @@ class TripleKeys:
 
     @cached_property
     def _inverse(self) -> Codes:
-        """Keys p | o | s, ascending; built for the first `select` or degree."""
+        """Keys p | o | s, ascending; built on first use."""
         inverse = (self.keys & ((1 << (PREDICATE_BITS + OBJECT_BITS)) - 1)) << SUBJECT_BITS
         inverse |= self.keys >> (PREDICATE_BITS + OBJECT_BITS)
         inverse.sort()
         return inverse
 
     def check(self, s: ArrayLike, p: ArrayLike, o: ArrayLike) -> NDArray[np.bool_]:
-        """Is each triple in the graph? A code out of range is in none."""
-        asked = validated_triples(self.shape, s, p, o)
-        hit = asked.possible.copy()
-        hit[asked.possible] = self._contains(pack(*(c[asked.possible] for c in asked[:3])))
-        return hit.reshape(asked.shape)
+        """Whether each triple is in the graph; False for codes out of range."""
+        queried = validated_triples(self.shape, s, p, o)
+        hit = queried.possible.copy()
+        hit[queried.possible] = self._contains(pack(*(c[queried.possible] for c in queried[:3])))
+        return hit.reshape(queried.shape)
 
     def _contains(self, keys: Codes) -> NDArray[np.bool_]:
         if not len(self.keys):
@@ -98,7 +98,7 @@ class TripleKeys:
         return hit
 
     def has(self, s: ArrayLike, p: ArrayLike) -> NDArray[np.bool_]:
-        """Does each subject have any value of the predicate?"""
+        """Whether each subject has any value of the predicate."""
         begin, end = self._ranges(*validated_pairs(self.shape, s, p))
         return np.asarray(end > begin)
 
@@ -113,9 +113,10 @@ class TripleKeys:
         return begin, np.searchsorted(self.keys, first + (1 << OBJECT_BITS))
 
     def select(self, conditions: Sequence[Condition]) -> Codes:
-        """Rows of the items that fulfil all conditions, ascending.
+        """Rows of the items that meet all conditions, ascending.
 
-        A boolean mask over items, not intersections of lists: those took 1.7 s at 1 M items.
+        Conditions are combined as Boolean masks over items, because intersections of lists took
+        1.7 s at 1 M items.
         """
         mask = np.ones(self.shape.items, dtype=bool)
         for condition in conditions:
@@ -149,7 +150,7 @@ class TripleKeys:
         predicates: Sequence[int] | None = None,
         max_degree: int = 500,
     ) -> Paths:
-        """What connects the subjects of each pair."""
+        """Connections between the subjects of each pair."""
         a, b = validated_paths(self.shape, a, b, max_hops=max_hops, predicates=predicates)
         found: list[tuple[Codes, ...]] = [(np.empty(0, dtype=np.int64),) * 4]
         for begin in range(0, len(a), _PAIRS_AT_ONCE):
@@ -168,7 +169,7 @@ class TripleKeys:
         predicates: Sequence[int] | None,
         max_degree: int,
     ) -> list[tuple[Codes, ...]]:
-        """Columns pair, hops, predicate and value; each kind of connection by itself."""
+        """Columns pair, hops, predicate and value, separately for each kind of connection."""
         found: list[tuple[Codes, ...]] = []
         for near, far in ((a, b), (b, a)):
             pair, p, o = self._facts_of(near, predicates)
@@ -185,7 +186,7 @@ class TripleKeys:
         return found
 
     def _facts_of(self, s: Codes, predicates: Sequence[int] | None) -> tuple[Codes, Codes, Codes]:
-        """Number of the subject, predicate and object of every triple of the subjects."""
+        """Position of the subject, predicate and object of every triple of the subjects."""
         shift = PREDICATE_BITS + OBJECT_BITS
         begin = np.searchsorted(self.keys, s << shift)
         indptr, rows = ragged_rows(begin, np.searchsorted(self.keys, (s + 1) << shift))

@@ -1,7 +1,7 @@
-"""Collect triples of texts and number them: a few bytes per triple, never an object.
+"""Collect triples of texts and encode them as integers, with a few bytes and no object per triple.
 
-Terms are numbered by kind, then by number or text, so the codes depend on what is known and on the
-order of the items, not on the order in which it was read.
+Terms are numbered by kind, then by number or text, so the codes depend on the facts and on the
+order of the items, not on the order in which the facts were read.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ _NUMBERED: tuple[Kind, ...] = ("number", "date")
 
 
 def is_text(text: str) -> bool:
-    """Can a file hold it? Half of a surrogate pair is no character."""
+    """Whether a text can be encoded as UTF-8, that is, has no half of a surrogate pair."""
     return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 class EncodedGraph(NamedTuple):
-    """Triples as codes, and what the codes stand for.
+    """Triples as codes, and the meaning of the codes.
 
     Attributes:
         keys: packed triples, ascending and unique.
-        starts: first code of each of `KINDS`, and behind them the number of terms.
-        texts: of all terms behind the items.
-        numbers: of all terms that are numbers or dates, in the order of their codes.
+        starts: first code of each of `KINDS`, then the number of terms.
+        texts: texts of all terms after the items.
+        numbers: values of all terms that are numbers or dates, in the order of their codes.
         predicates: with the world that the triples allow.
-        warnings: predicates said to be functional that have two values for one item.
+        warnings: predicates declared functional that have two values for one item.
     """
 
     keys: NDArray[np.int64]
@@ -52,15 +52,15 @@ class EncodedGraph(NamedTuple):
 
     @property
     def shape(self) -> Shape:
-        """Sizes that every store needs."""
+        """Sizes of the graph."""
         return Shape(self.starts[1], self.starts[3], len(self.predicates), self.starts[-1])
 
     def counts(self) -> list[tuple[int, int]]:
-        """Triples and subjects of each predicate."""
+        """Numbers of triples and of subjects of each predicate."""
         n = len(self.predicates)
         triples, subjects = np.zeros((2, n), dtype=np.int64)
         for begin in range(0, len(self.keys), _CHUNK):
-            # One row before the chunk says whether its first pair is a new one.
+            # The row before the chunk shows whether its first pair is new.
             pairs = self.keys[max(begin - 1, 0) : begin + _CHUNK] >> OBJECT_BITS
             first = np.ones(len(pairs), dtype=bool)
             first[1:] = pairs[1:] != pairs[:-1]
@@ -72,9 +72,10 @@ class EncodedGraph(NamedTuple):
 
 
 class GraphBuilder:
-    """Takes facts about items one by one.
+    """Collects facts about items one by one.
 
-    `row` is an item's place in the catalog. Values must be canonical (`graph_values.canonical`).
+    `row` is the position of an item in the catalog. Values must be canonical
+    (`typed_values.canonical`).
     """
 
     def __init__(self) -> None:
@@ -88,7 +89,7 @@ class GraphBuilder:
         """Code of a predicate, added if its name is new.
 
         Raises:
-            CatalogError: the name is known with another type or world, or is no text.
+            CatalogError: the name exists with another type or world, or is not valid text.
         """
         if not is_text(predicate.name):
             raise CatalogError(
@@ -97,7 +98,9 @@ class GraphBuilder:
         code = self._codes.setdefault(predicate.name, len(self.predicates))
         if code == len(self.predicates):
             if code > 254:
-                raise CatalogError("the graph has over 255 predicates. Name those you need.")
+                raise CatalogError(
+                    "the graph has over 255 predicates. Select fewer with a mapping."
+                )
             self.predicates.append(predicate)
         elif self.predicates[code] != predicate:
             raise CatalogError(
@@ -111,7 +114,7 @@ class GraphBuilder:
         """Add one fact.
 
         Raises:
-            ValueError: the value is no text.
+            ValueError: the value is not valid text.
         """
         self._add(row, predicate, self.predicates[predicate].kind, value)
 
@@ -131,7 +134,7 @@ class GraphBuilder:
         """Add one fact whose object is an entity without a name.
 
         Raises:
-            ValueError: the value is no text.
+            ValueError: the value is not valid text.
         """
         self._add(row, predicate, "id", value)
 
@@ -142,13 +145,13 @@ class GraphBuilder:
         self._o.append(-1 - other)
 
     def facts_of(self, predicate: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-        """Row and (provisional) object number of every fact of one predicate so far."""
+        """Row and provisional object number of every fact of one predicate so far."""
         kept = np.frombuffer(self._p, dtype=np.uint8) == predicate
         s, o = (np.frombuffer(column, dtype=np.int32)[kept] for column in (self._s, self._o))
         return s, o
 
     def __len__(self) -> int:
-        """Facts so far, repeats included."""
+        """Number of facts so far, including duplicates."""
         return len(self._s)
 
     def encode(self, n_items: int) -> EncodedGraph:
@@ -195,7 +198,7 @@ class GraphBuilder:
             if len(code_of):
                 objects[~other] = code_of[o[~other]]
             keys[begin : begin + _CHUNK] = pack(s, p, objects)
-        self.__init__()  # type: ignore[misc]  # frees what is encoded
+        self.__init__()  # type: ignore[misc]  # frees the encoded facts
         keys.sort()
         first = np.ones(len(keys), dtype=bool)
         np.not_equal(keys[1:], keys[:-1], out=first[1:])

@@ -1,7 +1,7 @@
-"""Claims and constraints against a graph: which of an item's values count, and what follows.
+"""Evaluation of claims and constraints against a graph.
 
-Functions over any store; the verdicts themselves stand in `verdicts`. Source: hallucination
-recipe 3.5 and 3.6.
+These functions select the values of an item that matter, for any store; the rules for verdicts are
+in `verdict_rules`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["conditions_of", "judge", "meets", "merged"]
 SAME = "same:"
 SEQUEL_OF = "sequel_of"
 _NUMERIC = ("integer", "real", "date")
-# (predicate, does it lead from the sequel to its predecessor?)
+# (predicate, whether it leads from the sequel to its predecessor)
 _SEQUELS = (("sequel_of", True), ("prequel", True), ("sequel", False), ("prequel_of", False))
 
 
@@ -35,7 +35,7 @@ def judge(graph: Triples, row: int, predicate: str, value: str) -> Judgement:
     """Verdict and evidence on one claim about one item; predicates as in `KnowledgeGraph.verdict`.
 
     Raises:
-        CatalogError: `value` should be an item and is not in the catalog.
+        CatalogError: `value` must be an item and is not in the catalog.
     """
     if predicate.startswith(SAME):
         return _shared(graph, row, graph.row(value), predicate.removeprefix(SAME))
@@ -55,10 +55,10 @@ def judge(graph: Triples, row: int, predicate: str, value: str) -> Judgement:
 
 
 def meets(graph: Triples, row: int, constraint: Constraint) -> Verdict:
-    """Does an item meet one constraint?
+    """Verdict on whether an item meets one constraint.
 
     Raises:
-        InvalidArgument: a comparison with what is no number.
+        InvalidArgument: a comparison with a value that is not a number.
     """
     p = graph.codes.get(constraint.predicate)
     if p is None:
@@ -69,10 +69,10 @@ def meets(graph: Triples, row: int, constraint: Constraint) -> Verdict:
 
 
 def conditions_of(graph: Triples, constraint: Constraint) -> list[Condition] | None:
-    """What a store can select: the items that meet a constraint for certain; None if no item can.
+    """Conditions that select the items that certainly meet a constraint; None if no item can.
 
     Raises:
-        InvalidArgument: a comparison with what is no number.
+        InvalidArgument: a comparison with a value that is not a number.
     """
     p = graph.codes.get(constraint.predicate)
     if p is None:
@@ -84,7 +84,7 @@ def conditions_of(graph: Triples, constraint: Constraint) -> list[Condition] | N
     if constraint.operator != "!=":
         return [Condition(p, ranges)]
     if graph.predicates[p].world == "open":
-        return None  # what it does not say is unknown
+        return None  # a value that it does not contain is unknown
     conditions = [
         Condition(p, ((0, graph.terms.starts[-1]),)),
         Condition(p, ranges, present=False),
@@ -96,7 +96,7 @@ def conditions_of(graph: Triples, constraint: Constraint) -> list[Condition] | N
 
 
 def merged(conditions: Sequence[Condition], predicates: Sequence[Predicate]) -> list[Condition]:
-    """Conditions with the ranges of one functional predicate cut to one: it has a single value."""
+    """Intersect the ranges of each functional predicate, because it has a single value."""
     ranges: dict[int, tuple[int, int]] = {}
     others = []
     for condition in conditions:
@@ -112,7 +112,7 @@ def merged(conditions: Sequence[Condition], predicates: Sequence[Predicate]) -> 
 def _decide(
     graph: Triples, p: int, objects: Sequence[int], right: Sequence[int], wanted: _Wanted
 ) -> Verdict:
-    """An item's values contradict a name only if all of them have names themselves."""
+    """Verdict on one value; values contradict a name only if all of them have names."""
     nameless = _nameless(graph)
     comparable = any(code in nameless for code in wanted.codes) or not any(
         code in nameless for code in objects
@@ -122,7 +122,7 @@ def _decide(
 
 
 def _claimed(graph: Triples, p: int, value: str) -> _Wanted | None:
-    """What a claimed value means; None if it cannot be compared at all."""
+    """Terms or numbers of a claimed value; None if it cannot be compared."""
     of = graph.predicates[p].type
     if of not in _NUMERIC:
         return _Wanted(frozenset(graph.terms.codes(value)))
@@ -131,7 +131,7 @@ def _claimed(graph: Triples, p: int, value: str) -> _Wanted | None:
 
 
 def _constrained(graph: Triples, constraint: Constraint, p: int) -> _Wanted:
-    """Values that fulfil a constraint; for `!=` those that break it."""
+    """Values that meet a constraint; for `!=` those that violate it."""
     of = graph.predicates[p].type
     if constraint.operator in ("=", "!=") and of not in _NUMERIC:
         return _Wanted(frozenset(graph.terms.codes(constraint.value)))
@@ -157,7 +157,7 @@ def _matching(graph: Triples, objects: Sequence[int], wanted: _Wanted) -> list[i
 
 
 def _shared(graph: Triples, row: int, other: int, name: str) -> Judgement:
-    """`same:NAME`: by the predicate with names where both have values, else by Freebase ids."""
+    """Judge `same:NAME` by the named predicate if both items have values, else by Freebase ids."""
     for named in (name, f"fb:{name}"):
         p = graph.codes.get(named)
         if p is None:
@@ -175,7 +175,7 @@ def _shared(graph: Triples, row: int, other: int, name: str) -> Judgement:
 
 
 def _sequel(graph: Triples, row: int, other: int) -> Judgement:
-    """`sequel_of`: a direct triple, whichever way the source has it."""
+    """Judge `sequel_of` by a direct triple in either direction."""
     contradicted: Judgement | None = None
     for name, forward in ((prefix + b, f) for b, f in _SEQUELS for prefix in ("", "fb:")):
         p = graph.codes.get(name)
@@ -211,7 +211,7 @@ def _nameless(graph: Triples) -> range:
 
 
 def _codes_in(graph: Triples, p: int, allowed: NumberRange) -> tuple[int, int]:
-    """Codes of the numbers (or dates) in a range; their codes are in the order of size."""
+    """Range of codes of the numbers or dates in a range; codes are ordered by value."""
     place = KINDS.index(graph.predicates[p].kind)
     codes = range(graph.terms.starts[place], graph.terms.starts[place + 1])
 

@@ -1,8 +1,7 @@
-"""The same graph in a duckdb file: for batches of millions of checks and scans over all items.
+"""Knowledge graph in a duckdb file, for batches of millions of checks and scans over all items.
 
-A single check costs about a millisecond here; the SQLite file answers those. The file may come
-from anybody, so duckdb opens it read-only, may touch no other file and loads no extension.
-Source: hallucination recipe 4.3.
+A single check takes about a millisecond; the SQLite store is faster for those. The file may be
+untrusted, so duckdb opens it read-only, without access to other files and without extensions.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ Codes = NDArray[np.int64]
 
 
 def import_duckdb(path: Path) -> ModuleType:
-    """The package duckdb.
+    """Import the package duckdb.
 
     Raises:
         MissingDependency: it is not installed.
@@ -52,7 +51,7 @@ class DuckdbFile:
     """A catalog in a duckdb file, open for reading.
 
     Raises:
-        CatalogError: no such file, or none that auditkit built.
+        CatalogError: the file does not exist or was not built by auditkit.
         MissingDependency: duckdb is not installed.
     """
 
@@ -71,7 +70,8 @@ class DuckdbFile:
         said = dict(self.rows("SELECT key, value FROM meta WHERE key IN ('application', 'schema')"))
         if said != {"application": "auditkit", "schema": SCHEMA_VERSION}:
             raise CatalogError(
-                f"{path} is no catalog of this version. Build it again with: auditkit catalog build"
+                f"{path} is not a catalog of this version. Build it again with: auditkit catalog "
+                "build"
             )
 
     def __reduce__(self) -> tuple[type[DuckdbFile], tuple[Path]]:
@@ -89,7 +89,7 @@ class DuckdbFile:
             raise self._damaged(error) from None
 
     def iterate(self, query: str, values: Sequence[object] = ()) -> Iterator[Any]:
-        """Rows of a query one by one, for results that are large."""
+        """Yield the rows of a query one by one, for large results."""
         try:
             found = self._connection.cursor().execute(query, list(values))
             while some := found.fetchmany(_AT_ONCE):
@@ -111,9 +111,9 @@ class DuckdbFile:
         """All columns of a query as arrays.
 
         Args:
-            query: may read the table `asked`.
-            values: of its parameters.
-            asked: columns of that table.
+            query: SQL, which may read the table `asked`.
+            values: parameters of the query.
+            asked: columns of the table `asked`.
 
         Raises:
             CatalogError: the file is damaged.
@@ -137,12 +137,12 @@ class DuckdbFile:
 
 
 class DuckdbTriples:
-    """The five calls on a duckdb file.
+    """Triple store in a duckdb file.
 
     Args:
         file: the open file.
-        shape: sizes of its graph.
-        n_triples: as the file says.
+        shape: sizes of the graph.
+        n_triples: number of triples in the file's metadata.
     """
 
     def __init__(self, file: DuckdbFile, shape: Shape, n_triples: int) -> None:
@@ -152,7 +152,7 @@ class DuckdbTriples:
         return self._n_triples
 
     def check(self, s: ArrayLike, p: ArrayLike, o: ArrayLike) -> NDArray[np.bool_]:
-        """Is each triple in the graph? A code out of range is in none."""
+        """Whether each triple is in the graph; False for codes out of range."""
         asked = validated_triples(self.shape, s, p, o)
         hit = np.zeros(len(asked.s), dtype=bool)
         if len(hit):
@@ -167,7 +167,7 @@ class DuckdbTriples:
         return (hit & asked.possible).reshape(asked.shape)
 
     def has(self, s: ArrayLike, p: ArrayLike) -> NDArray[np.bool_]:
-        """Does each subject have any value of the predicate?"""
+        """Whether each subject has any value of the predicate."""
         subjects, predicates = validated_pairs(self.shape, s, p)
         hit = np.zeros(len(subjects), dtype=bool)
         if len(hit):
@@ -196,7 +196,7 @@ class DuckdbTriples:
         return Objects(np.concatenate(([0], ends)).astype(np.int64), values)
 
     def select(self, conditions: Sequence[Condition]) -> Codes:
-        """Rows of the items that fulfil all conditions, ascending."""
+        """Rows of the items that meet all conditions, ascending."""
         mask = np.ones(self.shape.items, dtype=bool)
         for condition in conditions:
             hit = np.zeros(self.shape.items, dtype=bool)
@@ -222,7 +222,7 @@ class DuckdbTriples:
         predicates: Sequence[int] | None = None,
         max_degree: int = 500,
     ) -> Paths:
-        """What connects the subjects of each pair."""
+        """Connections between the subjects of each pair."""
         near, far = validated_paths(self.shape, a, b, max_hops=max_hops, predicates=predicates)
         i = np.arange(len(near))
         found: list[tuple[Codes, ...]] = [(np.empty(0, dtype=np.int64),) * 4]

@@ -1,4 +1,4 @@
-"""Codes and their names in a catalog file, asked when they are needed."""
+"""Names of the codes in a catalog file, read on demand."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _IN_ONE_QUERY = 500
 
 
 class TableFile(Protocol):
-    """An open catalog file, whatever engine reads it."""
+    """An open catalog file of either engine."""
 
     @property
     def path(self) -> Path:
-        """Where it is."""
+        """Path of the file."""
         ...
 
     def rows(self, query: str, values: Sequence[object] = ()) -> list[tuple[object, ...]]:
@@ -34,7 +34,7 @@ class TableFile(Protocol):
         ...
 
     def iterate(self, query: str, values: Sequence[object] = ()) -> Iterator[tuple[object, ...]]:
-        """Rows of a query one by one, for results that are large.
+        """Yield the rows of a query one by one, for large results.
 
         Raises:
             CatalogError: the file is damaged.
@@ -45,7 +45,7 @@ class TableFile(Protocol):
         """First column of a query as an array.
 
         Raises:
-            CatalogError: the file is damaged, or holds something else than whole numbers there.
+            CatalogError: the file is damaged, or the column has values other than integers.
         """
         ...
 
@@ -58,7 +58,7 @@ class FileTerms:
 
     @property
     def starts(self) -> tuple[int, ...]:
-        """First code of each kind, and behind them the number of terms."""
+        """First code of each kind, then the number of terms."""
         return self._starts
 
     def codes(self, text: str) -> list[int]:
@@ -74,13 +74,13 @@ class FileTerms:
         texts = [text for text, _ in self._of(codes)]
         if not all(isinstance(text, str) for text in texts):
             raise CatalogError(
-                f"{self._file.path} names a term with what is no text. Build it again with: "
+                f"{self._file.path} has a term that is not a text. Build it again with: "
                 "auditkit catalog build"
             )
         return [str(text) for text in texts]
 
     def numbers(self, codes: Sequence[int]) -> list[float | None]:
-        """Number of each code, None where the term is no number."""
+        """Number of each code, None if the term is not a number."""
         return [number if isinstance(number, float) else None for _, number in self._of(codes)]
 
     def _of(self, codes: Sequence[int]) -> list[tuple[object, object]]:
@@ -93,7 +93,7 @@ class FileTerms:
         missing = next((code for code in codes if code not in found), None)
         if missing is not None:
             raise CatalogError(
-                f"{self._file.path} names no term {missing}. Build it again with: auditkit catalog "
+                f"{self._file.path} has no term {missing}. Build it again with: auditkit catalog "
                 "build"
             )
         return [found[code] for code in codes]

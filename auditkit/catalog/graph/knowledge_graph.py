@@ -1,9 +1,9 @@
-"""The catalog knowledge graph by names: what an item's values are, and what that says of a claim.
+"""The catalog's knowledge graph: values of items by name, and verdicts on claims.
 
-One class for every store. The five calls (objects, check, has, select, paths) answer in codes and
-belong to the store; this adds names, worlds and verdicts. A verdict depends on the predicate's
-world: what an *open* predicate does not say is unknown, a *closed* one lists all values of an item
-if it lists any, a *functional* one has one value.
+One class serves all stores. A store implements the calls objects, check, has, select and paths on
+integer codes; this class adds names, worlds and verdicts. A verdict depends on the world assumption
+of the predicate: a missing value of an *open* predicate is unknown, a *closed* one lists all values
+of an item if it lists any, and a *functional* one has a single value.
 """
 
 from __future__ import annotations
@@ -37,18 +37,18 @@ __all__ = ["Constraint", "KnowledgeGraph", "Objects", "Predicate", "Verdict", "W
 
 
 class KnowledgeGraph:
-    """What is known about the items of one catalog.
+    """Facts about the items of one catalog.
 
     Args:
         store: the triples.
         terms: names of the codes.
         predicates: in the order of their codes.
-        warnings: what the builder had to say.
-        link: what became of the link to a foreign graph.
+        warnings: warnings of the builder.
+        link: status of the link to an external graph.
 
     Attributes:
-        worlds: of each predicate, by name.
-        codes: of each predicate, by name.
+        worlds: world of each predicate, by name.
+        codes: code of each predicate, by name.
     """
 
     def __init__(
@@ -79,18 +79,18 @@ class KnowledgeGraph:
         warnings: Sequence[str] = (),
         link: LinkState = "none",
     ) -> KnowledgeGraph:
-        """A graph in memory.
+        """Build a graph in memory.
 
         Args:
             item_ids: in catalog order; they are subjects and may be objects (`sequel`).
-            predicates: every relation that the triples name.
+            predicates: all relations of the triples.
             triples: (item id, predicate name, value).
             item_triples: (item id, predicate name, item id), for relations between items.
             warnings, link: as in the class.
 
         Raises:
             CatalogError: an unknown item or predicate, a value that is not of its predicate's type,
-                or more terms than a key can hold.
+                or more terms than fit into a key.
         """
         builder, rows = GraphBuilder(), {item: row for row, item in enumerate(item_ids)}
         codes = {predicate.name: builder.predicate(predicate) for predicate in predicates}
@@ -124,7 +124,7 @@ class KnowledgeGraph:
         warnings: Sequence[str] = (),
         link: LinkState = "none",
     ) -> KnowledgeGraph:
-        """A graph in memory, of what a builder collected."""
+        """Make a graph in memory from an encoded graph."""
         return cls(
             TripleKeys(encoded.keys, encoded.shape),
             MemoryTerms(item_ids, encoded),
@@ -147,7 +147,7 @@ class KnowledgeGraph:
         row = next((c for c in self.terms.codes(item_id) if c < self.terms.starts[1]), None)
         if row is None:
             raise CatalogError(
-                f"the graph is asked for item {item_id!r}, which is not in the catalog. "
+                f"the graph was queried for item {item_id!r}, which is not in the catalog. "
                 "Add or drop it."
             )
         return row
@@ -161,7 +161,7 @@ class KnowledgeGraph:
         return _known(self.codes, name, "the graph has no predicate {}.")
 
     def term(self, label: str) -> int | None:
-        """Code of a value such as "Sci-Fi"; None if no triple holds it."""
+        """Code of a value such as "Sci-Fi"; None if no triple has it."""
         return next((c for c in self.terms.codes(label) if c >= self.terms.starts[1]), None)
 
     def label(self, code: int) -> str:
@@ -169,7 +169,7 @@ class KnowledgeGraph:
         return self.terms.texts([code])[0]
 
     def labels(self, predicate: str) -> tuple[str, ...]:
-        """All values of one predicate, in the order of their codes: numbers by size, texts from A.
+        """All values of one predicate in the order of their codes: by number or alphabetically.
 
         Raises:
             CatalogError: unknown predicate.
@@ -181,7 +181,7 @@ class KnowledgeGraph:
         return self._labels[predicate]
 
     def values(self, item_id: str, predicate: str) -> tuple[str, ...]:
-        """The values that one item has; relations between items give item ids.
+        """Values of one item; for relations between items these are item ids.
 
         Raises:
             CatalogError: unknown item or predicate.
@@ -196,15 +196,15 @@ class KnowledgeGraph:
         return self.store.objects(s, p)
 
     def check(self, s: ArrayLike, p: ArrayLike, o: ArrayLike) -> NDArray[np.bool_]:
-        """Is each triple of codes in the graph?"""
+        """Whether each triple of codes is in the graph."""
         return self.store.check(s, p, o)
 
     def has(self, s: ArrayLike, p: ArrayLike) -> NDArray[np.bool_]:
-        """Does each subject have any value of the predicate?"""
+        """Whether each subject has any value of the predicate."""
         return self.store.has(s, p)
 
     def select(self, constraints: Sequence[Constraint]) -> NDArray[np.int64]:
-        """Rows of the items that meet every constraint for certain (verdict `supported`)."""
+        """Rows of the items that certainly meet every constraint (verdict `supported`)."""
         conditions: list[Condition] = []
         certain = True
         for constraint in constraints:
@@ -224,7 +224,7 @@ class KnowledgeGraph:
         predicates: Sequence[str] | None = None,
         max_degree: int = 500,
     ) -> Paths:
-        """What connects the items of each pair of rows; see `TripleStore.paths`."""
+        """Connections between the items of each pair of rows; see `TripleStore.paths`."""
         named = None if predicates is None else [self.predicate(name) for name in predicates]
         return self.store.paths(a, b, max_hops=max_hops, predicates=named, max_degree=max_degree)
 
@@ -233,18 +233,18 @@ class KnowledgeGraph:
     def verdict(
         self, item_id: str | Sequence[str], predicate: str, value: str, *, negated: bool = False
     ) -> Verdict:
-        """Does the graph support that the item has this value?
+        """Verdict on the claim that an item has a value.
 
-        A predicate that the graph does not know, a value without a name that people use, and an
-        item without values can contradict nothing: `unverifiable`.
+        The verdict is `unverifiable` if the graph does not have the predicate, if the item has no
+        values, or if a value is an id without a name.
 
         Args:
             item_id: one id, or the ids of all items that may be meant.
             predicate: name; `same:NAME` compares with the item whose id is `value`, `sequel_of`
-                says that the item is a sequel to it.
-            value: the graph's own label; of numbers also `=1995`, `<1970`, `>1979`, `>1989<2000`
+                claims that the item is a sequel to it.
+            value: a label of the graph; for numbers also `=1995`, `<1970`, `>1979`, `>1989<2000`
                 (exclusive bounds).
-            negated: the claim is that it is not so.
+            negated: whether the claim is negated.
 
         Raises:
             CatalogError: an item is not in the catalog.
@@ -254,7 +254,7 @@ class KnowledgeGraph:
     def judge(
         self, item_id: str | Sequence[str], predicate: str, value: str, *, negated: bool = False
     ) -> Judgement:
-        """`verdict` with its evidence; of several items that of the first with this verdict."""
+        """Verdict with its evidence; of several items, that of the first with this verdict."""
         ids = [item_id] if isinstance(item_id, str) else item_id
         judged = [judge(self, self.row(one), predicate, value) for one in ids]
         if negated:
@@ -263,11 +263,11 @@ class KnowledgeGraph:
         return next((j for j in judged if j.verdict == verdict), Judgement(verdict))
 
     def constraint_verdict(self, item_id: str, constraints: Sequence[Constraint]) -> Verdict:
-        """Does the item meet all constraints?
+        """Verdict on whether the item meets all constraints.
 
         Raises:
             CatalogError: the item is not in the catalog.
-            InvalidArgument: a comparison with what is no number.
+            InvalidArgument: a comparison with a value that is not a number.
         """
         row = self.row(item_id)
         return every(meets(self, row, constraint) for constraint in constraints)

@@ -1,4 +1,4 @@
-"""Codes and their names in memory, for graphs that are built where they are used."""
+"""Names of the codes of a graph in memory."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class MemoryTerms:
 
     @property
     def starts(self) -> tuple[int, ...]:
-        """First code of each kind, and behind them the number of terms."""
+        """First code of each kind, then the number of terms."""
         return self._starts
 
     @cached_property
@@ -47,6 +47,6 @@ class MemoryTerms:
         return [self._items[code] if code < n else self._texts[code - n] for code in codes]
 
     def numbers(self, codes: Sequence[int]) -> list[float | None]:
-        """Number of each code, None where the term is no number."""
+        """Number of each code, None if the term is not a number."""
         first = self._starts[_FIRST_NUMBERED]
         return [float(self._numbers[code - first]) if code >= first else None for code in codes]

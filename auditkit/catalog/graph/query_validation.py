@@ -1,4 +1,4 @@
-"""What the arguments of a store's calls must be, said once for all stores."""
+"""Validation of the arguments of a store's calls, shared by all stores."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Codes = NDArray[np.int64]
 
 
 class Shape(NamedTuple):
-    """How many items, subjects (items, entities and ids), predicates and terms a graph has."""
+    """Numbers of items, subjects (items, entities and ids), predicates and terms of a graph."""
 
     items: int
     subjects: int
@@ -33,7 +33,7 @@ class Shape(NamedTuple):
 
 
 class TripleQuery(NamedTuple):
-    """Flat triples of codes and which of them can be in the graph at all."""
+    """Flat triples of codes, and a mask of those whose codes are in range."""
 
     s: Codes
     p: Codes
@@ -43,7 +43,7 @@ class TripleQuery(NamedTuple):
 
 
 def validated_triples(shape: Shape, s: ArrayLike, p: ArrayLike, o: ArrayLike) -> TripleQuery:
-    """Broadcast the three arguments; a code out of range is in no triple."""
+    """Broadcast the three arguments to flat arrays; a code out of range is in no triple."""
     arrays = np.broadcast_arrays(*(np.asarray(code, dtype=np.int64) for code in (s, p, o)))
     s, p, o = (array.ravel() for array in arrays)
     inside = (s >= 0) & (s < shape.subjects) & (p >= 0) & (p < shape.predicates)
@@ -60,8 +60,8 @@ def validated_pairs(shape: Shape, s: ArrayLike, p: ArrayLike) -> tuple[Codes, Co
         np.atleast_1d(np.asarray(s, np.int64)), np.atleast_1d(np.asarray(p, np.int64))
     )
     if s.size:
-        _refuse_outside(s, shape.subjects, "subject")
-        _refuse_outside(p, shape.predicates, "predicate")
+        _require_in_range(s, shape.subjects, "subject")
+        _require_in_range(p, shape.predicates, "predicate")
     return s.ravel(), p.ravel()
 
 
@@ -73,25 +73,25 @@ def validated_paths(
     max_hops: int,
     predicates: Sequence[int] | None,
 ) -> tuple[Codes, Codes]:
-    """Flat arrays of the two ends.
+    """Convert the two ends of the pairs to flat arrays.
 
     Raises:
-        InvalidArgument: a code out of range, other than 1 or 2 hops.
+        InvalidArgument: a code out of range, or a number of hops other than 1 or 2.
     """
     if max_hops not in (1, 2):
         raise InvalidArgument(f"paths got max_hops={max_hops}. Give 1 or 2.")
     if predicates is not None and len(predicates):
-        _refuse_outside(np.asarray(predicates, np.int64), shape.predicates, "predicate")
+        _require_in_range(np.asarray(predicates, np.int64), shape.predicates, "predicate")
     a, b = np.broadcast_arrays(
         np.atleast_1d(np.asarray(a, np.int64)), np.atleast_1d(np.asarray(b, np.int64))
     )
     if a.size:
-        _refuse_outside(a, shape.subjects, "subject")
-        _refuse_outside(b, shape.subjects, "subject")
+        _require_in_range(a, shape.subjects, "subject")
+        _require_in_range(b, shape.subjects, "subject")
     return a.ravel(), b.ravel()
 
 
-def _refuse_outside(codes: Codes, limit: int, what: str) -> None:
+def _require_in_range(codes: Codes, limit: int, what: str) -> None:
     low, high = int(codes.min()), int(codes.max())
     if low < 0 or high >= limit:
         raise InvalidArgument(
@@ -101,7 +101,7 @@ def _refuse_outside(codes: Codes, limit: int, what: str) -> None:
 
 
 def paths_of_rows(n_pairs: int, pair: Codes, hops: Codes, predicate: Codes, value: Codes) -> Paths:
-    """Paths in their fixed order, each once."""
+    """Sort the paths and remove duplicates."""
     if len(pair):
         rows = np.unique(np.stack((pair, hops, predicate, value)), axis=1)
         pair, hops, predicate, value = rows

@@ -1,10 +1,9 @@
-"""The words of the knowledge graph, and what every store of triples can answer.
+"""Types of the knowledge graph, and the protocol of its triple stores.
 
-Everything is a code. Items are numbered first, in catalog order, so an item's row is its code;
-behind them come entities, then values, each kind in the order of its number or text. So a range of
-years is a range of codes, and the same content has the same codes in every store. Source:
-hallucination recipe 4.3; it lists five kinds, `id` is ours: an entity without a name must never
-contradict a name.
+Terms are integer codes. Items are numbered first, in catalog order, so an item's row is its code.
+Entities and then values follow, each kind ordered by number or text. Therefore a range of years is
+a range of codes, and the same content has the same codes in every store. The kind `id` is an entity
+without a name; it is separate, because it must never contradict a name.
 """
 
 from __future__ import annotations
@@ -44,12 +43,12 @@ class Predicate:
     """A relation.
 
     Attributes:
-        name: as claims and constraints name it.
-        world: what its silence means. *open*: nothing; *closed*: an item that has values has no
+        name: name in claims and constraints.
+        world: meaning of a missing value. *open*: unknown; *closed*: an item that has values has no
             others; *functional*: an item has one value.
         labelled: whether its values have names (Freebase ids have none).
-        type: what its values are; `item` where they may be items of the catalog.
-        inverse_of: name of the same relation read the other way, where the source has both.
+        type: type of its values; `item` if they may be items of the catalog.
+        inverse_of: name of the inverse relation, if the source has both.
     """
 
     name: str
@@ -60,7 +59,7 @@ class Predicate:
 
     @property
     def kind(self) -> Kind:
-        """Kind of its values; what is no item of the catalog is an entity or an id."""
+        """Kind of its values; a value that is not an item of the catalog is an entity or an id."""
         if self.type in ("entity", "item"):
             return "entity" if self.labelled else "id"
         return KIND_OF_TYPE[self.type] if self.labelled else "id"
@@ -68,7 +67,7 @@ class Predicate:
 
 @dataclass(frozen=True)
 class Constraint:
-    """What a request asks of an item: `year < 1970`, `genre = Comedy`.
+    """Constraint of a request on its items: `year < 1970`, `genre = Comedy`.
 
     Raises:
         InvalidArgument: an operator other than = != < <= > >=.
@@ -87,7 +86,7 @@ class Constraint:
 
 
 class Condition(NamedTuple):
-    """A constraint in codes: has a subject an object of `p` in one of the ranges [begin, end)?"""
+    """A constraint in codes: a subject needs an object of `p` in one of the ranges [begin, end)."""
 
     p: int
     ranges: tuple[tuple[int, int], ...]
@@ -108,8 +107,8 @@ class Paths(NamedTuple):
         indptr: int64 [pairs + 1].
         hops: 1 for a direct triple, 2 for a value that both have.
         predicate: code of the relation.
-        value: 2 hops: the shared object; 1 hop: the object of the triple, a or b itself. Rows are
-            in ascending order of hops, predicate and value.
+        value: for 2 hops the shared object; for 1 hop the object of the triple, which is a or b.
+            Rows are in ascending order of hops, predicate and value.
     """
 
     indptr: NDArray[np.int64]
@@ -119,7 +118,7 @@ class Paths(NamedTuple):
 
 
 class TripleStore(Protocol):
-    """Five vectorised calls over triples of codes; every store gives the same answers.
+    """Vectorized calls over triples of codes; every store returns the same results.
 
     Arguments broadcast; p may be one code or an array.
     """
@@ -129,11 +128,11 @@ class TripleStore(Protocol):
         ...
 
     def check(self, s: ArrayLike, p: ArrayLike, o: ArrayLike) -> NDArray[np.bool_]:
-        """Is each triple in the graph? A code out of range is in none."""
+        """Whether each triple is in the graph; False for codes out of range."""
         ...
 
     def has(self, s: ArrayLike, p: ArrayLike) -> NDArray[np.bool_]:
-        """Does each subject have any value of the predicate?
+        """Whether each subject has any value of the predicate.
 
         Raises:
             InvalidArgument: a code out of range.
@@ -149,7 +148,7 @@ class TripleStore(Protocol):
         ...
 
     def select(self, conditions: Sequence[Condition]) -> NDArray[np.int64]:
-        """Rows of the items that fulfil all conditions, ascending."""
+        """Rows of the items that meet all conditions, ascending."""
         ...
 
     def paths(
@@ -161,16 +160,16 @@ class TripleStore(Protocol):
         predicates: Sequence[int] | None = None,
         max_degree: int = 500,
     ) -> Paths:
-        """What connects the subjects of each pair.
+        """Connections between the subjects of each pair.
 
         Args:
-            a, b: arrays of equal length.
+            a, b: subjects, arrays of equal length.
             max_hops: 1 for direct triples only, 2 also for shared objects of one predicate.
-            predicates: only these; all by default.
-            max_degree: a value with more subjects connects nobody, unless its predicate is named.
+            predicates: only these predicates; by default all.
+            max_degree: values with more subjects are ignored, unless `predicates` names theirs.
 
         Raises:
-            InvalidArgument: a code out of range, or other than 1 or 2 hops.
+            InvalidArgument: a code out of range, or a number of hops other than 1 or 2.
         """
         ...
 
@@ -180,15 +179,15 @@ class TripleStore(Protocol):
 
 
 class Terms(Protocol):
-    """Codes and what they stand for."""
+    """Names of the codes."""
 
     @property
     def starts(self) -> tuple[int, ...]:
-        """First code of each of `KINDS`, and behind them the number of terms."""
+        """First code of each of `KINDS`, then the number of terms."""
         ...
 
     def codes(self, text: str) -> list[int]:
-        """Codes of all terms with this text, of whatever kind; ascending."""
+        """Codes of all terms of any kind with this text, ascending."""
         ...
 
     def texts(self, codes: Sequence[int]) -> list[str]:
@@ -196,17 +195,18 @@ class Terms(Protocol):
         ...
 
     def numbers(self, codes: Sequence[int]) -> list[float | None]:
-        """Number of each code: dates as YYYYMMDD, None where the term is no number."""
+        """Number of each code: dates as YYYYMMDD, None if the term is not a number."""
         ...
 
 
 class Triples(Protocol):
-    """A knowledge graph as claims and constraints are evaluated on it.
+    """The part of a knowledge graph that the evaluation of claims and constraints needs.
 
     Attributes:
-        store: the triples. terms: names of the codes.
+        store: the triples.
+        terms: names of the codes.
         predicates: in the order of their codes.
-        codes: of each predicate, by name.
+        codes: code of each predicate, by name.
     """
 
     store: TripleStore

@@ -1,9 +1,8 @@
-"""A knowledge graph in one SQLite file: opened in no time, a few MB of memory, single checks in
-microseconds. Batches go to the array view, which is read from the file when the first one comes.
+"""Knowledge graph in one SQLite file, for single checks in microseconds with little memory.
 
-The file may come from anybody: it is opened read-only, without trust in its schema, and what does
-not hold together is an error. Source: hallucination recipe 4.3. The column `label` is empty for a
-predicate whose values have no names.
+Batches use the array store, which is read from the file for the first batch. The file may be
+untrusted, so it is opened read-only with an untrusted schema, and inconsistent content is an error.
+The column `label` is empty for a predicate whose values have no names.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ class SqliteFile:
     """A catalog file, open for reading.
 
     Raises:
-        CatalogError: no such file, or none that auditkit built.
+        CatalogError: the file does not exist or was not built by auditkit.
     """
 
     def __init__(self, path: Path) -> None:
@@ -64,7 +63,7 @@ class SqliteFile:
         }
         if identity != APPLICATION_ID or version != SCHEMA_VERSION or not tables >= TABLES:
             raise CatalogError(
-                f"{path} is no catalog of this version (application id {identity}, version "
+                f"{path} is not a catalog of this version (application id {identity}, version "
                 f"{version}). Build it again with: auditkit catalog build"
             )
 
@@ -83,7 +82,7 @@ class SqliteFile:
             raise self._damaged(error) from None
 
     def iterate(self, query: str, values: Sequence[object] = ()) -> Iterator[Row]:
-        """Rows of a query one by one, for results that are large."""
+        """Yield the rows of a query one by one, for large results."""
         try:
             yield from self._connection.execute(query, tuple(values))
         except sqlite3.Error as error:
@@ -93,7 +92,7 @@ class SqliteFile:
         """First column of a query as an array.
 
         Raises:
-            CatalogError: the file is damaged, or holds something else than whole numbers there.
+            CatalogError: the file is damaged, or the column has values other than integers.
         """
         try:
             cursor = self._connection.execute(query, tuple(values))
@@ -114,12 +113,12 @@ def _first(_: sqlite3.Cursor, row: Row) -> object:
 
 
 class SqliteTriples:
-    """The five calls on a catalog file.
+    """Triple store in a SQLite file.
 
     Args:
         file: the open file.
-        shape: sizes of its graph.
-        n_triples: as the file says.
+        shape: sizes of the graph.
+        n_triples: number of triples in the file's metadata.
     """
 
     def __init__(self, file: SqliteFile, shape: Shape, n_triples: int) -> None:
@@ -134,7 +133,7 @@ class SqliteTriples:
         """All triples as arrays, for batches.
 
         Raises:
-            CatalogError: the file holds other triples than it says.
+            CatalogError: the number of triples differs from the file's metadata.
         """
         shift = PREDICATE_BITS + OBJECT_BITS
         keys = self._file.column(
@@ -145,27 +144,27 @@ class SqliteTriples:
         )
         if len(keys) != self._n_triples or np.any(keys[1:] <= keys[:-1]):
             raise CatalogError(
-                f"{self._file.path} does not hold the {self._n_triples} triples that it names. "
+                f"{self._file.path} does not have the {self._n_triples} triples of its metadata. "
                 "Build it again with: auditkit catalog build"
             )
         return TripleKeys(keys, self.shape)
 
     def check(self, s: ArrayLike, p: ArrayLike, o: ArrayLike) -> NDArray[np.bool_]:
-        """Is each triple in the graph? A code out of range is in none."""
-        asked = validated_triples(self.shape, s, p, o)
-        if len(asked.s) > BATCH:
+        """Whether each triple is in the graph; False for codes out of range."""
+        queried = validated_triples(self.shape, s, p, o)
+        if len(queried.s) > BATCH:
             return self.view.check(s, p, o)
         query, rows = "SELECT 1 FROM triples WHERE s = ? AND p = ? AND o = ?", self._file.rows
         found = [
             possible and bool(rows(query, triple))
             for possible, triple in zip(
-                asked.possible.tolist(), np.stack(asked[:3], axis=1).tolist(), strict=True
+                queried.possible.tolist(), np.stack(queried[:3], axis=1).tolist(), strict=True
             )
         ]
-        return np.asarray(found, dtype=bool).reshape(asked.shape)
+        return np.asarray(found, dtype=bool).reshape(queried.shape)
 
     def has(self, s: ArrayLike, p: ArrayLike) -> NDArray[np.bool_]:
-        """Does each subject have any value of the predicate?"""
+        """Whether each subject has any value of the predicate."""
         subjects, predicates = validated_pairs(self.shape, s, p)
         if len(subjects) > BATCH:
             return self.view.has(subjects, predicates)
@@ -187,7 +186,7 @@ class SqliteTriples:
         return Objects(np.asarray(ends, dtype=np.int64), np.asarray(values, dtype=np.int64))
 
     def select(self, conditions: Sequence[Condition]) -> Codes:
-        """Rows of the items that fulfil all conditions, ascending."""
+        """Rows of the items that meet all conditions, ascending."""
         mask = np.ones(self.shape.items, dtype=bool)
         for condition in conditions:
             hit = np.zeros(self.shape.items, dtype=bool)
@@ -197,7 +196,7 @@ class SqliteTriples:
         return np.flatnonzero(mask)
 
     def _items(self, p: int, begin: int, end: int) -> Codes | NDArray[np.bool_]:
-        """Items with an object in a range; those with any at all are kept as a mask."""
+        """Items with an object in a range, as rows, or as a cached mask for the full range."""
         if (begin, end) != (0, self.shape.terms):
             return self._subjects(p, begin, end)
         if p not in self._having:
@@ -206,7 +205,7 @@ class SqliteTriples:
         return self._having[p]
 
     def _subjects(self, p: int, begin: int, end: int) -> Codes:
-        """Rows of items as one text, which takes a third of the time of one row each."""
+        """Rows of items, fetched as one text, which takes a third of the time of single rows."""
         ((rows,),) = self._file.rows(
             "SELECT group_concat(s) FROM triples "
             "WHERE p = ? AND o >= ? AND o < ? AND s >= 0 AND s < ?",
@@ -229,7 +228,7 @@ class SqliteTriples:
         predicates: Sequence[int] | None = None,
         max_degree: int = 500,
     ) -> Paths:
-        """What connects the subjects of each pair."""
+        """Connections between the subjects of each pair."""
         near, far = validated_paths(self.shape, a, b, max_hops=max_hops, predicates=predicates)
         if len(near) > BATCH:
             return self.view.paths(
@@ -264,7 +263,7 @@ class SqliteTriples:
         return lru_cache(_CACHED)(self._count)
 
     def _degree(self, p: int, o: int, most: int) -> int:
-        """Number of subjects of a value, counted up to one more than `most`."""
+        """Number of subjects of a value, counted up to `most` + 1."""
         return int(self._degree_of(p, o, most))
 
     def _count(self, p: int, o: int, most: int) -> int:

@@ -1,7 +1,7 @@
-"""How values are written and compared: one spelling per number and date, and ranges of them.
+"""Canonical spelling of numbers and dates, and their ranges.
 
-A date may be a year or a month only; then it stands for every day in it. So `< 1970` is before the
-first day of 1970, and `= 1995` any day of 1995. Source: hallucination recipe 3.5, year values.
+A date may be only a year or a month; then it means every day in it. So `< 1970` is before the first
+day of 1970, and `= 1995` is any day of 1995.
 """
 
 from __future__ import annotations
@@ -27,29 +27,29 @@ class NumberRange(NamedTuple):
 
 
 def canonical(text: str, of: ValueType) -> str:
-    """The one spelling of a value: "1995.0" as integer is "1995", "1995-11-22T00:00" a day.
+    """Canonical spelling of a value: "1995.0" as integer is "1995", "1995-11-22T00:00" is a day.
 
     Raises:
-        ValueError: the text is no such value.
+        ValueError: the text is not a value of this type.
     """
     text = text.strip()
     if of in ("integer", "real"):
         number = float(text) if _NUMBER.fullmatch(text) else math.nan
         if math.isnan(number) or (of == "integer" and not number.is_integer()):
-            raise ValueError(f"{text[:40]!r} is no {'whole ' if of == 'integer' else ''}number")
+            raise ValueError(f"{text[:40]!r} is not a {'whole ' if of == 'integer' else ''}number")
         if of == "integer" or (number.is_integer() and abs(number) < 1e15):
             return str(int(number))
         return repr(number)
     if of == "date":
         parts = _DATE.fullmatch(text)
         if parts is None or int(parts[2] or 1) > 12 or int(parts[3] or 1) > 31:
-            raise ValueError(f"{text[:40]!r} is no date such as 1995-11-22")
+            raise ValueError(f"{text[:40]!r} is not a date such as 1995-11-22")
         return "-".join(part for part in parts.groups() if part)
     return text
 
 
 def number_of(text: str, *, date: bool) -> float:
-    """Number of a canonical value; a date as YYYYMMDD, 00 where month or day are not known."""
+    """Number of a canonical value; a date as YYYYMMDD, with 00 if month or day are unknown."""
     return _days(text).low if date else float(text)
 
 
@@ -57,7 +57,7 @@ def claimed_range(value: str, of: ValueType) -> NumberRange | None:
     """Numbers that a claim allows: "1995", "=1995", "<1970", ">1979", ">1989<2000" (exclusive).
 
     Returns:
-        The range; None if the value states none or the predicate holds no numbers.
+        The range; None if the value is not a range or the predicate has no numbers.
     """
     if of not in ("integer", "real", "date"):
         return None
@@ -77,13 +77,13 @@ def claimed_range(value: str, of: ValueType) -> NumberRange | None:
 
 
 def constrained_range(operator: Operator, value: str, of: ValueType) -> NumberRange:
-    """Numbers that fulfil a constraint; for `!=` those that break it.
+    """Numbers that meet a constraint; for `!=` those that violate it.
 
     Raises:
-        ValueError: the predicate holds no numbers, or the value is none.
+        ValueError: the predicate has no numbers, or the value is not a number.
     """
     if of not in ("integer", "real", "date"):
-        raise ValueError("it holds no numbers")
+        raise ValueError("the predicate has no numbers")
     span = _span(value, of)
     if operator in ("=", "!="):
         return span
@@ -100,7 +100,7 @@ def _span(text: str, of: ValueType) -> NumberRange:
 
 
 def _days(text: str) -> NumberRange:
-    """First and last day of a canonical date, as YYYYMMDD; 00 and 99 stand for all."""
+    """First and last day of a canonical date as YYYYMMDD; 00 and 99 include all days or months."""
     year, month, day = (*text.split("-"), "", "")[:3]
     return NumberRange(
         float(f"{year}{month or '00'}{day or '00'}"), float(f"{year}{month or '99'}{day or '99'}")

@@ -1,7 +1,4 @@
-"""The rules by which a graph supports or contradicts a claim; the only place where they stand.
-
-Source: hallucination recipe 3.5 and 3.6.
-"""
+"""Rules for the verdicts on claims and constraints (docs/explain/hallucination.md, Claims)."""
 
 from __future__ import annotations
 
@@ -14,7 +11,7 @@ __all__ = ["Judgement", "decide", "every", "negation_of", "some"]
 
 
 class Judgement(NamedTuple):
-    """A verdict and the triples it rests on: those that support, or the item's actual values."""
+    """A verdict and its evidence: the supporting triples, or the item's actual values."""
 
     verdict: Verdict
     evidence: tuple[tuple[str, str, str], ...] = ()
@@ -24,10 +21,10 @@ def decide(world: World, *, stated: bool, others: bool) -> Verdict:
     """Verdict on one value of one item.
 
     Args:
-        world: of the predicate.
-        stated: the item has the claimed value.
-        others: the item has values, all of them comparable with the claimed one. What has no name
-            is not: it may be what the claim means.
+        world: world assumption of the predicate.
+        stated: whether the item has the claimed value.
+        others: whether the item has values that are all comparable with the claimed one. A value
+            without a name is not comparable, because it may be the claimed one.
     """
     if stated:
         return "supported"
@@ -35,13 +32,13 @@ def decide(world: World, *, stated: bool, others: bool) -> Verdict:
 
 
 def negation_of(verdict: Verdict) -> Verdict:
-    """Verdict on "it is not so"."""
+    """Verdict on the negated claim."""
     swapped: dict[Verdict, Verdict] = {"supported": "contradicted", "contradicted": "supported"}
     return swapped.get(verdict, verdict)
 
 
 def some(verdicts: Iterable[Verdict]) -> Verdict:
-    """Verdict where several entries may be meant: in doubt for the speaker."""
+    """Verdict if several entries may be meant: the most favorable one, then `unverifiable`."""
     found = set(verdicts)
     if "supported" in found:
         return "supported"
@@ -49,7 +46,7 @@ def some(verdicts: Iterable[Verdict]) -> Verdict:
 
 
 def every(verdicts: Iterable[Verdict]) -> Verdict:
-    """Verdict on constraints that must all hold; none at all are met."""
+    """Verdict on constraints that must all hold; `supported` for no constraints."""
     found = set(verdicts)
     if "contradicted" in found:
         return "contradicted"

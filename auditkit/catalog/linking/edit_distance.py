@@ -1,8 +1,8 @@
-"""How many edits lie between two words, and how alike are two titles?
+"""Edit distance of two words, and similarity ratio of two titles.
 
-Words: optimal string alignment, like Levenshtein, and two neighbouring letters may be swapped at
-the cost of one. Titles: twice their longest common subsequence over their letters together, in
-percent. rapidfuzz counts both (extra `graph`); without it Python gives the same answers, slower.
+The distance is optimal string alignment: Levenshtein with transpositions of adjacent letters. The
+ratio is twice the longest common subsequence divided by the total number of letters, in percent.
+rapidfuzz (extra `graph`) computes both; without it, Python code gives the same results slower.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def osa_in_python(left: str, right: str, limit: int) -> int:
     """Distance of two words, `limit` + 1 if it is larger.
 
     Args:
-        limit: largest distance that is told apart, at least 0.
+        limit: largest distance that is computed exactly, at least 0.
     """
     if abs(len(left) - len(right)) > limit:
         return limit + 1
@@ -38,8 +38,10 @@ def osa_in_python(left: str, right: str, limit: int) -> int:
 
 @cache
 def osa_counter() -> Callable[[Sequence[str], Sequence[str], int], list[int]]:
-    """The fastest counter there is, for many pairs of words: (lefts, rights, limit) -> distances,
-    `limit` + 1 where larger.
+    """The fastest installed function for the distances of many pairs of words.
+
+    Returns:
+        (lefts, rights, limit) -> distances, `limit` + 1 where they are larger.
     """
     try:
         from rapidfuzz.distance import OSA
@@ -54,9 +56,9 @@ def osa_counter() -> Callable[[Sequence[str], Sequence[str], int], list[int]]:
 
 
 def ratio_in_python(left: str, right: str) -> float:
-    """Likeness of two texts in percent; 100 for equal ones.
+    """Similarity ratio of two texts in percent; 100 for equal texts.
 
-    Source: the bit-parallel longest common subsequence of Hyyro (2004).
+    Source: bit-parallel longest common subsequence, Hyyro (2004).
     """
     if not left and not right:
         return 100.0
@@ -73,7 +75,7 @@ def ratio_in_python(left: str, right: str) -> float:
 
 @cache
 def ratio_counter() -> Callable[[str, str], float]:
-    """The fastest counter of likeness there is."""
+    """The fastest installed function for the similarity ratio."""
     try:
         from rapidfuzz.fuzz import ratio
     except ImportError:

@@ -1,7 +1,8 @@
-"""Which catalog titles stand close to a title that was refused?
+"""Search for catalog titles that are similar to a title without a match.
 
-This only explains a refusal: a wrong sequel number, or a similar text. It never links anything,
-because the same closeness joins films that are different. Source: hallucination recipe 3.4.
+The result only explains the missing match: another sequel number, or a similar text. It is never
+used to link a title, because different films can be equally similar
+(docs/explain/hallucination.md).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ LEAST_RATIO = 85.0
 
 
 def near_entries(index: TitleIndex, keys: Sequence[str]) -> list[list[int]]:
-    """Up to five entries near each refused full key, best first; an empty list if there is none."""
+    """Up to five entries near each full key without a match, best first; empty if there is none."""
     usable = ["" if key.startswith("raw:") else key for key in keys]
     ratio = ratio_counter()
     found: list[list[int]] = []
@@ -37,12 +38,12 @@ def near_entries(index: TitleIndex, keys: Sequence[str]) -> list[list[int]]:
 
 
 def _other_number(index: TitleIndex, keys: Sequence[str]) -> list[list[int]]:
-    """For each key the entries with the same tokens but for numbers."""
+    """For each key, the entries with the same tokens apart from numbers."""
     bare = [without_digits(key) for key in keys]
     found: list[list[int]] = [[] for _ in keys]
-    asked, rows = index.bare.find(text_hashes(bare), at_most=MAX_POSTINGS)
+    queried, rows = index.bare.find(text_hashes(bare), at_most=MAX_POSTINGS)
     for number, row, text in zip(
-        asked.tolist(), rows.tolist(), index.keys.texts(rows), strict=True
+        queried.tolist(), rows.tolist(), index.keys.texts(rows), strict=True
     ):
         if bare[number] and without_digits(text) == bare[number]:
             found[number].append(row)
@@ -50,7 +51,7 @@ def _other_number(index: TitleIndex, keys: Sequence[str]) -> list[list[int]]:
 
 
 def _sharing(index: TitleIndex, keys: Sequence[str]) -> list[list[int]]:
-    """For each key the entries of a fitting length that share one of its three rarest words."""
+    """For each key, entries of similar length that share one of its three rarest words."""
     tokens = list(dict.fromkeys(token for key in keys for token in key.split()))
     rows = index.vocabulary.rows(tokens)
     known = rows >= 0

@@ -1,8 +1,8 @@
-"""One normalisation for the titles of the catalog and for the titles that a recommender writes.
+"""Normalization of catalog titles and of the titles that a recommender writes.
 
-Two titles are the same if their full keys are equal. Numbers are part of every key, so a sequel
-never becomes its predecessor. Source: hallucination recipe, steps 1-8 (list marker, year, alias,
-article, fold, leading article, numerals, "and"); each function below names its steps.
+Two titles are the same if their full keys are equal. Numbers are part of every key, so a sequel is
+never linked to its predecessor. The steps are: 1 list marker, 2 year, 3 alias, 4 article, 5 fold,
+6 leading article, 7 numerals, 8 "and"; each function below names its steps.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ _DROPPED_BEFORE_DIGIT = _COUNTED | {"vol"}
 
 
 class ParsedTitle(NamedTuple):
-    """A title taken apart: its core, its year, whether that stood in brackets, its alias."""
+    """Parts of a title: core, year, whether the year was in brackets, alias."""
 
     core: str
     year: int | None
@@ -70,16 +70,16 @@ class ParsedTitle(NamedTuple):
 
 
 def clean_query(text: str) -> str:
-    """Step 1, queries only: white space, one list marker, bold marks and surrounding quotes go."""
+    """Step 1, queries only: remove whitespace, a list marker, bold marks and surrounding quotes."""
     text = _MARKER.sub("", " ".join(text.split()))
     text = text.replace("**", "").replace("__", "").strip(_SURROUNDING)
-    # Only a pair of single quotes goes: the last one of "Enfer, L'" belongs to the article.
+    # Single quotes are removed only in pairs: the last one of "Enfer, L'" belongs to the article.
     paired = len(text) > 1 and text[0] + text[-1] in _SINGLE_QUOTES
     return text[1:-1].strip(_SURROUNDING) if paired else text
 
 
 def split_year(text: str) -> tuple[str, int | None, bool]:
-    """Step 2: the text without a year at its end, that year, and whether it stood in brackets."""
+    """Step 2: the text without a year at its end, that year, and whether it was in brackets."""
     match = _YEAR.search(text)
     if match is None or not text[: match.start()].strip():
         return text, None, False
@@ -87,23 +87,23 @@ def split_year(text: str) -> tuple[str, int | None, bool]:
 
 
 def split_alias(text: str) -> tuple[str, str | None]:
-    """Step 3: the title before a parenthesis at its end, and the text inside that parenthesis."""
+    """Step 3: the title before a final parenthesis, and the text inside the parenthesis."""
     match = _ALIAS.match(text) if text.endswith(")") else None
     return (match["main"], match["alias"].strip()) if match else (text, None)
 
 
 def parse_title(text: str, *, with_year: bool = True) -> ParsedTitle:
-    """Steps 2 and 3; `with_year` False for catalog titles, whose year stands elsewhere."""
+    """Steps 2 and 3; `with_year` is False for catalog titles, whose year is a separate field."""
     core, year, bracketed = split_year(text) if with_year else (text, None, False)
     main, alias = split_alias(core)
     return ParsedTitle(main, year, bracketed, alias)
 
 
 def full_key(text: str) -> str:
-    """Steps 4 to 8: the tokens that decide whether two titles are the same, joined by blanks.
+    """Steps 4 to 8: the tokens that decide whether two titles are the same, joined by spaces.
 
     Returns:
-        The key; `raw:` and the case-folded text if no letter or digit is left; empty for empty
+        The key; `raw:` and the case-folded text if no letter or digit remains; empty for empty
         text.
     """
     tokens = _without_article(fold(_move_article(text)))
@@ -116,24 +116,24 @@ def full_key(text: str) -> str:
 
 
 def key_of_tokens(tokens: list[str]) -> str:
-    """The key of repaired tokens: a leading article and inner `and` go once more."""
+    """Key of corrected tokens; a leading article and inner `and` are removed again."""
     if len(tokens) > 1 and tokens[0] in _ARTICLES:
         tokens = tokens[1:]
     return " ".join(_without_and(tokens))
 
 
 def sorted_key(key: str) -> str:
-    """A full key with its tokens in alphabetical order: for swapped words."""
+    """Full key with its tokens in alphabetical order, to match titles with swapped words."""
     return " ".join(sorted(key.split(" ")))
 
 
 def joined_key(key: str) -> str:
-    """A full key without blanks: for words written together or apart."""
+    """Full key without spaces, to match words written together or apart."""
     return key.replace(" ", "")
 
 
 def prefix_of(title: str) -> str | None:
-    """The main title in front of the first `:` or ` - `; None if there is none."""
+    """Main title before the first `:` or ` - `; None if there is none."""
     main = _PREFIX_END.split(_move_article(title), maxsplit=1)
     return main[0].strip() if len(main) > 1 and main[0].strip() else None
 
@@ -148,7 +148,7 @@ def _move_article(text: str) -> str:
 
 
 def fold(text: str) -> list[str]:
-    """Step 5: runs of letters or digits, without marks, case, apostrophes or full stops."""
+    """Step 5: runs of letters or digits, without diacritics, case, apostrophes or periods."""
     text = text.translate(_SYMBOLS)
     if text.isascii():
         return _TOKEN.findall(text.lower().translate(_DROPPED))
@@ -158,7 +158,7 @@ def fold(text: str) -> list[str]:
 
 
 def _without_article(tokens: list[str]) -> list[str]:
-    """Step 6: of two or more tokens, a leading article goes, else a trailing one."""
+    """Step 6: remove a leading article of two or more tokens, or otherwise a trailing one."""
     if len(tokens) > 1 and tokens[0] in _ARTICLES:
         return tokens[1:]
     if len(tokens) > 1 and tokens[-1] in _ARTICLES:
@@ -167,14 +167,14 @@ def _without_article(tokens: list[str]) -> list[str]:
 
 
 def _without_and(tokens: list[str]) -> list[str]:
-    """Step 8: of three or more tokens, every `and` but a leading one goes."""
+    """Step 8: of three or more tokens, remove every `and` except a leading one."""
     if len(tokens) < 3:
         return tokens
     return tokens[:1] + [token for token in tokens[1:] if token != "and"]
 
 
 def _without_numerals(tokens: list[str]) -> list[str]:
-    """Step 7, behind the first token: `Part II` and `Part Two` become `2`."""
+    """Step 7, after the first token: `Part II` and `Part Two` become `2`."""
     digits = tokens[:1]
     for before, token in pairwise(tokens):
         if token in _ROMAN:

@@ -1,8 +1,7 @@
-"""Which titles may a misspelt query mean, once single words are repaired?
+"""Spelling correction of single words in a query (stages 7 and 8 of title linking).
 
-Only words are repaired, never digits, and a token that is a word is left alone unless enough of the
-title stands beside it: a real word that is changed turns one film into another. Source:
-hallucination recipe 3.4, stages 7 and 8.
+Only words are corrected, never digits. A token that is a word is not changed unless enough other
+words of the title match, because changing a real word makes it the title of another film.
 """
 
 from __future__ import annotations
@@ -17,10 +16,10 @@ from auditkit.catalog.linking.vocabulary import Neighbour
 __all__ = ["Repair", "repairs", "tokens_to_look_up"]
 
 MAX_EDITS = 2
-MAX_TOKENS = 32  # a longer text is no title with a typing error
-_ROBUST_LETTERS = 8  # a token so long may be repaired by two edits with no word beside it
-_DROPPED = frozenset(("the", "a", "an", "and"))  # where one of these appears, the key is made anew
-_CONTENT_BESIDE = 3  # words that must stay where a word becomes another
+MAX_TOKENS = 32  # a longer text is not a misspelled title
+_ROBUST_LETTERS = 8  # a token of this length may get two edits without a known word in the title
+_DROPPED = frozenset(("the", "a", "an", "and"))  # if a correction is one of these, rebuild the key
+_CONTENT_BESIDE = 3  # content words that must be unchanged if a word becomes another word
 _FUNCTION_WORDS = frozenset(
     "the a an of and in on to for at with from is it my by no de la le you your his her i".split()  # noqa: SIM905  # one line reads better than twenty-six
 )
@@ -28,7 +27,7 @@ Near = Mapping[str, Sequence[Neighbour]]
 
 
 class Repair(NamedTuple):
-    """A full key that the query may mean, and the edits that lie between."""
+    """A full key that the query may mean, and its number of edits."""
 
     key: str
     edits: int
@@ -37,7 +36,7 @@ class Repair(NamedTuple):
 def tokens_to_look_up(
     tokens: Sequence[str], is_word: Callable[[str], bool]
 ) -> tuple[list[str], list[str]]:
-    """The tokens whose neighbours `repairs` asks for: strange ones (2 edits) and words (1)."""
+    """Tokens whose neighbors `repairs` needs: unknown tokens (2 edits) and words (1 edit)."""
     strange = _strange(tokens, is_word)
     if len(strange) > MAX_EDITS or len(tokens) > MAX_TOKENS:
         return [], []
@@ -46,12 +45,12 @@ def tokens_to_look_up(
 
 
 def repairs(tokens: Sequence[str], is_word: Callable[[str], bool], near: Near) -> Iterator[Repair]:
-    """Repaired keys of a query, those of strange tokens only (stage 7) first.
+    """Yield corrected keys of a query, first those that change unknown tokens only (stage 7).
 
     Args:
-        tokens: of the query's full key.
-        is_word: is this token a word of the catalog or of English?
-        near: words of the catalog near each token that `tokens_to_look_up` named.
+        tokens: tokens of the query's full key.
+        is_word: tells whether a token is a word of the catalog or of English.
+        near: words of the catalog near each token that `tokens_to_look_up` returned.
     """
     strange = _strange(tokens, is_word)
     if len(strange) > MAX_EDITS or len(tokens) > MAX_TOKENS:

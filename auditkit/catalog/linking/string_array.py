@@ -35,7 +35,7 @@ class Strings(NamedTuple):
         return self.texts([row])[0]
 
     def texts(self, rows: ArrayLike) -> list[str]:
-        """Strings of many rows, in their order."""
+        """Strings of many rows, in the order of `rows`."""
         rows = np.asarray(rows, dtype=np.int64)
         view = self.blob.data
         return [

@@ -1,10 +1,10 @@
-"""64-bit hashes of many texts at once, and of words with one or two of their letters left out.
+"""64-bit hashes of many texts, and of words with one or two letters deleted.
 
-A polynomial over code points, modulo 2^64, computed for a whole batch by numpy. It is the same in
-every process (unlike `hash`), and because it is a sum over letters, a word without some of its
-letters is hashed without writing that string: so the deletion index of a million titles is a matter
-of seconds. The recipe names BLAKE2b, which would be called twelve million times. Collisions are
-possible and harmless: whoever looks up a hash compares the text behind it.
+The hash is a polynomial over code points modulo 2^64, computed by numpy for a whole batch. Unlike
+`hash`, it is the same in every process. Because it is a sum over letters, the hash of a word with
+deleted letters is computed without building that string, so the deletion index of a million titles
+takes seconds; a cryptographic hash would be called twelve million times. Collisions are possible
+and harmless, because every lookup compares the text of the row.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ ROW_BITS = 28
 
 
 class Deletions(NamedTuple):
-    """Hashes of shortened words: row i is a shortening of `words[word[i]]`."""
+    """Hashes of shortened words: row i is `words[word[i]]` with letters deleted."""
 
     hash: NDArray[np.uint64]
     word: NDArray[np.int64]
@@ -46,7 +46,7 @@ def _hash_chunk(texts: Sequence[str]) -> NDArray[np.uint64]:
 
 
 def deletion_hashes(words: Sequence[str], letters: Collection[int]) -> Deletions:
-    """Hashes of each word with `letters` (any of 0, 1, 2) of its letters left out, every choice."""
+    """Hashes of each word with every choice of `letters` (any of 0, 1, 2) letters deleted."""
     by_length: dict[int, list[int]] = {}
     for row, word in enumerate(words):
         by_length.setdefault(len(word), []).append(row)
@@ -61,7 +61,7 @@ def deletion_hashes(words: Sequence[str], letters: Collection[int]) -> Deletions
 
 
 def _shortened(text: str, length: int, letters: Collection[int]) -> Iterator[NDArray[np.uint64]]:
-    """Polynomials of equally long words, joined in `text`, once per choice of letters left out."""
+    """Polynomials of equally long words, joined in `text`, once per choice of deleted letters."""
     if length == 0:
         return
     terms = _codes(text).reshape(-1, length) * _powers(length)
@@ -95,20 +95,20 @@ def _powers(n: int) -> NDArray[np.uint64]:
 
 
 def _mix(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Spread the polynomial over all bits (the finaliser of splitmix64)."""
+    """Spread the polynomial over all bits (the finalizer of splitmix64)."""
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return x ^ (x >> np.uint64(31))
 
 
 class HashTable(NamedTuple):
-    """Which rows have this hash? One sorted array: 36 bits of hash in front of 28 bits of row."""
+    """Rows by hash, in one sorted array: 36 bits of the hash, then 28 bits of the row."""
 
     keys: NDArray[np.uint64]
 
     @classmethod
     def build(cls, hashes: NDArray[np.uint64], rows: NDArray[np.int64]) -> HashTable:
-        """Table of (hash, row) pairs; a row is below 2^28."""
+        """Build a table of (hash, row) pairs; a row is below 2^28."""
         keys = _above(hashes) | rows.astype(np.uint64)
         keys.sort()
         return cls(keys)
@@ -116,18 +116,21 @@ class HashTable(NamedTuple):
     def find(
         self, hashes: NDArray[np.uint64], *, at_most: int | None = None
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Two arrays of equal length: number of the hash asked for, and a row that may have it.
+        """Look up many hashes.
 
         Args:
-            at_most: rows per hash, the first ones.
+            at_most: largest number of rows per hash; the first rows are returned.
+
+        Returns:
+            Two arrays of equal length: position in `hashes`, and a row that may have this hash.
         """
         first = _above(hashes)
         begin = np.searchsorted(self.keys, first)
         end = np.searchsorted(self.keys, first | np.uint64((1 << ROW_BITS) - 1), side="right")
         counts = end - begin if at_most is None else np.minimum(end - begin, at_most)
-        asked = np.repeat(np.arange(len(hashes)), counts)
-        at = np.arange(len(asked)) + np.repeat(begin - (np.cumsum(counts) - counts), counts)
-        return asked, (self.keys[at] & np.uint64((1 << ROW_BITS) - 1)).astype(np.int64)
+        queried = np.repeat(np.arange(len(hashes)), counts)
+        at = np.arange(len(queried)) + np.repeat(begin - (np.cumsum(counts) - counts), counts)
+        return queried, (self.keys[at] & np.uint64((1 << ROW_BITS) - 1)).astype(np.int64)
 
 
 def _above(hashes: NDArray[np.uint64]) -> NDArray[np.uint64]:

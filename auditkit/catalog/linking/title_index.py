@@ -1,10 +1,9 @@
-"""The titles of a catalog as sorted arrays: built in one pass, stored as .npy, memory-mapped.
+"""Index of the titles of a catalog: sorted arrays, stored as .npy and memory-mapped.
 
-A *row* is one key: rows 0 to n - 1 are the main titles of the n entries, the rows behind them the
-aliases, and behind these the main titles in front of a colon ("prefixes"). An entry is a unique
-(title, year) and may have several items ("twins"). Every table maps a hash to rows, and whoever
-follows it compares the key. Source: hallucination recipe 4.2; the tables pack hash and row into one
-number, which halves them.
+A *row* is one key: rows 0 to n - 1 are the main titles of the n entries, followed by the aliases
+and then by the main titles before a colon ("prefixes"). An entry is a unique (title, year) and may
+have several items (duplicate entries). Every table maps a hash to rows, and every lookup compares
+the key. A hash and a row are packed into one number, which halves the size of the tables.
 """
 
 from __future__ import annotations
@@ -35,28 +34,28 @@ from auditkit.errors import CatalogError
 
 __all__ = ["INDEX_FORMAT_VERSION", "TitleIndex", "without_digits"]
 
-INDEX_FORMAT_VERSION = 2  # of normalisation and layout: a stored index of another one is built anew
+INDEX_FORMAT_VERSION = 2  # of normalization and layout; a stored index of another one is rebuilt
 MAX_POSTINGS = 200
 _CHUNK = 1 << 16
 
 
 class TitleIndex(NamedTuple):
-    """Everything that linking looks up.
+    """Lookup tables of title linking.
 
     Attributes:
-        years: int16 [n entries], 0 where unknown.
+        years: int16 [n entries], 0 if unknown.
         items_from, items: entry e has the items (rows of the catalog) items[items_from[e] :
             items_from[e + 1]], in catalog order.
         keys: full key of every row.
         letters: int32 [n entries], length of each main key.
         entry_of: int32 [rows], the entry of every row.
-        n_aliases: rows n to n + n_aliases - 1 are aliases, those behind them prefixes.
+        n_aliases: rows n to n + n_aliases - 1 are aliases, later rows are prefixes.
         full, prefix: rows by hash of the full key (main titles and aliases; prefixes).
-        ordered, joined, bare: main titles by hash of the sorted key, of the key without blanks, and
+        ordered, joined, bare: main titles by hash of the sorted key, of the key without spaces, and
             of the key without numbers.
         vocabulary: tokens of main titles and aliases.
-        postings_from, postings: word w stands in the entries postings[postings_from[w] :
-            postings_from[w + 1]], the first 200 of them.
+        postings_from, postings: the first 200 entries that contain word w are
+            postings[postings_from[w] : postings_from[w + 1]].
     """
 
     years: NDArray[np.int16]
@@ -81,7 +80,7 @@ class TitleIndex(NamedTuple):
         return len(self.years)
 
     def is_alias(self, row: int) -> bool:
-        """Is this row an alias? Prefixes and main titles are none."""
+        """Whether this row is an alias, not a prefix or main title."""
         return self.n_entries <= row < self.n_entries + self.n_aliases
 
     def members(self, entry: int) -> NDArray[np.int32]:
@@ -99,11 +98,11 @@ class TitleIndex(NamedTuple):
 
         Args:
             titles: without their year.
-            years: None (or 0) where unknown.
+            years: None or 0 if unknown.
             aliases: other names of some items, by row.
 
         Raises:
-            CatalogError: more titles than a table can number.
+            CatalogError: more titles than fit into a table.
         """
         if 3 * len(titles) >= 1 << ROW_BITS:
             raise CatalogError(
@@ -140,13 +139,14 @@ class TitleIndex(NamedTuple):
         )
 
     def save(self, folder: Path, *, source: str) -> None:
-        """Write the index beside its catalog, whole or not at all.
+        """Write the index to a folder atomically.
 
         Args:
-            source: the SHA-256 of what was indexed.
+            folder: the folder of the index, next to the catalog file.
+            source: SHA-256 of the indexed catalog.
 
         Raises:
-            OSError: it cannot be written, or another process put its own there meanwhile.
+            OSError: the folder cannot be written, or another process created it meanwhile.
         """
         folder.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as temporary:
@@ -165,7 +165,7 @@ class TitleIndex(NamedTuple):
 
     @classmethod
     def open(cls, folder: Path, *, source: str) -> TitleIndex | None:
-        """Memory-map a stored index; None if there is none of this source and recipe."""
+        """Memory-map a stored index; None if there is none of this source and format version."""
         try:
             described = json.loads((folder / "index.json").read_text(encoding="utf-8"))
             if described["recipe"] != INDEX_FORMAT_VERSION or described["source"] != source:
@@ -195,7 +195,7 @@ class TitleIndex(NamedTuple):
     @classmethod
     def _from_arrays(cls, arrays: dict[str, NDArray[np.generic]], *, n_aliases: int) -> TitleIndex:
         def table(name: str) -> HashTable:
-            return HashTable(arrays[name])  # type: ignore[arg-type]  # checked by what wrote it
+            return HashTable(arrays[name])  # type: ignore[arg-type]  # types are those of `save`
 
         vocabulary = Vocabulary(
             Strings(arrays["word_blob"], arrays["word_offsets"]),  # type: ignore[arg-type]
@@ -220,7 +220,7 @@ class TitleIndex(NamedTuple):
 
 
 def without_digits(key: str) -> str:
-    """A full key without its numbers: equal for a film and its sequel."""
+    """Full key without numbers, which is equal for a film and its numbered sequel."""
     return " ".join(token for token in key.split(" ") if not token.isdigit())
 
 
@@ -229,7 +229,7 @@ def _entries(
 ) -> tuple[list[tuple[str, int | None]], NDArray[np.int64]]:
     """Unique (title, year) pairs in catalog order, and the entry of every item.
 
-    Equal pairs are found by hash; those that share one are compared.
+    Equal pairs are found by hash; pairs with the same hash are compared.
     """
     hashes = text_hashes(titles)
     hashes ^= np.asarray([year or 0 for year in years], dtype=np.uint64) << np.uint64(40)
@@ -244,7 +244,7 @@ def _entries(
         rank[order] = np.arange(len(order))
         starts = first[order].tolist()
         return [(titles[row], years[row] or None) for row in starts], rank[entry_of]
-    numbers: dict[tuple[str, int | None], int] = {}  # two pairs with one hash: by the pairs
+    numbers: dict[tuple[str, int | None], int] = {}  # used if two pairs have the same hash
     pairs = zip(titles, years, strict=True)
     found = [numbers.setdefault((title, year or None), len(numbers)) for title, year in pairs]
     return list(numbers), np.asarray(found, dtype=np.int64)
@@ -277,7 +277,7 @@ def _keys(
 def _given_aliases(
     aliases: Mapping[int, Sequence[str]], entry_of_item: NDArray[np.int64], mains: Sequence[str]
 ) -> list[tuple[int, str]]:
-    """(entry, key) of the names that the catalog gives besides its titles."""
+    """(entry, key) of the catalog's aliases."""
     found = [
         (int(entry_of_item[row]), full_key(name))
         for row, names in aliases.items()
@@ -289,7 +289,7 @@ def _given_aliases(
 def _postings(
     keys: Sequence[str], entry_of: NDArray[np.int64]
 ) -> tuple[Counter[str], NDArray[np.int64], NDArray[np.int32]]:
-    """How often each token occurs, and the first entries of every token."""
+    """Number of occurrences and first entries of every token."""
     counted: Counter[str] = Counter()
     numbers: dict[str, int] = {}
     words, entries = array("i"), array("i")
@@ -317,7 +317,7 @@ def _offsets(counts: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _table(keys: Iterable[str], *, first: int = 0) -> HashTable:
-    """Table of keys whose rows are numbered from `first`; empty keys are in no table."""
+    """Table of keys whose rows are numbered from `first`; empty keys are left out."""
     hashes, rows = [], []
     texts = list(keys)
     for begin in range(0, len(texts), _CHUNK):

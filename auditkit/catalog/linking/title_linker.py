@@ -1,10 +1,10 @@
-"""Which catalog item does a written title name, if any?
+"""Linking of written titles to catalog items (docs/explain/hallucination.md, Titles).
 
-Exact keys after normalisation, in a fixed order of stages; the first stage that finds an entry
+Normalized keys are matched exactly in a fixed order of stages. The first stage that finds an entry
 ends the search, and a year rule decides. There is no similarity threshold, because every threshold
-that forgives a typing error also links sequels and remakes: errors are repaired word by word, in
-tokens that are no words, and numbers never. Every hash hit is verified by comparing the key, so a
-collision cannot link. Source: hallucination recipe 3.3 and 3.4.
+that tolerates a spelling error also links sequels and remakes. Instead, spelling is corrected word
+by word, mostly in tokens that are not words, and never in numbers. Every hash match is verified by
+comparing the key, so a collision cannot cause a link.
 """
 
 from __future__ import annotations
@@ -48,15 +48,15 @@ _GLUED = 6
 
 @dataclass(frozen=True)
 class Link:
-    """What became of one written title.
+    """Result for one written title.
 
     Attributes:
         title: the text as given.
-        item_id: the item it names, None if refused or ambiguous.
+        item_id: the item that it names; None if it is ambiguous or has no match.
         reason: one of `LINKED` if it was linked; else `ambiguous`, `year_conflict`, `near_miss`,
             `none` or `empty`.
         candidates: item ids, best first, at most 10: all ids of the linked entry, or one id per
-            entry concerned.
+            possible entry.
     """
 
     title: str
@@ -67,7 +67,7 @@ class Link:
 
 @dataclass(slots=True)
 class _Query:
-    """One title on its way through the stages."""
+    """One title, parsed for the stages."""
 
     title: str
     number: int
@@ -82,7 +82,7 @@ class _Query:
 
 
 class _Found(NamedTuple):
-    """Entries of a stage, and whether each was found by its main title."""
+    """Entries that a stage found, and whether each was found by its main title."""
 
     entries: dict[int, bool]
     year: int | None
@@ -90,7 +90,7 @@ class _Found(NamedTuple):
 
 
 class _Stage(NamedTuple):
-    """A way to look a query up: keys to try in `table`, and how a row proves that it fits."""
+    """A lookup: the keys of a query in `table`, and the key that a row must have to match."""
 
     reason: LinkReason
     table: HashTable
@@ -104,10 +104,10 @@ class TitleLinker:
 
     Args:
         ids: item ids in catalog order.
-        index: of the catalog's titles.
-        linking: `loose` lets a repaired title be up to two years off; `strict` wants its year
-            equal, and seven letters of a one-word title without a year; `auto` is strict from
-            100,000 entries on.
+        index: index of the catalog's titles.
+        linking: `loose` accepts a corrected title whose year is up to two years off; `strict`
+            requires an equal year, or seven letters of a one-word title without a year; `auto` is
+            strict for 100,000 entries or more.
     """
 
     def __init__(self, ids: Sequence[str], index: TitleIndex, *, linking: Linking = "auto") -> None:
@@ -137,10 +137,10 @@ class TitleLinker:
 
         Args:
             titles: texts as the recommender wrote them.
-            without: for every title the number of one entry to treat as absent, its words too;
+            without: for every title, the number of one entry to treat as absent with its words;
                 used by the self-check.
-            near_misses: tell a title close to a catalog title from one that is not; without it both
-                are `none`, which is faster.
+            near_misses: whether to distinguish `near_miss` from `none`; False is faster and
+                returns `none` for both.
 
         Returns:
             One `Link` per title, in order.
@@ -169,7 +169,7 @@ class TitleLinker:
         return [links[number] for number in range(len(queries))]
 
     def link_texts(self, keys: Sequence[str]) -> list[tuple[int, ...]]:
-        """Entries whose main title, alias or prefix has each full key; for mentions in a text."""
+        """Entries whose main title, alias or prefix has each full key, to find titles in a text."""
         found: list[dict[int, bool]] = [{} for _ in keys]
         for table in (self.index.full, self.index.prefix):
             self._collect(table, keys, found, str)
@@ -181,12 +181,12 @@ class TitleLinker:
         return _Query(title, number, parts, text, full_key(parts.core) if text else "", absent)
 
     def _look_up(self, queries: Sequence[_Query], stage: _Stage) -> Iterator[tuple[_Query, _Found]]:
-        """The queries that a stage finds something for; of several keys the first that does."""
-        asked = [(query, key) for query in queries for key in stage.keys(query) if key]
-        found: list[dict[int, bool]] = [{} for _ in asked]
-        self._collect(stage.table, [key for _, key in asked], found, stage.key_of_row)
+        """Yield the queries with a match in a stage; of several keys, the first match counts."""
+        queried = [(query, key) for query in queries for key in stage.keys(query) if key]
+        found: list[dict[int, bool]] = [{} for _ in queried]
+        self._collect(stage.table, [key for _, key in queried], found, stage.key_of_row)
         done: set[int] = set()
-        for (query, _), entries in zip(asked, found, strict=True):
+        for (query, _), entries in zip(queried, found, strict=True):
             entries.pop(-1 if query.absent is None else query.absent, None)
             if not stage.ignores_year:
                 self._drop_undated(query, entries)
@@ -198,7 +198,7 @@ class TitleLinker:
                 )
 
     def _drop_undated(self, query: _Query, entries: dict[int, bool]) -> None:
-        """A bare number behind a title is a year only where the catalog knows years."""
+        """Drop entries without a year if the query's year was a bare number after the title."""
         if query.parts.year is not None and not query.parts.bracketed:
             for entry in [entry for entry in entries if not self.index.years[entry]]:
                 del entries[entry]
@@ -210,7 +210,7 @@ class TitleLinker:
         found: Sequence[dict[int, bool]],
         key_of_row: Callable[[str], str],
     ) -> None:
-        """Add to each key's dict the entries whose key it is, True where a main title has it."""
+        """Add the entries with each key to the key's dict; the value is True for main titles."""
         if not keys:
             return
         numbers, rows = table.find(text_hashes(keys))
@@ -236,8 +236,8 @@ class TitleLinker:
             reason = "year_off"
         elif reason == "exact" and not found.entries[kept[0]]:
             reason = "alias"
-        twins = self.twins(kept[0])
-        return Link(query.title, twins[0], reason, twins[:MAX_CANDIDATES])
+        ids = self.twins(kept[0])
+        return Link(query.title, ids[0], reason, ids[:MAX_CANDIDATES])
 
     def _years_off(self, entry: int, year: int | None) -> int:
         known = int(self.index.years[entry])
@@ -247,7 +247,7 @@ class TitleLinker:
         return tuple(self.twins(entry)[0] for entry in list(entries)[:MAX_CANDIDATES])
 
     def _repaired(self, queries: Sequence[_Query]) -> Iterator[tuple[_Query, Link]]:
-        """Stages 7 and 8: the titles within the fewest edits, if the year allows them."""
+        """Stages 7 and 8: the titles with the fewest edits, if the year rule accepts them."""
         known = self._known_words(queries)
         strange, words = list[str](), list[str]()
         for query in queries:
@@ -257,18 +257,18 @@ class TitleLinker:
                 group += tokens
         near = self.index.vocabulary.neighbours(words, within=1)
         near |= self.index.vocabulary.neighbours(strange, within=2)
-        asked = [
+        queried = [
             (query, repair)
             for query in queries
             for repair in dict.fromkeys(repairs(query.tokens, known[query.number], near))
         ]
-        found: list[dict[int, bool]] = [{} for _ in asked]
-        keys = [repair.key for _, repair in asked]
+        found: list[dict[int, bool]] = [{} for _ in queried]
+        keys = [repair.key for _, repair in queried]
         for table in (self.index.full, self.index.prefix):
             self._collect(table, keys, found, str)
         best: dict[int, tuple[int, dict[int, bool]]] = {}
         shortest: dict[int, str] = {}
-        for (query, repair), entries in zip(asked, found, strict=True):
+        for (query, repair), entries in zip(queried, found, strict=True):
             entries.pop(-1 if query.absent is None else query.absent, None)
             self._drop_undated(query, entries)
             if not entries:
@@ -290,7 +290,7 @@ class TitleLinker:
     def _decide_repair(
         self, query: _Query, entries: dict[int, bool], edits: int, title: str
     ) -> Link | None:
-        """The year rule, and what the repaired title needs besides; None is a refusal."""
+        """Apply the year rule and the rules for corrected titles; None rejects the correction."""
         year = query.parts.year
         link = self._decide(query, _Found(entries, year, "typo"))
         if link.item_id is None:
@@ -308,7 +308,10 @@ class TitleLinker:
         return link
 
     def _known_words(self, queries: Sequence[_Query]) -> dict[int, Callable[[str], bool]]:
-        """For every query, whether a token is a word: of the catalog without the hidden entry."""
+        """For every query, a function that tells whether a token is a word.
+
+        The words of the query's hidden entry do not count.
+        """
         tokens = list(dict.fromkeys(token for query in queries for token in query.tokens))
         rows = dict(zip(tokens, self.index.vocabulary.rows(tokens).tolist(), strict=True))
         counts = self.index.vocabulary.counts
@@ -316,7 +319,7 @@ class TitleLinker:
         def of_catalog(token: str) -> bool:
             return rows[token] >= 0 or token in english_words()
 
-        def beside(hidden: Sequence[str]) -> Callable[[str], bool]:
+        def without(hidden: Sequence[str]) -> Callable[[str], bool]:
             def is_word(token: str) -> bool:
                 count = int(counts[rows[token]]) if rows[token] >= 0 else 0
                 return count > hidden.count(token) or token in english_words()
@@ -324,7 +327,9 @@ class TitleLinker:
             return is_word
 
         return {
-            query.number: of_catalog if query.absent is None else beside(self._tokens(query.absent))
+            query.number: of_catalog
+            if query.absent is None
+            else without(self._tokens(query.absent))
             for query in queries
         }
 

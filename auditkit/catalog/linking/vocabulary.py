@@ -1,9 +1,10 @@
-"""The words of all titles: which tokens are words, and which words a misspelt token may mean.
+"""Vocabulary of the titles, with a search for the words that a misspelled token may mean.
 
-Typing errors are looked for in words, not in titles: the vocabulary of a million titles is small,
-and a token that is a word is left alone. Words are found by deletion neighbourhoods (SymSpell,
-Garbe 2012): a token and a word within two edits share a string that is at most two letters shorter
-than either. Source: hallucination recipe 3.4; English words from symspellpy 6.10 (MIT).
+Spelling is corrected in words, not in titles, because the vocabulary of a million titles is small
+and a token that is a word usually needs no correction. Words are found by deletion neighborhoods: a
+token and a word within two edits share a string that is at most two letters shorter than either.
+
+Source: SymSpell (Garbe 2012); English words from symspellpy 6.10 (MIT).
 """
 
 from __future__ import annotations
@@ -29,14 +30,14 @@ from auditkit.catalog.linking.text_hashing import (
 __all__ = ["Neighbour", "Vocabulary", "english_words"]
 
 MAX_NEIGHBOURS = 12
-_LONG_WORD = 6  # from here on two letters may be left out of a word of the catalog
-_LONG_TOKEN = 5  # from here on two letters may be left out of a token, and distance 2 is looked at
+_LONG_WORD = 6  # shortest word of the catalog with two deletions
+_LONG_TOKEN = 5  # shortest token with two deletions and a search up to distance 2
 MAX_REMEMBERED = 1 << 15
-MAX_LETTERS = 32  # the neighbourhood grows with the square of the length
+MAX_LETTERS = 32  # the neighborhood grows with the square of the length
 
 
 class Neighbour(NamedTuple):
-    """A word near a token, and how many edits lie between them."""
+    """A word near a token, and their edit distance."""
 
     word: str
     distance: int
@@ -44,20 +45,20 @@ class Neighbour(NamedTuple):
 
 @cache
 def english_words() -> frozenset[str]:
-    """15,491 common English words."""
+    """Read the 15,491 common English words."""
     text = (files("auditkit.catalog.linking") / "english_words.txt").read_text(encoding="utf-8")
     return frozenset(text.split())
 
 
 class Vocabulary:
-    """Words of a catalog with their counts and their deletion neighbourhoods.
+    """Words of a catalog with their counts and deletion neighborhoods.
 
     Args:
         words: distinct tokens of all titles.
-        counts: int32 [n], how often each occurs.
+        counts: int32 [n], number of occurrences of each word.
         table: rows of `words` by hash.
-        shorter_by: rows of `words` by hash of the word and of what one letter less makes of it, and
-            by hash of what two letters less make of a long one.
+        shorter_by: rows of `words` by hash of the word with zero or one letter deleted, and of long
+            words with two letters deleted.
     """
 
     def __init__(
@@ -69,7 +70,9 @@ class Vocabulary:
         shorter_by: tuple[HashTable, HashTable],
     ) -> None:
         self.words, self.counts, self.table, self.shorter_by = words, counts, table, shorter_by
-        self._near: dict[tuple[str, int], tuple[Neighbour, ...]] = {}  # the words of titles recur
+        self._near: dict[
+            tuple[str, int], tuple[Neighbour, ...]
+        ] = {}  # cache: words of titles recur
 
     @classmethod
     def build(cls, counted: Mapping[str, int]) -> Vocabulary:
@@ -90,11 +93,11 @@ class Vocabulary:
         )
 
     def rows(self, tokens: Sequence[str]) -> NDArray[np.int64]:
-        """Row of each token, -1 where it is no word of the catalog."""
+        """Row of each token, -1 if it is not a word of the catalog."""
         found = np.full(len(tokens), -1, dtype=np.int64)
-        asked, rows = self.table.find(text_hashes(tokens))
+        queried, rows = self.table.find(text_hashes(tokens))
         for number, row, word in zip(
-            asked.tolist(), rows.tolist(), self.words.texts(rows), strict=True
+            queried.tolist(), rows.tolist(), self.words.texts(rows), strict=True
         ):
             if word == tokens[number]:
                 found[number] = row
@@ -104,8 +107,9 @@ class Vocabulary:
         """Words near each token, by (distance, -count, word), at most 12; never the token itself.
 
         Args:
-            within: 1 or 2 edits. Two only between words of five letters or more; the digits in both
-                must always be equal.
+            tokens: the tokens to look up.
+            within: 1 or 2 edits. Two are allowed only between words of at least five letters; the
+                digits of both must be equal.
         """
         wanted = {token: (token, within) for token in tokens if _may_be_meant(token)}
         if len(self._near) + len(wanted) > MAX_REMEMBERED:
@@ -127,10 +131,10 @@ class Vocabulary:
         ):
             owners, rows = _pairs(deletion_hashes(group, letters), tables)
             words = self.words.texts(rows)
-            asked = [group[owner] for owner in owners.tolist()]
-            distances = osa_counter()(asked, words, within)
+            queried = [group[owner] for owner in owners.tolist()]
+            distances = osa_counter()(queried, words, within)
             counts = self.counts[rows].tolist()
-            for token, word, distance, count in zip(asked, words, distances, counts, strict=True):
+            for token, word, distance, count in zip(queried, words, distances, counts, strict=True):
                 if 0 < distance <= within and _comparable(token, word, distance):
                     near[token].append((distance, -count, word))
         return {
@@ -144,11 +148,11 @@ class Vocabulary:
 def _pairs(
     shortened: Deletions, tables: Sequence[HashTable]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Unique pairs of a token and the row of a word that share a shortened form."""
+    """Unique pairs of a token and the row of a word with a common shortened form."""
     packed = []
     for table in tables:
-        asked, rows = table.find(shortened.hash)
-        packed.append(shortened.word[asked] << ROW_BITS | rows)
+        queried, rows = table.find(shortened.hash)
+        packed.append(shortened.word[queried] << ROW_BITS | rows)
     unique = np.unique(np.concatenate(packed))
     return unique >> ROW_BITS, unique & (1 << ROW_BITS) - 1
 
@@ -158,7 +162,7 @@ def _may_be_meant(word: str) -> bool:
 
 
 def _comparable(token: str, word: str, distance: int) -> bool:
-    """Two edits only between long words, and never in digits: "64gb" is no "6gb"."""
+    """Whether a distance counts: two edits only in long words, and never in digits ("64gb")."""
     if distance > 1 and min(len(token), len(word)) < _LONG_TOKEN:
         return False
     return (token.isalpha() and word.isalpha()) or _digits(token) == _digits(word)

@@ -1,9 +1,8 @@
-"""How often does the title linker find what is in the catalog, and refuse what is not?
+"""Recall and specificity of the title linker on the audited catalog.
 
-The checker is measured on the very catalog it is used with: known titles in the forms that models
-write them, and the same titles while their entry is hidden from the index. One entry is one unit
-and counts as right only if every form of it is, so the Clopper-Pearson intervals are over
-independent entries. Source: hallucination recipe, linker self-check.
+The linker is evaluated on known titles in the forms in which models write them, and on titles whose
+entry is hidden from the index. The unit is one entry, which counts as correct only if all its forms
+are, so the Clopper-Pearson intervals are over independent entries.
 """
 
 from __future__ import annotations
@@ -25,16 +24,16 @@ FORM_WITHOUT_YEAR = "{title}"
 
 
 class Checkable(Protocol):
-    """A catalog, as far as its linker is checked."""
+    """The part of a catalog that the check of its linker needs."""
 
     @property
     def items(self) -> Sequence[CatalogItem]:
-        """In catalog order."""
+        """Items in catalog order."""
         ...
 
     @property
     def linker(self) -> TitleLinker:
-        """What is checked."""
+        """The linker to check."""
         ...
 
     @property
@@ -44,24 +43,24 @@ class Checkable(Protocol):
 
 
 class SelfCheck(NamedTuple):
-    """Share of known titles that are linked and of hidden titles that are refused; ideal 1."""
+    """Fraction of known titles that are linked and of hidden titles that are rejected; ideal 1."""
 
     sensitivity: Estimate
     specificity: Estimate
 
 
 def self_check(catalog: Checkable, *, seed: int) -> SelfCheck:
-    """Measure the linker of one catalog.
+    """Evaluate the linker of one catalog.
 
-    Up to 500 entries are queried plain, bold and numbered, in lower case and without the year. An
-    answer is right if it is the entry, or `ambiguous` with the entry among the candidates (a title
-    without its year may name two films). Up to 500 entries, drawn anew, are queried with their year
-    while hidden; right is any answer without an item. Without a year a hidden remake's title still
-    names the other film, so that form says nothing there.
+    Up to 500 sampled entries are queried plain, bold and numbered, in lower case, and without the
+    year. A result is correct if it is the entry, or `ambiguous` with the entry among the candidates
+    (a title without its year may name two films). A second sample of up to 500 entries is hidden
+    and queried with the year; a result is correct if it has no item. Hidden titles are not queried
+    without the year, because such a title may correctly name a remake.
 
     Args:
-        catalog: what to check.
-        seed: of the two samples.
+        catalog: the catalog whose linker is checked.
+        seed: seed of the two samples.
     """
     linker = catalog.linker
     n = min(MAX_ENTRIES, linker.index.n_entries)
@@ -96,7 +95,7 @@ def _groups(links: Sequence[Link], size: int) -> list[Sequence[Link]]:
 
 
 def _forms(item: CatalogItem) -> list[str]:
-    """The forms with the year first; an entry without a year has them without the bracket."""
+    """Forms of a title, those with the year first; without a year the brackets are left out."""
     with_year = (
         FORMS_WITH_YEAR
         if item.year is not None
@@ -108,9 +107,9 @@ def _forms(item: CatalogItem) -> list[str]:
     ]
 
 
-def _names(link: Link, twins: Sequence[str]) -> bool:
-    return link.item_id in twins or (
-        link.reason == "ambiguous" and bool(set(twins) & set(link.candidates))
+def _names(link: Link, same_entry: Sequence[str]) -> bool:
+    return link.item_id in same_entry or (
+        link.reason == "ambiguous" and bool(set(same_entry) & set(link.candidates))
     )
 
 

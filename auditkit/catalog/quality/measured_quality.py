@@ -1,8 +1,7 @@
-"""How good the title linker and the claim reader are on labelled texts, as measured by the tests.
+"""Recall and specificity of the title linker and the claim reader on labeled texts.
 
-The figures are in `measured_quality.json`; tests/catalog/quality/test_measured_quality.py measures
-them again and fails if they differ. Every report shows them beside what the audit measures on its
-own catalog.
+The counts are in `measured_quality.json`; tests/catalog/quality/test_measured_quality.py measures
+them again and fails if they differ. Every report shows them with the rates on the audited catalog.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ __all__ = ["measured_quality"]
 
 @cache
 def measured_quality() -> tuple[Detector, ...]:
-    """The detectors with their rates on labelled texts."""
+    """Read the detectors with their rates on labeled texts."""
     text = (files("auditkit.catalog.quality") / "measured_quality.json").read_text(encoding="utf-8")
     return tuple(
         Detector(

@@ -1,4 +1,4 @@
-"""The mapping file: which column, IRI or node property is what. Unknown keys are errors.
+"""Schema of the mapping file, which assigns columns, IRIs or node properties to predicates.
 
     source: {name: My films, licence: CC BY-SA 4.0, attribution: who made it}
     items: {id: code, title: name, year: released, aliases: other_titles}
@@ -6,7 +6,7 @@
       director: {column: directed_by, separator: ";", type: entity, world: closed}
       runtime: {column: minutes, type: integer, world: functional}
 
-Without one, columns go by their names. Source: hallucination recipe 4.4.
+Unknown keys are errors. Without a mapping file, columns are assigned by their names.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ __all__ = [
     "predicate_by_name", "read_mapping",
 ]  # fmt: skip
 
-# Predicates that tables name by themselves: column name -> predicate. Others are open strings.
+# Predicates of columns without a mapping, by column name. Other columns are open strings.
 _KNOWN: Mapping[str, Predicate] = {
     "director": Predicate("director", "closed", type="entity"),
     "actor": Predicate("actor", type="entity"),
@@ -45,7 +45,9 @@ MappingType = TypeVar("MappingType", bound="_Mapping")
 
 
 def predicate_by_name(column: str) -> Predicate:
-    """What a column without a mapping is: known names have types and worlds, others are open."""
+    """Predicate of a column without a mapping: known names have a type and a world, others are open
+    strings.
+    """
     name = "_".join(column.casefold().replace(":", " ").split()) or "column"
     name = _SPELLINGS.get(name, name)
     return _KNOWN.get(name) or Predicate(name)
@@ -53,11 +55,11 @@ def predicate_by_name(column: str) -> Predicate:
 
 def _free(name: str) -> str:
     if name in ("year", "decade"):
-        raise ValueError("year and decade come from the items")
+        raise ValueError("year and decade are taken from the items")
     return name
 
 
-# A name must be tellable from `same:NAME` and from an operator.
+# A name must not be confused with `same:NAME` or an operator.
 Name = Annotated[str, Field(pattern=r"^[^\s:<>=!]+$", max_length=100), AfterValidator(_free)]
 
 
@@ -66,7 +68,7 @@ class _Section(BaseModel):
 
 
 class SourceSection(_Section):
-    """Where the facts come from; kept in the catalog and shown in reports."""
+    """Origin of the facts; stored in the catalog and shown in reports."""
 
     name: str | None = None
     licence: str | None = None
@@ -78,13 +80,14 @@ class _Relation(_Section):
     world: World = "open"
 
     def predicate(self, name: str) -> Predicate:
-        """The predicate that is described."""
+        """The described predicate, with this name."""
         return Predicate(name, self.world, type=self.type)
 
 
 class Column(_Relation):
-    """A column of a table, or several of which the first with a value counts; `details.Brand` is a
-    key of an object in JSON lines.
+    """A column of a table, or several columns, of which the first with a value is used.
+
+    `details.Brand` is a key of an object in JSON lines.
     """
 
     column: str | list[str]
@@ -93,7 +96,7 @@ class Column(_Relation):
 
 
 class ItemColumns(_Section):
-    """Columns that describe the item itself; by their usual names if left out."""
+    """Columns that describe the item itself; by default those with the usual names."""
 
     id: str | None = None
     title: str | None = None
@@ -107,7 +110,7 @@ class _Mapping(_Section):
 
 
 class TableMapping(_Mapping):
-    """CSV, TSV, JSON lines, Parquet; `facts` describes the table given as --facts."""
+    """Mapping of CSV, TSV, JSON lines and Parquet; `facts` describes the table of --facts."""
 
     items: ItemColumns = ItemColumns()
     predicates: dict[Name, Column] = {}
@@ -121,10 +124,10 @@ class Iri(_Relation):
 
 
 class RdfItems(_Section):
-    """Which subjects are items.
+    """Subjects that are items.
 
-    `type`: their rdf:type. `id`: predicate that holds the item id; without it, the IRI behind
-    `prefix` is the id. `title` and `aliases` default to the label predicates, `year` to none.
+    `type` is their rdf:type. `id` is the predicate of the item id; without it, the rest of the IRI
+    after `prefix` is the id. `title` and `aliases` default to the label predicates, `year` to none.
     """
 
     type: str | None = None
@@ -136,7 +139,7 @@ class RdfItems(_Section):
 
 
 class RdfMapping(_Mapping):
-    """RDF files and SPARQL endpoints."""
+    """Mapping of RDF files and SPARQL endpoints."""
 
     items: RdfItems = RdfItems()
     predicates: dict[Name, Iri] = {}
@@ -155,7 +158,7 @@ class Edge(_Relation):
 
 
 class NodeItems(_Section):
-    """Which nodes are items, and their properties."""
+    """Nodes that are items, and their properties."""
 
     label: str
     id: str = "id"
@@ -165,7 +168,7 @@ class NodeItems(_Section):
 
 
 class NodeMapping(_Mapping):
-    """Neo4j."""
+    """Mapping of a Neo4j graph."""
 
     items: NodeItems
     predicates: dict[Name, Edge] = {}
@@ -190,9 +193,9 @@ def read_mapping(path: Path, model: type[MappingType]) -> MappingType:
 
     Args:
         path: YAML.
-        model: what the source needs: `TableMapping`, `RdfMapping` or `NodeMapping`.
+        model: schema for the source: `TableMapping`, `RdfMapping` or `NodeMapping`.
 
     Raises:
-        ConfigurationError: every fault with its line.
+        ConfigurationError: the file is not valid; the message has every error with its line.
     """
     return validate(load_yaml(path), TypeAdapter(model))

@@ -1,10 +1,11 @@
-"""Freebase's relations between films and what is known about them, by our names.
+"""Mapping of Freebase's film relations to predicates of the catalog.
 
-Most relations come in both directions; we keep the one whose head is the film. Entities have ids
-and no names, so the predicates carry the prefix `fb:` and can never contradict a name. The wheel's
-`ml-100k.link` is keyed by MovieLens-1M ids; `ml1m_to_ml100k.csv` re-keys it.
+Most relations exist in both directions; we keep the one whose head is the film. Entities have ids
+and no names, so the predicates have the prefix `fb:` and can never contradict a name. The file
+`ml-100k.link` of the wheel is keyed by MovieLens-1M ids; `ml1m_to_ml100k.csv` maps them to
+MovieLens-100k ids, matched by title and year.
 
-Source: KB4Rec (Zhao et al. 2019), files as in RecBole 1.2.1; id pairs by title and year.
+Source: KB4Rec (Zhao et al. 2019), files as in RecBole 1.2.1.
 """
 
 from __future__ import annotations
@@ -44,11 +45,11 @@ RELATIONS: Mapping[str, Predicate] = {
     "film.film.sequel": _of_film("sequel", "film.film.prequel", film=True),
     "film.film.prequel": _of_film("prequel", "film.film.sequel", film=True),
 }
-# The same facts read from the other end.
+# Inverse relations of the same facts.
 IGNORED = frozenset(p.inverse_of for p in RELATIONS.values() if p.type != "item")
 
 
 def read_crosswalk() -> tuple[tuple[str, str], ...]:
-    """Pairs (MovieLens-1M id, MovieLens-100k id); one 1M id may serve two twins."""
+    """Pairs (MovieLens-1M id, MovieLens-100k id); a 1M id may belong to duplicate entries."""
     text = (files("auditkit.catalog.sources") / "ml1m_to_ml100k.csv").read_text(encoding="utf-8")
     return tuple((row["ml1m_id"], row["ml100k_id"]) for row in csv.DictReader(text.splitlines()))

@@ -1,9 +1,9 @@
-"""Read a catalog out of Neo4j. Every value, label and property name travels as a parameter.
+"""Read a catalog from Neo4j.
 
-Nodes are found again by their element id, in blocks, so the server never scans for an item. Name
-and password come from NEO4J_USERNAME and NEO4J_PASSWORD. This was written against the driver's
-documentation and tested with a driver that records queries, not with a server.
-Source: hallucination recipe 4.4.
+Every value, label and property name is passed as a query parameter. Nodes are looked up by their
+element id in blocks, so the server never scans for an item. User name and password are taken from
+NEO4J_USERNAME and NEO4J_PASSWORD. The code follows the driver's documentation and was tested with a
+driver that records queries, not with a server.
 """
 
 from __future__ import annotations
@@ -35,27 +35,27 @@ PROPERTIES = (
     "UNWIND $rows AS row MATCH (n) WHERE elementId(n) = row "
     "RETURN row AS node, n[$property] AS value, null AS other ORDER BY node"
 )
-_NEIGHBOURS = (
+_NEIGHBORS = (
     "UNWIND $rows AS row MATCH (n) WHERE elementId(n) = row MATCH {edge} "
     "WHERE type(r) = $relationship "
     "RETURN row AS node, m[$name] AS value, elementId(m) AS other ORDER BY node, value, other"
 )
-OUT, IN = _NEIGHBOURS.format(edge="(n)-[r]->(m)"), _NEIGHBOURS.format(edge="(n)<-[r]-(m)")
+OUT, IN = _NEIGHBORS.format(edge="(n)-[r]->(m)"), _NEIGHBORS.format(edge="(n)<-[r]-(m)")
 
 
 class Driver(Protocol):
-    """What is used of `neo4j.Driver`."""
+    """The part of `neo4j.Driver` that is used."""
 
     def execute_query(self, query_: str, parameters_: dict[str, Any], **settings: Any) -> Any:
-        """Run one query; the result has `records`, each of which has `data()`."""
+        """Run one query; each element of the result's `records` has a method `data()`."""
         ...
 
 
 def connect(url: str) -> AbstractContextManager[Driver]:
-    """A driver for `bolt://HOST` or `neo4j+s://HOST`.
+    """Open a driver for `bolt://HOST` or `neo4j+s://HOST`.
 
     Raises:
-        CatalogError: not such a URL.
+        CatalogError: the URL is not valid.
         MissingDependency: neo4j is not installed.
     """
     try:
@@ -67,7 +67,9 @@ def connect(url: str) -> AbstractContextManager[Driver]:
     try:
         return neo4j.GraphDatabase.driver(url, auth=auth)
     except (ValueError, neo4j.exceptions.DriverError) as error:
-        raise CatalogError(f"{_shown(url)} is no Neo4j server ({error}). Check the URL.") from None
+        raise CatalogError(
+            f"{_shown(url)} is not a Neo4j server ({error}). Check the URL."
+        ) from None
 
 
 def _shown(url: str) -> str:
@@ -89,26 +91,26 @@ def add_nodes(
     """Add the items of a graph if the draft has none, and its facts about the items.
 
     Args:
-        draft: what is added to.
+        draft: the catalog draft to extend.
         driver: a Neo4j driver.
-        mapping: which node, property and relationship is what.
-        name: of the source.
-        progress: called with what is read and the number of nodes since the last call.
+        mapping: assigns nodes, properties and relationships to items and predicates.
+        name: name of the source.
+        progress: called with the current step and the number of nodes since the last call.
 
     Raises:
-        CatalogError: the server does not answer, or has no such nodes.
+        CatalogError: the server does not respond, or has no such nodes.
     """
-    ask = _Asking(driver, mapping.database, _shown(name) if "://" in name else name)
-    row_of = _items(draft, ask, mapping, lambda n: progress(f"reading {ask.name}", n))
+    run = _QueryRunner(driver, mapping.database, _shown(name) if "://" in name else name)
+    row_of = _items(draft, run, mapping, lambda n: progress(f"reading {run.name}", n))
     for predicate_name, edge in mapping.predicates.items():
-        _add_edges(draft, ask, predicate_name, edge, row_of)
-        progress(f"reading {ask.name}", 0)
+        _add_edges(draft, run, predicate_name, edge, row_of)
+        progress(f"reading {run.name}", 0)
     said = mapping.source
-    draft.sources.append(Source(said.name or ask.name, None, said.licence, said.attribution))
+    draft.sources.append(Source(said.name or run.name, None, said.licence, said.attribution))
 
 
-class _Asking:
-    """Runs queries and turns the driver's errors into ours."""
+class _QueryRunner:
+    """Runs queries and converts the driver's errors to `CatalogError`."""
 
     def __init__(self, driver: Driver, database: str | None, name: str) -> None:
         self._driver, self._database, self.name = driver, database, name
@@ -120,7 +122,7 @@ class _Asking:
             return [record.data() for record in found.records]
         except _driver_errors() as error:
             raise CatalogError(
-                f"{self.name} does not answer ({error}). Check the URL, NEO4J_USERNAME and "
+                f"{self.name} does not respond ({error}). Check the URL, NEO4J_USERNAME and "
                 "NEO4J_PASSWORD."
             ) from None
 
@@ -128,22 +130,22 @@ class _Asking:
 def _driver_errors() -> tuple[type[Exception], ...]:
     try:
         from neo4j.exceptions import DriverError, Neo4jError
-    except ImportError:  # another driver object was given
+    except ImportError:  # the caller passed another driver
         return (OSError,)
     return (DriverError, Neo4jError, OSError)
 
 
 def _items(
-    draft: CatalogDraft, ask: _Asking, mapping: NodeMapping, progress: Callable[[int], None]
+    draft: CatalogDraft, run: _QueryRunner, mapping: NodeMapping, progress: Callable[[int], None]
 ) -> dict[str, int]:
-    """Row of each node that is an item."""
+    """Catalog row of each node that is an item."""
     items, new = mapping.items, not len(draft)
     if new and "genre" in mapping.predicates:
         draft.describe_genre(mapping.predicates["genre"].predicate("genre"))
     row_of: dict[str, int] = {}
     n_left_out, skip = 0, 0
     while True:
-        found = ask(
+        found = run(
             ITEMS,
             label=items.label,
             id=items.id,
@@ -168,10 +170,10 @@ def _items(
         if len(found) < _PAGE:
             break
     if n_left_out:
-        draft.warn(f"{ask.name}: {n_left_out} nodes are no items of the catalog and are left out")
+        draft.warn(f"{run.name}: {n_left_out} nodes are not items of the catalog and are left out")
     if not row_of:
         raise CatalogError(
-            f"{ask.name} has no nodes {items.label!r} with {items.id!r} and {items.title!r} that "
+            f"{run.name} has no nodes {items.label!r} with {items.id!r} and {items.title!r} that "
             "are items. Check the mapping."
         )
     if not new:
@@ -180,7 +182,7 @@ def _items(
 
 
 def _add_edges(
-    draft: CatalogDraft, ask: _Asking, name: str, edge: Edge, row_of: dict[str, int]
+    draft: CatalogDraft, run: _QueryRunner, name: str, edge: Edge, row_of: dict[str, int]
 ) -> None:
     predicate = edge.predicate(name)
     code = draft.graph.predicate(predicate)
@@ -189,10 +191,10 @@ def _add_edges(
     for begin in range(0, len(nodes), BLOCK):
         rows: Sequence[str] = nodes[begin : begin + BLOCK]
         if edge.relationship is None:
-            found = ask(PROPERTIES, rows=rows, property=edge.property or name)
+            found = run(PROPERTIES, rows=rows, property=edge.property or name)
         else:
             query = OUT if edge.direction == "out" else IN
-            found = ask(query, rows=rows, relationship=edge.relationship, name=edge.name)
+            found = run(query, rows=rows, relationship=edge.relationship, name=edge.name)
         for record in found:
             row = row_of[str(record["node"])]
             if predicate.type == "item":

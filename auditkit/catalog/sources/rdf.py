@@ -1,9 +1,8 @@
-"""Read a catalog out of an RDF graph, a file's or a server's, by the same SPARQL queries.
+"""Read a catalog from an RDF graph, in a file or on a server, with the same SPARQL queries.
 
-What is asked depends on the mapping and the items alone; results come in a fixed order. Nothing a
-graph says is ever put into a query but IRIs that were checked and literals that were escaped. An
-object without a label in the wanted language becomes an id: it contradicts no name.
-Source: hallucination recipe 4.4.
+The queries depend only on the mapping and the items, and results have a fixed order. Of the
+graph's content, only validated IRIs and escaped literals are inserted into a query. An object
+without a label in the requested language becomes an id, which cannot contradict a name.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ _YEAR = re.compile(r"\s*([0-9]{4})(?:-[0-9]{2}.*)?", re.DOTALL)
 
 
 class RdfTerm(NamedTuple):
-    """A node: its text, what it is, and its language."""
+    """An RDF term: text, kind and language."""
 
     text: str
     kind: str  # uri, literal or bnode, as in SPARQL's JSON results
@@ -38,26 +37,28 @@ class RdfGraph(Protocol):
 
     @property
     def source(self) -> Source:
-        """Name, and hash of a file."""
+        """Name of the source; for a file, also its hash."""
         ...
 
     def select(self, query: str) -> Iterable[Mapping[str, RdfTerm]]:
-        """Rows of bindings; unbound variables are absent.
+        """Yield rows of bindings; unbound variables are absent.
 
         Raises:
-            CatalogError: it does not answer.
+            CatalogError: the graph cannot be queried.
         """
         ...
 
 
 def iri(text: str) -> str:
-    """An IRI as SPARQL writes it.
+    """Format an IRI for SPARQL.
 
     Raises:
-        CatalogError: the text is none, or holds what could end it.
+        CatalogError: the text is not an IRI, or contains characters that could end it.
     """
     if not _IRI.fullmatch(text):
-        raise CatalogError(f"{text[:80]!r} is no IRI. Write it out, such as http://example.org/x")
+        raise CatalogError(
+            f"{text[:80]!r} is not a valid IRI. Write it in full, such as http://example.org/x"
+        )
     return f"<{text}>"
 
 
@@ -71,13 +72,14 @@ def add_rdf(
     """Add the items of a graph if the draft has none, and its facts about the items.
 
     Args:
-        draft: what is added to.
+        draft: the catalog draft to extend.
         graph: a file or an endpoint.
-        mapping: which IRI is what.
-        progress: called with what is read and the number of subjects since the last call.
+        mapping: assigns IRIs to items and predicates.
+        progress: called with the current step and the number of subjects since the last call.
 
     Raises:
-        CatalogError: an IRI of the mapping is none, the graph does not answer or holds no items.
+        CatalogError: an IRI of the mapping is not valid, or the graph cannot be queried or has no
+            items.
     """
     said = f"reading {graph.source.name}"
     genre = mapping.predicates.get("genre")
@@ -122,7 +124,7 @@ def _blocks(subjects: Sequence[str]) -> Iterator[Sequence[str]]:
 
 
 def _known_subjects(draft: CatalogDraft, graph: RdfGraph, mapping: RdfMapping) -> dict[str, int]:
-    """Row of each subject that is an item of the draft, in the order of the subjects."""
+    """Catalog row of each subject that is an item of the draft, in the order of the subjects."""
     found: dict[str, int] = {}
     if mapping.items.id is None:
         for item_id, row in draft.rows.items():
@@ -137,7 +139,7 @@ def _known_subjects(draft: CatalogDraft, graph: RdfGraph, mapping: RdfMapping) -
 
 
 def _subjects(graph: RdfGraph, mapping: RdfMapping) -> Iterator[tuple[str, str]]:
-    """Subject and item id of everything that is an item in the graph."""
+    """Subject and item id of every item in the graph."""
     items = mapping.items
     if items.type is None and items.id is None:
         raise CatalogError(
@@ -159,7 +161,10 @@ def _new_items(
     mapping: RdfMapping,
     progress: Callable[[int], None],
 ) -> dict[str, int]:
-    """Add the graph's items; row of each subject. Of several ids or titles the first counts."""
+    """Add the graph's items and return the row of each subject.
+
+    Of several ids or titles the first is used.
+    """
     items = mapping.items
     ids: dict[str, str] = {}
     for subject, item_id in _subjects(graph, mapping):
@@ -214,13 +219,13 @@ def _literals(graph: RdfGraph, block: Sequence[str], predicate: str) -> dict[str
 def _values_query(block: Sequence[str], predicate: str) -> str:
     subjects = " ".join(map(iri, block))
     values = f"VALUES ?s {{ {subjects} }}"
-    # Texts of two languages, or equal numbers, have no order of their own.
+    # SPARQL does not define an order of texts in two languages, nor of equal numbers.
     order = "ORDER BY ?s ?o STR(?o) LANG(?o) STR(DATATYPE(?o))"
     return f"SELECT DISTINCT ?s ?o WHERE {{ {values} ?s {iri(predicate)} ?o . }} {order}"
 
 
 def _in_language(literals: Mapping[str, Sequence[RdfTerm]], language: str) -> dict[str, str]:
-    """The name of each subject: in the language, else one without any."""
+    """Name of each subject in the language, otherwise a name without a language."""
     names: dict[str, str] = {}
     for subject, terms in literals.items():
         ranked = sorted(

@@ -1,7 +1,7 @@
-"""An RDF file (Turtle, TriG, N-Triples, N-Quads, RDF/XML), loaded by pyoxigraph and queried.
+"""Query an RDF file (Turtle, TriG, N-Triples, N-Quads, RDF/XML) with pyoxigraph.
 
-It is loaded into a temporary folder, because pyoxigraph keeps about 340 bytes per triple in memory
-otherwise. Named graphs count like the default one.
+The file is loaded into a temporary folder, because an in-memory store takes about 340 bytes per
+triple. Named graphs are queried together with the default graph.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class RdfFile:
     """A graph read from a file; use it in a `with` block.
 
     Args:
-        path: its suffix says the format.
+        path: the file; its suffix determines the format.
 
     Raises:
         CatalogError: the file is missing or faulty; the message names the line.
@@ -63,14 +63,14 @@ class RdfFile:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def select(self, query: str) -> Iterator[Mapping[str, RdfTerm]]:
-        """Rows of bindings of a SPARQL query."""
+        """Yield the rows of bindings of a SPARQL query."""
         import pyoxigraph
 
         if self._store is None:
-            raise CatalogError(f"{self.source.name} is asked after it was closed.")
+            raise CatalogError(f"{self.source.name} was queried after it was closed.")
         found = self._store.query(query, use_default_graph_as_union=True)
         if not isinstance(found, pyoxigraph.QuerySolutions):
-            raise CatalogError(f"{self.source.name} is asked for no rows. Ask a SELECT query.")
+            raise CatalogError(f"{self.source.name} got another query. Use a SELECT query.")
         names = [variable.value for variable in found.variables]
         for row in found:
             bound: dict[str, RdfTerm] = {}

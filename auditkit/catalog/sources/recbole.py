@@ -1,11 +1,12 @@
-"""RecBole atomic files of any data set: `.item`, and a graph in `.kg` that `.link` ties to items.
+"""RecBole atomic files of any data set: `.item`, and a graph in `.kg` linked to items by `.link`.
 
-A link file may be keyed by another data set's ids, and then gives nearly every film another film's
-director, as the one of MovieLens-100k does (RecSysDatasets#130). So no link is believed: the
-genres of catalog and graph must agree at least twice as well as under shuffled links. Entities have
-ids and no names, so what they say can support "shares a director" but contradict no name.
+A link file may be keyed by the ids of another data set. The one of MovieLens-100k is, and gives
+nearly every film the director of another film (RecSysDatasets#130). Therefore every link is
+checked: the genres of catalog and graph must agree at least twice as well as under shuffled links.
+Entities have ids and no names, so their facts can support "shares a director" but cannot contradict
+a name.
 
-Source: KB4Rec (Zhao et al. 2019); RecBole 1.2.1; hallucination recipe 4.4.
+Source: KB4Rec (Zhao et al. 2019); RecBole 1.2.1.
 """
 
 from __future__ import annotations
@@ -38,18 +39,18 @@ Matrix: TypeAlias = sparse.csr_array
 
 
 class Agreement(NamedTuple):
-    """Mean best Dice overlap of catalog and graph genres, for the link and for shuffled ones."""
+    """Mean best Dice overlap of catalog and graph genres, for the link and for shuffled links."""
 
     link: float
     shuffled: float
 
 
 def read_atomic(path: Path) -> tuple[list[tuple[str, str]], Iterator[tuple[int, list[str]]]]:
-    """Name and type of every column, and line number and cells of every row.
+    """Read the name and type of every column, and the line number and cells of every row.
 
     Raises:
-        CatalogError: the file cannot be read, has no `name:type` header, or a row has another
-            number of cells.
+        CatalogError: the file cannot be read, has no `name:type` header, or the number of cells of
+            a row differs from the header.
     """
     rows = _lines(path)
     _, header = next(rows, (1, [""]))
@@ -84,7 +85,8 @@ def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
 def add_items(draft: CatalogDraft, path: Path) -> None:
     """Add the items of an `.item` file, with all its columns.
 
-    Years that are none are taken from the title's bracket; the genre "unknown" is no value.
+    Invalid years are replaced by the year in brackets after the title. The genre "unknown" is
+    dropped.
 
     Raises:
         CatalogError: no column with ids or titles, or a faulty row.
@@ -141,20 +143,20 @@ def add_graph(
     source: SourceSection | None = None,
     progress: Callable[[int], None] = lambda n: None,
 ) -> Agreement | None:
-    """Add the triples of `.kg` whose head is an item, if the link can be believed.
+    """Add the triples of `.kg` whose head is an item, if the link passes the agreement check.
 
-    The draft's `link`, `agreement`, `linked` and warnings say what became of it.
+    The result is recorded in the draft's `link`, `agreement`, `linked` and warnings.
 
     Args:
-        draft: with its items.
-        kg: head, relation, tail.
-        link: item id, entity id.
-        crosswalk: pairs (id in `link`, item id) where the link is keyed by other ids.
-        source: licence and attribution.
+        draft: the catalog draft with its items.
+        kg: file with the columns head, relation, tail.
+        link: file with the columns item id, entity id.
+        crosswalk: pairs (id in `link`, item id), if the link is keyed by other ids.
+        source: license and attribution.
         progress: called with the number of triples since the last call.
 
     Returns:
-        The agreement; None where catalog or graph has no genres.
+        The agreement; None if catalog or graph has no genres.
 
     Raises:
         CatalogError: a file cannot be read.
@@ -174,7 +176,7 @@ def add_graph(
         draft.link = "refused"
         draft.linked = draft.linked or set()
         draft.warn(
-            f"{link.name} is refused: genre agreement {agreement.link:.3f}, shuffled "
+            f"{link.name} is rejected: genre agreement {agreement.link:.3f}, shuffled "
             f"{agreement.shuffled:.3f}; its triples are left out"
         )
         return agreement
@@ -225,7 +227,7 @@ def _triples(kg: Path) -> Iterator[list[str]]:
 def _survey(
     kg: Path, rows_of: Mapping[str, Sequence[int]]
 ) -> tuple[list[str], list[tuple[str, str]]]:
-    """Relations that linked entities head, in order of name, and their (entity, genre) pairs."""
+    """Relations with a linked entity as head, by name, and the (entity, genre) pairs."""
     relations: set[str] = set()
     genres: list[tuple[str, str]] = []
     for head, relation, tail in _triples(kg):
@@ -244,15 +246,15 @@ def _relation(name: str) -> Predicate:
 def link_agreement(
     draft: CatalogDraft, entity_of: Mapping[int, str], genre_pairs: Iterable[tuple[str, str]]
 ) -> Agreement | None:
-    """How well do the genres of linked entities fit those of the catalog, beside shuffled links?
+    """Agreement of the genres of linked entities with those of the catalog.
 
-    Mean over catalog genres with at least 20 linked items of the largest Dice overlap 2|A n B| /
-    (|A| + |B|), A the items of the catalog genre, B those of a graph genre. Range [0, 1]; a right
-    link is far above a shuffled one.
+    For a catalog genre with items A, the largest Dice overlap 2|A n B| / (|A| + |B|) with the items
+    B of a graph genre; the mean over catalog genres with at least 20 linked items. Range [0, 1],
+    ideal 1; a correct link is far above a shuffled one.
 
     Args:
-        draft: with its items.
-        entity_of: entity by row.
+        draft: the catalog draft with its items.
+        entity_of: entity of each row.
         genre_pairs: (entity, genre) pairs of the graph.
 
     Returns:

@@ -1,4 +1,7 @@
-"""A SPARQL endpoint: queries by POST, JSON results, a time limit; only where the user names one."""
+"""Query a SPARQL endpoint by POST with JSON results and a timeout.
+
+Only endpoints that the user names are queried.
+"""
 
 from __future__ import annotations
 
@@ -20,13 +23,13 @@ _MAX_BYTES = 512 << 20
 
 
 class Endpoint:
-    """A server that speaks the SPARQL protocol; use it in a `with` block.
+    """A server that implements the SPARQL protocol; use it in a `with` block.
 
     Args:
-        url: http or https; a name and password in it are sent but never shown.
+        url: http or https; a user name and password in it are sent but never shown.
 
     Raises:
-        CatalogError: not such a URL.
+        CatalogError: the URL is not valid.
         MissingDependency: httpx is not installed.
     """
 
@@ -59,13 +62,13 @@ class Endpoint:
         self._client.close()
 
     def select(self, query: str) -> Iterator[Mapping[str, RdfTerm]]:
-        """Rows of bindings of a SPARQL query, all of them even if the server caps its answers.
+        """Yield all rows of bindings of a SPARQL query, even if the server limits its responses.
 
         Args:
-            query: SELECT DISTINCT in a full order, so that its rows can be asked for in parts.
+            query: SELECT DISTINCT with a total order, so that its rows can be requested in pages.
 
         Raises:
-            CatalogError: no answer within a minute, an error of the server, or no SPARQL results.
+            CatalogError: no response within a minute, a server error, or not a SPARQL result.
         """
         for row in self._pages(query):
             bound = {}
@@ -74,22 +77,24 @@ class Endpoint:
                     kind, text = _KINDS[node["type"]], str(node["value"])
                     bound[str(name)] = RdfTerm(text, kind, str(node.get("xml:lang", "")))
                 except (KeyError, TypeError, AttributeError):
-                    raise self._refused("an answer holds what is no RDF term") from None
+                    raise self._error(
+                        "a response contains a value that is not an RDF term"
+                    ) from None
                 if not is_text(text):
-                    raise self._refused(f"{text[:80]!r} holds half of a surrogate pair")
+                    raise self._error(f"{text[:80]!r} holds half of a surrogate pair")
             yield bound
 
     def _pages(self, query: str) -> Iterator[dict[str, Any]]:
-        """Rows of a query, asked for in as many pages as the server makes of them.
+        """Yield the rows of a query, requested in pages.
 
-        Servers cap their answers without a word. An answer with fewer rows than an earlier one met
-        no cap; behind any other one we ask whether there is more.
+        Servers limit the rows of a response silently. A response with fewer rows than an earlier
+        one is the last page; after any other response the next page is requested.
         """
         n, first = 0, None
         while True:
             page = self._bindings(f"{query} OFFSET {n}" if n else query)
             if page and page[0] == first:
-                raise self._refused(f"it gives {len(page)} rows at once and knows no OFFSET")
+                raise self._error(f"it returns {len(page)} rows at once and ignores OFFSET")
             yield from page
             if len(page) < self._most_rows or not page:
                 return
@@ -98,24 +103,24 @@ class Endpoint:
 
     def _bindings(self, query: str) -> list[dict[str, Any]]:
         try:
-            with self._client.stream("POST", self._url, data={"query": query}) as answer:
-                if answer.status_code != 200:
-                    raise self._refused(f"it answered with status {answer.status_code}")
+            with self._client.stream("POST", self._url, data={"query": query}) as response:
+                if response.status_code != 200:
+                    raise self._error(f"it returned status {response.status_code}")
                 body = bytearray()
-                for chunk in answer.iter_bytes():
+                for chunk in response.iter_bytes():
                     body += chunk
                     if len(body) > _MAX_BYTES:
-                        raise self._refused(f"an answer has over {_MAX_BYTES >> 20} MiB")
+                        raise self._error(f"a response has over {_MAX_BYTES >> 20} MiB")
             found = json.loads(body)["results"]["bindings"]
         except self._errors as error:
-            raise self._refused(type(error).__name__) from None
+            raise self._error(type(error).__name__) from None
         except (ValueError, KeyError, TypeError, RecursionError):
-            raise self._refused("an answer is no SPARQL result in JSON") from None
+            raise self._error("a response is not a SPARQL result in JSON") from None
         if not isinstance(found, list) or not all(isinstance(row, dict) for row in found):
-            raise self._refused("an answer is no SPARQL result in JSON")
+            raise self._error("a response is not a SPARQL result in JSON")
         return found
 
-    def _refused(self, what: str) -> CatalogError:
+    def _error(self, what: str) -> CatalogError:
         return CatalogError(
             f"the SPARQL endpoint {self._shown} cannot be used: {what}. Check the URL and whether "
             "the server is up."

@@ -1,13 +1,13 @@
-"""Read items from a CSV, TSV or JSON-lines file, all faults of the file in one message.
+"""Read items from a CSV, TSV or JSON-lines file, with all errors of the file in one message.
 
-Column names: id or item_id; title, movie_title or name; year or release_year; genres, genre or
-class, and aliases, values separated by `|`. Year 0 and an empty cell mean unknown. Where the file
-has no year column, a bracketed year at the end of a title is its year. A bare number at the end
-stays in the title ("Blues Brothers 2000").
+Column names are id or item_id; title, movie_title or name; year or release_year; genres, genre or
+class; and aliases. Values are separated by `|`. Year 0 and an empty cell mean unknown. If the file
+has no year column, a bracketed year at the end of a title is its year. A bare number at the end is
+part of the title ("Blues Brothers 2000").
 
-A quote in a CSV file must be closed where its cell ends: an open one would swallow the rows behind
-it. In a TSV file, where titles such as `"Weird Al" Show` stand as they are, a tab or a line end is
-never part of a cell, and quotes count only around a whole cell.
+A quote in a CSV file must be closed at the end of its cell, because an open quote would include the
+following rows. In a TSV file, titles such as `"Weird Al" Show` are not escaped, a tab or a line end
+is never part of a cell, and quotes are removed only around a whole cell.
 """
 
 from __future__ import annotations
@@ -60,8 +60,8 @@ def parse_items(
     """Read every item of a file whose columns have other names.
 
     Args:
-        required: for each needed column its possible names.
-        rename: a row of the file with the column names of `COLUMNS`.
+        required: the possible names of each required column.
+        rename: maps a row of the file to the column names of `COLUMNS`.
     """
     faults: list[str] = []
     items: list[CatalogItem] = []
@@ -84,7 +84,7 @@ def parse_items(
 
 
 def raise_line_errors(path: Path, faults: Sequence[str]) -> None:
-    """Raise CatalogError with the first faults of a file, if it has any."""
+    """Raise CatalogError with the first errors of a file, if it has any."""
     if faults:
         more = len(faults) - MAX_FAULTS_SHOWN
         rest = f"\n  and {more} more" if more > 0 else ""
@@ -93,7 +93,7 @@ def raise_line_errors(path: Path, faults: Sequence[str]) -> None:
 
 
 def separate_year(title: str) -> tuple[str, int | None]:
-    """Split a bracketed year off the end of a title; a bare number stays."""
+    """Split a bracketed year off the end of a title; a bare number remains in the title."""
     title = " ".join(title.split())
     core, year, bracketed = split_year(title)
     return (core, year) if bracketed else (title, None)
@@ -106,12 +106,15 @@ def read_rows(
     required: Sequence[Sequence[str]],
     spelling: Callable[[str], str] = lambda name: name,
 ) -> Iterator[tuple[int, Mapping[str, object]]]:
-    """Line number and named cells of every non-empty line; lines that are no row become faults.
+    """Yield the line number and named cells of every non-empty line.
+
+    Lines that cannot be read as a row are added to `faults`.
 
     Args:
-        path: CSV, TSV, JSON lines, or Parquet where pandas can read it.
-        required: for each column that a table must have its possible names.
-        spelling: the name under which a column of the file is returned, the same every time.
+        path: CSV, TSV, JSON lines, or Parquet.
+        faults: list of errors that is extended.
+        required: the possible names of each required column.
+        spelling: maps a column name of the file to the returned one; a pure function.
 
     Raises:
         CatalogError: the file is missing, not UTF-8, lacks a column, or has one twice.
@@ -150,7 +153,7 @@ def _first_undecodable(path: Path) -> int:
 def _json_lines(
     stream: TextIO, faults: list[str], spelling: Callable[[str], str]
 ) -> Iterator[tuple[int, Mapping[str, object]]]:
-    spelt = cache(spelling)
+    spelled = cache(spelling)
     for line, content in enumerate(stream, start=1):
         if not content.strip():
             continue
@@ -162,7 +165,7 @@ def _json_lines(
         if not isinstance(row, dict):
             faults.append(f"line {line}: not a JSON object")
             continue
-        named = {spelt(name): cell for name, cell in row.items()}
+        named = {spelled(name): cell for name, cell in row.items()}
         if len(named) != len(row):
             faults.append(f"line {line}: two keys that differ only in case")
             continue
@@ -190,11 +193,11 @@ def _separated(
 
 
 class _Unreadable(Exception):
-    """The rest of the file cannot be told apart into rows."""
+    """The rest of the file cannot be split into rows."""
 
 
 def _quoted(stream: TextIO) -> Iterator[tuple[int, list[str]]]:
-    """First line and cells of every row of a CSV file."""
+    """Yield the first line number and the cells of every row of a CSV file."""
     reader = csv.reader(stream, strict=True)
     while True:
         first = reader.line_num + 1
@@ -211,7 +214,7 @@ def _quoted(stream: TextIO) -> Iterator[tuple[int, list[str]]]:
 
 
 def _tabbed(stream: TextIO) -> Iterator[tuple[int, list[str]]]:
-    """Line and cells of every line of a TSV file."""
+    """Yield the line number and the cells of every line of a TSV file."""
     for line, content in enumerate(stream, start=1):
         cells = content.rstrip("\r\n").split("\t")
         if '"' in content:
@@ -246,7 +249,7 @@ def _parquet(
 
 
 def _plain(value: object) -> object:
-    """A cell as JSON would hold it; NaN is an empty one."""
+    """Convert a cell to a JSON type; NaN becomes an empty cell."""
     if isinstance(value, datetime.date | datetime.time):
         return value.isoformat()
     if isinstance(value, decimal.Decimal):
@@ -260,10 +263,10 @@ def _header(
     required: Sequence[Sequence[str]],
     spelling: Callable[[str], str],
 ) -> list[str]:
-    """Names of the columns, checked."""
+    """Validate the names of the columns and return them."""
     header = [spelling(name.strip()) for name in given]
     twice = next((name for name in header if name and header.count(name) > 1), None)
-    if twice is not None:  # columns without a name, as a spreadsheet leaves them, say nothing
+    if twice is not None:  # columns without a name, as spreadsheets write them, are ignored
         raise CatalogError(
             f"{path} has two columns {twice!r} (letter case aside). Rename or drop one of them."
         )
@@ -277,10 +280,10 @@ def _header(
 
 
 def parse_item(row: Mapping[str, object]) -> CatalogItem:
-    """One item of a row with the column names of `COLUMNS`.
+    """Convert a row with the column names of `COLUMNS` to an item.
 
     Raises:
-        ValueError: what is wrong with the row.
+        ValueError: the row is not valid; the message says why.
     """
     item_id = cell_text(_cell(row, "id"), "id")
     title = cell_text(_cell(row, "title"), "title")
@@ -304,10 +307,10 @@ def _cell(row: Mapping[str, object], column: str) -> object:
 
 
 def cell_text(value: object, column: str) -> str:
-    """The text in a cell, runs of white space as one blank; "" for an empty cell.
+    """Text of a cell, with runs of whitespace as one space; "" for an empty cell.
 
     Raises:
-        ValueError: the cell holds something else.
+        ValueError: the cell does not contain a text.
     """
     if value is None:
         return ""
@@ -324,17 +327,17 @@ def _year(value: object) -> int | None:
         value = int(value)
     text = cell_text(value, "year").removesuffix(
         ".0"
-    )  # what a spreadsheet makes of a column with empty cells
+    )  # spreadsheets write a column with empty cells as floats
     if text and not (text.isdecimal() and len(text) < 19 and int(text) <= LAST_YEAR):
         raise ValueError(f"year {text[:40]!r} is not a whole number up to {LAST_YEAR}")
     return int(text) or None if text else None
 
 
 def cell_texts(value: object, column: str, *, separator: str = "|") -> tuple[str, ...]:
-    """The values in a cell, each once: a list, or a text with separators.
+    """Distinct values of a cell, which is a list or a text with separators.
 
     Raises:
-        ValueError: the cell holds something else.
+        ValueError: the cell contains something else.
     """
     if value is None:
         return ()

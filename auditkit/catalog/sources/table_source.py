@@ -1,7 +1,7 @@
-"""Read tables into a catalog draft: items from the first one, facts from every one.
+"""Read tables into a catalog draft: items from the first table, facts from every table.
 
-Rows stream; all faults of a file come in one message. A mapping takes the columns it names and no
-others; without one every column is used, by its name. Source: hallucination recipe 4.4.
+Rows are streamed, and all errors of a file are reported in one message. With a mapping only the
+columns that it names are read; without one every column is read, by its name.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _PROGRESS_ROWS = 10_000
 _MOST_COLUMNS = 200
 _TAKEN = {name for names in COLUMNS.values() for name in names}
 _USUAL = {*_TAKEN, "decade"}
-TABLE_READER_VERSION = 2  # of reading tables: what another one made of a table is built anew
+TABLE_READER_VERSION = 2  # catalogs built by another version of the table reader are rebuilt
 
 GENRE = ITEM_PREDICATES[1]
 
@@ -59,9 +59,9 @@ def add_table(
     """Add the items of a table, or, if the draft has items, its facts about them.
 
     Args:
-        draft: what is added to.
+        draft: the catalog draft to extend.
         path: CSV, TSV, JSON lines, or Parquet (extra `graph`).
-        mapping: which column is what.
+        mapping: assigns columns to item fields and predicates.
         progress: called with the number of rows since the last call.
 
     Raises:
@@ -103,7 +103,7 @@ def add_table(
     if columns.left_out:
         draft.warn(
             f"{path.name}: {len(columns.left_out)} columns beyond the first {_MOST_COLUMNS} are "
-            "left out; a mapping names those that count"
+            "left out; name the columns to use in a mapping"
         )
     if n_unknown:
         draft.warn(f"{path.name}: {n_unknown} rows name no item of the catalog and are left out")
@@ -111,15 +111,15 @@ def add_table(
 
 
 def file_source(path: Path, said: SourceSection) -> Source:
-    """What is known about a file; its own name unless the mapping names it."""
+    """Source entry of a file; its name is the file name unless the mapping gives one."""
     return Source(said.name or path.name, sha256_file(path), said.licence, said.attribution)
 
 
 class TableColumns:
-    """Which column of a table is what.
+    """Assignment of a table's columns to item fields and predicates.
 
     Args:
-        mapping: as the user wrote it; None goes by column names, and knows Amazon's metadata.
+        mapping: the user's mapping; None assigns by column names and recognizes Amazon's metadata.
 
     Attributes:
         left_out: columns without a mapping beyond the first 200.
@@ -137,16 +137,16 @@ class TableColumns:
 
     @property
     def mapped(self) -> bool:
-        """Does a mapping say which columns count?"""
+        """Whether a mapping selects the columns."""
         return self._mapping is not None
 
     def spelling(self, name: str) -> str:
-        """A usual name in whatever case (`Title`) as we write it; others as they are."""
+        """Lower-case spelling of a usual name (`Title` -> `title`); other names unchanged."""
         folded = name.strip().casefold()
         return folded if folded in _USUAL and name not in self._written else name
 
     def required(self, *, with_title: bool) -> list[tuple[str, ...]]:
-        """Columns that a table must have, each by its possible names."""
+        """Possible names of each column that a table must have."""
         if self._mapping is None:
             ids = (*COLUMNS["id"], str(AMAZON.items.id))
             return [ids, COLUMNS["title"]] if with_title else [ids]
@@ -161,7 +161,7 @@ class TableColumns:
         return wanted
 
     def item(self, row: Row) -> Row:
-        """The row's cells about the item itself, by our own names."""
+        """Cells of the row about the item itself, by the names of `COLUMNS`."""
         if self._given is None and str(AMAZON.items.id) in row:
             self._mapping, self.source = AMAZON, AMAZON.source
         if self._mapping is None:
@@ -180,7 +180,7 @@ class TableColumns:
         return renamed
 
     def facts(self, row: Row, *, with_genre: bool) -> Iterator[tuple[Predicate, Column, object]]:
-        """Predicate, column and cell of everything else in the row."""
+        """Predicate, column and cell of all other columns of the row."""
         if self._mapping is not None:
             for name, column in self._mapping.predicates.items():
                 if name != "genre" or with_genre:
@@ -208,7 +208,7 @@ class TableColumns:
 
 @dataclass
 class Facts:
-    """Puts cells into a draft: typed values, references to items, and what could not be read."""
+    """Adds cells to a draft as typed values or references to items, and counts unreadable ones."""
 
     draft: CatalogDraft
     _codes: dict[str, int] = field(default_factory=dict)
@@ -219,7 +219,7 @@ class Facts:
         """Add the facts of one row.
 
         Raises:
-            ValueError: a cell does not hold what its column should.
+            ValueError: a cell is not of its column's type.
         """
         for predicate, column, cell in cells:
             if cell is None or cell == "":
@@ -227,7 +227,7 @@ class Facts:
             if isinstance(cell, dict | list) and _is_nested(cell):
                 self._count(predicate.name, f"line {line} holds an object")
                 continue
-            for text in cell_texts(_spelt(cell), predicate.name, separator=column.separator):
+            for text in cell_texts(_spelled(cell), predicate.name, separator=column.separator):
                 try:
                     self.add_text(row, predicate, text)
                 except ValueError as error:
@@ -239,7 +239,7 @@ class Facts:
         """Add one value.
 
         Raises:
-            ValueError: it is not of the predicate's type.
+            ValueError: the text is not of the predicate's type.
         """
         code = self._codes.get(predicate.name)
         if code is None:
@@ -250,7 +250,7 @@ class Facts:
             self.draft.graph.add(row, code, canonical(text, predicate.type))
 
     def finish(self, name: str) -> None:
-        """Resolve references to items, and say what was left out."""
+        """Resolve references to items, and warn about values that were left out."""
         n_unknown = 0
         for row, code, text in self._pending:
             other = self.draft.rows.get(text)
@@ -283,7 +283,7 @@ def _names(given: str | None, column: str) -> tuple[str, ...]:
 
 
 def _written_names(mapping: TableMapping) -> frozenset[str]:
-    """Columns that a mapping names: those go by the very spelling."""
+    """Columns that a mapping names; they match case-sensitively."""
     items = mapping.items
     names = {name for name in (items.id, items.title, items.year, items.aliases) if name}
     for column in mapping.predicates.values():
@@ -294,7 +294,7 @@ def _written_names(mapping: TableMapping) -> frozenset[str]:
 
 
 def _cell(row: Row, column: Column) -> object:
-    """The first of a column's names that has a value; `a.b` is the key b of the object a."""
+    """Cell of the first of a column's names with a value; `a.b` is the key b of the object a."""
     names = column.column if isinstance(column.column, list) else [column.column]
     for name in names:
         cell = row.get(name)
@@ -311,8 +311,8 @@ def _is_nested(cell: dict[str, object] | list[object]) -> bool:
     return isinstance(cell, dict) or any(isinstance(part, dict | list) for part in cell)
 
 
-def _spelt(cell: object) -> object:
-    """A cell whose truth values are words."""
+def _spelled(cell: object) -> object:
+    """Convert the Boolean values of a cell to words."""
     if isinstance(cell, bool):
         return str(cell).lower()
     if isinstance(cell, list):

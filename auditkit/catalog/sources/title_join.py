@@ -1,8 +1,8 @@
-"""Attach a foreign table to catalog items by title and year, with our own linker.
+"""Attach the facts of an external table to catalog items by title and year, with the title linker.
 
-DBpedia-style tables name directors and actors as people do; a crosswalk says which foreign id is
-which item. Only stages 1 to 6 of the linker count: a repaired title is too weak to hang facts on.
-Source: hallucination recipe 4.4.
+DBpedia-style tables use the common names of directors and actors; a crosswalk maps foreign ids to
+items. Only stages 1 to 6 of the linker are used, because a match that needed spelling correction is
+not reliable enough to attach facts to.
 """
 
 from __future__ import annotations
@@ -40,15 +40,15 @@ Row = Mapping[str, object]
 
 
 def add_facts(draft: CatalogDraft, path: Path, mapping: TableMapping | None = None) -> None:
-    """Add what a table says about films that it names by title and year.
+    """Add the facts of a table about films that it names by title and year.
 
-    Labels lose underscores and suffixes such as `(director)`. Predicates that the items bring
-    themselves (genre, year) and columns with ids are left out unless a mapping names them.
+    Underscores and suffixes such as `(director)` are removed from labels. Predicates that the items
+    already have (genre, year) and columns with ids are left out unless a mapping names them.
 
     Args:
-        draft: with its items.
+        draft: the catalog draft with its items.
         path: CSV, TSV, JSON lines or Parquet.
-        mapping: which column is what.
+        mapping: assigns columns to predicates.
 
     Raises:
         CatalogError: the file cannot be read or has faulty lines.
@@ -72,10 +72,10 @@ def add_facts(draft: CatalogDraft, path: Path, mapping: TableMapping | None = No
 
 
 def crosswalk_pairs(draft: CatalogDraft, path: Path) -> list[tuple[str, str]]:
-    """Pairs (foreign id, item id) of a table of such pairs, or of foreign ids, titles and years.
+    """Read pairs (foreign id, item id) from a table of pairs, or of foreign ids, titles and years.
 
     Raises:
-        CatalogError: the file cannot be read, or has neither shape.
+        CatalogError: the file cannot be read, or does not have such columns.
     """
     faults: list[str] = []
     rows = list(read_rows(path, faults, required=[], spelling=TableColumns().spelling))
@@ -101,7 +101,7 @@ def crosswalk_pairs(draft: CatalogDraft, path: Path) -> list[tuple[str, str]]:
 
 
 def _rows(path: Path, columns: TableColumns) -> Iterator[tuple[int, str, Row]]:
-    """Line, written title and cells of every row."""
+    """Yield the line number, written title and cells of every row."""
     faults: list[str] = []
     title = columns.required(with_title=True)[1]
     for line, row in read_rows(path, faults, required=[title], spelling=columns.spelling):
@@ -128,8 +128,8 @@ def _is_id(name: str) -> bool:
 
 
 def _place(draft: CatalogDraft, titles: list[str]) -> tuple[list[tuple[int, ...]], str]:
-    """Rows of the items that each title names, and how many titles found one."""
-    # Strict: there a repaired title never counts as `year_off`, so `typo` tells every repair.
+    """Rows of the items that each title names, and a note on the numbers of linked titles."""
+    # With `strict`, a corrected title is never `year_off`, so `typo` marks every correction.
     linker = draft.linker("strict")
     placed: list[tuple[int, ...]] = []
     ambiguous = 0
@@ -152,18 +152,18 @@ def _cleaned(
             try:
                 texts = list(cell_texts(cell, predicate.name, separator=column.separator))
             except ValueError:
-                yield predicate, column, cell  # its reader says what is wrong
+                yield predicate, column, cell  # the reader of the cell raises the error
                 continue
         yield predicate, column, [name for name in map(_label, texts) if name]
 
 
 def _label(text: str) -> str:
-    """`Joe_Johnston_(director)` as people write it."""
+    """Convert `Joe_Johnston_(director)` to `Joe Johnston`."""
     return _SUFFIX.sub("", " ".join(text.replace("_", " ").split())).strip()
 
 
 def _written_list(cell: object) -> list[str] | None:
-    """Texts of a list as Python writes it; None if the cell is none."""
+    """Texts of a Python list literal; None if the cell is not one."""
     if not isinstance(cell, str) or not cell.startswith("[") or len(cell) > _MAX_LIST:
         return None
     if not _LIST.fullmatch(cell):

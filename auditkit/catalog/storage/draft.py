@@ -1,4 +1,4 @@
-"""A catalog while its sources are read: columns of items, and the graph's triples as codes."""
+"""A catalog under construction: columns of items, and the graph's triples as codes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["CatalogDraft", "Source", "content_sha256"]
 
 @dataclass(frozen=True)
 class Source:
-    """Where something in the catalog comes from; SHA-256 of files only."""
+    """A source of the catalog; `sha256` is set for files only."""
 
     name: str
     sha256: str | None = None
@@ -27,22 +27,22 @@ class Source:
     attribution: str | None = None
 
     def as_json(self) -> dict[str, str]:
-        """What is known about it."""
+        """The fields that are set."""
         return {key: value for key, value in asdict(self).items() if value is not None}
 
 
 class CatalogDraft:
-    """What the sources have said so far.
+    """Items and facts of the sources read so far.
 
     Attributes:
-        ids, titles, years: of the items in catalog order; year 0 where unknown.
+        ids, titles, years: columns of the items in catalog order; year 0 if unknown.
         aliases: other titles, by row.
         rows: row of each id.
         graph: the triples.
         year, genre, decade: codes of these predicates.
-        linked: rows of the items that carry an entity or facts of a foreign source; None if there
-            was no such source.
-        link, agreement: of the link to a foreign graph.
+        linked: rows of the items with an entity or facts of an external source; None without such a
+            source.
+        link, agreement: status and genre agreement of the link to an external graph.
     """
 
     def __init__(self) -> None:
@@ -70,10 +70,11 @@ class CatalogDraft:
         genres: Sequence[str] = (),
         aliases: Sequence[str] = (),
     ) -> int:
-        """Add one item with the facts that stand in it; returns its row.
+        """Add one item with its year, decade and genres, and return its row.
 
         Raises:
-            CatalogError: the id is known, the year is none from 0 to 9999, or a text is none.
+            CatalogError: the id occurs twice, the year is out of range, or a text has a lone
+                surrogate.
         """
         if year is not None and not 0 <= year <= LAST_YEAR:
             raise CatalogError(
@@ -99,21 +100,24 @@ class CatalogDraft:
         return row
 
     def describe_genre(self, predicate: Predicate) -> None:
-        """Read genres as a mapping says, instead of as closed strings.
+        """Read genres as the mapping describes them, instead of as closed strings.
 
         Raises:
-            CatalogError: there are items already.
+            CatalogError: the draft already has items.
         """
         if len(self):
-            raise CatalogError("genre is described after the items. Describe it where they are.")
+            raise CatalogError(
+                "genre is described after the items were read. Describe it in the mapping of the "
+                "items."
+            )
         self.graph.predicates[self.genre] = predicate
 
     def warn(self, text: str) -> None:
-        """Keep a warning for the report and every audit."""
+        """Add a warning for the build report and for every audit."""
         self.warnings.append(text)
 
     def linker(self, linking: Linking = "auto") -> TitleLinker:
-        """Title links into the items so far; the index is built once for all foreign tables."""
+        """Title linker of the items so far; the index is built once for all external tables."""
         if self._index is None or self._index[0] != len(self):
             years = [year or None for year in self.years]
             self._index = len(self), TitleIndex.build(self.titles, years, self.aliases)
@@ -140,5 +144,5 @@ def content_sha256(draft: CatalogDraft, encoded: EncodedGraph) -> str:
 
 
 def _line(*cells: object) -> bytes:
-    """Cells whose boundaries cannot be confused."""
+    """Encode cells unambiguously."""
     return "".join(f"{len(text)}:{text}" for text in map(str, cells)).encode("utf-8") + b"\n"

@@ -1,7 +1,7 @@
-"""Write a catalog into a duckdb file: the tables of the SQLite file, columns in bulk.
+"""Write a catalog to a duckdb file with the tables of the SQLite file, in bulk.
 
-duckdb compresses in parallel and makes no promise about bytes; equal content has an equal
-`content_sha256`.
+duckdb compresses in parallel, so the bytes of the file may differ between runs. Equal content has
+an equal `content_sha256`.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def write_duckdb(
     linking: Linking = "auto",
     progress: Callable[[int], None] = lambda n: None,
 ) -> None:
-    """Write a whole catalog file or none; arguments as for `write_sqlite`.
+    """Write a catalog file atomically; arguments as for `write_sqlite`.
 
     Raises:
         CatalogError: the file cannot be written.
@@ -51,7 +51,7 @@ def write_duckdb(
     """
     duckdb = import_duckdb(path)
     with replacing(path) as unfinished:
-        unfinished.unlink()  # duckdb takes no empty file
+        unfinished.unlink()  # duckdb does not open an empty file
         try:
             with duckdb.connect(str(unfinished)) as connection:
                 for table, columns in SCHEMA.items():

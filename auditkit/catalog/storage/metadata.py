@@ -1,4 +1,4 @@
-"""What a catalog file says about itself and its items, checked: the file may come from anybody."""
+"""Read and validate the metadata and items of a catalog file, which may be untrusted."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ __all__ = ["FileMeta", "aliases_of", "checked_item", "damaged", "item_rows"]
 
 
 class FileMeta:
-    """What a file says about itself, checked.
+    """Validated metadata of a catalog file.
 
     Raises:
-        CatalogError: something is missing or is not what it should be.
+        CatalogError: a value is missing or not valid.
     """
 
     def __init__(self, file: TableFile) -> None:
@@ -55,40 +55,40 @@ class FileMeta:
         if len(starts) != len(KINDS) + 1 or list(starts) != sorted(starts) or starts[0]:
             raise damaged(file, "its terms are not numbered by kind")
         if starts[1] != self.n_items:
-            raise damaged(file, f"it has {self.n_items} items and says {starts[1]}")
+            raise damaged(file, f"it has {self.n_items} items, but its metadata says {starts[1]}")
         if starts[-1] != n_terms:
-            raise damaged(file, f"its terms end at {n_terms} and it says {starts[-1]}")
+            raise damaged(file, f"it has {n_terms} terms, but its metadata says {starts[-1]}")
         if not len(names) == len(self.predicates) == n_ids:
-            raise damaged(file, "its predicates are not numbered, or one has the name of another")
+            raise damaged(file, "its predicates are not numbered, or two have the same name")
 
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise ValueError(f"{value!r:.80} is no text")
+        raise ValueError(f"{value!r:.80} is not a text")
     return value
 
 
 def _whole(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 1 << 62:
-        raise ValueError(f"{value!r:.80} is no number of things")
+        raise ValueError(f"{value!r:.80} is not a count")
     return value
 
 
 def _list(text: str) -> list[object]:
     found = json.loads(text)
     if not isinstance(found, list):
-        raise ValueError(f"{text[:80]!r} is no list")
+        raise ValueError(f"{text[:80]!r} is not a list")
     return found
 
 
 def _one_of(value: object, choices: Any) -> Any:
     if value not in get_args(choices):
-        raise ValueError(f"{value!r} is none of {', '.join(get_args(choices))}")
+        raise ValueError(f"{value!r} is not one of {', '.join(get_args(choices))}")
     return value
 
 
 def item_rows(file: TableFile) -> Iterator[tuple[str, str, int | None]]:
-    """Id, title and year of every item, in catalog order."""
+    """Yield the id, title and year of every item, in catalog order."""
     query = "SELECT row, item_id, title, year FROM items ORDER BY row"
     for place, cells in enumerate(file.iterate(query)):
         yield checked_item(file, place, *cells)
@@ -97,15 +97,15 @@ def item_rows(file: TableFile) -> Iterator[tuple[str, str, int | None]]:
 def checked_item(
     file: TableFile, place: int, row: object, item_id: object, title: object, year: object
 ) -> tuple[str, str, int | None]:
-    """Id, title and year of a row of the table `items` that should be row `place`.
+    """Validate a row of the table `items` that should be row `place`; id, title and year.
 
     Raises:
-        CatalogError: it is none.
+        CatalogError: the row is not valid.
     """
     if not (isinstance(item_id, str) and isinstance(title, str) and item_id and title):
-        raise damaged(file, f"the id or the title of item {place} is no text")
+        raise damaged(file, f"the id or the title of item {place} is not a text")
     if row != place or not (year is None or (isinstance(year, int) and 0 < year <= LAST_YEAR)):
-        raise damaged(file, f"item {item_id!r} is out of order or its year is no number")
+        raise damaged(file, f"item {item_id!r} is out of order or its year is not valid")
     return item_id, title, year
 
 
@@ -114,13 +114,13 @@ def aliases_of(file: TableFile, meta: FileMeta) -> dict[int, tuple[str, ...]]:
     found: dict[int, list[str]] = {}
     for row, text in file.iterate("SELECT row, text FROM aliases"):
         if not (isinstance(row, int) and 0 <= row < meta.n_items and isinstance(text, str)):
-            raise damaged(file, f"the alias {text!r:.80} is no text or of no item")
+            raise damaged(file, f"the alias {text!r:.80} is not a text or belongs to no item")
         found.setdefault(row, []).append(text)
     return {row: tuple(texts) for row, texts in found.items()}
 
 
 def damaged(file: TableFile, what: str) -> CatalogError:
-    """The error for a file that does not hold together."""
+    """The error for an inconsistent file."""
     return CatalogError(
         f"{file.path} cannot be read as a catalog ({what}). Build it again with: auditkit catalog "
         "build"

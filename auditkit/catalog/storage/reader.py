@@ -1,4 +1,4 @@
-"""Open a catalog that `auditkit catalog build` wrote: its items at once, its graph when asked."""
+"""Open a catalog that `auditkit catalog build` wrote; the graph is opened on first use."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _DUCKDB = b"DUCK"
 
 
 def built_by(path: Path) -> Literal["sqlite", "duckdb"] | None:
-    """Which engine wrote this file; None if it is no file of either (or cannot be read)."""
+    """Engine that wrote this file; None if neither did or the file cannot be read."""
     try:
         with path.open("rb") as stream:
             head = stream.read(16)
@@ -56,7 +56,7 @@ def built_by(path: Path) -> Literal["sqlite", "duckdb"] | None:
 
 
 def is_ours(path: Path) -> bool:
-    """Is this a catalog file of ours, be it damaged or of another version?"""
+    """Whether auditkit wrote this file, even if it is damaged or of another version."""
     try:
         if built_by(path) == "sqlite":
             with path.open("rb") as stream:
@@ -67,7 +67,7 @@ def is_ours(path: Path) -> bool:
 
 
 def index_folder(path: Path) -> Path | None:
-    """Where the title index of a file is kept; None if somebody else has something there."""
+    """Folder of a file's title index; None if a folder that auditkit did not write is there."""
     folder = path.with_name(f"{path.name}.index")
     try:
         said = json.loads((folder / "index.json").read_text(encoding="utf-8"))
@@ -77,7 +77,7 @@ def index_folder(path: Path) -> Path | None:
 
 
 def _is_free(folder: Path) -> bool:
-    """Is there nothing, or an empty folder?"""
+    """Whether the path does not exist or is an empty folder."""
     try:
         return not os.path.lexists(folder) or not any(folder.iterdir())
     except OSError:
@@ -85,7 +85,7 @@ def _is_free(folder: Path) -> bool:
 
 
 def open_built(path: Path) -> Catalog:
-    """The catalog in a built file; an item's genres are in alphabetical order.
+    """Open the catalog of a built file; the genres of an item are in alphabetical order.
 
     Raises:
         CatalogError: the file is damaged or of another version.
@@ -103,9 +103,10 @@ def open_built(path: Path) -> Catalog:
 
 
 def index_titles(path: Path) -> None:
-    """Build the title index of a file and keep it beside it, without an object for every item.
+    """Build the title index of a file and store it next to the file.
 
-    A folder of somebody else in its place is left alone; the index is then built at every use.
+    No object per item is created. If a folder that auditkit did not write is in its place, it is
+    not replaced, and the index is built at every use.
 
     Raises:
         CatalogError: the file is damaged or of another version.
@@ -120,13 +121,13 @@ def index_titles(path: Path) -> None:
     index = TitleIndex.build(titles, years, aliases_of(file, meta))
     folder = index_folder(path)
     if folder is not None:
-        # A folder that cannot be written costs time later, not the answer.
+        # If the folder is not writable, the index is only built again at every use.
         with contextlib.suppress(OSError):
             index.save(folder, source=meta.content_sha256)
 
 
 def open_for_check(path: Path) -> Checkable:
-    """What the check of the title linker asks of a built file, without an object for every item.
+    """Open a built file for the check of the title linker, without an object per item.
 
     Raises:
         CatalogError: the file is damaged or of another version.
@@ -151,7 +152,7 @@ class _OfFile(NamedTuple):
 
 
 class _FileItems(Sequence[CatalogItem]):
-    """Items read when they are asked for: id, title and year."""
+    """Items that are read on access: id, title and year."""
 
     def __init__(self, file: TableFile, n: int) -> None:
         self._file, self._n = file, n
@@ -174,7 +175,7 @@ class _FileItems(Sequence[CatalogItem]):
 
 
 def open_graph(path: Path) -> KnowledgeGraph:
-    """Only the knowledge graph of a built file.
+    """Open only the knowledge graph of a built file.
 
     Raises:
         CatalogError: the file is damaged or of another version.
@@ -212,7 +213,7 @@ def _open(path: Path) -> SqliteFile | DuckdbFile:
 
 
 def _items(file: TableFile, meta: FileMeta) -> tuple[CatalogItem, ...]:
-    """All items; equal genre lists share one tuple."""
+    """Read all items; equal genre lists share one tuple."""
     genre = next((code for code, p in enumerate(meta.predicates) if p.name == "genre"), -1)
     names = {
         code: text

@@ -1,7 +1,7 @@
-"""Write a catalog into one SQLite file: the same content gives the same bytes.
+"""Write a catalog to one SQLite file; the same content gives the same bytes.
 
-The file is written beside its place without a journal, rows in the order of their keys, and renamed
-when it is whole; it holds no time stamps. Its schema is that of the hallucination recipe 4.3.
+Rows are written in key order, without a journal and without timestamps, to a temporary file in the
+same folder, which is renamed when it is complete.
 """
 
 from __future__ import annotations
@@ -52,13 +52,13 @@ def write_sqlite(
     linking: Linking = "auto",
     progress: Callable[[int], None] = lambda n: None,
 ) -> None:
-    """Write a whole catalog file or none.
+    """Write a catalog file atomically.
 
     Args:
-        path: replaced if it exists.
-        draft: the items and what is known about the sources.
+        path: the file; it is replaced if it exists.
+        draft: the items and sources.
         encoded: the draft's graph.
-        linking: how titles are linked later.
+        linking: strictness of title linking when the file is opened.
         progress: called with the number of triples written since the last call.
 
     Raises:
@@ -95,7 +95,7 @@ def write_sqlite(
             for statement in INDEXES:
                 connection.execute(statement)
             connection.execute("COMMIT")
-            # Rows that came one by one fill their pages to 88 %; copied in bulk, entirely.
+            # Pages filled row by row are 88 % full; copying in bulk fills them completely.
             connection.execute("VACUUM")
         except sqlite3.Error as error:
             raise CatalogError(
@@ -108,7 +108,7 @@ def write_sqlite(
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A file beside `path` that takes its place if the block ends well, and else is gone.
+    """Yield a temporary file that replaces `path` if the block succeeds, and is deleted otherwise.
 
     Raises:
         CatalogError: the folder cannot be written.
@@ -116,7 +116,7 @@ def replacing(path: Path) -> Iterator[Path]:
     unfinished = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Not by `mkstemp`, whose files nobody else may read whatever the umask allows.
+        # `mkstemp` ignores the umask and makes files that only the owner can read.
         os.close(os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     except OSError as error:
         raise _unwritable(path, error) from None
@@ -171,7 +171,7 @@ def _terms(draft: CatalogDraft, encoded: EncodedGraph) -> Rows:
 
 
 def described(draft: CatalogDraft, encoded: EncodedGraph, linking: Linking) -> dict[str, str]:
-    """The table `meta`: sources with licence and attribution, warnings, and a hash of all."""
+    """Rows of the table `meta`: sources with license and attribution, warnings, content hash."""
     return {
         "agreement": canonical_json(draft.agreement),
         "content_sha256": content_sha256(draft, encoded),

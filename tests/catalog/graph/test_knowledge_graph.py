@@ -123,7 +123,7 @@ def test_a_plain_join_on_item_id_is_refused(ml100k):
     same_ids = [(item.id, item.id) for item in ml100k.catalog.items]
     graph = film_graph(ml100k.catalog.items, folder=get_dataset("ml-100k"), crosswalk=same_ids)
     assert graph.link == "refused"
-    assert "refused" in graph.warnings[0]
+    assert "is rejected" in graph.warnings[0]
     assert graph.verdict("1", "fb:director", "m.1") == "unverifiable"
     assert graph.verdict("1", "genre", "Comedy") == "supported"
 

@@ -190,7 +190,7 @@ def test_queries_ask_for_blocks_of_checked_iris_in_a_fixed_order():
     ],
 )
 def test_what_could_end_an_iri_is_refused(text):
-    with pytest.raises(CatalogError, match="is no IRI"):
+    with pytest.raises(CatalogError, match="is not a valid IRI"):
         iri(text)
 
 
@@ -201,7 +201,7 @@ def test_an_item_id_that_is_no_iri_is_refused(tmp_path):
     with (
         sparql_server(rdf_store()) as (url, queries),
         Endpoint(url) as endpoint,
-        pytest.raises(CatalogError, match="is no IRI"),
+        pytest.raises(CatalogError, match="is not a valid IRI"),
     ):
         add_rdf(draft, endpoint, mapping)
     assert queries == []
@@ -211,10 +211,10 @@ def test_an_item_id_that_is_no_iri_is_refused(tmp_path):
     ("answer", "expected"),
     [
         ({"status": 500, "body": b"secret"}, "status 500"),
-        ({"body": b"<html>"}, "no SPARQL result"),
-        ({"body": b"[" * 100_000}, "no SPARQL result"),
-        ({"body": b'{"results": {"bindings": 3}}'}, "no SPARQL result"),
-        ({"body": b'{"results": {"bindings": [{"s": {"type": "odd"}}]}}'}, "no RDF term"),
+        ({"body": b"<html>"}, "not a SPARQL result"),
+        ({"body": b"[" * 100_000}, "not a SPARQL result"),
+        ({"body": b'{"results": {"bindings": 3}}'}, "not a SPARQL result"),
+        ({"body": b'{"results": {"bindings": [{"s": {"type": "odd"}}]}}'}, "not an RDF term"),
     ],
 )
 def test_a_server_that_answers_something_else_is_an_error(answer, expected):
@@ -289,7 +289,7 @@ def test_a_server_that_caps_its_answers_and_knows_no_offset_is_an_error():
     with (
         sparql_server(many_films(25), most_rows=10, offset=False) as (url, _),
         Endpoint(url) as endpoint,
-        pytest.raises(CatalogError, match="gives 10 rows at once"),
+        pytest.raises(CatalogError, match="returns 10 rows at once"),
     ):
         add_rdf(CatalogDraft(), endpoint, MANY)
 
@@ -334,7 +334,7 @@ def test_neo4j_adds_facts_to_the_items_of_a_table(reference, tmp_path, monkeypat
     monkeypatch.setattr(neo4j_graph, "connect", lambda url: FakeDriver(reference))
     draft = read_inputs(Inputs(sources=("bolt://x",), items=items, mapping=mapping))
     assert draft.linked == {0}
-    assert draft.warnings == ["bolt://x: 3 nodes are no items of the catalog and are left out"]
+    assert draft.warnings == ["bolt://x: 3 nodes are not items of the catalog and are left out"]
 
 
 def test_a_faulty_rdf_file_names_the_line(tmp_path):
@@ -352,7 +352,7 @@ def test_a_faulty_rdf_file_names_the_line(tmp_path):
         (RdfMapping, "items: {typ: x}", "unknown key"),
         (RdfMapping, "predicates: {a: {iri: x, world: shut}}", "world"),
         (RdfMapping, "predicates: {'same:x': {iri: x}}", "pattern"),
-        (RdfMapping, "predicates: {year: {iri: x}}", "year and decade come from the items"),
+        (RdfMapping, "predicates: {year: {iri: x}}", "year and decade are taken from the items"),
         (RdfMapping, "language: 'en\" }'", "pattern"),
         (NodeMapping, "predicates: {}", "items: this key is required"),
     ],
