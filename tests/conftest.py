@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from auditkit.catalog.dataset import Dataset
 from auditkit.catalog.datasets.download import get_dataset
@@ -10,6 +11,10 @@ from auditkit.catalog.datasets.movielens import load_ml100k
 from auditkit.errors import CatalogError
 
 SLOW_TEST_SECONDS = 1200
+
+# An example takes longer where other processes use the cores; that is no fault of the code.
+settings.register_profile("any_load", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any_load")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from loop_clocks import loops_that_wait_for_stalls
 from protocol_server import serving
 from small_world import write_cache
 
@@ -70,7 +71,7 @@ def bodies(folder):
 
 
 def test_every_request_to_a_misbehaving_server_is_accounted_for(audit, folder, hurried):
-    with serving(faults=FAULTS) as (url, _):
+    with serving(faults=FAULTS) as (url, seen), loops_that_wait_for_stalls(seen):
         _, result, _ = audit(url, "--max-error-rate", "1")
     (outcome,) = result["outcomes"]
     counts = outcome["counts"]

@@ -66,7 +66,7 @@ def same_outcome(a, b):
     ) and (read_manifest(a)["evidence"] == read_manifest(b)["evidence"])
 
 
-def wait_until(condition, seconds=30):
+def wait_until(condition, seconds=120):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "nothing happened in time"
@@ -108,25 +108,27 @@ def command(*more):
 
 
 def signalled(folder, *numbers, pause):
-    """Send signals to a running audit; its exit code, its stderr and the seconds it took to end."""
+    """Send signals to a running audit, the last one until it ends; its exit code and its stderr."""
     (folder / "asked.txt").unlink(missing_ok=True)
     with subprocess.Popen(
         command(), stderr=subprocess.PIPE, text=True, env={**os.environ, "PAUSE": pause}
     ) as process:
         wait_until(lambda: len(asked(folder)) >= 4)
-        started = time.monotonic()
         for number in numbers:
             process.send_signal(number)
             time.sleep(0.2)
-        _, err = process.communicate(timeout=30)
-    return process.returncode, err, time.monotonic() - started
+        while len(numbers) > 1 and process.poll() is None:  # two at once may arrive as one
+            process.send_signal(numbers[-1])
+            time.sleep(0.2)
+        _, err = process.communicate(timeout=120)
+    return process.returncode, err
 
 
 def test_signalled_audit_is_valid_and_resumable(folder, recipe):
     audit(recipe, folder / "whole")
     for number, expected in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
         before = finished(folder / "run")
-        code, err, _ = signalled(folder, number, pause="0.4")
+        code, err = signalled(folder, number, pause="0.4")
         assert code == expected
         assert "auditkit audit python:planted_recommenders:Recorded --allow-code" in err
         assert "Traceback" not in err
@@ -140,9 +142,9 @@ def test_signalled_audit_is_valid_and_resumable(folder, recipe):
 
 
 def test_second_signal_ends_at_once_and_the_run_is_resumable(folder, recipe):
-    code, _, seconds = signalled(folder, signal.SIGINT, signal.SIGINT, pause="8")
+    code, err = signalled(folder, signal.SIGINT, signal.SIGINT, pause="600")
     assert code == 130
-    assert seconds < 5
+    assert "--allow-code" not in err  # no second run is named: nothing came to its end
     audit(recipe, folder / "run")
     audit(recipe, folder / "whole")
     assert same_outcome(folder / "whole", folder / "run")

@@ -59,7 +59,10 @@ def test_evidence_is_readable_by_its_owner_only(tmp_path):
     assert (tmp_path / EVIDENCE).stat().st_mode & 0o077 == 0
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(data=st.data())
 def test_any_altered_byte_is_refused_with_its_line(tmp_path, data):
     path = tmp_path / EVIDENCE
@@ -124,7 +127,10 @@ def test_unfinished_batch_is_cut_off_whole(tmp_path):
     assert len(path.read_bytes().splitlines()) == 3
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(data=st.data())
 def test_log_cut_anywhere_resumes_to_the_same_bytes(tmp_path, data):
     if not (tmp_path / "whole").exists():

@@ -35,7 +35,8 @@ class Behaviour:
         self.shifted = options.get("shifted", False)
         self.lists_new_token = options.get("lists_new_token", True)
         self.calls, self.prompts, self.bodies = 0, Counter(), []
-        self.running = self.most_running = 0
+        self.running = self.most_running = self.stalled = 0
+        self.closing = threading.Event()
         self.lock = threading.Lock()
 
     def fault_of(self, prompt):
@@ -182,17 +183,26 @@ class Handler(BaseHTTPRequestHandler):
         whole = json.dumps(answer(LIST, chat=chat)).encode()
         self.send(whole[: len(whole) // 2], length=len(whole))
 
+    def stalls(self):
+        seen = self.server.behaviour
+        with seen.lock:
+            seen.stalled += 1
+
     def hang(self, chat):
-        time.sleep(3)
+        self.stalls()
+        self.server.behaviour.closing.wait()
 
     def trickle(self, chat):
         self.send_response(200)
         self.send_header("Content-Length", "1000")
         self.end_headers()
-        for _ in range(100):
+        self.wfile.write(b" ")
+        self.stalls()
+        for _ in range(900):
             self.wfile.write(b" ")
             self.wfile.flush()
-            time.sleep(0.05)
+            if self.server.behaviour.closing.wait(0.05):
+                break
 
     def bad_json(self, chat):
         self.send('{"choices": [')
@@ -239,5 +249,6 @@ def serving(**options):
     try:
         yield f"http://127.0.0.1:{server.server_port}/v1", server.behaviour
     finally:
+        server.behaviour.closing.set()
         server.shutdown()
         server.server_close()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from planted_recommenders import Clean
@@ -157,14 +157,33 @@ class Stalls(Clean):
     """Never answers about the users named, nor about any batch that holds one."""
 
     def __init__(self, *stalling):
-        self.stalling, self.gate = stalling, threading.Event()
+        self.stalling, self.asked = stalling, []
 
     def recommend(self, requests):
+        self.asked.append([request.user_id for request in requests])
         if any(request.user_id in self.stalling for request in requests):
-            self.gate.wait(30)
+            threading.current_thread().stalled = True
+            threading.Event().wait()
         return [[TITLES[int(request.user_id)]] for request in requests]
 
 
+class WaitsForStall(threading.Thread):
+    """A call whose deadline passes once it stalls, and not while it still works."""
+
+    stalled = False
+
+    def join(self, timeout=None):
+        while self.is_alive() and not (timeout and self.stalled):
+            super().join(0.01)
+
+
+@pytest.fixture
+def deadline_after_stall(monkeypatch):
+    threads = SimpleNamespace(Thread=WaitsForStall)
+    monkeypatch.setattr("auditkit.recommenders.execution.deadline.threading", threads)
+
+
+@pytest.mark.usefixtures("deadline_after_stall")
 def test_batch_past_its_deadline_is_asked_one_by_one(tmp_path):
     target = target_for(Stalls("2"), tmp_path, seconds=0.2)
     responses = target.recommend(requests(4))
@@ -173,11 +192,12 @@ def test_batch_past_its_deadline_is_asked_one_by_one(tmp_path):
     assert target.stop.stopped is None
 
 
+@pytest.mark.usefixtures("deadline_after_stall")
 def test_third_abandoned_call_stops_the_audit(tmp_path):
-    target = target_for(Stalls(*map(str, range(9))), tmp_path, seconds=0.1)
-    started = time.monotonic()
+    recommender = Stalls(*map(str, range(9)))
+    target = target_for(recommender, tmp_path, seconds=0.1)
     assert statuses(target.recommend(requests(9))) == ["timeout"] * 2 + ["not_run"] * 7
-    assert time.monotonic() - started < 5
+    assert recommender.asked == [[str(i) for i in range(9)], ["0"], ["1"]]
     assert target.stop.stopped == "breaker"
 
 

@@ -195,7 +195,9 @@ ANSWERED = {"good": "ok", "response": "ok", "text": "ok", "none": "no_answer", "
 
 
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(
     kinds=st.lists(st.sampled_from(sorted(ODD)), min_size=1, max_size=12),
@@ -233,7 +235,9 @@ DAMAGES = {
 
 
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(damage=st.sampled_from(sorted(DAMAGES)), n=st.integers(2, 8), batch_size=st.integers(1, 8))
 def test_batch_that_loses_adds_or_reorders_responses_is_never_mispaired(
