@@ -40,7 +40,6 @@ from small_world import world
 from auditkit.probes.base import Context, NotAssessable, load_users
 from auditkit.recommenders.adapters.baselines import load_baseline
 from auditkit.recommenders.prompting.prompts import Prompts
-from auditkit.registry import probes
 
 
 @cache
@@ -53,7 +52,10 @@ def run_probe(probe_id: str, recommender: object, *, manifest: object = None) ->
     return _run(probe_id, type(recommender), manifest is not None)
 
 
-EDITS = [p for p in probes() if p.startswith("robustness.") and p != "robustness.order.history"]
+EDITS = (
+    "robustness.prompt.typo", "robustness.prompt.case", "robustness.prompt.space",
+    "robustness.unicode.homoglyph", "robustness.unicode.zerowidth",
+)  # fmt: skip
 TRAINED = {"training": {"holdout_users": list(HELD_OUT), "fit": "all_but_test"}}
 
 

@@ -2,46 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
+from planted_raters import Contrary, Knows, rated
 from planted_recommenders import Clean
 from run_probe import run_probe
-from small_world import world
 
-from auditkit.catalog.dataset import Dataset
 from auditkit.probes.base import NotAssessable
 from auditkit.stats.resampled_estimate import NOTHING
-
-
-def rated() -> Dataset:
-    """The small world with ratings from 1 to 5."""
-    data = world()
-    stars = 1 + np.arange(len(data.interactions)) * 7 % 5
-    interactions = replace(data.interactions, rating=stars.astype(np.float32))
-    return Dataset(data.catalog, interactions)
-
-
-def true_stars(user_id, item_id):
-    rows = rated().interactions
-    user, item = rows.user_ids.index(user_id), rows.item_ids.index(item_id)
-    place = np.flatnonzero((rows.user_index == user) & (rows.item_index == item))[0]
-    return float(rows.rating[place])
-
-
-class Knows(Clean):
-    def log_probability(self, prompt, continuation):
-        task, user, item = prompt.split()
-        stars = true_stars(user, item)
-        if task == "like":
-            return -0.1 if (stars > 3) == (continuation == " Yes") else -5.0
-        return -0.01 if float(continuation) == stars else -60.0
-
-
-class Contrary(Knows):
-    def log_probability(self, prompt, continuation):
-        return -super().log_probability(prompt, continuation) - 10
 
 
 def found(probe, recommender, group="all"):

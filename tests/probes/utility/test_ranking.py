@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from planted_recommenders import Clean, FindsEveryTestItem, titles
+from planted_raters import Foresees
+from planted_recommenders import Clean, FindsEveryTestItem
 from run_probe import run_probe
 from small_world import world
 
@@ -26,24 +27,6 @@ def in_time() -> Dataset:
     return Dataset(
         world().catalog, replace(rows, timestamp=rows.timestamp % 1000, cuts=(FROM, UNTIL))
     )
-
-
-class Foresees(Clean):
-    """Lists what every user takes next, `found` of it, among items that nobody asked for."""
-
-    def __init__(self, found):
-        self.found, self.histories = found, {}
-
-    def answer(self, request):
-        rows = world().interactions
-        user = rows.user_ids.index(request.user_id)
-        begin, end = rows.offsets[user], rows.offsets[user + 1]
-        items = [world().catalog.items[row] for row in rows.item_index[begin:end]]
-        known = len(request.history)
-        self.histories[request.user_id] = [item.id for item in request.history]
-        assert [item.id for item in items[:known]] == self.histories[request.user_id]
-        never = [item for item in world().catalog.items if item not in items]
-        return titles([*items[known : known + self.found], *never][: request.k])
 
 
 def numbers(run, probe, group="all"):
