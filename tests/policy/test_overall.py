@@ -1,0 +1,68 @@
+"""Severity, doubt, requirements and the error budget: from rules to one exit code."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from policies import DUP, OUT, decide_one, judging, result_of
+from run_folder import audit_result, outcome, rate
+
+from auditkit.policy.decide import decide
+from auditkit.policy.schema import Policy
+
+
+def test_doubt_blocks_a_blocker_and_is_tolerated_for_major(tmp_path):
+    finding = rate(OUT, 4, 100)
+    condition = f"metric: {OUT}, max: 0.05"
+    assert decide_one(tmp_path, finding, condition)[1].exit_code == 0
+    assert "1 inconclusive tolerated" in decide_one(tmp_path, finding, condition)[1].summary
+    assert decide_one(tmp_path, finding, f"{condition}, severity: blocker")[1].exit_code == 11
+    assert decide_one(tmp_path, finding, condition, strict=True)[1].exit_code == 11
+
+
+def test_minor_and_info_never_change_the_exit_code(tmp_path):
+    rules = (
+        f"  - {{id: a, metric: {OUT}, max: 0.05, severity: minor}}\n"
+        f"  - {{id: b, metric: {DUP}, max: 0.5}}"
+    )
+    decision = decide(result_of(rate(OUT, 90, 100), rate(DUP, 0, 100)), judging(tmp_path, rules))
+    assert decision.rules[0].verdict == "fail"
+    assert decision.exit_code == 0
+
+
+def test_a_required_probe_that_was_skipped_keeps_the_gate_from_passing(tmp_path):
+    policy = judging(
+        tmp_path, f"  - {{id: r, metric: {OUT}, max: 0.05}}",
+        "require: {probes: [privacy.membership], fingerprint: verified}",
+    )  # fmt: skip
+    decision = decide(result_of(rate(OUT, 0, 500)), policy)
+    assert decision.exit_code == 11
+    assert "privacy.membership" in decision.reasons[0]
+    target = dataclasses.replace(audit_result("").target, verified=False)
+    unmet = [
+        c.name
+        for c in decide(result_of(rate(OUT, 0, 500), target=target), policy).requirements
+        if not c.met
+    ]
+    assert unmet == ["probe privacy.membership", "fingerprint"]
+
+
+def test_an_exceeded_error_budget_overrides_every_rule(tmp_path):
+    result = dataclasses.replace(
+        result_of(rate(OUT, 90, 100)),
+        outcomes=(outcome("hallucination.catalog", counts={"ok": 90, "timeout": 10}),),
+    )
+    decision = decide(result, judging(tmp_path, f"  - {{id: r, metric: {OUT}, max: 0.05}}"))
+    assert (decision.verdict, decision.exit_code) == ("inconclusive", 12)
+
+
+def test_a_result_whose_every_probe_was_skipped_is_never_a_pass():
+    result = audit_result("")
+    skipped = tuple(
+        outcome(o.probe, status="skipped", counts={}, planned=0) for o in result.outcomes
+    )
+    result = dataclasses.replace(result, outcomes=skipped, findings=())
+    decision = decide(result, Policy.read(Path("recipes/policy/release.yaml")))
+    assert decision.exit_code == 11
+    assert {rule.reason for rule in decision.rules} == {"probe_skipped"}
