@@ -1,7 +1,6 @@
-"""Judge a run folder and write the verdict in every form: JSON, JUnit, SARIF, and the sealed
-manifest.
+"""Judge a run folder and write the verdict as JSON, JUnit and SARIF.
 
-The verdict is decided once, before any output is written. Nothing here asks the target or opens a
+The verdict is decided once, before any output is written. Nothing here calls the target or opens a
 socket.
 """
 
@@ -31,12 +30,12 @@ def gate_run(
     as_of: datetime.date | None = None,
     strict: bool = False,
 ) -> Decision:
-    """Verify, decide, write `verdict.json`, `junit.xml` and `results.sarif`.
+    """Verify a run, decide, and write `verdict.json`, `junit.xml` and `results.sarif`.
 
     Args:
-        baseline: run folder or result.json; the policy's own is used where it is None.
-        as_of: the day on which waivers are judged; today (UTC) where it is None.
-        strict: every doubt blocks.
+        baseline: run folder or result.json; the policy's own if None.
+        as_of: the day on which waivers are judged; today (UTC) if None.
+        strict: every inconclusive rule blocks.
 
     Raises:
         IntegrityError: the run or the baseline was altered.
@@ -59,7 +58,7 @@ def gate_run(
 
 
 def read_baseline(path: Path | None) -> AuditResult | None:
-    """A baseline run (verified) or a bare result.json (checked against the hash pinned beside it).
+    """Read a baseline: a run folder, which is verified, or a result.json with its pinned hash.
 
     Raises:
         ConfigurationError: no such file.

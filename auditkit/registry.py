@@ -1,8 +1,8 @@
-"""Names to code: probes and metrics by id, loaded only when used.
+"""Registry of probes and metrics by id, whose code is loaded only when it is used.
 
-`registry.yaml` is the one list; `auditkit list`, recipes and policies look ids up in it whole, so a
-misspelt name is an error and never a rule that checks nothing. Third parties add probes through the
-entry point group `auditkit.probes`, each pointing to a mapping of the same shape.
+`registry.yaml` is the only list. `auditkit list`, recipes and policies look up complete ids, so a
+misspelled name is an error and never a rule that checks nothing. Third parties add probes through
+the entry point group `auditkit.probes`, each with a mapping of the same form.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ __all__ = [
 
 @dataclass(frozen=True, kw_only=True)
 class MetricSpec:
-    """What a metric id means: unit, better direction, ideal value, and its probe."""
+    """Meaning of a metric id: unit, better direction, ideal value, and its probe."""
 
     id: str
     probe: str
@@ -45,7 +45,7 @@ class MetricSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class ProbeSpec:
-    """Where a probe lives (`module:attribute`), its fixed parameters and its metrics."""
+    """Location of a probe (`module:attribute`), its fixed parameters and its metrics."""
 
     id: str
     path: str

@@ -1,7 +1,7 @@
-"""Random generators that depend on a run's seed and on names, never on the order of calls.
+"""Random generators that depend on the seed of a run and on names, not on the order of calls.
 
-Every use of chance asks for its own generator by name, so adding a probe or changing a batch size
-moves no other number.
+Every random step has its own named generator, so adding a probe or changing the batch size changes
+no other number.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ def generator(seed: int, *names: str | int) -> np.random.Generator:
 
     Args:
         seed: the run's seed.
-        names: what the draws are for, for example a probe id and "bootstrap".
+        names: purpose of the generator, for example a probe id and "bootstrap".
     """
     digest = hashlib.sha256("/".join([str(seed), *map(str, names)]).encode()).digest()
     return np.random.default_rng(int.from_bytes(digest[:16], "big"))

@@ -1,4 +1,4 @@
-"""Recipes and policies that ship with auditkit: where they are and how they are found by name."""
+"""Recipes and policies that ship with auditkit, found by name."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["find_recipe", "shipped_recipes"]
 
 
 def _recipes_folder() -> Path:
-    """Where shipped recipes lie: inside the wheel, or at the root of a source checkout."""
+    """Folder of the shipped recipes: inside the wheel, or at the root of a source checkout."""
     inside = files("auditkit") / "_recipes"
     if inside.is_dir():
         with as_file(inside) as path:
@@ -29,10 +29,10 @@ def shipped_recipes() -> dict[str, Path]:
 
 
 def find_recipe(name: str, *, kind: typing.Literal["audit", "train", "policy"]) -> Path:
-    """A file path as given, or the shipped recipe of that name.
+    """Resolve a file path or the name of a shipped recipe.
 
     Raises:
-        ConfigurationError: neither.
+        ConfigurationError: it is neither.
     """
     if Path(name).is_file():
         return Path(name)

@@ -1,8 +1,7 @@
-"""The nouns: what is asked, what is answered, what is measured.
+"""Requests, responses and measurements, as frozen dataclasses.
 
-All are frozen dataclasses of plain values. Files written from them go through pydantic, which
-checks every field when they are read back, so a damaged or foreign `result.json` is refused instead
-of half understood.
+All fields are plain values. Files written from them are validated by pydantic when they are read
+back, so a damaged or foreign `result.json` is rejected instead of partly interpreted.
 """
 
 from __future__ import annotations
@@ -53,7 +52,7 @@ RESPONSE_STATUSES: tuple[Status, ...] = (
 )  # fmt: skip
 
 
-# --- what is asked and answered
+# --- requests and responses
 
 
 @dataclass(frozen=True)
@@ -74,15 +73,15 @@ class Message:
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """One question to a recommender.
+    """One request to a recommender.
 
     `history` is oldest first. `attributes` are the phrases stated about the user, by attribute
     name; an empty mapping is the neutral request. `who` is a noun phrase for the user that
     templates use instead of one made from `attributes`. `repeat` numbers otherwise equal requests
-    of one run: each is asked anew, with a seed of its own. `instruction` is a template with the
+    of one run: each is sent separately, with its own seed. `instruction` is a template with the
     slots `{who}`, `{k}`, `{history}`, `{anchor}`, `{candidates}`; empty means the recommender's
-    own. `prompt` is the rendered text; a recommender that knows nothing else may answer from
-    `prompt`, `history`, `candidates` and `k` alone.
+    own. `prompt` is the rendered text. A simple recommender may use only `prompt`, `history`,
+    `candidates` and `k`.
     """
 
     id: str = ""
@@ -102,7 +101,7 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class RankedItem:
-    """One position of an answer: the text as given, the item it was linked to, and how."""
+    """One position of a response: its text, the item it was linked to, and the kind of link."""
 
     raw: str
     item_id: str | None = None
@@ -112,7 +111,7 @@ class RankedItem:
 
 @dataclass(frozen=True, kw_only=True)
 class Response:
-    """The answer to one request, with exactly one status; `items` are best first."""
+    """Response to one request, with exactly one status; `items` are best first."""
 
     request_id: str
     status: Status
@@ -124,15 +123,15 @@ class Response:
     derived: Mapping[str, JsonValue] = field(default_factory=dict)
 
 
-# --- what is measured
+# --- measurements
 
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """A number with its uncertainty; a number that does not exist has `value` None and a `reason`.
+    """A number with its interval; an undefined number has `value` None and a `reason`.
 
     `low` and `high` are the ends of a two-sided interval at `level`; `n` counts independent
-    sampling units and `n_missing` the units that were planned and could not be scored. `direction`
+    sampling units and `n_missing` the planned units that could not be scored. `direction`
     says which way is better.
     """
 
@@ -159,10 +158,10 @@ class Estimate:
 
 @dataclass(frozen=True, kw_only=True)
 class Binomial:
-    """Law of a rate: `x` of `n` rows; `n_eff` is the effective sample size when rows share units
-    (else n).
+    """Sampling distribution of a rate: `x` of `n` rows.
 
-    For rows clustered in units the gate uses x_eff = x / n * n_eff (Korn & Graubard 1998).
+    `n_eff` is the effective sample size if rows share units, else n. For rows clustered in units
+    the gate uses x_eff = x / n * n_eff (Korn & Graubard 1998).
     """
 
     x: float
@@ -173,7 +172,10 @@ class Binomial:
 
 @dataclass(frozen=True, kw_only=True)
 class Quantiles:
-    """Law of a bootstrap statistic: 201 quantiles at p_i = sin^2(pi i / 400), i = 0..200."""
+    """Sampling distribution of a bootstrap statistic.
+
+    It has 201 quantiles at p_i = sin^2(pi i / 400), i = 0..200.
+    """
 
     draws: int
     q: tuple[float, ...]
@@ -182,8 +184,8 @@ class Quantiles:
 
 @dataclass(frozen=True, kw_only=True)
 class Band:
-    """The estimate's low and high already hold simultaneously within the probe; `p_adjusted` is
-    corrected there.
+    """Interval that already holds simultaneously within the probe; `p_adjusted` is corrected for
+    the same tests.
     """
 
     p_adjusted: float | None = None
@@ -202,7 +204,7 @@ SamplingDistribution = Annotated[Binomial | Quantiles | Band | Exact, Field(disc
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """Which recorded requests show it, and what is wrong in words."""
+    """Recorded requests that show a finding, and a sentence that says what is wrong."""
 
     requests: tuple[str, ...]
     what: str
@@ -214,7 +216,7 @@ class Finding:
 
     `metric` is the full id as `auditkit list metrics` prints it. `group` is `all`, an attribute
     (for its gap metrics) or `attribute=value`. `units` are (unit id, numerator, denominator), kept
-    where runs are compared pairwise.
+    so that runs can be compared in pairs.
     """
 
     probe: str
@@ -232,10 +234,9 @@ class Finding:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What became of one planned probe: ran, skipped for a reason, or crashed.
+    """Outcome of one planned probe: ran, skipped for a reason, or crashed.
 
-    `counts` maps every response status, plus `not_run`, to a number of requests; they add up to
-    `planned`.
+    `counts` is the number of requests by response status, plus `not_run`; they add up to `planned`.
     """
 
     probe: str
@@ -248,7 +249,7 @@ class Outcome:
 
 @dataclass(frozen=True, kw_only=True)
 class Detector:
-    """A part of auditkit that decides something, with its own measured error rates."""
+    """A decision procedure of auditkit, such as the title linker, with its measured error rates."""
 
     name: str
     sensitivity: Estimate
@@ -258,7 +259,7 @@ class Detector:
 
 @dataclass(frozen=True, kw_only=True)
 class TargetDescription:
-    """Which recommender was audited. `verified` is true only where the weights themselves were
+    """Identity of the audited recommender. `verified` is true only if the weights themselves were
     hashed.
     """
 
@@ -273,8 +274,10 @@ class TargetDescription:
 
 @dataclass(frozen=True, kw_only=True)
 class AuditResult:
-    """Everything an audit measured: no verdict, no clock time, so the same inputs give the same
-    bytes. `stopped` says why requests were left out, if the audit ended early.
+    """Everything that an audit measured.
+
+    It has no verdict and no clock time, so the same inputs give the same bytes. `stopped` says why
+    requests were left out, if the audit ended early.
     """
 
     run_key: str
@@ -296,7 +299,7 @@ class AuditResult:
 
     @classmethod
     def from_json(cls, text: str, *, source: str = "result.json") -> AuditResult:
-        """Read what `to_json` wrote.
+        """Read the text that `to_json` wrote.
 
         Raises:
             IntegrityError: not an audit result, or one of another major schema version.
@@ -337,7 +340,7 @@ class AuditResult:
         return cls.from_json(path.read_text(encoding="utf-8"), source=str(path))
 
     def write(self, run: Path) -> None:
-        """Write `result.json` into a run folder, whole or not at all."""
+        """Write `result.json` into a run folder, atomically."""
         write_atomically(run / "result.json", self.to_json())
 
 

@@ -1,5 +1,6 @@
-"""The command line: parse, call one library function, print, exit. Nothing heavy is imported at
-module level.
+"""Command line: every command parses, calls one library function, prints, and exits.
+
+Nothing heavy is imported at module level.
 """
 
 from __future__ import annotations
@@ -23,15 +24,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-# Without a callback typer takes an app that has no commands yet for an error.
+# Without a callback, typer rejects an app that has no commands.
 app.callback()(lambda: None)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and exit with its code.
 
-    A deliberate error is two sentences long, one of the operating system likewise; anything else is
-    a fault of auditkit and keeps its traceback. Secrets of the environment are shown in none.
+    Deliberate errors and errors of the operating system are printed in two sentences. Anything else
+    is a bug of auditkit and keeps its traceback. Secrets of the environment are never printed.
     """
     from auditkit.security.redaction import redacted_streams
 

@@ -1,4 +1,4 @@
-"""`auditkit audit`: measure a recommender into a run folder, with a policy also judge it."""
+"""`auditkit audit`: measure a recommender into a run folder, and judge it if a policy is given."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def register(app: typer.Typer) -> None:
 
 
 def default_run_folder(target: str, recipe: str) -> Path:
-    """`reports/TARGET-RECIPE`, so that the same command finds its own run again."""
+    """`reports/TARGET-RECIPE`, so that the same command resumes its own run."""
     words = [Path(target).name if "/" in target else target, recipe]
     return Path("reports") / "-".join(
         "".join(c if c.isalnum() or c in "._-" else "-" for c in word) for word in words
@@ -119,7 +119,7 @@ def _plan(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Print what an audit would ask, and with `pilot` how many fairness probes it needs."""
+    """Print the plan of an audit, and with `pilot` how many fairness probes it needs."""
     from auditkit.cli.display import audit_progress
     from auditkit.run.dry_run import plan_audit
     from auditkit.run.pilot import run_pilot

@@ -1,4 +1,4 @@
-"""What `catalog build` is doing: a line that counts on a terminal, a line per step elsewhere."""
+"""Progress of `catalog build`: a counter on a terminal, one line per step elsewhere."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["build_progress"]
 
 @contextlib.contextmanager
 def build_progress(*, quiet: bool = False) -> Iterator[Callable[[str, int], None]]:
-    """A callback for what is being done and how many rows more."""
+    """A callback for the current step and the number of new rows."""
     if quiet:
         yield lambda what, n: None
         return

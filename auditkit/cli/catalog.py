@@ -58,7 +58,7 @@ def build(
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="no progress")] = False,
 ) -> None:
-    """Build a catalog file, check every link and the title linker, and print what it holds."""
+    """Build a catalog file, check every link and the title linker, and print a summary."""
     from auditkit.catalog.building.build import Inputs, build_catalog
     from auditkit.cli.build_progress import build_progress
 

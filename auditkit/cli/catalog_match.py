@@ -1,4 +1,4 @@
-"""`auditkit catalog match` and `check-claims`: what do titles and explanations refer to?"""
+"""`auditkit catalog match` and `check-claims`: link titles, and check claims against the graph."""
 
 from __future__ import annotations
 
@@ -24,14 +24,16 @@ _BATCH = 2_000
 CatalogName = Annotated[
     str, typer.Option("--catalog", help="ml-100k, a built catalog, or a table of items")
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="one JSON object a line")]
+AsJson = Annotated[bool, typer.Option("--json", help="print one JSON object per line")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="no progress")]
 
 
 def match(
     *,
     catalog: CatalogName,
-    titles: Annotated[Path, typer.Option(help="one title a line; - reads standard input")],
+    titles: Annotated[
+        Path, typer.Option(help="file with one title per line; - reads standard input")
+    ],
     linking: Annotated[
         Literal["auto", "loose", "strict"], typer.Option(help="how forgiving titles are linked")
     ] = "auto",
@@ -41,7 +43,7 @@ def match(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Say for every title which item it names, and why, or why none."""
+    """Link every title to an item, with the reason."""
     from auditkit.catalog.building.open import load_catalog
     from auditkit.cli.build_progress import build_progress
     from auditkit.security.escaping import terminal_text
@@ -69,12 +71,15 @@ def check_claims(
     *,
     catalog: CatalogName,
     text: Annotated[
-        Path, typer.Option(help='one explanation a line, or .jsonl with "text", "item_id", "id"')
+        Path,
+        typer.Option(
+            help='file with one explanation per line, or .jsonl with "text", "item_id", "id"'
+        ),
     ],
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Read the facts that explanations state and let the catalog's graph decide each."""
+    """Read the facts in explanations and check each against the catalog graph."""
     from auditkit.catalog.building.open import load_catalog
     from auditkit.claims.reader import ClaimReader
     from auditkit.cli.build_progress import build_progress
@@ -94,7 +99,7 @@ def check_claims(
 
 
 def _lines(path: Path) -> Iterator[str]:
-    """Lines without their end; a byte-order mark goes, an empty last line is none."""
+    """Lines without line ends, byte-order mark and an empty last line."""
     from auditkit.errors import InvalidArgument
 
     try:
@@ -125,7 +130,7 @@ def _link_row(link: Link) -> dict[str, JsonValue]:
 
 
 def _explanation(catalog: Catalog, link: Link) -> dict[str, JsonValue]:
-    """How the title differs from that of its item, or of the first candidate."""
+    """Difference between a title and that of its item, or of the first candidate."""
     from auditkit.catalog.linking.edit_distance import osa_counter
     from auditkit.catalog.linking.normalize import clean_query, full_key, parse_title
 
@@ -158,25 +163,29 @@ def _explanations(path: Path) -> Iterator[dict[str, JsonValue]]:
             row = read_json(line)
         except (ValueError, RecursionError) as error:
             raise InvalidArgument(
-                f"{path}:{number} is no JSON ({error}). Correct the line."
+                f"{path}:{number} is not valid JSON ({error}). Correct the line."
             ) from None
         if not isinstance(row, dict) or not isinstance(row.get("text"), str):
-            raise InvalidArgument(f'{path}:{number} is no object with a "text". Give one a line.')
+            raise InvalidArgument(
+                f'{path}:{number} is not an object with a "text". Give one per line.'
+            )
         item = row.get("item_id")
         if item is not None and (isinstance(item, bool) or not isinstance(item, str | int)):
-            raise InvalidArgument(f"{path}:{number} has an item_id that is no id. Give a text.")
+            raise InvalidArgument(
+                f"{path}:{number} has an item_id that is not a text. Give the id as a text."
+            )
         named = {"id": row.get("id", number), "text": row["text"], "line": number}
         yield {**named, "item_id": None if item is None else str(item)}
 
 
 def _known(row: dict[str, JsonValue], path: Path, catalog: Catalog) -> dict[str, JsonValue]:
-    """The row, if the catalog has the item it names."""
+    """The row, after checking that the catalog has its item."""
     from auditkit.errors import InvalidArgument
 
     if row["item_id"] is not None and row["item_id"] not in catalog.index:
         raise InvalidArgument(
             f"{path}:{row['line']} names item {row['item_id']!r}, which {catalog.name} does not "
-            "have. Give the catalog's own ids."
+            "have. Give ids of the catalog."
         )
     return row
 

@@ -1,4 +1,4 @@
-"""`auditkit data get`: fetch a public data set or model into the user's cache."""
+"""`auditkit data get`: download a public data set or model into the cache."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TERMS = {
         "terms forbid "
         "commercial use without permission: https://grouplens.org/datasets/movielens/"
     ),
-    "smollm2": "SmolLM2-135M-Instruct, Hugging Face, Apache-2.0; de-quantised from 4-bit GGUF.",
+    "smollm2": "SmolLM2-135M-Instruct, Hugging Face, Apache-2.0; de-quantized from 4-bit GGUF.",
 }
 
 
@@ -26,7 +26,7 @@ def register(app: typer.Typer) -> None:
         no_args_is_help=True, help="Get public data and models without a model hub."
     )
     group.command("get")(get)
-    # A callback keeps `get` a subcommand although it is the only one.
+    # A callback keeps `get` a subcommand, although it is the only one.
     group.callback()(lambda: None)
     app.add_typer(group, name="data")
 
@@ -42,7 +42,7 @@ def get(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
-    """Fetch a data set or model, check it, and print the folder it lies in."""
+    """Download a data set or model, check it, and print its folder."""
     if name == "smollm2":
         from auditkit.recommenders.loading.load import fetch_model
 

@@ -1,4 +1,4 @@
-"""`auditkit demo`: the whole journey on real data, from nothing to a report and a verdict table."""
+"""`auditkit demo`: download, train, audit and gate on real data."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def demo(
         Path | None, typer.Option(help="audit this model folder instead of training one")
     ] = None,
     out: Annotated[Path, typer.Option(help="run folder")] = Path("reports/demo"),
-    models: Annotated[Path, typer.Option(help="where the trained model goes")] = Path("models"),
+    models: Annotated[Path, typer.Option(help="folder of the trained model")] = Path("models"),
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="no progress")] = False,
 ) -> None:
     """Get MovieLens-100k, train p5-mini, audit and gate it. Exit 0 whatever the verdict."""
@@ -55,7 +55,7 @@ def demo(
         decision = gate_run(out, Policy.read(find_recipe("release", kind="policy")))
         write_report(out)
     except KeyboardInterrupt as interrupt:
-        typer.echo("interrupted; the same command goes on where it stopped", err=True)
+        typer.echo("interrupted; the same command resumes where it stopped", err=True)
         raise typer.Exit(exit_code_of(interrupt)) from None
     typer.echo(decision.as_text())
     typer.echo(

@@ -1,4 +1,4 @@
-"""Progress on a terminal as a bar, elsewhere as a line now and then; always on stderr."""
+"""Progress on stderr: a bar on a terminal, occasional lines elsewhere."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SECONDS_BETWEEN_LINES = 10.0
 
 @contextlib.contextmanager
 def audit_progress(*, quiet: bool = False) -> Iterator[Progress]:
-    """Callbacks that show which probe runs and how many requests have an outcome."""
+    """Callbacks that show the current probe and the number of finished requests."""
     from auditkit.run.options import Progress
 
     if quiet:

@@ -1,4 +1,4 @@
-"""`auditkit gate`: the verdict over a run folder."""
+"""`auditkit gate`: judge a run folder by a policy."""
 
 from __future__ import annotations
 
@@ -28,7 +28,9 @@ def gate(
     as_of: Annotated[
         datetime | None, typer.Option(formats=["%Y-%m-%d"], help="day on which waivers are judged")
     ] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="every doubt blocks")] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="every inconclusive rule blocks")
+    ] = False,
     check: Annotated[bool, typer.Option("--check", help="only check the policy")] = False,
     needed_n: Annotated[
         bool, typer.Option("--needed-n", help="print how many units each limit needs")
@@ -45,17 +47,19 @@ def gate(
         _inspect(judged, check=check, as_json=as_json)
         return
     if run is None:
-        raise typer.BadParameter("give the run folder; only --check and --needed-n do without")
+        raise typer.BadParameter(
+            "give the run folder; only --check and --needed-n work without one"
+        )
     decision = gate_run(
         run, judged, baseline=baseline, as_of=as_of.date() if as_of else None, strict=strict
     )
     typer.echo(decision.to_json() if as_json else decision.as_text(), nl=not as_json)
-    typer.echo("`auditkit report` puts this verdict into the report", err=True)
+    typer.echo("run `auditkit report` to show this verdict in the report", err=True)
     raise typer.Exit(decision.exit_code)
 
 
 def _inspect(policy: Policy, *, check: bool, as_json: bool) -> None:
-    """Print what the policy cannot show, or the sample sizes that it needs."""
+    """Print warnings about the policy, or the sample sizes that it needs."""
     import json
 
     from auditkit.policy.lint import lint, needed_n

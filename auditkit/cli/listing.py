@@ -1,4 +1,4 @@
-"""`auditkit list` and `auditkit recipes`: what there is, and editable copies of it."""
+"""`auditkit list` and `auditkit recipes`: list probes, metrics and recipes, and copy recipes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a dry run prints: probes, requests, calls, and what they will cost."""
+"""Output of a dry run: probes, requests, calls and cost."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def plan_table(plan: Plan) -> str:
     for probe in plan.probes:
         note = f"skipped: {terminal_text(probe.skipped)}" if probe.skipped else ""
         if probe.adaptive:
-            note = "more requests depend on the answers"
+            note = "more requests depend on the responses"
         rows.append((probe.probe, str(probe.requests), note))
     calls = f"{plan.requests} distinct requests, {plan.calls} calls (probes share equal requests)"
     return "\n".join([aligned(rows), calls, *_cost(plan)])
@@ -39,14 +39,14 @@ def _cost(plan: Plan) -> list[str]:
 
 
 def pilot_table(pilot: PilotRun) -> str:
-    """How many probes every attribute needs, beside how many are planned."""
+    """Needed and planned number of probes for every attribute."""
     from auditkit.cli.tables import aligned
     from auditkit.security.escaping import terminal_text
 
     head = f"fairness pilot: {pilot.calls} calls"
     if not pilot.rows:
-        return f"{head}; not assessable: {terminal_text(pilot.reason or 'no answer')}"
-    head += f", {pilot.usable_rate:.0%} of the answers usable"
+        return f"{head}; not assessable: {terminal_text(pilot.reason or 'no response')}"
+    head += f", {pilot.usable_rate:.0%} of the responses usable"
     head += f", neutral wordings agree by {pilot.self_similarity:.2f}"
     rows = [("attribute", "values", "noise", "probes to pass", "to detect", "planned", "")]
     for row in pilot.rows:

@@ -1,4 +1,4 @@
-"""`auditkit report`: rebuild the report of a run without its recommender."""
+"""`auditkit report`: render the report of a run again, without its recommender."""
 
 from __future__ import annotations
 
@@ -17,9 +17,7 @@ def register(app: typer.Typer) -> None:
 
 def report(
     run: Annotated[Path, typer.Argument(help="run folder of an audit")],
-    out: Annotated[
-        Path | None, typer.Option(help="also write the HTML page here, apart from the run")
-    ] = None,
+    out: Annotated[Path | None, typer.Option(help="write the HTML page here as well")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
     """Write report.html, summary.md and findings.csv of a run folder. The target is not asked."""

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the first ends the run after what is in flight, the second at once."""
+"""Ctrl-C and SIGTERM: the first ends the run after the current call, the second at once."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ class Interrupted(KeyboardInterrupt):
 
 
 def exit_code_of(interrupt: KeyboardInterrupt) -> int:
-    """What a command that a signal ended exits with: 130 for SIGINT, 143 for SIGTERM."""
+    """Exit code after a signal: 130 for SIGINT, 143 for SIGTERM."""
     return interrupt.exit_code if isinstance(interrupt, Interrupted) else 128 + signal.SIGINT
 
 
 class Signals:
-    """What arrived, and whether something is in flight that may still end well."""
+    """Received signal, and whether a call is in progress that may still finish."""
 
     def __init__(self) -> None:
         self._received = 0
@@ -44,13 +44,13 @@ class Signals:
         signal.setitimer(signal.ITIMER_REAL, _GRACE_SECONDS)
 
     def expire(self, number: int, frame: FrameType | None) -> None:
-        """End what is still in flight after its grace."""
+        """End a call that is still in progress after the grace period."""
         if self._in_flight:
             raise Interrupted(self._received)
 
     @contextlib.contextmanager
     def deferred(self) -> Iterator[None]:
-        """A first signal in this block is acted on at its end, 10 seconds later at the latest."""
+        """Defer a first signal to the end of the block, by at most 10 seconds."""
         self._in_flight = True
         try:
             yield
@@ -62,7 +62,7 @@ class Signals:
 
 @contextlib.contextmanager
 def handled_signals() -> Iterator[Signals]:
-    """Install the handlers for the length of a block."""
+    """Install the signal handlers until the end of a block."""
     signals = Signals()
     kept = {number: signal.signal(number, signals.receive) for number in _HANDLED}
     kept[signal.SIGALRM] = signal.signal(signal.SIGALRM, signals.expire)

@@ -12,7 +12,7 @@ __all__ = ["aligned", "fairness_table", "findings_table", "in_words"]
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> str:
-    """Columns padded to their longest cell, two blanks between them."""
+    """Pad columns to their longest cell, with two spaces between them."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
@@ -21,7 +21,7 @@ def aligned(rows: Sequence[Sequence[str]]) -> str:
 
 
 def in_words(estimate: Estimate) -> str:
-    """`0.1834 [0.1593, 0.2094]`, or why there is no number."""
+    """Format as `0.1834 [0.1593, 0.2094]`, or the reason why there is no number."""
     if estimate.value is None:
         return f"- ({estimate.reason})"
     ends = [estimate.low, estimate.high]
@@ -48,7 +48,7 @@ def findings_table(findings: Iterable[Finding]) -> str:
 
 
 def fairness_table(findings: Sequence[Finding]) -> str:
-    """SNSR of every attribute beside its noise floor, p-values and power; empty without any."""
+    """SNSR of every attribute with noise floor, p-values and power; empty if there is none."""
     from auditkit.reporting.fairness_section import build_fairness
     from auditkit.security.escaping import terminal_text
 

@@ -1,4 +1,4 @@
-"""`auditkit train`: train a recommender from a recipe; it ends with the utility table."""
+"""`auditkit train`: train a recommender from a recipe and print its utility."""
 
 from __future__ import annotations
 
@@ -47,17 +47,17 @@ def train(
             return
         result = evaluate_folder(out, data=chosen.data.dataset, quiet=quiet)
     except KeyboardInterrupt:
-        typer.echo(f"interrupted; the same command goes on from {out}", err=True)
+        typer.echo(f"interrupted; the same command resumes from {out}", err=True)
         raise typer.Exit(130) from None
     typer.echo(result.to_json() if as_json else findings_table(result.findings), nl=not as_json)
     typer.echo(f"full catalog, fitted on {chosen.data.fit}; {protocol(result)}", err=True)
     if chosen.data.fit == "all_but_validation":
-        typer.echo("fix settings on utility.validation; the other rows are of test items", err=True)
+        typer.echo("choose settings on utility.validation; the other rows are test items", err=True)
     typer.echo(str(out), err=True)
 
 
 def protocol(result: AuditResult) -> str:
-    """How the table was made: split, ties, and what the data lack."""
+    """Protocol of the table: split, ties, and data that are left out."""
     return "; ".join(str(result.catalog[name]) for name in ("split", "tie_rule", "left_out"))
 
 
@@ -72,7 +72,7 @@ def train_folder(
     """Train into a folder; a finished model of the same recipe and data is kept as it is.
 
     Args:
-        set_aside: whether a finished model of another recipe is renamed instead of refused.
+        set_aside: whether to rename a finished model of another recipe instead of an error.
     """
     from auditkit.catalog.datasets.user_tables import open_dataset
     from auditkit.cli.display import training_progress
@@ -92,7 +92,7 @@ def train_folder(
 
 
 def evaluate_folder(folder: Path, *, data: str = "ml-100k", quiet: bool = False) -> AuditResult:
-    """The utility probes alone, into `FOLDER/evaluation`; what the model cannot do is left out."""
+    """Run the utility probes that the model supports, into `FOLDER/evaluation`."""
     from auditkit.cli.display import audit_progress
     from auditkit.registry import probes
     from auditkit.run.identity import set_aside_other_run
@@ -109,7 +109,7 @@ def evaluate_folder(folder: Path, *, data: str = "ml-100k", quiet: bool = False)
 
 
 def _plan(recipe: TrainingRecipe) -> str:
-    """Steps and, for a private recipe, what the accountant says before anything is spent."""
+    """Steps and, for a private recipe, the noise that the accountant computes beforehand."""
     if recipe.privacy is None:
         tasks = ", ".join(f"{rows} {name}" for name, rows in recipe.tasks.items())
         return f"{recipe.name}: {recipe.steps} steps of {tasks} rows, no privacy"

@@ -1,4 +1,4 @@
-"""`auditkit verify`: is the run still what was written?"""
+"""`auditkit verify`: check that a run folder was not altered."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def verify(
     run: Annotated[
         Path | None, typer.Argument(help="run folder of the report; its own folder by default")
     ] = None,
-    root: Annotated[str | None, typer.Option(help="evidence root as it was kept elsewhere")] = None,
+    root: Annotated[str | None, typer.Option(help="evidence root that was kept elsewhere")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
     """Check the evidence and the outputs of a run folder. Exit 13 if anything was altered."""

@@ -1,8 +1,8 @@
-"""`manifest.json`: what a run folder holds, and whether it is still what was written.
+"""`manifest.json`: hashes of a run folder, and their verification.
 
-The manifest is the only file of a run with clock times, all in its `volatile` block. It keeps the
-root and length of the evidence chain and the SHA-256 of every output. A chain shows accidents and
-partial edits; someone who rewrites every file defeats it, unless the root was kept elsewhere.
+The manifest is the only file of a run with clock times, all in its `volatile` block. It records the
+root and length of the evidence chain and the SHA-256 of every output. The chain reveals accidents
+and partial edits. It does not reveal a complete rewrite, unless the root was kept elsewhere.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _REPORT_ID = re.compile(r'<meta name="auditkit-run" content="([^" ]*) ([^" ]*)">
 
 @dataclass(frozen=True, kw_only=True)
 class Verification:
-    """A run folder that verified: its identity and what was checked."""
+    """Result of a successful verification."""
 
     run_key: str
     root: str
@@ -57,7 +57,7 @@ class Verification:
 
 
 def read_manifest(run: Path) -> dict[str, Any]:
-    """The manifest of a run folder.
+    """Read the manifest of a run folder.
 
     Raises:
         ConfigurationError: there is none, so the folder is not a run folder.
@@ -89,18 +89,18 @@ def seal_manifest(
     volatile: Mapping[str, JsonValue] | None = None,
     log: RunLog | None = None,
 ) -> None:
-    """Write the manifest: merge what is given, then hash what the folder holds now.
+    """Write the manifest: merge the arguments, then hash the files of the folder.
 
-    Length and root of the evidence come from the log that wrote it; later seals (gate, report)
-    keep them, so they can never bless evidence that was altered in between.
+    Length and root of the evidence come from the log that wrote it. Later seals (gate, report) keep
+    them, so they never accept evidence that was altered in between.
 
     Args:
         run: the run folder.
-        run_key: needed once, for the first manifest of a run.
-        status: what became of the run.
+        run_key: required once, for the first manifest of a run.
+        status: status of the run.
         fingerprints: of model, tokenizer, catalog, recipe, code; merged by key.
         volatile: times, durations, host, process; merged by key.
-        log: the log of the running audit; without it the evidence is read once, at the first seal.
+        log: log of the running audit; if None, the evidence is read once, at the first seal.
 
     Raises:
         InvalidArgument: no run key is known, or another one than before is given.
@@ -143,10 +143,10 @@ def verify_run(run: Path, *, root: str | None = None) -> Verification:
 
     Args:
         run: the run folder.
-        root: the evidence root as it was kept elsewhere.
+        root: the evidence root that was kept elsewhere.
 
     Raises:
-        IntegrityError: naming the first thing that does not fit.
+        IntegrityError: names the first mismatch.
     """
     manifest = read_manifest(run)
     key, evidence = str(manifest["run_key"]), manifest["evidence"]
@@ -162,11 +162,11 @@ def verify_run(run: Path, *, root: str | None = None) -> Verification:
     for name in OUTPUTS:
         path, sealed = run / name, manifest["outputs"].get(name)
         if sealed is None and path.exists():
-            raise _altered(path, "the manifest does not know it")
+            raise _altered(path, "it is not in the manifest")
         if sealed is not None and not path.is_file():
-            raise _altered(path, "the manifest lists it and it is missing")
+            raise _altered(path, "it is in the manifest and missing")
         if sealed is not None and sha256_file(path) != sealed:
-            raise _altered(path, "its SHA-256 is not the one in the manifest")
+            raise _altered(path, "its SHA-256 differs from the manifest")
     if unknown := sorted(set(manifest["outputs"]) - set(OUTPUTS)):
         raise _altered(run / MANIFEST, f"unknown output {unknown[0]!r}")
     result = run / "result.json"
@@ -182,20 +182,20 @@ def verify_run(run: Path, *, root: str | None = None) -> Verification:
 
 
 def verify_report(report: Path, verification: Verification) -> None:
-    """Check that a report kept apart from its run was made from that run.
+    """Check that a report stored outside its run folder was made from that run.
 
     Raises:
-        IntegrityError: not a report, one of another run, or not the file that the run sealed.
+        IntegrityError: it is not a report, belongs to another run, or was altered.
     """
     head = report.read_bytes()[:65536].decode("utf-8", "replace")
     match = _REPORT_ID.search(head)
     if match is None:
-        raise IntegrityError(f"{report} is not a report of auditkit. Give report.html of a run.")
+        raise IntegrityError(f"{report} is not an auditkit report. Give report.html of a run.")
     if match.groups() != (verification.run_key, verification.root):
         raise _altered(report, f"it names run {match[1]} and root {match[2]}, the folder does not")
     sealed = verification.outputs.get("report.html")
     if sealed is not None and sha256_file(report) != sealed:
-        raise _altered(report, "its SHA-256 is not the one in the manifest")
+        raise _altered(report, "its SHA-256 differs from the manifest")
 
 
 def _run_key_of(result: Path) -> str | None:

@@ -1,10 +1,10 @@
-"""Hash-chained evidence: write, resume, read, verify.
+"""Hash-chained evidence log: write, resume, read and verify.
 
 Each line is `{"body", "prev", "seq", "sha256"}`; `prev` of the first line is the run key, later the
-previous line's hash, and the last hash is the *root* printed in every output. A batch is one write
-of whole lines. A last batch that is torn is cut off (kept in `evidence.torn`) and asked again;
-damage anywhere else is an integrity failure. The chain shows accidents and partial edits; someone
-who rewrites every file defeats it unless the root was kept elsewhere.
+hash of the previous line, and the last hash is the *root* printed in every output. A batch is
+written with one write of complete lines. An incomplete last batch is moved to `evidence.torn` and
+requested again; damage anywhere else is an integrity failure. The chain reveals accidents and
+partial edits. It does not reveal a complete rewrite, unless the root was kept elsewhere.
 """
 
 from __future__ import annotations
@@ -39,9 +39,7 @@ class _Damage(Exception):
 
 
 def _chain(path: Path, run_key: str) -> Iterator[tuple[int, Body, str]]:
-    """Yield (end offset, body, hash) of each record; raise `_Damage` at the first that does not
-    fit.
-    """
+    """Yield (end offset, body, hash) of each record; raise `_Damage` at the first mismatch."""
     prev, offset = run_key, 0
     with path.open("rb") as stream:
         for seq, line in enumerate(iter(lambda: stream.readline(_MAX_LINE_BYTES + 1), b"")):
@@ -63,13 +61,13 @@ def _chain(path: Path, run_key: str) -> Iterator[tuple[int, Body, str]]:
 
 
 def read_log(run: Path, run_key: str) -> tuple[list[Body], str]:
-    """Read and verify a whole log.
+    """Read and verify a complete log.
 
     Returns:
-        The record bodies in order, and the root (the run key of an empty or absent log).
+        The record bodies in order, and the root (the run key if the log is empty or missing).
 
     Raises:
-        IntegrityError: naming the first bad record.
+        IntegrityError: names the first damaged record.
     """
     path = run / EVIDENCE
     if not path.exists():
@@ -89,10 +87,10 @@ def read_log(run: Path, run_key: str) -> tuple[list[Body], str]:
 
 @contextlib.contextmanager
 def lock_run(run: Path) -> Iterator[None]:
-    """Hold the folder's lock; a dead owner's lock falls away by itself.
+    """Lock the folder; the lock of a process that died is released by the system.
 
     Raises:
-        AuditkitError: another process audits into this folder.
+        AuditkitError: another process uses this folder.
     """
     run.mkdir(parents=True, exist_ok=True, mode=0o700)
     handle = os.open(run / "run.lock", os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
@@ -112,11 +110,11 @@ def lock_run(run: Path) -> Iterator[None]:
 
 
 class RunLog:
-    """The append-only log of one run, opened for asking.
+    """Append-only log of one run.
 
     Args:
         run: the run folder; created if absent.
-        run_key: links the first record to recipe, target, catalog and seed.
+        run_key: binds the first record to recipe, target, catalog and seed.
     """
 
     def __init__(self, run: Path, run_key: str) -> None:
@@ -130,7 +128,7 @@ class RunLog:
         self._handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 
     def _recover(self, run_key: str) -> None:
-        """Load what is whole; move an unfinished last batch to `evidence.torn`."""
+        """Load the complete batches; move an incomplete last batch to `evidence.torn`."""
         ends: list[tuple[int, str]] = []
         try:
             for end, body, digest in _chain(self.path, run_key):
@@ -138,7 +136,7 @@ class RunLog:
                 ends.append((end, digest))
         except _Damage as damage:
             rest = self.path.read_bytes()[ends[-1][0] if ends else 0 :]
-            if b"\n" in rest:  # an interrupted write ends inside a line, this one is whole
+            if b"\n" in rest:  # an interrupted write ends inside a line
                 raise IntegrityError(
                     f"{self.path} was altered or damaged at {damage}. Restore the file, or start "
                     "a new run with --out."
@@ -156,11 +154,11 @@ class RunLog:
         self.root = whole[1]
 
     def append(self, bodies: Sequence[Body]) -> list[Body]:
-        """Write one batch: whole lines, one write, then fsync.
+        """Write one batch: complete lines, one write, then fsync.
 
         Returns:
-            The bodies as they are recorded: without secrets, and with `batch` = [number, size,
-            position]. Measure from these, so that a resumed run measures the same.
+            The recorded bodies, without secrets, with `batch` = [number, size, position]. Metrics
+            are computed from these, so that a resumed run gives the same values.
         """
         number = self.records[-1]["batch"][0] + 1 if self.records else 0
         lines, root = [], self.root
@@ -179,7 +177,7 @@ class RunLog:
             os.fsync(self._handle)
             self.records.extend(sealed)
             self.root = root
-        except BaseException as error:  # also a signal: the file and this object stay in step
+        except BaseException as error:  # signals too
             os.ftruncate(self._handle, whole)
             self.root = before[0]
             del self.records[before[1] :]
@@ -187,7 +185,7 @@ class RunLog:
                 raise
             raise EvidenceError(
                 f"{self.path} cannot be written ({error}). Free some space and run the same "
-                "command again; it goes on from here."
+                "command again; it resumes from here."
             ) from None
         return sealed
 

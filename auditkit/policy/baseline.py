@@ -1,7 +1,7 @@
-"""Baseline rules: is the candidate worse than the release in production by more than a margin?
+"""Baseline rules: non-inferiority of a candidate to the current release, within a margin.
 
-Units of both runs are paired by id and the difference is bounded (see `stats.paired`). Runs that
-asked different questions are not compared at all: that is a usage error, not a verdict.
+Units of both runs are paired by id and the difference is bounded (see `auditkit.stats.paired`).
+Runs with different requests are not compared; that is a usage error, not a verdict.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ _MIN_PAIRED_SHARE = 0.9
 def check_comparable(
     result: AuditResult, baseline: AuditResult, pairs: Sequence[tuple[Finding, Finding]]
 ) -> None:
-    """Refuse a baseline that was measured under other conditions.
+    """Require a baseline that was measured under the same conditions.
 
     Args:
         result, baseline: the two runs.
-        pairs: (candidate, baseline) findings that rules compare.
+        pairs: (candidate, baseline) findings that the rules compare.
 
     Raises:
-        ConfigurationError: listing every difference.
+        ConfigurationError: lists every difference.
     """
     stated = [
         ("catalog sha256", result.catalog.get("sha256"), baseline.catalog.get("sha256")),
@@ -60,8 +60,8 @@ def compare(
     """Compare two findings unit by unit.
 
     Returns:
-        The comparison, oriented so that positive is worse; or (reason, detail) when the pairs do
-        not allow one: `incomparable` below 90% of the candidate's units, `too_few` below 30 pairs.
+        The comparison, with positive differences worse; or (reason, detail) if the pairs do not
+        allow one: `incomparable` below 90% of the candidate's units, `too_few` below 30 pairs.
     """
     candidate = {unit: (x, n) for unit, x, n in ours.units if n > 0}
     reference = {unit: (x, n) for unit, x, n in theirs.units if n > 0}
@@ -72,7 +72,7 @@ def compare(
         return "too_few", f"{len(shared)} pairs, {MIN_PAIRS} are needed"
     left, right = [candidate[unit] for unit in shared], [reference[unit] for unit in shared]
     if metrics()[ours.metric].direction == "higher":
-        left, right = right, left  # a drop is what is worse
+        left, right = right, left  # a decrease is worse
     if all(row in ((0, 1), (1, 1)) for row in (*left, *right)):
         return paired_binary(
             [x for x, _ in left], [x for x, _ in right], margin=margin, confidence=confidence

@@ -1,8 +1,8 @@
-"""The gate: from measurements and a policy to one of three verdicts and an exit code.
+"""Gate: decide pass, fail or inconclusive from an audit result and a policy.
 
-Probes measure, policies judge. A rule FAILS only when its bound, corrected for the number of rules,
-lies beyond the limit; it PASSES only when its bound lies within the limit on enough data; anything
-else is INCONCLUSIVE with one reason. A check that could not run never reads as a pass.
+A rule fails only if its bound, corrected for the number of rules, is beyond the limit. It passes
+only if its bound is within the limit and there are enough data. Otherwise it is inconclusive, with
+a reason. A check that could not run never counts as a pass.
 """
 
 from __future__ import annotations
@@ -46,15 +46,15 @@ def decide(
     """Judge a result by a policy.
 
     Args:
-        result: what an audit measured.
+        result: result of an audit.
         policy: the rules.
-        baseline: the run that baseline rules compare with.
-        verification: what `verify_run` returned; its evidence root is written into the decision.
+        baseline: run that baseline rules compare with.
+        verification: result of `verify_run`; its evidence root is written into the decision.
         as_of: the day on which waivers are judged; today in UTC by default.
-        strict: treat every statistical doubt as blocking.
+        strict: treat every inconclusive rule as blocking.
 
     Returns:
-        The decision; computed once, independent of which outputs are written from it.
+        The decision, which is computed once for all outputs.
 
     Raises:
         ConfigurationError: baseline rules without a baseline, or one that is not comparable.
@@ -91,7 +91,7 @@ def decide(
 
 
 def _waivers_in_force(policy: Policy, today: datetime.date) -> tuple[list[Waiver], list[str]]:
-    """Waivers that have not expired, and a line about each that has."""
+    """Waivers that have not expired, and a warning for each that has."""
     live = [waiver for waiver in policy.file.waivers if waiver.expires >= today]
     expired = [waiver for waiver in policy.file.waivers if waiver.expires < today]
     return live, [
@@ -111,7 +111,7 @@ def _unused(waivers: Sequence[Waiver], cases: Sequence[Case]) -> list[str]:
 def _look_up(
     case: Case, result: AuditResult, waivers: Sequence[Waiver], defaults: Defaults
 ) -> None:
-    """Find the finding, apply a waiver, and stop the case for a data reason."""
+    """Find the finding of a case, apply a waiver, and check the data."""
     for waiver in waivers:
         if waiver.applies_to(case.rule, case.group):
             case.waiver, case.limits = waiver, waiver.loosen(case.limits)
@@ -124,7 +124,7 @@ def _look_up(
 
 
 def _measure_all(cases: Sequence[Case], result: AuditResult, baseline: AuditResult | None) -> None:
-    """Bounds and p-values of every case that may be judged."""
+    """Compute bounds and p-values of every case whose data are usable."""
     ready = [case for case in cases if case.reason is None]
     for case in ready:
         if case.rule.baseline is None:
@@ -143,7 +143,7 @@ def _measure_all(cases: Sequence[Case], result: AuditResult, baseline: AuditResu
         if isinstance(theirs, Finding) and case.finding is not None:
             pairs.append((case, case.finding, theirs))
         else:
-            case.stop("incomparable", "the baseline did not measure it")
+            case.stop("incomparable", "the baseline has no such finding")
     check_comparable(result, baseline, [(ours, theirs) for _, ours, theirs in pairs])
     for case, ours, theirs in pairs:
         margin = case.limits.high or 0.0
@@ -155,7 +155,7 @@ def _measure_all(cases: Sequence[Case], result: AuditResult, baseline: AuditResu
 
 
 def _correct(cases: Sequence[Case], defaults: Defaults) -> None:
-    """Adjust the p-values of all deciding cases together; minor and info stay as they are."""
+    """Adjust the p-values of blocker and major cases together; leave minor and info unadjusted."""
     family = [case for case in cases if case.rule.severity in DECIDING and case.p_values]
     raw = [p for case in family for p in case.p_values]
     adjusted = iter(holm(raw) if defaults.correction == "holm" else raw)
@@ -165,7 +165,10 @@ def _correct(cases: Sequence[Case], defaults: Defaults) -> None:
 
 
 def _settle_groups(cases: Sequence[Case]) -> None:
-    """Under `all_pass`, groups that are all too small decide after all: nothing was shown."""
+    """With `all_pass`, a rule whose groups are all too small is inconclusive.
+
+    No group provided evidence.
+    """
     for case in cases:
         if case.undecided_group and case.rule.groups and case.rule.groups.decide == "all_pass":
             groups = [c for c in cases if c.rule.id == case.rule.id and c.is_group]
@@ -173,7 +176,7 @@ def _settle_groups(cases: Sequence[Case]) -> None:
 
 
 def _verdict(case: Case, policy: Policy, *, strict: bool) -> RuleVerdict:
-    """Turn a measured and corrected case into its verdict and its effect on the release."""
+    """Verdict of a measured and corrected case, and its effect on the release."""
     rule, finding = case.rule, case.finding
     estimate = finding.estimate if finding else None
     word: Word = "inconclusive"
@@ -208,7 +211,7 @@ def _verdict(case: Case, policy: Policy, *, strict: bool) -> RuleVerdict:
 
 
 def _word(case: Case) -> Word:
-    """FAIL, PASS, or INCONCLUSIVE with its statistical reason noted on the case."""
+    """Fail, pass, or inconclusive with its statistical reason recorded on the case."""
     assert case.finding is not None
     if case.beyond or any(p < 1 - case.confidence for p in case.p_adjusted):
         return "fail"

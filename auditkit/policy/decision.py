@@ -1,7 +1,7 @@
-"""What the gate decided, rule by rule: the content of `verdict.json`.
+"""Decision of the gate, rule by rule: the content of `verdict.json`.
 
-A decision holds no clock time; `as_of` appears only when the policy has waivers, because then the
-verdict depends on the day.
+A decision has no clock time. `as_of` is present only if the policy has waivers, because the verdict
+then depends on the day.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ EXIT_CODES: Mapping[str, int] = {"pass": 0, "fail": 10, "inconclusive": 11, "err
 
 @dataclass(frozen=True, kw_only=True)
 class AppliedWaiver:
-    """The waiver in whose light a rule was decided."""
+    """Waiver that was applied to a rule."""
 
     reason: str
     owner: str
@@ -39,11 +39,11 @@ class AppliedWaiver:
 
 @dataclass(frozen=True, kw_only=True)
 class RuleVerdict:
-    """One (rule, group): the measured value, its one-sided bounds, the limit and what follows.
+    """Verdict of one (rule, group): value, one-sided bounds, limit and effect.
 
-    `effect` says what the verdict does to the release: `fails` and `blocks` stop it, `tolerated`
-    and `shown` do not. `reason` explains an inconclusive verdict by one word of a closed list,
-    `detail` in words. For a baseline rule `value` is the difference, positive = worse.
+    `effect` is the effect on the release: `fails` and `blocks` stop it, `tolerated` and `shown` do
+    not. `reason` explains an inconclusive verdict by a word of a closed list, `detail` in a
+    sentence. For a baseline rule `value` is the difference, positive = worse.
     """
 
     rule: str
@@ -72,17 +72,17 @@ class RuleVerdict:
 
     @property
     def name(self) -> str:
-        """`rule-id`, or `rule-id[group]` where the group is not `all`."""
+        """`rule-id`, or `rule-id[group]` if the group is not `all`."""
         return self.rule if self.group == "all" else f"{self.rule}[{self.group}]"
 
     @property
     def dimension(self) -> str:
-        """The word before the metric's first dot."""
+        """Dimension of the metric, the word before its first dot."""
         return self.metric.split(".", 1)[0]
 
     @property
     def limit_text(self) -> str:
-        """The limit in words, such as `at most 0.05`."""
+        """The limit as text, such as `at most 0.05`."""
         low, high = format_number(self.low_limit), format_number(self.high_limit)
         if self.against_baseline:
             return f"at most {high} worse than the baseline"
@@ -92,7 +92,7 @@ class RuleVerdict:
 
     @property
     def sentence(self) -> str:
-        """One plain sentence without model text: value, bounds, limit, n and verdict."""
+        """One sentence without model text: value, bounds, limit, n and verdict."""
         subject = self.metric if self.group == "all" else f"{self.metric} for {self.group}"
         why = f" ({self.reason}: {self.detail})" if self.detail else ""
         why = why or (f" ({self.reason})" if self.reason else "")
@@ -110,7 +110,7 @@ class RuleVerdict:
 
 @dataclass(frozen=True, kw_only=True)
 class RequirementCheck:
-    """One thing that the policy requires of the run itself."""
+    """One requirement of the policy on the run itself."""
 
     name: str
     met: bool
@@ -119,7 +119,7 @@ class RequirementCheck:
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
-    """The verdict over one run, with everything that led to it."""
+    """Verdict on one run, with the verdicts of all rules."""
 
     verdict: Word
     exit_code: int
@@ -138,7 +138,7 @@ class Decision:
 
     @property
     def counts(self) -> Mapping[str, int]:
-        """How many rules passed, failed, were inconclusive, waived, and tolerated by policy."""
+        """Number of rules that passed, failed, were inconclusive, waived, or tolerated."""
         words = Counter[str](rule.verdict for rule in self.rules)
         return {
             "rules": len(self.rules),
@@ -151,7 +151,7 @@ class Decision:
 
     @property
     def summary(self) -> str:
-        """The count of verdicts in words."""
+        """The counts as a sentence."""
         counts = self.counts
         text = (
             f"{counts['rules']} rule checks: {counts['pass']} pass, {counts['fail']} fail, "
@@ -162,7 +162,7 @@ class Decision:
         return text
 
     def to_json(self) -> str:
-        """The bytes of `verdict.json`."""
+        """Content of `verdict.json`."""
         return canonical_json(_adapter().dump_python(self, mode="json"), indent=1) + "\n"
 
     def write(self, run: Path) -> None:
@@ -171,7 +171,7 @@ class Decision:
 
     @classmethod
     def read(cls, run: Path) -> Decision | None:
-        """Read `verdict.json` of a run folder; None when no policy was applied yet.
+        """Read `verdict.json` of a run folder; None if no policy was applied.
 
         Raises:
             IntegrityError: the file is damaged.
@@ -187,7 +187,7 @@ class Decision:
             raise IntegrityError(f"{path} is damaged. Run `auditkit gate` again.") from None
 
     def as_text(self) -> str:
-        """The verdict for a terminal: one line per rule, then reasons; all untrusted text inert."""
+        """Text for a terminal: one line per rule, then reasons, with untrusted text escaped."""
         width = max([len(terminal_text(rule.name, 44)) for rule in self.rules], default=0)
         lines = [f"{self.verdict.upper()} (exit {self.exit_code})  policy {self.policy}"]
         for rule in self.rules:

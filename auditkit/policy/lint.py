@@ -1,4 +1,4 @@
-"""What a policy cannot show, found before any audit runs."""
+"""Checks of a policy before any audit: limits that no sample can show, and unused waivers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Lint", "NeededN", "lint", "needed_n"]
 
 
 class Lint(NamedTuple):
-    """One doubtful line of a policy."""
+    """One warning about a line of a policy."""
 
     line: int
     rule: str
@@ -23,7 +23,7 @@ class Lint(NamedTuple):
 
 
 class NeededN(NamedTuple):
-    """How many units certify a limit when not one violates it; None where the question is moot."""
+    """Number of units that certify a limit with zero violations; None if not applicable."""
 
     rule: str
     metric: str
@@ -32,13 +32,13 @@ class NeededN(NamedTuple):
 
 
 def lint(policy: Policy) -> list[Lint]:
-    """List limits that no sample can show, rules blind to groups, and waivers without a rule.
+    """List limits that no sample can show, rules without groups, and waivers without a rule.
 
     Args:
-        policy: a policy that was read (duplicate ids and unknown names are errors already there).
+        policy: a policy; duplicate ids and unknown names were rejected when it was read.
 
     Returns:
-        Doubts in the order of the file; empty when there are none.
+        Warnings in the order of the file.
     """
     found = [
         Lint(policy.rule_lines.get(rule.id, 1), rule.id, message)
@@ -76,11 +76,11 @@ def _doubts(rule: Rule) -> Iterator[str]:
         yield "min on a metric where lower is better"
     fairness = rule.metric.startswith("fairness.")
     if fairness and rule.severity in DECIDING and rule.group == "all" and rule.groups is None:
-        yield "a fairness rule without group or groups covers failing groups with a mean"
+        yield "a fairness rule without group or groups hides failing groups in a mean"
 
 
 def needed_n(policy: Policy) -> list[NeededN]:
-    """Per rule the number of units at which zero violations certify the limit.
+    """Number of units per rule at which zero violations certify the limit.
 
     Source: n = ceil(ln(1 - confidence) / ln(1 - max)); at 0.95: 1% 299, 2% 149, 5% 59, 10% 29.
     """

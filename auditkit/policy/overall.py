@@ -1,4 +1,4 @@
-"""From many rule verdicts and the run's own requirements to one verdict."""
+"""Overall verdict from the rule verdicts and the requirements on the run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["check_requirements", "overall"]
 
 
 def check_requirements(require: Requirements, result: AuditResult) -> list[RequirementCheck]:
-    """Probes that must have run, the fingerprint, and the error budget."""
+    """Check required probes, the fingerprint, and the error budget."""
     checks = []
     for probe in require.probes:
         outcomes = [outcome for outcome in result.outcomes if outcome.probe == probe]
@@ -44,7 +44,7 @@ def check_requirements(require: Requirements, result: AuditResult) -> list[Requi
 def overall(
     rules: Sequence[RuleVerdict], requirements: Sequence[RequirementCheck]
 ) -> tuple[Word, int, list[str]]:
-    """Priority: error budget, then FAIL, then anything that blocks, then PASS."""
+    """Overall verdict by priority: error budget, fail, anything that blocks, pass."""
     unmet = [check for check in requirements if not check.met]
     if any(check.name == "error_budget" for check in unmet):
         reasons = [f"{check.name}: {check.detail}" for check in unmet]

@@ -1,6 +1,6 @@
-"""One rule against one finding: data reasons first, then value, bounds and p-values.
+"""Evaluation of one rule on one finding: data checks, then value, bounds and p-values.
 
-Everything here is before any correction for many rules; `policy.decide` joins the cases.
+Nothing here is corrected for multiple rules; `auditkit.policy.decide` does that.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ STATISTICAL = frozenset({"straddles", "too_few"})
 
 @dataclass
 class Case:
-    """One (rule, group) on its way to a verdict.
+    """Intermediate state of one (rule, group).
 
-    `p_values` is the case's part of the correction family, `beyond` the limits that an uncorrected
-    law (band, exact, point) found broken.
+    `p_values` is the part of the case in the correction family. `beyond` are the limits that an
+    uncorrected decision (band, exact, point) found violated.
     """
 
     rule: Rule
@@ -64,10 +64,10 @@ class Case:
 
 
 def cases_of(rule: Rule, result: AuditResult, defaults: Defaults) -> Iterator[Case]:
-    """The rule's own case, then one per group that the run measured.
+    """The case of the rule itself, then one per group that the run measured.
 
-    An attribute in `groups.by` without any measured group is a case of its own, inconclusive as
-    `metric_missing`: a group that nobody looked at must not read as fine.
+    An attribute in `groups.by` without any measured group is a separate case, inconclusive with
+    reason `metric_missing`, because an unmeasured group must not count as passing.
     """
 
     def case(group: str, *, is_group: bool) -> Case:
@@ -93,7 +93,7 @@ def cases_of(rule: Rule, result: AuditResult, defaults: Defaults) -> Iterator[Ca
 
 
 def find(rule: Rule, group: str, result: AuditResult) -> Finding | tuple[str, str | None]:
-    """The finding that a rule reads, or (reason, detail) when the data do not allow a decision."""
+    """Finding that a rule evaluates, or (reason, detail) if the data do not allow a decision."""
     probe = metrics()[rule.metric].probe
     outcomes = [outcome for outcome in result.outcomes if outcome.probe == probe]
     for outcome in outcomes:
@@ -116,7 +116,7 @@ def _has_parameters(finding: Finding, rule: Rule) -> bool:
 
 
 def _same(given: object, wanted: str | int | float | bool) -> bool:
-    """Equality of parameter values: numbers up to rounding, everything else exactly."""
+    """Whether two parameter values are equal, numbers up to rounding."""
     if isinstance(given, int | float) and isinstance(wanted, int | float):
         is_flag = isinstance(given, bool) or isinstance(wanted, bool)
         return given is wanted if is_flag else math.isclose(given, wanted, rel_tol=1e-9)
@@ -124,7 +124,7 @@ def _same(given: object, wanted: str | int | float | bool) -> bool:
 
 
 def check_data(case: Case, defaults: Defaults) -> bool:
-    """Whether the found estimate may be judged; otherwise the case is stopped with the reason."""
+    """Whether the estimate can be judged; otherwise make the case inconclusive with the reason."""
     assert case.finding is not None
     estimate, law = case.finding.estimate, case.finding.law
     if case.is_group and estimate.n < case.min_n:
@@ -159,7 +159,7 @@ def check_data(case: Case, defaults: Defaults) -> bool:
 
 
 def measure(case: Case) -> None:
-    """Fill value, bounds and p-values of a case whose data were checked."""
+    """Set value, bounds and p-values of a case whose data were checked."""
     assert case.finding is not None
     assert case.finding.estimate.value is not None
     estimate, law = case.finding.estimate, case.finding.law
@@ -182,6 +182,6 @@ def measure(case: Case) -> None:
 
 
 def measure_difference(case: Case, comparison: PairedComparison) -> None:
-    """Fill a baseline rule's case from its paired comparison."""
+    """Set the values of a baseline rule from its paired comparison."""
     case.value, case.lower, case.upper = comparison.delta, comparison.lower, comparison.upper
     case.p_values = [comparison.p_fail]

@@ -1,8 +1,8 @@
-"""The policy file: which metric must stay within which limit, and what may be waived until when.
+"""Schema of a policy file: rules with limits on metrics, and waivers with an expiry date.
 
-A rule is a condition on one finding (and optionally on its groups). Everything that could make a
-rule check nothing is refused when the file is read: unknown keys and metric ids, limits that
-contradict each other, waivers that tighten. Source: spec `report_and_gate` 3.1 and 3.5.
+A rule is a condition on one finding and optionally on its groups. Anything that could make a rule
+check nothing is rejected when the file is read: unknown keys and metric ids, contradictory limits,
+waivers that tighten a limit.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class _Limited(_Strict):
     range: tuple[Number, Number] | None = None
 
     def limits(self) -> Limits | None:
-        """The stated limits, or None where the section states none."""
+        """The limits of the section, or None if it has none."""
         if self.range is not None:
             return Limits(*self.range)
         return None if self.max is None and self.min is None else Limits(self.min, self.max)
@@ -70,7 +70,7 @@ class _Limited(_Strict):
 
 
 class BaselineMargin(_Strict):
-    """How much worse than the baseline a metric may be, in its own unit."""
+    """Margin by which a metric may be worse than the baseline, in its own unit."""
 
     non_inferior: Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
@@ -131,7 +131,7 @@ class Rule(_Limited):
 
 
 class Waiver(_Strict):
-    """A looser limit that somebody answers for, until a date (inclusive, UTC)."""
+    """A looser limit with an owner, until a date (inclusive, UTC)."""
 
     rule: str
     group: str | None = None
@@ -148,17 +148,17 @@ class Waiver(_Strict):
         return self
 
     def applies_to(self, rule: Rule, group: str) -> bool:
-        """Whether it names this rule and group; without a group it means the rule's own line."""
+        """Whether the waiver is for this rule and group; without a group, for the rule itself."""
         return self.rule == rule.id and (self.group or rule.group) == group
 
     def loosen(self, limits: Limits) -> Limits:
-        """The rule's limits with the waiver's in their place."""
+        """The limits of a rule, replaced by those of the waiver."""
         low = limits.low if self.min is None else self.min
         return Limits(low, limits.high if self.max is None else self.max)
 
 
 class Defaults(_Strict):
-    """What rules use unless they say otherwise."""
+    """Default settings of rules."""
 
     confidence: Confidence = 0.95
     correction: Literal["holm", "none"] = "holm"
@@ -168,7 +168,7 @@ class Defaults(_Strict):
 
 
 class Requirements(_Strict):
-    """What must have happened before any rule counts."""
+    """Requirements on the run as a whole."""
 
     probes: tuple[ProbeId, ...] = ()
     fingerprint: Literal["verified", "any"] = "any"
@@ -176,7 +176,7 @@ class Requirements(_Strict):
 
 
 class PolicyFile(_Strict):
-    """The whole file."""
+    """Content of a policy file."""
 
     version: Literal[1]
     name: Annotated[str, Field(min_length=1, max_length=80)]
@@ -192,7 +192,7 @@ class PolicyFile(_Strict):
         if twice := sorted({name for name in ids if ids.count(name) > 1}):
             raise ValueError(f"rule ids must be unique, these occur twice: {', '.join(twice)}")
         if not any(rule.severity in DECIDING for rule in self.rules):
-            raise ValueError("no rule is blocker or major, so nothing could ever fail")
+            raise ValueError("no rule is blocker or major, so nothing could fail")
         for waiver in self.waivers:
             for rule in self.rules:
                 if waiver.rule == rule.id:
@@ -220,7 +220,7 @@ _ADAPTER = TypeAdapter(PolicyFile)
 
 @dataclass(frozen=True)
 class Policy:
-    """A policy file that was read: its content, where it stands, and the line of each rule."""
+    """A policy: its content, its path, and the line of each rule."""
 
     file: PolicyFile
     source: str
@@ -232,7 +232,7 @@ class Policy:
         """Read and check a policy.
 
         Raises:
-            ConfigurationError: unreadable, or with faults; all of them are listed with their line.
+            ConfigurationError: the file is unreadable or has errors; all are listed with lines.
         """
         document = load_yaml(path)
         file = validate(document, _ADAPTER)
@@ -240,7 +240,7 @@ class Policy:
         return cls(file, str(path), sha256_bytes(path.read_bytes()), lines)
 
     def baseline_path(self) -> Path | None:
-        """The baseline that the file names, relative to the file."""
+        """Path of the baseline in the file, relative to the file."""
         named = self.file.baseline
         return None if named is None else Path(self.source).parent / named
 

@@ -1,4 +1,4 @@
-"""The words that a policy is made of: checked names, fractions and limits."""
+"""Validated types of policy fields: metric and probe names, fractions and limits."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Severity = Literal["blocker", "major", "minor", "info"]
 OnInconclusive = Literal["fail", "warn", "pass"]
 Decide = Literal["bound", "point"]
 DECIDING: frozenset[str] = frozenset({"blocker", "major"})
-REFERENCE = "baseline"  # findings of reference recommenders carry the group `baseline=NAME`
+REFERENCE = "baseline"  # findings of reference recommenders have the group `baseline=NAME`
 
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -52,16 +52,16 @@ def _known_probe(name: str) -> str:
 
 
 def group_attributes(group: str) -> str:
-    """The attributes that a group is about: `gender&age` for `gender=F&age=18-24`.
+    """Attributes of a group: `gender&age` for `gender=F&age=18-24`.
 
-    Empty for `all` and for an attribute's gap finding.
+    Empty for `all` and for the gap finding of an attribute.
     """
     return "&".join(re.findall(r"(?:^|&)([^&=]+)=", group))
 
 
 def _no_reference(name: str) -> str:
     if name == REFERENCE or name.startswith(f"{REFERENCE}="):
-        raise ValueError("reference baselines are shown beside the model and never judged")
+        raise ValueError("reference baselines are shown with the model and never judged")
     return name
 
 
@@ -71,7 +71,7 @@ Group = Annotated[str, Field(min_length=1), AfterValidator(_no_reference)]
 
 
 class Limits(NamedTuple):
-    """What a value may be: at least `low` and at most `high`, where given."""
+    """Allowed values: at least `low` and at most `high`; None is unlimited."""
 
     low: float | None
     high: float | None

@@ -1,4 +1,4 @@
-"""Which users an audit asks about, and which catalog judges the answers."""
+"""Data of an audit: users with their histories, and the catalog to check responses against."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def load_data(
     catalog: str | None = None,
     progress: Callable[[str, int], None] = lambda what, n: None,
 ) -> tuple[Dataset, Catalog]:
-    """The users' histories and the catalog that judges the answers.
+    """Load the users' histories and the catalog that responses are checked against.
 
     Args:
-        progress: called with what is done and how many rows more, while a table is built.
-        catalog: overrides the recipe's; both default to the data set's own catalog.
+        catalog: overrides the recipe's; both default to the catalog of the data set.
+        progress: called with the current step and the number of new rows while a table is built.
 
     Raises:
-        CatalogError: data or catalog are absent or damaged.
+        CatalogError: the data or the catalog are missing or damaged.
     """
     dataset = open_dataset(recipe.data)
     source = catalog or recipe.catalog
@@ -42,7 +42,7 @@ def load_data(
 
 
 def _check_same_items(dataset: Dataset, catalog: Catalog) -> None:
-    """A catalog judges these users only if its ids mean the same items.
+    """Require that the ids of the catalog mean the same items as those of the data set.
 
     Raises:
         CatalogError: under half of the data set's ids are in it, or shared ids name other titles.
@@ -52,6 +52,6 @@ def _check_same_items(dataset: Dataset, catalog: Catalog) -> None:
     same = [item for item in shared if full_key(item.title) == full_key(catalog[item.id].title)]
     if len(shared) < _MIN_OVERLAP * len(own) or len(same) < _MIN_AGREEMENT * len(shared):
         raise CatalogError(
-            f"catalog {catalog.name} holds {len(shared)} of the {len(own)} item ids of "
+            f"catalog {catalog.name} has {len(shared)} of the {len(own)} item ids of "
             f"{own.name}, {len(same)} with the same title. Give a catalog that uses its ids."
         )

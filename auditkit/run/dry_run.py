@@ -1,7 +1,7 @@
-"""A dry run: every probe against a recommender that is loaded and never asked.
+"""Dry run: execute every probe against a recording target and count the calls.
 
-Probes see that nothing was asked and measure nothing, so what they plan is known. A probe whose
-later requests depend on earlier answers says so; its number here is only what it asks first.
+The recommender is loaded but never called. For a probe whose later requests depend on earlier
+responses, only the first requests can be counted; the plan says so.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ _OPERATIONS = {"Recommends": "recommend", "Generates": "generate", "Scores": "sc
 
 @dataclass(frozen=True, kw_only=True)
 class PlannedProbe:
-    """What one probe would ask.
+    """Planned requests of one probe.
 
     Attributes:
-        requests: distinct ones. adaptive: whether more depend on the answers.
-        skipped: why it would not run, None where it would.
+        requests: number of distinct requests. adaptive: whether more depend on the responses.
+        skipped: why the probe would not run; None if it would.
     """
 
     probe: str
@@ -52,13 +52,13 @@ class PlannedProbe:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What an audit would ask.
+    """Planned requests of an audit.
 
     Attributes:
-        calls: requests that reach the recommender; probes share equal ones.
-        cost: totals of what the recommender knows beforehand, such as `tokens_asked` and `tokens`
-            to compute; empty where it does not say.
-        lines: the plan file, one JSON object per call.
+        calls: number of calls of the recommender; probes share equal requests.
+        cost: totals that the recommender knows beforehand, such as `tokens_asked` and `tokens` to
+            compute; empty if it does not provide any.
+        lines: content of the plan file, one JSON object per call.
     """
 
     probes: tuple[PlannedProbe, ...]
@@ -68,11 +68,11 @@ class Plan:
 
     @property
     def requests(self) -> int:
-        """Distinct requests of all probes."""
+        """Number of distinct requests, summed over probes."""
         return sum(probe.requests for probe in self.probes)
 
     def as_json(self) -> dict[str, JsonValue]:
-        """Everything but the lines."""
+        """The plan as JSON, without the lines."""
         return {
             "probes": [asdict(probe) for probe in self.probes],
             "requests": self.requests,
@@ -81,7 +81,7 @@ class Plan:
         }
 
     def write(self, path: Path) -> None:
-        """Write the lines as JSONL, whole or not at all."""
+        """Write the lines as JSONL, atomically."""
         redaction = Redaction()
         rows = [canonical_json(redaction.tree(line)) + "\n" for line in self.lines]
         write_atomically(path, "".join(rows))
@@ -97,7 +97,7 @@ def plan_audit(
     """Load the recommender, execute every probe against a recording target, count the calls.
 
     Raises:
-        AuditkitError: as `run_audit`; no server is asked anything.
+        AuditkitError: as `run_audit`; no server is contacted.
     """
     dataset, catalog = load_data(recipe, catalog=options.catalog, progress=progress.catalog)
     with restricted_network(restriction_for(target, online=options.online)):
@@ -142,14 +142,14 @@ def plan_audit(
 
 
 def _asks_more(recipe: AuditRecipe, probe_id: str, asked: Sequence[Call]) -> bool:
-    """Whether a probe that asked something has not come to the last capability that it needs."""
+    """Whether a probe made calls but none of the last capability that it needs."""
     names = [kind.__name__ for kind in recipe.build(probe_id).needs]
     operations = [_OPERATIONS[name] for name in names if name in _OPERATIONS]
     return bool(asked) and operations[-1:] != [asked[-1].operation]
 
 
 def scoring_cost(recommender: object, calls: Sequence[Call]) -> dict[str, float]:
-    """What the recommender says that scoring will cost, added up over probes."""
+    """Scoring cost that the recommender estimates, summed over probes."""
     totals: dict[str, float] = {}
     if not isinstance(recommender, Estimates):
         return totals

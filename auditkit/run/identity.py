@@ -1,7 +1,7 @@
-"""What makes a run this run; a folder never mixes two.
+"""Identity of a run, so that a folder never mixes two runs.
 
-Budgets, deadlines and retries are left out on purpose: they decide how much is asked, not what, so
-a run that stopped early can go on with more.
+Budgets, deadlines and retries are not part of it: they change how much is asked, not what, so a run
+that stopped early can be resumed with a larger budget.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ __all__ = ["require_same_run", "run_identity", "set_aside_other_run"]
 def run_identity(
     recipe: AuditRecipe, loaded: LoadedRecommender, catalog: Catalog, dataset: Dataset
 ) -> dict[str, JsonValue]:
-    """What makes a run this run: change any of it and it is another."""
+    """Fingerprints of everything that a result depends on; a change of any makes another run."""
     return {
         "recipe": sha256_json(recipe.model_dump(mode="json")),
         "target": loaded.fingerprint,
@@ -44,7 +44,7 @@ def run_identity(
 
 
 def _files(recipe: AuditRecipe) -> dict[str, JsonValue]:
-    """What stands in the files that probes read: those of parameters whose name ends in `_file`."""
+    """Hashes of the files that probes read, which are the parameters named `..._file`."""
     return {
         f"{probe_id}.{name}": sha256_file(Path(named))
         for probe_id, parameters in recipe.probes.items()
@@ -54,10 +54,11 @@ def _files(recipe: AuditRecipe) -> dict[str, JsonValue]:
 
 
 def require_same_run(out: Path, identity: Mapping[str, Any], run_key: str, *, resume: bool) -> None:
-    """Refuse a folder that holds another run, or this one where it may not be resumed.
+    """Require that a folder is free, or holds this run and may be resumed.
 
     Raises:
-        ConfigurationError: naming what changed.
+        ConfigurationError: it holds another run (the message says what changed), or resuming is
+            off.
     """
     if not (out / MANIFEST).is_file():
         return
@@ -79,7 +80,7 @@ def set_aside_other_run(target: str, recipe: AuditRecipe, out: Path) -> Path | N
     """Rename a run folder that belongs to another model, recipe or version.
 
     Returns:
-        Where it is kept now; None where `out` is free or belongs to this very run.
+        The new path; None if `out` is free or belongs to this run.
     """
     if not (out / MANIFEST).is_file():
         return None

@@ -1,4 +1,4 @@
-"""How an audit is executed: one object for the run, its dry run and its pilot."""
+"""Options of an audit, shared by the run, the dry run and the pilot."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ __all__ = ["AuditOptions", "Progress"]
 
 @dataclass(frozen=True, kw_only=True)
 class AuditOptions:
-    """Settings of one audit beside target and recipe.
+    """Options of one audit, in addition to target and recipe.
 
-    Only `catalog`, `prompts` and `limit` change what is asked; the others decide how.
+    Only `catalog`, `prompts` and `limit` change the requests; the others change how they are sent.
 
     Attributes:
-        catalog: judges the responses, overrides the recipe's; a name, a built file or a table.
+        catalog: name, built file or table to check responses against; overrides the recipe's.
         prompts: template file for a recommender without templates of its own.
         allow_code: whether `python:` targets may import and run code.
         online: whether the code of a local recommender may use the network.
-        resume: whether an unfinished run of the same recipe and target may be continued.
-        retry_errors: ask again what an earlier run recorded as an error.
-        cache: folder of responses that outlive the run; None keeps none.
+        resume: whether an unfinished run of the same recipe and target may be resumed.
+        retry_errors: repeat requests that an earlier run recorded as errors.
+        cache: folder of responses that are kept after the run; None keeps none.
         stop: budget and error limit, and afterwards why the run stopped; None has no budget and
             the default error limit.
         limit: most users or items per probe, at least 1; the result says that it is a sample.
@@ -55,9 +55,9 @@ class Progress:
     """Callbacks for a progress display; the defaults show nothing.
 
     Attributes:
-        catalog: what is done to build a catalog, and how many more rows.
+        catalog: step of the catalog build, and number of new rows.
         probe: id, number (from 1) and number of probes.
-        requests: how many more requests have an outcome.
+        requests: number of newly finished requests.
     """
 
     catalog: Callable[[str, int], None] = lambda what, n: None

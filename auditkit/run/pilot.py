@@ -1,8 +1,8 @@
-"""A pilot of the counterfactual probe: how many probes will this recommender need?
+"""Pilot of the counterfactual probe, which estimates how many probes an audit needs.
 
-Twenty probes tell the noise of one similarity and whether the answers can be used at all, before an
-audit spends thousands of calls. The pilot is an audit of its own in a folder of its own; given a
-cache, its answers are found again by the audit that follows. Source: fairness recipe, 4.2 and 4.4.
+Twenty probes show the noise of one similarity and whether the responses are usable, before an audit
+spends thousands of calls. The pilot runs in a temporary folder; with a cache, the audit reuses its
+responses. The sample sizes are those of `auditkit.stats.power`.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ PROBE = "fairness.counterfactual"
 
 @dataclass(frozen=True, kw_only=True)
 class PilotRow:
-    """What one attribute needs.
+    """Sample sizes for one attribute.
 
     Attributes:
-        sigma: noise of one similarity, Jaccard points. margin: largest SNSR that is to pass.
-        to_pass: probes with which a fair recommender stays below the margin in about 95 %.
-        to_detect: probes that detect a difference of the margin in 80 %.
-        planned: of the recipe.
+        sigma: noise of one similarity, Jaccard points. margin: largest SNSR that passes.
+        to_pass: probes with which a fair recommender stays below the margin in about 95 % of runs.
+        to_detect: probes that detect a difference of the margin in 80 % of runs.
+        planned: probes of the recipe.
     """
 
     attribute: str
@@ -47,7 +47,7 @@ class PilotRow:
 
 @dataclass(frozen=True, kw_only=True)
 class PilotRun:
-    """A pilot; `reason` says why there are no rows."""
+    """Result of a pilot; `reason` says why there are no rows."""
 
     calls: int
     usable_rate: float | None
@@ -56,7 +56,7 @@ class PilotRun:
     reason: str | None = None
 
     def as_json(self) -> dict[str, JsonValue]:
-        """Plain values."""
+        """The result as JSON."""
         return {**asdict(self), "rows": [asdict(row) for row in self.rows]}
 
 
@@ -67,7 +67,7 @@ def run_pilot(
     options: AuditOptions = AuditOptions(),
     progress: Progress = Progress(),
 ) -> PilotRun:
-    """Ask twenty probes of every attribute and say how many are needed.
+    """Run twenty probes of every attribute and estimate how many are needed.
 
     Raises:
         ConfigurationError: the recipe does not run the counterfactual probe.

@@ -1,4 +1,4 @@
-"""What a result says beside its numbers: recommender, catalog, detectors, versions."""
+"""Provenance of a result: recommender, catalog, detectors, notes and package versions."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _PACKAGES = (
 
 
 def describe_target(target: str, loaded: LoadedRecommender, asked: Target) -> TargetDescription:
-    """Which recommender was audited."""
+    """Identity of the audited recommender."""
     return TargetDescription(
         name=getattr(loaded.recommender, "name", target),
         kind=loaded.kind,
@@ -58,7 +58,7 @@ def describe_target(target: str, loaded: LoadedRecommender, asked: Target) -> Ta
 
 
 def describe_catalog(catalog: Catalog, dataset: Dataset) -> dict[str, JsonValue]:
-    """The catalog that judged, and how it fits the users' histories."""
+    """Catalog that responses were checked against, and its overlap with the histories."""
     overlap = sum(item.id in catalog.index for item in dataset.catalog.items) / len(
         dataset.catalog.items
     )
@@ -82,7 +82,7 @@ def describe_catalog(catalog: Catalog, dataset: Dataset) -> dict[str, JsonValue]
 
 
 def detectors(recipe: AuditRecipe, target: Target, catalog: Catalog) -> tuple[Detector, ...]:
-    """What decides something in this audit, with its own error rates."""
+    """Detectors used in this audit, with their measured error rates."""
     linker, on_titles, on_texts = (_linker_detector(catalog, recipe.seed), *measured_quality())
     if "hallucination.claims" not in recipe.probes:
         return (linker, on_titles)
@@ -103,7 +103,7 @@ def _linker_detector(catalog: Catalog, seed: int) -> Detector:
 
 
 def scores_checked(records: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
-    """What computing a sample of the scores again showed; empty where none was checked."""
+    """Note on the sample of scores that was recomputed; empty if none was."""
     computed = [record["derived"] for record in records if "cached_from" not in record]
     found = largest_difference(computed)
     if found is None:
@@ -117,19 +117,19 @@ def scores_checked(records: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
 
 
 def work_of(recommender: object) -> Mapping[str, JsonValue]:
-    """What a model computed in this process: forwards and tokens; empty where it does not count."""
+    """Forward passes and tokens of a model in this process; empty if it does not count them."""
     return dict(recommender.work()) if isinstance(recommender, Works) else {}
 
 
 def run_notes_of(recommender: object, records: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What a recommender has to say at the end of a run."""
+    """Notes of a recommender for the run summary."""
     if not isinstance(recommender, RunNotes):
         return []
     return list(recommender.run_notes([body["request_id"] for body in records]))
 
 
 def environment() -> dict[str, str]:
-    """Versions only: nothing that differs between two runs on one machine."""
+    """Package versions, which are equal for all runs on one machine."""
     found = {
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",

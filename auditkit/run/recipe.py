@@ -1,6 +1,4 @@
-"""The audit recipe: one YAML with target data, seed and probes; every error is reported at once,
-with its line.
-"""
+"""Audit recipe: a YAML file with data, seed and probes, whose errors are reported all at once."""
 
 from __future__ import annotations
 
@@ -22,7 +20,7 @@ __all__ = ["AuditRecipe", "read_recipe"]
 
 
 class AuditRecipe(BaseModel):
-    """What an audit asks.
+    """Data, seed and probes of an audit.
 
     `probes` maps probe ids to parameters, in the order in which they run; `{}` means the defaults.
     """
@@ -38,7 +36,7 @@ class AuditRecipe(BaseModel):
     probes: dict[str, dict[str, JsonValue]]
 
     def build(self, probe_id: str) -> Any:
-        """The probe object of one entry, with its preset and parameters."""
+        """Build the probe of one entry from its preset and parameters."""
         spec = probe_spec(probe_id)
         stated = json.dumps({**spec.preset, **self.probes[probe_id]})
         return TypeAdapter(load_object(spec.path)).validate_json(stated, strict=True)
@@ -47,7 +45,7 @@ class AuditRecipe(BaseModel):
         """The same recipe restricted to dimensions or probe ids.
 
         Raises:
-            ConfigurationError: a name that is neither.
+            ConfigurationError: a name is neither, or the recipe has no such probe.
         """
         known = {*probes(), *(spec.dimension for spec in probes().values())}
         planned = {*self.probes, *(probe_spec(probe_id).dimension for probe_id in self.probes)}
@@ -58,7 +56,7 @@ class AuditRecipe(BaseModel):
                 )
             if name not in known:
                 raise ConfigurationError(
-                    f"--only got {name!r}, which is no dimension or "
+                    f"--only got {name!r}, which is neither a dimension nor a "
                     f"probe.{did_you_mean(name, known)} "
                     "`auditkit list probes` shows them."
                 )
@@ -89,7 +87,7 @@ def read_recipe(path: Path) -> AuditRecipe:
 
 
 def _stated_probes(document: Document) -> Mapping[str, Mapping[str, Any]]:
-    """The entries under `probes` that have the right shape; the schema reports the others."""
+    """Entries under `probes` that are mappings; the schema reports the others."""
     stated = document.data.get("probes") if isinstance(document.data, dict) else None
     entries = stated.items() if isinstance(stated, dict) else ()
     return {name: entry for name, entry in entries if isinstance(entry, dict)}

@@ -1,8 +1,8 @@
-"""Run an audit: validate, ask, measure, record. A probe that crashes is an outcome, never the end
-of the audit.
+"""Run an audit: load data and target, run every probe, record evidence and findings.
 
-The result is a pure function of recipe, target, catalog, data and seed; clock times go to
-`manifest.json` only. The report is rendered by the caller, so that this module needs no jinja2.
+A probe that crashes is recorded as an outcome and does not end the audit. The result is a pure
+function of recipe, target, catalog, data and seed; clock times are only in `manifest.json`. The
+caller renders the report, so this module does not need jinja2.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def run_audit(
 
     Raises:
         AuditkitError: nothing could be asked: wrong recipe, unknown target, missing data, a folder
-            that belongs to another run, or a recommender that reaches for the network.
+            that belongs to another run, or a recommender that uses the network.
     """
     dataset, catalog = load_data(recipe, catalog=options.catalog, progress=progress.catalog)
     restriction = restriction_for(target, online=options.online)
@@ -123,7 +123,7 @@ def run_audit(
 
 @dataclass
 class _Run:
-    """An open run folder; `status` is what its manifest says at the end."""
+    """An open run folder; `status` is written to its manifest at the end."""
 
     key: str
     log: RunLog
@@ -134,12 +134,12 @@ class _Run:
 def _open_run(
     out: Path, identity: Mapping[str, JsonValue], loaded: LoadedRecommender, *, resume: bool
 ) -> Iterator[_Run]:
-    """Lock the folder and open its log; seal the manifest at both ends, whatever happens."""
+    """Lock the folder, open its log, and seal the manifest at the start and at the end."""
     key = sha256_json(identity)
     with lock_run(out):
         require_same_run(out, identity, key, resume=resume)
         started, cpu_started = time.time(), time.process_time()
-        run = _Run(key, RunLog(out, key))  # first: it cuts off a torn tail, else sealing refuses it
+        run = _Run(key, RunLog(out, key))  # first, because it cuts off a torn tail
         seal_manifest(out, run_key=key, status="running", fingerprints=identity, log=run.log)
         already = len(run.log.records)
         try:
@@ -169,7 +169,7 @@ def _target(
     options: AuditOptions,
     progress: Progress,
 ) -> Iterator[Target]:
-    """The recommender as probes see it: batched, cached, budgeted and recorded."""
+    """Wrap the recommender for probes, with batches, cache, budget and evidence log."""
     with _spread_over_workers(loaded, load, recipe, options) as (recommender, window):
         asked = Target(
             recommender,
@@ -198,7 +198,7 @@ def _spread_over_workers(
     recipe: AuditRecipe,
     options: AuditOptions,
 ) -> Iterator[tuple[object, int]]:
-    """The recommender, or Ray actors that hold it, and how many requests it takes at once."""
+    """The recommender, or Ray actors with it, and the number of requests per call."""
     if options.workers is None:
         yield loaded.recommender, recipe.batch_size
         return
@@ -217,9 +217,9 @@ def _spread_over_workers(
 
 
 def _fit_to_write(result: AuditResult) -> AuditResult:
-    """The result without secrets, and with halves of surrogate pairs written as escapes.
+    """Remove secrets and escape lone surrogates.
 
-    Words of a recommender may hold both, and a file with half a pair cannot be read back.
+    Recommender output may contain both, and a file with a lone surrogate cannot be read back.
     """
     redaction, text = Redaction(), result.to_json()
     if not redaction and "\\ud" not in text:
@@ -232,7 +232,7 @@ def _fit_to_write(result: AuditResult) -> AuditResult:
 
 
 def _what_is_missing(stop: StopRule, limit: int | None) -> list[str]:
-    """What every reader must know about a run that asked less than planned."""
+    """Notes on a run that asked less than planned."""
     notes = []
     if limit is not None:
         notes.append(f"sampled: every probe was limited to {limit} users or items (--limit)")
@@ -275,7 +275,7 @@ def _run_probes(
 def run_probe(
     recipe: AuditRecipe, target: Target, context: Context, *, limit: int | None = None
 ) -> tuple[Outcome, list[Finding]]:
-    """One probe: skipped with its reason, crashed with its traceback, or ran."""
+    """Run one probe; its outcome is `ran`, `skipped` with a reason, or `error` with a traceback."""
     probe_id = context.probe_id
     try:
         probe, context = scaled(recipe.build(probe_id), context, limit)
@@ -288,7 +288,7 @@ def run_probe(
             ), []
         return Outcome(probe=probe_id, status="ran"), list(probe.run(target, context))
     except (EvidenceError, NetworkForbidden):
-        raise  # nothing measured from here on would count
+        raise  # later measurements would not count
     except NotAssessable as why:
         return Outcome(probe=probe_id, status="skipped", reason=str(why)), []
     except MissingDependency as error:
@@ -302,7 +302,7 @@ def run_probe(
 
 
 def _traceback(error: Exception) -> str:
-    """The traceback with paths shortened to the package, so that equal crashes give equal bytes."""
+    """Traceback with paths relative to the package, so that equal crashes give equal bytes."""
     text = "".join(traceback.format_exception(error))
     root = re.escape(str(Path(__file__).resolve().parents[2]))
     return re.sub(rf'"(?:{root}/|[^"]*/site-packages/|[^"]*/lib/python[^/"]*/)', '"', text)

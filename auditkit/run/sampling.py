@@ -1,9 +1,8 @@
-"""A smaller audit for trying things out: the same probes on fewer users or items.
+"""Smaller audits for trials (`--limit`): the same probes on fewer users or items.
 
-A probe that takes a number of users or items gets a smaller one, so that its paired designs stay
-whole; cutting its list of requests instead would leave pairs without their second half. Users are
-sampled in the order of the run's seed, so the sample is the beginning of the full audit's and a
-later full run goes on from its answers.
+The number of users or items of a probe is reduced, which keeps its paired designs intact; cutting
+the list of requests would leave incomplete pairs. Users are sampled in the seeded order of the run,
+so the sample is the first part of the full audit, and a later full run reuses its responses.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ _SAMPLE_SIZES = ("n_users", "n_probes", "n_items", "n_members")
 
 
 def scaled(probe: Any, context: Context, limit: int | None) -> tuple[Any, Context]:
-    """The probe and its context with at most `limit` users or items; as they are without a limit.
+    """Limit a probe and its context to at most `limit` users or items; None changes nothing.
 
     Raises:
         InvalidArgument: limit < 1.

@@ -1,8 +1,8 @@
-"""Untrusted text made visible: what could steer a terminal, a log or a reader becomes an escape.
+"""Escape untrusted text, so that it cannot control a terminal, a log or a reader.
 
-Model answers, item titles, group names and exception texts are hostile until shown inert. Controls,
-bidirectional overrides, invisible characters and halves of surrogate pairs become `\\u202e`-style
-escapes; nothing is dropped, because dropping destroys evidence.
+Model responses, item titles, group names and exception texts are treated as hostile. Control
+characters, bidirectional overrides, invisible characters and lone surrogates become
+`\\u202e`-style escapes. Nothing is dropped, because dropping would destroy evidence.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import unicodedata
 __all__ = ["format_number", "split_visible", "terminal_text", "visible"]
 
 _KEPT = frozenset("\n\t")
-# Variation selectors and fillers that render as nothing although they are no format characters.
+# Variation selectors and fillers that render as nothing although they are not format characters.
 _INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0\u2800")
 
 
@@ -36,10 +36,10 @@ def _escape(character: str) -> str:
 
 
 def split_visible(text: str) -> list[tuple[str, bool]]:
-    """Cut text into runs of (shown text, whether the run is an escape).
+    """Split text into runs of (shown text, whether the run is an escape).
 
     Args:
-        text: any string; newlines and tabs pass.
+        text: any string; newlines and tabs are kept.
     """
     runs: list[tuple[str, bool]] = []
     for character in text:
@@ -53,20 +53,20 @@ def split_visible(text: str) -> list[tuple[str, bool]]:
 
 
 def visible(text: str) -> str:
-    """The same text with every hidden character written as an escape; newlines and tabs pass."""
+    """Write every hidden character as an escape; newlines and tabs are kept."""
     return "".join(shown for shown, _ in split_visible(text))
 
 
 def terminal_text(text: str, limit: int = 200) -> str:
-    """One line that cannot steer a terminal or a CI log.
+    """Format text as one line that cannot control a terminal or a CI log.
 
     Args:
         text: any string.
-        limit: characters kept; a longer text ends in an ellipsis.
+        limit: maximum number of characters; a longer text ends with an ellipsis.
 
     Returns:
-        Text without line breaks, controls, `::` or `##[`; put it inside quotes after words of our
-        own, so that it never begins a line.
+        Text without line breaks, control characters, `::` or `##[`. Print it after other words, so
+        that it never begins a line.
     """
     line = visible(text).replace("\n", "\\n").replace("\t", "\\t")
     line = re.sub(r"(?<=:)(?=:)|(?<=##)(?=\[)", "\u00b7", line)
@@ -74,7 +74,7 @@ def terminal_text(text: str, limit: int = 200) -> str:
 
 
 def format_number(value: float | None) -> str:
-    """A number as people read it: four significant digits, an en dash where there is none."""
+    """Format a number with four significant digits; an en dash if it is None."""
     if value is None:
         return "\u2013"
     if value == int(value) and abs(value) < 1e9:

@@ -1,8 +1,8 @@
-"""Offline by default: an audit of a local recommender opens no connection beyond this machine.
+"""Network guard: an audit of a local recommender opens no connection to another machine.
 
-Python tells an audit hook about every socket call, also those of libraries and other threads. Such
-a hook can never be removed, so one is installed for the process and switched on for as long as a
-`Restriction` lasts. It does not see other processes or code that calls the system directly.
+An audit hook of Python receives every socket call, including those of libraries and other threads.
+A hook cannot be removed, so one is installed per process and is active while a `Restriction` is in
+force. It does not see other processes or code that calls the system directly.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ _LIBRARIES = (sysconfig.get_path("stdlib"), sysconfig.get_path("purelib"), _PACK
 
 
 class NetworkForbidden(AuditkitError):
-    """Something tried to reach another machine during an offline audit."""
+    """Code tried to reach another machine during an offline audit."""
 
 
 class Restriction:
-    """What may be reached while it lasts: this machine, and at most one other host and port.
+    """Hosts that may be reached: this machine, and at most one other host and port.
 
     Args:
-        host, port: the one place beyond this machine, such as a recommender's endpoint.
+        host, port: the other host and port, such as a recommender's endpoint.
 
     Attributes:
-        violation: the first forbidden attempt, also if the code that made it hid the error.
+        violation: the first forbidden attempt, even if the code that made it hid the error.
     """
 
     def __init__(self, host: str | None = None, port: int | None = None) -> None:
@@ -53,7 +53,7 @@ class Restriction:
             raise self.violation
 
     def inspect(self, event: str, arguments: tuple[Any, ...]) -> None:
-        """Refuse a socket call that leads beyond what may be reached."""
+        """Reject a socket call to a host that may not be reached."""
         if event in _LOOKUPS:
             host = arguments[0]
             name = host.decode("ascii", "replace") if isinstance(host, bytes) else host
@@ -70,7 +70,9 @@ class Restriction:
             return True
         if self._host is None or port != self._port:
             return False
-        if host not in self._addresses | {self._host}:  # its name may lead elsewhere by now
+        if host not in self._addresses | {
+            self._host
+        }:  # its name may resolve to another address by now
             found = socket.getaddrinfo(self._host, self._port)
             self._addresses |= {str(address[4][0]) for address in found}
         return host in self._addresses | {self._host}
@@ -85,7 +87,7 @@ class Restriction:
 
 
 def _ascii(host: str | None) -> str | None:
-    """An international name as it is looked up."""
+    """IDNA form of a host name."""
     try:
         return host.encode("idna").decode("ascii") if host else host
     except UnicodeError:
@@ -100,10 +102,10 @@ def _is_loopback(host: str) -> bool:
 
 
 def _caller() -> str:
-    """File and line of the code that wanted the connection, without the machine's folders.
+    """File and line of the code that opened the connection, without the folders of the machine.
 
-    That is the innermost frame outside Python, installed packages and auditkit, else the innermost
-    one outside this module.
+    It is the innermost frame outside Python, installed packages and auditkit, or else the innermost
+    frame outside this module.
     """
     frames = [f for f in traceback.extract_stack() if f.filename != __file__]
     foreign = [frame for frame in frames if not frame.filename.startswith(_LIBRARIES)]
@@ -112,7 +114,7 @@ def _caller() -> str:
 
 
 class _Switch:
-    """The hook of this process and the restriction in force."""
+    """Audit hook of this process with the active restriction."""
 
     def __init__(self) -> None:
         self.restriction: Restriction | None = None
@@ -130,7 +132,7 @@ def _switch() -> _Switch:
 
 @contextlib.contextmanager
 def restricted_network(restriction: Restriction | None) -> Iterator[None]:
-    """Keep to a restriction, in all threads, until the block ends; None restricts nothing."""
+    """Apply a restriction to all threads until the block ends; None restricts nothing."""
     if restriction is None:
         yield
         return

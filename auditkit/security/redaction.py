@@ -1,9 +1,9 @@
-"""Secrets of the environment, replaced in everything that leaves the process.
+"""Redaction of secrets from the environment in everything that is written or printed.
 
-A recommender may echo its own key in an answer, a title or an exception. So what is written or
-printed is searched for the values of the variables whose names say that they hold a secret, in the
-forms in which a value travels: plain, URL-encoded, base64 (also inside a longer text) and escaped
-as JSON. Only strings of at least 8 characters are sought; shorter ones would match by chance.
+A recommender may echo its own key in a response, a title or an exception. All output is therefore
+searched for the values of variables whose names suggest a secret, in the usual forms: plain,
+URL-encoded, base64 (also inside a longer text) and escaped as JSON. Only strings of at least 8
+characters are searched for, because shorter ones would match by chance.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ class Redaction:
     """Replaces secrets by `[redacted:LENGTH]`.
 
     Args:
-        environment: variables by name; those that name a secret give its values, except paths that
-            exist.
+        environment: variables by name; the values of those that name a secret are redacted, except
+            existing paths.
     """
 
     def __init__(self, environment: Mapping[str, str] | None = None) -> None:
@@ -50,22 +50,22 @@ class Redaction:
         )
 
     def __bool__(self) -> bool:
-        """Whether there is anything to replace."""
+        """Whether there is any secret to replace."""
         return self._pattern is not None
 
     def text(self, text: str) -> str:
-        """The text without secrets."""
+        """Replace the secrets in a text."""
         if self._pattern is None:
             return text
         return self._pattern.sub(lambda found: f"[redacted:{self._lengths[found[0]]}]", text)
 
     def tree(self, value: Any) -> Any:
-        """A JSON value with every string in it redacted, keys too."""
+        """Redact every string of a JSON value, including keys."""
         return value if self._pattern is None else map_text(value, self.text)
 
 
 def map_text(value: Any, change: Callable[[str], str]) -> Any:
-    """A JSON value with every string in it changed, keys too."""
+    """Apply a function to every string of a JSON value, including keys."""
     if isinstance(value, str):
         return change(value)
     if isinstance(value, Mapping):
@@ -76,8 +76,9 @@ def map_text(value: Any, change: Callable[[str], str]) -> Any:
 
 
 def _is_secret(name: str, environment: Mapping[str, str]) -> bool:
-    """Whether a variable holds a secret: by its name, or because auditkit reads its key there.
-    auditkit's own settings hold none.
+    """Whether a variable is a secret, by its name or because it holds the endpoint key.
+
+    Settings of auditkit itself are not secrets.
     """
     if name.startswith(_SETTINGS):
         return False
@@ -92,7 +93,7 @@ def _is_path(value: str) -> bool:
 
 
 def _forms(secret: str) -> set[str]:
-    """The ways in which a secret may be written, each at least as long as what is sought."""
+    """Forms in which a secret may be written, each at least the minimum length."""
     import json  # only where a secret is set: every start of the command line loads this module
 
     raw = secret.encode("utf-8", "surrogateescape")
@@ -111,7 +112,7 @@ def _forms(secret: str) -> set[str]:
 
 
 def _base64_forms(raw: bytes) -> Iterator[str]:
-    """The base64 characters that `raw` alone decides, at each of its three alignments."""
+    """Base64 characters that depend on `raw` alone, at each of the three alignments."""
     for offset in range(3):
         encoded = binascii.b2a_base64(b"\0" * offset + raw, newline=False).decode("ascii")
         own = encoded[-(-offset * 8 // 6) : (offset + len(raw)) * 8 // 6]
@@ -119,7 +120,7 @@ def _base64_forms(raw: bytes) -> Iterator[str]:
 
 
 class _RedactedStream:
-    """A text stream that redacts what is written to it; everything else is the stream's own."""
+    """Text stream that redacts its output and delegates everything else."""
 
     def __init__(self, stream: TextIO, redaction: Redaction) -> None:
         self._stream, self._redaction = stream, redaction

@@ -1,4 +1,4 @@
-"""Files that are complete or absent: atomic writes, file hashes and files that are set aside."""
+"""Atomic writes, file hashes, and folders that are renamed out of the way."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def sha256_file(path: Path) -> str:
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
-    """Write a whole file or none: temporary file in the same folder, fsync, rename; mode 0600."""
+    """Write a file atomically: temporary file in the same folder, fsync, rename; mode 0600."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:

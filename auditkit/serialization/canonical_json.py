@@ -1,8 +1,8 @@
-"""One byte representation for every JSON value, and its hash.
+"""Canonical JSON: one byte representation for every value, and its hash.
 
-Canonical JSON (sorted keys, no blanks, ASCII only, no NaN) keeps lone surrogates and U+2028 as
-escapes, so a file is always valid UTF-8 and equal values have equal bytes on every machine. Source:
-`RFC 8785` in spirit; floats use Python's `repr`, which round-trips exactly.
+Keys are sorted, there is no white space, only ASCII and no NaN. Lone surrogates and U+2028 are
+escaped, so a file is always valid UTF-8 and equal values have equal bytes on every machine. Source:
+RFC 8785, except that floats use Python's `repr`, which round-trips exactly.
 """
 
 from __future__ import annotations
@@ -15,16 +15,15 @@ __all__ = ["canonical_json", "read_json", "sha256_bytes", "sha256_json"]
 
 
 def canonical_json(value: object, *, indent: int | None = None) -> str:
-    """Serialise `value` so that equal values give equal bytes.
+    """Serialize `value` so that equal values give equal bytes.
 
     Args:
         value: anything `json` can represent; floats must be finite.
-        indent: 1 for files that people read; keys stay sorted, and a list of plain values, such as
-            the quantiles of an estimate, stands on one line.
+        indent: 1 for files that people read; a list of plain values, such as the quantiles of an
+            estimate, is written on one line.
 
     Raises:
-        ValueError: a float is NaN or infinite. A number that does not exist is `null` with a reason
-            beside it.
+        ValueError: a float is NaN or infinite; write an undefined number as `null` with a reason.
     """
     if indent is None or not isinstance(value, dict | list | tuple) or not value:
         return json.dumps(
@@ -34,7 +33,7 @@ def canonical_json(value: object, *, indent: int | None = None) -> str:
 
 
 def _indented(value: dict[str, Any] | list[Any] | tuple[Any, ...], indent: int, depth: int) -> str:
-    """A container over several lines, whose own closing bracket stands one step less deep."""
+    """A container over several lines, with its closing bracket one level less indented."""
 
     def written(inner: Any) -> str:
         nested = isinstance(inner, dict | list | tuple) and inner

@@ -1,9 +1,9 @@
-"""YAML that means what it says: the loader of recipes, policies and `recommender.yaml`.
+"""Strict YAML loader for recipes, policies and `recommender.yaml`.
 
 PyYAML reads `no` as False, `012` as 10, `12:30` as 750, `1e-5` as text and `2027-01-31` as a date,
-keeps the last of two equal keys and builds objects from tags. A release decision must not hang on
-that, so this module builds plain values from the event stream itself: limits are checked before
-memory is spent, every value keeps its line, and `validate` reports all faults at once.
+keeps the last of two equal keys and builds objects from tags. A release decision must not depend
+on that, so this module builds plain values from the event stream: limits are checked before memory
+is used, every value keeps its line number, and `validate` reports all errors at once.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class _Fault(NamedTuple):
 
 
 class _Builder:
-    """Turns parser events into plain values, noting the line of each and every fault on the way."""
+    """Build plain values from parser events, and collect the line of each value and all errors."""
 
     def __init__(self, events: Iterator[yaml.Event], source: str) -> None:
         self._events = events
@@ -80,7 +80,7 @@ class _Builder:
             if isinstance(event, yaml.DocumentStartEvent):
                 n_documents += 1
                 if n_documents > 1:
-                    self._fault(event, "a second document begins here; a file holds one")
+                    self._fault(event, "a second document begins here; a file has one")
             elif isinstance(event, yaml.NodeEvent):
                 self.lines.setdefault((), _line(event))
                 value = self._node(event, ())
@@ -92,15 +92,15 @@ class _Builder:
     def _node(self, event: yaml.Event, path: tuple[Key, ...]) -> Any:
         self._n_nodes += 1
         if self._n_nodes > MAX_NODES:
-            raise _refuse(self._source, _line(event), f"more than {MAX_NODES:,} values")
+            raise _rejected(self._source, _line(event), f"more than {MAX_NODES:,} values")
         if len(path) > MAX_DEPTH:
-            raise _refuse(self._source, _line(event), f"nested deeper than {MAX_DEPTH} levels")
+            raise _rejected(self._source, _line(event), f"nested deeper than {MAX_DEPTH} levels")
         if isinstance(event, yaml.AliasEvent):
-            self._fault(event, f"alias *{event.anchor} is not allowed; write the value out")
+            self._fault(event, f"alias *{event.anchor} is not allowed; write the value instead")
             return None
         assert isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent)  # for mypy
         if event.anchor is not None:
-            self._fault(event, f"anchor &{event.anchor} is not allowed; write the value out")
+            self._fault(event, f"anchor &{event.anchor} is not allowed; write the value instead")
         if event.tag is not None:
             self._fault(event, f"tag {event.tag!r} is not allowed; plain values only")
         if isinstance(event, yaml.SequenceStartEvent):
@@ -134,7 +134,7 @@ class _Builder:
             return f"?{_line(event)}"
         self._node(event, (*path, event.value))
         if event.value == "<<" and event.implicit[0]:
-            self._fault(event, "merge key << is not allowed; write the keys out")
+            self._fault(event, "merge key << is not allowed; write the keys instead")
         elif event.value in seen:
             first = self.lines[(*path, event.value)]
             self._fault(event, f"key {event.value!r} occurs twice (first on line {first})")
@@ -160,7 +160,7 @@ def _line(event: yaml.Event) -> int:
     return event.start_mark.line + 1 if event.start_mark else 1
 
 
-def _refuse(source: str, line: int, what: str) -> ConfigurationError:
+def _rejected(source: str, line: int, what: str) -> ConfigurationError:
     return ConfigurationError(
         f"{source}:{line}: {what}. Correct the file; nothing was read from it."
     )
@@ -176,22 +176,22 @@ def parse_yaml(text: str, *, source: str) -> Document:
 
     Raises:
         ConfigurationError: not YAML, over a limit (1 MiB, depth 32, 20,000 values), or a tag,
-            anchor, alias, merge key, duplicate key or second document. All such faults are listed,
-            each with its line.
+            anchor, alias, merge key, duplicate key or second document. All errors are listed, each
+            with its line.
     """
     if len(text) > MAX_BYTES or len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
-        raise _refuse(source, 1, "larger than 1 MiB")
+        raise _rejected(source, 1, "larger than 1 MiB")
     try:
         builder = _Builder(iter(yaml.parse(text, Loader=yaml.SafeLoader)), source)
         data = builder.document()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        raise _refuse(
+        raise _rejected(
             source, mark.line + 1 if mark else 1, f"not valid YAML: {error.problem}"
         ) from None
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
-        raise _refuse(
+        raise _rejected(
             source, line, f"character {chr(error.character)!a} is not allowed in YAML"
         ) from None
     if builder.faults:
@@ -204,7 +204,7 @@ def load_yaml(path: Path) -> Document:
     """Read and parse one YAML file (UTF-8, with or without byte order mark).
 
     Raises:
-        ConfigurationError: the file cannot be read, is not UTF-8, or `parse_yaml` refuses it.
+        ConfigurationError: the file cannot be read, is not UTF-8, or `parse_yaml` rejects it.
     """
     try:
         with path.open("rb") as stream:
@@ -216,7 +216,7 @@ def load_yaml(path: Path) -> Document:
         ) from None
     except UnicodeDecodeError as error:
         if len(content) <= MAX_BYTES:
-            raise _refuse(
+            raise _rejected(
                 str(path), content.count(b"\n", 0, error.start) + 1, "not UTF-8 text"
             ) from None
         text = "x" * len(content)

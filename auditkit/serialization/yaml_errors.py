@@ -1,7 +1,7 @@
-"""One line per fault: which key of which file, on which line, and which key was probably meant.
+"""Messages for invalid YAML files: file, line, key, and the key that was probably meant.
 
-A pydantic location mixes keys of the file with names of union members; people can act on the keys
-alone, so the location is walked along the data and everything else is left out.
+A pydantic location contains keys of the file and names of union members. Only the keys help the
+user, so the location is followed along the data and everything else is dropped.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _SECRET = re.compile(r"key|token|secret|password|authorization", re.IGNORECASE)
 def describe_error(
     document: Document, adapter: TypeAdapter[Any], detail: ErrorDetails
 ) -> tuple[int, str]:
-    """Line number and message of one fault."""
+    """Line number and message of one error."""
     kind, message = detail["type"], detail["msg"].removeprefix("Value error, ")
     path = _path_in(document.data, detail["loc"], keep_last=kind == "missing")
     if kind in ("extra_forbidden", "unexpected_keyword_argument"):
@@ -47,7 +47,7 @@ def describe_error(
 
 
 def _path_in(value: Any, loc: Sequence[Key], *, keep_last: bool) -> tuple[Key, ...]:
-    """The part of a pydantic location that names keys of the document; union tags are left out."""
+    """Keys of the document in a pydantic location, without union tags."""
     path: list[Key] = []
     for position, key in enumerate(loc):
         children = dict(enumerate(value)) if isinstance(value, list) else value
@@ -66,7 +66,7 @@ def format_path(path: Sequence[Key]) -> str:
 
 
 def _known_keys(adapter: TypeAdapter[Any], path: Sequence[Key]) -> list[str]:
-    """Keys that the schema knows at `path`, over all alternatives of a union."""
+    """Keys that the schema allows at `path`, over all alternatives of a union."""
     try:
         schema = adapter.json_schema()
     except PydanticInvalidForJsonSchema:
