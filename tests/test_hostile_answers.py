@@ -14,6 +14,9 @@ from small_world import write_cache
 from auditkit.cli import main
 from auditkit.report.allowlist import check_html
 
+# Coverage costs more than half of the time again; shorter tests run these lines.
+pytestmark = pytest.mark.no_cover
+
 PAYLOADS = (
     "\x1b[31mred\x1b]0;owned\x07\x1b]8;;http://evil.example\x07link",
     "\x00\x07\x08\x7f\x9b31m",

@@ -10,6 +10,9 @@ from catalog.linking_noise import KNOWN_KINDS, labelled_titles
 from auditkit.catalog.linking import TitleLinker
 from auditkit.catalog.title_index import TitleIndex
 
+# Coverage costs more than half of the time again; shorter tests run these lines.
+pytestmark = pytest.mark.no_cover
+
 N_EACH = 2000
 
 

@@ -19,6 +19,9 @@ from auditkit.run_manifest import read_manifest, verify_run
 from auditkit.runlog import EVIDENCE, RunLog
 from auditkit.runner import run_audit
 
+# Coverage costs more than half of the time again; shorter tests run these lines.
+pytestmark = pytest.mark.no_cover
+
 RECIPE = """version: 1
 name: tiny
 batch_size: 4

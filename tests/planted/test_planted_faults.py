@@ -42,6 +42,9 @@ from auditkit.recommenders.baselines import load_baseline
 from auditkit.recommenders.prompts import Prompts
 from auditkit.registry import probes
 
+# Coverage costs more than half of the time again; shorter tests run these lines.
+pytestmark = pytest.mark.no_cover
+
 
 @cache
 def _run(probe_id: str, kind: type, with_training: bool) -> ProbeRun:
