@@ -8,6 +8,7 @@ Source: Geifman & El-Yaniv 2017 (selective risk); Geifman et al. 2019 (excess ov
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -21,6 +22,7 @@ __all__ = [
     "coverage_at_risk",
     "risk_at_coverage",
     "risk_curve",
+    "risk_curves",
 ]
 
 _LEVEL = 0.95
@@ -39,6 +41,25 @@ def risk_curve(confidence: ArrayLike, wrong: ArrayLike) -> NDArray[np.float64]:
     Raises:
         InvalidArgument: lengths differ, a confidence is not finite, or an error is not 0 or 1.
     """
+    (curve,) = risk_curves(confidence, wrong, [np.ones(np.shape(confidence)[:1])])
+    return curve
+
+
+def risk_curves(
+    confidence: ArrayLike, wrong: ArrayLike, times: Iterable[ArrayLike]
+) -> Iterator[NDArray[np.float64]]:
+    """The risk curve of every resample; the items are sorted only once.
+
+    Args:
+        confidence, wrong: as in `risk_curve`, [n] each.
+        times: how often every item counts, whole numbers [n], one row per resample.
+
+    Yields:
+        risk(1) .. risk(m) where the items count m times together.
+
+    Raises:
+        InvalidArgument: as in `risk_curve`.
+    """
     order, errors = np.asarray(confidence, np.float64), np.asarray(wrong, np.float64)
     if order.shape != errors.shape or order.ndim != 1 or not np.isfinite(order).all():
         raise InvalidArgument(
@@ -50,12 +71,13 @@ def risk_curve(confidence: ArrayLike, wrong: ArrayLike) -> NDArray[np.float64]:
             "The risk curve got an error that is neither 0 nor 1. Give 1 for wrong items and 0 for "
             "the others."
         )
-    if not len(order):
-        return np.empty(0)
     _, block = np.unique(-order, return_inverse=True)
-    sizes = np.bincount(block)
-    mean = np.bincount(block, weights=errors) / sizes
-    return np.cumsum(np.repeat(mean, sizes)) / np.arange(1, len(order) + 1)
+    for row in times:
+        counts = np.asarray(row, np.float64)
+        sizes = np.bincount(block, weights=counts)
+        mean = np.bincount(block, weights=errors * counts) / np.maximum(sizes, 1)
+        risks = np.repeat(mean, sizes.astype(np.int64))
+        yield np.cumsum(risks) / np.arange(1, len(risks) + 1)
 
 
 def aurc(risks: ArrayLike) -> float | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,18 @@ def audit(name, out, probes=LISTS, *, recipe_fields=None, **options) -> AuditRes
         f"python:planted_recommenders:{name}", recipe(probes, **(recipe_fields or {})), out,
         options=AuditOptions(allow_code=True, **options),
     )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A run of Clean and one of Recorded that nothing disturbed; tests only read them."""
+    folder = tmp_path_factory.mktemp("whole")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AUDITKIT_CACHE", str(write_cache(folder / "cache")))
+        patch.setenv("ASKED_LOG", str(folder / "asked.txt"))
+        for name in ("Clean", "Recorded"):
+            audit(name, folder / name)
+    return folder
 
 
 def outcome(result, probe):
@@ -122,8 +135,8 @@ def test_same_inputs_give_the_same_bytes_in_another_folder(tmp_path):
 
 
 @pytest.mark.parametrize("batch_size", [1, 1000])
-def test_batch_size_changes_no_finding(tmp_path, batch_size):
-    result = audit("Clean", tmp_path / "a")
+def test_batch_size_changes_no_finding(tmp_path, whole, batch_size):
+    result = AuditResult.read(whole / "Clean")
     other = audit("Clean", tmp_path / "b", recipe_fields={"batch_size": batch_size})
     assert other.findings == result.findings
 
@@ -196,10 +209,8 @@ def same_outcome(a: Path, b: Path) -> bool:
 
 @pytest.mark.parametrize("stop", [1, 30, 60, 120])
 def test_interrupted_run_resumes_to_the_same_bytes_and_asks_nothing_again(
-    tmp_path, monkeypatch, stop
+    tmp_path, monkeypatch, whole, stop
 ):
-    audit("Recorded", tmp_path / "whole")
-    (tmp_path / "asked.txt").unlink()
     monkeypatch.setenv("STOP_AFTER", str(stop))
     with pytest.raises(KeyboardInterrupt):
         audit("Recorded", tmp_path / "run")
@@ -211,19 +222,17 @@ def test_interrupted_run_resumes_to_the_same_bytes_and_asks_nothing_again(
     monkeypatch.setenv("STOP_AFTER", "0")
     audit("Recorded", tmp_path / "run")
     assert not finished & set(asked(tmp_path))
-    assert same_outcome(tmp_path / "whole", tmp_path / "run")
+    assert same_outcome(whole / "Recorded", tmp_path / "run")
 
 
 @pytest.mark.parametrize("cut", [1, 40, 700, 3000])
-def test_run_with_a_torn_line_resumes_to_the_same_bytes(tmp_path, monkeypatch, cut):
-    audit("Clean", tmp_path / "whole")
-    run = tmp_path / "run"
-    audit("Clean", run)
+def test_run_with_a_torn_line_resumes_to_the_same_bytes(tmp_path, whole, cut):
+    run = shutil.copytree(whole / "Clean", tmp_path / "run")
     (run / "result.json").unlink()
     path = run / EVIDENCE
     path.write_bytes(path.read_bytes()[:-cut])
     audit("Clean", run)
-    assert same_outcome(tmp_path / "whole", run)
+    assert same_outcome(whole / "Clean", run)
     assert (run / "evidence.torn").stat().st_size > 0
 
 

@@ -21,6 +21,7 @@ from auditkit.metrics.abstention import (
     coverage_at_risk,
     risk_at_coverage,
     risk_curve,
+    risk_curves,
 )
 from auditkit.probes.base import Context, NotAssessable, finding, unit_of
 from auditkit.probes.hallucination.constrained_requests import ConstrainedRequest
@@ -101,7 +102,10 @@ def _not_relevant(item: RankedItem, asked: ConstrainedRequest) -> bool | None:
 def _findings(
     context: Context, error: str, judged: Sequence[_Judged], n_missing: int, n_missing_items: int
 ) -> Iterator[Finding]:
-    curve = _curve(judged)
+    confidence = [value for one in judged for value in one.confidence]
+    wrong = [value for one in judged for value in one.wrong]
+    user = np.repeat(np.arange(len(judged)), [len(one.wrong) for one in judged])
+    curve = risk_curve(confidence, wrong)
     parameters: dict[str, JsonValue] = {
         "n_items": len(curve),
         "n_items_missing": n_missing_items,
@@ -114,7 +118,8 @@ def _findings(
             rows: NDArray[np.int64],
             statistic: Callable[[NDArray[np.float64]], float | None] = statistic,
         ) -> NDArray[np.float64]:
-            values = [statistic(_curve([judged[i] for i in row])) for row in rows]
+            times = (np.bincount(row, minlength=len(judged))[user] for row in rows)
+            values = [statistic(risks) for risks in risk_curves(confidence, wrong, times)]
             return np.array([np.nan if value is None else value for value in values])
 
         yield finding(
@@ -134,14 +139,6 @@ def _findings(
             parameters={**parameters, **({"curve": _points(curve)} if name == "aurc" else {})},
             notes=[_BY_ITEMS] if name.startswith("coverage") else [],
         )
-
-
-def _curve(judged: Sequence[_Judged]) -> NDArray[np.float64]:
-    """Risks over the items of these users."""
-    return risk_curve(
-        [value for one in judged for value in one.confidence],
-        [value for one in judged for value in one.wrong],
-    )
 
 
 def _points(curve: NDArray[np.float64]) -> list[JsonValue]:

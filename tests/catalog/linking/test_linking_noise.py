@@ -10,6 +10,9 @@ from linking_noise import KNOWN_KINDS, labelled_titles
 from auditkit.catalog.linking.title_index import TitleIndex
 from auditkit.catalog.linking.title_linker import TitleLinker
 
+# Coverage costs more than half of the time again; shorter tests run these lines.
+pytestmark = pytest.mark.no_cover
+
 N_EACH = 2000
 
 
