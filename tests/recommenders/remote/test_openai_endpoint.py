@@ -236,7 +236,7 @@ def test_new_token_may_be_listed_or_left_out(listed):
 @pytest.mark.parametrize("status", [400, 401, 403, 422, 307])
 def test_wrong_setting_costs_one_call_and_names_it(status):
     with serving(status=status) as (url, seen):
-        with pytest.raises(TargetUnavailable, match="refuses the first request"):
+        with pytest.raises(TargetUnavailable, match="the first request to .* failed"):
             connect(f"{url}#m")
         assert seen.calls == 1
 
@@ -272,7 +272,7 @@ def test_unsafe_address_is_refused(address, key, words):
 
 
 def test_server_that_is_not_there_is_a_clear_error():
-    with pytest.raises(TargetUnavailable, match="Is the server running"):
+    with pytest.raises(TargetUnavailable, match="Check that the server is running"):
         connect("http://127.0.0.1:9/v1#m")
 
 
