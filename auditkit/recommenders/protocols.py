@@ -246,7 +246,7 @@ class Bounded(Protocol):
     """Reports how many tokens it can read and write."""
 
     def room(self, request: Request) -> int | None:
-        """Number of tokens that fit after a rendered request; None if there is no limit."""
+        """Number of tokens that fit after a rendered request; None if unlimited."""
         ...
 
 

@@ -26,7 +26,7 @@ _TRANSPORT = ("rate_limited", "http_5xx", "connection", "incomplete_body", "dead
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
-    """Limits of a run; None is no limit.
+    """Limits of a run; None for unlimited.
 
     Attributes:
         calls: requests sent, including earlier starts of the run.

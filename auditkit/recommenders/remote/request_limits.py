@@ -26,7 +26,7 @@ class RequestLimits:
 
     Attributes:
         connections: concurrent requests at the start. max_connections: upper limit of them.
-        requests_per_minute, tokens_per_minute: rate limits; None is no limit.
+        requests_per_minute, tokens_per_minute: rate limits; None for unlimited.
         attempts: per request.
         seconds: timeout per HTTP exchange, measured locally, so a slow trickle of bytes also times
             out; scoring n texts takes n exchanges.
