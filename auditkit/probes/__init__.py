@@ -1,3 +1,4 @@
-"""Probes measure: each asks the target, computes metrics and yields findings. Policies judge, never
-probes.
+"""Probes: each calls the target, computes metrics and yields findings.
+
+Probes only measure; pass or fail is decided by a policy.
 """

@@ -1,6 +1,4 @@
-"""What every probe gets and gives: the Probe protocol, the Context, and findings with registered
-units.
-"""
+"""The Probe protocol, the Context of a probe, and findings with registered units."""
 
 from __future__ import annotations
 
@@ -49,13 +47,13 @@ __all__ = [
     "validation_context",
 ]
 
-NEVER_READS = ("0 by construction: this recommender never reads the words of a request",)
+NEVER_READS = ("0 by construction: this recommender never reads the prompt text",)
 _YEAR = re.compile(r"\(\d{4}\)")
 UTILITY_STATUSES: tuple[Status, ...] = ("ok", "no_answer", "refusal", "truncated", "parse_error")
 
 
 class NotAssessable(Exception):
-    """The probe cannot measure here; the report lists the reason under "not tested"."""
+    """The probe cannot measure this target; the report lists the reason under "not tested"."""
 
 
 class Probe(Protocol):
@@ -64,18 +62,21 @@ class Probe(Protocol):
     needs: ClassVar[tuple[type, ...]]
 
     def run(self, target: Target, context: Context) -> Iterator[Finding]:
-        """Ask, measure, yield findings.
+        """Call the target, compute metrics, yield findings.
 
         Raises:
-            NotAssessable: the data or the target lack something the probe cannot do without.
+            NotAssessable: the data or the target lack something that the probe requires.
         """
         ...
 
 
 @dataclass(frozen=True)
 class User:
-    """A user of the data set with the history before the test items, oldest first, and those test
-    items: one, or of a temporal split everything that came later.
+    """A user of the data set.
+
+    Attributes:
+        history: items before the test items, oldest first.
+        test_items: one item, or in a temporal split all later items.
     """
 
     index: int
@@ -86,19 +87,20 @@ class User:
 
     @property
     def test_item(self) -> Item | None:
-        """The first test item, None where there is none."""
+        """The first test item; None if there is none."""
         return self.test_items[0] if self.test_items else None
 
 
 @dataclass(frozen=True)
 class Context:
-    """What a probe knows beside the target.
+    """Data and settings of a probe run.
 
     Attributes:
         dataset: users, histories and their catalog.
-        seed: of the run; every use of chance draws its own generator from it.
-        manifest: the target's recommender.yaml, empty for other kinds.
-        users: `load_users(dataset)`, made once for all probes.
+        seed: of the run; `rng` derives a separate generator from it for each purpose.
+        probe_id: of the running probe.
+        manifest: the target's recommender.yaml; empty for other kinds.
+        users: `load_users(dataset)`, computed once for all probes.
     """
 
     dataset: Dataset
@@ -112,8 +114,8 @@ class Context:
         return generator(self.seed, self.probe_id, *names)
 
     def sample_users(self, n: int) -> list[User]:
-        """`n` users without replacement (all, where there are fewer), the same for every probe of a
-        run.
+        """Sample `n` users without replacement (all, if there are fewer), the same for every probe
+        of a run.
 
         Raises:
             InvalidArgument: n < 1.
@@ -125,7 +127,7 @@ class Context:
 
 
 def load_users(dataset: Dataset) -> tuple[User, ...]:
-    """Every user of a data set with history and test items, in the order of the data."""
+    """All users of a data set with history and test items, in the order of the data."""
     items = [Item(entry.id, entry.display_title) for entry in dataset.catalog.items]
     interactions = dataset.interactions
     users = []
@@ -144,25 +146,25 @@ def load_users(dataset: Dataset) -> tuple[User, ...]:
 
 
 def require_unseen_test_items(context: Context) -> None:
-    """Raise NotAssessable where the model declares training on other data than is audited.
+    """Raise NotAssessable if the model declares training on data other than the audited data.
 
-    With another split or tie rule the held-out items may have been trained on.
+    With another split or tie rule, the held-out items may have been in the training data.
     """
     training = context.manifest.get("training")
     declared = training.get("data_sha256") if isinstance(training, dict) else None
     if declared is not None and declared != context.dataset.fingerprint:
         raise NotAssessable(
-            "recommender.yaml declares training on other data than these: held-out items and "
-            "users may have been trained on"
+            "recommender.yaml declares training on other data, so held-out items and users may "
+            "have been in the training data"
         )
 
 
 def validation_context(context: Context) -> Context:
-    """The same audit one step earlier: users are asked with what came before their validation
-    items, and those are the items to find.
+    """The context for an evaluation on the validation items: histories end before them, and they
+    are the held-out items.
 
     Raises:
-        NotAssessable: the model does not declare that validation items stayed out of its training.
+        NotAssessable: the model does not declare that it was trained without validation items.
     """
     require_unseen_test_items(context)
     training = context.manifest.get("training")
@@ -170,7 +172,7 @@ def validation_context(context: Context) -> Context:
     if fit != "all_but_validation":
         raise NotAssessable(
             "recommender.yaml does not declare `fit: all_but_validation`, so validation items may "
-            "have been trained on"
+            "have been in the training data"
         )
     earlier = Dataset(context.dataset.catalog, context.dataset.interactions.without_test())
     audited = {user.index for user in context.users}
@@ -179,12 +181,12 @@ def validation_context(context: Context) -> Context:
 
 
 def neutral_request(user: User, *, k: int) -> Request:
-    """The plain request of a user: history, no attribute stated, default wording."""
+    """The neutral request of a user: history, no stated attribute, default wording."""
     return Request(user_id=user.id, history=user.history, k=k)
 
 
 def unit_of(metric: str) -> tuple[str, Direction]:
-    """Unit and better direction of a registered metric."""
+    """Unit and direction of a registered metric."""
     spec = metric_spec(metric)
     return spec.unit, spec.direction
 
@@ -201,7 +203,7 @@ def finding(
     evidence: Sequence[Evidence] = (),
     notes: Sequence[str] = (),
 ) -> Finding:
-    """A Finding of the running probe; the metric id is looked up, so a typo is an error."""
+    """A Finding of the running probe; an unregistered metric id raises an error."""
     metric_spec(metric)
     estimate, law = measured
     return Finding(
@@ -219,17 +221,15 @@ def finding(
 
 
 def item_ids(response: Response) -> list[str]:
-    """Identities of a list's items, best first: the catalog id where linked, else the title as an
-    opaque item.
+    """Ids of a list's items, best first: the catalog id of a linked item, else its normalized
+    title.
     """
     return [item.item_id or f"raw:{identity(item.raw)}" for item in response.items]
 
 
 def identity(title: str) -> str:
-    """What makes two titles without a catalog id the same item: their letters after NFKC and
-    casefold, blanks collapsed, without a year in parentheses.
-
-    Source: fairness recipe, 3.1.
+    """Normalized title, by which titles without a catalog id are compared: NFKC and casefold,
+    collapsed spaces, without a year in parentheses.
     """
     folded = unicodedata.normalize("NFKC", title).casefold()
     return " ".join(_YEAR.sub(" ", folded).split()) or " ".join(folded.split())
@@ -243,7 +243,7 @@ def token_scores(response: Response) -> list[float]:
 def split_by_status(
     responses: Sequence[Response], accepted: Sequence[Status] = ("ok",)
 ) -> tuple[list[int], dict[str, int]]:
-    """Indices of responses with an accepted status, and the others counted by status."""
+    """Indices of responses with an accepted status, and counts of the other statuses."""
     kept = [i for i, response in enumerate(responses) if response.status in accepted]
     missing: dict[str, int] = {}
     for response in responses:

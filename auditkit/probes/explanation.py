@@ -1,10 +1,10 @@
-"""Explanations: which history items drove the top item, and does removing them matter?
+"""Explanations: which history items caused the top recommendation, and is the attribution faithful?
 
-Captum's FeatureAblation removes each history item in turn (the prompt is rendered again without it,
-all variants in one batched forward). The deletion check is what makes the attribution trustworthy:
-removing items in the attributed order must lower the top item's log-probability more than removing
-them in random order. Source: Captum (Kokhlikyan et al. 2020); comprehensiveness of ERASER (DeYoung
-et al. 2020) with a random-order control.
+Captum's FeatureAblation removes each history item in turn; the prompt is rendered again without it,
+and all variants are scored in one batch. The deletion check tests whether the attribution is
+faithful: removing items in the attributed order must lower the top item's log-probability more than
+removing them in random order. Source: Captum (Kokhlikyan et al. 2020); comprehensiveness of ERASER
+(DeYoung et al. 2020) with a random-order control.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ class Game:
         self.request_ids: dict[Mask, str] = {}
 
     def values(self, masks: Sequence[Mask]) -> NDArray[np.float64]:
-        """v for every mask, [n] nats; equal masks are asked once.
+        """v for every mask, [n] nats; equal masks are scored once.
 
         Raises:
-            TargetError: a score failed; the user is missing.
+            TargetError: a score failed; the user then counts as missing.
         """
         requests = []
         for mask in masks:
@@ -63,8 +63,7 @@ class Game:
 
 
 def ablate(game: Game, *, n: int) -> NDArray[np.float64]:
-    """Captum's FeatureAblation over `n` spans: v(all) - v(all without i), nats, one batched
-    forward.
+    """Captum's FeatureAblation over `n` spans: v(all) - v(all without i), in nats, with one batch.
 
     Raises:
         MissingDependency: the extra `explain` is not installed.
@@ -93,10 +92,9 @@ class AttributionProbe:
     random order.
 
     Attributes:
-        n_users: users explained.
-        n_spans: most recent history items that are explained; older items are not shown to the
-            model.
-        n_orders: random deletion orders per user that the check compares with.
+        n_users: number of users.
+        n_spans: number of latest history items to attribute; older items are not in the prompt.
+        n_orders: number of random deletion orders per user in the check.
     """
 
     n_users: int = 40
@@ -143,10 +141,10 @@ class AttributionProbe:
     def _comprehensiveness(
         self, game: Game, order: Sequence[int], rng: np.random.Generator
     ) -> float:
-        """Mean drop over k = 2..n-1 deletions in the attributed order, minus random orders, nats.
+        """Mean drop in nats over k = 2..n-1 deletions in the attributed order, minus random orders.
 
-        k = 1 is left out: its value chose the order, so even noise would look faithful there. At
-        k = n every order has deleted everything. An explainer of pure noise is expected at 0.
+        k = 1 is omitted because its value determined the order, so that even noise would look
+        faithful. At k = n all items are deleted in every order. Pure noise has expectation 0.
         """
         orders = [
             list(order),
@@ -195,7 +193,8 @@ class AttributionProbe:
                 units=[(user.id, gain, 1.0) for user, gain in gains] if check else (),
                 evidence=() if check else evidence[:5],
                 notes=[
-                    "leave-one-out misses redundant causes: two items that each suffice both get 0"
+                    "leave-one-out misses redundant causes: if each of two items suffices, both "
+                    "effects are 0"
                 ],
             )
 

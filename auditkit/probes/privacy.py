@@ -1,10 +1,10 @@
-"""Privacy: the claimed guarantee, and beside it what an attacker can measure.
+"""Privacy: which differential-privacy bound is claimed, and how well does a membership attack do?
 
-The claim is an upper bound with a proof; the membership attack is evidence from below. It can
-contradict a claim and never prove one. Members and non-members are one random split: the recipe's
-`holdout_users` never entered training. A blind attack that never sees the model controls for a
-split that could be told apart without it. Source: Yeom et al. 2018 (loss attack), Carlini et al.
-2022 (true positives at low false-positive rates).
+The claim is a proven upper bound; the membership attack gives an empirical lower bound, which can
+contradict a claim but never prove it. Members and non-members are one random split: the
+`holdout_users` of training were never in the training data. A blind attack without access to the
+model is the control for a split that can be distinguished without it. Source: Yeom et al. 2018
+(loss attack), Carlini et al. 2022 (true positives at low false-positive rates).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from auditkit.types import Estimate, Exact, Finding, Request
 
 __all__ = ["ClaimProbe", "MembershipProbe"]
 
-TOLD_APART = "not_assessable: the split is told apart without the model"
+TOLD_APART = "not_assessable: the split can be distinguished without the model"
 
 
 def _block(context: Context, name: str) -> Mapping[str, Any] | None:
@@ -46,12 +46,12 @@ def _block(context: Context, name: str) -> Mapping[str, Any] | None:
 
 @dataclass(frozen=True, kw_only=True)
 class ClaimProbe:
-    """The (epsilon, delta) that recommender.yaml claims, with everything it rests on."""
+    """The (epsilon, delta) that recommender.yaml claims, with its assumptions."""
 
     needs: ClassVar[tuple[type, ...]] = ()
 
     def run(self, target: Target, context: Context) -> Iterator[Finding]:
-        """Read the claim; nothing is asked of the model."""
+        """Read the claim; the model is not called."""
         claim = _block(context, "privacy")
         if claim is None or claim.get("claim") != "dp":
             raise NotAssessable("recommender.yaml claims no differential privacy")
@@ -78,7 +78,7 @@ class ClaimProbe:
 
 
 class _Attack(NamedTuple):
-    """Scores of members and of others, higher is more member-like."""
+    """Scores of members and non-members; a higher score means more likely a member."""
 
     name: str
     members: Sequence[float]
@@ -92,10 +92,11 @@ def _compressed_length(user: User) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class MembershipProbe:
-    """Loss attack: trained users against users who were kept out of training.
+    """Loss attack: distinguish users of the training data from held-out users.
 
     Attributes:
-        n_members: trained users scored, sampled with the run's seed; all held-out users are scored.
+        n_members: number of training users, sampled with the seed of the run; all held-out users
+            are scored.
     """
 
     n_members: int = 300
@@ -108,7 +109,7 @@ class MembershipProbe:
             )
 
     def run(self, target: Target, context: Context) -> Iterator[Finding]:
-        """Score every user's history once; higher means more likely a member."""
+        """Score the history of every user once; a higher score means more likely a member."""
         require_unseen_test_items(context)
         held_out, members, n_short = self._split(context)
         users = [*members, *held_out]
@@ -123,14 +124,14 @@ class MembershipProbe:
             "loss",
             [score for i, score in scores.items() if i < len(members)],
             [score for i, score in scores.items() if i >= len(members)],
-            "minus the mean negative log-likelihood of the user's history",
+            "loss attack: minus the mean negative log-likelihood of the user's history",
         )
         lengths = [-_compressed_length(user) for user in users]
         blind = _Attack(
             "blind",
             lengths[: len(members)],
             lengths[len(members) :],
-            "control that never sees the model: minus the compressed length of the history",
+            "control without access to the model: minus the compressed length of the history",
         )
         control = auc(blind.members, blind.others, rng=context.rng("auc", "blind"))
         told_apart = control.estimate.low is not None and control.estimate.low > 0.5
@@ -140,7 +141,7 @@ class MembershipProbe:
     def _findings(
         self, context: Context, attack: _Attack, *, n_missing: int, told_apart: bool
     ) -> Iterator[Finding]:
-        """AUC and low-FPR rate; undefined where the split is told apart without the model."""
+        """AUC and TPR at low FPR; undefined if the split can be distinguished without the model."""
         inside, outside = attack.members, attack.others
         measured = {
             "privacy.membership.auc": auc(
@@ -164,7 +165,9 @@ class MembershipProbe:
             )
 
     def _split(self, context: Context) -> tuple[list[User], list[User], int]:
-        """Held-out users, a sample of trained users, and held-out users too short to score."""
+        """Held-out users, a sample of training users, and the number of held-out users whose
+        history is too short to score.
+        """
         training = _block(context, "training")
         held_out_ids = set(training.get("holdout_users", [])) if training else set()
         if not held_out_ids:
@@ -180,10 +183,10 @@ class MembershipProbe:
 
 
 def _record(user: User, target: Target, context: Context) -> tuple[Request, str]:
-    """The training record of a user as prompt and continuation.
+    """The training record of a user, as prompt and continuation.
 
-    A model of item tokens was trained on every item of a window of history, so the whole newest
-    window is scored; a model of titles is scored on the newest title given the others.
+    A model with item tokens was trained on every item of a history window, so the entire latest
+    window is scored; a model with titles is scored on the latest title given the others.
     """
     decoding = _block(context, "decoding") or {}
     window = int(decoding.get("history_window", 50))

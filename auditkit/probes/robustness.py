@@ -1,10 +1,10 @@
-"""Do small edits of the request change the list?
+"""Robustness: do small edits of the prompt change the list?
 
-For every user the clean list is compared with the list after one edit of the instruction's words;
-slots (history, k) stay byte-equal. A meaning-free edit (one doubled blank) gives the noise floor,
-subtracted pairwise in the net rate. Success means that at least ceil(k / 3) of the top k are
-replaced; a list that breaks down counts as success. Source: robustness spec 3.2-3.4; TextAttack
-(Morris et al. 2020); RBO (Webber et al. 2010).
+For every user, the clean list is compared with the list after one edit of the instruction; slots
+(history, k) are unchanged. An edit without meaning (one doubled space) gives the noise floor, which
+is subtracted per user in the net rate. An attack succeeds if at least ceil(k / 3) of the top k
+items are replaced; a response without a valid list counts as a success. Source: attack success rate
+of TextAttack (Morris et al. 2020); RBO (Webber et al. 2010).
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _ANSWERED = ("ok", "no_answer", "refusal", "parse_error", "truncated")
 
 @dataclass(frozen=True)
 class _Comparison:
-    """One user's clean and edited list."""
+    """The clean and edited lists of one user."""
 
     user: User
     clean: Response
@@ -59,10 +59,10 @@ class PromptEditProbe:
     """Attack success rate, its noise floor, and list similarity under one kind of edit.
 
     Attributes:
-        edit: which edit; fixed by the probe id.
-        n_users: users, each attacked once.
+        edit: kind of edit; determined by the probe id.
+        n_users: number of users, each attacked once.
         k: length of the compared lists.
-        rate: edits per character of the instruction's own words, in (0, 1]; at least one edit is
+        rate: edits per character of the instruction without slots, in (0, 1]; at least one edit is
             made.
     """
 
@@ -80,7 +80,7 @@ class PromptEditProbe:
             )
 
     def run(self, target: Target, context: Context) -> Iterator[Finding]:
-        """Ask clean, edited and meaning-free versions in one call, compare by user."""
+        """Send clean, edited and noise-floor requests, and compare the lists of each user."""
         users = context.sample_users(self.n_users)
         instruction = target.prompts.recommend[0]
         clean = [
@@ -159,7 +159,7 @@ class PromptEditProbe:
                 direction=direction,
                 n_missing=n_missing,
                 method="wilson",
-                reason="no user had a clean list long enough to be changed",
+                reason="no user had a clean list of sufficient length",
             ),
             parameters=parameters,
             units=units,
@@ -212,11 +212,13 @@ class PromptEditProbe:
 
 def _floor_in_words(compared: Sequence[_Comparison]) -> str:
     hits = sum(c.floor for c in compared)
-    return f"noise floor: an edit without meaning does the same to {hits} of {len(compared)} users"
+    return (
+        f"noise floor: an edit without meaning changes the lists of {hits} of {len(compared)} users"
+    )
 
 
 def _largest_changes(compared: Sequence[_Comparison]) -> list[Evidence]:
-    """Up to three successes, most changed lists first."""
+    """Up to three successful attacks, those with the most changed lists first."""
     hits = sorted(
         (c for c in compared if c.succeeded), key=lambda c: (c.jaccard or 0.0, c.user.id)
     )[:3]

@@ -1,8 +1,8 @@
-"""What a recommender can do: small protocols, checked at run time, batch in, batch out, same length
-and order.
+"""Protocols for the capabilities of a recommender, checked at run time.
 
-An adapter asks once and raises `TargetError`; retry, batching, caching, deadlines and linking
-belong to the Target.
+Every method takes a batch and returns a batch of the same length and order. An adapter makes one
+attempt per call and raises `TargetError`; the Target handles retries, batching, caching, deadlines
+and linking.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ Operation = Literal["recommend", "generate", "score"]
 
 
 class NotRun:
-    """The answer of a recorded run that holds none for a request: it counts as never asked."""
+    """Sentinel for a request without a recorded response; it is reported as `not_run`."""
 
 
 NOT_RUN: Final = NotRun()
@@ -78,7 +78,7 @@ class TokenScores:
 
 
 class ItemQuestion(NamedTuple):
-    """A prompt about one item and every answer that it may get."""
+    """A prompt about one item, and all answers that are allowed."""
 
     prompt: str
     options: tuple[str, ...]
@@ -86,20 +86,20 @@ class ItemQuestion(NamedTuple):
 
 @runtime_checkable
 class Recommends(Protocol):
-    """Requests in, ranked lists out: a Response, raw text to parse, titles best first, or None for
-    no answer.
+    """Returns one ranked list per request: a Response, raw text to parse, titles with the best
+    first, or None for no response.
     """
 
     name: str
 
     def recommend(self, requests: Sequence[Request]) -> Sequence[RawResponse]:
-        """Answer every request."""
+        """Recommend items for every request."""
         ...
 
 
 @runtime_checkable
 class Generates(Protocol):
-    """Prompts in, texts out. Temperature 0 is greedy; one seed per prompt otherwise."""
+    """Continues prompts. Temperature 0 is greedy decoding; otherwise each prompt has a seed."""
 
     def generate(
         self,
@@ -115,7 +115,7 @@ class Generates(Protocol):
 
 @runtime_checkable
 class Scores(Protocol):
-    """Log-probabilities in nats of continuations given prompts."""
+    """Computes log-probabilities, in nats, of continuations given prompts."""
 
     def score(
         self, prompts: Sequence[str], continuations: Sequence[Sequence[str]]
@@ -126,7 +126,7 @@ class Scores(Protocol):
 
 @runtime_checkable
 class Embeds(Protocol):
-    """Texts in, vectors [n, d] out."""
+    """Computes text embeddings [n, d]."""
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Embed every text."""
@@ -143,29 +143,29 @@ class Differentiable(Protocol):
 
 @runtime_checkable
 class Sized(Protocol):
-    """A language model in this process, which ranks given items by their log-probability."""
+    """A language model in this process that ranks given items by their log-probability."""
 
     n_parameters: int
 
 
 @runtime_checkable
 class Renders(Protocol):
-    """A recommender with its own prompt templates; others are asked in the shipped ones."""
+    """A recommender with its own prompt templates; the shipped templates are used otherwise."""
 
     prompts: Prompts
 
     def render(self, request: Request) -> str:
-        """The prompt of a request."""
+        """Render the prompt of a request."""
         ...
 
     def reference(self, item: Item) -> str:
-        """How an item is written as a continuation of a prompt."""
+        """Text of an item as a continuation of a prompt."""
         ...
 
 
 @runtime_checkable
 class Describes(Protocol):
-    """A recommender that was taught to state an item's genres and year in its own words."""
+    """A recommender that was trained to state an item's genres and year in its own format."""
 
     def describe_prompt(self, item: Item) -> str:
         """The prompt that asks for one item's genres and year."""
@@ -174,31 +174,32 @@ class Describes(Protocol):
 
 @runtime_checkable
 class Judges(Protocol):
-    """A recommender that can be asked about one item at a time, such as for a rating or a yes."""
+    """A recommender with pointwise tasks: for one item, predict a rating or a yes/no answer."""
 
     def item_question(
         self, task: str, request: Request, item: Item, *, disliked: Sequence[Item] = ()
     ) -> ItemQuestion | None:
-        """The prompt about one item, and its possible answers; None for a task it does not know.
+        """The prompt about one item and its possible answers; None for an unsupported task.
 
         Args:
             task: such as `rating` or `like`.
-            request: its history holds the items that the user liked, for `like`.
+            request: for `like`, its history contains the items that the user liked.
+            disliked: items that the user disliked, for prompts that list them.
         """
         ...
 
 
 @runtime_checkable
 class Remote(Protocol):
-    """A recommender behind a network: one question per call, many at a time.
+    """A recommender that is called over a network: one item of work per call, many concurrently.
 
-    It asks once and raises `TargetError`; retries, waiting and deadlines are the Target's.
+    It makes one attempt and raises `TargetError`; the Target handles retries, waits and deadlines.
     """
 
     async def answer(
         self, operation: Operation, request: Request, parameters: Mapping[str, Any]
     ) -> Response:
-        """Answer one question."""
+        """Execute one call."""
         ...
 
     async def close(self) -> None:
@@ -207,7 +208,7 @@ class Remote(Protocol):
 
 
 class WritesTitles(Protocol):
-    """A recommender whose every list holds only titles of `titles`."""
+    """A recommender whose lists contain only titles of `titles`."""
 
     name: str
     titles: tuple[str, ...]
@@ -218,73 +219,73 @@ class WritesTitles(Protocol):
         *,
         allowed: Callable[[Request], NDArray[np.bool_]] | None = None,
     ) -> Sequence[Response]:
-        """Lists of titles.
+        """Generate lists of titles.
 
         Args:
             allowed: which of `titles` may be listed for a request, bool [titles]; without it every
-                title may follow, repeats too.
+                title is allowed, including repeats.
         """
         ...
 
 
 @runtime_checkable
 class Constrains(Protocol):
-    """A model in this process that can be made to write nothing but given titles."""
+    """A model in this process that supports constrained decoding of given titles."""
 
     def restricted_to(self, titles: Sequence[str]) -> WritesTitles:
-        """The same model, restricted.
+        """The same model, restricted to the titles.
 
         Raises:
-            TargetUnavailable: it cannot be, and why.
+            TargetUnavailable: the model cannot be restricted; the message says why.
         """
         ...
 
 
 @runtime_checkable
 class Bounded(Protocol):
-    """Knows how much it can read and write."""
+    """Reports how many tokens it can read and write."""
 
     def room(self, request: Request) -> int | None:
-        """Tokens that fit behind a rendered request; None where there is no limit."""
+        """Number of tokens that fit after a rendered request; None if unlimited."""
         ...
 
 
 @runtime_checkable
 class Rechecks(Protocol):
-    """Scores the same by the plainest computation, so that fast scores can be checked."""
+    """Computes the same scores with one forward pass each, to check the optimized executor."""
 
     def rescore(
         self, prompts: Sequence[str], continuations: Sequence[Sequence[str]]
     ) -> Sequence[Sequence[TokenScores]]:
-        """Score every continuation of every prompt, one forward each."""
+        """Score every continuation of every prompt, with one forward pass each."""
         ...
 
 
 @runtime_checkable
 class Estimates(Protocol):
-    """Knows beforehand what scoring will cost."""
+    """Estimates the cost of scoring in advance."""
 
     def cost(
         self, prompts: Sequence[str], continuations: Sequence[Sequence[str]]
     ) -> Mapping[str, float]:
-        """Tokens of one forward per pair (`tokens_asked`), to be forwarded (`tokens`), and about
-        how many `seconds` that takes.
+        """Tokens with one forward pass per pair (`tokens_asked`), tokens that are really computed
+        (`tokens`), and the estimated `seconds`.
         """
         ...
 
 
 @runtime_checkable
 class Works(Protocol):
-    """Counts what it computed."""
+    """Counts its computations."""
 
     def work(self) -> Mapping[str, int]:
-        """Forwards, tokens forwarded, distinct tokens asked for; since it was loaded."""
+        """Forward passes, tokens computed and distinct tokens requested since it was loaded."""
         ...
 
 
 @runtime_checkable
 class RunNotes(Protocol):
-    """Has something to say at the end of a run."""
+    """Provides notes for the summary of a run."""
 
     def run_notes(self, answered: Collection[str]) -> Sequence[str]:
         """Notes for the reader of the result.

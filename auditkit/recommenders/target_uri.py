@@ -1,8 +1,8 @@
-"""How a TARGET is written: a recommender, behind any number of prefixes that change how it is asked
-or how its lists are ordered.
+"""Syntax of a TARGET: a recommender after any number of prefixes, each of which adds a wrapper.
 
-`neutralized(allow=age):reranked:0.3:models/mine` is `neutralized` around `reranked` around a
-folder. Only text is read here; `recommenders.wrapping` gives the prefixes their meaning.
+A wrapper changes the requests or the order of the lists. `neutralized(allow=age):reranked:0.3:
+models/mine` is `neutralized` around `reranked` around a model folder. This module only parses the
+text; `recommenders.wrappers` implements the prefixes.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from auditkit.security.network_guard import Restriction
 
 __all__ = ["WRAPPERS", "Prefix", "recommender_of", "restriction_for", "split_prefix"]
 
-# What stands between a prefix and its target, by prefix: nothing, or one number.
+# The argument between a prefix and its target, by prefix: none, or one number.
 WRAPPERS: Mapping[str, str] = {"neutralized": "", "instructed": "", "reranked": "LAMBDA"}
 _PREFIX = re.compile(rf"({'|'.join(WRAPPERS)})(?:\(([^()]*)\))?:(.*)", re.DOTALL)
 _NUMBER = re.compile(r"([-+.\de]+):(.*)", re.DOTALL)
@@ -26,8 +26,8 @@ class Prefix(NamedTuple):
     """One prefix of a TARGET.
 
     Attributes:
-        name: of `WRAPPERS`. options: what its brackets say, such as `allow=age`.
-        argument: the number behind it, as written. target: everything that follows.
+        name: a key of `WRAPPERS`. options: the text in its brackets, such as `allow=age`.
+        argument: the number after the prefix, as written. target: everything that follows.
     """
 
     name: str
@@ -37,7 +37,7 @@ class Prefix(NamedTuple):
 
 
 def split_prefix(target: str) -> Prefix | None:
-    """The outermost prefix of a TARGET; None where it has none."""
+    """The outermost prefix of a TARGET; None if it has none."""
     found = _PREFIX.fullmatch(target)
     if found is None:
         return None
@@ -48,14 +48,14 @@ def split_prefix(target: str) -> Prefix | None:
 
 
 def recommender_of(target: str) -> str:
-    """What stands behind all prefixes of a TARGET."""
+    """The recommender of a TARGET, without prefixes."""
     while (prefix := split_prefix(target)) is not None:
         target = prefix.target
     return target
 
 
 def restriction_for(target: str, *, online: bool = False) -> Restriction | None:
-    """What an audit of TARGET may reach: an endpoint its own host and port, others nothing."""
+    """Network access for an audit of TARGET: host and port of an endpoint, nothing for others."""
     if online:
         return None
     kind, _, rest = recommender_of(target).partition(":")

@@ -37,7 +37,7 @@ def test_the_fingerprint_of_a_data_set_covers_the_users_attributes():
 def test_a_recommender_that_never_reads_words_says_so_beside_every_number():
     popularity = load_baseline("popularity", world())
     run = run_probe("robustness.prompt.case", popularity)
-    assert all("never reads the words" in finding.notes[-1] for finding in run.findings)
+    assert all("never reads the prompt text" in finding.notes[-1] for finding in run.findings)
     run = run_probe("robustness.prompt.case", Clean())
     assert not any("never reads" in note for finding in run.findings for note in finding.notes)
 

@@ -1,7 +1,7 @@
-"""Interactions that were not trained on, and what a recommender answers about each of them.
+"""Held-out interactions for pointwise tasks, and the recommender's responses to them.
 
-Of held-out users the last four, else every user's test item, each with the ten interactions before
-it; item means and user means of what came before stand beside the answers.
+They are the last four interactions of each held-out user, or else the test item of every user, each
+with the ten interactions before it. Baselines are the mean rating of the item and of the user.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _RECENT = 10
 
 
 class Example(NamedTuple):
-    """One interaction, with the ten before it."""
+    """One held-out interaction, with the ten interactions before it."""
 
     user: str
     row: int
@@ -36,14 +36,14 @@ class Example(NamedTuple):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ExampleResponses:
-    """What was answered, example by example.
+    """Responses to the examples.
 
     Attributes:
-        examples: those that were answered.
+        examples: with a response.
         nats: [answered, options] log-probability of every option.
-        options: the options of the answered examples.
-        users_missing: users without a single answered example.
-        examples_missing: examples without an answer, of whichever user.
+        options: of the examples with a response.
+        users_missing: number of users for whom no example has a response.
+        examples_missing: number of examples without a response, over all users.
     """
 
     examples: tuple[Example, ...]
@@ -54,7 +54,7 @@ class ExampleResponses:
 
     @property
     def parameters(self) -> Mapping[str, int]:
-        """Examples behind a number whose unit is the user."""
+        """Numbers of examples, for findings whose unit is the user."""
         return {
             "n_examples": len(self.examples),
             "n_examples_missing": self.examples_missing,
@@ -68,7 +68,7 @@ def _held_out(context: Context) -> set[str]:
 
 
 def draw_examples(context: Context, n: int) -> list[Example]:
-    """Interactions that were not trained on, whole users in the run's seeded order."""
+    """Held-out interactions, with all of a user's examples, in the seeded user order of the run."""
     require_unseen_test_items(context)
     held_out, rows = _held_out(context), context.dataset.interactions
     items = [Item(entry.id, entry.display_title) for entry in context.dataset.catalog.items]
@@ -94,7 +94,7 @@ def draw_examples(context: Context, n: int) -> list[Example]:
         if len(found) >= n:
             break
     if not found:
-        raise NotAssessable("no user has an interaction that was not trained on")
+        raise NotAssessable("no user has a held-out interaction")
     return found
 
 
@@ -104,11 +104,11 @@ def ask_about(
     requests: Sequence[Request],
     options: Sequence[Sequence[str]],
 ) -> ExampleResponses:
-    """Score every option of every example's question.
+    """Score every possible answer for every example.
 
     Args:
-        requests: one a example, with the question as its prompt.
-        options: the possible answers to each, the same number to all.
+        requests: one per example, with the rendered prompt.
+        options: possible answers for each example, the same number for all.
     """
     responses = target.score(requests, options)
     kept, missing = split_by_status(responses)
@@ -128,7 +128,7 @@ def _totals(response: Response) -> list[float]:
 
 
 def _known(context: Context, examples: Sequence[Example]) -> NDArray[np.bool_]:
-    """Interactions that a baseline may read: not the examples, and nobody's test item."""
+    """Interactions that a baseline may use: all except the examples and the test items."""
     rows = context.dataset.interactions
     known = np.ones(len(rows), dtype=bool)
     known[rows.split().test] = False
@@ -139,7 +139,7 @@ def _known(context: Context, examples: Sequence[Example]) -> NDArray[np.bool_]:
 
 
 def item_means(context: Context, examples: Sequence[Example]) -> NDArray[np.float64]:
-    """Mean known rating of each example's item, the overall mean where it has none."""
+    """Mean known rating of each example's item; the overall mean if it has none."""
     rows, known = context.dataset.interactions, _known(context, examples)
     n = len(context.dataset.catalog.items)
     counts = np.bincount(rows.item_index[known], minlength=n)
@@ -150,7 +150,7 @@ def item_means(context: Context, examples: Sequence[Example]) -> NDArray[np.floa
 
 
 def user_means(context: Context, examples: Sequence[Example]) -> NDArray[np.float64]:
-    """Mean of everything that each user rated before the example."""
+    """Mean of all ratings that each example's user gave before it."""
     rows = context.dataset.interactions
     begins = rows.offsets[rows.user_index[[example.row for example in examples]]]
     return np.array(

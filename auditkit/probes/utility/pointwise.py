@@ -1,9 +1,9 @@
-"""Utility of answers about one item at a time: is a like foreseen, a rating, the next item?
+"""Pointwise utility: how well does the recommender predict a like, a rating, or the next item?
 
-These stand where a recommender makes no lists (yes/no models), or beside its lists. Several
-examples may be one user's, so users are the unit: resampled, counted, and missing where none of
-their examples was answered. Source: TALLRec (Bao et al. 2023) for likes by the logits of yes and
-no; P5 (Geng et al. 2022) for ratings.
+These probes also apply to recommenders that make no lists (yes/no models). A user can have several
+examples, so the user is the unit: users are resampled and counted, and a user is missing if none of
+the user's examples has a response. Source: TALLRec (Bao et al. 2023) for likes by the logits of yes
+and no; P5 (Geng et al. 2022) for ratings.
 """
 
 from __future__ import annotations
@@ -50,10 +50,10 @@ _LIKED = 3.0
 
 @dataclass(frozen=True, kw_only=True)
 class LikesProbe:
-    """AUC of "will the user like this item?", by the difference of the two answers' logits.
+    """AUC of the yes/no answer to "will the user like this item?", by the difference of the logits.
 
     Attributes:
-        n_examples: at most so many interactions, whole users at a time.
+        n_examples: target number of interactions; the examples of a user are not split.
     """
 
     n_examples: int = 600
@@ -63,7 +63,7 @@ class LikesProbe:
         _check_size(self.n_examples, "utility.likes")
 
     def run(self, target: Target, context: Context) -> Iterator[Finding]:
-        """Ask about every example; the item's mean rating stands beside the model."""
+        """Score every example; the baseline is the mean rating of the item."""
         examples = draw_examples(context, self.n_examples)
         judge, requests, options = cast(Judges, target.recommender), [], []
         for example in examples:
@@ -73,7 +73,7 @@ class LikesProbe:
             request = Request(user_id=example.user, history=liked)
             asked = judge.item_question("like", request, example.item, disliked=disliked)
             if asked is None or len(asked.options) != 2:
-                raise NotAssessable("the recommender was not taught to say yes or no to an item")
+                raise NotAssessable("the recommender was not trained on yes/no answers for items")
             requests.append(replace(request, k=1, prompt=asked.prompt))
             options.append(asked.options)
         answers = ask_about(target, examples, requests, options)
@@ -104,7 +104,7 @@ class RatingsProbe:
     """RMSE and MAE of the expected rating under the model's distribution over the answers.
 
     Attributes:
-        n_examples: at most so many interactions, whole users at a time.
+        n_examples: target number of interactions; the examples of a user are not split.
     """
 
     n_examples: int = 600
@@ -114,14 +114,14 @@ class RatingsProbe:
         _check_size(self.n_examples, "utility.ratings")
 
     def run(self, target: Target, context: Context) -> Iterator[Finding]:
-        """Ask for every example's rating; item mean and user mean stand beside the model."""
+        """Predict the rating of every example; baselines are the item mean and the user mean."""
         examples = draw_examples(context, self.n_examples)
         judge, requests, options = cast(Judges, target.recommender), [], []
         for example in examples:
             request = Request(user_id=example.user, history=example.history)
             asked = judge.item_question("rating", request, example.item)
             if asked is None:
-                raise NotAssessable("the recommender was not taught to rate an item")
+                raise NotAssessable("the recommender was not trained to predict ratings")
             requests.append(replace(request, k=1, prompt=asked.prompt))
             options.append(asked.options)
         answers = ask_about(target, examples, requests, options)
@@ -153,11 +153,11 @@ class RatingsProbe:
 
 @dataclass(frozen=True, kw_only=True)
 class LikelihoodProbe:
-    """How surprising is the held-out item? Nats per item compare across tokenizers, perplexity
-    within one.
+    """Negative log-likelihood of the held-out item, and perplexity. Nats per item are comparable
+    across tokenizers, perplexity only within one.
 
     Attributes:
-        n_users: users asked, sampled with the run's seed.
+        n_users: number of users, sampled with the seed of the run.
     """
 
     n_users: int = 200
@@ -167,7 +167,7 @@ class LikelihoodProbe:
         _check_size(self.n_users, "utility.likelihood")
 
     def run(self, target: Target, context: Context) -> Iterator[Finding]:
-        """Score every user's test item behind the plain request."""
+        """Score the test item of every user as the continuation of the neutral request."""
         require_unseen_test_items(context)
         users = [user for user in context.sample_users(self.n_users) if user.test_item]
         requests = [neutral_request(user, k=10) for user in users]

@@ -1,10 +1,11 @@
-"""Utility: does the list find the user's held-out items? It stands beside every other dimension.
+"""Utility: does the list contain the user's held-out items?
 
-A model that recommends nothing would look harmless everywhere else, so utility is measured on all
-users over the full catalog, beside baselines that only count. A temporal split holds out several
-items of a user: recall@10 is their share that was found, NDCG@10 is over the best possible list,
-HR@10 and MRR@10 are of the best-ranked one; for one item recall@10 is HR@10 and is not repeated.
-Source: leave-last-out; sampled metrics are avoided (Krichene & Rendle 2020).
+A model that recommends nothing would look harmless in all other probes, so utility is measured on
+all users over the full catalog, and compared with baselines without a neural network. In a temporal
+split, a user has several held-out items: recall@10 is the share of them in the list, NDCG@10 is
+relative to the best possible list, and HR@10 and MRR@10 are of the best-ranked item. With one
+held-out item, recall@10 equals HR@10 and is not reported. Source: leave-last-out over the full
+catalog, because sampled metrics are inconsistent (Krichene & Rendle 2020).
 """
 
 from __future__ import annotations
@@ -49,8 +50,8 @@ REFERENCES = ("popularity", "item-knn", "item-knn-recent", "ease", "transitions"
 def list_utility(
     users: Sequence[User], responses: Sequence[Response]
 ) -> dict[str, NDArray[np.float64]]:
-    """HR@10, NDCG@10, MRR@10 and recall@10 per user; a list without a held-out item, or no list,
-    is 0.
+    """HR@10, NDCG@10, MRR@10 and recall@10 per user; 0 for a list without a held-out item or for no
+    list.
 
     Args:
         users: with at least one held-out item each.
@@ -75,11 +76,11 @@ def list_utility(
 
 @dataclass(frozen=True, kw_only=True)
 class RankingProbe:
-    """HR@10, NDCG@10 and MRR@10 of the held-out item, with popularity, item-kNN and transition
-    counts beside them; recall@10 too where a temporal split holds out several.
+    """HR@10, NDCG@10 and MRR@10 of the held-out items, of the model and of baselines; in a temporal
+    split also recall@10.
 
     Attributes:
-        n_users: users asked, sampled with the run's seed; None asks all.
+        n_users: number of users, sampled with the seed of the run; None for all.
     """
 
     n_users: int | None = None
@@ -89,18 +90,18 @@ class RankingProbe:
         _check_users(self.n_users, "utility.ranking")
 
     def run(self, target: Target, context: Context) -> Iterator[Finding]:
-        """Ask every user once; one finding per metric for the model and for each baseline."""
+        """Request one list per user; one finding per metric for the model and each baseline."""
         require_unseen_test_items(context)
         yield from _measured_lists(target, context, self.n_users)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ValidationProbe:
-    """The same numbers of the validation items, on which settings are fixed; users are asked with
-    what came before, and baselines are fitted without.
+    """The same metrics on the validation items, for choosing settings. Histories end before the
+    validation items, and baselines are fitted without them.
 
     Attributes:
-        n_users: users asked, sampled with the run's seed; None asks all.
+        n_users: number of users, sampled with the seed of the run; None for all.
     """
 
     n_users: int | None = None
@@ -110,8 +111,8 @@ class ValidationProbe:
         _check_users(self.n_users, "utility.validation")
 
     def run(self, target: Target, context: Context) -> Iterator[Finding]:
-        """Ask every user once, one step before the test; only models that were not fitted on the
-        validation items can be asked.
+        """Request one list per user; only for models that were trained without the validation
+        items.
         """
         yield from _measured_lists(target, validation_context(context), self.n_users)
 
@@ -130,7 +131,7 @@ def _measured_lists(target: Target, context: Context, n_users: int | None) -> It
     n_missing = sum(missing.values())
     interactions = context.dataset.interactions
     if interactions.cuts is None:
-        del own["recall@10"]  # of one item it is HR@10
+        del own["recall@10"]  # with one item it equals HR@10
     targets: dict[str, JsonValue] = (
         {} if interactions.cuts is None else {"n_targets": sum(len(u.test_items) for u in asked)}
     )
@@ -170,7 +171,7 @@ def _check_users(n_users: int | None, probe: str) -> None:
 
 
 def _protocol(interactions: Interactions, users: Sequence[User]) -> str:
-    """What was held out, and what decided it."""
+    """The evaluation protocol in words."""
     if interactions.cuts is None:
         return (
             f"same-second ties broken by a random draw with seed {interactions.tie_seed}; "
@@ -179,7 +180,7 @@ def _protocol(interactions: Interactions, users: Sequence[User]) -> str:
     held_out = [(item, user) for user in users for item in user.test_items]
     again = sum(item in user.history for item, user in held_out)
     return (
-        f"held out in time, from {interactions.cuts[1]} s on: {len(held_out)} interactions of "
+        f"temporal split at {interactions.cuts[1]} s: {len(held_out)} held-out interactions of "
         f"{len(users)} users, {again} of them with items that the user had before"
     )
 

@@ -1,5 +1,6 @@
-"""Recommenders without a neural network: reference points for utility and exposure, auditable like
-any other.
+"""Baseline recommenders without a neural network, as references for utility and exposure.
+
+They can be audited like any other recommender.
 """
 
 from __future__ import annotations
@@ -28,11 +29,11 @@ __all__ = ["BASELINES", "BaselineRecommender", "load_baseline"]
 
 
 class BaselineRecommender:
-    """Ranks the catalog by a scorer of the history; items of the history are left out.
+    """Ranks the catalog by a scorer of the history, without the items of the history.
 
     Args:
         name: such as `baseline:popularity`.
-        scorer: (request, history as catalog rows) -> scores over the catalog, higher is better.
+        scorer: (request, history as catalog rows) -> scores over the catalog; higher is better.
     """
 
     reads_prompt = False
@@ -47,11 +48,11 @@ class BaselineRecommender:
         self._dataset, self._scorer = dataset, scorer
 
     def fingerprint(self) -> str:
-        """SHA-256 over name and data."""
+        """SHA-256 of name and data."""
         return sha256_json([self.name, self._dataset.fingerprint])
 
     def recommend(self, requests: Sequence[Request]) -> list[Response]:
-        """The best k unconsumed items of every request; equal scores rank in catalog order."""
+        """The best k items outside the history for every request; ties rank in catalog order."""
         return [self._answer(request) for request in requests]
 
     def _answer(self, request: Request) -> Response:
@@ -87,7 +88,7 @@ def _fitted(fit: Callable[[Dataset], Scorer]) -> Callable[[str, Dataset], Baseli
 
 
 def _random(name: str, dataset: Dataset) -> BaselineRecommender:
-    """A list that depends on the request's id alone."""
+    """A random list that depends only on the id of the request."""
     size = len(dataset.catalog.items)
     return BaselineRecommender(
         name, dataset, lambda request, _: generator(request.seed, name).random(size)
@@ -95,7 +96,7 @@ def _random(name: str, dataset: Dataset) -> BaselineRecommender:
 
 
 def _sequences(dataset: Dataset) -> list[NDArray[np.int32]]:
-    """Histories without the last two items, as the transition baseline is defined."""
+    """Histories without the last two items, on which the transition baseline is fitted."""
     interactions = dataset.interactions
     users = range(len(interactions.user_ids))
     return [interactions.history(user, until="validation") for user in users]
@@ -118,7 +119,7 @@ BASELINES: Mapping[str, Callable[[str, Dataset], BaselineRecommender]] = Mapping
 
 
 def load_baseline(name: str, dataset: Dataset) -> BaselineRecommender:
-    """Fit a baseline without the test items (transition counts also leave the item before out).
+    """Fit a baseline without the test items (transition counts also omit the validation items).
 
     Raises:
         TargetUnavailable: unknown name.

@@ -1,11 +1,11 @@
-"""A language model that can write nothing but lists of given titles.
+"""Constrained decoding: a language model that can generate only lists of given titles.
 
-The titles become a token trie; generation follows it, so no answer can name anything else. A forced
-title is no better founded than a free one: it turns an honest miss into a wrong item, which is why
-the audit shows utility beside it.
+Generation follows a token trie of the titles, so a list cannot contain any other title. A forced
+title is not more relevant than a free one: it replaces an invented title by a wrong item, so the
+audit reports utility with it.
 
-Source: hallucination recipe, section 6; constrained beam search over a trie of names is GENRE
-(De Cao et al. 2021).
+Source: constrained decoding over a trie of entity names, GENRE (De Cao et al. 2021); see
+docs/explain/hallucination-mitigation.md.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ __all__ = [
 
 
 class Written(NamedTuple):
-    """A text, and the number of tokens that it was written behind."""
+    """A generated text, and the number of tokens of its prompt."""
 
     generated: Generated
     n_prompt: int
@@ -51,7 +51,7 @@ _PAIRS, _CHUNK, _LINES = 1000, 10_000, 20
 
 
 def by_temperature(requests: Sequence[Request], rows: Sequence[int]) -> Iterator[list[int]]:
-    """The rows of requests that share a temperature, coldest first."""
+    """Rows of requests with the same temperature, lowest temperature first."""
     for temperature in sorted({requests[i].temperature for i in rows}):
         yield [i for i in rows if requests[i].temperature == temperature]
 
@@ -59,8 +59,8 @@ def by_temperature(requests: Sequence[Request], rows: Sequence[int]) -> Iterator
 def title_tokens(
     tokenizer: PreTrainedTokenizerFast, texts: Sequence[str]
 ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """Token ids of all texts one behind the other, and the number of tokens of each; what looks
-    like a control token is text.
+    """Concatenated token ids of all texts, and the number of tokens of each text. Control tokens in
+    a text are encoded as plain text.
     """
     parts, lengths = [], []
     with control_tokens(tokenizer, meant=False) as backend:
@@ -74,33 +74,33 @@ def title_tokens(
 
 
 def openings_of(k: int, *, numbered: bool) -> list[str]:
-    """What stands before each of k titles: its number, or a dash."""
+    """The text before each of k titles: its number, or a dash."""
     return [f"{place + 1}." if numbered else "-" for place in range(k)]
 
 
 def title_trie(
     tokenizer: PreTrainedTokenizerFast, titles: Sequence[str], *, numbered: bool
 ) -> tuple[TitleTrie, int]:
-    """The trie of the titles, each with the blank before it, and the token that separates lines.
+    """Build the trie of the titles, each with a leading space, and find the line separator token.
 
     Args:
-        numbered: whether the lines of a list begin with their number, else with a dash.
+        numbered: whether the lines of a list begin with a number instead of a dash.
 
     Raises:
-        TargetUnavailable: a line break is no token of its own: among 1,000 random pairs of titles
-            one is tokenised otherwise on two lines than each alone, or a title holds one.
+        TargetUnavailable: a line break is not a separate token (1,000 random pairs of titles are
+            tokenized together and separately), or a title contains a line break.
     """
     tokens, lengths = title_tokens(tokenizer, [BLANK + title for title in titles])
     separator = _separator(tokenizer, titles, openings_of(_LINES, numbered=numbered))
     if np.isin(tokens, [separator]).any():
-        raise TargetUnavailable("a title of the catalog holds a line break. Take it out.")
+        raise TargetUnavailable("a title of the catalog contains a line break. Remove it.")
     return build_trie(tokens, lengths, vocabulary=len(tokenizer)), separator
 
 
 def _separator(
     tokenizer: PreTrainedTokenizerFast, titles: Sequence[str], openings: Sequence[str]
 ) -> int:
-    """The one token between opening, title and opening, title of two lines."""
+    """The single token between two lines of a list, each an opening and a title."""
     draw = random.Random(0)
     places = [draw.randrange(len(openings) - 1) for _ in range(_PAIRS)]
     columns = [
@@ -123,39 +123,40 @@ def _separator(
         found.add(tuple(middle) if apart else ())
     if len(found) != 1 or len(next(iter(found))) != 1:
         raise TargetUnavailable(
-            "the tokenizer does not keep a line break apart from the titles around it, so lists "
-            "of titles cannot be followed token by token."
+            "the tokenizer does not encode a line break between two titles as a separate token, "
+            "which constrained decoding needs. Use a model whose tokenizer does."
         )
     return int(found.pop()[0])
 
 
 class TextModel(Protocol):
-    """A local language model that can write under a constraint."""
+    """A local language model that supports constrained decoding."""
 
     name: str
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerFast
 
     def room(self, request: Request) -> int | None:
-        """How many tokens fit after a request's prompt; None means without limit."""
+        """Number of tokens that fit after the prompt of a request; None if unlimited."""
         ...
 
     def write_within(
         self, requests: Sequence[Request], constraint: Constraint, *, max_new_tokens: int
     ) -> list[Written]:
-        """Texts that a constraint allows, each up to its end; all at one temperature."""
+        """Generate a text under a constraint for each request, all at one temperature."""
         ...
 
 
 class ConstrainedRecommender:
-    """Lists of given titles by a local language model.
+    """Recommends only given titles, with a local language model.
 
     Args:
-        model: writes text, and names a token that ends it.
-        titles: what may be listed; equal ones count once.
+        model: must have an end-of-sequence token.
+        titles: that may be listed; duplicates count once.
 
     Raises:
-        TargetUnavailable: the model cannot end a text, or its tokenizer cannot separate titles.
+        TargetUnavailable: the model has no end-of-sequence token, or its tokenizer has no separate
+            token for line breaks.
     """
 
     def __init__(self, model: TextModel, titles: Sequence[str]) -> None:
@@ -163,8 +164,8 @@ class ConstrainedRecommender:
         self.titles = tuple(dict.fromkeys(titles))
         self.escapes = 0
         self._model = model
-        # A chat model writes the numbered list that it is asked for; unnumbered, it begins with
-        # titles that look like a number. Others go on with the list of their prompt.
+        # A chat model writes the numbered list that the prompt requests; without numbers, it would
+        # begin with titles that start with a number. Other models continue the list of the prompt.
         self._numbered = bool(model.tokenizer.chat_template)
         self.trie, self._separator = title_trie(
             model.tokenizer, self.titles, numbered=self._numbered
@@ -172,7 +173,7 @@ class ConstrainedRecommender:
         self._ends = tuple(sorted(end_tokens(model.model) - {self._separator}))
         if not self._ends:
             raise TargetUnavailable(
-                f"{model.name} names no token that ends a text. Set eos_token_id in its "
+                f"{model.name} has no end-of-sequence token. Set eos_token_id in its "
                 "generation_config.json."
             )
 
@@ -182,13 +183,13 @@ class ConstrainedRecommender:
         *,
         allowed: Callable[[Request], NDArray[np.bool_]] | None = None,
     ) -> list[Response]:
-        """Lists of k titles each.
+        """Generate lists of k titles.
 
         Args:
             requests: with rendered prompts.
             allowed: which of `titles` may be listed for a request, bool [titles]; then each of them
-                at most once, and a list ends early where nothing is left. Without it every title
-                may follow, repeats too.
+                is listed at most once, and a list ends early if none is left. Without it every
+                title is allowed, including repeats.
         """
         answers: dict[int, Response] = {}
         for rows in by_temperature(requests, range(len(requests))):
@@ -225,13 +226,13 @@ class ConstrainedRecommender:
         return [tokens[end - n : end].tolist() for n, end in zip(lengths, ends, strict=True)]
 
     def _limit(self, requests: Sequence[Request], openings: Sequence[Sequence[int]]) -> int:
-        """Tokens of k longest titles, as far as the model has room for them."""
+        """Token limit: k times the longest title, within the context of the model."""
         wanted = len(openings) * self.trie.depth + sum(map(len, openings))
         rooms = [room for r in requests if (room := self._model.room(r)) is not None]
         return max(1, min([wanted, *rooms]))
 
     def _titles(self, generated: Generated, openings: Sequence[Sequence[int]]) -> list[str]:
-        """The titles of a text that followed the trie; one that a limit cut is left out."""
+        """The titles of a constrained text, without a truncated last title."""
         lines: list[list[int]] = [[]]
         for token in generated.ids:
             if token == self._separator:

@@ -1,7 +1,7 @@
-"""Dual encoders: items and users as vectors of one text encoder, ranked by cosine.
+"""Dual encoders: rank items by the cosine of item and user embeddings of one text encoder.
 
-An item is the text of its title, a user the rendered prompt, so attributes and edits reach the
-model as they would reach a language model. Items are embedded once.
+The text of an item is its title and the text of a user is the rendered prompt, so attributes and
+edits in a prompt affect it as they affect a language model. Items are embedded once.
 
 Source: SBERT (Reimers & Gurevych 2019) as a retriever; text-only item towers as in UniSRec
 (Hou et al. 2022).
@@ -33,11 +33,11 @@ __all__ = ["DualEncoder"]
 
 
 class DualEncoder:
-    """A text encoder over a catalog.
+    """A recommender that ranks a catalog with a text encoder.
 
     Attributes:
         name: from the manifest. prompts: its templates. manifest: the parsed `recommender.yaml`.
-        encoder: the model. counters: work done by it.
+        encoder: the model. counters: forward passes and tokens that it computed.
     """
 
     def __init__(
@@ -58,34 +58,34 @@ class DualEncoder:
         )
 
     def fingerprint(self) -> str:
-        """SHA-256 over everything that the manifest names, and the manifest itself."""
+        """SHA-256 of the manifest and all files that it names."""
         return folder_fingerprint(self._folder, self.manifest)
 
     def render(self, request: Request) -> str:
-        """The prompt, with the history cut to the newest `history_window` items."""
+        """Render the prompt, with the latest `history_window` items of the history."""
         window = self.manifest.decoding.history_window
         fields = {**request.__dict__, "history": request.history[-window:]}
         return self.prompts.render(Request(**fields))
 
     def reference(self, item: Item) -> str:
-        """The item's title."""
+        """The title of the item."""
         return item.title
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Unit vectors [n, width]; a text beyond the encoder's context loses its beginning, for
-        the newest history stands last.
+        """Unit vectors [n, width]; a text longer than the encoder's context is truncated at its
+        beginning, because the latest items of the history are at the end.
         """
         rows = [self._encode(text) for text in texts]
         kept = [row[:1] + row[1 + self._excess(row) :] for row in rows]
         return embed(self.encoder, kept, self.counters, pooling=self.manifest.pooling)
 
     def _encode(self, text: str) -> list[int]:
-        """Token ids between the model's own control tokens; those typed in the text are text."""
+        """Token ids with the model's special tokens; control tokens in the text are plain text."""
         with control_tokens(self._tokenizer, meant=False) as backend:
             return list(backend.encode(text).ids)
 
     def _excess(self, ids: Sequence[int]) -> int:
-        """Tokens that the encoder cannot read."""
+        """Number of tokens beyond the encoder's context."""
         limit = getattr(self.encoder.config, "max_position_embeddings", None) or len(ids)
         return max(0, len(ids) - int(limit))
 
@@ -94,7 +94,7 @@ class DualEncoder:
         return self.embed([item.title for item in self._items])
 
     def recommend(self, requests: Sequence[Request]) -> list[Response]:
-        """The nearest items outside the history, or among the candidates."""
+        """The items with the largest cosine, outside the history or among the candidates."""
         cosines = self.embed([request.prompt for request in requests]) @ self._item_vectors.T
         return [self._best(request, row) for request, row in zip(requests, cosines, strict=True)]
 

@@ -1,6 +1,6 @@
-"""Which files make a model folder this model: what its manifest names, and the manifest itself.
+"""Fingerprint of a model folder: a hash of its manifest and of the files that the manifest names.
 
-Audits and training write beside the weights; what they leave there is no part of the identity.
+Audits and training write other files into the same folder, which are not part of the fingerprint.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ _HASHED_NAMES = (
     "adapter_config.json", "added_tokens", "chat_template", "config.json", "generation_config.json",
     "merges", "model.safetensors.index.json", "special_tokens_map", "token", "vocab",
 )  # fmt: skip
-# What audits and training write beside a model later; it is no part of its identity.
+# Written by audits and training; not part of the model.
 _WRITTEN_LATER = ("checkpoints", "evaluation", "ledger.jsonl", "log.jsonl", "manifest.json")
 
 
 def folder_fingerprint(folder: Path, manifest: RecommenderManifest) -> str:
-    """SHA-256 over everything that the manifest names, and the manifest itself."""
+    """SHA-256 of the manifest and all files that it names."""
     root = folder.resolve()
     hashes = {
         path.relative_to(root).as_posix(): sha256_file(path)
@@ -36,8 +36,8 @@ def folder_fingerprint(folder: Path, manifest: RecommenderManifest) -> str:
 def _named_files(root: Path, manifest: RecommenderManifest) -> Iterator[Path]:
     """Files of weights, tokenizer, adapter and prompt.
 
-    A folder of its own counts whole; the model folder and the one of the weights also hold what
-    others write, so there only weights, configurations and tokenizer files count.
+    All files of a separate folder are included. The model folder and the folder of the weights also
+    contain other files, so only their weights, configurations and tokenizer files are included.
     """
     for file in filter(None, (manifest.prompt, manifest.item_index)):
         yield resolve_inside(root, file)

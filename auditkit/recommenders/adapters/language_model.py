@@ -1,7 +1,7 @@
-"""Language models as they stand in a model folder: prompts, texts and scores; decoder-only and
-encoder-decoder, with or without peft adapters.
+"""Language models of a model folder: prompts, generation and scores.
 
-A pointwise recommender (style `pointwise`) is just this: it answers questions about one item.
+They are decoder-only or encoder-decoder, with or without peft adapters. A pointwise recommender
+(style `pointwise`) uses this class directly: it predicts a rating or a yes/no answer for one item.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ class LanguageModel:
     Attributes:
         name: from the manifest. prompts: its templates. model, tokenizer: float32 on CPU, in
             evaluation mode.
-        item_index: the tokens of every item, where it has more than one of its own.
-        manifest: the parsed `recommender.yaml`. engine: everything that runs the model.
+        item_index: tokens of every item, for models with several tokens per item.
+        manifest: the parsed `recommender.yaml`. engine: runs the model.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class LanguageModel:
         self._items = item_tokens(tokenizer, self.item_index) if listed else {}
         if manifest.style == "rank" and not self._items:
             raise TargetUnavailable(
-                f"{folder} has style 'rank' but its tokenizer knows no <item_..> token. Use "
+                f"{folder} has style 'rank' but its tokenizer has no <item_..> tokens. Use "
                 "style 'generate'."
             )
         default: Literal["item_tokens", "titles"] = "item_tokens" if self._items else "titles"
@@ -71,27 +71,27 @@ class LanguageModel:
         )
 
     def fingerprint(self) -> str:
-        """SHA-256 over everything that the manifest names, and the manifest itself."""
+        """SHA-256 of the manifest and all files that it names."""
         return folder_fingerprint(self._folder, self.manifest)
 
     def render(self, request: Request) -> str:
-        """The prompt, with the history cut to the newest `history_window` items."""
+        """Render the prompt, with the latest `history_window` items of the history."""
         window = self.manifest.decoding.history_window
         fields = {**request.__dict__, "history": request.history[-window:]}
         return self.prompts.render(Request(**fields))
 
     def reference(self, item: Item) -> str:
-        """The item's token, or its title for a model that writes titles."""
+        """The token of the item, or its title for a model that writes titles."""
         return item_reference(item.id) if self._items else item.title
 
     def describe_prompt(self, item: Item) -> str:
-        """The prompt that asks for one item's genres and year."""
+        """Render the prompt that asks for one item's genres and year."""
         return self.prompts.render_description(item)
 
     def item_question(
         self, task: str, request: Request, item: Item, *, disliked: Sequence[Item] = ()
     ) -> ItemQuestion | None:
-        """The prompt about one item and its possible answers; None for a task it was not taught."""
+        """The prompt about one item and its possible answers; None for an unsupported task."""
         known = self.prompts.tasks.get(task)
         if known is None or not known.options:
             return None
@@ -109,7 +109,7 @@ class LanguageModel:
 
     @cached_property
     def n_parameters(self) -> int:
-        """Numbers in the model, adapters included."""
+        """Number of parameters, including adapters."""
         return sum(parameter.numel() for parameter in self.model.parameters())
 
     # --- texts and scores
@@ -122,7 +122,7 @@ class LanguageModel:
         temperature: float,
         seeds: Sequence[int],
     ) -> list[str]:
-        """Continue every prompt; chat models see it as a user's turn."""
+        """Continue every prompt; a chat model gets it as a user turn."""
         written = self.engine.generate(
             [self._encode(prompt) for prompt in prompts],
             Decoding(max_new_tokens, temperature=temperature),
@@ -139,14 +139,14 @@ class LanguageModel:
     def rescore(
         self, prompts: Sequence[str], continuations: Sequence[Sequence[str]]
     ) -> list[list[TokenScores]]:
-        """The same by the plainest computation, one forward per pair."""
+        """The same scores, computed with one forward pass per pair."""
         return self._scores(prompts, continuations, run=self.engine.rescore)
 
     def cost(
         self, prompts: Sequence[str], continuations: Sequence[Sequence[str]]
     ) -> dict[str, float]:
-        """Tokens of one forward per pair (`tokens_asked`), tokens to compute (`tokens`), and about
-        how many `seconds` that takes here.
+        """Tokens with one forward pass per pair (`tokens_asked`), tokens to compute (`tokens`), and
+        the estimated `seconds` on this machine.
         """
         cost = self.engine.cost(self._pairs(prompts, continuations))
         return {
@@ -156,7 +156,7 @@ class LanguageModel:
         }
 
     def room(self, request: Request) -> int | None:
-        """Tokens that fit behind a rendered request; None where the model has no limit."""
+        """Number of tokens that fit after a rendered request; None if unlimited."""
         if self.manifest.kind == "seq2seq":
             return None
         limit = self.engine.body.context
@@ -164,7 +164,7 @@ class LanguageModel:
         return None if limit is None else limit - read
 
     def work(self) -> Mapping[str, int]:
-        """What the engine computed since the model was loaded."""
+        """Computations of the engine since the model was loaded."""
         return self.engine.summary()
 
     def _scores(
@@ -195,8 +195,8 @@ class LanguageModel:
     # --- tokens
 
     def _encode(self, prompt: str, messages: Sequence[Message] = ()) -> list[int]:
-        """Token ids with the start token, behind earlier turns or the recommender's own; a chat
-        template brings its own tokens around every turn.
+        """Token ids of a prompt after earlier turns, or after the opening turns of the templates.
+        Without a chat template, the start token is added.
         """
         messages = messages or self.prompts.opening()
         if self.tokenizer.chat_template:
@@ -208,9 +208,9 @@ class LanguageModel:
         return typed if start is None else [start, *typed]
 
     def _split(self, prompt: str, continuation: str, messages: Sequence[Message] = ()) -> Pair:
-        """Prompt and continuation, tokenised as one text; a token across the boundary and trailing
-        spaces belong to the continuation. An encoder-decoder, and a model behind a chat template,
-        begins its own text.
+        """Token ids of prompt and continuation, tokenized as one text. A token across the boundary
+        and trailing spaces belong to the continuation. For encoder-decoders and chat templates, the
+        continuation is tokenized separately.
         """
         if self.tokenizer.chat_template or self.manifest.kind == "seq2seq":
             begin = self._encode(prompt, messages)

@@ -1,8 +1,8 @@
 """Language models that recommend lists.
 
-Style `rank` reads item tokens and ranks the whole catalog, in one forward where an item is one
-token; style `generate` writes titles as text, and ranks candidates, where a request lists them, by
-the log-probability of their titles.
+Style `rank` reads item tokens and ranks the whole catalog, with one forward pass if an item is one
+token. Style `generate` writes titles as text; if a request has candidates, it ranks them by the
+log-probability of their titles.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ _NEAR_TIE = 1e-3
 
 
 class LanguageModelRecommender(LanguageModel):
-    """A language model that is asked for lists."""
+    """A language model that recommends lists."""
 
     def recommend(self, requests: Sequence[Request]) -> list[Response]:
-        """Rank the catalog (style `rank`), rank the candidates, or write a list."""
+        """Rank the catalog (style `rank`), rank the candidates, or generate a list."""
         if self._items:
             return self._rank(requests)
         answers: dict[int, Response] = {}
@@ -56,10 +56,11 @@ class LanguageModelRecommender(LanguageModel):
         return [answers[i] for i in range(len(requests))]
 
     def restricted_to(self, titles: Sequence[str]) -> ConstrainedRecommender:
-        """The same model, made to write nothing but these titles.
+        """The same model with constrained decoding of these titles.
 
         Raises:
-            TargetUnavailable: it ranks items, or its tokenizer cannot separate titles.
+            TargetUnavailable: the model ranks items, or its tokenizer has no separate token for
+                line breaks.
         """
         if self._items:
             raise TargetUnavailable(f"{self.name} ranks item tokens and writes no titles.")
@@ -68,11 +69,11 @@ class LanguageModelRecommender(LanguageModel):
     def write_within(
         self, requests: Sequence[Request], constraint: Constraint, *, max_new_tokens: int
     ) -> list[Written]:
-        """Texts that a constraint allows, each up to its end; all at one temperature."""
+        """Generate a text under a constraint for each request, all at one temperature."""
         return self._run(requests, Decoding(max_new_tokens, constraint=constraint))
 
     def _write(self, requests: Sequence[Request]) -> list[Written]:
-        """Lists as text, each until it holds k whole items; all at one temperature."""
+        """Generate lists as text, each until it has k complete items, all at one temperature."""
 
         def complete(row: int, ids: list[int]) -> bool:
             text = decode(self.tokenizer, ids)
@@ -83,7 +84,7 @@ class LanguageModelRecommender(LanguageModel):
         return self._run(requests, Decoding(limit, stop=complete))
 
     def _run(self, requests: Sequence[Request], decoding: Decoding) -> list[Written]:
-        """What the model writes with the manifest's sampling at the requests' temperature."""
+        """Generate with the sampling of the manifest and the temperature of the requests."""
         prompts = [self._encode(request.prompt, request.messages) for request in requests]
         how = self.manifest.decoding
         decoding = decoding._replace(
@@ -96,7 +97,7 @@ class LanguageModelRecommender(LanguageModel):
         return [Written(one, len(p)) for p, one in zip(prompts, written, strict=True)]
 
     def _read(self, request: Request, generated: Generated, *, n_prompt: int = 0) -> Response:
-        """The list in a text; an unfinished last item does not count."""
+        """Parse the list in a text, without an incomplete last item."""
         text = decode(self.tokenizer, generated.ids)
         parsed = parse_cut(text) if generated.cut else parse_list(text)
         titles = parsed.titles
@@ -115,7 +116,7 @@ class LanguageModelRecommender(LanguageModel):
         )
 
     def _rank_candidates(self, requests: Sequence[Request]) -> list[Response]:
-        """Candidates by the log-probability of their titles behind the whole conversation, mean or
+        """Rank candidates by the log-probability of their titles after the conversation, as mean or
         sum over tokens.
         """
         allowed = [self._candidates(request) for request in requests]
@@ -147,7 +148,7 @@ class LanguageModelRecommender(LanguageModel):
         return {item_id: row for row, item_id in enumerate(self._items)}
 
     def _rank(self, requests: Sequence[Request]) -> list[Response]:
-        """The whole catalog, or the candidates, by the log-probability of the item's tokens."""
+        """Rank the catalog, or the candidates, by the log-probability of each item's tokens."""
         ids, responses = list(self._items), []
         for request, scores in zip(requests, self._catalog_scores(requests), strict=True):
             listed = request.candidates
@@ -159,7 +160,9 @@ class LanguageModelRecommender(LanguageModel):
         return responses
 
     def _catalog_scores(self, requests: Sequence[Request]) -> torch.Tensor:
-        """Nats [requests, items]; one forward a prompt where every item is one token."""
+        """Log-probabilities in nats [requests, items], with one forward pass per prompt if every
+        item is one token.
+        """
         prompts = [self._encode(request.prompt, request.messages) for request in requests]
         codes = list(self._items.values())
         if all(len(code) == 1 for code in codes):
@@ -172,7 +175,7 @@ class LanguageModelRecommender(LanguageModel):
     def _ranked(
         request: Request, items: Sequence[Item], scores: Sequence[float], *, link: str = "none"
     ) -> Response:
-        """The k best items; equal scores keep the order given."""
+        """The k best items; ties keep their order."""
         order = sorted(range(len(items)), key=lambda i: -scores[i])[: request.k]
         found = tuple(
             RankedItem(raw=items[i].title, item_id=items[i].id, link=link, score=scores[i])

@@ -1,8 +1,8 @@
-"""`recommender.yaml`: the seam between training and auditing.
+"""`recommender.yaml`: the manifest of a model folder, which audits read.
 
-Training writes it beside the weights; anybody can write it by hand around a Hugging Face folder.
-Paths are relative to its own folder and may not leave it. Weights and adapters are safetensors
-only.
+Training writes it into the folder of the weights; for another Hugging Face model it is written by
+hand. Paths are relative to its folder and must not leave it. Weights and adapters must be
+safetensors.
 """
 
 from __future__ import annotations
@@ -44,18 +44,21 @@ class _Section(BaseModel):
 
 
 class CatalogReference(_Section):
-    """The catalog that the recommender was built for; its overlap with the audit's catalog is
-    checked.
-    """
+    """The catalog that the recommender was built for, to check its overlap with the audit's."""
 
     name: str
     sha256: str | None = None
 
 
 class Decoding(_Section):
-    """How a list is made: whether items of the history are left out, the window of history that is
-    read, what sampling keeps (`top_k` 0 and `top_p` 1 keep everything), and the beams of a text
-    that is not sampled.
+    """Settings for generating a list.
+
+    Attributes:
+        exclude_history: whether items of the history are excluded.
+        history_window: number of latest history items in a prompt.
+        max_new_tokens: limit of a generated list.
+        top_k, top_p: sampling filters; 0 and 1 disable them.
+        beams: of beam search, for temperature 0.
     """
 
     exclude_history: bool = True
@@ -67,8 +70,8 @@ class Decoding(_Section):
 
 
 class TrainingRecord(_Section):
-    """What training declares for later audits. `holdout_users` never entered training: the known
-    non-members.
+    """Facts about the training that audits need. `holdout_users` were never in the training data:
+    they are the known non-members.
     """
 
     recipe: str
@@ -84,8 +87,8 @@ class TrainingRecord(_Section):
 
 
 class PrivacyClaim(_Section):
-    """A differential-privacy claim. A missing field makes the whole block unreadable: the claim
-    then is none.
+    """A differential-privacy claim. If a field is missing or invalid, the block is ignored and the
+    claim is `none`.
     """
 
     mechanism: Literal["dp_sgd"]
@@ -110,7 +113,7 @@ class PrivacyClaim(_Section):
 
 
 class RecommenderManifest(_Section):
-    """Everything an audit needs to load and ask a recommender."""
+    """Everything that an audit needs to load and call a recommender."""
 
     version: Literal[1]
     name: str
@@ -131,7 +134,7 @@ class RecommenderManifest(_Section):
 
     @property
     def privacy_fault(self) -> str | None:
-        """Why the file's privacy block is no claim; None where it is one or there is none."""
+        """Why the privacy block of the file is invalid; None if it is valid or missing."""
         return self._privacy_fault
 
     @classmethod
@@ -139,13 +142,13 @@ class RecommenderManifest(_Section):
         """Read the file of a model folder.
 
         Raises:
-            ConfigurationError: missing file, wrong key or value (all at once), or a path that
-                leaves the folder.
+            ConfigurationError: the file is missing, keys or values are invalid (all are listed), or
+                a path leaves the folder.
         """
         path = folder / MANIFEST
         if not path.is_file():
             raise ConfigurationError(
-                f"{path} does not exist. Give a folder that holds a {MANIFEST}."
+                f"{path} does not exist. Give a folder that contains a {MANIFEST}."
             )
         document = load_yaml(path)
         fault = _take_out_unreadable_claim(document.data)
@@ -153,8 +156,8 @@ class RecommenderManifest(_Section):
         manifest._privacy_fault = fault
         if (manifest.kind == "encoder") != (manifest.style == "embed"):
             raise ConfigurationError(
-                f"{path} joins kind '{manifest.kind}' with style '{manifest.style}'. Style 'embed' "
-                "belongs to kind 'encoder' and to no other."
+                f"{path} combines kind '{manifest.kind}' with style '{manifest.style}'. Use style "
+                "'embed' with kind 'encoder', and only with it."
             )
         for name in ("weights", "tokenizer", "adapter", "prompt", "item_index"):
             value = getattr(manifest, name)
@@ -163,7 +166,7 @@ class RecommenderManifest(_Section):
         return manifest
 
     def write(self, folder: Path) -> None:
-        """Write the file, whole or not at all."""
+        """Write the file atomically."""
         fields: JsonValue = self.model_dump(mode="json", exclude_none=True)
         write_atomically(
             folder / MANIFEST, yaml.safe_dump(fields, sort_keys=False, allow_unicode=True)
@@ -171,7 +174,7 @@ class RecommenderManifest(_Section):
 
 
 def _take_out_unreadable_claim(fields: Any) -> str | None:
-    """Remove a `privacy` block that is not a whole claim; returns what is wrong with it."""
+    """Remove an invalid `privacy` block; returns the error, or None."""
     if not isinstance(fields, dict) or fields.get("privacy") is None:
         return None
     try:
@@ -186,13 +189,13 @@ def resolve_inside(folder: Path, relative: str) -> Path:
     """The path of a manifest entry.
 
     Raises:
-        ConfigurationError: the resolved path lies outside the folder or does not exist.
+        ConfigurationError: the resolved path is outside the folder or does not exist.
     """
     root = folder.resolve()
     path = (root / relative).resolve()
     if not path.is_relative_to(root):
         raise ConfigurationError(
-            f"{folder / MANIFEST} names {path}, which lies outside the folder. Copy it inside."
+            f"{folder / MANIFEST} names {path}, which is outside the folder. Copy it inside."
         )
     if not path.exists():
         raise ConfigurationError(

@@ -1,7 +1,7 @@
-"""Model folders: load what `recommender.yaml` names, without running anything from the folder.
+"""Load the model that `recommender.yaml` names, without running code from its folder.
 
-Safetensors only, no remote code, nothing from the network; an adapter hidden beside the weights is
-refused, for transformers would load it unasked.
+Only safetensors are loaded, without remote code and network access. An adapter in the folder of the
+weights is rejected, because transformers would load it automatically.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def load_folder(folder: Path, dataset: Dataset | None = None) -> LanguageModel |
     """Load a model folder with a `recommender.yaml`.
 
     Args:
-        dataset: its items are what a dual encoder ranks; language models need none.
+        dataset: a dual encoder ranks its items; language models do not need it.
 
     Raises:
         TargetUnavailable: pickled weights, remote code, or files that transformers cannot read.
@@ -73,7 +73,7 @@ def load_folder(folder: Path, dataset: Dataset | None = None) -> LanguageModel |
 
 
 def _load_model(folder: Path, manifest: RecommenderManifest) -> PreTrainedModel:
-    """The model in float32 and evaluation mode; LoRA is merged, a soft prompt stays."""
+    """The model in float32 and evaluation mode; LoRA is merged, a soft prompt is kept separate."""
     weights = resolve_inside(folder, manifest.weights)
     adapter = resolve_inside(folder, manifest.adapter) if manifest.adapter else None
     _refuse_unsafe(weights, "*.safetensors")
@@ -102,8 +102,11 @@ def _load_model(folder: Path, manifest: RecommenderManifest) -> PreTrainedModel:
 
 
 def foreign_base(folder: Path, manifest: RecommenderManifest) -> str | None:
-    """The last part of the base's name that an adapter was trained on, where it is neither the name
-    of the weights' folder nor what their configuration calls them.
+    """Name of the base model that an adapter was trained on, if it differs from the weights.
+
+    Returns:
+        The last part of the name; None without an adapter, or if it is the name of the weights'
+        folder or the name in their configuration.
     """
     if manifest.adapter is None:
         return None
@@ -115,22 +118,22 @@ def foreign_base(folder: Path, manifest: RecommenderManifest) -> str | None:
 
 
 def _refuse_hidden_adapter(weights: Path) -> None:
-    """An adapter among the weights: transformers would load it unasked, a pickled one too, over
-    whatever base model it names.
+    """Reject an adapter in the folder of the weights: transformers would load it automatically,
+    even a pickled one, and the base model that it names.
     """
     if (weights / "adapter_config.json").exists():
         raise TargetUnavailable(
-            f"{weights} holds adapter_config.json beside the weights. Move the adapter into a "
-            f"folder of its own and name it as `adapter` in {MANIFEST}."
+            f"{weights} contains adapter_config.json in addition to the weights. Move the adapter "
+            f"into a separate folder and name it as `adapter` in {MANIFEST}."
         )
 
 
 def _refuse_unsafe(folder: Path, wanted: str) -> None:
     if not any(path.is_file() for path in folder.glob(wanted)):
         pickles = [p.name for pattern in _PICKLES for p in sorted(folder.glob(pattern))]
-        found = f" It holds {pickles[0]}, a pickle that can run code." if pickles else ""
+        found = f" It contains {pickles[0]}, a pickle, which can run code." if pickles else ""
         raise TargetUnavailable(
-            f"{folder} holds no {wanted}.{found} "
+            f"{folder} contains no {wanted}.{found} "
             "Convert with: model.save_pretrained(FOLDER, safe_serialization=True)"
         )
     _refuse_foreign_shards(folder)
@@ -139,32 +142,33 @@ def _refuse_unsafe(folder: Path, wanted: str) -> None:
         raise TargetUnavailable(
             f"{config} has an auto_map: the model needs code from its folder, which auditkit "
             "never runs. "
-            "Use an architecture that transformers ships."
+            "Use an architecture that is included in transformers."
         )
 
 
 def _refuse_foreign_shards(folder: Path) -> None:
-    """Weights in several files: every one safetensors, and in this very folder."""
+    """Require that all files of sharded weights are safetensors in the same folder."""
     for index in sorted(folder.glob("*.index.json")):
         shards = _json(index).get("weight_map", {})
         names = set(shards.values()) if isinstance(shards, dict) else {shards}
         for name in sorted(map(str, names)):
             if not name.endswith(".safetensors") or Path(name).name != name:
                 raise TargetUnavailable(
-                    f"{index} names the weights {name!r}. Only safetensors files beside it are "
-                    "loaded. Convert with: model.save_pretrained(FOLDER, safe_serialization=True)"
+                    f"{index} names the weights {name!r}, but only safetensors files of the same "
+                    "folder are loaded. "
+                    "Convert with: model.save_pretrained(FOLDER, safe_serialization=True)"
                 )
 
 
 def _json(path: Path) -> dict[str, Any]:
-    """A JSON object of a model folder; empty where there is no such file."""
+    """A JSON object of a model folder; empty if the file does not exist."""
     if not path.is_file():
         return {}
     try:
         found = read_json(path.read_text(encoding="utf-8"))
         if isinstance(found, dict):
             return found
-        fault = "no object"
+        fault = "not a JSON object"
     except ValueError as error:
         fault = str(error)
     raise TargetUnavailable(f"{path} cannot be read ({fault}). Restore the file.")

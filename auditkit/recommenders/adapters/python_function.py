@@ -1,5 +1,6 @@
-"""Any Python function or object as a recommender. Its code runs, so the command line asks for
-`--allow-code`.
+"""Python functions and objects as recommenders.
+
+Their code is executed, so the command line requires `--allow-code`.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ __all__ = ["FunctionRecommender", "import_recommender"]
 
 
 class FunctionRecommender:
-    """A function from requests to answers."""
+    """A recommender that calls a function of requests."""
 
     def __init__(
         self, name: str, function: Callable[[Sequence[Request]], Sequence[RawResponse]]
@@ -33,7 +34,7 @@ def import_recommender(path: str) -> Recommends:
     function.
 
     Raises:
-        TargetUnavailable: no such module or name, or something that cannot recommend.
+        TargetUnavailable: the module or name does not exist, or the object cannot recommend.
     """
     module, _, name = path.partition(":")
     try:
@@ -46,8 +47,8 @@ def import_recommender(path: str) -> Recommends:
         ) from None
     except SystemExit as error:
         raise TargetUnavailable(
-            f"python:{path} ends the process when it is loaded (exit {error.code}). Keep what runs "
-            'as a script under `if __name__ == "__main__":`.'
+            f"python:{path} calls sys.exit when it is imported (exit {error.code}). Put the code "
+            'of a script under `if __name__ == "__main__":`.'
         ) from None
     if isinstance(found, Recommends):
         return found

@@ -1,8 +1,7 @@
-"""Recorded answers as a recommender: the way to audit a closed system, and the double for tests.
+"""Recorded responses as a recommender, to audit a closed system and for tests.
 
 Each line of the file is `{"id": REQUEST_ID, "text": ...}` or `{"id": ..., "items": [title, ...]}`.
-A request without a recorded answer was never asked (`not_run`); it is no failure of the
-recommender.
+A request without a recorded response is `not_run`; it is not a failure of the recommender.
 """
 
 from __future__ import annotations
@@ -20,22 +19,23 @@ __all__ = ["ReplayRecommender"]
 
 
 class ReplayRecommender:
-    """Answers from a JSONL file.
+    """A recommender that returns the responses of a JSON Lines file.
 
     Raises:
-        TargetUnavailable: no such file, a line that is not an answer, or two answers to one id.
+        TargetUnavailable: the file does not exist, a line is invalid, or two lines have the same
+            id.
     """
 
     def __init__(self, path: Path) -> None:
         self.name = f"replay:{path.name}"
         if not path.is_file():
             raise TargetUnavailable(
-                f"{path} does not exist. Give the JSONL file of recorded answers."
+                f"{path} does not exist. Give the JSONL file of recorded responses."
             )
         self._sha256 = sha256_file(path)
         self._answers: dict[str, RawResponse] = {}
         lines: dict[str, int] = {}
-        # Not splitlines(): a title may hold U+2028, which JSON need not escape.
+        # Not splitlines(): a title may contain U+2028, which JSON does not have to escape.
         for number, line in enumerate(path.read_bytes().split(b"\n"), start=1):
             if not line.strip():
                 continue
@@ -44,18 +44,18 @@ class ReplayRecommender:
                 request_id = record["id"]
                 answer = record["text"] if "text" in record else record["items"]
                 if not isinstance(request_id, str):
-                    raise TypeError(f"the id {request_id!r} is no text")
+                    raise TypeError(f"the id {request_id!r} is not a string")
                 if not _is_answer(answer, expected=str if "text" in record else list):
                     raise TypeError("neither a text nor a list of titles")
             except (ValueError, KeyError, TypeError) as error:
                 raise TargetUnavailable(
-                    f"{path}:{number} is not an answer ({error}). Write "
+                    f"{path}:{number} is not a valid response ({error}). Write "
                     '{"id": .., "text": ..} or {"id": .., "items": [..]}.'
                 ) from None
             if request_id in lines:
                 raise TargetUnavailable(
-                    f"{path} answers request {request_id} twice, in lines {lines[request_id]} "
-                    f"and {number}. Keep one."
+                    f"{path} has two responses to request {request_id}, in lines "
+                    f"{lines[request_id]} and {number}. Keep one."
                 )
             lines[request_id] = number
             self._answers[request_id] = answer
@@ -65,17 +65,17 @@ class ReplayRecommender:
         return self._sha256
 
     def recommend(self, requests: Sequence[Request]) -> Sequence[RawResponse]:
-        """Look every request up by its id."""
+        """Look up the response to every request by its id."""
         return [self._answers.get(request.id, NOT_RUN) for request in requests]
 
     def run_notes(self, answered: Collection[str]) -> list[str]:
-        """Recorded answers that nobody asked for."""
+        """A note on recorded responses that the audit did not request, if there are any."""
         foreign = self._answers.keys() - set(answered)
         if not foreign:
             return []
         return [
-            f"{len(foreign)} of {len(self._answers)} recorded answers were never asked for, such "
-            f"as {min(foreign)!r}: another recipe, seed or data than the plan's?"
+            f"{len(foreign)} of {len(self._answers)} recorded responses were not requested, such "
+            f"as {min(foreign)!r}; check that recipe, seed and data are those of the plan."
         ]
 
 

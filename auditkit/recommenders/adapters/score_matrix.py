@@ -1,7 +1,7 @@
-"""`scores:FILE.npz`: a matrix of users and items from any classic recommender.
+"""Recommender for `scores:FILE.npz`: a matrix of users and items from any classic recommender.
 
-RecBole, Cornac and implicit save checkpoints as pickles, which are never loaded; their scores come
-in as a plain numpy archive with `scores` [users, items], `user_ids` and `item_ids`.
+RecBole, Cornac and implicit save checkpoints as pickles, which are never loaded; their scores are
+read from a plain numpy archive with `scores` [users, items], `user_ids` and `item_ids`.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ _ARRAYS = ("scores", "user_ids", "item_ids")
 
 
 class ScoreMatrix:
-    """Ranks by stored scores; it reads a request's user, history, candidates and k only.
+    """Ranks by stored scores; of a request it reads only user, history, candidates and k.
 
     Raises:
-        TargetUnavailable: not such an archive, wrong shapes, repeated ids or ids of another type,
+        TargetUnavailable: not such an archive, wrong shapes, duplicate ids or ids of another type,
             or a score that is NaN or plus infinity.
     """
 
@@ -53,19 +53,19 @@ class ScoreMatrix:
         for kind, ids in (("user", users), ("item", items)):
             twice = next((i for i, n in Counter(ids).items() if n > 1), None)
             if twice is not None:
-                raise TargetUnavailable(f"{path} names {kind} {twice!r} twice. Keep one.")
+                raise TargetUnavailable(f"{path} contains {kind} {twice!r} twice. Keep one.")
         if self._scores.dtype.kind not in "fiu":
             raise TargetUnavailable(
-                f"{path} has scores of type {self._scores.dtype}, which is no number. Save them as "
-                "floats."
+                f"{path} has scores of type {self._scores.dtype}, which is not numeric. Save them "
+                "as floats."
             )
         wrong = np.argwhere(~(self._scores < np.inf))
         if len(wrong):
             row, column = wrong[0]
             raise TargetUnavailable(
-                f"{path} holds a score that is no number, for user {users[row]!r} and item "
-                f"{items[column]!r} (row {row}, column {column}). Leave items out with minus "
-                "infinity."
+                f"{path} contains a score that is NaN or plus infinity, for user {users[row]!r} "
+                f"and item {items[column]!r} (row {row}, column {column}). Exclude items with "
+                "minus infinity."
             )
         self._users = {user: row for row, user in enumerate(users)}
         self._items, self._columns = items, {item: column for column, item in enumerate(items)}
@@ -75,7 +75,7 @@ class ScoreMatrix:
         return sha256_file(self._path)
 
     def recommend(self, requests: Sequence[Request]) -> list[Response]:
-        """The k best items outside the history; equal scores keep the file's order."""
+        """The k best items outside the history; ties keep the order of the file."""
         return [self._one(request) for request in requests]
 
     def _one(self, request: Request) -> Response:
@@ -99,10 +99,10 @@ class ScoreMatrix:
 
 
 def _ids(path: Path, name: str, ids: NDArray[np.generic]) -> list[str]:
-    """Ids as the data set writes them; a float would read 1.0 where the data set has 1."""
+    """Ids as strings, as in the data set; floats are rejected, because "1.0" is not "1"."""
     if ids.ndim != 1 or ids.dtype.kind not in "iuU":
         raise TargetUnavailable(
-            f"{path} has {name} of type {ids.dtype} and shape {ids.shape}. Give one row of whole "
-            "numbers or strings, as the data set writes them."
+            f"{path} has {name} of type {ids.dtype} and shape {ids.shape}. Give one row of "
+            "integers or strings, as in the data set."
         )
     return [str(value) for value in ids]

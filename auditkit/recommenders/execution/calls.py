@@ -1,7 +1,7 @@
-"""What is asked, under which identity, and how its outcome stands in the run log.
+"""Calls to a recommender: their identity and their record in the run log.
 
-A question is an operation on a Request with parameters. Its id hashes what is asked and for which
-probe, so a resumed run recognises it; its cache key leaves the probe out, so probes share answers.
+A call is an operation on a Request with parameters. Its id is a hash of the probe and the request,
+so that a resumed run recognizes it; its cache key omits the probe, so that probes share responses.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["Call", "body_of", "response_of"]
 
 @dataclass(frozen=True)
 class Call:
-    """One thing asked of a recommender."""
+    """One item of work for a recommender."""
 
     probe: str
     probe_version: int
@@ -30,7 +30,7 @@ class Call:
 
     @cached_property
     def fields(self) -> dict[str, Any]:
-        """The question as JSON, without id and seed, which follow from it."""
+        """The call as JSON, without id and seed, which are derived from it."""
         asked = self.request
         listed = asked.candidates
         return {
@@ -50,7 +50,7 @@ class Call:
 
     @cached_property
     def id(self) -> str:
-        """First 16 hex digits of the hash of probe, version and question."""
+        """First 16 hex digits of the hash of probe, version and request."""
         identity = {
             "probe": self.probe,
             "version": self.probe_version,
@@ -60,13 +60,13 @@ class Call:
         return sha256_json(identity)[:16]
 
     def cache_key(self, origin: str) -> str:
-        """Key under which any probe finds the same answer of the same recommender."""
+        """Key under which every probe finds the same response of the same recommender."""
         return sha256_json(
             {"origin": origin, "request": self.fields, "repeat": self.request.repeat}
         )
 
     def identified(self, seed: int) -> Request:
-        """The request as the recommender gets it, with id and seed."""
+        """The request with its id and seed, as it is passed to the recommender."""
         return replace(self.request, id=self.id, seed=seed)
 
 
@@ -83,7 +83,7 @@ def body_of(
     cached_from: str | None,
     supersedes: int | None = None,
 ) -> dict[str, Any]:
-    """The log record of an outcome; `supersedes` is the record of a failure that was retried."""
+    """The log record of a response; `supersedes` is the record of a failure that was retried."""
     body = {
         "request_id": question.id,
         "probe": question.probe,
@@ -108,7 +108,7 @@ def body_of(
 
 
 def response_of(body: Mapping[str, Any]) -> Response:
-    """The response that a log record holds."""
+    """The response in a log record."""
     return Response(
         request_id=body["request_id"],
         status=body["status"],

@@ -1,4 +1,4 @@
-"""Call foreign code with a deadline: past it the call is left running and given up."""
+"""Call user-supplied code with a deadline; a call that exceeds it is abandoned while it runs."""
 
 from __future__ import annotations
 
@@ -12,16 +12,20 @@ T = TypeVar("T")
 
 
 class DeadlinePassed(TimeoutError):
-    """A call was given up."""
+    """A call exceeded its deadline and was abandoned."""
 
 
 def call_within(seconds: float | None, call: Callable[[], T]) -> T:
-    """The result of a call, which runs in a thread of its own where it has a deadline.
+    """The result of a call, which runs in a separate thread if it has a deadline.
 
-    A thread cannot be ended from outside; past its deadline it is abandoned as a daemon.
+    A thread cannot be terminated from outside, so after the deadline it is left running as a
+    daemon.
+
+    Args:
+        seconds: deadline; None runs the call in the current thread.
 
     Raises:
-        DeadlinePassed: no result in time. Otherwise whatever the call raises.
+        DeadlinePassed: no result in time. Exceptions of the call are raised unchanged.
     """
     if seconds is None:
         return call()
@@ -38,7 +42,7 @@ def call_within(seconds: float | None, call: Callable[[], T]) -> T:
     thread.start()
     thread.join(seconds)
     if thread.is_alive():
-        raise DeadlinePassed(f"no answer within {seconds:g} seconds")
+        raise DeadlinePassed(f"no response within {seconds:g} seconds")
     if errors:
         raise errors[0]
     return results[0]

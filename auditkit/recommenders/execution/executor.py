@@ -1,8 +1,9 @@
-"""From questions to recorded answers: the log first, then the cache, then the recommender.
+"""Execute calls and record their responses: from the run log, else the cache, else the recommender.
 
-What stands in the log is never asked again, so a killed audit resumes with the same numbers. A
-local batch is recorded whole or not at all, for batch mates change logits a little; answers of a
-remote recommender are recorded one by one as they arrive, in the order asked.
+A call with a record in the log is never sent again, so an audit that was killed resumes with the
+same numbers. A local batch is logged atomically, because the other prompts in a batch slightly
+change the logits; responses of a remote recommender are logged one by one, in the order of the
+calls.
 """
 
 from __future__ import annotations
@@ -34,15 +35,16 @@ _ERRORS = ("target_error", "timeout")
 
 
 class RequestExecutor:
-    """Everything that probes of one run share: log, cache, transport, and when to stop.
+    """Log, cache, transport and stop rule, which all probes of a run share.
 
     Args:
-        origin: recommender, catalog and version; part of every cache key.
-        seconds: deadline of one call of a local recommender, None for none.
-        retry_errors: ask again what the log holds as an error.
-        patience: wraps a call and the writing of its answer, so that a signal waits for both.
-        window: requests to hand over at once, where several workers share them.
-        answer_after: words behind which a list stands, empty for none.
+        origin: hash of recommender, catalog and version; part of every cache key.
+        window: requests passed on at once, if several workers share them.
+        seconds: deadline of one call of a local recommender; None for no deadline.
+        retry_errors: repeat calls whose log record is an error.
+        defer_signals: context manager around a call and the writing of its record; signals are
+            handled after both.
+        answer_after: words that precede the list in a response; empty for none.
     """
 
     def __init__(
@@ -90,7 +92,7 @@ class RequestExecutor:
         *,
         on_progress: Callable[[int], None],
     ) -> dict[str, Response | None]:
-        """One response per distinct question, by id; None where it was not asked."""
+        """One response per distinct call, by id; None for a call that was not sent."""
         distinct = list({question.id: question for question in questions}.values())
         waiting = [q for q in distinct if q.id not in self._recorded or q.id in self._failed]
         self.stop.expect(len(distinct))
@@ -114,7 +116,7 @@ class RequestExecutor:
             self.transport.close()
 
     def _record_next(self, arriving: Iterator[list[dict[str, Any]]]) -> bool:
-        """Record what comes next; a signal waits for it. False where nothing more comes."""
+        """Record the next batch with signals deferred. Returns False when there is none left."""
         with self._defer_signals():
             bodies = next(arriving, None)
             if bodies:
@@ -126,8 +128,8 @@ class RequestExecutor:
         return bodies is not None
 
     def _next_batch(self, waiting: Sequence[Call]) -> tuple[list[Call], list[Call]]:
-        """Questions up to a window that the cache cannot answer and that may still be sent, with
-        the cached ones between them; empty where the next one may not be sent.
+        """Split off the next batch: at most one window of calls to send, with the cached calls
+        between them; empty if the stop rule permits no more calls.
         """
         fresh, allowed = 0, None
         for end, question in enumerate(waiting):
@@ -141,7 +143,7 @@ class RequestExecutor:
         return list(waiting), []
 
     def _bodies(self, batch: Sequence[Call], ask: Ask) -> Generator[list[dict[str, Any]]]:
-        """Log records in plan order: a whole local batch, or one record of a remote one."""
+        """Log records in the order of the calls: all of a local batch, or one by one if remote."""
         keys = {question.id: question.cache_key(self._origin) for question in batch}
         cached = {
             id_: stored for id_, key in keys.items() if (stored := self._cache.get(key)) is not None
@@ -176,7 +178,7 @@ class RequestExecutor:
         yield together
 
     def _answers(self, questions: Sequence[Call], ask: Ask) -> Iterator[Response | None]:
-        """Checked responses in order; it ends early when the stop rule says so."""
+        """Validated responses in order; ends early if the stop rule applies."""
         requests = [q.identified(request_seed(self._seed, q.id)) for q in questions]
         if self.transport is None:
             yield from self._local(requests, [q.parameters for q in questions], ask)
@@ -199,8 +201,8 @@ class RequestExecutor:
     def _local(
         self, requests: Sequence[Request], parameters: Sequence[Mapping[str, Any]], ask: Ask
     ) -> list[Response | None]:
-        """One checked response per request; a batch that fails or comes back wrong is asked one by
-        one.
+        """One validated response per request; the requests of a batch that fails or returns a wrong
+        type or length are sent one by one.
         """
         if not requests or self.stop.stopped:
             return [None] * len(requests)
@@ -210,24 +212,24 @@ class RequestExecutor:
                 raise TargetError("wrong_type", detail=f"{type(answers).__name__} for a batch")
             if len(answers) != len(requests):
                 raise TargetError(
-                    "wrong_length", detail=f"{len(answers)} answers to {len(requests)} requests"
+                    "wrong_length", detail=f"{len(answers)} responses to {len(requests)} requests"
                 )
             return [check_response(r, answer) for r, answer in zip(requests, answers, strict=True)]
         except NetworkForbidden:
-            raise  # the audit ends here: the recommender is not what it was taken for
-        except (Exception, SystemExit) as error:  # foreign code may want to end the process
+            raise  # ends the audit: a local recommender must not use the network
+        except (Exception, SystemExit) as error:  # user-supplied code may call sys.exit
             if isinstance(error, DeadlinePassed):
                 self.stop.abandon()
             if len(requests) == 1:
                 return [_failure(requests[0], error)]
-            # Batches of several workers fail each on its own, as they would one after the other.
+            # A window of several workers is retried by batch, as if the batches were sequential.
             size = self._batch_size if len(requests) > self._batch_size else 1
             parts = [slice(i, i + size) for i in range(0, len(requests), size)]
             return [one for p in parts for one in self._local(requests[p], parameters[p], ask)]
 
 
 def _checked_alone(request: Request, answer: RawResponse) -> Response | None:
-    """A remote answer that cannot belong to its request is that request's error."""
+    """Validate a remote response; an invalid one is recorded as an error of its request."""
     try:
         return check_response(request, answer)
     except Exception as error:
@@ -238,7 +240,7 @@ def _failure(request: Request, error: BaseException) -> Response:
     if isinstance(error, DeadlinePassed):
         return Response(request_id=request.id, status="timeout", reason="deadline")
     reason = error.reason if isinstance(error, TargetError) else "exception"
-    # Redacted before it is cut: half a secret would no longer be recognised.
+    # Redact before truncating, because a truncated secret would not be recognized.
     detail = Redaction().text(f"{type(error).__name__}: {error}")
     return Response(
         request_id=request.id,

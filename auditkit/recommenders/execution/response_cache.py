@@ -1,7 +1,8 @@
-"""Answers by question, within a run and, if asked for, across runs in a folder of JSON lines.
+"""Cache of responses within a run and, optionally, across runs in a folder of JSON Lines files.
 
-The run's own answers come back from its log; the folder adds answers of earlier runs of the same
-recommender. A torn last line of a cache file is ignored: a cache may forget, it may not lie.
+Responses of the same run are loaded from its log; the folder adds responses of earlier runs of the
+same recommender. A truncated last line of a cache file is dropped: a cache miss is acceptable, a
+wrong hit is not.
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ _STORED = ("request_id", "status", "reason", "text", "items", "usage", "trace", 
 
 
 class ResponseCache:
-    """A mapping from cache key to the stored outcome.
+    """A mapping from cache key to the stored response.
 
     Args:
-        folder: where answers outlive the run; None keeps them in memory.
-        fingerprint: names the file, one per recommender.
+        folder: where responses are kept across runs; None keeps them in memory.
+        fingerprint: of the recommender; names the file.
     """
 
     def __init__(self, folder: Path | None = None, fingerprint: str = "") -> None:
@@ -38,11 +39,11 @@ class ResponseCache:
                 self._known[entry["key"]] = entry["outcome"]
 
     def get(self, key: str) -> Mapping[str, Any] | None:
-        """The outcome stored under a key."""
+        """The response stored under a key; None if there is none."""
         return self._known.get(key)
 
     def remember(self, bodies: Sequence[Mapping[str, Any]], *, persist: bool = True) -> None:
-        """Store outcomes that arrived; errors are not kept, so a later run asks again."""
+        """Store responses; errors are not stored, so that a later run repeats the call."""
         new = {
             body["cache_key"]: {name: body[name] for name in _STORED}
             for body in bodies

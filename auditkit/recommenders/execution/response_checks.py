@@ -1,7 +1,7 @@
-"""From whatever an adapter returned to a Response with exactly one status and linked items.
+"""Convert the return value of an adapter to a Response with one status and linked items.
 
-Nothing is ever shifted into place: an answer that cannot belong to its request is an error of that
-request. An unfinished or unreadable answer has a status of its own and is never scored.
+Responses are never realigned: a response with the id of another request is an error of the request.
+Truncated responses and responses that cannot be parsed have separate statuses and are never scored.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ from auditkit.types import RESPONSE_STATUSES, RankedItem, Request, Response, Sta
 
 __all__ = ["check_response", "link_items", "list_after"]
 
-_MAX_CHARACTERS = 16 << 20  # as it stands in the evidence
+_MAX_CHARACTERS = 16 << 20  # of its JSON in the run log
 
 
 def check_response(request: Request, answer: RawResponse) -> Response | None:
-    """Turn whatever an adapter returned into a Response; None where nothing was asked.
+    """Convert the return value of an adapter to a Response; None if no call was made.
 
     Raises:
-        TargetError: wrong type, an answer to another request, a score that is no number, or over
-            16 MiB.
+        TargetError: wrong type, a response to another request, a score that is not a finite
+            number, or more than 16 MiB.
     """
     if isinstance(answer, NotRun):
         return None
     if isinstance(answer, Response):
         if answer.request_id != request.id:
             raise TargetError(
-                "misaligned", detail=f"the answer belongs to request {answer.request_id!r}"
+                "misaligned", detail=f"the response belongs to request {answer.request_id!r}"
             )
         response = answer
     elif answer is None:
@@ -61,7 +61,7 @@ def check_response(request: Request, answer: RawResponse) -> Response | None:
             items=tuple(RankedItem(raw=title) for title in answer),
         )
     else:
-        raise TargetError("wrong_type", detail=f"an answer of type {type(answer).__name__}")
+        raise TargetError("wrong_type", detail=f"a response of type {type(answer).__name__}")
     if response.status not in RESPONSE_STATUSES:
         raise TargetError("wrong_type", detail=f"unknown status {response.status!r}")
     if not all(isinstance(item.raw, str) for item in response.items):
@@ -75,13 +75,20 @@ def check_response(request: Request, answer: RawResponse) -> Response | None:
     except TypeError as error:
         raise TargetError("wrong_type", detail=str(error)) from None
     if size > _MAX_CHARACTERS:
-        raise TargetError("too_large", detail=f"an answer of {size} characters")
+        raise TargetError("too_large", detail=f"a response of {size} characters")
     return response
 
 
 def list_after(words: str, response: Response, *, k: int) -> Response:
-    """The answer of a recommender that reasons first: its list stands behind `words`, and what
-    stands before them counts for nothing.
+    """Parse the response of a recommender that reasons first.
+
+    Args:
+        words: marker of the final answer; only the text after it is parsed. Empty for none.
+        k: requested length of the list.
+
+    Returns:
+        The response with status and items of its final answer; without the marker the reason is
+        `no_final_answer`.
     """
     if not words or not response.text or response.status in ("refusal", "target_error", "timeout"):
         return response
@@ -100,7 +107,7 @@ def list_after(words: str, response: Response, *, k: int) -> Response:
 
 
 def link_items(response: Response, catalog: Catalog) -> Response:
-    """Link every item: ids by membership in the catalog, titles by the title linker."""
+    """Link every item to the catalog: ids by lookup, titles with the title linker."""
     titles = [item.raw for item in response.items if item.item_id is None]
     links = iter(catalog.link(titles) if titles else ())
     return replace(response, items=tuple(_linked(item, links, catalog) for item in response.items))

@@ -1,8 +1,9 @@
-"""Score a sample again by the plainest computation, so that fast scores are not taken on trust.
+"""Recompute a sample of scores with one forward pass each, to check the optimized executor.
 
-About one request in a hundred, chosen by its id alone, so that a resumed or distributed run checks
-the same ones; at least one of 32, at most 64 of one call: a plain score costs as much as dozens of
-packed ones. The difference stands in the run log; one above the bound is an error of the probe.
+About one request in a hundred is rechecked. It is chosen by its id alone, so that a resumed or
+distributed run rechecks the same requests. At least one of 32 requests or more is rechecked, and at
+most 64 per call, because a plain score costs as much as dozens of packed ones. The difference is
+written to the run log; a difference above the bound is an error of the probe.
 """
 
 from __future__ import annotations
@@ -24,13 +25,13 @@ __all__ = [
     "sample",
 ]
 
-BOUND = 1e-3  # nats a title, the engine's contract in float32
+BOUND = 1e-3  # nats per title; tolerance of the engine in float32 (docs/explain/engine.md)
 _SHARE, _SOME, _MOST = 0.01, 32, 64
 _KEY = "recheck_nats"
 
 
 def sample(request_ids: Sequence[str]) -> frozenset[str]:
-    """The ids that are scored again."""
+    """The ids of the requests to score again."""
     ordered = sorted(set(request_ids), key=_draw)
     below = sum(_draw(id_) < _SHARE for id_ in ordered)
     least = 1 if len(ordered) >= _SOME else 0
@@ -43,7 +44,7 @@ def differences(
     continuations: Sequence[Sequence[str]],
     scores: Sequence[Sequence[TokenScores]],
 ) -> dict[str, float]:
-    """Largest difference of a title's sum, nats, by request id."""
+    """Largest difference of a title's summed log-probability, in nats, by request id."""
     again = recommender.rescore([request.prompt for request in requests], continuations)
     return {
         request.id: max(abs(a.total - b.total) for a, b in zip(fast, plain, strict=True))
@@ -52,30 +53,30 @@ def differences(
 
 
 def _draw(request_id: str) -> float:
-    """A number in [0, 1) that depends on the request alone."""
+    """A pseudorandom number in [0, 1) that depends only on the request."""
     return int(sha256_json(["recheck", request_id])[:12], 16) / 16**12
 
 
 def as_derived(difference: float | None) -> dict[str, float]:
-    """How a difference stands in the run log."""
+    """The entry of a difference in the run log."""
     return {} if difference is None else {_KEY: difference}
 
 
 def require_within_bound(responses: Sequence[Response]) -> None:
-    """Raise if a rechecked score was wrong.
+    """Validate the rechecked scores.
 
     Raises:
-        AuditkitError: a difference above the bound.
+        AuditkitError: a difference is above the bound.
     """
     worst = largest_difference([response.derived for response in responses])
     if worst is not None and worst[1] > BOUND:
         raise AuditkitError(
             f"a score differs by {worst[1]:.2g} nats from the plain computation, more than {BOUND}."
-            " Run with AUDITKIT_EXECUTOR=plain and report the model's architecture."
+            " Run with AUDITKIT_EXECUTOR=plain and report the architecture of the model."
         )
 
 
 def largest_difference(derived: Sequence[Mapping[str, Any]]) -> tuple[int, float] | None:
-    """Number of rechecked requests and the largest difference, nats; None where none was."""
+    """Number of rechecked requests and largest difference in nats; None if none was rechecked."""
     found = [float(row[_KEY]) for row in derived if _KEY in row]
     return (len(found), max(found)) if found else None

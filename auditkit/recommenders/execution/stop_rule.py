@@ -1,7 +1,7 @@
-"""When an audit stops asking: the budget is used up, or the recommender keeps failing.
+"""Stop an audit when its budget is used up, or when the recommender keeps failing.
 
-What is left then is `not_run`; it is no failure of the recommender, and a later run goes on from
-the log. Both rules see only requests that were really sent; answers from a cache cost nothing.
+The remaining requests are `not_run`; they are not failures of the recommender, and a later run
+resumes from the log. Both rules count only requests that were really sent, not cached responses.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ _CONSECUTIVE = 5
 _ABANDONED = 3
 _MIN_ERRORS = 20
 _ERRORS = ("target_error", "timeout")
-# Reasons of the way to the recommender; a wrong answer is the recommender's and opens nothing.
+# Transport errors open the circuit breaker; invalid responses of the recommender do not.
 _TRANSPORT = ("rate_limited", "http_5xx", "connection", "incomplete_body", "deadline", "tls")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
-    """Most that a run may spend; None is no limit.
+    """Limits of a run; None for unlimited.
 
     Attributes:
-        calls: requests sent, those of earlier starts of the run included.
-        tokens: tokens that the recommender reports as used, likewise.
-        minutes: wall clock of one start.
+        calls: requests sent, including earlier starts of the run.
+        tokens: tokens used, as reported by the recommender, including earlier starts of the run.
+        minutes: wall-clock time of one start.
     """
 
     calls: int | None = None
@@ -40,10 +40,10 @@ class Budget:
 
 
 class StopRule:
-    """Counts what is sent and what fails, across all probes of a run.
+    """Counts sent and failed requests across all probes of a run.
 
     Attributes:
-        stopped: why nothing more is asked, if so. detail: the same in words.
+        stopped: the rule that stopped the run, if any. detail: the reason in words.
 
     Source: circuit breaker (Nygard 2007).
     """
@@ -64,10 +64,10 @@ class StopRule:
         self.detail = ""
 
     def recall(self, records: Sequence[Mapping[str, Any]], *, n_retried: int = 0) -> None:
-        """Count what earlier starts of this run spent, and what failed for good.
+        """Count the requests, tokens and errors of earlier starts of this run.
 
         Args:
-            n_retried: failures that are asked again.
+            n_retried: failed requests that are repeated, which do not count as errors.
         """
         sent = [body for body in records if "cached_from" not in body]
         self._sent += len(sent)
@@ -76,7 +76,7 @@ class StopRule:
         self._errors += sum(body["status"] in _ERRORS for body in final.values()) - n_retried
 
     def expect(self, n: int) -> None:
-        """Count requests that a probe plans, asked or not."""
+        """Count requests that a probe plans, whether or not they are sent."""
         self._planned += n
 
     def allowed(self, n: int) -> int:
@@ -91,7 +91,7 @@ class StopRule:
         return 0 if self.spent() else n
 
     def spent(self) -> bool:
-        """Whether nothing more may be asked: stopped, or tokens or minutes are used up."""
+        """Whether no more requests may be sent: stopped, or tokens or minutes are used up."""
         budget = self._budget
         if budget.tokens is not None and self._tokens >= budget.tokens:
             self._stop("budget", f"{self._tokens} tokens were used")
@@ -100,7 +100,7 @@ class StopRule:
         return self.stopped is not None
 
     def record(self, response: Response) -> None:
-        """Count one response that was asked for."""
+        """Count the response to one sent request."""
         self._sent += 1
         self._tokens += _tokens(response.usage)
         failed = response.status in _ERRORS
@@ -111,28 +111,30 @@ class StopRule:
         )
         self._last_reason = reason
         if failed and response.reason == "auth":
-            self._stop("breaker", "the recommender refuses the key")
+            self._stop("breaker", "the recommender rejected the API key")
         elif self._in_a_row >= _CONSECUTIVE:
             self._stop("breaker", f"{self._in_a_row} requests in a row failed with {reason}")
         else:
             self.check_errors()
 
     def check_errors(self) -> None:
-        """Stop where too many requests failed, those of earlier starts included."""
+        """Stop if too many requests failed, including earlier starts of the run."""
         if self._errors > max(_MIN_ERRORS, self._max_error_rate * self._planned):
             allowed = f"{self._max_error_rate:.4g} of {self._planned} planned"
-            why = f"{self._errors} requests failed, more than {allowed}; --retry-errors asks again"
+            why = (
+                f"{self._errors} requests failed, more than {allowed}; --retry-errors repeats them"
+            )
             self._stop("breaker", why)
 
     def abandon(self) -> None:
         """Count a call that was left running past its deadline."""
         self._abandoned += 1
         if self._abandoned >= _ABANDONED:
-            self._stop("breaker", f"{self._abandoned} calls never came back")
+            self._stop("breaker", f"{self._abandoned} calls exceeded their deadline")
 
     def waited_too_long(self, seconds: float) -> None:
-        """The waiting for retries is used up."""
-        self._stop("breaker", f"retries waited {seconds:.0f} seconds in all")
+        """Stop because the total wait for retries reached its limit."""
+        self._stop("breaker", f"retries waited {seconds:.0f} seconds in total")
 
     def _stop(self, why: Stop, detail: str) -> None:
         if self.stopped is None:

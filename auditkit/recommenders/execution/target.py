@@ -1,10 +1,9 @@
-"""The recommender as probes see it: batched, cached, resumable, with every failure caught per
-request.
+"""Interface between probes and the recommender, with batching, caching and resuming.
 
-A probe hands over requests and gets one Response each, in order. The Target renders prompts, asks
-in batches, links titles to the catalog, gives every answer one status, and appends it to the run
-log before the probe sees it. What stands in the log is never asked again, so a killed audit resumes
-with the same numbers.
+A probe passes requests and gets one Response per request, in order; a failure affects only its own
+request. The Target renders prompts, sends batches, links titles to the catalog, assigns one status
+to each response, and appends it to the run log before the probe sees it. A call with a record in
+the log is never sent again, so an audit that was killed resumes with the same numbers.
 """
 
 from __future__ import annotations
@@ -55,20 +54,20 @@ class Target:
     """One recommender under audit.
 
     Args:
-        recommender: anything with at least one capability of `protocols`.
-        catalog: links titles and knows which ids exist.
-        log: answers already recorded are served from it; `CallCollector` only collects what
-            would be asked.
+        recommender: an object with at least one capability of `protocols`.
+        catalog: links titles and ids to items.
+        log: provides the responses that are already recorded; `CallCollector` only collects the
+            calls.
         fingerprint: identifies the recommender in cache keys, with catalog and version.
-        prompts: for a recommender without templates of its own; None asks in the shipped ones.
-        batch_size: requests per call of the recommender. window: requests to hand over at once,
-            where several workers share them.
-        stop: budget and circuit breaker; says afterwards whether and why asking ended.
-        transport: the way to a remote recommender.
-        seconds: deadline of one call, None for none.
-        retry_errors: ask again what the log holds as an error.
-        patience: wraps a call and the writing of its answer.
-        on_progress: called with the number of requests that just got an outcome.
+        prompts: templates for a recommender without its own; None uses the shipped ones.
+        batch_size: requests per call of the recommender. window: requests passed on at once, if
+            several workers share them.
+        stop: budget and circuit breaker; records whether and why the run was stopped.
+        transport: concurrency and retries for a remote recommender.
+        seconds: deadline of one call; None for no deadline.
+        retry_errors: repeat calls whose log record is an error.
+        defer_signals: context manager around a call and the writing of its record.
+        on_progress: called with the number of requests that were just completed.
     """
 
     def __init__(
@@ -103,8 +102,8 @@ class Target:
                 catalog=catalog,
                 log=log,
                 seed=seed,
-                # Stored answers are parsed, linked and perhaps drawn: they belong to this catalog,
-                # version and seed.
+                # Stored responses are parsed, linked and perhaps sampled, so they are valid only
+                # for this catalog, version and seed.
                 origin=sha256_json([fingerprint, catalog.fingerprint, version("auditkit"), seed]),
                 cache=cache,
                 batch_size=batch_size,
@@ -131,30 +130,30 @@ class Target:
 
     @property
     def reads_prompt(self) -> bool:
-        """False for recommenders that never look at the words of a request."""
+        """False for recommenders that ignore the prompt text."""
         return bool(getattr(self.recommender, "reads_prompt", True))
 
     def for_probe(self, spec: ProbeSpec) -> Target:
-        """The same target, recording for one probe with fresh counts."""
+        """A copy of the target that records for one probe, with counts at zero."""
         bound = copy.copy(self)
         bound._probe, bound._probe_version, bound._counts = spec.id, spec.version, Counter()
         return bound
 
     def status_counts(self) -> dict[str, int]:
-        """This probe's requests by outcome: every status and `not_run`; the sum is what was
-        planned.
+        """Number of this probe's requests by status, including `not_run`; they sum to the number
+        of planned requests.
         """
         return {status: self._counts[status] for status in (*RESPONSE_STATUSES, "not_run")}
 
-    # --- asking
+    # --- calls
 
     def recommend(
         self, requests: Sequence[Request], *, through: tuple[str, Recommends] | None = None
     ) -> list[Response]:
-        """Ask for lists; a prompt that a probe left empty is rendered here.
+        """Request lists; prompts that the probe left empty are rendered here.
 
         Args:
-            through: name of a variant of the recommender, and what answers in its place.
+            through: name of a variant of the recommender, and the recommender to call instead.
         """
         name, recommender = through or ("", cast(Recommends, self.recommender))
         parameters = {"variant": name} if name else {}
@@ -164,7 +163,7 @@ class Target:
         return self._ask(questions, lambda batch, _: recommender.recommend(batch))
 
     def generate(self, requests: Sequence[Request], *, max_new_tokens: int) -> list[Response]:
-        """Ask for the text after each request's prompt."""
+        """Generate the text after the prompt of each request."""
         recommender = cast(Generates, self.recommender)
 
         def ask(batch: Sequence[Request], _: Sequence[Mapping[str, Any]]) -> Sequence[RawResponse]:
@@ -193,11 +192,11 @@ class Target:
     def score(
         self, requests: Sequence[Request], continuations: Sequence[Sequence[str]]
     ) -> list[Response]:
-        """Ask for log-probabilities; `derived["tokens"]` holds nats per token for every
+        """Compute log-probabilities; `derived["tokens"]` contains nats per token for every
         continuation.
 
         Raises:
-            AuditkitError: a score that was computed again differs beyond the engine's bound.
+            AuditkitError: a rechecked score differs by more than the bound of the engine.
         """
         recommender = cast(Scores, self.recommender)
 
@@ -249,7 +248,7 @@ class Target:
         )
 
     def reference(self, item: Item) -> str:
-        """How the recommender writes an item as a continuation of a prompt."""
+        """Text of an item as a continuation of a prompt, in the recommender's format."""
         return (
             self.recommender.reference(item)
             if isinstance(self.recommender, Renders)
@@ -257,13 +256,13 @@ class Target:
         )
 
     def render(self, request: Request) -> str:
-        """The prompt of a request in the recommender's own templates."""
+        """Render the prompt of a request with the recommender's own templates, if it has any."""
         renderer = self.recommender if isinstance(self.recommender, Renders) else self.prompts
         return renderer.render(request)
 
     def _whole_prompt(self, request: Request) -> str:
-        """The prompt behind earlier turns, for a recommender that is handed texts; one with its own
-        templates puts its turns there itself.
+        """The prompt after the earlier turns of the conversation, as one text. A recommender with
+        its own templates renders the turns itself.
         """
         own = isinstance(self.recommender, Renders)
         return request.prompt if own else as_text(request.messages) + request.prompt
@@ -274,12 +273,12 @@ class Target:
     def _call(
         self, operation: Operation, request: Request, parameters: Mapping[str, Any] | None = None
     ) -> Call:
-        """The question behind the turns that open every conversation, unless it has its own."""
+        """The call, with the opening turns of the prompt templates unless it has its own."""
         request = replace(request, messages=request.messages or self.prompts.opening())
         return Call(self._probe, self._probe_version, operation, request, parameters or {})
 
     def _ask(self, questions: Sequence[Call], ask: Ask) -> list[Response]:
-        """One response per question, in order; what was not asked counts as `not_run`."""
+        """One response per call, in order; a call that was not sent counts as `not_run`."""
         found = self._asker.ask(questions, ask, on_progress=self._on_progress)
         self._counts.update(
             response.status if response else "not_run" for response in found.values()

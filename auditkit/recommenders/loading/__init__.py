@@ -1,1 +1,1 @@
-"""From a TARGET string to a loaded recommender."""
+"""Loading of the recommender that a TARGET string names."""

@@ -1,4 +1,4 @@
-"""From a TARGET string to a recommender."""
+"""Load the recommender that a TARGET string names."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ KINDS = (
 
 @dataclass(frozen=True, kw_only=True)
 class LoadedRecommender:
-    """A recommender with what the report says about its identity.
+    """A recommender, and its identity for the report.
 
     Attributes:
-        verified: True only where the weights or answers themselves were hashed.
-        notes: what every reader must know, such as "0 by construction".
-        manifest: the parsed recommender.yaml, empty for other kinds.
-        prompts: templates that it is asked in, None for its own or the shipped ones.
+        verified: True only if the weights or the recorded responses were hashed.
+        notes: for the report, such as "0 by construction".
+        manifest: the parsed recommender.yaml; empty for other kinds.
+        prompts: templates for its requests; None for its own or the shipped ones.
     """
 
     recommender: object
@@ -65,34 +65,34 @@ def load_recommender(
     allow_code: bool = False,
     connects: bool = True,
 ) -> LoadedRecommender:
-    """Load what TARGET names.
+    """Load the recommender of a TARGET.
 
     Args:
         target: a folder with recommender.yaml, `hf:FOLDER`, `openai:BASE_URL#MODEL`,
             `replay:FILE.jsonl`, `scores:FILE.npz`, `python:MODULE:NAME`, `baseline:NAME`, the name
-            of a model in `MODELS`, or `NAME:REST` of an installed adapter; any of them behind
-            `neutralized:`, `instructed:` or `reranked:LAMBDA:` (`wrapping`).
+            of a model in `MODELS`, or `NAME:REST` of an installed adapter; each of them after any
+            of the prefixes `neutralized:`, `instructed:` and `reranked:LAMBDA:` (`wrappers`).
         dataset: baselines are fitted on it, dual encoders rank its items, mitigations read its
-            users; None if `needs_dataset` says that the target needs none.
-        prompts: a template file for a recommender that brings none.
+            users; None is allowed if `needs_dataset` returns False.
+        prompts: a template file for a recommender without templates.
         allow_code: whether `python:` may import and run code.
-        connects: whether a server may be asked what it can do.
+        connects: whether to send test requests to a server to detect its capabilities.
 
     Raises:
-        TargetUnavailable: unknown form, missing files, code that was not allowed, or a server that
-            refuses.
+        TargetUnavailable: unknown target, missing files, code that was not allowed, or a server
+            whose first request failed.
         MissingDependency: the extra for this kind of target is not installed.
-        ConfigurationError: `prompts` is no template file, or the recommender brings templates.
+        ConfigurationError: `prompts` is not a template file, or the recommender has templates.
     """
     loaded = _load(target, dataset, allow_code=allow_code, connects=connects)
     return loaded if prompts is None else _asked_in(prompts, loaded)
 
 
 def _asked_in(path: Path, loaded: LoadedRecommender) -> LoadedRecommender:
-    """The recommender asked in the templates of a file; other templates are another target."""
+    """The recommender with the templates of a file, which are part of its fingerprint."""
     if isinstance(loaded.recommender, Renders):
         raise ConfigurationError(
-            f"--prompts {path}: this target brings its own templates. Change those of its folder."
+            f"--prompts {path}: this target has its own templates. Change those in its folder."
         )
     prompts = Prompts.read(path)
     fingerprint = sha256_json([loaded.fingerprint, prompts.as_mapping()])
@@ -102,7 +102,7 @@ def _asked_in(path: Path, loaded: LoadedRecommender) -> LoadedRecommender:
 def _wrapped(
     prefix: Prefix, loaded: LoadedRecommender, dataset: Dataset | None
 ) -> LoadedRecommender:
-    """A recommender behind a wrapper: everything else that is known of it stays true."""
+    """The recommender with a wrapper; its other properties are unchanged."""
     from auditkit.recommenders.wrappers.wrap import wrap
 
     recommender, settings, note = wrap(prefix, loaded.recommender, _required(dataset, prefix.name))
@@ -115,10 +115,11 @@ def _wrapped(
 
 
 def needs_dataset(target: str) -> bool:
-    """Whether loading TARGET reads users or items: all but servers, recordings and language models.
+    """Whether loading TARGET needs users or items: false for servers, recorded responses, score
+    matrices, Python functions and language models.
 
     Raises:
-        ConfigurationError: the folder's recommender.yaml is faulty.
+        ConfigurationError: the recommender.yaml of the folder is invalid.
     """
     kind, _, rest = target.partition(":")
     if split_prefix(target) or kind == "baseline":
@@ -141,8 +142,8 @@ def _load(
     target: str, dataset: Dataset | None, *, allow_code: bool, connects: bool
 ) -> LoadedRecommender:
     if prefix := split_prefix(target):
-        behind = _load(prefix.target, dataset, allow_code=allow_code, connects=connects)
-        return _wrapped(prefix, behind, dataset)
+        inner = _load(prefix.target, dataset, allow_code=allow_code, connects=connects)
+        return _wrapped(prefix, inner, dataset)
     kind, _, rest = target.partition(":")
     if kind == "baseline":
         from auditkit.recommenders.adapters.baselines import load_baseline
@@ -167,12 +168,12 @@ def _load(
         return _folder(folder, dataset)
     if folder.is_dir():
         raise TargetUnavailable(
-            f"{folder} holds no {MANIFEST}. Train with `auditkit train`, or write one around the "
+            f"{folder} contains no {MANIFEST}. Train with `auditkit train`, or write one for the "
             "weights."
         )
     if kind == "hf":
         raise TargetUnavailable(
-            f"{rest} is no folder. Nothing is downloaded from a model hub; give a local folder."
+            f"{rest} is not a folder. Models are never downloaded from a hub; give a local folder."
         )
     return _plugin(kind, rest, dataset)
 
@@ -182,7 +183,7 @@ class _Identified(Protocol):
 
 
 def _hashed(recommender: _Identified, kind: str) -> LoadedRecommender:
-    """A recommender that is its file."""
+    """A recommender whose fingerprint covers all of its data."""
     return LoadedRecommender(
         recommender=recommender, kind=kind, fingerprint=recommender.fingerprint(), verified=True
     )
@@ -198,7 +199,7 @@ def _endpoint(rest: str, *, connects: bool) -> LoadedRecommender:
         ) from None
     endpoint = connect(rest) if connects else Endpoint(rest)
     notes = [
-        "What stands behind the address is remote: not verifiable.",
+        "The model is remote, and its weights cannot be hashed: not verifiable.",
         *endpoint.notes_on_scores,
     ]
     return LoadedRecommender(
@@ -211,7 +212,10 @@ def _endpoint(rest: str, *, connects: bool) -> LoadedRecommender:
 
 
 def _plugin(kind: str, rest: str, dataset: Dataset | None) -> LoadedRecommender:
-    """An adapter of an installed package: a callable of what follows the colon, and the data."""
+    """A recommender from an adapter of an installed package.
+
+    The adapter is called with the text after the colon and the data set.
+    """
     found = [entry for entry in entry_points(group=ADAPTERS) if entry.name == kind]
     if not found or not rest:
         raise TargetUnavailable(
@@ -220,7 +224,7 @@ def _plugin(kind: str, rest: str, dataset: Dataset | None) -> LoadedRecommender:
         )
     if len(found) > 1:
         packages = " and ".join(sorted(_package(entry) for entry in found))
-        raise TargetUnavailable(f"{packages} both bring an adapter {kind!r}. Uninstall one.")
+        raise TargetUnavailable(f"{packages} both contain an adapter {kind!r}. Uninstall one.")
     (entry,) = found
     try:
         adapter = entry.load()
@@ -232,8 +236,8 @@ def _plugin(kind: str, rest: str, dataset: Dataset | None) -> LoadedRecommender:
     recommender = adapter(rest, _required(dataset, f"the adapter {kind!r}"))
     if not isinstance(recommender, CAPABILITIES):
         raise TargetUnavailable(
-            f"the adapter {kind!r} of {_package(entry)} gave a {type(recommender).__name__}. It "
-            "must return an object with name and recommend(), or another capability."
+            f"the adapter {kind!r} of {_package(entry)} returned a {type(recommender).__name__}. "
+            "It must return an object with name and recommend(), or another capability."
         )
     own = getattr(recommender, "fingerprint", None)
     package = _package(entry)
@@ -251,7 +255,7 @@ def _package(entry: EntryPoint) -> str:
 
 
 def fetch_model(name: str, *, source: Path | None = None) -> Path:
-    """The cached folder of a model that needs no hub, fetched if it is not there yet.
+    """The cached folder of a model in `MODELS`; the model is downloaded if it is not cached.
 
     Raises:
         MissingDependency: the extra that runs models is not installed.
@@ -266,7 +270,7 @@ def fetch_model(name: str, *, source: Path | None = None) -> Path:
 def _python(path: str, *, allow_code: bool) -> LoadedRecommender:
     if not allow_code:
         raise TargetUnavailable(
-            f"python:{path} runs code of this machine. Add --allow-code if you trust it."
+            f"python:{path} runs code on this machine. Add --allow-code if you trust it."
         )
     from auditkit.recommenders.adapters.python_function import import_recommender
 
@@ -282,7 +286,8 @@ def _python(path: str, *, allow_code: bool) -> LoadedRecommender:
         ),
         verified=False,
         notes=(
-            "Only the module of a Python callable is hashed, not what it calls: not verifiable.",
+            "Only the module of a Python callable is hashed, not the code that it calls: not "
+            "verifiable.",
         ),
     )
 
@@ -299,16 +304,16 @@ def _folder(folder: Path, dataset: Dataset | None) -> LoadedRecommender:
     notes = []
     if manifest.style == "rank":
         notes.append(
-            "It ranks item tokens: items outside its catalog and repeats are 0 by construction, "
-            "not evidence of care."
+            "The model ranks item tokens: items outside its catalog and repeats are 0 by "
+            "construction, which is not evidence of quality."
         )
     if named := foreign_base(folder, manifest):
         notes.append(
-            f"Its adapter says that it was trained on {named!r} and was put on the weights that "
-            f"{MANIFEST} names. Are they the same?"
+            f"The adapter was trained on {named!r} according to its configuration; check that the "
+            f"weights in {MANIFEST} are the same model."
         )
     if fault := manifest.privacy_fault:
-        notes.append(f"Its privacy claim cannot be read and counts as none: {fault}")
+        notes.append(f"The privacy claim is invalid and is ignored: {fault}")
     return LoadedRecommender(
         recommender=recommender,
         kind=f"{manifest.kind}, style {manifest.style}",

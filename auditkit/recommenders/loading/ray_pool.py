@@ -1,7 +1,7 @@
-"""Spread an audit's requests over a Ray cluster: a pool of actors, one loaded recommender each.
+"""Distribute the requests of an audit over a Ray cluster, with one recommender per actor.
 
-Every actor gets the very batches that a local run would form, so the answers are the same. The
-recommender is also loaded here, for its prompts and for probes that need its gradients.
+The batches are the same as in a local run, so the responses are the same. The recommender is also
+loaded in this process, for its prompts and for probes that need its gradients.
 """
 
 from __future__ import annotations
@@ -31,8 +31,9 @@ def spread(
     batch_size: int,
     address: str | None = None,
 ) -> Iterator[Spread]:
-    """The recommender with its calls on actors, for the length of a block; a cluster that was
-    running before goes on.
+    """Context manager for a recommender whose calls run on actors.
+
+    A cluster that was already running is not shut down afterwards.
 
     Args:
         loaded: the recommender, loaded locally.
@@ -46,8 +47,8 @@ def spread(
     """
     if isinstance(loaded.recommender, Remote):
         raise ConfigurationError(
-            "--workers spreads recommenders that run here; this one is remote and asked many "
-            "questions at once anyway. Leave it out."
+            "--workers applies only to local recommenders; this one is remote, and its calls are "
+            "concurrent already. Remove the option."
         )
     joined = ray.is_initialized()
     try:
@@ -60,7 +61,9 @@ def spread(
         ray.get([one.ready.remote() for one in actors])
         yield Spread(loaded.recommender, actors, batch_size)
     except RayActorError as error:
-        raise TargetUnavailable(f"a Ray actor died ({error}). Is its memory enough?") from None
+        raise TargetUnavailable(
+            f"a Ray actor died ({error}). Check that it has enough memory."
+        ) from None
     finally:
         for one in actors:
             ray.kill(one)
@@ -69,14 +72,14 @@ def spread(
 
 
 class Spread:
-    """A recommender whose calls run on actors; everything else it does is the local one's.
+    """A recommender whose calls run on actors; its other attributes are those of the local one.
 
     Attributes:
-        window: requests to hand over at once.
+        window: number of requests to pass at once.
     """
 
     def __init__(self, local: object, actors: Sequence[Any], batch_size: int) -> None:
-        # Capabilities are looked up without calling anything, so they are set one by one.
+        # Capabilities are detected by attribute (isinstance), so attributes are set one by one.
         for name in dir(local):
             if not name.startswith("_"):
                 setattr(self, name, getattr(local, name))
@@ -87,7 +90,7 @@ class Spread:
         self.window = len(actors) * batch_size
 
     def _spread(self, name: str) -> Callable[..., list[Any]]:
-        """The method on actors: each gets whole batches, and the results come back in order."""
+        """The method on actors: each gets complete batches, and results keep their order."""
 
         def call(first: Sequence[Any], *others: Sequence[Any], **options: Any) -> list[Any]:
             waiting, sizes = [], []
@@ -100,10 +103,11 @@ class Spread:
                 sizes.append(len(columns[0]))
             try:
                 parts = ray.get(waiting)
-            except RayTaskError as error:  # its own words name hosts and processes
+            except RayTaskError as error:  # its message contains host and process names
                 raise error.cause from None
-            if [len(part) for part in parts] != sizes:  # joined, they could be shifted unseen
-                raise TargetError("wrong_length", detail="a batch got another number of answers")
+            # Joined batches of wrong lengths could be misaligned silently.
+            if [len(part) for part in parts] != sizes:
+                raise TargetError("wrong_length", detail="a batch got another number of responses")
             return [answer for part in parts for answer in part]
 
         return call
@@ -120,14 +124,14 @@ class _Actor:
         self._recommender = load().recommender
 
     def ready(self) -> None:
-        """Come back once the recommender is loaded."""
+        """Return when the recommender is loaded."""
 
     def call(self, name: str, columns: Sequence[Any], options: dict[str, Any]) -> Any:
         return getattr(self._recommender, name)(*columns, **options)
 
 
 def _threads() -> int | None:
-    """Threads of torch here, if it is in use."""
+    """Number of torch threads in this process; None if torch is not imported."""
     import sys
 
     torch = sys.modules.get("torch")

@@ -1,9 +1,9 @@
-"""Phrases that state an attribute of the person who asks, and what a neutral request says instead.
+"""Phrases that state a sensitive attribute of the user in a request, and neutral phrases.
 
-The fairness probes state them, and test-time neutralisation takes them out again, so both read one
-file. `templates/attributes.yaml` ships eight attributes, neutral phrases and placebos; a file of
-your own has the same form. Source: fairness recipe, 4.1; the dimensions are FaiRLLM's, its texts
-are not used.
+The fairness probes insert these phrases and test-time neutralization removes them, so both read the
+same file. `templates/attributes.yaml` contains eight attributes, neutral phrases and placebos; a
+user's file has the same format. Source: the attributes are those of FaiRLLM (Zhang et al. 2023),
+with other phrases; see docs/explain/fairness.md.
 """
 
 from __future__ import annotations
@@ -37,12 +37,13 @@ Phrase = Annotated[str, Field(min_length=1, pattern=r"\S")]
 
 
 class AttributeValue(_Part):
-    """One value, such as a woman.
+    """One value of an attribute, such as "a woman".
 
     Attributes:
-        id: name in the report. phrase: what is stated, a noun phrase for the slot `{who}`.
-        alternatives: other wordings, never stated by a probe: they test mitigations.
-        german: the phrase for the German template. named: a first name that suggests the value.
+        id: name in the report. phrase: noun phrase for the slot `{who}`.
+        alternatives: other wordings, which no probe states; mitigations are tested with them.
+        german: the phrase for the German template. named: a phrase with a first name that suggests
+            the value.
     """
 
     id: Phrase
@@ -53,11 +54,11 @@ class AttributeValue(_Part):
 
 
 class Attribute(_Part):
-    """Values that exclude each other.
+    """A sensitive attribute with mutually exclusive values.
 
     Attributes:
-        legal_basis: why it is asked about. crossed_with: attributes it is crossed with.
-        values: at least two, each with an id of its own.
+        legal_basis: why the attribute is tested. crossed_with: attributes for intersections.
+        values: at least two, with distinct ids and phrases.
     """
 
     legal_basis: str = ""
@@ -71,11 +72,12 @@ class Attribute(_Part):
 
 
 class Wordings(_Part):
-    """Everything that a fairness probe may say about a person.
+    """All phrases that a fairness probe may use for a user.
 
     Attributes:
-        neutral: phrases without an attribute; the first is the neutral request, the second re-asks.
-        placebo: phrases that should not matter. attributes: by name, which holds no `&` or `=`.
+        neutral: phrases without an attribute: the first is the neutral request, the second is the
+            repeated neutral request.
+        placebo: phrases that should have no effect. attributes: by name, without `&` and `=`.
     """
 
     version: Literal[1]
@@ -88,7 +90,9 @@ class Wordings(_Part):
     def _phrases_differ(self) -> Wordings:
         _refuse_equal(self.placebo)
         if len(set(self.neutral)) < len(self.neutral):
-            raise ValueError("two neutral phrases are equal: asking again would ask the same")
+            raise ValueError(
+                "two neutral phrases are equal, so a repeated request would be the same request"
+            )
         stated = {v.phrase for one in self.attributes.values() for v in one.values}
         if same := stated & set(self.neutral):
             raise ValueError(f"{sorted(same)[0]!r} is stated as a value and as neutral")
@@ -96,8 +100,10 @@ class Wordings(_Part):
 
 
 def known_values(described: Sequence[Mapping[str, str]]) -> dict[str, list[str]]:
-    """The known values of every attribute of a data set's users, sorted; attributes in the order of
-    the data.
+    """Known attribute values of the users of a data set.
+
+    Returns:
+        Sorted values by attribute; attributes in the order of the data.
     """
     found: dict[str, set[str]] = {}
     for attributes in described:
@@ -111,14 +117,14 @@ def _refuse_equal(values: tuple[AttributeValue, ...]) -> None:
     for name in ("id", "phrase"):
         seen = [getattr(value, name) for value in values]
         if len(set(seen)) < len(seen):
-            raise ValueError(f"two values share one {name}")
+            raise ValueError(f"two values have the same {name}")
 
 
 def read_wordings(path: Path) -> Wordings:
     """Read a file of attributes.
 
     Raises:
-        ConfigurationError: every fault at once, each with file and line.
+        ConfigurationError: the file is invalid; all errors are listed, each with file and line.
     """
     return validate(load_yaml(path), TypeAdapter(Wordings))
 

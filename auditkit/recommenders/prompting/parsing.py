@@ -1,9 +1,8 @@
-"""From raw text to titles, and from an answer to exactly one status.
+"""Parse titles from a response text, and assign exactly one status to the response.
 
-The parser knows JSON, numbered lists, bullets and plain lines. What stands around a list
-(introductions, fences, remarks, closing sentences) must not become a title: it would count as an
-invented item. Where a line could be either, a bracketed year at its end decides for a title.
-Source: status order of the run log.
+The parser reads JSON, numbered lists, bullets and plain lines. Text around a list (introductions,
+code fences, comments, closing sentences) must not be parsed as a title, because it would count as
+an invented item. An ambiguous line is a title if it ends with a year in brackets.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ __all__ = [
 ]
 
 _MARKER = re.compile(r"^\s*(?:(?P<number>\d{1,3})\s*(?P<sign>[.):])|[-*•])\s+")
-# "Fargo (1996)** - a dark comedy": a title ends with its bracketed year, a remark may follow.
+# "Fargo (1996)** - a dark comedy": a title ends with its bracketed year; a comment may follow.
 _COMMENT = re.compile(r"(\((?:18|19|20)\d{2}\))[*_\"”`]*\s*[-\u2013\u2014:](?:\s.*)?$")
 _YEAR_END = re.compile(r"\((?:18|19|20)\d{2}\)$")
 _YEAR_STOP = re.compile(r"(\((?:18|19|20)\d{2}\)[*_\"”`]*)[.!?]$")
@@ -43,26 +42,26 @@ _LONGEST_LINE = 120
 
 
 class ParsedList(NamedTuple):
-    """Titles as given, best first, and how the list was written."""
+    """Titles as written, best first, and the format of the list."""
 
     titles: tuple[str, ...]
     style: str
 
 
 def final_part(words: str, text: str) -> str | None:
-    """What stands behind the last `words` of a text; all of it without words, None where they are
-    missing.
+    """The text after the last occurrence of `words`; all of it if `words` is empty, None if they do
+    not occur.
     """
     _, found, rest = text.rpartition(words) if words else ("", True, text)
     return rest if found else None
 
 
 def parse_list(text: str) -> ParsedList:
-    """Read a ranked list of titles out of free text.
+    """Parse a ranked list of titles from free text.
 
     Returns:
-        Titles in order, repeats kept, with style `json`, `marked`, `semicolons`, `commas`, `lines`
-        or `none`.
+        Titles in order, with repeats, and the style: `json`, `marked`, `semicolons`, `commas`,
+        `lines` or `none`.
     """
     stripped = _FENCE.sub("", text).strip()
     lines = [line for line in stripped.splitlines() if line.strip()]
@@ -80,10 +79,10 @@ def parse_list(text: str) -> ParsedList:
 
 
 def parse_cut(text: str) -> ParsedList:
-    """Read the whole titles of an answer that a limit cut off; an unfinished last one is left out.
+    """Parse the complete titles of a truncated response; an incomplete last title is dropped.
 
-    A last line counts as whole when it ends with its bracketed year. Unclosed JSON needs no care:
-    only closed strings are read from it.
+    A last line is complete if it ends with a year in brackets. Unclosed JSON needs no special case,
+    because only closed strings are read from it.
     """
     head, newline, tail = text.rpartition("\n")
     if _JSON_START.search(text) or not tail.strip() or _YEAR_END.search(_bare(tail)):
@@ -95,10 +94,10 @@ def parse_cut(text: str) -> ParsedList:
 
 
 def _marked(lines: Sequence[str]) -> tuple[str, ...]:
-    """Titles behind numbers or bullets; indented bullets below numbers are remarks."""
+    """Titles after numbers or bullets; indented bullets below numbers are comments."""
     found = [(line, match) for line in lines if (match := _MARKER.match(line))]
     colons = [int(match["number"]) for _, match in found if match["sign"] == ":"]
-    # "300: Rise of an Empire" is a title: colons number a list only when they count up from 1.
+    # "300: Rise of an Empire" is a title: numbers with a colon must count up from 1.
     counts = colons == list(range(1, len(colons) + 1))
     found = [(line, match) for line, match in found if match["sign"] != ":" or counts]
     numbered = _titles([line[match.end() :] for line, match in found if match["number"]])
@@ -112,24 +111,24 @@ def _marked(lines: Sequence[str]) -> tuple[str, ...]:
 
 
 def _bare(part: str) -> str:
-    """A title without decoration and without the remark or full stop behind its year."""
+    """A title without decoration and without the comment or period after its year."""
     return _YEAR_STOP.sub(r"\1", _COMMENT.sub(r"\1", part.strip())).strip(_DECORATION)
 
 
 def _titles(parts: Sequence[str]) -> tuple[str, ...]:
-    """Bare titles; blank ones and introductions (a colon at the end) are left out."""
+    """Bare titles; blank ones and introductions (a colon at the end) are dropped."""
     bare = (_bare(part) for part in parts)
     return tuple(title for title in bare if title and not title.endswith(":"))
 
 
 def _comma_parts(line: str) -> list[str]:
-    """The line split at commas behind a year, if every part ends in a year; else the line."""
+    """The line split at commas after a year, if every part ends with a year; else the line."""
     parts = [part.removeprefix("and ") for part in _YEAR_COMMA.split(line)]
     return parts if all(_YEAR_END.search(_bare(part)) for part in parts) else [line]
 
 
 def _list_lines(lines: Sequence[str]) -> list[str]:
-    """The lines of a plain list that can be titles: no introduction, refusal or sentence."""
+    """The lines of a plain list that can be titles: no introductions, refusals or sentences."""
     dated = [bool(_YEAR_END.search(_bare(line))) for line in lines]
     any_dated = any(dated)
     if lines and not any_dated and _is_refusal_line(lines[0]):
@@ -141,7 +140,7 @@ def _list_lines(lines: Sequence[str]) -> list[str]:
         and not line.strip(_DECORATION).endswith(":")
         and (has_year or not _is_prose(line, alone=len(lines) == 1 or any_dated))
     ]
-    # What remains without a year may still be nothing but sentences.
+    # The remaining lines without a year may all be sentences.
     if not any_dated and all(_ends_sentence(line) and len(line.split()) > 2 for line in kept):
         return []
     return kept
@@ -152,14 +151,14 @@ def _ends_sentence(line: str) -> bool:
 
 
 def _is_prose(line: str, *, alone: bool) -> bool:
-    """Whether a line without a year is a sentence: among other titles without years only one that
-    ends in a small word, for titles such as "Airplane!" end in a mark too.
+    """Whether a line without a year is a sentence. Among other lines without years, its last word
+    must be in lower case, because titles such as "Airplane!" also end with a punctuation mark.
     """
     return _ends_sentence(line) and (alone or line.split()[-1][0].islower())
 
 
 def _is_refusal_line(line: str) -> bool:
-    """A refusal phrase in running text; a title such as "I Can't Sleep" capitalises every word."""
+    """Whether a line is a refusal; a title such as "I Can't Sleep" has all words capitalized."""
     return is_refusal(line) and any(len(w) > 3 and w[0].islower() for w in line.split())
 
 
@@ -167,7 +166,7 @@ def _is_refusal_line(line: str) -> bool:
 
 
 def _json_titles(text: str) -> tuple[str, ...] | None:
-    """Titles of the JSON value that begins a line of the text; None where there is none."""
+    """Titles of the JSON value at the beginning of a line of the text; None if there is none."""
     start = _JSON_START.search(text)
     if start is None:
         return None
@@ -180,7 +179,7 @@ def _json_titles(text: str) -> tuple[str, ...] | None:
 
 
 def _whole_elements(text: str, position: int) -> list[Any]:
-    """The elements of a JSON list up to the first that is not closed."""
+    """The complete elements of a truncated JSON list."""
     elements: list[Any] = []
     while True:
         while position < len(text) and text[position] in ", \t\r\n":
@@ -193,7 +192,7 @@ def _whole_elements(text: str, position: int) -> list[Any]:
 
 
 def _titles_of_json(value: Any) -> tuple[str, ...]:
-    """Titles of a list of strings or of objects with a "title", or of an object that holds one."""
+    """Titles of a list of strings or objects with a "title", or of an object with such a list."""
     if isinstance(value, dict):
         named = [value[key] for key in _JSON_LISTS if isinstance(value.get(key), list)]
         lists = named or [entry for entry in value.values() if isinstance(entry, list)]
@@ -209,19 +208,18 @@ def _titles_of_json(value: Any) -> tuple[str, ...]:
 
 
 def fairllm_clean(text: str) -> list[str]:
-    """The cleaning of FaiRLLM's notebook: for comparison with published tables, never the default.
+    """Clean a response like FaiRLLM's notebook, only for comparison with published tables.
 
-    It merges titles that share what stands before a hyphen, loses a digit at the end of a title
-    (which fuses with the next number of the list), and finds nothing in a list that is not numbered
-    `1. `.
+    It merges titles with the same text before a hyphen, loses a digit at the end of a title (which
+    joins the next number of the list), and finds no titles in a list that is not numbered `1. `.
 
     Returns:
-        Cleaned titles in order, repeats and empty ones kept.
+        Cleaned titles in order, with repeats and empty titles.
 
-    Source: fairness recipe, 3.1, which describes the released code of Zhang et al. 2023 (it has no
-    licence, so nothing is copied): lower case; apostrophes and newlines deleted; split at digits,
-    dot and blank, the text before the first dropped; cut at the first hyphen; of quotes the first
-    quoted part kept (one without its partner deleted); parenthesised parts and blanks deleted.
+    Source: behavior of the released code of FaiRLLM (Zhang et al. 2023; the code has no license, so
+    none of it is copied): lowercase; delete apostrophes and newlines; split at digits followed by a
+    period and a space, and drop the text before the first; cut at the first hyphen; keep the first
+    quoted part, or delete an unpaired quote; delete parts in parentheses, and spaces.
     """
     flat = text.lower().replace("'", "").replace("\n", "")
     titles = [part.partition("-")[0] for part in re.split(r"\d+\. ", flat)[1:]]
@@ -239,22 +237,21 @@ def _refusals() -> tuple[str, ...]:
 
 
 def is_refusal(text: str) -> bool:
-    """Whether a text without items declines to answer."""
-    lowered = text.casefold().replace("’", "'")  # noqa: RUF001 - the typographic apostrophe is what models write
+    """Whether a text without items is a refusal."""
+    lowered = text.casefold().replace("’", "'")  # noqa: RUF001 - models write the typographic apostrophe
     return any(phrase in lowered for phrase in _refusals())
 
 
 def status_of_text(
     text: str | None, *, n_items: int, cut: bool = False, k: int | None = None
 ) -> Status:
-    """The status of an answer that arrived: no answer, refusal, truncated, parse error, or ok,
-    decided in this order.
+    """The status of a response: no answer, refusal, truncated, parse error, or ok.
 
     Args:
-        text: the answer.
-        n_items: whole items read from it.
-        cut: whether a limit ended the text.
-        k: items asked for; a cut answer that holds as many is ok.
+        text: of the response.
+        n_items: number of complete items parsed from it.
+        cut: whether the text was truncated by a token limit.
+        k: requested number of items; a truncated response with at least k items is ok.
     """
     if text is not None and not text.strip():
         return "no_answer"

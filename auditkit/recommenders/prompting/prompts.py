@@ -1,9 +1,9 @@
-"""From a Request to the text a recommender reads: slots, user phrases, and references to items.
+"""Render a Request as a prompt: slots, phrases for the user, and references to items.
 
-Some recommenders know items as tokens, others as titles. A rendered prompt is ordinary text in
-which `<item_50>` refers to item 50; text that a user typed is escaped first, so a user who types
-`<item_5>` or `</s>` gets those characters and never the token. Templates are data
-(`templates/*.yaml`), copied into every trained model's folder.
+Some recommenders read items as tokens, others as titles. A rendered prompt is plain text in which
+`<item_50>` refers to item 50. Text typed by a user is escaped first, so that a typed `<item_5>` or
+`</s>` is encoded as characters and never as the token. Templates are data (`templates/*.yaml`),
+which are copied into the folder of every trained model.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _SLOT = re.compile(r"\{(\w+)\}")
 
 
 def escape(text: str) -> str:
-    """Make typed text inert: `<` and backslash get a backslash in front."""
+    """Escape typed text: put a backslash before `<` and backslash."""
     return text.replace("\\", "\\\\").replace("<", "\\<")
 
 
@@ -52,10 +52,10 @@ def item_reference(item_id: str) -> str:
 
 
 def segments(prompt: str) -> list[tuple[Literal["text", "item"], str]]:
-    """Split a rendered prompt into typed text and item ids, in order; empty text is left out."""
+    """Split a rendered prompt into typed text and item ids, in order, without empty text."""
     parts: list[tuple[Literal["text", "item"], str]] = []
     text = ""
-    # Escapes are read pairwise from the left: an item may stand right behind a typed backslash.
+    # Escapes are read from left to right: an item may directly follow a typed backslash.
     for position, piece in enumerate(_INERT_OR_ITEM.split(prompt)):
         if position % 3 != 2:
             text += piece or ""
@@ -68,12 +68,12 @@ def segments(prompt: str) -> list[tuple[Literal["text", "item"], str]]:
 
 
 def as_text(messages: Sequence[Message]) -> str:
-    """Turns for a model that knows none."""
+    """Chat turns as one text, for a model without a chat template."""
     return "".join(f"{turn.role.capitalize()}: {turn.content}\n" for turn in messages)
 
 
 def describe_user(attributes: Mapping[str, str]) -> str:
-    """The phrase that states a user's attributes; unknown values are not stated.
+    """A noun phrase that states a user's attributes, without unknown values.
 
     Example:
         >>> describe_user({"gender": "female", "age": "under 25", "occupation": "student"})
@@ -93,7 +93,7 @@ def describe_user(attributes: Mapping[str, str]) -> str:
 
 @dataclass(frozen=True)
 class Example:
-    """A request and the answer it should get."""
+    """A few-shot example: a request and its expected response."""
 
     user: str
     assistant: str
@@ -101,11 +101,12 @@ class Example:
 
 @dataclass(frozen=True)
 class TaskPrompt:
-    """Wordings of one more thing that a recommender was taught, and the form of the answer.
+    """Templates of an additional task that a recommender was trained on.
 
     Attributes:
-        ask: the first is the default, all are used in training.
-        options: every possible answer, where they are few.
+        ask: wordings of the request; the first is the default, all are used in training.
+        answer: template of the answer.
+        options: all possible answers, if there are only a few.
     """
 
     ask: tuple[str, ...]
@@ -118,15 +119,15 @@ class Prompts:
     """The templates of one recommender.
 
     Args:
-        history: whether items appear as `<item_..>` references or as titles.
+        history: whether items are written as `<item_..>` references or as titles.
         recommend: wordings of the request for a list; the first is the default, all are used in
             training.
         describe: wordings of the request to describe one item.
-        description: the form of the answer to `describe`.
-        system: the system turn, empty for none.
-        examples: earlier turns that show good answers (few-shot), each a request and its answer.
-        answer_after: words behind which the list stands, for models that reason first.
-        tasks: what else it was taught, by name.
+        description: template of the answer to `describe`.
+        system: the system turn; empty for none.
+        examples: few-shot examples, as earlier turns of the conversation.
+        answer_after: words that precede the list, for models that reason first.
+        tasks: additional tasks that the recommender was trained on, by name.
     """
 
     history: Literal["item_tokens", "titles"]
@@ -164,7 +165,7 @@ class Prompts:
 
     @classmethod
     def shipped(cls, name: Literal["item_tokens", "titles", "title_lists"]) -> Prompts:
-        """The templates that come with auditkit."""
+        """Templates that are included in auditkit."""
         text = (files("auditkit.recommenders.prompting") / "templates" / f"{name}.yaml").read_text(
             encoding="utf-8"
         )
@@ -189,7 +190,7 @@ class Prompts:
         return TypeAdapter(cls).validate_python(fields)
 
     def as_mapping(self) -> dict[str, object]:
-        """The mapping `from_mapping` reads."""
+        """The mapping that `from_mapping` reads."""
         return {
             "history": self.history,
             "recommend": list(self.recommend),
@@ -210,7 +211,7 @@ class Prompts:
         }
 
     def opening(self) -> tuple[Message, ...]:
-        """The turns before a conversation: the system's, then the examples."""
+        """The first turns of every conversation: the system turn, then the examples."""
         system = (Message("system", self.system),) if self.system else ()
         shown = (
             turn
@@ -223,9 +224,9 @@ class Prompts:
         return (*system, *shown)
 
     def render(self, request: Request) -> str:
-        """The prompt of a request for a list; `request.instruction` replaces the default wording.
+        """Render a request for a list; `request.instruction` replaces the default wording.
 
-        Slots are filled in one pass, so braces inside titles or attributes are never read as slots.
+        Slots are filled in one pass, so braces in titles or attributes are never read as slots.
         """
         return self._fill(
             request.instruction or self.recommend[0],
@@ -237,16 +238,16 @@ class Prompts:
         )
 
     def render_description(self, item: Item, *, wording: int = 0) -> str:
-        """The prompt that asks for one item's genres and year."""
+        """Render the prompt that asks for one item's genres and year."""
         return self._fill(self.describe[wording % len(self.describe)], item=self._item(item))
 
     def ask(self, task: str, *, wording: int = 0, **slots: str | Item | Sequence[Item]) -> str:
-        """The prompt of a task, its slots filled with words, an item or items."""
+        """Render the prompt of a task, with slots for text, an item or several items."""
         wordings = self.tasks[task].ask
         return self._fill(wordings[wording % len(wordings)], **self._written(slots))
 
     def answer(self, task: str, **slots: str | Item | Sequence[Item]) -> str:
-        """The answer to a task."""
+        """Render the answer to a task."""
         return self._fill(self.tasks[task].answer, **self._written(slots))
 
     def _written(self, slots: Mapping[str, str | Item | Sequence[Item]]) -> dict[str, str]:
@@ -279,7 +280,7 @@ class Prompts:
 
 
 def _plain(task: TaskPrompt) -> dict[str, object]:
-    """The mapping of a task, without what is empty."""
+    """The mapping of a task, without empty fields."""
     return {
         "ask": list(task.ask),
         "answer": task.answer,

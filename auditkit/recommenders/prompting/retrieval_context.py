@@ -1,8 +1,8 @@
-"""Put into the prompt what the recommender may choose from, and what the graph knows about it.
+"""Add a list of candidates and their facts to a prompt (retrieval-augmented generation).
 
-The list stands behind the request in the recommender's own words. Facts are the graph's labels: up
-to three of genre, director and year, as many as fit 40 tokens. Source: hallucination recipe,
-section 6.
+The list follows the request in the recommender's own template. Facts are labels of the knowledge
+graph: genre, director and year, with up to three values each, as many as fit into 40 tokens. See
+docs/explain/hallucination-mitigation.md.
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ _N_VALUES = 3  # of one predicate
 
 
 def with_candidates(request: Request, lines: Sequence[str], *, instruction: str) -> Request:
-    """The request with a list to choose from, as words; `Request.candidates` stays empty, so that
-    the recommender writes its list instead of ranking the candidates.
+    """The request with the candidates in its prompt; `Request.candidates` stays empty, so that the
+    recommender generates its list instead of ranking the candidates.
 
     Args:
-        instruction: the template of a request that brings none.
+        lines: one text per candidate.
+        instruction: template for a request without one.
     """
     words = (request.instruction or instruction) + _CHOOSE
     listed = "\n".join(f"- {_without_slots(line)}" for line in lines)
@@ -33,15 +34,15 @@ def with_candidates(request: Request, lines: Sequence[str], *, instruction: str)
 
 
 def fact_line(graph: KnowledgeGraph, item: Item, *, count: Callable[[str], int]) -> str:
-    """`Fargo (1996): Crime, Drama; director Joel Coen`, with at most 40 tokens of facts.
+    """A title with at most 40 tokens of facts: `Fargo (1996): Crime, Drama; director Joel Coen`.
 
     Args:
-        count: tokens of a text.
+        count: returns the number of tokens of a text.
     """
-    labelled = {predicate.name for predicate in graph.predicates if predicate.labelled}
+    labeled = {predicate.name for predicate in graph.predicates if predicate.labelled}
     said: list[str] = []
     for name, form in (("genre", "{}"), ("director", "director {}"), ("year", "year {}")):
-        values = graph.values(item.id, name)[:_N_VALUES] if name in labelled else ()
+        values = graph.values(item.id, name)[:_N_VALUES] if name in labeled else ()
         if not values or (name == "year" and item.title.endswith(f"({values[0]})")):
             continue
         fact = form.format(", ".join(values))
@@ -51,5 +52,5 @@ def fact_line(graph: KnowledgeGraph, item: Item, *, count: Callable[[str], int])
 
 
 def _without_slots(text: str) -> str:
-    """Words that stand in a template: braces would be read as slots."""
+    """Text without braces, which would be read as slots of the template."""
     return text.replace("{", "(").replace("}", ")")

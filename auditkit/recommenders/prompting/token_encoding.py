@@ -1,8 +1,8 @@
-"""Encoding prompts that mix typed text with item references, safely.
+"""Encode prompts that contain typed text and item references.
 
-Typed text goes through the tokenizer with its control tokens switched off
-(`encode_special_tokens`), item references map straight to their token. So `</s>` or `<item_5>`
-typed by a user stays text, whatever the tokenizer knows.
+Typed text is encoded with the control tokens of the tokenizer disabled (`encode_special_tokens`);
+item references are mapped directly to their tokens. A `</s>` or `<item_5>` typed by a user is
+therefore encoded as text for every tokenizer.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ if TYPE_CHECKING:
 __all__ = ["ITEM_PREFIX", "control_tokens", "decode", "encode", "encode_chat", "item_tokens"]
 
 ITEM_PREFIX = "<item_"
-# Words that no template knows, standing where a turn goes.
+# Placeholder for a turn; no chat template contains these words.
 _PLACE = "auditkit places the prompt here"
 
 
 def item_tokens(
     tokenizer: PreTrainedTokenizerFast, index: Mapping[str, Sequence[str]] | None = None
 ) -> dict[str, tuple[int, ...]]:
-    """Item id -> token ids that stand for the item; empty for ordinary language models.
+    """Token ids of every item, by item id; empty for language models without item tokens.
 
     Args:
-        index: the tokens of every item, where it has more than one of its own (`item_index` of the
-            manifest); None takes every `<item_..>` token of the vocabulary.
+        index: tokens of every item, for models with several tokens per item (`item_index` of the
+            manifest); None uses every `<item_..>` token of the vocabulary.
 
     Raises:
-        TargetError: the index names a token that the tokenizer does not know.
+        TargetError: the index contains a token that is not in the vocabulary.
     """
     vocabulary: Mapping[str, int] = tokenizer.get_added_vocab()
     if index is not None:
@@ -53,7 +53,7 @@ def item_tokens(
 
 @contextmanager
 def control_tokens(tokenizer: PreTrainedTokenizerFast, *, meant: bool) -> Iterator[Any]:
-    """The tokenizer's backend while control tokens in a text are tokens, or plain text."""
+    """Backend of the tokenizer with control tokens enabled (`meant`) or encoded as plain text."""
     backend = tokenizer.backend_tokenizer
     before = backend.encode_special_tokens
     backend.encode_special_tokens = not meant
@@ -66,13 +66,13 @@ def control_tokens(tokenizer: PreTrainedTokenizerFast, *, meant: bool) -> Iterat
 def encode(
     tokenizer: PreTrainedTokenizerFast, prompt: str, items: Mapping[str, Sequence[int]]
 ) -> list[int]:
-    """Token ids of a rendered prompt, without special tokens of the tokenizer's own.
+    """Token ids of a rendered prompt, without the special tokens that a tokenizer adds.
 
     Args:
-        items: `item_tokens(tokenizer)`; when empty the prompt is plain text.
+        items: `item_tokens(tokenizer)`; if empty, the prompt is plain text.
 
     Raises:
-        TargetError: the prompt refers to an item that the model has never seen.
+        TargetError: the prompt refers to an item without a token.
     """
     with control_tokens(tokenizer, meant=False) as backend:
         if not items:
@@ -94,23 +94,23 @@ def encode_chat(
     items: Mapping[str, Sequence[int]],
     messages: Sequence[Message] = (),
 ) -> list[int]:
-    """Token ids of a prompt as a user's turn in the chat template, behind earlier turns, up to the
-    model's turn.
+    """Token ids of a prompt as the user turn of the chat template, after earlier turns, up to the
+    generation prompt.
 
-    The template is rendered around placeholders, so its control tokens are tokens and those typed
-    in any turn are text. Where the turns hold none, the rendered text is encoded whole, as
-    `apply_chat_template` does.
+    The template is rendered with placeholders, so that its control tokens are encoded as tokens and
+    control tokens typed in a turn as text. If no turn contains control tokens, the rendered text is
+    encoded in one pass, as `apply_chat_template` does.
 
     Raises:
-        TargetError: the template leaves a turn out, or `encode` refuses it.
+        TargetError: the template omits a turn, or `encode` raises.
     """
     turns = [*messages, Message("user", prompt)]
     parts = _template_parts(tokenizer, turns, place=f" {_PLACE} ")
-    if parts is None:  # the template strips what it is given
+    if parts is None:  # the template strips whitespace
         turns = [Message(turn.role, turn.content.strip()) for turn in turns]
         parts = _template_parts(tokenizer, turns, place=_PLACE)
     if parts is None:
-        raise TargetError("bad_schema", detail="the chat template leaves a turn out")
+        raise TargetError("bad_schema", detail="the chat template omits a turn")
     control = {*tokenizer.get_added_vocab().values(), *tokenizer.all_special_ids}
     own = [_encode_control(tokenizer, part) if isinstance(part, str) else [] for part in parts]
     if not items:
@@ -129,7 +129,7 @@ def encode_chat(
 def _template_parts(
     tokenizer: PreTrainedTokenizerFast, turns: Sequence[Message], *, place: str
 ) -> list[str | Message] | None:
-    """The rendered template with each turn in its place; None if one is missing."""
+    """The rendered template, split at its turns; None if a turn is missing."""
     places = [place.replace("here", f"number {i} here") for i in range(len(turns))]
     asked = [{"role": turn.role, "content": held} for turn, held in zip(turns, places, strict=True)]
     rendered = str(tokenizer.apply_chat_template(asked, add_generation_prompt=True, tokenize=False))
@@ -141,11 +141,11 @@ def _template_parts(
 
 
 def _encode_control(tokenizer: PreTrainedTokenizerFast, text: str) -> list[int]:
-    """Token ids of text whose control tokens are meant."""
+    """Token ids of a text with control tokens enabled."""
     with control_tokens(tokenizer, meant=True) as backend:
         return list(backend.encode(text, add_special_tokens=False).ids)
 
 
 def decode(tokenizer: PreTrainedTokenizerFast, ids: Sequence[int]) -> str:
-    """Text of generated token ids, control tokens left out."""
+    """Text of generated token ids, without control tokens."""
     return str(tokenizer.decode(list(ids), skip_special_tokens=True))

@@ -1,8 +1,8 @@
-"""Find out what a server can do by asking it, never from its name.
+"""Detect the capabilities of a server with test requests, never from its name.
 
-Scores are believed only if they agree with themselves: a token that the server writes must get the
-same log-probability when the server reads it. Some servers answer with those of the neighbouring
-token (llama-cpp-python 0.3 does), and every number would be wrong without a word.
+Scores are used only if they are consistent: a generated token must have the same log-probability
+when it is scored as a part of the prompt. Some servers return the log-probabilities of the adjacent
+token (llama-cpp-python 0.3 does), which would make every score wrong silently.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ __all__ = ["connect"]
 
 _PROMPT, _CONTINUATION = "The capital of France is", " Paris"
 _ATTEMPTS = 3
-_AGREE = 0.1  # nats; batching and caches move a server's numbers by less
+_AGREE = 0.1  # nats; batching and caches change the scores of a server by less
 
 
 def connect(target: str) -> Endpoint:
-    """Ask a server what it can do: chat, else completions; then scores.
+    """Detect the capabilities of a server: chat, else completions; then scores.
 
     Raises:
-        TargetUnavailable: it refuses the first request; the message names the setting to change.
+        TargetUnavailable: the first request failed; the message names the setting to change.
     """
     endpoint = Endpoint(target)
     hello = Request(prompt="Name one film.", k=1)
@@ -43,7 +43,7 @@ def connect(target: str) -> Endpoint:
 
 
 def _with_scores(target: str, endpoint: Endpoint) -> Endpoint:
-    """The endpoint with its scoring capability, if its scores agree with themselves."""
+    """The endpoint with its scoring capability, if its scores are consistent."""
     for attempt in range(_ATTEMPTS):
         try:
             noise, gap = _measured(endpoint)
@@ -51,13 +51,14 @@ def _with_scores(target: str, endpoint: Endpoint) -> Endpoint:
         except TargetError as error:
             if not error.retryable:
                 return endpoint
-            if attempt + 1 == _ATTEMPTS:  # it may score: who cannot tell may not skip probes
+            # The server may support scores; if that is unknown, no probe may be skipped.
+            if attempt + 1 == _ATTEMPTS:
                 raise TargetUnavailable(_explained(endpoint, error)) from None
             time.sleep(2.0**attempt)
     if gap > _AGREE:
         endpoint.notes_on_scores = (
-            f"The server's log-probability of a token that it writes and of the same token that it "
-            f"reads differ by {gap:.3g} nats: its scores are wrong and were not used.",
+            "The server's log-probabilities of a generated token and of the same token in a prompt "
+            f"differ by {gap:.3g} nats: its scores are wrong and were not used.",
         )
         return endpoint
     scoring = ScoringEndpoint(target)
@@ -67,7 +68,7 @@ def _with_scores(target: str, endpoint: Endpoint) -> Endpoint:
 
 
 def _measured(endpoint: Endpoint) -> tuple[float, float]:
-    """How far one text scored twice differs, and a token written and read, in nats."""
+    """Differences in nats: of one text scored twice, and of a token generated and then scored."""
     once, again = (endpoint.run_all(endpoint.reads(_PROMPT, _CONTINUATION))[0][0] for _ in range(2))
     token, written = endpoint.run_all(endpoint.writes(_PROMPT))[0]
     read, _ = endpoint.run_all(endpoint.reads(_PROMPT, token))[0]
@@ -75,14 +76,14 @@ def _measured(endpoint: Endpoint) -> tuple[float, float]:
 
 
 def _explained(endpoint: Endpoint, error: TargetError) -> str:
-    """What the server refused, and which setting to look at."""
+    """The message for a failed first request, with the setting to check."""
     remedy = {
         "auth": f"Put a valid key into the environment variable {endpoint.key_variable}.",
         "redirect": "Give the address that it redirects to; redirects are not followed.",
-        "connection": "Is the server running, and the address right?",
-        "deadline": "Is the model still being loaded? Start again.",
-        "http_5xx": "The server is in trouble; start again when it answers.",
-        "rate_limited": "Start again later, or set AUDITKIT_REQUESTS_PER_MINUTE.",
-        "tls": "Its certificate is not valid; verification cannot be switched off.",
+        "connection": "Check that the server is running and that the address is correct.",
+        "deadline": "If the model is still being loaded, try again later.",
+        "http_5xx": "The server has an internal error or is overloaded; try again later.",
+        "rate_limited": "Try again later, or set AUDITKIT_REQUESTS_PER_MINUTE.",
+        "tls": "Its certificate is not valid; verification cannot be disabled.",
     }.get(error.reason, f"Check the address and the model name {endpoint.name!r}.")
-    return f"{endpoint.base} refuses the first request ({error}). {remedy}"
+    return f"the first request to {endpoint.base} failed ({error}). {remedy}"

@@ -1,4 +1,4 @@
-"""What a served completion says, and which one status that gives the answer."""
+"""Parse the completion of a server and assign its status."""
 
 from __future__ import annotations
 
@@ -15,8 +15,11 @@ __all__ = ["Completion", "response_to", "saying", "usage_of"]
 
 
 class Completion(NamedTuple):
-    """The first choice: its text, None where there is none; why it ended; tokens by kind; the
-    tools it called, each with name and arguments.
+    """The first choice of a completion.
+
+    Attributes:
+        text: None if there is none. reason: the finish reason. usage: tokens by kind.
+        trace: tool calls, each with name and arguments.
     """
 
     text: str | None
@@ -33,7 +36,7 @@ def saying(result: Mapping[str, Any], *, chat: bool) -> Completion:
     """
     choices = result.get("choices")
     if not isinstance(choices, list):
-        raise TargetError("bad_schema", detail="the answer has no choices")
+        raise TargetError("bad_schema", detail="the response has no choices")
     usage = usage_of(result)
     if not choices:
         return Completion(None, "", usage)
@@ -46,14 +49,14 @@ def saying(result: Mapping[str, Any], *, chat: bool) -> Completion:
             for call in calls
         )
     except (KeyError, TypeError, AttributeError):
-        raise TargetError("bad_schema", detail="the choice holds no text") from None
+        raise TargetError("bad_schema", detail="the choice has no text") from None
     if text is not None and not isinstance(text, str):
-        raise TargetError("bad_schema", detail="the text is no text")
+        raise TargetError("bad_schema", detail="the text of the choice is not a string")
     return Completion(text, str(reason), usage, trace)
 
 
 def usage_of(result: Mapping[str, Any]) -> dict[str, int]:
-    """Tokens by kind, as the server counts them; empty where it does not."""
+    """Tokens by kind, as counted by the server; empty if it does not count them."""
     counted = result.get("usage")
     return {
         name: value
@@ -69,10 +72,10 @@ def _content_text(value: object) -> str:
 
 
 def response_to(request: Request, completion: Completion, *, listed: bool) -> Response:
-    """The answer with exactly one status; a text that a limit cut off gives its whole titles only.
+    """The response with exactly one status; only complete titles are read from a truncated text.
 
     Args:
-        listed: whether a list was asked for, else the text itself is the answer.
+        listed: whether the request was for a list; otherwise the text itself is the response.
     """
     text, reason, usage, trace = completion
 

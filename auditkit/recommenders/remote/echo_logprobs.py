@@ -1,9 +1,9 @@
-"""Log-probabilities of a text that a server read, from a completion that echoes its prompt.
+"""Log-probabilities of a given text, from a completion that echoes its prompt.
 
-Servers disagree on where a token begins: a text of its own for the begin-of-sequence token, or
-bytes instead of characters, shift all offsets, and the numbers of other tokens would be taken
-without a word. So tokens are matched with the text from its end; offsets count only where those of
-the tokens do not spell it, and only if the last one is right.
+Servers report token offsets differently: text for the begin-of-sequence token, or bytes instead of
+characters, shift all offsets, and log-probabilities of the wrong tokens would be used silently. For
+that reason, tokens are matched with the text from its end. Offsets are used only if the tokens do
+not spell the text, and only if the last offset is correct.
 """
 
 from __future__ import annotations
@@ -18,14 +18,15 @@ __all__ = ["continuation_logprobs"]
 
 
 def continuation_logprobs(prompt: str, continuation: str, result: Mapping[str, Any]) -> list[float]:
-    """Nats of the tokens of a continuation, one that stands across its beginning included.
+    """Log-probabilities in nats of the tokens of a continuation, including a token that begins in
+    the prompt and ends in the continuation.
 
     Args:
-        prompt, continuation: what was sent, as one text.
-        result: a completion of at most one new token, asked for with `echo` and `logprobs`.
+        prompt, continuation: sent as one text.
+        result: a completion of at most one new token, requested with `echo` and `logprobs`.
 
     Raises:
-        TargetError: no log-probabilities, or tokens that do not fit the text.
+        TargetError: no log-probabilities, or tokens that do not match the text.
     """
     try:
         choice = result["choices"][0]
@@ -47,9 +48,9 @@ def continuation_logprobs(prompt: str, continuation: str, result: Mapping[str, A
 
 
 def _n_read(sent: str, tokens: Sequence[str], result: Mapping[str, Any]) -> int:
-    """How many tokens are the echo. Servers list the new token or do not (llama-cpp-python counts
-    it and leaves it out), so what the tokens spell decides: all that was sent, perhaps behind one
-    token of the beginning. Where they spell nothing, the server's count does.
+    """Number of echoed tokens. Some servers list the new token and some do not (llama-cpp-python
+    counts it but omits it), so the tokens must spell the text that was sent, possibly after a
+    begin-of-sequence token. If they do not spell it, the server's count is used.
     """
     spelled = {n: "".join(tokens[:n]) for n in (len(tokens) - 1, len(tokens)) if n > 0}
     for n, text in spelled.items():
@@ -64,7 +65,7 @@ def _n_read(sent: str, tokens: Sequence[str], result: Mapping[str, Any]) -> int:
 
 
 def _by_text(continuation: str, tokens: Sequence[str]) -> int | None:
-    """Place of the token in which the continuation begins; None where they do not spell it."""
+    """Index of the token in which the continuation begins; None if the tokens do not spell it."""
     spelled, begin = "", len(tokens)
     while len(spelled) < len(continuation) and begin:
         begin -= 1
@@ -73,7 +74,7 @@ def _by_text(continuation: str, tokens: Sequence[str]) -> int | None:
 
 
 def _by_offset(continuation: str, choice: Mapping[str, Any], offsets: object, n_read: int) -> int:
-    """The same by the offsets of a server whose characters several tokens share."""
+    """The same index from the offsets, for servers that split a character into several tokens."""
     text = choice.get("text")
     if isinstance(offsets, list) and isinstance(text, str) and len(offsets) > n_read:
         whole = offsets[n_read]  # where the new token begins
@@ -81,7 +82,7 @@ def _by_offset(continuation: str, choice: Mapping[str, Any], offsets: object, n_
             first = whole - len(continuation)
             inside = [place for place in range(n_read) if offsets[place + 1] > first]
             return inside[0] if inside else n_read
-    raise TargetError("bad_schema", detail="tokens that do not fit the text")
+    raise TargetError("bad_schema", detail="tokens that do not match the text")
 
 
 def _is_log_probability(value: object) -> bool:

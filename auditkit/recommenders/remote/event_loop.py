@@ -1,6 +1,6 @@
-"""An event loop in a thread of its own, for callers that may already stand inside another.
+"""An event loop in a separate thread, for callers that may already run inside another loop.
 
-A notebook runs its cells inside an event loop, and there `asyncio.run` is refused.
+A notebook runs its cells inside an event loop, where `asyncio.run` raises an error.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 class EventLoop:
-    """Runs coroutines until it is closed; what they share, such as connections, stays usable."""
+    """Runs coroutines until it is closed, so that they can share connections."""
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
@@ -26,15 +26,15 @@ class EventLoop:
         self._thread.start()
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """The result of a coroutine, or what it raises; an interrupted wait cancels it."""
+        """The result of a coroutine; its exceptions are raised, and an interrupt cancels it."""
         future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
         try:
             return future.result()
         finally:
-            future.cancel()  # does nothing where there is a result
+            future.cancel()  # no effect if there is a result
 
     def close(self) -> None:
-        """End the thread."""
+        """Stop the loop and join its thread."""
         self.run(self._loop.shutdown_default_executor())
         self._open = False
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -42,8 +42,8 @@ class EventLoop:
         self._loop.close()
 
     def _run(self) -> None:
-        """Go on after a coroutine raised `SystemExit` or `KeyboardInterrupt`: asyncio lets these
-        end the loop, and whoever waits for the coroutine would wait for ever.
+        """Restart the loop after a coroutine raised `SystemExit` or `KeyboardInterrupt`: these stop
+        an asyncio loop, and callers that wait for other coroutines would block forever.
         """
         while self._open:
             with suppress(SystemExit, KeyboardInterrupt):

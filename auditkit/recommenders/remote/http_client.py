@@ -1,7 +1,7 @@
-"""One HTTP exchange with a server that is not trusted: what came back, or a reason why not.
+"""HTTP client for JSON requests to an untrusted server.
 
-The body is counted while it is read, a redirect is never followed, proxies and environment are
-never read, and no header value and no word of the server appears in any message.
+The size of the body is limited while it is read, redirects are never followed, proxy settings and
+the environment are never used, and no message contains header values or text of the server.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from auditkit.serialization.canonical_json import read_json
 
 __all__ = ["NO_ROUTE", "UNKNOWN_MODEL", "Server", "seconds_of"]
 
-# A 404 is either; only a server that has the route can speak of the model.
+# A 404 can mean either; only a server that has the route mentions the model.
 NO_ROUTE, UNKNOWN_MODEL = "no such route", "no such model"
 _MAX_BYTES = 16 << 20
 _MAX_ERROR_BYTES = 1 << 16
@@ -34,15 +34,15 @@ _OVERFLOW = ("context_length_exceeded", "maximum context length", "exceed_contex
 
 
 class Server:
-    """A base URL that answers JSON.
+    """Client for the JSON API at a base URL.
 
     Args:
         base_url: `https://HOST[:PORT]/PATH`; plain `http` with a key only on this machine.
         key: sent as a bearer token, if not empty.
 
     Raises:
-        TargetUnavailable: a URL with credentials, a query, or a key in the clear or not of
-            printable ASCII.
+        TargetUnavailable: the URL is invalid or contains credentials or a query, or the key would
+            be sent unencrypted or is not printable ASCII.
     """
 
     def __init__(self, base_url: str, *, key: str = "") -> None:
@@ -53,25 +53,27 @@ class Server:
             complete = False
         if not complete:
             raise TargetUnavailable(
-                f"{base_url!r} is no address of a server. Write openai:https://HOST/v1#MODEL."
+                f"{base_url!r} is not a valid server URL. Write openai:https://HOST/v1#MODEL."
             )
         if "@" in parts.netloc or parts.query:
             raise TargetUnavailable(
-                "the address holds a user name, password or query. Give the key in an environment "
+                "the URL contains a user name, password or query. Put the key into an environment "
                 "variable; auditkit sends it as a header."
             )
         self.host, key = parts.hostname or "", key.strip()
         if key and parts.scheme == "http" and self.host not in _LOOPBACK:
             raise TargetUnavailable(
-                f"a key would go to {self.host} over plain http. Use https, or unset the key."
+                f"the key would be sent to {self.host} over plain http. Use https, or unset the "
+                "key."
             )
         if not (key.isascii() and key.isprintable()):
             raise TargetUnavailable(
-                "the key holds characters that no header can carry. Check the environment variable."
+                "the key contains characters that are not printable ASCII. Check the environment "
+                "variable."
             )
         logging.getLogger("httpx").setLevel(logging.WARNING)
         self._base = base_url.rstrip("/")
-        # A compressed body could grow beyond any limit between two counts.
+        # A compressed body could expand beyond the size limit between two checks.
         self._headers = {"Accept-Encoding": "identity", "Content-Type": "application/json"}
         if key:
             self._headers["Authorization"] = f"Bearer {key}"
@@ -81,7 +83,7 @@ class Server:
         """Send JSON, receive a JSON object.
 
         Raises:
-            TargetError: with the run log's reason for what went wrong.
+            TargetError: the exchange failed; its reason is the one in the run log.
         """
         if self._client is None:
             self._client = httpx.AsyncClient(
@@ -91,7 +93,7 @@ class Server:
                 trust_env=False,
                 follow_redirects=False,
             )
-        # ASCII escapes: a lone surrogate in a prompt has no UTF-8.
+        # ASCII escapes, because a lone surrogate in a prompt cannot be encoded as UTF-8.
         sent = self._client.stream("POST", self._base + path, content=json.dumps(body))
         begun = False
         try:
@@ -100,7 +102,7 @@ class Server:
                 if response.status_code != 200:
                     raise await _refusal(response, model=str(body.get("model", "")))
                 if response.headers.get("Content-Encoding", "identity") != "identity":
-                    raise TargetError("bad_schema", detail="the answer is compressed")
+                    raise TargetError("bad_schema", detail="the response is compressed")
                 content = await _read(response)
         except httpx.ReadTimeout:
             raise TargetError("deadline", detail="no byte for 60 seconds", retryable=True) from None
@@ -126,12 +128,12 @@ async def _read(response: httpx.Response) -> bytes:
     async for chunk in response.aiter_raw():
         content += chunk
         if len(content) > _MAX_BYTES:
-            raise TargetError("too_large", detail="the answer is over 16 MiB")
+            raise TargetError("too_large", detail="the response is larger than 16 MiB")
     return bytes(content)
 
 
 async def _refusal(response: httpx.Response, *, model: str) -> TargetError:
-    """Anything but 200 is an error of the request, with its own reason."""
+    """The error and its reason for a status code other than 200."""
     code = response.status_code
     detail = f"status {code}"
     if code in (401, 403):
@@ -155,7 +157,7 @@ async def _refusal(response: httpx.Response, *, model: str) -> TargetError:
 
 
 async def _start(response: httpx.Response) -> str:
-    """The first 64 KiB of an error's body."""
+    """The first 64 KiB of the body of an error response."""
     content = bytearray()
     async for chunk in response.aiter_raw():
         content += chunk
@@ -168,9 +170,9 @@ def _object(content: bytes) -> dict[str, Any]:
     try:
         value = read_json(content.decode("utf-8"))
     except (ValueError, RecursionError):
-        raise TargetError("bad_schema", detail="the answer is no JSON") from None
+        raise TargetError("bad_schema", detail="the response is not valid JSON") from None
     if not isinstance(value, dict) or value.get("error") is not None:
-        raise TargetError("bad_schema", detail="the answer is no result")
+        raise TargetError("bad_schema", detail="the response is an error or not a JSON object")
     return value
 
 

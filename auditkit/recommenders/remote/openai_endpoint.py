@@ -1,8 +1,8 @@
-"""`openai:BASE_URL#MODEL`: any server that speaks the OpenAI protocol (vLLM, llama.cpp, Ollama,
-LiteLLM).
+"""Recommender for `openai:BASE_URL#MODEL`: servers with an OpenAI-compatible API, such as vLLM,
+llama.cpp, Ollama and LiteLLM.
 
-What a server can do is found by asking, never by its name: chat or plain completions, and
-log-probabilities of given text (`echo`), without which nothing can be scored there.
+Capabilities are detected with test requests, never from the server's name: chat or plain
+completions, and log-probabilities of given text (`echo`), which scoring requires.
 """
 
 from __future__ import annotations
@@ -35,20 +35,20 @@ _MAX_TOKENS = 512
 
 
 class Endpoint:
-    """A served model.
+    """A model on a server.
 
     Attributes:
-        name: the model's. base: its address. key_variable: environment variable of the key.
-        chat: whether it takes turns, else plain prompts.
-        patience: how hard and how fast it may be asked.
-        remarks_on_scores: what was found out about its log-probabilities, for the reader.
+        name: of the model. base: URL of the server. key_variable: environment variable of the key.
+        chat: whether requests are chat turns instead of plain prompts.
+        request_limits: timeouts, retries and rate limits.
+        notes_on_scores: notes on the consistency of its log-probabilities, for the report.
     """
 
     def __init__(self, target: str) -> None:
         base, _, model = target.partition("#")
         if not base or not model:
             raise TargetUnavailable(
-                f"openai:{target} names no server and model. Write openai:https://HOST/v1#MODEL."
+                f"openai:{target} needs a server and a model. Write openai:https://HOST/v1#MODEL."
             )
         self.name, self.base = model, base.rstrip("/")
         self.key_variable = os.environ.get(KEY_POINTER, "OPENAI_API_KEY")
@@ -58,16 +58,16 @@ class Endpoint:
         self.notes_on_scores: tuple[str, ...] = ()
 
     def fingerprint(self) -> str:
-        """SHA-256 of address and model name; what stands behind them cannot be verified."""
+        """SHA-256 of URL and model name; the weights that are served cannot be verified."""
         return sha256_json(["openai", self.base, self.name])
 
     async def answer(
         self, operation: Operation, request: Request, parameters: Mapping[str, Any]
     ) -> Response:
-        """Ask once.
+        """Execute one call, with one attempt.
 
         Raises:
-            TargetError: with the run log's reason for what went wrong.
+            TargetError: the call failed; its reason is the one in the run log.
         """
         if operation == "score":
             return await self._score(request, parameters["continuations"])
@@ -101,7 +101,7 @@ class Endpoint:
         )
 
     async def reads(self, prompt: str, continuation: str) -> tuple[list[float], Mapping[str, int]]:
-        """Nats of the continuation's tokens, and the tokens used."""
+        """Log-probabilities in nats of the continuation's tokens, and the tokens used."""
         body = {
             "model": self.name,
             "prompt": prompt + continuation,
@@ -114,7 +114,7 @@ class Endpoint:
         return continuation_logprobs(prompt, continuation, result), usage_of(result)
 
     async def writes(self, prompt: str) -> tuple[str, float]:
-        """The next token of a greedy text, and its nats."""
+        """The next token of greedy decoding, and its log-probability in nats."""
         body = {
             "model": self.name, "prompt": prompt, "max_tokens": 1, "logprobs": 1, "temperature": 0,
         }  # fmt: skip
@@ -129,10 +129,10 @@ class Endpoint:
         """Close the connections."""
         await self._server.close()
 
-    # --- the same as plain calls, each asked once
+    # --- synchronous versions, with one attempt per request
 
     def recommend(self, requests: Sequence[Request]) -> list[Response]:
-        """Ask for lists."""
+        """Request lists."""
         return self.run_all(*[self.answer("recommend", request, {}) for request in requests])
 
     def generate(
@@ -143,7 +143,7 @@ class Endpoint:
         temperature: float,
         seeds: Sequence[int],
     ) -> list[str]:
-        """Ask for texts."""
+        """Request texts."""
         requests = [
             Request(prompt=prompt, temperature=temperature, seed=seed)
             for prompt, seed in zip(prompts, seeds, strict=True)
@@ -153,14 +153,14 @@ class Endpoint:
         return [answer.text or "" for answer in answers]
 
     def run_all(self, *asked: Coroutine[Any, Any, T]) -> list[T]:
-        """The results of questions asked once, all at the same time."""
+        """Run coroutines concurrently and return their results in order."""
 
         async def all_of_them() -> list[T]:
             try:
                 async with asyncio.timeout(self.request_limits.seconds * max(1, len(asked))):
                     return list(await asyncio.gather(*asked))
             except TimeoutError:
-                raise TargetError("deadline", detail="no whole answer in time") from None
+                raise TargetError("deadline", detail="no complete response in time") from None
             finally:
                 await self.close()
 
@@ -169,7 +169,7 @@ class Endpoint:
 
 
 class ScoringEndpoint(Endpoint):
-    """A served model that also gives log-probabilities of given text."""
+    """A model on a server that also returns log-probabilities of given text."""
 
     def score(
         self, prompts: Sequence[str], continuations: Sequence[Sequence[str]]
@@ -186,5 +186,5 @@ class ScoringEndpoint(Endpoint):
 
 
 def _as_text(request: Request) -> str:
-    """The whole conversation for a model without turns."""
+    """The conversation as one text, for a model without chat turns."""
     return as_text(request.messages) + request.prompt

@@ -1,6 +1,6 @@
-"""How long and how hard to try with a remote recommender, and how fast it may be asked.
+"""Timeouts, retries and rate limits for a remote recommender.
 
-None of it changes an answer, so it stands in the environment and not in a recipe.
+None of them changes a response, so they are set in the environment and not in a recipe.
 """
 
 from __future__ import annotations
@@ -22,18 +22,19 @@ _VARIABLES = {
 
 @dataclass(frozen=True, kw_only=True)
 class RequestLimits:
-    """Limits of the way to one recommender.
+    """Timeouts, retries and rate limits for one remote recommender.
 
     Attributes:
-        connections: at the start; max_connections: at most.
-        requests_per_minute, tokens_per_minute: most that may be sent and used; None is no limit.
+        connections: concurrent requests at the start. max_connections: upper limit of them.
+        requests_per_minute, tokens_per_minute: rate limits; None for unlimited.
         attempts: per request.
-        seconds: per exchange, by our own clock, so a trickle ends too; scoring n texts has n.
-        longest_retry_after: seconds; a server that wants more is not waited for.
-        waiting: seconds of backoff in a whole run.
+        seconds: timeout per HTTP exchange, measured locally, so a slow trickle of bytes also times
+            out; scoring n texts takes n exchanges.
+        longest_retry_after: seconds; a request fails if the server demands a longer wait.
+        waiting: seconds of backoff in total, per run.
 
     Raises:
-        InvalidArgument: a limit that lets nothing through.
+        InvalidArgument: a limit is too small to send any request.
     """
 
     connections: int = 4
@@ -57,10 +58,10 @@ class RequestLimits:
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> RequestLimits:
         """The defaults, with `AUDITKIT_MAX_CONNECTIONS`, `AUDITKIT_REQUESTS_PER_MINUTE` and
-        `AUDITKIT_TOKENS_PER_MINUTE` where they are set.
+        `AUDITKIT_TOKENS_PER_MINUTE` if they are set.
 
         Raises:
-            ConfigurationError: a variable that is no such number.
+            ConfigurationError: a variable is not a number above 0.
         """
         found: dict[str, int | float] = {}
         for variable, name in _VARIABLES.items():

@@ -1,8 +1,8 @@
-"""Spread requests or tokens evenly over each minute.
+"""Rate limiter that spreads requests or tokens evenly over each minute.
 
-What an answer costs in tokens is known only afterwards, so a bucket may owe: then nothing is asked
-until the debt is paid, and the average holds.
-Source: token bucket (Turner 1986), with debt.
+The tokens of a response are known only afterwards, so the level of a bucket may become negative;
+then requests wait until it is positive again, which keeps the average rate.
+Source: token bucket (Turner 1986), with a negative level allowed.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ __all__ = ["Bucket"]
 
 
 class Bucket:
-    """Fills at a steady rate up to what one second brings, or one unit where that is less.
+    """A token bucket with the capacity of one second at its rate, and at least one unit.
 
     Args:
-        per_minute: units.
-        clock: seconds, monotonic.
+        per_minute: units per minute.
+        clock: monotonic time in seconds.
     """
 
     def __init__(self, per_minute: float, *, clock: Callable[[], float]) -> None:
@@ -28,13 +28,13 @@ class Bucket:
 
     @property
     def delay(self) -> float:
-        """Seconds until something may be taken, 0 for now."""
+        """Seconds until units may be taken; 0 if they may be taken now."""
         now = self._clock()
         self._level = min(self._most, self._level + (now - self._at) * self._rate)
         self._at = now
-        # A whole unit is waited for; less would turn rounding into endless tiny waits.
+        # Wait for one full unit; with less, rounding errors would cause endless tiny waits.
         return 0.0 if self._level > 1e-9 else (min(1.0, self._most) - self._level) / self._rate
 
     def take(self, units: float) -> None:
-        """Use units up, more than are there if need be."""
+        """Take units, even if the level becomes negative."""
         self._level -= units

@@ -1,7 +1,9 @@
-"""Ask a remote recommender many questions at once: retries, waiting, deadlines, adaptive load.
+"""Concurrent calls to a remote recommender, with retries, backoff, timeouts and adaptive
+concurrency.
 
-Answers come back in the order asked, so a log written from them does not depend on which came
-first. Passing trouble changes no answer: attempts and waits leave no trace in a response.
+Responses are returned in the order of the calls, so a log written from them does not depend on
+which arrived first. Transient errors never affect a response: retries and backoff are not recorded
+in it.
 
 Source: full-jitter backoff (Brooker 2015); additive increase, multiplicative decrease (Chiu & Jain
 1989); `Retry-After` (RFC 9110, 10.2.3).
@@ -30,10 +32,11 @@ _GROW_AFTER = 20
 
 
 class Transport:
-    """The way to one remote recommender.
+    """Sends calls to one remote recommender.
 
     Args:
-        patience: the recommender's own, if it has a `request_limits`, else the defaults.
+        request_limits: None uses the `request_limits` of the recommender, else the defaults.
+        sleep, clock: replaced in tests.
 
     Attributes:
         waited: seconds of backoff so far. retries: attempts after the first, so far.
@@ -59,7 +62,7 @@ class Transport:
             )
         )
         self._loop = EventLoop()
-        self._jitter = random.Random()  # touches no result
+        self._jitter = random.Random()  # not seeded: it does not affect results
         self._successes = self._slowdowns = 0
         self._connections = float(
             min(self._request_limits.connections, self._request_limits.max_connections)
@@ -69,18 +72,18 @@ class Transport:
 
     @property
     def window(self) -> int:
-        """Requests to hand over at once."""
+        """Number of requests to pass to `ask` at once."""
         return max(64, 4 * self._request_limits.max_connections)
 
     @property
     def exhausted(self) -> bool:
-        """Whether the waiting of the run is used up."""
+        """Whether the total backoff of the run has reached its limit."""
         return self.waited >= self._request_limits.waiting
 
     def ask(self, questions: Sequence[PlannedCall]) -> Generator[Response]:
-        """One response per question, in order, as soon as all before it are there.
+        """Yield one response per call, in order, each as soon as all earlier ones have arrived.
 
-        Closing the generator cancels what is in flight.
+        Closing the generator cancels the calls in flight.
         """
         waiting = deque(enumerate(questions))
         running: dict[asyncio.Task[Response], int] = {}
@@ -102,7 +105,7 @@ class Transport:
             self._loop.run(_cancel(running))
 
     def close(self) -> None:
-        """Close connections and the loop."""
+        """Close the connections and the event loop."""
         try:
             self._loop.run(self._remote.close())
         finally:
@@ -137,7 +140,7 @@ class Transport:
         return Response(request_id=request.id, status="timeout", reason="deadline")
 
     async def _keep_pace(self, exchanges: int) -> None:
-        """Wait until both rates allow the next request."""
+        """Wait until both rate limits allow the next request."""
         for bucket in (self._requests, self._tokens):
             while bucket and (seconds := bucket.delay) > 0:
                 await self._sleep(seconds)
@@ -145,7 +148,7 @@ class Transport:
             self._requests.take(exchanges)
 
     async def _wait(self, attempt: int, error: TargetError) -> bool:
-        """Wait before the next attempt; False where that is more than we are ready to wait."""
+        """Wait before the next attempt; False if that would exceed the limits."""
         asked_for = error.retry_after or 0.0
         seconds = max(asked_for, self._jitter.uniform(0, min(60.0, 2.0**attempt)))
         if asked_for > self._request_limits.longest_retry_after or self.exhausted:
@@ -163,7 +166,9 @@ class Transport:
             self._connections = min(self._connections + 1, self._request_limits.max_connections)
 
     def _slow_down(self, error: TargetError, slowdowns: int) -> None:
-        """Halve once for all requests that were under way together: they met the same overload."""
+        """Halve the concurrency, once for all requests that were in flight together, because they
+        failed for the same overload.
+        """
         if error.reason in ("rate_limited", "http_5xx") and slowdowns == self._slowdowns:
             self._connections = max(1.0, self._connections / 2)
             self._slowdowns += 1
@@ -176,7 +181,9 @@ async def _cancel(tasks: Collection[asyncio.Task[Response]]) -> None:
 
 
 def _outcome(task: asyncio.Task[Response], request: Request) -> Response:
-    """What a request came to; an adapter that raises something unforeseen failed at that one."""
+    """The response of a finished task; an unexpected exception of the adapter is an error of its
+    request.
+    """
     error = task.exception()
     if error is None:
         return task.result()
@@ -186,7 +193,7 @@ def _outcome(task: asyncio.Task[Response], request: Request) -> Response:
 
 
 def _failed(request: Request, error: TargetError) -> Response:
-    """Only the kind of trouble stands on record: its words may differ from run to run."""
+    """The response for an error, with its reason and detail."""
     return Response(
         request_id=request.id,
         status="target_error",

@@ -1,8 +1,9 @@
-"""Keep what the catalog holds: lists without refused and ambiguous titles, and asking again.
+"""Catalog grounding: drop titles without a unique match in the catalog, and request replacements.
 
-Dropping a title never makes a list wrong, only shorter; the link that was made is kept, so an
-inexactly linked ("rescued") title can be told from an exact one. Asking again names no title: a
-recommender that is told what exists is another variant. Source: hallucination recipe, section 6.
+Dropping titles only makes a list shorter. The type of each link is kept, so that titles with an
+inexact match ("rescued") can be distinguished from exact ones. A repeated request names no title,
+because a recommender that gets titles of the catalog is another variant
+(docs/explain/hallucination-mitigation.md).
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ class Grounded:
     """A list after grounding.
 
     Attributes:
-        response: holds linked items only, each entry once where it was asked for again.
-        n_replaced: items that came from asking again.
-        turns: every request and answer that the list was made of, the first ones first.
+        response: contains only linked items; items from repeated requests are distinct.
+        n_replaced: number of items from repeated requests.
+        turns: all requests and responses of the list, in order.
     """
 
     response: Response
@@ -34,7 +35,7 @@ class Grounded:
 
 
 def grounded(response: Response) -> Response:
-    """The same answer without titles that were not linked; `no_answer` where none is left."""
+    """The response without titles that were not linked; `no_answer` if none is left."""
     if response.status != "ok":
         return response
     kept = tuple(item for item in response.items if item.item_id is not None)
@@ -49,14 +50,14 @@ def ask_again(
     opening: Sequence[Message] = (),
     rounds: int = ROUNDS,
 ) -> list[Grounded]:
-    """Ground lists and ask for what is missing, as a further turn of the conversation.
+    """Ground lists and request the missing items in a further turn of the conversation.
 
     Args:
-        requests: with rendered prompts, as they were asked.
-        responses: their linked answers; one whose status is not ok is left as it is.
-        ask: answers requests with linked responses.
-        opening: turns that stand before every conversation.
-        rounds: how often at most.
+        requests: with rendered prompts, as they were sent.
+        responses: with linked items; a response whose status is not ok is not changed.
+        ask: sends requests and returns responses with linked items.
+        opening: first turns of every conversation.
+        rounds: maximum number of repeated requests.
     """
     found = [
         Grounded(grounded(response), 0, ((request, response),))
@@ -89,7 +90,7 @@ def _response_text(answer: Response) -> str:
 
 
 def _joined(so_far: Grounded, turn: tuple[Request, Response], *, k: int) -> Grounded:
-    """The list with new linked items behind it, up to k."""
+    """The list with new linked items appended, up to k."""
     listed = {item.item_id for item in so_far.response.items}
     new: dict[str | None, RankedItem] = {}
     for item in grounded(turn[1]).items:

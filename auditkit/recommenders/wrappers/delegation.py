@@ -1,7 +1,7 @@
-"""What a wrapper passes on: the capabilities of the recommender behind it that it can honour.
+"""Delegate the capabilities of a wrapped recommender that the wrapper supports.
 
-A recommender offers what it has a method for (`protocols`), so a wrapper may have no method that
-the one behind it lacks; they are set one by one, as on the actors of a cluster.
+A capability is the presence of a method (`protocols`), so a wrapper must not have a method that the
+wrapped recommender lacks. For that reason, methods are set one by one on the instance.
 """
 
 from __future__ import annotations
@@ -14,20 +14,21 @@ __all__ = ["offer"]
 
 def offer(
     wrapper: object,
-    behind: object,
+    inner: object,
     *,
     as_they_are: Iterable[str],
     changed: Mapping[str, Callable[..., Any]],
 ) -> None:
-    """Give a wrapper the named attributes that the recommender behind it has.
+    """Set the named attributes on a wrapper, if the wrapped recommender has them.
 
     Args:
-        as_they_are: names that stay what they are behind.
-        changed: what the wrapper does under a name instead.
+        inner: the wrapped recommender.
+        as_they_are: names that are delegated unchanged.
+        changed: replacements by name.
     """
     for name in as_they_are:
-        if hasattr(behind, name):
-            setattr(wrapper, name, getattr(behind, name))
+        if hasattr(inner, name):
+            setattr(wrapper, name, getattr(inner, name))
     for name, method in changed.items():
-        if hasattr(behind, name):
+        if hasattr(inner, name):
             setattr(wrapper, name, method)

@@ -1,8 +1,8 @@
-"""A recommender whose requests are edited before it reads them.
+"""A wrapper that edits requests before a recommender reads them.
 
-The run log holds what was asked, the recommender reads the edit; so the same probe with the same
-requests measures both. Its model is not offered (`Differentiable`, `Constrains`): whoever computes
-gradients or restricts the model itself would go around the edit.
+The run log contains the original requests and the recommender reads the edited ones, so the same
+probe with the same requests measures both. The model is not delegated (`Differentiable`,
+`Constrains`), because gradients and constrained decoding would bypass the edit.
 """
 
 from __future__ import annotations
@@ -23,29 +23,29 @@ _AS_THEY_ARE = (
 
 
 class EditedRequests:
-    """A recommender behind an edit.
+    """A recommender with edited requests.
 
     Args:
-        name: of the whole, such as `neutralized:p5-mini`.
-        behind: the recommender that reads the edited requests.
-        request: the edit of a request, its rendered prompt included; it keeps the id.
-        text: the edit of a text that stands for itself.
+        name: of the wrapped recommender with its prefix, such as `neutralized:p5-mini`.
+        inner: the recommender that reads the edited requests.
+        request: edits a request, including its rendered prompt; it keeps the id.
+        text: edits a text that is not part of a request.
     """
 
     def __init__(
         self,
         name: str,
-        behind: object,
+        inner: object,
         *,
         request: Callable[[Request], Request],
         text: Callable[[str], str],
     ) -> None:
         self.name = name
-        self._behind: Any = behind  # checked by `offer`, name by name
+        self._inner: Any = inner  # checked by `offer`, name by name
         self._request, self._text = request, text
         offer(
             self,
-            behind,
+            inner,
             as_they_are=_AS_THEY_ARE,
             changed={
                 "recommend": self._recommend,
@@ -63,44 +63,40 @@ class EditedRequests:
     # --- requests
 
     def _recommend(self, requests: Sequence[Request]) -> Sequence[RawResponse]:
-        answers: Sequence[RawResponse] = self._behind.recommend(
-            [self._request(r) for r in requests]
-        )
+        answers: Sequence[RawResponse] = self._inner.recommend([self._request(r) for r in requests])
         return answers
 
     async def _answer(
         self, operation: Operation, request: Request, parameters: Mapping[str, Any]
     ) -> Response:
-        response: Response = await self._behind.answer(
-            operation, self._request(request), parameters
-        )
+        response: Response = await self._inner.answer(operation, self._request(request), parameters)
         return response
 
     def _item_question(
         self, task: str, request: Request, item: Item, *, disliked: Sequence[Item] = ()
     ) -> ItemQuestion | None:
-        asked: ItemQuestion | None = self._behind.item_question(
+        asked: ItemQuestion | None = self._inner.item_question(
             task, self._request(request), item, disliked=disliked
         )
         return asked
 
     def _room(self, request: Request) -> int | None:
-        room: int | None = self._behind.room(self._request(request))
+        room: int | None = self._inner.room(self._request(request))
         return room
 
     # --- texts
 
     def _embed(self, texts: Sequence[str]) -> Any:
-        return self._behind.embed([self._text(text) for text in texts])
+        return self._inner.embed([self._text(text) for text in texts])
 
     def _generate(self, prompts: Sequence[str], **how: Any) -> Sequence[str]:
-        written: Sequence[str] = self._behind.generate([self._text(p) for p in prompts], **how)
+        written: Sequence[str] = self._inner.generate([self._text(p) for p in prompts], **how)
         return written
 
     def _score(
         self, prompts: Sequence[str], continuations: Sequence[Sequence[str]]
     ) -> Sequence[Sequence[TokenScores]]:
-        scores: Sequence[Sequence[TokenScores]] = self._behind.score(
+        scores: Sequence[Sequence[TokenScores]] = self._inner.score(
             [self._text(prompt) for prompt in prompts], continuations
         )
         return scores
@@ -108,7 +104,7 @@ class EditedRequests:
     def _rescore(
         self, prompts: Sequence[str], continuations: Sequence[Sequence[str]]
     ) -> Sequence[Sequence[TokenScores]]:
-        scores: Sequence[Sequence[TokenScores]] = self._behind.rescore(
+        scores: Sequence[Sequence[TokenScores]] = self._inner.rescore(
             [self._text(prompt) for prompt in prompts], continuations
         )
         return scores
@@ -116,7 +112,7 @@ class EditedRequests:
     def _cost(
         self, prompts: Sequence[str], continuations: Sequence[Sequence[str]]
     ) -> Mapping[str, float]:
-        cost: Mapping[str, float] = self._behind.cost(
+        cost: Mapping[str, float] = self._inner.cost(
             [self._text(prompt) for prompt in prompts], continuations
         )
         return cost

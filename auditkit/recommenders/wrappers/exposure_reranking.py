@@ -1,8 +1,9 @@
-"""Re-ranking by exposure: lists in which no group of items has much more room than users give it.
+"""Re-rank lists by exposure, so that no item group exceeds its share of the histories by much.
 
-Greedy: at every place the item with the largest min-max score minus `weight` times how far its
-group's share of the list so far would exceed the group's share of all histories. Source: modelled
-on IFairLRS (Jiang et al. 2024); the formula is auditkit's own, no numerical equality is claimed.
+The algorithm is greedy: each position gets the item with the largest min-max normalized score minus
+`weight` times the excess of its group's share of the list over the group's share of all histories.
+Source: modeled on IFairLRS (Jiang et al. 2024) with a different formula, so results are not
+numerically equal.
 """
 
 from __future__ import annotations
@@ -33,14 +34,14 @@ def rerank(
     weight: float,
     k: int,
 ) -> list[int]:
-    """The greedy order of k items.
+    """Greedy order of k items.
 
     Args:
-        scores: [n] of the candidates in their original order; a score above an earlier one counts
-            as equal to it, as does NaN, so the original order is what `weight` 0 returns. What
-            follows -inf comes last, as it is; +inf counts as the largest finite score.
-        membership: [n, groups] how much of each item belongs to each group, rows summing to 1, or
-            to 0 for an item of no known group.
+        scores: [n] of the candidates in their original order. A score above an earlier one, or NaN,
+            is replaced by the earlier one, so `weight` 0 returns the original order. Items from the
+            first -inf on are appended unchanged; +inf counts as the largest finite score.
+        membership: [n, groups] fraction of each item in each group; rows sum to 1, or to 0 for an
+            item without a known group.
         history_share: [groups] share of the users' histories, GH(g).
         weight: lambda, at least 0.
 
@@ -66,7 +67,7 @@ def rerank(
         share = (listed + parts) / (place + 1)
         excess = (parts * np.maximum(0, share - supported)).sum(axis=1)
         value = np.where(left, relevance - weight * excess, -np.inf)
-        chosen = int(np.argmax(value))  # the first of equal ones, hence by original rank
+        chosen = int(np.argmax(value))  # ties by original rank
         order.append(chosen)
         left[chosen] = False
         listed += parts[chosen]
@@ -74,27 +75,27 @@ def rerank(
 
 
 class Reranked:
-    """A recommender whose lists are re-ranked, from five times as many items as asked for.
+    """A recommender whose lists are re-ranked, from five times as many items as requested.
 
-    It offers lists only: texts and log-probabilities of the model know nothing of the new order.
+    It provides only lists, because re-ranking does not apply to texts and log-probabilities.
 
     Args:
         weight: lambda; 0 changes nothing.
     """
 
-    def __init__(self, name: str, behind: Recommends, groups: ItemGroups, *, weight: float) -> None:
+    def __init__(self, name: str, inner: Recommends, groups: ItemGroups, *, weight: float) -> None:
         self.name = name
-        self._behind, self._groups, self._weight = behind, groups, weight
-        offer(self, behind, as_they_are=_AS_THEY_ARE, changed={})
+        self._inner, self._groups, self._weight = inner, groups, weight
+        offer(self, inner, as_they_are=_AS_THEY_ARE, changed={})
 
     def recommend(self, requests: Sequence[Request]) -> list[RawResponse]:
-        """The re-ranked k of 5 k items.
+        """The best k of 5 k items after re-ranking.
 
         Raises:
-            TargetError: items without scores or ids, of which nothing can be weighed.
+            TargetError: the wrapped recommender returned no list, or items without scores.
         """
         wider = [replace(request, k=_CANDIDATES * request.k) for request in requests]
-        answers = self._behind.recommend(wider)
+        answers = self._inner.recommend(wider)
         return [self._reordered(r, answer) for r, answer in zip(requests, answers, strict=True)]
 
     def _reordered(self, request: Request, answer: RawResponse) -> RawResponse:
@@ -104,7 +105,7 @@ class Reranked:
         scores = [item.score for item in items if item.score is not None]
         if not isinstance(answer, Response) or len(scores) < len(items):
             raise TargetError(
-                "wrong_type", detail="re-ranking needs lists whose items carry a score"
+                "wrong_type", detail="re-ranking needs lists whose items have a score"
             )
         order = rerank(
             scores,
@@ -116,6 +117,6 @@ class Reranked:
         return replace(answer, items=tuple(items[i] for i in order))
 
     def _membership(self, ids: Sequence[str | None]) -> NDArray[np.float64]:
-        """[items, groups]; an item that the data do not know belongs to no group."""
+        """[items, groups]; an item that is not in the data set belongs to no group."""
         none = np.zeros(len(self._groups.history_share))
         return np.array([self._groups.membership.get(one or "", none) for one in ids])

@@ -1,7 +1,6 @@
-"""Groups of items that may get unequal room in lists: deciles by popularity, or genres, as the
-exposure probe measures them.
+"""Item groups for exposure re-ranking: popularity deciles or genres, as in the exposure probe.
 
-Source: group shares after IFairLRS (Jiang et al. 2024); an item of several genres is split evenly.
+An item with several genres is split evenly. Source: group shares of IFairLRS (Jiang et al. 2024).
 """
 
 from __future__ import annotations
@@ -23,12 +22,12 @@ Grouping = Literal["popularity", "genre"]
 
 @dataclass(frozen=True)
 class ItemGroups:
-    """Which items belong together, and how much of all histories is theirs.
+    """Group membership of items, and the groups' shares of all histories.
 
     Attributes:
         names: of the groups. history_share: [groups] share of the histories, GH(g), sums to 1.
-        membership: item id -> [groups], how much of it belongs to each; sums to 1, or to 0 for an
-            item without a group.
+        membership: item id -> [groups], fraction of the item in each group; sums to 1, or to 0 for
+            an item without a group.
     """
 
     names: tuple[str, ...]
@@ -39,11 +38,11 @@ class ItemGroups:
 def group_items(
     dataset: Dataset, by: Grouping, histories: Sequence[NDArray[np.int32]]
 ) -> ItemGroups:
-    """Groups of a catalog's items.
+    """Group the items of a catalog.
 
     Args:
         by: `popularity`: deciles of the catalog by interactions, ties by id; or `genre`.
-        histories: item rows of the users whose histories count.
+        histories: item rows of each user whose history is counted.
     """
     items = dataset.catalog.items
     counts = np.zeros(len(items))

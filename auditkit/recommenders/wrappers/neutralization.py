@@ -1,12 +1,10 @@
-"""Test-time neutralisation: phrases that state an attribute are replaced by a neutral one before
-the recommender reads them.
+"""Test-time neutralization: replace phrases that state an attribute by a neutral phrase.
 
-What is found is what is listed: the phrases of `templates/attributes.yaml` and the words in which
-the data set's own users are described. On those it works by construction, so its recall is measured
-on other wordings (`alternatives`, which are not in the lexicon). Titles of the request's items are
-left alone, and so are titles of the catalog that hold a phrase among other words. Source: LMRec
-(Shen et al. 2022), test-side neutralisation; this lexicon and its pattern are auditkit's own, no
-numerical equality is claimed.
+Only listed phrases are found: those of `templates/attributes.yaml` and the descriptions of the data
+set's users. For these it works by construction, so its recall is measured on other wordings
+(`alternatives`, which are not in the lexicon). Titles of the request's items are not edited, nor
+are titles of the catalog that contain a phrase and other words. Source: test-side neutralization in
+LMRec (Shen et al. 2022); lexicon and pattern are different, so results are not numerically equal.
 """
 
 from __future__ import annotations
@@ -26,7 +24,7 @@ __all__ = ["Neutralizer"]
 
 
 class _Group(NamedTuple):
-    """An attribute under the name that its group has in the pattern."""
+    """An attribute, and the name of its group in the regular expression."""
 
     group: str
     attribute: str
@@ -36,18 +34,19 @@ class Neutralizer:
     """Replaces attribute phrases in texts and requests.
 
     Args:
-        wordings: phrases of attributes and the neutral phrases that stand for them.
-        values: by attribute of the data set, see `attributes.known_values`.
-        allow: attributes that may stay, such as an age that films must suit.
-        catalog: titles that any text may mention.
+        wordings: attribute phrases and the neutral phrases that replace them.
+        values: by attribute of the data set, see `attribute_phrases.known_values`.
+        allow: attributes that are kept, such as an age for which the films must be suitable.
+        catalog: titles that are not edited in any text.
 
     Attributes:
-        patterns: what is searched for.
-        titles: those of the catalog that hold a phrase. A title that is nothing but a phrase is
-            left out: elsewhere "a woman" is somebody who asks.
+        patterns: regular expressions that are searched for.
+        titles: titles of the catalog that contain a phrase. A title that is equal to a phrase is
+            not included, because in a prompt "a woman" usually describes the user.
 
     Raises:
-        TargetUnavailable: `allow` names an attribute that neither of the two knows.
+        TargetUnavailable: `allow` contains an attribute that is in neither of `wordings` and
+            `values`.
     """
 
     def __init__(
@@ -76,12 +75,13 @@ class Neutralizer:
     def text(
         self, text: str, *, titles: Collection[str] = (), in_words_of_the_data: bool = False
     ) -> str:
-        """The text with neutral phrases in place of those that state an attribute.
+        """The text with phrases that state an attribute replaced by neutral phrases.
 
         Args:
-            titles: stay as they are wherever they stand.
-            in_words_of_the_data: whether a phrase that is listed and describes a user of the data
-                too, such as "a student", becomes "a user" instead of the listed neutral phrase.
+            titles: are not edited.
+            in_words_of_the_data: whether a listed phrase that is also a description of a user of
+                the data set, such as "a student", is replaced by "a user" instead of the listed
+                neutral phrase.
         """
         kept = [title for title in {*titles, *self.titles} if title.strip()]
         named = [m.span() for m in re.finditer(rf"(?<!\w)(?:{_any_of(kept)})(?!\w)", text)]
@@ -93,7 +93,7 @@ class Neutralizer:
         return self._search[in_words_of_the_data].sub(replacement, text)
 
     def request(self, request: Request) -> Request:
-        """The request without the attributes that it states, in any of its fields."""
+        """The request without attributes, in all of its fields."""
         edit = partial(self.text, in_words_of_the_data=bool(request.attributes and not request.who))
         titles = {item.title for item in (*request.history, *(request.candidates or ()))}
         return replace(
@@ -120,7 +120,7 @@ class Neutralizer:
 
 
 def _listed(wordings: Wordings, allow: Collection[str]) -> dict[str, str]:
-    """Phrases, and what stands for each in its language."""
+    """The neutral phrase for each attribute phrase, in its language."""
     found = {}
     for name, attribute in wordings.attributes.items():
         for value in () if name in allow else attribute.values:
@@ -131,7 +131,7 @@ def _listed(wordings: Wordings, allow: Collection[str]) -> dict[str, str]:
 
 
 def _patterns(described: str, phrases: str) -> tuple[str, str]:
-    """The pattern of both, listed phrases first and descriptions first."""
+    """Two patterns of listed phrases and descriptions, each with the other alternative first."""
     listed = f"(?P<listed>{phrases})"
     return (
         rf"(?<!\w)(?:{listed}|{described})(?!\w)",
@@ -140,7 +140,7 @@ def _patterns(described: str, phrases: str) -> tuple[str, str]:
 
 
 def _described(values: Mapping[str, Sequence[str]], groups: Sequence[_Group]) -> str:
-    """The pattern of `describe_user`: article, gender, occupation or "user", age, and the rest."""
+    """The pattern of `describe_user`: article, gender, occupation or "user", age, and others."""
     parts = {one.attribute: f"(?P<{one.group}>{_any_of(values[one.attribute])})" for one in groups}
     gender = f"(?: {parts['gender']})?" if "gender" in parts else ""
     noun = f"(?:{parts['occupation']}|user)" if "occupation" in parts else "user"
@@ -150,7 +150,7 @@ def _described(values: Mapping[str, Sequence[str]], groups: Sequence[_Group]) ->
 
 
 def _any_of(words: Sequence[str]) -> str:
-    """A pattern of words as they are typed, or as a prompt with item references writes them."""
+    """A pattern of the words, as typed or as escaped in a prompt with item references."""
     forms = dict.fromkeys(form for word in words for form in (word, escape(word)))
     longest_first = sorted(forms, key=len, reverse=True)
     return "|".join(map(re.escape, longest_first)) or r"(?!)"

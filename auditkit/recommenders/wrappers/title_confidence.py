@@ -1,9 +1,9 @@
-"""How sure was the recommender of each title that it named?
+"""Confidence of the recommender in each title of its list.
 
-Confidence is the mean log-probability, in nats, of a title's tokens and of the one that ends it.
-It is scored behind the very text that stood before the title, by two continuations: that text, and
-that text with the title. Where the tokens of the first are not the beginning of the second's, the
-title has no tokens of its own and no confidence. Source: hallucination recipe, section 6.
+Confidence is the mean log-probability, in nats, of a title's tokens and of the token that ends it.
+It is scored after the text that preceded the title, with two continuations: that text, and that
+text with the title. If the tokens of the first are not a prefix of the tokens of the second, the
+title has no separate tokens and no confidence (docs/explain/hallucination-mitigation.md).
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from auditkit.types import Item, Request, Response
 
 __all__ = ["title_confidences", "title_spans"]
 
-_SAME = 1e-3  # nats a token: two scores of the same tokens
+_SAME = 1e-3  # nats per token; tolerance of two scores of the same tokens
 
 Ask = Callable[[Sequence[Request], Sequence[Sequence[str]]], Sequence[Response]]
 
 
 def title_spans(text: str, titles: Sequence[str]) -> list[tuple[int, int] | None]:
-    """Where each title stands in a text, in order, with the blank before it and the character
-    behind it; None for one that is not found.
+    """Span of each title in a text, in order, with the spaces before it and the character after it;
+    None for a title that is not found.
     """
     spans: list[tuple[int, int] | None] = []
     position = 0
@@ -32,7 +32,7 @@ def title_spans(text: str, titles: Sequence[str]) -> list[tuple[int, int] | None
             spans.append(None)
             continue
         position = start + len(title)
-        begin = len(text[:start].rstrip(" "))  # a blank belongs to the token of the word behind it
+        begin = len(text[:start].rstrip(" "))  # a space is part of the token of the next word
         spans.append((begin, min(position + 1, len(text))))
     return spans
 
@@ -43,12 +43,12 @@ def title_confidences(
     score: Ask,
     reference: Callable[[Item], str],
 ) -> list[list[float | None]]:
-    """Confidence of every item of every answer, nats, at most 0; None where there is none.
+    """Confidence of every item of every response, in nats, at most 0; None if it is undefined.
 
     Args:
-        requests: with rendered prompts. responses: their linked answers.
-        score: asks for log-probabilities of continuations; `derived["tokens"]` of its responses.
-        reference: how an item is written, for answers that came without a text.
+        requests: with rendered prompts. responses: with linked items.
+        score: returns responses with log-probabilities of continuations in `derived["tokens"]`.
+        reference: text of an item, for responses without a text.
     """
     plans = [_Plan(response, reference) for response in responses]
     asked = [i for i, plan in enumerate(plans) if plan.texts]
@@ -61,7 +61,7 @@ def title_confidences(
 
 
 class _Plan:
-    """The continuations that one answer needs, and which of them belong to an item."""
+    """The continuations to score for one response, and the pair of continuations of each item."""
 
     def __init__(self, response: Response, reference: Callable[[Item], str]) -> None:
         titles = [item.raw for item in response.items]
@@ -80,7 +80,7 @@ class _Plan:
         self.texts = list(dict.fromkeys(part for part in both if part))
 
     def read(self, response: Response) -> list[float | None]:
-        """The confidences, from the tokens of every continuation."""
+        """The confidences, from the token log-probabilities of every continuation."""
         found = cast(list[list[float]], response.derived["tokens"])
         tokens = {"": [], **dict(zip(self.texts, found, strict=True))}
         return [
@@ -90,7 +90,7 @@ class _Plan:
 
 
 def _mean_after(before: Sequence[float], whole: Sequence[float]) -> float | None:
-    """Mean over the tokens of `whole` that are not those of `before`."""
+    """Mean over the tokens of `whole` after those of `before`; None if `before` is not a prefix."""
     own = whole[len(before) :]
     same = all(abs(a - b) < _SAME for a, b in zip(before, whole, strict=False))
     return sum(own) / len(own) if own and same and len(whole) > len(before) else None

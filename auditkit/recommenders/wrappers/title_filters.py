@@ -1,7 +1,7 @@
-"""Which titles of the catalog may be listed in answer to a request: not consumed, among the
-candidates, and such that the graph says for certain that the constraint holds.
+"""Filter the catalog titles for a request: not consumed, among the candidates, and certain in the
+knowledge graph to satisfy the constraints.
 
-Source: hallucination recipe, section 6 (trie with filters).
+This is the variant `trie_filtered` of docs/explain/hallucination-mitigation.md.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ __all__ = ["FilteredTitles"]
 
 
 class FilteredTitles:
-    """A writer of catalog titles that leaves out what a request rules out, and repeats.
+    """A recommender that lists only titles that the request allows, each once.
 
     Args:
-        writer: restricted to the catalog's display titles.
-        constraints: of each user's request, by user id.
+        writer: restricted to the display titles of the catalog.
+        constraints: of the request of each user, by user id.
     """
 
     def __init__(
@@ -38,12 +38,12 @@ class FilteredTitles:
         self._writer, self._catalog, self._constraints = writer, catalog, constraints
 
     def recommend(self, requests: Sequence[Request]) -> Sequence[Response]:
-        """Lists of up to k titles that the request allows, each once."""
+        """Lists of up to k distinct titles that the request allows."""
         return self._writer.recommend(requests, allowed=self.allowed)
 
     def allowed(self, request: Request) -> NDArray[np.bool_]:
-        """Which titles may be listed, bool [titles]; items that share a title share its fate: it is
-        consumed if any of them is, and meets a constraint if any of them does.
+        """Which titles may be listed, bool [titles]. A title of several items is consumed if any of
+        them is, and satisfies the constraints if any of them does.
         """
         open_titles = np.ones(len(self._writer.titles), bool)
         if request.candidates is not None:
@@ -57,7 +57,7 @@ class FilteredTitles:
         return open_titles & ~self._marked([item.id for item in request.history])
 
     def _marked(self, item_ids: Sequence[str]) -> NDArray[np.bool_]:
-        """The titles of these items; ids that the catalog does not hold have none."""
+        """The titles of these items, bool [titles]; ids that are not in the catalog are ignored."""
         index = self._catalog.index
         rows = [index[item_id] for item_id in item_ids if item_id in index]
         marked = np.zeros(len(self._writer.titles), bool)
@@ -66,6 +66,6 @@ class FilteredTitles:
 
     @cached_property
     def _column(self) -> NDArray[np.int64]:
-        """Place of each catalog row's title among the writer's."""
+        """Index of the title of each catalog row in the titles of the writer."""
         places = {title: place for place, title in enumerate(self._writer.titles)}
         return np.array([places[item.display_title] for item in self._catalog.items], np.int64)

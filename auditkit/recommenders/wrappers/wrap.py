@@ -1,8 +1,8 @@
-"""Variants that repair, as prefixes of any TARGET.
+"""Test-time mitigations as prefixes of a TARGET.
 
-`neutralized:TARGET` takes attribute phrases out of requests, `instructed:TARGET` asks to ignore
-them, `reranked:LAMBDA:TARGET` orders lists anew. They compose, the outermost reads a request first,
-and each is another recommender with a fingerprint of its own.
+`neutralized:TARGET` removes attribute phrases from requests, `instructed:TARGET` instructs the
+recommender to ignore them, and `reranked:LAMBDA:TARGET` re-ranks lists. Prefixes can be combined;
+the outermost processes a request first. Each wrapped recommender has a separate fingerprint.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ INSTRUCTION = (
     "origin, religion or occupation.\n"
 )
 
-_MOST_TITLES = 200_000  # searched for phrases in seconds
+_MOST_TITLES = 200_000  # up to this number, titles are searched for phrases in seconds
 
 
 class Wrapped(NamedTuple):
     """A wrapper around a recommender.
 
     Attributes:
-        settings: all that decides what the wrapper does, for the fingerprint.
-        note: for the reader of the report.
+        settings: all settings that affect the responses, for the fingerprint.
+        note: for the report.
     """
 
     recommender: object
@@ -46,73 +46,71 @@ class Wrapped(NamedTuple):
     note: str
 
 
-def wrap(prefix: Prefix, behind: object, dataset: Dataset) -> Wrapped:
-    """Put the wrapper that a prefix names around a recommender.
+def wrap(prefix: Prefix, inner: object, dataset: Dataset) -> Wrapped:
+    """Apply the wrapper of a prefix to a recommender.
 
     Args:
-        dataset: its users' words and histories are what the wrappers know.
+        dataset: provides the users' attributes and histories.
 
     Raises:
-        TargetUnavailable: unknown options, or a recommender that the wrapper cannot serve.
+        TargetUnavailable: unknown options, or a recommender that the wrapper does not support.
     """
-    name = f"{prefix.name}:{getattr(behind, 'name', prefix.target)}"
+    name = f"{prefix.name}:{getattr(inner, 'name', prefix.target)}"
     options = _options(prefix)
     if prefix.name == "reranked":
-        return _reranked(prefix, options, name, behind, dataset)
+        return _reranked(prefix, options, name, inner, dataset)
     if recommender_of(prefix.target).startswith("replay:"):
         raise TargetUnavailable(
-            f"{prefix.name}: cannot change what recorded answers were asked. Wrap the recommender "
-            "when the answers are recorded."
+            f"{prefix.name}: cannot change the requests of recorded responses. Wrap the "
+            "recommender when the responses are recorded."
         )
     return (
-        _neutralized(options, name, behind, dataset)
+        _neutralized(options, name, inner, dataset)
         if prefix.name == "neutralized"
-        else _instructed(name, behind)
+        else _instructed(name, inner)
     )
 
 
 def _options(prefix: Prefix) -> dict[str, str]:
-    """What stands in the brackets of a prefix."""
+    """The options in the brackets of a prefix."""
     known = {"neutralized": "allow", "reranked": "groups"}.get(prefix.name)
     key, equals, value = prefix.options.partition("=")
     if not prefix.options:
         return {}
     if key != known or not equals or not value:
         form = f"{prefix.name}({known}=..):TARGET" if known else f"{prefix.name}:TARGET"
-        raise TargetUnavailable(f"{prefix.name}({prefix.options}) is no known form. Write {form}.")
+        raise TargetUnavailable(f"{prefix.name}({prefix.options}) is not valid. Write {form}.")
     return {key: value}
 
 
-def _neutralized(options: dict[str, str], name: str, behind: object, dataset: Dataset) -> Wrapped:
+def _neutralized(options: dict[str, str], name: str, inner: object, dataset: Dataset) -> Wrapped:
     allow = sorted(set(options["allow"].split(","))) if options else []
     values = known_values(dataset.interactions.attributes)
     items = dataset.catalog.items
     searched = items if len(items) <= _MOST_TITLES else ()
     titles = (title for item in searched for title in (item.title, item.display_title))
-    neutraliser = Neutralizer(shipped_wordings(), values, allow=allow, catalog=titles)
-    recommender = EditedRequests(name, behind, request=neutraliser.request, text=neutraliser.text)
-    note = "Phrases that state an attribute are replaced before it reads a request"
-    kept = f", but for {' and '.join(allow)}" if allow else ""
-    settings: JsonValue = ["neutralized", [*allow], [*neutraliser.patterns], [*neutraliser.titles]]
-    note = f"{note}{kept}: invariance to those is by construction."
+    neutralizer = Neutralizer(shipped_wordings(), values, allow=allow, catalog=titles)
+    recommender = EditedRequests(name, inner, request=neutralizer.request, text=neutralizer.text)
+    note = "Phrases that state an attribute are replaced before the recommender reads a request"
+    kept = f", except {' and '.join(allow)}" if allow else ""
+    settings: JsonValue = ["neutralized", [*allow], [*neutralizer.patterns], [*neutralizer.titles]]
+    note = f"{note}{kept}: invariance to these phrases is by construction."
     if len(searched) < len(items):
         note += " The catalog is too large to protect all titles: some may be edited in texts."
     return Wrapped(recommender, settings, note)
 
 
-def _instructed(name: str, behind: object) -> Wrapped:
+def _instructed(name: str, inner: object) -> Wrapped:
     def request(asked: Request) -> Request:
         return replace(asked, prompt=INSTRUCTION + asked.prompt)
 
-    recommender = EditedRequests(
-        name, behind, request=request, text=lambda text: INSTRUCTION + text
-    )
+    recommender = EditedRequests(name, inner, request=request, text=lambda text: INSTRUCTION + text)
     note = f"Every request begins with: {INSTRUCTION.strip()}"
     return Wrapped(recommender, ["instructed", INSTRUCTION], note)
 
 
 def _reranked(
-    prefix: Prefix, options: dict[str, str], name: str, behind: object, dataset: Dataset
+    prefix: Prefix, options: dict[str, str], name: str, inner: object, dataset: Dataset
 ) -> Wrapped:
     by = options.get("groups", "popularity")
     try:
@@ -121,18 +119,18 @@ def _reranked(
         weight = -1.0
     if not 0 <= weight < float("inf") or by not in ("popularity", "genre"):
         raise TargetUnavailable(
-            f"reranked({prefix.options}):{prefix.argument}: is no known form. Write "
-            "reranked:LAMBDA:TARGET with a number from 0 on, or reranked(groups=genre):LAMBDA:.. "
-            "for genres instead of popularity."
+            f"reranked({prefix.options}):{prefix.argument}: is not valid. Write "
+            "reranked:LAMBDA:TARGET with a number of at least 0, or "
+            "reranked(groups=genre):LAMBDA:TARGET for genres instead of popularity."
         )
-    if not isinstance(behind, Recommends) or isinstance(behind, Remote):
+    if not isinstance(inner, Recommends) or isinstance(inner, Remote):
         raise TargetUnavailable(
-            f"{prefix.target} gives no lists with scores here, so nothing can be re-ranked. Wrap a "
-            "recommender that ranks."
+            f"{prefix.target} returns no lists with scores, which re-ranking needs. Wrap a local "
+            "recommender that ranks items."
         )
     users = range(len(dataset.interactions.user_ids))
     histories = [dataset.interactions.history(user, until="test") for user in users]
     groups = group_items(dataset, cast(Grouping, by), histories)
-    recommender = Reranked(name, behind, groups, weight=weight)
-    note = f"Its lists are re-ranked by exposure of {by} groups with weight {weight:g}."
+    recommender = Reranked(name, inner, groups, weight=weight)
+    note = f"Lists are re-ranked by the exposure of {by} groups with weight {weight:g}."
     return Wrapped(recommender, ["reranked", by, weight, dataset.fingerprint], note)

@@ -294,7 +294,7 @@ def test_damaged_weights_are_refused(copied):
 def test_weights_that_an_index_names_elsewhere_are_refused(copied, shard):
     index = {"metadata": {}, "weight_map": {"model.embed_tokens.weight": shard}}
     (copied / "model.safetensors.index.json").write_text(json.dumps(index))
-    with pytest.raises(TargetUnavailable, match="Only safetensors files beside it"):
+    with pytest.raises(TargetUnavailable, match="only safetensors files of the same folder"):
         load_folder(copied)
 
 
@@ -429,5 +429,5 @@ def test_adapter_needs_its_own_safetensors_file(adapted):
 def test_adapter_hidden_among_the_weights_is_refused(copied):
     (copied / "adapter_config.json").write_text('{"base_model_name_or_path": "/elsewhere"}')
     (copied / "adapter_model.bin").write_bytes(b"\x80\x04K\x01.")
-    with pytest.raises(TargetUnavailable, match="beside the weights"):
+    with pytest.raises(TargetUnavailable, match="in addition to the weights"):
         load_folder(copied)

@@ -33,7 +33,7 @@ def test_answers_that_nobody_asked_for_are_remarked(tmp_path):
     replay = ReplayRecommender(tmp_path / "r.jsonl")
     assert replay.run_notes(["a", "b", "c"]) == []
     (remark,) = replay.run_notes(["a"])
-    assert remark.startswith("1 of 2 recorded answers were never asked for, such as 'b'")
+    assert remark.startswith("1 of 2 recorded responses were not requested, such as 'b'")
 
 
 def test_request_without_a_record_was_never_asked(tmp_path):
@@ -102,5 +102,5 @@ def test_recording_of_a_run_gives_the_same_responses(tmp_path):
 
 @pytest.mark.parametrize("value", ["5", '["a"]', "null"])
 def test_id_that_is_no_text_is_refused_with_its_line(tmp_path, value):
-    with pytest.raises(TargetUnavailable, match=r"answers\.jsonl:1 .*is no text"):
+    with pytest.raises(TargetUnavailable, match=r"answers\.jsonl:1 .*is not a string"):
         ReplayRecommender(recorded(tmp_path, f'{{"id": {value}, "text": "x"}}'))

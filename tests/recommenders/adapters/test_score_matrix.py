@@ -53,8 +53,8 @@ def test_user_without_a_row_gets_no_answer(matrix):
         ({"user_ids": [1, 2, 3]}, r"shape \(2, 4\) for 3 users and 4 items"),
         ({"user_ids": [1, 1]}, "user '1' twice"),
         ({"item_ids": ["a", "b", "c", "a"]}, "item 'a' twice"),
-        ({"scores": np.full((2, 4), np.nan)}, "no number"),
-        ({"scores": np.full((2, 4), "x")}, "no number"),
+        ({"scores": np.full((2, 4), np.nan)}, "NaN or plus infinity"),
+        ({"scores": np.full((2, 4), "x")}, "not numeric"),
         ({"item_ids": np.array([{}, "b", "c", "d"], dtype=object)}, "cannot be read"),
     ],
 )

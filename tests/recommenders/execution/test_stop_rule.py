@@ -73,7 +73,7 @@ def test_third_call_that_never_comes_back_opens_the_breaker():
 def test_waiting_over_the_cap_opens_the_breaker():
     stop = StopRule()
     stop.waited_too_long(901)
-    assert (stop.stopped, stop.detail) == ("breaker", "retries waited 901 seconds in all")
+    assert (stop.stopped, stop.detail) == ("breaker", "retries waited 901 seconds in total")
 
 
 # --- budget

@@ -70,7 +70,7 @@ def test_adapter_that_cannot_be_imported_names_its_package(tmp_path, monkeypatch
 
 def test_adapter_that_gives_no_recommender_is_refused(tmp_path, monkeypatch, films):
     install(tmp_path, monkeypatch, source="Shelf = lambda rest, dataset: 3")
-    with pytest.raises(TargetUnavailable, match="gave a int"):
+    with pytest.raises(TargetUnavailable, match="returned a int"):
         load_recommender(f"shelf:{films}", dataset=world())
 
 

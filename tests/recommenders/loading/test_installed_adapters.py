@@ -55,5 +55,5 @@ def test_unknown_target_lists_what_there_is():
 
 
 def test_hub_name_is_refused_because_nothing_is_downloaded():
-    with pytest.raises(TargetUnavailable, match="Nothing is downloaded"):
+    with pytest.raises(TargetUnavailable, match="never downloaded from a hub"):
         load_recommender("hf:someone/model", dataset=world())

@@ -33,7 +33,7 @@ def test_allowed_code_is_loaded_and_marked_as_unverified():
 
 
 def test_folder_without_a_manifest_is_refused(tmp_path):
-    with pytest.raises(TargetUnavailable, match=r"holds no recommender\.yaml"):
+    with pytest.raises(TargetUnavailable, match=r"contains no recommender\.yaml"):
         load(tmp_path)
 
 

@@ -125,5 +125,5 @@ def test_control_tokens_typed_into_a_chat_stay_text(chatting, typed):
 
 def test_template_without_the_prompt_is_a_failed_request(chatting):
     chatting.chat_template = "<s>assistant"
-    with pytest.raises(TargetError, match="leaves a turn out"):
+    with pytest.raises(TargetError, match="omits a turn"):
         encode_chat(chatting, "hi", {})

@@ -158,7 +158,7 @@ def test_the_wrapper_offers_lists_and_the_templates_but_no_texts_or_scores():
 
 def test_lists_without_scores_are_an_error_of_the_request():
     groups = group_items(world(), "popularity", histories(world()))
-    with pytest.raises(TargetError, match="carry a score"):
+    with pytest.raises(TargetError, match="have a score"):
         Reranked("r", Clean(), groups, weight=1.0).recommend([request()])
 
 
@@ -178,7 +178,7 @@ def test_a_served_model_cannot_be_reranked():
     from auditkit.recommenders.target_uri import split_prefix
     from auditkit.recommenders.wrappers.wrap import wrap
 
-    with pytest.raises(TargetUnavailable, match="no lists with scores"):
+    with pytest.raises(TargetUnavailable, match="returns no lists with scores"):
         wrap(split_prefix("reranked:1:openai:http://h/v1#m"), Served(), world())
 
 

@@ -217,7 +217,7 @@ def test_a_target_behind_a_prefix_is_another_target():
         ("neutralized(only=age):baseline:popularity", r"Write neutralized\(allow=..\):TARGET"),
         ("instructed(allow=age):baseline:popularity", "Write instructed:TARGET"),
         ("reranked:baseline:popularity", "Write reranked:LAMBDA:TARGET"),
-        ("reranked:-1:baseline:popularity", "a number from 0 on"),
+        ("reranked:-1:baseline:popularity", "a number of at least 0"),
         ("reranked(groups=colour):1:baseline:popularity", "groups=genre"),
         ("neutralized:baseline:popularty", "unknown baseline"),
         ("neutralized:nothing", "unknown target"),
@@ -254,7 +254,7 @@ def test_an_endpoint_behind_a_prefix_may_be_reached_and_nothing_else_may():
 
 def test_recorded_answers_cannot_be_asked_in_other_words(tmp_path):
     (tmp_path / "a.jsonl").write_text('{"id": "a", "text": "x"}\n')
-    with pytest.raises(TargetUnavailable, match="recorded answers"):
+    with pytest.raises(TargetUnavailable, match="recorded responses"):
         load_recommender(f"neutralized:replay:{tmp_path}/a.jsonl", dataset=world())
 
 

@@ -173,9 +173,9 @@ def test_own_attributes_are_read_from_a_file(tmp_path):
     [
         ("version: 1\nneutral: [a]\n", "neutral"),
         ("version: 1\nneutral: [a, b]\nplacebo: []\nattributes: {}\n", "placebo"),
-        (FILE.replace("someone", "a person"), "asking again would ask the same"),
-        (FILE.replace("id: b,", "id: a,"), "share one id"),
-        (FILE.replace("a busy person", "a tidy person"), "share one phrase"),
+        (FILE.replace("someone", "a person"), "a repeated request would be the same"),
+        (FILE.replace("id: b,", "id: a,"), "have the same id"),
+        (FILE.replace("a busy person", "a tidy person"), "have the same phrase"),
         (FILE.replace("diet:", "diet&sex:"), "diet&sex"),
         (FILE.replace("a vegan", "someone"), "as a value and as neutral"),
         (FILE.replace("a vegan", "' '"), "phrase"),
