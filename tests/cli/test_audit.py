@@ -329,7 +329,7 @@ def test_a_pilot_says_how_many_probes_each_attribute_needs(run, folder):
     options = ("--recipe", "fair.yaml", "--dry-run", "--pilot")
     code, out, _ = run("audit", "baseline:popularity", *options)
     assert code == 0
-    assert "fairness pilot: 220 calls, 100% of the answers usable" in out
+    assert "fairness pilot: 220 calls, 100% of the responses usable" in out
     code, out, _ = run("audit", "baseline:popularity", *options, "--json")
     pilot = json.loads(out)["pilot"]
     assert [(row["attribute"], row["n_values"]) for row in pilot["rows"]] == [

@@ -113,13 +113,13 @@ def test_a_plain_text_has_one_explanation_a_line(tmp_path, films):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"{", "texts.jsonl:1 is no JSON"),
-        (b'{"id": 1}', 'texts.jsonl:1 is no object with a "text"'),
+        (b"{", "texts.jsonl:1 is not valid JSON"),
+        (b'{"id": 1}', 'texts.jsonl:1 is not an object with a "text"'),
         (
             b'{"text": "A film."}\n{"text": "A film.", "item_id": "f999"}',
             "texts.jsonl:2 names item",
         ),
-        (b'{"text": "A film.", "item_id": true}', "texts.jsonl:1 has an item_id that is no id"),
+        (b'{"text": "A film.", "item_id": true}', "texts.jsonl:1 has an item_id that is not a text"),
         (b"\xff\xfe", "is not UTF-8"),
     ],
 )

@@ -88,7 +88,7 @@ def test_an_output_that_is_missing_or_unknown_is_found(run):
         verify_run(run)
     seal_manifest(run)
     (run / "summary.md").write_text("new")
-    with pytest.raises(IntegrityError, match=r"summary\.md.*does not know"):
+    with pytest.raises(IntegrityError, match=r"summary\.md.*not in the manifest"):
         verify_run(run)
 
 
@@ -127,5 +127,5 @@ def test_a_detached_report_is_matched_to_its_run(run, tmp_path):
     with pytest.raises(IntegrityError, match="names run"):
         verify_report(other, verification)
     other.write_text("<html></html>")
-    with pytest.raises(IntegrityError, match="not a report"):
+    with pytest.raises(IntegrityError, match="not an auditkit report"):
         verify_report(other, verification)
