@@ -37,12 +37,12 @@ def test_probe_ids_occur_once_in_the_file():
     assert sorted(written) == sorted(yaml.safe_load(text)["probes"])
 
 
-def test_misspelt_probe_is_refused_with_the_nearest_name():
+def test_misspelled_probe_is_refused_with_the_nearest_name():
     with pytest.raises(ConfigurationError, match=r"Did you mean 'hallucination\.catalog'"):
         probe_spec("halucination.catalog")
 
 
-def test_misspelt_metric_is_refused_with_the_nearest_name():
+def test_misspelled_metric_is_refused_with_the_nearest_name():
     with pytest.raises(ConfigurationError, match=r"Did you mean 'privacy\.membership\.auc'"):
         metric_spec("privacy.membership.auk")
 

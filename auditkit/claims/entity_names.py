@@ -27,7 +27,7 @@ class Names:
         known = {
             predicate.name: graph.labels(predicate.name)
             for predicate in graph.predicates
-            if predicate.labelled
+            if predicate.labeled
         }
         self.people: dict[str, dict[str, list[str]]] = {}
         self.surnames: dict[str, dict[str, list[str]]] = {}

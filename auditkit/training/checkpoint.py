@@ -29,7 +29,7 @@ def save_checkpoint(
     *,
     step: int,
     model: torch.nn.Module,
-    optimiser: torch.optim.Optimizer,
+    optimizer: torch.optim.Optimizer,
     state: Mapping[str, Any],
 ) -> None:
     """Write `step-NNNNNN` and delete all except the last two checkpoints."""
@@ -40,10 +40,10 @@ def save_checkpoint(
     save_file(_trained(model), temporary / "weights.safetensors")
     moments = {
         f"{index}.{key}": value.contiguous()
-        for index, entry in optimiser.state_dict()["state"].items()
+        for index, entry in optimizer.state_dict()["state"].items()
         for key, value in entry.items()
     }
-    save_file(moments, temporary / "optimiser.safetensors")
+    save_file(moments, temporary / "optimizer.safetensors")
     (temporary / "state.json").write_text(canonical_json({**state, "step": step}), encoding="ascii")
     for file in temporary.iterdir():
         with file.open("rb") as stream:
@@ -58,7 +58,7 @@ def load_checkpoint(
     folder: Path,
     *,
     model: torch.nn.Module,
-    optimiser: torch.optim.Optimizer,
+    optimizer: torch.optim.Optimizer,
     identity: Mapping[str, str],
 ) -> dict[str, Any] | None:
     """Restore the newest checkpoint into model and optimizer.
@@ -84,10 +84,10 @@ def load_checkpoint(
             )
     _restore(model, found[-1] / "weights.safetensors")
     moments: dict[int, dict[str, torch.Tensor]] = {}
-    for name, value in load_file(found[-1] / "optimiser.safetensors").items():
+    for name, value in load_file(found[-1] / "optimizer.safetensors").items():
         index, key = name.split(".", 1)
         moments.setdefault(int(index), {})[key] = value
-    optimiser.load_state_dict({**optimiser.state_dict(), "state": moments})
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})
     return state
 
 

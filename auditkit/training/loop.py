@@ -133,7 +133,7 @@ class _Session:
     weighted: Weighted
     module: torch.nn.Module
     trained: list[torch.nn.Parameter]
-    optimiser: torch.optim.AdamW
+    optimizer: torch.optim.AdamW
     private: PrivateRun | None
     batches: Iterator[Sequence[AnyRow]]
     validation: Validation | None
@@ -148,17 +148,17 @@ class _Session:
         recipe = self.recipe
         self.clock.start()
         rows = next(self.batches)
-        for group in self.optimiser.param_groups:
+        for group in self.optimizer.param_groups:
             group["lr"] = _learning_rate(recipe, step)
-        self.optimiser.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad(set_to_none=True)
         means: dict[str, float] = {}
         if self.private:
             torch.manual_seed(int(generator(recipe.seed, "step", step).integers(2**62)))
             self.private.step([row for row in rows if isinstance(row, Row)])
         else:
             means = backward(recipe, self.module, rows, self.accelerator, step)
-            torch.nn.utils.clip_grad_norm_(self.trained, recipe.optimiser.clip_norm)
-        self.optimiser.step()
+            torch.nn.utils.clip_grad_norm_(self.trained, recipe.optimizer.clip_norm)
+        self.optimizer.step()
         self.done, self.tokens = step + 1, self.tokens + sum(map(n_tokens, rows))
         loss = total_loss(recipe, means, step) if means else None
         parts = {"objectives": means} if len(recipe.objectives) > 1 and means else {}
@@ -195,7 +195,7 @@ class _Session:
             self.out / "checkpoints",
             step=self.done,
             model=self.weighted,
-            optimiser=self.optimiser,
+            optimizer=self.optimizer,
             state=state,
         )
 
@@ -243,23 +243,23 @@ def _prepare(
     rows = training_rows(recipe, dataset, trainee, base=base)
     model = trainee.model.to(accelerator.device)
     model.train()
-    if recipe.optimiser.checkpoint_activations:
+    if recipe.optimizer.checkpoint_activations:
         # Reentrant checkpointing gives no gradients if the embeddings are frozen.
         model.gradient_checkpointing_enable({"use_reentrant": False})
     adversary = adversary_of(recipe, trainee, rows)
     weighted = Weighted(trainee, recipe.objectives, accelerator.device, adversary)
     weighted.to(accelerator.device)
     trained = [parameter for parameter in weighted.parameters() if parameter.requires_grad]
-    optimiser = torch.optim.AdamW(
+    optimizer = torch.optim.AdamW(
         trained,
-        lr=recipe.optimiser.learning_rate,
-        betas=(recipe.optimiser.betas[0], recipe.optimiser.betas[1]),
-        weight_decay=recipe.optimiser.weight_decay,
+        lr=recipe.optimizer.learning_rate,
+        betas=(recipe.optimizer.betas[0], recipe.optimizer.betas[1]),
+        weight_decay=recipe.optimizer.weight_decay,
     )
     checkpoints = out / "checkpoints"
     # The weights of an adversary are also trained and needed for a resume.
     state = (
-        load_checkpoint(checkpoints, model=weighted, optimiser=optimiser, identity=identity) or {}
+        load_checkpoint(checkpoints, model=weighted, optimizer=optimizer, identity=identity) or {}
     )
     done = state.get("step", 0)
     private: PrivateRun | None = None
@@ -284,7 +284,7 @@ def _prepare(
         weighted=weighted,
         module=accelerator.prepare_model(weighted) if several else weighted,
         trained=trained,
-        optimiser=optimiser,
+        optimizer=optimizer,
         private=private,
         batches=private.batches() if private else rows.batches(recipe.tasks, first_step=done),
         validation=(
@@ -358,11 +358,11 @@ def _accelerator(recipe: TrainingRecipe) -> Accelerator:
 
 def _learning_rate(recipe: TrainingRecipe, step: int) -> float:
     """Learning rate with linear warm-up, then linear or cosine decay to 0 at the last step."""
-    optimiser = recipe.optimiser
-    warm = min(1.0, (step + 1) / max(1, optimiser.warmup_steps))
-    past = max(0, step - optimiser.warmup_steps) / max(1, recipe.steps - optimiser.warmup_steps)
-    decay = 1 - past if optimiser.schedule == "linear" else 0.5 * (1 + math.cos(math.pi * past))
-    return optimiser.learning_rate * warm * decay
+    optimizer = recipe.optimizer
+    warm = min(1.0, (step + 1) / max(1, optimizer.warmup_steps))
+    past = max(0, step - optimizer.warmup_steps) / max(1, recipe.steps - optimizer.warmup_steps)
+    decay = 1 - past if optimizer.schedule == "linear" else 0.5 * (1 + math.cos(math.pi * past))
+    return optimizer.learning_rate * warm * decay
 
 
 def _out_of_time(recipe: TrainingRecipe, started: float, accelerator: Accelerator) -> bool:

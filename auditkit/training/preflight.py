@@ -23,7 +23,7 @@ def validate_batch_split(recipe: TrainingRecipe, out: Path, n: int) -> None:
     Raises:
         ConfigurationError: the recipe cannot be trained on `n` processes.
     """
-    rows, parts = sum(recipe.tasks.values()), recipe.optimiser.accumulation * n
+    rows, parts = sum(recipe.tasks.values()), recipe.optimizer.accumulation * n
     coupled = [name for name in recipe.objectives if not OBJECTIVES[name].per_example]
     fault = ""
     if rows < parts and not recipe.privacy:

@@ -11,7 +11,7 @@ __all__ = [
     "DataRecipe",
     "LoraRecipe",
     "ModelRecipe",
-    "OptimiserRecipe",
+    "OptimizerRecipe",
     "PrefixRecipe",
     "PrivacyRecipe",
     "ReweightingRecipe",
@@ -115,7 +115,7 @@ class AdversaryRecipe(_Section):
     turns: int = Field(default=5, ge=1)
 
 
-class OptimiserRecipe(_Section):
+class OptimizerRecipe(_Section):
     """AdamW with warm-up and decay to zero; a step processes its rows in `accumulation` parts."""
 
     learning_rate: float = Field(default=4e-3, gt=0)
@@ -179,7 +179,7 @@ class TrainingRecipe(_Section):
     prompts: Literal["item_tokens", "titles", "title_lists"] = "item_tokens"
     tasks: dict[str, Annotated[int, Field(ge=0)]] = {"recommend": 32, "describe": 10}
     objectives: dict[str, Annotated[float, Field(gt=0)]] = {"language_model": 1.0}
-    optimiser: OptimiserRecipe = OptimiserRecipe()
+    optimizer: OptimizerRecipe = OptimizerRecipe()
     validation: ValidationRecipe | None = None
     adapter: Literal["full"] | Adapter = "full"
     adversary: AdversaryRecipe | None = None

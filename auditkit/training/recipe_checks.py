@@ -59,7 +59,7 @@ def _conflicts(recipe: TrainingRecipe) -> Iterator[Fault]:
         yield "adapter", "needs model.base; a model from scratch has nothing to adapt"
     if model.base is not None and (unread := model.model_fields_set - {"base"}):
         yield f"model.{sorted(unread)[0]}", "is not used together with model.base; remove it"
-    if recipe.optimiser.accumulation > 1 and coupled:
+    if recipe.optimizer.accumulation > 1 and coupled:
         yield f"objectives.{coupled[0]}", "couples examples; accumulation would change its result"
     if recipe.validation and recipe.data.fit != "all_but_validation":
         yield (
@@ -130,14 +130,14 @@ def _not_private(recipe: TrainingRecipe, coupled: list[str]) -> Iterator[Fault]:
     if "tasks" in recipe.model_fields_set:
         yield "tasks", "is not used when privacy is on; remove it"
     for name in ("clip_norm", "accumulation"):
-        if name in recipe.optimiser.model_fields_set:
-            yield f"optimiser.{name}", "is not used when privacy is on; remove it"
+        if name in recipe.optimizer.model_fields_set:
+            yield f"optimizer.{name}", "is not used when privacy is on; remove it"
     if recipe.model.indexing not in ("item", "random", "titles"):
         yield "model.indexing", f"{recipe.model.indexing} uses private histories without noise"
     if recipe.data.bucketing:
         yield "data.bucketing", "is not used when privacy is on; remove it"
-    if recipe.optimiser.checkpoint_activations:
-        yield "optimiser.checkpoint_activations", "is incompatible with per-example gradients"
+    if recipe.optimizer.checkpoint_activations:
+        yield "optimizer.checkpoint_activations", "is incompatible with per-example gradients"
     if recipe.validation:
         yield "validation", "would spend privacy budget outside the accounting; remove it"
     if recipe.max_seconds:

@@ -122,7 +122,7 @@ def backward(
     rows in the whole step.
     """
     rank, world = accelerator.process_index, accelerator.num_processes
-    parts = [rows[i :: recipe.optimiser.accumulation] for i in range(recipe.optimiser.accumulation)]
+    parts = [rows[i :: recipe.optimizer.accumulation] for i in range(recipe.optimizer.accumulation)]
     sums: dict[str, torch.Tensor] = {}
     for number, part in enumerate(parts):
         place = () if number == rank == 0 else (number, rank)
@@ -152,6 +152,6 @@ def total_loss(recipe: TrainingRecipe, means: Mapping[str, float], step: int) ->
     loss = sum(recipe.objectives[name] * value for name, value in means.items())
     if not np.isfinite(loss):
         raise AuditkitError(
-            f"The loss of step {step} is {loss}. Lower optimiser.learning_rate and train again."
+            f"The loss of step {step} is {loss}. Lower optimizer.learning_rate and train again."
         )
     return loss

@@ -1,5 +1,5 @@
 """Wall and CPU seconds of the fairness statistics on one core: 8 attributes x 3 similarities, 500
-probes, 9,999 relabellings; beside it SNSR's p-values by `scipy.stats.permutation_test`.
+probes, 9,999 relabelings; beside it SNSR's p-values by `scipy.stats.permutation_test`.
 
     OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python tests/bench/fairness.py [--probes N] [--draws B]
 

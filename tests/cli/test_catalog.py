@@ -124,19 +124,19 @@ def test_facts_are_attached_by_title_and_year_and_never_by_a_guess(tmp_path):
     assert graph.labels("director") == ("Michael Mann",)
 
 
-def test_a_mapping_describes_facts_and_their_licence(tmp_path):
+def test_a_mapping_describes_facts_and_their_license(tmp_path):
     facts = write(tmp_path, "facts.csv", "name,made_by\nHeat,Forward Pass\n")
     mapping = write(
         tmp_path,
         "m.yaml",
-        "facts:\n  source: {name: Studios, licence: CC BY, attribution: them}\n"
+        "facts:\n  source: {name: Studios, license: CC BY, attribution: them}\n"
         "  predicates: {studio: {column: made_by, type: entity, world: closed}}\n",
     )
     build(tmp_path, "id,title\n1,Heat\n", facts=facts, mapping=mapping)
     graph = load_catalog(tmp_path / "films.akg").graph
     assert graph.values("1", "studio") == ("Forward Pass",)
     said = dict(graph.store._file.rows("SELECT key, value FROM meta"))
-    assert {"licence": "CC BY", "attribution": "them"}.items() <= json.loads(said["sources"])[
+    assert {"license": "CC BY", "attribution": "them"}.items() <= json.loads(said["sources"])[
         1
     ].items()
 

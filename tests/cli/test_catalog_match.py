@@ -119,7 +119,10 @@ def test_a_plain_text_has_one_explanation_a_line(tmp_path, films):
             b'{"text": "A film."}\n{"text": "A film.", "item_id": "f999"}',
             "texts.jsonl:2 names item",
         ),
-        (b'{"text": "A film.", "item_id": true}', "texts.jsonl:1 has an item_id that is not a text"),
+        (
+            b'{"text": "A film.", "item_id": true}',
+            "texts.jsonl:1 has an item_id that is not a text",
+        ),
         (b"\xff\xfe", "is not UTF-8"),
     ],
 )

@@ -14,7 +14,7 @@ name: tiny
 steps: 6
 data: {holdout_users: 5, window: 8}
 model: {width: 16, layers: 1, heads: 2, mlp: 32, text_vocabulary: 300}
-optimiser: {warmup_steps: 2}
+optimizer: {warmup_steps: 2}
 """
 PRIVATE = "privacy: {mechanism: dp_sgd, epsilon: 8.0, expected_batch: 8, physical_batch: 8}\n"
 

@@ -55,7 +55,7 @@ GENDER, AGE = (("fairness.counterfactual.snsr", name) for name in ("gender", "ag
 # As long as the shipped sentence, and about nothing that matters.
 PLACEBO = (
     "Please note everything technical that is known about the page that shows it, such as width, "
-    "colour, language, zoom or font.\n"
+    "color, language, zoom or font.\n"
 )
 NDCG, HITS = ("utility.ranking.ndcg@10", "all"), ("utility.ranking.hr@10", "all")
 
@@ -253,7 +253,7 @@ def leaks(clean, planted):
 
 def recall(clean):
     """Which phrases the lexicon finds: its own, and other wordings that it does not hold."""
-    neutraliser = Neutralizer(shipped_wordings(), known_values(clean.interactions.attributes))
+    neutralizer = Neutralizer(shipped_wordings(), known_values(clean.interactions.attributes))
     lines = [
         "| attribute | listed phrases found | other wordings found | found among them |",
         "|---|---|---|---|",
@@ -262,7 +262,7 @@ def recall(clean):
         phrases = [value.phrase for value in attribute.values]
         others = [phrase for value in attribute.values for phrase in value.alternatives]
         listed, heard = (
-            [p for p in some if neutraliser.text(p) != p] for some in (phrases, others)
+            [p for p in some if neutralizer.text(p) != p] for some in (phrases, others)
         )
         lines.append(
             f"| {name} | {len(listed)} of {len(phrases)} | {len(heard)} of {len(others)} | "

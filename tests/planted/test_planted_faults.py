@@ -10,7 +10,7 @@ from planted_recommenders import (
     HELD_OUT,
     Clean,
     FairButNoisy,
-    FavoursWomen,
+    FavorsWomen,
     FindsEveryTestItem,
     FindsNoTestItem,
     ForgetsEveryone,
@@ -18,7 +18,7 @@ from planted_recommenders import (
     IgnoresTerms,
     InventsSequels,
     InventsTitles,
-    Memorises,
+    Memorizes,
     Misspells,
     MovesEveryoneAlike,
     OneCause,
@@ -211,13 +211,13 @@ def test_order_probe_notices_a_sequence_model_and_a_bag_model():
 
 
 @pytest.mark.parametrize("metric", ["snsr", "snsr_serp", "snsr_prag", "snsv"])
-def test_counterfactual_probe_finds_the_favoured_gender(metric):
-    run = run_probe("fairness.counterfactual", FavoursWomen())
+def test_counterfactual_probe_finds_the_favored_gender(metric):
+    run = run_probe("fairness.counterfactual", FavorsWomen())
     assert run.one(f"fairness.counterfactual.{metric}", "gender").estimate.low >= 0.3
 
 
 def test_counterfactual_probe_blames_only_the_attribute_that_matters():
-    run = run_probe("fairness.counterfactual", FavoursWomen())
+    run = run_probe("fairness.counterfactual", FavorsWomen())
     for attribute in ("age", "occupation"):
         finding = run.one("fairness.counterfactual.snsr", attribute)
         assert finding.estimate.low <= 0
@@ -326,8 +326,8 @@ def test_group_utility_finds_what_naming_an_attribute_costs():
 # --- privacy ------------------------------------------------------------------------------------
 
 
-def test_membership_probe_finds_memorised_histories():
-    run = run_probe("privacy.membership", Memorises(), manifest=TRAINED)
+def test_membership_probe_finds_memorized_histories():
+    run = run_probe("privacy.membership", Memorizes(), manifest=TRAINED)
     assert run.one("privacy.membership.auc", "attack=loss").estimate.low >= 0.8
 
 
@@ -342,14 +342,14 @@ def test_blind_attack_does_not_depend_on_the_model():
         run_probe("privacy.membership", r, manifest=TRAINED).one(
             "privacy.membership.auc", "attack=blind"
         )
-        for r in (Memorises(), ForgetsEveryone())
+        for r in (Memorizes(), ForgetsEveryone())
     ]
     assert blind[0].estimate == blind[1].estimate
 
 
 def test_membership_needs_users_who_stayed_out_of_training():
     with pytest.raises(NotAssessable, match="holdout_users"):
-        run_probe("privacy.membership", Memorises())
+        run_probe("privacy.membership", Memorizes())
 
 
 def test_no_privacy_claim_is_not_assessable():
@@ -407,7 +407,7 @@ def test_utility_tells_a_useful_list_from_a_useless_one(metric):
         ("hallucination.catalog", InventsTitles),
         ("hallucination.claims", StatesWrongFacts),
         ("robustness.prompt.case", ReadsEveryLetter),
-        ("fairness.counterfactual", FavoursWomen),
+        ("fairness.counterfactual", FavorsWomen),
         ("explain.attribution", OneCause),
     ],
 )

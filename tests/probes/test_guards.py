@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from planted_recommenders import Clean, Memorises
+from planted_recommenders import Clean, Memorizes
 from run_probe import run_probe
 from small_world import world
 
@@ -23,7 +23,7 @@ TRAINING = {"recipe": "x", "holdout_users": [], "data_sha256": "0" * 64, "fit": 
 )
 def test_a_model_trained_on_other_data_is_not_assessable(probe):
     with pytest.raises(NotAssessable, match="other data"):
-        run_probe(probe, Memorises(), manifest={"training": TRAINING})
+        run_probe(probe, Memorizes(), manifest={"training": TRAINING})
 
 
 def test_the_fingerprint_of_a_data_set_covers_the_users_attributes():
@@ -47,7 +47,7 @@ def test_a_split_that_is_told_apart_without_the_model_leaves_membership_undefine
     longest = sorted(lengths, key=lambda user: -lengths[user])[:30]
     held_out = [world().interactions.user_ids[user] for user in longest]
     training = {**TRAINING, "holdout_users": held_out, "data_sha256": world().fingerprint}
-    run = run_probe("privacy.membership", Memorises(), manifest={"training": training})
+    run = run_probe("privacy.membership", Memorizes(), manifest={"training": training})
     blind = run.one("privacy.membership.auc", "attack=blind").estimate
     loss = run.one("privacy.membership.auc", "attack=loss").estimate
     assert blind.low > 0.5

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from planted_recommenders import FavoursWomen, Stereotypes
+from planted_recommenders import FavorsWomen, Stereotypes
 from run_folder import HOSTILE, audit_result, band, findings, write_run
 from run_probe import run_probe
 
@@ -18,22 +18,22 @@ ID = "fairness.counterfactual"
 
 
 @pytest.fixture(scope="module")
-def favouring():
-    return run_probe(ID, FavoursWomen()).findings
+def favoring():
+    return run_probe(ID, FavorsWomen()).findings
 
 
 @pytest.fixture(scope="module")
-def page(favouring, tmp_path_factory):
+def page(favoring, tmp_path_factory):
     folder = tmp_path_factory.mktemp("fairness")
-    rows = (*[f for f in findings() if f.probe != ID], *favouring)
+    rows = (*[f for f in findings() if f.probe != ID], *favoring)
     run = write_run(folder / "run", audit_result(findings=rows))
     page = render_html(read_source(run))
     check_html(page)
     return page
 
 
-def test_main_table_holds_floor_power_and_who_is_disturbed(favouring):
-    found = build_fairness(favouring)
+def test_main_table_holds_floor_power_and_who_is_disturbed(favoring):
+    found = build_fairness(favoring)
     gender, age, occupation = found.attributes
     assert (gender.name, gender.n_values, age.n_values, occupation.n_values) == ("gender", 3, 3, 5)
     assert gender.snsr.value == 1.0
@@ -45,8 +45,8 @@ def test_main_table_holds_floor_power_and_who_is_disturbed(favouring):
     assert gender.probes_to_pass >= 2
 
 
-def test_every_value_has_a_bar_beside_re_asking_and_placebo(favouring):
-    figure = build_fairness(favouring).figures[0]
+def test_every_value_has_a_bar_beside_re_asking_and_placebo(favoring):
+    figure = build_fairness(favoring).figures[0]
     labels = {row.label: row for row in figure.rows}
     again = ["neutral request repeated", "irrelevant phrases"]
     assert list(labels) == ["woman", "man", "non-binary", *again]
@@ -54,8 +54,8 @@ def test_every_value_has_a_bar_beside_re_asking_and_placebo(favouring):
     assert labels["man"].low is not None
 
 
-def test_what_became_of_the_answers_is_shown_by_value(favouring):
-    found = build_fairness(favouring)
+def test_what_became_of_the_answers_is_shown_by_value(favoring):
+    found = build_fairness(favoring)
     assert found.fates[0][:3] == ("gender", "woman", "a woman")
     assert found.fates[0][3][found.fate_names.index("usable")] == 1.0
     assert len(found.fates) == 3 + 3 + 5

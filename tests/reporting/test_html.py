@@ -193,8 +193,8 @@ def test_long_text_and_much_evidence_stay_below_the_size_limit(tmp_path):
     assert "[cut: 120," in page
 
 
-def _luminance(colour: str) -> float:
-    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+def _luminance(color: str) -> float:
+    parts = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
@@ -206,16 +206,16 @@ def _contrast(a: str, b: str) -> float:
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_text_and_marks_have_enough_contrast(theme):
-    colours = palette()[theme]
+    colors = palette()[theme]
     for ground in ("paper", "panel", "sunken"):
         for ink in ("ink", "muted", "accent"):
-            assert _contrast(colours[ink], colours[ground]) >= 4.5, (ink, ground)
+            assert _contrast(colors[ink], colors[ground]) >= 4.5, (ink, ground)
     for state in ("pass", "fail", "inconclusive", "none"):
         for ground in (f"{state}-soft", "panel"):
-            assert _contrast(colours[state], colours[ground]) >= 4.5, (state, ground)
+            assert _contrast(colors[state], colors[ground]) >= 4.5, (state, ground)
         for ink in ("ink", "muted"):
-            assert _contrast(colours[ink], colours[f"{state}-soft"]) >= 4.5, (ink, state)
+            assert _contrast(colors[ink], colors[f"{state}-soft"]) >= 4.5, (ink, state)
     for mark in ("mark", "focus"):
-        assert _contrast(colours[mark], colours["panel"]) >= 3
+        assert _contrast(colors[mark], colors["panel"]) >= 3
     for ground in ("ins", "del"):
-        assert _contrast(colours["ink"], colours[ground]) >= 4.5
+        assert _contrast(colors["ink"], colors[ground]) >= 4.5

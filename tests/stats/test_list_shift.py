@@ -77,7 +77,7 @@ def test_largest_t_equals_the_paired_t_of_scipy():
     assert test.pair_p().min() == test.max_t.p
 
 
-def test_tables_of_one_call_share_their_relabellings():
+def test_tables_of_one_call_share_their_relabelings():
     table = np.random.default_rng(3).random((25, 3))
     one, other = list_shift_tests(
         np.stack((table, 2 * table)), rng=np.random.default_rng(0), draws=99
@@ -87,7 +87,7 @@ def test_tables_of_one_call_share_their_relabellings():
 
 
 @pytest.mark.parametrize("labels", [3, 8])
-def test_relabellings_are_uniform_orders(labels):
+def test_relabelings_are_uniform_orders(labels):
     blocks = relabelings(np.random.default_rng(0), draws=4000, n=5, labels=labels)
     orders = np.concatenate(list(blocks))
     assert orders.shape == (4000, 5, labels)
@@ -97,7 +97,7 @@ def test_relabellings_are_uniform_orders(labels):
         assert shares == pytest.approx(1 / labels, abs=0.015)
 
 
-def test_the_number_of_tables_does_not_change_a_relabelling():
+def test_the_number_of_tables_does_not_change_a_relabeling():
     table = np.random.default_rng(3).random((300, 4))
     alone = run(table, rng=np.random.default_rng(0), draws=999)
     both = list_shift_tests(np.stack((table, table)), rng=np.random.default_rng(0), draws=999)

@@ -43,7 +43,7 @@ def test_item_statistic_equals_its_formula(seed):
     assert tested.statistic == pytest.approx(spread_by_hand(lists))
 
 
-def test_item_test_sees_the_relabellings_of_the_table_tests():
+def test_item_test_sees_the_relabelings_of_the_table_tests():
     """With three values and one item the item statistic is a function of SNSV."""
     shown = rng(3).random((12, 3)) < 0.5
     lists = [[["a"] if one else [] for one in row] for row in shown]

@@ -85,7 +85,7 @@ def test_adjusted_p_values_are_no_smaller_and_keep_the_order(seed, m, shared):
     assert all(test.p - 1e-9 <= adjusted[key] <= 1 for key, test in tests.items())
 
 
-def test_a_test_that_relabelling_cannot_move_gets_one():
+def test_a_test_that_relabeling_cannot_move_gets_one():
     tests = {"flat": Tested(0.5, np.full(99, 0.5)), **normal_tests(3, 2, draws=99)}
     assert westfall_young(tests)["flat"] == 1.0
 

@@ -147,7 +147,7 @@ class FakeDriver:
         answer = {
             neo4j_graph.ITEMS: self._items,
             neo4j_graph.PROPERTIES: self._properties,
-            neo4j_graph.IN: self._neighbours,
+            neo4j_graph.IN: self._neighbors,
         }[query]
         rows = list(answer(**parameters))
         return SimpleNamespace(records=[SimpleNamespace(data=lambda row=row: row) for row in rows])
@@ -167,7 +167,7 @@ class FakeDriver:
             numbers = [int(value) for value in values] if predicate == "runtime" else list(values)
             yield {"node": node, "value": numbers or None, "other": None}
 
-    def _neighbours(self, *, rows, relationship, name):
+    def _neighbors(self, *, rows, relationship, name):
         assert name == "name"
         predicate = {"DIRECTED": "director", "ACTED_IN": "actor"}[relationship]
         for node in rows:

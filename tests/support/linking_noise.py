@@ -1,9 +1,9 @@
-"""Labelled titles over a catalog: known ones in 24 kinds of noise, and absent ones of ten kinds.
+"""Labeled titles over a catalog: known ones in 24 kinds of noise, and absent ones of ten kinds.
 
 Written from the description of the linking problem, not from the linker: a kind says how people and
-models miswrite a title, or which other film's title comes close. `labelled_titles` splits the
+models miswrite a title, or which other film's title comes close. `labeled_titles` splits the
 catalog: seven of ten entries stay in it, the others are films that it lacks. A title that could
-fairly be read as a film of the catalog is never labelled absent.
+fairly be read as a film of the catalog is never labeled absent.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ LATER_FILMS = (
 )
 
 
-class Labelled(NamedTuple):
+class Labeled(NamedTuple):
     """A written title, the ids that it may be linked to (none: it is absent), and its kind."""
 
     title: str
@@ -30,18 +30,18 @@ class Labelled(NamedTuple):
     kind: str
 
 
-class LabelledTitles(NamedTuple):
+class LabeledTitles(NamedTuple):
     """The part of the catalog that is known, and the titles with their labels."""
 
     ids: list[str]
     titles: list[str]
     years: list[int | None]
-    queries: list[Labelled]
+    queries: list[Labeled]
 
 
-def labelled_titles(
+def labeled_titles(
     rows: Sequence[tuple[str, str, int | None]], *, seed: int, n_each: int
-) -> LabelledTitles:
+) -> LabeledTitles:
     """`n_each` known and `n_each` absent titles over (id, title, year) rows."""
     rng = np.random.default_rng(seed)
     entries = list(dict.fromkeys((title, year) for _, title, year in rows))
@@ -56,7 +56,7 @@ def labelled_titles(
     queries = _known(kept, ids_of, year_of, rng, n_each)
     queries += _absent(kept, sorted(hidden, key=str), ids_of, year_of, rng, n_each)
     ids, titles, years = (list(column) for column in zip(*kept, strict=True))
-    return LabelledTitles(ids, titles, years, queries)
+    return LabeledTitles(ids, titles, years, queries)
 
 
 def _plain(title: str) -> str:
@@ -130,7 +130,7 @@ def _swapped(word, rng):
     return word[:i] + word[i + 1] + word[i] + word[i + 2 :]
 
 
-def _two_words_misspelt(title, rng):
+def _two_words_misspelled(title, rng):
     words = _core(title).split()
     places = [i for i, w in enumerate(words) if len(w) >= 5 and w.isalpha() and w.isascii()]
     if len(places) < 2:
@@ -220,7 +220,7 @@ KNOWN_KINDS: dict[str, Callable[[str, np.random.Generator], str | None]] = {
     "key beside": _edit(_next_key),
     "letters swapped": _edit(_swapped),
     "two letters left out": _edit(lambda w, r: _left_out(_left_out(w, r), r), least=8),
-    "two words misspelt": _two_words_misspelt,
+    "two words misspelled": _two_words_misspelled,
     "words swapped": _words_swapped,
     "words joined": _joined,
     "word apart": _apart,
@@ -229,8 +229,8 @@ KNOWN_KINDS: dict[str, Callable[[str, np.random.Generator], str | None]] = {
 YEAR_FORMS = ("{t} ({y})",) * 4 + ("{t}, {y}", "{t} - {y}", "{t} {y}", "{t}", "{t}")
 
 
-def _known(kept, ids_of, year_of, rng, n_each) -> list[Labelled]:
-    found: list[Labelled] = []
+def _known(kept, ids_of, year_of, rng, n_each) -> list[Labeled]:
+    found: list[Labeled] = []
     kinds = list(KNOWN_KINDS)
     turn = 0
     while len(found) < n_each:
@@ -251,7 +251,7 @@ def _known(kept, ids_of, year_of, rng, n_each) -> list[Labelled]:
             if "{y}" in form and year:
                 off = {i: abs((year_of[i] or written) - written) for i in same}
                 same = {i for i in same if off[i] == min(off.values())}
-            found.append(Labelled(form.format(t=text, y=written), frozenset(same), kind))
+            found.append(Labeled(form.format(t=text, y=written), frozenset(same), kind))
             break
         else:
             raise AssertionError(f"no title can be written with the noise {kind!r}")
@@ -311,7 +311,7 @@ def _cut_short(title, rng):
     return " ".join(words[: len(words) // 2]) if len(words) >= 4 and ":" not in title else None
 
 
-def _absent(kept, hidden, ids_of, year_of, rng, n_each) -> list[Labelled]:
+def _absent(kept, hidden, ids_of, year_of, rng, n_each) -> list[Labeled]:
     vocabulary = sorted(
         {w for _, t, _ in kept for w in _core(t).split() if w.isalpha() and len(w) > 3}
     )
@@ -337,14 +337,14 @@ def _absent(kept, hidden, ids_of, year_of, rng, n_each) -> list[Labelled]:
         "cut short": _cut_short,
         "recombined words": recombined,
     }  # fmt: skip
-    found: list[Labelled] = []
+    found: list[Labeled] = []
     others = [*(f"{_core(t)} ({y})" if y else _core(t) for t, y in hidden), *LATER_FILMS]
     hidden_titles = [
         text for text in others
         if not {_plain(_without_year(text))} & ids_of.keys() and not _fronts(text, kept)
     ]  # fmt: skip
     for text in hidden_titles:
-        found.append(Labelled(text, frozenset(), "film that is not in the catalog"))
+        found.append(Labeled(text, frozenset(), "film that is not in the catalog"))
     kinds = [*changes, "remake"]
     turn = 0
     while len(found) < n_each:
@@ -359,7 +359,7 @@ def _absent(kept, hidden, ids_of, year_of, rng, n_each) -> list[Labelled]:
                 same = set().union(*(ids_of[name] for name in _names(title)))
                 if any(abs((year_of[i] or far) - far) < 6 for i in same) or not 1890 < far < 2030:
                     continue
-                found.append(Labelled(f"{_core(title)} ({far})", frozenset(), kind))
+                found.append(Labeled(f"{_core(title)} ({far})", frozenset(), kind))
                 break
             text = changes[kind](title, rng)
             if not text or _plain(text) in ids_of or _plain(text) == _plain(title):
@@ -367,7 +367,7 @@ def _absent(kept, hidden, ids_of, year_of, rng, n_each) -> list[Labelled]:
             if _fronts(text, kept):
                 continue
             dated = f"{text} ({year})" if year and rng.random() < 0.5 else text
-            found.append(Labelled(dated, frozenset(), kind))
+            found.append(Labeled(dated, frozenset(), kind))
             break
         else:
             raise AssertionError(f"no absent title of the kind {kind!r}")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
-from protocol_server import Behaviour
+from protocol_server import Behavior
 
 from auditkit.recommenders.remote.http_client import Server
 
@@ -55,7 +55,7 @@ def loops_without_waiting() -> Iterator[None]:
 
 
 @contextmanager
-def loops_that_wait_for_stalls(seen: Behaviour) -> Iterator[None]:
+def loops_that_wait_for_stalls(seen: Behavior) -> Iterator[None]:
     """For new event loops time passes only where the server lets hang what is under way, if any."""
     now, under_way, given_up = 0.0, 0, 0
     before, post = seen.stalled, Server.post

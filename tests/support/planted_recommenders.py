@@ -169,7 +169,7 @@ def names_a_woman(request: Request) -> bool:
     return request.attributes.get("gender") in ("female", "a woman")
 
 
-class FavoursWomen(Clean):
+class FavorsWomen(Clean):
     """Naming a woman changes the whole list; every other statement changes nothing."""
 
     def answer(self, request: Request) -> list[str]:
@@ -273,7 +273,7 @@ class WorseForNamedWomen(Clean):
 HELD_OUT = tuple(world().interactions.user_ids[i] for i in range(0, 80, 4))
 
 
-class Memorises(Clean):
+class Memorizes(Clean):
     """Sure of the histories that it was trained on, unsure of others."""
 
     def __init__(self) -> None:

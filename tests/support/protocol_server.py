@@ -17,7 +17,7 @@ LIST = "1. Toy Story (1995)\n2. Fargo (1996)\n3. Heat (1995)"
 FAULT = re.compile(r"FAULT:(\w+)")
 
 
-class Behaviour:
+class Behavior:
     """What the server does and what it saw."""
 
     def __init__(self, **options):
@@ -80,7 +80,7 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
     def do_POST(self):
-        seen = self.server.behaviour
+        seen = self.server.behavior
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         chat = self.path.endswith("/chat/completions")
         prompt = body["messages"][-1]["content"] if chat else body["prompt"]
@@ -150,7 +150,7 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
 
     def good(self, chat):
-        self.send(json.dumps(answer(self.server.behaviour.text, chat=chat)))
+        self.send(json.dumps(answer(self.server.behavior.text, chat=chat)))
 
     def tools(self, chat):
         found = answer(LIST, chat=True)
@@ -184,13 +184,13 @@ class Handler(BaseHTTPRequestHandler):
         self.send(whole[: len(whole) // 2], length=len(whole))
 
     def stalls(self):
-        seen = self.server.behaviour
+        seen = self.server.behavior
         with seen.lock:
             seen.stalled += 1
 
     def hang(self, chat):
         self.stalls()
-        self.server.behaviour.closing.wait()
+        self.server.behavior.closing.wait()
 
     def trickle(self, chat):
         self.send_response(200)
@@ -201,7 +201,7 @@ class Handler(BaseHTTPRequestHandler):
         for _ in range(900):
             self.wfile.write(b" ")
             self.wfile.flush()
-            if self.server.behaviour.closing.wait(0.05):
+            if self.server.behavior.closing.wait(0.05):
                 break
 
     def bad_json(self, chat):
@@ -243,12 +243,12 @@ def serving(**options):
     """A running server: (base URL, what it saw)."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    server.behaviour = Behaviour(**options)
+    server.behavior = Behavior(**options)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}/v1", server.behaviour
+        yield f"http://127.0.0.1:{server.server_port}/v1", server.behavior
     finally:
-        server.behaviour.closing.set()
+        server.behavior.closing.set()
         server.shutdown()
         server.server_close()

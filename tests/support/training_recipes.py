@@ -10,7 +10,7 @@ from auditkit.training.model import prepare
 from auditkit.training.recipe import (
     DataRecipe,
     ModelRecipe,
-    OptimiserRecipe,
+    OptimizerRecipe,
     PrivacyRecipe,
     TrainingRecipe,
 )
@@ -40,7 +40,7 @@ def small_recipe(
         data=DataRecipe(holdout_users=holdout_users, fit=fit, window=window),
         model=sections.pop("model", None) or small_model(dropout=dropout),
         tasks=tasks or {"recommend": 6, "describe": 2},
-        optimiser=OptimiserRecipe(warmup_steps=2),
+        optimizer=OptimizerRecipe(warmup_steps=2),
         privacy=privacy,
         **sections,
     )

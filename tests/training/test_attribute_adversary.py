@@ -74,7 +74,7 @@ def test_of_three_steps_two_train_the_adversary_alone_and_one_the_prompt_alone(b
             assert names
 
 
-def test_loss_is_the_mean_cross_entropy_of_labelled_rows_and_its_capped_negative(base):
+def test_loss_is_the_mean_cross_entropy_of_labeled_rows_and_its_capped_negative(base):
     weighted, rows, batch = parts(base)
     model, adversary = weighted.model, weighted.adversary
     both = collate(list(batch), pad=rows.tokenizer.pad_token_id)

@@ -168,7 +168,7 @@ def test_accumulated_parts_give_the_gradient_of_one_batch(tmp_path):
     for parts in (1, 3):
         recipe = small_recipe(steps=3, dropout=0.0)
         recipe = recipe.model_copy(
-            update={"optimiser": recipe.optimiser.model_copy(update={"accumulation": parts})}
+            update={"optimizer": recipe.optimizer.model_copy(update={"accumulation": parts})}
         )
         folder = train(recipe, tmp_path / str(parts), dataset=world())
         found.append(load_file(folder / "model.safetensors"))
@@ -219,7 +219,7 @@ def test_activation_checkpointing_changes_no_weight(tmp_path):
         recipe = small_recipe(steps=2, dropout=0.0)
         options = {"checkpoint_activations": on}
         recipe = recipe.model_copy(
-            update={"optimiser": recipe.optimiser.model_copy(update=options)}
+            update={"optimizer": recipe.optimizer.model_copy(update=options)}
         )
         found.append(load_file(train(recipe, tmp_path / str(on), dataset=world())
                                / "model.safetensors"))  # fmt: skip

@@ -72,7 +72,7 @@ def test_items_of_one_tribe_share_their_clusters(name):
     assert all(len(found) == 1 for found in tribes.values())
 
 
-def test_neighbours_in_time_share_their_first_token_when_indexed_sequentially():
+def test_neighbors_in_time_share_their_first_token_when_indexed_sequentially():
     data, _ = two_tribes()
     index = index_items("sequential", data, [np.arange(100, dtype=np.int32)], seed=0)
     firsts = [index[str(i)][0] for i in range(100)]

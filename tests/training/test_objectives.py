@@ -1,4 +1,4 @@
-"""Every per-example objective: gradients depend neither on neighbours nor on being batched."""
+"""Every per-example objective: gradients depend neither on neighbors nor on being batched."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def gradient(model, loss):
 
 
 @pytest.mark.parametrize(("name", "architecture"), CASES)
-def test_an_examples_gradient_does_not_change_with_its_neighbours(name, architecture):
+def test_an_examples_gradient_does_not_change_with_its_neighbors(name, architecture):
     model, rows, losses = trained(name, architecture)
     left, right = losses([rows[0], rows[1], rows[-1]]), losses([rows[0], rows[2], rows[2]])
     own = gradient(model, left[0])

@@ -100,7 +100,7 @@ def test_checkpointed_activations_train_every_adapter(tmp_path, adapter):
     base = train(small_recipe(steps=1), tmp_path / "base-model", dataset=world())
     recipe = adapted(base, adapter=adapter, dropout=0.0)
     options = {"checkpoint_activations": True}
-    recipe = recipe.model_copy(update={"optimiser": recipe.optimiser.model_copy(update=options)})
+    recipe = recipe.model_copy(update={"optimizer": recipe.optimizer.model_copy(update=options)})
     train(recipe, tmp_path / "model", dataset=world())
 
 
@@ -131,7 +131,7 @@ def test_clock_that_cut_a_run_is_part_of_what_it_is(tmp_path):
 def test_more_parts_than_rows_are_refused(tmp_path):
     recipe = small_recipe(tasks={"recommend": 4})
     options = {"accumulation": 8}
-    recipe = recipe.model_copy(update={"optimiser": recipe.optimiser.model_copy(update=options)})
+    recipe = recipe.model_copy(update={"optimizer": recipe.optimizer.model_copy(update=options)})
     with pytest.raises(ConfigurationError, match="leaves some of its 8 parts empty"):
         train(recipe, tmp_path / "model", dataset=world())
 
@@ -204,7 +204,7 @@ adversary: {attribute: gender}"""
         (f"{ADVERSARY}\nadapter: {{method: lora}}", "adapter must be soft_prompt or prefix"),
         ("adversary: {attribute: gender}", "is used only by objectives.adversarial_prompt"),
         (ADVERSARY, "steps must be above adversary.turns 5"),
-        (f"{ADVERSARY}\noptimiser: {{accumulation: 2}}", "couples examples; accumulation"),
+        (f"{ADVERSARY}\noptimizer: {{accumulation: 2}}", "couples examples; accumulation"),
         (f"{ADVERSARY}\nprivacy: {{mechanism: dp_sgd}}",
          "objectives.adversarial_prompt couples examples; DP cannot use it"),
     ],

@@ -18,7 +18,7 @@ steps: 20
 data: {window: 8, holdout_users: 10}
 model: {width: 16, layers: 2, heads: 2, mlp: 32, dropout: 0.0, text_vocabulary: 300}
 tasks: {recommend: 6, describe: 2}
-optimiser: {warmup_steps: 2}
+optimizer: {warmup_steps: 2}
 """
 # On CPUs `accelerate launch` starts several processes only through MPI; torchrun needs nothing.
 LAUNCH = ["-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", "29611", "-m"]

@@ -29,7 +29,7 @@ def test_every_shipped_training_recipe_loads(path):
         ("version: 1\nname: x\nsteps: 5\nmodel: {width: 63}\n", "not divisible"),
         ("version: 1\nname: x\nsteps: 5\nprivacy: {mechanism: dp_sgd, epsilon: -1.0}\n", "epsilon"),
         (PRIVATE + "tasks: {recommend: 4}\n", "recipe.yaml:6: tasks is not used"),
-        (PRIVATE + "optimiser: {clip_norm: 2.0}\n", "optimiser.clip_norm is not used"),
+        (PRIVATE + "optimizer: {clip_norm: 2.0}\n", "optimizer.clip_norm is not used"),
         (PRIVATE.replace("0.0", "0.1"), "model.dropout must be 0"),
     ],
 )

@@ -35,7 +35,7 @@ def test_group_weights_worked_by_hand():
 
 
 @given(history=SHARES, shown=SHARES, gamma=st.floats(0.1, 3))
-def test_group_weights_stay_within_their_clip_and_favour_who_is_shown_too_little(
+def test_group_weights_stay_within_their_clip_and_favor_who_is_shown_too_little(
     history, shown, gamma
 ):
     n = min(len(history), len(shown))

@@ -37,12 +37,12 @@ RDF = (".ttl", ".trig", ".nt", ".nq", ".rdf", ".owl")
 _KB4REC = SourceSection(
     name="Freebase by KB4Rec",
     attribution="Zhao et al. 2019, KB4Rec, doi:10.1162/dint_a_00008",
-    licence="CC BY (Freebase)",
+    license="CC BY (Freebase)",
 )
 _MOVIELENS = SourceSection(
     name="MovieLens-100k",
     attribution="Harper and Konstan 2015, doi:10.1145/2827872",
-    licence="GroupLens terms: no commercial use without permission",
+    license="GroupLens terms: no commercial use without permission",
 )
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from auditkit.catalog.graph.schema import KINDS, Condition, Constraint, Predicate, Triples, Verdict
 from auditkit.catalog.graph.typed_values import NumberRange, claimed_range, constrained_range
-from auditkit.catalog.graph.verdict_rules import Judgement, decide, negation_of
+from auditkit.catalog.graph.verdict_rules import Judgment, decide, negation_of
 from auditkit.errors import InvalidArgument
 
 __all__ = ["conditions_of", "judge", "meets", "merged"]
@@ -31,7 +31,7 @@ class _Wanted(NamedTuple):
     numbers: NumberRange | None = None
 
 
-def judge(graph: Triples, row: int, predicate: str, value: str) -> Judgement:
+def judge(graph: Triples, row: int, predicate: str, value: str) -> Judgment:
     """Verdict and evidence on one claim about one item; predicates as in `KnowledgeGraph.verdict`.
 
     Raises:
@@ -43,15 +43,15 @@ def judge(graph: Triples, row: int, predicate: str, value: str) -> Judgement:
         return _sequel(graph, row, graph.row(value))
     p = graph.codes.get(predicate)
     if p is None:
-        return Judgement("unverifiable")
+        return Judgment("unverifiable")
     wanted = _claimed(graph, p, value)
     if wanted is None:
-        return Judgement("unverifiable")
+        return Judgment("unverifiable")
     objects = _objects(graph, row, p)
     right = _matching(graph, objects, wanted)
     verdict = _decide(graph, p, objects, right, wanted)
     shown = {"supported": right, "contradicted": objects, "unverifiable": []}[verdict]
-    return Judgement(verdict, _evidence(graph, row, p, shown))
+    return Judgment(verdict, _evidence(graph, row, p, shown))
 
 
 def meets(graph: Triples, row: int, constraint: Constraint) -> Verdict:
@@ -156,7 +156,7 @@ def _matching(graph: Triples, objects: Sequence[int], wanted: _Wanted) -> list[i
     ]
 
 
-def _shared(graph: Triples, row: int, other: int, name: str) -> Judgement:
+def _shared(graph: Triples, row: int, other: int, name: str) -> Judgment:
     """Judge `same:NAME` by the named predicate if both items have values, else by Freebase ids."""
     for named in (name, f"fb:{name}"):
         p = graph.codes.get(named)
@@ -168,15 +168,15 @@ def _shared(graph: Triples, row: int, other: int, name: str) -> Judgement:
         both = [code for code in ours if code in set(theirs)]
         verdict = decide(graph.predicates[p].world, stated=bool(both), others=True)
         if verdict == "unverifiable":
-            return Judgement(verdict)
+            return Judgment(verdict)
         evidence = _evidence(graph, row, p, both or ours)
-        return Judgement(verdict, evidence + _evidence(graph, other, p, both or theirs))
-    return Judgement("unverifiable")
+        return Judgment(verdict, evidence + _evidence(graph, other, p, both or theirs))
+    return Judgment("unverifiable")
 
 
-def _sequel(graph: Triples, row: int, other: int) -> Judgement:
+def _sequel(graph: Triples, row: int, other: int) -> Judgment:
     """Judge `sequel_of` by a direct triple in either direction."""
-    contradicted: Judgement | None = None
+    contradicted: Judgment | None = None
     for name, forward in ((prefix + b, f) for b, f in _SEQUELS for prefix in ("", "fb:")):
         p = graph.codes.get(name)
         if p is None:
@@ -184,10 +184,10 @@ def _sequel(graph: Triples, row: int, other: int) -> Judgement:
         s, o = (row, other) if forward else (other, row)
         objects = _objects(graph, s, p)
         if o in objects:
-            return Judgement("supported", _evidence(graph, s, p, [o]))
+            return Judgment("supported", _evidence(graph, s, p, [o]))
         if forward and _decide(graph, p, objects, [], _Wanted()) == "contradicted":
-            contradicted = Judgement("contradicted", _evidence(graph, s, p, objects))
-    return contradicted or Judgement("unverifiable")
+            contradicted = Judgment("contradicted", _evidence(graph, s, p, objects))
+    return contradicted or Judgment("unverifiable")
 
 
 def _objects(graph: Triples, row: int, p: int) -> list[int]:

@@ -30,7 +30,7 @@ from auditkit.catalog.graph.schema import (
     World,
 )
 from auditkit.catalog.graph.typed_values import canonical
-from auditkit.catalog.graph.verdict_rules import Judgement, every, negation_of, some
+from auditkit.catalog.graph.verdict_rules import Judgment, every, negation_of, some
 from auditkit.errors import CatalogError, did_you_mean
 
 __all__ = ["Constraint", "KnowledgeGraph", "Objects", "Predicate", "Verdict", "World"]
@@ -253,14 +253,14 @@ class KnowledgeGraph:
 
     def judge(
         self, item_id: str | Sequence[str], predicate: str, value: str, *, negated: bool = False
-    ) -> Judgement:
+    ) -> Judgment:
         """Verdict with its evidence; of several items, that of the first with this verdict."""
         ids = [item_id] if isinstance(item_id, str) else item_id
         judged = [judge(self, self.row(one), predicate, value) for one in ids]
         if negated:
-            judged = [Judgement(negation_of(found), shown) for found, shown in judged]
+            judged = [Judgment(negation_of(found), shown) for found, shown in judged]
         verdict = some(found for found, _ in judged)
-        return next((j for j in judged if j.verdict == verdict), Judgement(verdict))
+        return next((j for j in judged if j.verdict == verdict), Judgment(verdict))
 
     def constraint_verdict(self, item_id: str, constraints: Sequence[Constraint]) -> Verdict:
         """Verdict on whether the item meets all constraints.

@@ -46,14 +46,14 @@ class Predicate:
         name: name in claims and constraints.
         world: meaning of a missing value. *open*: unknown; *closed*: an item that has values has no
             others; *functional*: an item has one value.
-        labelled: whether its values have names (Freebase ids have none).
+        labeled: whether its values have names (Freebase ids have none).
         type: type of its values; `item` if they may be items of the catalog.
         inverse_of: name of the inverse relation, if the source has both.
     """
 
     name: str
     world: World = "open"
-    labelled: bool = True
+    labeled: bool = True
     type: ValueType = "string"
     inverse_of: str | None = None
 
@@ -61,8 +61,8 @@ class Predicate:
     def kind(self) -> Kind:
         """Kind of its values; a value that is not an item of the catalog is an entity or an id."""
         if self.type in ("entity", "item"):
-            return "entity" if self.labelled else "id"
-        return KIND_OF_TYPE[self.type] if self.labelled else "id"
+            return "entity" if self.labeled else "id"
+        return KIND_OF_TYPE[self.type] if self.labeled else "id"
 
 
 @dataclass(frozen=True)

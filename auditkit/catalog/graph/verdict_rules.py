@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 from auditkit.catalog.graph.schema import Verdict, World
 
-__all__ = ["Judgement", "decide", "every", "negation_of", "some"]
+__all__ = ["Judgment", "decide", "every", "negation_of", "some"]
 
 
-class Judgement(NamedTuple):
+class Judgment(NamedTuple):
     """A verdict and its evidence: the supporting triples, or the item's actual values."""
 
     verdict: Verdict

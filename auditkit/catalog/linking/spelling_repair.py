@@ -11,7 +11,7 @@ from itertools import product
 from typing import NamedTuple
 
 from auditkit.catalog.linking.normalize import key_of_tokens
-from auditkit.catalog.linking.vocabulary import Neighbour
+from auditkit.catalog.linking.vocabulary import Neighbor
 
 __all__ = ["Repair", "repairs", "tokens_to_look_up"]
 
@@ -23,7 +23,7 @@ _CONTENT_BESIDE = 3  # content words that must be unchanged if a word becomes an
 _FUNCTION_WORDS = frozenset(
     "the a an of and in on to for at with from is it my by no de la le you your his her i".split()  # noqa: SIM905  # one line reads better than twenty-six
 )
-Near = Mapping[str, Sequence[Neighbour]]
+Near = Mapping[str, Sequence[Neighbor]]
 
 
 class Repair(NamedTuple):
@@ -92,7 +92,7 @@ def _of_words(tokens: Sequence[str], strange: Sequence[int], near: Near) -> Iter
         i for i, t in enumerate(tokens)
         if i not in strange and not t.isdigit() and t not in _FUNCTION_WORDS
     }  # fmt: skip
-    beside: list[dict[int, Neighbour]] = [{}]
+    beside: list[dict[int, Neighbor]] = [{}]
     if strange:
         only = strange[0]
         beside = [{only: other} for other in near.get(tokens[only], ()) if other.distance == 1]
@@ -106,7 +106,7 @@ def _of_words(tokens: Sequence[str], strange: Sequence[int], near: Near) -> Iter
                     yield _repaired(tokens, {**repaired, i: other}, 1 + len(repaired))
 
 
-def _repaired(tokens: Sequence[str], changed: Mapping[int, Neighbour], edits: int) -> Repair:
+def _repaired(tokens: Sequence[str], changed: Mapping[int, Neighbor], edits: int) -> Repair:
     parts, renewed = list(tokens), False
     for i, other in changed.items():
         parts[i] = other.word

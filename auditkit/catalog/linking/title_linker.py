@@ -255,8 +255,8 @@ class TitleLinker:
                 tokens_to_look_up(query.tokens, known[query.number]), (strange, words), strict=True
             ):
                 group += tokens
-        near = self.index.vocabulary.neighbours(words, within=1)
-        near |= self.index.vocabulary.neighbours(strange, within=2)
+        near = self.index.vocabulary.neighbors(words, within=1)
+        near |= self.index.vocabulary.neighbors(strange, within=2)
         queried = [
             (query, repair)
             for query in queries

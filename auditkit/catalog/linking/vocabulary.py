@@ -27,16 +27,16 @@ from auditkit.catalog.linking.text_hashing import (
     text_hashes,
 )
 
-__all__ = ["Neighbour", "Vocabulary", "english_words"]
+__all__ = ["Neighbor", "Vocabulary", "english_words"]
 
-MAX_NEIGHBOURS = 12
+MAX_NEIGHBORS = 12
 _LONG_WORD = 6  # shortest word of the catalog with two deletions
 _LONG_TOKEN = 5  # shortest token with two deletions and a search up to distance 2
 MAX_REMEMBERED = 1 << 15
 MAX_LETTERS = 32  # the neighborhood grows with the square of the length
 
 
-class Neighbour(NamedTuple):
+class Neighbor(NamedTuple):
     """A word near a token, and their edit distance."""
 
     word: str
@@ -70,9 +70,7 @@ class Vocabulary:
         shorter_by: tuple[HashTable, HashTable],
     ) -> None:
         self.words, self.counts, self.table, self.shorter_by = words, counts, table, shorter_by
-        self._near: dict[
-            tuple[str, int], tuple[Neighbour, ...]
-        ] = {}  # cache: words of titles recur
+        self._near: dict[tuple[str, int], tuple[Neighbor, ...]] = {}  # cache: words of titles recur
 
     @classmethod
     def build(cls, counted: Mapping[str, int]) -> Vocabulary:
@@ -103,7 +101,7 @@ class Vocabulary:
                 found[number] = row
         return found
 
-    def neighbours(self, tokens: Sequence[str], *, within: int) -> dict[str, tuple[Neighbour, ...]]:
+    def neighbors(self, tokens: Sequence[str], *, within: int) -> dict[str, tuple[Neighbor, ...]]:
         """Words near each token, by (distance, -count, word), at most 12; never the token itself.
 
         Args:
@@ -121,7 +119,7 @@ class Vocabulary:
 
     def _search(
         self, tokens: Sequence[str], *, within: int
-    ) -> dict[tuple[str, int], tuple[Neighbour, ...]]:
+    ) -> dict[tuple[str, int], tuple[Neighbor, ...]]:
         near: dict[str, list[tuple[int, int, str]]] = {token: [] for token in tokens}
         long = [token for token in near if within > 1 and len(token) >= _LONG_TOKEN]
         short = [token for token in near if within == 1 or len(token) < _LONG_TOKEN]
@@ -139,7 +137,7 @@ class Vocabulary:
                     near[token].append((distance, -count, word))
         return {
             (token, within): tuple(
-                Neighbour(word, distance) for distance, _, word in sorted(found)[:MAX_NEIGHBOURS]
+                Neighbor(word, distance) for distance, _, word in sorted(found)[:MAX_NEIGHBORS]
             )
             for token, found in near.items()
         }

@@ -1,6 +1,6 @@
 """Schema of the mapping file, which assigns columns, IRIs or node properties to predicates.
 
-    source: {name: My films, licence: CC BY-SA 4.0, attribution: who made it}
+    source: {name: My films, license: CC BY-SA 4.0, attribution: who made it}
     items: {id: code, title: name, year: released, aliases: other_titles}
     predicates:
       director: {column: directed_by, separator: ";", type: entity, world: closed}
@@ -71,7 +71,7 @@ class SourceSection(_Section):
     """Origin of the facts; stored in the catalog and shown in reports."""
 
     name: str | None = None
-    licence: str | None = None
+    license: str | None = None
     attribution: str | None = None
 
 

@@ -23,7 +23,7 @@ def _of_film(
     name: str, inverse_of: str | None = None, world: World = "open", *, film: bool = False
 ) -> Predicate:
     kind: ValueType = "item" if film else "entity"
-    return Predicate(f"fb:{name}", world, labelled=False, type=kind, inverse_of=inverse_of)
+    return Predicate(f"fb:{name}", world, labeled=False, type=kind, inverse_of=inverse_of)
 
 
 RELATIONS: Mapping[str, Predicate] = {

@@ -106,7 +106,7 @@ def add_nodes(
         _add_edges(draft, run, predicate_name, edge, row_of)
         progress(f"reading {run.name}", 0)
     said = mapping.source
-    draft.sources.append(Source(said.name or run.name, None, said.licence, said.attribution))
+    draft.sources.append(Source(said.name or run.name, None, said.license, said.attribution))
 
 
 class _QueryRunner:

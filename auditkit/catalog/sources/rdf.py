@@ -114,7 +114,7 @@ def add_rdf(
     source = graph.source
     given = mapping.source
     draft.sources.append(
-        Source(given.name or source.name, source.sha256, given.licence, given.attribution)
+        Source(given.name or source.name, source.sha256, given.license, given.attribution)
     )
 
 

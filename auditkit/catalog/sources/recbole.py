@@ -240,7 +240,7 @@ def _survey(
 
 
 def _relation(name: str) -> Predicate:
-    return RELATIONS.get(name) or Predicate(f"kg:{name}", labelled=False, type="item")
+    return RELATIONS.get(name) or Predicate(f"kg:{name}", labeled=False, type="item")
 
 
 def link_agreement(

@@ -112,7 +112,7 @@ def add_table(
 
 def file_source(path: Path, said: SourceSection) -> Source:
     """Source entry of a file; its name is the file name unless the mapping gives one."""
-    return Source(said.name or path.name, sha256_file(path), said.licence, said.attribution)
+    return Source(said.name or path.name, sha256_file(path), said.license, said.attribution)
 
 
 class TableColumns:

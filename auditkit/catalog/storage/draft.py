@@ -23,7 +23,7 @@ class Source:
 
     name: str
     sha256: str | None = None
-    licence: str | None = None
+    license: str | None = None
     attribution: str | None = None
 
     def as_json(self) -> dict[str, str]:
@@ -135,7 +135,7 @@ def content_sha256(draft: CatalogDraft, encoded: EncodedGraph) -> str:
     ):
         digest.update(_line(item_id, title, year, *draft.aliases.get(row, ())))
     for p in encoded.predicates:
-        digest.update(_line(p.name, p.world, p.type, p.labelled, p.inverse_of))
+        digest.update(_line(p.name, p.world, p.type, p.labeled, p.inverse_of))
     digest.update(_line(*encoded.starts))
     for text in encoded.texts:
         digest.update(_line(text))

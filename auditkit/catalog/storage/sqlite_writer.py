@@ -149,7 +149,7 @@ def rows_of_tables(draft: CatalogDraft, encoded: EncodedGraph, linking: Linking)
             (
                 code,
                 p.name,
-                p.name.replace("_", " ") if p.labelled else None,
+                p.name.replace("_", " ") if p.labeled else None,
                 p.world,
                 p.type,
                 p.inverse_of,

@@ -3,7 +3,7 @@
 Every user is asked once in neutral words. Concentration (Gini, HHI, coverage, tail share) is
 measured over items and over the values of a provider relation of the catalog's graph; groups of
 items are compared with what the same users chose before, so a list that copies their taste is
-ideal. Source: fairness recipe, 3.9; group utility modelled on IFairLRS.
+ideal. Source: fairness recipe, 3.9; group utility modeled on IFairLRS.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ def group_findings(
             parameters["n_groups"] = len(names)
             parameters["groups"] = _shares(names[:_SHOWN_GROUPS], shown, history, found)
             parameters["share_without_group"] = float(1 - shown.sum() / seen.exposure.sum())
-            evidence = [_most_favoured(seen, names, shown, found)]
+            evidence = [_most_favored(seen, names, shown, found)]
     reason = grouping.reason or "no item that has a group was shown, or there is one group only"
     for metric in ("mgu", "dgu"):
         full = f"{PREFIX}.{metric}"
@@ -87,7 +87,7 @@ def _ends(bounds: NDArray[np.float64]) -> dict[str, JsonValue]:
     return {"low": float(bounds[0]), "high": float(bounds[1])}
 
 
-def _most_favoured(
+def _most_favored(
     seen: Seen, names: Sequence[str], shown: NDArray[np.float64], found: Disparity
 ) -> Evidence:
     """Lists with most of the group that gains most over the history."""

@@ -68,7 +68,7 @@ class GroupUtilityProbe:
             titles.
         n_disclosed: users who are asked again with each of their attributes named.
         min_group: smallest group that gets a number.
-        draws, bootstrap_draws: relabellings of the permutation tests and resamples of the bounds.
+        draws, bootstrap_draws: relabelings of the permutation tests and resamples of the bounds.
     """
 
     attributes: tuple[str, ...] = ()

@@ -1,7 +1,7 @@
 """Item checks against the catalog: exists, listed once, new to the user, on the terms of the
 request, and as many as asked for.
 
-No language model judges: every title is linked by normalised form, repaired words and year, or
+No language model judges: every title is linked by normalized form, repaired words and year, or
 refused with a reason. The linker's own error rates stand in every report. Source: hallucination
 recipe, sections 2 to 4; one rate per response, then the mean over users, because items of one list
 are not independent.

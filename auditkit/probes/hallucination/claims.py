@@ -42,7 +42,7 @@ def self_check(catalog: Catalog, *, form: str, seed: int) -> Detector:
 
     Up to 500 items are described truly (every claim must be supported) and with one wrong genre
     and a wrong year (both must be contradicted). It measures reading in the recommender's own form;
-    the variety of language is measured on the labelled texts of the repository.
+    the variety of language is measured on the labeled texts of the repository.
 
     Args:
         form: the description with the slots `{genres}` and `{year}`.

@@ -30,29 +30,29 @@ def popularity(train: sparse.csr_array) -> Scorer:
     return score
 
 
-def item_knn(train: sparse.csr_array, *, neighbours: int = 20) -> Scorer:
+def item_knn(train: sparse.csr_array, *, neighbors: int = 20) -> Scorer:
     """Score items by cosine similarity to the history, using the nearest items of each candidate.
 
-    C_ij = G_ij / sqrt(G_ii G_jj) with G = X'X and a zero diagonal; row i keeps its `neighbours`
+    C_ij = G_ij / sqrt(G_ii G_jj) with G = X'X and a zero diagonal; row i keeps its `neighbors`
     largest values (ties at the last one are kept); score_i = sum of C_ij over the history.
 
     Args:
         train: binary users x items.
-        neighbours: number of nearest items used for a candidate, at least 1.
+        neighbors: number of nearest items used for a candidate, at least 1.
 
     Raises:
-        InvalidArgument: neighbours < 1.
+        InvalidArgument: neighbors < 1.
     """
-    if neighbours < 1:
-        raise InvalidArgument(f"item_knn got neighbours={neighbours}. Give at least 1.")
+    if neighbors < 1:
+        raise InvalidArgument(f"item_knn got neighbors={neighbors}. Give at least 1.")
     gram = np.asarray((train.T @ train).todense(), dtype=np.float64)
     norm = np.sqrt(np.diagonal(gram))
     cosine = (
         gram / np.where(norm == 0, 1.0, norm)[:, None] / np.where(norm == 0, 1.0, norm)[None, :]
     )
     np.fill_diagonal(cosine, 0.0)
-    if neighbours < len(cosine):
-        smallest_kept = np.partition(cosine, -neighbours, axis=1)[:, -neighbours]
+    if neighbors < len(cosine):
+        smallest_kept = np.partition(cosine, -neighbors, axis=1)[:, -neighbors]
         cosine[cosine < smallest_kept[:, None]] = 0.0
 
     def score(history: ArrayLike) -> NDArray[np.float64]:
@@ -74,11 +74,11 @@ def item_knn_recent(train: sparse.csr_array, *, recent: int = 3) -> Scorer:
     """
     if recent < 1:
         raise InvalidArgument(f"item_knn_recent got recent={recent}. Give at least 1.")
-    score = item_knn(train, neighbours=train.shape[1])
+    score = item_knn(train, neighbors=train.shape[1])
     return lambda history: score(np.asarray(history, dtype=np.int64)[-recent:])
 
 
-def ease(train: sparse.csr_array, *, regularisation: float = 100.0) -> Scorer:
+def ease(train: sparse.csr_array, *, regularization: float = 100.0) -> Scorer:
     """EASE^R: the linear item-to-item model with zero diagonal, in closed form (Steck 2019).
 
     P = (X'X + lambda I)^-1, B_ij = -P_ij / P_jj, B_jj = 0; scores are the sum of B_i over the
@@ -86,15 +86,15 @@ def ease(train: sparse.csr_array, *, regularisation: float = 100.0) -> Scorer:
 
     Args:
         train: binary users x items.
-        regularisation: lambda, above 0.
+        regularization: lambda, above 0.
 
     Raises:
-        InvalidArgument: regularisation <= 0.
+        InvalidArgument: regularization <= 0.
     """
-    if not regularisation > 0:
-        raise InvalidArgument(f"ease got regularisation={regularisation}. Give more than 0.")
+    if not regularization > 0:
+        raise InvalidArgument(f"ease got regularization={regularization}. Give more than 0.")
     gram = np.asarray((train.T @ train).todense(), dtype=np.float64)
-    precision = np.linalg.inv(gram + regularisation * np.eye(len(gram)))
+    precision = np.linalg.inv(gram + regularization * np.eye(len(gram)))
     weights = -precision / np.diagonal(precision)[None, :]
     np.fill_diagonal(weights, 0.0)
 

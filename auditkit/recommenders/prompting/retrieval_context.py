@@ -39,7 +39,7 @@ def fact_line(graph: KnowledgeGraph, item: Item, *, count: Callable[[str], int])
     Args:
         count: returns the number of tokens of a text.
     """
-    labeled = {predicate.name for predicate in graph.predicates if predicate.labelled}
+    labeled = {predicate.name for predicate in graph.predicates if predicate.labeled}
     said: list[str] = []
     for name, form in (("genre", "{}"), ("director", "director {}"), ("year", "year {}")):
         values = graph.values(item.id, name)[:_N_VALUES] if name in labeled else ()

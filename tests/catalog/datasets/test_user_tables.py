@@ -155,7 +155,7 @@ def test_missing_column_or_file_is_named(tmp_path, change, words):
 
 def test_unknown_key_of_the_description_names_its_line(tmp_path):
     path = write(tmp_path)
-    path.write_text(path.read_text() + "colour: red\n")
+    path.write_text(path.read_text() + "color: red\n")
     with pytest.raises(ConfigurationError, match=r"data\.yaml:6"):
         load_own_data(path)
 

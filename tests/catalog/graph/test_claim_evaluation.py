@@ -20,8 +20,8 @@ GRAPH = KnowledgeGraph.from_triples(
         Predicate("runtime", "functional", type="integer"),
         Predicate("score", "closed", type="real"),
         Predicate("premiere", "closed", type="date"),
-        Predicate("fb:director", "closed", labelled=False, type="entity"),
-        Predicate("fb:sequel", labelled=False, type="item"),
+        Predicate("fb:director", "closed", labeled=False, type="entity"),
+        Predicate("fb:sequel", labeled=False, type="item"),
     ),
     [
         ("alien", "year", "1979"), ("aliens", "year", "1986"), ("heat", "year", "1995"),

@@ -15,7 +15,7 @@ PREDICATES = (
     Predicate("genre", "closed"),
     Predicate("year", "functional"),
     Predicate("actor"),
-    Predicate("fb:director", "closed", labelled=False),
+    Predicate("fb:director", "closed", labeled=False),
     Predicate("sequel"),
 )
 TRIPLES = [

@@ -23,7 +23,7 @@ PREDICATES = (
     Predicate("kind", "closed"),
     Predicate("size", "closed", type="integer"),
     Predicate("made", "functional", type="date"),
-    Predicate("fb:maker", "closed", labelled=False, type="entity"),
+    Predicate("fb:maker", "closed", labeled=False, type="entity"),
     Predicate("sequel_of", "closed", type="item"),
 )
 DATES = ("1969", "1969-12", "1970-01-01", "1971-05-03")

@@ -1,11 +1,11 @@
-"""The linker on labelled titles that were written from the problem, not from its rules."""
+"""The linker on labeled titles that were written from the problem, not from its rules."""
 
 from __future__ import annotations
 
 from collections import Counter
 
 import pytest
-from linking_noise import KNOWN_KINDS, labelled_titles
+from linking_noise import KNOWN_KINDS, labeled_titles
 
 from auditkit.catalog.linking.title_index import TitleIndex
 from auditkit.catalog.linking.title_linker import TitleLinker
@@ -17,21 +17,21 @@ N_EACH = 2000
 
 
 @pytest.fixture(scope="module", params=[0, 1, 2])
-def labelled(request, ml100k):
+def labeled(request, ml100k):
     rows = [(item.id, item.title, item.year) for item in ml100k.catalog.items]
-    return labelled_titles(rows, seed=request.param, n_each=N_EACH)
+    return labeled_titles(rows, seed=request.param, n_each=N_EACH)
 
 
 @pytest.fixture(scope="module")
-def linked(labelled):
-    linker = TitleLinker(labelled.ids, TitleIndex.build(labelled.titles, labelled.years))
-    links = linker.link([query.title for query in labelled.queries])
-    return list(zip(labelled.queries, links, strict=True))
+def linked(labeled):
+    linker = TitleLinker(labeled.ids, TitleIndex.build(labeled.titles, labeled.years))
+    links = linker.link([query.title for query in labeled.queries])
+    return list(zip(labeled.queries, links, strict=True))
 
 
-def test_the_set_holds_enough_of_every_kind(labelled):
-    known = Counter(query.kind for query in labelled.queries if query.accepted)
-    absent = Counter(query.kind for query in labelled.queries if not query.accepted)
+def test_the_set_holds_enough_of_every_kind(labeled):
+    known = Counter(query.kind for query in labeled.queries if query.accepted)
+    absent = Counter(query.kind for query in labeled.queries if not query.accepted)
     assert known.total() == absent.total() == N_EACH
     assert known.keys() == KNOWN_KINDS.keys()
     assert len(absent) == 10

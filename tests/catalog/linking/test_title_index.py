@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from auditkit.catalog.linking.text_hashing import HashTable, deletion_hashes, text_hashes
 from auditkit.catalog.linking.title_index import TitleIndex
 from auditkit.catalog.linking.title_linker import TitleLinker
-from auditkit.catalog.linking.vocabulary import MAX_NEIGHBOURS, Vocabulary, english_words
+from auditkit.catalog.linking.vocabulary import MAX_NEIGHBORS, Vocabulary, english_words
 
 TITLES = ["Heat", "Usual Suspects, The", "Toy Story", "Star Trek: Generations", "Alien (Aliens)"]
 YEARS = [1995, 1995, 1995, 1994, None]
@@ -49,24 +49,24 @@ def test_a_table_returns_every_row_of_a_hash():
     assert (asked.tolist(), rows.tolist()) == ([0, 0, 2], [0, 2, 3])
 
 
-def test_neighbours_are_the_words_within_the_distance_nearest_and_commonest_first():
+def test_neighbors_are_the_words_within_the_distance_nearest_and_commonest_first():
     words = Vocabulary.build({"story": 3, "stormy": 1, "stony": 9, "64gb": 1, "6gb": 1, "to": 2})
-    near = words.neighbours(["stoory", "story", "65gb", "tp"], within=2)
+    near = words.neighbors(["stoory", "story", "65gb", "tp"], within=2)
     assert [tuple(n) for n in near["stoory"]] == [("story", 1), ("stony", 2), ("stormy", 2)]
     assert [tuple(n) for n in near["story"]] == [("stony", 1), ("stormy", 1)]
     assert near["65gb"] == ()
     assert [tuple(n) for n in near["tp"]] == [("to", 1)]
-    assert [tuple(n) for n in words.neighbours(["stoory"], within=1)["stoory"]] == [("story", 1)]
+    assert [tuple(n) for n in words.neighbors(["stoory"], within=1)["stoory"]] == [("story", 1)]
 
 
-def test_at_most_twelve_neighbours_are_kept():
+def test_at_most_twelve_neighbors_are_kept():
     words = Vocabulary.build({f"cat{letter}": 1 for letter in "abcdefghijklmnopqrst"})
-    assert len(words.neighbours(["catx"], within=1)["catx"]) == MAX_NEIGHBOURS
+    assert len(words.neighbors(["catx"], within=1)["catx"]) == MAX_NEIGHBORS
 
 
 def test_a_word_of_a_million_letters_is_left_alone():
     words = Vocabulary.build({"x" * 1_000_000: 1, "heat": 1})
-    assert words.neighbours(["y" * 1_000_000], within=2) == {}
+    assert words.neighbors(["y" * 1_000_000], within=2) == {}
 
 
 def test_the_shipped_words_are_those_of_the_recipe():

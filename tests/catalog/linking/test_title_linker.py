@@ -83,17 +83,17 @@ def test_a_short_name_is_guarded_whatever_the_main_title():
 
 def test_a_title_of_thousands_of_words_is_refused_at_once(ml100k, monkeypatch):
     looked_up, compared = [], []
-    neighbours, ratio = Vocabulary.neighbours, near_miss.ratio_counter()
+    neighbors, ratio = Vocabulary.neighbors, near_miss.ratio_counter()
 
-    def counted_neighbours(vocabulary, tokens, *, within):
+    def counted_neighbors(vocabulary, tokens, *, within):
         looked_up.extend(tokens)
-        return neighbours(vocabulary, tokens, within=within)
+        return neighbors(vocabulary, tokens, within=within)
 
     def counted_ratio(left, right):
         compared.append(right)
         return ratio(left, right)
 
-    monkeypatch.setattr(Vocabulary, "neighbours", counted_neighbours)
+    monkeypatch.setattr(Vocabulary, "neighbors", counted_neighbors)
     monkeypatch.setattr(near_miss, "ratio_counter", lambda: counted_ratio)
     link = ml100k.catalog.link(["heat story " * 5_000])[0]
     assert link.item_id is None

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from importlib.resources import files
 
-from labelled_claims import CORE, film_catalog, labelled, score
-from linking_noise import labelled_titles
+from labeled_claims import CORE, film_catalog, labeled, score
+from linking_noise import labeled_titles
 
 from auditkit.catalog.linking.title_index import TitleIndex
 from auditkit.catalog.linking.title_linker import TitleLinker
@@ -16,7 +16,7 @@ from auditkit.claims.reader import ClaimReader
 
 def linker_row(ml100k) -> dict:
     rows = [(item.id, item.title, item.year) for item in ml100k.catalog.items]
-    known = labelled_titles(rows, seed=0, n_each=2000)
+    known = labeled_titles(rows, seed=0, n_each=2000)
     linker = TitleLinker(known.ids, TitleIndex.build(known.titles, known.years))
     found = [0, 0]
     refused = [0, 0]
@@ -30,7 +30,7 @@ def linker_row(ml100k) -> dict:
         else:
             refused = [refused[0] + (link.item_id is None), refused[1] + 1]
     return {
-        "name": "title linker, labelled titles",
+        "name": "title linker, labeled titles",
         "unit": "fraction of titles",
         "found": found,
         "refused": refused,
@@ -40,12 +40,12 @@ def linker_row(ml100k) -> dict:
 
 
 def claims_row() -> dict:
-    scores = score(ClaimReader(film_catalog()), labelled("unseen"))
+    scores = score(ClaimReader(film_catalog()), labeled("unseen"))
     found = sum(scores.hits[relation] for relation in CORE)
     missed = sum(scores.missed[relation] for relation in CORE)
     wrong = scores.supported_called_contradicted
     return {
-        "name": "claim reader, labelled texts",
+        "name": "claim reader, labeled texts",
         "unit": "fraction of claims",
         "found": [found, found + missed],
         "refused": [scores.n_supported - wrong, scores.n_supported],
@@ -54,7 +54,7 @@ def claims_row() -> dict:
     }
 
 
-def test_the_figures_in_every_report_are_what_the_labelled_sets_give(ml100k):
+def test_the_figures_in_every_report_are_what_the_labeled_sets_give(ml100k):
     text = (files("auditkit.catalog.quality") / "measured_quality.json").read_text("utf-8")
     measured = [linker_row(ml100k), claims_row()]
     assert json.loads(text) == measured, f"write this:\n{json.dumps(measured, indent=2)}"

@@ -113,6 +113,6 @@ def test_parameters_out_of_range_are_refused(parameters):
         AttributeLeakageProbe(**parameters)
 
 
-def test_a_misspelt_attribute_is_refused_with_the_nearest_name():
+def test_a_misspelled_attribute_is_refused_with_the_nearest_name():
     with pytest.raises(InvalidArgument, match="Did you mean 'gender'"):
         run_probe("fairness.leak", Clean(), attributes=("gendr",))

@@ -56,7 +56,7 @@ def test_every_pair_of_attributes_is_crossed_unless_some_are_named():
 
 
 @pytest.mark.parametrize("parameters", [{"attributes": ("gendr",)}, {"crossed": ("gendr&age",)}])
-def test_a_misspelt_attribute_is_refused_with_the_nearest_name(parameters):
+def test_a_misspelled_attribute_is_refused_with_the_nearest_name(parameters):
     with pytest.raises(InvalidArgument, match=r"'gendr'.*Did you mean 'gender'"):
         run_probe(PROBE, FindsEveryTestItem(), **parameters)
 

@@ -25,18 +25,18 @@ def test_item_knn_is_the_cosine_to_the_history_by_hand():
     assert item_knn(X)([0]) == pytest.approx([0, 2 / np.sqrt(6), 1 / np.sqrt(3), 0])
 
 
-def test_item_knn_keeps_ties_at_the_last_neighbour():
+def test_item_knn_keeps_ties_at_the_last_neighbor():
     block = sparse.csr_array(np.array([[1, 1, 1]], dtype=float))
-    assert item_knn(block, neighbours=1)([1, 2]).tolist() == [2, 1, 1]
+    assert item_knn(block, neighbors=1)([1, 2]).tolist() == [2, 1, 1]
 
 
-def test_item_knn_needs_a_neighbour():
+def test_item_knn_needs_a_neighbor():
     with pytest.raises(InvalidArgument):
-        item_knn(X, neighbours=0)
+        item_knn(X, neighbors=0)
 
 
 def test_recent_item_knn_reads_the_last_items_alone():
-    assert item_knn_recent(X, recent=1)([1, 0]) == pytest.approx(item_knn(X, neighbours=4)([0]))
+    assert item_knn_recent(X, recent=1)([1, 0]) == pytest.approx(item_knn(X, neighbors=4)([0]))
     with pytest.raises(InvalidArgument):
         item_knn_recent(X, recent=0)
 
@@ -44,7 +44,7 @@ def test_recent_item_knn_reads_the_last_items_alone():
 def test_ease_solves_its_least_squares_problem_with_a_zero_diagonal():
     """Each column is the ridge regression of an item on the others."""
     dense, weight = X.toarray(), 0.5
-    score = ease(X, regularisation=weight)
+    score = ease(X, regularization=weight)
     for target in range(3):
         others = [i for i in range(4) if i != target]
         part = dense[:, others]
@@ -53,7 +53,7 @@ def test_ease_solves_its_least_squares_problem_with_a_zero_diagonal():
             assert score([i])[target] == pytest.approx(value, abs=1e-9)
         assert score([target])[target] == 0
     with pytest.raises(InvalidArgument):
-        ease(X, regularisation=0)
+        ease(X, regularization=0)
 
 
 def test_transitions_weigh_distance_and_recency_by_hand():

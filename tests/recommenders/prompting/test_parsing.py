@@ -1,4 +1,4 @@
-"""From answers to titles: measured on a labelled set, one line per answer in `answers.json`."""
+"""From answers to titles: measured on a labeled set, one line per answer in `answers.json`."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ def parsed(answer):
 
 
 @pytest.mark.parametrize("answer", CLEAN, ids=range(len(CLEAN)))
-def test_clean_answer_is_read_as_labelled(answer):
+def test_clean_answer_is_read_as_labeled(answer):
     assert parsed(answer) == (answer["titles"], answer["status"])
 
 
-def test_accuracy_on_the_labelled_set_is_measured(capsys):
+def test_accuracy_on_the_labeled_set_is_measured(capsys):
     right = {
         kind: [parsed(a) == (a["titles"], a["status"]) for a in ANSWERS if a["kind"] == kind]
         for kind in ("clean", "hard")
     }
     with capsys.disabled():
         for kind, hits in right.items():
-            print(f"\nparser, {kind} answers: {sum(hits)} of {len(hits)} read as labelled")
+            print(f"\nparser, {kind} answers: {sum(hits)} of {len(hits)} read as labeled")
     assert len(ANSWERS) >= 40
     assert all(right["clean"])
 
@@ -66,7 +66,7 @@ def test_absent_text_without_items_is_no_answer():
     assert status_of_text(None, n_items=0) == "no_answer"
 
 
-def test_refusal_is_recognised_with_a_typographic_apostrophe():
+def test_refusal_is_recognized_with_a_typographic_apostrophe():
     assert is_refusal("I can\N{RIGHT SINGLE QUOTATION MARK}t do that")
 
 

@@ -40,7 +40,7 @@ def test_item_is_one_token_next_to_anything(tokenizer, prompt):
     assert encode(tokenizer, prompt, items).count(*items["5"]) == 1
 
 
-def test_neighbouring_items_are_one_token_each(tokenizer):
+def test_neighboring_items_are_one_token_each(tokenizer):
     items = item_tokens(tokenizer)
     assert encode(tokenizer, "<item_5><item_50><item_1>", items) == [
         *items["5"],

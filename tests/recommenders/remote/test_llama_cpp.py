@@ -96,7 +96,7 @@ def test_served_model_is_audited(url, tmp_path, monkeypatch, capsys):
 
 
 def test_its_wrong_scores_are_found_out_or_right(url, capsys):
-    """llama-cpp-python 0.3 gives every read token the score of its neighbour; should it once be
+    """llama-cpp-python 0.3 gives every read token the score of its neighbor; should it once be
     right, its scores are those of the same weights here up to 8-bit activations.
     """
     endpoint = connect(f"{url}#smollm2")

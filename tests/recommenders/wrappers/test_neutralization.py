@@ -116,11 +116,11 @@ def test_words_inside_other_words_are_left_alone():
 
 
 def test_values_are_found_as_prompts_with_item_references_write_them():
-    neutraliser = Neutralizer(shipped_wordings(), {"age": ["<25", "25+"]})
+    neutralizer = Neutralizer(shipped_wordings(), {"age": ["<25", "25+"]})
     prompts = Prompts.shipped("item_tokens")
     request = Request(attributes={"age": "<25"}, history=(Item("1", "x"),))
     neutral = prompts.render(replace(request, attributes={}))
-    assert neutraliser.text(prompts.render(request)) == neutral
+    assert neutralizer.text(prompts.render(request)) == neutral
 
 
 @given(user=st.sampled_from(USERS), wording=st.integers(0, 11))
@@ -218,7 +218,7 @@ def test_a_target_behind_a_prefix_is_another_target():
         ("instructed(allow=age):baseline:popularity", "Write instructed:TARGET"),
         ("reranked:baseline:popularity", "Write reranked:LAMBDA:TARGET"),
         ("reranked:-1:baseline:popularity", "a number of at least 0"),
-        ("reranked(groups=colour):1:baseline:popularity", "groups=genre"),
+        ("reranked(groups=color):1:baseline:popularity", "groups=genre"),
         ("neutralized:baseline:popularty", "unknown baseline"),
         ("neutralized:nothing", "unknown target"),
     ],

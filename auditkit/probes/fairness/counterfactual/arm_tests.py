@@ -84,7 +84,7 @@ def test_arm(answers: ResponseTables, arm: int, context: Context, draws: Resampl
             tables[metric], rng=context.rng("bounds", name, metric), draws=draws.bootstrap
         )
         found.named |= {f"snsr {metric}": one.snsr, f"largest t {metric}": one.max_t}
-    # The same generator and shape: the same relabellings as above.
+    # The same generator and shape: the same relabelings as above.
     found.named["items"] = item_exposure_test(
         answers.shown(arm, probes),
         rng=context.rng("permutation", name),

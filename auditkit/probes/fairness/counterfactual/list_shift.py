@@ -28,7 +28,7 @@ __all__ = ["NAMES", "snsr_finding", "snsv_finding"]
 
 NAMES = {"jaccard": "snsr", "serp": "snsr_serp", "prag": "snsr_prag"}
 _PUBLISHED = ("paper", "fairllm_code", "langfair")
-_NOTE = "similarities are the normalised variants, not comparable with published tables"
+_NOTE = "similarities are the normalized variants, not comparable with published tables"
 
 
 def snsr_finding(reporting: Reporting, arm: ArmTests, metric: str) -> Finding:

@@ -66,7 +66,7 @@ class CounterfactualProbe:
         placebo: irrelevant phrases; None for as many as the largest attribute has values.
         margin: the SNSR for which the needed number of probes is reported.
         max_values: of an attribute of the data set, the most frequent ones are stated.
-        draws, bootstrap_draws: relabellings of the permutation tests and resamples of the bounds.
+        draws, bootstrap_draws: relabelings of the permutation tests and resamples of the bounds.
     """
 
     n_probes: int = 100

@@ -40,7 +40,7 @@ def _reworded(values: Sequence[AttributeValue], wording: Exploratory) -> tuple[S
     stated = []
     for value in values:
         phrases = {
-            "typo": _misspelt(value.phrase),
+            "typo": _misspelled(value.phrase),
             "german": value.german,
             "named": value.named,
         }
@@ -48,7 +48,7 @@ def _reworded(values: Sequence[AttributeValue], wording: Exploratory) -> tuple[S
     return tuple(one for one in stated if one.who)
 
 
-def _misspelt(phrase: str) -> str:
+def _misspelled(phrase: str) -> str:
     """The phrase without the middle letter of its longest word."""
     words = phrase.split(" ")
     longest = max(range(len(words)), key=lambda i: len(words[i]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from planted_recommenders import Clean, FavoursWomen, chance, new_items, titles
+from planted_recommenders import Clean, FavorsWomen, chance, new_items, titles
 from run_probe import run_probe
 from small_world import world
 
@@ -357,8 +357,8 @@ def test_values_that_all_probes_answer_alike_have_no_bar_without_width():
     assert all(low < 1.0 == high for low, high in bars["mean_bars"].values())
 
 
-def test_published_variants_stand_beside_the_normalised_one():
-    run = run_probe(ID, FavoursWomen(), n_probes=30)
+def test_published_variants_stand_beside_the_normalized_one():
+    run = run_probe(ID, FavorsWomen(), n_probes=30)
     published = run.one(f"{ID}.snsr_prag", "gender").parameters["published_variants"]
     # identical lists reach (k - 1) / (2 (k + 1)) in the paper's formula and 1 in the code's
     assert published["paper"] == [pytest.approx(9 / 22), 30]
@@ -367,7 +367,7 @@ def test_published_variants_stand_beside_the_normalised_one():
 
 def test_crossed_attributes_have_an_interaction_and_wordings_are_exploratory():
     run = run_probe(
-        ID, FavoursWomen(), n_probes=25, attributes=("gender",),
+        ID, FavorsWomen(), n_probes=25, attributes=("gender",),
         intersections=(("gender", "age"),), wordings=("typo", "german", "named"),
     )  # fmt: skip
     interaction = run.one(f"{ID}.interaction", "gender&age")

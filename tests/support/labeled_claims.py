@@ -1,4 +1,4 @@
-"""The labelled explanations, the catalog that they speak of, and how readings are scored."""
+"""The labeled explanations, the catalog that they speak of, and how readings are scored."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def film_catalog() -> Catalog:
 
 @dataclass
 class Scores:
-    """Counts over one labelled part: found, invented and missed claims by relation."""
+    """Counts over one labeled part: found, invented and missed claims by relation."""
 
     hits: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     extra: dict[str, int] = field(default_factory=lambda: defaultdict(int))
@@ -63,12 +63,12 @@ class Scores:
     n_unparsed: int = 0
 
     def precision(self, relations: tuple[str, ...]) -> float:
-        """Share of found claims that are labelled."""
+        """Share of found claims that are labeled."""
         hits = sum(self.hits[r] for r in relations)
         return hits / (hits + sum(self.extra[r] for r in relations))
 
     def recall(self, relations: tuple[str, ...]) -> float:
-        """Share of labelled claims that are found."""
+        """Share of labeled claims that are found."""
         hits = sum(self.hits[r] for r in relations)
         return hits / (hits + sum(self.missed[r] for r in relations))
 
@@ -88,7 +88,7 @@ class Scores:
         )
 
 
-def labelled(part: str) -> list[dict]:
+def labeled(part: str) -> list[dict]:
     """The texts of `development` or `unseen`."""
     lines = (FOLDER / f"{part}.jsonl").read_text(encoding="utf-8").splitlines()
     return [json.loads(line) for line in lines]
