@@ -1,4 +1,4 @@
-# Every target works on a machine that has only Python >= 3.11 and make: it creates or reuses .venv first.
+# Every target works on a machine that has only Python >= 3.11 and make; it creates .venv if it is missing.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -6,50 +6,53 @@ BIN := $(VENV)/bin
 TORCH_CPU := torch==2.13.0
 PYTEST := $(BIN)/python -m pytest -p no:cacheprovider
 WORKERS ?= 2
-# Coverage through sys.monitoring costs little, and Python has that from 3.12 on; a tracer costs much.
+# Coverage with sys.monitoring (Python 3.12 and later) is much faster than with a tracer.
 CORE = $(shell $(BIN)/python -c "import sys; print('sysmon' if sys.version_info >= (3, 12) else 'ctrace')")
 
-.PHONY: demo test test-slow quick lint docs golden bench figures clean
+.PHONY: help demo test test-slow quick lint docs golden figures bench clean
 
-$(VENV)/.run: pyproject.toml
+help:  ## print this list of targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(VENV)/.run: pyproject.toml  ## virtual environment with the runtime dependencies
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -c "import torch" 2>/dev/null || command -v nvidia-smi >/dev/null 2>&1 || $(BIN)/python -m pip install -q $(TORCH_CPU)
 	$(BIN)/python -m pip install -q -e ".[all]"
 	touch $@
 
-$(VENV)/.dev: $(VENV)/.run
+$(VENV)/.dev: $(VENV)/.run  ## virtual environment with the development dependencies
 	$(BIN)/python -m pip install -q -e ".[dev]"
 	touch $@
 
-demo: $(VENV)/.run  ## get data, train, audit, gate; ends with the path of the report
+demo: $(VENV)/.run  ## get data, train, audit and gate; ends with the path of the report
 	$(BIN)/auditkit demo
 
-test: $(VENV)/.dev  ## everything but slow, gpu and network; at most 10 minutes on 2 cores
+test: $(VENV)/.dev  ## run all tests except slow, gpu and network; at most 10 minutes on 2 cores
 	COVERAGE_CORE=$(CORE) $(PYTEST) -n $(WORKERS) --dist loadfile -m "not slow and not gpu and not network" --cov --cov-report=term:skip-covered --cov-fail-under=85
 
-test-slow: $(VENV)/.dev  ## the slow ones, at most 40 minutes on 2 cores
+test-slow: $(VENV)/.dev  ## run the slow tests; at most 40 minutes on 2 cores
 	$(PYTEST) -n $(WORKERS) --dist loadfile -m "slow and not gpu"
 
-quick: $(VENV)/.dev  ## under 90 seconds, while working
+quick: $(VENV)/.dev  ## run the fast tests, for use during development; under 90 seconds
 	$(PYTEST) -n $(WORKERS) --dist loadfile -m "not slow and not gpu and not network" -x --ignore=tests/browser --ignore=tests/planted
 
-lint: $(VENV)/.dev
+lint: $(VENV)/.dev  ## check style, formatting, types, unused code and the documentation
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/vulture
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict -q -d $(VENV)/site
 
-docs: $(VENV)/.dev
+docs: $(VENV)/.dev  ## build the documentation into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 golden: $(VENV)/.dev  ## rebuild reports/examples from real runs; review the diff
 	$(BIN)/python tests/golden/rebuild.py
 
-figures: $(VENV)/.dev  ## the tables of docs/explain/families.md from real runs, about an hour
+figures: $(VENV)/.dev  ## rebuild the tables of docs/explain/families.md from real runs; about an hour
 	$(BIN)/python tests/figures/families.py --indexing
 
-bench: $(VENV)/.dev  ## ratios measured in one run; never asserted
+bench: $(VENV)/.dev  ## run the benchmarks; they print ratios measured in one run and assert nothing
 	$(BIN)/python tests/bench/cli_startup.py
 	$(BIN)/python tests/bench/engine.py
 	$(BIN)/python tests/bench/fairness.py
@@ -58,5 +61,5 @@ bench: $(VENV)/.dev  ## ratios measured in one run; never asserted
 	$(BIN)/python tests/bench/training.py
 	$(BIN)/python tests/bench/trie.py
 
-clean:
+clean:  ## remove .venv, site and caches
 	rm -rf $(VENV) site .mypy_cache .ruff_cache

@@ -1,4 +1,4 @@
-"""Pages that are written by the registry and the shipped recipes, so they cannot go stale."""
+"""Generate the probe and recipe pages from the registry and the shipped recipes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _probes() -> str:
     parts = []
     for spec in probes().values():
         kinds = load_object(spec.path).needs
-        needs = ", ".join(kind.__name__ for kind in kinds) or "nothing of the model"
+        needs = ", ".join(kind.__name__ for kind in kinds) or "no capability"
         parts.append(f"## `{spec.id}`\n\n{spec.about}\n\nNeeds: {needs}. Source: {spec.source}.\n")
         parts.append("| metric | better | ideal | unit | about |\n|---|---|---|---|---|")
         for metric in spec.metrics:
