@@ -119,7 +119,7 @@ def test_probe_counts_as_missing_what_a_failing_target_did_not_answer(probe_id):
 
 
 def test_counterfactual_probe_does_not_judge_a_target_that_fails_a_third_of_its_requests():
-    with pytest.raises(NotAssessable, match="of the answers hold at least"):
+    with pytest.raises(NotAssessable, match="of the responses contain at least"):
         run_probe("fairness.counterfactual", FailsEveryThird())
 
 

@@ -104,11 +104,11 @@ def test_catalog_probe_counts_the_items_that_are_too_few():
     [
         ("near_miss_rate", InventsSequels, "the catalog has"),
         ("year_conflict_rate", WrongYears, "the catalog has"),
-        ("invented_rate", InventsTitles, "nothing is near"),
+        ("invented_rate", InventsTitles, "no similar title in the catalog"),
         ("duplicate_rate", RepeatsItems, "repeats"),
         ("consumed_rate", RecommendsConsumed, "is in the history"),
-        ("out_of_candidates_rate", IgnoresTerms, "is none of the 20 candidates"),
-        ("constraint_violation_rate", IgnoresTerms, "asked: year"),
+        ("out_of_candidates_rate", IgnoresTerms, "is not one of the 20 candidates"),
+        ("constraint_violation_rate", IgnoresTerms, "requested: year"),
     ],
 )
 def test_catalog_probe_says_why_and_what_the_catalog_holds(metric, fault, words):
@@ -137,7 +137,7 @@ def test_nobody_is_judged_by_candidates_that_the_prompt_does_not_show():
         "hallucination.catalog.out_of_candidates_rate"
     )
     assert (found.estimate.value, found.estimate.n) == (None, 0)
-    assert found.estimate.reason == "no request named candidates or a constraint"
+    assert found.estimate.reason == "no request had candidates or a constraint"
 
 
 def test_catalog_probe_names_the_requests_that_invented_titles():
@@ -162,7 +162,7 @@ def test_claims_probe_is_quiet_when_every_fact_is_true():
 def test_claims_probe_says_what_the_catalog_holds_instead():
     run = run_probe("hallucination.claims", StatesWrongFacts())
     assert (
-        "the catalog holds"
+        "the catalog has"
         in run.one("hallucination.claims.claim_contradicted_rate").evidence[0].what
     )
 
@@ -280,12 +280,12 @@ def test_noise_that_nobody_is_singled_out_by_raises_no_alarm():
 
 
 def test_garbage_is_not_assessable():
-    with pytest.raises(NotAssessable, match="do not answer the request"):
+    with pytest.raises(NotAssessable, match="do not depend on the request"):
         run_fresh("fairness.counterfactual", Garbage())
 
 
 def test_random_recommender_is_not_assessable_for_counterfactual_fairness():
-    with pytest.raises(NotAssessable, match="do not answer the request"):
+    with pytest.raises(NotAssessable, match="do not depend on the request"):
         run_fresh("fairness.counterfactual", load_baseline("random", world()))
 
 

@@ -113,7 +113,7 @@ def test_a_leak_is_drawn_from_one_half_on_with_the_yardstick_of_the_histories():
     found = dataclasses.replace(
         found,
         baseline=dataclasses.replace(found.estimate, value=0.77, low=0.73, high=0.8),
-        notes=("the users' histories alone give 0.770 to the same attackers",),
+        notes=("AUC of the same attackers on the users' histories: 0.770",),
     )
     sections = build_sections(audit_result(findings=(found,)), None)
     (panel,) = next(section for section in sections if section.key == "fairness").panels

@@ -1,7 +1,7 @@
-"""What does it do to a user's list to name an attribute of that user?
+"""Attribute disclosure: how does a user's utility change if the request states an own attribute?
 
-The same users are asked again with their own attribute named; utility with it minus without is
-averaged by group, users paired with themselves. Source: fairness recipe, F10 and 3.8.
+The requests of the same users are repeated with an attribute of the user stated; the difference in
+utility is averaged by group and paired by user. See docs/explain/fairness.md.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from auditkit.types import Finding, Request, Response
 __all__ = ["Disclosure", "ask_with_attributes", "disclosure_findings"]
 
 METRIC = "fairness.group_utility.disclosure_effect"
-NEVER_ASKED = "not asked: this recommender never reads the words of a request"
+NEVER_ASKED = "not requested: this recommender never reads the prompt text"
 
 
 class Disclosure(NamedTuple):
-    """A user's answer to the plain request with one own attribute named.
+    """The response to a user's neutral request with one attribute of the user stated.
 
     Attributes:
-        group: the user's, such as `gender=female`.
+        group: of the user, such as `gender=female`.
     """
 
     user: User
@@ -48,13 +48,13 @@ def ask_with_attributes(
     *,
     n_users: int,
 ) -> list[Disclosure]:
-    """Name each attribute of a sample of users, one at a time, with the user's own value.
+    """Send the requests of a sample of users with each of their attributes stated, one at a time.
 
     Args:
-        requests: the plain one of every user; only the attribute is added to it.
+        requests: the neutral request of every user, to which only the attribute is added.
 
     Returns:
-        One answer per user and attribute; none of a recommender that never reads words.
+        One response per user and attribute; empty if the recommender never reads the prompt text.
     """
     if not target.reads_prompt:
         return []
@@ -81,13 +81,13 @@ def disclosure_findings(
     min_group: int,
     design: Mapping[str, JsonValue],
 ) -> Iterator[Finding]:
-    """NDCG@10 with an attribute named minus without, by group.
+    """NDCG@10 with a stated attribute minus without, by group.
 
     Args:
-        plain: answers without an attribute, by user id.
-        attributes: what would have been named, for a recommender that was not asked.
-        min_group: smallest group that gets a number.
-        design: what the numbers depend on.
+        plain: responses to the neutral requests, by user id.
+        attributes: names of the attributes, also if no request was sent.
+        min_group: minimum group size for an estimate.
+        design: settings of the probe, for the parameters of the findings.
     """
     parameters = {**design, "n_users": len({disclosure.user.id for disclosure in disclosures})}
     unit, direction = unit_of(METRIC)
@@ -96,7 +96,7 @@ def disclosure_findings(
         both = [one for one in own if _scored(one.answer) and _scored(plain[one.user.id])]
         sizes = Counter(one.group for one in both)
         small = [f"{group} ({n})" for group, n in sorted(sizes.items()) if n < min_group]
-        notes = [f"groups below {min_group} users, left out: {', '.join(small)}"] if small else []
+        notes = [f"groups below {min_group} users, omitted: {', '.join(small)}"] if small else []
         large = sorted(group for group, n in sizes.items() if n >= min_group)
         if not large:
             reason = f"no group has {min_group} users" if disclosures else NEVER_ASKED

@@ -1,10 +1,9 @@
-"""Leak: can a user's attribute be told from what the recommender makes of a request without it?
+"""Attribute leakage: can a user's attribute be inferred from the lists for requests without it?
 
-Fresh attackers learn from the lists, and from the representation of the plain request where the
-recommender embeds, and are judged on users they never saw. What the history itself gives away is no
-fault of the recommender, but stands in its list too: the same attackers on the items of the history
-are the yardstick, and a list that tells less than it does not add to the leak. Source: fairness
-recipe, 3.11; the yardstick is ours.
+Attackers are trained on the lists, and on the embedding of the neutral request if the recommender
+provides embeddings, and are evaluated on other users. The history alone already reveals part of the
+attribute, so the same attackers trained on the history are the baseline: a list that reveals less
+than the history does not add to the leakage. See docs/explain/fairness.md.
 """
 
 from __future__ import annotations
@@ -44,15 +43,15 @@ __all__ = ["AttributeLeakageProbe"]
 METRIC = "fairness.leak.attack_auc"
 CUTOFF = 10
 _BATCH = 64
-_RARE = 0.02  # share of users: what fewer have chosen teaches an attacker of histories little
+_RARE = 0.02  # share of users; rarer items carry little information for attackers of histories
 
 
 class _Known(NamedTuple):
     """Users whose value of one attribute is attacked.
 
     Attributes:
-        rows: their places among the users asked. values: one each. n_missing: the other users.
-        small: values of too few users, with their numbers, in words.
+        rows: their indices. values: one per row. n_missing: number of other users.
+        small: values with too few users, with their counts, as text.
     """
 
     rows: list[int]
@@ -63,12 +62,13 @@ class _Known(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class AttributeLeakageProbe:
-    """AUC of the stronger of two attackers, per attribute and input, beside that on the histories.
+    """AUC of the stronger of two attackers, per attribute and input, and of the same attackers on
+    the histories.
 
     Attributes:
-        attributes: of the data set's users; none means every one with at least two values.
-        n_users: users asked, sampled with the run's seed; None asks all.
-        min_class: smallest value that is attacked; users of smaller ones are left out.
+        attributes: of the data set's users; empty for all with at least two values.
+        n_users: number of users, sampled with the seed of the run; None for all.
+        min_class: minimum number of users of a value; values with fewer users are omitted.
         draws: resamples of users.
     """
 
@@ -85,10 +85,10 @@ class AttributeLeakageProbe:
             )
 
     def run(self, target: Target, context: Context) -> Iterator[Finding]:
-        """Ask every user once in neutral words, then attack."""
+        """Request one list per user without attributes, then train and evaluate the attackers."""
         names = [g.name for g in choose_groupings(context.users, self.attributes, ())]
         if not names:
-            raise NotAssessable("the data set states no attribute of its users with two values")
+            raise NotAssessable("the data set has no user attribute with two values")
         users = list(context.users) if self.n_users is None else context.sample_users(self.n_users)
         requests = [neutral_request(user, k=CUTOFF) for user in users]
         responses = target.recommend(requests)
@@ -102,9 +102,9 @@ class AttributeLeakageProbe:
         histories = histories[:, histories.sum(axis=0) >= _RARE * len(asked)]
         for name in names:
             known = self._known(name, asked, n_failed=len(users) - len(asked))
-            yardstick = self._attack(context, name, "history", known, histories)
+            on_history = self._attack(context, name, "history", known, histories)
             for kind, table in inputs.items():
-                yield self._finding(context, name, kind, known, table, yardstick)
+                yield self._finding(context, name, kind, known, table, on_history)
 
     def _known(self, attribute: str, users: Sequence[User], *, n_failed: int) -> _Known:
         values = [user.attributes.get(attribute) or UNKNOWN for user in users]
@@ -144,27 +144,27 @@ class AttributeLeakageProbe:
         kind: str,
         known: _Known,
         table: NDArray[np.float64],
-        yardstick: Attack | None,
+        on_history: Attack | None,
     ) -> Finding:
         attack = self._attack(context, attribute, kind, known, table)
         notes: list[str] = []
         parameters: dict[str, JsonValue] = {}
         if known.small:
-            notes.append(f"values below {self.min_class} users, left out: {known.small}")
+            notes.append(f"values below {self.min_class} users, omitted: {known.small}")
         if attack is not None:
             parameters = {
-                **_told(attack),
+                **_auc_by_attacker(attack),
                 "values": list(attack.classes),
                 "n_features": table.shape[1],
             }
         baseline = None
-        if attack is not None and yardstick is not None:
-            baseline = self._measured(yardstick, known).estimate
-            parameters |= {f"history_{name}": value for name, value in _told(yardstick).items()}
-            parameters |= {"history_auc": yardstick.auc}
-            notes.append(
-                f"the users' histories alone give {yardstick.auc:.3f} to the same attackers"
-            )
+        if attack is not None and on_history is not None:
+            baseline = self._measured(on_history, known).estimate
+            parameters |= {
+                f"history_{name}": value for name, value in _auc_by_attacker(on_history).items()
+            }
+            parameters |= {"history_auc": on_history.auc}
+            notes.append(f"AUC of the same attackers on the users' histories: {on_history.auc:.3f}")
         return finding(
             context,
             METRIC,
@@ -179,21 +179,21 @@ class AttributeLeakageProbe:
         unit, direction = unit_of(METRIC)
         n, n_missing = len(known.rows), known.n_missing
         if attack is None:
-            reason = f"fewer than two values have {self.min_class} users who got a list"
+            reason = f"fewer than two values have {self.min_class} users with a list"
             return undefined(unit, direction, reason=reason, n=n, n_missing=n_missing)
         quantiles = _joint_quantiles(list(attack.draws.values()))
         return with_quantiles(attack.auc, quantiles, n, self.draws, unit, direction, n_missing)
 
 
-def _told(attack: Attack) -> dict[str, JsonValue]:
-    """Who reached what."""
+def _auc_by_attacker(attack: Attack) -> dict[str, JsonValue]:
+    """The stronger attacker, and the AUC of each."""
     aucs = {f"auc_{name}": auc for name, auc in attack.by_attacker.items()}
     return {"attacker": attack.attacker, **aucs}
 
 
 def _joint_quantiles(draws: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
-    """Quantiles of the stronger attacker: each tail is shared by the attackers, because the larger
-    of two numbers is above 0.5 by chance more often than one.
+    """Quantiles for the stronger attacker. The error probability of each tail is divided by the
+    number of attackers, because the maximum of two AUCs exceeds 0.5 by chance more often.
     """
     levels = np.asarray(quantile_levels())
     share = len(draws)
@@ -204,7 +204,7 @@ def _joint_quantiles(draws: Sequence[NDArray[np.float64]]) -> NDArray[np.float64
 
 
 def _multi_hot(lists: Sequence[Sequence[str]]) -> NDArray[np.float64]:
-    """1 where a user's list holds an item, [users, items that any list holds]."""
+    """Multi-hot encoding of lists, [users, items that occur in any list]."""
     column = {item: i for i, item in enumerate(sorted({item for own in lists for item in own}))}
     table = np.zeros((len(lists), len(column)))
     for row, own in enumerate(lists):
@@ -213,6 +213,6 @@ def _multi_hot(lists: Sequence[Sequence[str]]) -> NDArray[np.float64]:
 
 
 def _embedded(recommender: Embeds, texts: Sequence[str]) -> NDArray[np.float64]:
-    """Vectors of texts, [texts, width], some at a time."""
+    """Embeddings of texts, [texts, width], computed in batches."""
     parts = [recommender.embed(texts[i : i + _BATCH]) for i in range(0, len(texts), _BATCH)]
     return np.concatenate(parts).astype(np.float64)

@@ -1,8 +1,7 @@
-"""Items to choose from, for recommenders that cannot be asked for a list of titles.
+"""Candidates for recommenders that cannot generate lists of titles.
 
-A small language model that writes titles names films that nobody has heard of; ranking given items
-by their log-probability is what it can do. Source: fairness recipe, 4.2 (small models default to
-ranking candidates) and 3.8 (the guard compares with a random ranking of the same candidates).
+A small language model generates titles of films that do not exist, but it can rank given items by
+their log-probability. See docs/explain/fairness.md.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ SMALL = 1e9  # parameters
 
 
 def cannot_list_titles(target: Target) -> bool:
-    """Whether this is a language model of below 1e9 parameters that reads and writes titles."""
+    """Whether it is a language model with titles in its prompts and fewer than 1e9 parameters."""
     recommender = target.recommender
     if target.prompts.history != "titles" or not isinstance(recommender, Sized):
         return False
@@ -50,10 +49,10 @@ def cannot_list_titles(target: Target) -> bool:
 def requests_for_utility(
     target: Target, context: Context, users: Sequence[User], *, k: int, n_candidates: int
 ) -> list[Request]:
-    """The plain request of every user, with candidates where there shall be some.
+    """The neutral request of every user, with candidates if `n_candidates` is above 0.
 
-    Candidates stand in the words of a request only where the recommender reads words and does not
-    score given items by itself.
+    Candidates are listed in the prompt only if the recommender reads the prompt text and does not
+    score candidates itself.
     """
     plain = [neutral_request(user, k=k) for user in users]
     if not n_candidates:
@@ -78,7 +77,7 @@ def draw_candidates(context: Context, user: User, *, n: int) -> tuple[Item, ...]
     """The user's held-out items among others that the user has not seen, in random order.
 
     Args:
-        n: items in all; fewer where the catalog has no more, more where more are held out.
+        n: total number of items; fewer if the catalog is smaller, more if more are held out.
 
     Returns:
         The same items in the same order for every request of this user in a run.
@@ -106,11 +105,15 @@ def _templates() -> Mapping[str, object]:
 def instructions(
     own: Sequence[str], *, n: int, domain: str, history: bool, listing: bool
 ) -> dict[Wording, tuple[str, ...]]:
-    """Instructions by wording: the recommender's own about a history, or those about one title.
+    """Instructions by wording: the recommender's own for a history, or the shipped for one title.
 
     Args:
-        own: the recommender's wordings; n: how many templates.
-        listing: whether candidates must stand in the request.
+        own: templates of the recommender. n: number of templates.
+        domain: of `DOMAINS`; determines the nouns. history: whether requests contain a history.
+        listing: whether candidates must be listed in the prompt.
+
+    Raises:
+        InvalidArgument: there are fewer than `n` templates.
     """
     shipped = _templates()
     nouns = shipped["domains"][domain]  # type: ignore[index]
@@ -118,8 +121,8 @@ def instructions(
     plain = list(own) if history else list(shipped["templates"])  # type: ignore[call-overload]
     if not 1 <= n <= len(plain):
         raise InvalidArgument(
-            f"fairness.counterfactual got templates={n}. This recommender can be asked in "
-            f"{len(plain)}."
+            f"fairness.counterfactual got templates={n}. Give at most {len(plain)}, the number of "
+            "templates for this recommender."
         )
 
     def filled(template: str, noun: str) -> str:
@@ -136,11 +139,11 @@ def instructions(
 def draw_items(
     context: Context, name: str, *, n: int, without: Collection[str]
 ) -> tuple[Item, ...]:
-    """Items to choose from, in random order: the same for every request of one name in a run.
+    """Random candidates in random order, the same for every request of one name in a run.
 
     Args:
-        name: of the user or anchor. n: how many, fewer where the catalog has no more.
-        without: ids of items that are not drawn.
+        name: of the user or anchor. n: number of items; fewer if the catalog is smaller.
+        without: ids of excluded items.
     """
     catalog = context.dataset.catalog
     order = context.rng("candidates", name).permutation(len(catalog.items))

@@ -1,9 +1,9 @@
-"""Exposure: which items, groups of items and providers do the users' lists show?
+"""Exposure: which items, item groups and providers do the users' lists contain?
 
-Every user is asked once in neutral words. Concentration (Gini, HHI, coverage, tail share) is
-measured over items and over the values of a provider relation of the catalog's graph; groups of
-items are compared with what the same users chose before, so a list that copies their taste is
-ideal. Source: fairness recipe, 3.9; group utility modeled on IFairLRS.
+One list per user is requested without attributes. Concentration (Gini, HHI, coverage, tail share)
+is measured over items and over the providers that the catalog's graph names. The exposure of item
+groups is compared with the histories of the same users, so lists with the shares of the histories
+are ideal. Source: group utility modeled on IFairLRS (Jiang et al. 2024).
 """
 
 from __future__ import annotations
@@ -46,12 +46,13 @@ _SHOWN_REQUESTS = 3
 
 @dataclass(frozen=True, kw_only=True)
 class ExposureProbe:
-    """Concentration of exposure, popularity lift, and exposure of item groups beside the history.
+    """Concentration of exposure, popularity lift, and exposure of item groups relative to the
+    histories.
 
     Attributes:
-        n_users: users asked, sampled with the run's seed; None asks all.
-        providers: relations of the catalog's graph whose values own items.
-        discount: weigh positions by 1 / log2(rank + 1).
+        n_users: number of users, sampled with the seed of the run; None for all.
+        providers: relations of the catalog's graph whose values are providers of items.
+        discount: weight positions by 1 / log2(rank + 1).
         draws: resamples of every interval.
     """
 
@@ -66,7 +67,7 @@ class ExposureProbe:
             raise InvalidArgument(f"{PREFIX} needs n_users and draws of at least 1.")
 
     def run(self, target: Target, context: Context) -> Iterator[Finding]:
-        """Ask every user once, then count what the lists show."""
+        """Request one list per user, then measure the exposure of items and groups."""
         everyone = context.users if self.n_users is None else context.sample_users(self.n_users)
         users = [user for user in everyone if user.history]
         if not users:
@@ -151,7 +152,7 @@ class ExposureProbe:
 
 
 def _lift(context: Context, seen: Seen) -> Finding:
-    """Mean over users of how much more popular the list is than the history."""
+    """Popularity lift: mean over users of the list's popularity relative to the history's."""
     lifts = []
     for row in range(len(seen.answers)):
         listed, own = seen.shown[[row]], seen.history[[row]]
@@ -166,13 +167,13 @@ def _lift(context: Context, seen: Seen) -> Finding:
         unit=unit,
         direction=direction,
         n_missing=seen.n_missing + len(lifts) - len(known),
-        reason="no list holds an item of the catalog",
+        reason="no list contains an item of the catalog",
     )
     return finding(context, full, measured, parameters=seen.design)
 
 
 def _most_shown(seen: Seen, catalog: Catalog) -> list[Evidence]:
-    """The item in most lists, and some of them."""
+    """The item in the most lists, with some of these lists."""
     counts = np.bincount(seen.shown.indices, minlength=len(seen.ids))
     if not counts.any():
         return []

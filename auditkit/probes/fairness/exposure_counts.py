@@ -1,6 +1,6 @@
-"""What users were shown and what they had chosen before, as tables of users and items.
+"""Exposure and interactions of users as sparse tables [users, items].
 
-Source: fairness recipe, 3.9: a list shows an item once, and an empty list shows nothing.
+Each item is counted once per list, and an empty list has no exposure.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ CUTOFF = 10
 
 @dataclass(frozen=True)
 class Seen:
-    """The lists of users who answered, and their histories.
+    """Exposure in the lists of users with a response, and their histories.
 
     Attributes:
-        answers: one per user. shown, history: exposure and interactions, [users, items].
+        answers: one response per user. shown, history: exposure and interactions, [users, items].
         popularity: interactions of all users of the data, [items]. ids: of the catalog's items.
-        n_missing: users without an answer. discount: whether positions are weighed.
+        n_missing: users without a response. discount: whether positions are weighted.
     """
 
     answers: Sequence[Response]
@@ -42,12 +42,12 @@ class Seen:
 
     @property
     def exposure(self) -> NDArray[np.float64]:
-        """Of every item, [items]."""
+        """Total exposure of every item, [items]."""
         return np.asarray(self.shown.sum(axis=0), dtype=np.float64)
 
     @property
     def design(self) -> dict[str, JsonValue]:
-        """What the numbers depend on."""
+        """Settings, for the parameters of the findings."""
         return {"k": CUTOFF, "n_lists": len(self.answers), "discount": self.discount}
 
 
@@ -62,11 +62,10 @@ def count_exposure(
     """Count lists and histories.
 
     Args:
-        users: who was asked. responses: their answers.
-        everyone: all users of the data, whose histories say how popular an item is.
-        index: row of every item of the catalog; what is not in it takes a position of a list and
-            is not counted.
-        discount: weigh a position by 1 / log2(rank + 1), ranks from 1.
+        users: with a request. responses: one per user.
+        everyone: all users of the data, whose histories define the popularity of items.
+        index: row of every item of the catalog; other items occupy a position but are not counted.
+        discount: weight a position by 1 / log2(rank + 1), with ranks from 1.
     """
     kept, _ = split_by_status(responses, UTILITY_STATUSES)
     lists = [list(dict.fromkeys(item_ids(responses[i])))[:CUTOFF] for i in kept]
@@ -86,7 +85,7 @@ def count_exposure(
 def _table(
     rows: Iterable[Sequence[str]], index: Mapping[str, int], weights: Sequence[float] = ()
 ) -> sparse.csr_array:
-    """[rows, items]: the weight of each position with the item, 1 without weights."""
+    """[rows, items]: sum of the weights of the item's positions; 1 each without weights."""
     columns, values, indptr = [], [], [0]
     for items in rows:
         for at, item in enumerate(items):

@@ -1,6 +1,6 @@
-"""Are groups of items shown as often as users chose them? MGU and DGU of one grouping, bounded.
+"""Exposure of item groups relative to the users' histories: MGU and DGU of one grouping.
 
-Source: fairness recipe, 3.9.
+Source: group utility of IFairLRS (Jiang et al. 2024), with simultaneous bounds.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _PILOT = f"no bounds: a pilot of fewer than {MIN_PROBES} users"
 def group_findings(
     context: Context, seen: Seen, grouping: ItemGrouping, *, draws: int
 ) -> Iterator[Finding]:
-    """MGU and DGU, with the shares of every group beside them."""
+    """MGU and DGU of a grouping, with the shares of its groups as parameters."""
     parameters, found, evidence = seen.design, None, []
     if grouping.reason is None:
         names, parts = largest_groups(grouping.groups, seen.exposure + seen.popularity)
@@ -42,8 +42,8 @@ def group_findings(
             parameters["n_groups"] = len(names)
             parameters["groups"] = _shares(names[:_SHOWN_GROUPS], shown, history, found)
             parameters["share_without_group"] = float(1 - shown.sum() / seen.exposure.sum())
-            evidence = [_most_favored(seen, names, shown, found)]
-    reason = grouping.reason or "no item that has a group was shown, or there is one group only"
+            evidence = [_most_overexposed(seen, names, shown, found)]
+    reason = grouping.reason or "no item with a group was shown, or there is only one group"
     for metric in ("mgu", "dgu"):
         full = f"{PREFIX}.{metric}"
         if found is None:
@@ -70,7 +70,7 @@ def _shares(
     history: NDArray[np.float64],
     found: Disparity,
 ) -> JsonValue:
-    """Of the largest groups their share of exposure and of histories, and GU with joint ends."""
+    """Shares of exposure and histories of the largest groups, and GU with simultaneous bounds."""
     gp, gh = (table.sum(axis=0) / table.sum() for table in (shown, history))
     return {
         name: {
@@ -87,21 +87,21 @@ def _ends(bounds: NDArray[np.float64]) -> dict[str, JsonValue]:
     return {"low": float(bounds[0]), "high": float(bounds[1])}
 
 
-def _most_favored(
+def _most_overexposed(
     seen: Seen, names: Sequence[str], shown: NDArray[np.float64], found: Disparity
 ) -> Evidence:
-    """Lists with most of the group that gains most over the history."""
+    """Lists with the largest exposure of the most overexposed group."""
     group, loser = int(found.utility.argmax()), int(found.utility.argmin())
     rows = np.argsort(-shown[:, group], kind="stable")[:_SHOWN_REQUESTS]
     return Evidence(
         requests=tuple(seen.answers[row].request_id for row in rows),
-        what=f"most of {names[group]}, whose share of lists is {found.utility[group]:+.3f} beside "
-        f"that of histories; {names[loser]}: {found.utility[loser]:+.3f}",
+        what=f"lists with the most items of {names[group]}, whose share of lists minus share of "
+        f"histories is {found.utility[group]:+.3f}; {names[loser]}: {found.utility[loser]:+.3f}",
     )
 
 
 def _measured(metric: str, seen: Seen, value: float, bounds: Interval | None) -> ResampledEstimate:
-    """A pilot has a value and no bounds."""
+    """An estimate; without bounds if there are too few users."""
     unit, direction = unit_of(metric)
     return banded(
         value,

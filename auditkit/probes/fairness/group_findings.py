@@ -1,8 +1,7 @@
 """Findings of group utility: one per group that is large enough, and one per gap.
 
-Groups that are too small to compare are refused: they get no finding of their own but stand in the
-notes of their gap, and their users in its count of the missing. Of crossed groups only NDCG@10 is
-given, because three metrics of forty cells are read by nobody. Source: fairness recipe, 3.8, 3.10.
+Groups that are too small get no finding; they are listed in the notes of their gap, and their users
+count as missing. For crossed groups only NDCG@10 is reported, to limit the size of the report.
 """
 
 from __future__ import annotations
@@ -32,13 +31,13 @@ _OF_CELLS = "ndcg@10"
 
 @dataclass(frozen=True, kw_only=True)
 class Served:
-    """What the users of a run got.
+    """Utility of the users of a run.
 
     Attributes:
-        users: who got an answer, and utility: theirs, [users] in [0, 1] by metric.
-        lost: users without one. min_group: smallest group that gets a number.
-        one_target: whether one item per user was held out, so that recall@10 is HR@10.
-        design: what the numbers depend on.
+        users: with a response. utility: of these users, [users] in [0, 1] by metric.
+        lost: users without a response. min_group: minimum group size for an estimate.
+        one_target: whether every user has one held-out item, so that recall@10 equals HR@10.
+        design: settings of the probe, for the parameters of the findings.
     """
 
     users: Sequence[User]
@@ -68,7 +67,7 @@ def utility_findings(
         table = group_table(values.tolist(), labels.tolist(), min_size=served.min_group)
         if not grouping.crossed or metric == _OF_CELLS:
             yield from _groups(context, served, grouping, metric, labels, table)
-        # Of one held-out item recall@10 is HR@10: the same gap, tested once.
+        # With one held-out item, recall@10 equals HR@10, so the gap is tested only once.
         tested = "hr@10" if served.one_target and metric == "recall@10" else metric
         for stratified in (False, True):
             gap = gaps.get((grouping.name, tested, stratified))
@@ -115,13 +114,13 @@ def _gap(
     stratified: bool,
     notes: Sequence[str],
 ) -> Iterator[Finding]:
-    """The largest gap, and of raw NDCG@10 its size relative to the mean of all users."""
+    """The largest gap; for raw NDCG@10 also relative to the mean of all users."""
     small = [f"{row.group} ({row.n})" for row in table.rows if row.mean is None]
     said = []
     if small:
-        said.append(f"groups below {served.min_group} users, left out: {', '.join(small)}")
+        said.append(f"groups below {served.min_group} users, omitted: {', '.join(small)}")
     if gap and gap.n_incomparable:
-        said.append(f"{gap.n_incomparable} pairs of groups share too few users of one stratum")
+        said.append(f"{gap.n_incomparable} pairs of groups have too few users in common strata")
     relative = gap.value / table.overall if gap and table.overall else None
     parameters = {
         **served.design,
@@ -149,7 +148,7 @@ def _measured(metric: str, gap: Gap | None, scale: float, *, n_missing: int) -> 
     """A gap with its bounds, both divided by `scale`."""
     unit, direction = unit_of(metric)
     if gap is None or not scale:
-        reason = "fewer than two groups can be compared" if scale else "nobody is served"
+        reason = "fewer than two groups can be compared" if scale else "mean utility is 0"
         return undefined(unit, direction, reason=reason, n_missing=n_missing)
     return banded(
         gap.value / scale,

@@ -1,8 +1,8 @@
-"""Users sorted into groups, and the gaps in utility between them, raw and at equal activity.
+"""Groupings of users and the gaps in utility between groups, raw and stratified by activity.
 
-A grouping is an attribute of the data set's own users, or several crossed. Every gap comes with
-joint bounds and a permutation p-value; p-values are adjusted over all gaps of the probe. Source:
-fairness recipe, 3.7, 3.8 and 3.10.
+A grouping is an attribute of the data set's users, or several crossed attributes. Every gap has
+simultaneous bounds and a permutation p-value; p-values are adjusted over all gaps of the probe. See
+docs/explain/fairness.md.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Grouping:
 
     @property
     def name(self) -> str:
-        """As findings call it: `gender` or `gender&age`."""
+        """Name in findings, such as `gender` or `gender&age`."""
         return "&".join(self.attributes)
 
     @property
@@ -61,7 +61,7 @@ class Grouping:
 
 
 def label_of(user: User, attributes: Sequence[str]) -> str:
-    """The user's group; `unknown` where a value is not known."""
+    """The user's group; `unknown` if a value is not known."""
     values = [user.attributes.get(name) or UNKNOWN for name in attributes]
     if UNKNOWN in values:
         return UNKNOWN
@@ -80,14 +80,14 @@ def user_attributes(users: Sequence[User]) -> tuple[str, ...]:
 def choose_groupings(
     users: Sequence[User], attributes: Sequence[str], crossed: Sequence[str] | None
 ) -> list[Grouping]:
-    """The groupings that a probe was told to compare.
+    """The groupings that a probe compares.
 
     Args:
-        attributes: names; none means all that the users have.
-        crossed: crossings such as `gender&age`; None means every pair of the attributes.
+        attributes: names; empty for all that the users have.
+        crossed: crossings such as `gender&age`; None for every pair of the attributes.
 
     Raises:
-        InvalidArgument: a name of which the users do not have two values.
+        InvalidArgument: an attribute without two known values.
     """
     known = user_attributes(users)
     chosen = tuple(attributes) or known
@@ -99,7 +99,7 @@ def choose_groupings(
     for name in (*chosen, *(name for crossing in crossings for name in crossing)):
         if name not in known:
             raise InvalidArgument(
-                f"users of this data set have no attribute {name!r} with two values."
+                f"the users of this data set have no attribute {name!r} with two values."
                 f"{did_you_mean(name, known)} Choose from {', '.join(known) or 'none'}."
             )
     return [*(Grouping((name,)) for name in chosen), *(Grouping(pair) for pair in crossings)]
@@ -108,13 +108,13 @@ def choose_groupings(
 def worth_crossing(
     groupings: Sequence[Grouping], users: Sequence[User], *, min_group: int, least: int
 ) -> tuple[list[Grouping], dict[str, list[str]]]:
-    """Groupings without the crossings of which fewer than `least` cells have `min_group` users.
+    """Drop crossings in which fewer than `least` cells have `min_group` users.
 
-    Four cells are what two attributes of two values need; with fewer, the gap compares little that
-    the attributes alone do not show.
+    Two attributes of two values have four cells; with fewer large cells, the gap shows little more
+    than the attributes alone.
 
     Returns:
-        What remains, and what was left out, in words, by the name of its first attribute.
+        The remaining groupings, and notes on the dropped ones by the name of their first attribute.
     """
     kept: list[Grouping] = []
     left_out: dict[str, list[str]] = {}
@@ -127,7 +127,7 @@ def worth_crossing(
             continue
         left_out.setdefault(grouping.attributes[0], []).append(
             f"{grouping.name} not compared: {n_large} of {len(cells)} cells have {min_group} "
-            f"users, {least} are needed"
+            f"users, {least} are required"
         )
     return kept, left_out
 
@@ -137,7 +137,8 @@ class Gap(NamedTuple):
 
     Attributes:
         value, bounds: in the unit of the metric. p, p_adjusted: before and after adjustment.
-        n, n_left_out: users inside the compared groups, and the others.
+        n, n_left_out: number of users in the compared groups, and of other users.
+        n_incomparable: pairs of groups with too few users in common strata.
     """
 
     value: float
@@ -159,13 +160,13 @@ def measure_gaps(
     draws: int,
     bootstrap_draws: int,
 ) -> dict[tuple[str, str, bool], Gap]:
-    """Raw and stratified gap of every metric and grouping with two groups that are large enough.
+    """Raw and stratified gap of every metric and grouping with at least two large groups.
 
     Args:
         utility: [users] in [0, 1] by metric.
 
     Returns:
-        By name of the grouping, metric, and whether users are compared at equal activity.
+        Gaps by name of the grouping, metric, and whether they are stratified by activity.
     """
     strata = activity_strata([len(user.history) for user in users])
     found: dict[tuple[str, str, bool], Gap] = {}

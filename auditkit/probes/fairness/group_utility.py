@@ -1,16 +1,16 @@
 """Group utility: do real groups of users get equally useful lists?
 
-Per-user HR@10, NDCG@10 and recall@10 of the held-out items, averaged by group (fairlearn's
-MetricFrame is the table engine), with simultaneous bounds of the largest gap and a permutation
-test, raw and among users of equal activity. Groups below 20 users are left out and named. A model
-that is no better than a random ranking is not assessable: equally useless is not fair. Source:
-fairness spec 3.8 and 3.10.
+HR@10, NDCG@10 and recall@10 of each user's held-out items are averaged by group (with fairlearn's
+MetricFrame), with simultaneous bounds of the largest gap and a permutation test, raw and stratified
+by activity. Groups below 20 users are omitted and listed. A model that is not better than a random
+ranking is not assessable, because equally useless lists are not fair. See docs/explain/fairness.md.
 
-A recommender that cannot list titles ranks 20 items, the held-out one among them. More would cost
-more and find no more (simulated, 200 users, held-out score higher by .3 to 2 standard deviations):
-the guard lets a weak but useful ranking (AUC .58) pass in 90 % of audits with 20 items, 84 % with
-50, 69 % with 100, and a gap of .15 in NDCG@10 is found in 88, 87 and 82 %. A random ranking of 20
-already has HR@10 .5 and NDCG@10 .23, so relative gaps come out smaller than over the catalog.
+A recommender that cannot generate titles ranks 20 items, including the held-out one. More items
+cost more without finding more (simulation with 200 users and a held-out score higher by .3 to 2
+standard deviations): the validity check accepts a weak but useful ranking (AUC .58) in 90 % of
+audits with 20 items, 84 % with 50 and 69 % with 100, and a gap of .15 in NDCG@10 is detected in
+88, 87 and 82 %. A random ranking of 20 items already has HR@10 .5 and NDCG@10 .23, so relative gaps
+are smaller than over the catalog.
 """
 
 from __future__ import annotations
@@ -55,19 +55,20 @@ _CANDIDATES, _USERS = 20, 200
 
 @dataclass(frozen=True, kw_only=True)
 class GroupUtilityProbe:
-    """HR@10, NDCG@10 and recall@10 by group, the largest gaps, and what naming an attribute does.
+    """HR@10, NDCG@10 and recall@10 by group, the largest gaps, and the effect of stating an
+    attribute.
 
     Attributes:
-        attributes: of the data set's users; none means every one with at least two values.
-        crossed: attributes to cross, such as `gender&age`; None means every pair of them of which
-            at least four cells have `min_group` users.
-        n_users: users asked, sampled with the run's seed; None asks all, or 200 where `candidates`
-            is chosen automatically and not 0.
-        candidates: items to choose from, the user's held-out ones among others that the user has
-            not seen; 0 for none, None for 20 where a small language model would have to write
-            titles.
-        n_disclosed: users who are asked again with each of their attributes named.
-        min_group: smallest group that gets a number.
+        attributes: of the data set's users; empty for all with at least two values.
+        crossed: attributes to cross, such as `gender&age`; None for every pair in which at least
+            four cells have `min_group` users.
+        n_users: number of users, sampled with the seed of the run; None for all, or for 200 if
+            `candidates` is None and a small language model gets candidates.
+        candidates: number of items to rank, the user's held-out items among unseen ones; 0 for
+            none, None for 20 if the recommender is a small language model that generates titles,
+            else none.
+        n_disclosed: number of users whose requests are repeated with each attribute stated.
+        min_group: minimum group size for an estimate.
         draws, bootstrap_draws: relabelings of the permutation tests and resamples of the bounds.
     """
 
@@ -90,16 +91,16 @@ class GroupUtilityProbe:
             raise InvalidArgument(f"{PREFIX} got n_users={self.n_users}. Give at least 1.")
         if self.candidates is not None and self.candidates != 0 and self.candidates <= CUTOFF:
             raise InvalidArgument(
-                f"{PREFIX} got candidates={self.candidates}: every list of {CUTOFF} would hold the "
-                f"held-out item. Give more than {CUTOFF}, or 0 for none."
+                f"{PREFIX} got candidates={self.candidates}, so every list of {CUTOFF} would "
+                f"contain the held-out item. Give more than {CUTOFF}, or 0 for none."
             )
 
     def run(self, target: Target, context: Context) -> Iterator[Finding]:
-        """Ask every user in neutral words, and some with an attribute named; compare groups."""
+        """Request lists without and with stated attributes, and compare groups."""
         require_unseen_test_items(context)
         groupings = choose_groupings(context.users, self.attributes, self.crossed)
         if not groupings:
-            raise NotAssessable("the data set states no attribute of its users with two values")
+            raise NotAssessable("the data set has no user attribute with two values")
         n_users, n_candidates = self.sizes(target)
         everyone = context.users if n_users is None else context.sample_users(n_users)
         users = [user for user in everyone if user.test_item is not None]
@@ -117,7 +118,9 @@ class GroupUtilityProbe:
             "k": CUTOFF, "n_users": len(users), "candidates": n_candidates,
         }  # fmt: skip
         n_items = len(context.dataset.catalog.items)
-        _guard(scored, [requests[i] for i in kept], utility["hr@10"], n_items=n_items)
+        _require_better_than_random(
+            scored, [requests[i] for i in kept], utility["hr@10"], n_items=n_items
+        )
         served = Served(
             users=scored,
             utility=utility,
@@ -126,7 +129,7 @@ class GroupUtilityProbe:
             one_target=context.dataset.interactions.cuts is None,
             design=design,
         )
-        # A crossing that somebody named is compared as far as it goes.
+        # A crossing named in the recipe is always compared.
         least = 0 if self.crossed is not None else LEAST_CELLS
         groupings, left_out = worth_crossing(
             groupings, scored, min_group=self.min_group, least=least
@@ -149,24 +152,24 @@ class GroupUtilityProbe:
         )
 
     def sizes(self, target: Target) -> tuple[int | None, int]:
-        """How many users are asked, None for all, and how many candidates each gets."""
+        """Number of users, None for all, and number of candidates of each."""
         if self.candidates is not None or not cannot_list_titles(target):
             return self.n_users, self.candidates or 0
         return self.n_users or _USERS, _CANDIDATES
 
 
-def _guard(
+def _require_better_than_random(
     users: Sequence[User],
     requests: Sequence[Request],
     hits: NDArray[np.float64],
     *,
     n_items: int,
 ) -> None:
-    """Raise NotAssessable unless the lower bound of HR@10 exceeds a random ranking's, of the
-    candidates where there are some, of the catalog where not.
+    """Raise NotAssessable unless the lower bound of HR@10 exceeds that of a random ranking of the
+    candidates, or of the catalog without candidates.
     """
     if not users:
-        raise NotAssessable("no user's request was answered")
+        raise NotAssessable("no request has a response")
     chance = [
         chance_of_a_hit(
             len(request.candidates) if request.candidates else n_items,
@@ -179,6 +182,6 @@ def _guard(
     low = clopper_pearson(int(hits.sum()), len(hits)).low
     if low <= random:
         raise NotAssessable(
-            f"HR@10 is not above a random ranking's {random:.4f} (lower bound {low:.4f}): "
+            f"the lower bound of HR@10 is {low:.4f}, not above a random ranking's {random:.4f}: "
             "equally useless is not fair"
         )

@@ -1,7 +1,6 @@
-"""How the items of a catalog are sorted for questions of exposure: by popularity, genre, decade,
-and by who provides them, where the catalog's graph says so.
+"""Item groupings for the exposure probe: popularity deciles, genres, decades and providers.
 
-Source: fairness recipe, F11 and F12.
+Providers, such as directors, are values of relations in the catalog's graph.
 """
 
 from __future__ import annotations
@@ -27,8 +26,8 @@ class ItemGrouping:
     """Groups of every item, in catalog order.
 
     Attributes:
-        name: such as `genre`. groups: names per item; empty where not known.
-        provider: whether the groups are providers. reason: why there are no groups, if so.
+        name: such as `genre`. groups: names per item; empty if not known.
+        provider: whether the groups are providers. reason: why there are no groups, or None.
     """
 
     name: str
@@ -44,8 +43,8 @@ def item_groupings(
 
     Args:
         popularity: interactions of every item, [items]; decile 1 is the most popular, ties by id.
-        providers: names of relations in the catalog's graph, such as `director`; the one of a
-            linked graph (`fb:director`) counts too.
+        providers: names of relations in the catalog's graph, such as `director`, or with the prefix
+            of the linked Freebase graph (`fb:director`).
     """
     items = catalog.items
     deciles = popularity_deciles(popularity, [item.id for item in items])
@@ -77,14 +76,14 @@ def _by_relation(catalog: Catalog, name: str) -> ItemGrouping:
 def largest_groups(
     groups: Sequence[Sequence[str]], weights: NDArray[np.float64]
 ) -> tuple[tuple[str, ...], sparse.csr_array]:
-    """Groups from the largest down and memberships, without groups of no weight; what is beyond
-    2,000 is pooled.
+    """Memberships of the 2,000 largest groups; the others are pooled, and groups without weight are
+    dropped.
 
     Args:
-        groups: names per item. weights: how much every item counts, [items].
+        groups: names per item. weights: of every item, [items].
 
     Returns:
-        Names, and the part of every item in each, [items, groups].
+        Names, largest group first, and the fraction of every item in each group, [items, groups].
     """
     names, parts = memberships(groups)
     totals = weights @ parts

@@ -1,9 +1,9 @@
-"""Abstention: what would be left, and how wrong, if titles that the recommender is unsure of were
-left out?
+"""Abstention: how does the error rate fall if items of low confidence are withheld?
 
-Confidence is the mean log-probability of a title's tokens. Two errors are looked at: the catalog
-refuses the title, and the user did not go on with it. Users are resampled, for items of one list
-are not independent. Source: hallucination recipe, section 6.
+This is selective prediction with a risk-coverage curve. Confidence is the mean log-probability of a
+title's tokens. Two errors are measured: the title is not in the catalog, and the item is not a
+held-out item of the user. Users are resampled, because items of one list are not independent. See
+docs/explain/hallucination-mitigation.md.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from auditkit.types import Finding, RankedItem
 __all__ = ["abstention_findings"]
 
 _DRAWS = 1000
-_POINTS = 101  # of a drawn curve
+_POINTS = 101  # of the curve in the report
 STATISTICS: dict[str, Callable[[NDArray[np.float64]], float | None]] = {
     "aurc": aurc,
     "aurc_excess": aurc_excess,
@@ -45,13 +45,13 @@ STATISTICS: dict[str, Callable[[NDArray[np.float64]], float | None]] = {
     "coverage_at_risk_0.05": lambda risks: coverage_at_risk(risks, risk=0.05),
 }
 _BY_ITEMS = (
-    "at most 5% wrong by the upper end of a 95% Clopper-Pearson interval that takes items as "
+    "at most 5% wrong by the upper bound of a 95% Clopper-Pearson interval, which treats items as "
     "independent"
 )
 
 
 class _Judged(NamedTuple):
-    """Items of one user that have a confidence and a verdict."""
+    """Items of one user that have a confidence and an error label."""
 
     user: str
     confidence: list[float]
@@ -61,13 +61,13 @@ class _Judged(NamedTuple):
 def abstention_findings(
     target: Target, context: Context, asked: Sequence[ConstrainedRequest], free: VariantResponses
 ) -> Iterator[Finding]:
-    """The curve of each error and its numbers.
+    """The risk-coverage curve of each error, and its summary statistics.
 
     Raises:
-        NotAssessable: the target gives no log-probabilities.
+        NotAssessable: the target provides no log-probabilities.
     """
     if not isinstance(target.recommender, Scores):
-        raise NotAssessable("needs Scores: the recommender gives no log-probabilities")
+        raise NotAssessable("needs Scores: the recommender provides no log-probabilities")
     confidences = title_confidences(
         [one.request for one in asked], free.responses, target.score, target.reference
     )
@@ -89,12 +89,12 @@ def abstention_findings(
 
 
 def _refused(item: RankedItem, asked: ConstrainedRequest) -> bool | None:
-    """Not in the catalog; None where nothing decides between several entries."""
+    """Whether the title is not in the catalog; None if it is ambiguous."""
     return None if item.link == "ambiguous" else item.item_id is None
 
 
 def _not_relevant(item: RankedItem, asked: ConstrainedRequest) -> bool | None:
-    """Not what the user went on with; None without a held-out item."""
+    """Whether the item is not a held-out item of the user; None if the user has none."""
     targets = {one.id for one in asked.user.test_items}
     return item.item_id not in targets if targets else None
 
@@ -142,7 +142,7 @@ def _findings(
 
 
 def _points(curve: NDArray[np.float64]) -> list[JsonValue]:
-    """At most 101 points (coverage, risk) of a curve, for drawing."""
+    """At most 101 points (coverage, risk) of a curve, for the report."""
     n = len(curve)
     places = np.unique(np.linspace(0, max(0, n - 1), min(n, _POINTS)).astype(int))
     return [[round((int(i) + 1) / n, 6), round(float(curve[i]), 6)] for i in places]

@@ -1,10 +1,10 @@
-"""Item checks against the catalog: exists, listed once, new to the user, on the terms of the
-request, and as many as asked for.
+"""Catalog checks: do the recommended items exist, are they distinct, new to the user and allowed by
+the request, and is their number correct?
 
-No language model judges: every title is linked by normalized form, repaired words and year, or
-refused with a reason. The linker's own error rates stand in every report. Source: hallucination
-recipe, sections 2 to 4; one rate per response, then the mean over users, because items of one list
-are not independent.
+No language-model judge is used: every title is linked by its normalized form, corrected words and
+year, or has a reason why it has no match. Every report contains the measured error rates of the
+linker. The rate of each response is averaged over users, because items of one list are not
+independent. See docs/explain/hallucination.md.
 """
 
 from __future__ import annotations
@@ -51,26 +51,26 @@ _FIXED_BY_TOKENS = {
     "out_of_catalog_rate": "an item token names a catalog item",
     "invented_rate": "an item token names a catalog item",
     "near_miss_rate": "an item token names a catalog item",
-    "year_conflict_rate": "an item token has no year to get wrong",
+    "year_conflict_rate": "an item token contains no year",
     "ambiguous_rate": "an item token names one item",
     "inexact_rate": "an item token names one item",
-    "duplicate_rate": "a ranking holds every item once",
+    "duplicate_rate": "a ranking contains every item once",
 }
 _N_WORST = 5
-_N_BY_SIMILARITY = 100  # responses that the similarity threshold is shown on: it is slow
-_MOST_COMPARED = 5_000  # catalog titles; every refused title is compared with each
+_N_BY_SIMILARITY = 100  # responses for the comparison with a similarity threshold, which is slow
+_MOST_COMPARED = 5_000  # catalog titles; every unmatched title is compared with each
 SIMILAR = 0.70
 
 
 @dataclass(frozen=True, kw_only=True)
 class CatalogProbe:
-    """How often does the recommender name items that do not exist, repeat, are known to the user,
-    or break the terms of the request?
+    """How often does the recommender list items that do not exist, are repeated, are known to the
+    user, or violate the constraints of the request?
 
     Attributes:
-        n_users: users asked once each with their history; a third of them on candidates, a third
-            under a constraint, where the recommender can be told.
-        k: items asked for.
+        n_users: number of users, with one request each; a third of the requests have candidates
+            and a third a constraint, if the recommender supports them.
+        k: requested number of items.
     """
 
     n_users: int = 100
@@ -84,7 +84,7 @@ class CatalogProbe:
             )
 
     def run(self, target: Target, context: Context) -> Iterator[Finding]:
-        """Ask, link, count; yields one finding per item check."""
+        """Request lists, link their items, and yield one finding per check."""
         asked = constrained_requests(target, context, context.sample_users(self.n_users), k=self.k)
         responses = target.recommend([one.request for one in asked])
         kept, _ = split_by_status(responses)
@@ -119,9 +119,9 @@ class CatalogProbe:
                 direction=direction,
                 n_missing=len(concerned) - len(scored),
                 reason=(
-                    "no answer holds an item that this check applies to"
+                    "no response contains an item that this check applies to"
                     if concerned
-                    else "no request named candidates or a constraint"
+                    else "no request had candidates or a constraint"
                 ),
                 bounded_rate=metric != "count_error",
             )
@@ -150,7 +150,7 @@ class CatalogProbe:
         asked: Sequence[ConstrainedRequest],
         answered: Mapping[int, Response],
     ) -> Iterator[Finding]:
-        """What a similarity threshold would have called out of the catalog, for comparison."""
+        """The out-of-catalog rate of a similarity threshold, for comparison."""
         lists = {
             one.user.id: answered[number].items
             for number, one in enumerate(asked)
@@ -174,15 +174,15 @@ class CatalogProbe:
                 direction=direction,
                 n_missing=len(asked) - len(values),
                 reason=(
-                    "no answer holds an item"
+                    "no response contains an item"
                     if asked
-                    else f"not compared with a catalog of over {_MOST_COMPARED} titles"
+                    else f"not computed for catalogs of more than {_MOST_COMPARED} titles"
                 ),
                 bounded_rate=True,
             ),
             parameters={"threshold": SIMILAR, "n_responses": len(asked)},
             units=[(user, value, 1.0) for user, value in values],
-            notes=[f"what gestalt similarity >= {SIMILAR:.2f} to any title would have said"],
+            notes=[f"counted by Gestalt similarity >= {SIMILAR:.2f} to any title, for comparison"],
         )
 
 
@@ -191,7 +191,7 @@ def _ids(asked: ConstrainedRequest) -> list[str] | None:
 
 
 def _similar(raw: set[str], catalog: Catalog) -> set[str]:
-    """Texts whose gestalt similarity to any display title reaches the threshold."""
+    """Texts whose Gestalt similarity to any display title reaches the threshold."""
     titles = [item.display_title for item in catalog.items]
     found: set[str] = set()
     for text in sorted(raw):
@@ -209,7 +209,7 @@ def _similar(raw: set[str], catalog: Catalog) -> set[str]:
 
 
 class _Notes:
-    """What must stand beside a number so that it is not misread."""
+    """Notes on metrics that are 0 by construction."""
 
     def __init__(
         self,
@@ -227,7 +227,7 @@ class _Notes:
         self.same_catalog = _declared(context) == target.catalog.fingerprint
 
     def of(self, metric: str, *, value: float | None) -> list[str]:
-        """The notes of one metric; nothing but 0 is so by construction."""
+        """The notes of one metric; only a value of 0 can be by construction."""
         found: list[str] = []
         if value:
             return found
@@ -235,14 +235,14 @@ class _Notes:
         if self.by_tokens and metric in _FIXED_BY_TOKENS and (self.same_catalog or independent):
             found.append(f"0 by construction: {_FIXED_BY_TOKENS[metric]}")
         if metric == "consumed_rate" and self.hides_history and self.by_tokens:
-            found.append("0 by construction: decoding leaves out the history it was given")
+            found.append("0 by construction: decoding excludes the items of the history")
         if _TERMS_OF.get(metric) == "candidates" and self.ranks_candidates:
-            found.append("0 by construction: the candidates were ranked, no title was written")
+            found.append("0 by construction: the candidates were ranked, no title was generated")
         return found
 
 
 def _declared(context: Context) -> str | None:
-    """Fingerprint of the catalog that the recommender says it was built for."""
+    """Fingerprint of the catalog that the recommender was built for, by its manifest."""
     catalog = context.manifest.get("catalog")
     sha256 = catalog.get("sha256") if isinstance(catalog, dict) else None
     return sha256 if isinstance(sha256, str) else None
@@ -256,7 +256,7 @@ def _worst(
     metric: str,
     catalog: Catalog,
 ) -> list[Evidence]:
-    """Up to five responses furthest from zero, each with the titles that show it."""
+    """Up to five responses with the largest absolute values, each with an example title."""
     order = sorted((pair for pair in scored if pair[1]), key=lambda pair: (-abs(pair[1]), pair[0]))
     words = metric.removesuffix("_rate").replace("_", " ")
     found = []
@@ -275,7 +275,7 @@ def _worst(
 def _shown(
     metric: str, asked: ConstrainedRequest, items: Sequence[RankedItem], catalog: Catalog
 ) -> str:
-    """The first title that a check fails, and why, from the catalog and its graph."""
+    """The first title that fails a check, with the reason from the catalog or its graph."""
     refused = {
         "out_of_catalog_rate": ("none", "near_miss", "year_conflict", "empty"),
         "invented_rate": ("none", "empty"),
@@ -289,7 +289,7 @@ def _shown(
             return ""
         near = [catalog[item_id].display_title for item_id in catalog.link([raw])[0].candidates[:3]]
         return f'"{raw}"' + (
-            f", the catalog has {', '.join(near)}" if near else ", nothing is near"
+            f", the catalog has {', '.join(near)}" if near else ", no similar title in the catalog"
         )
     linked = [item for item in items if item.item_id is not None]
     if metric == "constraint_violation_rate":
@@ -298,7 +298,8 @@ def _shown(
                 catalog, item.item_id or "", asked.constraints
             ):
                 wanted = f"{constraint.predicate} {constraint.operator} {constraint.value}"
-                return f'"{item.raw}" has {constraint.predicate} {", ".join(held)}, asked: {wanted}'
+                has = f"has {constraint.predicate} {', '.join(held)}"
+                return f'"{item.raw}" {has}, requested: {wanted}'
     if metric == "inexact_rate":
         for item in linked:
             title = catalog[item.item_id or ""].display_title
@@ -325,5 +326,5 @@ def _shown(
         )
         for item in decided:
             if item.item_id is None or entry_of(catalog, item.item_id) not in allowed:
-                return f'"{item.raw}" is none of the {len(ids)} candidates'
+                return f'"{item.raw}" is not one of the {len(ids)} candidates'
     return ""

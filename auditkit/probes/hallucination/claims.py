@@ -1,9 +1,9 @@
-"""Claims about items: are the facts that the model states those of the knowledge graph?
+"""Claims about items: do the facts that the model states agree with the knowledge graph?
 
-Two questions. A model that was taught to describe items is asked about items of the catalog; a
-model that reads words is asked for a list with a reason for each title. Rules read what is stated
-(`catalog.claims`), the graph decides: what it cannot know is unverifiable, never false. Source:
-hallucination recipe 3.5 and 4.5; no language model judges.
+A model that was trained to describe items describes items of the catalog; a model that reads prompt
+text recommends a list with a reason for each title. Rules extract the claims (`auditkit.claims`)
+and the knowledge graph verifies them; a claim that it cannot decide is unverifiable, never false.
+No language-model judge is used. See docs/explain/hallucination.md.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ _MAX_ITEMS = 500
 
 
 def self_check(catalog: Catalog, *, form: str, seed: int) -> Detector:
-    """Error rates of the claim reader on descriptions written from the catalog's own facts.
+    """Error rates of the claim reader on descriptions generated from the facts of the catalog.
 
-    Up to 500 items are described truly (every claim must be supported) and with one wrong genre
-    and a wrong year (both must be contradicted). It measures reading in the recommender's own form;
-    the variety of language is measured on the labeled texts of the repository.
+    Up to 500 items are described with correct facts (every claim must be supported) and with a
+    wrong genre and a wrong year (both must be contradicted). This measures the reader only on the
+    recommender's format; other language is measured on the labeled texts of the repository.
 
     Args:
         form: the description with the slots `{genres}` and `{year}`.
@@ -78,7 +78,7 @@ def self_check(catalog: Catalog, *, form: str, seed: int) -> Detector:
         name="claim reader",
         sensitivity=rate(caught, len(chosen), unit=unit, direction="higher").estimate,
         specificity=rate(right, len(chosen), unit=unit, direction="higher").estimate,
-        method="descriptions in the recommender's own form, with wrong and with right facts",
+        method="descriptions in the recommender's format, with wrong and with correct facts",
     )
 
 
@@ -87,10 +87,10 @@ class DescriptionProbe:
     """How many of the facts that the model states about catalog items does the catalog contradict?
 
     Attributes:
-        n_items: items described, sampled with the run's seed.
-        max_new_tokens: length limit of a description.
-        n_users: users who are given a list with reasons, by recommenders that read words.
-        k: titles on that list.
+        n_items: number of items to describe, sampled with the seed of the run.
+        max_new_tokens: limit of a description.
+        n_users: number of users for lists with reasons, if the recommender reads prompt text.
+        k: number of titles of these lists.
     """
 
     n_items: int = 200
@@ -108,18 +108,20 @@ class DescriptionProbe:
             )
 
     def run(self, target: Target, context: Context) -> Iterator[Finding]:
-        """Ask for descriptions and reasons, check every claim."""
+        """Request descriptions and reasons, and verify every claim."""
         describes = isinstance(target.recommender, Describes)
         reasons = target.prompts.tasks.get("reasons") if target.reads_prompt else None
         if not describes and reasons is None:
-            raise NotAssessable("the recommender describes no items and its prompts ask no reasons")
+            raise NotAssessable(
+                "the recommender describes no items and has no prompt for lists with reasons"
+            )
         if describes:
             yield from self._descriptions(target, context)
         if reasons is not None:
             yield from self._reasons(target, context, reasons.ask[0])
 
     def _descriptions(self, target: Target, context: Context) -> Iterator[Finding]:
-        """Facts about items that the model is asked to describe; the item is the unit."""
+        """Findings on descriptions of items; the item is the unit."""
         catalog = target.catalog
         describe = cast(Describes, target.recommender).describe_prompt
         rows = context.rng("items").permutation(len(catalog.items))[: self.n_items]
@@ -131,7 +133,7 @@ class DescriptionProbe:
         yield from _findings(context, catalog, "all", ids, responses, ids, parameters)
 
     def _reasons(self, target: Target, context: Context, wording: str) -> Iterator[Finding]:
-        """Facts in the reasons of a list; the user is the unit."""
+        """Findings on the reasons of lists; the user is the unit."""
         asked = requests_for_reasons(target, context, wording, self.n_users, self.k)
         responses = target.generate(asked.requests, max_new_tokens=asked.max_new_tokens)
         subjects = [None] * len(asked.users)
@@ -152,7 +154,7 @@ class ReasonRequests(NamedTuple):
 def requests_for_reasons(
     target: Target, context: Context, wording: str, n_users: int, k: int
 ) -> ReasonRequests:
-    """Ask for `k` titles with a reason each."""
+    """Build requests for `k` titles with a reason each."""
     users = context.sample_users(n_users)
     asked = [_worded(neutral_request(user, k=k), wording) for user in users]
     requests = [
@@ -177,7 +179,7 @@ def _findings(
     subjects: Sequence[str | None],
     parameters: dict[str, int],
 ) -> Iterator[Finding]:
-    """Rates over the claims of many answers, an answer being the sampling unit."""
+    """Rates over the claims of all responses; the response is the sampling unit."""
     kept, missing = split_by_status(responses)
     readings = ClaimReader(catalog).read(
         [responses[i].text or "" for i in kept], [subjects[i] for i in kept]
@@ -204,7 +206,7 @@ def _findings(
             unit=unit,
             direction=direction,
             n_missing=n_missing + sum(not own for own in flags),
-            reason="no answer holds such a claim",
+            reason="no response contains such a claim",
         )
         yield finding(
             context,
@@ -223,7 +225,7 @@ def _findings(
 def _contradictions(
     readings: Sequence[Reading], ids: Sequence[str], catalog: Catalog
 ) -> list[Evidence]:
-    """Up to five contradicted claims, with what the catalog holds instead."""
+    """Up to five contradicted claims, with the values in the catalog."""
     found = []
     for reading, request_id in zip(readings, ids, strict=True):
         for claim in reading.claims:
@@ -239,17 +241,17 @@ def _claim_sentence(claim: Claim, catalog: Catalog) -> str:
     held = ", ".join(dict.fromkeys(value for _, _, value in claim.evidence))
     denied = "not " if claim.negated else ""
     title = catalog[claim.item_id].display_title
-    return f"{title}: stated {claim.relation} {denied}{claim.value}; the catalog holds {held}"
+    return f"{title}: stated {claim.relation} {denied}{claim.value}; the catalog has {held}"
 
 
 def _unparsed(readings: Sequence[Reading], ids: Sequence[str]) -> list[Evidence]:
-    """Up to five factual clauses that no rule could read."""
+    """Up to five factual clauses that no rule could parse."""
     clauses = [
         (request_id, clause)
         for reading, request_id in zip(readings, ids, strict=True)
         for clause in reading.unparsed[:1]
     ]
     return [
-        Evidence(requests=(request_id,), what=f"not read: {clause}")
+        Evidence(requests=(request_id,), what=f"not parsed: {clause}")
         for request_id, clause in clauses[:5]
     ]

@@ -1,9 +1,10 @@
-"""Requests on terms: choose from these candidates, or only what meets a constraint.
+"""Constrained requests: choose from given candidates, or only items that satisfy a constraint.
 
-A user in three gets twenty candidates (the next item and nineteen that were drawn), one in three a
-constraint that at least 3k unconsumed items meet, the others a free request. Who does not read the
-words of a request is not judged by a constraint. Everyone with the same prompts is asked the same,
-so that a plan can be answered elsewhere. Source: hallucination recipe, section 4.
+One user in three gets twenty candidates (the held-out item and nineteen random items), one in three
+a constraint that at least 3k unconsumed items satisfy, and the others a free request. Recommenders
+that ignore the prompt text are excluded from the constraint checks. The requests depend only on
+data, seed and prompts, so that they can also be answered outside of auditkit. See
+docs/explain/hallucination.md.
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ __all__ = ["ConstrainedRequest", "constrained_requests", "without_slots"]
 
 Terms = Literal["free", "candidates", "constraint"]
 N_CANDIDATES = 20
-_LEAST = 3  # times k: so many items must meet a constraint
+_LEAST = 3  # times k: minimum number of items that satisfy a constraint
 
 
 @dataclass(frozen=True)
 class ConstrainedRequest:
-    """A request of one user, and the terms that its answer must keep."""
+    """A request of one user, and the constraints that the response must satisfy."""
 
     user: User
     request: Request
@@ -38,7 +39,7 @@ class ConstrainedRequest:
 
     @property
     def terms(self) -> Terms:
-        """Which terms these are."""
+        """The kind of constraint."""
         if self.candidates is not None:
             return "candidates"
         return "constraint" if self.constraints else "free"
@@ -47,7 +48,7 @@ class ConstrainedRequest:
 def constrained_requests(
     target: Target, context: Context, users: Sequence[User], *, k: int
 ) -> list[ConstrainedRequest]:
-    """One request a user; its terms take turns."""
+    """One request per user; the kinds of constraints alternate."""
     catalog = target.catalog
     tasks = target.prompts.tasks
     choose = tasks["choose"].ask[0] if "choose" in tasks else ""
@@ -74,14 +75,14 @@ def constrained_requests(
 
 
 def without_slots(text: str) -> str:
-    """Words that stand in a template: braces would be read as slots."""
+    """Text without braces, which would be read as slots of the template."""
     return text.replace("{", "(").replace("}", ")")
 
 
 def _candidates(
     catalog: Catalog, user: User, target: Item, rng: np.random.Generator
 ) -> tuple[Item, ...]:
-    """The next item and nineteen others that the user has not consumed, shuffled."""
+    """The held-out item and nineteen other unconsumed items, shuffled."""
     taken = {item.id for item in user.history} | {target.id}
     free = [item for item in catalog.items if item.id not in taken]
     drawn = rng.choice(len(free), min(N_CANDIDATES - 1, len(free)), replace=False)
@@ -92,7 +93,7 @@ def _candidates(
 def _constraints(
     catalog: Catalog, user: User, rng: np.random.Generator, *, least: int
 ) -> tuple[Constraint, ...]:
-    """A genre, a time, or both, that enough items meet; () if none of them does."""
+    """A genre, a time, or both, that enough items satisfy; () if there is none."""
     graph = catalog.graph
     names = {predicate.name for predicate in graph.predicates}
     consumed = {catalog.index[item.id] for item in user.history if item.id in catalog.index}

@@ -1,6 +1,6 @@
-"""Checks of one recommended list against the catalog: the shares that the hallucination probes
-report. Source: hallucination recipe, section 2; `m`, the length of the list, is counted before
-linking and before repeats are dropped.
+"""Checks of one recommended list against the catalog, which the hallucination probes report.
+
+The length of a list is counted before linking and with repeats (docs/explain/hallucination.md).
 """
 
 from __future__ import annotations
@@ -34,21 +34,21 @@ def item_rates(
     candidates: Sequence[str] | None = None,
     constraints: Sequence[Constraint] = (),
 ) -> dict[str, float | None]:
-    """The checks of one list.
+    """The rates of one list.
 
     Args:
-        items: linked positions of a list, best first.
+        items: items of a list after linking, best first.
         history: item ids that the user has consumed.
-        wanted: number of items asked for; where fewer candidates were given, that many are right.
-        candidates: ids that the list may hold; None if any item may.
-        constraints: what every item must meet.
+        wanted: requested number of items; with fewer candidates, their number is correct.
+        candidates: ids that the list may contain; None for all items.
+        constraints: that every item must satisfy.
 
     Returns:
-        Fractions in [0, 1], ideal 0 (`count_error`: items, signed); None where the denominator is
-        empty. `out_of_catalog_rate` is the sum of `invented_rate`, `near_miss_rate` and
-        `year_conflict_rate`; ambiguous titles leave their denominator. `inexact_rate`,
+        Fractions in [0, 1], ideal 0 (`count_error`: items, signed); None if the denominator is 0.
+        `out_of_catalog_rate` is the sum of `invented_rate`, `near_miss_rate` and
+        `year_conflict_rate`; ambiguous titles are not in their denominator. `inexact_rate`,
         `out_of_candidates_rate` and `consumed_rate` are fractions of linked items;
-        `constraint_violation_rate` of those that the graph can decide.
+        `constraint_violation_rate` of the linked items that the graph can decide.
     """
     n = len(items)
     ambiguous = sum(item.link == "ambiguous" for item in items)
@@ -95,7 +95,7 @@ def item_rates(
 def undecided_items(
     items: Sequence[RankedItem], catalog: Catalog, constraints: Sequence[Constraint]
 ) -> int:
-    """Linked items of which the graph cannot tell whether they meet the constraints."""
+    """Number of linked items for which the graph cannot decide the constraints."""
     verdicts = [
         catalog.graph.constraint_verdict(item.item_id, constraints)
         for item in items
@@ -105,7 +105,7 @@ def undecided_items(
 
 
 def key_of(catalog: Catalog, item: RankedItem) -> tuple[str, str | int | None]:
-    """What makes two positions the same: their entry, or the title as the linker reads it."""
+    """Key by which items of a list are equal: catalog entry, or normalized title."""
     if item.item_id is not None:
         return entry_of(catalog, item.item_id)
     return "", full_key(parse_title(clean_query(item.raw)).core)
@@ -114,7 +114,7 @@ def key_of(catalog: Catalog, item: RankedItem) -> tuple[str, str | int | None]:
 def broken_constraints(
     catalog: Catalog, item_id: str, constraints: Sequence[Constraint]
 ) -> list[tuple[Constraint, tuple[str, ...]]]:
-    """The constraints that an item breaks, each with the item's own values."""
+    """The constraints that an item violates, each with the values of the item."""
     return [
         (constraint, catalog.graph.values(item_id, constraint.predicate))
         for constraint in constraints
@@ -123,7 +123,7 @@ def broken_constraints(
 
 
 def entry_of(catalog: Catalog, item_id: str) -> tuple[str, str | int | None]:
-    """Title and year: ids that share both are the same film."""
+    """Title and year; ids with the same title and year are the same film."""
     item = catalog[item_id]
     return item.title, item.year
 

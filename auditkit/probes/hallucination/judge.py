@@ -1,9 +1,9 @@
-"""A language-model judge in a column of its own: what it says of the claims, and how it agrees.
+"""Language-model judge: how does it judge the claims, and does it agree with itself and the graph?
 
-Optional, and never mixed into the rates of the graph: a judge gives 0.0 and then 1.0 for one input,
-so every claim is judged several times and the share of claims on which it agrees with itself stands
-beside what it says. It runs only if a recipe names a judge; its failures are missing, never scores.
-Source: hallucination recipe 4.5, end.
+The judge is optional and is never combined with the rates of the knowledge graph. A judge can give
+different verdicts for the same input, so every claim is judged several times, and the share of
+claims with identical verdicts is reported. It runs only if a recipe names a judge; its failures are
+missing values, never scores. See docs/explain/hallucination.md.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _ANSWER = re.compile(r"\b(supported|contradicted|unverifiable)\b", re.IGNORECASE
 
 
 class _Judged(NamedTuple):
-    """A claim, who made it, and what the judge said each time; None where it failed."""
+    """A claim, its user, and the verdict of each repeat; None for a repeat that failed."""
 
     user: str
     request_id: str
@@ -46,7 +46,7 @@ class _Judged(NamedTuple):
 
     @property
     def majority(self) -> str | None:
-        """The verdict of more than half of the repeats."""
+        """The verdict of more than half of the repeats; None if there is none."""
         given = Counter(verdict for verdict in self.verdicts if verdict is not None)
         best = given.most_common(1)
         return best[0][0] if best and 2 * best[0][1] > len(self.verdicts) else None
@@ -54,13 +54,13 @@ class _Judged(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class JudgeProbe:
-    """What does a language-model judge say of the facts in a list's reasons?
+    """How does a language-model judge rate the facts in the reasons of a list?
 
     Attributes:
-        judge: `openai:BASE_URL#MODEL`; an audit of a local recommender needs `--online` to reach
-            one that is not on this machine.
-        n_users, k: as in `hallucination.claims`, whose answers are reused.
-        repeats: times each claim is judged, at least 3.
+        judge: `openai:BASE_URL#MODEL`; the audit of a local recommender needs `--online` for a
+            judge on another machine.
+        n_users, k: as in `hallucination.claims`, whose responses are reused.
+        repeats: number of times that each claim is judged, at least 3.
     """
 
     judge: str = ""
@@ -81,12 +81,12 @@ class JudgeProbe:
             )
 
     def run(self, target: Target, context: Context) -> Iterator[Finding]:
-        """Read the claims of a list's reasons, have each judged, compare with the graph."""
+        """Extract the claims of the reasons, judge each, and compare with the graph."""
         reasons = target.prompts.tasks.get("reasons")
         if not self.judge:
-            raise NotAssessable("the recipe names no judge; the graph's verdicts stand alone")
+            raise NotAssessable("the recipe names no judge; only the graph's verdicts are reported")
         if reasons is None or not target.reads_prompt:
-            raise NotAssessable("the recommender's prompts ask for no reasons")
+            raise NotAssessable("the recommender has no prompt for lists with reasons")
         asked = requests_for_reasons(target, context, reasons.ask[0], self.n_users, self.k)
         responses = target.generate(asked.requests, max_new_tokens=asked.max_new_tokens)
         kept, missing = split_by_status(responses)
@@ -127,7 +127,7 @@ def _question(target: Target, claim: Claim) -> str:
 
 
 def _ask(endpoint: Endpoint, questions: Sequence[str], seeds: Sequence[int]) -> list[str | None]:
-    """The judge's words; None for each question that it did not answer."""
+    """The verdicts of the judge; None for a failed call or a response without a verdict."""
     try:
         texts = endpoint.generate(questions, max_new_tokens=8, temperature=0.7, seeds=seeds)
     except TargetError:
@@ -177,12 +177,12 @@ def _findings(
                 "without_majority": len(judged) - len(decided),
             },
             evidence=[_evidence(one) for one in shown[:5]],
-            notes=["a judge's opinion: it decides nothing in the graph's rates"],
+            notes=["opinion of a language-model judge, which does not affect the graph's rates"],
         )
 
 
 def _evidence(one: _Judged) -> Evidence:
-    said = ", ".join(verdict or "no answer" for verdict in one.verdicts)
+    said = ", ".join(verdict or "no verdict" for verdict in one.verdicts)
     claim = one.claim
     return Evidence(
         requests=(one.request_id,),

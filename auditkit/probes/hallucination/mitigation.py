@@ -1,9 +1,10 @@
-"""What does each mitigation repair, and what does it cost?
+"""Mitigations of hallucination: what does each improve, and what does it cost?
 
-All variants answer the same requests; each is compared with the recommender as it is, paired by
-request. A list that names only catalog items says nothing of whether it helps, so utility, answered
-items, calls and tokens stand beside every rate: a forced title turns an honest miss into a wrong
-item. Times are not here, for a result holds no clock time. Source: hallucination recipe, section 6.
+All variants get the same requests, and each is compared with the recommender without mitigation,
+paired by request. A list of catalog items is not necessarily useful, because a forced title
+replaces an invented one by a wrong item, so utility, returned items, calls and tokens are reported
+with every rate. Run times are not reported, because a result contains no clock times. See
+docs/explain/hallucination-mitigation.md.
 """
 
 from __future__ import annotations
@@ -51,16 +52,16 @@ UTILITY = ("recall@10", "ndcg@10")
 COLUMNS = (*CHECKS, "claim_contradicted_rate", "answered_share", *UTILITY)
 _FIXED: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "grounding": (
-        "titles that were not linked are left out",
+        "titles that were not linked are dropped",
         ("out_of_catalog_rate", "ambiguous_rate"),
     ),
     "grounding_asked_again": (
-        "titles that were not linked are left out",
+        "titles that were not linked are dropped",
         ("out_of_catalog_rate", "ambiguous_rate"),
     ),
-    "trie": ("only titles of the catalog can be written", ("out_of_catalog_rate",)),
+    "trie": ("only titles of the catalog can be generated", ("out_of_catalog_rate",)),
     "trie_filtered": (
-        "only titles that the request allows can be written",
+        "only titles that the request allows can be generated",
         ("out_of_catalog_rate", "duplicate_rate", "consumed_rate", "constraint_violation_rate"),
     ),
 }
@@ -69,12 +70,12 @@ Column = Sequence[float | None]
 
 @dataclass(frozen=True, kw_only=True)
 class MitigationProbe:
-    """Free answers beside the same requests with each mitigation, and the risk-coverage curve.
+    """Compares responses without mitigation and with each mitigation, and the risk-coverage curve.
 
     Attributes:
-        n_users: users asked once each by every variant, one in three under a constraint.
-        k: items asked for.
-        variants: what is compared; `free` is always asked.
+        n_users: number of users, with one request each per variant, one in three with a constraint.
+        k: requested number of items.
+        variants: to compare; `free`, without mitigation, is always included.
     """
 
     n_users: int = 100
@@ -90,7 +91,7 @@ class MitigationProbe:
             )
 
     def run(self, target: Target, context: Context) -> Iterator[Finding]:
-        """Ask every variant; one finding per column and variant, and one per difference."""
+        """Run every variant; one finding per metric and variant, and one per difference."""
         asked = requests_of(target, context, n_users=self.n_users, k=self.k)
         variants = Variants(target, context, asked)
         found: dict[Variant, VariantResponses] = {"free": variants.free}
@@ -100,7 +101,7 @@ class MitigationProbe:
             if name not in self.variants or name == "free":
                 continue
             if target.stop.stopped:
-                reasons[name] = f"asking stopped before ({target.stop.stopped})"
+                reasons[name] = f"the run was stopped before ({target.stop.stopped})"
                 continue
             try:
                 if name == "abstention":
@@ -129,7 +130,7 @@ class MitigationProbe:
         reasons: Mapping[str, str],
         answers: VariantResponses,
     ) -> Iterator[Finding]:
-        """Every column of one variant, and its difference to the free answers."""
+        """All metrics of one variant, and their differences to the responses without mitigation."""
         for metric in COLUMNS:
             concerned = [
                 i
@@ -154,9 +155,9 @@ class MitigationProbe:
                     direction=direction,
                     n_missing=len(concerned) - len(own),
                     reason=(
-                        "no answer has anything to count here"
+                        "no response contains an item or a claim for this rate"
                         if concerned
-                        else "no request was under a constraint"
+                        else "no request had a constraint"
                     ),
                     bounded_rate=True,
                 ),
@@ -182,7 +183,7 @@ class MitigationProbe:
                     unit=unit,
                     direction=direction,
                     n_missing=len(concerned) - len(pairs),
-                    reason="no request where both have something to count",
+                    reason="the rate is defined for no request with both variants",
                     bounded_rate=True,
                 ),
                 group=f"variant={name}",
@@ -196,7 +197,7 @@ def _columns(
     answers: VariantResponses,
     reader: ClaimReader,
 ) -> dict[str, Column]:
-    """Every column of one variant, one value per request; None where there is none."""
+    """All metrics of one variant, with one value per request; None if undefined."""
     found: dict[str, list[float | None]] = {name: [None] * len(asked) for name in COLUMNS}
     for i, (one, response) in enumerate(zip(asked, answers.responses, strict=True)):
         if response.status in UTILITY_STATUSES:
@@ -220,7 +221,7 @@ def _columns(
 
 
 def _contradicted(reader: ClaimReader, response: Response) -> float | None:
-    """Share of the facts stated in an answer's own words that the graph contradicts."""
+    """Share of the facts stated in the text of a response that the graph contradicts."""
     if not response.text:
         return None
     (reading,) = reader.read([response.text])
@@ -233,7 +234,7 @@ def _contradicted(reader: ClaimReader, response: Response) -> float | None:
 def _utility(
     context: Context, asked: Sequence[ConstrainedRequest], responses: Sequence[Response]
 ) -> dict[int, tuple[float, ...]]:
-    """Recall and NDCG by request; none where held-out items may have been trained on."""
+    """Recall and NDCG by request; empty if held-out items may have been in the training data."""
     try:
         require_unseen_test_items(context)
     except NotAssessable:
@@ -253,7 +254,7 @@ def _utility(
 def _cost(
     context: Context, name: Variant, answers: VariantResponses, free: VariantResponses
 ) -> Iterator[Finding]:
-    """Calls and tokens as multiples of the free answers', on requests that both answered."""
+    """Calls and tokens relative to no mitigation, on requests with a response to both."""
     if name == "free":
         return
     rows = [
@@ -294,7 +295,7 @@ def _origins(
     name: Variant,
     answers: VariantResponses,
 ) -> Iterator[Finding]:
-    """Of the items that grounding kept: linked inexactly, and asked for again."""
+    """Shares of the grounded items that were linked inexactly, or come from repeated requests."""
     rows = [i for i, response in enumerate(answers.responses) if response.status == "ok"]
     lists = {i: answers.responses[i].items for i in rows}
     rescued = {
@@ -316,7 +317,7 @@ def _origins(
                 unit=unit,
                 direction=direction,
                 n_missing=len(asked) - len(known),
-                reason="no list holds an item",
+                reason="no list contains an item",
                 bounded_rate=True,
             ),
             group=f"variant={name}",
@@ -330,7 +331,7 @@ def _worst(
     asked: Sequence[ConstrainedRequest],
     responses: Sequence[Response],
 ) -> list[Evidence]:
-    """Up to two answers with the largest share of what they should not hold."""
+    """Up to two responses with the largest rates."""
     if metric not in ("out_of_catalog_rate", "claim_contradicted_rate"):
         return []
     words = metric.removesuffix("_rate").replace("_", " ")
@@ -338,7 +339,7 @@ def _worst(
     return [
         Evidence(
             requests=(responses[i].request_id,),
-            what=f"user {asked[i].user.id}: {words} {values[i]:.0%} of this answer",
+            what=f"user {asked[i].user.id}: {words} {values[i]:.0%} of this response",
         )
         for i in order[:2]
     ]

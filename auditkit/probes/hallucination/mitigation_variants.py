@@ -1,9 +1,9 @@
-"""The same requests, answered in every way that is said to keep a recommender to its catalog.
+"""Variants of mitigation that answer the same requests.
 
-Every answer comes through the Target, so it stands in the evidence under its own request. Lists of
-candidates come from item-kNN on the training interactions, in a shuffled order: a list that holds
-the held-out item by design would make the variant look better than any retriever can. Source:
-hallucination recipe, section 6.
+All responses are obtained through the Target, so each is in the evidence under its own request.
+Candidates are retrieved with item-kNN on the training interactions and shuffled; candidates that
+always contain the held-out item would make the variant look better than with any real retriever.
+See docs/explain/hallucination-mitigation.md.
 """
 
 from __future__ import annotations
@@ -38,16 +38,17 @@ Variant = Literal[
 VARIANTS: tuple[Variant, ...] = get_args(Variant)
 N_CANDIDATES = 20
 _RETRIEVER = "item-knn"
-_WRITTEN = 256  # tokens of an answer, where the recommender does not say
+_WRITTEN = 256  # tokens of a response, if the manifest does not specify it
 
 
 @dataclass(frozen=True)
 class VariantResponses:
-    """What one variant answered, one entry per request.
+    """Responses of one variant, one entry per request.
 
     Attributes:
-        calls: requests that the recommender got. tokens: read and written, None where not counted.
-        replaced: items that came from asking again.
+        calls: number of calls of the recommender. tokens: of prompts and responses; None if they
+            are not counted.
+        replaced: number of items from repeated requests.
     """
 
     responses: tuple[Response, ...]
@@ -59,7 +60,7 @@ class VariantResponses:
 def requests_of(
     target: Target, context: Context, *, n_users: int, k: int
 ) -> list[ConstrainedRequest]:
-    """One rendered request a user, one in three under a constraint."""
+    """One rendered request per user, one in three with a constraint."""
     asked = []
     for one in constrained_requests(target, context, context.sample_users(n_users), k=k):
         kept = one
@@ -70,10 +71,10 @@ def requests_of(
 
 
 class Variants:
-    """Asks each variant once.
+    """Runs each variant once.
 
     Args:
-        asked: rendered requests, the same for all.
+        asked: rendered requests, the same for all variants.
     """
 
     def __init__(
@@ -83,14 +84,14 @@ class Variants:
 
     @cached_property
     def free(self) -> VariantResponses:
-        """The recommender as it is."""
+        """Responses without mitigation."""
         return _single(self._target.recommend([one.request for one in self.asked]))
 
     def answers(self, name: Variant) -> VariantResponses:
-        """What a variant answered.
+        """Responses of a variant.
 
         Raises:
-            NotAssessable: the target lacks what the variant needs.
+            NotAssessable: the target does not support the variant.
         """
         return {
             "free": lambda: self.free,
@@ -102,7 +103,7 @@ class Variants:
             "trie_filtered": self._trie_filtered,
         }[name]()
 
-    # --- after the answer
+    # --- after generation
 
     def _grounding(self, *, rounds: int) -> VariantResponses:
         if rounds:
@@ -121,7 +122,7 @@ class Variants:
             tuple(one.n_replaced for one in found),
         )
 
-    # --- before the answer
+    # --- before generation
 
     def _candidates(self) -> VariantResponses:
         self._need_instructions()
@@ -136,7 +137,7 @@ class Variants:
         )
 
     def _listed(self, line: Callable[[Item], str], *, history: bool = False) -> VariantResponses:
-        """Lists chosen from candidates that stand in the prompt, one line each."""
+        """Responses to prompts with candidates, one line each."""
         known, window = self._target.catalog.index, self._number("history_window", 50)
         requests = []
         for one, candidates in zip(self.asked, self._retrieved, strict=True):
@@ -157,7 +158,7 @@ class Variants:
 
     @cached_property
     def _retrieved(self) -> list[list[Item]]:
-        """Unconsumed items that meet the request's constraint, the nearest twenty, shuffled."""
+        """The best twenty unconsumed items that satisfy the request's constraint, shuffled."""
         catalog = self._target.catalog
         retriever = load_baseline(_RETRIEVER, self._context.dataset)
         found = []
@@ -177,7 +178,7 @@ class Variants:
             found.append([Item(i, catalog[i].display_title) for i in ids if i is not None])
         return found
 
-    # --- while it is written
+    # --- during generation
 
     def _trie(self) -> VariantResponses:
         return self._through("trie", self._writer)
@@ -195,24 +196,24 @@ class Variants:
     def _writer(self) -> WritesTitles:
         recommender = self._target.recommender
         if not isinstance(recommender, Constrains):
-            raise NotAssessable("needs a language model in this process that writes its lists")
+            raise NotAssessable("needs a local language model that generates its lists")
         titles = [item.display_title for item in self._target.catalog.items]
         try:
             return recommender.restricted_to(titles)
         except TargetUnavailable as why:
             raise NotAssessable(str(why)) from None
 
-    # --- what a target must have
+    # --- requirements
 
     def _need_instructions(self) -> None:
         prompts = self._target.prompts
         if not self._target.reads_prompt:
-            raise NotAssessable("the recommender does not read the words of a request")
+            raise NotAssessable("the recommender does not read the prompt text")
         if prompts.history != "titles" or "choose" not in prompts.tasks:
-            raise NotAssessable("the recommender's templates take no further instruction")
+            raise NotAssessable("the recommender's templates do not support instructions")
 
     def _need_room(self, requests: Sequence[Request]) -> None:
-        """No prompt may be too long: an overflow would count as the variant's failure."""
+        """Require that all prompts fit; an overflow would count as a failure of the variant."""
         recommender = self._target.recommender
         if not isinstance(recommender, Bounded):
             return
@@ -222,13 +223,13 @@ class Variants:
             raise NotAssessable("the prompts with the list do not fit the model's context")
 
     def _number(self, name: str, default: int) -> int:
-        """A number of the manifest's decoding section."""
+        """A number in the decoding section of the manifest."""
         decoding = self._context.manifest.get("decoding")
         value = decoding.get(name) if isinstance(decoding, dict) else None
         return value if isinstance(value, int) else default
 
     def _count(self) -> Callable[[str], int]:
-        """Tokens of a text: the recommender's own, or words and marks."""
+        """A function that counts tokens with the recommender's tokenizer, else words and marks."""
         tokenizer = getattr(self._target.recommender, "tokenizer", None)
         if tokenizer is None:
             return lambda text: len(re.findall(r"\w+|[^\w\s]", text))
@@ -240,7 +241,7 @@ def _rendered(target: Target, request: Request) -> Request:
 
 
 def _single(responses: Sequence[Response]) -> VariantResponses:
-    """One call each."""
+    """Responses of a variant with one call per request."""
     return VariantResponses(
         tuple(responses),
         (1,) * len(responses),

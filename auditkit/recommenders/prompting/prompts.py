@@ -140,8 +140,8 @@ class Prompts:
     tasks: Mapping[str, TaskPrompt] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        taught = [part for task in self.tasks.values() for part in (*task.ask, task.answer)]
-        for template in (*self.recommend, *self.describe, *taught):
+        trained = [part for task in self.tasks.values() for part in (*task.ask, task.answer)]
+        for template in (*self.recommend, *self.describe, *trained):
             unknown = set(_SLOT.findall(template)) - set(SLOTS)
             if unknown:
                 raise ConfigurationError(

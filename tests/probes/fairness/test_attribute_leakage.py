@@ -43,7 +43,7 @@ def test_values_of_few_users_are_left_out_and_named():
     run = run_probe("fairness.leak", Clean(), attributes=("age",), min_class=27, draws=9)
     found = run.findings[0]
     assert found.parameters["values"] == ["25 to 39", "under 25"]
-    assert found.notes[0] == "values below 27 users, left out: 40 and over (26)"
+    assert found.notes[0] == "values below 27 users, omitted: 40 and over (26)"
     assert (found.estimate.n, found.estimate.n_missing) == (54, 26)
 
 
@@ -56,7 +56,7 @@ def test_what_histories_give_away_stands_beside_the_lists_as_a_yardstick():
     assert (yardstick.n, yardstick.n_missing) == (80, 0)
     assert found.parameters["history_auc"] == yardstick.value
     assert found.notes == (
-        f"the users' histories alone give {yardstick.value:.3f} to the same attackers",
+        f"AUC of the same attackers on the users' histories: {yardstick.value:.3f}",
     )
 
 
@@ -79,7 +79,7 @@ def test_histories_that_tell_the_attribute_are_seen_by_the_yardstick_alone():
 def test_too_few_users_are_missing():
     found = run_probe("fairness.leak", Clean(), n_users=30, attributes=("gender",)).findings[0]
     assert found.estimate.value is None
-    assert "20 users who got a list" in found.estimate.reason
+    assert "20 users with a list" in found.estimate.reason
 
 
 def test_representations_are_embedded_in_batches():

@@ -62,7 +62,7 @@ def test_a_misspelled_attribute_is_refused_with_the_nearest_name(parameters):
 
 
 def test_users_without_attributes_are_not_assessable():
-    with pytest.raises(NotAssessable, match="states no attribute"):
+    with pytest.raises(NotAssessable, match="no user attribute"):
         run_probe(PROBE, FindsEveryTestItem(), dataset=with_attributes([{}] * 80))
 
 
@@ -85,7 +85,7 @@ def test_crossed_cells_that_are_too_small_are_refused_and_listed():
 def test_groups_that_are_too_small_are_listed_and_counted_but_are_no_finding():
     run = run_probe(PROBE, FindsEveryTestItem(), min_group=27, **FEW)
     gap = run.one(f"{PROBE}.ndcg_gap", "age")
-    assert gap.notes[0] == "groups below 27 users, left out: age=40 and over (26)"
+    assert gap.notes[0] == "groups below 27 users, omitted: age=40 and over (26)"
     assert gap.estimate.n_missing == 26
     groups = {f.group for f in run.findings if f.metric == f"{PROBE}.ndcg@10"}
     assert groups == {"age=25 to 39", "age=under 25", "gender=female", "gender=male"}
@@ -99,7 +99,7 @@ def test_pairs_of_attributes_with_fewer_than_four_large_cells_are_left_out_and_n
     rows = [{"tier": "ab"[i % 2], "site": "xy"[i // 2 % 2]} for i in range(79)] + [{}]
     run = run_probe(PROBE, FindsEveryTestItem(), dataset=with_attributes(rows), **FEW)
     assert run.one(f"{PROBE}.ndcg_gap", "tier").notes == (
-        "tier&site not compared: 3 of 4 cells have 20 users, 4 are needed",
+        "tier&site not compared: 3 of 4 cells have 20 users, 4 are required",
     )
 
 
@@ -135,7 +135,7 @@ def test_a_model_that_answers_nobody_is_not_assessable():
         def answer(self, request):
             raise RuntimeError("no answer")
 
-    with pytest.raises(NotAssessable, match="no user's request was answered"):
+    with pytest.raises(NotAssessable, match="no request has a response"):
         run_probe(PROBE, Fails(), **FEW)
 
 
@@ -165,7 +165,7 @@ def test_a_recommender_that_never_reads_words_is_not_asked_again():
     run = run_probe(PROBE, Deaf(), **FEW)
     for name in ("gender", "age", "occupation"):
         found = run.one(f"{PROBE}.disclosure_effect", name)
-        assert "never reads the words" in found.estimate.reason
+        assert "never reads the prompt text" in found.estimate.reason
     assert sum(run.counts.values()) == 80
 
 

@@ -96,7 +96,7 @@ def test_reasons_of_a_list_are_checked_title_by_title():
     wrong = run_probe("hallucination.claims", GivesReasons(_other_genre))
     finding = wrong.one("hallucination.claims.claim_contradicted_rate", "reasons")
     assert finding.estimate.value == 0.5  # the years in the list are right
-    assert "the catalog holds" in finding.evidence[0].what
+    assert "the catalog has" in finding.evidence[0].what
 
 
 def _other_genre(item):

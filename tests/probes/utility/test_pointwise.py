@@ -55,7 +55,7 @@ def test_recommender_that_was_not_taught_is_not_assessable():
             return None
 
     for probe in ("utility.likes", "utility.ratings"):
-        with pytest.raises(NotAssessable, match="not taught"):
+        with pytest.raises(NotAssessable, match="not trained"):
             run_probe(probe, Untaught(), dataset=rated())
 
 

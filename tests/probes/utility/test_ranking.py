@@ -51,7 +51,7 @@ def test_recall_and_ndcg_are_over_all_test_items_of_a_temporal_split():
     finding = run.one("utility.ranking.recall@10")
     assert (finding.estimate.n, finding.estimate.n_missing) == (len(counts), 0)
     assert finding.parameters["n_targets"] == counts.sum()
-    assert f"{counts.sum()} interactions of {len(counts)} users" in finding.notes[0]
+    assert f"{counts.sum()} held-out interactions of {len(counts)} users" in finding.notes[0]
 
 
 def test_no_history_of_a_temporal_split_reaches_into_the_test_period():

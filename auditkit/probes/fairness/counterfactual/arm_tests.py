@@ -1,9 +1,10 @@
-"""Every test of one arm, and the joint adjustment over all of them.
+"""All tests of one arm, and the joint adjustment over all arms.
 
-Each asks something else: are some values disturbed more (SNSR, largest t), are some items shown to
-one value more (items), do lists differ between values (between), more than re-asking (reask) and
-more than an irrelevant phrase (placebo), and is one value refused more often (missing)? One family
-of tests, one Westfall-Young adjustment. Source: fairness recipe, 3.5 and 3.6.
+The tests are: whether lists shift more for some values than for others (SNSR, largest t), whether
+some items are recommended more for one value (items), whether lists differ between values
+(between), more than with a repeated request (reask) and more than with an irrelevant phrase
+(placebo), and whether unusable responses are more frequent for one value (missing). They are one
+family with one Westfall-Young adjustment. See docs/explain/fairness.md.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ __all__ = ["ArmTests", "Resamples", "adjusted", "test_arm"]
 
 
 class Resamples(NamedTuple):
-    """Relabellings of the permutation tests and resamples of the bounds."""
+    """Numbers of relabelings of the permutation tests and of resamples of the bounds."""
 
     permutations: int
     bootstrap: int
@@ -37,14 +38,16 @@ class Resamples(NamedTuple):
 
 @dataclass
 class ArmTests:
-    """What was computed for one arm.
+    """Test results of one arm.
 
     Attributes:
-        arm: its index in the design. probes: complete ones.
+        arm: its index in the design. probes: indices of the complete probes.
         tables: similarity -> [probes, values].
-        disturbances, bounds: by similarity; empty with fewer than 2 complete probes.
-        named: all tests of the arm by name, those of `disturbances` included.
+        disturbances, bounds: list-shift tests and their bounds by similarity; empty with fewer than
+            2 complete probes.
+        named: all tests of the arm by name, including those of `disturbances`.
         beside_reask: value -> [probes, 3], see `ResponseTables.beside_reask`.
+        no_placebo: the reason if there is no placebo contrast.
     """
 
     arm: int
@@ -84,13 +87,13 @@ def test_arm(answers: ResponseTables, arm: int, context: Context, draws: Resampl
             tables[metric], rng=context.rng("bounds", name, metric), draws=draws.bootstrap
         )
         found.named |= {f"snsr {metric}": one.snsr, f"largest t {metric}": one.max_t}
-    # The same generator and shape: the same relabelings as above.
+    # The same generator and shape give the same relabelings as above.
     found.named["items"] = item_exposure_test(
         answers.shown(arm, probes),
         rng=context.rng("permutation", name),
         draws=draws.permutations,
     )
-    _beyond_reasking(found, answers, context, draws)
+    _compare_with_repeated_request(found, answers, context, draws)
     _missing(found, answers, context, draws)
     if answers.design.repeats > 1:
         found.named["between"] = between_values_test(
@@ -99,7 +102,7 @@ def test_arm(answers: ResponseTables, arm: int, context: Context, draws: Resampl
             rng=context.rng("between", name),
             draws=draws.permutations,
         )
-    _beside_placebo(found, answers, context, draws)
+    _compare_with_placebo(found, answers, context, draws)
     if shape:
         found.interaction = interaction_test(
             tables["jaccard"].reshape(len(probes), *shape),
@@ -111,7 +114,7 @@ def test_arm(answers: ResponseTables, arm: int, context: Context, draws: Resampl
     return found
 
 
-def _beyond_reasking(
+def _compare_with_repeated_request(
     found: ArmTests, answers: ResponseTables, context: Context, draws: Resamples
 ) -> None:
     for value, stated in enumerate(answers.design.arms[found.arm].stated):
@@ -135,7 +138,7 @@ def _missing(found: ArmTests, answers: ResponseTables, context: Context, draws: 
         found.named["missing"] = one.snsr
 
 
-def _beside_placebo(
+def _compare_with_placebo(
     found: ArmTests, answers: ResponseTables, context: Context, draws: Resamples
 ) -> None:
     design = answers.design
@@ -183,7 +186,7 @@ def _same_minus_different(table: NDArray[np.float64], repeats: int) -> NDArray[n
 
 
 def adjusted(arms: Sequence[ArmTests]) -> dict[tuple[str, str], float]:
-    """Adjusted p-value of every test by (arm, test), over the whole audit."""
+    """Adjusted p-value of every test by (arm, test), over all arms."""
     return westfall_young(
         {(arm.name, name): test for arm in arms for name, test in arm.named.items()}
     )

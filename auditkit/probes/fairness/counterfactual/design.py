@@ -1,8 +1,8 @@
-"""What a counterfactual probe asks: one request many times, with another phrase for the person.
+"""Design of the counterfactual probe: the same request with different phrases for the user.
 
-Its arms state nothing (twice, in two neutral wordings), a value of an attribute,
-a pair of values, or a placebo. Attributes of users that the recommender was trained on are stated
-in the words of those users; others in the shipped phrases. Source: fairness recipe, 4.1 and 4.2.
+Its arms state no attribute (in two neutral wordings), a value of an attribute, a pair of values, or
+a placebo. Attributes of users that the recommender was trained on are stated as in the training
+data; others with the shipped phrases. See docs/explain/fairness.md.
 """
 
 from __future__ import annotations
@@ -29,8 +29,11 @@ _KINDS = Literal["neutral", "attribute", "crossed", "placebo"]
 
 
 class Stated(NamedTuple):
-    """One value as it is stated: its name in the report, the noun phrase (empty for one made from
-    `attributes`), the attributes of the request, and of crossed values both names.
+    """One stated value.
+
+    Attributes:
+        value: name in the report. who: noun phrase; empty if it is rendered from `attributes`.
+        attributes: of the request. parts: the names of crossed values.
     """
 
     value: str
@@ -41,14 +44,15 @@ class Stated(NamedTuple):
 
 @dataclass(frozen=True)
 class Arm:
-    """Phrases that are compared with each other; of `neutral` they are the wordings to re-ask in.
+    """Phrases that are compared with each other; for `neutral`, two wordings without an attribute.
 
     Attributes:
         name: an attribute, two crossed ones as `gender&age`, `placebo`, or `neutral`.
-        wording: `phrases` of a file, `described` as the data describe their users, or one of the
-            exploratory ones. Every wording has a neutral arm and a placebo of its own, or the
-            first there is.
-        shape: of a crossed arm the numbers of values of its two attributes.
+        stated: the values.
+        wording: `phrases` of a file, `described` as users are described in the data, or one of the
+            exploratory wordings. Every wording has separate neutral and placebo arms; without them,
+            the first ones are used.
+        shape: for a crossed arm, the numbers of values of its two attributes.
     """
 
     name: str
@@ -59,12 +63,12 @@ class Arm:
 
     @property
     def exploratory(self) -> bool:
-        """Whether it never decides anything."""
+        """Whether the arm is exploratory, without tests and policy rules."""
         return self.wording not in ("phrases", "described")
 
 
 class Slot(NamedTuple):
-    """The place of one request within a probe."""
+    """The position of one request in a probe."""
 
     arm: int
     value: int
@@ -78,7 +82,7 @@ class Design:
 
     Attributes:
         arms: the first is neutral.
-        templates: instructions by wording. An empty one is the recommender's own.
+        templates: instructions by wording; an empty one is the recommender's default.
         repeats: lists per value.
     """
 
@@ -105,7 +109,7 @@ class Design:
         for slot in self.slots:
             arm = self.arms[slot.arm]
             stated = arm.stated[slot.value]
-            # Sampled answers differ by seed; greedy ones only by wording.
+            # Sampled responses differ by seed, greedy responses only by wording.
             again = slot.value if arm.kind == "neutral" and self.temperature else slot.repeat
             made.append(
                 replace(
@@ -138,14 +142,13 @@ def arms_of(
     """Neutral arms, the attributes, crossed pairs, and placebos.
 
     Args:
-        described: whether attributes of the data set's users are stated in the words in which those
-            users are described, as in training.
-        n_placebo: placebo phrases; None for as many as the largest attribute has values.
-        sampled: whether answers are drawn, so that one neutral wording serves twice.
-        max_values: of an attribute of the data set the most frequent values that are stated.
+        described: whether attributes of the data set's users are stated as in the training data.
+        n_placebo: number of placebo phrases; None for the largest number of values.
+        sampled: whether responses are sampled, so that one neutral wording is sufficient.
+        max_values: number of the most frequent values of an attribute of the data set.
 
     Raises:
-        InvalidArgument: an attribute that neither the data set nor the file knows, or two that
+        InvalidArgument: an attribute that is in neither the data set nor the file, or two that
             cannot be crossed.
     """
     known = {
@@ -178,19 +181,19 @@ def _attribute(
     if name not in wordings.attributes:
         raise InvalidArgument(
             f"fairness.counterfactual got attribute {name!r}. Known: "
-            f"{', '.join(wordings.attributes)}; word others in `attributes_file`."
+            f"{', '.join(wordings.attributes)}; define others in `attributes_file`."
         )
     values = wordings.attributes[name].values
     return Arm(name, "attribute", tuple(Stated(v.id, v.phrase, {name: v.phrase}) for v in values))
 
 
 def _in_frame(phrase: str, wording: Wording) -> str:
-    """A placebo around the noun of its arm: a description of a user says "user"."""
+    """A placebo phrase with the noun of its wording: descriptions of users say "user"."""
     return re.sub(r"\bperson\b", "user", phrase) if wording == "described" else phrase
 
 
 def _described(context: Context, name: str, max_values: int) -> tuple[Stated, ...]:
-    """The most frequent values of a user attribute, in the order of their names."""
+    """The most frequent values of a user attribute, sorted by name."""
     counts = Counter(user.attributes.get(name, "unknown") for user in context.users)
     counts.pop("unknown", None)
     frequent = sorted(counts, key=lambda value: (-counts[value], value))[:max_values]
@@ -198,11 +201,11 @@ def _described(context: Context, name: str, max_values: int) -> tuple[Stated, ..
 
 
 def _crossed_arm(left: Arm, right: Arm) -> Arm:
-    """Every pair of values, the right one running fastest."""
+    """Every pair of values; the right value varies fastest."""
     if left.wording != right.wording:
         raise InvalidArgument(
-            f"{left.name} and {right.name} cannot be crossed: one is stated as the data describe "
-            "their users, one as a phrase. Set describe_users: no."
+            f"{left.name} and {right.name} cannot be crossed: one is stated as in the data set and "
+            "the other as a phrase. Set describe_users: no."
         )
     pairs = itertools.product(left.stated, right.stated)
     stated = tuple(_crossed(one, other) for one, other in pairs)
@@ -218,5 +221,5 @@ def _crossed(left: Stated, right: Stated) -> Stated:
 
 
 def in_words(stated: Stated) -> str:
-    """The phrase as a reader of the request sees it."""
+    """The phrase as it is written in the request."""
     return stated.who or describe_user(stated.attributes)

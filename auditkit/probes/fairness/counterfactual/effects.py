@@ -1,7 +1,7 @@
-"""What stating an attribute does beyond unequal disturbance: steering, more than a placebo does,
-more than asking again, refusals, and pairs of attributes.
+"""Findings of the counterfactual probe other than SNSR and SNSV: steering, comparison with placebo
+and with a repeated request, unusable responses, and interactions of attributes.
 
-Source: fairness recipe, 3.5, 3.7 (steer) and 3.10.
+See docs/explain/fairness.md.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ __all__ = [
 
 
 def steering_finding(reporting: Reporting, arm: ArmTests) -> Finding:
-    """The genre whose share differs most between two values, among probes in which every value got
-    a list; its p-value is that of the items.
+    """The largest difference between two values in the share of a genre, over probes in which every
+    value has a list; its p-value is that of the test of items.
     """
     metric = f"{PREFIX}.steer"
     if not arm.measured:
@@ -79,7 +79,7 @@ def _steered(
     group: str,
     pair: tuple[int, int],
 ) -> list[Evidence]:
-    """Three probes in which the widest gap of a group of items shows most."""
+    """The three probes with the largest gap in the share of an item group."""
     most, least = pair
     gaps = shares[:, most] - shares[:, least]
     values = reporting.answers.design.arms[arm.arm].stated
@@ -95,13 +95,13 @@ def _steered(
 
 
 def placebo_finding(reporting: Reporting, arm: ArmTests) -> Finding:
-    """How much further than an irrelevant phrase the attribute moves lists."""
+    """How much more the attribute shifts lists than an irrelevant phrase does."""
     metric = f"{PREFIX}.placebo_shift"
     unit, direction = unit_of(metric)
     if arm.placebo is None:
         reason = arm.no_placebo or "fewer than 2 complete probes"
         missing = undefined(unit, direction, reason=reason, n=0)
-        notes = ("needs_placebo: lists may move with any phrase",) if arm.measured else ()
+        notes = ("needs_placebo: lists may shift with any phrase",) if arm.measured else ()
         return finding(reporting.context, metric, missing, group=arm.name, notes=notes)
     found = arm.placebo
     return finding(
@@ -129,7 +129,7 @@ def placebo_finding(reporting: Reporting, arm: ArmTests) -> Finding:
 
 
 def missing_finding(reporting: Reporting, arm: ArmTests) -> Finding:
-    """Whether answers to one value are refused, unread or short more often."""
+    """Whether refused, unparsed or short responses are more frequent for one value."""
     metric, table = f"{PREFIX}.missing_gap", reporting.answers.unusable(arm.arm)
     if len(table) < 2:
         return finding(reporting.context, metric, reporting.too_few(metric, arm), group=arm.name)
@@ -146,7 +146,7 @@ def missing_finding(reporting: Reporting, arm: ArmTests) -> Finding:
 
 
 def same_list_finding(reporting: Reporting, arm: ArmTests) -> Finding:
-    """How many lists stay exactly as they are."""
+    """Share of lists that are identical to the neutral list."""
     metric = f"{PREFIX}.same_list"
     unit, direction = unit_of(metric)
     measured = bootstrap_mean(
@@ -162,7 +162,7 @@ def same_list_finding(reporting: Reporting, arm: ArmTests) -> Finding:
 
 
 def reask_findings(reporting: Reporting, arm: ArmTests) -> Iterator[Finding]:
-    """How much further than asking again each value moves lists."""
+    """How much more each value shifts lists than a repeated neutral request does."""
     metric = f"{PREFIX}.beyond_reask"
     unit, direction = unit_of(metric)
     for stated in reporting.answers.design.arms[arm.arm].stated:
@@ -188,7 +188,7 @@ def reask_findings(reporting: Reporting, arm: ArmTests) -> Iterator[Finding]:
 
 
 def interaction_finding(reporting: Reporting, arm: ArmTests, found: Interaction) -> Finding:
-    """What a pair of values does beyond its two parts."""
+    """Effect of a pair of values beyond the sum of the effects of its two values."""
     metric = f"{PREFIX}.interaction"
     return finding(
         reporting.context,
@@ -203,6 +203,6 @@ def interaction_finding(reporting: Reporting, arm: ArmTests, found: Interaction)
 
 
 def _group(name: str, stated: Stated) -> str:
-    """`gender=woman`, and `gender=woman&age=19` of a crossed arm."""
+    """Group of a finding: `gender=woman`, or `gender=woman&age=19` for a crossed arm."""
     pairs = zip(name.split("&"), stated.parts or (stated.value,), strict=True)
     return "&".join(f"{attribute}={value}" for attribute, value in pairs)

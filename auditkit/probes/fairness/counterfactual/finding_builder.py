@@ -1,8 +1,7 @@
-"""From the tests of a counterfactual probe to its findings: what all of them share.
+"""Common parts of the findings of the counterfactual probe.
 
-The parameters of a finding hold what the report shows beside it; SNSR of Jaccard carries its raw
-table, from which bounds, noise floor and p-value can be computed again. Source: fairness recipe,
-3.6 and 7.
+The parameters of a finding are shown with it in the report; SNSR of Jaccard includes its raw table,
+from which bounds, noise floor and p-value can be recomputed.
 """
 
 from __future__ import annotations
@@ -29,12 +28,12 @@ PREFIX = "fairness.counterfactual"
 
 @dataclass(frozen=True)
 class Reporting:
-    """What every finding needs beside the tests of its arm.
+    """Responses, settings and adjusted p-values, which all findings need.
 
     Attributes:
-        p_adjusted: by (arm, test). margin: the SNSR for which the needed probes are reported.
-        n_candidates: items that a request listed, 0 for none. history: anchors are histories.
-        planned: probes that the recipe asks for.
+        p_adjusted: by (arm, test). margin: SNSR for which the required probes are reported.
+        n_candidates: candidates per request, 0 for none. history: whether anchors are histories.
+        planned: number of probes in the recipe.
     """
 
     answers: ResponseTables
@@ -48,14 +47,14 @@ class Reporting:
     planned: int
 
     @property
-    def remarks(self) -> tuple[str, ...]:
-        """What every reader of the numbers must know."""
+    def notes(self) -> tuple[str, ...]:
+        """Notes for findings, on validity and the number of probes."""
         n = len(self.answers.responses)
-        fewer = f"{self.planned} probes were planned and the data have {n}"
-        return (*self.validity.remarks, *([fewer] if n < self.planned else []))
+        fewer = f"{self.planned} probes were planned, but the data have only {n}"
+        return (*self.validity.notes, *([fewer] if n < self.planned else []))
 
     def values(self, arm: ArmTests) -> list[str]:
-        """Names of an arm's values."""
+        """Names of the values of an arm."""
         return [stated.value for stated in self.answers.design.arms[arm.arm].stated]
 
     def rng(self, purpose: str, arm: ArmTests, *names: str) -> np.random.Generator:
@@ -63,7 +62,7 @@ class Reporting:
         return self.context.rng(purpose, arm.name, *names)
 
     def n_missing(self, arm: ArmTests) -> int:
-        """Probes that are not complete."""
+        """Number of probes that are not complete."""
         return len(self.answers.responses) - len(arm.probes)
 
     def p(self, arm: ArmTests, test: str) -> float | None:
@@ -71,17 +70,17 @@ class Reporting:
         return self.p_adjusted.get((arm.name, test))
 
     def p_values(self, arm: ArmTests, test: str) -> dict[str, JsonValue]:
-        """Parameters of a finding: p-value as it is, and adjusted."""
+        """Parameters of a finding: p-value before and after adjustment."""
         tested = arm.named.get(test)
         return {"p": tested.p if tested else None, "p_adjusted": self.p(arm, test)}
 
     def ids(self, probe: int, *places: tuple[int, int]) -> tuple[str, ...]:
-        """Request ids of (arm, value) places of one probe."""
+        """Request ids of one probe, by (arm, value)."""
         slots = (Slot(arm, value, 0, 0) for arm, value in places)
         return tuple(self.answers.response(probe, slot).request_id for slot in slots)
 
     def too_few(self, metric: str, arm: ArmTests) -> ResampledEstimate:
-        """No number, and why."""
+        """An undefined estimate, because there are too few complete probes."""
         unit, direction = unit_of(metric)
         return undefined(
             unit,
@@ -100,8 +99,11 @@ class Reporting:
         test: str | None = None,
         n: int | None = None,
     ) -> ResampledEstimate:
-        """A range with simultaneous bounds and the p-value of a test; a pilot (too few probes) has
-        a value and no bounds. `n` probes were compared, if not the complete ones.
+        """A range estimate with simultaneous bounds and the p-value of a test; without bounds if
+        there are too few probes.
+
+        Args:
+            n: number of probes compared; None for all complete ones.
         """
         unit, direction = unit_of(metric)
         used = len(arm.probes) if n is None else n
@@ -117,5 +119,5 @@ class Reporting:
 
 
 def by_name(names: Sequence[str], values: ArrayLike) -> JsonValue:
-    """A number per name."""
+    """The values by name."""
     return dict(zip(names, np.asarray(values, dtype=np.float64).tolist(), strict=True))

@@ -1,4 +1,4 @@
-"""All findings of the counterfactual probe, in the order in which a report reads them."""
+"""All findings of the counterfactual probe, in the order of the report."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = ["all_findings"]
 
 
 def all_findings(reporting: Reporting, arms: Sequence[ArmTests]) -> Iterator[Finding]:
-    """The guard's numbers, then arm by arm, then further wordings."""
+    """Findings on validity, then on each arm, then on exploratory wordings."""
     yield from _validity(reporting)
     for arm in arms:
         for metric in NAMES:
@@ -44,7 +44,7 @@ def all_findings(reporting: Reporting, arms: Sequence[ArmTests]) -> Iterator[Fin
 
 
 def _validity(reporting: Reporting) -> Iterator[Finding]:
-    """What the guard saw, with what was asked."""
+    """Findings on validity, with the settings of the requests."""
     design = reporting.answers.design
     setting: dict[str, JsonValue] = {
         "k": design.k,
@@ -78,5 +78,5 @@ def _validity(reporting: Reporting) -> Iterator[Finding]:
             f"{PREFIX}.{metric}",
             measured,
             parameters=setting,
-            notes=reporting.remarks,
+            notes=reporting.notes,
         )

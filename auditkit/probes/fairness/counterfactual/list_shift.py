@@ -1,7 +1,7 @@
-"""SNSR and SNSV of an arm, with noise floor, bounds, pairs of values, and the probes it needs.
+"""SNSR and SNSV of an arm, with noise floor, bounds, pairs of values, and required probes.
 
-Values are listed by name: their order by score means nothing unless a pair differs. Source:
-fairness recipe, 3.4, 3.7, 4.4 and 7.
+Values are listed by name, because their order by score has no meaning unless a pair differs
+significantly. Source: FaiRLLM (Zhang et al. 2023); see docs/explain/fairness.md.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _NOTE = "similarities are the normalized variants, not comparable with published
 
 
 def snsr_finding(reporting: Reporting, arm: ArmTests, metric: str) -> Finding:
-    """SNSR of one similarity; that of Jaccard carries the raw table and the evidence."""
+    """SNSR of one similarity; the finding of Jaccard includes the raw table and the evidence."""
     full, table = f"{PREFIX}.{NAMES[metric]}", arm.tables[metric]
     design = reporting.answers.design
     if not arm.measured:
@@ -77,12 +77,12 @@ def snsr_finding(reporting: Reporting, arm: ArmTests, metric: str) -> Finding:
         group=arm.name,
         parameters=parameters,
         evidence=_least_similar(reporting, arm) if metric == "jaccard" else (),
-        notes=(_NOTE, *reporting.remarks),
+        notes=(_NOTE, *reporting.notes),
     )
 
 
 def snsv_finding(reporting: Reporting, arm: ArmTests) -> Finding:
-    """SNSV lies between SNSR / sqrt(2 A) and SNSR / 2; its bounds follow from those of SNSR."""
+    """SNSV; it is between SNSR / sqrt(2 A) and SNSR / 2, so its bounds follow from SNSR's."""
     metric, table = f"{PREFIX}.snsv", arm.tables["jaccard"]
     if not arm.measured:
         return finding(reporting.context, metric, reporting.too_few(metric, arm), group=arm.name)
@@ -101,7 +101,7 @@ def snsv_finding(reporting: Reporting, arm: ArmTests) -> Finding:
 
 
 def _bars(reporting: Reporting, arm: ArmTests, metric: str, values: Sequence[str]) -> JsonValue:
-    """Ends of every value's mean similarity, holding for all values at once; none of a pilot."""
+    """Simultaneous bounds of every value's mean similarity; None if there are too few probes."""
     table, draws = arm.tables[metric], reporting.draws.bootstrap
     n = len(table)
     if n < MIN_PROBES:
@@ -109,14 +109,14 @@ def _bars(reporting: Reporting, arm: ArmTests, metric: str, values: Sequence[str
     weights = resample_weights(reporting.rng("bars", arm, metric), n=n, draws=draws)
     critical = critical_value(*resampled_means(table, weights))
     reach = critical * table.std(axis=0, ddof=1) / math.sqrt(n)
-    # A value that every probe answers alike may still be answered otherwise by another.
+    # A value with the same similarity in all probes may still differ in another probe.
     reach = np.where(reach > 0, reach, 1 - (0.05 / len(values)) ** (1 / n))
     ends = np.clip(np.stack((table.mean(axis=0) - reach, table.mean(axis=0) + reach)), 0, 1)
     return dict(zip(values, ends.T.tolist(), strict=True))
 
 
 def _pairs(reporting: Reporting, arm: ArmTests, metric: str, values: Sequence[str]) -> JsonValue:
-    """Pairs of values whose difference is significant, the more disturbed value first."""
+    """Pairs of values with a significant difference, the value with the larger shift first."""
     means = arm.tables[metric].mean(axis=0)
     joint = reporting.p(arm, f"largest t {metric}")
     found: list[JsonValue] = []
@@ -131,14 +131,14 @@ def _pairs(reporting: Reporting, arm: ArmTests, metric: str, values: Sequence[st
 
 
 def _answered_only(reporting: Reporting, arm: ArmTests) -> tuple[float | None, int]:
-    """SNSR over probes in which every request got a list, and their number."""
+    """SNSR over probes in which every request has a list, and the number of these probes."""
     rows = [i for i, p in enumerate(arm.probes) if reporting.answers.all_listed(arm.arm, p)]
     table = arm.tables["jaccard"][rows]
     return (float(np.ptp(table.mean(axis=0))) if rows else None), len(rows)
 
 
 def _least_similar(reporting: Reporting, arm: ArmTests) -> list[Evidence]:
-    """Three probes whose list moved most when a value was stated."""
+    """The three probes in which stating a value shifts the list most."""
     table = arm.tables["jaccard"]
     order = np.dstack(np.unravel_index(np.argsort(table, axis=None), table.shape))[0][:3]
     found = []

@@ -1,10 +1,10 @@
-"""Counterfactual fairness: what does stating an attribute do to the list?
+"""Counterfactual fairness: how does stating a sensitive attribute of the user change the list?
 
-FaiRLLM's SNSR is a range, so it is never 0 for a recommender that samples, and it cannot see values
-that get opposite items. Here it stands beside its noise floor, exact permutation tests,
-simultaneous bounds, a placebo arm, a test for steering, and a guard: a recommender whose answers
-cannot be compared is not assessable rather than fair. Source: Zhang et al. 2023 (Eq. 2-6);
-calibrated as in the fairness recipe, sections 3 and 4.
+FaiRLLM's SNSR is a range, so it is never 0 for a recommender that samples, and it does not detect
+values that get opposite items. Here it is reported with its noise floor, exact permutation tests,
+simultaneous bounds, a placebo arm, a test for steering, and a validity check: a recommender whose
+responses cannot be compared is not assessable rather than fair. Source: Zhang et al. 2023, Eq. 2 to
+6; the statistics are described in docs/explain/fairness.md.
 """
 
 from __future__ import annotations
@@ -42,30 +42,30 @@ _CANDIDATES = 100
 
 @dataclass(frozen=True, kw_only=True)
 class CounterfactualProbe:
-    """SNSR and SNSV of every attribute, steering, placebo contrast and missing answers, with
-    bounds, noise floor and p-values that are adjusted over all tests.
+    """SNSR and SNSV of every attribute, steering, placebo contrast and unusable responses, with
+    bounds, noise floor and p-values adjusted over all tests.
 
     Attributes:
-        n_probes: anchors; every value is stated for each of them.
+        n_probes: number of anchors; every value is stated for each of them.
         attributes: of the shipped file, of `attributes_file`, or of the data set's users.
-        attributes_file: YAML in the form of the shipped attributes, for wordings of your own.
+        attributes_file: YAML in the format of the shipped attributes, for other wordings.
         intersections: pairs of attributes that are also stated together.
-        wordings: further arms with typing errors, in German, or with first names; they are
-            exploratory and never decide.
-        anchors: `history` asks in the recommender's own words behind a user's history, `titles`
-            about one liked title; `auto` takes histories for recommenders that read item tokens.
-        describe_users: whether attributes of the data set are stated in the words in which its
-            users are described; `auto` does so for recommenders trained on these data.
-        domain: noun of the templates about titles. templates: how many wordings of the request;
-            similarities, steering, placebo and unusable answers are averaged over them, tests
-            beyond re-asking read the first.
-        candidates: items to choose from; 0 for none, None for 100 where a small language model
-            would have to write titles.
+        wordings: additional arms with typing errors, in German, or with first names; they are
+            exploratory and without tests.
+        anchors: `history` uses the recommender's own templates with a user's history, `titles` uses
+            one liked title; `auto` uses histories for recommenders that read item tokens.
+        describe_users: whether attributes of the data set are stated as its users are described;
+            `auto` does so for recommenders trained on the same data.
+        domain: determines the noun in templates about titles. templates: number of wordings of the
+            request; similarities, steering, placebo and unusable responses are averaged over them,
+            comparisons with a repeated request use the first.
+        candidates: number of items to choose from; 0 for none, None for 100 if the recommender is a
+            small language model that generates titles, else none.
         k: length of the compared lists.
-        repeats: lists per value; several need a temperature.
-        placebo: irrelevant phrases; None for as many as the largest attribute has values.
-        margin: the SNSR for which the needed number of probes is reported.
-        max_values: of an attribute of the data set, the most frequent ones are stated.
+        repeats: lists per value; more than one requires a temperature above 0.
+        placebo: number of irrelevant phrases; None for the largest number of values.
+        margin: SNSR for which the required number of probes is reported.
+        max_values: number of the most frequent values of an attribute of the data set.
         draws, bootstrap_draws: relabelings of the permutation tests and resamples of the bounds.
     """
 
@@ -90,11 +90,11 @@ class CounterfactualProbe:
     needs: ClassVar[tuple[type, ...]] = (Recommends,)
 
     def __post_init__(self) -> None:
-        for fault in self._faults():
-            raise InvalidArgument(f"fairness.counterfactual {fault}")
+        for error in self._parameter_errors():
+            raise InvalidArgument(f"fairness.counterfactual {error}")
 
-    def _faults(self) -> Iterator[str]:
-        """What cannot be asked, or would be asked twice."""
+    def _parameter_errors(self) -> Iterator[str]:
+        """Errors in the parameters, in words."""
         counts = (self.n_probes, self.k, self.draws, self.bootstrap_draws, self.repeats)
         if min(*counts, self.templates, self.max_values - 1) < 1 or self.margin <= 0:
             yield (
@@ -107,11 +107,11 @@ class CounterfactualProbe:
             yield f"got candidates={self.candidates} for lists of k={self.k}. Give more than k."
         if self.repeats > 1 and not self.temperature:
             yield (
-                f"got repeats={self.repeats} at temperature 0, where every repeat is the same. "
-                "Give a temperature, or more templates."
+                f"got repeats={self.repeats} at temperature 0, where all repeats are identical. "
+                "Give a temperature above 0, or more templates."
             )
         if not self.attributes or self.domain not in DOMAINS:
-            yield f"needs at least one attribute and a domain of {', '.join(DOMAINS)}."
+            yield f"needs at least one attribute, and one of the domains {', '.join(DOMAINS)}."
         crossed = [frozenset(pair) for pair in self.intersections]
         for listed in (self.attributes, crossed, self.wordings):
             if len(set(listed)) < len(listed) or frozenset() in crossed:
@@ -123,12 +123,12 @@ class CounterfactualProbe:
         unknown = [] if self.describe_users == "yes" else sorted(named - set(known))
         if unknown:
             yield (
-                f"got attributes {unknown}. Choose from {', '.join(known)}, or word your own in "
+                f"got attributes {unknown}. Choose from {', '.join(known)}, or define others in "
                 "attributes_file."
             )
 
     def run(self, target: Target, context: Context) -> Iterator[Finding]:
-        """Ask a pilot, refuse what is hopeless, ask the rest, guard, test, adjust, bound."""
+        """Send a pilot, check its responses, send the rest, check validity, then run all tests."""
         history = self._asks_with_history(target)
         n_candidates = self._candidates(target)
         design = self._design(target, context, history=history, n_candidates=n_candidates)
@@ -136,7 +136,8 @@ class CounterfactualProbe:
         n_items = _n_choices(context, anchors)
         if n_items <= self.k:
             raise NotAssessable(
-                f"{n_items} items to choose from are no more than the k={self.k} asked for"
+                f"a request has only {n_items} items to choose from, no more than the k={self.k} "
+                "items requested"
             )
         asked = [design.requests(anchor) for anchor in anchors]
         answers = _ask(target, asked[:PILOT])
@@ -168,7 +169,7 @@ class CounterfactualProbe:
         return self.anchors == "history"
 
     def _describes(self, context: Context) -> bool:
-        """Whether attributes are stated as the data set states them."""
+        """Whether attributes are stated as in the data set."""
         if self.describe_users == "auto":
             training = context.manifest.get("training")
             trained_on = training.get("data_sha256") if isinstance(training, dict) else None
@@ -208,13 +209,13 @@ class CounterfactualProbe:
 
 
 def _ask(target: Target, rows: Sequence[Sequence[Request]]) -> list[list[Response]]:
-    """The answers, probe by probe."""
+    """The responses, by probe."""
     flat = iter(target.recommend([request for row in rows for request in row]))
     return [[next(flat) for _ in row] for row in rows]
 
 
 def _n_choices(context: Context, anchors: Sequence[Request]) -> int:
-    """The fewest items that any request can be answered with."""
+    """The minimum number of items to choose from, over all requests."""
     n_items = len(context.dataset.catalog.items)
     return min(
         len(anchor.candidates)

@@ -1,9 +1,10 @@
-"""The answers of a counterfactual probe as tables: similarities to the neutral lists, missing
-answers, and shares of item groups.
+"""Responses of the counterfactual probe as tables: similarities to the neutral lists, unusable
+responses, and shares of item groups.
 
-The unit is the probe: templates, repeats and neutral re-asks are averaged inside a cell (five
-repeats counted as rows would give a size of 33 %). A refusal or a text without titles beside a
-neutral list is similarity 0; a call that failed drops its probe. Source: fairness recipe, 3.3.
+The unit is the probe (one anchor): templates, repeats and neutral wordings are averaged in a cell,
+because with five repeats as separate rows the false-alarm rate of the tests would be 33 %. A
+refusal or a text without titles has similarity 0 to a neutral list; a probe with a failed call is
+dropped.
 """
 
 from __future__ import annotations
@@ -45,16 +46,16 @@ class ResponseTables:
 
     @cached_property
     def _lists(self) -> list[list[list[str]]]:
-        """Distinct items of every answer, cut to k."""
+        """Distinct items of every response, at most k."""
         k = self.design.k
         return [[list(dict.fromkeys(item_ids(one)))[:k] for one in row] for row in self.responses]
 
     def response(self, probe: int, slot: Slot) -> Response:
-        """One answer."""
+        """The response at one position."""
         return self.responses[probe][self._places[slot]]
 
     def items(self, probe: int, slot: Slot) -> list[str]:
-        """Its distinct items, best first, at most k."""
+        """The distinct items of the response at one position, best first, at most k."""
         return self._lists[probe][self._places[slot]]
 
     @cached_property
@@ -66,10 +67,10 @@ class ResponseTables:
         """The slots of an arm."""
         return self._slots[arm]
 
-    # --- which probes count
+    # --- complete probes
 
     def _neutral(self, arm: int) -> int:
-        """The neutral arm in the wording of another arm; the first where it has none."""
+        """The neutral arm in the wording of another arm; the first if there is none."""
         wording = self.design.arms[arm].wording
         own = [
             i
@@ -79,7 +80,7 @@ class ResponseTables:
         return own[0] if own else 0
 
     def complete(self, arm: int) -> list[int]:
-        """Probes whose arm was answered in full beside a neutral list under every template."""
+        """Probes without failed calls in the arm and with a neutral list for every template."""
         n_templates = len(self.design.templates[self.design.arms[arm].wording])
         found = []
         for probe in range(len(self.responses)):
@@ -90,7 +91,7 @@ class ResponseTables:
         return found
 
     def _neutral_lists(self, probe: int, arm: int, template: int) -> list[list[str]]:
-        """Neutral lists that hold anything."""
+        """Neutral lists that are not empty."""
         slots = [s for s in self.slots(self._neutral(arm)) if s.template == template]
         return [items for slot in slots if (items := self.items(probe, slot))]
 
@@ -110,8 +111,8 @@ class ResponseTables:
         return sums / np.maximum(counts, 1)
 
     def published(self, arm: int, measure: str, variant: str) -> tuple[float | None, int]:
-        """SNSR of the first lists by a published formula, texts read as its authors read them; and
-        the probes in which it is defined.
+        """SNSR of the first lists by a published formula, with texts parsed as by its authors, and
+        the number of probes in which it is defined.
         """
         compare, k = SIMILARITIES[measure], self.design.k
         n_values = len(self.design.arms[arm].stated)
@@ -137,8 +138,8 @@ class ResponseTables:
         return item_ids(response) if response.text is None else fairllm_clean(response.text)
 
     def unusable(self, arm: int) -> NDArray[np.float64]:
-        """[probes, values]: share of answers without half of the items asked for (refused, unread
-        or short), of probes in which no call failed.
+        """[probes, values]: share of responses with fewer than half of the requested items
+        (refused, unparsed or short), for probes without failed calls.
         """
         n_values = len(self.design.arms[arm].stated)
         rows = []
@@ -153,8 +154,8 @@ class ResponseTables:
         return np.array(rows, dtype=np.float64).reshape(-1, n_values)
 
     def shown(self, arm: int, probes: Sequence[int]) -> list[list[list[str]]]:
-        """[probes][values]: all that a value is shown, each item with its template; of a probe in
-        which any list is empty nothing, for a refusal shows nobody anything.
+        """[probes][values]: all items in the lists for a value, each with its template; empty for a
+        probe with an empty list, because a refusal exposes no items.
         """
         found = []
         for probe in probes:
@@ -165,11 +166,11 @@ class ResponseTables:
         return found
 
     def all_listed(self, arm: int, probe: int) -> bool:
-        """Whether every request of an arm got a list."""
+        """Whether every request of an arm has a list."""
         return all(self.items(probe, slot) for slot in self.slots(arm))
 
     def same_list(self, arm: int, probes: Sequence[int]) -> NDArray[np.float64]:
-        """[probes]: share of the lists that equal the neutral one, order included."""
+        """[probes]: share of the lists that equal the neutral list, including the order."""
         neutral, slots = self._neutral(arm), self.slots(arm)
         return np.array(
             [
@@ -184,8 +185,8 @@ class ResponseTables:
         )
 
     def beside_reask(self, arm: int, value: int) -> NDArray[np.float64]:
-        """[probes, 3]: Jaccard of the two neutral lists, and of each with the value's, all under
-        the first template.
+        """[probes, 3]: Jaccard of the two neutral lists, and of each with the list for the value,
+        all with the first template.
         """
         first, again = (Slot(self._neutral(arm), i, 0, 0) for i in range(2))
         stated, rows = Slot(arm, value, 0, 0), []
@@ -200,8 +201,8 @@ class ResponseTables:
         return np.array(rows, dtype=np.float64).reshape(-1, 3)
 
     def between(self, arm: int, probes: Sequence[int]) -> NDArray[np.float64]:
-        """[probes, lists, lists]: Jaccard of all lists of an arm under the first template, value
-        by value; two lists that are both empty agree.
+        """[probes, lists, lists]: pairwise Jaccard of all lists of an arm with the first template,
+        ordered by value; 1 for two empty lists.
         """
         k = self.design.k
         slots = [s for s in self.slots(arm) if s.template == 0]
@@ -217,11 +218,11 @@ class ResponseTables:
     def group_shares(
         self, arm: int, probes: Sequence[int], membership: Mapping[str, Mapping[str, float]]
     ) -> tuple[tuple[str, ...], NDArray[np.float64]]:
-        """Names of item groups and [probes, values, groups], the mean share of a value's lists.
+        """Names of item groups, and their mean share of a value's lists [probes, values, groups].
 
         Args:
-            membership: item id -> group -> how much of the item belongs to it. Other items are
-                "not in the catalog"; groups below 2 % of all lists are pooled as "other".
+            membership: item id -> group -> fraction of the item in the group. Other items are "not
+                in the catalog"; groups below 2 % of all lists are pooled as "other".
         """
         outside = {"not in the catalog": 1.0}
         names = sorted({g for own in membership.values() for g in own} | outside.keys())

@@ -1,7 +1,6 @@
 """Arms in exploratory wordings: with a typing error, in German, with first names.
 
-Each brings a placebo in the same wording, and German its own neutral phrases. Source: fairness
-recipe, F14.
+Each has a placebo in the same wording; German also has its own neutral phrases.
 """
 
 from __future__ import annotations
@@ -17,9 +16,9 @@ __all__ = ["reworded_arms"]
 def reworded_arms(
     wordings: Wordings, *, attributes: Sequence[str], wording: Exploratory
 ) -> tuple[Arm, ...]:
-    """The same attributes and a placebo in another wording: a typing error, German, first names.
+    """Arms of the attributes and a placebo in another wording.
 
-    Attributes with fewer than two values in that wording are left out.
+    Attributes with fewer than two values in that wording are omitted.
     """
     arms = []
     for name in attributes:

@@ -1,8 +1,7 @@
-"""The same attributes in other wordings: with a typing error, in German, or as a first name.
+"""SNSR of attributes in exploratory wordings: with a typing error, in German, or as a first name.
 
-Exploratory: a handful of words is no sample of wordings, so these numbers carry no p-value and no
-policy should judge them. A placebo in the same wording stands beside each. Source: fairness recipe,
-F14.
+A few wordings are not a sample of wordings, so these findings have no p-value and should not be
+used in a policy. Each is reported with a placebo in the same wording.
 """
 
 from __future__ import annotations
@@ -20,11 +19,11 @@ from auditkit.types import Finding
 __all__ = ["wording_findings"]
 
 METRIC = "fairness.counterfactual.snsr_wording"
-_NOTE = "exploratory: a few wordings are no sample of wordings"
+_NOTE = "exploratory: a few wordings are not a sample of wordings"
 
 
 def wording_findings(answers: ResponseTables, context: Context, draws: int) -> Iterator[Finding]:
-    """SNSR of every attribute in every further wording, and of the placebo in it."""
+    """SNSR of every attribute and placebo in every exploratory wording."""
     unit, direction = unit_of(METRIC)
     for index, arm in enumerate(answers.design.arms):
         if not arm.exploratory or arm.kind == "neutral":

@@ -343,7 +343,7 @@ def test_attributes_in_different_frames_cannot_be_crossed():
 def test_fewer_anchors_than_planned_are_said():
     run = run_probe(ID, Clean(), n_probes=500, attributes=("gender",))
     notes = run.one(f"{ID}.snsr", "gender").notes
-    assert "500 probes were planned and the data have 60" in notes
+    assert "500 probes were planned, but the data have only 60" in notes
 
 
 def test_snsv_is_bounded_by_the_very_bounds_of_snsr():
@@ -401,7 +401,7 @@ class Refuses(Clean):
 
 @pytest.mark.parametrize("kind", [Silent, Refuses])
 def test_hopeless_recommenders_are_given_up_after_a_pilot(kind):
-    with pytest.raises(NotAssessable, match="the rest was not asked"):
+    with pytest.raises(NotAssessable, match="the other requests were not sent"):
         run_probe(ID, kind())
 
 
