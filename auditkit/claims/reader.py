@@ -198,7 +198,7 @@ class ClaimReader:
         return meant[0] if len(meant) == 1 else None
 
     def _item(self, entry: int) -> str:
-        return self.catalog.linker.twins(entry)[0]
+        return self.catalog.linker.item_ids_of(entry)[0]
 
     def _decided(self, statement: Stated, items: Sequence[str], value: str) -> Claim:
         """Verify the claim; of several items of one title, the one with the best verdict counts."""

@@ -37,7 +37,7 @@ class Row(NamedTuple):
 
     Attributes:
         choices: candidate tokens for the target, for objective `choice`; empty for all tokens.
-        twin: counterfactual row with the same number of targets, for objective
+        counterfactual: counterfactual row with the same number of targets, for objective
             `counterfactual_consistency`; empty if there is none.
         weights: weights of the targets, for objective `language_model`; empty if all are 1.
         label: index of the user's attribute value, for objective `adversarial_prompt`; -1 if
@@ -47,7 +47,7 @@ class Row(NamedTuple):
     ids: tuple[int, ...]
     first_target: int
     choices: tuple[int, ...] = ()
-    twin: tuple[int, ...] = ()
+    counterfactual: tuple[int, ...] = ()
     weights: tuple[float, ...] = ()
     label: int = -1
 
@@ -79,8 +79,8 @@ class Batch(NamedTuple):
             each row. Encoder-decoder: the output tokens. Masked: S = T, the original token at each
             masked position.
         choices: [B, C] int64 candidate tokens; None if a row has none.
-        twin: batch of counterfactual rows; None if no row has one.
-        has_twin: [B] bool, whether a row has a counterfactual.
+        counterfactual: batch of counterfactual rows; None if no row has one.
+        has_counterfactual: [B] bool, whether a row has a counterfactual.
         weights: [B, S] float weights of the targets; None if no row has any.
         labels: [B] int64; None if no row has one.
     """
@@ -89,8 +89,8 @@ class Batch(NamedTuple):
     attention_mask: torch.Tensor
     targets: torch.Tensor
     choices: torch.Tensor | None = None
-    twin: Batch | None = None
-    has_twin: torch.Tensor | None = None
+    counterfactual: Batch | None = None
+    has_counterfactual: torch.Tensor | None = None
     weights: torch.Tensor | None = None
     labels: torch.Tensor | None = None
 
@@ -125,23 +125,23 @@ def collate(rows: Sequence[Row], *, pad: int, encoder_decoder: bool = False) -> 
     choices = (
         torch.tensor([row.choices for row in rows]) if all(row.choices for row in rows) else None
     )
-    twin, has_twin = None, None
-    if any(row.twin for row in rows):
-        has_twin = torch.tensor([bool(row.twin) for row in rows])
-        twins = [
-            Row(row.twin, len(row.twin) - len(row.ids) + row.first_target)
-            if row.twin
+    counterfactual, has_counterfactual = None, None
+    if any(row.counterfactual for row in rows):
+        has_counterfactual = torch.tensor([bool(row.counterfactual) for row in rows])
+        counterfactuals = [
+            Row(row.counterfactual, len(row.counterfactual) - len(row.ids) + row.first_target)
+            if row.counterfactual
             else Row(row.ids, row.first_target)
             for row in rows
         ]
-        twin = collate(twins, pad=pad, encoder_decoder=encoder_decoder)
+        counterfactual = collate(counterfactuals, pad=pad, encoder_decoder=encoder_decoder)
     weights = None
     if any(row.weights for row in rows):
         weights = torch.ones(targets.shape)
         weights[targets != NO_TARGET] = torch.tensor([w for row in rows for w in _weights(row)])
     labels = torch.tensor([row.label for row in rows])
     return Batch(
-        input_ids, mask, targets, choices, twin, has_twin, weights,
+        input_ids, mask, targets, choices, counterfactual, has_counterfactual, weights,
         labels if bool((labels >= 0).any()) else None,
     )  # fmt: skip
 

@@ -322,7 +322,7 @@ def training_rows(
         fit=recipe.data.fit,
         window=recipe.data.window,
         seed=recipe.seed,
-        twins="counterfactual_consistency" in recipe.objectives,
+        counterfactuals="counterfactual_consistency" in recipe.objectives,
         attribute_masking=recipe.data.attribute_masking,
         labeled=recipe.adversary.attribute if recipe.adversary else "",
         item_weights=target_weights(recipe, dataset, base, holdout),

@@ -125,14 +125,14 @@ def counterfactual_consistency(model: PreTrainedModel, batch: Batch) -> torch.Te
         [B] nats in [0, ln 2]; ideal 0, and 0 for a row without a counterfactual.
     """
     predicted = batch.targets != NO_TARGET
-    if batch.twin is None or batch.has_twin is None:
+    if batch.counterfactual is None or batch.has_counterfactual is None:
         return torch.zeros(len(predicted), dtype=model.dtype, device=batch.targets.device)
-    own, other = (_logits(model, one).log_softmax(dim=1) for one in (batch, batch.twin))
+    own, other = (_logits(model, one).log_softmax(dim=1) for one in (batch, batch.counterfactual))
     middle = torch.logaddexp(own, other) - math.log(2)
     divergence = sum(0.5 * (table.exp() * (table - middle)).sum(dim=1) for table in (own, other))
     means = _row_means(divergence, predicted)  # type: ignore[arg-type]
     # Rows without a counterfactual are compared with a copy, which dropout makes different.
-    return torch.where(batch.has_twin, means, 0.0)
+    return torch.where(batch.has_counterfactual, means, 0.0)
 
 
 def adversarial_prompt(model: PreTrainedModel, batch: Batch) -> torch.Tensor:

@@ -45,7 +45,7 @@ class _Rows(Protocol):
     @property
     def encoder_decoder(self) -> bool: ...
     @property
-    def twins(self) -> bool: ...
+    def counterfactuals(self) -> bool: ...
     def item(self, row: int) -> Item: ...
     def row_of(self, item: Item) -> int: ...
     def items_of(self, drawn: HistoryWindow) -> list[Item]: ...
@@ -119,11 +119,11 @@ def _recommend(rows: _Rows, drawn: HistoryWindow, rng: np.random.Generator) -> R
         return _titles(rows, head(stated, items), items)
     begin = rows.encode_prompt(head(stated, items[:cut]))
     targets = rows.encode_items(items[cut:])
-    twin: tuple[int, ...] = ()
-    if rows.twins and (other := rows.counterfactual(stated, rng)) is not None:
-        twin = (*rows.encode_prompt(head(other, items[:cut])), *targets)
+    counterfactual: tuple[int, ...] = ()
+    if rows.counterfactuals and (other := rows.counterfactual(stated, rng)) is not None:
+        counterfactual = (*rows.encode_prompt(head(other, items[:cut])), *targets)
     weights = rows.weights_of(items[cut:])
-    return Row((*begin, *targets), len(begin), twin=twin, weights=weights)
+    return Row((*begin, *targets), len(begin), counterfactual=counterfactual, weights=weights)
 
 
 def _titles(rows: _Rows, text: str, items: Sequence[Item]) -> Row:

@@ -68,7 +68,7 @@ class TrainingRows:
         encoder_decoder: whether the model is an encoder-decoder.
         holdout: indices of users that are excluded from training.
         window: maximum length of a history window in a row, in items.
-        twins: whether rows include their counterfactual row.
+        counterfactuals: whether rows include their counterfactual row.
         attribute_masking: probability that a row states no attribute.
         labeled: attribute whose value is the label of a row; empty for none.
         item_weights: target weights, [catalog items]; None if all are 1.
@@ -84,7 +84,7 @@ class TrainingRows:
     fit: Fit
     window: int
     seed: int
-    twins: bool = False
+    counterfactuals: bool = False
     attribute_masking: float = 0.0
     labeled: str = ""
     item_weights: NDArray[np.float64] | None = None

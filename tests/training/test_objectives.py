@@ -40,10 +40,10 @@ def trained(name, architecture):
         ),
     )  # fmt: skip
     trainee = prepare(recipe, world(), base=None)
-    rows = replace(rows_of(recipe, world()), twins=name == "counterfactual_consistency")
+    rows = replace(rows_of(recipe, world()), counterfactuals=name == "counterfactual_consistency")
     chosen = next(TrainingRows.batches(rows, tasks, first_step=0))
-    if rows.twins:  # a row without a twin has no loss to speak of
-        chosen = [row for row in chosen if row.twin]
+    if rows.counterfactuals:  # a row without a twin has no loss to speak of
+        chosen = [row for row in chosen if row.counterfactual]
     pad = trainee.tokenizer.pad_token_id
 
     def losses(some):
@@ -142,7 +142,7 @@ def test_consistency_is_the_jensen_shannon_divergence_and_zero_for_twins_alike(c
     other = list(row.ids)
     other[2] += 1
     losses = OBJECTIVES["counterfactual_consistency"].losses
-    alike, apart = losses(model, collate([row, row._replace(twin=tuple(other))], pad=pad))
+    alike, apart = losses(model, collate([row, row._replace(counterfactual=tuple(other))], pad=pad))
     assert abs(float(alike)) < 1e-12
     places = slice(row.first_target - 1, -1)
     p, q = (model(torch.tensor([ids])).logits[0, places].softmax(dim=1) for ids in (row.ids, other))

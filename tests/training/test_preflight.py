@@ -148,7 +148,7 @@ def test_ratings_that_cannot_be_learned_are_refused(tmp_path, stars, words):
         train(small_recipe(tasks={"recommend": 2, "rating": 2}), tmp_path / "m", dataset=rated)
 
 
-@pytest.mark.parametrize("repair", ["masking", "twins"])
+@pytest.mark.parametrize("repair", ["masking", "counterfactuals"])
 def test_repairs_of_attributes_that_the_data_do_not_know_are_refused(tmp_path, repair):
     data = world()
     unknown = tuple({"gender": "unknown"} for _ in data.interactions.user_ids)

@@ -158,15 +158,15 @@ def test_yes_is_a_rating_above_three():
 
 
 def test_twin_differs_in_its_prompt_alone():
-    rows = replace(rows_of(small_recipe(), world()), twins=True)
+    rows = replace(rows_of(small_recipe(), world()), counterfactuals=True)
     stream = rows.batches({"recommend": 8}, first_step=0)
     made = [row for _ in range(5) for row in next(stream)]
-    twins = [row for row in made if row.twin]
-    assert len(twins) > len(made) / 2
-    for row in twins:
+    counterfactuals = [row for row in made if row.counterfactual]
+    assert len(counterfactuals) > len(made) / 2
+    for row in counterfactuals:
         n = len(row.ids) - row.first_target
-        assert row.twin[-n:] == row.ids[-n:]
-        assert row.twin != row.ids
+        assert row.counterfactual[-n:] == row.ids[-n:]
+        assert row.counterfactual != row.ids
 
 
 def test_collate_pads_on_the_left_and_aligns_targets_at_the_end():
@@ -233,19 +233,28 @@ def test_a_twin_differs_in_one_attribute_and_may_be_neutral():
     known = {"gender": 2, "age": 3, "occupation": 4}
     stated = {"gender": "female", "age": "under 25"}
     drawn = [rows.counterfactual(stated, np.random.default_rng(seed)) for seed in range(900)]
-    changed = [[name for name in known if twin.get(name) != stated.get(name)] for twin in drawn]
+    changed = [
+        [name for name in known if counterfactual.get(name) != stated.get(name)]
+        for counterfactual in drawn
+    ]
     assert all(len(names) == 1 for names in changed)
     for name in known:  # attributes are drawn uniformly, and so are the other values
         found = [
-            twin.get(name) for twin, names in zip(drawn, changed, strict=True) if [name] == names
+            counterfactual.get(name)
+            for counterfactual, names in zip(drawn, changed, strict=True)
+            if [name] == names
         ]
         assert len(found) == pytest.approx(300, abs=60)
         assert len(set(found)) == known[name]  # a stated value leaves room for the neutral one
-    assert {twin.get("gender") for twin in drawn} == {"female", "male", None}
+    assert {counterfactual.get("gender") for counterfactual in drawn} == {"female", "male", None}
 
 
 def test_a_row_that_states_nothing_has_a_twin_that_does():
     rows = rows_of(small_recipe(), world())
     drawn = [rows.counterfactual({}, np.random.default_rng(seed)) for seed in range(60)]
-    assert all(len(twin) == 1 for twin in drawn)
-    assert {name for twin in drawn for name in twin} == {"gender", "age", "occupation"}
+    assert all(len(counterfactual) == 1 for counterfactual in drawn)
+    assert {name for counterfactual in drawn for name in counterfactual} == {
+        "gender",
+        "age",
+        "occupation",
+    }

@@ -122,7 +122,7 @@ class TitleLinker:
             _Stage("spacing", index.joined, _without_blanks, joined_key),
         )
 
-    def twins(self, entry: int) -> tuple[str, ...]:
+    def item_ids_of(self, entry: int) -> tuple[str, ...]:
         """Item ids of one entry, in catalog order."""
         return tuple(self.ids[row] for row in self.index.members(entry).tolist())
 
@@ -236,7 +236,7 @@ class TitleLinker:
             reason = "year_off"
         elif reason == "exact" and not found.entries[kept[0]]:
             reason = "alias"
-        ids = self.twins(kept[0])
+        ids = self.item_ids_of(kept[0])
         return Link(query.title, ids[0], reason, ids[:MAX_CANDIDATES])
 
     def _years_off(self, entry: int, year: int | None) -> int:
@@ -244,7 +244,7 @@ class TitleLinker:
         return 0 if not known or year is None else abs(known - year)
 
     def _first_ids(self, entries: Iterable[int]) -> tuple[str, ...]:
-        return tuple(self.twins(entry)[0] for entry in list(entries)[:MAX_CANDIDATES])
+        return tuple(self.item_ids_of(entry)[0] for entry in list(entries)[:MAX_CANDIDATES])
 
     def _repaired(self, queries: Sequence[_Query]) -> Iterator[tuple[_Query, Link]]:
         """Stages 7 and 8: the titles with the fewest edits, if the year rule accepts them."""

@@ -74,7 +74,7 @@ def self_check(catalog: Checkable, *, seed: int) -> SelfCheck:
         linker.link([form for forms in known_forms for form in forms]), len(known_forms[0])
     )
     n_found = sum(
-        all(_names(link, linker.twins(entry)) for link in links)
+        all(_names(link, linker.item_ids_of(entry)) for link in links)
         for entry, links in zip(known, found, strict=True)
     )
     dated = [
