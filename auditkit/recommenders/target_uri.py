@@ -1,8 +1,8 @@
 """Syntax of a TARGET: a recommender after any number of prefixes, each of which adds a wrapper.
 
-A wrapper changes the requests or the order of the lists. `neutralized(allow=age):reranked:0.3:
-models/mine` is `neutralized` around `reranked` around a model folder. This module only parses the
-text; `recommenders.wrappers` implements the prefixes.
+A wrapper changes the requests or the order of the lists: `neutralized(allow=age):reranked:0.3:DIR`
+is `neutralized` around `reranked` around the model folder DIR. This module only parses the text;
+`recommenders.wrappers` implements the prefixes.
 """
 
 from __future__ import annotations

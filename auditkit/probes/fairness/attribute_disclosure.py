@@ -1,4 +1,4 @@
-"""Attribute disclosure: how does a user's utility change if the request states an own attribute?
+"""Attribute disclosure: how does utility change if a request states the user's attribute?
 
 The requests of the same users are repeated with an attribute of the user stated; the difference in
 utility is averaged by group and paired by user. See docs/explain/fairness.md.
