@@ -15,9 +15,6 @@ from small_world import write_cache
 from auditkit.cli import main
 from auditkit.reporting.html_allowlist import check_html
 
-# Coverage costs more than half of the time again; shorter tests run these lines.
-pytestmark = pytest.mark.no_cover
-
 RECIPE = """version: 1
 name: hostile
 probes:

@@ -73,7 +73,6 @@ def test_probe_asks_at_least_thirty_requests_by_default(probe_id):
     assert sum(run.counts.values()) >= 30
 
 
-@pytest.mark.no_cover  # `clean_run` measures the same lines
 @EVERY_PROBE
 def test_probe_is_deterministic_under_a_seed(probe_id):
     again = run_probe(probe_id, clean_for(probe_id), manifest=manifest_for(probe_id))

@@ -20,9 +20,6 @@ from auditkit.run.options import AuditOptions
 from auditkit.run.recipe import AuditRecipe, read_recipe
 from auditkit.run.runner import run_audit
 
-# Coverage costs more than half of the time again; shorter tests run these lines.
-pytestmark = pytest.mark.no_cover
-
 RECIPE = """version: 1
 name: tiny
 batch_size: 4

@@ -13,9 +13,6 @@ from auditkit.engine.plan import Limits, Prefix, make_plan
 from auditkit.engine.prefix_tree import build_tree
 from auditkit.errors import InvalidArgument
 
-# Coverage costs more than half of the time again; shorter tests run these lines.
-pytestmark = pytest.mark.no_cover
-
 IDS = st.lists(st.integers(0, 3), min_size=1, max_size=12)
 PAIRS = st.lists(st.tuples(IDS, IDS), min_size=1, max_size=25)
 SMALL = Limits(tail=8, row=4, rows=3, short=3, slack=0.2)

@@ -12,9 +12,6 @@ from sklearn.metrics import roc_auc_score
 from auditkit.errors import InvalidArgument, MissingDependency
 from auditkit.metrics.attribute_leakage import attack_auc, macro_auc, out_of_fold_scores
 
-# Coverage costs more than half of the time again; shorter tests run these lines.
-pytestmark = pytest.mark.no_cover
-
 
 def rng(seed=0):
     return np.random.default_rng(seed)

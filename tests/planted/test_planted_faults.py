@@ -41,9 +41,6 @@ from auditkit.probes.base import Context, NotAssessable, load_users
 from auditkit.recommenders.adapters.baselines import load_baseline
 from auditkit.recommenders.prompting.prompts import Prompts
 
-# Coverage costs more than half of the time again; shorter tests run these lines.
-pytestmark = pytest.mark.no_cover
-
 
 @cache
 def _run(probe_id: str, kind: type, with_training: bool) -> ProbeRun:

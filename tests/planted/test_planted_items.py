@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
-import pytest
 from planted_raters import Contrary, Foresees, Knows, SureOfEverything, rated
 from planted_recommenders import HELD_OUT, Clean, FindsNoTestItem, InventsTitles, StatesWrongFacts
 from protocol_server import serving
@@ -72,7 +71,7 @@ def test_mitigation_probe_sees_the_fault_and_what_grounding_removes():
 def judged(recommender: object, verdict: str) -> ProbeRun:
     with serving(text=verdict) as (base, _):
         return run_probe(
-            "hallucination.judge", recommender, judge=f"openai:{base}#judge", n_users=4
+            "hallucination.judge", recommender, judge=f"openai:{base}#judge", n_users=2
         )
 
 
@@ -80,9 +79,3 @@ def test_judge_probe_finds_a_judge_that_approves_of_wrong_facts():
     metric = "hallucination.judge.graph_agreement"
     assert judged(StatesWrongFacts(), "supported").one(metric).estimate.high < 0.6
     assert judged(Clean(), "supported").one(metric).estimate.value == 1
-
-
-@pytest.mark.parametrize("verdict", ["supported", "contradicted"])
-def test_judge_probe_reports_the_verdicts_of_the_judge_not_of_the_graph(verdict):
-    rate = judged(Clean(), verdict).one("hallucination.judge.contradicted_rate").estimate
-    assert rate.value == (verdict == "contradicted")

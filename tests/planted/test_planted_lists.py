@@ -9,9 +9,6 @@ from planted_lists import EmbedsGender, FollowsTaste, ListsByGender, StarvesTheT
 from planted_recommenders import Clean
 from run_probe import ProbeRun, run_probe
 
-# Coverage costs more than half of the time again; shorter tests run these lines.
-pytestmark = pytest.mark.no_cover
-
 EXPOSURE = "fairness.exposure"
 LEAK = "fairness.leak"
 AUC = "fairness.leak.attack_auc"

@@ -7,9 +7,6 @@ from scipy import sparse
 from auditkit.metrics.exposure import coverage, gini, hhi
 from auditkit.stats.concentration import concentration
 
-# Coverage costs more than half of the time again; shorter tests run these lines.
-pytestmark = pytest.mark.no_cover
-
 UNITS = {"unit": "points", "direction": "lower"}
 
 

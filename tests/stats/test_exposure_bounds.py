@@ -7,9 +7,6 @@ from auditkit.errors import InvalidArgument
 from auditkit.stats.exposure_bounds import disparity_bounds
 from auditkit.stats.intervals import clopper_pearson
 
-# Coverage costs more than half of the time again; shorter tests run these lines.
-pytestmark = pytest.mark.no_cover
-
 
 def rng(seed=0):
     return np.random.default_rng(seed)

@@ -10,9 +10,6 @@ from auditkit.errors import InvalidArgument
 from auditkit.stats.interaction import interaction_test
 from auditkit.stats.placebo import placebo_contrast
 
-# Coverage costs more than half of the time again; shorter tests run these lines.
-pytestmark = pytest.mark.no_cover
-
 
 def rng(seed=0):
     return np.random.default_rng(seed)

@@ -8,9 +8,6 @@ from auditkit.stats.intervals import clopper_pearson
 from auditkit.stats.noise_floor import expected_range, noise_floor
 from auditkit.stats.simultaneous import contrast_bounds, share_gap_bounds, snsr_bounds
 
-# Coverage costs more than half of the time again; shorter tests run these lines.
-pytestmark = pytest.mark.no_cover
-
 
 def rng(seed=0):
     return np.random.default_rng(seed)

@@ -123,7 +123,6 @@ ABLE = {
 AUDITED = [pytest.param(n, marks=pytest.mark.slow) if n == "titles" else n for n in FAMILIES]
 
 
-@pytest.mark.no_cover  # other tests measure these lines in less time
 @pytest.mark.parametrize("name", AUDITED)
 def test_a_folder_of_every_family_is_audited(name, tmp_path, monkeypatch):
     monkeypatch.setenv("AUDITKIT_CACHE", str(write_cache(tmp_path / "cache")))

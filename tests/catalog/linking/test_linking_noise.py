@@ -10,9 +10,6 @@ from linking_noise import KNOWN_KINDS, labeled_titles
 from auditkit.catalog.linking.title_index import TitleIndex
 from auditkit.catalog.linking.title_linker import TitleLinker
 
-# Coverage costs more than half of the time again; shorter tests run these lines.
-pytestmark = pytest.mark.no_cover
-
 N_EACH = 2000
 
 

@@ -14,9 +14,6 @@ from auditkit.errors import InvalidArgument
 from auditkit.probes.fairness.attribute_leakage import AttributeLeakageProbe, _joint_quantiles
 from auditkit.stats.bounds import quantile_levels
 
-# Coverage costs more than half of the time again; shorter tests run these lines.
-pytestmark = pytest.mark.no_cover
-
 METRIC = "fairness.leak.attack_auc"
 
 
