@@ -57,7 +57,7 @@ def train(
 
 
 def protocol(result: AuditResult) -> str:
-    """Protocol of the table: split, ties, and data that are left out."""
+    """Evaluation protocol of the findings: split, how ties are broken, data that are left out."""
     return "; ".join(str(result.catalog[name]) for name in ("split", "tie_rule", "left_out"))
 
 

@@ -135,8 +135,8 @@ def _cut(
 ) -> tuple[list[str], list[str]]:
     if k < 1 or variant not in ("normalized", "paper", "fairllm_code", "langfair"):
         raise InvalidArgument(
-            f"The list similarity got k={k} and variant {variant!r}. Give k of at least 1 and one "
-            "of normalized, paper, fairllm_code, langfair."
+            f"The list similarity got k={k} and variant={variant!r}. Give a k of at least 1, and a "
+            "variant out of normalized, paper, fairllm_code and langfair."
         )
     if variant in ("normalized", "paper"):
         return list(dict.fromkeys(left))[:k], list(dict.fromkeys(right))[:k]

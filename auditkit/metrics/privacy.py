@@ -139,8 +139,8 @@ def _scores(values: ArrayLike) -> NDArray[np.float64]:
     scores = np.asarray(values, dtype=np.float64)
     if scores.ndim != 1 or not np.all(np.isfinite(scores)):
         raise InvalidArgument(
-            "The membership scores have values that are not finite, or not one per user. Give one "
-            "finite number per user and count the others as missing."
+            "Membership scores must be finite numbers, one per scored user. Leave out users "
+            "without a finite score and count them in n_missing."
         )
     return scores
 

@@ -113,7 +113,8 @@ def _require_replaceable(inputs: Inputs, out: Path) -> None:
         with contextlib.suppress(OSError):
             if given.samefile(out):
                 raise CatalogError(
-                    f"--out {out} is also read ({given}) and would be replaced. Give another --out."
+                    f"--out {out} is the same file as the input {given}, which would be "
+                    "overwritten. Give another --out."
                 )
     if os.path.lexists(out) and not is_ours(out) and not (out.is_file() and _is_empty(out)):
         raise CatalogError(
@@ -121,7 +122,7 @@ def _require_replaceable(inputs: Inputs, out: Path) -> None:
         )
     if index_folder(out) is None:
         raise CatalogError(
-            f"{out}.index exists and is not a title index. Give another --out or move it."
+            f"{out}.index exists and is not a title index. Move it away, or give another --out."
         )
 
 

@@ -107,8 +107,8 @@ class CatalogDraft:
         """
         if len(self):
             raise CatalogError(
-                "genre is described after the items were read. Describe it in the mapping of the "
-                "items."
+                "the predicate genre is described after items were added. Describe it in the "
+                "mapping file of the items."
             )
         self.graph.predicates[self.genre] = predicate
 

@@ -133,8 +133,8 @@ def _refuse_unsafe(folder: Path, wanted: str) -> None:
         pickles = [p.name for pattern in _PICKLES for p in sorted(folder.glob(pattern))]
         found = f" It contains {pickles[0]}, a pickle, which can run code." if pickles else ""
         raise TargetUnavailable(
-            f"{folder} contains no {wanted}.{found} "
-            "Convert with: model.save_pretrained(FOLDER, safe_serialization=True)"
+            f"{folder} contains no {wanted} file.{found} "
+            "Save the model as safetensors: model.save_pretrained(FOLDER, safe_serialization=True)"
         )
     _refuse_foreign_shards(folder)
     if "auto_map" in _json(folder / "config.json"):
@@ -155,8 +155,8 @@ def _refuse_foreign_shards(folder: Path) -> None:
             if not name.endswith(".safetensors") or Path(name).name != name:
                 raise TargetUnavailable(
                     f"{index} names the weights {name!r}, but only safetensors files of the same "
-                    "folder are loaded. "
-                    "Convert with: model.save_pretrained(FOLDER, safe_serialization=True)"
+                    "folder are loaded. Save the model as safetensors: "
+                    "model.save_pretrained(FOLDER, safe_serialization=True)"
                 )
 
 
