@@ -88,7 +88,7 @@ def add_nodes(
     name: str = "Neo4j",
     progress: Callable[[str, int], None] = lambda what, n: None,
 ) -> None:
-    """Add the items of a graph if the draft has none, and its facts about the items.
+    """Add the graph's items if the draft has none, and the graph's facts about the items.
 
     Args:
         draft: the catalog draft to extend.
