@@ -86,7 +86,10 @@ class Constraint:
 
 
 class Condition(NamedTuple):
-    """A constraint in codes: a subject has an object of `p` in a range [begin, end)."""
+    """A constraint in codes: a subject has an object of `p` in one of the ranges [begin, end).
+
+    With `present` False, the subject must have no such object.
+    """
 
     p: int
     ranges: tuple[tuple[int, int], ...]
