@@ -136,7 +136,7 @@ def counterfactual_consistency(model: PreTrainedModel, batch: Batch) -> torch.Te
 
 
 def adversarial_prompt(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
-    """Placeholder for the adversarial objective, which `adversary.Adversary` computes.
+    """Placeholder for the adversarial objective, which `attribute_adversary.Adversary` computes.
 
     It couples examples, because its cap applies to the mean of the batch.
 
