@@ -169,7 +169,7 @@ class TitleLinker:
         return [links[number] for number in range(len(queries))]
 
     def link_texts(self, keys: Sequence[str]) -> list[tuple[int, ...]]:
-        """Entries whose main title, alias or prefix has each full key, to find titles in a text."""
+        """For each full key, the entries with this main title, alias or prefix."""
         found: list[dict[int, bool]] = [{} for _ in keys]
         for table in (self.index.full, self.index.prefix):
             self._collect(table, keys, found, str)

@@ -138,7 +138,7 @@ def _driver_errors() -> tuple[type[Exception], ...]:
 def _items(
     draft: CatalogDraft, run: _QueryRunner, mapping: NodeMapping, progress: Callable[[int], None]
 ) -> dict[str, int]:
-    """Catalog row of each node that is an item."""
+    """Catalog row of each item node, by node id; an empty draft first gets these items."""
     items, new = mapping.items, not len(draft)
     if new and "genre" in mapping.predicates:
         draft.describe_genre(mapping.predicates["genre"].predicate("genre"))

@@ -139,7 +139,7 @@ def _known_subjects(draft: CatalogDraft, graph: RdfGraph, mapping: RdfMapping) -
 
 
 def _subjects(graph: RdfGraph, mapping: RdfMapping) -> Iterator[tuple[str, str]]:
-    """Subject and item id of every item in the graph."""
+    """Yield (subject, item id) of every item in the graph."""
     items = mapping.items
     if items.type is None and items.id is None:
         raise CatalogError(

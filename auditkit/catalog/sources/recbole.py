@@ -56,7 +56,9 @@ def read_atomic(path: Path) -> tuple[list[tuple[str, str]], Iterator[tuple[int, 
     _, header = next(rows, (1, [""]))
     columns = [name.partition(":") for name in header]
     if not all(kind for _, _, kind in columns):
-        raise CatalogError(f"{path} does not begin with a header of name:type columns. Add it.")
+        raise CatalogError(
+            f"{path} does not begin with a header of name:type columns. Add the header."
+        )
     return [(name, kind) for name, _, kind in columns], rows
 
 

@@ -180,7 +180,7 @@ class TableColumns:
         return renamed
 
     def facts(self, row: Row, *, with_genre: bool) -> Iterator[tuple[Predicate, Column, object]]:
-        """Predicate, column and cell of all other columns of the row."""
+        """Yield (predicate, column, cell) for every column that is not about the item itself."""
         if self._mapping is not None:
             for name, column in self._mapping.predicates.items():
                 if name != "genre" or with_genre:
