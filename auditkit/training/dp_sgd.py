@@ -78,7 +78,7 @@ def calibrate(recipe: PrivacyRecipe, *, n_units: int, steps: int) -> Accounting:
     except ValueError as error:
         raise InvalidArgument(
             f"privacy.epsilon {recipe.epsilon} cannot be met in {steps} steps ({error}). Raise "
-            "it or use fewer steps."
+            "epsilon or use fewer steps."
         ) from None
     return Accounting(
         n_units=n_units,

@@ -54,7 +54,7 @@ def identity_of(recipe: TrainingRecipe, dataset: Dataset) -> dict[str, str]:
 
 
 def _stored_identity(folder: Path) -> dict[str, Any] | None:
-    """Identity of the finished model in a folder, or None."""
+    """Identity of the finished model in a folder; None if the folder has no such model."""
     record = folder / _RECORD
     if not (record.is_file() and (folder / MANIFEST).is_file()):
         return None
