@@ -40,7 +40,7 @@ def pack(s: Codes, p: Codes, o: Codes) -> Codes:
 
 
 def ragged_rows(begin: Codes, end: Codes) -> tuple[Codes, Codes]:
-    """Concatenate the ranges [begin, end) of rows; return the bounds of each, and the rows."""
+    """Concatenate the row ranges [begin, end); return (bounds of each range, rows)."""
     counts = end - begin
     indptr = np.concatenate(([0], np.cumsum(counts))).astype(np.int64)
     return indptr, np.arange(indptr[-1]) + np.repeat(begin - indptr[:-1], counts)
@@ -186,7 +186,7 @@ class TripleKeys:
         return found
 
     def _facts_of(self, s: Codes, predicates: Sequence[int] | None) -> tuple[Codes, Codes, Codes]:
-        """Position in `s` of the subject, predicate and object of every triple of the subjects."""
+        """(position of the subject in `s`, predicate, object) of every triple of the subjects."""
         shift = PREDICATE_BITS + OBJECT_BITS
         begin = np.searchsorted(self.keys, s << shift)
         indptr, rows = ragged_rows(begin, np.searchsorted(self.keys, (s + 1) << shift))

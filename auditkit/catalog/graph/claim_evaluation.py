@@ -96,7 +96,7 @@ def conditions_of(graph: Triples, constraint: Constraint) -> list[Condition] | N
 
 
 def merged(conditions: Sequence[Condition], predicates: Sequence[Predicate]) -> list[Condition]:
-    """Merge the conditions on each functional predicate, which has a single value."""
+    """Intersect the conditions on each functional predicate, which has a single value."""
     ranges: dict[int, tuple[int, int]] = {}
     others = []
     for condition in conditions:

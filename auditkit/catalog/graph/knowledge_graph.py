@@ -254,7 +254,7 @@ class KnowledgeGraph:
     def judge(
         self, item_id: str | Sequence[str], predicate: str, value: str, *, negated: bool = False
     ) -> Judgment:
-        """`verdict` with its evidence; of several items, the first with this verdict gives it."""
+        """The verdict and its evidence; for several items, evidence on the first with it."""
         ids = [item_id] if isinstance(item_id, str) else item_id
         judged = [judge(self, self.row(one), predicate, value) for one in ids]
         if negated:

@@ -77,7 +77,7 @@ def claimed_range(value: str, of: ValueType) -> NumberRange | None:
 
 
 def constrained_range(operator: Operator, value: str, of: ValueType) -> NumberRange:
-    """Range of the numbers that meet a constraint; for `!=`, of those that violate it.
+    """Range of numbers that meet a constraint; for `!=`, range of numbers that violate it.
 
     Raises:
         ValueError: the predicate has no numbers, or the value is not a number.

@@ -38,7 +38,7 @@ def negation_of(verdict: Verdict) -> Verdict:
 
 
 def some(verdicts: Iterable[Verdict]) -> Verdict:
-    """Verdict for a title of several entries: `contradicted` only if all are contradicted."""
+    """Verdict if a title has several entries: `supported` if any is, `contradicted` if all are."""
     found = set(verdicts)
     if "supported" in found:
         return "supported"
