@@ -110,7 +110,7 @@ def _groups(scope: Scope) -> Iterator[tuple[int, int]]:
 
 
 def _relation(scope: Scope, first: int, end: int) -> _Relation:
-    """Relation of a run of persons or None, index of its cue, and films at the cue or None."""
+    """(relation or None, index of the cue, films at the cue or None) for a run of persons."""
     known = any(p.labels for p in scope.pieces[first:end])
     rules = [_after_by, _after_cue, _possessive, _in_front_of_cue]
     if known:
