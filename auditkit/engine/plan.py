@@ -156,7 +156,7 @@ class _Cutter:
             yield from self.steps(child)
 
     def _may_repeat(self, node: Node, small: Sequence[Node]) -> bool:
-        """Deduct the cost of repeating the segment; False, without a change, if it is too high."""
+        """Deduct the cost of repeating the segment and return True; False if over budget."""
         rows = -(-sum(child.size for child in small) // self._limits.row)
         copies = rows + sum(child.size > self._limits.tail for child in node.children) - 1
         cost = copies * len(node.tokens)
