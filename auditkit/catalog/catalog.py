@@ -24,7 +24,7 @@ __all__ = ["Catalog"]
 
 @dataclass(frozen=True, eq=False)
 class Catalog:
-    """Items in catalog order.
+    """The items of a catalog, their title linker and their knowledge graph.
 
     Attributes:
         items: in catalog order.
@@ -59,7 +59,7 @@ class Catalog:
 
     @cached_property
     def index(self) -> Mapping[str, int]:
-        """Row of each item id."""
+        """Position in `items` of each item id."""
         return {item.id: row for row, item in enumerate(self.items)}
 
     @cached_property

@@ -28,8 +28,8 @@ Until = Literal["validation", "test"]
 class Split:
     """Rows of `Interactions` by role, and the number of users without a held-out row.
 
-    Each user has at most one test and one validation row; of a temporal split it is the first row
-    of each period.
+    Each user has at most one test and one validation row; in a temporal split, these are the
+    user's first rows in the two periods.
     """
 
     train: NDArray[np.int64]
@@ -198,7 +198,7 @@ class Interactions:
         return replace(self, **rows, cuts=None if self.cuts is None else (self.cuts[0],) * 2)
 
     def _known(self, until: str) -> NDArray[np.int64]:
-        """Number of rows of each user before the held-out ones."""
+        """Number of rows of each user before the validation or test row (`until`)."""
         counts = np.diff(self.offsets)
         if self.cuts is not None:
             before = self.timestamp < self.cuts[until == "test"]
@@ -220,7 +220,7 @@ class Interactions:
 
 
 def _first_of_duplicates(*columns: NDArray[np.generic]) -> NDArray[np.bool_]:
-    """True at the first row, in file order, of each set of rows that agree in every column."""
+    """Mask of the first row, in file order, of each set of rows that are equal in all columns."""
     order = np.lexsort(columns)
     same = np.zeros(len(order), dtype=bool)
     if len(order):

@@ -62,7 +62,7 @@ def spans_of(
 
 
 def _fill(taken: list[Span | None], text: str, tokens: Sequence[Token], names: Names) -> None:
-    """Find years, minutes, genres, places, surnames and unknown names in the free tokens."""
+    """Find years, minutes, genres, places and names in the tokens without a span."""
     masked = [
         "\0" if piece is not None else token.lower
         for piece, token in zip(taken, tokens, strict=True)
@@ -80,7 +80,7 @@ def _fill(taken: list[Span | None], text: str, tokens: Sequence[Token], names: N
 def _read_at(
     text: str, tokens: Sequence[Token], masked: Sequence[str], place: int, names: Names
 ) -> tuple[int, Span | None]:
-    """Index of the next token to read, and the span that begins at a token, if any."""
+    """Index of the next token to read, and the span that begins at `place`, or None."""
 
     def piece(kind: Kind, after: int, *values: str) -> tuple[int, Span]:
         begin, end = tokens[place].begin, tokens[after - 1].end

@@ -138,13 +138,13 @@ def _has_determiner(scope: Scope, place: int) -> bool:
 
 
 def _only_tags(scope: Scope) -> bool:
-    """Whether the clause consists of labels and at most one other word."""
+    """Whether the clause consists of genres, years and the like and at most one other word."""
     fillers = ("and", "&", "genre", "genres", "also", "again")
     return sum(p.kind == "word" and p.lower not in fillers for p in scope.pieces) <= 1
 
 
 def _premodified(scope: Scope, place: int) -> tuple[Topic, ...] | None:
-    """The title at the end of the phrase around `place`: "the 1995 crime drama Heat"."""
+    """Film whose title ends the phrase at `place`: "the 1995 crime drama Heat"; else None."""
     for at in range(place + 1, min(place + 6, len(scope.pieces))):
         if scope.kind(at) == "title":
             return (scope.pieces[at].entries,)
@@ -174,7 +174,7 @@ def _years(scope: Scope) -> Iterator[Stated]:
 
 
 def _dates_film(scope: Scope, place: int) -> bool:
-    """Whether this is the year of the film, not of its story or of an event."""
+    """Whether the year at `place` is the film's own, not the year of its story or an event."""
     left = scope.words[:place]
     before = scope.word(place - 1)
     names_film = _names_film(scope, place)

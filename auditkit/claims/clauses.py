@@ -42,7 +42,7 @@ class Clause:
             a question begins there.
         denied: whether the clause is a question that the text answers with no.
         in_brackets: whether the clause is in round or square brackets.
-        contrasted: films that the clause compares with, and whether it says that they are alike.
+        contrasted: (film, whether it is said to be alike) for each film compared with.
     """
 
     pieces: list[Span]
@@ -89,7 +89,7 @@ def _words(pieces: Iterable[Span]) -> list[str]:
 
 
 def _frame(words: Sequence[str]) -> int:
-    """Index of the first word of a taste frame or a hedge."""
+    """Index of the first word of a taste frame or a hedge; `NOWHERE` without one."""
     begins = [begin for name in ("taste", "hedges") for begin, _ in phrases(name).places(words)]
     return min(begins, default=NOWHERE)
 

@@ -110,7 +110,7 @@ def _groups(scope: Scope) -> Iterator[tuple[int, int]]:
 
 
 def _relation(scope: Scope, first: int, end: int) -> _Relation:
-    """Relation of a run of persons, the place of its cue, and the films if the cue names them."""
+    """(relation or None, index of the cue, films at the cue or None) for a run of persons."""
     known = any(p.labels for p in scope.pieces[first:end])
     rules = [_after_by, _after_cue, _possessive, _in_front_of_cue]
     if known:
@@ -123,7 +123,7 @@ def _relation(scope: Scope, first: int, end: int) -> _Relation:
 
 
 def _may(scope: Scope, first: int, end: int, relation: str, *, only: bool = False) -> bool:
-    """Whether the graph has these persons in this relation (`only`: full names in no other)."""
+    """Whether the graph has all these persons in the relation; `only`: full names only there."""
     people = [p for p in scope.pieces[first:end] if p.kind == "person"]
     return all(
         relation in p.labels and not (only and len(p.labels) > 1 and "surname" not in p.values)
@@ -350,7 +350,7 @@ def _continued(scope: Scope) -> Iterator[Stated]:
 
 # --- bare names -----------------------------------------------------------------------------------
 def _listed(scope: Scope, first: int, end: int) -> str | None:
-    """Relation of a bare name: an apposition, the next name of a list, or a tag."""
+    """Relation of a bare name in apposition, in a list or as a tag; None for any other."""
     content = [p for p in scope.pieces[:first] if p.kind != "mark" and p.lower not in _IN_LISTS]
     rest = [p for p in scope.pieces[end:] if p.kind != "mark" and p.lower not in _IN_LISTS]
     if content or rest:
@@ -387,7 +387,7 @@ def _work_at(scope: Scope, place: int) -> int | None:
 
 
 def _object_titles(scope: Scope, place: int) -> tuple[Topic, ...] | None:
-    """Films that are the object of the cue: "NAME directed Heat and Thief"."""
+    """Films that are the object of a cue: "NAME directed Heat and Thief"; else None."""
     titles: list[Topic] = []
     for piece in scope.pieces[place:]:
         if piece.kind == "title":

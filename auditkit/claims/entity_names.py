@@ -63,7 +63,7 @@ def _words(text: str) -> tuple[str, ...]:
 
 
 def _genres(labels: Sequence[str]) -> dict[tuple[str, ...], tuple[str, ...]]:
-    """Token runs of every label, of its plural and of synonyms whose genres the catalog has."""
+    """Map the token runs of genre labels, plurals and synonyms to the labels that they mean."""
     found: dict[tuple[str, ...], tuple[str, ...]] = {}
     for words, meant in lexicon()["genres"].items():
         values = tuple(value for value in meant if value in labels)
@@ -76,7 +76,7 @@ def _genres(labels: Sequence[str]) -> dict[tuple[str, ...], tuple[str, ...]]:
 
 
 def _places(known: Mapping[str, Iterable[str]]) -> dict[tuple[str, ...], dict[str, str]]:
-    """Token runs of nationality adjectives and of the labels themselves."""
+    """Map the token runs of labels and nationality adjectives to a label per relation."""
     labels = {relation: set(known.get(relation, ())) for relation in ("country", "language")}
     found: dict[tuple[str, ...], dict[str, str]] = {}
     for words, meant in lexicon()["nationalities"].items():

@@ -17,7 +17,7 @@ _BEFORE_TITLE = frozenset(
 
 
 def connection_statements(scope: Scope) -> Iterator[Stated]:
-    """Extract the awards, sources and sequels of one clause."""
+    """Extract the statements of one clause about awards, sources and sequels."""
     words, pieces = scope.words, scope.pieces
     awards = list(phrases("award_words").places(words))
     if awards and scope.has_cue("award_verbs"):
@@ -40,7 +40,7 @@ def connection_statements(scope: Scope) -> Iterator[Stated]:
 
 
 def shared_statements(scope: Scope) -> Iterator[Stated]:
-    """Extract the `same:director`, `same:actor` and `same:genre` paths of one clause."""
+    """Extract the `same:director`, `same:actor` and `same:genre` statements of one clause."""
     for relation in ("director", "actor", "genre"):
         found = list(_named_path(scope, relation))
         yield from found or _shared(scope, relation)

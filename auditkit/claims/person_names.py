@@ -117,7 +117,7 @@ def _person(
 def _only_opens(
     text: str, tokens: Sequence[Token], masked: Sequence[str], place: int, end: int, names: Names
 ) -> bool:
-    """Whether the first capital only marks the beginning of a sentence."""
+    """Whether the capital of the first word only marks the beginning of a sentence."""
     if masked[place] in _never_names():
         return True
     if masked[place] not in english_words():

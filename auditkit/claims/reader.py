@@ -39,7 +39,8 @@ class Claim:
         value: the label in the graph; `=1995`, `<1970`, `>1989<2000` for years; an item id for
             `same:...` and `sequel_of`; the words of the text if the graph has no such value.
         span: character offsets of the words in the text; the end is exclusive.
-        evidence: the triples that the verdict is based on; of a contradiction the actual values.
+        evidence: the triples that the verdict is based on; for a contradiction,
+            the item's actual values.
     """
 
     item_id: str
@@ -181,7 +182,7 @@ class ClaimReader:
         return found
 
     def _value(self, statement: Stated, topic: Topic, items: Sequence[str]) -> str | None:
-        """Label in the graph; None if a surname is ambiguous."""
+        """Claimed value as a label of the graph; None if a surname is ambiguous."""
         if statement.value.startswith("entry:"):
             other = int(statement.value.removeprefix("entry:"))
             return None if other in topic else self._item(other)

@@ -45,8 +45,8 @@ class Context(NamedTuple):
 
     Attributes:
         sentence_has_verb: False for lists of tags, where a bare word classifies.
-        sentence_has_fact: whether the sentence contains a title, a genre or a known person; of a
-            sentence that is only a year, whether the text does.
+        sentence_has_fact: whether the sentence contains a title, a genre or a known person; if the
+            sentence is only a year, whether the text does.
         inherited: relation of the persons at the end of the previous clause, for lists.
         subjects: persons that the clause may refer to.
         before: the previous clause of the same sentence.
@@ -91,15 +91,15 @@ class Scope:
         return self.words[place] if 0 <= place < len(self.words) else ""
 
     def cue(self, name: str, place: int) -> int:
-        """Number of tokens of the phrase of a lexicon list that begins at `place`, 0 if none."""
+        """Number of tokens of the phrase in lexicon list `name` that begins at `place`, or 0."""
         return phrases(name).at(self.words, place) if 0 <= place < len(self.words) else 0
 
     def has_cue(self, name: str) -> bool:
-        """Whether the clause contains a phrase of a lexicon list."""
+        """Whether the clause contains a phrase of the lexicon list `name`."""
         return phrases(name).anywhere(self.words)
 
     def is_any(self, place: int, name: str) -> bool:
-        """Whether the word at `place` is in a lexicon list of single words."""
+        """Whether the word at `place` is in the lexicon list `name` of single words."""
         return self.word(place) in lexicon()[name]
 
     def has_verb(self) -> bool:
@@ -122,7 +122,7 @@ class Scope:
 
 
 def negators_of(words: Sequence[str]) -> list[tuple[int, int]]:
-    """(place, end of the scope (exclusive)) of every negation."""
+    """(index of its first word, end of its scope (exclusive)) of every negation."""
     excused = {
         place for begin, end in phrases("not_negators").places(words) for place in range(begin, end)
     }
@@ -139,5 +139,5 @@ def negators_of(words: Sequence[str]) -> list[tuple[int, int]]:
 
 
 def entry_value(piece: Span) -> str:
-    """Placeholder of a film until its item id is known."""
+    """Placeholder value for a film, used until its item id is known."""
     return f"entry:{piece.entries[0]}"

@@ -90,7 +90,7 @@ def _first_named(clause: Clause) -> tuple[Topic, ...]:
 
 
 def _new_block(before: Clause, clause: Clause) -> bool:
-    """Whether a line begins here about another film, which may be outside the catalog."""
+    """Whether the clause begins a line about another film, perhaps outside the catalog."""
     ended = bool(before.pieces) and before.pieces[-1].lower == "\n"
     first = clause.pieces[0].lower if clause.pieces else ""
     listed = first.isdecimal() or first in _BULLETS or (not first and before.pieces[-1:] != [])
@@ -148,7 +148,7 @@ def _may_precede_title(pieces: Sequence[Span], place: int) -> bool:
 def _referred(
     clause: Clause, mentioned: Sequence[Topic], group: Sequence[Topic]
 ) -> tuple[Topic, ...]:
-    """Film that "the latter" or "only the first" refers to."""
+    """Film that "the latter" or "only the first" refers to; empty without such words."""
     words = clause.words
     if len(mentioned) < 2 or "TITLE" in words:
         return ()
@@ -173,7 +173,7 @@ def _says_both(clause: Clause) -> bool:
 
 
 def _compared(clause: Clause) -> list[tuple[Topic, bool]]:
-    """Films after an opening "like" or "unlike"."""
+    """(film, whether "like") for each film after an opening "like" or "unlike"."""
     shown = [p for p in clause.pieces if p.lower not in QUOTES]
     words = [p.lower if p.kind == "word" else p.kind.upper() for p in shown]
     at = 1 if words[:1] and words[0] in ("and", "but", "so", "just", "quite", "much") else 0

@@ -1,4 +1,4 @@
-"""Batches of prompts for generation: paired prompts share their prefix, others go by length."""
+"""Batches of prompts for generation, by shared prefix (paired prompts) or by length."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def batches(prompts: Sequence[Ids], *, share: bool, equal: bool) -> Iterator[Bat
 
 
 def _clusters(prompts: Sequence[Ids]) -> Iterator[list[int]]:
-    """Consecutive prompts in lexicographic order that share half of the longer one's tokens."""
+    """Yield groups of prompt indices; a prompt shares at least half its tokens with the first."""
     order = sorted(range(len(prompts)), key=lambda i: list(prompts[i]))
     cluster: list[int] = []
     for i in order:

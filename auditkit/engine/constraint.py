@@ -41,7 +41,7 @@ class Constraint(Protocol):
         """Create a walk in its initial state.
 
         Args:
-            members: index in the call of the prompt of every row.
+            members: for every row, the index of its prompt in the call.
             strict: whether a token that is not allowed is an error. Beam search passes False,
                 because it keeps hypotheses of probability 0; these end instead.
         """

@@ -33,8 +33,8 @@ _LOGIT_BYTES = 24 << 20
 class Counters:
     """Work counters: positions passed to the model, forwards and rows on which the head ran.
 
-    For packed calls also the tokens that one forward per pair would need, and the distinct tokens
-    in the token tree.
+    Packed calls also count the tokens that one forward per pair would need, and the distinct
+    tokens in the token tree.
     """
 
     tokens: int = 0
@@ -55,7 +55,7 @@ def upcast(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def cache_of(path: Path, rows: int = 1) -> DynamicCache:
-    """New cache that begins with a path, shared by all rows; the path is not modified."""
+    """New cache whose `rows` rows share the keys and values of a path, which is not modified."""
     cache = DynamicCache()
     for keys, values in path:
         layer = DynamicLayer()
@@ -112,7 +112,7 @@ class Body:
 
     @property
     def vocabulary(self) -> int:
-        """Number of logits."""
+        """Size of the vocabulary, which is the number of logits per position."""
         return int(self._head.weight.shape[0])
 
     @property
@@ -201,7 +201,7 @@ class Body:
 
     @torch.inference_mode()
     def root(self) -> Path:
-        """Path before the first token, which is empty or the soft prompt."""
+        """Keys and values of the soft prompt, which precede the first token; empty without one."""
         if not self.n_virtual:
             return []
         prompt = self.model.get_prompt(batch_size=1)
@@ -213,7 +213,7 @@ class Body:
 
     @torch.inference_mode()
     def _find_adjustment(self) -> Callable[[torch.Tensor], torch.Tensor] | None:
-        """First known adjustment that makes head outputs equal to the logits of the model."""
+        """First known transformation from head outputs to the model's logits; None if none fits."""
         ids = torch.arange(8, device=self.device)[None] % self.vocabulary
         own = self.base(input_ids=ids, use_cache=False).logits
         plain = self._head(self._decoder(input_ids=ids, use_cache=False).last_hidden_state)
@@ -225,7 +225,7 @@ class Body:
 
 
 def path_of(cache: DynamicCache) -> Path:
-    """Keys and values of a cache."""
+    """Keys and values of every layer of a cache."""
     return [(layer.keys, layer.values) for layer in cache.layers]
 
 

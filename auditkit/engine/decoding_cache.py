@@ -97,7 +97,7 @@ def _attend(
 
 @contextmanager
 def grouped_attention(model: PreTrainedModel) -> Iterator[None]:
-    """Make a model with sdpa attention use grouped keys without repeating them."""
+    """Within the block, a model with sdpa attention uses grouped keys without repeating them."""
     before = model.config._attn_implementation
     if before != "sdpa":
         yield

@@ -107,7 +107,7 @@ def fails_at(body: Body, name: str, length: int, threshold: float, counters: Cou
 
 @torch.inference_mode()
 def pads_left(body: Body, threshold: float) -> bool:
-    """Whether a prompt padded on the left, after the soft prompt, has the same logits as alone.
+    """Whether padding a prompt on the left, after a soft prompt, leaves its logits unchanged.
 
     BLOOM returns NaN in this case, and soft prompts of peft return other values.
     """
@@ -119,7 +119,7 @@ def pads_left(body: Body, threshold: float) -> bool:
 
 
 def _variants(name: str) -> list[Executor]:
-    """Variants to check: `packed` runs with the prompt in the rows and with it in the cache."""
+    """Functions to check; two for `packed`, with the prompt in the rows and in the cache."""
     if name != "packed":
         return [EXECUTORS[name]]
 
@@ -169,7 +169,7 @@ def _toy_set(body: Body) -> list[Pair]:
 
 
 def _tails(body: Body) -> list[list[int]]:
-    """Continuations that share tokens, are a prefix of another, are distinct, or have one token."""
+    """Toy continuations: with shared tokens, as a prefix of another, distinct, of one token."""
     draw = np.random.default_rng(1)
     a, b, c, d, e, f, g, h = (int(t) for t in draw.integers(body.vocabulary, size=8))
     return [[a, b, c, d], [a, b, e], [a, b], [f, g, h, a, b], [h]]

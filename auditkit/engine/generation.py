@@ -34,7 +34,7 @@ class Decoding(NamedTuple):
     """Decoding options. Temperature 0 is greedy; `top_k` 0 and `top_p` 1 disable filtering.
 
     Attributes:
-        stop: whether the new tokens of a row are complete, called after every token.
+        stop: called after every token; returns whether the new tokens of a row are complete.
         constraint: restriction of the text, for example to titles of a catalog.
         beams: number of beams; values above 1 need temperature 0.
     """

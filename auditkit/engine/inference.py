@@ -55,8 +55,8 @@ class Cost:
     """Estimated cost of scoring.
 
     Attributes:
-        tokens_asked: tokens of one forward per pair.
-        unique_tokens: tokens of the token tree.
+        tokens_asked: tokens that one forward per pair would process.
+        unique_tokens: distinct tokens in the token tree.
         tokens_to_compute: tokens that the executor forwards.
         executor: name of the executor.
         seconds: estimated time on this machine.
@@ -74,8 +74,8 @@ class Engine:
     """A causal or encoder-decoder language model.
 
     Attributes:
-        counters: work for requests.
-        checks: work for self-probes and rechecks.
+        counters: work done for requests.
+        checks: work done for self-probes and rechecks.
     """
 
     model: PreTrainedModel
@@ -216,7 +216,7 @@ class Engine:
             )
 
     def _executor(self, pairs: Sequence[Pair]) -> str:
-        """Cheapest executor that passes the self-probe at the longest length of this call."""
+        """Name of the cheapest executor that passes the self-probe at this call's length."""
         forced = os.environ.get(_FORCE)
         if forced and forced not in EXECUTORS:
             raise ConfigurationError(
@@ -249,7 +249,7 @@ class Engine:
         return self._probed[key]
 
     def _work(self, name: str, pairs: Sequence[Pair]) -> tuple[int, float]:
-        """Tokens that an executor forwards, and nominal seconds."""
+        """Number of tokens that an executor forwards for the pairs, and nominal seconds."""
         planning = 0.0
         if name == "packed":
             plan = plan_for(self.body, pairs)
@@ -282,7 +282,7 @@ class Engine:
 
 
 def _longest(pairs: Sequence[Pair], apart: bool) -> tuple[int, int]:
-    """Longest prompt and continuation lengths, maximized separately or by their sum."""
+    """(longest prompt, longest continuation) if `apart`, else (longest pair, 0), in tokens."""
     if apart:
         return max(len(prompt) for prompt, _ in pairs), max(len(text) for _, text in pairs)
     return max(len(prompt) + len(text) - 1 for prompt, text in pairs), 0

@@ -22,7 +22,7 @@ __all__ = ["plan_for", "score_packed"]
 
 
 def plan_for(body: Body, pairs: Sequence[tuple[Ids, Ids]], limits: Limits | None = None) -> Plan:
-    """Plan a call with the key-value memory per token of the model."""
+    """Plan the forwards of a call, given the model's key-value memory per token."""
     return make_plan(build_tree(pairs), limits or Limits(kv_bytes=body.kv_bytes))
 
 
@@ -107,7 +107,7 @@ def _run_group(
 
 
 def _ancestors(row: Row) -> NDArray[np.bool_]:
-    """[n, n]: whether position j is an ancestor of position i in the row, or i itself."""
+    """Mask [n, n]: True where position j is an ancestor of position i in the row, or i itself."""
     n = len(row.tokens)
     seen = np.zeros((n, n), dtype=bool)
     for i, parent in enumerate(row.parents):
@@ -118,7 +118,7 @@ def _ancestors(row: Row) -> NDArray[np.bool_]:
 
 
 def _read(body: Body, states: torch.Tensor, wanted: Sequence[Wanted], counters: Counters) -> Found:
-    """Log-probabilities of the slots that the states [positions, width] predict."""
+    """(slot, log-probability) of every wanted token, from states [positions, width]."""
     asked = [(want.position, want.token) for want in wanted]
     values = body.log_probabilities(states, asked, counters)
     return [(want.slot, value) for want, value in zip(wanted, values, strict=True)]

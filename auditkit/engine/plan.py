@@ -20,7 +20,10 @@ __all__ = ["Group", "Limits", "Plan", "Prefix", "Row", "Step", "Wanted", "make_p
 
 @dataclass(frozen=True)
 class Wanted:
-    """Requested log-probability of `token` after the token at `position` of a row or prefix."""
+    """Requested log-probability of `token` after the token at `position` of a row or prefix.
+
+    `slot` is its index among the results.
+    """
 
     position: int
     token: int
@@ -29,7 +32,7 @@ class Wanted:
 
 @dataclass
 class Row:
-    """Sibling subtrees in one row. `parents` are positions in the row, or -1 for the path."""
+    """Sibling subtrees in one row. `parents` are positions in the row, -1 the path's end."""
 
     tokens: list[int] = field(default_factory=list)
     parents: list[int] = field(default_factory=list)
@@ -113,7 +116,7 @@ class Plan:
 
     @property
     def efficiency(self) -> float | None:
-        """Tokens forwarded over unique tokens, at least 1; None for an empty plan."""
+        """Ratio of tokens forwarded to unique tokens, at least 1; None for an empty plan."""
         unique = self.tree.unique_tokens
         return self.tokens_forwarded / unique if unique else None
 
@@ -128,7 +131,7 @@ def make_plan(tree: Tree, limits: Limits = Limits()) -> Plan:
 
 
 class _Cutter:
-    """Depth-first walk with a budget of tokens for repeating short segments."""
+    """Plans a tree depth first, with a budget of tokens for repeating short segments."""
 
     def __init__(self, limits: Limits, *, spare: int) -> None:
         self._limits, self._spare = limits, spare
@@ -153,7 +156,7 @@ class _Cutter:
             yield from self.steps(child)
 
     def _may_repeat(self, node: Node, small: Sequence[Node]) -> bool:
-        """Whether repeating the segment in every row and large child fits into the slack."""
+        """Deduct the cost of repeating the segment and return True; False if over budget."""
         rows = -(-sum(child.size for child in small) // self._limits.row)
         copies = rows + sum(child.size > self._limits.tail for child in node.children) - 1
         cost = copies * len(node.tokens)

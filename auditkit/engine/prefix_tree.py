@@ -26,7 +26,8 @@ class Node:
     Attributes:
         tokens: at least one token id; empty for the root.
         depth: number of tokens before the first one.
-        wanted: slot of every requested (depth, next token); the token at that depth predicts it.
+        wanted: slot (index among the results) of every requested (depth, next token); the token
+            at that depth predicts the next token.
         children: child nodes in lexicographic order of their tokens.
         size: number of tokens in the whole subtree.
     """
@@ -58,8 +59,8 @@ class Tree:
     Attributes:
         root: node without tokens.
         slots: for each pair, the slot of every continuation token, in order.
-        n_slots: number of distinct requested (node, next token).
-        tokens_asked: number of tokens of one forward per pair.
+        n_slots: number of distinct requested (node, next token) pairs.
+        tokens_asked: number of tokens that one forward per pair would process.
         unique_tokens: number of tokens in the tree, the minimum to forward.
         visible_keys: sum over those tokens of the keys they attend to.
         predicted_rows: number of distinct tokens after which a token is predicted.
@@ -122,7 +123,7 @@ def _common_tokens(left: bytes, right: bytes) -> int:
 
 
 def _insert(path: list[Node], key: bytes, shared: int) -> None:
-    """Change the path of the previous sequence to that of this one, after their shared prefix."""
+    """Add a sequence to the tree, and change `path` from the previous sequence to this one."""
     while path[-1].depth >= shared and len(path) > 1:
         path.pop()
     if path[-1].end > shared:

@@ -148,7 +148,7 @@ class TitleWalk:
         self._settle()
 
     def _places(self, width: int) -> NDArray[np.int64]:
-        """Row * width + token of every allowed token."""
+        """Flat index (row * width + token) of every allowed token in logits [rows, width]."""
         writing, parts = self._writing, []
         if self._sums is None:  # with filters, first tokens differ from row to row
             at_fork = self._nodes[writing] == self._trie.fork
@@ -172,7 +172,7 @@ class TitleWalk:
         return np.concatenate(parts)
 
     def _children(self, writing: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Row and symbol of every allowed symbol in these rows."""
+        """Two arrays with the row and the symbol of every allowed next symbol in these rows."""
         indptr, keys = self._trie.indptr, self._trie.keys
         nodes = self._nodes[writing]
         begin = indptr[nodes].astype(np.int64)
@@ -216,7 +216,7 @@ class TitleWalk:
 
 
 def _table(openings: Sequence[Sequence[int]]) -> NDArray[np.int64]:
-    """Openings as rows, each followed by -1."""
+    """Matrix with one opening per row, padded with at least one -1."""
     width = max(map(len, openings), default=0) + 1
     rows = [[*opening, *[-1] * (width - len(opening))] for opening in openings] or [[-1]]
     return np.array(rows, np.int64)

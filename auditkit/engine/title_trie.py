@@ -186,7 +186,7 @@ def build_trie(
 def _padded(
     tokens: NDArray[np.int32], lengths: NDArray[np.int64], *, end: int
 ) -> NDArray[np.int32]:
-    """Tokens, END, then -1; one row per position and one column per title."""
+    """Matrix [positions, titles] with each title's tokens, then END, then -1."""
     n, width = len(lengths), int(lengths.max()) + 1
     columns = np.full((width, n), _ABSENT, np.int32)
     rows = np.repeat(np.arange(n), lengths)

@@ -51,7 +51,7 @@ def edit_instruction(instruction: str, edit: Edit, rng: np.random.Generator, *, 
 
 
 def _share(count: int, sizes: Sequence[int], rng: np.random.Generator) -> list[int]:
-    """Distribute edits over spans in proportion to their number of letters."""
+    """Number of edits for each span, drawn in proportion to `sizes`; the sum is `count`."""
     weights = np.array(sizes, dtype=float)
     if weights.sum() == 0:
         return [0] * len(sizes)
@@ -122,7 +122,7 @@ def _typo(text: str, rng: np.random.Generator, count: int) -> str:
 
 
 def _doubled_blank(text: str, rng: np.random.Generator, count: int) -> str:
-    """Double one blank, which is an edit without meaning, for the noise floor."""
+    """Double the first blank: an edit without meaning, to measure the noise floor."""
     return text.replace(" ", "  ", 1)
 
 

@@ -97,7 +97,7 @@ def mean_states(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
 
 
 def adversary_of(recipe: TrainingRecipe, trainee: Trainee, rows: TrainingRows) -> Adversary | None:
-    """The adversary of a recipe, or None.
+    """The adversary of a recipe; None if the recipe has none.
 
     Raises:
         ConfigurationError: the users do not have the attribute, or the model is not decoder-only.

@@ -34,7 +34,7 @@ def place_base(
     dataset: Dataset,
     train: Callable[[TrainingRecipe, Path], Path],
 ) -> Path | None:
-    """Create the folder `out/base` if it does not exist; return None for recipes without a base.
+    """Place the base in `out/base` and return that folder; None for a recipe without a base.
 
     Args:
         train: trains a recipe into a folder, for a base that is the name of a recipe.

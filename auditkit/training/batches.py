@@ -173,7 +173,7 @@ def n_tokens(row: AnyRow) -> int:
 def _padded(
     rows: Sequence[Sequence[int]], pad: int, *, left: bool
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Ids and mask [B, T] int64."""
+    """Padded ids and their mask, each [B, T] int64."""
     width = max(map(len, rows))
     ids = torch.full((len(rows), width), pad, dtype=torch.long)
     mask = torch.zeros((len(rows), width), dtype=torch.long)

@@ -46,7 +46,7 @@ class Accounting:
 
 @dataclass(frozen=True, kw_only=True)
 class Spent:
-    """Epsilon spent by the recorded steps, in nats; the claim is PRV, RDP is for comparison."""
+    """Epsilon spent by the recorded `steps`: by PRV for the claim, by RDP for comparison."""
 
     epsilon: float
     epsilon_rdp: float
@@ -78,7 +78,7 @@ def calibrate(recipe: PrivacyRecipe, *, n_units: int, steps: int) -> Accounting:
     except ValueError as error:
         raise InvalidArgument(
             f"privacy.epsilon {recipe.epsilon} cannot be met in {steps} steps ({error}). Raise "
-            "it or use fewer steps."
+            "epsilon or use fewer steps."
         ) from None
     return Accounting(
         n_units=n_units,
@@ -155,7 +155,7 @@ class PrivateGradients:
         self._hooks.cleanup()
 
     def sample(self) -> list[int]:
-        """Sample the units of this step independently with the sampling rate; may be empty."""
+        """Indices of the units in this step, each drawn independently at the sampling rate."""
         drawn = self._entropy.random(self.accounting.n_units) < self.accounting.sample_rate
         return [int(i) for i in np.flatnonzero(drawn)]
 

@@ -1,10 +1,10 @@
 """Checks that the clipped sum of gradients has bounded sensitivity, run before the first step.
 
-For clip norms C of half and twice the median gradient norm and every row i of D: (a) sensitivity,
-||S(D) - S(D without i)|| <= C; (b) additivity, S(D) = S(D without i) + S({i}) with S({i}) from an
-independent plain backward pass. Check (b) detects most errors: a batch-mean loss or batch clipping
-deviates by 0.1 to 6, a correct loop by about 1e-7. Source: the sensitivity bound of DP-SGD (Abadi
-et al. 2016).
+S(D) is the sum of the rows' gradients, each clipped to norm C. For C of half and twice the median
+gradient norm and every row i of D, the checks are (a) sensitivity, ||S(D) - S(D without i)|| <= C;
+(b) additivity, S(D) = S(D without i) + S({i}), with S({i}) from an independent plain backward pass.
+Check (b) detects most errors: a batch-mean loss or batch clipping deviates by 0.1 to 6, a correct
+loop by about 1e-7. Source: the sensitivity bound of DP-SGD (Abadi et al. 2016).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ TOLERANCE = 1e-4
 
 
 class SelfTest(NamedTuple):
-    """Largest relative additivity error, and sensitivity in clip norms (at most 1)."""
+    """Largest relative additivity error, and sensitivity in clip norms (must be at most 1)."""
 
     additivity: float
     sensitivity: float

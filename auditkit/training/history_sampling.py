@@ -27,7 +27,7 @@ Source = Literal["stretch", "event", "item"]
 
 
 class HistoryWindow(NamedTuple):
-    """Interactions `begin` up to `end` of one user's training history."""
+    """Interactions `begin` up to `end` (exclusive) of one user's training history."""
 
     user: int
     begin: int
@@ -40,7 +40,7 @@ _BUCKET = 50  # number of batches whose samples are sorted by length together
 
 
 def training_histories(dataset: Dataset, *, fit: Fit) -> list[NDArray[np.int32]]:
-    """Item rows of every user, oldest first, without the test item.
+    """Training history of every user: item rows, oldest first, without the test item.
 
     `fit` decides whether the validation item is also removed.
     """
@@ -50,7 +50,7 @@ def training_histories(dataset: Dataset, *, fit: Fit) -> list[NDArray[np.int32]]
 
 
 def draw_holdout(recipe: TrainingRecipe, *, n_users: int) -> frozenset[int]:
-    """Sample the users that are excluded from training."""
+    """Indices of the randomly drawn users that are excluded from training."""
     wanted = recipe.data.holdout_users
     if wanted >= n_users:
         raise InvalidArgument(
@@ -78,7 +78,7 @@ class HistorySampler:
     bucketing: bool
 
     def stream(self, source: Source, name: str, size: int) -> Iterator[list[HistoryWindow | int]]:
-        """Yield samples for a task endlessly, `size` at a time."""
+        """Yield lists of `size` samples for a task, endlessly."""
         endless = (
             draw for epoch in itertools.count() for draw in self.of_epoch(source, name, epoch)
         )
@@ -114,7 +114,7 @@ class HistorySampler:
         return [found[i] for i in rng.permutation(len(found))]
 
     def fixed(self) -> list[HistoryWindow]:
-        """Fixed windows of `window` items."""
+        """Consecutive windows of at most `window` items, the same in every call."""
         return [
             HistoryWindow(user, begin, min(begin + self.window, len(history)))
             for user, history in self.histories.items()

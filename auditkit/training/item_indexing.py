@@ -62,7 +62,7 @@ def _inner(path: Sequence[int]) -> list[str]:
 
 
 def _in_order(order: Sequence[int]) -> Paths:
-    """Paths in which neighbors in the order share their first token."""
+    """Two-level paths; runs of items that are adjacent in `order` share their first node."""
     paths: Paths = [()] * len(order)
     for place, item in enumerate(order):
         paths[item] = (place // _BRANCH, place % _BRANCH)
@@ -76,7 +76,7 @@ def _random(dataset: Dataset, histories: object, rng: np.random.Generator) -> Pa
 def _sequential(
     dataset: Dataset, histories: Sequence[NDArray[np.int32]], rng: np.random.Generator
 ) -> Paths:
-    """Order items by first consumption, user by user."""
+    """Paths of items in the order of their first consumption, user by user."""
     seen = dict.fromkeys(int(item) for history in histories for item in history)
     seen.update(dict.fromkeys(range(len(dataset.catalog.items))))
     return _in_order(list(seen))
@@ -94,7 +94,7 @@ def _collaborative(
 def _semantic(
     dataset: Dataset, histories: Sequence[NDArray[np.int32]], rng: np.random.Generator
 ) -> Paths:
-    """Two residual codes of text and co-consumption vectors, then a number among equal codes."""
+    """Paths of two residual codes of text and co-consumption vectors, made unique by a number."""
     residual = np.hstack([_text_vectors(dataset), _co_vectors(dataset, histories)])
     codes = []
     for _ in range(2):
@@ -118,7 +118,7 @@ INDEXINGS: Mapping[
 
 
 def _numbered(paths: Paths) -> Paths:
-    """Append to each path the number of the item among those with the same path."""
+    """Make the paths unique: append to each its position (0, 1, ...) among equal paths."""
     counts: dict[tuple[int, ...], int] = {}
     numbered: Paths = []
     for path in paths:
@@ -128,7 +128,7 @@ def _numbered(paths: Paths) -> Paths:
 
 
 def _co_consumption(n_items: int, histories: Sequence[NDArray[np.int32]]) -> NDArray[np.float64]:
-    """Number of users who consumed both items, with a zero diagonal."""
+    """Matrix [items, items]: number of users who consumed both items; the diagonal is zero."""
     columns = np.concatenate([np.unique(history) for history in histories])
     indptr = np.concatenate(([0], np.cumsum([len(np.unique(h)) for h in histories])))
     seen = sparse.csr_array(
@@ -142,7 +142,7 @@ def _co_consumption(n_items: int, histories: Sequence[NDArray[np.int32]]) -> NDA
 def _clustered(
     rows: NDArray[np.int64], cluster: Callable[[NDArray[np.int64]], NDArray[np.int64]]
 ) -> Paths:
-    """Split clusters recursively until none has more than `_BRANCH` items."""
+    """Paths from a recursive split into clusters, until none has more than `_BRANCH` items."""
     paths: dict[int, tuple[int, ...]] = {}
 
     def cut(members: NDArray[np.int64], above: tuple[int, ...]) -> None:

@@ -119,7 +119,8 @@ class _Session:
     """Everything that training holds between two steps.
 
     Attributes:
-        done: steps taken over all starts. tokens: input tokens of those steps.
+        done: number of steps taken, including steps before a resume.
+        tokens: number of input tokens in these steps.
         module: `weighted`, wrapped for several processes.
         best: weights of the best validation, if the recipe validates.
     """
@@ -238,7 +239,7 @@ def _prepare(
     base: Path | None,
     accelerator: Accelerator,
 ) -> _Session:
-    """Model, rows, objectives and optimizer, restored from the latest checkpoint if any."""
+    """Create model, rows, objectives and optimizer; restore the latest checkpoint if any."""
     trainee = prepare(recipe, dataset, base=base)
     rows = training_rows(recipe, dataset, trainee, base=base)
     model = trainee.model.to(accelerator.device)
@@ -336,14 +337,14 @@ def _once(
     dataset: Dataset,
     on_step: Callable[[StepReport], None],
 ) -> Path:
-    """Train a base unless it is already trained."""
+    """Train a base into `folder`, unless it is already trained there, and return the folder."""
     if is_trained(folder, recipe, dataset):
         return folder
     return train(recipe, folder, dataset=dataset, on_step=on_step)
 
 
 def _speed(tokens: int, cpu_seconds: float) -> dict[str, float]:
-    """Tokens and speed; omitted for private runs, whose claim does not cover sampled rows."""
+    """Number of tokens, in total and per CPU second, for the record of a non-private run."""
     return {
         "tokens": tokens,
         "tokens_per_cpu_second": round(tokens / max(cpu_seconds, 1e-9), 1),
@@ -351,7 +352,7 @@ def _speed(tokens: int, cpu_seconds: float) -> dict[str, float]:
 
 
 def _accelerator(recipe: TrainingRecipe) -> Accelerator:
-    """Device and processes; bf16 on a GPU, except in private training."""
+    """Accelerator for the device and processes, with bf16 on a GPU except in private training."""
     gpu = torch.cuda.is_available() and not recipe.privacy
     return Accelerator(cpu=not gpu, mixed_precision="bf16" if gpu else "no")
 

@@ -54,7 +54,7 @@ def identity_of(recipe: TrainingRecipe, dataset: Dataset) -> dict[str, str]:
 
 
 def _stored_identity(folder: Path) -> dict[str, Any] | None:
-    """Identity of the finished model in a folder, or None."""
+    """Identity of the finished model in a folder; None if the folder has no such model."""
     record = folder / _RECORD
     if not (record.is_file() and (folder / MANIFEST).is_file()):
         return None
@@ -85,7 +85,7 @@ def require_same_model(folder: Path, identity: Mapping[str, str]) -> None:
 
 
 def set_aside_other_model(folder: Path, recipe: TrainingRecipe, dataset: Dataset) -> Path | None:
-    """Rename a folder with a finished model of another recipe or data; None if there is none."""
+    """Rename a folder with a finished model of another recipe or data; its new path, or None."""
     stored = _stored_identity(folder)
     return None if stored in (None, identity_of(recipe, dataset)) else set_aside(folder)
 

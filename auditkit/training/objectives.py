@@ -136,7 +136,7 @@ def counterfactual_consistency(model: PreTrainedModel, batch: Batch) -> torch.Te
 
 
 def adversarial_prompt(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
-    """Placeholder for the adversarial objective, which `adversary.Adversary` computes.
+    """Placeholder for the adversarial objective, which `attribute_adversary.Adversary` computes.
 
     It couples examples, because its cap applies to the mean of the batch.
 
@@ -281,7 +281,7 @@ def _behind_prefix(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
 def _behind_soft_prompt(
     model: PreTrainedModel, batch: Batch
 ) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
-    """Embeddings with the soft prompt between padding and first token of a row, and the mask."""
+    """Model inputs with the soft prompt between the padding and the row, and their mask."""
     words = model.get_input_embeddings()(batch.input_ids)
     prompt = model.get_prompt(batch_size=len(words))
     n, width = prompt.shape[1], words.shape[1]

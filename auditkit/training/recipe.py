@@ -108,7 +108,8 @@ class PrefixRecipe(_Section):
 class AdversaryRecipe(_Section):
     """Adversary that predicts `attribute` from hidden states, for objective `adversarial_prompt`.
 
-    `turns` steps of the adversary precede each step of the prompt, and `steps` counts both.
+    `turns` steps of the adversary precede each step of the prompt; the recipe's `steps` is the
+    number of both together.
     """
 
     attribute: str

@@ -50,7 +50,7 @@ def target_weights(
     """Target weights [catalog items] with mean 1 over the training interactions.
 
     An item of several groups gets the mean of their weights. The weights are deterministic, so a
-    resume gets the same. None for a recipe without reweighting.
+    resume gets the same. The result is None for a recipe without reweighting.
     """
     wanted = recipe.data.reweighting
     if wanted is None or base is None:
@@ -69,7 +69,7 @@ def target_weights(
 def _exposure(
     base: Path, dataset: Dataset, histories: list[NDArray[np.int32]], groups: ItemGroups
 ) -> NDArray[np.float64]:
-    """Share [groups] of all positions in the base's lists, with the requests of an audit."""
+    """Share of every group in all positions of the base's lists for audit requests, [groups]."""
     recommender = load_folder(base, dataset)
     if not isinstance(recommender, LanguageModelRecommender):
         raise ConfigurationError(

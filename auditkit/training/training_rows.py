@@ -131,7 +131,7 @@ class TrainingRows:
                 yield [self._made(name, draw, rng) for name in drawn for draw in drawn[name]]
 
     def _made(self, name: str, drawn: HistoryWindow | int, rng: np.random.Generator) -> AnyRow:
-        """Row of a sample, with the label of its user if `labeled` is set."""
+        """Row made from a sample, with the label of the sample's user if `labeled` is set."""
         row = TASKS[name].make(self, drawn, rng)
         if self.labeled and isinstance(row, Row) and isinstance(drawn, HistoryWindow):
             return row._replace(label=self._labels[drawn.user])
@@ -147,7 +147,7 @@ class TrainingRows:
 
     @property
     def label_counts(self) -> list[int]:
-        """Number of training users of every known value of the attribute `labeled`."""
+        """Number of training users with each known value of the attribute `labeled`."""
         own = [self._labels[user] for user in self._histories]
         return [own.count(label) for label in range(max(own, default=-1) + 1)]
 
@@ -211,11 +211,11 @@ class TrainingRows:
     def counterfactual(
         self, stated: Mapping[str, str], rng: np.random.Generator
     ) -> dict[str, str] | None:
-        """The same user with one attribute changed to another value or left unstated.
+        """Attributes of the same user, one of them changed to another value or left out.
 
         Attribute and value are sampled uniformly. The neutral phrase is one of the values, because
-        SNSR compares stated attributes with the neutral request. None if the data have no
-        attributes.
+        SNSR compares stated attributes with the neutral request. The result is None if the data
+        have no attributes.
         """
         if not self._values:
             return None
@@ -243,7 +243,7 @@ class TrainingRows:
         return genres[rng.integers(len(genres))] if genres else "anything"
 
     def values(self, row: int) -> dict[str, str]:
-        """See `description_values`."""
+        """Values for the description of a catalog row; see `description_values`."""
         return description_values(self.dataset, row)
 
     @cached_property
@@ -258,7 +258,7 @@ class TrainingRows:
 
     @property
     def mask(self) -> int:
-        """Mask token."""
+        """Id of the mask token."""
         return int(self.tokenizer.mask_token_id)
 
     @cached_property

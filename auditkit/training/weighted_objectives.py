@@ -116,7 +116,7 @@ def backward(
     accelerator: Accelerator,
     step: int,
 ) -> dict[str, float]:
-    """Compute the gradients of a step's mean loss, and return the mean by objective.
+    """Compute the gradients of a step's mean loss; return the mean loss of each objective.
 
     Every process computes its share of the rows in parts; each loss is divided by the number of
     rows in the whole step.
@@ -144,7 +144,7 @@ def backward(
 
 
 def total_loss(recipe: TrainingRecipe, means: Mapping[str, float], step: int) -> float:
-    """Weighted loss of a step.
+    """Loss of a step in nats: the weighted sum of the mean losses of its objectives.
 
     Raises:
         AuditkitError: the loss is not finite.

@@ -37,9 +37,10 @@ class BuildReport:
             None without such a source.
         agreement: genre agreement of the link with the catalog, in [0, 1], ideal 1; None if nothing
             was linked or no genres could be compared.
-        recall, refusal: fraction of known titles that the linker links and of hidden titles that it
-            rejects, with intervals; ideal 1.
-        notes: for the reader of the report.
+        recall: fraction of known titles that the linker links, with its interval; ideal 1.
+        refusal: fraction of hidden titles for which the linker names no item, with its interval;
+            ideal 1.
+        notes: explanations that `catalog build` prints below the result.
     """
 
     items: int
@@ -83,8 +84,8 @@ def build_catalog(
 
     Args:
         inputs: the sources of items and facts.
-        out: the file to write. It may replace an older catalog, which happens when the new one is
-            complete, but no other file.
+        out: the file to write. An older catalog there is replaced when the new one is complete; any
+            other file there is an error.
         store: `duckdb` (extra `graph`) for graphs that are scanned in large batches.
         linking: strictness of title linking, see `TitleLinker`.
         progress: called with the current step and the number of rows since the last call.
@@ -107,7 +108,7 @@ def build_catalog(
 
 
 def _require_replaceable(inputs: Inputs, out: Path) -> None:
-    """Raise CatalogError if a file would be lost that auditkit did not write."""
+    """Raise CatalogError if `out` is an input or was not written by auditkit."""
     named = (inputs.mapping, inputs.items, inputs.kg, inputs.link, inputs.crosswalk, inputs.facts)
     for given in (*map(Path, inputs.sources), *filter(None, named)):
         with contextlib.suppress(OSError):
@@ -137,7 +138,7 @@ def _interval(share: Estimate) -> Mapping[str, JsonValue]:
 def _write(
     inputs: Inputs, out: Path, store: Store, linking: Linking, progress: Progress
 ) -> BuildReport:
-    """Write the file; the draft is freed before the file is opened and checked."""
+    """Write the catalog file, free the draft in memory, then open and check the file."""
     draft = read_inputs(inputs, progress=progress)
     progress("numbering terms", 0)
     encoded = draft.graph.encode(len(draft))

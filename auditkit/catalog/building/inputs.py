@@ -55,8 +55,8 @@ class Inputs:
         mapping: YAML file that assigns columns, IRIs or properties to predicates.
         items: a table or `.item` file that defines the catalog.
         kg, link: RecBole graph and its link to the items.
-        crosswalk: table from the ids of `link` to item ids.
-        facts: table of facts by title and year.
+        crosswalk: table that maps the ids in `link` to item ids.
+        facts: table of facts about items, which it names by title and year.
     """
 
     sources: Sequence[str] = ()
@@ -102,7 +102,7 @@ def read_inputs(inputs: Inputs, *, progress: Progress = lambda what, n: None) ->
 
 
 def _mapping_of_facts(path: Path | None) -> TableMapping | None:
-    """Section for --facts of a table mapping; None if there is none."""
+    """The section `facts` of a mapping file, for --facts; None if the file has none."""
     data = load_yaml(path).data if path is not None else None
     if path is None or not isinstance(data, dict) or "facts" not in data:
         return None
@@ -207,7 +207,7 @@ def _add_file(draft: CatalogDraft, path: Path, inputs: Inputs, progress: Progres
 
 
 def _maps_a_graph(inputs: Inputs) -> bool:
-    """Whether the mapping describes another source than the tables."""
+    """Whether the mapping describes an RDF or Neo4j source, and so not the tables."""
     others = [s for s in inputs.sources if Path(s).suffix.lower() in RDF or "://" in s]
     return bool(others)
 

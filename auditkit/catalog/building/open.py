@@ -74,7 +74,7 @@ def _open_table(table: Path, progress: Progress) -> Catalog:
 
 
 def _entry(table: Path) -> Path:
-    """Cache folder of a table's catalog, keyed by its bytes and the versions of the readers."""
+    """Cache folder of a table's catalog, named by a hash of its bytes and the reader versions."""
     try:
         with table.open("rb") as stream:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()

@@ -115,7 +115,7 @@ def _read_folder(folder: Path) -> Mapping[str, bytes]:
 
 
 def _read_zip(path: Path, wanted: tuple[str, ...]) -> Mapping[str, bytes]:
-    """Read the wanted files of a zip by base name, so that no member is written elsewhere."""
+    """Contents of the wanted files of a zip, by base name; the folders in the zip are ignored."""
     found: dict[str, bytes] = {}
     try:
         with zipfile.ZipFile(path) as archive:

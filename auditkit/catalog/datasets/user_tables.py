@@ -106,7 +106,7 @@ def open_dataset(name: str) -> Dataset:
 
 
 def load_own_data(path: Path) -> Dataset:
-    """Read the tables that a description names.
+    """Read the data set from the tables that a description file names.
 
     Raises:
         ConfigurationError: the description is not valid.
@@ -194,7 +194,7 @@ def _interactions(folder: Path, described: _Tables, catalog: Catalog) -> Interac
 def _attributes(
     folder: Path, described: _Tables, users: Mapping[str, int]
 ) -> list[Mapping[str, str]]:
-    """Attributes of every user; "unknown" if the table has none."""
+    """One attribute mapping per user; a missing value is "unknown"."""
     columns = described.users
     if columns is None:
         return [{} for _ in users]

@@ -40,7 +40,7 @@ def pack(s: Codes, p: Codes, o: Codes) -> Codes:
 
 
 def ragged_rows(begin: Codes, end: Codes) -> tuple[Codes, Codes]:
-    """Concatenate the rows of all ranges; boundaries of each range in the result, and the rows."""
+    """Concatenate the row ranges [begin, end); return (bounds of each range, rows)."""
     counts = end - begin
     indptr = np.concatenate(([0], np.cumsum(counts))).astype(np.int64)
     return indptr, np.arange(indptr[-1]) + np.repeat(begin - indptr[:-1], counts)
@@ -150,7 +150,7 @@ class TripleKeys:
         predicates: Sequence[int] | None = None,
         max_degree: int = 500,
     ) -> Paths:
-        """Connections between the subjects of each pair."""
+        """Paths of one or two hops between a[i] and b[i], for every pair i."""
         a, b = validated_paths(self.shape, a, b, max_hops=max_hops, predicates=predicates)
         found: list[tuple[Codes, ...]] = [(np.empty(0, dtype=np.int64),) * 4]
         for begin in range(0, len(a), _PAIRS_AT_ONCE):
@@ -169,7 +169,7 @@ class TripleKeys:
         predicates: Sequence[int] | None,
         max_degree: int,
     ) -> list[tuple[Codes, ...]]:
-        """Columns pair, hops, predicate and value, separately for each kind of connection."""
+        """Arrays (pair, hops, predicate, value) of all paths, one tuple per kind of path."""
         found: list[tuple[Codes, ...]] = []
         for near, far in ((a, b), (b, a)):
             pair, p, o = self._facts_of(near, predicates)
@@ -186,7 +186,7 @@ class TripleKeys:
         return found
 
     def _facts_of(self, s: Codes, predicates: Sequence[int] | None) -> tuple[Codes, Codes, Codes]:
-        """Position of the subject, predicate and object of every triple of the subjects."""
+        """(position of the subject in `s`, predicate, object) of every triple of the subjects."""
         shift = PREDICATE_BITS + OBJECT_BITS
         begin = np.searchsorted(self.keys, s << shift)
         indptr, rows = ragged_rows(begin, np.searchsorted(self.keys, (s + 1) << shift))
@@ -199,7 +199,7 @@ class TripleKeys:
         return pair[kept], p[kept], o[kept]
 
     def _degree(self, p: Codes, o: Codes) -> Codes:
-        """Number of subjects that have each object of each predicate."""
+        """Number of subjects that have the object o[i] of the predicate p[i], for every i."""
         first = (p << (OBJECT_BITS + SUBJECT_BITS)) | (o << SUBJECT_BITS)
         end = np.searchsorted(self._inverse, first + (1 << SUBJECT_BITS))
         return np.asarray(end - np.searchsorted(self._inverse, first))

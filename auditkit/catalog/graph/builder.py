@@ -39,8 +39,9 @@ class EncodedGraph(NamedTuple):
         starts: first code of each of `KINDS`, then the number of terms.
         texts: texts of all terms after the items.
         numbers: values of all terms that are numbers or dates, in the order of their codes.
-        predicates: with the world that the triples allow.
-        warnings: predicates declared functional that have two values for one item.
+        predicates: in the order of their codes; a functional one with two values for one item is
+            changed to closed.
+        warnings: one message for each predicate that was changed to closed.
     """
 
     keys: NDArray[np.int64]
@@ -56,7 +57,7 @@ class EncodedGraph(NamedTuple):
         return Shape(self.starts[1], self.starts[3], len(self.predicates), self.starts[-1])
 
     def counts(self) -> list[tuple[int, int]]:
-        """Numbers of triples and of subjects of each predicate."""
+        """(number of triples, number of subjects) of each predicate."""
         n = len(self.predicates)
         triples, subjects = np.zeros((2, n), dtype=np.int64)
         for begin in range(0, len(self.keys), _CHUNK):
@@ -145,7 +146,7 @@ class GraphBuilder:
         self._o.append(-1 - other)
 
     def facts_of(self, predicate: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-        """Row and provisional object number of every fact of one predicate so far."""
+        """Item row and provisional object number of every fact of one predicate so far."""
         kept = np.frombuffer(self._p, dtype=np.uint8) == predicate
         s, o = (np.frombuffer(column, dtype=np.int32)[kept] for column in (self._s, self._o))
         return s, o
@@ -186,7 +187,7 @@ class GraphBuilder:
         )
 
     def _packed(self, code_of: NDArray[np.int64]) -> NDArray[np.int64]:
-        """All triples as sorted, unique keys."""
+        """Pack all triples into sorted, unique keys, and free the facts."""
         keys = np.empty(len(self._s), dtype=np.int64)
         for begin in range(0, len(keys), _CHUNK):
             s, p, o = (
@@ -206,7 +207,7 @@ class GraphBuilder:
 
 
 def _with_two_values(keys: NDArray[np.int64], predicates: Sequence[Predicate]) -> tuple[str, ...]:
-    """Functional predicates that have two values for one item."""
+    """Names of the functional predicates that have two values for one item."""
     codes: set[int] = set()
     for begin in range(0, len(keys), _CHUNK):
         pairs = keys[begin : begin + _CHUNK + 1] >> OBJECT_BITS

@@ -25,7 +25,7 @@ _SEQUELS = (("sequel_of", True), ("prequel", True), ("sequel", False), ("prequel
 
 
 class _Wanted(NamedTuple):
-    """Values that a claim or constraint names: terms, or numbers in a range."""
+    """Values that a claim or constraint accepts: codes of terms, or a range of numbers."""
 
     codes: frozenset[int] = frozenset()
     numbers: NumberRange | None = None
@@ -96,7 +96,7 @@ def conditions_of(graph: Triples, constraint: Constraint) -> list[Condition] | N
 
 
 def merged(conditions: Sequence[Condition], predicates: Sequence[Predicate]) -> list[Condition]:
-    """Intersect the ranges of each functional predicate, because it has a single value."""
+    """Intersect the conditions on each functional predicate, which has a single value."""
     ranges: dict[int, tuple[int, int]] = {}
     others = []
     for condition in conditions:
@@ -112,7 +112,7 @@ def merged(conditions: Sequence[Condition], predicates: Sequence[Predicate]) -> 
 def _decide(
     graph: Triples, p: int, objects: Sequence[int], right: Sequence[int], wanted: _Wanted
 ) -> Verdict:
-    """Verdict on one value; values contradict a name only if all of them have names."""
+    """Verdict on a claim; the item's values contradict a name only if all of them are named."""
     nameless = _nameless(graph)
     comparable = any(code in nameless for code in wanted.codes) or not any(
         code in nameless for code in objects
@@ -122,7 +122,7 @@ def _decide(
 
 
 def _claimed(graph: Triples, p: int, value: str) -> _Wanted | None:
-    """Terms or numbers of a claimed value; None if it cannot be compared."""
+    """Values that a claim accepts; None if its value is a text but the predicate is numeric."""
     of = graph.predicates[p].type
     if of not in _NUMERIC:
         return _Wanted(frozenset(graph.terms.codes(value)))
@@ -131,7 +131,7 @@ def _claimed(graph: Triples, p: int, value: str) -> _Wanted | None:
 
 
 def _constrained(graph: Triples, constraint: Constraint, p: int) -> _Wanted:
-    """Values that meet a constraint; for `!=` those that violate it."""
+    """Values that meet a constraint; for `!=`, the values that violate it."""
     of = graph.predicates[p].type
     if constraint.operator in ("=", "!=") and of not in _NUMERIC:
         return _Wanted(frozenset(graph.terms.codes(constraint.value)))
@@ -211,7 +211,7 @@ def _nameless(graph: Triples) -> range:
 
 
 def _codes_in(graph: Triples, p: int, allowed: NumberRange) -> tuple[int, int]:
-    """Range of codes of the numbers or dates in a range; codes are ordered by value."""
+    """Codes [begin, end) of the numbers or dates that are in the range `allowed`."""
     place = KINDS.index(graph.predicates[p].kind)
     codes = range(graph.terms.starts[place], graph.terms.starts[place + 1])
 

@@ -113,7 +113,7 @@ class DuckdbFile:
         Args:
             query: SQL, which may read the table `asked`.
             values: parameters of the query.
-            asked: columns of the table `asked`.
+            asked: arrays that become the columns of the table `asked`.
 
         Raises:
             CatalogError: the file is damaged.
@@ -142,7 +142,7 @@ class DuckdbTriples:
     Args:
         file: the open file.
         shape: sizes of the graph.
-        n_triples: number of triples in the file's metadata.
+        n_triples: number of triples according to the file's metadata.
     """
 
     def __init__(self, file: DuckdbFile, shape: Shape, n_triples: int) -> None:
@@ -222,7 +222,7 @@ class DuckdbTriples:
         predicates: Sequence[int] | None = None,
         max_degree: int = 500,
     ) -> Paths:
-        """Connections between the subjects of each pair."""
+        """Paths of one or two hops between a[i] and b[i], for every pair i."""
         near, far = validated_paths(self.shape, a, b, max_hops=max_hops, predicates=predicates)
         i = np.arange(len(near))
         found: list[tuple[Codes, ...]] = [(np.empty(0, dtype=np.int64),) * 4]

@@ -1,4 +1,4 @@
-"""Names of the codes in a catalog file, read on demand."""
+"""Texts and numbers of the term codes in a catalog file, read on demand."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _IN_ONE_QUERY = 500
 
 
 class TableFile(Protocol):
-    """An open catalog file of either engine."""
+    """An open catalog file, in SQLite or duckdb."""
 
     @property
     def path(self) -> Path:
@@ -51,14 +51,14 @@ class TableFile(Protocol):
 
 
 class FileTerms:
-    """Names of the codes in a catalog file."""
+    """Texts and numbers of the term codes in a catalog file."""
 
     def __init__(self, file: TableFile, starts: tuple[int, ...]) -> None:
         self._file, self._starts = file, starts
 
     @property
     def starts(self) -> tuple[int, ...]:
-        """First code of each kind, then the number of terms."""
+        """First code of each kind, then the total number of terms."""
         return self._starts
 
     def codes(self, text: str) -> list[int]:
@@ -80,7 +80,7 @@ class FileTerms:
         return [str(text) for text in texts]
 
     def numbers(self, codes: Sequence[int]) -> list[float | None]:
-        """Number of each code, None if the term is not a number."""
+        """Numeric value of each code; None if the term is not a number."""
         return [number if isinstance(number, float) else None for _, number in self._of(codes)]
 
     def _of(self, codes: Sequence[int]) -> list[tuple[object, object]]:

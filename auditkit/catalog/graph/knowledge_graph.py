@@ -41,13 +41,13 @@ class KnowledgeGraph:
 
     Args:
         store: the triples.
-        terms: names of the codes.
+        terms: texts and numbers of the term codes.
         predicates: in the order of their codes.
         warnings: warnings of the builder.
         link: status of the link to an external graph.
 
     Attributes:
-        worlds: world of each predicate, by name.
+        worlds: world assumption of each predicate, by name.
         codes: code of each predicate, by name.
     """
 
@@ -224,7 +224,7 @@ class KnowledgeGraph:
         predicates: Sequence[str] | None = None,
         max_degree: int = 500,
     ) -> Paths:
-        """Connections between the items of each pair of rows; see `TripleStore.paths`."""
+        """Paths between the items in rows a[i] and b[i], for every i; see `TripleStore.paths`."""
         named = None if predicates is None else [self.predicate(name) for name in predicates]
         return self.store.paths(a, b, max_hops=max_hops, predicates=named, max_degree=max_degree)
 
@@ -254,7 +254,7 @@ class KnowledgeGraph:
     def judge(
         self, item_id: str | Sequence[str], predicate: str, value: str, *, negated: bool = False
     ) -> Judgment:
-        """Verdict with its evidence; of several items, that of the first with this verdict."""
+        """The verdict and its evidence; for several items, evidence on the first with it."""
         ids = [item_id] if isinstance(item_id, str) else item_id
         judged = [judge(self, self.row(one), predicate, value) for one in ids]
         if negated:

@@ -1,4 +1,4 @@
-"""Names of the codes of a graph in memory."""
+"""Texts and numbers of the term codes of a graph in memory."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _FIRST_NUMBERED = KINDS.index("number")
 
 
 class MemoryTerms:
-    """Names of an encoded graph's codes.
+    """Texts and numbers of the term codes of an encoded graph.
 
     Args:
         item_ids: in catalog order.
@@ -27,7 +27,7 @@ class MemoryTerms:
 
     @property
     def starts(self) -> tuple[int, ...]:
-        """First code of each kind, then the number of terms."""
+        """First code of each kind, then the total number of terms."""
         return self._starts
 
     @cached_property
@@ -47,6 +47,6 @@ class MemoryTerms:
         return [self._items[code] if code < n else self._texts[code - n] for code in codes]
 
     def numbers(self, codes: Sequence[int]) -> list[float | None]:
-        """Number of each code, None if the term is not a number."""
+        """Numeric value of each code; None if the term is not a number."""
         first = self._starts[_FIRST_NUMBERED]
         return [float(self._numbers[code - first]) if code >= first else None for code in codes]

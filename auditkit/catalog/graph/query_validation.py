@@ -33,7 +33,7 @@ class Shape(NamedTuple):
 
 
 class TripleQuery(NamedTuple):
-    """Flat triples of codes, and a mask of those whose codes are in range."""
+    """Flat arrays s, p and o, and a mask of the triples whose codes are all in range."""
 
     s: Codes
     p: Codes
@@ -43,7 +43,7 @@ class TripleQuery(NamedTuple):
 
 
 def validated_triples(shape: Shape, s: ArrayLike, p: ArrayLike, o: ArrayLike) -> TripleQuery:
-    """Broadcast the three arguments to flat arrays; a code out of range is in no triple."""
+    """Broadcast the three arguments to flat arrays, and mask triples with codes out of range."""
     arrays = np.broadcast_arrays(*(np.asarray(code, dtype=np.int64) for code in (s, p, o)))
     s, p, o = (array.ravel() for array in arrays)
     inside = (s >= 0) & (s < shape.subjects) & (p >= 0) & (p < shape.predicates)
@@ -101,7 +101,7 @@ def _require_in_range(codes: Codes, limit: int, what: str) -> None:
 
 
 def paths_of_rows(n_pairs: int, pair: Codes, hops: Codes, predicate: Codes, value: Codes) -> Paths:
-    """Sort the paths and remove duplicates."""
+    """Make `Paths` from columns of paths, sorted and without duplicates."""
     if len(pair):
         rows = np.unique(np.stack((pair, hops, predicate, value)), axis=1)
         pair, hops, predicate, value = rows

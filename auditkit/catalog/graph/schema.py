@@ -40,7 +40,7 @@ KIND_OF_TYPE: dict[ValueType, Kind] = {
 
 @dataclass(frozen=True)
 class Predicate:
-    """A relation.
+    """A relation between an item and its values.
 
     Attributes:
         name: name in claims and constraints.
@@ -86,7 +86,10 @@ class Constraint:
 
 
 class Condition(NamedTuple):
-    """A constraint in codes: a subject needs an object of `p` in one of the ranges [begin, end)."""
+    """A constraint in codes: a subject has an object of `p` in one of the ranges [begin, end).
+
+    With `present` False, the subject must have no such object.
+    """
 
     p: int
     ranges: tuple[tuple[int, int], ...]
@@ -108,7 +111,7 @@ class Paths(NamedTuple):
         hops: 1 for a direct triple, 2 for a value that both have.
         predicate: code of the relation.
         value: for 2 hops the shared object; for 1 hop the object of the triple, which is a or b.
-            Rows are in ascending order of hops, predicate and value.
+            The rows of a pair are in ascending order of hops, predicate and value.
     """
 
     indptr: NDArray[np.int64]
@@ -160,13 +163,13 @@ class TripleStore(Protocol):
         predicates: Sequence[int] | None = None,
         max_degree: int = 500,
     ) -> Paths:
-        """Connections between the subjects of each pair.
+        """Paths of one or two hops between a[i] and b[i], for every pair i.
 
         Args:
             a, b: subjects, arrays of equal length.
             max_hops: 1 for direct triples only, 2 also for shared objects of one predicate.
             predicates: only these predicates; by default all.
-            max_degree: values with more subjects are ignored, unless `predicates` names theirs.
+            max_degree: shared objects with more subjects are ignored, unless `predicates` is given.
 
         Raises:
             InvalidArgument: a code out of range, or a number of hops other than 1 or 2.
@@ -179,11 +182,11 @@ class TripleStore(Protocol):
 
 
 class Terms(Protocol):
-    """Names of the codes."""
+    """Texts and numbers of the term codes."""
 
     @property
     def starts(self) -> tuple[int, ...]:
-        """First code of each of `KINDS`, then the number of terms."""
+        """First code of each of `KINDS`, then the total number of terms."""
         ...
 
     def codes(self, text: str) -> list[int]:
@@ -195,7 +198,7 @@ class Terms(Protocol):
         ...
 
     def numbers(self, codes: Sequence[int]) -> list[float | None]:
-        """Number of each code: dates as YYYYMMDD, None if the term is not a number."""
+        """Numeric value of each code, a date as YYYYMMDD; None if the term is not a number."""
         ...
 
 
@@ -204,7 +207,7 @@ class Triples(Protocol):
 
     Attributes:
         store: the triples.
-        terms: names of the codes.
+        terms: texts and numbers of the term codes.
         predicates: in the order of their codes.
         codes: code of each predicate, by name.
     """

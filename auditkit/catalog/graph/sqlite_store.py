@@ -118,7 +118,7 @@ class SqliteTriples:
     Args:
         file: the open file.
         shape: sizes of the graph.
-        n_triples: number of triples in the file's metadata.
+        n_triples: number of triples according to the file's metadata.
     """
 
     def __init__(self, file: SqliteFile, shape: Shape, n_triples: int) -> None:
@@ -196,7 +196,7 @@ class SqliteTriples:
         return np.flatnonzero(mask)
 
     def _items(self, p: int, begin: int, end: int) -> Codes | NDArray[np.bool_]:
-        """Items with an object in a range, as rows, or as a cached mask for the full range."""
+        """Rows of the items with an object in [begin, end), or a cached mask for the full range."""
         if (begin, end) != (0, self.shape.terms):
             return self._subjects(p, begin, end)
         if p not in self._having:
@@ -205,7 +205,7 @@ class SqliteTriples:
         return self._having[p]
 
     def _subjects(self, p: int, begin: int, end: int) -> Codes:
-        """Rows of items, fetched as one text, which takes a third of the time of single rows."""
+        """Rows of the items with an object in [begin, end), fetched as one text for speed."""
         ((rows,),) = self._file.rows(
             "SELECT group_concat(s) FROM triples "
             "WHERE p = ? AND o >= ? AND o < ? AND s >= 0 AND s < ?",
@@ -228,7 +228,7 @@ class SqliteTriples:
         predicates: Sequence[int] | None = None,
         max_degree: int = 500,
     ) -> Paths:
-        """Connections between the subjects of each pair."""
+        """Paths of one or two hops between a[i] and b[i], for every pair i."""
         near, far = validated_paths(self.shape, a, b, max_hops=max_hops, predicates=predicates)
         if len(near) > BATCH:
             return self.view.paths(
@@ -263,7 +263,7 @@ class SqliteTriples:
         return lru_cache(_CACHED)(self._count)
 
     def _degree(self, p: int, o: int, most: int) -> int:
-        """Number of subjects of a value, counted up to `most` + 1."""
+        """Number of subjects that have the object `o` of `p`, at most `most` + 1."""
         return int(self._degree_of(p, o, most))
 
     def _count(self, p: int, o: int, most: int) -> int:

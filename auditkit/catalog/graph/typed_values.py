@@ -27,7 +27,7 @@ class NumberRange(NamedTuple):
 
 
 def canonical(text: str, of: ValueType) -> str:
-    """Canonical spelling of a value: "1995.0" as integer is "1995", "1995-11-22T00:00" is a day.
+    """Canonical spelling: "1995" for the integer "1995.0", a day for "1995-11-22T00:00".
 
     Raises:
         ValueError: the text is not a value of this type.
@@ -49,12 +49,12 @@ def canonical(text: str, of: ValueType) -> str:
 
 
 def number_of(text: str, *, date: bool) -> float:
-    """Number of a canonical value; a date as YYYYMMDD, with 00 if month or day are unknown."""
+    """Number for a canonical value; for a date YYYYMMDD, with 00 for an unknown month or day."""
     return _days(text).low if date else float(text)
 
 
 def claimed_range(value: str, of: ValueType) -> NumberRange | None:
-    """Numbers that a claim allows: "1995", "=1995", "<1970", ">1979", ">1989<2000" (exclusive).
+    """Range that a claim allows: "1995", "=1995", "<1970", ">1979", ">1989<2000" (exclusive).
 
     Returns:
         The range; None if the value is not a range or the predicate has no numbers.
@@ -77,7 +77,7 @@ def claimed_range(value: str, of: ValueType) -> NumberRange | None:
 
 
 def constrained_range(operator: Operator, value: str, of: ValueType) -> NumberRange:
-    """Numbers that meet a constraint; for `!=` those that violate it.
+    """Range of numbers that meet a constraint; for `!=`, range of numbers that violate it.
 
     Raises:
         ValueError: the predicate has no numbers, or the value is not a number.

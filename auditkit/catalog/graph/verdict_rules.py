@@ -18,7 +18,7 @@ class Judgment(NamedTuple):
 
 
 def decide(world: World, *, stated: bool, others: bool) -> Verdict:
-    """Verdict on one value of one item.
+    """Verdict on the claim that an item has a value.
 
     Args:
         world: world assumption of the predicate.
@@ -38,7 +38,7 @@ def negation_of(verdict: Verdict) -> Verdict:
 
 
 def some(verdicts: Iterable[Verdict]) -> Verdict:
-    """Verdict if several entries may be meant: the most favorable one, then `unverifiable`."""
+    """Verdict if a title has several entries: `supported` if any is, `contradicted` if all are."""
     found = set(verdicts)
     if "supported" in found:
         return "supported"

@@ -16,7 +16,7 @@ __all__ = ["osa_counter", "osa_in_python", "ratio_counter", "ratio_in_python"]
 
 
 def osa_in_python(left: str, right: str, limit: int) -> int:
-    """Distance of two words, `limit` + 1 if it is larger.
+    """Edit distance of two words, or `limit` + 1 if it is larger than `limit`.
 
     Args:
         limit: largest distance that is computed exactly, at least 0.
@@ -38,7 +38,7 @@ def osa_in_python(left: str, right: str, limit: int) -> int:
 
 @cache
 def osa_counter() -> Callable[[Sequence[str], Sequence[str], int], list[int]]:
-    """The fastest installed function for the distances of many pairs of words.
+    """The fastest installed function for the edit distances of many pairs of words.
 
     Returns:
         (lefts, rights, limit) -> distances, `limit` + 1 where they are larger.

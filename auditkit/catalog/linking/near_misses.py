@@ -23,7 +23,7 @@ LEAST_RATIO = 85.0
 
 
 def near_entries(index: TitleIndex, keys: Sequence[str]) -> list[list[int]]:
-    """Up to five entries near each full key without a match, best first; empty if there is none."""
+    """For each full key, up to five entries with a similar title, best first."""
     usable = ["" if key.startswith("raw:") else key for key in keys]
     ratio = ratio_counter()
     found: list[list[int]] = []

@@ -27,7 +27,7 @@ Near = Mapping[str, Sequence[Neighbor]]
 
 
 class Repair(NamedTuple):
-    """A full key that the query may mean, and its number of edits."""
+    """A full key that the query may mean, and how many edits away it is."""
 
     key: str
     edits: int
@@ -36,7 +36,7 @@ class Repair(NamedTuple):
 def tokens_to_look_up(
     tokens: Sequence[str], is_word: Callable[[str], bool]
 ) -> tuple[list[str], list[str]]:
-    """Tokens whose neighbors `repairs` needs: unknown tokens (2 edits) and words (1 edit)."""
+    """(unknown tokens, words) for which `repairs` needs words within 2 and 1 edits."""
     strange = _strange(tokens, is_word)
     if len(strange) > MAX_EDITS or len(tokens) > MAX_TOKENS:
         return [], []

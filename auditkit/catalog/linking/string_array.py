@@ -31,7 +31,7 @@ class Strings(NamedTuple):
         return len(self.offsets) - 1
 
     def text(self, row: int) -> str:
-        """String `row`."""
+        """The string with index `row`."""
         return self.texts([row])[0]
 
     def texts(self, rows: ArrayLike) -> list[str]:

@@ -24,7 +24,7 @@ ROW_BITS = 28
 
 
 class Deletions(NamedTuple):
-    """Hashes of shortened words: row i is `words[word[i]]` with letters deleted."""
+    """Hashes of shortened words: hash[i] belongs to `words[word[i]]` with letters deleted."""
 
     hash: NDArray[np.uint64]
     word: NDArray[np.int64]
@@ -61,7 +61,7 @@ def deletion_hashes(words: Sequence[str], letters: Collection[int]) -> Deletions
 
 
 def _shortened(text: str, length: int, letters: Collection[int]) -> Iterator[NDArray[np.uint64]]:
-    """Polynomials of equally long words, joined in `text`, once per choice of deleted letters."""
+    """For each choice of deleted letters, the polynomials of all equally long words in `text`."""
     if length == 0:
         return
     terms = _codes(text).reshape(-1, length) * _powers(length)

@@ -50,9 +50,10 @@ class TitleIndex(NamedTuple):
         letters: int32 [n entries], length of each main key.
         entry_of: int32 [rows], the entry of every row.
         n_aliases: rows n to n + n_aliases - 1 are aliases, later rows are prefixes.
-        full, prefix: rows by hash of the full key (main titles and aliases; prefixes).
-        ordered, joined, bare: main titles by hash of the sorted key, of the key without spaces, and
-            of the key without numbers.
+        full: rows of main titles and aliases by hash of the full key.
+        prefix: rows of prefixes by hash of the full key.
+        ordered, joined, bare: rows of main titles by hash of the sorted key, of the key without
+            spaces, and of the key without numbers.
         vocabulary: tokens of main titles and aliases.
         postings_from, postings: the first 200 entries that contain word w are
             postings[postings_from[w] : postings_from[w + 1]].
@@ -80,7 +81,7 @@ class TitleIndex(NamedTuple):
         return len(self.years)
 
     def is_alias(self, row: int) -> bool:
-        """Whether this row is an alias, not a prefix or main title."""
+        """Whether this row is an alias and not a main title or prefix."""
         return self.n_entries <= row < self.n_entries + self.n_aliases
 
     def members(self, entry: int) -> NDArray[np.int32]:
@@ -165,7 +166,7 @@ class TitleIndex(NamedTuple):
 
     @classmethod
     def open(cls, folder: Path, *, source: str) -> TitleIndex | None:
-        """Memory-map a stored index; None if there is none of this source and format version."""
+        """Memory-map a stored index; None if `folder` has none of this source and format."""
         try:
             described = json.loads((folder / "index.json").read_text(encoding="utf-8"))
             if described["recipe"] != INDEX_FORMAT_VERSION or described["source"] != source:
@@ -253,7 +254,7 @@ def _entries(
 def _keys(
     titles: Sequence[str],
 ) -> tuple[list[str], list[tuple[int, str]], list[tuple[int, str]]]:
-    """Full keys of main titles, and (entry, key) of aliases and of usable prefixes."""
+    """Full keys of main titles, (entry, key) of aliases, and (entry, key) of unique prefixes."""
     mains: list[str] = []
     aliases: list[tuple[int, str]] = []
     fronts: list[tuple[int, str]] = []
@@ -277,7 +278,7 @@ def _keys(
 def _given_aliases(
     aliases: Mapping[int, Sequence[str]], entry_of_item: NDArray[np.int64], mains: Sequence[str]
 ) -> list[tuple[int, str]]:
-    """(entry, key) of the catalog's aliases."""
+    """(entry, key) of every alias that the catalog lists."""
     found = [
         (int(entry_of_item[row]), full_key(name))
         for row, names in aliases.items()
@@ -289,7 +290,7 @@ def _given_aliases(
 def _postings(
     keys: Sequence[str], entry_of: NDArray[np.int64]
 ) -> tuple[Counter[str], NDArray[np.int64], NDArray[np.int32]]:
-    """Number of occurrences and first entries of every token."""
+    """Count of every token, and `postings_from` and `postings` of the index."""
     counted: Counter[str] = Counter()
     numbers: dict[str, int] = {}
     words, entries = array("i"), array("i")
@@ -317,7 +318,7 @@ def _offsets(counts: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _table(keys: Iterable[str], *, first: int = 0) -> HashTable:
-    """Table of keys whose rows are numbered from `first`; empty keys are left out."""
+    """Hash table in which keys[i] has row `first` + i; empty keys are left out."""
     hashes, rows = [], []
     texts = list(keys)
     for begin in range(0, len(texts), _CHUNK):

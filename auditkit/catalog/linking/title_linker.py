@@ -90,7 +90,7 @@ class _Found(NamedTuple):
 
 
 class _Stage(NamedTuple):
-    """A lookup: the keys of a query in `table`, and the key that a row must have to match."""
+    """A stage: the keys that a query looks up in `table`, and how to verify a found row."""
 
     reason: LinkReason
     table: HashTable
@@ -137,8 +137,8 @@ class TitleLinker:
 
         Args:
             titles: texts as the recommender wrote them.
-            without: for every title, the number of one entry to treat as absent with its words;
-                used by the self-check.
+            without: for every title, the index of one entry that is hidden, with its words; used by
+                the self-check.
             near_misses: whether to distinguish `near_miss` from `none`; False is faster and
                 returns `none` for both.
 
@@ -169,7 +169,7 @@ class TitleLinker:
         return [links[number] for number in range(len(queries))]
 
     def link_texts(self, keys: Sequence[str]) -> list[tuple[int, ...]]:
-        """Entries whose main title, alias or prefix has each full key, to find titles in a text."""
+        """For each full key, the entries with this main title, alias or prefix."""
         found: list[dict[int, bool]] = [{} for _ in keys]
         for table in (self.index.full, self.index.prefix):
             self._collect(table, keys, found, str)
@@ -210,7 +210,7 @@ class TitleLinker:
         found: Sequence[dict[int, bool]],
         key_of_row: Callable[[str], str],
     ) -> None:
-        """Add the entries with each key to the key's dict; the value is True for main titles."""
+        """Add the entries with key keys[i] to found[i], as False if only an alias has the key."""
         if not keys:
             return
         numbers, rows = table.find(text_hashes(keys))

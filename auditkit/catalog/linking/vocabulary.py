@@ -102,7 +102,7 @@ class Vocabulary:
         return found
 
     def neighbors(self, tokens: Sequence[str], *, within: int) -> dict[str, tuple[Neighbor, ...]]:
-        """Words near each token, by (distance, -count, word), at most 12; never the token itself.
+        """Up to 12 other words near each token, sorted by (distance, -count, word).
 
         Args:
             tokens: the tokens to look up.
@@ -146,7 +146,7 @@ class Vocabulary:
 def _pairs(
     shortened: Deletions, tables: Sequence[HashTable]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Unique pairs of a token and the row of a word with a common shortened form."""
+    """Unique (index of a token, row of a word) pairs that share a shortened form."""
     packed = []
     for table in tables:
         queried, rows = table.find(shortened.hash)

@@ -95,7 +95,7 @@ def _groups(links: Sequence[Link], size: int) -> list[Sequence[Link]]:
 
 
 def _forms(item: CatalogItem) -> list[str]:
-    """Forms of a title, those with the year first; without a year the brackets are left out."""
+    """Written forms of an item's title: those with the year, if it has one, then one without."""
     with_year = (
         FORMS_WITH_YEAR
         if item.year is not None

@@ -80,7 +80,7 @@ class _Relation(_Section):
     world: World = "open"
 
     def predicate(self, name: str) -> Predicate:
-        """The described predicate, with this name."""
+        """The predicate that this section describes, with the given name."""
         return Predicate(name, self.world, type=self.type)
 
 
@@ -96,7 +96,7 @@ class Column(_Relation):
 
 
 class ItemColumns(_Section):
-    """Columns that describe the item itself; by default those with the usual names."""
+    """Columns that describe the item itself; by default, columns with the usual names."""
 
     id: str | None = None
     title: str | None = None

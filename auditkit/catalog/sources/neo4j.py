@@ -88,7 +88,7 @@ def add_nodes(
     name: str = "Neo4j",
     progress: Callable[[str, int], None] = lambda what, n: None,
 ) -> None:
-    """Add the items of a graph if the draft has none, and its facts about the items.
+    """Add the graph's items if the draft has none, and the graph's facts about the items.
 
     Args:
         draft: the catalog draft to extend.
@@ -138,7 +138,7 @@ def _driver_errors() -> tuple[type[Exception], ...]:
 def _items(
     draft: CatalogDraft, run: _QueryRunner, mapping: NodeMapping, progress: Callable[[int], None]
 ) -> dict[str, int]:
-    """Catalog row of each node that is an item."""
+    """Catalog row of each item node, by node id; an empty draft first gets these items."""
     items, new = mapping.items, not len(draft)
     if new and "genre" in mapping.predicates:
         draft.describe_genre(mapping.predicates["genre"].predicate("genre"))

@@ -69,7 +69,7 @@ def add_rdf(
     *,
     progress: Callable[[str, int], None] = lambda what, n: None,
 ) -> None:
-    """Add the items of a graph if the draft has none, and its facts about the items.
+    """Add the graph's items if the draft has none, and the graph's facts about the items.
 
     Args:
         draft: the catalog draft to extend.
@@ -139,7 +139,7 @@ def _known_subjects(draft: CatalogDraft, graph: RdfGraph, mapping: RdfMapping) -
 
 
 def _subjects(graph: RdfGraph, mapping: RdfMapping) -> Iterator[tuple[str, str]]:
-    """Subject and item id of every item in the graph."""
+    """Yield (subject, item id) of every item in the graph."""
     items = mapping.items
     if items.type is None and items.id is None:
         raise CatalogError(
@@ -206,7 +206,7 @@ def _year(term: RdfTerm) -> int | None:
 
 
 def _literals(graph: RdfGraph, block: Sequence[str], predicate: str) -> dict[str, list[RdfTerm]]:
-    """Literals of each subject, in the order of their text and language."""
+    """Literal values of `predicate` for each subject, sorted by text and language."""
     found: dict[str, list[RdfTerm]] = {}
     for row in graph.select(_values_query(block, predicate)):
         if row["o"].kind == "literal":
@@ -225,7 +225,7 @@ def _values_query(block: Sequence[str], predicate: str) -> str:
 
 
 def _in_language(literals: Mapping[str, Sequence[RdfTerm]], language: str) -> dict[str, str]:
-    """Name of each subject in the language, otherwise a name without a language."""
+    """One name per subject: in the language, otherwise without a language tag."""
     names: dict[str, str] = {}
     for subject, terms in literals.items():
         ranked = sorted(
@@ -244,7 +244,7 @@ def _rank(language: str, wanted: str) -> int:
 def _objects(
     graph: RdfGraph, block: Sequence[str], relation: Iri, mapping: RdfMapping
 ) -> Iterator[tuple[str, RdfTerm]]:
-    """Subject and value of every triple; objects with a name in the language are literals."""
+    """Yield (subject, value) of every triple; an IRI with a name is replaced by the name."""
     rows = list(graph.select(_values_query(block, relation.iri)))
     nodes = sorted({row["o"].text for row in rows if row["o"].kind == "uri"})
     names: dict[str, str] = {}

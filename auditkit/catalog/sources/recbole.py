@@ -56,7 +56,9 @@ def read_atomic(path: Path) -> tuple[list[tuple[str, str]], Iterator[tuple[int, 
     _, header = next(rows, (1, [""]))
     columns = [name.partition(":") for name in header]
     if not all(kind for _, _, kind in columns):
-        raise CatalogError(f"{path} does not begin with a header of name:type columns. Add it.")
+        raise CatalogError(
+            f"{path} does not begin with a header of name:type columns. Add the header."
+        )
     return [(name, kind) for name, _, kind in columns], rows
 
 
@@ -202,7 +204,7 @@ def add_graph(
 def _entities(
     draft: CatalogDraft, link: Path, crosswalk: Iterable[tuple[str, str]] | None
 ) -> dict[int, str]:
-    """Entity of each linked row."""
+    """Entity id of each linked item, by catalog row."""
     entity_of_link: dict[str, str] = {}
     _, rows = read_atomic(link)
     for number, cells in rows:
@@ -227,7 +229,7 @@ def _triples(kg: Path) -> Iterator[list[str]]:
 def _survey(
     kg: Path, rows_of: Mapping[str, Sequence[int]]
 ) -> tuple[list[str], list[tuple[str, str]]]:
-    """Relations with a linked entity as head, by name, and the (entity, genre) pairs."""
+    """Names of the relations with a linked entity as head, and all (entity, genre) pairs."""
     relations: set[str] = set()
     genres: list[tuple[str, str]] = []
     for head, relation, tail in _triples(kg):
@@ -246,15 +248,15 @@ def _relation(name: str) -> Predicate:
 def link_agreement(
     draft: CatalogDraft, entity_of: Mapping[int, str], genre_pairs: Iterable[tuple[str, str]]
 ) -> Agreement | None:
-    """Agreement of the genres of linked entities with those of the catalog.
+    """Measure how well the genres of linked entities agree with the catalog's genres.
 
-    For a catalog genre with items A, the largest Dice overlap 2|A n B| / (|A| + |B|) with the items
-    B of a graph genre; the mean over catalog genres with at least 20 linked items. Range [0, 1],
-    ideal 1; a correct link is far above a shuffled one.
+    For each catalog genre with at least 20 linked items A, take the largest Dice overlap
+    2|A n B| / (|A| + |B|) with the items B of any graph genre. The agreement is the mean of these
+    overlaps. Range [0, 1], ideal 1; a correct link is far above a shuffled one.
 
     Args:
         draft: the catalog draft with its items.
-        entity_of: entity of each row.
+        entity_of: entity id of each linked item, by catalog row.
         genre_pairs: (entity, genre) pairs of the graph.
 
     Returns:

@@ -57,7 +57,7 @@ def parse_items(
     required: Sequence[Sequence[str]],
     rename: Callable[[Mapping[str, object]], Mapping[str, object]] = lambda row: row,
 ) -> tuple[CatalogItem, ...]:
-    """Read every item of a file whose columns have other names.
+    """Read every item of a file whose column names differ from `COLUMNS`.
 
     Args:
         required: the possible names of each required column.

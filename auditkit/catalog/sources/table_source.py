@@ -56,7 +56,7 @@ def add_table(
     *,
     progress: Progress = lambda n: None,
 ) -> None:
-    """Add the items of a table, or, if the draft has items, its facts about them.
+    """Add a table's items, or, if the draft has items, the table's facts about them.
 
     Args:
         draft: the catalog draft to extend.
@@ -122,7 +122,7 @@ class TableColumns:
         mapping: the user's mapping; None assigns by column names and recognizes Amazon's metadata.
 
     Attributes:
-        left_out: columns without a mapping beyond the first 200.
+        left_out: names of the columns beyond the first 200, if there is no mapping.
     """
 
     def __init__(self, mapping: TableMapping | None = None) -> None:
@@ -180,7 +180,7 @@ class TableColumns:
         return renamed
 
     def facts(self, row: Row, *, with_genre: bool) -> Iterator[tuple[Predicate, Column, object]]:
-        """Predicate, column and cell of all other columns of the row."""
+        """Yield (predicate, column, cell) for every column that is not about the item itself."""
         if self._mapping is not None:
             for name, column in self._mapping.predicates.items():
                 if name != "genre" or with_genre:
@@ -294,7 +294,7 @@ def _written_names(mapping: TableMapping) -> frozenset[str]:
 
 
 def _cell(row: Row, column: Column) -> object:
-    """Cell of the first of a column's names with a value; `a.b` is the key b of the object a."""
+    """Cell of the first of the column's names that has a value; `a.b` is key b of object a."""
     names = column.column if isinstance(column.column, list) else [column.column]
     for name in names:
         cell = row.get(name)

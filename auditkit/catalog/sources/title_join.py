@@ -128,7 +128,7 @@ def _is_id(name: str) -> bool:
 
 
 def _place(draft: CatalogDraft, titles: list[str]) -> tuple[list[tuple[int, ...]], str]:
-    """Rows of the items that each title names, and a note on the numbers of linked titles."""
+    """Rows of the items that each title names (none if unlinked), and a note with the counts."""
     # With `strict`, a corrected title is never `year_off`, so `typo` marks every correction.
     linker = draft.linker("strict")
     placed: list[tuple[int, ...]] = []

@@ -27,7 +27,7 @@ class Source:
     attribution: str | None = None
 
     def as_json(self) -> dict[str, str]:
-        """The fields that are set."""
+        """The fields that have a value."""
         return {key: value for key, value in asdict(self).items() if value is not None}
 
 
@@ -107,8 +107,8 @@ class CatalogDraft:
         """
         if len(self):
             raise CatalogError(
-                "the predicate genre is described after items were added. Describe it in the "
-                "mapping file of the items."
+                "the predicate `genre` cannot be described after items were added. Describe it in "
+                "the mapping of the items."
             )
         self.graph.predicates[self.genre] = predicate
 
@@ -144,5 +144,5 @@ def content_sha256(draft: CatalogDraft, encoded: EncodedGraph) -> str:
 
 
 def _line(*cells: object) -> bytes:
-    """Encode cells unambiguously."""
+    """Encode cells as bytes, so that different cells give different bytes."""
     return "".join(f"{len(text)}:{text}" for text in map(str, cells)).encode("utf-8") + b"\n"

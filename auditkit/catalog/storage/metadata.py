@@ -97,7 +97,7 @@ def item_rows(file: TableFile) -> Iterator[tuple[str, str, int | None]]:
 def checked_item(
     file: TableFile, place: int, row: object, item_id: object, title: object, year: object
 ) -> tuple[str, str, int | None]:
-    """Validate a row of the table `items` that should be row `place`; id, title and year.
+    """Validate row `place` of the table `items`, and return its id, title and year.
 
     Raises:
         CatalogError: the row is not valid.
@@ -110,7 +110,7 @@ def checked_item(
 
 
 def aliases_of(file: TableFile, meta: FileMeta) -> dict[int, tuple[str, ...]]:
-    """Other titles of each row that has some."""
+    """Aliases of the items that have any, by catalog row."""
     found: dict[int, list[str]] = {}
     for row, text in file.iterate("SELECT row, text FROM aliases"):
         if not (isinstance(row, int) and 0 <= row < meta.n_items and isinstance(text, str)):

@@ -44,7 +44,7 @@ _DUCKDB = b"DUCK"
 
 
 def built_by(path: Path) -> Literal["sqlite", "duckdb"] | None:
-    """Engine that wrote this file; None if neither did or the file cannot be read."""
+    """Format of this catalog file; None if it is not a catalog or cannot be read."""
     try:
         with path.open("rb") as stream:
             head = stream.read(16)
@@ -152,7 +152,7 @@ class _OfFile(NamedTuple):
 
 
 class _FileItems(Sequence[CatalogItem]):
-    """Items that are read on access: id, title and year."""
+    """Items with id, title and year only, which are read from the file on access."""
 
     def __init__(self, file: TableFile, n: int) -> None:
         self._file, self._n = file, n

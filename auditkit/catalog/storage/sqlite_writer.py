@@ -135,7 +135,7 @@ def _unwritable(path: Path, error: OSError) -> CatalogError:
 
 
 def rows_of_tables(draft: CatalogDraft, encoded: EncodedGraph, linking: Linking) -> dict[str, Rows]:
-    """Rows of every table but `triples`, in the order of their keys."""
+    """Rows of each table except `triples`, by table name and in the order of their keys."""
     return {
         "meta": sorted(described(draft, encoded, linking).items()),
         "items": (
@@ -171,7 +171,7 @@ def _terms(draft: CatalogDraft, encoded: EncodedGraph) -> Rows:
 
 
 def described(draft: CatalogDraft, encoded: EncodedGraph, linking: Linking) -> dict[str, str]:
-    """Rows of the table `meta`: sources with license and attribution, warnings, content hash."""
+    """Keys and values of the table `meta`, such as sources, warnings and the content hash."""
     return {
         "agreement": canonical_json(draft.agreement),
         "content_sha256": content_sha256(draft, encoded),
