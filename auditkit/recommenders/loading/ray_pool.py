@@ -72,7 +72,8 @@ def spread(
 
 
 class Spread:
-    """A recommender whose calls run on actors; its other attributes are those of the local one.
+    """A recommender whose calls run on actors; all other attributes come from the local
+    recommender.
 
     Attributes:
         window: number of requests to pass at once.
@@ -90,7 +91,9 @@ class Spread:
         self.window = len(actors) * batch_size
 
     def _spread(self, name: str) -> Callable[..., list[Any]]:
-        """The method on actors: each gets complete batches, and results keep their order."""
+        """The named method, run on the actors: each gets complete batches, and results keep their
+        order.
+        """
 
         def call(first: Sequence[Any], *others: Sequence[Any], **options: Any) -> list[Any]:
             waiting, sizes = [], []
