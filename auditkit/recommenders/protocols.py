@@ -279,7 +279,9 @@ class Works(Protocol):
     """Counts its computations."""
 
     def work(self) -> Mapping[str, int]:
-        """Numbers of forward passes, computed tokens and distinct requested tokens since loading."""
+        """Numbers of forward passes, computed tokens and distinct requested tokens since
+        loading.
+        """
         ...
 
 

@@ -176,7 +176,9 @@ class RecommenderManifest(_Section):
 
 
 def _take_out_unreadable_claim(fields: Any) -> str | None:
-    """Remove an invalid `privacy` block from the fields; return its error, or None if it is valid."""
+    """Remove an invalid `privacy` block from the fields; return its error, or None if it is
+    valid.
+    """
     if not isinstance(fields, dict) or fields.get("privacy") is None:
         return None
     try:

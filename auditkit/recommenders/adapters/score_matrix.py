@@ -76,7 +76,9 @@ class ScoreMatrix:
         return sha256_file(self._path)
 
     def recommend(self, requests: Sequence[Request]) -> list[Response]:
-        """For each request, the k best items outside the history; ties keep the order of the file."""
+        """For each request, the k best items outside the history; ties keep the order of the
+        file.
+        """
         return [self._one(request) for request in requests]
 
     def _one(self, request: Request) -> Response:

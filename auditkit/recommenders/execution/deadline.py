@@ -1,4 +1,6 @@
-"""Call user-supplied code with a deadline; a call that exceeds it is abandoned, but not terminated."""
+"""Call user-supplied code with a deadline; a call that exceeds it is abandoned, but not
+terminated.
+"""
 
 from __future__ import annotations
 

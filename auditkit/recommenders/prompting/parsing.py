@@ -168,7 +168,9 @@ def _is_refusal_line(line: str) -> bool:
 
 
 def _json_titles(text: str) -> tuple[str, ...] | None:
-    """Titles of the first JSON value that starts at the beginning of a line; None if there is none."""
+    """Titles of the first JSON value that starts at the beginning of a line; None if there is
+    none.
+    """
     start = _JSON_START.search(text)
     if start is None:
         return None

@@ -43,7 +43,9 @@ def connect(target: str) -> Endpoint:
 
 
 def _with_scores(target: str, endpoint: Endpoint) -> Endpoint:
-    """The endpoint with its scoring capability if its scores are consistent, otherwise without it."""
+    """The endpoint with its scoring capability if its scores are consistent, otherwise without
+    it.
+    """
     for attempt in range(_ATTEMPTS):
         try:
             noise, gap = _measured(endpoint)
