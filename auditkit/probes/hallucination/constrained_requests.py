@@ -39,7 +39,7 @@ class ConstrainedRequest:
 
     @property
     def terms(self) -> Terms:
-        """The constraint in words that a report can show: its kind."""
+        """The kind of the request: `candidates`, `constraint` or `free`."""
         if self.candidates is not None:
             return "candidates"
         return "constraint" if self.constraints else "free"
