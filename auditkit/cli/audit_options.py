@@ -108,7 +108,7 @@ def check_combination(
     """Reject options that need another option.
 
     Raises:
-        typer.BadParameter: which one is missing.
+        typer.BadParameter: an option is missing; the message names it.
     """
     if not target.strip():
         raise typer.BadParameter(
