@@ -35,7 +35,7 @@ class LanguageModel:
 
     Attributes:
         name: from the manifest. prompts: prompt templates. model, tokenizer: the model in float32,
-        in evaluation mode, and its tokenizer.
+            in evaluation mode, and its tokenizer.
         item_index: tokens of every item, for models with several tokens per item.
         manifest: the parsed `recommender.yaml`. engine: runs the model.
     """

@@ -28,8 +28,7 @@ class ScoreMatrix:
 
     Raises:
         TargetUnavailable: not a numpy archive with these arrays, wrong shapes, duplicate ids or ids
-        of another type,
-            or a score that is NaN or plus infinity.
+            of another type, or a score that is NaN or plus infinity.
     """
 
     reads_prompt = False

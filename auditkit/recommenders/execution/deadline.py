@@ -28,7 +28,7 @@ def call_within(seconds: float | None, call: Callable[[], T]) -> T:
 
     Raises:
         DeadlinePassed: the call did not return in time. Exceptions of the call are raised
-        unchanged.
+            unchanged.
     """
     if seconds is None:
         return call()
