@@ -64,8 +64,8 @@ class Game:
 
 
 def ablate(game: Game, *, n: int) -> NDArray[np.float64]:
-    """Captum's FeatureAblation over `n` spans: v(all) - v(all without i) for each
-    span i, in nats, computed in one batch.
+    """Captum's FeatureAblation over `n` spans: v(all) - v(all without i) for each span i, in nats,
+    computed in one batch.
 
     Raises:
         MissingDependency: the extra `explain` is not installed.

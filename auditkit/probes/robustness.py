@@ -2,9 +2,9 @@
 
 For every user, the clean list is compared with the list after one edit of the instruction; slots
 (history, k) are unchanged. A meaningless edit (one doubled space) gives the noise floor; the net
-rate subtracts it per user. An attack succeeds if at least ceil(k / 3) of the top k
-items are replaced; a response without a valid list counts as a success. Source: attack success rate
-of TextAttack (Morris et al. 2020); RBO (Webber et al. 2010).
+rate subtracts it per user. An attack succeeds if at least ceil(k / 3) of the top k items are
+replaced; a response without a valid list counts as a success. Source: attack success rate of
+TextAttack (Morris et al. 2020); RBO (Webber et al. 2010).
 """
 
 from __future__ import annotations

@@ -80,8 +80,8 @@ def draw_candidates(context: Context, user: User, *, n: int) -> tuple[Item, ...]
     shuffled.
 
     Args:
-        n: total number of items; fewer are returned if the catalog is smaller, more if the user
-            has more than n held-out items.
+        n: total number of items; fewer are returned if the catalog is smaller, more if the user has
+            more than n held-out items.
 
     Returns:
         The same items in the same order for every request of this user in a run.

@@ -66,8 +66,7 @@ class GroupUtilityProbe:
             `candidates` is None and a small language model gets candidates.
         candidates: number of items to rank, which are the user's held-out items and unseen items; 0
             for none; None for 20 if the recommender is a small language model that generates
-            titles,
-            otherwise for none.
+            titles, otherwise for none.
         n_disclosed: number of users whose requests are repeated with each attribute stated.
         min_group: minimum group size for an estimate.
         draws, bootstrap_draws: number of random permutations of the tests, and of resamples for the

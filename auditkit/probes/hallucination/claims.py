@@ -3,8 +3,7 @@
 A model that was trained to describe items describes items of the catalog; a model that reads prompt
 text recommends a list with a reason for each title. Rules extract the claims (`auditkit.claims`)
 and the knowledge graph verifies them; a claim that the graph cannot decide is unverifiable, never
-false.
-No language-model judge is used. See docs/explain/hallucination.md.
+false. No language-model judge is used. See docs/explain/hallucination.md.
 """
 
 from __future__ import annotations

@@ -39,7 +39,8 @@ def item_rates(
     Args:
         items: items of a list after linking, best first.
         history: item ids that the user has consumed.
-        wanted: requested number of items; if there are fewer candidates, all of them are correct.
+        wanted: requested number of items; if there are fewer candidates, the number of candidates
+            is correct.
         candidates: ids that the list may contain; None for all items.
         constraints: constraints that every item must satisfy.
 

@@ -1,9 +1,9 @@
 """Mitigation variants, which all answer the same requests.
 
 All responses are obtained through the Target, so each is in the evidence under its own request.
-Candidates are retrieved with item-kNN on the training interactions and shuffled. The
-held-out item is not added: it would make the variant look better than with any real retriever.
-See docs/explain/hallucination-mitigation.md.
+Candidates are retrieved with item-kNN on the training interactions and shuffled. The held-out item
+is not added: it would make the variant look better than with any real retriever. See
+docs/explain/hallucination-mitigation.md.
 """
 
 from __future__ import annotations
@@ -47,8 +47,7 @@ class VariantResponses:
 
     Attributes:
         calls: number of calls of the recommender. tokens: number of tokens in prompts and
-        responses;
-            None if they are not counted.
+            responses; None if they are not counted.
         replaced: number of items that came from requests for replacements.
     """
 

@@ -1,8 +1,8 @@
 """Anchors of the counterfactual probe: the user histories or titles in its requests.
 
 An anchor is the history of a real user, with the recommender's own templates, or one liked title
-with shipped templates for a domain. Source: one-title anchors as in FaiRLLM (Zhang et al.
-2023), whose templates are not used; see docs/explain/fairness.md.
+with shipped templates for a domain. Source: one-title anchors as in FaiRLLM (Zhang et al. 2023),
+whose templates are not used; see docs/explain/fairness.md.
 """
 
 from __future__ import annotations

@@ -50,9 +50,8 @@ class Arm:
         name: an attribute, a crossed pair such as `gender&age`, `placebo`, or `neutral`.
         stated: the values that are compared.
         wording: `phrases` (phrases of a file), `described` (as users are described in the data), or
-            one of the
-            exploratory wordings. A wording without its own neutral or placebo arm
-            uses the first one.
+            one of the exploratory wordings. A wording without its own neutral or placebo arm uses
+            the first one.
         shape: for a crossed arm, the numbers of values of its two attributes.
     """
 

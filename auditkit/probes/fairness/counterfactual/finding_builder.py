@@ -71,9 +71,7 @@ class Reporting:
         return self.p_adjusted.get((arm.name, test))
 
     def p_values(self, arm: ArmTests, test: str) -> dict[str, JsonValue]:
-        """The adjusted p-value of a test, adjusted over all tests of the probe; None if there is
-        none.
-        """
+        """The p-value of a test, adjusted over all tests of the probe; None if it was not run."""
         tested = arm.named.get(test)
         return {"p": tested.p if tested else None, "p_adjusted": self.p(arm, test)}
 
