@@ -150,9 +150,8 @@ def macro_auc(scores: ArrayLike, codes: ArrayLike, weights: ArrayLike) -> Array:
         weights: how often every user is in each resample, [draws, users].
 
     Returns:
-        AUC per resample, [draws], in [0, 1], 0.5 for guessing; ties count one half. In a
-        resample, a class with no users or with all users is ignored; 0.5 if all classes are
-        ignored.
+        AUC per resample, [draws], in [0, 1], 0.5 for guessing; ties count one half. In a resample,
+        a class with no users or with all users is ignored; 0.5 if all classes are ignored.
     """
     s, y = np.asarray(scores, dtype=np.float64), np.asarray(codes, dtype=np.int64)
     w = np.asarray(weights, dtype=np.float64)

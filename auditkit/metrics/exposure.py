@@ -44,8 +44,8 @@ def gini(exposure: ArrayLike) -> float | None:
         exposure: exposure of every item, 0 for items that are not shown, [items].
 
     Returns:
-        Value in [0, 1 - 1/N]; ideal 0, if every item is shown equally often. None if no
-        item is shown.
+        Value in [0, 1 - 1/N]; ideal 0, if every item is shown equally often. None if no item is
+        shown.
     """
     e = np.sort(require_nonnegative(exposure))
     n, total = len(e), float(e.sum())

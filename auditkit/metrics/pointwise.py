@@ -1,8 +1,7 @@
 """Metrics of responses about one item at a time: likes, ratings and likelihoods.
 
 Each function returns the number of users and a statistic that a bootstrap applies to resampled
-users, because items of one user are not independent. Source:
-Mann & Whitney 1947 (AUC).
+users, because items of one user are not independent. Source: Mann & Whitney 1947 (AUC).
 """
 
 from __future__ import annotations
