@@ -157,9 +157,8 @@ def paired_difference(
         before, after: one finite number per unit, in the same order, shape [n].
         rng, unit, direction, draws, n_missing, reason: as in `bootstrap_mean`.
         bounded_rate: whether all values lie in [0, 1]. If fewer than five units differ, both ends
-        are widened to
-            the Clopper-Pearson bound of the share of units that differ, because no mean difference
-            can exceed it.
+            are widened to the Clopper-Pearson bound of the share of units that differ, because no
+            mean difference can exceed it.
 
     Returns:
         Estimate (positive if `after` is larger) and its bootstrap quantiles. Undefined in the same
@@ -209,8 +208,8 @@ def bootstrap_statistic(
     """Value of a statistic of n units, with a 95 % percentile bootstrap interval.
 
     Args:
-        statistic: maps row numbers [block, n] to values [block]; if it is NaN for a resample,
-            the value for the data is used.
+        statistic: maps row numbers [block, n] to values [block]; if it is NaN for a resample, the
+            value for the data is used.
         rng, unit, direction, draws, n_missing, reason: as in `bootstrap_mean`.
 
     Returns:

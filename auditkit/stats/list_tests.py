@@ -129,9 +129,8 @@ def between_values_test(
 ) -> Tested:
     """Test whether lists of the same value agree more than lists of two values (T-between).
 
-    The statistic is the mean similarity of same-value pairs minus the mean
-    similarity of different-value pairs.
-    All lists of a probe are permuted.
+    The statistic is the mean similarity of same-value pairs minus the mean similarity of
+    different-value pairs. All lists of a probe are permuted.
 
     Args:
         similarities: symmetric similarities, [probes, lists, lists]; the lists of a probe are

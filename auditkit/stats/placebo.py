@@ -62,7 +62,7 @@ def placebo_contrast(
         attribute, placebo: [probes, values] similarities to the neutral list, the same complete
             probes in both.
         attribute_between, placebo_between: [probes] mean similarity of same-value lists minus the
-        mean similarity of different-value lists.
+            mean similarity of different-value lists.
         rng: generator for the swaps.
         draws: number of swaps.
         level: coverage of the interval, in (0, 1).

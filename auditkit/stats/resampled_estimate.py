@@ -63,8 +63,8 @@ def banded(
     n_missing: int = 0,
     p_adjusted: float | None = None,
 ) -> ResampledEstimate:
-    """An estimate with bounds that hold jointly with others of its probe; without bounds
-    (`ends` is None) for a pilot.
+    """An estimate with bounds that hold jointly with others of its probe; without bounds (`ends` is
+    None) for a pilot.
     """
     low, high = ends or (None, None)
     estimate = Estimate(
