@@ -1,8 +1,8 @@
 """Sections of the report by dimension, and the assignment of findings to figures.
 
-A figure contains findings of one probe on one scale. The probes that edit requests share
-one figure, so that the edits can be compared. Reference recommenders are shown below the model in
-the same figure.
+A figure contains findings of one probe on one scale. The probes that edit requests share one
+figure, so that the edits can be compared. Reference recommenders are shown below the model in the
+same figure.
 """
 
 from __future__ import annotations
