@@ -42,8 +42,8 @@ class RuleVerdict:
     """Verdict of one (rule, group): value, one-sided bounds, limit and effect.
 
     `effect` is the effect on the release: `fails` and `blocks` stop it, `tolerated` and `shown` do
-    not. For an inconclusive verdict, `reason` is a word from a closed list and `detail` a
-    sentence. For a baseline rule `value` is the difference, positive = worse.
+    not. For an inconclusive verdict, `reason` is a word from a closed list and `detail` a sentence.
+    For a baseline rule `value` is the difference, positive = worse.
     """
 
     rule: str
