@@ -58,8 +58,7 @@ class Plan:
     Attributes:
         calls: number of calls of the recommender; equal requests of several probes are one call.
         cost: totals that the recommender estimates, such as `tokens_asked` and `tokens`; empty if
-        it
-            provides no estimate.
+            it provides no estimate.
         lines: content of the plan file, one JSON object per call.
     """
 

@@ -32,7 +32,7 @@ class PilotRow:
     Attributes:
         sigma: noise of one similarity, Jaccard points. margin: largest SNSR that passes.
         to_pass: number of probes with which a fair recommender stays below the margin in about 95 %
-        of runs.
+            of runs.
         to_detect: number of probes that detect a difference as large as the margin in 80 % of runs.
         planned: number of probes in the recipe.
     """

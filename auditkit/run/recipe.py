@@ -46,8 +46,7 @@ class AuditRecipe(BaseModel):
 
         Raises:
             ConfigurationError: a name is neither a dimension nor a probe id, or the recipe has no
-            such
-                probe.
+                such probe.
         """
         known = {*probes(), *(spec.dimension for spec in probes().values())}
         planned = {*self.probes, *(probe_spec(probe_id).dimension for probe_id in self.probes)}
