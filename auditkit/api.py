@@ -107,8 +107,8 @@ def load_recommender(
     Args:
         target: as in `audit`.
         data: users and items for targets that need them: baselines are fitted on them, dual
-            encoders rank the items, mitigations read users' attributes. For other targets,
-            the data are not loaded.
+            encoders rank the items, mitigations read users' attributes. For other targets, the data
+            are not loaded.
         prompts: template file for a recommender without templates of its own.
         allow_code: whether `python:` targets may import and run code.
 

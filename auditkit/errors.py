@@ -45,8 +45,8 @@ class InvalidArgument(AuditkitError, ValueError):
 
 
 class ConfigurationError(AuditkitError):
-    """A recipe, policy or recommender.yaml cannot be accepted; the message lists every error
-    with its line.
+    """A recipe, policy or recommender.yaml cannot be accepted; the message lists every error with
+    its line.
     """
 
 

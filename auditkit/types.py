@@ -131,8 +131,8 @@ class Estimate:
     """A number with its interval; an undefined number has `value` None and a `reason`.
 
     `low` and `high` are the ends of a two-sided interval at `level`; `n` counts independent
-    sampling units and `n_missing` the planned units that could not be scored. `direction`
-    says whether lower or higher values are better.
+    sampling units and `n_missing` the planned units that could not be scored. `direction` says
+    whether lower or higher values are better.
     """
 
     value: float | None
