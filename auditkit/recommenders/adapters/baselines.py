@@ -49,7 +49,7 @@ class BaselineRecommender:
         self._dataset, self._scorer = dataset, scorer
 
     def fingerprint(self) -> str:
-        """SHA-256 of the name and of the training data."""
+        """SHA-256 of the name and of the data set."""
         return sha256_json([self.name, self._dataset.fingerprint])
 
     def recommend(self, requests: Sequence[Request]) -> list[Response]:

@@ -39,7 +39,7 @@ class RequestExecutor:
     """Log, cache, transport and stop rule, which all probes of a run share.
 
     Args:
-        origin: hash of recommender, catalog and auditkit version; part of every cache key.
+        origin: hash of recommender, catalog, auditkit version and seed; part of every cache key.
         window: number of requests sent at once, if several workers share them.
         seconds: deadline of one call of a local recommender; None for no deadline.
         retry_errors: repeat calls whose log record is an error.

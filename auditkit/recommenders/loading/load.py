@@ -134,7 +134,7 @@ def needs_dataset(target: str) -> bool:
 
 def _required(dataset: Dataset | None, what: str) -> Dataset:
     if dataset is None:
-        raise TargetUnavailable(f"{what} needs the users and items of a data set. Give one.")
+        raise TargetUnavailable(f"{what} needs the users and items of a data set. Give a data set.")
     return dataset
 
 

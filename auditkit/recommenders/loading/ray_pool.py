@@ -54,7 +54,9 @@ def spread(
     try:
         ray.init(address=address, ignore_reinit_error=True, log_to_driver=False)
     except (ConnectionError, ValueError) as error:
-        raise TargetUnavailable(f"no Ray cluster at {address} ({error}). Start it.") from None
+        raise TargetUnavailable(
+            f"no Ray cluster at {address} ({error}). Start the cluster, or correct the address."
+        ) from None
     actor = ray.remote(num_cpus=1)(_Actor)
     actors = [actor.remote(load, _threads()) for _ in range(workers)]
     try:

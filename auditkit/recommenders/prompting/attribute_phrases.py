@@ -97,7 +97,10 @@ class Wordings(_Part):
             )
         stated = {v.phrase for one in self.attributes.values() for v in one.values}
         if same := stated & set(self.neutral):
-            raise ValueError(f"{sorted(same)[0]!r} is stated as a value and as neutral")
+            raise ValueError(
+                f"{sorted(same)[0]!r} is both a neutral phrase and the phrase of an attribute "
+                "value; the two must differ"
+            )
         return self
 
 
