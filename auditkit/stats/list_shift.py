@@ -61,7 +61,7 @@ def list_shift_tests(
     cells = np.asarray(tables, dtype=np.float64)
     if cells.ndim != 3 or min(cells.shape[1:]) < 2 or not np.all(np.isfinite(cells)):
         raise InvalidArgument(
-            f"disturbance_tests got an array of shape {cells.shape}. Give tables of complete "
+            f"list_shift_tests got an array of shape {cells.shape}. Give tables of complete "
             "probes only, at least 2 x 2."
         )
     _, n, n_values = cells.shape

@@ -78,7 +78,7 @@ def _spread(
     """
     draws, n, n_values = orders.shape
     n_items = len(expected)
-    # Value a gets list orders[a] of its probe, as in `disturbance_tests`.
+    # Value a gets list orders[a] of its probe, as in `list_shift_tests`.
     given = table[np.arange(n)[:, None], orders]
     values = (np.arange(draws)[:, None, None] * n_values + np.arange(n_values)) * (n_items + 1)
     cells = (given + values[..., None]).ravel()
@@ -108,7 +108,7 @@ def repeat_request_test(
     table = np.asarray(similarities, dtype=np.float64)
     if table.ndim != 2 or len(table) < 1 or table.shape[1] != 3 or not np.isfinite(table).all():
         raise InvalidArgument(
-            f"reask_test got an array of shape {table.shape}. Give three finite similarities per "
+            f"repeat_request_test got an array of shape {table.shape}. Give three finite similarities per "
             "probe."
         )
     # Column c is the statistic if the list outside pair c is taken as the stated one.
