@@ -169,7 +169,7 @@ def _explanations(path: Path) -> Iterator[dict[str, JsonValue]]:
             ) from None
         if not isinstance(row, dict) or not isinstance(row.get("text"), str):
             raise InvalidArgument(
-                f'{path}:{number} is not an object with a "text". Give one per line.'
+                f'{path}:{number} is not an object with a "text". Write one such object per line.'
             )
         item = row.get("item_id")
         if item is not None and (isinstance(item, bool) or not isinstance(item, str | int)):
