@@ -56,7 +56,10 @@ def _chain(path: Path, run_key: str) -> Iterator[tuple[int, Body, str]]:
             if (record.get("seq"), record.get("prev"), digest) != (seq, prev, expected) or len(
                 record
             ) != 4:
-                raise _Damage(f"{place}: hash, order or predecessor do not fit")
+                raise _Damage(
+                    f"{place}: the record does not continue the hash chain "
+                    "(wrong seq, prev or sha256, or an extra field)"
+                )
             prev, offset = digest, offset + len(line)
             yield offset, body, digest
 
