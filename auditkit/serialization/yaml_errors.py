@@ -109,8 +109,8 @@ def validate(
         hint: additional advice, appended to the message.
 
     Raises:
-        ConfigurationError: there are errors; the message lists each as `file:line: key.path:
-            message`, in the order of the lines.
+        ConfigurationError: there are errors; the message lists each as
+            `file:line: key.path: message`, in the order of the lines.
     """
     found = list(others)
     try:
