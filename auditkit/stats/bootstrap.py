@@ -1,7 +1,7 @@
 """Bootstrap intervals over units, stored as sampling distributions that a policy evaluates later.
 
 Users are resampled, not items, because the items of one list are not independent. A bootstrap of
-values that are nearly all 0 (or 1) collapses to a point. If fewer than five units differ from this
+values that are nearly all 0 (or 1) collapses to a point. If fewer than five units differ from
 0 (or 1), the bound is the larger of the bootstrap and the Clopper-Pearson bound on the share of
 units that differ, which is valid because a rate in [0, 1] is at most the indicator of "above 0".
 With more such units, the tail on the skewed side is replaced by Clopper-Pearson with the effective

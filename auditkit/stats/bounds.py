@@ -101,8 +101,8 @@ def p_fail(law: SamplingDistribution, estimate: Estimate, limit: float, side: Si
 
 
 def _quantile_p(law: Quantiles, limit: float, side: Side) -> float:
-    """p-value from stored quantiles: the next quantile level beyond the limit, at least 1 / (draws
-    + 1).
+    """p-value from stored quantiles: the next quantile level beyond the limit, and at least
+    1 / (draws + 1).
     """
     levels = quantile_levels(len(law.q))
     values = law.q if side == "max" else tuple(-q for q in reversed(law.q))

@@ -73,8 +73,8 @@ def _spread(
     expected: NDArray[np.float64],
     weights: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """Statistic of T-item for every permutation, [draws]; orders are [draws, n, A], the table [n,
-    A, k].
+    """Statistic of T-item for every permutation, [draws]; orders are [draws, n, A], the table is
+    [n, A, k].
     """
     draws, n, n_values = orders.shape
     n_items = len(expected)
@@ -108,8 +108,8 @@ def repeat_request_test(
     table = np.asarray(similarities, dtype=np.float64)
     if table.ndim != 2 or len(table) < 1 or table.shape[1] != 3 or not np.isfinite(table).all():
         raise InvalidArgument(
-            f"repeat_request_test got an array of shape {table.shape}. Give three finite similarities per "
-            "probe."
+            f"repeat_request_test got an array of shape {table.shape}. Give three finite "
+            "similarities per probe."
         )
     # Column c is the statistic if the list outside pair c is taken as the stated one.
     gaps = 1.5 * table - table.sum(axis=1, keepdims=True) / 2

@@ -63,8 +63,8 @@ class _Pairs(NamedTuple):
     weights: Array  # [pairs, strata]
 
     def difference(self, means: Array) -> Array:
-        """Mean of the first minus mean of the second group of every pair: [..., strata, groups] ->
-        [..., pairs].
+        """Mean of the first minus mean of the second group of every pair, [..., pairs], from means
+        [..., strata, groups].
         """
         between: Array = means[..., self.a] - means[..., self.b]
         return np.asarray(np.einsum("ps,...sp->...p", self.weights, between))
@@ -75,8 +75,8 @@ class _Pairs(NamedTuple):
         return np.asarray(np.sqrt(np.einsum("ps,...sp->...p", self.weights**2, both)))
 
     def moments(self, rows: Array) -> tuple[Array, Array]:
-        """Cell means and their squared standard errors, each [draws, strata, groups], from [draws,
-        users].
+        """Cell means and their squared standard errors, each [draws, strata, groups], from rows
+        [draws, users].
         """
         shape = (len(rows), *self.sizes.shape)
         n = np.maximum(self.sizes, 1)
