@@ -40,11 +40,11 @@ def audit(
         recipe: name of a shipped recipe, or a YAML file.
         out: run folder; an interrupted run in it is resumed.
         data: `ml-100k` or the YAML file that describes your own data; overrides the recipe's.
-        only: dimensions or probe ids to run; empty runs all probes of the recipe.
+        only: dimensions or probe ids to run; if empty, all probes of the recipe run.
         options: catalog, budget, and whether code may run.
 
     Raises:
-        AuditkitError: nothing could be asked; the message says what to do.
+        AuditkitError: the audit could not start; the message says what to do.
     """
     chosen = read_recipe(find_recipe(str(recipe), kind="audit"))
     if data is not None:
@@ -65,15 +65,15 @@ def gate(
     """Judge a result or a run folder by a policy.
 
     Args:
-        result: a result, or a run folder, whose evidence is verified first and which then holds
-            `verdict.json`, `junit.xml` and `results.sarif`.
+        result: a result, or a run folder. The evidence of a folder is verified first, and
+            `verdict.json`, `junit.xml` and `results.sarif` are written into it.
         policy: name of a shipped policy, or a YAML file.
         baseline: run folder or `result.json` to compare with; the policy's own if None.
-        as_of: the day on which waivers are judged; today (UTC) if None.
-        strict: every doubt blocks.
+        as_of: the day for which expiry dates of waivers are checked; today (UTC) if None.
+        strict: whether every inconclusive rule blocks.
 
     Raises:
-        ConfigurationError: the policy is faulty, or the folder is not a run folder.
+        ConfigurationError: the policy is invalid, or the folder is not a run folder.
         IntegrityError: the run or the baseline was altered.
     """
     judged = Policy.read(find_recipe(str(policy), kind="policy"))
@@ -107,13 +107,13 @@ def load_recommender(
     Args:
         target: as in `audit`.
         data: users and items for targets that need them: baselines are fitted on them, dual
-            encoders rank the items, mitigations read users' attributes. Other targets ignore it,
-            and nothing is fetched for them.
+            encoders rank the items, mitigations read users' attributes. For other targets, the data
+            are not loaded.
         prompts: template file for a recommender without templates of its own.
         allow_code: whether `python:` targets may import and run code.
 
     Raises:
-        TargetUnavailable: unknown form, missing files, or code that was not allowed.
+        TargetUnavailable: unknown kind of target, missing files, or code that was not allowed.
         MissingDependency: the extra for this kind of target is not installed.
     """
     dataset = open_dataset(data) if load.needs_dataset(target) else None
@@ -121,7 +121,7 @@ def load_recommender(
 
 
 def train(recipe: str | Path, out: str | Path) -> Path:
-    """Train a recommender; the folder is a TARGET for `audit`.
+    """Train a recommender; its folder can be the `target` of `audit`.
 
     Args:
         recipe: name of a shipped training recipe, or a YAML file.
@@ -131,7 +131,7 @@ def train(recipe: str | Path, out: str | Path) -> Path:
         `out`.
 
     Raises:
-        ConfigurationError: the recipe is faulty.
+        ConfigurationError: the recipe is invalid.
         MissingDependency: the extra `train` is not installed.
         AuditkitError: the folder belongs to another recipe, or training failed.
     """

@@ -1,16 +1,16 @@
 """The error tree.
 
 Every error that auditkit raises on purpose derives from `AuditkitError`; its message says what
-happened, with the value and the place, and what to do about it. The command line turns each into
-its `exit_code` without a traceback.
+happened, with the value and the place, and what to do about it. The command line exits with the
+`exit_code` of the error, without a traceback.
 
     AuditkitError            2  usage, configuration or environment that the user must fix
       InvalidArgument        2  a value outside its documented range
       ConfigurationError     2  a recipe, policy or recommender.yaml that cannot be read
       MissingDependency      2  an optional extra is not installed
       CatalogError           2  a catalog or data set that is absent, damaged or contradictory
-      TargetUnavailable      2  the recommender cannot be loaded or refuses at preflight
-      EvidenceError          2  answers cannot be recorded; the run can be resumed
+      TargetUnavailable      2  the recommender cannot be loaded, or a first check fails
+      EvidenceError          2  responses cannot be recorded; the run can be resumed
       TargetError            -  one request failed; recorded as `target_error`, never shown
       IntegrityError        13  evidence or results fail verification
 """
@@ -45,7 +45,7 @@ class InvalidArgument(AuditkitError, ValueError):
 
 
 class ConfigurationError(AuditkitError):
-    """A recipe, policy or recommender.yaml cannot be accepted; the message lists every fault with
+    """A recipe, policy or recommender.yaml cannot be accepted; the message lists every error with
     its line.
     """
 
@@ -65,16 +65,18 @@ class CatalogError(AuditkitError):
 
 
 class TargetUnavailable(AuditkitError):
-    """The recommender named by TARGET cannot be loaded, or refuses at preflight."""
+    """The recommender that TARGET names cannot be loaded, or a check before the first request
+    fails.
+    """
 
 
 class TargetError(AuditkitError):
     """One request failed at the adapter.
 
     Args:
-        reason: closed word of the run log, such as `exception`, `wrong_type`, `non_finite`.
-        retryable: whether asking again may help.
-        retry_after: seconds that the recommender asks to wait before that.
+        reason: one of a fixed set of words in the run log, such as `exception` or `wrong_type`.
+        retryable: whether a repeated request may succeed.
+        retry_after: seconds to wait before the next attempt, as the recommender demands.
     """
 
     def __init__(
@@ -93,7 +95,7 @@ class TargetError(AuditkitError):
 
 
 class EvidenceError(AuditkitError):
-    """An answer cannot be recorded (disk full); the run stops and can be resumed."""
+    """A response cannot be recorded (disk full); the run stops and can be resumed."""
 
 
 class IntegrityError(AuditkitError):
@@ -103,7 +105,7 @@ class IntegrityError(AuditkitError):
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """A sentence naming the nearest known name, or the empty string."""
+    """A sentence that suggests the nearest known name; empty if there is none."""
     import difflib  # every command loads this module, few get a name wrong
 
     near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)

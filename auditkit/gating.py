@@ -1,7 +1,7 @@
 """Judge a run folder and write the verdict as JSON, JUnit and SARIF.
 
-The verdict is decided once, before any output is written. Nothing here calls the target or opens a
-socket.
+The verdict is decided once, before any output is written. This module never calls the target and
+opens no socket.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ def gate_run(
     """Verify a run, decide, and write `verdict.json`, `junit.xml` and `results.sarif`.
 
     Args:
-        baseline: run folder or result.json; the policy's own if None.
-        as_of: the day on which waivers are judged; today (UTC) if None.
-        strict: every inconclusive rule blocks.
+        baseline: run folder or result.json; if None, the one that the policy names.
+        as_of: the day for which expiry dates of waivers are checked; today (UTC) if None.
+        strict: whether every inconclusive rule blocks.
 
     Raises:
         IntegrityError: the run or the baseline was altered.
@@ -61,8 +61,8 @@ def read_baseline(path: Path | None) -> AuditResult | None:
     """Read a baseline: a run folder, which is verified, or a result.json with its pinned hash.
 
     Raises:
-        ConfigurationError: no such file.
-        IntegrityError: it was altered.
+        ConfigurationError: the file does not exist.
+        IntegrityError: the baseline was altered.
     """
     if path is None:
         return None

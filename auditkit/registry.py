@@ -33,7 +33,9 @@ __all__ = [
 
 @dataclass(frozen=True, kw_only=True)
 class MetricSpec:
-    """Meaning of a metric id: unit, better direction, ideal value, and its probe."""
+    """Meaning of a metric id: its unit, which direction is better, its ideal value, and its
+    probe.
+    """
 
     id: str
     probe: str
@@ -45,7 +47,7 @@ class MetricSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class ProbeSpec:
-    """Location of a probe (`module:attribute`), its fixed parameters and its metrics."""
+    """Location of a probe's code (`module:attribute`), its fixed parameters and its metrics."""
 
     id: str
     path: str
@@ -77,7 +79,7 @@ def _parse(probe_id: str, entry: Mapping[str, Any]) -> ProbeSpec:
 
 @cache
 def probes() -> Mapping[str, ProbeSpec]:
-    """Every registered probe by id, in the order of the list."""
+    """Every registered probe by id, in the order of `registry.yaml`."""
     entries: dict[str, Any] = yaml.safe_load(
         (files("auditkit") / "registry.yaml").read_text(encoding="utf-8")
     )["probes"]

@@ -1,7 +1,7 @@
 """Random generators that depend on the seed of a run and on names, not on the order of calls.
 
-Every random step has its own named generator, so adding a probe or changing the batch size changes
-no other number.
+Every random step has its own named generator, so adding a probe or changing the batch size does not
+change any other random number.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ def find_recipe(name: str, *, kind: typing.Literal["audit", "train", "policy"]) 
     """Resolve a file path or the name of a shipped recipe.
 
     Raises:
-        ConfigurationError: it is neither.
+        ConfigurationError: `name` is neither.
     """
     if Path(name).is_file():
         return Path(name)

@@ -131,8 +131,8 @@ class Estimate:
     """A number with its interval; an undefined number has `value` None and a `reason`.
 
     `low` and `high` are the ends of a two-sided interval at `level`; `n` counts independent
-    sampling units and `n_missing` the planned units that could not be scored. `direction`
-    says which way is better.
+    sampling units and `n_missing` the planned units that could not be scored. `direction` says
+    whether lower or higher values are better.
     """
 
     value: float | None
@@ -160,8 +160,8 @@ class Estimate:
 class Binomial:
     """Sampling distribution of a rate: `x` of `n` rows.
 
-    `n_eff` is the effective sample size if rows share units, else n. For rows clustered in units
-    the gate uses x_eff = x / n * n_eff (Korn & Graubard 1998).
+    `n_eff` is the effective sample size if several rows belong to one unit, else n. For rows
+    clustered in units the gate uses x_eff = x / n * n_eff (Korn & Graubard 1998).
     """
 
     x: float
@@ -174,7 +174,7 @@ class Binomial:
 class Quantiles:
     """Sampling distribution of a bootstrap statistic.
 
-    It has 201 quantiles at p_i = sin^2(pi i / 400), i = 0..200.
+    It consists of 201 quantiles, at the levels p_i = sin^2(pi i / 400), i = 0..200.
     """
 
     draws: int
@@ -184,8 +184,8 @@ class Quantiles:
 
 @dataclass(frozen=True, kw_only=True)
 class Band:
-    """Interval that already holds simultaneously within the probe; `p_adjusted` is corrected for
-    the same tests.
+    """Interval that holds simultaneously for all comparisons of its probe; `p_adjusted` is adjusted
+    for the same tests.
     """
 
     p_adjusted: float | None = None
@@ -194,7 +194,9 @@ class Band:
 
 @dataclass(frozen=True, kw_only=True)
 class Exact:
-    """No sampling: low = high = value (privacy accounting, counts over a whole catalog)."""
+    """A value without sampling error: low = high = value (privacy accounting, counts over a
+    catalog).
+    """
 
     kind: Literal["exact"] = "exact"
 
@@ -259,8 +261,8 @@ class Detector:
 
 @dataclass(frozen=True, kw_only=True)
 class TargetDescription:
-    """Identity of the audited recommender. `verified` is true only if the weights themselves were
-    hashed.
+    """Identity of the audited recommender. `verified` is true only if the weights or the recorded
+    responses were hashed.
     """
 
     name: str

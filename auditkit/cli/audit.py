@@ -33,7 +33,7 @@ def register(app: typer.Typer) -> None:
 
 
 def default_run_folder(target: str, recipe: str) -> Path:
-    """`reports/TARGET-RECIPE`, so that the same command resumes its own run."""
+    """The folder `reports/TARGET-RECIPE`, so that the same command resumes its own run."""
     words = [Path(target).name if "/" in target else target, recipe]
     return Path("reports") / "-".join(
         "".join(c if c.isalnum() or c in "._-" else "-" for c in word) for word in words

@@ -108,7 +108,7 @@ def check_combination(
     """Reject options that need another option.
 
     Raises:
-        typer.BadParameter: which one is missing.
+        typer.BadParameter: an option is missing; the message names it.
     """
     if not target.strip():
         raise typer.BadParameter(
@@ -116,8 +116,12 @@ def check_combination(
             "python:MODULE:NAME."
         )
     if plan and not dry_run:
-        raise typer.BadParameter("--plan writes what --dry-run would ask. Give both.")
+        raise typer.BadParameter(
+            "--plan writes the requests that --dry-run plans. Give both options."
+        )
     if pilot and not dry_run:
         raise typer.BadParameter("--pilot belongs to a dry run. Give --dry-run too.")
     if cluster and workers is None:
-        raise typer.BadParameter("--cluster says where --workers run. Give both.")
+        raise typer.BadParameter(
+            "--cluster is the address of the cluster for --workers. Give both options."
+        )

@@ -99,7 +99,7 @@ def check_claims(
 
 
 def _lines(path: Path) -> Iterator[str]:
-    """Lines without line ends, byte-order mark and an empty last line."""
+    """Yield the lines of a file without line ends, byte-order mark and an empty last line."""
     from auditkit.errors import InvalidArgument
 
     try:
@@ -130,7 +130,9 @@ def _link_row(link: Link) -> dict[str, JsonValue]:
 
 
 def _explanation(catalog: Catalog, link: Link) -> dict[str, JsonValue]:
-    """Difference between a title and that of its item, or of the first candidate."""
+    """Title of the linked item, or else of the first candidate, and how far the written title is
+    from it.
+    """
     from auditkit.catalog.linking.edit_distance import osa_counter
     from auditkit.catalog.linking.normalize import clean_query, full_key, parse_title
 
@@ -167,7 +169,7 @@ def _explanations(path: Path) -> Iterator[dict[str, JsonValue]]:
             ) from None
         if not isinstance(row, dict) or not isinstance(row.get("text"), str):
             raise InvalidArgument(
-                f'{path}:{number} is not an object with a "text". Give one per line.'
+                f'{path}:{number} is not an object with a "text". Write one such object per line.'
             )
         item = row.get("item_id")
         if item is not None and (isinstance(item, bool) or not isinstance(item, str | int)):
@@ -179,7 +181,7 @@ def _explanations(path: Path) -> Iterator[dict[str, JsonValue]]:
 
 
 def _known(row: dict[str, JsonValue], path: Path, catalog: Catalog) -> dict[str, JsonValue]:
-    """The row, after checking that the catalog has its item."""
+    """The row, if the catalog has its item; otherwise raise an error."""
     from auditkit.errors import InvalidArgument
 
     if row["item_id"] is not None and row["item_id"] not in catalog.index:

@@ -21,7 +21,7 @@ _SECONDS_BETWEEN_LINES = 10.0
 
 @contextlib.contextmanager
 def audit_progress(*, quiet: bool = False) -> Iterator[Progress]:
-    """Callbacks that show the current probe and the number of finished requests."""
+    """Yield callbacks that show the current probe and the number of finished requests."""
     from auditkit.run.options import Progress
 
     if quiet:
@@ -74,7 +74,7 @@ def audit_progress(*, quiet: bool = False) -> Iterator[Progress]:
 
 @contextlib.contextmanager
 def training_progress(name: str, *, quiet: bool = False) -> Iterator[Callable[[StepReport], None]]:
-    """A callback that shows steps, loss and CPU seconds."""
+    """Yield a callback that shows steps, loss and CPU seconds."""
     if quiet:
         yield lambda _: None
         return

@@ -1,7 +1,7 @@
 """Command group that imports a command only when it is called.
 
-Building every command costs more than the interpreter and typer together, and `--help` needs only
-the names and one line each.
+Building every command takes longer than starting the interpreter and typer together, and `--help`
+needs only the name and one line of each command.
 """
 
 from __future__ import annotations
@@ -47,6 +47,6 @@ class LazyGroup(TyperGroup):
         return typer.main.get_group(app).commands[cmd_name]
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
-        """Write the list of commands from the table."""
+        """Write the list of commands from `COMMANDS`, without importing them."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, words) for name, (_, words) in COMMANDS.items()])

@@ -12,7 +12,7 @@ __all__ = ["pilot_table", "plan_table"]
 
 
 def plan_table(plan: Plan) -> str:
-    """One line per probe, then the totals."""
+    """Text table with one line per probe, then the totals."""
     from auditkit.cli.tables import aligned
     from auditkit.security.escaping import terminal_text
 
@@ -39,7 +39,7 @@ def _cost(plan: Plan) -> list[str]:
 
 
 def pilot_table(pilot: PilotRun) -> str:
-    """Needed and planned number of probes for every attribute."""
+    """Text table with the needed and the planned number of probes for every attribute."""
     from auditkit.cli.tables import aligned
     from auditkit.security.escaping import terminal_text
 

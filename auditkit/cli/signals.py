@@ -28,7 +28,7 @@ def exit_code_of(interrupt: KeyboardInterrupt) -> int:
 
 
 class Signals:
-    """Received signal, and whether a call is in progress that may still finish."""
+    """The received signal, if any, and whether a call is in progress that may still finish."""
 
     def __init__(self) -> None:
         self._received = 0

@@ -12,7 +12,7 @@ __all__ = ["aligned", "fairness_table", "findings_table", "in_words"]
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> str:
-    """Pad columns to their longest cell, with two spaces between them."""
+    """Align columns: pad each to its longest cell, with two spaces between columns."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

@@ -57,7 +57,9 @@ def train(
 
 
 def protocol(result: AuditResult) -> str:
-    """Evaluation protocol of the findings: split, how ties are broken, data that are left out."""
+    """Evaluation protocol of the printed findings: the split, how ties are broken, and which data
+    are left out.
+    """
     return "; ".join(str(result.catalog[name]) for name in ("split", "tie_rule", "left_out"))
 
 
@@ -72,7 +74,8 @@ def train_folder(
     """Train into a folder; a finished model of the same recipe and data is kept as it is.
 
     Args:
-        set_aside: whether to rename a finished model of another recipe instead of an error.
+        set_aside: whether to rename the folder of another recipe's finished model; otherwise such a
+            folder is an error.
     """
     from auditkit.catalog.datasets.user_tables import open_dataset
     from auditkit.cli.display import training_progress
@@ -109,7 +112,9 @@ def evaluate_folder(folder: Path, *, data: str = "ml-100k", quiet: bool = False)
 
 
 def _plan(recipe: TrainingRecipe) -> str:
-    """Steps and, for a private recipe, the noise that the accountant computes beforehand."""
+    """Text on the number of steps and, for a private recipe, on the noise that the accountant
+    computes.
+    """
     if recipe.privacy is None:
         tasks = ", ".join(f"{rows} {name}" for name, rows in recipe.tasks.items())
         return f"{recipe.name}: {recipe.steps} steps of {tasks} rows, no privacy"

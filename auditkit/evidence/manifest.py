@@ -60,8 +60,8 @@ def read_manifest(run: Path) -> dict[str, Any]:
     """Read the manifest of a run folder.
 
     Raises:
-        ConfigurationError: there is none, so the folder is not a run folder.
-        IntegrityError: it is damaged.
+        ConfigurationError: the folder has no manifest, so it is not a run folder.
+        IntegrityError: the manifest is damaged.
     """
     path = run / MANIFEST
     try:
@@ -91,8 +91,9 @@ def seal_manifest(
 ) -> None:
     """Write the manifest: merge the arguments, then hash the files of the folder.
 
-    Length and root of the evidence come from the log that wrote it. Later seals (gate, report) keep
-    them, so they never accept evidence that was altered in between.
+    Length and root of the evidence chain come from the log that wrote the evidence. When gate or
+    report write the manifest again, they keep both, so they never accept evidence that was altered
+    in between.
 
     Args:
         run: the run folder.
@@ -103,7 +104,7 @@ def seal_manifest(
         log: log of the running audit; if None, the evidence is read once, at the first seal.
 
     Raises:
-        InvalidArgument: no run key is known, or another one than before is given.
+        InvalidArgument: no run key is known, or the given one differs from the recorded one.
         IntegrityError: the evidence or the manifest itself is damaged.
     """
     before: Mapping[str, Any] = {}
@@ -146,7 +147,7 @@ def verify_run(run: Path, *, root: str | None = None) -> Verification:
         root: the evidence root that was kept elsewhere.
 
     Raises:
-        IntegrityError: names the first mismatch.
+        IntegrityError: a check failed; the message names the first mismatch.
     """
     manifest = read_manifest(run)
     key, evidence = str(manifest["run_key"]), manifest["evidence"]

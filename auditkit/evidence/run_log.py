@@ -2,9 +2,10 @@
 
 Each line is `{"body", "prev", "seq", "sha256"}`; `prev` of the first line is the run key, later the
 hash of the previous line, and the last hash is the *root* printed in every output. A batch is
-written with one write of complete lines. An incomplete last batch is moved to `evidence.torn` and
-requested again; damage anywhere else is an integrity failure. The chain reveals accidents and
-partial edits. It does not reveal a complete rewrite, unless the root was kept elsewhere.
+written with one write of complete lines. An incomplete last batch is moved to `evidence.torn`, and
+its requests are sent again; damage anywhere else is an integrity failure. The chain reveals
+accidents and partial edits. It does not reveal a complete rewrite, unless the root was kept
+elsewhere.
 """
 
 from __future__ import annotations
@@ -29,13 +30,13 @@ Body = Mapping[str, Any]
 
 
 def _seal(body: Body, *, prev: str, seq: int) -> tuple[str, str]:
-    """The line of one record and its hash."""
+    """The line of a record, and the hash that the next record continues."""
     digest = sha256_json({"body": body, "prev": prev, "seq": seq})
     return canonical_json({"body": body, "prev": prev, "seq": seq, "sha256": digest}), digest
 
 
 class _Damage(Exception):
-    """A line that does not continue the chain."""
+    """Raised for a line that does not continue the hash chain."""
 
 
 def _chain(path: Path, run_key: str) -> Iterator[tuple[int, Body, str]]:
@@ -55,7 +56,10 @@ def _chain(path: Path, run_key: str) -> Iterator[tuple[int, Body, str]]:
             if (record.get("seq"), record.get("prev"), digest) != (seq, prev, expected) or len(
                 record
             ) != 4:
-                raise _Damage(f"{place}: the record does not continue the hash chain")
+                raise _Damage(
+                    f"{place}: the record does not continue the hash chain "
+                    "(wrong seq, prev or sha256, or an extra field)"
+                )
             prev, offset = digest, offset + len(line)
             yield offset, body, digest
 
@@ -67,7 +71,7 @@ def read_log(run: Path, run_key: str) -> tuple[list[Body], str]:
         The record bodies in order, and the root (the run key if the log is empty or missing).
 
     Raises:
-        IntegrityError: names the first damaged record.
+        IntegrityError: a record is damaged; the message names the first.
     """
     path = run / EVIDENCE
     if not path.exists():
@@ -87,7 +91,7 @@ def read_log(run: Path, run_key: str) -> tuple[list[Body], str]:
 
 @contextlib.contextmanager
 def lock_run(run: Path) -> Iterator[None]:
-    """Lock the folder; the lock of a process that died is released by the system.
+    """Lock the run folder; if the process dies, the operating system releases the lock.
 
     Raises:
         AuditkitError: another process uses this folder.
@@ -190,5 +194,5 @@ class RunLog:
         return sealed
 
     def close(self) -> None:
-        """Release the file."""
+        """Close the file."""
         os.close(self._handle)

@@ -29,11 +29,11 @@ _LEVEL = 0.95
 
 
 def risk_curve(confidence: ArrayLike, wrong: ArrayLike) -> NDArray[np.float64]:
-    """Share of wrong items among the j most confident, for every j.
+    """Share of wrong items among the j most confident items, for j = 1..n.
 
     Args:
         confidence: finite numbers, one per item, shape [n]; only their order matters.
-        wrong: 1 if the item is wrong, else 0, in the same order.
+        wrong: 1 if the item is wrong, else 0, in the order of `confidence`.
 
     Returns:
         risk(1) .. risk(n), fractions in [0, 1], ideal 0; empty for no items.
@@ -52,10 +52,10 @@ def risk_curves(
 
     Args:
         confidence, wrong: as in `risk_curve`, [n] each.
-        times: how often every item counts, whole numbers [n], one row per resample.
+        times: for each resample, how often every item counts, whole numbers [n].
 
     Yields:
-        risk(1) .. risk(m) where the items count m times together.
+        risk(1) .. risk(m), where m is the sum of the row of `times`.
 
     Raises:
         InvalidArgument: as in `risk_curve`.
@@ -91,7 +91,8 @@ def aurc(risks: ArrayLike) -> float | None:
 
 
 def aurc_excess(risks: ArrayLike) -> float | None:
-    """Excess of the area over that of the best possible order, which puts every wrong item last.
+    """Area under the risk curve minus the area for the best order, which puts every wrong item
+    last.
 
     With m wrong of n items the best area is (1/n) * sum over j = n - m + 1 .. n of (j - (n - m))/j.
 
@@ -109,7 +110,7 @@ def aurc_excess(risks: ArrayLike) -> float | None:
 
 
 def risk_at_coverage(risks: ArrayLike, *, coverage: float) -> float | None:
-    """Risk if at least this share of the items is kept.
+    """Risk if the given share of the items, the most confident ones, is kept.
 
     Args:
         coverage: fraction of items kept, in (0, 1].
@@ -132,10 +133,11 @@ def risk_at_coverage(risks: ArrayLike, *, coverage: float) -> float | None:
 
 
 def coverage_at_risk(risks: ArrayLike, *, risk: float) -> float | None:
-    """Largest share of items that can be kept at no more than this risk, with 95 % confidence.
+    """Largest share of items that can be kept if the risk must not exceed a limit, with 95 %
+    confidence.
 
     Args:
-        risk: fraction of wrong items that is acceptable, in (0, 1).
+        risk: limit, the largest acceptable fraction of wrong items, in (0, 1).
 
     Returns:
         The largest j/n for which the upper end of the two-sided 95 % Clopper-Pearson interval over

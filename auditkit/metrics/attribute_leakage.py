@@ -30,7 +30,7 @@ Array = NDArray[np.float64]
 
 
 class Attack(NamedTuple):
-    """AUC of both attackers and the stronger one.
+    """AUCs of the two attackers, and which of them is stronger.
 
     Attributes:
         auc: the larger AUC, in [0, 1]; ideal 0.5.
@@ -67,8 +67,8 @@ def attack_auc(
         min_class: minimum number of users per value.
 
     Returns:
-        The attack, or None with fewer than two values, or a value with fewer than `min_class`
-        users.
+        The result, or None if there are fewer than two values, or a value has fewer than
+        `min_class` users.
 
     Raises:
         InvalidArgument: lengths differ, there are no features, or an input is not finite.
@@ -150,8 +150,8 @@ def macro_auc(scores: ArrayLike, codes: ArrayLike, weights: ArrayLike) -> Array:
         weights: how often every user is in each resample, [draws, users].
 
     Returns:
-        AUC per resample, [draws], in [0, 1], 0.5 for guessing; ties count one half. A class with
-        no users or all users of a resample is ignored there; 0.5 if all are ignored.
+        AUC per resample, [draws], in [0, 1], 0.5 for guessing; ties count one half. In a resample,
+        a class with no users or with all users is ignored; 0.5 if all classes are ignored.
     """
     s, y = np.asarray(scores, dtype=np.float64), np.asarray(codes, dtype=np.int64)
     w = np.asarray(weights, dtype=np.float64)

@@ -41,11 +41,11 @@ def gini(exposure: ArrayLike) -> float | None:
     """Gini coefficient of exposure: sum_j (2j - N - 1) e_(j) / (N E), e ascending, j from 1.
 
     Args:
-        exposure: exposure of every item, shown or not, [items], at least 0.
+        exposure: exposure of every item, 0 for items that are not shown, [items].
 
     Returns:
-        Value in [0, 1 - 1/N]; ideal 0, if every item is shown equally often. None without any
-        exposure.
+        Value in [0, 1 - 1/N]; ideal 0, if every item is shown equally often. None if no item is
+        shown.
     """
     e = np.sort(require_nonnegative(exposure))
     n, total = len(e), float(e.sum())
@@ -61,7 +61,7 @@ def hhi(exposure: ArrayLike) -> float | None:
         exposure: as in `gini`.
 
     Returns:
-        Value in [1/N, 1]; ideal 1/N, if all shares are equal. None without any exposure.
+        Value in [1/N, 1]; ideal 1/N, if all shares are equal. None if no item is shown.
     """
     e = require_nonnegative(exposure)
     return float(np.sum((e / e.sum()) ** 2)) if e.sum() > 0 else None
@@ -74,17 +74,17 @@ def coverage(exposure: ArrayLike) -> float | None:
         exposure: as in `gini`.
 
     Returns:
-        Fraction in [0, 1]; ideal 1. None without any exposure.
+        Fraction in [0, 1]; ideal 1. None if no item is shown.
     """
     e = require_nonnegative(exposure)
     return float(np.mean(e > 0)) if e.sum() > 0 else None
 
 
 def tail(popularity: ArrayLike, ids: Sequence[str], *, head: float = HEAD) -> NDArray[np.bool_]:
-    """Mark the items outside the most popular share of a catalog (the head).
+    """Mask [items] of the tail: the items outside the most popular share of a catalog (the head).
 
     Args:
-        popularity: interactions of every item, [items].
+        popularity: number of interactions of every item, [items].
         ids: ids of the items; they break ties, with smaller ids first.
         head: share of the items in the head, rounded up, in [0, 1].
 
@@ -103,7 +103,7 @@ def tail(popularity: ArrayLike, ids: Sequence[str], *, head: float = HEAD) -> ND
 def tail_share(
     exposure: ArrayLike, popularity: ArrayLike, ids: Sequence[str], *, head: float = HEAD
 ) -> float | None:
-    """Share of exposure that goes to items outside the most popular 20 %.
+    """Share of exposure that goes to the tail, by default the items outside the most popular 20 %.
 
     Args:
         exposure: as in `gini`.
@@ -121,7 +121,8 @@ def popularity_lift(listed: Sequence[float], history: Sequence[float]) -> float 
     """Relative difference in popularity between a user's list and the user's history.
 
     Args:
-        listed, history: popularity (interactions) of the items in the list and in the history.
+        listed, history: popularity (number of interactions) of each item in the list and in the
+            history.
 
     Returns:
         mean(listed) / mean(history) - 1, at least -1; ideal 0. None for an empty list or history,
@@ -133,7 +134,7 @@ def popularity_lift(listed: Sequence[float], history: Sequence[float]) -> float 
 
 
 def lorenz_curve(exposure: ArrayLike, *, points: int = 21) -> list[tuple[float, float]]:
-    """Lorenz curve: share of exposure of the least exposed share of items, both in [0, 1].
+    """Lorenz curve: the share of exposure that the least exposed share of items gets.
 
     Args:
         exposure: as in `gini`.

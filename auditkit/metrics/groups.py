@@ -21,7 +21,7 @@ UNKNOWN = "unknown"
 
 @dataclass(frozen=True)
 class GroupRow:
-    """One group: its number of users and their mean utility (None below the minimum size)."""
+    """One group: its number of users, and their mean utility (None if it has too few users)."""
 
     group: str
     n: int
@@ -30,7 +30,7 @@ class GroupRow:
 
 @dataclass(frozen=True)
 class GroupTable:
-    """Groups in alphabetic order, the mean of all scored users, and the number of missing users.
+    """Mean utility by group, with groups in alphabetic order, and over all scored users.
 
     `gap` is the largest minus the smallest group mean, and `ratio` is the smallest over the
     largest. Both are None with fewer than two groups of sufficient size, and the ratio also if the

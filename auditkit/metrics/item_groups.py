@@ -29,7 +29,7 @@ class ItemGroupUtility(NamedTuple):
     """Shares of item groups in the lists and in the histories.
 
     Attributes:
-        shown: GP, share of exposure by group.
+        shown: GP, share of the exposure by group.
         history: GH, share of the history by group.
         utility: GU = GP - GH, in [-1, 1], ideal 0; groups in neither lists nor histories are
             dropped.
@@ -54,8 +54,8 @@ def memberships(groups: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], spars
     """Groups in alphabetic order, and the fraction of every item that belongs to each.
 
     Args:
-        groups: names of each item's groups; an item in several groups is split evenly, and an item
-            without groups has a row of zeros.
+        groups: names of each item's groups; an item in several groups counts in equal parts for
+            each, and an item without groups has a row of zeros.
 
     Returns:
         Names, and fractions in [0, 1] as a sparse matrix [items, groups].
@@ -75,7 +75,7 @@ def popularity_deciles(popularity: ArrayLike, ids: Sequence[str]) -> list[int]:
     """Decile of every item by interactions, from 1 (most popular) to 10; ties are broken by id.
 
     Args:
-        popularity: interactions of every item, [items].
+        popularity: number of interactions of every item, [items].
         ids: ids of the items, in the same order.
 
     Raises:
@@ -97,8 +97,7 @@ def group_utility(
     Args:
         exposure: exposure of every item, [items], at least 0.
         history: interactions of every item in the histories, [items].
-        groups: names of each item's groups, as in `memberships`; items without a group are in
-            neither share.
+        groups: names of each item's groups, as in `memberships`; items without a group are ignored.
 
     Returns:
         Shares and their differences by group; None if no item with a group is shown, or none is in
@@ -128,10 +127,10 @@ def group_utility(
 
 
 def require_nonnegative(values: ArrayLike) -> NDArray[np.float64]:
-    """Validate non-negative numbers, one per item, [items].
+    """Convert to an array [items] of non-negative numbers, or raise an error.
 
     Raises:
-        InvalidArgument: another shape, a negative number or one that is not finite.
+        InvalidArgument: the shape is not [items], or a number is negative or not finite.
     """
     numbers = np.asarray(values, dtype=np.float64)
     if numbers.ndim != 1 or not np.all(np.isfinite(numbers) & (numbers >= 0)):

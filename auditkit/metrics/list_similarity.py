@@ -29,7 +29,7 @@ def jaccard_at_k(
         left, right: item ids, best first; either may be shorter than k. `normalized` and `paper`
             drop repeats (the first is kept) before the cut; the other two keep repeats.
         k: cut-off, at least 1.
-        variant: published formula to use.
+        variant: which of the four published formulas to use.
 
     Returns:
         Fraction in [0, 1]; ideal 1, if both have the same items. None if both lists are empty.
@@ -95,9 +95,9 @@ def prag_at_k(
     """Pairwise ranking accuracy gap: share of pairs whose order agrees with the neutral list.
 
     A pair i < j counts if x_i is in the neutral list and x_j is below it or absent. The count is
-    divided by m (m - 1) / 2 (`normalized`, m the longer length; `fairllm_code`, m = |x|), by
-    k (k + 1) (`paper`) or by |x| (|x| + 1) (`langfair`). For one item it is 1 if the lists are
-    equal, else 0; `paper` gives 0 for k=1.
+    divided by m (m - 1) / 2 (`normalized`, m the longer length; `fairllm_code`, m = |x|), by k (k +
+    1) (`paper`) or by |x| (|x| + 1) (`langfair`). For lists of one item, the result is 1 if the
+    lists are equal, else 0; `paper` gives 0 for k=1.
 
     Args:
         sensitive, neutral, k, variant: as in `serp_at_k`.
@@ -146,7 +146,7 @@ def _cut(
 def _concordant(x: Sequence[str], y: Sequence[str], *, last: bool = False) -> int:
     """Count pairs i < j with x_i in y and x_j absent or below it.
 
-    The position of a repeated item of y is its last one if `last`, else its first one.
+    If y repeats an item, its last position counts with `last`, otherwise its first.
     """
     places = list(enumerate(y))
     position: Mapping[str, int] = {

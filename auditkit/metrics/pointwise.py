@@ -1,7 +1,7 @@
 """Metrics of responses about one item at a time: likes, ratings and likelihoods.
 
-Each returns a statistic of resampled users, because items of one user are not independent. Source:
-Mann & Whitney 1947 (AUC).
+Each function returns the number of users and a statistic that a bootstrap applies to resampled
+users, because items of one user are not independent. Source: Mann & Whitney 1947 (AUC).
 """
 
 from __future__ import annotations
@@ -46,13 +46,21 @@ def auc_over_users(users: ArrayLike, scores: ArrayLike, labels: ArrayLike) -> tu
 
 
 def rmse_over_users(users: ArrayLike, errors: ArrayLike) -> tuple[int, Statistic]:
-    """Root of the mean squared error over examples, in the unit of the errors; ideal 0."""
+    """Root mean squared error over examples, in the unit of the errors; ideal 0.
+
+    Returns:
+        Number of users, and the statistic, as in `auc_over_users`.
+    """
     n, mean = _mean_over_users(users, np.square(np.asarray(errors, dtype=np.float64)))
     return n, lambda rows: np.sqrt(mean(rows))
 
 
 def mae_over_users(users: ArrayLike, errors: ArrayLike) -> tuple[int, Statistic]:
-    """Mean absolute error over examples, in the unit of the errors; ideal 0."""
+    """Mean absolute error over examples, in the unit of the errors; ideal 0.
+
+    Returns:
+        Number of users, and the statistic, as in `auc_over_users`.
+    """
     return _mean_over_users(users, np.abs(np.asarray(errors, dtype=np.float64)))
 
 
@@ -83,7 +91,7 @@ def _mean_over_users(users: ArrayLike, values: NDArray[np.float64]) -> tuple[int
 
 
 def _numbered(users: ArrayLike) -> tuple[NDArray[np.int64], int]:
-    """Users numbered from 0, and the number of users."""
+    """Index of each example's user, from 0, and the number of users."""
     names, numbers = np.unique(np.asarray(users), return_inverse=True)
     return numbers.reshape(-1), len(names)
 

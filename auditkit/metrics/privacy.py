@@ -42,7 +42,7 @@ def auc_value(members: ArrayLike, others: ArrayLike) -> float | None:
 
 
 def tpr_at_fpr_value(members: ArrayLike, others: ArrayLike, *, fpr: float) -> float | None:
-    """Largest true-positive rate of a threshold whose false-positive rate is at most `fpr`.
+    """Largest true-positive rate over thresholds whose false-positive rate is at most `fpr`.
 
     The ROC curve is a step function: all scores equal to the threshold are classified as members,
     and a threshold above all scores is allowed. A convex hull or interpolation would give higher
@@ -108,10 +108,11 @@ def tpr_at_fpr(
     draws: int = DRAWS,
     n_missing: int = 0,
 ) -> ResampledEstimate:
-    """True-positive rate at a false-positive rate, with the wider ends of two 95 % intervals.
+    """True-positive rate at a false-positive rate, with a 95 % interval.
 
-    The stratified bootstrap accounts for the choice of the threshold. Clopper-Pearson at the chosen
-    threshold is wider if the bootstrap collapses to a point (0 found of n).
+    Each end of the interval is the wider of two: the stratified bootstrap accounts for the choice
+    of the threshold; Clopper-Pearson at the chosen threshold is wider if the bootstrap collapses to
+    a point (0 of n members found).
 
     Args:
         members, others, rng, draws, n_missing: as in `auc`.

@@ -31,7 +31,8 @@ __all__ = [
 
 
 def mean_rank(scores: ArrayLike, target: int, *, masked: ArrayLike = ()) -> float | None:
-    """Rank of one item, from 0: unmasked items above it plus half of those with an equal score.
+    """Rank of one item, from 0: the number of unmasked items with a higher score, plus half the
+    number of unmasked items with an equal score.
 
     Args:
         scores: [items], higher is better.

@@ -49,7 +49,7 @@ def rbo_ext(
 
 
 def replaced(left: Sequence[str], right: Sequence[str], *, k: int) -> int:
-    """Number of items of the longer top-k list missing in the other: max(|A|, |B|) - |A n B|.
+    """Number of items in which two top-k lists differ: max(|A|, |B|) - |A n B|.
 
     Args:
         left, right: item ids, best first; repeats are dropped, then the list is cut at k.

@@ -1,1 +1,1 @@
-"""Policies: schema, rules, baselines and the decision."""
+"""Policies: schema, rules, baselines and the decision of the gate."""

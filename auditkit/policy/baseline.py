@@ -1,7 +1,8 @@
 """Baseline rules: non-inferiority of a candidate to the current release, within a margin.
 
-Units of both runs are paired by id and the difference is bounded (see `auditkit.stats.paired`).
-Runs with different requests are not compared; that is a usage error, not a verdict.
+Units of both runs are paired by id, and the difference gets confidence bounds (see
+`auditkit.stats.paired`). Runs with different requests are not compared; that is a usage error, not
+a verdict.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ def check_comparable(
         pairs: (candidate, baseline) findings that the rules compare.
 
     Raises:
-        ConfigurationError: lists every difference.
+        ConfigurationError: the conditions differ; the message lists every difference.
     """
     stated = [
         ("catalog sha256", result.catalog.get("sha256"), baseline.catalog.get("sha256")),
@@ -60,8 +61,9 @@ def compare(
     """Compare two findings unit by unit.
 
     Returns:
-        The comparison, with positive differences worse; or (reason, detail) if the pairs do not
-        allow one: `incomparable` below 90% of the candidate's units, `too_few` below 30 pairs.
+        The comparison, in which a positive difference is worse. If there are not enough pairs,
+        (reason, detail) instead: `incomparable` if less than 90% of the candidate's units have a
+        pair, `too_few` below 30 pairs.
     """
     candidate = {unit: (x, n) for unit, x, n in ours.units if n > 0}
     reference = {unit: (x, n) for unit, x, n in theirs.units if n > 0}

@@ -48,16 +48,16 @@ def decide(
     Args:
         result: result of an audit.
         policy: the rules.
-        baseline: run that baseline rules compare with.
+        baseline: result with which baseline rules compare.
         verification: result of `verify_run`; its evidence root is written into the decision.
-        as_of: the day on which waivers are judged; today in UTC by default.
+        as_of: the day for which expiry dates of waivers are checked; today in UTC by default.
         strict: treat every inconclusive rule as blocking.
 
     Returns:
-        The decision, which is computed once for all outputs.
+        The decision, from which all outputs are written.
 
     Raises:
-        ConfigurationError: baseline rules without a baseline, or one that is not comparable.
+        ConfigurationError: there are baseline rules, and the baseline is missing or not comparable.
     """
     file = policy.file
     today = as_of or datetime.datetime.now(datetime.UTC).date()
@@ -91,7 +91,7 @@ def decide(
 
 
 def _waivers_in_force(policy: Policy, today: datetime.date) -> tuple[list[Waiver], list[str]]:
-    """Waivers that have not expired, and a warning for each that has."""
+    """Waivers that have not expired, and a warning for each expired waiver."""
     live = [waiver for waiver in policy.file.waivers if waiver.expires >= today]
     expired = [waiver for waiver in policy.file.waivers if waiver.expires < today]
     return live, [
@@ -165,9 +165,9 @@ def _correct(cases: Sequence[Case], defaults: Defaults) -> None:
 
 
 def _settle_groups(cases: Sequence[Case]) -> None:
-    """With `all_pass`, a rule whose groups are all too small is inconclusive.
+    """Make a rule with `all_pass` inconclusive if all of its groups are too small.
 
-    No group provided evidence.
+    In this case, no group provided evidence.
     """
     for case in cases:
         if case.undecided_group and case.rule.groups and case.rule.groups.decide == "all_pass":
@@ -176,7 +176,7 @@ def _settle_groups(cases: Sequence[Case]) -> None:
 
 
 def _verdict(case: Case, policy: Policy, *, strict: bool) -> RuleVerdict:
-    """Verdict of a measured and corrected case, and its effect on the release."""
+    """Verdict of a case after measurement and correction, with its effect on the release."""
     rule, finding = case.rule, case.finding
     estimate = finding.estimate if finding else None
     word: Word = "inconclusive"
@@ -211,7 +211,9 @@ def _verdict(case: Case, policy: Policy, *, strict: bool) -> RuleVerdict:
 
 
 def _word(case: Case) -> Word:
-    """Fail, pass, or inconclusive with its statistical reason recorded on the case."""
+    """The verdict as a word: pass, fail, or inconclusive; the statistical reason of the last is
+    recorded on the case.
+    """
     assert case.finding is not None
     if case.beyond or any(p < 1 - case.confidence for p in case.p_adjusted):
         return "fail"

@@ -30,7 +30,7 @@ EXIT_CODES: Mapping[str, int] = {"pass": 0, "fail": 10, "inconclusive": 11, "err
 
 @dataclass(frozen=True, kw_only=True)
 class AppliedWaiver:
-    """Waiver that was applied to a rule."""
+    """A waiver that was applied to a rule."""
 
     reason: str
     owner: str
@@ -42,8 +42,8 @@ class RuleVerdict:
     """Verdict of one (rule, group): value, one-sided bounds, limit and effect.
 
     `effect` is the effect on the release: `fails` and `blocks` stop it, `tolerated` and `shown` do
-    not. `reason` explains an inconclusive verdict by a word of a closed list, `detail` in a
-    sentence. For a baseline rule `value` is the difference, positive = worse.
+    not. For an inconclusive verdict, `reason` is a word from a closed list and `detail` a sentence.
+    For a baseline rule `value` is the difference, positive = worse.
     """
 
     rule: str
@@ -110,7 +110,7 @@ class RuleVerdict:
 
 @dataclass(frozen=True, kw_only=True)
 class RequirementCheck:
-    """One requirement of the policy on the run itself."""
+    """Result of one requirement that the policy sets for the run as a whole."""
 
     name: str
     met: bool

@@ -23,7 +23,9 @@ class Lint(NamedTuple):
 
 
 class NeededN(NamedTuple):
-    """Number of units that certify a limit with zero violations; None if not applicable."""
+    """Number of units that a rule needs to certify its limit with zero violations; None if not
+    applicable.
+    """
 
     rule: str
     metric: str
@@ -32,7 +34,7 @@ class NeededN(NamedTuple):
 
 
 def lint(policy: Policy) -> list[Lint]:
-    """List limits that no sample can show, rules without groups, and waivers without a rule.
+    """Warn about limits that no sample can show, rules without groups, and waivers without a rule.
 
     Args:
         policy: a policy; duplicate ids and unknown names were rejected when it was read.
@@ -82,7 +84,8 @@ def _doubts(rule: Rule) -> Iterator[str]:
 def needed_n(policy: Policy) -> list[NeededN]:
     """Number of units per rule at which zero violations certify the limit.
 
-    Source: n = ceil(ln(1 - confidence) / ln(1 - max)); at 0.95: 1% 299, 2% 149, 5% 59, 10% 29.
+    n = ceil(ln(1 - confidence) / ln(1 - max)). At a confidence of 0.95, a limit of 1% needs 299
+    units, 2% 149, 5% 59, and 10% 29.
     """
     rows = []
     for rule in policy.file.rules:

@@ -44,7 +44,9 @@ def check_requirements(require: Requirements, result: AuditResult) -> list[Requi
 def overall(
     rules: Sequence[RuleVerdict], requirements: Sequence[RequirementCheck]
 ) -> tuple[Word, int, list[str]]:
-    """Overall verdict by priority: error budget, fail, anything that blocks, pass."""
+    """Overall verdict, exit code and reasons; priority: error budget, fail, any blocking rule,
+    pass.
+    """
     unmet = [check for check in requirements if not check.met]
     if any(check.name == "error_budget" for check in unmet):
         reasons = [f"{check.name}: {check.detail}" for check in unmet]

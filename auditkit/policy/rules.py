@@ -25,8 +25,8 @@ STATISTICAL = frozenset({"straddles", "too_few"})
 class Case:
     """Intermediate state of one (rule, group).
 
-    `p_values` is the part of the case in the correction family. `beyond` are the limits that an
-    uncorrected decision (band, exact, point) found violated.
+    `p_values` are the p-values of the case that are corrected together with those of other rules.
+    `beyond` are the limits that an uncorrected decision (band, exact, point) found violated.
     """
 
     rule: Rule
@@ -48,7 +48,7 @@ class Case:
     undecided_group: bool = False
 
     def stop(self, reason: str, detail: str | None = None) -> None:
-        """Make the case inconclusive for a reason."""
+        """Make the case inconclusive, with a reason and its explanation."""
         self.reason, self.detail = reason, detail
 
     @property
@@ -64,7 +64,7 @@ class Case:
 
 
 def cases_of(rule: Rule, result: AuditResult, defaults: Defaults) -> Iterator[Case]:
-    """The case of the rule itself, then one per group that the run measured.
+    """Yield the case of the rule itself, then one case per group that the run measured.
 
     An attribute in `groups.by` without any measured group is a separate case, inconclusive with
     reason `metric_missing`, because an unmeasured group must not count as passing.
@@ -93,7 +93,7 @@ def cases_of(rule: Rule, result: AuditResult, defaults: Defaults) -> Iterator[Ca
 
 
 def find(rule: Rule, group: str, result: AuditResult) -> Finding | tuple[str, str | None]:
-    """Finding that a rule evaluates, or (reason, detail) if the data do not allow a decision."""
+    """The finding that a rule evaluates; (reason, detail) if there is not exactly one."""
     probe = metrics()[rule.metric].probe
     outcomes = [outcome for outcome in result.outcomes if outcome.probe == probe]
     for outcome in outcomes:
@@ -116,7 +116,7 @@ def _has_parameters(finding: Finding, rule: Rule) -> bool:
 
 
 def _same(given: object, wanted: str | int | float | bool) -> bool:
-    """Whether two parameter values are equal, numbers up to rounding."""
+    """Whether two parameter values are equal; numbers are compared up to rounding."""
     if isinstance(given, int | float) and isinstance(wanted, int | float):
         is_flag = isinstance(given, bool) or isinstance(wanted, bool)
         return given is wanted if is_flag else math.isclose(given, wanted, rel_tol=1e-9)
@@ -124,7 +124,7 @@ def _same(given: object, wanted: str | int | float | bool) -> bool:
 
 
 def check_data(case: Case, defaults: Defaults) -> bool:
-    """Whether the estimate can be judged; otherwise make the case inconclusive with the reason."""
+    """Whether the estimate can be judged; if not, make the case inconclusive with the reason."""
     assert case.finding is not None
     estimate, law = case.finding.estimate, case.finding.law
     if case.is_group and estimate.n < case.min_n:

@@ -57,7 +57,7 @@ class _Limited(_Strict):
     range: tuple[Number, Number] | None = None
 
     def limits(self) -> Limits | None:
-        """The limits of the section, or None if it has none."""
+        """The limits in this part of the policy, or None if it has none."""
         if self.range is not None:
             return Limits(*self.range)
         return None if self.max is None and self.min is None else Limits(self.min, self.max)
@@ -70,13 +70,13 @@ class _Limited(_Strict):
 
 
 class BaselineMargin(_Strict):
-    """Margin by which a metric may be worse than the baseline, in its own unit."""
+    """How much worse than the baseline a metric may be, in the unit of the metric."""
 
     non_inferior: Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class GroupRule(_Limited):
-    """The same condition for every group of the attributes `by`."""
+    """The condition of a rule, applied to every group of the attributes in `by`."""
 
     by: Annotated[tuple[Group, ...], Field(min_length=1)]
     min_n: Count | None = None
@@ -148,11 +148,13 @@ class Waiver(_Strict):
         return self
 
     def applies_to(self, rule: Rule, group: str) -> bool:
-        """Whether the waiver is for this rule and group; without a group, for the rule itself."""
+        """Whether the waiver is for this rule and group; a waiver without a group is for the rule
+        itself.
+        """
         return self.rule == rule.id and (self.group or rule.group) == group
 
     def loosen(self, limits: Limits) -> Limits:
-        """The limits of a rule, replaced by those of the waiver."""
+        """The limits of a rule, with those that the waiver states replaced."""
         low = limits.low if self.min is None else self.min
         return Limits(low, limits.high if self.max is None else self.max)
 
@@ -168,7 +170,7 @@ class Defaults(_Strict):
 
 
 class Requirements(_Strict):
-    """Requirements on the run as a whole."""
+    """Requirements that the run as a whole must meet."""
 
     probes: tuple[ProbeId, ...] = ()
     fingerprint: Literal["verified", "any"] = "any"
@@ -220,7 +222,7 @@ _ADAPTER = TypeAdapter(PolicyFile)
 
 @dataclass(frozen=True)
 class Policy:
-    """A policy: its content, its path, and the line of each rule."""
+    """A policy file that was read: its content, its path, and the line of each rule."""
 
     file: PolicyFile
     source: str
@@ -240,7 +242,9 @@ class Policy:
         return cls(file, str(path), sha256_bytes(path.read_bytes()), lines)
 
     def baseline_path(self) -> Path | None:
-        """Path of the baseline in the file, relative to the file."""
+        """Path of the baseline that the policy names, relative to the policy file; None if it names
+        none.
+        """
         named = self.file.baseline
         return None if named is None else Path(self.source).parent / named
 

@@ -54,7 +54,7 @@ def _known_probe(name: str) -> str:
 def group_attributes(group: str) -> str:
     """Attributes of a group: `gender&age` for `gender=F&age=18-24`.
 
-    Empty for `all` and for the gap finding of an attribute.
+    Empty for `all`, and for the group of a gap finding, which is just the name of an attribute.
     """
     return "&".join(re.findall(r"(?:^|&)([^&=]+)=", group))
 
@@ -71,7 +71,7 @@ Group = Annotated[str, Field(min_length=1), AfterValidator(_no_reference)]
 
 
 class Limits(NamedTuple):
-    """Allowed values: at least `low` and at most `high`; None is unlimited."""
+    """Range of allowed values: at least `low` and at most `high`; None means unlimited."""
 
     low: float | None
     high: float | None

@@ -57,7 +57,7 @@ class NotAssessable(Exception):
 
 
 class Probe(Protocol):
-    """A dataclass of parameters with a `run`."""
+    """A probe: a dataclass whose fields are the parameters, with a method `run`."""
 
     needs: ClassVar[tuple[type, ...]]
 
@@ -97,9 +97,9 @@ class Context:
 
     Attributes:
         dataset: users, histories and their catalog.
-        seed: of the run; `rng` derives a separate generator from it for each purpose.
-        probe_id: of the running probe.
-        manifest: the target's recommender.yaml; empty for other kinds.
+        seed: seed of the run; `rng` derives a separate generator from it for each purpose.
+        probe_id: id of the running probe.
+        manifest: the target's recommender.yaml; empty for a target without one.
         users: `load_users(dataset)`, computed once for all probes.
     """
 
@@ -110,7 +110,7 @@ class Context:
     users: tuple[User, ...]
 
     def rng(self, *names: str | int) -> np.random.Generator:
-        """A generator for one named purpose of this probe."""
+        """A random generator for one named purpose of this probe."""
         return generator(self.seed, self.probe_id, *names)
 
     def sample_users(self, n: int) -> list[User]:
@@ -146,9 +146,9 @@ def load_users(dataset: Dataset) -> tuple[User, ...]:
 
 
 def require_unseen_test_items(context: Context) -> None:
-    """Raise NotAssessable if the model declares training on data other than the audited data.
+    """Raise NotAssessable if the model declares that it was trained on other data than the audited.
 
-    With another split or tie rule, the held-out items may have been in the training data.
+    If the training used another split or tie rule, its data may contain the held-out items.
     """
     training = context.manifest.get("training")
     declared = training.get("data_sha256") if isinstance(training, dict) else None
@@ -160,8 +160,8 @@ def require_unseen_test_items(context: Context) -> None:
 
 
 def validation_context(context: Context) -> Context:
-    """The context for an evaluation on the validation items: histories end before them, and they
-    are the held-out items.
+    """The context for an evaluation in which the validation items are the held-out items; histories
+    end before them.
 
     Raises:
         NotAssessable: the model does not declare that it was trained without validation items.
@@ -203,7 +203,9 @@ def finding(
     evidence: Sequence[Evidence] = (),
     notes: Sequence[str] = (),
 ) -> Finding:
-    """A Finding of the running probe; an unregistered metric id raises an error."""
+    """A Finding of the running probe, with the unit and direction of the registered metric; an
+    unregistered metric id raises an error.
+    """
     metric_spec(metric)
     estimate, law = measured
     return Finding(
@@ -221,22 +223,22 @@ def finding(
 
 
 def item_ids(response: Response) -> list[str]:
-    """Ids of a list's items, best first: the catalog id of a linked item, else its normalized
-    title.
+    """Ids of the items of a list, best first: the catalog id of a linked item, otherwise its
+    normalized title.
     """
     return [item.item_id or f"raw:{identity(item.raw)}" for item in response.items]
 
 
 def identity(title: str) -> str:
-    """Normalized title, by which titles without a catalog id are compared: NFKC and casefold,
-    collapsed spaces, without a year in parentheses.
+    """Normalized title, used to compare items without a catalog id: NFKC, casefolded, with
+    collapsed spaces and without a year in parentheses.
     """
     folded = unicodedata.normalize("NFKC", title).casefold()
     return " ".join(_YEAR.sub(" ", folded).split()) or " ".join(folded.split())
 
 
 def token_scores(response: Response) -> list[float]:
-    """Log-probabilities in nats of the first continuation of a `Target.score` response."""
+    """Token log-probabilities, in nats, of the first continuation of a `Target.score` response."""
     return cast(list[list[float]], response.derived["tokens"])[0]
 
 

@@ -31,7 +31,8 @@ Mask = tuple[bool, ...]
 
 
 class Game:
-    """v(S): log-probability in nats of one user's top item given only the history items in S.
+    """The value function v(S): the log-probability in nats of a user's top item, given only the
+    history items in S.
 
     Args:
         spans: removable history items, oldest first.
@@ -63,7 +64,8 @@ class Game:
 
 
 def ablate(game: Game, *, n: int) -> NDArray[np.float64]:
-    """Captum's FeatureAblation over `n` spans: v(all) - v(all without i), in nats, with one batch.
+    """Captum's FeatureAblation over `n` spans: v(all) - v(all without i) for each span i, in nats,
+    computed in one batch.
 
     Raises:
         MissingDependency: the extra `explain` is not installed.
@@ -107,7 +109,9 @@ class AttributionProbe:
             raise InvalidArgument(f"{PREFIX} needs n_users >= 1, n_spans >= 3 and n_orders >= 1.")
 
     def run(self, target: Target, context: Context) -> Iterator[Finding]:
-        """Explain each user's top item and delete in attributed and in random order."""
+        """Explain each user's top item, then delete history items in attributed and in random
+        order.
+        """
         sampled = context.sample_users(self.n_users)
         users = [user for user in sampled if len(user.history) >= 3]
         spans = [user.history[-self.n_spans :] for user in users]
@@ -141,7 +145,8 @@ class AttributionProbe:
     def _comprehensiveness(
         self, game: Game, order: Sequence[int], rng: np.random.Generator
     ) -> float:
-        """Mean drop in nats over k = 2..n-1 deletions in the attributed order, minus random orders.
+        """Mean drop in nats after k deletions in the attributed order, averaged over k = 2..n-1,
+        minus the same mean for random orders.
 
         k = 1 is omitted because its value determined the order, so that even noise would look
         faithful. At k = n all items are deleted in every order. Pure noise has expectation 0.

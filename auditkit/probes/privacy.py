@@ -1,10 +1,10 @@
 """Privacy: which differential-privacy bound is claimed, and how well does a membership attack do?
 
 The claim is a proven upper bound; the membership attack gives an empirical lower bound, which can
-contradict a claim but never prove it. Members and non-members are one random split: the
-`holdout_users` of training were never in the training data. A blind attack without access to the
-model is the control for a split that can be distinguished without it. Source: Yeom et al. 2018
-(loss attack), Carlini et al. 2022 (true positives at low false-positive rates).
+contradict a claim but never prove it. The members and non-members must come from one random split:
+the `holdout_users` of training were never in the training data. A blind attack without access to
+the model checks that the two groups cannot be told apart from their data alone. Source: Yeom et al.
+2018 (loss attack), Carlini et al. 2022 (true positives at low false-positive rates).
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class ClaimProbe:
 
 
 class _Attack(NamedTuple):
-    """Scores of members and non-members; a higher score means more likely a member."""
+    """Attack scores of members and non-members; a higher score means more likely a member."""
 
     name: str
     members: Sequence[float]
@@ -141,7 +141,7 @@ class MembershipProbe:
     def _findings(
         self, context: Context, attack: _Attack, *, n_missing: int, told_apart: bool
     ) -> Iterator[Finding]:
-        """AUC and TPR at low FPR; undefined if the split can be distinguished without the model."""
+        """AUC and TPR at low FPR; undefined if members can be told apart without the model."""
         inside, outside = attack.members, attack.others
         measured = {
             "privacy.membership.auc": auc(

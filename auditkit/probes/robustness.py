@@ -1,10 +1,10 @@
 """Robustness: do small edits of the prompt change the list?
 
 For every user, the clean list is compared with the list after one edit of the instruction; slots
-(history, k) are unchanged. An edit without meaning (one doubled space) gives the noise floor, which
-is subtracted per user in the net rate. An attack succeeds if at least ceil(k / 3) of the top k
-items are replaced; a response without a valid list counts as a success. Source: attack success rate
-of TextAttack (Morris et al. 2020); RBO (Webber et al. 2010).
+(history, k) are unchanged. A meaningless edit (one doubled space) gives the noise floor; the net
+rate subtracts it per user. An attack succeeds if at least ceil(k / 3) of the top k items are
+replaced; a response without a valid list counts as a success. Source: attack success rate of
+TextAttack (Morris et al. 2020); RBO (Webber et al. 2010).
 """
 
 from __future__ import annotations
@@ -62,8 +62,8 @@ class PromptEditProbe:
         edit: kind of edit; determined by the probe id.
         n_users: number of users, each attacked once.
         k: length of the compared lists.
-        rate: edits per character of the instruction without slots, in (0, 1]; at least one edit is
-            made.
+        rate: number of edits per character of the instruction, slots not counted, in (0, 1]; at
+            least one edit is made.
     """
 
     edit: Literal["typo", "case", "space", "homoglyph", "zerowidth", "history_shuffle"]
@@ -218,7 +218,7 @@ def _floor_in_words(compared: Sequence[_Comparison]) -> str:
 
 
 def _largest_changes(compared: Sequence[_Comparison]) -> list[Evidence]:
-    """Up to three successful attacks, those with the most changed lists first."""
+    """Evidence: up to three successful attacks, those that changed most of the list first."""
     hits = sorted(
         (c for c in compared if c.succeeded), key=lambda c: (c.jaccard or 0.0, c.user.id)
     )[:3]

@@ -1,1 +1,3 @@
-"""Wrapping any recommender: protocols, adapters, prompts, and the Target that probes ask."""
+"""Wrapping any recommender: protocols, adapters, prompts, and the Target to which probes send
+requests.
+"""

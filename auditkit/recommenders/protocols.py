@@ -78,7 +78,7 @@ class TokenScores:
 
 
 class ItemQuestion(NamedTuple):
-    """A prompt about one item, and all answers that are allowed."""
+    """A prompt about one item, and all permitted answers."""
 
     prompt: str
     options: tuple[str, ...]
@@ -86,8 +86,8 @@ class ItemQuestion(NamedTuple):
 
 @runtime_checkable
 class Recommends(Protocol):
-    """Returns one ranked list per request: a Response, raw text to parse, titles with the best
-    first, or None for no response.
+    """Returns one ranked list per request, as a Response, as raw text to parse, or as titles with
+    the best first; None if there is no response.
     """
 
     name: str
@@ -191,7 +191,7 @@ class Judges(Protocol):
 
 @runtime_checkable
 class Remote(Protocol):
-    """A recommender that is called over a network: one item of work per call, many concurrently.
+    """A recommender that is called over a network: one request per call, many calls at a time.
 
     It makes one attempt and raises `TargetError`; the Target handles retries, waits and deadlines.
     """
@@ -230,7 +230,7 @@ class WritesTitles(Protocol):
 
 @runtime_checkable
 class Constrains(Protocol):
-    """A model in this process that supports constrained decoding of given titles."""
+    """A model in this process whose decoding can be constrained to given titles."""
 
     def restricted_to(self, titles: Sequence[str]) -> WritesTitles:
         """The same model, restricted to the titles.
@@ -243,7 +243,7 @@ class Constrains(Protocol):
 
 @runtime_checkable
 class Bounded(Protocol):
-    """Reports how many tokens it can read and write."""
+    """Reports how many tokens fit into its context."""
 
     def room(self, request: Request) -> int | None:
         """Number of tokens that fit after a rendered request; None if unlimited."""
@@ -252,7 +252,7 @@ class Bounded(Protocol):
 
 @runtime_checkable
 class Rechecks(Protocol):
-    """Computes the same scores with one forward pass each, to check the optimized executor."""
+    """Recomputes scores with one forward pass each, to check the optimized executor."""
 
     def rescore(
         self, prompts: Sequence[str], continuations: Sequence[Sequence[str]]
@@ -263,13 +263,13 @@ class Rechecks(Protocol):
 
 @runtime_checkable
 class Estimates(Protocol):
-    """Estimates the cost of scoring in advance."""
+    """Can estimate, before any scoring, how many tokens and seconds it will take."""
 
     def cost(
         self, prompts: Sequence[str], continuations: Sequence[Sequence[str]]
     ) -> Mapping[str, float]:
-        """Tokens with one forward pass per pair (`tokens_asked`), tokens that are really computed
-        (`tokens`), and the estimated `seconds`.
+        """Estimated cost: `tokens_asked`, the tokens with one forward pass per pair; `tokens`, the
+        tokens that are really computed; and `seconds`.
         """
         ...
 
@@ -279,7 +279,9 @@ class Works(Protocol):
     """Counts its computations."""
 
     def work(self) -> Mapping[str, int]:
-        """Forward passes, tokens computed and distinct tokens requested since it was loaded."""
+        """Numbers of forward passes, computed tokens and distinct requested tokens since
+        loading.
+        """
         ...
 
 

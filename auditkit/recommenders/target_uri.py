@@ -55,7 +55,9 @@ def recommender_of(target: str) -> str:
 
 
 def restriction_for(target: str, *, online: bool = False) -> Restriction | None:
-    """Network access for an audit of TARGET: host and port of an endpoint, nothing for others."""
+    """The network access that an audit of TARGET needs: host and port of an endpoint, otherwise
+    none.
+    """
     if online:
         return None
     kind, _, rest = recommender_of(target).partition(":")

@@ -1,7 +1,7 @@
 """Evidence cards with requests, responses, and the difference between two requests.
 
-Records may contain hostile text, so fields of an unexpected type are ignored and all are shown as
-text.
+Records may contain hostile text, so fields of an unexpected type are ignored and all others are
+shown as plain text.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ _CONTEXT = 8
 
 @dataclass(frozen=True)
 class Ranked:
-    """One position of a list; `move` is the number of positions gained (+) over the first list."""
+    """One position of a list; `move` is the number of positions that the item moved up (+) or down
+    (-) compared with the first list.
+    """
 
     rank: int
     raw: str
@@ -54,7 +56,7 @@ class RecordedRequest:
 
 @dataclass(frozen=True)
 class Card:
-    """Description of an error, and the requests that show it."""
+    """Description of an error, with the recorded requests that show it."""
 
     what: str
     finding: Finding
@@ -67,8 +69,8 @@ def word_diff(left: str, right: str) -> tuple[tuple[str, str], ...]:
     """Word-level difference of two texts.
 
     Returns:
-        (kind, text) runs with kind `same`, `del`, `ins` or `gap`; the middle of long equal runs is
-        omitted. Empty if the texts are equal or longer than 600 words.
+        Runs (kind, text) with kind `same`, `del`, `ins` or `gap`; a `gap` replaces the middle of a
+        long equal run. Empty if the texts are equal or longer than 600 words.
     """
     words = [re.findall(r"^\s+|\S+\s*", text) for text in (left, right)]
     if left == right or max(map(len, words)) > _MAX_WORDS:
@@ -167,7 +169,7 @@ def _asked(request_id: str, record: Record) -> RecordedRequest:
 
 
 def _moves(first: Sequence[Ranked], second: Sequence[Ranked]) -> tuple[Ranked, ...]:
-    """Second list with the move of every item relative to the first."""
+    """The items of the second list, each with its move relative to the first list."""
     before = {row.item_id or row.raw: row.rank for row in reversed(first)}
     moved = []
     for row in second:

@@ -28,7 +28,9 @@ _LONG = 12
 
 @dataclass(frozen=True)
 class Concentration:
-    """Measures of items or providers, each with the value of users' histories; None if missing."""
+    """Concentration measures of items or providers, each with its value for the users' histories;
+    None if missing.
+    """
 
     name: str
     cells: tuple[tuple[Estimate, float | None] | None, ...]
@@ -51,13 +53,13 @@ class GroupShare:
 
 @dataclass(frozen=True)
 class Groups:
-    """One grouping of items.
+    """One grouping of items, with the rows of its figure.
 
     Attributes:
         sentence: text about the groups that gain and lose most.
         reason: reason why there is no figure.
         n_groups: total number of groups; `rows` may contain only the largest.
-        without: share of exposure of items without a known group.
+        without: share of the exposure that goes to items without a known group.
     """
 
     name: str
@@ -71,7 +73,7 @@ class Groups:
 
     @property
     def long(self) -> bool:
-        """Whether the figure is collapsed."""
+        """Whether the figure is so long that the page shows it collapsed."""
         return len(self.rows) > _LONG
 
 
@@ -80,7 +82,7 @@ class Exposure:
     """Results of the exposure probe, for the template.
 
     Attributes:
-        told: metric and group of every finding in the tables.
+        told: (metric, group) of every finding that the tables already show.
     """
 
     setting: str
@@ -119,7 +121,7 @@ _Own = Mapping[tuple[str, str], Finding]
 
 
 def _setting(whole: Finding) -> str:
-    """Description of the counted lists."""
+    """Text about the lists that were counted."""
     p = whole.parameters
     weights = (
         "positions weighted by 1/log2(rank + 1)" if p.get("discount") is True else "unweighted"

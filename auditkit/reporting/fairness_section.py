@@ -1,4 +1,5 @@
-"""Tables of the fairness section: list shift, response outcomes, similarities and genres by value.
+"""Tables of the fairness section, by attribute value: list shift, response outcomes, similarities
+and genres.
 
 The data are read from the parameters of the findings. Parameters of an unexpected type are ignored,
 because the result file may come from anywhere.
@@ -69,7 +70,7 @@ class Fairness:
         setting: text about the requests.
         attributes: rows of the main table.
         fates: (attribute, value, phrase, shares in the order of `fate_names`).
-        figures: similarity of every value, with repeated request and placebo.
+        figures: similarity to the neutral list by value, with repeated request and placebo.
     """
 
     setting: tuple[str, ...]
@@ -154,7 +155,7 @@ def _row(group: str, own: _Own) -> AttributeRow:
 
 
 def _disturbed(pairs: JsonValue) -> tuple[str, ...]:
-    """Text about pairs of values that differ; the probe lists only those with p below .05."""
+    """Text about pairs of values that differ; the probe reports only pairs with p below .05."""
     found = []
     for row in pairs if isinstance(pairs, list) else []:
         match row:

@@ -26,9 +26,9 @@ _SEVERITIES = ("blocker", "major", "minor", "info")
 class Headline:
     """Content of the card of a dimension.
 
-    `rule` is the verdict on the displayed number. `gravest` is the most severe verdict, which
-    determines the card's color and word and may be about a check that could not run. `reasons` are
-    about probes that did not run.
+    `rule` is the verdict on the displayed number. `gravest` is the most severe verdict of the
+    dimension, which may be about a check that could not run; it determines the card's color and
+    word. `reasons` say why probes did not run.
     """
 
     section: Section
@@ -42,12 +42,12 @@ class Headline:
 
     @property
     def state(self) -> str:
-        """`fail`, `inconclusive`, `pass`, or `none` without a verdict."""
+        """Verdict of the card: `fail`, `inconclusive`, `pass`, or `none` if there is no verdict."""
         return self.gravest.verdict if self.gravest else "none"
 
     @property
     def word(self) -> str:
-        """State as text."""
+        """The state as the word that the card shows."""
         if self.gravest is not None:
             return self.gravest.verdict
         return "not judged" if self.finding else "not tested"

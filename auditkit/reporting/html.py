@@ -55,7 +55,7 @@ def _file(name: str) -> str:
 
 
 def _style() -> str:
-    """Style sheet with both palettes as variables."""
+    """Style sheet that defines both palettes as CSS variables."""
 
     def block(theme: str) -> str:
         return "".join(f"--{name}:{value};" for name, value in palette()[theme].items())
@@ -73,7 +73,9 @@ def _hash(content: str) -> str:
 
 
 def _finalize(value: object) -> Markup:
-    """Convert a template expression: keep markup of our own, escape everything else."""
+    """Convert the value of a template expression: keep markup of auditkit, escape everything
+    else.
+    """
     if isinstance(value, Markup):
         return value
     if isinstance(value, bool) or not isinstance(value, str | int | float):
@@ -100,7 +102,7 @@ def _environment() -> jinja2.Environment:
 
 
 def render_html(source: ReportSource) -> str:
-    """Render the page.
+    """Render the report as one HTML page.
 
     Evidence cards are removed, evenly over the findings, until the page is smaller than 2 MB. The
     page states the number of cards shown and the total.
@@ -170,7 +172,7 @@ def _plain(value: object) -> str:
 
 
 def _cards_of(source: ReportSource, section: Section, limit: int) -> Mapping[str, Any]:
-    """Evidence cards of a section, and the total number of cards."""
+    """Evidence cards of a section, and their total number before the limit."""
     findings = [f for f in source.result.findings if f.metric.split(".", 1)[0] == section.key]
     cards, total = build_cards(source, findings, limit=limit // 6)
     return {"shown": cards, "total": total}

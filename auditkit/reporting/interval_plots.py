@@ -24,7 +24,7 @@ _LEFT, _RIGHT = 1.5, 98.5
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One estimate of a figure and of its table.
+    """One estimate: a row of a figure and of the table below it.
 
     `state` determines the color of the mark and is also shown as text; `reference` rows are hollow.
     """
@@ -211,7 +211,7 @@ def _row(row: Row, scale: _Scale, top: int, kind: str, origin: float) -> Markup:
 
 
 def _limits(row: Row, scale: _Scale, top: int) -> Markup:
-    """A dashed line at each limit, with the side beyond it tinted."""
+    """For each limit, a dashed line, with the forbidden side shaded."""
     parts = []
     for limit, start, end in (
         (row.high_limit, row.high_limit, scale.high),
@@ -236,7 +236,7 @@ def _short(label: str, limit: int = 36) -> str:
 
 
 def _describe(rows: Sequence[Row], unit: str) -> str:
-    """Describe the numbers in one sentence."""
+    """The numbers of the rows in one sentence, as description of the figure."""
     said = []
     for row in rows:
         if row.value is None:

@@ -27,7 +27,7 @@ def _attribute(text: str) -> str:
 
 
 def _kind(rule: RuleVerdict) -> str:
-    """`failures`, `errors`, `skipped`, or an empty string for a pass."""
+    """JUnit category of a rule: `failures`, `errors` or `skipped`; empty for a pass."""
     if rule.effect == "shown" or rule.severity == "info":
         return "" if rule.verdict == "pass" else "skipped"
     return {"fail": "failures", "inconclusive": "errors"}.get(rule.verdict, "")

@@ -19,9 +19,9 @@ _LEFT, _RIGHT, _TOP, _BOTTOM, _HEIGHT = 6.0, 98.5, 10, 200, 240
 
 
 def draw_lorenz(parameters: Mapping[str, JsonValue]) -> Markup | None:
-    """Draw the exposure share of the least exposed items, for lists and histories.
+    """Draw the Lorenz curves of the lists and of the histories.
 
-    Returns None without valid points.
+    Returns None if there are no valid points.
     """
     curves = {
         name: points
@@ -48,7 +48,7 @@ def draw_lorenz(parameters: Mapping[str, JsonValue]) -> Markup | None:
 
 
 def _points(stated: JsonValue) -> list[tuple[float, float]]:
-    """(share of items, share of exposure) pairs in [0, 1]; empty if any value is invalid."""
+    """Points (share of items, share of exposure) in [0, 1]; empty if any value is invalid."""
     found = []
     for pair in stated if isinstance(stated, list) else []:
         match pair:

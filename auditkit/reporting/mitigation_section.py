@@ -41,7 +41,9 @@ _LEFT, _RIGHT, _TOP, _BOTTOM, _HEIGHT = 6.0, 98.5, 10, 200, 240
 
 @dataclass(frozen=True)
 class Cell:
-    """One measure of one variant, and its difference to the variant without mitigation."""
+    """The value of one measure for one variant, and its difference to the variant without
+    mitigation.
+    """
 
     estimate: Estimate
     change: Estimate | None
@@ -50,7 +52,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Measure:
-    """One row of the table; a variant without the measure has no cell."""
+    """One row of the table; a variant for which it was not measured has no cell."""
 
     name: str
     about: str
@@ -59,7 +61,7 @@ class Measure:
 
 @dataclass(frozen=True)
 class Curves:
-    """Risk-coverage figure and its numbers as (error, measure, estimate)."""
+    """Risk-coverage figure, and its summary numbers as (error, measure, estimate)."""
 
     svg: Markup
     rows: tuple[tuple[str, str, Estimate], ...]
@@ -144,7 +146,7 @@ def _curves(findings: Sequence[Finding]) -> Curves | None:
 
 
 def _points(finding: Finding) -> list[tuple[float, float]]:
-    """(coverage, risk) pairs of a finding; empty if any value is invalid."""
+    """Points (coverage, risk) of a finding; empty if any value is invalid."""
     stated = finding.parameters.get("curve")
     found = []
     for pair in stated if isinstance(stated, list) else []:

@@ -16,18 +16,20 @@ _LARGEST = 1e9
 
 
 def number(parameters: Mapping[str, JsonValue], name: str) -> float | None:
-    """Number with this name; None if it is missing or not a number."""
+    """The number with this name in the parameters; None if it is missing or not a number."""
     return _known(parameters.get(name))
 
 
 def count(parameters: Mapping[str, JsonValue], name: str) -> int:
-    """Integer with this name; 0 if it is missing, not a number, or not above 0."""
+    """The integer with this name in the parameters; 0 if it is missing, not a number, or not above
+    0.
+    """
     value = _known(parameters.get(name))
     return value if isinstance(value, int) and value > 0 else 0
 
 
 def pair(value: JsonValue) -> tuple[float, float] | tuple[None, None]:
-    """Two numbers, or (None, None)."""
+    """Convert a value to two numbers; (None, None) if it is not a pair of numbers."""
     match value:
         case [first, second]:
             low, high = _known(first), _known(second)

@@ -42,15 +42,17 @@ class ReportSource:
 
     @property
     def status(self) -> str:
-        """`complete`, `partial`, `interrupted`, `running`, or `unsealed` without a manifest."""
+        """Status of the run: `complete`, `partial`, `interrupted` or `running`; `unsealed` without
+        a manifest.
+        """
         return str(self.manifest.get("status", "unsealed"))
 
 
 def read_source(run: Path) -> ReportSource:
     """Read and verify a run folder.
 
-    Only records that findings reference are kept. A verdict on another result or another evidence
-    root is ignored, and a note is added.
+    Only records that findings reference are kept. A verdict that was made for another result or
+    evidence root is ignored, and a note says so.
 
     Raises:
         IntegrityError: result, evidence, manifest or verdict is damaged.
@@ -77,7 +79,9 @@ def read_source(run: Path) -> ReportSource:
 
 
 def _records(run: Path, wanted: set[str]) -> dict[str, Record]:
-    """Last record of every wanted request, which replaces earlier ones."""
+    """The last record of every wanted request, by request id; a later record replaces earlier
+    ones.
+    """
     found = {}
     with (run / EVIDENCE).open(encoding="ascii") as stream:
         for line in stream:

@@ -29,7 +29,9 @@ def tool_version() -> str:
 
 
 def _location(source: str) -> str:
-    """Path of the policy with forward slashes; only its name if it is outside the folder."""
+    """Path of the policy with forward slashes; only the file name if it is outside the working
+    folder.
+    """
     path = Path(source)
     if path.is_absolute():
         here = Path.cwd()

@@ -1,7 +1,8 @@
 """Sections of the report by dimension, and the assignment of findings to figures.
 
-A figure contains findings of one probe on one scale. Edits of a request are in one figure across
-probes, so that they can be compared. Reference recommenders are below the model in its figure.
+A figure contains findings of one probe on one scale. The probes that edit requests share one
+figure, so that the edits can be compared. Reference recommenders are shown below the model in the
+same figure.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ _ATTACKS = {
 
 @dataclass(frozen=True)
 class Panel:
-    """One figure with its metrics and the sources of their methods."""
+    """One figure, with its metrics and the literature sources of their methods."""
 
     figure: Figure
     metrics: tuple[tuple[str, str], ...]
@@ -90,7 +91,7 @@ class Section:
 
 
 def verdict_of(finding: Finding, decision: Decision | None) -> RuleVerdict | None:
-    """Most severe rule verdict on a finding."""
+    """The most severe verdict of a rule on this finding; None if no rule judges it."""
     order = {"fails": 0, "blocks": 1, "tolerated": 2, "shown": 3, "passes": 4}
     rules = decision.rules if decision else ()
     fitting = [r for r in rules if (r.metric, r.group) == (finding.metric, finding.group)]
@@ -135,7 +136,9 @@ def _short(metric: str) -> str:
 
 
 def _panel_key(finding: Finding) -> tuple[str, str]:
-    """Key of the figure of a finding; the second element is its title."""
+    """Key by which findings are assigned to a figure; the second element is the title of the
+    figure.
+    """
     unit = finding.estimate.unit
     if finding.metric.startswith("utility."):
         return finding.metric, _short(finding.metric)
@@ -184,7 +187,9 @@ def _panels(findings: Sequence[Finding], decision: Decision | None) -> Iterator[
 
 
 def _claims(findings: Sequence[Finding]) -> tuple[ClaimRow, ...]:
-    """Rows that compare claimed epsilon, delta and unit with measured membership inference."""
+    """Rows that compare the claimed epsilon, delta and unit with the measured membership
+    inference.
+    """
     found = {finding.metric: finding for finding in findings}
     epsilon, delta = (found.get(f"privacy.claim.{name}") for name in ("epsilon", "delta"))
     attacks = [f for f in findings if f.metric in _ATTACKS]

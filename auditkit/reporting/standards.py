@@ -18,9 +18,9 @@ Checked = Literal["source", "secondary", "unverified"]
 
 
 class Framework(BaseModel):
-    """One framework with its version, the official names of its ids, and the ids of each subject.
+    """One framework: its version, the official names of its ids, and the ids for each subject.
 
-    `checked` states whether names were checked in the source, in a secondary text, or not at all.
+    `checked` states whether the names were compared with the source, with a secondary text, or not.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -33,7 +33,7 @@ class Framework(BaseModel):
 
 
 class Standards(BaseModel):
-    """Map of frameworks, with the subjects in the order of the report and their dimensions."""
+    """All frameworks, and the subjects in the order of the report with their dimensions."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     version: Literal[1]
@@ -54,7 +54,7 @@ class Reference:
 
 @cache
 def standards() -> Standards:
-    """Read the shipped map.
+    """Read the shipped `standards.yaml`.
 
     Raises:
         ConfigurationError: the file is invalid.
@@ -64,7 +64,7 @@ def standards() -> Standards:
 
 
 def table(dimensions: frozenset[str]) -> list[Reference]:
-    """References of the dimensions and of every report, ordered by subject."""
+    """References for the given dimensions and for subjects of every report, ordered by subject."""
     rows = []
     for subject, dimension in standards().subjects.items():
         if dimension not in dimensions and dimension != "report":

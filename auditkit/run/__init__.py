@@ -1,1 +1,1 @@
-"""One audit from recipe to result: options, data, runner, dry run and pilot."""
+"""Execution of one audit, from recipe to result: options, data, runner, dry run and pilot."""

@@ -1,4 +1,6 @@
-"""Data of an audit: users with their histories, and the catalog to check responses against."""
+"""Data of an audit: users with their histories, and the catalog against which responses are
+checked.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,8 @@ def load_data(
     """Load the users' histories and the catalog that responses are checked against.
 
     Args:
-        catalog: overrides the recipe's; both default to the catalog of the data set.
+        catalog: catalog to use instead of the recipe's; if neither is given, the catalog of the
+            data set is used.
         progress: called with the current step and the number of new rows while a table is built.
 
     Raises:
@@ -45,7 +48,8 @@ def _check_same_items(dataset: Dataset, catalog: Catalog) -> None:
     """Require that the ids of the catalog mean the same items as those of the data set.
 
     Raises:
-        CatalogError: under half of the data set's ids are in it, or shared ids name other titles.
+        CatalogError: the catalog has less than half of the data set's ids, or shared ids have
+            different titles.
     """
     own = dataset.catalog
     shared = [item for item in own.items if item.id in catalog.index]

@@ -40,8 +40,9 @@ class PlannedProbe:
     """Planned requests of one probe.
 
     Attributes:
-        requests: number of distinct requests. adaptive: whether more depend on the responses.
-        skipped: why the probe would not run; None if it would.
+        requests: number of distinct requests. adaptive: whether the responses decide on further
+            requests.
+        skipped: why the probe would not run; None if it would run.
     """
 
     probe: str
@@ -55,9 +56,9 @@ class Plan:
     """Planned requests of an audit.
 
     Attributes:
-        calls: number of calls of the recommender; probes share equal requests.
-        cost: totals that the recommender knows beforehand, such as `tokens_asked` and `tokens` to
-            compute; empty if it does not provide any.
+        calls: number of calls of the recommender; equal requests of several probes are one call.
+        cost: totals that the recommender estimates, such as `tokens_asked` and `tokens`; empty if
+            it provides no estimate.
         lines: content of the plan file, one JSON object per call.
     """
 
@@ -81,7 +82,7 @@ class Plan:
         }
 
     def write(self, path: Path) -> None:
-        """Write the lines as JSONL, atomically."""
+        """Write the lines to a JSONL file, atomically."""
         redaction = Redaction()
         rows = [canonical_json(redaction.tree(line)) + "\n" for line in self.lines]
         write_atomically(path, "".join(rows))
@@ -94,10 +95,10 @@ def plan_audit(
     options: AuditOptions = AuditOptions(),
     progress: Progress = Progress(),
 ) -> Plan:
-    """Load the recommender, execute every probe against a recording target, count the calls.
+    """Load the recommender, run every probe against a recording target, and count the calls.
 
     Raises:
-        AuditkitError: as `run_audit`; no server is contacted.
+        AuditkitError: for the same reasons as `run_audit`; no server is contacted.
     """
     dataset, catalog = load_data(recipe, catalog=options.catalog, progress=progress.catalog)
     with restricted_network(restriction_for(target, online=options.online)):

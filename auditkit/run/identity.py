@@ -1,7 +1,7 @@
 """Identity of a run, so that a folder never mixes two runs.
 
-Budgets, deadlines and retries are not part of it: they change how much is asked, not what, so a run
-that stopped early can be resumed with a larger budget.
+Budgets, deadlines and retries are not part of the identity: they change how many requests are sent,
+not their content, so a run that stopped early can be resumed with a larger budget.
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ __all__ = ["require_same_run", "run_identity", "set_aside_other_run"]
 def run_identity(
     recipe: AuditRecipe, loaded: LoadedRecommender, catalog: Catalog, dataset: Dataset
 ) -> dict[str, JsonValue]:
-    """Fingerprints of everything that a result depends on; a change of any makes another run."""
+    """Fingerprints of everything on which a result depends; if any of them changes, it is another
+    run.
+    """
     return {
         "recipe": sha256_json(recipe.model_dump(mode="json")),
         "target": loaded.fingerprint,
@@ -44,7 +46,7 @@ def run_identity(
 
 
 def _files(recipe: AuditRecipe) -> dict[str, JsonValue]:
-    """Hashes of the files that probes read, which are the parameters named `..._file`."""
+    """Hashes of the files that probes read: the files in parameters whose names end in `_file`."""
     return {
         f"{probe_id}.{name}": sha256_file(Path(named))
         for probe_id, parameters in recipe.probes.items()
@@ -57,8 +59,8 @@ def require_same_run(out: Path, identity: Mapping[str, Any], run_key: str, *, re
     """Require that a folder is free, or holds this run and may be resumed.
 
     Raises:
-        ConfigurationError: it holds another run (the message says what changed), or resuming is
-            off.
+        ConfigurationError: the folder holds another run (the message says what changed), or it
+            holds this run and `resume` is false.
     """
     if not (out / MANIFEST).is_file():
         return

@@ -19,16 +19,18 @@ class AuditOptions:
     Only `catalog`, `prompts` and `limit` change the requests; the others change how they are sent.
 
     Attributes:
-        catalog: name, built file or table to check responses against; overrides the recipe's.
+        catalog: catalog against which responses are checked (a name, built file or table);
+            overrides the recipe's.
         prompts: template file for a recommender without templates of its own.
         allow_code: whether `python:` targets may import and run code.
         online: whether the code of a local recommender may use the network.
         resume: whether an unfinished run of the same recipe and target may be resumed.
         retry_errors: repeat requests that an earlier run recorded as errors.
-        cache: folder of responses that are kept after the run; None keeps none.
-        stop: budget and error limit, and afterwards why the run stopped; None has no budget and
-            the default error limit.
-        limit: most users or items per probe, at least 1; the result says that it is a sample.
+        cache: folder in which responses are kept for later runs; None keeps none.
+        stop: budget and error limit; records why the run stopped. None means no budget and the
+            default error limit.
+        limit: maximum number of users or items per probe, at least 1; the result says that it is a
+            sample.
         call_seconds: deadline of one call of a Python callable.
         workers: number of Ray actors, each with the recommender loaded; None uses this process.
         cluster: address of a running Ray cluster; None starts one on this machine.
@@ -55,9 +57,9 @@ class Progress:
     """Callbacks for a progress display; the defaults show nothing.
 
     Attributes:
-        catalog: step of the catalog build, and number of new rows.
-        probe: id, number (from 1) and number of probes.
-        requests: number of newly finished requests.
+        catalog: called with the step of the catalog build and the number of new rows.
+        probe: called with the id and number (from 1) of a probe, and the total number of probes.
+        requests: called with the number of newly finished requests.
     """
 
     catalog: Callable[[str, int], None] = lambda what, n: None

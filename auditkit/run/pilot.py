@@ -27,13 +27,14 @@ PROBE = "fairness.counterfactual"
 
 @dataclass(frozen=True, kw_only=True)
 class PilotRow:
-    """Sample sizes for one attribute.
+    """Numbers of probes that an audit of one attribute needs.
 
     Attributes:
         sigma: noise of one similarity, Jaccard points. margin: largest SNSR that passes.
-        to_pass: probes with which a fair recommender stays below the margin in about 95 % of runs.
-        to_detect: probes that detect a difference of the margin in 80 % of runs.
-        planned: probes of the recipe.
+        to_pass: number of probes with which a fair recommender stays below the margin in about 95 %
+            of runs.
+        to_detect: number of probes that detect a difference as large as the margin in 80 % of runs.
+        planned: number of probes in the recipe.
     """
 
     attribute: str
@@ -67,11 +68,11 @@ def run_pilot(
     options: AuditOptions = AuditOptions(),
     progress: Progress = Progress(),
 ) -> PilotRun:
-    """Run twenty probes of every attribute and estimate how many are needed.
+    """Run twenty probes of every attribute, and estimate how many probes an audit needs.
 
     Raises:
         ConfigurationError: the recipe does not run the counterfactual probe.
-        AuditkitError: as `run_audit`.
+        AuditkitError: for the same reasons as `run_audit`.
     """
     stated = recipe.probes.get(PROBE)
     if stated is None:

@@ -58,7 +58,7 @@ def describe_target(target: str, loaded: LoadedRecommender, asked: Target) -> Ta
 
 
 def describe_catalog(catalog: Catalog, dataset: Dataset) -> dict[str, JsonValue]:
-    """Catalog that responses were checked against, and its overlap with the histories."""
+    """The catalog against which responses were checked, and its overlap with the histories."""
     overlap = sum(item.id in catalog.index for item in dataset.catalog.items) / len(
         dataset.catalog.items
     )
@@ -103,7 +103,7 @@ def _linker_detector(catalog: Catalog, seed: int) -> Detector:
 
 
 def scores_checked(records: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
-    """Note on the sample of scores that was recomputed; empty if none was."""
+    """A note on the sample of scores that was recomputed; an empty tuple if none was."""
     computed = [record["derived"] for record in records if "cached_from" not in record]
     found = largest_difference(computed)
     if found is None:
@@ -129,7 +129,7 @@ def run_notes_of(recommender: object, records: Sequence[Mapping[str, Any]]) -> l
 
 
 def environment() -> dict[str, str]:
-    """Package versions, which are equal for all runs on one machine."""
+    """Versions of the installed packages; they are the same for all runs on one machine."""
     found = {
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",

@@ -45,7 +45,8 @@ class AuditRecipe(BaseModel):
         """The same recipe restricted to dimensions or probe ids.
 
         Raises:
-            ConfigurationError: a name is neither, or the recipe has no such probe.
+            ConfigurationError: a name is neither a dimension nor a probe id, or the recipe has no
+                such probe.
         """
         known = {*probes(), *(spec.dimension for spec in probes().values())}
         planned = {*self.probes, *(probe_spec(probe_id).dimension for probe_id in self.probes)}
@@ -87,7 +88,7 @@ def read_recipe(path: Path) -> AuditRecipe:
 
 
 def _stated_probes(document: Document) -> Mapping[str, Mapping[str, Any]]:
-    """Entries under `probes` that are mappings; the schema reports the others."""
+    """The entries under `probes` that are mappings; other entries are rejected by the schema."""
     stated = document.data.get("probes") if isinstance(document.data, dict) else None
     entries = stated.items() if isinstance(stated, dict) else ()
     return {name: entry for name, entry in entries if isinstance(entry, dict)}

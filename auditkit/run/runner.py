@@ -72,8 +72,8 @@ def run_audit(
         options: catalog, budget and how calls are executed.
 
     Raises:
-        AuditkitError: nothing could be asked: wrong recipe, unknown target, missing data, a folder
-            that belongs to another run, or a recommender that uses the network.
+        AuditkitError: the audit could not start (wrong recipe, unknown target, missing data, a
+            folder that belongs to another run), or the recommender uses the network.
     """
     dataset, catalog = load_data(recipe, catalog=options.catalog, progress=progress.catalog)
     restriction = restriction_for(target, online=options.online)
@@ -198,7 +198,7 @@ def _spread_over_workers(
     recipe: AuditRecipe,
     options: AuditOptions,
 ) -> Iterator[tuple[object, int]]:
-    """The recommender, or Ray actors with it, and the number of requests per call."""
+    """Yield the recommender, or Ray actors that hold it, and the number of requests per call."""
     if options.workers is None:
         yield loaded.recommender, recipe.batch_size
         return
@@ -217,7 +217,7 @@ def _spread_over_workers(
 
 
 def _fit_to_write(result: AuditResult) -> AuditResult:
-    """Remove secrets and escape lone surrogates.
+    """The result without secrets and with escaped lone surrogates.
 
     Recommender output may contain both, and a file with a lone surrogate cannot be read back.
     """
@@ -232,7 +232,7 @@ def _fit_to_write(result: AuditResult) -> AuditResult:
 
 
 def _what_is_missing(stop: StopRule, limit: int | None) -> list[str]:
-    """Notes on a run that asked less than planned."""
+    """Notes for a run that sent fewer requests than planned."""
     notes = []
     if limit is not None:
         notes.append(f"sampled: every probe was limited to {limit} users or items (--limit)")

@@ -19,7 +19,7 @@ _SAMPLE_SIZES = ("n_users", "n_probes", "n_items", "n_members")
 
 
 def scaled(probe: Any, context: Context, limit: int | None) -> tuple[Any, Context]:
-    """Limit a probe and its context to at most `limit` users or items; None changes nothing.
+    """The probe and its context with at most `limit` users or items; unchanged if `limit` is None.
 
     Raises:
         InvalidArgument: limit < 1.

@@ -2,7 +2,7 @@
 
 An audit hook of Python receives every socket call, including those of libraries and other threads.
 A hook cannot be removed, so one is installed per process and is active while a `Restriction` is in
-force. It does not see other processes or code that calls the system directly.
+force. It does not see other processes, or code that calls the operating system directly.
 """
 
 from __future__ import annotations
@@ -104,8 +104,8 @@ def _is_loopback(host: str) -> bool:
 def _caller() -> str:
     """File and line of the code that opened the connection, without the folders of the machine.
 
-    It is the innermost frame outside Python, installed packages and auditkit, or else the innermost
-    frame outside this module.
+    This is the innermost frame outside Python, installed packages and auditkit; if there is none,
+    the innermost frame outside this module.
     """
     frames = [f for f in traceback.extract_stack() if f.filename != __file__]
     foreign = [frame for frame in frames if not frame.filename.startswith(_LIBRARIES)]
@@ -114,7 +114,7 @@ def _caller() -> str:
 
 
 class _Switch:
-    """Audit hook of this process with the active restriction."""
+    """Holds the active restriction for the audit hook of this process."""
 
     def __init__(self) -> None:
         self.restriction: Restriction | None = None

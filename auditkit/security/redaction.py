@@ -32,8 +32,8 @@ class Redaction:
     """Replaces secrets by `[redacted:LENGTH]`.
 
     Args:
-        environment: variables by name; the values of those that name a secret are redacted, except
-            existing paths.
+        environment: variables by name. The value of a variable is redacted if its name suggests a
+            secret and the value is not an existing path.
     """
 
     def __init__(self, environment: Mapping[str, str] | None = None) -> None:
@@ -112,7 +112,9 @@ def _forms(secret: str) -> set[str]:
 
 
 def _base64_forms(raw: bytes) -> Iterator[str]:
-    """Base64 characters that depend on `raw` alone, at each of the three alignments."""
+    """Yield the part of the Base64 text that depends on `raw` alone, for each of the three
+    alignments.
+    """
     for offset in range(3):
         encoded = binascii.b2a_base64(b"\0" * offset + raw, newline=False).decode("ascii")
         own = encoded[-(-offset * 8 // 6) : (offset + len(raw)) * 8 // 6]
@@ -126,7 +128,7 @@ class _RedactedStream:
         self._stream, self._redaction = stream, redaction
 
     def write(self, text: str) -> int:
-        """Write the text without secrets."""
+        """Write the text with its secrets redacted."""
         self._stream.write(self._redaction.text(text))
         return len(text)
 

@@ -33,7 +33,7 @@ def canonical_json(value: object, *, indent: int | None = None) -> str:
 
 
 def _indented(value: dict[str, Any] | list[Any] | tuple[Any, ...], indent: int, depth: int) -> str:
-    """A container over several lines, with its closing bracket one level less indented."""
+    """A list or mapping as several lines, with the closing bracket one level less indented."""
 
     def written(inner: Any) -> str:
         nested = isinstance(inner, dict | list | tuple) and inner

@@ -47,7 +47,7 @@ def describe_error(
 
 
 def _path_in(value: Any, loc: Sequence[Key], *, keep_last: bool) -> tuple[Key, ...]:
-    """Keys of the document in a pydantic location, without union tags."""
+    """The keys of the document in a pydantic location, which also contains union tags."""
     path: list[Key] = []
     for position, key in enumerate(loc):
         children = dict(enumerate(value)) if isinstance(value, list) else value
@@ -105,12 +105,12 @@ def validate(
         document: result of `load_yaml`.
         adapter: the schema; its models should forbid extra keys. Lists become tuples and ISO text
             becomes a date if the schema says so (pydantic's strict JSON mode).
-        others: line and message of errors that the caller found itself, as `located` makes them.
-        hint: what else to do, appended to the message.
+        others: (line, message) of errors that the caller found, as `located` returns them.
+        hint: additional advice, appended to the message.
 
     Raises:
-        ConfigurationError: one error that lists every error as `file:line: key.path: message`, in
-            the order of the lines.
+        ConfigurationError: there are errors; the message lists each as
+            `file:line: key.path: message`, in the order of the lines.
     """
     found = list(others)
     try:
@@ -132,7 +132,9 @@ def located(document: Document, path: Sequence[Key], message: str) -> tuple[int,
 def all_errors(
     document: Document, found: Iterable[tuple[int, str]], *, hint: str = ""
 ) -> ConfigurationError:
-    """One error with all messages, each once (members of a union repeat them), sorted by line."""
+    """One error with all messages sorted by line, each only once (members of a union repeat
+    them).
+    """
     lines = sorted(dict.fromkeys(found))
     count = "1 error" if len(lines) == 1 else f"{len(lines)} errors"
     listed = "\n".join([*(line for _, line in lines), *filter(None, [hint])])

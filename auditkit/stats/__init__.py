@@ -1,7 +1,7 @@
 """Confidence intervals, tests and multiplicity corrections as pure functions.
 
-The tests of a fairness audit are imported lazily from this package; import everything else from
-its module. Random generators are arguments.
+The tests of a fairness audit are imported lazily from this package; import everything else from its
+module. Functions that need random numbers take the generator as an argument.
 """
 
 from __future__ import annotations

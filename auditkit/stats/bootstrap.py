@@ -1,13 +1,13 @@
-"""Bootstrap intervals over units, with the sampling distribution that a policy evaluates later.
+"""Bootstrap intervals over units, stored as sampling distributions that a policy evaluates later.
 
 Users are resampled, not items, because the items of one list are not independent. A bootstrap of
-values that are nearly all 0 (or 1) collapses to a point. If fewer than five units differ from that
-end, the bound is the larger of the bootstrap and the Clopper-Pearson bound on the share of units
-that differ, which is valid because a rate is at most its indicator. With more such units, the tail
-on the skewed side is replaced by Clopper-Pearson with the effective sample size where that is
-wider: percentiles alone cover a planted rate of 5 % in 92 of 100 repetitions
-(tests/probes/hallucination/test_planted_shares.py). The stored quantiles include both corrections,
-so the gate and the report use the same bound.
+values that are nearly all 0 (or 1) collapses to a point. If fewer than five units differ from
+0 (or 1), the bound is the larger of the bootstrap and the Clopper-Pearson bound on the share of
+units that differ, which is valid because a rate in [0, 1] is at most the indicator of "above 0".
+With more such units, the tail on the skewed side is replaced by Clopper-Pearson with the effective
+sample size where that is wider: percentiles alone cover a planted rate of 5 % in 92 of 100
+repetitions (tests/probes/hallucination/test_planted_shares.py). The stored quantiles include both
+corrections, so the gate and the report use the same bound.
 
 Source: Efron & Tibshirani 1993 (percentile bootstrap); Clopper & Pearson 1934; Korn & Graubard
 1998.
@@ -65,10 +65,10 @@ def bootstrap_mean(
         unit: unit of the value, as shown in reports.
         direction: whether lower or higher values are better.
         draws: number of resamples.
-        n_missing: units that were planned but could not be scored.
+        n_missing: number of units that were planned but could not be scored.
         reason: reason to report if the estimate is undefined because there are no units.
-        bounded_rate: values lie in [0, 1], and the correction for few differing units applies at
-            both ends.
+        bounded_rate: whether the values lie in [0, 1]; the bounds are then corrected at both ends
+            if few units differ from 0 or from 1.
 
     Returns:
         Estimate in the range of the values and its bootstrap quantiles. Undefined for n = 0, and
@@ -110,7 +110,7 @@ def bootstrap_ratio(
 
     Args:
         numerators, denominators: sums over the rows of each unit, shape [n]; denominators are not
-            negative. A resample whose denominators are all 0 takes the value of the estimate.
+            negative. In a resample whose denominators are all 0, the ratio of the data is used.
         rng, unit, direction, draws, n_missing, reason: as in `bootstrap_mean`.
 
     Returns:
@@ -156,9 +156,9 @@ def paired_difference(
     Args:
         before, after: one finite number per unit, in the same order, shape [n].
         rng, unit, direction, draws, n_missing, reason: as in `bootstrap_mean`.
-        bounded_rate: both lie in [0, 1]. If fewer than five units differ, both ends are widened to
-            the Clopper-Pearson bound of the share of units that differ, because no mean difference
-            can exceed it.
+        bounded_rate: whether all values lie in [0, 1]. If fewer than five units differ, both ends
+            are widened to the Clopper-Pearson bound of the share of units that differ, because no
+            mean difference can exceed it.
 
     Returns:
         Estimate (positive if `after` is larger) and its bootstrap quantiles. Undefined in the same
@@ -205,11 +205,11 @@ def bootstrap_statistic(
     n_missing: int = 0,
     reason: str = NOTHING,
 ) -> ResampledEstimate:
-    """Any statistic of n units with a 95 % percentile bootstrap interval over units.
+    """Value of a statistic of n units, with a 95 % percentile bootstrap interval.
 
     Args:
-        statistic: maps row numbers [block, n] to values [block]; a resample for which it is NaN
-            takes the value of the estimate.
+        statistic: maps row numbers [block, n] to values [block]; if it is NaN for a resample, the
+            value for the data is used.
         rng, unit, direction, draws, n_missing, reason: as in `bootstrap_mean`.
 
     Returns:

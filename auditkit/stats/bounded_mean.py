@@ -21,7 +21,7 @@ __all__ = ["gaffke_upper"]
 def gaffke_upper(
     values: ArrayLike, *, level: float, rng: np.random.Generator, draws: int = 20_000
 ) -> float:
-    """Upper bound of a mean.
+    """Upper confidence bound of the mean of numbers in [0, 1].
 
     The bound is the `level` quantile, over uniform order statistics u, of
     1 - sum_i u_(i) (z_(i+1) - z_(i)) with z sorted and z_(n+1) = 1.

@@ -45,7 +45,7 @@ def one_sided_bounds(
         Bounds in the unit of the estimate.
 
     Raises:
-        InvalidArgument: the estimate is undefined, has no interval, or a rate has no rows.
+        InvalidArgument: the estimate is undefined or has no interval, or it is a rate of 0 rows.
 
     Source: Clopper & Pearson 1934; Korn & Graubard 1998 for clustered rows. Between two stored
     bootstrap quantiles the more conservative one is used.
@@ -86,7 +86,7 @@ def p_fail(law: SamplingDistribution, estimate: Estimate, limit: float, side: Si
         A p-value in (0, 1]; None for bands (already corrected in their probe) and exact values.
 
     Raises:
-        InvalidArgument: the estimate is undefined or a rate has no rows.
+        InvalidArgument: the estimate is undefined, or it is a rate of 0 rows.
     """
     _value(estimate)
     if isinstance(law, Binomial):
@@ -101,7 +101,9 @@ def p_fail(law: SamplingDistribution, estimate: Estimate, limit: float, side: Si
 
 
 def _quantile_p(law: Quantiles, limit: float, side: Side) -> float:
-    """Next stored quantile level beyond the limit, at least 1 / (draws + 1)."""
+    """p-value from stored quantiles: the next quantile level beyond the limit, and at least
+    1 / (draws + 1).
+    """
     levels = quantile_levels(len(law.q))
     values = law.q if side == "max" else tuple(-q for q in reversed(law.q))
     bound = limit if side == "max" else -limit
@@ -118,7 +120,7 @@ def quantile_levels(count: int = 201) -> tuple[float, ...]:
 
 
 def _effective(law: Binomial) -> tuple[float, float]:
-    """x and n on the scale of independent rows."""
+    """Number of rows with the property and number of rows, scaled to independent rows."""
     if law.n <= 0 or law.n_eff <= 0:
         raise InvalidArgument("A rate with no rows has no bound. Report it as undefined.")
     return min(law.n_eff, law.x / law.n * law.n_eff), law.n_eff

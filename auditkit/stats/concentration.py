@@ -55,7 +55,7 @@ def concentration(
         rng, unit, direction, draws, n_missing: as in `bootstrap_mean`.
 
     Returns:
-        Estimate and its quantiles. Undefined without any exposure or with fewer than 2 users.
+        Estimate and its quantiles. Undefined if no item is shown or there are fewer than 2 users.
     """
     n, n_items = exposure.shape
     value = statistic(np.asarray(exposure.sum(axis=0), dtype=np.float64)) if n else None
@@ -87,9 +87,9 @@ def concentration(
 def _jackknife_error(
     exposure: sparse.csr_array, statistic: Callable[[Array], float | None]
 ) -> float:
-    """Jackknife standard error over users, or over 1,000 parts of them if there are more users.
+    """Jackknife standard error over users; with more than 1,000 users, over 1,000 groups of users.
 
-    A part is skipped if the statistic is undefined without it.
+    A group is skipped if the statistic is undefined when it is left out.
     """
     n = exposure.shape[0]
     n_parts = min(n, _MOST_PARTS)

@@ -32,7 +32,7 @@ class CounterfactualTest:
         noise_floor: expected SNSR of a fair recommender with the same noise, d2(A) sigma / sqrt(n).
         p_value: p-value of SNSR from permuting values inside probes, (0, 1].
         low, high: simultaneous 95 % bounds of SNSR; None below 20 probes.
-        n, n_missing: complete probes, and probes dropped because of a missing cell.
+        n, n_missing: number of complete probes, and of probes dropped because of a missing cell.
 
     With fewer than 2 complete probes or 2 values, every number except n and n_missing is None.
     """

@@ -1,12 +1,12 @@
 """Bounds of item-group utilities: the share of groups in lists minus their share in histories.
 
 Whole users are resampled, with their list and their history. The gap between item groups (DGU) is a
-max - min, and the mean of absolute group utilities (MGU) is biased upwards in the same way, so both
-are bounded from joint bounds of their parts. A group utility is a difference of two ratios of sums
-over users. Each user's influence function turns it into a mean over users, and such means get
-studentized bands, as in `simultaneous`. A band scaled by the standard deviation of the bootstrap is
-too narrow for rare groups and few users. Source: Jiang et al. 2024 (IFairLRS) for the group
-utility.
+max - min, and the mean of absolute group utilities (MGU) is biased upwards in the same way, so the
+bounds of both are derived from joint bounds of the group utilities and of their differences. A
+group utility is a difference of two ratios of sums over users. Each user's influence function turns
+it into a mean over users, and such means get studentized bands, as in `simultaneous`. A band scaled
+by the standard deviation of the bootstrap is too narrow for rare groups and few users. Source:
+Jiang et al. 2024 (IFairLRS) for the group utility.
 
 Measured in 600 simulations per setting, in which lists (10 items) and histories (10 to 700) are
 sampled from the same user preferences, with groups from 30 % down to 0.4 % of them: both bounds
@@ -21,9 +21,9 @@ hold for DGU and MGU in
 lists favor one group. Histories of 3 to 8 items give .945 to 1.00, but the bounds are wide for few
 users: with 60 users, a DGU of 0 may have an upper bound of .2 to .5. If 1 to 10 % of users differ
 from all others, the bounds hold in .95 to 1.00 of simulations with 30 to 200 users. The target of
-.94 is missed if all users share the same preferences and the rarest of ten groups has 0.5 % of
-them: the lower bound of MGU is above 0 in 8 % of simulations with 60 users and in 4 to 6 % of
-larger ones; that of DGU in 4 to 6 % of all.
+.94 is missed if all users share the same preferences and these give the rarest of ten groups 0.5 %:
+the lower bound of MGU is above 0 in 8 % of simulations with 60 users and in 4 to 6 % with more
+users; the lower bound of DGU is above 0 in 4 to 6 % with any number of users.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ Array = NDArray[np.float64]
 
 
 class Disparity(NamedTuple):
-    """Group utilities (GU) with joint bounds; the bounds are None for fewer than 20 users (pilot).
+    """Group utilities (GU) with joint bounds; all bounds are None for fewer than 20 users (pilot).
 
     Attributes:
         utility: GU by group, [groups]; ideal 0.
@@ -74,12 +74,13 @@ def disparity_bounds(
 ) -> Disparity | None:
     """MGU and DGU with bounds from resampling users with their list and history.
 
-    MGU: mean over groups of |GU| -+ c se, floored at 0 in every group, with c from the largest
-    studentized deviation of any group. DGU: the largest difference of two groups' GU -+ c se, with
-    c from the largest studentized deviation of any difference; with more than 40 groups, the joint
-    bounds of the groups are used instead of those of pairs. If fewer than five users deviate from
-    the others, every bound is at least the Clopper-Pearson bound of their share times the largest
-    deviation. A group that is in no list and no history is left out; its GU is 0.
+    The bounds of MGU are the means over groups of |GU| -+ c se, floored at 0 in every group, with c
+    from the largest studentized deviation of any group. The bounds of DGU are the largest
+    difference of two groups' GU -+ c se, with c from the largest studentized deviation of any
+    difference; with more than 40 groups, they are derived from the joint bounds of the groups
+    instead. If fewer than five users deviate from the others, every bound is at least the
+    Clopper-Pearson bound of their share times the largest deviation. A group that is in no list and
+    no history is left out; its GU is 0.
 
     Args:
         shown: exposure of every group in each user's list, [users, groups], at least 0.
@@ -133,7 +134,8 @@ def disparity_bounds(
 
 
 class _Users(NamedTuple):
-    """Contributions of users to the columns (groups or differences of groups), and the resamples.
+    """What each user contributes to every column (a group or a difference of groups), and the
+    resamples.
 
     Attributes:
         influence: influence on the estimates, [users, columns]; mean 0 over users.
@@ -146,7 +148,9 @@ class _Users(NamedTuple):
     weights: Array
 
     def reach(self, own: Array, level: float, *, largest: float) -> Array:
-        """Joint half-widths of the estimates [columns]; `largest` is the largest possible value."""
+        """Joint half-widths of the estimates, [columns]; `largest` is the largest value that is
+        possible.
+        """
         n = len(self.influence)
         error = self.influence.std(axis=0, ddof=1) / math.sqrt(n)
         c = critical_value(*resampled_means(self.influence, self.weights), level=level)
@@ -155,8 +159,8 @@ class _Users(NamedTuple):
     def _of_the_unlike(self, own: Array, level: float, largest: float) -> Array:
         """Minimum half-width if nearly all users have the same share difference.
 
-        It is the upper bound of the share of deviating users times the largest deviation observed,
-        or possible if none was observed.
+        It is the upper bound of the share of deviating users, times the largest observed deviation;
+        if none was observed, times the largest possible one.
         """
         unlike = np.abs(self.shares - np.median(self.shares, axis=0))
         unlike[unlike < TOLERANCE] = 0.0
@@ -168,9 +172,9 @@ class _Users(NamedTuple):
 
 
 def _gap_bounds(own: Array, users: _Users, reach: Array, level: float) -> Interval:
-    """Bounds of max - min from the bounds of all differences.
+    """Bounds of the largest minus the smallest GU, from the bounds of all differences.
 
-    With many groups they come from the bounds of the groups, which are wider but need no pairs.
+    With many groups, the bounds of the groups are used, which give wider bounds but need no pairs.
     """
     if len(own) > MOST_PAIRED:
         low = max(0.0, float(np.max(own - reach) - np.min(own + reach)))
@@ -187,7 +191,7 @@ def _gap_bounds(own: Array, users: _Users, reach: Array, level: float) -> Interv
 
 
 def _influence(amounts: Array) -> Array:
-    """Influence of every user on the shares of the sums, [users, groups], with mean 0.
+    """Influence of every user on each group's share of the total, [users, groups], with mean 0.
 
     It is the derivative of a ratio of means.
     """

@@ -2,8 +2,8 @@
 
 Users are resampled inside their group and standard errors are Welch's. If nearly all users of a
 group are at the same end of the scale (all hits, or none), neither a bootstrap nor a standard error
-measures the spread. The mean of such a group is bounded by Clopper-Pearson on the share of its
-users away from either end, because a mean in [0, 1] is at most the share above 0 and at least the
+measures the spread. The mean of such a group is bounded by Clopper-Pearson on the shares of its
+users above 0 and below 1, because a mean in [0, 1] is at most the share above 0 and at least the
 share at 1. Source: Clopper & Pearson 1934; docs/explain/fairness.md.
 """
 
@@ -37,7 +37,7 @@ def group_gap_bounds(
     """Bounds of the largest gap between group means, with users resampled inside their group.
 
     A pair is sparse if one of its groups has fewer than five users above 0 or fewer than five below
-    1. The gap of a sparse pair is bounded from the bounds of the two means, and the error level is
+    1. The bounds of a sparse pair follow from the bounds of its two means, with the error level
     divided among the groups (Bonferroni).
 
     Args:
@@ -112,6 +112,6 @@ def mean_ends(above_zero: float, below_one: float, n: float, level: float) -> In
 
 
 def gap_of(one: Interval, other: Interval) -> Interval:
-    """Bounds of the absolute difference of two means from the bounds of each mean."""
+    """Bounds of the absolute difference of two means, computed from the bounds of each mean."""
     low = max(0.0, one.low - other.high, other.low - one.high)
     return Interval(low, max(one.high - other.low, other.high - one.low))

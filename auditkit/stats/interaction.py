@@ -21,7 +21,7 @@ __all__ = ["Interaction", "interaction_test"]
 
 
 class Interaction(NamedTuple):
-    """Largest interaction contrast.
+    """Interaction contrasts of two crossed attributes, and the test of the largest.
 
     Attributes:
         contrasts: mean contrast of every cell, [g, h], similarity points; ideal 0.
@@ -46,7 +46,7 @@ def interaction_test(
     Args:
         similarities: [probes, g, h] in [0, 1], complete probes only, one cell per pair of values.
         rng: generator for the sign flips, then for the resamples.
-        draws, bootstrap_draws: number of sign flips and of resamples.
+        draws, bootstrap_draws: number of random sign flips, and number of resamples.
 
     Raises:
         InvalidArgument: fewer than 2 probes or values, or a similarity outside [0, 1].

@@ -18,7 +18,7 @@ __all__ = ["Interval", "clopper_pearson", "korn_graubard_n_eff", "wilson"]
 
 
 class Interval(NamedTuple):
-    """Both ends of an interval, in the unit of the estimate."""
+    """Lower and upper end of an interval, in the unit of the estimate."""
 
     low: float
     high: float
@@ -85,7 +85,7 @@ def korn_graubard_n_eff(values: Sequence[float], unit_ids: Sequence[Hashable]) -
         unit_ids: the sampling unit of each row, normally the user, shape [n].
 
     Returns:
-        n_eff in (0, n], or the number of units when all values are 0 or all are 1.
+        n_eff in (0, n], or the number of units if all values are 0 or all are 1.
 
     Raises:
         InvalidArgument: no rows, lengths that differ, or a single unit (its variance is unknown).

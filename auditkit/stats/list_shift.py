@@ -1,9 +1,9 @@
 """Permutation tests of list shift: SNSR, SNSV and the largest paired t.
 
-The values are permuted inside every probe, so the test is paired and its size does not depend on
-how much probes differ. An unpaired test of the same table has a power of .16 to .19 where this one
-has .97. Source: Zhang et al. 2023 (FaiRLLM, Eq. 5 and 6) for SNSR and SNSV; Phipson & Smyth 2010
-for the p-values.
+The values are permuted inside every probe, so the test is paired and its error rate does not depend
+on how much probes differ. An unpaired test of the same table has a power of .16 to .19 where this
+one has .97. Source: Zhang et al. 2023 (FaiRLLM, Eq. 5 and 6) for SNSR and SNSV; Phipson & Smyth
+2010 for the p-values.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _ROUNDING = 1e-9  # smaller standard errors are rounding errors
 
 
 class ListShift(NamedTuple):
-    """Tests of one table, which all use the same permutations.
+    """Permutation tests of one similarity table; all of them use the same permutations.
 
     Attributes:
         snsr, snsv: range and population standard deviation of the value means.
@@ -52,8 +52,8 @@ def list_shift_tests(
         draws: number of permutations.
 
     Returns:
-        One Disturbance per table. For a table of missing-response indicators instead of
-        similarities, its SNSR tests the disparity in missing responses.
+        One ListShift per table. If a table contains indicators of missing responses instead of
+        similarities, the test of SNSR tests the disparity in missing responses.
 
     Raises:
         InvalidArgument: fewer than 2 probes or 2 values, or a number that is not finite.
@@ -61,7 +61,7 @@ def list_shift_tests(
     cells = np.asarray(tables, dtype=np.float64)
     if cells.ndim != 3 or min(cells.shape[1:]) < 2 or not np.all(np.isfinite(cells)):
         raise InvalidArgument(
-            f"disturbance_tests got an array of shape {cells.shape}. Give tables of complete "
+            f"list_shift_tests got an array of shape {cells.shape}. Give tables of complete "
             "probes only, at least 2 x 2."
         )
     _, n, n_values = cells.shape
@@ -80,7 +80,9 @@ def list_shift_tests(
 
 
 def studentized(sizes: NDArray[np.float64], errors: NDArray[np.float64]) -> NDArray[np.float64]:
-    """|mean| / standard error; 0 for a mean of 0, and 1e6 for another mean without spread."""
+    """|mean| / standard error. If the standard error is 0, it is 0 for a mean of 0, and 1e6
+    otherwise.
+    """
     spread = errors > _ROUNDING
     without = np.where(sizes > _ROUNDING, _NO_SPREAD, 0.0)
     return np.where(spread, sizes / np.where(spread, errors, 1.0), without)

@@ -4,7 +4,8 @@ Two values may be equally far from the neutral list and still get opposite items
 values may shift the list equally. Each test has its own statistic and its own permutation inside a
 probe: T-item and T-between permute the lists of the values, T-noise permutes the three lists of a
 probe whose neutral request is repeated. T-noise and T-between are one-sided, and both also react to
-harmless sensitivity to wording, which the placebo controls for. Source: docs/explain/fairness.md.
+harmless sensitivity to wording, for which the placebo is the control. Source:
+docs/explain/fairness.md.
 """
 
 from __future__ import annotations
@@ -72,10 +73,12 @@ def _spread(
     expected: NDArray[np.float64],
     weights: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """The statistic of every permutation: orders [draws, n, A], table [n, A, k]."""
+    """Statistic of T-item for every permutation, [draws]; orders are [draws, n, A], the table is
+    [n, A, k].
+    """
     draws, n, n_values = orders.shape
     n_items = len(expected)
-    # Value a gets list orders[a] of its probe, as in `disturbance_tests`.
+    # Value a gets list orders[a] of its probe, as in `list_shift_tests`.
     given = table[np.arange(n)[:, None], orders]
     values = (np.arange(draws)[:, None, None] * n_values + np.arange(n_values)) * (n_items + 1)
     cells = (given + values[..., None]).ravel()
@@ -105,8 +108,8 @@ def repeat_request_test(
     table = np.asarray(similarities, dtype=np.float64)
     if table.ndim != 2 or len(table) < 1 or table.shape[1] != 3 or not np.isfinite(table).all():
         raise InvalidArgument(
-            f"reask_test got an array of shape {table.shape}. Give three finite similarities per "
-            "probe."
+            f"repeat_request_test got an array of shape {table.shape}. Give three finite "
+            "similarities per probe."
         )
     # Column c is the statistic if the list outside pair c is taken as the stated one.
     gaps = 1.5 * table - table.sum(axis=1, keepdims=True) / 2
@@ -126,8 +129,8 @@ def between_values_test(
 ) -> Tested:
     """Test whether lists of the same value agree more than lists of two values (T-between).
 
-    The statistic is the mean similarity of same-value pairs minus that of different-value pairs.
-    All lists of a probe are permuted.
+    The statistic is the mean similarity of same-value pairs minus the mean similarity of
+    different-value pairs. All lists of a probe are permuted.
 
     Args:
         similarities: symmetric similarities, [probes, lists, lists]; the lists of a probe are

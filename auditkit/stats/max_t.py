@@ -26,7 +26,7 @@ NO_SPREAD = 1e-12
 
 
 class Resampled(NamedTuple):
-    """Means of resamples of whole units.
+    """Deviations of resampled means from the mean of the data, with their standard errors.
 
     Attributes:
         shift: mean of the resample minus mean of the data, [draws, columns].
@@ -43,7 +43,8 @@ def resample_weights(rng: np.random.Generator, *, n: int, draws: int) -> NDArray
 
 
 def resampled_means(values: NDArray[np.float64], weights: NDArray[np.float64]) -> Resampled:
-    """Means of resampled units.
+    """For each resample and column, the shift of the mean from the mean of the data, and its
+    standard error.
 
     Args:
         values: [units, columns], at least 2 units.
@@ -60,7 +61,7 @@ def resampled_means(values: NDArray[np.float64], weights: NDArray[np.float64]) -
 def critical_value(
     deviations: NDArray[np.float64], errors: NDArray[np.float64], *, level: float = 0.95
 ) -> float:
-    """Number of standard errors that makes the intervals of all estimates hold jointly.
+    """Number of standard errors c for which the intervals of all estimates hold jointly.
 
     Args:
         deviations: resampled estimate minus estimate, [draws, estimates].

@@ -21,7 +21,7 @@ __all__ = ["NoiseFloor", "expected_range", "noise_floor", "range_95"]
 
 
 class NoiseFloor(NamedTuple):
-    """Noise of one similarity and the SNSR that noise alone produces, in similarity points.
+    """Noise of a single similarity, and the SNSR that noise alone produces, in similarity points.
 
     Attributes:
         sigma: standard deviation of the residuals after removing probe and value means.

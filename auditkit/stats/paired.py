@@ -22,7 +22,9 @@ Array = NDArray[np.float64]
 
 
 class PairedComparison(NamedTuple):
-    """Difference candidate - baseline, its one-sided bounds, and the p-value of "above margin"."""
+    """Difference candidate - baseline, its one-sided bounds, and the p-value for "at most the
+    margin".
+    """
 
     delta: float
     lower: float

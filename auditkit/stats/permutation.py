@@ -1,7 +1,7 @@
 """Permutation test of the largest Welch t between independent groups of users.
 
 Group labels are permuted across users. p = (1 + #{T* >= T - 1e-12}) / (B + 1), so it is never 0.
-Source: Phipson & Smyth 2010 for the +1.
+Source: Phipson & Smyth 2010 (for the +1 in p).
 """
 
 from __future__ import annotations

@@ -28,13 +28,14 @@ class PlaceboContrast(NamedTuple):
     """Attribute compared with placebo; the tests use the same swaps.
 
     Attributes:
-        shift: mean similarity to the neutral list, placebo minus attribute.
+        shift: test of the mean similarity to the neutral list, placebo minus attribute.
         interval: paired t interval of the shift; if few probes differ, at least as wide as Gaffke's
             bounds of the differences in each direction.
-        snsr: SNSR of the attribute minus that of the placebo.
-        between: T-between statistic of the attribute minus that of the placebo; None if not given.
+        snsr: test of the SNSR of the attribute minus the SNSR of the placebo.
+        between: test of the T-between statistic of the attribute minus that of the placebo; None if
+            it was not given.
         placebo_mean: mean similarity of the placebo's lists to the neutral ones.
-        n: probes in both arms.
+        n: number of probes that are complete in both arms.
     """
 
     shift: Tested
@@ -60,8 +61,8 @@ def placebo_contrast(
     Args:
         attribute, placebo: [probes, values] similarities to the neutral list, the same complete
             probes in both.
-        attribute_between, placebo_between: [probes] mean similarity of same-value lists minus that
-            of different-value lists.
+        attribute_between, placebo_between: [probes] mean similarity of same-value lists minus the
+            mean similarity of different-value lists.
         rng: generator for the swaps.
         draws: number of swaps.
         level: coverage of the interval, in (0, 1).

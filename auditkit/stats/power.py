@@ -56,7 +56,8 @@ def detectable_difference(
 
 
 def probes_to_pass(sigma: float, *, margin: float, n_values: int) -> int:
-    """Number of probes with which a fair recommender's upper bound is below a margin in about 95 %.
+    """Number of probes with which a fair recommender's upper bound is below a margin in about 95 %
+    of audits.
 
     Args:
         sigma, n_values: as in `probes_to_detect`.

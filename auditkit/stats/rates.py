@@ -26,8 +26,8 @@ def rate(
     """Rate of x out of n independent units, with a 95 % interval.
 
     Args:
-        x: units with the property, 0 <= x <= n.
-        n: units that could be scored.
+        x: number of units with the property, 0 <= x <= n.
+        n: number of units that could be scored.
         unit, direction, n_missing, reason: as in `bootstrap_mean`.
         method: interval to display; the gate always uses Clopper-Pearson.
 
@@ -59,7 +59,7 @@ def clustered_rate(
 ) -> ResampledEstimate:
     """Share of rows with the property, with rows clustered by unit.
 
-    The interval is Clopper-Pearson on x_eff = p n_eff of n_eff effective rows. `Estimate.n` counts
+    The interval is Clopper-Pearson for x_eff = p n_eff of n_eff effective rows. `Estimate.n` counts
     units, `Binomial.n` counts rows.
 
     Args:

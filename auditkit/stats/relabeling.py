@@ -42,14 +42,16 @@ class Tested(NamedTuple):
 
 
 def permutation_p(observed: float, draws: NDArray[np.float64]) -> float:
-    """Share of permutations at least as extreme as the observed labels, which are counted too."""
+    """p-value: share of permutations with a value at least as large as the observed one; the
+    observed labels count as one of the permutations.
+    """
     return float((1 + np.sum(draws >= observed - TOLERANCE)) / (len(draws) + 1))
 
 
 def relabelings(
     rng: np.random.Generator, *, draws: int, n: int, labels: int
 ) -> Iterator[NDArray[np.intp]]:
-    """Blocks [block, n, labels] of independent uniform orders of the labels of every row."""
+    """Yield blocks [block, n, labels] of independent uniform orders of the labels of every row."""
     block = max(1, BLOCK_BYTES // (8 * n * labels))
     if labels > _LISTED:
         for begin in range(0, draws, block):
@@ -63,5 +65,7 @@ def relabelings(
 
 
 def sign_flips(rng: np.random.Generator, *, draws: int, n: int) -> NDArray[np.bool_]:
-    """Rows whose sign is flipped, [draws, n], each with probability one half."""
+    """For each draw and row, whether its sign is flipped, [draws, n]; each with probability one
+    half.
+    """
     return rng.integers(2, size=(draws, n), dtype=np.int8).astype(np.bool_)

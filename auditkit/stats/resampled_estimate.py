@@ -63,7 +63,9 @@ def banded(
     n_missing: int = 0,
     p_adjusted: float | None = None,
 ) -> ResampledEstimate:
-    """An estimate with bounds that hold jointly with others of its probe; None for a pilot."""
+    """An estimate with bounds that hold jointly with others of its probe; without bounds (`ends` is
+    None) for a pilot.
+    """
     low, high = ends or (None, None)
     estimate = Estimate(
         value=value, low=low, high=high, n=n, n_missing=n_missing, unit=unit, direction=direction
@@ -72,7 +74,7 @@ def banded(
 
 
 def outer_quantiles(draws: ArrayLike) -> NDArray[np.float64]:
-    """The 201 quantiles, each rounded outwards to a resampled value."""
+    """The 201 quantiles of the resampled values, each rounded outwards to a resampled value."""
     levels = np.asarray(quantile_levels())
     values = np.asarray(draws, dtype=np.float64)
     lower = np.quantile(values, levels, method="lower")
@@ -82,7 +84,9 @@ def outer_quantiles(draws: ArrayLike) -> NDArray[np.float64]:
 
 
 def widen_upper_tail(q: NDArray[np.float64], x: int, n: int, *, end: float) -> None:
-    """If few units are above `end`, raise the upper half to end + Clopper-Pearson upper bounds."""
+    """If few of the n units are above `end`, raise the upper half of the quantiles in place to
+    `end` + Clopper-Pearson upper bounds.
+    """
     levels = quantile_levels()
     if x < FEW_UNITS:
         for i in range(len(levels) // 2 + 1, len(levels)):
@@ -90,7 +94,9 @@ def widen_upper_tail(q: NDArray[np.float64], x: int, n: int, *, end: float) -> N
 
 
 def widen_lower_tail(q: NDArray[np.float64], x: int, n: int, *, end: float) -> None:
-    """If few units are below `end`, lower the lower half to end - Clopper-Pearson upper bounds."""
+    """If few of the n units are below `end`, lower the lower half of the quantiles in place to
+    `end` - Clopper-Pearson upper bounds.
+    """
     levels = quantile_levels()
     if x < FEW_UNITS:
         for i in range(len(levels) // 2):
@@ -100,9 +106,9 @@ def widen_lower_tail(q: NDArray[np.float64], x: int, n: int, *, end: float) -> N
 def widen_skewed_tail(q: NDArray[np.float64], rates: NDArray[np.float64]) -> None:
     """Widen the tail of a mean rate on the side to which its distribution is skewed.
 
-    A mean of rates near 0 is skewed upwards, and percentiles of resampled means are too narrow. The
-    tail is replaced by that of Clopper-Pearson, with the effective number of rows that corresponds
-    to the variance between units (Korn & Graubard 1998), where that is wider.
+    A mean of rates near 0 is skewed upwards, and percentiles of resampled means are too narrow.
+    Where Clopper-Pearson is wider, it replaces the tail, with the effective number of rows that
+    corresponds to the variance between units (Korn & Graubard 1998).
     """
     n, mean = len(rates), float(rates.mean())
     if n < 2 or float(np.ptp(rates)) < _EQUAL or mean in (0.0, 1.0):
@@ -129,7 +135,9 @@ def with_quantiles(
     direction: Direction,
     n_missing: int,
 ) -> ResampledEstimate:
-    """A defined estimate; its 95 % interval is read from the quantiles and contains the value."""
+    """A defined estimate; its 95 % interval is read from the quantiles, and widened to contain the
+    value if necessary.
+    """
     levels = np.asarray(quantile_levels())
     low = quantiles[np.flatnonzero(levels <= (1 - LEVEL) / 2)[-1]]
     high = quantiles[np.flatnonzero(levels >= (1 + LEVEL) / 2)[0]]

@@ -42,8 +42,8 @@ class RangeBounds(NamedTuple):
     Attributes:
         value: largest minus smallest mean; ideal 0.
         bounds: lower and upper bound; None for a pilot.
-        n_sparse_pairs: pairs whose difference is the same in nearly all units, bounded by Gaffke's
-            bound or Clopper-Pearson.
+        n_sparse_pairs: number of pairs whose difference is the same in nearly all units; they are
+            bounded by Gaffke's bound or Clopper-Pearson.
         pilot: whether there are too few units for bounds.
     """
 
@@ -53,7 +53,7 @@ class RangeBounds(NamedTuple):
     pilot: bool
 
     def of_standard_deviation(self, n_values: int) -> Interval | None:
-        """Bounds of the population SD of the same means: R / sqrt(2A) <= SD <= R / 2."""
+        """Bounds of the population SD of A means with range R: R / sqrt(2A) <= SD <= R / 2."""
         if self.bounds is None:
             return None
         return Interval(self.bounds.low / math.sqrt(2 * n_values), self.bounds.high / 2)
@@ -116,7 +116,7 @@ def share_gap_bounds(
 def contrast_bounds(
     contrasts: ArrayLike, *, rng: np.random.Generator, draws: int = 2_000, level: float = 0.95
 ) -> RangeBounds:
-    """Bounds of the largest absolute mean over columns.
+    """Bounds of the largest absolute column mean.
 
     Args:
         contrasts: [probes, columns] in [-1, 1], each with mean 0 if there is no effect.

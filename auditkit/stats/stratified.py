@@ -41,8 +41,8 @@ class StratifiedGap(NamedTuple):
     Attributes:
         value: largest gap, in the unit of the values; ideal 0.
         bounds: simultaneous bounds over all pairs.
-        p: p-value of "labels have no effect inside strata", in (0, 1].
-        n_incomparable: pairs of groups with too few users in common strata.
+        p: p-value for the hypothesis that groups do not differ inside strata, in (0, 1].
+        n_incomparable: number of pairs of groups with too few users in common strata.
     """
 
     value: float
@@ -52,7 +52,9 @@ class StratifiedGap(NamedTuple):
 
 
 class _Pairs(NamedTuple):
-    """Cells of users by stratum and group, and the stratum weights of every pair of groups."""
+    """The users of each cell (stratum and group), and the stratum weights of every pair of
+    groups.
+    """
 
     cells: Array  # [users, strata * groups], 1 in the user's cell
     sizes: Array  # [strata, groups]
@@ -61,7 +63,9 @@ class _Pairs(NamedTuple):
     weights: Array  # [pairs, strata]
 
     def difference(self, means: Array) -> Array:
-        """First minus second group of every pair: [..., strata, groups] -> [..., pairs]."""
+        """Mean of the first minus mean of the second group of every pair, [..., pairs], from means
+        [..., strata, groups].
+        """
         between: Array = means[..., self.a] - means[..., self.b]
         return np.asarray(np.einsum("ps,...sp->...p", self.weights, between))
 
@@ -71,7 +75,9 @@ class _Pairs(NamedTuple):
         return np.asarray(np.sqrt(np.einsum("ps,...sp->...p", self.weights**2, both)))
 
     def moments(self, rows: Array) -> tuple[Array, Array]:
-        """Means and their squared standard errors, [draws, strata, groups] of [draws, users]."""
+        """Cell means and their squared standard errors, each [draws, strata, groups], from rows
+        [draws, users].
+        """
         shape = (len(rows), *self.sizes.shape)
         n = np.maximum(self.sizes, 1)
         means = (rows @ self.cells).reshape(shape) / n
@@ -157,7 +163,7 @@ def _largest_t(means: Array, squared: Array, pairs: _Pairs) -> Array:
 def _permuted(
     x: Array, stratum: NDArray[np.int64], rng: np.random.Generator, draws: int
 ) -> Iterator[Array]:
-    """Blocks [block, users] of values permuted inside their stratum."""
+    """Yield blocks [block, users] of the values, permuted inside strata."""
     members = [np.flatnonzero(stratum == s) for s in np.unique(stratum)]
     for begin in range(0, draws, BLOCK_ROWS):
         rows = np.empty((min(BLOCK_ROWS, draws - begin), len(x)))
@@ -207,7 +213,7 @@ def _ends(
     """Bounds of a group's weighted mean in a pair, with the effective sample size of its weights.
 
     Args:
-        away: number of users not at 0 and not at 1, [strata, groups] each.
+        away: number of users above 0, and number of users below 1, [strata, groups] each.
     """
     used = pairs.weights[pair] > 0
     weights, sizes = pairs.weights[pair, used], pairs.sizes[used, group]

@@ -1,7 +1,7 @@
 """Attribute disclosure: how does utility change if a request states the user's attribute?
 
-The requests of the same users are repeated with an attribute of the user stated; the difference in
-utility is averaged by group and paired by user. See docs/explain/fairness.md.
+Each user's request is repeated with an attribute of the user stated; the differences in utility are
+paired by user and averaged by group. See docs/explain/fairness.md.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Disclosure(NamedTuple):
     """The response to a user's neutral request with one attribute of the user stated.
 
     Attributes:
-        group: of the user, such as `gender=female`.
+        group: group of the user, such as `gender=female`.
     """
 
     user: User
@@ -81,13 +81,13 @@ def disclosure_findings(
     min_group: int,
     design: Mapping[str, JsonValue],
 ) -> Iterator[Finding]:
-    """NDCG@10 with a stated attribute minus without, by group.
+    """Findings on NDCG@10 with the attribute stated minus NDCG@10 without, one per group.
 
     Args:
         plain: responses to the neutral requests, by user id.
-        attributes: names of the attributes, also if no request was sent.
+        attributes: names of the attributes, including those for which no request was sent.
         min_group: minimum group size for an estimate.
-        design: settings of the probe, for the parameters of the findings.
+        design: settings of the probe, copied into the parameters of the findings.
     """
     parameters = {**design, "n_users": len({disclosure.user.id for disclosure in disclosures})}
     unit, direction = unit_of(METRIC)

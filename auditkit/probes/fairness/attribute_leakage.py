@@ -2,8 +2,8 @@
 
 Attackers are trained on the lists, and on the embedding of the neutral request if the recommender
 provides embeddings, and are evaluated on other users. The history alone already reveals part of the
-attribute, so the same attackers trained on the history are the baseline: a list that reveals less
-than the history does not add to the leakage. See docs/explain/fairness.md.
+attribute, so the baseline is the same attackers trained on the history: a list that reveals no more
+than the history adds no leakage. See docs/explain/fairness.md.
 """
 
 from __future__ import annotations
@@ -47,10 +47,10 @@ _RARE = 0.02  # share of users; rarer items carry little information for attacke
 
 
 class _Known(NamedTuple):
-    """Users whose value of one attribute is attacked.
+    """Users whose value of one attribute is known, and to which the attackers are applied.
 
     Attributes:
-        rows: their indices. values: one per row. n_missing: number of other users.
+        rows: indices of the users. values: one per row. n_missing: number of other users.
         small: values with too few users, with their counts, as text.
     """
 
@@ -62,11 +62,11 @@ class _Known(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class AttributeLeakageProbe:
-    """AUC of the stronger of two attackers, per attribute and input, and of the same attackers on
-    the histories.
+    """For each attribute and input, the AUC of the stronger of two attackers; the baseline is its
+    AUC on the histories.
 
     Attributes:
-        attributes: of the data set's users; empty for all with at least two values.
+        attributes: user attributes of the data set; empty for all with at least two values.
         n_users: number of users, sampled with the seed of the run; None for all.
         min_class: minimum number of users of a value; values with fewer users are omitted.
         draws: resamples of users.
@@ -186,14 +186,16 @@ class AttributeLeakageProbe:
 
 
 def _auc_by_attacker(attack: Attack) -> dict[str, JsonValue]:
-    """The stronger attacker, and the AUC of each."""
+    """The name of the stronger attacker, and the AUC of each attacker, as parameters of a
+    finding.
+    """
     aucs = {f"auc_{name}": auc for name, auc in attack.by_attacker.items()}
     return {"attacker": attack.attacker, **aucs}
 
 
 def _joint_quantiles(draws: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
-    """Quantiles for the stronger attacker. The error probability of each tail is divided by the
-    number of attackers, because the maximum of two AUCs exceeds 0.5 by chance more often.
+    """Bounds of the AUC of the stronger attacker. The error probability of each tail is divided by
+    the number of attackers, because the maximum of two AUCs exceeds 0.5 by chance more often.
     """
     levels = np.asarray(quantile_levels())
     share = len(draws)

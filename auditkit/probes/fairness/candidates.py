@@ -39,7 +39,9 @@ SMALL = 1e9  # parameters
 
 
 def cannot_list_titles(target: Target) -> bool:
-    """Whether it is a language model with titles in its prompts and fewer than 1e9 parameters."""
+    """Whether the target is a language model with titles in its prompts and fewer than 1e9
+    parameters.
+    """
     recommender = target.recommender
     if target.prompts.history != "titles" or not isinstance(recommender, Sized):
         return False
@@ -74,10 +76,12 @@ def requests_for_utility(
 
 
 def draw_candidates(context: Context, user: User, *, n: int) -> tuple[Item, ...]:
-    """The user's held-out items among others that the user has not seen, in random order.
+    """Draw candidates: the user's held-out items and random items that the user has not seen,
+    shuffled.
 
     Args:
-        n: total number of items; fewer if the catalog is smaller, more if more are held out.
+        n: total number of items; fewer are returned if the catalog is smaller, more if the user has
+            more than n held-out items.
 
     Returns:
         The same items in the same order for every request of this user in a run.
@@ -105,10 +109,10 @@ def _templates() -> Mapping[str, object]:
 def instructions(
     own: Sequence[str], *, n: int, domain: str, history: bool, listing: bool
 ) -> dict[Wording, tuple[str, ...]]:
-    """Instructions by wording: the recommender's own for a history, or the shipped for one title.
+    """Instructions by wording: the recommender's own for a history, the shipped ones for one title.
 
     Args:
-        own: templates of the recommender. n: number of templates.
+        own: templates of the recommender. n: number of templates per wording.
         domain: of `DOMAINS`; determines the nouns. history: whether requests contain a history.
         listing: whether candidates must be listed in the prompt.
 
@@ -139,10 +143,10 @@ def instructions(
 def draw_items(
     context: Context, name: str, *, n: int, without: Collection[str]
 ) -> tuple[Item, ...]:
-    """Random candidates in random order, the same for every request of one name in a run.
+    """Draw random candidates in random order; in a run, the same name always gets the same items.
 
     Args:
-        name: of the user or anchor. n: number of items; fewer if the catalog is smaller.
+        name: identifies the user or anchor. n: number of items; fewer if the catalog is smaller.
         without: ids of excluded items.
     """
     catalog = context.dataset.catalog

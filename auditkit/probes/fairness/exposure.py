@@ -2,8 +2,8 @@
 
 One list per user is requested without attributes. Concentration (Gini, HHI, coverage, tail share)
 is measured over items and over the providers that the catalog's graph names. The exposure of item
-groups is compared with the histories of the same users, so lists with the shares of the histories
-are ideal. Source: group utility modeled on IFairLRS (Jiang et al. 2024).
+groups is compared with their shares of the same users' histories; equal shares are ideal. Source:
+group utility modeled on IFairLRS (Jiang et al. 2024).
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ class ExposureProbe:
         ids: Sequence[str],
         evidence: Sequence[Evidence] = (),
     ) -> Iterator[Finding]:
-        """Gini, HHI, coverage and tail share over items, or over providers."""
+        """Findings on Gini, HHI, coverage and tail share, over items or over providers."""
         outside = tail(popularity, ids)
 
         def share_of_tail(amounts: NDArray[np.float64]) -> float | None:
@@ -152,7 +152,9 @@ class ExposureProbe:
 
 
 def _lift(context: Context, seen: Seen) -> Finding:
-    """Popularity lift: mean over users of the list's popularity relative to the history's."""
+    """Popularity lift: popularity of the list relative to that of the history, averaged over
+    users.
+    """
     lifts = []
     for row in range(len(seen.answers)):
         listed, own = seen.shown[[row]], seen.history[[row]]
@@ -173,7 +175,7 @@ def _lift(context: Context, seen: Seen) -> Finding:
 
 
 def _most_shown(seen: Seen, catalog: Catalog) -> list[Evidence]:
-    """The item in the most lists, with some of these lists."""
+    """Evidence: the item that occurs in the most lists, with some of these lists."""
     counts = np.bincount(seen.shown.indices, minlength=len(seen.ids))
     if not counts.any():
         return []

@@ -28,8 +28,9 @@ class Seen:
 
     Attributes:
         answers: one response per user. shown, history: exposure and interactions, [users, items].
-        popularity: interactions of all users of the data, [items]. ids: of the catalog's items.
-        n_missing: users without a response. discount: whether positions are weighted.
+        popularity: number of interactions per item over all users of the data, [items].
+        ids: ids of the catalog's items.
+        n_missing: number of users without a response. discount: whether positions are weighted.
     """
 
     answers: Sequence[Response]
@@ -47,7 +48,7 @@ class Seen:
 
     @property
     def design(self) -> dict[str, JsonValue]:
-        """Settings, for the parameters of the findings."""
+        """Settings of the probe, added to the parameters of the findings."""
         return {"k": CUTOFF, "n_lists": len(self.answers), "discount": self.discount}
 
 
@@ -62,9 +63,10 @@ def count_exposure(
     """Count lists and histories.
 
     Args:
-        users: with a request. responses: one per user.
+        users: users who got a request. responses: one per user.
         everyone: all users of the data, whose histories define the popularity of items.
-        index: row of every item of the catalog; other items occupy a position but are not counted.
+        index: item id -> column of the tables; items outside the catalog occupy a position but are
+            not counted.
         discount: weight a position by 1 / log2(rank + 1), with ranks from 1.
     """
     kept, _ = split_by_status(responses, UTILITY_STATUSES)
@@ -85,7 +87,9 @@ def count_exposure(
 def _table(
     rows: Iterable[Sequence[str]], index: Mapping[str, int], weights: Sequence[float] = ()
 ) -> sparse.csr_array:
-    """[rows, items]: sum of the weights of the item's positions; 1 each without weights."""
+    """Sparse table [rows, items]: for each item of a row, the sum of the weights of its positions;
+    each weight is 1 without `weights`.
+    """
     columns, values, indptr = [], [], [0]
     for items in rows:
         for at, item in enumerate(items):

@@ -70,7 +70,9 @@ def _shares(
     history: NDArray[np.float64],
     found: Disparity,
 ) -> JsonValue:
-    """Shares of exposure and histories of the largest groups, and GU with simultaneous bounds."""
+    """For the largest groups, their shares of exposure and of histories, and GU with simultaneous
+    bounds.
+    """
     gp, gh = (table.sum(axis=0) / table.sum() for table in (shown, history))
     return {
         name: {
@@ -90,7 +92,7 @@ def _ends(bounds: NDArray[np.float64]) -> dict[str, JsonValue]:
 def _most_overexposed(
     seen: Seen, names: Sequence[str], shown: NDArray[np.float64], found: Disparity
 ) -> Evidence:
-    """Lists with the largest exposure of the most overexposed group."""
+    """Evidence: the lists that contain most of the most overexposed group."""
     group, loser = int(found.utility.argmax()), int(found.utility.argmin())
     rows = np.argsort(-shown[:, group], kind="stable")[:_SHOWN_REQUESTS]
     return Evidence(

@@ -31,13 +31,13 @@ _OF_CELLS = "ndcg@10"
 
 @dataclass(frozen=True, kw_only=True)
 class Served:
-    """Utility of the users of a run.
+    """Utility of the lists that the users of a run got.
 
     Attributes:
-        users: with a response. utility: of these users, [users] in [0, 1] by metric.
-        lost: users without a response. min_group: minimum group size for an estimate.
+        users: users with a response. utility: metric -> utility of these users, [users] in [0, 1].
+        lost: number of users without a response. min_group: minimum group size for an estimate.
         one_target: whether every user has one held-out item, so that recall@10 equals HR@10.
-        design: settings of the probe, for the parameters of the findings.
+        design: settings of the probe, copied into the parameters of the findings.
     """
 
     users: Sequence[User]
@@ -59,7 +59,7 @@ def utility_findings(
     """Utility of every large group of one grouping, and its gaps.
 
     Args:
-        notes: for the gap in NDCG@10, the metric that policies judge.
+        notes: added to the gap in NDCG@10, the metric that policies judge.
     """
     labels = grouping.labels(served.users)
     for metric in GAPS:
@@ -114,7 +114,9 @@ def _gap(
     stratified: bool,
     notes: Sequence[str],
 ) -> Iterator[Finding]:
-    """The largest gap; for raw NDCG@10 also relative to the mean of all users."""
+    """The finding on the largest gap; for raw NDCG@10 also one on the gap relative to the mean of
+    all users.
+    """
     small = [f"{row.group} ({row.n})" for row in table.rows if row.mean is None]
     said = []
     if small:

@@ -41,7 +41,7 @@ LEAST_CELLS = 4
 
 @dataclass(frozen=True)
 class Grouping:
-    """One attribute, or several crossed."""
+    """A grouping of users by one attribute or by several crossed attributes."""
 
     attributes: tuple[str, ...]
 
@@ -52,7 +52,7 @@ class Grouping:
 
     @property
     def crossed(self) -> bool:
-        """Whether it has more than one attribute."""
+        """Whether the grouping has more than one attribute."""
         return len(self.attributes) > 1
 
     def labels(self, users: Sequence[User]) -> NDArray[np.str_]:
@@ -83,11 +83,11 @@ def choose_groupings(
     """The groupings that a probe compares.
 
     Args:
-        attributes: names; empty for all that the users have.
+        attributes: names of attributes; empty for all that the users have.
         crossed: crossings such as `gender&age`; None for every pair of the attributes.
 
     Raises:
-        InvalidArgument: an attribute without two known values.
+        InvalidArgument: an attribute has fewer than two known values.
     """
     known = user_attributes(users)
     chosen = tuple(attributes) or known
@@ -110,11 +110,11 @@ def worth_crossing(
 ) -> tuple[list[Grouping], dict[str, list[str]]]:
     """Drop crossings in which fewer than `least` cells have `min_group` users.
 
-    Two attributes of two values have four cells; with fewer large cells, the gap shows little more
-    than the attributes alone.
+    A crossing with few large cells shows little more than the two attributes do separately.
 
     Returns:
-        The remaining groupings, and notes on the dropped ones by the name of their first attribute.
+        The remaining groupings, and notes on the dropped groupings by the name of their first
+        attribute.
     """
     kept: list[Grouping] = []
     left_out: dict[str, list[str]] = {}
@@ -137,8 +137,8 @@ class Gap(NamedTuple):
 
     Attributes:
         value, bounds: in the unit of the metric. p, p_adjusted: before and after adjustment.
-        n, n_left_out: number of users in the compared groups, and of other users.
-        n_incomparable: pairs of groups with too few users in common strata.
+        n, n_left_out: number of users in the compared groups, and number of all other users.
+        n_incomparable: number of pairs of groups with too few users in common strata.
     """
 
     value: float
@@ -163,10 +163,10 @@ def measure_gaps(
     """Raw and stratified gap of every metric and grouping with at least two large groups.
 
     Args:
-        utility: [users] in [0, 1] by metric.
+        utility: metric -> utility of each user, [users] in [0, 1].
 
     Returns:
-        Gaps by name of the grouping, metric, and whether they are stratified by activity.
+        Gaps by (name of the grouping, metric, whether stratified by activity).
     """
     strata = activity_strata([len(user.history) for user in users])
     found: dict[tuple[str, str, bool], Gap] = {}

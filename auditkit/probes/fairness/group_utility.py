@@ -59,17 +59,18 @@ class GroupUtilityProbe:
     attribute.
 
     Attributes:
-        attributes: of the data set's users; empty for all with at least two values.
+        attributes: user attributes of the data set; empty for all with at least two values.
         crossed: attributes to cross, such as `gender&age`; None for every pair in which at least
             four cells have `min_group` users.
         n_users: number of users, sampled with the seed of the run; None for all, or for 200 if
             `candidates` is None and a small language model gets candidates.
-        candidates: number of items to rank, the user's held-out items among unseen ones; 0 for
-            none, None for 20 if the recommender is a small language model that generates titles,
-            else none.
+        candidates: number of items to rank, which are the user's held-out items and unseen items; 0
+            for none; None for 20 if the recommender is a small language model that generates
+            titles, otherwise for none.
         n_disclosed: number of users whose requests are repeated with each attribute stated.
         min_group: minimum group size for an estimate.
-        draws, bootstrap_draws: relabelings of the permutation tests and resamples of the bounds.
+        draws, bootstrap_draws: number of random permutations of the tests, and of resamples for the
+            bounds.
     """
 
     attributes: tuple[str, ...] = ()
@@ -152,7 +153,7 @@ class GroupUtilityProbe:
         )
 
     def sizes(self, target: Target) -> tuple[int | None, int]:
-        """Number of users, None for all, and number of candidates of each."""
+        """Number of users (None for all), and number of candidates per user."""
         if self.candidates is not None or not cannot_list_titles(target):
             return self.n_users, self.candidates or 0
         return self.n_users or _USERS, _CANDIDATES

@@ -23,10 +23,11 @@ _LARGEST = 2_000
 
 @dataclass(frozen=True)
 class ItemGrouping:
-    """Groups of every item, in catalog order.
+    """One way of grouping the items of a catalog.
 
     Attributes:
-        name: such as `genre`. groups: names per item; empty if not known.
+        name: such as `genre`. groups: names of each item's groups, in catalog order; empty for an
+            item without a known group.
         provider: whether the groups are providers. reason: why there are no groups, or None.
     """
 
@@ -42,7 +43,8 @@ def item_groupings(
     """Popularity deciles, genres, decades and every provider relation.
 
     Args:
-        popularity: interactions of every item, [items]; decile 1 is the most popular, ties by id.
+        popularity: number of interactions per item, [items]; decile 1 is the most popular, ties by
+            id.
         providers: names of relations in the catalog's graph, such as `director`, or with the prefix
             of the linked Freebase graph (`fb:director`).
     """
@@ -76,11 +78,11 @@ def _by_relation(catalog: Catalog, name: str) -> ItemGrouping:
 def largest_groups(
     groups: Sequence[Sequence[str]], weights: NDArray[np.float64]
 ) -> tuple[tuple[str, ...], sparse.csr_array]:
-    """Memberships of the 2,000 largest groups; the others are pooled, and groups without weight are
+    """Keep the 2,000 largest groups; all other groups are pooled, and groups without weight are
     dropped.
 
     Args:
-        groups: names per item. weights: of every item, [items].
+        groups: names of each item's groups. weights: weight of every item, [items].
 
     Returns:
         Names, largest group first, and the fraction of every item in each group, [items, groups].

@@ -89,7 +89,7 @@ def abstention_findings(
 
 
 def _refused(item: RankedItem, asked: ConstrainedRequest) -> bool | None:
-    """Whether the title is not in the catalog; None if it is ambiguous."""
+    """Whether the title is missing from the catalog; None if it is ambiguous."""
     return None if item.link == "ambiguous" else item.item_id is None
 
 

@@ -3,7 +3,7 @@ the request, and is their number correct?
 
 No language-model judge is used: every title is linked by its normalized form, corrected words and
 year, or has a reason why it has no match. Every report contains the measured error rates of the
-linker. The rate of each response is averaged over users, because items of one list are not
+linker. A rate is computed per response and averaged over users, because items of one list are not
 independent. See docs/explain/hallucination.md.
 """
 
@@ -64,8 +64,8 @@ SIMILAR = 0.70
 
 @dataclass(frozen=True, kw_only=True)
 class CatalogProbe:
-    """How often does the recommender list items that do not exist, are repeated, are known to the
-    user, or violate the constraints of the request?
+    """Measures how often the recommender lists items that do not exist, are repeated, are known to
+    the user, or violate the constraints of the request.
 
     Attributes:
         n_users: number of users, with one request each; a third of the requests have candidates
@@ -150,7 +150,9 @@ class CatalogProbe:
         asked: Sequence[ConstrainedRequest],
         answered: Mapping[int, Response],
     ) -> Iterator[Finding]:
-        """The out-of-catalog rate of a similarity threshold, for comparison."""
+        """The out-of-catalog rate that a plain similarity threshold gives, for comparison with the
+        linker.
+        """
         lists = {
             one.user.id: answered[number].items
             for number, one in enumerate(asked)
@@ -209,7 +211,7 @@ def _similar(raw: set[str], catalog: Catalog) -> set[str]:
 
 
 class _Notes:
-    """Notes on metrics that are 0 by construction."""
+    """Selects notes for metrics that are 0 by construction."""
 
     def __init__(
         self,
@@ -227,7 +229,7 @@ class _Notes:
         self.same_catalog = _declared(context) == target.catalog.fingerprint
 
     def of(self, metric: str, *, value: float | None) -> list[str]:
-        """The notes of one metric; only a value of 0 can be by construction."""
+        """Notes for the value of one metric; there are none unless the value is 0."""
         found: list[str] = []
         if value:
             return found
@@ -242,7 +244,9 @@ class _Notes:
 
 
 def _declared(context: Context) -> str | None:
-    """Fingerprint of the catalog that the recommender was built for, by its manifest."""
+    """Fingerprint of the catalog for which the recommender was built, from its manifest; None if
+    the manifest does not name one.
+    """
     catalog = context.manifest.get("catalog")
     sha256 = catalog.get("sha256") if isinstance(catalog, dict) else None
     return sha256 if isinstance(sha256, str) else None
@@ -256,7 +260,9 @@ def _worst(
     metric: str,
     catalog: Catalog,
 ) -> list[Evidence]:
-    """Up to five responses with the largest absolute values, each with an example title."""
+    """Evidence: up to five responses with the largest absolute values of a metric, each with an
+    example title.
+    """
     order = sorted((pair for pair in scored if pair[1]), key=lambda pair: (-abs(pair[1]), pair[0]))
     words = metric.removesuffix("_rate").replace("_", " ")
     found = []
@@ -275,7 +281,9 @@ def _worst(
 def _shown(
     metric: str, asked: ConstrainedRequest, items: Sequence[RankedItem], catalog: Catalog
 ) -> str:
-    """The first title that fails a check, with the reason from the catalog or its graph."""
+    """The first title that counts as an error of a metric, with the reason from the catalog or its
+    graph.
+    """
     refused = {
         "out_of_catalog_rate": ("none", "near_miss", "year_conflict", "empty"),
         "invented_rate": ("none", "empty"),

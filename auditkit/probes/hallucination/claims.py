@@ -2,8 +2,8 @@
 
 A model that was trained to describe items describes items of the catalog; a model that reads prompt
 text recommends a list with a reason for each title. Rules extract the claims (`auditkit.claims`)
-and the knowledge graph verifies them; a claim that it cannot decide is unverifiable, never false.
-No language-model judge is used. See docs/explain/hallucination.md.
+and the knowledge graph verifies them; a claim that the graph cannot decide is unverifiable, never
+false. No language-model judge is used. See docs/explain/hallucination.md.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def self_check(catalog: Catalog, *, form: str, seed: int) -> Detector:
 
     Up to 500 items are described with correct facts (every claim must be supported) and with a
     wrong genre and a wrong year (both must be contradicted). This measures the reader only on the
-    recommender's format; other language is measured on the labeled texts of the repository.
+    recommender's format; on free text, it is measured with the labeled texts in the repository.
 
     Args:
         form: the description with the slots `{genres}` and `{year}`.
@@ -84,7 +84,7 @@ def self_check(catalog: Catalog, *, form: str, seed: int) -> Detector:
 
 @dataclass(frozen=True, kw_only=True)
 class DescriptionProbe:
-    """How many of the facts that the model states about catalog items does the catalog contradict?
+    """Measures how many of the facts that the model states about catalog items are contradicted.
 
     Attributes:
         n_items: number of items to describe, sampled with the seed of the run.
@@ -121,7 +121,7 @@ class DescriptionProbe:
             yield from self._reasons(target, context, reasons.ask[0])
 
     def _descriptions(self, target: Target, context: Context) -> Iterator[Finding]:
-        """Findings on descriptions of items; the item is the unit."""
+        """Findings on descriptions of items; the sampling unit is the item."""
         catalog = target.catalog
         describe = cast(Describes, target.recommender).describe_prompt
         rows = context.rng("items").permutation(len(catalog.items))[: self.n_items]
@@ -133,7 +133,7 @@ class DescriptionProbe:
         yield from _findings(context, catalog, "all", ids, responses, ids, parameters)
 
     def _reasons(self, target: Target, context: Context, wording: str) -> Iterator[Finding]:
-        """Findings on the reasons of lists; the user is the unit."""
+        """Findings on the reasons in lists; the sampling unit is the user."""
         asked = requests_for_reasons(target, context, wording, self.n_users, self.k)
         responses = target.generate(asked.requests, max_new_tokens=asked.max_new_tokens)
         subjects = [None] * len(asked.users)
@@ -179,7 +179,7 @@ def _findings(
     subjects: Sequence[str | None],
     parameters: dict[str, int],
 ) -> Iterator[Finding]:
-    """Rates over the claims of all responses; the response is the sampling unit."""
+    """Findings on the claims in all responses; the sampling unit is the response."""
     kept, missing = split_by_status(responses)
     readings = ClaimReader(catalog).read(
         [responses[i].text or "" for i in kept], [subjects[i] for i in kept]
@@ -225,7 +225,7 @@ def _findings(
 def _contradictions(
     readings: Sequence[Reading], ids: Sequence[str], catalog: Catalog
 ) -> list[Evidence]:
-    """Up to five contradicted claims, with the values in the catalog."""
+    """Evidence: up to five contradicted claims, with the values in the catalog."""
     found = []
     for reading, request_id in zip(readings, ids, strict=True):
         for claim in reading.claims:
@@ -245,7 +245,7 @@ def _claim_sentence(claim: Claim, catalog: Catalog) -> str:
 
 
 def _unparsed(readings: Sequence[Reading], ids: Sequence[str]) -> list[Evidence]:
-    """Up to five factual clauses that no rule could parse."""
+    """Evidence: up to five factual clauses that no rule could parse."""
     clauses = [
         (request_id, clause)
         for reading, request_id in zip(readings, ids, strict=True)

@@ -39,7 +39,7 @@ class ConstrainedRequest:
 
     @property
     def terms(self) -> Terms:
-        """The kind of constraint."""
+        """The kind of the request: `candidates`, `constraint` or `free`."""
         if self.candidates is not None:
             return "candidates"
         return "constraint" if self.constraints else "free"
@@ -48,7 +48,7 @@ class ConstrainedRequest:
 def constrained_requests(
     target: Target, context: Context, users: Sequence[User], *, k: int
 ) -> list[ConstrainedRequest]:
-    """One request per user; the kinds of constraints alternate."""
+    """Build one request per user; its kind (candidates, a constraint, or free) alternates."""
     catalog = target.catalog
     tasks = target.prompts.tasks
     choose = tasks["choose"].ask[0] if "choose" in tasks else ""
@@ -93,7 +93,9 @@ def _candidates(
 def _constraints(
     catalog: Catalog, user: User, rng: np.random.Generator, *, least: int
 ) -> tuple[Constraint, ...]:
-    """A genre, a time, or both, that enough items satisfy; () if there is none."""
+    """Draw a genre constraint, a time constraint, or both, that at least `least` items satisfy; an
+    empty tuple if there is none.
+    """
     graph = catalog.graph
     names = {predicate.name for predicate in graph.predicates}
     consumed = {catalog.index[item.id] for item in user.history if item.id in catalog.index}

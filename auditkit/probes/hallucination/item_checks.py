@@ -1,6 +1,6 @@
-"""Checks of one recommended list against the catalog, which the hallucination probes report.
+"""Checks of one recommended list against the catalog, for the hallucination probes.
 
-The length of a list is counted before linking and with repeats (docs/explain/hallucination.md).
+The length of a list is counted before linking and includes repeats (docs/explain/hallucination.md).
 """
 
 from __future__ import annotations
@@ -34,21 +34,22 @@ def item_rates(
     candidates: Sequence[str] | None = None,
     constraints: Sequence[Constraint] = (),
 ) -> dict[str, float | None]:
-    """The rates of one list.
+    """Error rates of one list, by metric name.
 
     Args:
         items: items of a list after linking, best first.
         history: item ids that the user has consumed.
-        wanted: requested number of items; with fewer candidates, their number is correct.
+        wanted: requested number of items; if there are fewer candidates, the number of candidates
+            is correct.
         candidates: ids that the list may contain; None for all items.
-        constraints: that every item must satisfy.
+        constraints: constraints that every item must satisfy.
 
     Returns:
         Fractions in [0, 1], ideal 0 (`count_error`: items, signed); None if the denominator is 0.
         `out_of_catalog_rate` is the sum of `invented_rate`, `near_miss_rate` and
         `year_conflict_rate`; ambiguous titles are not in their denominator. `inexact_rate`,
         `out_of_candidates_rate` and `consumed_rate` are fractions of linked items;
-        `constraint_violation_rate` of the linked items that the graph can decide.
+        `constraint_violation_rate` is a fraction of the linked items that the graph can decide.
     """
     n = len(items)
     ambiguous = sum(item.link == "ambiguous" for item in items)
@@ -105,7 +106,9 @@ def undecided_items(
 
 
 def key_of(catalog: Catalog, item: RankedItem) -> tuple[str, str | int | None]:
-    """Key by which items of a list are equal: catalog entry, or normalized title."""
+    """Key for finding duplicates in a list: the catalog entry of a linked item, otherwise the
+    normalized title.
+    """
     if item.item_id is not None:
         return entry_of(catalog, item.item_id)
     return "", full_key(parse_title(clean_query(item.raw)).core)
@@ -123,7 +126,9 @@ def broken_constraints(
 
 
 def entry_of(catalog: Catalog, item_id: str) -> tuple[str, str | int | None]:
-    """Title and year; ids with the same title and year are the same film."""
+    """Title and year of an item, as a key; ids with the same title and year count as the same
+    film.
+    """
     item = catalog[item_id]
     return item.title, item.year
 

@@ -1,4 +1,5 @@
-"""Language-model judge: how does it judge the claims, and does it agree with itself and the graph?
+"""Language-model judge: what does it say about the claims, and does it agree with itself and with
+the knowledge graph?
 
 The judge is optional and is never combined with the rates of the knowledge graph. A judge can give
 different verdicts for the same input, so every claim is judged several times, and the share of
@@ -37,7 +38,7 @@ _ANSWER = re.compile(r"\b(supported|contradicted|unverifiable)\b", re.IGNORECASE
 
 
 class _Judged(NamedTuple):
-    """A claim, its user, and the verdict of each repeat; None for a repeat that failed."""
+    """A claim, its user, and one verdict per repeat; a verdict is None if the repeat failed."""
 
     user: str
     request_id: str
@@ -54,7 +55,7 @@ class _Judged(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class JudgeProbe:
-    """How does a language-model judge rate the facts in the reasons of a list?
+    """Asks a language-model judge for verdicts on the facts in the reasons of a list.
 
     Attributes:
         judge: `openai:BASE_URL#MODEL`; the audit of a local recommender needs `--online` for a

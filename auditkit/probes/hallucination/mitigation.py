@@ -1,9 +1,9 @@
 """Mitigations of hallucination: what does each improve, and what does it cost?
 
 All variants get the same requests, and each is compared with the recommender without mitigation,
-paired by request. A list of catalog items is not necessarily useful, because a forced title
-replaces an invented one by a wrong item, so utility, returned items, calls and tokens are reported
-with every rate. Run times are not reported, because a result contains no clock times. See
+paired by request. A list of catalog items is not necessarily useful, because constrained decoding
+can replace an invented title by a wrong item, so utility, returned items, calls and tokens are
+reported with every rate. Run times are not reported, because a result contains no clock times. See
 docs/explain/hallucination-mitigation.md.
 """
 
@@ -70,12 +70,13 @@ Column = Sequence[float | None]
 
 @dataclass(frozen=True, kw_only=True)
 class MitigationProbe:
-    """Compares responses without mitigation and with each mitigation, and the risk-coverage curve.
+    """Compares responses with each mitigation to responses without, and reports the risk-coverage
+    curve of withholding items.
 
     Attributes:
         n_users: number of users, with one request each per variant, one in three with a constraint.
         k: requested number of items.
-        variants: to compare; `free`, without mitigation, is always included.
+        variants: names of the mitigations; `free`, without mitigation, is always included.
     """
 
     n_users: int = 100
@@ -91,7 +92,7 @@ class MitigationProbe:
             )
 
     def run(self, target: Target, context: Context) -> Iterator[Finding]:
-        """Run every variant; one finding per metric and variant, and one per difference."""
+        """Run every variant; yield one finding per metric and variant, and one per difference."""
         asked = requests_of(target, context, n_users=self.n_users, k=self.k)
         variants = Variants(target, context, asked)
         found: dict[Variant, VariantResponses] = {"free": variants.free}
@@ -130,7 +131,7 @@ class MitigationProbe:
         reasons: Mapping[str, str],
         answers: VariantResponses,
     ) -> Iterator[Finding]:
-        """All metrics of one variant, and their differences to the responses without mitigation."""
+        """Findings on all metrics of one variant, and on their differences to no mitigation."""
         for metric in COLUMNS:
             concerned = [
                 i
@@ -197,7 +198,7 @@ def _columns(
     answers: VariantResponses,
     reader: ClaimReader,
 ) -> dict[str, Column]:
-    """All metrics of one variant, with one value per request; None if undefined."""
+    """All metrics of one variant, each with one value per request; a value is None if undefined."""
     found: dict[str, list[float | None]] = {name: [None] * len(asked) for name in COLUMNS}
     for i, (one, response) in enumerate(zip(asked, answers.responses, strict=True)):
         if response.status in UTILITY_STATUSES:
@@ -234,7 +235,9 @@ def _contradicted(reader: ClaimReader, response: Response) -> float | None:
 def _utility(
     context: Context, asked: Sequence[ConstrainedRequest], responses: Sequence[Response]
 ) -> dict[int, tuple[float, ...]]:
-    """Recall and NDCG by request; empty if held-out items may have been in the training data."""
+    """Recall and NDCG by index of the request; empty if held-out items may have been in the
+    training data.
+    """
     try:
         require_unseen_test_items(context)
     except NotAssessable:
@@ -254,7 +257,7 @@ def _utility(
 def _cost(
     context: Context, name: Variant, answers: VariantResponses, free: VariantResponses
 ) -> Iterator[Finding]:
-    """Calls and tokens relative to no mitigation, on requests with a response to both."""
+    """Findings on calls and tokens relative to no mitigation, over requests with both responses."""
     if name == "free":
         return
     rows = [
@@ -295,7 +298,7 @@ def _origins(
     name: Variant,
     answers: VariantResponses,
 ) -> Iterator[Finding]:
-    """Shares of the grounded items that were linked inexactly, or come from repeated requests."""
+    """Findings on grounded items: the shares that were linked inexactly, or are replacements."""
     rows = [i for i, response in enumerate(answers.responses) if response.status == "ok"]
     lists = {i: answers.responses[i].items for i in rows}
     rescued = {
@@ -331,7 +334,7 @@ def _worst(
     asked: Sequence[ConstrainedRequest],
     responses: Sequence[Response],
 ) -> list[Evidence]:
-    """Up to two responses with the largest rates."""
+    """Evidence: up to two responses with the largest values of a rate."""
     if metric not in ("out_of_catalog_rate", "claim_contradicted_rate"):
         return []
     words = metric.removesuffix("_rate").replace("_", " ")

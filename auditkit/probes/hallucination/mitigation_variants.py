@@ -1,9 +1,9 @@
-"""Variants of mitigation that answer the same requests.
+"""Mitigation variants, which all answer the same requests.
 
 All responses are obtained through the Target, so each is in the evidence under its own request.
-Candidates are retrieved with item-kNN on the training interactions and shuffled; candidates that
-always contain the held-out item would make the variant look better than with any real retriever.
-See docs/explain/hallucination-mitigation.md.
+Candidates are retrieved with item-kNN on the training interactions and shuffled. The held-out item
+is not added: it would make the variant look better than with any real retriever. See
+docs/explain/hallucination-mitigation.md.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ class VariantResponses:
     """Responses of one variant, one entry per request.
 
     Attributes:
-        calls: number of calls of the recommender. tokens: of prompts and responses; None if they
-            are not counted.
-        replaced: number of items from repeated requests.
+        calls: number of calls of the recommender. tokens: number of tokens in prompts and
+            responses; None if they are not counted.
+        replaced: number of items that came from requests for replacements.
     """
 
     responses: tuple[Response, ...]
@@ -137,7 +137,7 @@ class Variants:
         )
 
     def _listed(self, line: Callable[[Item], str], *, history: bool = False) -> VariantResponses:
-        """Responses to prompts with candidates, one line each."""
+        """Responses to prompts that list the candidates, with one line of text per candidate."""
         known, window = self._target.catalog.index, self._number("history_window", 50)
         requests = []
         for one, candidates in zip(self.asked, self._retrieved, strict=True):
@@ -158,7 +158,9 @@ class Variants:
 
     @cached_property
     def _retrieved(self) -> list[list[Item]]:
-        """The best twenty unconsumed items that satisfy the request's constraint, shuffled."""
+        """For each request, the best twenty unconsumed items that satisfy its constraint,
+        shuffled.
+        """
         catalog = self._target.catalog
         retriever = load_baseline(_RETRIEVER, self._context.dataset)
         found = []
@@ -229,7 +231,9 @@ class Variants:
         return value if isinstance(value, int) else default
 
     def _count(self) -> Callable[[str], int]:
-        """A function that counts tokens with the recommender's tokenizer, else words and marks."""
+        """A function that counts tokens with the recommender's tokenizer; without a tokenizer, it
+        counts words and punctuation marks.
+        """
         tokenizer = getattr(self._target.recommender, "tokenizer", None)
         if tokenizer is None:
             return lambda text: len(re.findall(r"\w+|[^\w\s]", text))

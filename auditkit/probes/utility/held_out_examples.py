@@ -1,7 +1,8 @@
 """Held-out interactions for pointwise tasks, and the recommender's responses to them.
 
-They are the last four interactions of each held-out user, or else the test item of every user, each
-with the ten interactions before it. Baselines are the mean rating of the item and of the user.
+The examples are the last four interactions of each held-out user, or the test item of every user if
+there are no held-out users; each has the ten interactions before it. Baselines are the mean rating
+of the item and of the user.
 """
 
 from __future__ import annotations
@@ -36,12 +37,12 @@ class Example(NamedTuple):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ExampleResponses:
-    """Responses to the examples.
+    """Scores of the possible answers, for the examples that have a response.
 
     Attributes:
-        examples: with a response.
+        examples: examples with a response.
         nats: [answered, options] log-probability of every option.
-        options: of the examples with a response.
+        options: possible answers for each of these examples.
         users_missing: number of users for whom no example has a response.
         examples_missing: number of examples without a response, over all users.
     """
@@ -68,7 +69,9 @@ def _held_out(context: Context) -> set[str]:
 
 
 def draw_examples(context: Context, n: int) -> list[Example]:
-    """Held-out interactions, with all of a user's examples, in the seeded user order of the run."""
+    """Draw about `n` held-out interactions: users in the seeded order of the run, each with all
+    examples.
+    """
     require_unseen_test_items(context)
     held_out, rows = _held_out(context), context.dataset.interactions
     items = [Item(entry.id, entry.display_title) for entry in context.dataset.catalog.items]
@@ -128,7 +131,9 @@ def _totals(response: Response) -> list[float]:
 
 
 def _known(context: Context, examples: Sequence[Example]) -> NDArray[np.bool_]:
-    """Interactions that a baseline may use: all except the examples and the test items."""
+    """Mask of the interactions that a baseline may use: all except the examples and the test
+    items.
+    """
     rows = context.dataset.interactions
     known = np.ones(len(rows), dtype=bool)
     known[rows.split().test] = False

@@ -2,8 +2,8 @@
 
 These probes also apply to recommenders that make no lists (yes/no models). A user can have several
 examples, so the user is the unit: users are resampled and counted, and a user is missing if none of
-the user's examples has a response. Source: TALLRec (Bao et al. 2023) for likes by the logits of yes
-and no; P5 (Geng et al. 2022) for ratings.
+the user's examples has a response. Source: TALLRec (Bao et al. 2023) for likes predicted from the
+logits of yes and no; P5 (Geng et al. 2022) for ratings.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _LIKED = 3.0
 
 @dataclass(frozen=True, kw_only=True)
 class LikesProbe:
-    """AUC of the yes/no answer to "will the user like this item?", by the difference of the logits.
+    """AUC of the logit difference between yes and no for "will the user like this item?"
 
     Attributes:
         n_examples: target number of interactions; the examples of a user are not split.

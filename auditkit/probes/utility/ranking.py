@@ -54,7 +54,7 @@ def list_utility(
     list.
 
     Args:
-        users: with at least one held-out item each.
+        users: users with at least one held-out item each.
 
     Returns:
         Arrays [n] in [0, 1], ideal 1, by metric name.
@@ -97,8 +97,8 @@ class RankingProbe:
 
 @dataclass(frozen=True, kw_only=True)
 class ValidationProbe:
-    """The same metrics on the validation items, for choosing settings. Histories end before the
-    validation items, and baselines are fitted without them.
+    """The metrics of RankingProbe on the validation items, for choosing settings. Histories end
+    before the validation items, and baselines are fitted without them.
 
     Attributes:
         n_users: number of users, sampled with the seed of the run; None for all.
@@ -118,7 +118,7 @@ class ValidationProbe:
 
 
 def _measured_lists(target: Target, context: Context, n_users: int | None) -> Iterator[Finding]:
-    """Every metric of the model, then of each baseline on the same users."""
+    """Findings on every metric of the model, then of each baseline on the same users."""
     everyone = context.users if n_users is None else context.sample_users(n_users)
     users = [user for user in everyone if user.test_items]
     if not users:

@@ -1,1 +1,1 @@
-"""Recommenders that auditkit can load."""
+"""Adapters for the kinds of recommenders that auditkit can load."""

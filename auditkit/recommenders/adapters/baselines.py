@@ -29,10 +29,11 @@ __all__ = ["BASELINES", "BaselineRecommender", "load_baseline"]
 
 
 class BaselineRecommender:
-    """Ranks the catalog by a scorer of the history, without the items of the history.
+    """Ranks the catalog by the scores that a function computes from the history; excludes the
+    history.
 
     Args:
-        name: such as `baseline:popularity`.
+        name: of the baseline, such as `baseline:popularity`.
         scorer: (request, history as catalog rows) -> scores over the catalog; higher is better.
     """
 
@@ -48,7 +49,7 @@ class BaselineRecommender:
         self._dataset, self._scorer = dataset, scorer
 
     def fingerprint(self) -> str:
-        """SHA-256 of name and data."""
+        """SHA-256 of the name and of the data set."""
         return sha256_json([self.name, self._dataset.fingerprint])
 
     def recommend(self, requests: Sequence[Request]) -> list[Response]:
@@ -88,7 +89,7 @@ def _fitted(fit: Callable[[Dataset], Scorer]) -> Callable[[str, Dataset], Baseli
 
 
 def _random(name: str, dataset: Dataset) -> BaselineRecommender:
-    """A random list that depends only on the id of the request."""
+    """The random baseline: each list depends only on the id of its request."""
     size = len(dataset.catalog.items)
     return BaselineRecommender(
         name, dataset, lambda request, _: generator(request.seed, name).random(size)

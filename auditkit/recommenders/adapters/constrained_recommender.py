@@ -1,8 +1,8 @@
 """Constrained decoding: a language model that can generate only lists of given titles.
 
-Generation follows a token trie of the titles, so a list cannot contain any other title. A forced
-title is not more relevant than a free one: it replaces an invented title by a wrong item, so the
-audit reports utility with it.
+Generation follows a token trie of the titles, so a list cannot contain any other title. Constraints
+do not make a list more relevant: an invented title may just become a wrong item, so the audit also
+reports utility.
 
 Source: constrained decoding over a trie of entity names, GENRE (De Cao et al. 2021); see
 docs/explain/hallucination-mitigation.md.
@@ -51,7 +51,9 @@ _PAIRS, _CHUNK, _LINES = 1000, 10_000, 20
 
 
 def by_temperature(requests: Sequence[Request], rows: Sequence[int]) -> Iterator[list[int]]:
-    """Rows of requests with the same temperature, lowest temperature first."""
+    """Yield groups of row indices whose requests have the same temperature, lowest temperature
+    first.
+    """
     for temperature in sorted({requests[i].temperature for i in rows}):
         yield [i for i in rows if requests[i].temperature == temperature]
 
@@ -100,7 +102,9 @@ def title_trie(
 def _separator(
     tokenizer: PreTrainedTokenizerFast, titles: Sequence[str], openings: Sequence[str]
 ) -> int:
-    """The single token between two lines of a list, each an opening and a title."""
+    """The id of the single token that separates two lines of a list; a line is an opening and a
+    title.
+    """
     draw = random.Random(0)
     places = [draw.randrange(len(openings) - 1) for _ in range(_PAIRS)]
     columns = [
@@ -151,8 +155,8 @@ class ConstrainedRecommender:
     """Recommends only given titles, with a local language model.
 
     Args:
-        model: must have an end-of-sequence token.
-        titles: that may be listed; duplicates count once.
+        model: generates the lists; must have an end-of-sequence token.
+        titles: the titles that may be listed; duplicates count once.
 
     Raises:
         TargetUnavailable: the model has no end-of-sequence token, or its tokenizer has no separate
@@ -226,7 +230,9 @@ class ConstrainedRecommender:
         return [tokens[end - n : end].tolist() for n, end in zip(lengths, ends, strict=True)]
 
     def _limit(self, requests: Sequence[Request], openings: Sequence[Sequence[int]]) -> int:
-        """Token limit: k times the longest title, within the context of the model."""
+        """Maximum number of tokens to generate: k times the longest title, within the model's
+        context.
+        """
         wanted = len(openings) * self.trie.depth + sum(map(len, openings))
         rooms = [room for r in requests if (room := self._model.room(r)) is not None]
         return max(1, min([wanted, *rooms]))

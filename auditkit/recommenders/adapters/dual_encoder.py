@@ -36,8 +36,8 @@ class DualEncoder:
     """A recommender that ranks a catalog with a text encoder.
 
     Attributes:
-        name: from the manifest. prompts: its templates. manifest: the parsed `recommender.yaml`.
-        encoder: the model. counters: forward passes and tokens that it computed.
+        name: from the manifest. prompts: prompt templates. manifest: the parsed `recommender.yaml`.
+        encoder: the model. counters: forward passes and tokens computed so far.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class DualEncoder:
         )
 
     def fingerprint(self) -> str:
-        """SHA-256 of the manifest and all files that it names."""
+        """SHA-256 of the manifest and of all files that the manifest names."""
         return folder_fingerprint(self._folder, self.manifest)
 
     def render(self, request: Request) -> str:
@@ -94,7 +94,9 @@ class DualEncoder:
         return self.embed([item.title for item in self._items])
 
     def recommend(self, requests: Sequence[Request]) -> list[Response]:
-        """The items with the largest cosine, outside the history or among the candidates."""
+        """For each request, the k items with the largest cosine: its candidates, or all items
+        outside the history.
+        """
         cosines = self.embed([request.prompt for request in requests]) @ self._item_vectors.T
         return [self._best(request, row) for request, row in zip(requests, cosines, strict=True)]
 

@@ -24,7 +24,7 @@ _WRITTEN_LATER = ("checkpoints", "evaluation", "ledger.jsonl", "log.jsonl", "man
 
 
 def folder_fingerprint(folder: Path, manifest: RecommenderManifest) -> str:
-    """SHA-256 of the manifest and all files that it names."""
+    """SHA-256 of the manifest and of all files that the manifest names."""
     root = folder.resolve()
     hashes = {
         path.relative_to(root).as_posix(): sha256_file(path)
@@ -34,10 +34,11 @@ def folder_fingerprint(folder: Path, manifest: RecommenderManifest) -> str:
 
 
 def _named_files(root: Path, manifest: RecommenderManifest) -> Iterator[Path]:
-    """Files of weights, tokenizer, adapter and prompt.
+    """Yield the files of the weights, the tokenizer, the adapter and the prompt.
 
-    All files of a separate folder are included. The model folder and the folder of the weights also
-    contain other files, so only their weights, configurations and tokenizer files are included.
+    If tokenizer or adapter have their own folder, all of its files are included. The model folder
+    and the folder of the weights also contain other files, so only their weights, configurations
+    and tokenizer files are included.
     """
     for file in filter(None, (manifest.prompt, manifest.item_index)):
         yield resolve_inside(root, file)

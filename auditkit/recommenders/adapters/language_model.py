@@ -34,8 +34,8 @@ class LanguageModel:
     """A causal or encoder-decoder language model with its templates.
 
     Attributes:
-        name: from the manifest. prompts: its templates. model, tokenizer: float32 on CPU, in
-            evaluation mode.
+        name: from the manifest. prompts: prompt templates. model, tokenizer: the model in float32,
+            in evaluation mode, and its tokenizer.
         item_index: tokens of every item, for models with several tokens per item.
         manifest: the parsed `recommender.yaml`. engine: runs the model.
     """
@@ -71,7 +71,7 @@ class LanguageModel:
         )
 
     def fingerprint(self) -> str:
-        """SHA-256 of the manifest and all files that it names."""
+        """SHA-256 of the manifest and of all files that the manifest names."""
         return folder_fingerprint(self._folder, self.manifest)
 
     def render(self, request: Request) -> str:
@@ -122,7 +122,7 @@ class LanguageModel:
         temperature: float,
         seeds: Sequence[int],
     ) -> list[str]:
-        """Continue every prompt; a chat model gets it as a user turn."""
+        """Continue every prompt; a model with a chat template gets each prompt as a user turn."""
         written = self.engine.generate(
             [self._encode(prompt) for prompt in prompts],
             Decoding(max_new_tokens, temperature=temperature),
@@ -145,8 +145,8 @@ class LanguageModel:
     def cost(
         self, prompts: Sequence[str], continuations: Sequence[Sequence[str]]
     ) -> dict[str, float]:
-        """Tokens with one forward pass per pair (`tokens_asked`), tokens to compute (`tokens`), and
-        the estimated `seconds` on this machine.
+        """Cost of scoring: `tokens_asked`, the tokens with one forward pass per pair; `tokens`, the
+        tokens that are really computed; and `seconds`, the estimated time on this machine.
         """
         cost = self.engine.cost(self._pairs(prompts, continuations))
         return {
@@ -164,7 +164,9 @@ class LanguageModel:
         return None if limit is None else limit - read
 
     def work(self) -> Mapping[str, int]:
-        """Computations of the engine since the model was loaded."""
+        """Counts of the engine's work since the model was loaded, such as forward passes and
+        tokens.
+        """
         return self.engine.summary()
 
     def _scores(
@@ -175,7 +177,9 @@ class LanguageModel:
         run: Callable[[Sequence[Pair]], list[list[float]]],
         conversations: Sequence[Sequence[Message]] | None = None,
     ) -> list[list[TokenScores]]:
-        """Nats per token; `conversations` are the earlier turns before each prompt."""
+        """Token log-probabilities in nats; `conversations` are the earlier turns before each
+        prompt.
+        """
         flat = iter(run(self._pairs(prompts, continuations, conversations)))
         return [[TokenScores(tuple(next(flat))) for _ in options] for options in continuations]
 

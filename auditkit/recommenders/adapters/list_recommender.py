@@ -56,12 +56,7 @@ class LanguageModelRecommender(LanguageModel):
         return [answers[i] for i in range(len(requests))]
 
     def restricted_to(self, titles: Sequence[str]) -> ConstrainedRecommender:
-        """The same model with constrained decoding of these titles.
-
-        Raises:
-            TargetUnavailable: the model ranks items, or its tokenizer has no separate token for
-                line breaks.
-        """
+        """The same model, with constrained decoding that permits only these titles."""
         if self._items:
             raise TargetUnavailable(f"{self.name} ranks item tokens and writes no titles.")
         return ConstrainedRecommender(self, titles)
@@ -84,7 +79,9 @@ class LanguageModelRecommender(LanguageModel):
         return self._run(requests, Decoding(limit, stop=complete))
 
     def _run(self, requests: Sequence[Request], decoding: Decoding) -> list[Written]:
-        """Generate with the sampling of the manifest and the temperature of the requests."""
+        """Generate texts with the sampling settings of the manifest and the temperature of the
+        requests.
+        """
         prompts = [self._encode(request.prompt, request.messages) for request in requests]
         how = self.manifest.decoding
         decoding = decoding._replace(
@@ -116,8 +113,8 @@ class LanguageModelRecommender(LanguageModel):
         )
 
     def _rank_candidates(self, requests: Sequence[Request]) -> list[Response]:
-        """Rank candidates by the log-probability of their titles after the conversation, as mean or
-        sum over tokens.
+        """Rank the candidates by the log-probability of their titles after the conversation, as
+        mean or sum over tokens.
         """
         allowed = [self._candidates(request) for request in requests]
         scores = self._scores(
@@ -139,7 +136,7 @@ class LanguageModelRecommender(LanguageModel):
         return [item for item in request.candidates or () if item.id not in seen]
 
     def _seen(self, request: Request) -> set[str]:
-        """Ids that may not be recommended."""
+        """Ids of the items that may not be recommended for a request."""
         exclude = self.manifest.decoding.exclude_history
         return {item.id for item in request.history} if exclude else set()
 
@@ -160,8 +157,8 @@ class LanguageModelRecommender(LanguageModel):
         return responses
 
     def _catalog_scores(self, requests: Sequence[Request]) -> torch.Tensor:
-        """Log-probabilities in nats [requests, items], with one forward pass per prompt if every
-        item is one token.
+        """Log-probabilities in nats [requests, items]; one forward pass per prompt if every item is
+        one token.
         """
         prompts = [self._encode(request.prompt, request.messages) for request in requests]
         codes = list(self._items.values())
@@ -175,7 +172,7 @@ class LanguageModelRecommender(LanguageModel):
     def _ranked(
         request: Request, items: Sequence[Item], scores: Sequence[float], *, link: str = "none"
     ) -> Response:
-        """The k best items; ties keep their order."""
+        """A response with the k items that have the highest scores; ties keep their order."""
         order = sorted(range(len(items)), key=lambda i: -scores[i])[: request.k]
         found = tuple(
             RankedItem(raw=items[i].title, item_id=items[i].id, link=link, score=scores[i])

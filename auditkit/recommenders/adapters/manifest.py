@@ -44,7 +44,9 @@ class _Section(BaseModel):
 
 
 class CatalogReference(_Section):
-    """The catalog that the recommender was built for, to check its overlap with the audit's."""
+    """The catalog that the recommender was built for, used to check its overlap with the audit's
+    catalog.
+    """
 
     name: str
     sha256: str | None = None
@@ -87,8 +89,8 @@ class TrainingRecord(_Section):
 
 
 class PrivacyClaim(_Section):
-    """A differential-privacy claim. If a field is missing or invalid, the block is ignored and the
-    claim is `none`.
+    """A differential-privacy claim. If a field is missing or invalid, the `privacy` block is
+    ignored and the claim is `none`.
     """
 
     mechanism: Literal["dp_sgd"]
@@ -139,7 +141,7 @@ class RecommenderManifest(_Section):
 
     @classmethod
     def read(cls, folder: Path) -> RecommenderManifest:
-        """Read the file of a model folder.
+        """Read the `recommender.yaml` of a model folder.
 
         Raises:
             ConfigurationError: the file is missing, keys or values are invalid (all are listed), or
@@ -166,7 +168,7 @@ class RecommenderManifest(_Section):
         return manifest
 
     def write(self, folder: Path) -> None:
-        """Write the file atomically."""
+        """Write `recommender.yaml` into the folder, atomically."""
         fields: JsonValue = self.model_dump(mode="json", exclude_none=True)
         write_atomically(
             folder / MANIFEST, yaml.safe_dump(fields, sort_keys=False, allow_unicode=True)
@@ -174,7 +176,9 @@ class RecommenderManifest(_Section):
 
 
 def _take_out_unreadable_claim(fields: Any) -> str | None:
-    """Remove an invalid `privacy` block; returns the error, or None."""
+    """Remove an invalid `privacy` block from the fields; return its error, or None if it is
+    valid.
+    """
     if not isinstance(fields, dict) or fields.get("privacy") is None:
         return None
     try:
@@ -186,7 +190,7 @@ def _take_out_unreadable_claim(fields: Any) -> str | None:
 
 
 def resolve_inside(folder: Path, relative: str) -> Path:
-    """The path of a manifest entry.
+    """Resolve a path in the manifest, which is relative to the folder.
 
     Raises:
         ConfigurationError: the resolved path is outside the folder or does not exist.

@@ -44,7 +44,7 @@ def load_folder(folder: Path, dataset: Dataset | None = None) -> LanguageModel |
     """Load a model folder with a `recommender.yaml`.
 
     Args:
-        dataset: a dual encoder ranks its items; language models do not need it.
+        dataset: the items that a dual encoder ranks; language models do not need it.
 
     Raises:
         TargetUnavailable: pickled weights, remote code, or files that transformers cannot read.
@@ -161,7 +161,7 @@ def _refuse_foreign_shards(folder: Path) -> None:
 
 
 def _json(path: Path) -> dict[str, Any]:
-    """A JSON object of a model folder; empty if the file does not exist."""
+    """Read a JSON object from a file of a model folder; empty if the file does not exist."""
     if not path.is_file():
         return {}
     try:

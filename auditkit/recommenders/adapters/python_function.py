@@ -1,6 +1,6 @@
 """Python functions and objects as recommenders.
 
-Their code is executed, so the command line requires `--allow-code`.
+The user's code is executed, so the command line requires `--allow-code`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ __all__ = ["FunctionRecommender", "import_recommender"]
 
 
 class FunctionRecommender:
-    """A recommender that calls a function of requests."""
+    """A recommender that calls a function with a batch of requests."""
 
     def __init__(
         self, name: str, function: Callable[[Sequence[Request]], Sequence[RawResponse]]

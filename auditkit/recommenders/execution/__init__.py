@@ -1,1 +1,1 @@
-"""Execution of calls: batching, caching, checks, budgets and the target."""
+"""Execution of calls to a recommender: batching, caching, checks, budgets and the Target."""

@@ -17,7 +17,7 @@ __all__ = ["CallCollector"]
 
 
 class CallCollector:
-    """Records calls in place of a run log and sends none.
+    """Replaces the request executor: records the calls and sends none.
 
     Attributes:
         questions: distinct calls by id, in the order in which probes made them.

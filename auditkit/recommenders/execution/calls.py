@@ -20,7 +20,7 @@ __all__ = ["Call", "body_of", "response_of"]
 
 @dataclass(frozen=True)
 class Call:
-    """One item of work for a recommender."""
+    """One operation on one request, to be sent to a recommender."""
 
     probe: str
     probe_version: int
@@ -30,7 +30,7 @@ class Call:
 
     @cached_property
     def fields(self) -> dict[str, Any]:
-        """The call as JSON, without id and seed, which are derived from it."""
+        """The call as JSON, without `id` and `seed`, which are derived from the call."""
         asked = self.request
         listed = asked.candidates
         return {
@@ -60,7 +60,9 @@ class Call:
         return sha256_json(identity)[:16]
 
     def cache_key(self, origin: str) -> str:
-        """Key under which every probe finds the same response of the same recommender."""
+        """Key in the response cache; equal calls of different probes to the same recommender share
+        it.
+        """
         return sha256_json(
             {"origin": origin, "request": self.fields, "repeat": self.request.repeat}
         )
@@ -108,7 +110,7 @@ def body_of(
 
 
 def response_of(body: Mapping[str, Any]) -> Response:
-    """The response in a log record."""
+    """Rebuild the response from a log record."""
     return Response(
         request_id=body["request_id"],
         status=body["status"],

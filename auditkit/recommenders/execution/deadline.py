@@ -1,4 +1,6 @@
-"""Call user-supplied code with a deadline; a call that exceeds it is abandoned while it runs."""
+"""Call user-supplied code with a deadline; a call that exceeds it is abandoned, but not
+terminated.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,7 @@ class DeadlinePassed(TimeoutError):
 
 
 def call_within(seconds: float | None, call: Callable[[], T]) -> T:
-    """The result of a call, which runs in a separate thread if it has a deadline.
+    """Return the result of a call, run in a separate thread if there is a deadline.
 
     A thread cannot be terminated from outside, so after the deadline it is left running as a
     daemon.
@@ -25,7 +27,8 @@ def call_within(seconds: float | None, call: Callable[[], T]) -> T:
         seconds: deadline; None runs the call in the current thread.
 
     Raises:
-        DeadlinePassed: no result in time. Exceptions of the call are raised unchanged.
+        DeadlinePassed: the call did not return in time. Exceptions of the call are raised
+            unchanged.
     """
     if seconds is None:
         return call()

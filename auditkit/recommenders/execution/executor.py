@@ -1,4 +1,5 @@
-"""Execute calls and record their responses: from the run log, else the cache, else the recommender.
+"""Execute calls and record their responses; each response comes from the run log, else from the
+cache, else from the recommender.
 
 A call with a record in the log is never sent again, so an audit that was killed resumes with the
 same numbers. A local batch is logged atomically, because the other prompts in a batch slightly
@@ -38,8 +39,8 @@ class RequestExecutor:
     """Log, cache, transport and stop rule, which all probes of a run share.
 
     Args:
-        origin: hash of recommender, catalog and version; part of every cache key.
-        window: requests passed on at once, if several workers share them.
+        origin: hash of recommender, catalog, auditkit version and seed; part of every cache key.
+        window: number of requests sent at once, if several workers share them.
         seconds: deadline of one call of a local recommender; None for no deadline.
         retry_errors: repeat calls whose log record is an error.
         defer_signals: context manager around a call and the writing of its record; signals are
@@ -116,7 +117,7 @@ class RequestExecutor:
             self.transport.close()
 
     def _record_next(self, arriving: Iterator[list[dict[str, Any]]]) -> bool:
-        """Record the next batch with signals deferred. Returns False when there is none left."""
+        """Record the next batch with signals deferred. Returns False when no batch is left."""
         with self._defer_signals():
             bodies = next(arriving, None)
             if bodies:
@@ -128,8 +129,9 @@ class RequestExecutor:
         return bodies is not None
 
     def _next_batch(self, waiting: Sequence[Call]) -> tuple[list[Call], list[Call]]:
-        """Split off the next batch: at most one window of calls to send, with the cached calls
-        between them; empty if the stop rule permits no more calls.
+        """Split off the next batch. Returns its calls, with at most one window of calls to send and
+        the cached calls between them, and the remaining calls; the batch is empty if the stop rule
+        permits no more calls.
         """
         fresh, allowed = 0, None
         for end, question in enumerate(waiting):
@@ -143,7 +145,9 @@ class RequestExecutor:
         return list(waiting), []
 
     def _bodies(self, batch: Sequence[Call], ask: Ask) -> Generator[list[dict[str, Any]]]:
-        """Log records in the order of the calls: all of a local batch, or one by one if remote."""
+        """Yield log records in the order of the calls: a local batch at once, remote calls one by
+        one.
+        """
         keys = {question.id: question.cache_key(self._origin) for question in batch}
         cached = {
             id_: stored for id_, key in keys.items() if (stored := self._cache.get(key)) is not None
@@ -178,7 +182,7 @@ class RequestExecutor:
         yield together
 
     def _answers(self, questions: Sequence[Call], ask: Ask) -> Iterator[Response | None]:
-        """Validated responses in order; ends early if the stop rule applies."""
+        """Yield validated responses in order; ends early if the stop rule applies."""
         requests = [q.identified(request_seed(self._seed, q.id)) for q in questions]
         if self.transport is None:
             yield from self._local(requests, [q.parameters for q in questions], ask)

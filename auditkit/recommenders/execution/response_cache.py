@@ -23,8 +23,8 @@ class ResponseCache:
     """A mapping from cache key to the stored response.
 
     Args:
-        folder: where responses are kept across runs; None keeps them in memory.
-        fingerprint: of the recommender; names the file.
+        folder: where responses are kept across runs; None keeps them in memory only.
+        fingerprint: of the recommender; used as the file name.
     """
 
     def __init__(self, folder: Path | None = None, fingerprint: str = "") -> None:
@@ -43,7 +43,9 @@ class ResponseCache:
         return self._known.get(key)
 
     def remember(self, bodies: Sequence[Mapping[str, Any]], *, persist: bool = True) -> None:
-        """Store responses; errors are not stored, so that a later run repeats the call."""
+        """Store responses in memory and, with `persist`, in the folder; errors are not stored, so
+        that a later run repeats the call.
+        """
         new = {
             body["cache_key"]: {name: body[name] for name in _STORED}
             for body in bodies

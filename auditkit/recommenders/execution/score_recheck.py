@@ -31,7 +31,7 @@ _KEY = "recheck_nats"
 
 
 def sample(request_ids: Sequence[str]) -> frozenset[str]:
-    """The ids of the requests to score again."""
+    """Choose the requests to score again; return their ids."""
     ordered = sorted(set(request_ids), key=_draw)
     below = sum(_draw(id_) < _SHARE for id_ in ordered)
     least = 1 if len(ordered) >= _SOME else 0
@@ -44,7 +44,9 @@ def differences(
     continuations: Sequence[Sequence[str]],
     scores: Sequence[Sequence[TokenScores]],
 ) -> dict[str, float]:
-    """Largest difference of a title's summed log-probability, in nats, by request id."""
+    """For each rechecked request id, the largest difference between two computations of a title's
+    summed log-probability, in nats.
+    """
     again = recommender.rescore([request.prompt for request in requests], continuations)
     return {
         request.id: max(abs(a.total - b.total) for a, b in zip(fast, plain, strict=True))
@@ -58,12 +60,12 @@ def _draw(request_id: str) -> float:
 
 
 def as_derived(difference: float | None) -> dict[str, float]:
-    """The entry of a difference in the run log."""
+    """The difference as an entry of `Response.derived`, which is stored in the run log."""
     return {} if difference is None else {_KEY: difference}
 
 
 def require_within_bound(responses: Sequence[Response]) -> None:
-    """Validate the rechecked scores.
+    """Require that every rechecked score agrees with the first one within the bound.
 
     Raises:
         AuditkitError: a difference is above the bound.

@@ -26,12 +26,12 @@ _TRANSPORT = ("rate_limited", "http_5xx", "connection", "incomplete_body", "dead
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
-    """Limits of a run; None for unlimited.
+    """Limits of a run; a field that is None means unlimited.
 
     Attributes:
         calls: requests sent, including earlier starts of the run.
         tokens: tokens used, as reported by the recommender, including earlier starts of the run.
-        minutes: wall-clock time of one start.
+        minutes: wall-clock time since this start of the run.
     """
 
     calls: int | None = None
@@ -67,7 +67,7 @@ class StopRule:
         """Count the requests, tokens and errors of earlier starts of this run.
 
         Args:
-            n_retried: failed requests that are repeated, which do not count as errors.
+            n_retried: number of failed requests that are repeated and do not count as errors.
         """
         sent = [body for body in records if "cached_from" not in body]
         self._sent += len(sent)

@@ -60,8 +60,8 @@ class Target:
             calls.
         fingerprint: identifies the recommender in cache keys, with catalog and version.
         prompts: templates for a recommender without its own; None uses the shipped ones.
-        batch_size: requests per call of the recommender. window: requests passed on at once, if
-            several workers share them.
+        batch_size: requests per call of the recommender. window: number of requests sent at once,
+            if several workers share them.
         stop: budget and circuit breaker; records whether and why the run was stopped.
         transport: concurrency and retries for a remote recommender.
         seconds: deadline of one call; None for no deadline.
@@ -153,7 +153,8 @@ class Target:
         """Request lists; prompts that the probe left empty are rendered here.
 
         Args:
-            through: name of a variant of the recommender, and the recommender to call instead.
+            through: name and object of a variant of the recommender to call instead; None for the
+                recommender itself.
         """
         name, recommender = through or ("", cast(Recommends, self.recommender))
         parameters = {"variant": name} if name else {}
@@ -261,8 +262,8 @@ class Target:
         return renderer.render(request)
 
     def _whole_prompt(self, request: Request) -> str:
-        """The prompt after the earlier turns of the conversation, as one text. A recommender with
-        its own templates renders the turns itself.
+        """The prompt with the earlier turns of the conversation before it, as one text. A
+        recommender with its own templates renders the turns itself.
         """
         own = isinstance(self.recommender, Renders)
         return request.prompt if own else as_text(request.messages) + request.prompt
@@ -273,7 +274,9 @@ class Target:
     def _call(
         self, operation: Operation, request: Request, parameters: Mapping[str, Any] | None = None
     ) -> Call:
-        """The call, with the opening turns of the prompt templates unless it has its own."""
+        """Build the call; it includes the opening turns of the prompt templates, unless the
+        recommender has its own templates.
+        """
         request = replace(request, messages=request.messages or self.prompts.opening())
         return Call(self._probe, self._probe_version, operation, request, parameters or {})
 

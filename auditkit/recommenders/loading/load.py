@@ -43,9 +43,9 @@ class LoadedRecommender:
 
     Attributes:
         verified: True only if the weights or the recorded responses were hashed.
-        notes: for the report, such as "0 by construction".
-        manifest: the parsed recommender.yaml; empty for other kinds.
-        prompts: templates for its requests; None for its own or the shipped ones.
+        notes: shown in the report, such as "0 by construction".
+        manifest: the parsed recommender.yaml; empty for a recommender without one.
+        prompts: templates given by the user; None for the recommender's own or the shipped ones.
     """
 
     recommender: object
@@ -89,7 +89,7 @@ def load_recommender(
 
 
 def _asked_in(path: Path, loaded: LoadedRecommender) -> LoadedRecommender:
-    """The recommender with the templates of a file, which are part of its fingerprint."""
+    """The recommender with the prompt templates of a file, which become part of its fingerprint."""
     if isinstance(loaded.recommender, Renders):
         raise ConfigurationError(
             f"--prompts {path}: this target has its own templates. Change those in its folder."
@@ -134,7 +134,7 @@ def needs_dataset(target: str) -> bool:
 
 def _required(dataset: Dataset | None, what: str) -> Dataset:
     if dataset is None:
-        raise TargetUnavailable(f"{what} needs the users and items of a data set. Give one.")
+        raise TargetUnavailable(f"{what} needs the users and items of a data set. Give a data set.")
     return dataset
 
 

@@ -54,7 +54,9 @@ def spread(
     try:
         ray.init(address=address, ignore_reinit_error=True, log_to_driver=False)
     except (ConnectionError, ValueError) as error:
-        raise TargetUnavailable(f"no Ray cluster at {address} ({error}). Start it.") from None
+        raise TargetUnavailable(
+            f"no Ray cluster at {address} ({error}). Start the cluster, or correct the address."
+        ) from None
     actor = ray.remote(num_cpus=1)(_Actor)
     actors = [actor.remote(load, _threads()) for _ in range(workers)]
     try:
@@ -72,7 +74,8 @@ def spread(
 
 
 class Spread:
-    """A recommender whose calls run on actors; its other attributes are those of the local one.
+    """A recommender whose calls run on actors; all other attributes come from the local
+    recommender.
 
     Attributes:
         window: number of requests to pass at once.
@@ -90,7 +93,9 @@ class Spread:
         self.window = len(actors) * batch_size
 
     def _spread(self, name: str) -> Callable[..., list[Any]]:
-        """The method on actors: each gets complete batches, and results keep their order."""
+        """The named method, run on the actors: each gets complete batches, and results keep their
+        order.
+        """
 
         def call(first: Sequence[Any], *others: Sequence[Any], **options: Any) -> list[Any]:
             waiting, sizes = [], []

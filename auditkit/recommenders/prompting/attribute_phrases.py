@@ -41,7 +41,7 @@ class AttributeValue(_Part):
 
     Attributes:
         id: name in the report. phrase: noun phrase for the slot `{who}`.
-        alternatives: other wordings, which no probe states; mitigations are tested with them.
+        alternatives: other wordings, used only to test mitigations and never by probes.
         german: the phrase for the German template. named: a phrase with a first name that suggests
             the value.
     """
@@ -57,7 +57,8 @@ class Attribute(_Part):
     """A sensitive attribute with mutually exclusive values.
 
     Attributes:
-        legal_basis: why the attribute is tested. crossed_with: attributes for intersections.
+        legal_basis: why the attribute is tested. crossed_with: attributes that are combined with it
+            in intersectional tests.
         values: at least two, with distinct ids and phrases.
     """
 
@@ -77,7 +78,8 @@ class Wordings(_Part):
     Attributes:
         neutral: phrases without an attribute: the first is the neutral request, the second is the
             repeated neutral request.
-        placebo: phrases that should have no effect. attributes: by name, without `&` and `=`.
+        placebo: phrases that should have no effect. attributes: by name; names contain no `&` or
+            `=`.
     """
 
     version: Literal[1]
@@ -96,8 +98,8 @@ class Wordings(_Part):
         stated = {v.phrase for one in self.attributes.values() for v in one.values}
         if same := stated & set(self.neutral):
             raise ValueError(
-                f"{sorted(same)[0]!r} is both a neutral phrase and the phrase of a value; they "
-                "must differ"
+                f"{sorted(same)[0]!r} is both a neutral phrase and the phrase of an attribute "
+                "value; the two must differ"
             )
         return self
 

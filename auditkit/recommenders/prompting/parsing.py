@@ -49,8 +49,8 @@ class ParsedList(NamedTuple):
 
 
 def final_part(words: str, text: str) -> str | None:
-    """The text after the last occurrence of `words`; all of it if `words` is empty, None if they do
-    not occur.
+    """The text after the last occurrence of `words`: the whole text if `words` is empty, None if
+    `words` does not occur.
     """
     _, found, rest = text.rpartition(words) if words else ("", True, text)
     return rest if found else None
@@ -116,13 +116,15 @@ def _bare(part: str) -> str:
 
 
 def _titles(parts: Sequence[str]) -> tuple[str, ...]:
-    """Bare titles; blank ones and introductions (a colon at the end) are dropped."""
+    """Titles without decoration; blank ones and introductions (a colon at the end) are dropped."""
     bare = (_bare(part) for part in parts)
     return tuple(title for title in bare if title and not title.endswith(":"))
 
 
 def _comma_parts(line: str) -> list[str]:
-    """The line split at commas after a year, if every part ends with a year; else the line."""
+    """Split a line at commas that follow a year, if every part ends with a year; otherwise return
+    it as the only part.
+    """
     parts = [part.removeprefix("and ") for part in _YEAR_COMMA.split(line)]
     return parts if all(_YEAR_END.search(_bare(part)) for part in parts) else [line]
 
@@ -151,8 +153,8 @@ def _ends_sentence(line: str) -> bool:
 
 
 def _is_prose(line: str, *, alone: bool) -> bool:
-    """Whether a line without a year is a sentence. Among other lines without years, its last word
-    must be in lower case, because titles such as "Airplane!" also end with a punctuation mark.
+    """Whether a line without a year is a sentence. Unless the line is `alone`, its last word must
+    also be in lower case, because titles such as "Airplane!" also end with a punctuation mark.
     """
     return _ends_sentence(line) and (alone or line.split()[-1][0].islower())
 
@@ -166,7 +168,9 @@ def _is_refusal_line(line: str) -> bool:
 
 
 def _json_titles(text: str) -> tuple[str, ...] | None:
-    """Titles of the JSON value at the beginning of a line of the text; None if there is none."""
+    """Titles of the first JSON value that starts at the beginning of a line; None if there is
+    none.
+    """
     start = _JSON_START.search(text)
     if start is None:
         return None

@@ -42,7 +42,7 @@ _SLOT = re.compile(r"\{(\w+)\}")
 
 
 def escape(text: str) -> str:
-    """Escape typed text: put a backslash before `<` and backslash."""
+    """Escape text typed by a user: put a backslash before every `<` and every backslash."""
     return text.replace("\\", "\\\\").replace("<", "\\<")
 
 
@@ -104,7 +104,7 @@ class TaskPrompt:
     """Templates of an additional task that a recommender was trained on.
 
     Attributes:
-        ask: wordings of the request; the first is the default, all are used in training.
+        ask: templates of the request; the first is the default, all are used in training.
         answer: template of the answer.
         options: all possible answers, if there are only a few.
     """
@@ -120,9 +120,9 @@ class Prompts:
 
     Args:
         history: whether items are written as `<item_..>` references or as titles.
-        recommend: wordings of the request for a list; the first is the default, all are used in
+        recommend: templates of the request for a list; the first is the default, all are used in
             training.
-        describe: wordings of the request to describe one item.
+        describe: templates of the request to describe one item.
         description: template of the answer to `describe`.
         system: the system turn; empty for none.
         examples: few-shot examples, as earlier turns of the conversation.
@@ -165,7 +165,7 @@ class Prompts:
 
     @classmethod
     def shipped(cls, name: Literal["item_tokens", "titles", "title_lists"]) -> Prompts:
-        """Templates that are included in auditkit."""
+        """Read one of the template files that are included in auditkit."""
         text = (files("auditkit.recommenders.prompting") / "templates" / f"{name}.yaml").read_text(
             encoding="utf-8"
         )

@@ -53,7 +53,9 @@ def item_tokens(
 
 @contextmanager
 def control_tokens(tokenizer: PreTrainedTokenizerFast, *, meant: bool) -> Iterator[Any]:
-    """Backend of the tokenizer with control tokens enabled (`meant`) or encoded as plain text."""
+    """Context manager for the tokenizer's backend, with control tokens enabled (`meant`) or encoded
+    as plain text.
+    """
     backend = tokenizer.backend_tokenizer
     before = backend.encode_special_tokens
     backend.encode_special_tokens = not meant
@@ -94,7 +96,7 @@ def encode_chat(
     items: Mapping[str, Sequence[int]],
     messages: Sequence[Message] = (),
 ) -> list[int]:
-    """Token ids of a prompt as the user turn of the chat template, after earlier turns, up to the
+    """Token ids of a prompt as a user turn of the chat template: earlier turns, the prompt, and the
     generation prompt.
 
     The template is rendered with placeholders, so that its control tokens are encoded as tokens and

@@ -43,7 +43,9 @@ def connect(target: str) -> Endpoint:
 
 
 def _with_scores(target: str, endpoint: Endpoint) -> Endpoint:
-    """The endpoint with its scoring capability, if its scores are consistent."""
+    """The endpoint with its scoring capability if its scores are consistent, otherwise without
+    it.
+    """
     for attempt in range(_ATTEMPTS):
         try:
             noise, gap = _measured(endpoint)
@@ -68,7 +70,9 @@ def _with_scores(target: str, endpoint: Endpoint) -> Endpoint:
 
 
 def _measured(endpoint: Endpoint) -> tuple[float, float]:
-    """Differences in nats: of one text scored twice, and of a token generated and then scored."""
+    """Two differences in nats: between two scores of the same text, and between the log-probability
+    of a token when generated and when scored.
+    """
     once, again = (endpoint.run_all(endpoint.reads(_PROMPT, _CONTINUATION))[0][0] for _ in range(2))
     token, written = endpoint.run_all(endpoint.writes(_PROMPT))[0]
     read, _ = endpoint.run_all(endpoint.reads(_PROMPT, token))[0]

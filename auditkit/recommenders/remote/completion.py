@@ -18,7 +18,7 @@ class Completion(NamedTuple):
     """The first choice of a completion.
 
     Attributes:
-        text: None if there is none. reason: the finish reason. usage: tokens by kind.
+        text: None if the server returned none. reason: the finish reason. usage: tokens by kind.
         trace: tool calls, each with name and arguments.
     """
 
@@ -29,7 +29,7 @@ class Completion(NamedTuple):
 
 
 def saying(result: Mapping[str, Any], *, chat: bool) -> Completion:
-    """Read a chat completion, or a plain one.
+    """Read the first choice of a chat completion (`chat`) or of a plain completion.
 
     Raises:
         TargetError: keys are missing or of another type.
@@ -72,7 +72,7 @@ def _content_text(value: object) -> str:
 
 
 def response_to(request: Request, completion: Completion, *, listed: bool) -> Response:
-    """The response with exactly one status; only complete titles are read from a truncated text.
+    """Convert a completion to a Response; only complete titles are read from a truncated text.
 
     Args:
         listed: whether the request was for a list; otherwise the text itself is the response.

@@ -1,9 +1,9 @@
 """Log-probabilities of a given text, from a completion that echoes its prompt.
 
-Servers report token offsets differently: text for the begin-of-sequence token, or bytes instead of
-characters, shift all offsets, and log-probabilities of the wrong tokens would be used silently. For
-that reason, tokens are matched with the text from its end. Offsets are used only if the tokens do
-not spell the text, and only if the last offset is correct.
+Token offsets are unreliable: some servers count the begin-of-sequence token as text, or count bytes
+instead of characters. All offsets are then shifted, and log-probabilities of the wrong tokens would
+be used silently. For that reason, tokens are matched with the text from its end. Offsets are used
+only if the tokens do not spell the text, and only if the last offset is correct.
 """
 
 from __future__ import annotations
@@ -48,9 +48,10 @@ def continuation_logprobs(prompt: str, continuation: str, result: Mapping[str, A
 
 
 def _n_read(sent: str, tokens: Sequence[str], result: Mapping[str, Any]) -> int:
-    """Number of echoed tokens. Some servers list the new token and some do not (llama-cpp-python
-    counts it but omits it), so the tokens must spell the text that was sent, possibly after a
-    begin-of-sequence token. If they do not spell it, the server's count is used.
+    """Number of tokens in the echo of the sent text. Some servers also list the generated token and
+    some do not (llama-cpp-python counts it but omits it), so the tokens must spell the text that
+    was sent, possibly after a begin-of-sequence token. If they do not spell it, the server's count
+    is used.
     """
     spelled = {n: "".join(tokens[:n]) for n in (len(tokens) - 1, len(tokens)) if n > 0}
     for n, text in spelled.items():
@@ -74,7 +75,9 @@ def _by_text(continuation: str, tokens: Sequence[str]) -> int | None:
 
 
 def _by_offset(continuation: str, choice: Mapping[str, Any], offsets: object, n_read: int) -> int:
-    """The same index from the offsets, for servers that split a character into several tokens."""
+    """Index of the token in which the continuation begins, from the offsets; for servers that split
+    a character into several tokens.
+    """
     text = choice.get("text")
     if isinstance(offsets, list) and isinstance(text, str) and len(offsets) > n_read:
         whole = offsets[n_read]  # where the new token begins

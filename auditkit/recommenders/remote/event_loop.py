@@ -26,7 +26,9 @@ class EventLoop:
         self._thread.start()
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """The result of a coroutine; its exceptions are raised, and an interrupt cancels it."""
+        """Run a coroutine and return its result; its exceptions are raised, and an interrupt
+        cancels it.
+        """
         future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
         try:
             return future.result()
@@ -42,8 +44,9 @@ class EventLoop:
         self._loop.close()
 
     def _run(self) -> None:
-        """Restart the loop after a coroutine raised `SystemExit` or `KeyboardInterrupt`: these stop
-        an asyncio loop, and callers that wait for other coroutines would block forever.
+        """Run the loop, and restart it after a coroutine raised `SystemExit` or
+        `KeyboardInterrupt`: these stop an asyncio loop, and callers that wait for other coroutines
+        would block forever.
         """
         while self._open:
             with suppress(SystemExit, KeyboardInterrupt):

@@ -83,7 +83,7 @@ class Server:
         """Send JSON, receive a JSON object.
 
         Raises:
-            TargetError: the exchange failed; its reason is the one in the run log.
+            TargetError: the exchange failed; the run log records its `reason`.
         """
         if self._client is None:
             self._client = httpx.AsyncClient(
@@ -133,7 +133,7 @@ async def _read(response: httpx.Response) -> bytes:
 
 
 async def _refusal(response: httpx.Response, *, model: str) -> TargetError:
-    """The error and its reason for a status code other than 200."""
+    """The error, with its reason, for a status code other than 200."""
     code = response.status_code
     detail = f"status {code}"
     if code in (401, 403):
@@ -177,7 +177,8 @@ def _object(content: bytes) -> dict[str, Any]:
 
 
 def seconds_of(retry_after: str, *, now: float) -> float | None:
-    """`Retry-After` as seconds from now: a number or an HTTP date; a past date is 0.
+    """Seconds to wait according to a `Retry-After` header, a number or an HTTP date; 0 for a past
+    date.
 
     Source: RFC 9110, section 10.2.3.
     """

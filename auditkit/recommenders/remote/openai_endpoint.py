@@ -64,10 +64,10 @@ class Endpoint:
     async def answer(
         self, operation: Operation, request: Request, parameters: Mapping[str, Any]
     ) -> Response:
-        """Execute one call, with one attempt.
+        """Execute one call, without retries.
 
         Raises:
-            TargetError: the call failed; its reason is the one in the run log.
+            TargetError: the call failed; the run log records its `reason`.
         """
         if operation == "score":
             return await self._score(request, parameters["continuations"])
@@ -101,7 +101,9 @@ class Endpoint:
         )
 
     async def reads(self, prompt: str, continuation: str) -> tuple[list[float], Mapping[str, int]]:
-        """Log-probabilities in nats of the continuation's tokens, and the tokens used."""
+        """Score a continuation: log-probabilities of its tokens in nats, and the tokens used, by
+        kind.
+        """
         body = {
             "model": self.name,
             "prompt": prompt + continuation,
@@ -114,7 +116,7 @@ class Endpoint:
         return continuation_logprobs(prompt, continuation, result), usage_of(result)
 
     async def writes(self, prompt: str) -> tuple[str, float]:
-        """The next token of greedy decoding, and its log-probability in nats."""
+        """Generate one token greedily: its text, and its log-probability in nats."""
         body = {
             "model": self.name, "prompt": prompt, "max_tokens": 1, "logprobs": 1, "temperature": 0,
         }  # fmt: skip
@@ -132,7 +134,7 @@ class Endpoint:
     # --- synchronous versions, with one attempt per request
 
     def recommend(self, requests: Sequence[Request]) -> list[Response]:
-        """Request lists."""
+        """Request a list for every request."""
         return self.run_all(*[self.answer("recommend", request, {}) for request in requests])
 
     def generate(
@@ -143,7 +145,7 @@ class Endpoint:
         temperature: float,
         seeds: Sequence[int],
     ) -> list[str]:
-        """Request texts."""
+        """Request a continuation of every prompt."""
         requests = [
             Request(prompt=prompt, temperature=temperature, seed=seed)
             for prompt, seed in zip(prompts, seeds, strict=True)

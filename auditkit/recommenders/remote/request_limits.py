@@ -1,6 +1,6 @@
 """Timeouts, retries and rate limits for a remote recommender.
 
-None of them changes a response, so they are set in the environment and not in a recipe.
+They do not affect responses, so they are set in the environment and not in a recipe.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ class RequestLimits:
     """Timeouts, retries and rate limits for one remote recommender.
 
     Attributes:
-        connections: concurrent requests at the start. max_connections: upper limit of them.
+        connections: concurrent requests at the start. max_connections: maximum concurrency.
         requests_per_minute, tokens_per_minute: rate limits; None for unlimited.
-        attempts: per request.
+        attempts: maximum number per request.
         seconds: timeout per HTTP exchange, measured locally, so a slow trickle of bytes also times
             out; scoring n texts takes n exchanges.
         longest_retry_after: seconds; a request fails if the server demands a longer wait.
-        waiting: seconds of backoff in total, per run.
+        waiting: maximum total backoff per run, in seconds.
 
     Raises:
         InvalidArgument: a limit is too small to send any request.

@@ -1,9 +1,8 @@
 """Concurrent calls to a remote recommender, with retries, backoff, timeouts and adaptive
 concurrency.
 
-Responses are returned in the order of the calls, so a log written from them does not depend on
-which arrived first. Transient errors never affect a response: retries and backoff are not recorded
-in it.
+Responses are returned in the order of the calls, so the log does not depend on the order in which
+they arrive. Transient errors never affect a response: retries and backoff are not recorded in it.
 
 Source: full-jitter backoff (Brooker 2015); additive increase, multiplicative decrease (Chiu & Jain
 1989); `Retry-After` (RFC 9110, 10.2.3).
@@ -148,7 +147,9 @@ class Transport:
             self._requests.take(exchanges)
 
     async def _wait(self, attempt: int, error: TargetError) -> bool:
-        """Wait before the next attempt; False if that would exceed the limits."""
+        """Wait before the next attempt. Returns False, without waiting, if that would exceed the
+        limits.
+        """
         asked_for = error.retry_after or 0.0
         seconds = max(asked_for, self._jitter.uniform(0, min(60.0, 2.0**attempt)))
         if asked_for > self._request_limits.longest_retry_after or self.exhausted:
@@ -181,8 +182,8 @@ async def _cancel(tasks: Collection[asyncio.Task[Response]]) -> None:
 
 
 def _outcome(task: asyncio.Task[Response], request: Request) -> Response:
-    """The response of a finished task; an unexpected exception of the adapter is an error of its
-    request.
+    """The response of a finished task; an unexpected exception of the adapter becomes an error of
+    this request.
     """
     error = task.exception()
     if error is None:

@@ -1,8 +1,8 @@
 """Catalog grounding: drop titles without a unique match in the catalog, and request replacements.
 
 Dropping titles only makes a list shorter. The type of each link is kept, so that titles with an
-inexact match ("rescued") can be distinguished from exact ones. A repeated request names no title,
-because a recommender that gets titles of the catalog is another variant
+inexact match ("rescued") can be distinguished from exact ones. The request for replacements names
+no catalog titles: prompts with candidate titles are a separate variant
 (docs/explain/hallucination-mitigation.md).
 """
 
@@ -24,8 +24,8 @@ class Grounded:
     """A list after grounding.
 
     Attributes:
-        response: contains only linked items; items from repeated requests are distinct.
-        n_replaced: number of items from repeated requests.
+        response: contains only linked items; replacements do not repeat an item.
+        n_replaced: number of replacements, from further requests.
         turns: all requests and responses of the list, in order.
     """
 
@@ -50,14 +50,15 @@ def ask_again(
     opening: Sequence[Message] = (),
     rounds: int = ROUNDS,
 ) -> list[Grounded]:
-    """Ground lists and request the missing items in a further turn of the conversation.
+    """Ground lists, and request replacements for dropped titles in a further turn of the
+    conversation.
 
     Args:
         requests: with rendered prompts, as they were sent.
         responses: with linked items; a response whose status is not ok is not changed.
         ask: sends requests and returns responses with linked items.
         opening: first turns of every conversation.
-        rounds: maximum number of repeated requests.
+        rounds: maximum number of further requests per list.
     """
     found = [
         Grounded(grounded(response), 0, ((request, response),))
@@ -90,7 +91,7 @@ def _response_text(answer: Response) -> str:
 
 
 def _joined(so_far: Grounded, turn: tuple[Request, Response], *, k: int) -> Grounded:
-    """The list with new linked items appended, up to k."""
+    """The list with the new linked items of a turn appended, up to k items."""
     listed = {item.item_id for item in so_far.response.items}
     new: dict[str | None, RankedItem] = {}
     for item in grounded(turn[1]).items:

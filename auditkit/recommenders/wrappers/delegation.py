@@ -1,4 +1,4 @@
-"""Delegate the capabilities of a wrapped recommender that the wrapper supports.
+"""Give a wrapper the methods of the wrapped recommender that the wrapper supports.
 
 A capability is the presence of a method (`protocols`), so a wrapper must not have a method that the
 wrapped recommender lacks. For that reason, methods are set one by one on the instance.
@@ -24,7 +24,7 @@ def offer(
     Args:
         inner: the wrapped recommender.
         as_they_are: names that are delegated unchanged.
-        changed: replacements by name.
+        changed: replacement for each name that the wrapper changes.
     """
     for name in as_they_are:
         if hasattr(inner, name):

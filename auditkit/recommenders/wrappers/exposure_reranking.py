@@ -1,4 +1,4 @@
-"""Re-rank lists by exposure, so that no item group exceeds its share of the histories by much.
+"""Re-rank lists by exposure, to limit how far an item group exceeds its share of the histories.
 
 The algorithm is greedy: each position gets the item with the largest min-max normalized score minus
 `weight` times the excess of its group's share of the list over the group's share of all histories.
@@ -34,7 +34,7 @@ def rerank(
     weight: float,
     k: int,
 ) -> list[int]:
-    """Greedy order of k items.
+    """Choose k items greedily by score and exposure.
 
     Args:
         scores: [n] of the candidates in their original order. A score above an earlier one, or NaN,
@@ -75,7 +75,7 @@ def rerank(
 
 
 class Reranked:
-    """A recommender whose lists are re-ranked, from five times as many items as requested.
+    """Re-ranks the lists of a recommender, which is asked for five times as many items.
 
     It provides only lists, because re-ranking does not apply to texts and log-probabilities.
 
@@ -89,7 +89,7 @@ class Reranked:
         offer(self, inner, as_they_are=_AS_THEY_ARE, changed={})
 
     def recommend(self, requests: Sequence[Request]) -> list[RawResponse]:
-        """The best k of 5 k items after re-ranking.
+        """Request 5 k items per list, re-rank them and return the best k.
 
         Raises:
             TargetError: the wrapped recommender returned no list, or items without scores.
@@ -117,6 +117,8 @@ class Reranked:
         return replace(answer, items=tuple(items[i] for i in order))
 
     def _membership(self, ids: Sequence[str | None]) -> NDArray[np.float64]:
-        """[items, groups]; an item that is not in the data set belongs to no group."""
+        """Group membership [items, groups]; an item that is not in the data set belongs to no
+        group.
+        """
         none = np.zeros(len(self._groups.history_share))
         return np.array([self._groups.membership.get(one or "", none) for one in ids])

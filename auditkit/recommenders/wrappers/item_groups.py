@@ -1,6 +1,7 @@
 """Item groups for exposure re-ranking: popularity deciles or genres, as in the exposure probe.
 
-An item with several genres is split evenly. Source: group shares of IFairLRS (Jiang et al. 2024).
+An item with several genres counts in equal parts for each. Source: group shares of IFairLRS (Jiang
+et al. 2024).
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ def group_items(
 
     Args:
         by: `popularity`: deciles of the catalog by interactions, ties by id; or `genre`.
-        histories: item rows of each user whose history is counted.
+        histories: catalog rows of the items in each user's history.
     """
     items = dataset.catalog.items
     counts = np.zeros(len(items))

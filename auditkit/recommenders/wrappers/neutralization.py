@@ -24,7 +24,7 @@ __all__ = ["Neutralizer"]
 
 
 class _Group(NamedTuple):
-    """An attribute, and the name of its group in the regular expression."""
+    """An attribute, and the name of its capturing group in the regular expression."""
 
     group: str
     attribute: str
@@ -35,7 +35,7 @@ class Neutralizer:
 
     Args:
         wordings: attribute phrases and the neutral phrases that replace them.
-        values: by attribute of the data set, see `attribute_phrases.known_values`.
+        values: attribute values in the data set, from `attribute_phrases.known_values`.
         allow: attributes that are kept, such as an age for which the films must be suitable.
         catalog: titles that are not edited in any text.
 
@@ -93,7 +93,7 @@ class Neutralizer:
         return self._search[in_words_of_the_data].sub(replacement, text)
 
     def request(self, request: Request) -> Request:
-        """The request without attributes, in all of its fields."""
+        """The request with attributes removed from all of its fields."""
         edit = partial(self.text, in_words_of_the_data=bool(request.attributes and not request.who))
         titles = {item.title for item in (*request.history, *(request.candidates or ()))}
         return replace(
@@ -120,7 +120,7 @@ class Neutralizer:
 
 
 def _listed(wordings: Wordings, allow: Collection[str]) -> dict[str, str]:
-    """The neutral phrase for each attribute phrase, in its language."""
+    """Map each attribute phrase to the neutral phrase of its language."""
     found = {}
     for name, attribute in wordings.attributes.items():
         for value in () if name in allow else attribute.values:
@@ -131,7 +131,9 @@ def _listed(wordings: Wordings, allow: Collection[str]) -> dict[str, str]:
 
 
 def _patterns(described: str, phrases: str) -> tuple[str, str]:
-    """Two patterns of listed phrases and descriptions, each with the other alternative first."""
+    """Two patterns, each of which matches user descriptions and listed phrases: the first prefers
+    listed phrases, the second descriptions.
+    """
     listed = f"(?P<listed>{phrases})"
     return (
         rf"(?<!\w)(?:{listed}|{described})(?!\w)",
@@ -140,7 +142,9 @@ def _patterns(described: str, phrases: str) -> tuple[str, str]:
 
 
 def _described(values: Mapping[str, Sequence[str]], groups: Sequence[_Group]) -> str:
-    """The pattern of `describe_user`: article, gender, occupation or "user", age, and others."""
+    """Regular expression for the texts of `describe_user`: article, gender, occupation or "user",
+    age, and others.
+    """
     parts = {one.attribute: f"(?P<{one.group}>{_any_of(values[one.attribute])})" for one in groups}
     gender = f"(?: {parts['gender']})?" if "gender" in parts else ""
     noun = f"(?:{parts['occupation']}|user)" if "occupation" in parts else "user"
@@ -150,7 +154,9 @@ def _described(values: Mapping[str, Sequence[str]], groups: Sequence[_Group]) ->
 
 
 def _any_of(words: Sequence[str]) -> str:
-    """A pattern of the words, as typed or as escaped in a prompt with item references."""
+    """Regular expression for any of the words, as typed or as escaped in a prompt with item
+    references.
+    """
     forms = dict.fromkeys(form for word in words for form in (word, escape(word)))
     longest_first = sorted(forms, key=len, reverse=True)
     return "|".join(map(re.escape, longest_first)) or r"(?!)"

@@ -1,9 +1,10 @@
 """Confidence of the recommender in each title of its list.
 
 Confidence is the mean log-probability, in nats, of a title's tokens and of the token that ends it.
-It is scored after the text that preceded the title, with two continuations: that text, and that
-text with the title. If the tokens of the first are not a prefix of the tokens of the second, the
-title has no separate tokens and no confidence (docs/explain/hallucination-mitigation.md).
+Two continuations are scored: the text that preceded the title, and this text with the title; the
+tokens that only the second has are those of the title. If the tokens of the first are not a prefix
+of the tokens of the second, the title has no separate tokens and no confidence
+(docs/explain/hallucination-mitigation.md).
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ Ask = Callable[[Sequence[Request], Sequence[Sequence[str]]], Sequence[Response]]
 
 
 def title_spans(text: str, titles: Sequence[str]) -> list[tuple[int, int] | None]:
-    """Span of each title in a text, in order, with the spaces before it and the character after it;
-    None for a title that is not found.
+    """For each title, its span in the text, including the spaces before it and the character after
+    it; None for a title that is not found.
     """
     spans: list[tuple[int, int] | None] = []
     position = 0
@@ -46,9 +47,9 @@ def title_confidences(
     """Confidence of every item of every response, in nats, at most 0; None if it is undefined.
 
     Args:
-        requests: with rendered prompts. responses: with linked items.
+        requests: have rendered prompts. responses: have linked items.
         score: returns responses with log-probabilities of continuations in `derived["tokens"]`.
-        reference: text of an item, for responses without a text.
+        reference: returns the text of an item, for responses without a text.
     """
     plans = [_Plan(response, reference) for response in responses]
     asked = [i for i, plan in enumerate(plans) if plan.texts]
@@ -90,7 +91,9 @@ class _Plan:
 
 
 def _mean_after(before: Sequence[float], whole: Sequence[float]) -> float | None:
-    """Mean over the tokens of `whole` after those of `before`; None if `before` is not a prefix."""
+    """Mean over the tokens that `whole` has after those of `before`; None if `before` is not a
+    prefix.
+    """
     own = whole[len(before) :]
     same = all(abs(a - b) < _SAME for a, b in zip(before, whole, strict=False))
     return sum(own) / len(own) if own and same and len(whole) > len(before) else None

@@ -24,8 +24,8 @@ class FilteredTitles:
     """A recommender that lists only titles that the request allows, each once.
 
     Args:
-        writer: restricted to the display titles of the catalog.
-        constraints: of the request of each user, by user id.
+        writer: recommender that writes only display titles of the catalog.
+        constraints: constraints of each user's request, by user id.
     """
 
     def __init__(
@@ -42,8 +42,8 @@ class FilteredTitles:
         return self._writer.recommend(requests, allowed=self.allowed)
 
     def allowed(self, request: Request) -> NDArray[np.bool_]:
-        """Which titles may be listed, bool [titles]. A title of several items is consumed if any of
-        them is, and satisfies the constraints if any of them does.
+        """Which titles may be listed, bool [titles]. A title that several items share is consumed
+        if any of them is, and satisfies the constraints if any of them does.
         """
         open_titles = np.ones(len(self._writer.titles), bool)
         if request.candidates is not None:
@@ -57,7 +57,7 @@ class FilteredTitles:
         return open_titles & ~self._marked([item.id for item in request.history])
 
     def _marked(self, item_ids: Sequence[str]) -> NDArray[np.bool_]:
-        """The titles of these items, bool [titles]; ids that are not in the catalog are ignored."""
+        """Mask of the titles of these items, bool [titles]; ids outside the catalog are ignored."""
         index = self._catalog.index
         rows = [index[item_id] for item_id in item_ids if item_id in index]
         marked = np.zeros(len(self._writer.titles), bool)
@@ -66,6 +66,6 @@ class FilteredTitles:
 
     @cached_property
     def _column(self) -> NDArray[np.int64]:
-        """Index of the title of each catalog row in the titles of the writer."""
+        """For each catalog row, the index of its title among the titles of the writer."""
         places = {title: place for place, title in enumerate(self._writer.titles)}
         return np.array([places[item.display_title] for item in self._catalog.items], np.int64)

@@ -38,7 +38,7 @@ class Wrapped(NamedTuple):
 
     Attributes:
         settings: all settings that affect the responses, for the fingerprint.
-        note: for the report.
+        note: shown in the report.
     """
 
     recommender: object

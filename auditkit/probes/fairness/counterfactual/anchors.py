@@ -1,8 +1,8 @@
 """Anchors of the counterfactual probe: the user histories or titles in its requests.
 
 An anchor is the history of a real user, with the recommender's own templates, or one liked title
-with shipped templates for a domain. Source: anchors with one title as in FaiRLLM (Zhang et al.
-2023), whose templates are not used; see docs/explain/fairness.md.
+with shipped templates for a domain. Source: one-title anchors as in FaiRLLM (Zhang et al. 2023),
+whose templates are not used; see docs/explain/fairness.md.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ __all__ = ["anchors_of"]
 def anchors_of(context: Context, *, n: int, history: bool, n_candidates: int) -> list[Request]:
     """One neutral request per anchor, without instruction: a user's history, or one title.
 
-    Titles are sampled from the thirds of the catalog by popularity, in turn. Candidates are the
-    same in all requests of an anchor and contain no item of its history.
+    Titles are sampled in turn from the most, medium and least popular third of the catalog.
+    Candidates are the same in all requests of an anchor and contain no item of its history.
     """
     catalog = context.dataset.catalog
     items = [Item(entry.id, entry.display_title) for entry in catalog.items]

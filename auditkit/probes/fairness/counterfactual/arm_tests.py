@@ -30,7 +30,7 @@ __all__ = ["ArmTests", "Resamples", "adjusted", "test_arm"]
 
 
 class Resamples(NamedTuple):
-    """Numbers of relabelings of the permutation tests and of resamples of the bounds."""
+    """Number of random permutations of the tests, and number of resamples for the bounds."""
 
     permutations: int
     bootstrap: int
@@ -41,13 +41,13 @@ class ArmTests:
     """Test results of one arm.
 
     Attributes:
-        arm: its index in the design. probes: indices of the complete probes.
-        tables: similarity -> [probes, values].
-        disturbances, bounds: list-shift tests and their bounds by similarity; empty with fewer than
-            2 complete probes.
+        arm: index of the arm in the design. probes: indices of the complete probes.
+        tables: name of the similarity -> its values [probes, values].
+        disturbances, bounds: list-shift tests and their bounds, by name of the similarity; empty
+            with fewer than 2 complete probes.
         named: all tests of the arm by name, including those of `disturbances`.
         beside_reask: value -> [probes, 3], see `ResponseTables.beside_reask`.
-        no_placebo: the reason if there is no placebo contrast.
+        no_placebo: why there is no placebo contrast, if there is none.
     """
 
     arm: int
@@ -177,7 +177,9 @@ def _compare_with_placebo(
 
 
 def _same_minus_different(table: NDArray[np.float64], repeats: int) -> NDArray[np.float64]:
-    """[probes]: mean similarity of same-value pairs minus that of the others."""
+    """For each probe, the mean similarity of lists for the same value minus the mean similarity of
+    lists for different values, [probes].
+    """
     first, second = np.triu_indices(table.shape[1], 1)
     same = first // repeats == second // repeats
     pairs = table[:, first, second]

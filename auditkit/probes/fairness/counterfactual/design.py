@@ -2,7 +2,7 @@
 
 Its arms state no attribute (in two neutral wordings), a value of an attribute, a pair of values, or
 a placebo. Attributes of users that the recommender was trained on are stated as in the training
-data; others with the shipped phrases. See docs/explain/fairness.md.
+data; all other attributes are stated with the shipped phrases. See docs/explain/fairness.md.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ _KINDS = Literal["neutral", "attribute", "crossed", "placebo"]
 
 
 class Stated(NamedTuple):
-    """One stated value.
+    """One value of an attribute (or one placebo or neutral phrase), as it is stated in requests.
 
     Attributes:
         value: name in the report. who: noun phrase; empty if it is rendered from `attributes`.
-        attributes: of the request. parts: the names of crossed values.
+        attributes: user attributes of the request. parts: names of the values of a crossed pair.
     """
 
     value: str
@@ -47,11 +47,11 @@ class Arm:
     """Phrases that are compared with each other; for `neutral`, two wordings without an attribute.
 
     Attributes:
-        name: an attribute, two crossed ones as `gender&age`, `placebo`, or `neutral`.
-        stated: the values.
-        wording: `phrases` of a file, `described` as users are described in the data, or one of the
-            exploratory wordings. Every wording has separate neutral and placebo arms; without them,
-            the first ones are used.
+        name: an attribute, a crossed pair such as `gender&age`, `placebo`, or `neutral`.
+        stated: the values that are compared.
+        wording: `phrases` (phrases of a file), `described` (as users are described in the data), or
+            one of the exploratory wordings. A wording without its own neutral or placebo arm uses
+            the first one.
         shape: for a crossed arm, the numbers of values of its two attributes.
     """
 
@@ -82,7 +82,7 @@ class Design:
 
     Attributes:
         arms: the first is neutral.
-        templates: instructions by wording; an empty one is the recommender's default.
+        templates: instructions by wording; an empty string is the recommender's default.
         repeats: lists per value.
     """
 
@@ -94,7 +94,7 @@ class Design:
 
     @cached_property
     def slots(self) -> list[Slot]:
-        """Every request of one probe."""
+        """Positions of the requests of one probe, in order."""
         return [
             Slot(a, value, template, repeat)
             for a, arm in enumerate(self.arms)
@@ -139,16 +139,16 @@ def arms_of(
     sampled: bool,
     max_values: int,
 ) -> tuple[Arm, ...]:
-    """Neutral arms, the attributes, crossed pairs, and placebos.
+    """The arms of the design, in order: neutral arms, attributes, crossed pairs, placebos.
 
     Args:
         described: whether attributes of the data set's users are stated as in the training data.
         n_placebo: number of placebo phrases; None for the largest number of values.
         sampled: whether responses are sampled, so that one neutral wording is sufficient.
-        max_values: number of the most frequent values of an attribute of the data set.
+        max_values: maximum number of values of a data set's attribute; the most frequent are used.
 
     Raises:
-        InvalidArgument: an attribute that is in neither the data set nor the file, or two that
+        InvalidArgument: an attribute is in neither the data set nor the file, or two attributes
             cannot be crossed.
     """
     known = {
@@ -188,7 +188,7 @@ def _attribute(
 
 
 def _in_frame(phrase: str, wording: Wording) -> str:
-    """A placebo phrase with the noun of its wording: descriptions of users say "user"."""
+    """A placebo phrase with the noun of its wording; for `described`, the noun is "user"."""
     return re.sub(r"\bperson\b", "user", phrase) if wording == "described" else phrase
 
 
@@ -201,7 +201,9 @@ def _described(context: Context, name: str, max_values: int) -> tuple[Stated, ..
 
 
 def _crossed_arm(left: Arm, right: Arm) -> Arm:
-    """Every pair of values; the right value varies fastest."""
+    """The arm of two crossed attributes, with every pair of values; the right value varies
+    fastest.
+    """
     if left.wording != right.wording:
         raise InvalidArgument(
             f"{left.name} and {right.name} cannot be crossed: one is stated as in the data set and "

@@ -33,7 +33,7 @@ __all__ = [
 
 def steering_finding(reporting: Reporting, arm: ArmTests) -> Finding:
     """The largest difference between two values in the share of a genre, over probes in which every
-    value has a list; its p-value is that of the test of items.
+    value has a list; the p-value comes from the test of items.
     """
     metric = f"{PREFIX}.steer"
     if not arm.measured:
@@ -79,7 +79,9 @@ def _steered(
     group: str,
     pair: tuple[int, int],
 ) -> list[Evidence]:
-    """The three probes with the largest gap in the share of an item group."""
+    """Evidence: the three probes with the largest gap between two values in the share of an item
+    group.
+    """
     most, least = pair
     gaps = shares[:, most] - shares[:, least]
     values = reporting.answers.design.arms[arm.arm].stated
@@ -129,7 +131,9 @@ def placebo_finding(reporting: Reporting, arm: ArmTests) -> Finding:
 
 
 def missing_finding(reporting: Reporting, arm: ArmTests) -> Finding:
-    """Whether refused, unparsed or short responses are more frequent for one value."""
+    """Whether responses without a usable list (refused, unparsed or short) are more frequent for
+    one value.
+    """
     metric, table = f"{PREFIX}.missing_gap", reporting.answers.unusable(arm.arm)
     if len(table) < 2:
         return finding(reporting.context, metric, reporting.too_few(metric, arm), group=arm.name)

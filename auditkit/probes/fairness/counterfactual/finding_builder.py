@@ -31,7 +31,8 @@ class Reporting:
     """Responses, settings and adjusted p-values, which all findings need.
 
     Attributes:
-        p_adjusted: by (arm, test). margin: SNSR for which the required probes are reported.
+        p_adjusted: adjusted p-values by (arm, test). margin: SNSR for which the required number of
+            probes is reported.
         n_candidates: candidates per request, 0 for none. history: whether anchors are histories.
         planned: number of probes in the recipe.
     """
@@ -48,7 +49,7 @@ class Reporting:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Notes for findings, on validity and the number of probes."""
+        """Notes on validity and on the number of probes, added to the findings."""
         n = len(self.answers.responses)
         fewer = f"{self.planned} probes were planned, but the data have only {n}"
         return (*self.validity.notes, *([fewer] if n < self.planned else []))
@@ -58,11 +59,11 @@ class Reporting:
         return [stated.value for stated in self.answers.design.arms[arm.arm].stated]
 
     def rng(self, purpose: str, arm: ArmTests, *names: str) -> np.random.Generator:
-        """A generator for one purpose of one arm."""
+        """A random generator for one purpose of one arm."""
         return self.context.rng(purpose, arm.name, *names)
 
     def n_missing(self, arm: ArmTests) -> int:
-        """Number of probes that are not complete."""
+        """Number of planned probes that are not complete."""
         return len(self.answers.responses) - len(arm.probes)
 
     def p(self, arm: ArmTests, test: str) -> float | None:
@@ -70,7 +71,7 @@ class Reporting:
         return self.p_adjusted.get((arm.name, test))
 
     def p_values(self, arm: ArmTests, test: str) -> dict[str, JsonValue]:
-        """Parameters of a finding: p-value before and after adjustment."""
+        """The p-value of a test, adjusted over all tests of the probe; None if it was not run."""
         tested = arm.named.get(test)
         return {"p": tested.p if tested else None, "p_adjusted": self.p(arm, test)}
 
@@ -103,7 +104,7 @@ class Reporting:
         there are too few probes.
 
         Args:
-            n: number of probes compared; None for all complete ones.
+            n: number of probes compared; None for all complete probes.
         """
         unit, direction = unit_of(metric)
         used = len(arm.probes) if n is None else n
@@ -119,5 +120,5 @@ class Reporting:
 
 
 def by_name(names: Sequence[str], values: ArrayLike) -> JsonValue:
-    """The values by name."""
+    """The values as a JSON object with the given names as keys."""
     return dict(zip(names, np.asarray(values, dtype=np.float64).tolist(), strict=True))

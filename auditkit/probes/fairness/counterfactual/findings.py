@@ -44,7 +44,7 @@ def all_findings(reporting: Reporting, arms: Sequence[ArmTests]) -> Iterator[Fin
 
 
 def _validity(reporting: Reporting) -> Iterator[Finding]:
-    """Findings on validity, with the settings of the requests."""
+    """Findings on the comparability of the responses, with the settings of the requests."""
     design = reporting.answers.design
     setting: dict[str, JsonValue] = {
         "k": design.k,

@@ -1,4 +1,5 @@
-"""SNSR and SNSV of an arm, with noise floor, bounds, pairs of values, and required probes.
+"""Findings on SNSR and SNSV of an arm, with noise floor, bounds, pairs of values, and the required
+number of probes.
 
 Values are listed by name, because their order by score has no meaning unless a pair differs
 significantly. Source: FaiRLLM (Zhang et al. 2023); see docs/explain/fairness.md.
@@ -32,7 +33,9 @@ _NOTE = "similarities are the normalized variants, not comparable with published
 
 
 def snsr_finding(reporting: Reporting, arm: ArmTests, metric: str) -> Finding:
-    """SNSR of one similarity; the finding of Jaccard includes the raw table and the evidence."""
+    """SNSR for one similarity; the finding for Jaccard also contains the raw table and the
+    evidence.
+    """
     full, table = f"{PREFIX}.{NAMES[metric]}", arm.tables[metric]
     design = reporting.answers.design
     if not arm.measured:
@@ -82,7 +85,9 @@ def snsr_finding(reporting: Reporting, arm: ArmTests, metric: str) -> Finding:
 
 
 def snsv_finding(reporting: Reporting, arm: ArmTests) -> Finding:
-    """SNSV; it is between SNSR / sqrt(2 A) and SNSR / 2, so its bounds follow from SNSR's."""
+    """SNSV of A values; it lies between SNSR / sqrt(2 A) and SNSR / 2, so the bounds of SNSR give
+    its bounds.
+    """
     metric, table = f"{PREFIX}.snsv", arm.tables["jaccard"]
     if not arm.measured:
         return finding(reporting.context, metric, reporting.too_few(metric, arm), group=arm.name)
@@ -116,7 +121,9 @@ def _bars(reporting: Reporting, arm: ArmTests, metric: str, values: Sequence[str
 
 
 def _pairs(reporting: Reporting, arm: ArmTests, metric: str, values: Sequence[str]) -> JsonValue:
-    """Pairs of values with a significant difference, the value with the larger shift first."""
+    """Pairs of values whose similarity differs significantly, the value with the larger shift
+    first.
+    """
     means = arm.tables[metric].mean(axis=0)
     joint = reporting.p(arm, f"largest t {metric}")
     found: list[JsonValue] = []
@@ -131,14 +138,16 @@ def _pairs(reporting: Reporting, arm: ArmTests, metric: str, values: Sequence[st
 
 
 def _answered_only(reporting: Reporting, arm: ArmTests) -> tuple[float | None, int]:
-    """SNSR over probes in which every request has a list, and the number of these probes."""
+    """SNSR over the probes in which every request has a list (None if undefined), and their
+    number.
+    """
     rows = [i for i, p in enumerate(arm.probes) if reporting.answers.all_listed(arm.arm, p)]
     table = arm.tables["jaccard"][rows]
     return (float(np.ptp(table.mean(axis=0))) if rows else None), len(rows)
 
 
 def _least_similar(reporting: Reporting, arm: ArmTests) -> list[Evidence]:
-    """The three probes in which stating a value shifts the list most."""
+    """Evidence: the three probes in which stating a value shifts the list most."""
     table = arm.tables["jaccard"]
     order = np.dstack(np.unravel_index(np.argsort(table, axis=None), table.shape))[0][:3]
     found = []

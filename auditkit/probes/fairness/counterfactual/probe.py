@@ -46,8 +46,8 @@ class CounterfactualProbe:
     bounds, noise floor and p-values adjusted over all tests.
 
     Attributes:
-        n_probes: number of anchors; every value is stated for each of them.
-        attributes: of the shipped file, of `attributes_file`, or of the data set's users.
+        n_probes: number of anchors; every value is stated with each anchor.
+        attributes: names from the shipped file, from `attributes_file`, or from the data set.
         attributes_file: YAML in the format of the shipped attributes, for other wordings.
         intersections: pairs of attributes that are also stated together.
         wordings: additional arms with typing errors, in German, or with first names; they are
@@ -65,8 +65,9 @@ class CounterfactualProbe:
         repeats: lists per value; more than one requires a temperature above 0.
         placebo: number of irrelevant phrases; None for the largest number of values.
         margin: SNSR for which the required number of probes is reported.
-        max_values: number of the most frequent values of an attribute of the data set.
-        draws, bootstrap_draws: relabelings of the permutation tests and resamples of the bounds.
+        max_values: maximum number of values of a data set's attribute; the most frequent are used.
+        draws, bootstrap_draws: number of random permutations of the tests, and of resamples for the
+            bounds.
     """
 
     n_probes: int = 100
@@ -94,7 +95,7 @@ class CounterfactualProbe:
             raise InvalidArgument(f"fairness.counterfactual {error}")
 
     def _parameter_errors(self) -> Iterator[str]:
-        """Errors in the parameters, in words."""
+        """Messages on invalid parameters."""
         counts = (self.n_probes, self.k, self.draws, self.bootstrap_draws, self.repeats)
         if min(*counts, self.templates, self.max_values - 1) < 1 or self.margin <= 0:
             yield (
@@ -209,7 +210,7 @@ class CounterfactualProbe:
 
 
 def _ask(target: Target, rows: Sequence[Sequence[Request]]) -> list[list[Response]]:
-    """The responses, by probe."""
+    """The responses to the requests of every probe, [probes][requests]."""
     flat = iter(target.recommend([request for row in rows for request in row]))
     return [[next(flat) for _ in row] for row in rows]
 

@@ -2,7 +2,7 @@
 responses, and shares of item groups.
 
 The unit is the probe (one anchor): templates, repeats and neutral wordings are averaged in a cell,
-because with five repeats as separate rows the false-alarm rate of the tests would be 33 %. A
+because the false-alarm rate of the tests would be 33 % with five repeats as separate rows. A
 refusal or a text without titles has similarity 0 to a neutral list; a probe with a failed call is
 dropped.
 """
@@ -46,16 +46,16 @@ class ResponseTables:
 
     @cached_property
     def _lists(self) -> list[list[list[str]]]:
-        """Distinct items of every response, at most k."""
+        """Distinct items of every response, at most k: [probes][slots][items]."""
         k = self.design.k
         return [[list(dict.fromkeys(item_ids(one)))[:k] for one in row] for row in self.responses]
 
     def response(self, probe: int, slot: Slot) -> Response:
-        """The response at one position."""
+        """The response to the request in one slot of a probe."""
         return self.responses[probe][self._places[slot]]
 
     def items(self, probe: int, slot: Slot) -> list[str]:
-        """The distinct items of the response at one position, best first, at most k."""
+        """The distinct items of the response in one slot of a probe, best first, at most k."""
         return self._lists[probe][self._places[slot]]
 
     @cached_property
@@ -70,7 +70,9 @@ class ResponseTables:
     # --- complete probes
 
     def _neutral(self, arm: int) -> int:
-        """The neutral arm in the wording of another arm; the first if there is none."""
+        """Index of the neutral arm in the wording of another arm; the first neutral arm if there is
+        none.
+        """
         wording = self.design.arms[arm].wording
         own = [
             i
@@ -80,7 +82,9 @@ class ResponseTables:
         return own[0] if own else 0
 
     def complete(self, arm: int) -> list[int]:
-        """Probes without failed calls in the arm and with a neutral list for every template."""
+        """Indices of the probes without failed calls in the arm and with a neutral list for every
+        template.
+        """
         n_templates = len(self.design.templates[self.design.arms[arm].wording])
         found = []
         for probe in range(len(self.responses)):
@@ -91,14 +95,16 @@ class ResponseTables:
         return found
 
     def _neutral_lists(self, probe: int, arm: int, template: int) -> list[list[str]]:
-        """Neutral lists that are not empty."""
+        """The non-empty neutral lists of one probe and template, in the wording of the arm."""
         slots = [s for s in self.slots(self._neutral(arm)) if s.template == template]
         return [items for slot in slots if (items := self.items(probe, slot))]
 
     # --- tables
 
     def similarity(self, arm: int, measure: str, probes: Sequence[int]) -> NDArray[np.float64]:
-        """[probes, values] in [0, 1], mean similarity of a value's lists to the neutral ones."""
+        """Mean similarity in [0, 1] of each value's lists to the neutral lists, [probes,
+        values].
+        """
         compare, k = SIMILARITIES[measure], self.design.k
         n_values = len(self.design.arms[arm].stated)
         sums, counts = np.zeros((len(probes), n_values)), np.zeros((len(probes), n_values))
@@ -111,7 +117,7 @@ class ResponseTables:
         return sums / np.maximum(counts, 1)
 
     def published(self, arm: int, measure: str, variant: str) -> tuple[float | None, int]:
-        """SNSR of the first lists by a published formula, with texts parsed as by its authors, and
+        """SNSR of the first lists by a published formula, with titles parsed as its authors do, and
         the number of probes in which it is defined.
         """
         compare, k = SIMILARITIES[measure], self.design.k
@@ -138,8 +144,8 @@ class ResponseTables:
         return item_ids(response) if response.text is None else fairllm_clean(response.text)
 
     def unusable(self, arm: int) -> NDArray[np.float64]:
-        """[probes, values]: share of responses with fewer than half of the requested items
-        (refused, unparsed or short), for probes without failed calls.
+        """Share of responses with fewer than half of the requested items (refused, unparsed or
+        short), [probes, values], for probes without failed calls.
         """
         n_values = len(self.design.arms[arm].stated)
         rows = []
@@ -154,8 +160,8 @@ class ResponseTables:
         return np.array(rows, dtype=np.float64).reshape(-1, n_values)
 
     def shown(self, arm: int, probes: Sequence[int]) -> list[list[list[str]]]:
-        """[probes][values]: all items in the lists for a value, each with its template; empty for a
-        probe with an empty list, because a refusal exposes no items.
+        """All items in the lists for a value, each with its template, [probes][values][items];
+        empty for a probe with an empty list, because a refusal exposes no items.
         """
         found = []
         for probe in probes:
@@ -170,7 +176,7 @@ class ResponseTables:
         return all(self.items(probe, slot) for slot in self.slots(arm))
 
     def same_list(self, arm: int, probes: Sequence[int]) -> NDArray[np.float64]:
-        """[probes]: share of the lists that equal the neutral list, including the order."""
+        """Share of lists that equal the neutral list, including the order, [probes]."""
         neutral, slots = self._neutral(arm), self.slots(arm)
         return np.array(
             [
@@ -185,8 +191,8 @@ class ResponseTables:
         )
 
     def beside_reask(self, arm: int, value: int) -> NDArray[np.float64]:
-        """[probes, 3]: Jaccard of the two neutral lists, and of each with the list for the value,
-        all with the first template.
+        """Three Jaccard similarities per probe, all with the first template, [probes, 3]: of the
+        two neutral lists, and of each neutral list with the list for the value.
         """
         first, again = (Slot(self._neutral(arm), i, 0, 0) for i in range(2))
         stated, rows = Slot(arm, value, 0, 0), []
@@ -201,8 +207,8 @@ class ResponseTables:
         return np.array(rows, dtype=np.float64).reshape(-1, 3)
 
     def between(self, arm: int, probes: Sequence[int]) -> NDArray[np.float64]:
-        """[probes, lists, lists]: pairwise Jaccard of all lists of an arm with the first template,
-        ordered by value; 1 for two empty lists.
+        """Pairwise Jaccard of all lists of an arm with the first template, ordered by value,
+        [probes, lists, lists]; 1 for two empty lists.
         """
         k = self.design.k
         slots = [s for s in self.slots(arm) if s.template == 0]

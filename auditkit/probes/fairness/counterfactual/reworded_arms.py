@@ -1,6 +1,6 @@
 """Arms in exploratory wordings: with a typing error, in German, with first names.
 
-Each has a placebo in the same wording; German also has its own neutral phrases.
+Each wording has its own placebo; German also has its own neutral phrases.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ class Validity:
     Attributes:
         usable: [probes] share of the responses with at least k / 2 distinct titles.
         agreement: [probes] Jaccard of the two neutral lists; probes without both are omitted.
-        alike: mean Jaccard of neutral lists of different probes.
+        alike: mean Jaccard of neutral lists of different probes, as a reference for `agreement`.
         linked: share of all listed items that are in the catalog.
     """
 
@@ -47,7 +47,7 @@ class Validity:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Notes for findings, on limits of the comparison."""
+        """Notes on limits of the comparison, added to the findings."""
         found = []
         if self.alike is not None and self.alike > _ALIKE:
             found.append(
@@ -63,7 +63,7 @@ class Validity:
 
 
 def require_usable_responses(pilot: ResponseTables) -> None:
-    """Raise NotAssessable if a pilot already shows that too few responses are usable."""
+    """Raise NotAssessable if the first responses already show that too few are usable."""
     if any(one.reason == "not_run" for row in pilot.responses for one in row):
         return
     usable = [one for probe in range(len(pilot.responses)) for one in _usable(pilot, probe)]
@@ -76,10 +76,10 @@ def require_usable_responses(pilot: ResponseTables) -> None:
 
 
 def guard(answers: ResponseTables, *, n_items: int) -> Validity:
-    """Require that the responses are comparable, without regard to exploratory wordings.
+    """Require that the responses are comparable; exploratory wordings are not considered.
 
     Args:
-        n_items: number of items to choose from, more than k, for the agreement by chance.
+        n_items: number of items to choose from, more than k; determines the agreement by chance.
 
     Raises:
         NotAssessable: too few usable responses or complete probes, or no agreement of neutral
@@ -122,8 +122,8 @@ def guard(answers: ResponseTables, *, n_items: int) -> Validity:
 
 
 def value_table(answers: ResponseTables, arm: int) -> dict[str, dict[str, float]]:
-    """Outcomes of the responses to every value, as shares: usable, short, refused, unparsed or
-    failed responses, repeated items, and linked items.
+    """For each value, shares of its responses that are usable, short, refused, unparsed or failed,
+    and of its items that are repeated or linked.
     """
     k, found = answers.design.k, {}
     for value, stated in enumerate(answers.design.arms[arm].stated):
@@ -156,7 +156,9 @@ def _outcome(response: Response, n_items: int, k: int) -> str:
 
 
 def _usable(answers: ResponseTables, probe: int) -> list[bool]:
-    """Which responses of a probe have half of the requested items, without exploratory arms."""
+    """For each response of a probe, whether it has at least half of the requested items;
+    exploratory arms are left out.
+    """
     design = answers.design
     deciding = (slot for slot in design.slots if not design.arms[slot.arm].exploratory)
     return [len(answers.items(probe, slot)) >= design.k / 2 for slot in deciding]
