@@ -5,7 +5,8 @@ BIN := $(VENV)/bin
 # The CPU build of torch is pinned where no GPU is found; a plain install would pull gigabytes of CUDA.
 TORCH_CPU := torch==2.13.0
 PYTEST := $(BIN)/python -m pytest -p no:cacheprovider
-WORKERS ?= 2
+# One more than the cores: tests wait for servers, signals and subprocesses.
+WORKERS ?= 3
 # Coverage with sys.monitoring (Python 3.12 and later) is much faster than with a tracer.
 CORE = $(shell $(BIN)/python -c "import sys; print('sysmon' if sys.version_info >= (3, 12) else 'ctrace')")
 
