@@ -54,6 +54,8 @@ def constrained_requests(
     choose = tasks["choose"].ask[0] if "choose" in tasks else ""
     constrain = tasks["constrained"].ask[0] if "constrained" in tasks else ""
     by_tokens = target.prompts.history == "item_tokens"  # candidates are scored, not shown
+    decades = sorted({item.year // 10 * 10 for item in catalog.items if item.year is not None})
+    times = [Constraint("year", op, str(decade)) for decade in decades for op in ("<", ">")]
     found: list[ConstrainedRequest] = []
     for number, user in enumerate(users):
         asked = ConstrainedRequest(user, neutral_request(user, k=k))
@@ -64,7 +66,7 @@ def constrained_requests(
             request = replace(asked.request, instruction=choose, candidates=candidates)
             asked = replace(asked, request=request, candidates=candidates)
         elif number % 3 == 1 and constrain:
-            constraints = _constraints(catalog, user, rng, least=_LEAST * k)
+            constraints = _constraints(catalog, user, times, rng, least=_LEAST * k)
             if constraints:
                 said = constrain.replace("{constraint}", without_slots(_as_words(constraints)))
                 request = replace(asked.request, instruction=said)
@@ -91,21 +93,24 @@ def _candidates(
 
 
 def _constraints(
-    catalog: Catalog, user: User, rng: np.random.Generator, *, least: int
+    catalog: Catalog,
+    user: User,
+    times: Sequence[Constraint],
+    rng: np.random.Generator,
+    *,
+    least: int,
 ) -> tuple[Constraint, ...]:
     """Draw a genre constraint, a time constraint, or both, that at least `least` items satisfy; an
     empty tuple if there is none.
     """
     graph = catalog.graph
     names = {predicate.name for predicate in graph.predicates}
-    consumed = {catalog.index[item.id] for item in user.history if item.id in catalog.index}
+    consumed = [catalog.index[item.id] for item in user.history if item.id in catalog.index]
 
     def n_left(constraints: Sequence[Constraint]) -> int:
-        return len(set(graph.select(constraints).tolist()) - consumed)
+        return len(np.setdiff1d(graph.select(constraints), consumed))
 
     genres = list(graph.labels("genre")) if "genre" in names else []
-    decades = sorted({item.year // 10 * 10 for item in catalog.items if item.year is not None})
-    times = [Constraint("year", op, str(decade)) for decade in decades for op in ("<", ">")]
     of_genre = [[Constraint("genre", "=", str(genre))] for genre in rng.permutation(genres)]
     for chosen in [*of_genre, []]:
         if chosen and n_left(chosen) < least:
