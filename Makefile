@@ -5,8 +5,9 @@ BIN := $(VENV)/bin
 # The CPU build of torch is pinned where no GPU is found; a plain install would pull gigabytes of CUDA.
 TORCH_CPU := torch==2.13.0
 PYTEST := $(BIN)/python -m pytest -p no:cacheprovider
-# One more than the cores: tests wait for servers, signals and subprocesses.
+# One more than the cores: tests wait for servers, signals and subprocesses. Slow tests compute.
 WORKERS ?= 3
+SLOW_WORKERS ?= 2
 # Coverage with sys.monitoring (Python 3.12 and later) is much faster than with a tracer.
 CORE = $(shell $(BIN)/python -c "import sys; print('sysmon' if sys.version_info >= (3, 12) else 'ctrace')")
 
@@ -32,7 +33,7 @@ test: $(VENV)/.dev  ## run all tests except slow, gpu and network; at most 10 mi
 	COVERAGE_CORE=$(CORE) $(PYTEST) -n $(WORKERS) --dist loadfile -m "not slow and not gpu and not network" --cov --cov-report=term:skip-covered --cov-fail-under=85
 
 test-slow: $(VENV)/.dev  ## run the slow tests; at most 40 minutes on 2 cores
-	$(PYTEST) -n $(WORKERS) --dist loadfile -m "slow and not gpu"
+	$(PYTEST) -n $(SLOW_WORKERS) --dist loadfile -m "slow and not gpu"
 
 quick: $(VENV)/.dev  ## run the fast tests, for use during development; under 90 seconds
 	$(PYTEST) -n $(WORKERS) --dist loadfile -m "not slow and not gpu and not network" -x --ignore=tests/browser --ignore=tests/planted
