@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 
 from auditkit.catalog.graph.knowledge_graph import KnowledgeGraph
-from auditkit.catalog.items import ITEM_PREDICATES, CatalogItem, item_triples
+from auditkit.catalog.items import ITEM_PREDICATES, CatalogItem, ItemColumns, item_triples
 from auditkit.catalog.linking.title_index import TitleIndex
 from auditkit.catalog.linking.title_linker import Link, Linking, TitleLinker
 from auditkit.errors import CatalogError
@@ -27,7 +27,7 @@ class Catalog:
     """The items of a catalog, their title linker and their knowledge graph.
 
     Attributes:
-        items: in catalog order.
+        items: in catalog order; `ItemColumns` for a built file.
         name: name of the catalog in messages and reports.
         build_graph: builds the knowledge graph on first use; by default the graph contains only
             the year, decade and genres of the items.
@@ -39,7 +39,7 @@ class Catalog:
         CatalogError: no items, or an id that occurs twice.
     """
 
-    items: tuple[CatalogItem, ...]
+    items: Sequence[CatalogItem]
     name: str = "catalog"
     build_graph: Callable[[Sequence[CatalogItem]], KnowledgeGraph] | None = None
     linking: Linking = "auto"
@@ -50,17 +50,27 @@ class Catalog:
         if not self.items:
             raise CatalogError(f"the catalog {self.name} has no items. Give at least one.")
         if len(self.index) != len(self.items):
-            twice = next(
-                item.id for row, item in enumerate(self.items) if self.index[item.id] != row
-            )
+            twice = next(key for row, key in enumerate(self.ids) if self.index[key] != row)
             raise CatalogError(
                 f"the item id {twice!r} occurs twice in {self.name}. Ids must be unique."
             )
 
     @cached_property
+    def ids(self) -> Sequence[str]:
+        """Item ids, in catalog order."""
+        items = self.items
+        return items.ids if isinstance(items, ItemColumns) else [item.id for item in items]
+
+    @cached_property
+    def years(self) -> Sequence[int | None]:
+        """Years of the items, in catalog order; None if unknown."""
+        items = self.items
+        return items.years if isinstance(items, ItemColumns) else [item.year for item in items]
+
+    @cached_property
     def index(self) -> Mapping[str, int]:
         """Position in `items` of each item id."""
-        return {item.id: row for row, item in enumerate(self.items)}
+        return {item_id: row for row, item_id in enumerate(self.ids)}
 
     @cached_property
     def fingerprint(self) -> str:
@@ -83,14 +93,14 @@ class Catalog:
         if index is None:
             index = TitleIndex.build(
                 [item.title for item in self.items],
-                [item.year for item in self.items],
+                self.years,
                 {row: item.aliases for row, item in enumerate(self.items) if item.aliases},
             )
             if self.index_folder is not None:
                 # If the folder is not writable, the index is only built again next time.
                 with contextlib.suppress(OSError):
                     index.save(self.index_folder, source=self.fingerprint)
-        return TitleLinker([item.id for item in self.items], index, linking=self.linking)
+        return TitleLinker(self.ids, index, linking=self.linking)
 
     @cached_property
     def graph(self) -> KnowledgeGraph:
@@ -98,7 +108,7 @@ class Catalog:
         if self.build_graph is not None:
             return self.build_graph(self.items)
         return KnowledgeGraph.from_triples(
-            [item.id for item in self.items], ITEM_PREDICATES, item_triples(self.items)
+            self.ids, ITEM_PREDICATES, item_triples(self.items)
         )
 
     def link(self, titles: Sequence[str]) -> list[Link]:

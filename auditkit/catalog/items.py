@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import overload
 
 from auditkit.catalog.graph.knowledge_graph import Predicate
 
-__all__ = ["ITEM_PREDICATES", "LAST_YEAR", "CatalogItem", "item_triples"]
+__all__ = ["ITEM_PREDICATES", "LAST_YEAR", "CatalogItem", "ItemColumns", "item_triples"]
 
 
 LAST_YEAR = 9999
@@ -34,6 +35,44 @@ class CatalogItem:
     def display_title(self) -> str:
         """The title as prompts and reports show it: `Toy Story (1995)`."""
         return self.title if self.year is None else f"{self.title} ({self.year})"
+
+
+@dataclass(frozen=True, eq=False)
+class ItemColumns(Sequence[CatalogItem]):
+    """Items stored by column, for large catalogs; an item is created when it is read.
+
+    Attributes:
+        ids: item ids.
+        titles: titles, without the year.
+        years: years; None if unknown.
+        genres: returns the genres of a row.
+        aliases: other titles of the rows that have any.
+    """
+
+    ids: Sequence[str]
+    titles: Sequence[str]
+    years: Sequence[int | None]
+    genres: Callable[[int], tuple[str, ...]] = lambda row: ()
+    aliases: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @overload
+    def __getitem__(self, row: int) -> CatalogItem: ...
+    @overload
+    def __getitem__(self, row: slice) -> tuple[CatalogItem, ...]: ...
+    def __getitem__(self, row: int | slice) -> CatalogItem | tuple[CatalogItem, ...]:
+        rows = range(len(self.ids))[row]  # also checks the bounds of negative rows
+        if isinstance(rows, range):
+            return tuple(map(self.__getitem__, rows))
+        return CatalogItem(
+            self.ids[rows],
+            self.titles[rows],
+            self.years[rows],
+            self.genres(rows),
+            self.aliases.get(rows, ()),
+        )
 
 
 def item_triples(items: Sequence[CatalogItem]) -> list[tuple[str, str, str]]:

@@ -11,7 +11,6 @@ import math
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 from auditkit.errors import InvalidArgument
 from auditkit.stats.bounds import quantile_levels
@@ -147,9 +146,9 @@ def _scores(values: ArrayLike) -> NDArray[np.float64]:
 
 
 def _auc(members: NDArray[np.float64], others: NDArray[np.float64]) -> float:
-    ranks = stats.rankdata(np.concatenate((members, others)))
-    n = len(members)
-    return float((ranks[:n].sum() - n * (n + 1) / 2) / (n * len(others)))
+    ordered = np.sort(others)
+    below = np.searchsorted(ordered, members) + np.searchsorted(ordered, members, side="right")
+    return float(below.sum() / (2 * len(members) * len(others)))
 
 
 def _enough(members: NDArray[np.float64], others: NDArray[np.float64], fpr: float) -> bool:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import integrate, special, stats
+from scipy import special
 
 from auditkit.errors import InvalidArgument
 
@@ -46,12 +46,16 @@ def expected_range(n_values: int) -> float:
         below = float(special.ndtr(x))
         return 1 - below**n_values - (1 - below) ** n_values
 
+    from scipy import integrate  # 0.5 s of imports
+
     return float(integrate.quad(density, -12, 12, limit=200)[0])
 
 
 @cache
 def range_95(n_values: int, degrees: float = math.inf) -> float:
     """q(A): .95 quantile of the studentized range; scipy's integration takes about 0.2 s."""
+    from scipy import stats  # 1 s of imports
+
     return float(stats.studentized_range.ppf(0.95, n_values, degrees))
 
 

@@ -27,7 +27,7 @@ def test_a_csv_is_read_with_and_without_byte_order_mark(tmp_path, encoding, end)
         ["id,title,year,genres", "1,Toy Story,1995,Animation|Comedy", '2,"Saint, The",,']
     )
     catalog = load_catalog(write(tmp_path / "c.csv", text, encoding))
-    assert catalog.items == (
+    assert tuple(catalog.items) == (
         CatalogItem("1", "Toy Story", 1995, ("Animation", "Comedy")),
         CatalogItem("2", "Saint, The"),
     )

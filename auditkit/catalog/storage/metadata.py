@@ -12,7 +12,7 @@ from auditkit.catalog.items import LAST_YEAR
 from auditkit.catalog.linking.title_linker import Linking
 from auditkit.errors import CatalogError
 
-__all__ = ["FileMeta", "aliases_of", "checked_item", "damaged", "item_rows"]
+__all__ = ["FileMeta", "aliases_of", "damaged", "item_rows"]
 
 
 class FileMeta:
@@ -88,25 +88,18 @@ def _one_of(value: object, choices: Any) -> Any:
 
 
 def item_rows(file: TableFile) -> Iterator[tuple[str, str, int | None]]:
-    """Yield the id, title and year of every item, in catalog order."""
-    query = "SELECT row, item_id, title, year FROM items ORDER BY row"
-    for place, cells in enumerate(file.iterate(query)):
-        yield checked_item(file, place, *cells)
-
-
-def checked_item(
-    file: TableFile, place: int, row: object, item_id: object, title: object, year: object
-) -> tuple[str, str, int | None]:
-    """Validate row `place` of the table `items`, and return its id, title and year.
+    """Yield the id, title and year of every item, in catalog order.
 
     Raises:
-        CatalogError: the row is not valid.
+        CatalogError: a row is not valid.
     """
-    if not (isinstance(item_id, str) and isinstance(title, str) and item_id and title):
-        raise damaged(file, f"the id or the title of item {place} is not a text")
-    if row != place or not (year is None or (isinstance(year, int) and 0 < year <= LAST_YEAR)):
-        raise damaged(file, f"item {item_id!r} is out of order or its year is not valid")
-    return item_id, title, year
+    query = "SELECT row, item_id, title, year FROM items ORDER BY row"
+    for place, (row, item_id, title, year) in enumerate(file.iterate(query)):
+        if not (isinstance(item_id, str) and isinstance(title, str) and item_id and title):
+            raise damaged(file, f"the id or the title of item {place} is not a text")
+        if row != place or not (year is None or (isinstance(year, int) and 0 < year <= LAST_YEAR)):
+            raise damaged(file, f"item {item_id!r} is out of order or its year is not valid")
+        yield item_id, title, year
 
 
 def aliases_of(file: TableFile, meta: FileMeta) -> dict[int, tuple[str, ...]]:

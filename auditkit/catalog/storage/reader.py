@@ -7,10 +7,11 @@ import json
 import os
 from array import array
 from collections.abc import Sequence
-from functools import partial
-from itertools import groupby
+from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple, overload
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import numpy as np
 
 from auditkit.catalog.catalog import Catalog
 from auditkit.catalog.graph.file_terms import FileTerms, TableFile
@@ -18,14 +19,13 @@ from auditkit.catalog.graph.knowledge_graph import KnowledgeGraph
 from auditkit.catalog.graph.query_validation import Shape
 from auditkit.catalog.graph.schema import TripleStore
 from auditkit.catalog.graph.sqlite_store import APPLICATION_ID, SqliteFile, SqliteTriples
-from auditkit.catalog.items import CatalogItem
+from auditkit.catalog.items import CatalogItem, ItemColumns
 from auditkit.catalog.linking.title_index import TitleIndex
 from auditkit.catalog.linking.title_linker import TitleLinker
 from auditkit.catalog.quality.linker_evaluation import Checkable
 from auditkit.catalog.storage.metadata import (
     FileMeta,
     aliases_of,
-    checked_item,
     damaged,
     item_rows,
 )
@@ -138,40 +138,17 @@ def open_for_check(path: Path) -> Checkable:
     index = TitleIndex.open(folder, source=meta.content_sha256) if folder else None
     if index is None:
         return open_built(path)
-    ids = [item_id for item_id, _, _ in item_rows(file)]
-    if len(set(ids)) != len(ids):
+    items = ItemColumns(*_columns(file))
+    if len(set(items.ids)) != len(items):
         raise damaged(file, "an item id occurs twice")
-    linker = TitleLinker(ids, index, linking=meta.linking)
-    return _OfFile(_FileItems(file, len(ids)), linker, meta.content_sha256)
+    linker = TitleLinker(items.ids, index, linking=meta.linking)
+    return _OfFile(items, linker, meta.content_sha256)
 
 
 class _OfFile(NamedTuple):
     items: Sequence[CatalogItem]
     linker: TitleLinker
     fingerprint: str
-
-
-class _FileItems(Sequence[CatalogItem]):
-    """Items with id, title and year only, which are read from the file on access."""
-
-    def __init__(self, file: TableFile, n: int) -> None:
-        self._file, self._n = file, n
-
-    def __len__(self) -> int:
-        return self._n
-
-    @overload
-    def __getitem__(self, row: int) -> CatalogItem: ...
-    @overload
-    def __getitem__(self, row: slice) -> list[CatalogItem]: ...
-    def __getitem__(self, row: int | slice) -> CatalogItem | list[CatalogItem]:
-        if isinstance(row, slice):
-            return [self[place] for place in range(*row.indices(self._n))]
-        query = "SELECT row, item_id, title, year FROM items WHERE row = ?"
-        found = self._file.rows(query, (int(row),))
-        if not found:
-            raise IndexError(row)
-        return CatalogItem(*checked_item(self._file, int(row), *found[0]))
 
 
 def open_graph(path: Path) -> KnowledgeGraph:
@@ -212,25 +189,42 @@ def _open(path: Path) -> SqliteFile | DuckdbFile:
     return SqliteFile(path)
 
 
-def _items(file: TableFile, meta: FileMeta) -> tuple[CatalogItem, ...]:
-    """Read all items; equal genre lists share one tuple."""
-    genre = next((code for code, p in enumerate(meta.predicates) if p.name == "genre"), -1)
-    names = {
-        code: text
-        for code, text in file.rows(
-            "SELECT id, text FROM terms WHERE id IN (SELECT DISTINCT o FROM triples WHERE p = ?)",
-            (genre,),
-        )
-        if isinstance(text, str)
-    }
-    lists: dict[tuple[str, ...], tuple[str, ...]] = {}
-    genres: dict[object, tuple[str, ...]] = {}
-    of_items = file.iterate("SELECT s, o FROM triples WHERE p = ? ORDER BY s, o", (genre,))
-    for row, pairs in groupby(of_items, key=lambda pair: pair[0]):
-        found = tuple(names[code] for _, code in pairs if code in names)
-        genres[row] = lists.setdefault(found, found)
-    aliases = aliases_of(file, meta)
-    return tuple(
-        CatalogItem(item_id, title, year, genres.get(row, ()), aliases.get(row, ()))
-        for row, (item_id, title, year) in enumerate(item_rows(file))
-    )
+def _columns(file: TableFile) -> tuple[list[str], list[str], list[int | None]]:
+    """Ids, titles and years of all items."""
+    rows = list(item_rows(file))
+    return [row[0] for row in rows], [row[1] for row in rows], [row[2] for row in rows]
+
+
+def _items(file: TableFile, meta: FileMeta) -> ItemColumns:
+    ids, titles, years = _columns(file)
+    return ItemColumns(ids, titles, years, _Genres(file, meta), aliases_of(file, meta))
+
+
+class _Genres:
+    """The genres of a row, in alphabetical order; all are read at the first call."""
+
+    def __init__(self, file: TableFile, meta: FileMeta) -> None:
+        self._file, self._n_items = file, meta.n_items
+        self._genre = next((i for i, p in enumerate(meta.predicates) if p.name == "genre"), -1)
+
+    def __call__(self, row: int) -> tuple[str, ...]:
+        starts, codes, names = self._stored
+        return tuple(names[code] for code in codes[starts[row] : starts[row + 1]])
+
+    @cached_property
+    def _stored(self) -> tuple[list[int], list[int], dict[int, str]]:
+        """Start of every row's codes, all codes in order of rows, and the texts of the codes."""
+        where, of = "FROM triples WHERE p = ? AND s >= 0 AND s < ?", (self._genre, self._n_items)
+        names = {
+            code: text
+            for code, text in self._file.rows(
+                f"SELECT id, text FROM terms WHERE id IN (SELECT DISTINCT o {where})", of
+            )
+            if isinstance(code, int) and isinstance(text, str)
+        }
+        rows = self._file.column(f"SELECT s {where} ORDER BY o, s", of)  # in the index's order
+        codes = self._file.column(f"SELECT o {where} ORDER BY o, s", of)
+        order = np.argsort(rows, kind="stable")
+        order = order[np.isin(codes[order], list(names))]
+        starts = np.searchsorted(rows[order], np.arange(self._n_items + 1))
+        return starts.tolist(), codes[order].tolist(), names

@@ -9,11 +9,13 @@ docs/explain/hallucination.md.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from auditkit.catalog.catalog import Catalog
 from auditkit.catalog.graph.knowledge_graph import Constraint
@@ -54,8 +56,9 @@ def constrained_requests(
     choose = tasks["choose"].ask[0] if "choose" in tasks else ""
     constrain = tasks["constrained"].ask[0] if "constrained" in tasks else ""
     by_tokens = target.prompts.history == "item_tokens"  # candidates are scored, not shown
-    decades = sorted({item.year // 10 * 10 for item in catalog.items if item.year is not None})
+    decades = sorted({year // 10 * 10 for year in set(catalog.years) if year is not None})
     times = [Constraint("year", op, str(decade)) for decade in decades for op in ("<", ">")]
+    satisfying = lru_cache(maxsize=64)(lambda *all_of: catalog.graph.select(all_of))
     found: list[ConstrainedRequest] = []
     for number, user in enumerate(users):
         asked = ConstrainedRequest(user, neutral_request(user, k=k))
@@ -66,7 +69,7 @@ def constrained_requests(
             request = replace(asked.request, instruction=choose, candidates=candidates)
             asked = replace(asked, request=request, candidates=candidates)
         elif number % 3 == 1 and constrain:
-            constraints = _constraints(catalog, user, times, rng, least=_LEAST * k)
+            constraints = _constraints(catalog, user, times, rng, satisfying, least=_LEAST * k)
             if constraints:
                 said = constrain.replace("{constraint}", without_slots(_as_words(constraints)))
                 request = replace(asked.request, instruction=said)
@@ -86,9 +89,11 @@ def _candidates(
 ) -> tuple[Item, ...]:
     """The held-out item and nineteen other unconsumed items, shuffled."""
     taken = {item.id for item in user.history} | {target.id}
-    free = [item for item in catalog.items if item.id not in taken]
+    consumed = [catalog.index[item_id] for item_id in taken if item_id in catalog.index]
+    free = np.delete(np.arange(len(catalog)), consumed)
     drawn = rng.choice(len(free), min(N_CANDIDATES - 1, len(free)), replace=False)
-    listed = [target, *(Item(free[row].id, free[row].display_title) for row in drawn)]
+    entries = [catalog.items[int(free[row])] for row in drawn]
+    listed = [target, *(Item(entry.id, entry.display_title) for entry in entries)]
     return tuple(listed[row] for row in rng.permutation(len(listed)))
 
 
@@ -97,6 +102,7 @@ def _constraints(
     user: User,
     times: Sequence[Constraint],
     rng: np.random.Generator,
+    satisfying: Callable[..., NDArray[np.int64]],
     *,
     least: int,
 ) -> tuple[Constraint, ...]:
@@ -105,10 +111,11 @@ def _constraints(
     """
     graph = catalog.graph
     names = {predicate.name for predicate in graph.predicates}
-    consumed = [catalog.index[item.id] for item in user.history if item.id in catalog.index]
+    consumed = list({catalog.index[item.id] for item in user.history if item.id in catalog.index})
 
     def n_left(constraints: Sequence[Constraint]) -> int:
-        return len(np.setdiff1d(graph.select(constraints), consumed))
+        rows = satisfying(*constraints)
+        return len(rows) - int(np.isin(consumed, rows).sum())
 
     genres = list(graph.labels("genre")) if "genre" in names else []
     of_genre = [[Constraint("genre", "=", str(genre))] for genre in rng.permutation(genres)]
