@@ -2,9 +2,16 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# A second environment with the previous major release of transformers, for test-compat.
+COMPAT := .venv-compat
 # The CPU build of torch is pinned where no GPU is found; a plain install would pull gigabytes of CUDA.
 TORCH_CPU := torch==2.13.0
-PYTEST := $(BIN)/python -m pytest -p no:cacheprovider
+# Python compiles a module when it is first imported; compiling all of them takes minutes and 400 MB.
+INSTALL := -m pip install -q --no-compile
+# TextAttack requires flair, which requires transformers below 5. The edits need neither.
+TEXTATTACK := --no-deps textattack==0.3.11
+PYTEST := -m pytest -p no:cacheprovider
+FAST := -m "not slow and not gpu and not network"
 # One more than the cores: tests wait for servers, signals and subprocesses. Slow tests compute.
 WORKERS ?= 3
 SLOW_WORKERS ?= 2
@@ -14,32 +21,42 @@ MONITORING = $(shell $(BIN)/python -c "import sys; print(*[1] * (sys.version_inf
 COVERAGE = $(MONITORING)
 COVER = --cov --cov-report=term:skip-covered --cov-fail-under=85
 
-.PHONY: help demo test test-slow quick lint docs golden figures bench clean
+.PHONY: help demo test test-slow test-compat quick lint docs golden figures bench clean
 
 help:  ## print this list of targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(VENV)/.run: pyproject.toml  ## virtual environment with the runtime dependencies
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -c "import torch" 2>/dev/null || command -v nvidia-smi >/dev/null 2>&1 || $(BIN)/python -m pip install -q $(TORCH_CPU)
-	$(BIN)/python -m pip install -q -e ".[all]"
+	$(BIN)/python -c "import torch" 2>/dev/null || command -v nvidia-smi >/dev/null 2>&1 || $(BIN)/python $(INSTALL) $(TORCH_CPU)
+	$(BIN)/python $(INSTALL) -e ".[all]"
+	$(BIN)/python $(INSTALL) $(TEXTATTACK)
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.run  ## virtual environment with the development dependencies
-	$(BIN)/python -m pip install -q -e ".[dev]"
+	$(BIN)/python $(INSTALL) -e ".[dev]"
+	touch $@
+
+$(COMPAT)/.dev: pyproject.toml  ## the same with transformers 4.57 and all that TextAttack requires
+	test -x $(COMPAT)/bin/python || $(PYTHON) -m venv $(COMPAT)
+	$(COMPAT)/bin/python -c "import torch" 2>/dev/null || command -v nvidia-smi >/dev/null 2>&1 || $(COMPAT)/bin/python $(INSTALL) $(TORCH_CPU)
+	$(COMPAT)/bin/python $(INSTALL) -e ".[all,attack,test]" transformers==4.57.6
 	touch $@
 
 demo: $(VENV)/.run  ## get data, train, audit and gate; ends with the path of the report
 	$(BIN)/auditkit demo
 
 test: $(VENV)/.dev  ## run all tests except slow, gpu and network; at most 10 minutes on 2 cores
-	$(if $(MONITORING),COVERAGE_CORE=sysmon) $(PYTEST) -n $(WORKERS) --dist loadfile -m "not slow and not gpu and not network" $(if $(COVERAGE),$(COVER))
+	$(if $(MONITORING),COVERAGE_CORE=sysmon) $(BIN)/python $(PYTEST) -n $(WORKERS) --dist loadfile $(FAST) $(if $(COVERAGE),$(COVER))
 
 test-slow: $(VENV)/.dev  ## run the slow tests; at most 40 minutes on 2 cores
-	$(PYTEST) -n $(SLOW_WORKERS) --dist loadfile -m "slow and not gpu"
+	$(BIN)/python $(PYTEST) -n $(SLOW_WORKERS) --dist loadfile -m "slow and not gpu"
+
+test-compat: $(COMPAT)/.dev $(VENV)/.run  ## run the tests of models, training and edits on transformers 4.57
+	AUDITKIT_OTHER_PYTHON=$(CURDIR)/$(BIN)/python $(COMPAT)/bin/python $(PYTEST) -n $(WORKERS) --dist loadfile $(FAST) $(addprefix tests/, compat engine recommenders training perturb planted)
 
 quick: $(VENV)/.dev  ## run the fast tests, for use during development; under 90 seconds
-	$(PYTEST) -n $(WORKERS) --dist loadfile -m "not slow and not gpu and not network" -x --ignore=tests/browser --ignore=tests/planted
+	$(BIN)/python $(PYTEST) -n $(WORKERS) --dist loadfile $(FAST) -x --ignore=tests/browser --ignore=tests/planted
 
 lint: $(VENV)/.dev  ## check style, formatting, types, unused code and the documentation
 	$(BIN)/ruff check .
@@ -67,4 +84,4 @@ bench: $(VENV)/.dev  ## run the benchmarks; they print ratios measured in one ru
 	$(BIN)/python tests/bench/trie.py
 
 clean:  ## remove .venv, site and caches
-	rm -rf $(VENV) site .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(COMPAT) site .mypy_cache .ruff_cache

@@ -51,12 +51,21 @@ class ConfigurationError(AuditkitError):
 
 
 class MissingDependency(AuditkitError):
-    """An optional extra is needed and not installed."""
+    """An optional package is needed and not installed.
 
-    def __init__(self, package: str, *, extra: str, purpose: str) -> None:
+    Args:
+        package: name of the package.
+        purpose: what needs it, the subject of the message.
+        extra: extra of auditkit that contains the package.
+        command: command that installs it, where no extra can.
+    """
+
+    def __init__(
+        self, package: str, *, purpose: str, extra: str = "all", command: str | None = None
+    ) -> None:
+        command = command or f'pip install "auditkit[{extra}]"'
         super().__init__(
-            f"{purpose} needs the package {package}, which is not installed. "
-            f'Run: pip install "auditkit[{extra}]"'
+            f"{purpose} needs the package {package}, which is not installed. Run: {command}"
         )
 
 

@@ -107,9 +107,7 @@ class Catalog:
         """Facts about the items: year, decade and genre, and those that the source adds."""
         if self.build_graph is not None:
             return self.build_graph(self.items)
-        return KnowledgeGraph.from_triples(
-            self.ids, ITEM_PREDICATES, item_triples(self.items)
-        )
+        return KnowledgeGraph.from_triples(self.ids, ITEM_PREDICATES, item_triples(self.items))
 
     def link(self, titles: Sequence[str]) -> list[Link]:
         """Link each written title to an item, with the reason; one `Link` per title, in order."""

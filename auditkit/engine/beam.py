@@ -1,15 +1,19 @@
 """Beam search with `generate` of transformers, one prompt at a time.
 
 The beams already share the cache of the prompt. This module adds the constraint, the stopping rule
-and the counters. Source: Wolf et al. 2020 (transformers).
+and the counters. Of the model's generation configuration, only the special tokens apply, as in
+greedy decoding; transformers would also apply its penalties, and 4.57 its sampling settings.
+Source: Wolf et al. 2020 (transformers).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import torch
+from transformers import GenerationConfig
 
 from auditkit.engine.decoder import Counters
 from auditkit.engine.generation import Decoding, Generated, end_tokens
@@ -18,7 +22,10 @@ from auditkit.engine.prefix_tree import Ids
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-__all__ = ["beam_search"]
+__all__ = ["SPECIAL_TOKENS", "beam_search"]
+
+# The settings of a generation configuration that apply to all decoding.
+SPECIAL_TOKENS = ("bos_token_id", "decoder_start_token_id", "eos_token_id", "pad_token_id")
 
 
 @torch.inference_mode()
@@ -26,7 +33,20 @@ def beam_search(
     model: PreTrainedModel, prompts: Sequence[Ids], decoding: Decoding, counters: Counters
 ) -> list[Generated]:
     """Best of `decoding.beams` beams for every prompt."""
-    return [_best(model, row, prompt, decoding, counters) for row, prompt in enumerate(prompts)]
+    with _only_special_tokens(model):
+        return [_best(model, row, prompt, decoding, counters) for row, prompt in enumerate(prompts)]
+
+
+@contextmanager
+def _only_special_tokens(model: PreTrainedModel) -> Iterator[None]:
+    """Within the block, the model's generation configuration has no other settings."""
+    own = model.generation_config
+    kept = {name: getattr(own, name, None) for name in SPECIAL_TOKENS}
+    model.generation_config = GenerationConfig(**kept)
+    try:
+        yield
+    finally:
+        model.generation_config = own
 
 
 def _best(

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING
 import torch
 from transformers.cache_utils import DynamicCache, DynamicLayer
 
+from auditkit.engine.releases import cache_argument, cache_of_output, fill
+
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
@@ -59,11 +61,7 @@ def cache_of(path: Path, rows: int = 1) -> DynamicCache:
     cache = DynamicCache()
     for keys, values in path:
         layer = DynamicLayer()
-        layer.lazy_initialization(keys)
-        layer.keys, layer.values = (
-            keys.expand(rows, *keys.shape[1:]),
-            values.expand(rows, *values.shape[1:]),
-        )
+        fill(layer, keys.expand(rows, *keys.shape[1:]), values.expand(rows, *values.shape[1:]))
         cache.layers.append(layer)
     return cache
 
@@ -89,6 +87,7 @@ class Body:
         self._decoder, self._head = self.base.base_model, self.base.get_output_embeddings()
         accepted = inspect.signature(self._decoder.forward).parameters
         self.takes_positions = "position_ids" in accepted
+        self._cache = cache_argument(self._decoder)
         self._keeps = "logits_to_keep" in inspect.signature(self.base.forward).parameters
         text = self.base.config.get_text_config()
         heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
@@ -132,13 +131,11 @@ class Body:
     ) -> torch.Tensor:
         """Last hidden states [rows, positions, width] of one forward, which extends the cache."""
         counters.count(ids)
-        extra = {"position_ids": positions} if self.takes_positions else {}
+        extra: dict[str, object] = {self._cache: cache}
+        if self.takes_positions:
+            extra["position_ids"] = positions
         output = self._decoder(
-            input_ids=ids,
-            attention_mask=mask,
-            past_key_values=cache,
-            use_cache=cache is not None,
-            **extra,
+            input_ids=ids, attention_mask=mask, use_cache=cache is not None, **extra
         )
         last: torch.Tensor = output.last_hidden_state
         return last
@@ -156,17 +153,13 @@ class Body:
         """Model logits after each row's last token [rows, vocabulary], and the cache."""
         counters.count(ids)
         counters.head_rows += ids.shape[0]
-        extra: dict[str, object] = {"position_ids": positions} if self.takes_positions else {}
+        extra: dict[str, object] = {self._cache: cache}
+        if self.takes_positions:
+            extra["position_ids"] = positions
         if self._keeps:
             extra["logits_to_keep"] = 1
-        output = self.base(
-            input_ids=ids,
-            attention_mask=mask,
-            past_key_values=cache,
-            use_cache=use_cache,
-            **extra,
-        )
-        return upcast(output.logits[:, -1]), output.past_key_values
+        output = self.base(input_ids=ids, attention_mask=mask, use_cache=use_cache, **extra)
+        return upcast(output.logits[:, -1]), cache_of_output(output)
 
     def logits(self, states: torch.Tensor) -> torch.Tensor:
         """Logits [n, vocabulary] of hidden states [n, width], float32 or float64."""
@@ -208,7 +201,7 @@ class Body:
         cache = prompt if hasattr(prompt, "layers") else DynamicCache()
         if not hasattr(prompt, "layers"):
             embedded = prompt.to(self.dtype)
-            self._decoder(inputs_embeds=embedded, past_key_values=cache, use_cache=True)
+            self._decoder(inputs_embeds=embedded, use_cache=True, **{self._cache: cache})
         return path_of(cache)
 
     @torch.inference_mode()

@@ -16,6 +16,8 @@ from transformers.cache_utils import DynamicCache, DynamicLayer
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
+from auditkit.engine.releases import fill
+
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
@@ -33,7 +35,7 @@ class _GrowingLayer(DynamicLayer):  # type: ignore[misc] # transformers ships no
     values: torch.Tensor
 
     def update(
-        self, key_states: torch.Tensor, value_states: torch.Tensor, cache_kwargs: Any = None
+        self, key_states: torch.Tensor, value_states: torch.Tensor, *_: Any, **__: Any
     ) -> tuple[torch.Tensor, torch.Tensor]:
         length, new = self.keys.shape[2], key_states.shape[2]
         if length + new > self.room[0].shape[2]:
@@ -62,8 +64,7 @@ def growing(cache: DynamicCache) -> DynamicCache:
         return cache
     for i, layer in enumerate(cache.layers):
         grown = _GrowingLayer()
-        grown.lazy_initialization(layer.keys)
-        grown.keys, grown.values = layer.keys, layer.values
+        fill(grown, layer.keys, layer.values)
         grown._extend(layer.keys.shape[2] + _ROOM)
         cache.layers[i] = grown
     return cache

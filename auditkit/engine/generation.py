@@ -23,6 +23,7 @@ from auditkit.engine.decoding_cache import grouped_attention, growing
 from auditkit.engine.encoder_decoder import as_output, encode_prompts
 from auditkit.engine.prefill import prefill
 from auditkit.engine.prefix_tree import Ids
+from auditkit.engine.releases import cache_argument, cache_of_output
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -137,10 +138,10 @@ def generate_encdec(
                 encoder_outputs=as_output(states),
                 attention_mask=mask,
                 decoder_input_ids=ids,
-                past_key_values=cache,
+                **{cache_argument(model): cache},
                 use_cache=True,
             )
-            cache = output.past_key_values
+            cache = cache_of_output(output)
             chosen, kept = rows.choose(upcast(output.logits[:, -1]), compact=False)
             if not kept:
                 break

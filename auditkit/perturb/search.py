@@ -2,7 +2,8 @@
 
 Importing TextAttack tries six NLTK downloads and changes cache variables of the process. The loader
 marks the post-install step as done in auditkit's cache folder and restores the environment, so
-nothing is downloaded. Source: TextAttack 0.3.11 (Morris et al. 2020).
+nothing is downloaded. Packages that only unused parts need may be absent, so that TextAttack works
+beside transformers 5, which flair does not. Source: TextAttack 0.3.11 (Morris et al. 2020).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import numpy as np
 
 from auditkit.catalog.datasets.download import cache_dir
 from auditkit.errors import MissingDependency
+from auditkit.perturb.placeholders import placeholders
 from auditkit.serialization.atomic_files import write_atomically
 
 __all__ = ["load_textattack", "typo"]
@@ -29,6 +31,13 @@ _SWAPS = (
     "WordSwapQWERTY",
 )
 
+# Imported by parts of TextAttack that are not used here.
+_UNUSED = (
+    "Levenshtein", "OpenHowNet", "bert_score", "datasets", "editdistance", "flair", "jieba",
+    "langdetect", "language_tool_python", "lemminflect", "num2words", "pinyin", "terminaltables",
+    "word2number",
+)  # fmt: skip
+
 # TextAttack reads stopwords at import, but the operators used here ignore them.
 _STOPWORDS = ("a", "an", "and", "for", "in", "of", "on", "or", "the", "to")
 
@@ -37,18 +46,17 @@ def load_textattack() -> Any:
     """Import TextAttack without network access and without changes to the environment.
 
     Raises:
-        MissingDependency: the extra `attack` is not installed.
+        MissingDependency: TextAttack or a package that it needs is not installed.
     """
     if "textattack" in sys.modules:
         return sys.modules["textattack"]
     try:
-        # Import these first, because they read their cache paths at import.
-        for name in ("huggingface_hub", "transformers", "nltk"):
+        # Import these first: they read their cache paths at import, and transformers looks up once
+        # whether optional packages are installed.
+        for name in ("huggingface_hub", "transformers.trainer", "nltk"):
             importlib.import_module(name)
     except ModuleNotFoundError as error:
-        raise MissingDependency(
-            str(error.name), extra="attack", purpose="TextAttack's operators"
-        ) from None
+        raise _not_installed(error) from None
     folder = cache_dir() / "textattack"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "post_install_check_3").touch()
@@ -61,14 +69,22 @@ def load_textattack() -> Any:
     kept = dict(os.environ)
     os.environ.update(TA_CACHE_DIR=str(folder), HF_HUB_OFFLINE="1")
     try:
-        return importlib.import_module("textattack")
+        with placeholders(_UNUSED):
+            return importlib.import_module("textattack")
     except ModuleNotFoundError as error:
-        raise MissingDependency(
-            str(error.name), extra="attack", purpose="TextAttack's operators"
-        ) from None
+        raise _not_installed(error) from None
     finally:
         os.environ.clear()
         os.environ.update(kept)
+
+
+def _not_installed(error: ModuleNotFoundError) -> MissingDependency:
+    """How to install TextAttack, whose own requirements exclude transformers 5."""
+    return MissingDependency(
+        str(error.name),
+        purpose="The typo edit of TextAttack",
+        command="pip install 'auditkit[edits]' && pip install --no-deps textattack==0.3.11",
+    )
 
 
 @cache

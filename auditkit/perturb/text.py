@@ -80,7 +80,7 @@ def _look_alikes() -> Mapping[str, str]:
         from confusable_homoglyphs import categories, confusables
     except ModuleNotFoundError:
         raise MissingDependency(
-            "confusable-homoglyphs", extra="attack", purpose="The homoglyph edit"
+            "confusable-homoglyphs", extra="edits", purpose="The homoglyph edit"
         ) from None
     table = {}
     for code in (*range(ord("A"), ord("Z") + 1), *range(ord("a"), ord("z") + 1)):

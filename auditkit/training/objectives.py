@@ -18,6 +18,7 @@ from torch.nn.functional import cross_entropy, normalize
 from transformers import T5ForConditionalGeneration
 
 from auditkit.engine.decoder import upcast
+from auditkit.engine.releases import cache_argument
 from auditkit.errors import InvalidArgument
 from auditkit.training.batches import NO_TARGET, AnyRow, Batch, Masked, Pair, PairBatch, Row
 
@@ -252,7 +253,8 @@ def last_states(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
     if adapter is not None and adapter.is_prompt_learning:
         inputs, mask = _behind_soft_prompt(model, batch)
     positions = (mask.cumsum(dim=1) - 1).clamp(min=0)
-    hidden: torch.Tensor = model.get_decoder()(
+    decoder = model.get_decoder()
+    hidden: torch.Tensor = decoder(
         **inputs, attention_mask=mask, position_ids=positions, use_cache=False
     ).last_hidden_state
     return hidden
@@ -269,11 +271,12 @@ def _behind_prefix(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
     place = torch.arange(width, device=batch.input_ids.device)[None]
     turned, back = (place + padding) % width, (place - padding) % width
     mask = batch.attention_mask.gather(1, turned)
-    hidden: torch.Tensor = model.get_decoder()(
+    decoder = model.get_decoder()
+    hidden: torch.Tensor = decoder(
         input_ids=batch.input_ids.gather(1, turned),
         attention_mask=torch.cat([mask.new_ones((len(mask), n)), mask], dim=1),
         position_ids=(n + place).expand(len(mask), -1),
-        past_key_values=model.get_prompt(batch_size=len(mask)),
+        **{cache_argument(decoder): model.get_prompt(batch_size=len(mask))},
     ).last_hidden_state
     return hidden.gather(1, back[:, :, None].expand(-1, -1, hidden.shape[2]))
 

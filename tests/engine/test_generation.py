@@ -180,7 +180,7 @@ def test_every_prompt_is_in_exactly_one_batch(share, equal):
 @pytest.mark.parametrize("name", ["llama", "t5"])
 def test_best_beam_is_at_least_as_likely_as_the_greedy_text(name):
     engine, wins = Engine(tiny(name)), 0
-    asked = prompts()[:6]
+    asked = prompts()
     greedy = engine.generate(asked, Decoding(6))
     beams = engine.generate(asked, Decoding(6, beams=5))
     for prompt, one, best in zip(asked, greedy, beams, strict=True):
@@ -189,6 +189,24 @@ def test_best_beam_is_at_least_as_likely_as_the_greedy_text(name):
         assert scores[1] >= scores[0] - 1e-9
         wins += scores[1] > scores[0] + 1e-9
     assert wins  # somewhere the search finds what greed does not
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"repetition_penalty": 5.0},
+        {"no_repeat_ngram_size": 1},
+        {"length_penalty": -5.0, "do_sample": True, "temperature": 9.0},
+    ],
+)
+@pytest.mark.parametrize("beams", [1, 4])
+def test_settings_of_the_generation_configuration_do_not_apply(settings, beams):
+    model = tiny("llama")
+    asked, decoding = prompts()[:4], Decoding(8, beams=beams)
+    expected = Engine(model).generate(asked, decoding)
+    model.generation_config.update(**settings)
+    assert Engine(model).generate(asked, decoding) == expected
+    assert all(getattr(model.generation_config, key) == value for key, value in settings.items())
 
 
 def test_prompt_with_its_answer_beyond_the_context_is_refused():

@@ -38,7 +38,10 @@ class DualEncoder:
     Attributes:
         name: from the manifest. prompts: prompt templates. manifest: the parsed `recommender.yaml`.
         encoder: the model. counters: forward passes and tokens computed so far.
+        notes: what a report should say about the files.
     """
+
+    notes: Sequence[str] = ()
 
     def __init__(
         self,

@@ -38,7 +38,10 @@ class LanguageModel:
             in evaluation mode, and its tokenizer.
         item_index: tokens of every item, for models with several tokens per item.
         manifest: the parsed `recommender.yaml`. engine: runs the model.
+        notes: what a report should say about the files.
     """
+
+    notes: Sequence[str] = ()
 
     def __init__(
         self,

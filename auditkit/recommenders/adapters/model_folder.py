@@ -1,13 +1,14 @@
 """Load the model that `recommender.yaml` names, without running code from its folder.
 
 Only safetensors are loaded, without remote code and network access. An adapter in the folder of the
-weights is rejected, because transformers would load it automatically.
+weights is rejected, because transformers would load it automatically. `folder_checks` rejects files
+of other releases that the installed one would misread.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -15,20 +16,26 @@ from transformers import (
     AutoModel,
     AutoModelForCausalLM,
     AutoModelForSeq2SeqLM,
-    AutoTokenizer,
+    PretrainedConfig,
     PreTrainedModel,
 )
 
 from auditkit.catalog.dataset import Dataset
-from auditkit.errors import AuditkitError, TargetUnavailable
+from auditkit.engine.releases import VERSION, attention, quiet
+from auditkit.errors import TargetUnavailable
 from auditkit.recommenders.adapters.dual_encoder import DualEncoder
+from auditkit.recommenders.adapters.folder_checks import (
+    generation_note,
+    read_config,
+    require_all_weights,
+    require_tied_head,
+    writer,
+)
 from auditkit.recommenders.adapters.language_model import LanguageModel
 from auditkit.recommenders.adapters.list_recommender import LanguageModelRecommender
 from auditkit.recommenders.adapters.manifest import MANIFEST, RecommenderManifest, resolve_inside
+from auditkit.recommenders.adapters.tokenizer import load_tokenizer
 from auditkit.serialization.canonical_json import read_json
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerFast
 
 __all__ = ["foreign_base", "load_folder"]
 
@@ -50,55 +57,71 @@ def load_folder(folder: Path, dataset: Dataset | None = None) -> LanguageModel |
         TargetUnavailable: pickled weights, remote code, or files that transformers cannot read.
     """
     manifest = RecommenderManifest.read(folder)
-    model = _load_model(folder, manifest)
-    try:
-        tokenizer: PreTrainedTokenizerFast = AutoTokenizer.from_pretrained(
-            resolve_inside(folder, manifest.tokenizer),
-            trust_remote_code=False,
-            local_files_only=True,
+    if manifest.kind == "encoder" and dataset is None:
+        raise TargetUnavailable(
+            f"{folder} is an encoder, which ranks the items of a data set. Give the data set."
         )
-        if manifest.kind != "encoder":
-            pointwise = manifest.style == "pointwise"
-            chosen = LanguageModel if pointwise else LanguageModelRecommender
-            return chosen(folder, manifest, model, tokenizer)
-        if dataset is None:
-            raise TargetUnavailable(
-                f"{folder} is an encoder, which ranks the items of a data set. Give the data set."
-            )
-        return DualEncoder(folder, manifest, model, tokenizer, dataset.catalog.items)
-    except AuditkitError:
-        raise
-    except (OSError, ValueError) as error:
-        raise TargetUnavailable(f"the tokenizer of {folder} cannot be loaded: {error}.") from None
+    with quiet():
+        model, notes = _load_model(folder, manifest)
+        tokenizer, more = load_tokenizer(resolve_inside(folder, manifest.tokenizer))
+    loaded: LanguageModel | DualEncoder
+    if manifest.kind != "encoder":
+        chosen = LanguageModel if manifest.style == "pointwise" else LanguageModelRecommender
+        loaded = chosen(folder, manifest, model, tokenizer)
+    else:
+        assert dataset is not None
+        loaded = DualEncoder(folder, manifest, model, tokenizer, dataset.catalog.items)
+    loaded.notes = (*notes, *more)
+    return loaded
 
 
-def _load_model(folder: Path, manifest: RecommenderManifest) -> PreTrainedModel:
-    """The model in float32 and evaluation mode; LoRA is merged, a soft prompt is kept separate."""
+def _load_model(folder: Path, manifest: RecommenderManifest) -> tuple[PreTrainedModel, list[str]]:
+    """The model in float32 and evaluation mode, with its adapter, and notes for the report."""
     weights = resolve_inside(folder, manifest.weights)
     adapter = resolve_inside(folder, manifest.adapter) if manifest.adapter else None
     _refuse_unsafe(weights, "*.safetensors")
     _refuse_hidden_adapter(weights)
     if adapter:
         _refuse_unsafe(adapter, "adapter_model.safetensors")
+    fields = _json(weights / "config.json")
+    config, notes = read_config(weights, fields)
+    notes.insert(
+        0, f"The weights were written by transformers {writer(fields)}, read by {VERSION}."
+    )
     try:
-        model = _LOADERS[manifest.kind].from_pretrained(
-            weights,
-            use_safetensors=True,
-            trust_remote_code=False,
-            local_files_only=True,
-            dtype=torch.float32,
-        )
+        model, more = _base_model(weights, manifest.kind, config)
+        notes += [*more, *generation_note(model)]
         if adapter:
-            from peft import PeftModel
+            from auditkit.recommenders.adapters.adapter import with_adapter
 
-            model = PeftModel.from_pretrained(model, adapter, local_files_only=True)
-            if not model.active_peft_config.is_prompt_learning:
-                model = model.merge_and_unload()
+            model, more = with_adapter(
+                model, adapter, lambda: _base_model(weights, manifest.kind, config)[0]
+            )
+            notes += more
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise TargetUnavailable(
             f"{folder} cannot be loaded: {error}. Check the files that recommender.yaml names."
         ) from None
-    return model.eval()
+    return model.eval(), notes
+
+
+def _base_model(
+    weights: Path, kind: str, config: PretrainedConfig
+) -> tuple[PreTrainedModel, list[str]]:
+    """The model without an adapter, and notes on its weights."""
+    model, info = _LOADERS[kind].from_pretrained(
+        weights,
+        config=config,
+        use_safetensors=True,
+        trust_remote_code=False,
+        local_files_only=True,
+        dtype=torch.float32,
+        attn_implementation=attention(config),
+        output_loading_info=True,
+    )
+    notes = require_all_weights(weights, info)
+    require_tied_head(weights, model)
+    return model, notes
 
 
 def foreign_base(folder: Path, manifest: RecommenderManifest) -> str | None:

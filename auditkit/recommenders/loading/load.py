@@ -301,7 +301,7 @@ def _folder(folder: Path, dataset: Dataset | None) -> LoadedRecommender:
         ) from None
     recommender = load_folder(folder, dataset)
     manifest = recommender.manifest
-    notes = []
+    notes = list(recommender.notes)
     if manifest.style == "rank":
         notes.append(
             "The model ranks item tokens: items outside its catalog and repeats are 0 by "

@@ -404,7 +404,7 @@ def test_fingerprint_does_not_depend_on_what_is_written_later(ranker, copied, na
 @pytest.mark.parametrize("name", ["words.txt", "tok/rules.bpe", "adapter/notes.dat"])
 def test_fingerprint_covers_every_file_that_the_manifest_names(adapted, name):
     (adapted / "tok").mkdir()
-    for path in [*adapted.glob("token*"), adapted / "special_tokens_map.json"]:
+    for path in [*adapted.glob("token*"), *adapted.glob("special_tokens_map.json")]:
         path.rename(adapted / "tok" / path.name)
     (adapted / "words.txt").write_text(
         "history: item_tokens\nrecommend: [go]\ndescribe: [tell]\ndescription: x\n"

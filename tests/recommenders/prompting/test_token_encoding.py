@@ -108,7 +108,7 @@ def chatting(request):
 @pytest.mark.parametrize("prompt", ["Recommend movies", " two\nlines \n", "a < b", ""])
 def test_honest_prompt_is_encoded_as_the_chat_template_does(chatting, prompt):
     expected = chatting.apply_chat_template(
-        [{"role": "user", "content": prompt}], add_generation_prompt=True
+        [{"role": "user", "content": prompt}], add_generation_prompt=True, return_dict=False
     )
     assert encode_chat(chatting, prompt, {}) == list(expected)
 

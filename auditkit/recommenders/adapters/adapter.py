@@ -1,0 +1,87 @@
+"""Load a peft adapter onto its base model, merged only where merging changes nothing.
+
+Merging is exact for most adapters. With a tied head it is not: the delta of the head or of the
+embedding is added to the shared weight, so it also changes the other one, and peft 0.21.2 adds it
+twice with `ensure_weight_tying`. The logits before and after merging are therefore compared.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import PeftModel
+from transformers import PreTrainedModel
+
+from auditkit.errors import TargetUnavailable
+
+__all__ = ["with_adapter"]
+
+_TOLERANCE = 1e-4  # relative to the largest logit; merging rounds once more in float32
+
+
+def with_adapter(
+    model: PreTrainedModel, adapter: Path, reload: Callable[[], PreTrainedModel]
+) -> tuple[PreTrainedModel, list[str]]:
+    """The model with its adapter, and notes for the report.
+
+    Args:
+        adapter: folder with adapter_config.json and adapter_model.safetensors.
+        reload: loads the base again, because a failed merge changes its weights.
+
+    Raises:
+        TargetUnavailable: the adapter has no values for some of its tensors.
+    """
+    others = sorted(path.parent.name for path in adapter.glob("*/adapter_config.json"))
+    notes = []
+    if others:
+        notes.append(
+            f"The adapter folder {adapter.name} also contains the adapters {', '.join(others)}, "
+            "which are not audited."
+        )
+    adapted = _load(model, adapter).eval()
+    if adapted.active_peft_config.is_prompt_learning:
+        return adapted, notes
+    expected = _logits(adapted)
+    merged = adapted.merge_and_unload()
+    if _close(_logits(merged), expected):
+        return merged, notes
+    return _load(reload(), adapter), [
+        *notes,
+        "The adapter is not merged: merging would change the logits, because it adapts a weight "
+        "that head and embedding share. A server that merges it serves another model.",
+    ]
+
+
+def _load(model: PreTrainedModel, adapter: Path) -> Any:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        adapted = PeftModel.from_pretrained(model, adapter, local_files_only=True)
+    for warning in caught:
+        if "missing adapter keys" in str(warning.message):
+            raise TargetUnavailable(
+                f"{adapter} has no values for some tensors of the adapter, which would stay at "
+                f"their initial values: {str(warning.message)[:300]}"
+            )
+    return adapted
+
+
+@torch.inference_mode()
+def _logits(model: PreTrainedModel) -> torch.Tensor:
+    """Logits, or hidden states of an encoder, for a fixed row of tokens."""
+    vocabulary = int(model.config.get_text_config().vocab_size)
+    ids = torch.arange(3, min(40, vocabulary), device=model.device)[None]
+    inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    if model.config.is_encoder_decoder:
+        inputs["decoder_input_ids"] = ids[:, :5]
+    output = model(**inputs)
+    found: torch.Tensor = output["logits"] if "logits" in output else output["last_hidden_state"]
+    return found
+
+
+def _close(found: torch.Tensor, expected: torch.Tensor) -> bool:
+    difference = float((found - expected).abs().max())
+    return difference <= _TOLERANCE * max(1.0, float(expected.abs().max()))
