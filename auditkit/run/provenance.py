@@ -37,6 +37,8 @@ _PACKAGES = (
     "scipy",
     "torch",
     "transformers",
+    "tokenizers",
+    "peft",
     "captum",
     "fairlearn",
     "textattack",
