@@ -8,13 +8,15 @@ only if the tokens do not spell the text, and only if the last offset is correct
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from auditkit.errors import TargetError
 
 __all__ = ["continuation_logprobs"]
+
+# JSON has no infinity: vLLM writes -9999 for it, llama.cpp the lowest float32.
+_IMPOSSIBLE = -9999.0
 
 
 def continuation_logprobs(prompt: str, continuation: str, result: Mapping[str, Any]) -> list[float]:
@@ -80,8 +82,8 @@ def _by_offset(continuation: str, choice: Mapping[str, Any], offsets: object, n_
     """
     text = choice.get("text")
     if isinstance(offsets, list) and isinstance(text, str) and len(offsets) > n_read:
-        whole = offsets[n_read]  # where the new token begins
-        if isinstance(whole, int) and text[:whole].endswith(continuation):
+        whole = offsets[n_read]  # where the new token begins; SGLang writes -1 for all of them
+        if isinstance(whole, int) and whole > 0 and text[:whole].endswith(continuation):
             first = whole - len(continuation)
             inside = [place for place in range(n_read) if offsets[place + 1] > first]
             return inside[0] if inside else n_read
@@ -90,4 +92,4 @@ def _by_offset(continuation: str, choice: Mapping[str, Any], offsets: object, n_
 
 def _is_log_probability(value: object) -> bool:
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    return number and math.isfinite(value) and value <= 1e-6  # type: ignore[arg-type, operator]
+    return number and _IMPOSSIBLE < value <= 1e-6  # type: ignore[operator]

@@ -29,8 +29,15 @@ _MAX_ERROR_BYTES = 1 << 16
 _RETRYABLE = (408, 425, 429, 500, 502, 503, 504)
 _TIMEOUT = httpx.Timeout(60, connect=10)
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
-# OpenAI, vLLM and llama.cpp, in this order.
-_OVERFLOW = ("context_length_exceeded", "maximum context length", "exceed_context_size")
+# OpenAI, vLLM, llama.cpp and SGLang, in this order.
+_OVERFLOW = (
+    "context_length_exceeded",
+    "maximum context length",
+    "exceed_context_size",
+    "model's context length",
+)
+# llama.cpp refuses `echo` with status 500, which elsewhere means a fault that may pass.
+_NO_ECHO = "no echo is supported"
 
 
 class Server:
@@ -140,6 +147,8 @@ async def _refusal(response: httpx.Response, *, model: str) -> TargetError:
         return TargetError("auth", detail=detail)
     if 300 <= code < 400:
         return TargetError("redirect", detail=detail)
+    if code == 500 and _NO_ECHO in await _start(response):
+        return TargetError("bad_schema", detail=f"{detail}, {_NO_ECHO}")
     if code in _RETRYABLE:
         after = seconds_of(response.headers.get("Retry-After", ""), now=time.time())
         reason = "rate_limited" if code == 429 else "http_5xx"

@@ -1,0 +1,45 @@
+"""A local HTTP server that answers every request with a given status code and JSON body."""
+
+from __future__ import annotations
+
+import json
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *args):
+        pass
+
+    def do_POST(self):
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.seen.append((self.path, asked))
+        found = self.server.respond(self.path, asked)
+        code, body = found if isinstance(found, tuple) else (200, found)
+        content = json.dumps(body).encode()
+        self.send_response(code)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+
+@contextmanager
+def answering(respond):
+    """A running server: (base URL, the requests that it saw as path and body).
+
+    Args:
+        respond: from path and request body to a response body, or to a status code and a body.
+    """
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+    server.daemon_threads = True
+    server.respond, server.seen = respond, []
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/v1", server.seen
+    finally:
+        server.shutdown()
+        server.server_close()
