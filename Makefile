@@ -6,7 +6,9 @@ BIN := $(VENV)/bin
 COMPAT := .venv-compat
 # The CPU build of torch is pinned where no GPU is found; a plain install would pull gigabytes of CUDA.
 TORCH_CPU := torch==2.13.0
-# Python compiles a module when it is first imported; compiling all of them takes minutes and 400 MB.
+# Python compiles a module when it is first imported, if it may write the result; compiling all
+# modules at installation takes a minute and 400 MB.
+unexport PYTHONDONTWRITEBYTECODE
 INSTALL := -m pip install -q --no-compile
 # TextAttack requires flair, which requires transformers below 5. The edits need neither.
 TEXTATTACK := --no-deps textattack==0.3.11
