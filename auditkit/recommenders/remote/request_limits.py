@@ -17,6 +17,7 @@ _VARIABLES = {
     "AUDITKIT_MAX_CONNECTIONS": "max_connections",
     "AUDITKIT_REQUESTS_PER_MINUTE": "requests_per_minute",
     "AUDITKIT_TOKENS_PER_MINUTE": "tokens_per_minute",
+    "AUDITKIT_REQUEST_SECONDS": "seconds",
 }
 
 
@@ -57,8 +58,8 @@ class RequestLimits:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> RequestLimits:
-        """The defaults, with `AUDITKIT_MAX_CONNECTIONS`, `AUDITKIT_REQUESTS_PER_MINUTE` and
-        `AUDITKIT_TOKENS_PER_MINUTE` if they are set.
+        """The defaults, with `AUDITKIT_MAX_CONNECTIONS`, `AUDITKIT_REQUESTS_PER_MINUTE`,
+        `AUDITKIT_TOKENS_PER_MINUTE` and `AUDITKIT_REQUEST_SECONDS` if they are set.
 
         Raises:
             ConfigurationError: a variable is not a number above 0.

@@ -82,6 +82,23 @@ def test_server_that_stalls_is_a_timeout_within_the_deadline(served, fault):
     assert served[1].prompts[f"FAULT:{fault} a"] == 2  # retried once
 
 
+def test_server_may_be_silent_until_the_deadline(served, monkeypatch):
+    """The whole text comes at once, so the time to the first byte is the time of the response."""
+    monkeypatch.setattr("loop_clocks._STEP_SECONDS", 1.0)
+    with loops_that_wait_for_stalls(served[1]):
+        transport = Transport(
+            Endpoint(f"{served[0]}#m"), request_limits=RequestLimits(seconds=100), sleep=no_sleep
+        )
+        begun = transport._loop._loop.time()
+        (response,) = transport.ask(
+            [("recommend", Request(id="r", prompt="FAULT:hang silent"), {})]
+        )
+        took = transport._loop._loop.time() - begun
+        transport.close()
+    assert (response.status, response.reason) == ("timeout", "deadline")
+    assert 200 <= took < 220  # two attempts
+
+
 @pytest.mark.parametrize("fault", ["http_429", "http_500", "half"])
 def test_passing_trouble_changes_no_answer(served, fault):
     assert ask(served[0], f"FAULT:{fault}_once") == ask(served[0], "quiet")

@@ -302,9 +302,14 @@ def test_recommender_brings_its_own_patience():
 
 def test_patience_comes_from_the_environment():
     found = RequestLimits.from_environment(
-        {"AUDITKIT_MAX_CONNECTIONS": "32", "AUDITKIT_REQUESTS_PER_MINUTE": "90", "OTHER": "x"}
+        {
+            "AUDITKIT_MAX_CONNECTIONS": "32",
+            "AUDITKIT_REQUESTS_PER_MINUTE": "90",
+            "AUDITKIT_REQUEST_SECONDS": "600",
+            "OTHER": "x",
+        }
     )
-    assert (found.max_connections, found.requests_per_minute) == (32, 90)
+    assert (found.max_connections, found.requests_per_minute, found.seconds) == (32, 90, 600)
     assert RequestLimits.from_environment({}) == RequestLimits()
 
 
