@@ -194,7 +194,7 @@ def _with_years(pieces: Sequence[Span]) -> list[Span]:
         place += 1
         unknown = _is_unknown_title(pieces, place - 1)
         if unknown:
-            piece.kind, piece.entries = "title", ()
+            piece.kind, piece.entries, piece.values = "title", (), ()
         if piece.kind != "title":
             continue
         at = place + 1 if place < len(pieces) and pieces[place].lower in QUOTES else place

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from labeled_claims import CORE, film_catalog, labeled, score
 
@@ -108,6 +108,7 @@ def test_an_unknown_subject_is_an_error(reader):
         reader.read(["A film."], ["f999"])
 
 
+@example(text="'B_", item=None)
 @given(text=st.text(max_size=200), item=st.sampled_from([None, "f1", "f19"]))
 def test_no_text_is_an_error_and_every_span_lies_in_it(reader, text, item):
     reading = reader.read([text], [item])[0]
