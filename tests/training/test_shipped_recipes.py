@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from auditkit.engine.releases import MAJOR
 from auditkit.gating import gate_run
 from auditkit.policy.schema import Policy
 from auditkit.reporting import write_report
@@ -40,6 +41,7 @@ def test_p5_mini_reaches_its_accuracy_over_the_full_catalog(p5_mini, tmp_path):
     assert hits.low > popularity.high
 
 
+@pytest.mark.skipif(MAJOR >= 5, reason="not measured with the initial weights of version 5 yet")
 def test_p5_t5_mini_reaches_its_accuracy_and_rates_items(ml100k, tmp_path):
     recipe = read_training_recipe(find_recipe("p5-t5-mini", kind="train"))
     folder = train(recipe, tmp_path / "model", dataset=ml100k)
