@@ -41,7 +41,7 @@ def test_p5_mini_reaches_its_accuracy_over_the_full_catalog(p5_mini, tmp_path):
     assert hits.low > popularity.high
 
 
-@pytest.mark.skipif(MAJOR >= 5, reason="not measured with the initial weights of version 5 yet")
+@pytest.mark.skipif(MAJOR >= 5, reason="HR@10 .1050 with 5.24.0; cause not known yet")
 def test_p5_t5_mini_reaches_its_accuracy_and_rates_items(ml100k, tmp_path):
     recipe = read_training_recipe(find_recipe("p5-t5-mini", kind="train"))
     folder = train(recipe, tmp_path / "model", dataset=ml100k)
