@@ -23,14 +23,19 @@ MONITORING = $(shell $(BIN)/python -c "import sys; print(*[1] * (sys.version_inf
 COVERAGE = $(MONITORING)
 COVER = --cov --cov-report=term:skip-covered --cov-fail-under=85
 
+# A virtual environment with torch, in the folder of the target.
+define ENVIRONMENT
+	test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -c "import torch" 2>/dev/null || command -v nvidia-smi >/dev/null 2>&1 || $(@D)/bin/python $(INSTALL) $(TORCH_CPU)
+endef
+
 .PHONY: help demo test test-slow test-compat quick lint docs golden figures bench clean
 
 help:  ## print this list of targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(VENV)/.run: pyproject.toml  ## virtual environment with the runtime dependencies
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -c "import torch" 2>/dev/null || command -v nvidia-smi >/dev/null 2>&1 || $(BIN)/python $(INSTALL) $(TORCH_CPU)
+	$(ENVIRONMENT)
 	$(BIN)/python $(INSTALL) -e ".[all]"
 	$(BIN)/python $(INSTALL) $(TEXTATTACK)
 	touch $@
@@ -40,8 +45,7 @@ $(VENV)/.dev: $(VENV)/.run  ## virtual environment with the development dependen
 	touch $@
 
 $(COMPAT)/.dev: pyproject.toml  ## the same with transformers 4.57 and all that TextAttack requires
-	test -x $(COMPAT)/bin/python || $(PYTHON) -m venv $(COMPAT)
-	$(COMPAT)/bin/python -c "import torch" 2>/dev/null || command -v nvidia-smi >/dev/null 2>&1 || $(COMPAT)/bin/python $(INSTALL) $(TORCH_CPU)
+	$(ENVIRONMENT)
 	$(COMPAT)/bin/python $(INSTALL) -e ".[all,attack,test]" transformers==4.57.6
 	touch $@
 

@@ -10,6 +10,7 @@ import torch
 from auditkit.catalog.dataset import Dataset
 from auditkit.errors import AuditkitError
 from auditkit.recommenders.adapters.dual_encoder import DualEncoder
+from auditkit.recommenders.adapters.folder_checks import agree, sample_outputs
 from auditkit.recommenders.adapters.model_folder import load_folder
 from auditkit.training.model import Trainee
 
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 __all__ = ["Verification"]
-
-_TOLERANCE = 1e-4  # relative to the largest logit; merging an adapter rounds once more
 
 
 class Verification:
@@ -49,28 +48,14 @@ class Verification:
             )
         loaded = load_folder(folder, dataset)
         other = loaded.encoder if isinstance(loaded, DualEncoder) else loaded.model
-        expected, found = (_outputs(model, trainee) for model in (trainee.model, other))
-        difference = float((expected - found).abs().max())
-        if not difference <= _TOLERANCE * max(1.0, float(expected.abs().max())):
+        expected, found = sample_outputs(trainee.model), sample_outputs(other)
+        if not agree(found, expected):
             raise AuditkitError(
                 f"The outputs of {folder} differ from those of the trained model by "
-                f"{difference:.2g}. Do not use it; train again."
+                f"{float((expected - found).abs().max()):.2g}. Do not use it; train again."
             )
 
 
 def _digest(parameter: torch.Tensor) -> tuple[float, float]:
     values = parameter.detach().double()
     return float(values.sum()), float(values.square().sum())
-
-
-def _outputs(model: PreTrainedModel, trainee: Trainee) -> torch.Tensor:
-    """Logits or hidden states for a fixed row of tokens."""
-    ids = torch.arange(3, min(40, len(trainee.tokenizer)))[None]
-    inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
-    if trainee.kind == "seq2seq":
-        inputs["decoder_input_ids"] = ids[:, :5]
-    model.eval()
-    with torch.inference_mode():
-        output = model(**inputs)
-    found: torch.Tensor = output.last_hidden_state if trainee.kind == "encoder" else output.logits
-    return found

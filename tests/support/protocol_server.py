@@ -11,7 +11,9 @@ import threading
 import time
 from collections import Counter
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
+
+from local_http import running
 
 LIST = "1. Toy Story (1995)\n2. Fargo (1996)\n3. Heat (1995)"
 FAULT = re.compile(r"FAULT:(\w+)")
@@ -241,14 +243,8 @@ class Handler(BaseHTTPRequestHandler):
 @contextmanager
 def serving(**options):
     """A running server: (base URL, what it saw)."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    server.behavior = Behavior(**options)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/v1", server.behavior
-    finally:
-        server.behavior.closing.set()
-        server.shutdown()
-        server.server_close()
+    with running(Handler, behavior=Behavior(**options)) as server:
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/v1", server.behavior
+        finally:
+            server.behavior.closing.set()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-import threading
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
+
+from local_http import running
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -34,12 +35,5 @@ def answering(respond):
     Args:
         respond: from path and request body to a response body, or to a status code and a body.
     """
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-    server.daemon_threads = True
-    server.respond, server.seen = respond, []
-    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    try:
+    with running(_Handler, respond=respond, seen=[]) as server:
         yield f"http://127.0.0.1:{server.server_port}/v1", server.seen
-    finally:
-        server.shutdown()
-        server.server_close()

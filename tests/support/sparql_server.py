@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import threading
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qs
 
 import pyoxigraph
+from local_http import running
 
 
 @contextmanager
@@ -42,11 +42,5 @@ def sparql_server(store, *, body=None, status=200, most_rows=None, offset=True):
             self.end_headers()
             self.wfile.write(answer)
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
+    with running(Handler) as server:
         yield f"http://127.0.0.1:{server.server_port}/query", queries
-    finally:
-        server.shutdown()
-        server.server_close()

@@ -12,15 +12,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import torch
 from peft import PeftModel
 from transformers import PreTrainedModel
 
 from auditkit.errors import TargetUnavailable
+from auditkit.recommenders.adapters.folder_checks import agree, sample_outputs
 
 __all__ = ["with_adapter"]
-
-_TOLERANCE = 1e-4  # relative to the largest logit; merging rounds once more in float32
 
 
 def with_adapter(
@@ -45,14 +43,14 @@ def with_adapter(
     adapted = _load(model, adapter).eval()
     if adapted.active_peft_config.is_prompt_learning:
         return adapted, notes
-    expected = _logits(adapted)
+    expected = sample_outputs(adapted)
     merged = adapted.merge_and_unload()
-    if _close(_logits(merged), expected):
+    if agree(sample_outputs(merged), expected):
         return merged, notes
     return _load(reload(), adapter), [
         *notes,
-        "The adapter is not merged: merging would change the logits, because it adapts a weight "
-        "that head and embedding share. A server that merges it serves another model.",
+        "The adapter is not merged: merging changes the logits, as it does if head and embedding "
+        "share an adapted weight. A server that merges it serves another model.",
     ]
 
 
@@ -67,21 +65,3 @@ def _load(model: PreTrainedModel, adapter: Path) -> Any:
                 f"their initial values: {str(warning.message)[:300]}"
             )
     return adapted
-
-
-@torch.inference_mode()
-def _logits(model: PreTrainedModel) -> torch.Tensor:
-    """Logits, or hidden states of an encoder, for a fixed row of tokens."""
-    vocabulary = int(model.config.get_text_config().vocab_size)
-    ids = torch.arange(3, min(40, vocabulary), device=model.device)[None]
-    inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
-    if model.config.is_encoder_decoder:
-        inputs["decoder_input_ids"] = ids[:, :5]
-    output = model(**inputs)
-    found: torch.Tensor = output["logits"] if "logits" in output else output["last_hidden_state"]
-    return found
-
-
-def _close(found: torch.Tensor, expected: torch.Tensor) -> bool:
-    difference = float((found - expected).abs().max())
-    return difference <= _TOLERANCE * max(1.0, float(expected.abs().max()))

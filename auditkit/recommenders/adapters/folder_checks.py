@@ -20,7 +20,10 @@ from auditkit.engine.beam import SPECIAL_TOKENS
 from auditkit.engine.releases import MAJOR, VERSION
 from auditkit.errors import TargetUnavailable
 
-__all__ = ["generation_note", "read_config", "require_all_weights", "require_tied_head", "writer"]
+__all__ = [
+    "agree", "generation_note", "read_config", "require_all_weights", "require_tied_head",
+    "sample_outputs", "writer",
+]  # fmt: skip
 
 # Keys of config.json that do not change a forward pass.
 _HARMLESS = {
@@ -31,6 +34,7 @@ _HARMLESS = {
 }  # fmt: skip
 # Keys of version 4 that version 5 converts to `rope_parameters`.
 _CONVERTED = {"partial_rotary_factor", "rope_scaling", "rope_theta", "rotary_emb_base"}
+_TOLERANCE = 1e-4  # relative to the largest output; merging an adapter rounds once more
 _SAMPLING = ("temperature", "top_k", "top_p", "min_p", "typical_p")
 
 
@@ -171,3 +175,22 @@ def generation_note(model: PreTrainedModel) -> list[str]:
         "generation_config.json is not applied, because recommender.yaml describes the decoding: "
         f"{', '.join(named)}."
     ]
+
+
+@torch.inference_mode()
+def sample_outputs(model: PreTrainedModel) -> torch.Tensor:
+    """Logits of a fixed row of tokens, or hidden states of an encoder."""
+    vocabulary = int(model.config.get_text_config().vocab_size)
+    ids = torch.arange(3, min(40, vocabulary), device=model.device)[None]
+    inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    if model.config.is_encoder_decoder:
+        inputs["decoder_input_ids"] = ids[:, :5]
+    output = model.eval()(**inputs)
+    found: torch.Tensor = output["logits"] if "logits" in output else output["last_hidden_state"]
+    return found
+
+
+def agree(found: torch.Tensor, expected: torch.Tensor) -> bool:
+    """Whether two models have the same `sample_outputs`; False if a value is NaN."""
+    difference = float((found - expected).abs().max())
+    return difference <= _TOLERANCE * max(1.0, float(expected.abs().max()))

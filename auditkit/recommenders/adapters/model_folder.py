@@ -65,12 +65,11 @@ def load_folder(folder: Path, dataset: Dataset | None = None) -> LanguageModel |
         model, notes = _load_model(folder, manifest)
         tokenizer, more = load_tokenizer(resolve_inside(folder, manifest.tokenizer))
     loaded: LanguageModel | DualEncoder
-    if manifest.kind != "encoder":
+    if manifest.kind == "encoder" and dataset is not None:
+        loaded = DualEncoder(folder, manifest, model, tokenizer, dataset.catalog.items)
+    else:
         chosen = LanguageModel if manifest.style == "pointwise" else LanguageModelRecommender
         loaded = chosen(folder, manifest, model, tokenizer)
-    else:
-        assert dataset is not None
-        loaded = DualEncoder(folder, manifest, model, tokenizer, dataset.catalog.items)
     loaded.notes = (*notes, *more)
     return loaded
 
@@ -84,10 +83,9 @@ def _load_model(folder: Path, manifest: RecommenderManifest) -> tuple[PreTrained
     if adapter:
         _refuse_unsafe(adapter, "adapter_model.safetensors")
     fields = _json(weights / "config.json")
-    config, notes = read_config(weights, fields)
-    notes.insert(
-        0, f"The weights were written by transformers {writer(fields)}, read by {VERSION}."
-    )
+    config, unread = read_config(weights, fields)
+    releases = f"The weights were written by transformers {writer(fields)}, read by {VERSION}."
+    notes = [releases, *unread]
     try:
         model, more = _base_model(weights, manifest.kind, config)
         notes += [*more, *generation_note(model)]
