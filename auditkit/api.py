@@ -102,13 +102,13 @@ def report(run: str | Path, *, out: str | Path | None = None) -> list[Path]:
 def load_recommender(
     target: str, *, data: str = "ml-100k", prompts: Path | None = None, allow_code: bool = False
 ) -> LoadedRecommender:
-    """Load a recommender, with its fingerprint.
+    """Load a recommender and compute its fingerprint.
 
     Args:
         target: as in `audit`.
-        data: users and items for targets that need them: baselines are fitted on them, dual
-            encoders rank the items, mitigations read users' attributes. For other targets, the data
-            are not loaded.
+        data: data set with the users and items that some targets need: baselines (fitted on them),
+            dual encoders (rank the items), mitigations (read users' attributes) and adapters of
+            installed packages. For other targets, the data set is not loaded.
         prompts: template file for a recommender without templates of its own.
         allow_code: whether `python:` targets may import and run code.
 

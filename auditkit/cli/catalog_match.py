@@ -174,7 +174,7 @@ def _explanations(path: Path) -> Iterator[dict[str, JsonValue]]:
         item = row.get("item_id")
         if item is not None and (isinstance(item, bool) or not isinstance(item, str | int)):
             raise InvalidArgument(
-                f"{path}:{number} has an item_id that is not a text. Give the id as a text."
+                f"{path}:{number} has an item_id that is not a string. Give the id as a text."
             )
         named = {"id": row.get("id", number), "text": row["text"], "line": number}
         yield {**named, "item_id": None if item is None else str(item)}

@@ -52,7 +52,10 @@ def train(
     typer.echo(result.to_json() if as_json else findings_table(result.findings), nl=not as_json)
     typer.echo(f"full catalog, fitted on {chosen.data.fit}; {protocol(result)}", err=True)
     if chosen.data.fit == "all_but_validation":
-        typer.echo("choose settings on utility.validation; the other rows are test items", err=True)
+        typer.echo(
+            "choose settings by the utility.validation findings; the others are on test items",
+            err=True,
+        )
     typer.echo(str(out), err=True)
 
 

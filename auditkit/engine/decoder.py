@@ -90,8 +90,9 @@ class Body:
         self._cache = cache_argument(self._decoder)
         self._keeps = "logits_to_keep" in inspect.signature(self.base.forward).parameters
         text = self.base.config.get_text_config()
-        heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
-        size = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
+        queries = getattr(text, "num_attention_heads", None) or 1  # Mamba has no attention
+        heads = getattr(text, "num_key_value_heads", None) or queries
+        size = getattr(text, "head_dim", None) or text.hidden_size // queries
         self.n_layers, width = text.num_hidden_layers, self.dtype.itemsize
         self.kv_bytes = 2 * self.n_layers * heads * size * width
         self.context: int | None = getattr(text, "max_position_embeddings", None)

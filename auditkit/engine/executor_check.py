@@ -59,11 +59,17 @@ class Certificate:
 
 
 def probe_body(body: Body) -> Body:
-    """Body for the probe: a float64 copy of a small model, otherwise the model itself."""
+    """Body for the probe: a float64 copy of a small model, otherwise the model itself.
+
+    A model that does not compute in float64, such as some mixtures of experts, is not copied.
+    """
     small = sum(p.numel() for p in body.base.parameters()) <= _SMALL
     if not small or body.dtype == torch.float64:
         return body
-    return Body(copy.deepcopy(body.model).double())
+    try:
+        return Body(copy.deepcopy(body.model).double())
+    except RuntimeError:  # `Body` runs the model once
+        return body
 
 
 def certify(probed: Body) -> Certificate:

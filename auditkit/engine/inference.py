@@ -11,7 +11,6 @@ import math
 import os
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from typing import TYPE_CHECKING
@@ -71,7 +70,7 @@ class Cost:
 
 @dataclass
 class Engine:
-    """A causal or encoder-decoder language model.
+    """A causal or encoder-decoder language model; device and precision are those of its weights.
 
     Attributes:
         counters: work done for requests.
@@ -128,22 +127,15 @@ class Engine:
         if not prompts:
             return []
         self._validate_length(max(map(len, prompts)), decoding.max_new_tokens)
-        with self._precision():
-            if decoding.beams > 1 and not decoding.temperature:
-                return beam_search(self.model, prompts, decoding, self.counters)
-            if self.model.config.is_encoder_decoder:
-                return generate_encdec(self.model, prompts, decoding, self.counters, seeds=seeds)
-            longest = max(map(len, prompts)) + decoding.max_new_tokens
-            share = len(prompts) > 1 and self._pads and self._certified("packed", longest)
-            return generate(
-                self.body,
-                prompts,
-                decoding,
-                self.counters,
-                seeds=seeds,
-                share=share,
-                pad=self._pads,
-            )
+        if decoding.beams > 1 and not decoding.temperature:
+            return beam_search(self.model, prompts, decoding, self.counters)
+        if self.model.config.is_encoder_decoder:
+            return generate_encdec(self.model, prompts, decoding, self.counters, seeds=seeds)
+        longest = max(map(len, prompts)) + decoding.max_new_tokens
+        share = len(prompts) > 1 and self._pads and self._certified("packed", longest)
+        return generate(
+            self.body, prompts, decoding, self.counters, seeds=seeds, share=share, pad=self._pads
+        )
 
     def next_token_logits(self, prompts: Sequence[Ids]) -> torch.Tensor:
         """Logits of the token after each prompt, [n, vocabulary] float32.
@@ -152,10 +144,9 @@ class Engine:
             TargetError: a prompt is longer than the model's context.
         """
         self._validate_length(max(map(len, prompts), default=0), 0)
-        with self._precision():
-            if self.model.config.is_encoder_decoder:
-                return first_token_logits(self.model, prompts, self.counters)
-            return next_token_logits(self.body, prompts, self.counters, pad=self._pads)
+        if self.model.config.is_encoder_decoder:
+            return first_token_logits(self.model, prompts, self.counters)
+        return next_token_logits(self.body, prompts, self.counters, pad=self._pads)
 
     def cost(self, pairs: Sequence[Pair]) -> Cost:
         """Estimate the cost of `score` without running the model."""
@@ -178,17 +169,10 @@ class Engine:
                 "An empty prompt or continuation cannot be scored. Give at least one token of each."
             )
         self._validate_length(*_longest(pairs, self.model.config.is_encoder_decoder))
-        with self._precision():
-            values = self._run(pairs, executor)
+        values = self._run(pairs, executor)
         if not all(math.isfinite(value) for row in values for value in row):
             raise TargetError("non_finite", detail="a log-probability is NaN or infinite")
         return values
-
-    def _precision(self) -> AbstractContextManager[object]:
-        """bfloat16 autocast on CUDA, otherwise the precision of the weights."""
-        if self.model.device.type == "cuda":
-            return torch.autocast("cuda", dtype=torch.bfloat16)
-        return nullcontext()
 
     def _run(self, pairs: Sequence[Pair], executor: str | None) -> list[list[float]]:
         counters = self.checks if executor else self.counters

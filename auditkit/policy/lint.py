@@ -34,13 +34,16 @@ class NeededN(NamedTuple):
 
 
 def lint(policy: Policy) -> list[Lint]:
-    """Warn about limits that no sample can show, rules without groups, and waivers without a rule.
+    """Warnings about rules and waivers that are valid but probably mistakes.
+
+    Examples: a limit that no sample can prove to be met, a fairness rule on all users together, or
+    a waiver of a rule that does not exist.
 
     Args:
         policy: a policy; duplicate ids and unknown names were rejected when it was read.
 
     Returns:
-        Warnings in the order of the file.
+        Warnings about the rules, then about the waivers, each in the order of the file.
     """
     found = [
         Lint(policy.rule_lines.get(rule.id, 1), rule.id, message)

@@ -193,7 +193,8 @@ class Judges(Protocol):
 class Remote(Protocol):
     """A recommender that is called over a network: one request per call, many calls at a time.
 
-    It makes one attempt and raises `TargetError`; the Target handles retries, waits and deadlines.
+    `answer` makes one attempt and raises `TargetError` if that fails; the Target handles retries,
+    waits and deadlines.
     """
 
     async def answer(

@@ -74,7 +74,8 @@ def require_same_run(out: Path, identity: Mapping[str, Any], run_key: str, *, re
         )
     if not resume:
         raise ConfigurationError(
-            f"{out} holds this run already. Leave out --no-resume, or give another --out folder."
+            f"{out} contains this run already. To resume it, leave out --no-resume; to repeat it, "
+            "give another --out folder."
         )
 
 

@@ -120,11 +120,15 @@ def bootstrap_ratio(
         InvalidArgument: lengths differ, a number is not finite, or a denominator is negative.
     """
     top, bottom = _finite(numerators), _finite(denominators)
-    if len(top) != len(bottom) or np.any(bottom < 0):
+    if len(top) != len(bottom):
         raise InvalidArgument(
-            f"bootstrap_ratio got {len(top)} numerators and {len(bottom)} denominators, the "
-            f"smallest of which is {bottom.min(initial=0.0)}. Give one of each per unit, and no "
-            "negative denominators."
+            f"bootstrap_ratio got {len(top)} numerators and {len(bottom)} denominators. Give one "
+            "of each per unit."
+        )
+    if np.any(bottom < 0):
+        raise InvalidArgument(
+            f"bootstrap_ratio got a denominator of {bottom.min():g}. Give denominators of at "
+            "least 0."
         )
     if len(top) < 2 or bottom.sum() == 0:
         why = reason if len(top) != 1 else _why(1, reason)

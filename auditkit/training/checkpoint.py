@@ -79,8 +79,9 @@ def load_checkpoint(
     for key, value in identity.items():
         if state.get(key) != value:
             raise ConfigurationError(
-                f"{folder} contains a run with another {key.replace('_sha256', '')}. "
-                "Give another --out folder, or delete this one to start again."
+                f"{folder} contains checkpoints of another training run (the hash of the "
+                f"{key.removesuffix('_sha256')} differs). Give another --out folder, or delete "
+                "this one to start again."
             )
     _restore(model, found[-1] / "weights.safetensors")
     moments: dict[int, dict[str, torch.Tensor]] = {}

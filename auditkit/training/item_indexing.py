@@ -35,11 +35,11 @@ _DIMENSIONS = 64
 def index_items(
     name: str, dataset: Dataset, histories: Sequence[NDArray[np.int32]], *, seed: int
 ) -> dict[str, tuple[str, ...]]:
-    """Map item ids to tokens that are distinct and prefix-free.
+    """Map each item id to a sequence of tokens; no sequence equals or begins another one.
 
     Args:
         name: a key of `INDEXINGS`.
-        histories: training histories, item rows, oldest first.
+        histories: training history of each user, as rows of items, oldest first.
     """
     ids = [item.id for item in dataset.catalog.items]
     if name == "item":

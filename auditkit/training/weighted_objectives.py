@@ -138,7 +138,9 @@ def backward(
         torch.autograd.backward(total * world)
     if world > 1:
         names = list(recipe.objectives)
-        stacked = torch.stack([sums.get(name, torch.zeros(())) for name in names])
+        stacked = torch.stack(
+            [sums.get(name, torch.zeros((), device=accelerator.device)) for name in names]
+        )
         sums = dict(zip(names, accelerator.reduce(stacked, "sum"), strict=True))
     return {name: float(value) for name, value in sums.items()}
 

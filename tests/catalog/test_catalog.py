@@ -85,7 +85,7 @@ def test_every_faulty_line_is_named_in_one_message(tmp_path):
         ("c.csv", b"id,title\n1,\xff\n", "not UTF-8"),
         ("c.jsonl", b"{", "line 1"),
         ("c.jsonl", b"[1]", "not a JSON object"),
-        ("c.jsonl", b'{"id": {}, "title": "x"}', "not a text"),
+        ("c.jsonl", b'{"id": {}, "title": "x"}', "not a string"),
     ],
 )
 def test_an_unreadable_file_says_what_is_wrong(tmp_path, name, content, expected):

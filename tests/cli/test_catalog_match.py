@@ -121,7 +121,7 @@ def test_a_plain_text_has_one_explanation_a_line(tmp_path, films):
         ),
         (
             b'{"text": "A film.", "item_id": true}',
-            "texts.jsonl:1 has an item_id that is not a text",
+            "texts.jsonl:1 has an item_id that is not a string",
         ),
         (b"\xff\xfe", "is not UTF-8"),
     ],

@@ -171,7 +171,7 @@ def test_another_text_in_a_file_that_a_probe_reads_is_another_run(tmp_path):
 
 def test_finished_run_is_not_repeated_without_resume(tmp_path):
     audit("Clean", tmp_path / "run")
-    with pytest.raises(ConfigurationError, match="holds this run already"):
+    with pytest.raises(ConfigurationError, match="contains this run already"):
         audit("Clean", tmp_path / "run", resume=False)
 
 

@@ -78,7 +78,7 @@ class TripleKeys:
         return inverse
 
     def check(self, s: ArrayLike, p: ArrayLike, o: ArrayLike) -> NDArray[np.bool_]:
-        """Whether each triple is in the graph; False for codes out of range."""
+        """Whether each triple, given as codes, is in the graph; False if a code is out of range."""
         queried = validated_triples(self.shape, s, p, o)
         hit = queried.possible.copy()
         hit[queried.possible] = self._contains(pack(*(c[queried.possible] for c in queried[:3])))

@@ -152,7 +152,7 @@ class DuckdbTriples:
         return self._n_triples
 
     def check(self, s: ArrayLike, p: ArrayLike, o: ArrayLike) -> NDArray[np.bool_]:
-        """Whether each triple is in the graph; False for codes out of range."""
+        """Whether each triple, given as codes, is in the graph; False if a code is out of range."""
         asked = validated_triples(self.shape, s, p, o)
         hit = np.zeros(len(asked.s), dtype=bool)
         if len(hit):

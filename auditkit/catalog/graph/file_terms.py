@@ -74,7 +74,7 @@ class FileTerms:
         texts = [text for text, _ in self._of(codes)]
         if not all(isinstance(text, str) for text in texts):
             raise CatalogError(
-                f"{self._file.path} has a term that is not a text. Build it again with: "
+                f"{self._file.path} has a term that is not a string. Build it again with: "
                 "auditkit catalog build"
             )
         return [str(text) for text in texts]

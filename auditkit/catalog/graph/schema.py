@@ -131,7 +131,7 @@ class TripleStore(Protocol):
         ...
 
     def check(self, s: ArrayLike, p: ArrayLike, o: ArrayLike) -> NDArray[np.bool_]:
-        """Whether each triple is in the graph; False for codes out of range."""
+        """Whether each triple, given as codes, is in the graph; False if a code is out of range."""
         ...
 
     def has(self, s: ArrayLike, p: ArrayLike) -> NDArray[np.bool_]:

@@ -150,7 +150,7 @@ class SqliteTriples:
         return TripleKeys(keys, self.shape)
 
     def check(self, s: ArrayLike, p: ArrayLike, o: ArrayLike) -> NDArray[np.bool_]:
-        """Whether each triple is in the graph; False for codes out of range."""
+        """Whether each triple, given as codes, is in the graph; False if a code is out of range."""
         queried = validated_triples(self.shape, s, p, o)
         if len(queried.s) > BATCH:
             return self.view.check(s, p, o)

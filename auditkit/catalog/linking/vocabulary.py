@@ -102,12 +102,15 @@ class Vocabulary:
         return found
 
     def neighbors(self, tokens: Sequence[str], *, within: int) -> dict[str, tuple[Neighbor, ...]]:
-        """Up to 12 other words near each token, sorted by (distance, -count, word).
+        """Up to 12 other catalog words near each token, sorted by (distance, -count, word).
+
+        A word is near a token only if both contain the same digits. Tokens that are too short, too
+        long, or only digits are not in the result.
 
         Args:
             tokens: the tokens to look up.
-            within: 1 or 2 edits. Two are allowed only between words of at least five letters; the
-                digits of both must be equal.
+            within: largest number of edits, 1 or 2. Two edits count only if the token and the word
+                both have at least five letters.
         """
         wanted = {token: (token, within) for token in tokens if _may_be_meant(token)}
         if len(self._near) + len(wanted) > MAX_REMEMBERED:

@@ -110,7 +110,7 @@ class Endpoint:
                 for chunk in response.iter_bytes():
                     body += chunk
                     if len(body) > _MAX_BYTES:
-                        raise self._error(f"a response has over {_MAX_BYTES >> 20} MiB")
+                        raise self._error(f"a response is larger than {_MAX_BYTES >> 20} MiB")
             found = json.loads(body)["results"]["bindings"]
         except self._errors as error:
             raise self._error(type(error).__name__) from None

@@ -205,8 +205,8 @@ def _quoted(stream: TextIO) -> Iterator[tuple[int, list[str]]]:
             cells = next(reader, None)
         except csv.Error as error:
             raise _Unreadable(
-                f"line {first}: {error} (the row is read up to line {reader.line_num}; is every "
-                "quote closed where its cell ends?)"
+                f"line {first}: {error} (the row that begins here was read as far as line "
+                f"{reader.line_num}; does every quoted cell end with a quote?)"
             ) from None
         if cells is None:
             return
@@ -315,7 +315,7 @@ def cell_text(value: object, column: str) -> str:
     if value is None:
         return ""
     if isinstance(value, bool) or not isinstance(value, str | int):
-        raise ValueError(f"{column} is {json.dumps(value, default=str)[:80]}, not a text")
+        raise ValueError(f"{column} is {json.dumps(value, default=str)[:80]}, not a string")
     text = " ".join(str(value).split())
     if not is_text(text):
         raise ValueError(f"{column} holds half of a surrogate pair")

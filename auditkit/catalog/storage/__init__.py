@@ -1,1 +1,1 @@
-"""The built catalog file: draft, writers, reader and metadata."""
+"""Writing a catalog to a file and reading it again: draft, writers, reader and metadata."""

@@ -64,7 +64,7 @@ class FileMeta:
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise ValueError(f"{value!r:.80} is not a text")
+        raise ValueError(f"{value!r:.80} is not a string")
     return value
 
 
@@ -96,7 +96,7 @@ def item_rows(file: TableFile) -> Iterator[tuple[str, str, int | None]]:
     query = "SELECT row, item_id, title, year FROM items ORDER BY row"
     for place, (row, item_id, title, year) in enumerate(file.iterate(query)):
         if not (isinstance(item_id, str) and isinstance(title, str) and item_id and title):
-            raise damaged(file, f"the id or the title of item {place} is not a text")
+            raise damaged(file, f"the id or the title of item {place} is not a string")
         if row != place or not (year is None or (isinstance(year, int) and 0 < year <= LAST_YEAR)):
             raise damaged(file, f"item {item_id!r} is out of order or its year is not valid")
         yield item_id, title, year
@@ -107,7 +107,7 @@ def aliases_of(file: TableFile, meta: FileMeta) -> dict[int, tuple[str, ...]]:
     found: dict[int, list[str]] = {}
     for row, text in file.iterate("SELECT row, text FROM aliases"):
         if not (isinstance(row, int) and 0 <= row < meta.n_items and isinstance(text, str)):
-            raise damaged(file, f"the alias {text!r:.80} is not a text or belongs to no item")
+            raise damaged(file, f"the alias {text!r:.80} is not a string or belongs to no item")
         found.setdefault(row, []).append(text)
     return {row: tuple(texts) for row, texts in found.items()}
 

@@ -235,8 +235,9 @@ def _contradicted(reader: ClaimReader, response: Response) -> float | None:
 def _utility(
     context: Context, asked: Sequence[ConstrainedRequest], responses: Sequence[Response]
 ) -> dict[int, tuple[float, ...]]:
-    """Recall and NDCG by index of the request; empty if held-out items may have been in the
-    training data.
+    """Recall and NDCG of the responses to users with held-out items, by index of the request.
+
+    Empty if the recommender may have been trained on the held-out items.
     """
     try:
         require_unseen_test_items(context)

@@ -21,6 +21,7 @@ from transformers import (
 )
 
 from auditkit.catalog.dataset import Dataset
+from auditkit.engine.device import chosen_device
 from auditkit.engine.releases import VERSION, attention, quiet
 from auditkit.errors import TargetUnavailable
 from auditkit.recommenders.adapters.dual_encoder import DualEncoder
@@ -75,7 +76,10 @@ def load_folder(folder: Path, dataset: Dataset | None = None) -> LanguageModel |
 
 
 def _load_model(folder: Path, manifest: RecommenderManifest) -> tuple[PreTrainedModel, list[str]]:
-    """The model in float32 and evaluation mode, with its adapter, and notes for the report."""
+    """The model in float32 and evaluation mode on the chosen device, with its adapter, and notes
+    for the report.
+    """
+    device = chosen_device()
     weights = resolve_inside(folder, manifest.weights)
     adapter = resolve_inside(folder, manifest.adapter) if manifest.adapter else None
     _refuse_unsafe(weights, "*.safetensors")
@@ -96,11 +100,20 @@ def _load_model(folder: Path, manifest: RecommenderManifest) -> tuple[PreTrained
                 model, adapter, lambda: _base_model(weights, manifest.kind, config)[0]
             )
             notes += more
+        model = model.eval().to(device)
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise TargetUnavailable(
             f"{folder} cannot be loaded: {error}. Check the files that recommender.yaml names."
         ) from None
-    return model.eval(), notes
+    stored = config.dtype
+    if stored not in (None, torch.float32):
+        notes.append(
+            f"The weights are stored as {str(stored).removeprefix('torch.')} and computed in "
+            "float32; a server that computes in half precision has slightly other scores."
+        )
+    if device.type != "cpu":
+        notes.append(f"The model ran on {device}.")
+    return model, notes
 
 
 def _base_model(

@@ -46,7 +46,7 @@ class ReplayRecommender:
                 if not isinstance(request_id, str):
                     raise TypeError(f"the id {request_id!r} is not a string")
                 if not _is_answer(answer, expected=str if "text" in record else list):
-                    raise TypeError("neither a text nor a list of titles")
+                    raise TypeError("neither a string nor a list of titles")
             except (ValueError, KeyError, TypeError) as error:
                 raise TargetUnavailable(
                     f"{path}:{number} is not a valid response ({error}). Write "

@@ -50,7 +50,7 @@ class Call:
 
     @cached_property
     def id(self) -> str:
-        """First 16 hex digits of the hash of probe, version and request."""
+        """First 16 hex digits of the hash of the probe, its version, the request and the repeat."""
         identity = {
             "probe": self.probe,
             "version": self.probe_version,

@@ -60,7 +60,10 @@ def _draw(request_id: str) -> float:
 
 
 def as_derived(difference: float | None) -> dict[str, float]:
-    """The difference as an entry of `Response.derived`, which is stored in the run log."""
+    """The difference as an entry of `Response.derived`, which is stored in the run log.
+
+    Empty if the request was not scored again.
+    """
     return {} if difference is None else {_KEY: difference}
 
 

@@ -173,10 +173,10 @@ def test_a_damaged_file_is_an_error_or_gives_the_true_answer(built, place):
         ("DELETE FROM terms WHERE id > 5", "it has 6 terms, but"),
         ("UPDATE items SET year = 99999 WHERE row = 1", "its year is not valid"),
         ("UPDATE items SET year = -1 WHERE row = 1", "its year is not valid"),
-        ("UPDATE items SET title = x'ff00' WHERE row = 1", "is not a text"),
-        ("UPDATE items SET item_id = x'31' WHERE row = 1", "is not a text"),
+        ("UPDATE items SET title = x'ff00' WHERE row = 1", "is not a string"),
+        ("UPDATE items SET item_id = x'31' WHERE row = 1", "is not a string"),
         ("UPDATE items SET item_id = '1' WHERE row = 1", "occurs twice"),
-        ("UPDATE aliases SET text = x'ff'", "is not a text"),
+        ("UPDATE aliases SET text = x'ff'", "is not a string"),
         ("UPDATE aliases SET row = 7", "belongs to no item"),
         ("UPDATE predicates SET name = 'year'", "two have the same name"),
         ("UPDATE predicates SET id = 9 WHERE id = 3", "not numbered"),
@@ -185,7 +185,7 @@ def test_a_damaged_file_is_an_error_or_gives_the_true_answer(built, place):
         ("UPDATE meta SET value = 'x' WHERE key = 'warnings'", "cannot be read as a catalog"),
         ("UPDATE meta SET value = '\"x\"' WHERE key = 'warnings'", "is not a list"),
         ("UPDATE meta SET value = '[0,4.0]' WHERE key = 'starts'", "is not a count"),
-        ("UPDATE meta SET value = x'00' WHERE key = 'link'", "is not a text"),
+        ("UPDATE meta SET value = x'00' WHERE key = 'link'", "is not a string"),
     ],
 )
 def test_a_file_that_contradicts_itself_is_refused(built, statement, expected):
@@ -198,7 +198,7 @@ def test_a_file_that_contradicts_itself_is_refused(built, statement, expected):
 def test_a_term_that_is_no_text_is_refused(built):
     with sqlite3.connect(built) as connection:
         connection.execute("UPDATE terms SET text = x'ff' WHERE kind = 'entity'")
-    with pytest.raises(CatalogError, match="is not a text"):
+    with pytest.raises(CatalogError, match="is not a string"):
         open_graph(built).values("1", "director")
 
 

@@ -96,7 +96,7 @@ def test_server_may_be_silent_until_the_deadline(served, monkeypatch):
         took = transport._loop._loop.time() - begun
         transport.close()
     assert (response.status, response.reason) == ("timeout", "deadline")
-    assert 200 <= took < 220  # two attempts
+    assert 200 <= took < 300  # two attempts
 
 
 @pytest.mark.parametrize("fault", ["http_429", "http_500", "half"])
