@@ -85,6 +85,8 @@ class Body:
         if config is not None and config.is_prompt_learning:
             self.n_virtual = int(config.num_virtual_tokens)
         self._decoder, self._head = self.base.base_model, self.base.get_output_embeddings()
+        if self._decoder is self.base:  # a name that does not fit, as of Gemma 3 in release 4.57
+            self._decoder = self.base.get_decoder()
         accepted = inspect.signature(self._decoder.forward).parameters
         self.takes_positions = "position_ids" in accepted
         self._cache = cache_argument(self._decoder)
@@ -132,7 +134,7 @@ class Body:
     ) -> torch.Tensor:
         """Last hidden states [rows, positions, width] of one forward, which extends the cache."""
         counters.count(ids)
-        extra: dict[str, object] = {self._cache: cache}
+        extra: dict[str, object] = {} if cache is None else {self._cache: cache}
         if self.takes_positions:
             extra["position_ids"] = positions
         output = self._decoder(
@@ -154,7 +156,7 @@ class Body:
         """Model logits after each row's last token [rows, vocabulary], and the cache."""
         counters.count(ids)
         counters.head_rows += ids.shape[0]
-        extra: dict[str, object] = {self._cache: cache}
+        extra: dict[str, object] = {} if cache is None else {self._cache: cache}
         if self.takes_positions:
             extra["position_ids"] = positions
         if self._keeps:

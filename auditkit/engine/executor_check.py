@@ -17,15 +17,21 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from auditkit.engine.batches import Batch
 from auditkit.engine.decoder import Body, Counters
+from auditkit.engine.decoding_cache import grouped_attention, growing
 from auditkit.engine.packed import score_packed
 from auditkit.engine.plain import score_plain
 from auditkit.engine.plan import Limits
+from auditkit.engine.prefill import prefill
 from auditkit.engine.prefix import score_prefix
 from auditkit.engine.prefix_tree import Ids
 from auditkit.engine.ranking import next_token_logits
 
-__all__ = ["EXECUTORS", "Certificate", "Executor", "certify", "fails_at", "pads_left", "probe_body"]
+__all__ = [
+    "EXECUTORS", "Certificate", "Executor", "certify", "fails_at", "keeps_cache", "pads_left",
+    "probe_body",
+]  # fmt: skip
 
 Pair = tuple[Ids, Ids]
 Executor = Callable[[Body, Sequence[Pair], Counters], list[list[float]]]
@@ -34,6 +40,8 @@ EXECUTORS: dict[str, Executor] = {
     "prefix": score_prefix,
     "plain": score_plain,
 }
+# What transformers raises where an architecture does not support a call.
+_UNSUPPORTED = (RuntimeError, ValueError, TypeError, AttributeError, IndexError)
 _SMALL = 50_000_000
 _PROMPT = 32
 
@@ -124,6 +132,36 @@ def pads_left(body: Body, threshold: float) -> bool:
     return bool((padded[1] - alone[0]).abs().max() <= threshold)
 
 
+@torch.inference_mode()
+def keeps_cache(body: Body, threshold: float) -> bool:
+    """Whether two tokens, generated with a cache, have the logits of one forward.
+
+    Hybrid and state-space models have caches of their own, which some releases handle otherwise.
+    """
+    draw = np.random.default_rng(4)
+    prompt, new = [[int(t) for t in draw.integers(body.vocabulary, size=n)] for n in (9, 2)]
+    counters = Counters()
+    try:
+        with grouped_attention(body.base):
+            _, cache, mask, positions = prefill(body, Batch([0], [], [prompt]), counters)
+            cache = growing(cache)
+            for token in new:
+                mask = torch.cat([mask, mask.new_ones((1, 1))], dim=1)
+                positions = positions + 1
+                found, _ = body.next_logits(
+                    torch.tensor([[token]], device=body.device),
+                    mask=mask,
+                    positions=positions,
+                    cache=cache,
+                    use_cache=True,
+                    counters=counters,
+                )
+    except _UNSUPPORTED:
+        return False
+    expected = next_token_logits(body, [[*prompt, *new]], counters)
+    return bool((found.cpu() - expected).abs().max() <= threshold)
+
+
 def _variants(name: str) -> list[Executor]:
     """Functions to check; two for `packed`, with the prompt in the rows and in the cache."""
     if name != "packed":
@@ -146,8 +184,8 @@ def _difference(
     """Largest difference per title in nats; None if the executor raises or is not finite."""
     try:
         found = run(body, pairs, counters)
-    except (RuntimeError, ValueError, TypeError, AttributeError, IndexError, NotImplementedError):
-        return None  # unsupported architectures raise any of these errors
+    except _UNSUPPORTED:
+        return None
     worst = max(abs(sum(a) - sum(b)) for a, b in zip(found, reference, strict=True))
     return worst if np.isfinite(worst) else None
 

@@ -23,6 +23,7 @@ from auditkit.engine.decoding_cache import grouped_attention, growing
 from auditkit.engine.encoder_decoder import as_output, encode_prompts
 from auditkit.engine.prefill import prefill
 from auditkit.engine.prefix_tree import Ids
+from auditkit.engine.ranking import next_token_logits
 from auditkit.engine.releases import cache_argument, cache_of_output
 
 if TYPE_CHECKING:
@@ -73,18 +74,23 @@ def generate(
     seeds: Sequence[int] = (),
     share: bool = False,
     pad: bool = True,
+    cached: bool = True,
 ) -> list[Generated]:
     """Continue each prompt until the model's end token, `stop` or a limit.
 
     Args:
         share: whether paired prompts may share a cache; requires that `packed` is certified.
         pad: whether prompts of unequal length may be in the same batch.
+        cached: whether to keep keys and values; without them every step forwards the whole text.
     """
     results: list[Generated | None] = [None] * len(prompts)
     for batch in batches(prompts, share=share, equal=not pad):
         rows = _Rows(batch.members, seeds, decoding, body.base)
-        with grouped_attention(body.base):
-            _continue(body, batch, rows, counters)
+        if cached:
+            with grouped_attention(body.base):
+                _continue(body, batch, rows, counters)
+        else:
+            _recompute(body, batch, rows, counters)
         for i, generated in zip(batch.members, rows.results(), strict=True):
             results[i] = generated
     return [result for result in results if result is not None]
@@ -113,6 +119,16 @@ def _continue(body: Body, batch: Batch, rows: _Rows, counters: Counters) -> None
             use_cache=True,
             counters=counters,
         )
+
+
+def _recompute(body: Body, batch: Batch, rows: _Rows, counters: Counters) -> None:
+    """Generate token by token with a forward of the whole text for each."""
+    texts = [[*batch.prefix, *tail] for tail in batch.tails]
+    while True:
+        chosen, kept = rows.choose(next_token_logits(body, texts, counters, pad=False))
+        if not kept:
+            return
+        texts = [[*texts[row], chosen[row]] for row in kept]
 
 
 @torch.inference_mode()

@@ -25,6 +25,7 @@ from auditkit.engine.executor_check import (
     Certificate,
     certify,
     fails_at,
+    keeps_cache,
     pads_left,
     probe_body,
 )
@@ -102,6 +103,10 @@ class Engine:
     def _pads(self) -> bool:
         return pads_left(self._probe, self.certificate.threshold)
 
+    @cached_property
+    def _caches(self) -> bool:
+        return keeps_cache(self._probe, self.certificate.threshold)
+
     def score(self, pairs: Sequence[Pair]) -> list[list[float]]:
         """Log-probability in nats of every continuation token, in the order given.
 
@@ -134,7 +139,14 @@ class Engine:
         longest = max(map(len, prompts)) + decoding.max_new_tokens
         share = len(prompts) > 1 and self._pads and self._certified("packed", longest)
         return generate(
-            self.body, prompts, decoding, self.counters, seeds=seeds, share=share, pad=self._pads
+            self.body,
+            prompts,
+            decoding,
+            self.counters,
+            seeds=seeds,
+            share=share and self._caches,
+            pad=self._pads,
+            cached=self._caches,
         )
 
     def next_token_logits(self, prompts: Sequence[Ids]) -> torch.Tensor:

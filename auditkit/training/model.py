@@ -206,11 +206,7 @@ def build_model(
                 **control,
             )
         ).float()
-        # T5 initializes embeddings with standard deviation 1 and scales its head by width^-1/2,
-        # which a short training cannot correct. Use the initial scales of the other architectures.
-        with torch.no_grad():
-            t5.shared.weight.normal_(0, 0.02)
-            t5.decoder.final_layer_norm.weight.fill_(recipe.width**0.5)
+        _initialize_t5(t5, seed)
         return t5
     return BertModel(
         BertConfig(
@@ -226,6 +222,29 @@ def build_model(
         ),
         add_pooling_layer=False,
     ).float()
+
+
+@torch.no_grad()
+def _initialize_t5(t5: PreTrainedModel, seed: int) -> None:
+    """Draw the initial weights of T5 by name, because releases of transformers draw different ones.
+
+    The scales are those of T5 (Raffel et al. 2020), except for the embeddings and the head. T5
+    gives embeddings a standard deviation of 1 and scales its head by width^-1/2, which a short
+    training cannot correct; they get the scales of the other architectures.
+    """
+    draw = torch.Generator().manual_seed(seed)
+    width, head_width = t5.config.d_model, t5.config.d_kv
+    for name, weight in sorted(t5.named_parameters()):
+        scale = weight.shape[-1] ** -0.5
+        if name == "shared.weight":
+            scale = 0.02
+        elif name.endswith(".q.weight"):
+            scale = (width * head_width) ** -0.5
+        elif "relative_attention_bias" in name:
+            scale = width**-0.5
+        if weight.ndim > 1:
+            weight.normal_(0, scale, generator=draw)
+    t5.decoder.final_layer_norm.weight.fill_(width**0.5)
 
 
 def attach_dropout(model: PreTrainedModel, probability: float) -> None:
