@@ -7,7 +7,7 @@ import random
 import pytest
 import torch
 from peft import LoraConfig, PrefixTuningConfig, PromptTuningConfig, get_peft_model
-from tiny_models import VOCABULARY, WINDOW, one_by_one, tiny, worst
+from tiny_models import HYBRID, VOCABULARY, WINDOW, hybrid, one_by_one, tiny, worst
 
 from auditkit.engine.decoder import Body, Counters
 from auditkit.engine.inference import Engine
@@ -61,6 +61,15 @@ def test_packed_is_right_where_it_is_certified(name, attention, limits):
     found = score_packed(Body(model), pairs, Counters(), limits=limits)
     bound = 1e-9 if model.config._attn_implementation == "sdpa" else 1e-7
     assert worst(found, one_by_one(model, pairs)) <= bound
+
+
+@pytest.mark.parametrize("name", HYBRID)
+def test_layers_of_other_kinds_are_never_packed(name):
+    """With a window of 24 and states without keys, a tree mask cannot be right."""
+    model, pairs = hybrid(name), hard_pairs()
+    engine = Engine(model)
+    assert "packed" not in engine.certificate.passed
+    assert worst(engine.score(pairs), one_by_one(model, pairs)) <= 1e-4
 
 
 @pytest.mark.parametrize("executor", ["packed", "prefix", "plain"])

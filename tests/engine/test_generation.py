@@ -7,7 +7,7 @@ import random
 import pytest
 import torch
 from peft import PromptTuningConfig, get_peft_model
-from tiny_models import VOCABULARY, tiny
+from tiny_models import HYBRID, VOCABULARY, hybrid, tiny
 
 from auditkit.engine.batches import batches
 from auditkit.engine.decoder import Body, Counters
@@ -48,6 +48,37 @@ def test_greedy_text_is_that_of_transformers():
     )
     found = Engine(model).generate([prompts()[0]], GREEDY)[0].ids
     assert found == expected[0, ids.shape[1] :].tolist()
+
+
+@pytest.mark.parametrize("name", HYBRID)
+def test_text_of_layers_of_other_kinds_is_that_of_one_forward_a_token(name):
+    model, chosen = hybrid(name), prompts()[:5]
+    together = Engine(model).generate(chosen, GREEDY)
+    for prompt, found in zip(chosen, together, strict=True):
+        text = list(prompt)
+        for token in found.ids:
+            with torch.inference_mode():
+                logits = model(torch.tensor([text]), use_cache=False).logits[0, -1]
+            assert logits[token] >= logits.max() - 1e-4
+            text.append(token)
+
+
+def test_a_cache_that_changes_the_text_is_not_used(monkeypatch):
+    engine, chosen = Engine(tiny("llama")), prompts()
+    expected = [found.ids for found in engine.generate(chosen, GREEDY)]
+    wrong = Engine(tiny("llama"))
+    monkeypatch.setattr("auditkit.engine.executor_check.growing", _forgetful)
+    monkeypatch.setattr("auditkit.engine.generation.growing", _forgetful)
+    assert [found.ids for found in wrong.generate(chosen, GREEDY)] == expected
+    monkeypatch.undo()
+    assert wrong.counters.tokens > 2 * engine.counters.tokens
+
+
+def _forgetful(cache):
+    """Zero the values of the first token."""
+    for layer in cache.layers:
+        layer.values[:, :, 0] = 0
+    return cache
 
 
 def test_soft_prompt_steers_every_row_as_it_does_alone():

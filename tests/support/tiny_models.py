@@ -6,16 +6,30 @@ import torch
 from transformers import (
     BloomConfig,
     BloomForCausalLM,
+    Cohere2Config,
+    Cohere2ForCausalLM,
+    FalconH1Config,
+    FalconH1ForCausalLM,
     Gemma2Config,
     Gemma2ForCausalLM,
+    Gemma3ForCausalLM,
+    Gemma3TextConfig,
     GPT2Config,
     GPT2LMHeadModel,
+    GptOssConfig,
+    GptOssForCausalLM,
+    Lfm2Config,
+    Lfm2ForCausalLM,
     LlamaConfig,
     LlamaForCausalLM,
+    MambaConfig,
+    MambaForCausalLM,
     MistralConfig,
     MistralForCausalLM,
     Qwen2Config,
     Qwen2ForCausalLM,
+    Qwen3NextConfig,
+    Qwen3NextForCausalLM,
     T5Config,
     T5ForConditionalGeneration,
 )
@@ -70,6 +84,55 @@ def tiny(name, *, dtype=torch.float64, attention="sdpa", scale=2):
             parameter.mul_(scale)
     model.generation_config.eos_token_id = None
     return model.to(dtype).eval()
+
+
+HYBRID = ("gemma3", "cohere2", "gpt-oss", "lfm2", "falcon-h1", "qwen3-next", "mamba")
+
+
+def hybrid(name):
+    """A model with layers of two kinds (sliding and full attention, convolution and attention), or
+    with a state instead of keys and values.
+    """
+    torch.manual_seed(0)
+    windows = {"sliding_window": 24, "layer_types": ["sliding_attention", "full_attention"]}
+    experts = {"num_experts_per_tok": 2, "head_dim": 16}
+    model = {
+        "gemma3": lambda: Gemma3ForCausalLM(Gemma3TextConfig(**_WIDTHS, **windows, head_dim=16)),
+        "cohere2": lambda: Cohere2ForCausalLM(Cohere2Config(**_WIDTHS, **windows)),
+        "gpt-oss": lambda: GptOssForCausalLM(
+            GptOssConfig(**_WIDTHS, **windows, **experts, num_local_experts=4)
+        ),
+        "lfm2": lambda: Lfm2ForCausalLM(
+            Lfm2Config(**_WIDTHS, layer_types=["conv", "full_attention"])
+        ),
+        "falcon-h1": lambda: FalconH1ForCausalLM(
+            FalconH1Config(
+                **_WIDTHS, mamba_d_ssm=64, mamba_n_heads=4, mamba_d_head=16, mamba_d_state=16
+            )
+        ),
+        "qwen3-next": lambda: Qwen3NextForCausalLM(
+            Qwen3NextConfig(
+                **_WIDTHS,
+                **experts,
+                num_experts=4,
+                moe_intermediate_size=32,
+                shared_expert_intermediate_size=32,
+                linear_num_key_heads=2,
+                linear_num_value_heads=4,
+                linear_key_head_dim=16,
+                linear_value_head_dim=16,
+                layer_types=["linear_attention", "full_attention"],
+            )
+        ),
+        "mamba": lambda: MambaForCausalLM(
+            MambaConfig(hidden_size=64, num_hidden_layers=2, vocab_size=VOCABULARY, state_size=8)
+        ),
+    }[name]()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(2)
+    model.generation_config.eos_token_id = None
+    return model.eval()
 
 
 @torch.inference_mode()

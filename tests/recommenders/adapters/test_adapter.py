@@ -26,6 +26,7 @@ SHARED = {
         "target_modules": ["embed_tokens", "lm_head"],
         "ensure_weight_tying": True,
     },
+    "tokens": {"target_modules": ATTENTION, "trainable_token_indices": [5, 20]},
 }
 IDS = torch.arange(3, 30)[None]
 

@@ -44,6 +44,14 @@ def test_settings_that_are_not_read_are_named(folder):
     assert "does not read for 'llama': use_mup_scaling." in note
 
 
+def test_weights_in_half_precision_are_computed_in_float32_and_that_is_said(folder):
+    with_weights(folder, lambda t: t.update({name: v.bfloat16() for name, v in t.items()}))
+    change(folder / "config.json", dtype="bfloat16")
+    loaded = load_folder(folder)
+    assert loaded.model.dtype == torch.float32
+    assert "stored as bfloat16 and computed in float32" in loaded.notes[-1]
+
+
 @pytest.mark.parametrize("scaling", [{"rope_type": "linear", "factor": 4.0}, None])
 def test_rotary_settings_of_version_4_are_read(tmp_path, scaling):
     fields = {"model_type": "llama", "rope_theta": 5000.0, "rope_scaling": scaling}
