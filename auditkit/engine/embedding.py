@@ -1,9 +1,9 @@
-"""Text embeddings of an encoder: one unit vector per text, pooled over its tokens."""
+"""Text embeddings of an encoder: one vector per text, pooled over its tokens."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -16,7 +16,34 @@ from auditkit.engine.prefix_tree import Ids
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-__all__ = ["embed"]
+__all__ = ["POOLINGS", "embed", "unit_length"]
+
+
+def _mean(states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    weights = mask[:, :, None].to(states.dtype)
+    return (states * weights).sum(1) / weights.sum(1)
+
+
+def _largest(states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    return states.masked_fill(mask[:, :, None] == 0, float("-inf")).amax(1)
+
+
+def _last(states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    return states[torch.arange(len(states), device=states.device), mask.sum(1) - 1]
+
+
+# From hidden states [n, tokens, width] and mask [n, tokens], padded on the right, to [n, width].
+POOLINGS: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
+    "mean": _mean,
+    "cls": lambda states, _: states[:, 0],
+    "max": _largest,
+    "lasttoken": _last,
+}
+
+
+def unit_length(vectors: torch.Tensor) -> torch.Tensor:
+    """Divide every row [n, width] by its Euclidean length."""
+    return torch.nn.functional.normalize(vectors, dim=1)
 
 
 @torch.inference_mode()
@@ -25,23 +52,27 @@ def embed(
     texts: Sequence[Ids],
     counters: Counters,
     *,
-    pooling: Literal["mean", "cls"] = "mean",
+    pooling: str = "mean",
+    layers: Sequence[Callable[[torch.Tensor], torch.Tensor]] = (unit_length,),
     batch: int = 32,
 ) -> NDArray[np.float32]:
-    """Embeddings [n, width] of unit length, in the order given.
+    """Embeddings [n, width], in the order given.
 
     Args:
         texts: token ids, including special tokens; no text is empty.
-        pooling: mean over tokens, or first token.
+        pooling: key of `POOLINGS`.
+        layers: functions of the pooled vectors [n, width], in order.
     """
     order = sorted(range(len(texts)), key=lambda i: (len(texts[i]), i))
-    vectors = np.zeros((len(texts), model.config.hidden_size), dtype=np.float32)
+    rows: list[NDArray[np.float32] | None] = [None] * len(texts)
     for begin in range(0, len(order), batch):
         part = order[begin : begin + batch]
         ids, mask = pad_right([texts[i] for i in part], device=model.device)
         counters.count(ids)
         states = upcast(model(input_ids=ids, attention_mask=mask).last_hidden_state)
-        weights = mask[:, :, None].to(states.dtype)
-        pooled = (states * weights).sum(1) / weights.sum(1) if pooling == "mean" else states[:, 0]
-        vectors[part] = torch.nn.functional.normalize(pooled, dim=1).cpu().numpy()
-    return vectors
+        vectors = POOLINGS[pooling](states, mask)
+        for layer in layers:
+            vectors = layer(vectors)
+        for i, row in zip(part, vectors.float().cpu().numpy(), strict=True):
+            rows[i] = row
+    return np.array([row for row in rows if row is not None], dtype=np.float32)

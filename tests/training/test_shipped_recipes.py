@@ -6,7 +6,6 @@ import json
 
 import pytest
 
-from auditkit.engine.releases import MAJOR
 from auditkit.gating import gate_run
 from auditkit.policy.schema import Policy
 from auditkit.reporting import write_report
@@ -41,7 +40,6 @@ def test_p5_mini_reaches_its_accuracy_over_the_full_catalog(p5_mini, tmp_path):
     assert hits.low > popularity.high
 
 
-@pytest.mark.skipif(MAJOR >= 5, reason="HR@10 .1050 with 5.24.0; cause not known yet")
 def test_p5_t5_mini_reaches_its_accuracy_and_rates_items(ml100k, tmp_path):
     recipe = read_training_recipe(find_recipe("p5-t5-mini", kind="train"))
     folder = train(recipe, tmp_path / "model", dataset=ml100k)
@@ -54,7 +52,8 @@ def test_p5_t5_mini_reaches_its_accuracy_and_rates_items(ml100k, tmp_path):
     record = json.loads((folder / "manifest.json").read_text())
     print(f"HR@10 {hits.value:.4f}, RMSE {error.value:.3f}, {record['volatile']}")
     assert (hits.n, hits.n_missing) == (943, 0)
-    assert hits.value >= 0.11  # .1209 where it was measured
+    # .1188 where it was measured; .1315 with seed 1. Seeds differ more than CPUs and releases.
+    assert hits.value >= 0.11
     assert error.value < 1.4
 
 

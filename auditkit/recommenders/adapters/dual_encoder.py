@@ -1,7 +1,8 @@
-"""Dual encoders: rank items by the cosine of item and user embeddings of one text encoder.
+"""Dual encoders: rank items by the similarity of item and user vectors of one text encoder.
 
 The text of an item is its title and the text of a user is the rendered prompt, so attributes and
-edits in a prompt affect it as they affect a language model. Items are embedded once.
+edits in a prompt affect it as they affect a language model. Items are embedded once. Similarity is
+the cosine, or the dot product if the folder says so.
 
 Source: SBERT (Reimers & Gurevych 2019) as a retriever; text-only item towers as in UniSRec
 (Hou et al. 2022).
@@ -22,6 +23,7 @@ from auditkit.engine.decoder import Counters
 from auditkit.engine.embedding import embed
 from auditkit.recommenders.adapters.folder_fingerprint import folder_fingerprint
 from auditkit.recommenders.adapters.manifest import RecommenderManifest, resolve_inside
+from auditkit.recommenders.adapters.sentence_folder import SentencePipeline
 from auditkit.recommenders.prompting.prompts import Prompts
 from auditkit.recommenders.prompting.token_encoding import control_tokens
 from auditkit.types import Item, RankedItem, Request, Response
@@ -50,9 +52,11 @@ class DualEncoder:
         model: PreTrainedModel,
         tokenizer: PreTrainedTokenizerFast,
         items: Sequence[CatalogItem],
+        pipeline: SentencePipeline,
     ) -> None:
         self.name, self.manifest, self.counters = manifest.name, manifest, Counters()
         self._folder, self.encoder, self._tokenizer = folder, model, tokenizer
+        self._pipeline = pipeline
         self._items = [Item(item.id, item.display_title) for item in items]
         self.prompts = (
             Prompts.read(resolve_inside(folder, manifest.prompt))
@@ -75,39 +79,58 @@ class DualEncoder:
         return item.title
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Unit vectors [n, width]; a text longer than the encoder's context is truncated at its
+        """Vectors [n, width] of texts of users. A text that is too long is truncated at its
         beginning, because the latest items of the history are at the end.
         """
-        rows = [self._encode(text) for text in texts]
-        kept = [row[:1] + row[1 + self._excess(row) :] for row in rows]
-        return embed(self.encoder, kept, self.counters, pooling=self.manifest.pooling)
+        return self._embed(texts, self._pipeline.user_prompt)
+
+    def _embed(self, texts: Sequence[str], before: str) -> NDArray[np.float32]:
+        kept = []
+        for text in texts:
+            row, head = self._encode(before + text), self._head(before)
+            kept.append(row[:head] + row[head + self._excess(row) :])
+        pipeline = self._pipeline
+        return embed(
+            self.encoder, kept, self.counters, pooling=pipeline.pooling, layers=pipeline.layers
+        )
 
     def _encode(self, text: str) -> list[int]:
         """Token ids with the model's special tokens; control tokens in the text are plain text."""
         with control_tokens(self._tokenizer, meant=False) as backend:
-            return list(backend.encode(text).ids)
+            return list(backend.encode(text.lower() if self._pipeline.lower_case else text).ids)
+
+    def _head(self, before: str) -> int:
+        """Number of tokens at the beginning that are kept: a special token and the prompt."""
+        return max(1, len(self._encode(before)) - 1) if before else 1
 
     def _excess(self, ids: Sequence[int]) -> int:
-        """Number of tokens beyond the encoder's context."""
-        limit = getattr(self.encoder.config, "max_position_embeddings", None) or len(ids)
-        return max(0, len(ids) - int(limit))
+        """Number of tokens beyond what the encoder reads.
+
+        The tokenizer may know a smaller limit: RoBERTa has two more positions than it can read.
+        """
+        limits = (
+            self._pipeline.longest,
+            getattr(self.encoder.config, "max_position_embeddings", None),
+            self._tokenizer.model_max_length,
+        )
+        return max(0, len(ids) - min((limit for limit in limits if limit), default=len(ids)))
 
     @cached_property
     def _item_vectors(self) -> NDArray[np.float32]:
-        return self.embed([item.title for item in self._items])
+        return self._embed([item.title for item in self._items], self._pipeline.item_prompt)
 
     def recommend(self, requests: Sequence[Request]) -> list[Response]:
-        """For each request, the k items with the largest cosine: its candidates, or all items
+        """For each request, the k items with the largest similarity: its candidates, or all items
         outside the history.
         """
-        cosines = self.embed([request.prompt for request in requests]) @ self._item_vectors.T
-        return [self._best(request, row) for request, row in zip(requests, cosines, strict=True)]
+        scores = self.embed([request.prompt for request in requests]) @ self._item_vectors.T
+        return [self._best(request, row) for request, row in zip(requests, scores, strict=True)]
 
-    def _best(self, request: Request, cosines: NDArray[np.float32]) -> Response:
+    def _best(self, request: Request, scores: NDArray[np.float32]) -> Response:
         exclude = self.manifest.decoding.exclude_history
         seen = {item.id for item in request.history} if exclude else set()
         listed = None if request.candidates is None else {item.id for item in request.candidates}
-        order = np.argsort(-cosines, kind="stable")
+        order = np.argsort(-scores, kind="stable")
         allowed = (
             i
             for i in order
@@ -118,11 +141,11 @@ class DualEncoder:
                 raw=self._items[i].title,
                 item_id=self._items[i].id,
                 link="id",
-                score=float(cosines[i]),
+                score=float(scores[i]),
             )
             for i, _ in zip(allowed, range(request.k), strict=False)
         )
-        left_out = self._excess(self._encode(request.prompt))
+        left_out = self._excess(self._encode(self._pipeline.user_prompt + request.prompt))
         return Response(
             request_id=request.id,
             status="ok" if items else "no_answer",

@@ -16,8 +16,10 @@ __all__ = ["folder_fingerprint"]
 
 _HASHED_KINDS = (".safetensors", ".jinja", ".model", ".tiktoken")
 _HASHED_NAMES = (
-    "adapter_config.json", "added_tokens", "chat_template", "config.json", "generation_config.json",
-    "merges", "model.safetensors.index.json", "special_tokens_map", "token", "vocab",
+    "adapter_config.json", "added_tokens", "chat_template", "config.json",
+    "config_sentence_transformers.json", "generation_config.json", "merges",
+    "model.safetensors.index.json", "modules.json", "sentence_", "special_tokens_map", "token",
+    "vocab",
 )  # fmt: skip
 # Written by audits and training; not part of the model.
 _WRITTEN_LATER = ("checkpoints", "evaluation", "ledger.jsonl", "log.jsonl", "manifest.json")
@@ -48,6 +50,8 @@ def _named_files(root: Path, manifest: RecommenderManifest) -> Iterator[Path]:
         if folder in shared:
             found = [path for path in folder.iterdir() if _is_model_file(path)]
             found += (folder / "additional_chat_templates").rglob("*")
+            # Steps of a sentence-transformers folder, such as 1_Pooling.
+            found += (file for part in folder.glob("[0-9]_*") for file in part.rglob("*"))
         else:
             found = [
                 path

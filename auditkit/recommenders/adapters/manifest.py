@@ -129,7 +129,9 @@ class RecommenderManifest(_Section):
     catalog: CatalogReference | None = None
     decoding: Decoding = Decoding()
     scoring: Literal["mean", "sum"] = "mean"
-    pooling: Literal["mean", "cls"] = "mean"
+    pooling: Literal["mean", "cls", "max", "lasttoken"] | None = None
+    user_prompt: str | None = None
+    item_prompt: str | None = None
     training: TrainingRecord | None = None
     privacy: PrivacyClaim | None = None
     _privacy_fault: str | None = PrivateAttr(default=None)

@@ -8,7 +8,6 @@ of other releases that the installed one would misread.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -28,6 +27,7 @@ from auditkit.recommenders.adapters.dual_encoder import DualEncoder
 from auditkit.recommenders.adapters.folder_checks import (
     generation_note,
     read_config,
+    read_object,
     require_all_weights,
     require_tied_head,
     writer,
@@ -35,8 +35,8 @@ from auditkit.recommenders.adapters.folder_checks import (
 from auditkit.recommenders.adapters.language_model import LanguageModel
 from auditkit.recommenders.adapters.list_recommender import LanguageModelRecommender
 from auditkit.recommenders.adapters.manifest import MANIFEST, RecommenderManifest, resolve_inside
+from auditkit.recommenders.adapters.sentence_folder import read_pipeline
 from auditkit.recommenders.adapters.tokenizer import load_tokenizer
-from auditkit.serialization.canonical_json import read_json
 
 __all__ = ["foreign_base", "load_folder"]
 
@@ -67,7 +67,11 @@ def load_folder(folder: Path, dataset: Dataset | None = None) -> LanguageModel |
         tokenizer, more = load_tokenizer(resolve_inside(folder, manifest.tokenizer))
     loaded: LanguageModel | DualEncoder
     if manifest.kind == "encoder" and dataset is not None:
-        loaded = DualEncoder(folder, manifest, model, tokenizer, dataset.catalog.items)
+        weights = resolve_inside(folder, manifest.weights)
+        pipeline = read_pipeline(weights, manifest, device=model.device)
+        items = dataset.catalog.items
+        loaded = DualEncoder(folder, manifest, model, tokenizer, items, pipeline)
+        more = [*more, *pipeline.notes]
     else:
         chosen = LanguageModel if manifest.style == "pointwise" else LanguageModelRecommender
         loaded = chosen(folder, manifest, model, tokenizer)
@@ -86,7 +90,7 @@ def _load_model(folder: Path, manifest: RecommenderManifest) -> tuple[PreTrained
     _refuse_hidden_adapter(weights)
     if adapter:
         _refuse_unsafe(adapter, "adapter_model.safetensors")
-    fields = _json(weights / "config.json")
+    fields = read_object(weights / "config.json")
     config, unread = read_config(weights, fields)
     releases = f"The weights were written by transformers {writer(fields)}, read by {VERSION}."
     notes = [releases, *unread]
@@ -145,9 +149,9 @@ def foreign_base(folder: Path, manifest: RecommenderManifest) -> str | None:
     if manifest.adapter is None:
         return None
     weights = resolve_inside(folder, manifest.weights)
-    named = _json(resolve_inside(folder, manifest.adapter) / "adapter_config.json")
+    named = read_object(resolve_inside(folder, manifest.adapter) / "adapter_config.json")
     base = Path(str(named.get("base_model_name_or_path") or "")).name
-    called = Path(str(_json(weights / "config.json").get("_name_or_path") or "")).name
+    called = Path(str(read_object(weights / "config.json").get("_name_or_path") or "")).name
     return base if base and base not in (weights.name, called) else None
 
 
@@ -171,7 +175,7 @@ def _refuse_unsafe(folder: Path, wanted: str) -> None:
             "Save the model as safetensors: model.save_pretrained(FOLDER, safe_serialization=True)"
         )
     _refuse_foreign_shards(folder)
-    if "auto_map" in _json(folder / "config.json"):
+    if "auto_map" in read_object(folder / "config.json"):
         config = folder / "config.json"
         raise TargetUnavailable(
             f"{config} has an auto_map: the model needs code from its folder, which auditkit "
@@ -183,7 +187,7 @@ def _refuse_unsafe(folder: Path, wanted: str) -> None:
 def _refuse_foreign_shards(folder: Path) -> None:
     """Require that all files of sharded weights are safetensors in the same folder."""
     for index in sorted(folder.glob("*.index.json")):
-        shards = _json(index).get("weight_map", {})
+        shards = read_object(index).get("weight_map", {})
         names = set(shards.values()) if isinstance(shards, dict) else {shards}
         for name in sorted(map(str, names)):
             if not name.endswith(".safetensors") or Path(name).name != name:
@@ -192,17 +196,3 @@ def _refuse_foreign_shards(folder: Path) -> None:
                     "folder are loaded. Save the model as safetensors: "
                     "model.save_pretrained(FOLDER, safe_serialization=True)"
                 )
-
-
-def _json(path: Path) -> dict[str, Any]:
-    """Read a JSON object from a file of a model folder; empty if the file does not exist."""
-    if not path.is_file():
-        return {}
-    try:
-        found = read_json(path.read_text(encoding="utf-8"))
-        if isinstance(found, dict):
-            return found
-        fault = "not a JSON object"
-    except ValueError as error:
-        fault = str(error)
-    raise TargetUnavailable(f"{path} cannot be read ({fault}). Restore the file.")

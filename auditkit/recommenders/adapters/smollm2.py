@@ -14,6 +14,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
+import torch
 from tokenizers import decoders
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
 
@@ -78,7 +79,11 @@ def _convert(gguf: Path, folder: Path) -> None:
     """Dequantize to float32 safetensors and add the tokenizer and a manifest."""
     try:
         model = AutoModelForCausalLM.from_pretrained(
-            gguf.parent, gguf_file=gguf.name, local_files_only=True, trust_remote_code=False
+            gguf.parent,
+            gguf_file=gguf.name,
+            local_files_only=True,
+            trust_remote_code=False,
+            dtype=torch.float32,
         )
         read = AutoTokenizer.from_pretrained(
             gguf.parent, gguf_file=gguf.name, local_files_only=True, trust_remote_code=False
@@ -95,7 +100,7 @@ def _convert(gguf: Path, folder: Path) -> None:
         chat_template=read.chat_template,
     )
     model.generation_config.eos_token_id = tokenizer.eos_token_id
-    model.float().save_pretrained(folder, safe_serialization=True)
+    model.save_pretrained(folder, safe_serialization=True)
     tokenizer.save_pretrained(folder)
     RecommenderManifest(
         version=1,
