@@ -108,8 +108,9 @@ def adversary_of(recipe: TrainingRecipe, trainee: Trainee, rows: TrainingRows) -
     known = sorted({name for own in rows.dataset.interactions.attributes for name in own})
     if len(counts) < 2:
         raise ConfigurationError(
-            f"adversary.attribute {wanted} has {len(counts)} known values among the training users."
-            f"{did_you_mean(wanted, known)} Known: {', '.join(known) or 'none'}."
+            f"adversary.attribute {wanted} has {len(counts)} known values among the training "
+            f"users, but needs two.{did_you_mean(wanted, known)} Attributes: "
+            f"{', '.join(known) or 'none'}."
         )
     if trainee.kind != "causal":
         raise ConfigurationError(

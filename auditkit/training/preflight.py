@@ -49,10 +49,11 @@ def require_ratings(recipe: TrainingRecipe, dataset: Dataset) -> None:
         raise ConfigurationError(
             f"tasks.{asked[0]}: the interactions have no ratings to learn. Remove the task."
         )
-    if "rating" in asked and not values <= {1, 2, 3, 4, 5}:
+    unusable = sorted(values - {1, 2, 3, 4, 5}) if "rating" in asked else []
+    if unusable:
         raise ConfigurationError(
-            f"tasks.rating: ratings must be whole stars from 1 to 5, but are {min(values):g} to "
-            f"{max(values):g}. Scale them, or remove the task."
+            f"tasks.rating: a rating is {unusable[0]:g}, not a whole star from 1 to 5. Scale "
+            "ratings, or remove the task."
         )
 
 
@@ -63,6 +64,6 @@ def require_attributes(recipe: TrainingRecipe, dataset: Dataset) -> None:
         place = "objectives.counterfactual_consistency"
     if place and not known_values(dataset.interactions.attributes):
         raise ConfigurationError(
-            f"{place}: the data have no user attributes. Define some under users.attributes, or "
-            "remove it."
+            f"{place}: the data have no user attributes. Remove this setting, or add "
+            "users.attributes."
         )

@@ -270,7 +270,7 @@ def test_half_of_a_surrogate_pair_in_a_key_is_refused_with_its_line(tmp_path):
         ("items: {idd: x}", "m.yaml:1: items.idd: unknown key. Did you mean 'id'"),
         ("predicates:\n  a: {column: b, typ: entity}", "m.yaml:2: predicates.a.typ: unknown key"),
         ("predicates: {a: {column: b, type: person}}", "predicates.a.type"),
-        ("predicates: {decade: {column: b}}", "year and decade are taken from the items"),
+        ("predicates: {decade: {column: b}}", "year and decade are reserved"),
         ("predicates: {'a b': {column: b}}", "pattern"),
     ],
 )

@@ -105,9 +105,9 @@ class GraphBuilder:
             self.predicates.append(predicate)
         elif self.predicates[code] != predicate:
             raise CatalogError(
-                f"two sources describe the predicate {predicate.name!r} differently: "
+                f"the predicate {predicate.name!r} has two worlds or types: "
                 f"{self.predicates[code].world} {self.predicates[code].type} and "
-                f"{predicate.world} {predicate.type}. Rename one in a mapping."
+                f"{predicate.world} {predicate.type}. Rename it in one of the mappings."
             )
         return code
 

@@ -41,7 +41,7 @@ class KnowledgeGraph:
 
     Args:
         store: the triples.
-        terms: texts and numbers of the term codes.
+        terms: texts and numeric values of the terms, by code.
         predicates: in the order of their codes.
         warnings: warnings of the builder.
         link: status of the link to an external graph.

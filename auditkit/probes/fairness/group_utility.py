@@ -101,7 +101,7 @@ class GroupUtilityProbe:
         require_unseen_test_items(context)
         groupings = choose_groupings(context.users, self.attributes, self.crossed)
         if not groupings:
-            raise NotAssessable("the data set has no user attribute with two values")
+            raise NotAssessable("no user attribute has at least two known values")
         n_users, n_candidates = self.sizes(target)
         everyone = context.users if n_users is None else context.sample_users(n_users)
         users = [user for user in everyone if user.test_item is not None]

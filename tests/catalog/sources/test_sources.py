@@ -352,7 +352,7 @@ def test_a_faulty_rdf_file_names_the_line(tmp_path):
         (RdfMapping, "items: {typ: x}", "unknown key"),
         (RdfMapping, "predicates: {a: {iri: x, world: shut}}", "world"),
         (RdfMapping, "predicates: {'same:x': {iri: x}}", "pattern"),
-        (RdfMapping, "predicates: {year: {iri: x}}", "year and decade are taken from the items"),
+        (RdfMapping, "predicates: {year: {iri: x}}", "year and decade are reserved"),
         (RdfMapping, "language: 'en\" }'", "pattern"),
         (NodeMapping, "predicates: {}", "items: this key is required"),
     ],
