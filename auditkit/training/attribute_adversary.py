@@ -109,7 +109,7 @@ def adversary_of(recipe: TrainingRecipe, trainee: Trainee, rows: TrainingRows) -
     if len(counts) < 2:
         raise ConfigurationError(
             f"adversary.attribute {wanted} has {len(counts)} known values among the training "
-            f"users, but needs two.{did_you_mean(wanted, known)} Attributes: "
+            f"users, but needs at least two.{did_you_mean(wanted, known)} Attributes: "
             f"{', '.join(known) or 'none'}."
         )
     if trainee.kind != "causal":

@@ -260,7 +260,7 @@ def test_keys_that_differ_only_in_case_are_refused(tmp_path):
 
 def test_half_of_a_surrogate_pair_in_a_key_is_refused_with_its_line(tmp_path):
     text = '{"id": "1", "title": "Heat"}\n{"id": "2", "title": "Ran", "mood\\ud83d": "x"}\n'
-    with pytest.raises(CatalogError, match=r"line 2: the key .* half of a surrogate pair"):
+    with pytest.raises(CatalogError, match=r"line 2: the key .* unpaired surrogate"):
         build(tmp_path, text, name="films.jsonl")
 
 

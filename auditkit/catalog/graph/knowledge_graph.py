@@ -277,5 +277,5 @@ def _known(codes: Mapping[str, int], name: str, message: str) -> int:
     try:
         return codes[name]
     except KeyError:
-        hint = did_you_mean(name, codes) if len(codes) < 1000 else " Add or drop it."
+        hint = (did_you_mean(name, codes) if len(codes) < 1000 else "") or " Add or drop it."
         raise CatalogError(message.format(repr(name)) + hint) from None
