@@ -254,7 +254,7 @@ class KnowledgeGraph:
     def judge(
         self, item_id: str | Sequence[str], predicate: str, value: str, *, negated: bool = False
     ) -> Judgment:
-        """The verdict and its evidence; for several items, evidence on the first with it."""
+        """The verdict and its evidence; for several items, that of the first with this verdict."""
         ids = [item_id] if isinstance(item_id, str) else item_id
         judged = [judge(self, self.row(one), predicate, value) for one in ids]
         if negated:
