@@ -41,7 +41,7 @@ class Split:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Interactions:
-    """Interactions sorted by (user, timestamp, r); row arrays have equal length.
+    """Interactions sorted by user, timestamp and a random r; row arrays have equal length.
 
     Attributes:
         user_index, item_index: positions in `user_ids` and `item_ids`.
@@ -94,8 +94,8 @@ class Interactions:
             raise CatalogError(
                 f"interactions have {len(user)} users, {len(item)} items, {len(time)} times and "
                 f"{len(stars)} ratings, "
-                f"{len(attributes)} attribute rows for {len(user_ids)} users. Give arrays of "
-                "equal length."
+                f"{len(attributes)} attribute rows for {len(user_ids)} users. Give one of "
+                "each per interaction, and one attribute row per user."
             )
         for index, ids, what in ((user, user_ids, "user"), (item, item_ids, "item")):
             if len(index) and (index.min() < 0 or index.max() >= len(ids)):
@@ -122,7 +122,7 @@ class Interactions:
 
     @cached_property
     def offsets(self) -> NDArray[np.int64]:
-        """User u owns rows offsets[u] .. offsets[u + 1]."""
+        """User u owns the rows offsets[u] up to offsets[u + 1] (exclusive)."""
         counts = np.bincount(self.user_index, minlength=len(self.user_ids))
         return np.concatenate(([0], np.cumsum(counts))).astype(np.int64)
 

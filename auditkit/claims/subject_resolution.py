@@ -198,7 +198,7 @@ def _compared(clause: Clause) -> list[tuple[Topic, bool]]:
 
 
 def _apposed(before: Clause | None, clause: Clause) -> tuple[Topic, ...]:
-    """Title that this clause follows in brackets or in apposition: "Heat, a crime drama"."""
+    """Titles that this clause describes, in brackets or in apposition: "Heat, a crime drama"."""
     pieces = [p for p in before.pieces if p.lower not in QUOTES] if before is not None else []
     if before is None or not pieces or pieces[-1].kind != "title" or before.contrasted:
         return ()

@@ -101,7 +101,7 @@ def is_mention(
 def _stands_alone(
     text: str, tokens: Sequence[Token], window: Window, own: bool, genre_words: frozenset[str]
 ) -> bool:
-    """Whether a capitalized word is a title, not the start of a sentence or of a longer name."""
+    """Whether a capitalized word is a title, not a sentence start or part of a longer name."""
     before = tokens[window.first - 1] if window.first else None
     after = tokens[window.behind] if window.behind < len(tokens) else None
     opens = before is None or before.lower in SENTENCE_END or not before.lower[0].isalnum()

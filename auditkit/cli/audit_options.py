@@ -50,7 +50,7 @@ RetryErrors = Annotated[
     bool, typer.Option("--retry-errors", help="ask again what ended as an error or timeout")
 ]
 Cache = Annotated[
-    Path | None, typer.Option("--cache", help="folder of responses that outlive the run")
+    Path | None, typer.Option("--cache", help="folder of responses that later runs reuse")
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="ask nothing; print what would be asked")]
 PlanFile = Annotated[
@@ -72,12 +72,12 @@ MaxTokens = Annotated[
     int | None, typer.Option("--max-tokens", min=1, help="stop after N tokens reported as used")
 ]
 MaxMinutes = Annotated[
-    float | None, typer.Option("--max-minutes", min=0, help="stop after so many minutes")
+    float | None, typer.Option("--max-minutes", min=0, help="stop after N minutes")
 ]
 MaxErrorRate = Annotated[
     float,
     typer.Option(
-        "--max-error-rate", min=0, max=1, help="stop at more errors, as a fraction of requests"
+        "--max-error-rate", min=0, max=1, help="stop if more than this fraction of requests fails"
     ),
 ]
 CallSeconds = Annotated[

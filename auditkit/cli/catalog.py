@@ -53,7 +53,7 @@ def build(
         Literal["sqlite", "duckdb"], typer.Option(help="duckdb for large batches")
     ] = "sqlite",
     linking: Annotated[
-        Literal["auto", "loose", "strict"], typer.Option(help="how forgiving titles are linked")
+        Literal["auto", "loose", "strict"], typer.Option(help="how strictly titles are linked")
     ] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="no progress")] = False,

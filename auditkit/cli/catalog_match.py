@@ -35,10 +35,11 @@ def match(
         Path, typer.Option(help="file with one title per line; - reads standard input")
     ],
     linking: Annotated[
-        Literal["auto", "loose", "strict"], typer.Option(help="how forgiving titles are linked")
+        Literal["auto", "loose", "strict"], typer.Option(help="how strictly titles are linked")
     ] = "auto",
     explain: Annotated[
-        bool, typer.Option("--explain", help="add the matched title, years off, and letter edits")
+        bool,
+        typer.Option("--explain", help="add the matched title, year difference and letter edits"),
     ] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,

@@ -37,7 +37,7 @@ def gate(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
-    """Exit 0 if the audit meets the policy, 10 if it breaks it, 11 if unclear."""
+    """Exit 0 if the audit meets the policy, 10 if not, 11 if inconclusive."""
     from auditkit.gating import gate_run
     from auditkit.policy.schema import Policy
     from auditkit.shipped_recipes import find_recipe

@@ -19,7 +19,7 @@ __all__ = ["COMMANDS", "LazyGroup"]
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "demo": ("demo", "Get MovieLens-100k, train p5-mini, audit and gate it."),
     "audit": ("audit", "Measure a recommender and write the report."),
-    "gate": ("gate", "Exit 0 if the audit meets the policy, 10 if it breaks it, 11 if unclear."),
+    "gate": ("gate", "Exit 0 if the audit meets the policy, 10 if not, 11 if inconclusive."),
     "report": ("report", "Write report.html, summary.md and findings.csv of a run folder."),
     "verify": ("verify", "Check the evidence and the outputs of a run folder."),
     "train": ("train", "Train a recommender, or resume an interrupted training."),

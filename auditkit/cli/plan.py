@@ -47,7 +47,7 @@ def pilot_table(pilot: PilotRun) -> str:
     if not pilot.rows:
         return f"{head}; not assessable: {terminal_text(pilot.reason or 'no response')}"
     head += f", {pilot.usable_rate:.0%} of the responses usable"
-    head += f", neutral wordings agree by {pilot.self_similarity:.2f}"
+    head += f", similarity of neutral lists {pilot.self_similarity:.2f}"
     rows = [("attribute", "values", "noise", "probes to pass", "to detect", "planned", "")]
     for row in pilot.rows:
         few = row.planned < row.to_pass

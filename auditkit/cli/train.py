@@ -50,7 +50,9 @@ def train(
         typer.echo(f"interrupted; the same command resumes from {out}", err=True)
         raise typer.Exit(130) from None
     typer.echo(result.to_json() if as_json else findings_table(result.findings), nl=not as_json)
-    typer.echo(f"full catalog, fitted on {chosen.data.fit}; {protocol(result)}", err=True)
+    typer.echo(
+        f"ranked over the full catalog; fit: {chosen.data.fit}; {protocol(result)}", err=True
+    )
     if chosen.data.fit == "all_but_validation":
         typer.echo(
             "choose settings by the utility.validation findings; the others are on test items",

@@ -33,7 +33,7 @@ _LOGIT_BYTES = 24 << 20
 
 @dataclass
 class Counters:
-    """Work counters: positions passed to the model, forwards and rows on which the head ran.
+    """Work counters: positions passed to the model, forward passes, and rows passed to the head.
 
     Packed calls also count the tokens that one forward per pair would need, and the distinct
     tokens in the token tree.
@@ -74,7 +74,7 @@ class Body:
         base: the model without a peft wrapper; it keeps LoRA layers.
         n_virtual: number of tokens of a soft prompt or tuned prefix, at the start of every path.
         kv_bytes: bytes of keys and values per token.
-        adjust: transformation of the head outputs; None if no known one reproduces the logits.
+        adjust: maps head outputs to logits; None if no known transformation reproduces them.
     """
 
     def __init__(self, model: PreTrainedModel) -> None:

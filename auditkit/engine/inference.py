@@ -150,7 +150,7 @@ class Engine:
         )
 
     def next_token_logits(self, prompts: Sequence[Ids]) -> torch.Tensor:
-        """Logits of the token after each prompt, [n, vocabulary] float32.
+        """Logits of the token after each prompt, [n, vocabulary] float32 or float64.
 
         Raises:
             TargetError: a prompt is longer than the model's context.
@@ -224,8 +224,7 @@ class Engine:
             if name == "plain" or self._certified(name, longest):
                 return name
         raise ConfigurationError(
-            f"{_FORCE}={forced} fails the self-probe for this model, with differences of "
-            f"{self.certificate.differences} nats. Unset the variable."
+            f"{_FORCE}={forced} fails the self-probe for this model. Unset the variable."
         )
 
     def _certified(self, name: str, length: int) -> bool:

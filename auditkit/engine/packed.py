@@ -38,8 +38,8 @@ def score_packed(
     """Log-probability in nats of every continuation token.
 
     Args:
-        siblings_visible: let siblings attend to each other. This is wrong on purpose, as the
-            negative control of the self-probe.
+        siblings_visible: let sibling continuations attend to each other, which is wrong; only for
+            the negative control of the self-probe.
     """
     plan = plan_for(body, pairs, limits)
     counters.tokens_asked += plan.tree.tokens_asked

@@ -193,7 +193,9 @@ def verify_report(report: Path, verification: Verification) -> None:
     if match is None:
         raise IntegrityError(f"{report} is not an auditkit report. Give report.html of a run.")
     if match.groups() != (verification.run_key, verification.root):
-        raise _altered(report, f"it names run {match[1]} and root {match[2]}, the folder does not")
+        raise _altered(
+            report, f"its run {match[1]} and root {match[2]} are not those of the folder"
+        )
     sealed = verification.outputs.get("report.html")
     if sealed is not None and sha256_file(report) != sealed:
         raise _altered(report, "its SHA-256 differs from the manifest")

@@ -93,7 +93,7 @@ def tail(popularity: ArrayLike, ids: Sequence[str], *, head: float = HEAD) -> ND
     """
     counts = require_nonnegative(popularity)
     if not 0 <= head <= 1:
-        raise InvalidArgument(f"The tail of a catalog got head={head}. Give a share in [0, 1].")
+        raise InvalidArgument(f"The head share is {head}. Give a share in [0, 1].")
     order = sorted(range(len(counts)), key=lambda row: (-counts[row], ids[row]))
     outside = np.ones(len(counts), dtype=bool)
     outside[order[: math.ceil(head * len(counts) - 1e-9)]] = False

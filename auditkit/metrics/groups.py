@@ -61,7 +61,7 @@ def group_table(
     """
     if len(values) != len(groups):
         raise InvalidArgument(
-            f"group_table got {len(values)} values for {len(groups)} groups. Give one group per "
+            f"group_table got {len(values)} values and {len(groups)} groups. Give one of each per "
             "user."
         )
     scored = [

@@ -107,7 +107,7 @@ def _finite(values: ArrayLike, n: int) -> NDArray[np.float64]:
     x = np.asarray(values, dtype=np.float64)
     if x.shape != (n,) or not np.all(np.isfinite(x)):
         raise InvalidArgument(
-            "The metric over users got values that are not finite, or not one per example. Count "
-            "them as missing."
+            "The values are not finite, or not one per example. Leave out examples without a "
+            "finite value."
         )
     return x

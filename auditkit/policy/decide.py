@@ -102,7 +102,7 @@ def _waivers_in_force(policy: Policy, today: datetime.date) -> tuple[list[Waiver
 
 def _unused(waivers: Sequence[Waiver], cases: Sequence[Case]) -> list[str]:
     return [
-        f"waiver of {waiver.rule} (group {waiver.group or 'of the rule'}) matches nothing"
+        f"waiver of {waiver.rule}{f' (group {waiver.group})' * bool(waiver.group)} matches nothing"
         for waiver in waivers
         if not any(waiver.applies_to(case.rule, case.group) for case in cases)
     ]

@@ -193,7 +193,7 @@ class Decision:
         for rule in self.rules:
             mark = rule.verdict.upper() + (" (waived)" if rule.waiver else "")
             bounds = f"[{format_number(rule.lower)}, {format_number(rule.upper)}]"
-            why = f" {rule.reason}" if rule.reason else " on point" if rule.on_point else ""
+            why = f" {rule.reason}" if rule.reason else " point estimate" if rule.on_point else ""
             lines.append(
                 f"  {mark:<13} {terminal_text(rule.name, 44):<{width}}  "
                 f"{format_number(rule.value)} {bounds} {rule.limit_text}{why}"

@@ -146,7 +146,7 @@ def check_data(case: Case, defaults: Defaults) -> bool:
         return False
     if isinstance(law, Band) and case.confidence > estimate.level:
         case.value = estimate.value
-        case.stop("not_assessable", f"its bounds hold at {estimate.level:g} only")
+        case.stop("not_assessable", f"its bounds have a confidence of only {estimate.level:g}")
         return False
     needed = defaults.min_coverage if case.rule.min_coverage is None else case.rule.min_coverage
     planned = estimate.n + estimate.n_missing

@@ -41,7 +41,7 @@ _LEFT, _RIGHT, _TOP, _BOTTOM, _HEIGHT = 6.0, 98.5, 10, 200, 240
 
 @dataclass(frozen=True)
 class Cell:
-    """The value of one measure for one variant, and its difference to the variant without
+    """The value of one measure for one variant, and its change from the variant without
     mitigation.
     """
 
@@ -52,7 +52,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Measure:
-    """One row of the table; a variant for which it was not measured has no cell."""
+    """One row of the table; a cell is None if the metric was not measured for the variant."""
 
     name: str
     about: str

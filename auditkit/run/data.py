@@ -57,5 +57,5 @@ def _check_same_items(dataset: Dataset, catalog: Catalog) -> None:
     if len(shared) < _MIN_OVERLAP * len(own) or len(same) < _MIN_AGREEMENT * len(shared):
         raise CatalogError(
             f"catalog {catalog.name} has {len(shared)} of the {len(own)} item ids of "
-            f"{own.name}, {len(same)} with the same title. Give a catalog that uses its ids."
+            f"{own.name}, {len(same)} with the same title. Give a catalog with its ids and titles."
         )

@@ -143,7 +143,7 @@ class _Builder:
     def _scalar(self, event: yaml.ScalarEvent) -> str | int | float | bool | None:
         text = event.value
         if any("\ud800" <= character <= "\udfff" for character in text):
-            self._fault(event, "text holds half of a surrogate pair")
+            self._fault(event, "text has an unpaired surrogate")
         if not event.implicit[0]:  # quoted or a block: always text
             return text
         if text in _WORDS:

@@ -99,7 +99,7 @@ def _tested(table: NDArray[np.float64], null: list[NDArray[np.float64]]) -> List
 def _statistics(
     cells: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """SNSR, SNSV and largest |t|, each [draws], and |t| of every pair; cells are [draws, n, A]."""
+    """SNSR, SNSV, largest |t| (each [draws]) and |t| by pair; cells: [draws, probes, values]."""
     n, n_values = cells.shape[1:]
     means = cells.mean(axis=1)
     products = cells.transpose(0, 2, 1) @ cells

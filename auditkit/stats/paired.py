@@ -22,9 +22,7 @@ Array = NDArray[np.float64]
 
 
 class PairedComparison(NamedTuple):
-    """Difference candidate - baseline, its one-sided bounds, and the p-value for "at most the
-    margin".
-    """
+    """Difference candidate - baseline with its bounds; `p_fail` tests "at most the margin"."""
 
     delta: float
     lower: float

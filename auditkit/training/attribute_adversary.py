@@ -107,9 +107,11 @@ def adversary_of(recipe: TrainingRecipe, trainee: Trainee, rows: TrainingRows) -
     wanted, counts = recipe.adversary.attribute, rows.label_counts
     known = sorted({name for own in rows.dataset.interactions.attributes for name in own})
     if len(counts) < 2:
+        hint = "" if wanted in known else did_you_mean(wanted, known)
         raise ConfigurationError(
-            f"adversary.attribute {wanted} has {len(counts)} known values among the training users."
-            f"{did_you_mean(wanted, known)} Known: {', '.join(known) or 'none'}."
+            f"adversary.attribute {wanted} has {len(counts)} known values among the training "
+            f"users, but needs at least two.{hint} Attributes: "
+            f"{', '.join(known) or 'none'}."
         )
     if trainee.kind != "causal":
         raise ConfigurationError(

@@ -36,7 +36,7 @@ class Row(NamedTuple):
     """Token ids and the index of the first one that is predicted.
 
     Attributes:
-        choices: candidate tokens for the target, for objective `choice`; empty for all tokens.
+        choices: candidate tokens for the target, for objective `choice`; if empty, all tokens.
         counterfactual: counterfactual row with the same number of targets, for objective
             `counterfactual_consistency`; empty if there is none.
         weights: weights of the targets, for objective `language_model`; empty if all are 1.

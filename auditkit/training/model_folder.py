@@ -79,7 +79,7 @@ def require_same_model(folder: Path, identity: Mapping[str, str]) -> None:
             name.removesuffix("_sha256") for name in identity if stored[name] != identity[name]
         )
         raise ConfigurationError(
-            f"{folder} contains a finished model that was trained otherwise (the hash of the "
+            f"{folder} contains a finished model of another training run (the hash of the "
             f"{changed} differs). Give another --out folder, or delete this one."
         )
 

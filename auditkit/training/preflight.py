@@ -25,7 +25,7 @@ def validate_batch_split(recipe: TrainingRecipe, out: Path, n: int) -> None:
     """
     rows, parts = sum(recipe.tasks.values()), recipe.optimizer.accumulation * n
     coupled = [name for name in recipe.objectives if not OBJECTIVES[name].per_example]
-    fault = ""
+    fault, remedy = "", "Change the recipe or the number of processes."
     if rows < parts and not recipe.privacy:
         fault = f"a step of {rows} rows leaves some of its {parts} parts empty"
     elif n > 1 and recipe.privacy:
@@ -33,12 +33,10 @@ def validate_batch_split(recipe: TrainingRecipe, out: Path, n: int) -> None:
     elif n > 1 and coupled:
         fault = f"objective {coupled[0]} compares only rows of the same process"
     elif n > 1 and is_recipe(recipe.model.base) and not (out / BASE / MANIFEST).is_file():
-        fault = (
-            f"the base must be trained first with auditkit train {recipe.model.base} "
-            f"--out {out / BASE}"
-        )
+        fault = "the base is not trained yet"
+        remedy = f"Run first: auditkit train {recipe.model.base} --out {out / BASE}"
     if fault:
-        raise ConfigurationError(f"{recipe.name} on {n} processes: {fault}. Change one of them.")
+        raise ConfigurationError(f"{recipe.name} on {n} processes: {fault}. {remedy}")
 
 
 def require_ratings(recipe: TrainingRecipe, dataset: Dataset) -> None:
@@ -47,12 +45,13 @@ def require_ratings(recipe: TrainingRecipe, dataset: Dataset) -> None:
     values = set(np.unique(dataset.interactions.rating).tolist()) if asked else set()
     if asked and len(values) < 2:
         raise ConfigurationError(
-            f"tasks.{asked[0]}: the interactions have no ratings to learn. Remove the task."
+            f"tasks.{asked[0]}: the data have no ratings, or all are equal. Remove the task."
         )
-    if "rating" in asked and not values <= {1, 2, 3, 4, 5}:
+    unusable = sorted(values - {1, 2, 3, 4, 5}) if "rating" in asked else []
+    if unusable:
         raise ConfigurationError(
-            f"tasks.rating: ratings must be whole stars from 1 to 5, but are {min(values):g} to "
-            f"{max(values):g}. Scale them, or remove the task."
+            f"tasks.rating: a rating is {unusable[0]:g}, not a whole star from 1 to 5. Scale "
+            "ratings, or remove the task."
         )
 
 
@@ -63,6 +62,6 @@ def require_attributes(recipe: TrainingRecipe, dataset: Dataset) -> None:
         place = "objectives.counterfactual_consistency"
     if place and not known_values(dataset.interactions.attributes):
         raise ConfigurationError(
-            f"{place}: the data have no user attributes. Define some under users.attributes, or "
-            "remove it."
+            f"{place}: the data have no user attributes. Remove this setting, or add "
+            "users.attributes."
         )

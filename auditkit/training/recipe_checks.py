@@ -47,10 +47,12 @@ def _conflicts(recipe: TrainingRecipe) -> Iterator[Fault]:
     kinds = {task.kind for task in tasks.values()}
     for name, objective in objectives.items():
         if objective.kind not in kinds:
-            yield f"objectives.{name}", f"needs a task with {objective.kind.__name__} rows"
+            fitting = [other for other, task in TASKS.items() if task.kind is objective.kind]
+            yield f"objectives.{name}", f"needs a task: {' or '.join(fitting)}"
     for name, task in tasks.items():
         if task.kind not in {objective.kind for objective in objectives.values()}:
-            yield f"tasks.{name}", f"needs an objective that reads {task.kind.__name__} rows"
+            reading = [other for other, one in OBJECTIVES.items() if one.kind is task.kind]
+            yield f"tasks.{name}", f"needs an objective: {' or '.join(reading)}"
     model = recipe.model
     yield from _unfit(recipe, tasks)
     if model.width % model.heads:
@@ -88,7 +90,10 @@ def _unfit(recipe: TrainingRecipe, tasks: Mapping[str, Task]) -> Iterator[Fault]
     if model.base is None and titles != (model.indexing == "titles"):
         yield "prompts", f"{recipe.prompts} does not match model.indexing {model.indexing}"
     if "choice" in recipe.objectives and set(tasks) != {"like"}:
-        yield "objectives.choice", "needs task like only, because its rows define the choices"
+        yield (
+            "objectives.choice",
+            "needs like as the only task, because its rows define the choices",
+        )
     if "counterfactual_consistency" in recipe.objectives and ("recommend" not in tasks or titles):
         yield (
             "objectives.counterfactual_consistency",

@@ -24,7 +24,7 @@ def build_tokenizer(
     """Train a tokenizer.
 
     Args:
-        items: tokens of items or parts of them, in order.
+        items: distinct tokens of the item index, added as special tokens in this order.
         corpus: training texts: templates, attribute words, genres, titles.
         vocabulary: number of text tokens, including control tokens and the 256 bytes; at least 260.
         mask: whether to add a mask token.

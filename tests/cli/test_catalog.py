@@ -260,7 +260,7 @@ def test_keys_that_differ_only_in_case_are_refused(tmp_path):
 
 def test_half_of_a_surrogate_pair_in_a_key_is_refused_with_its_line(tmp_path):
     text = '{"id": "1", "title": "Heat"}\n{"id": "2", "title": "Ran", "mood\\ud83d": "x"}\n'
-    with pytest.raises(CatalogError, match=r"line 2: the key .* half of a surrogate pair"):
+    with pytest.raises(CatalogError, match=r"line 2: the key .* unpaired surrogate"):
         build(tmp_path, text, name="films.jsonl")
 
 
@@ -270,7 +270,7 @@ def test_half_of_a_surrogate_pair_in_a_key_is_refused_with_its_line(tmp_path):
         ("items: {idd: x}", "m.yaml:1: items.idd: unknown key. Did you mean 'id'"),
         ("predicates:\n  a: {column: b, typ: entity}", "m.yaml:2: predicates.a.typ: unknown key"),
         ("predicates: {a: {column: b, type: person}}", "predicates.a.type"),
-        ("predicates: {decade: {column: b}}", "year and decade are taken from the items"),
+        ("predicates: {decade: {column: b}}", "year and decade are reserved"),
         ("predicates: {'a b': {column: b}}", "pattern"),
     ],
 )

@@ -93,7 +93,7 @@ def test_model_fitted_without_validation_items_is_measured_on_them(
     assert shown["value"] == pytest.approx(stopped_on)
     assert (shown["n"], shown["n_missing"]) == (80, 0)
     assert shown["low"] < shown["value"] < shown["high"]
-    assert "choose settings on utility.validation" in printed.err
+    assert "choose settings by the utility.validation findings" in printed.err
 
 
 def test_early_stopping_without_any_validation_item_is_refused(recipe, tmp_path, capsys):

@@ -124,7 +124,7 @@ def test_a_detached_report_is_matched_to_its_run(run, tmp_path):
     verify_report(run / "report.html", verification)
     other = tmp_path / "other.html"
     other.write_text((run / "report.html").read_text().replace(verification.root, "0" * 64))
-    with pytest.raises(IntegrityError, match="names run"):
+    with pytest.raises(IntegrityError, match="are not those of the folder"):
         verify_report(other, verification)
     other.write_text("<html></html>")
     with pytest.raises(IntegrityError, match="not an auditkit report"):

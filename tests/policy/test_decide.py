@@ -84,7 +84,7 @@ def test_a_point_decision_says_that_it_is_one(tmp_path):
     assert rule.verdict == "pass"
     assert rule.on_point
     assert "decided on a point estimate" in rule.sentence
-    assert "on point" in decision.as_text()
+    assert "point estimate" in decision.as_text()
 
 
 # --- data reasons ---

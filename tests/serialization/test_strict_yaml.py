@@ -48,7 +48,7 @@ def test_a_plain_value_means_what_it_says(written, meant):
         ("[a, b]: 1\n", "t.yaml:1: a key must be text"),
         ("a: 1e999\n", "t.yaml:1: number 1e999... is too large"),
         (f"a: {'9' * 5000}\n", "t.yaml:1: number"),
-        ('a: "\\ud800"\n', "t.yaml:1: text holds half of a surrogate pair"),
+        ('a: "\\ud800"\n', "t.yaml:1: text has an unpaired surrogate"),
         ("a: 1\nb: [1,\n", "not valid YAML"),
         ("a: 1\nb: \x1b[0m\n", "t.yaml:2: character '\\x1b'"),
     ],

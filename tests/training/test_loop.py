@@ -60,13 +60,13 @@ def test_a_killed_run_resumes_to_the_same_bytes(tmp_path, step):
 def test_a_checkpoint_of_another_recipe_is_refused(tmp_path):
     with pytest.raises(Killed):
         train(small_recipe(), tmp_path, dataset=world(), on_step=kill_at(9))
-    with pytest.raises(ConfigurationError, match="another recipe"):
+    with pytest.raises(ConfigurationError, match="hash of the recipe"):
         train(small_recipe(window=6), tmp_path, dataset=world())
 
 
 def test_a_finished_model_of_another_recipe_is_kept(tmp_path):
     before = weights(train(small_recipe(steps=1), tmp_path, dataset=world()))
-    with pytest.raises(ConfigurationError, match="another recipe"):
+    with pytest.raises(ConfigurationError, match="hash of the recipe"):
         train(small_recipe(steps=2), tmp_path, dataset=world())
     assert weights(tmp_path) == before
 
@@ -76,7 +76,7 @@ def test_a_finished_model_of_other_data_is_kept(tmp_path):
     data = world()
     other = replace(data, interactions=replace(data.interactions, tie_seed=1))
     assert not is_trained(tmp_path, small_recipe(steps=1), other)
-    with pytest.raises(ConfigurationError, match="another data"):
+    with pytest.raises(ConfigurationError, match="hash of the data"):
         train(small_recipe(steps=1), tmp_path, dataset=other)
     assert weights(tmp_path) == before
 

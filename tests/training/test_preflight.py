@@ -124,7 +124,7 @@ train(small_recipe(), Path({str(tmp_path)!r}) / "model", dataset=world(),
 
 def test_clock_that_cut_a_run_is_part_of_what_it_is(tmp_path):
     train(small_recipe(steps=50, max_seconds=0.001), tmp_path / "model", dataset=world())
-    with pytest.raises(ConfigurationError, match="another recipe"):
+    with pytest.raises(ConfigurationError, match="hash of the recipe"):
         train(small_recipe(steps=50), tmp_path / "model", dataset=world())
 
 
@@ -138,7 +138,10 @@ def test_more_parts_than_rows_are_refused(tmp_path):
 
 @pytest.mark.parametrize(
     ("stars", "words"),
-    [(lambda n: np.ones(n), "no ratings to learn"), (lambda n: np.arange(n) % 10, "from 1 to 5")],
+    [
+        (lambda n: np.ones(n), "no ratings, or all are equal"),
+        (lambda n: np.arange(n) % 10, "from 1 to 5"),
+    ],
 )
 def test_ratings_that_cannot_be_learned_are_refused(tmp_path, stars, words):
     data = world()
@@ -182,10 +185,10 @@ adversary: {attribute: gender}"""
         ("model: {architecture: bert, indexing: titles}", "tasks.recommend needs"),
         ("tasks: {match: 4}\nobjectives: {contrastive: 1.0}", "needs architecture bert"),
         ("tasks: {like: 4}\nobjectives: {choice: 1.0}", "tasks.like has no template"),
-        ("tasks: {rating: 4}\nobjectives: {choice: 1.0}", "needs task like only"),
+        ("tasks: {rating: 4}\nobjectives: {choice: 1.0}", "needs like as the only task"),
         ("tasks: {preference: 4}\nobjectives: {counterfactual_consistency: 1.0}",
          "has no counterfactual pairs"),
-        ("objectives: {contrastive: 1.0}", "needs a task with Pair rows"),
+        ("objectives: {contrastive: 1.0}", "needs a task: match"),
         ("adapter: {method: soft_prompt}", "needs model.base"),
         ("model: {base: x, width: 8}", "model.width is not used together with"),
         ("validation: {every: 5}", "needs data.fit: all_but_validation"),

@@ -60,7 +60,7 @@ def load_ml100k(folder: Path, *, tie_seed: int = 0) -> Dataset:
         rows = list(_lines(folder / "u.data", "\t", 4, "latin-1"))
     build = partial(film_graph, folder=folder) if (folder / "ml-100k.kg").is_file() else None
     catalog = Catalog(tuple(items), name="ml-100k", build_graph=build)
-    return Dataset(catalog, _interactions(catalog, users, rows, tie_seed))
+    return Dataset(catalog, _interactions(catalog, users, rows, tie_seed, folder))
 
 
 def film_graph(
@@ -102,6 +102,7 @@ def _interactions(
     users: Sequence[tuple[str, str, str, str]],
     rows: Sequence[Sequence[str]],
     tie_seed: int,
+    folder: Path,
 ) -> Interactions:
     user_rows = {user[0]: row for row, user in enumerate(users)}
     try:
@@ -118,7 +119,7 @@ def _interactions(
     except (KeyError, ValueError) as error:
         raise CatalogError(
             f"an interaction of {catalog.name} has an unknown user or item, or a value that is not "
-            f"a number ({error}). Get the data set again: auditkit data get ml-100k"
+            f"a number ({error}). {_remedy(folder)}"
         ) from None
 
 
@@ -150,9 +151,13 @@ def _atomic(path: Path, n_columns: int) -> Iterator[list[str]]:
     header = next(rows, [])
     if not all(":" in name for name in header):
         raise CatalogError(
-            f"{path} does not begin with a header of name:type columns. Get the data set again."
+            f"{path} does not begin with a header of name:type columns. {_remedy(path.parent)}"
         )
     yield from rows
+
+
+def _remedy(folder: Path) -> str:
+    return f"Delete {folder} and run: auditkit data get ml-100k"
 
 
 def _lines(path: Path, separator: str, n_columns: int, encoding: str) -> Iterator[list[str]]:
@@ -160,11 +165,11 @@ def _lines(path: Path, separator: str, n_columns: int, encoding: str) -> Iterato
         text = path.read_text(encoding=encoding)
     except OSError as error:
         raise CatalogError(
-            f"{path} cannot be read ({error.strerror}). Run: auditkit data get ml-100k"
+            f"{path} cannot be read ({error.strerror}). {_remedy(path.parent)}"
         ) from None
     except UnicodeDecodeError as error:
         raise CatalogError(
-            f"{path} is not {encoding} (byte {error.start}). Get the data set again."
+            f"{path} is not {encoding} (byte {error.start}). {_remedy(path.parent)}"
         ) from None
     for number, line in enumerate(text.split("\n"), start=1):
         if not line:
@@ -172,7 +177,7 @@ def _lines(path: Path, separator: str, n_columns: int, encoding: str) -> Iterato
         cells = line.rstrip("\r").split(separator)
         if len(cells) != n_columns:
             raise CatalogError(
-                f"{path}:{number} has {len(cells)} columns instead of {n_columns}. Get the data "
-                "set again."
+                f"{path}:{number} has {len(cells)} columns instead of {n_columns}. "
+                f"{_remedy(path.parent)}"
             )
         yield cells

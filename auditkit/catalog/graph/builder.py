@@ -27,7 +27,7 @@ _NUMBERED: tuple[Kind, ...] = ("number", "date")
 
 
 def is_text(text: str) -> bool:
-    """Whether a text can be encoded as UTF-8, that is, has no half of a surrogate pair."""
+    """Whether a text can be encoded as UTF-8, that is, has no unpaired surrogate."""
     return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
 
 
@@ -94,7 +94,7 @@ class GraphBuilder:
         """
         if not is_text(predicate.name):
             raise CatalogError(
-                f"the predicate {predicate.name!r} holds half of a surrogate pair. Rename it."
+                f"the predicate {predicate.name!r} has an unpaired surrogate. Rename it."
             )
         code = self._codes.setdefault(predicate.name, len(self.predicates))
         if code == len(self.predicates):
@@ -105,9 +105,9 @@ class GraphBuilder:
             self.predicates.append(predicate)
         elif self.predicates[code] != predicate:
             raise CatalogError(
-                f"two sources describe the predicate {predicate.name!r} differently: "
+                f"the predicate {predicate.name!r} has two worlds or types: "
                 f"{self.predicates[code].world} {self.predicates[code].type} and "
-                f"{predicate.world} {predicate.type}. Rename one in a mapping."
+                f"{predicate.world} {predicate.type}. Rename it in one of the mappings."
             )
         return code
 
@@ -124,7 +124,7 @@ class GraphBuilder:
         number = terms.get(value)
         if number is None:
             if not is_text(value):
-                raise ValueError(f"{value[:80]!r} holds half of a surrogate pair")
+                raise ValueError(f"{value[:80]!r} has an unpaired surrogate")
             number = terms[value] = self._n_terms
             self._n_terms += 1
         self._s.append(row)

@@ -140,7 +140,7 @@ def _constrained(graph: Triples, constraint: Constraint, p: int) -> _Wanted:
     except ValueError as error:
         raise InvalidArgument(
             f"the constraint {constraint.predicate} {constraint.operator} {constraint.value!r} "
-            f"cannot be checked: {error}. Compare numbers with numbers."
+            f"cannot be checked: {error}. Give a number or date, or use = or !=."
         ) from None
 
 

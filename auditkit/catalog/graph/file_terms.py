@@ -1,4 +1,4 @@
-"""Texts and numbers of the term codes in a catalog file, read on demand."""
+"""Texts and numeric values of the terms of a catalog file, by code, read on demand."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class TableFile(Protocol):
 
 
 class FileTerms:
-    """Texts and numbers of the term codes in a catalog file."""
+    """Texts and numeric values of the terms of a catalog file, by code."""
 
     def __init__(self, file: TableFile, starts: tuple[int, ...]) -> None:
         self._file, self._starts = file, starts

@@ -41,7 +41,7 @@ class KnowledgeGraph:
 
     Args:
         store: the triples.
-        terms: texts and numbers of the term codes.
+        terms: texts and numeric values of the terms, by code.
         predicates: in the order of their codes.
         warnings: warnings of the builder.
         link: status of the link to an external graph.
@@ -254,7 +254,7 @@ class KnowledgeGraph:
     def judge(
         self, item_id: str | Sequence[str], predicate: str, value: str, *, negated: bool = False
     ) -> Judgment:
-        """The verdict and its evidence; for several items, evidence on the first with it."""
+        """The verdict and its evidence; for several items, that of the first with this verdict."""
         ids = [item_id] if isinstance(item_id, str) else item_id
         judged = [judge(self, self.row(one), predicate, value) for one in ids]
         if negated:
@@ -277,5 +277,5 @@ def _known(codes: Mapping[str, int], name: str, message: str) -> int:
     try:
         return codes[name]
     except KeyError:
-        hint = did_you_mean(name, codes) if len(codes) < 1000 else " Add or drop it."
+        hint = (did_you_mean(name, codes) if len(codes) < 1000 else "") or " Add or drop it."
         raise CatalogError(message.format(repr(name)) + hint) from None

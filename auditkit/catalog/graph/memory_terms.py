@@ -1,4 +1,4 @@
-"""Texts and numbers of the term codes of a graph in memory."""
+"""Texts and numeric values of the terms of a graph in memory, by code."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _FIRST_NUMBERED = KINDS.index("number")
 
 
 class MemoryTerms:
-    """Texts and numbers of the term codes of an encoded graph.
+    """Texts and numeric values of the terms of an encoded graph, by code.
 
     Args:
         item_ids: in catalog order.

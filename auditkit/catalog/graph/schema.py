@@ -86,9 +86,9 @@ class Constraint:
 
 
 class Condition(NamedTuple):
-    """A constraint in codes: a subject has an object of `p` in one of the ranges [begin, end).
+    """A constraint: a subject has an object of predicate `p` whose code is in one of `ranges`.
 
-    With `present` False, the subject must have no such object.
+    Ranges are [begin, end). With `present` False, the subject must have no such object.
     """
 
     p: int
@@ -182,7 +182,7 @@ class TripleStore(Protocol):
 
 
 class Terms(Protocol):
-    """Texts and numbers of the term codes."""
+    """Texts and numeric values of the terms, by code."""
 
     @property
     def starts(self) -> tuple[int, ...]:
@@ -207,7 +207,7 @@ class Triples(Protocol):
 
     Attributes:
         store: the triples.
-        terms: texts and numbers of the term codes.
+        terms: texts and numeric values of the terms, by code.
         predicates: in the order of their codes.
         codes: code of each predicate, by name.
     """

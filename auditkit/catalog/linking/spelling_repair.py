@@ -36,7 +36,7 @@ class Repair(NamedTuple):
 def tokens_to_look_up(
     tokens: Sequence[str], is_word: Callable[[str], bool]
 ) -> tuple[list[str], list[str]]:
-    """(unknown tokens, words) for which `repairs` needs words within 2 and 1 edits."""
+    """Tokens for which `repairs` needs words: (unknown tokens, by 2 edits; words, by 1 edit)."""
     strange = _strange(tokens, is_word)
     if len(strange) > MAX_EDITS or len(tokens) > MAX_TOKENS:
         return [], []

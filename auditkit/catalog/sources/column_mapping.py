@@ -55,7 +55,7 @@ def predicate_by_name(column: str) -> Predicate:
 
 def _free(name: str) -> str:
     if name in ("year", "decade"):
-        raise ValueError("year and decade are taken from the items")
+        raise ValueError("year and decade are reserved. Use another name.")
     return name
 
 

@@ -173,8 +173,8 @@ def _items(
         draft.warn(f"{run.name}: {n_left_out} nodes are not items of the catalog and are left out")
     if not row_of:
         raise CatalogError(
-            f"{run.name} has no nodes {items.label!r} with {items.id!r} and {items.title!r} that "
-            "are items. Check the mapping."
+            f"{run.name} has no nodes {items.label!r} that {items.id!r} and {items.title!r} match "
+            "to items. Check the mapping."
         )
     if not new:
         draft.linked = (draft.linked or set()) | set(row_of.values())

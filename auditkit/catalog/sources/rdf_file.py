@@ -70,7 +70,7 @@ class RdfFile:
             raise CatalogError(f"{self.source.name} was queried after it was closed.")
         found = self._store.query(query, use_default_graph_as_union=True)
         if not isinstance(found, pyoxigraph.QuerySolutions):
-            raise CatalogError(f"{self.source.name} got another query. Use a SELECT query.")
+            raise CatalogError(f"{self.source.name} got a query of another type. Use SELECT.")
         names = [variable.value for variable in found.variables]
         for row in found:
             bound: dict[str, RdfTerm] = {}

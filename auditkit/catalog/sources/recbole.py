@@ -127,7 +127,9 @@ def add_items(draft: CatalogDraft, path: Path) -> None:
                     if text:
                         facts.add_text(row, predicate, text)
         except (ValueError, CatalogError) as error:
-            raise CatalogError(f"{path}:{line}: {error} Correct or drop the line.") from None
+            raise CatalogError(
+                f"{path}:{line}: {str(error).rstrip('.')}. Correct or drop the line."
+            ) from None
     draft.sources.append(file_source(path, SourceSection()))
 
 
@@ -178,8 +180,8 @@ def add_graph(
         draft.link = "refused"
         draft.linked = draft.linked or set()
         draft.warn(
-            f"{link.name} is rejected: genre agreement {agreement.link:.3f}, shuffled "
-            f"{agreement.shuffled:.3f}; its triples are left out"
+            f"{link.name} is rejected: its genre agreement is {agreement.link:.3f}, that of "
+            f"shuffled links {agreement.shuffled:.3f}; its triples are left out"
         )
         return agreement
     else:

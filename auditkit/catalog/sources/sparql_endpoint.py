@@ -81,7 +81,7 @@ class Endpoint:
                         "a response contains a value that is not an RDF term"
                     ) from None
                 if not is_text(text):
-                    raise self._error(f"{text[:80]!r} holds half of a surrogate pair")
+                    raise self._error(f"{text[:80]!r} has an unpaired surrogate")
             yield bound
 
     def _pages(self, query: str) -> Iterator[dict[str, Any]]:
@@ -122,6 +122,6 @@ class Endpoint:
 
     def _error(self, what: str) -> CatalogError:
         return CatalogError(
-            f"the SPARQL endpoint {self._shown} cannot be used: {what}. Check the URL and whether "
-            "the server is up."
+            f"the SPARQL endpoint {self._shown} cannot be used: {what}. Check the URL and "
+            "the server."
         )

@@ -318,7 +318,7 @@ def cell_text(value: object, column: str) -> str:
         raise ValueError(f"{column} is {json.dumps(value, default=str)[:80]}, not a string")
     text = " ".join(str(value).split())
     if not is_text(text):
-        raise ValueError(f"{column} holds half of a surrogate pair")
+        raise ValueError(f"{column} has an unpaired surrogate")
     return text
 
 

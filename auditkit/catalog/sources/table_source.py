@@ -195,7 +195,7 @@ class TableColumns:
                         self.left_out.add(name)
                         continue
                     if not is_text(name):
-                        raise ValueError(f"the key {name[:80]!r} holds half of a surrogate pair")
+                        raise ValueError(f"the key {name[:80]!r} has an unpaired surrogate")
                     self._by_name[name] = Column(column=name), predicate_by_name(name)
                 column, predicate = self._by_name[name]
                 yield predicate, column, cell

@@ -78,11 +78,11 @@ class CatalogDraft:
         """
         if year is not None and not 0 <= year <= LAST_YEAR:
             raise CatalogError(
-                f"the item {item_id!r} has the year {year}. Give one to {LAST_YEAR}."
+                f"the item {item_id!r} has the year {year}. Give 1 to {LAST_YEAR}, or none."
             )
         for text in (item_id, title, *genres, *aliases):
             if not is_text(text):
-                raise CatalogError(f"{text[:80]!r} holds half of a surrogate pair. Correct it.")
+                raise CatalogError(f"{text[:80]!r} has an unpaired surrogate. Correct it.")
         row = self.rows.setdefault(item_id, len(self.ids))
         if row != len(self.ids):
             raise CatalogError(f"the item id {item_id!r} occurs twice. Ids must be unique.")

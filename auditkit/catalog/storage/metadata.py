@@ -53,7 +53,7 @@ class FileMeta:
             raise damaged(file, str(error)) from None
         starts, names = self.starts, {p.name for p in self.predicates}
         if len(starts) != len(KINDS) + 1 or list(starts) != sorted(starts) or starts[0]:
-            raise damaged(file, "its terms are not numbered by kind")
+            raise damaged(file, "its metadata has invalid term ranges")
         if starts[1] != self.n_items:
             raise damaged(file, f"it has {self.n_items} items, but its metadata says {starts[1]}")
         if starts[-1] != n_terms:
@@ -96,7 +96,7 @@ def item_rows(file: TableFile) -> Iterator[tuple[str, str, int | None]]:
     query = "SELECT row, item_id, title, year FROM items ORDER BY row"
     for place, (row, item_id, title, year) in enumerate(file.iterate(query)):
         if not (isinstance(item_id, str) and isinstance(title, str) and item_id and title):
-            raise damaged(file, f"the id or the title of item {place} is not a string")
+            raise damaged(file, f"the id or title of item {place} is empty or is not a string")
         if row != place or not (year is None or (isinstance(year, int) and 0 < year <= LAST_YEAR)):
             raise damaged(file, f"item {item_id!r} is out of order or its year is not valid")
         yield item_id, title, year

@@ -88,7 +88,7 @@ class AttributeLeakageProbe:
         """Request one list per user without attributes, then train and evaluate the attackers."""
         names = [g.name for g in choose_groupings(context.users, self.attributes, ())]
         if not names:
-            raise NotAssessable("the data set has no user attribute with two values")
+            raise NotAssessable("no user attribute has at least two known values")
         users = list(context.users) if self.n_users is None else context.sample_users(self.n_users)
         requests = [neutral_request(user, k=CUTOFF) for user in users]
         responses = target.recommend(requests)

@@ -99,7 +99,7 @@ def choose_groupings(
     for name in (*chosen, *(name for crossing in crossings for name in crossing)):
         if name not in known:
             raise InvalidArgument(
-                f"the users of this data set have no attribute {name!r} with two values."
+                f"the users have no attribute {name!r} with at least two known values."
                 f"{did_you_mean(name, known)} Choose from {', '.join(known) or 'none'}."
             )
     return [*(Grouping((name,)) for name in chosen), *(Grouping(pair) for pair in crossings)]

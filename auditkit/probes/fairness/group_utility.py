@@ -86,7 +86,8 @@ class GroupUtilityProbe:
     def __post_init__(self) -> None:
         if min(self.n_disclosed, self.min_group - 1, self.draws, self.bootstrap_draws) < 1:
             raise InvalidArgument(
-                f"{PREFIX} needs min_group of at least 2, and n_disclosed and draws of at least 1."
+                f"{PREFIX} needs min_group of at least 2, and n_disclosed, draws and "
+                "bootstrap_draws of at least 1."
             )
         if self.n_users is not None and self.n_users < 1:
             raise InvalidArgument(f"{PREFIX} got n_users={self.n_users}. Give at least 1.")
@@ -101,7 +102,7 @@ class GroupUtilityProbe:
         require_unseen_test_items(context)
         groupings = choose_groupings(context.users, self.attributes, self.crossed)
         if not groupings:
-            raise NotAssessable("the data set has no user attribute with two values")
+            raise NotAssessable("no user attribute has at least two known values")
         n_users, n_candidates = self.sizes(target)
         everyone = context.users if n_users is None else context.sample_users(n_users)
         users = [user for user in everyone if user.test_item is not None]
@@ -184,5 +185,5 @@ def _require_better_than_random(
     if low <= random:
         raise NotAssessable(
             f"the lower bound of HR@10 is {low:.4f}, not above a random ranking's {random:.4f}: "
-            "equally useless is not fair"
+            "equally useless lists are not fair"
         )

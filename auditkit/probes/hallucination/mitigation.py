@@ -131,7 +131,7 @@ class MitigationProbe:
         reasons: Mapping[str, str],
         answers: VariantResponses,
     ) -> Iterator[Finding]:
-        """Findings on all metrics of one variant, and on their differences to no mitigation."""
+        """Findings on all metrics of one variant, and on their changes from no mitigation."""
         for metric in COLUMNS:
             concerned = [
                 i

@@ -1,8 +1,8 @@
 """Held-out interactions for pointwise tasks, and the recommender's responses to them.
 
 The examples are the last four interactions of each held-out user, or the test item of every user if
-there are no held-out users; each has the ten interactions before it. Baselines are the mean rating
-of the item and of the user.
+there are no held-out users; each has up to ten interactions before it. Baselines are the mean
+rating of the item and of the user.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _RECENT = 10
 
 
 class Example(NamedTuple):
-    """One held-out interaction, with the ten interactions before it."""
+    """One held-out interaction, with up to ten interactions before it."""
 
     user: str
     row: int

@@ -61,7 +61,7 @@ def _load(model: PreTrainedModel, adapter: Path) -> Any:
     for warning in caught:
         if "missing adapter keys" in str(warning.message):
             raise TargetUnavailable(
-                f"{adapter} has no values for some tensors of the adapter, which would stay at "
-                f"their initial values: {str(warning.message)[:300]}"
+                f"{adapter} lacks tensors of the adapter, which would keep their initial values. "
+                f"Save the complete adapter. PEFT reports: {str(warning.message)[:300]}"
             )
     return adapted

@@ -94,8 +94,10 @@ def title_trie(
     """
     tokens, lengths = title_tokens(tokenizer, [BLANK + title for title in titles])
     separator = _separator(tokenizer, titles, openings_of(_LINES, numbered=numbered))
-    if np.isin(tokens, [separator]).any():
-        raise TargetUnavailable("a title of the catalog contains a line break. Remove it.")
+    broken = np.isin(tokens, [separator])
+    if broken.any():
+        title = titles[int(np.repeat(np.arange(len(titles)), lengths)[broken][0])]
+        raise TargetUnavailable(f"the title {title!r} contains a line break. Remove it.")
     return build_trie(tokens, lengths, vocabulary=len(tokenizer)), separator
 
 

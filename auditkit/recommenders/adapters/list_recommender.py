@@ -58,7 +58,9 @@ class LanguageModelRecommender(LanguageModel):
     def restricted_to(self, titles: Sequence[str]) -> ConstrainedRecommender:
         """The same model, with constrained decoding that permits only these titles."""
         if self._items:
-            raise TargetUnavailable(f"{self.name} ranks item tokens and writes no titles.")
+            raise TargetUnavailable(
+                f"{self.name} ranks item tokens and writes no titles. Use a model that writes them."
+            )
         return ConstrainedRecommender(self, titles)
 
     def write_within(

@@ -43,7 +43,7 @@ def import_recommender(path: str) -> Recommends:
             found = found()
     except (ImportError, AttributeError, ValueError) as error:
         raise TargetUnavailable(
-            f"python:{path} cannot be imported: {error}. Write python:MODULE:NAME."
+            f"python:{path} cannot be imported: {error}. Check MODULE:NAME and its imports."
         ) from None
     except SystemExit as error:
         raise TargetUnavailable(

@@ -213,7 +213,9 @@ class RequestExecutor:
         try:
             answers = call_within(self._seconds, lambda: ask(requests, parameters))
             if not isinstance(answers, Sequence) or isinstance(answers, str | bytes):
-                raise TargetError("wrong_type", detail=f"{type(answers).__name__} for a batch")
+                raise TargetError(
+                    "wrong_type", detail=f"{type(answers).__name__} instead of a list of responses"
+                )
             if len(answers) != len(requests):
                 raise TargetError(
                     "wrong_length", detail=f"{len(answers)} responses to {len(requests)} requests"

@@ -208,7 +208,10 @@ class Target:
             scores = recommender.score([self._whole_prompt(request) for request in batch], listed)
             for row, continuations in zip(scores, listed, strict=True):
                 if len(row) != len(continuations):
-                    raise TargetError("wrong_length", detail=f"{len(row)} scores for one prompt")
+                    raise TargetError(
+                        "wrong_length",
+                        detail=f"{len(row)} scores for {len(continuations)} continuations",
+                    )
             checked = self._rechecked(batch, listed, scores, chosen)
             return [
                 Response(

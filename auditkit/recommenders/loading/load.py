@@ -70,8 +70,9 @@ def load_recommender(
     Args:
         target: a folder with recommender.yaml, `hf:FOLDER`, `openai:BASE_URL#MODEL`,
             `replay:FILE.jsonl`, `scores:FILE.npz`, `python:MODULE:NAME`, `baseline:NAME`, the name
-            of a model in `MODELS`, or `NAME:REST` of an installed adapter; each of them after any
-            of the prefixes `neutralized:`, `instructed:` and `reranked:LAMBDA:` (`wrappers`).
+            of a model in `MODELS`, or `NAME:REST` of an installed adapter; each optionally after
+            one or more of the prefixes `neutralized:`, `instructed:` and `reranked:LAMBDA:`
+            (`wrappers`).
         dataset: baselines are fitted on it, dual encoders rank its items, mitigations read its
             users; None is allowed if `needs_dataset` returns False.
         prompts: a template file for a recommender without templates.

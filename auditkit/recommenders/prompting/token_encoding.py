@@ -43,7 +43,9 @@ def item_tokens(
         try:
             return {item: tuple(vocabulary[token] for token in index[item]) for item in index}
         except KeyError as error:
-            raise TargetError("bad_schema", detail=f"the item index names {error}") from None
+            raise TargetError(
+                "bad_schema", detail=f"the tokenizer has no item token {error}"
+            ) from None
     return {
         token[len(ITEM_PREFIX) : -1]: (number,)
         for token, number in sorted(vocabulary.items(), key=lambda pair: pair[1])

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from auditkit.errors import TargetError, TargetUnavailable
+from auditkit.security.redaction import KEY_POINTER
 from auditkit.serialization.canonical_json import read_json
 
 __all__ = ["NO_ROUTE", "UNKNOWN_MODEL", "Server", "seconds_of"]
@@ -65,8 +66,8 @@ class Server:
             )
         if "@" in parts.netloc or parts.query:
             raise TargetUnavailable(
-                "the URL contains a user name, password or query. Put the key into an environment "
-                "variable; auditkit sends it as a header."
+                "the URL contains a user name, password or query. Remove it, and put the key into "
+                f"an environment variable (OPENAI_API_KEY, or the one that {KEY_POINTER} names)."
             )
         self.host, key = parts.hostname or "", key.strip()
         if key and parts.scheme == "http" and self.host not in _LOOPBACK:

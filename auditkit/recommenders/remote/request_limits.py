@@ -72,7 +72,8 @@ class RequestLimits:
                 found[name] = int(text) if name == "max_connections" else float(text)
                 cls(**{name: found[name]})  # type: ignore[arg-type]
             except (ValueError, InvalidArgument):
+                kind = "whole number" if name == "max_connections" else "number"
                 raise ConfigurationError(
-                    f"the environment variable {variable} is {text!r}. Give a number above 0."
+                    f"the environment variable {variable} is {text!r}. Give a {kind} above 0."
                 ) from None
         return cls(**found)  # type: ignore[arg-type]

@@ -301,7 +301,7 @@ def test_half_of_a_surrogate_pair_from_a_server_is_an_error():
     with (
         sparql_server(rdf_store(), body=body.encode()) as (url, _),
         Endpoint(url) as endpoint,
-        pytest.raises(CatalogError, match=r"SPARQL endpoint .* half of a surrogate pair"),
+        pytest.raises(CatalogError, match=r"SPARQL endpoint .* unpaired surrogate"),
     ):
         list(endpoint.select("SELECT * WHERE { ?s ?p ?o }"))
 
@@ -352,7 +352,7 @@ def test_a_faulty_rdf_file_names_the_line(tmp_path):
         (RdfMapping, "items: {typ: x}", "unknown key"),
         (RdfMapping, "predicates: {a: {iri: x, world: shut}}", "world"),
         (RdfMapping, "predicates: {'same:x': {iri: x}}", "pattern"),
-        (RdfMapping, "predicates: {year: {iri: x}}", "year and decade are taken from the items"),
+        (RdfMapping, "predicates: {year: {iri: x}}", "year and decade are reserved"),
         (RdfMapping, "language: 'en\" }'", "pattern"),
         (NodeMapping, "predicates: {}", "items: this key is required"),
     ],

@@ -165,7 +165,7 @@ def test_a_damaged_file_is_an_error_or_gives_the_true_answer(built, place):
         ("DROP TABLE aliases", "not a catalog of this version"),
         ("DELETE FROM meta WHERE key = 'link'", "'link'"),
         ("UPDATE meta SET value = 'odd' WHERE key = 'link'", "'odd' is not one of"),
-        ("UPDATE meta SET value = '[0,9,1]' WHERE key = 'starts'", "not numbered by kind"),
+        ("UPDATE meta SET value = '[0,9,1]' WHERE key = 'starts'", "invalid term ranges"),
         ("UPDATE predicates SET world = 'shut'", "'shut' is not one of"),
         ("UPDATE items SET year = 'soon' WHERE row = 1", "its year is not valid"),
         ("UPDATE items SET row = 9 WHERE row = 3", "out of order"),
