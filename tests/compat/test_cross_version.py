@@ -20,9 +20,11 @@ SCALED = ("llama3-scaling", "linear-scaling")
 NATS = {"t5": 1e-5}
 
 
-def run(python, *arguments):
+def run(python, *arguments, **variables):
+    command = [python, str(SCRIPT), *map(str, arguments)]
+    environment = {**os.environ, **variables}
     return subprocess.run(
-        [python, str(SCRIPT), *map(str, arguments)], check=True, capture_output=True, text=True
+        command, check=True, capture_output=True, text=True, env=environment
     ).stdout
 
 
@@ -79,3 +81,15 @@ def test_a_refusal_names_the_setting_and_what_to_install(read, kind):
     assert "`rope_parameters`" in message
     assert "written by transformers 5." in message
     assert "install transformers 5" in message
+
+
+def test_smollm2_is_the_same_model_whoever_converted_it(tmp_path):
+    """The releases share a cache, so each has to read what the other one converted."""
+    found = [
+        json.loads(run(reader, "smollm2", AUDITKIT_CACHE=str(tmp_path / str(n))).splitlines()[-1])
+        for n, writer in enumerate((sys.executable, OTHER))
+        for reader in (writer, *{sys.executable, OTHER} - {writer})
+    ]
+    assert {answer["executor"] for answer in found} == {"packed"}
+    assert all(answer["prompt"] == found[0]["prompt"] for answer in found)
+    assert max(worst(found[0]["scores"], answer["scores"]) for answer in found) <= 1e-3

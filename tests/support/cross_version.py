@@ -3,6 +3,8 @@
 python cross_version.py write FOLDER       writes a model folder of every kind into FOLDER
 python cross_version.py read FOLDER...     prints JSON: scores in nats by precision, executors and
                                            notes of every kind in every FOLDER, or a refusal
+python cross_version.py smollm2            prints JSON: prompt, executor and scores of SmolLM2,
+                                           converted into AUDITKIT_CACHE if it is not there
 """
 
 from __future__ import annotations
@@ -154,9 +156,28 @@ def read(folder):
     return {**found, "float64": loaded.engine.score(pairs)}
 
 
+def smollm2():
+    from auditkit.recommenders.adapters.model_folder import load_folder
+    from auditkit.recommenders.adapters.smollm2 import get_smollm2
+    from auditkit.types import Item, Request
+
+    loaded = load_folder(get_smollm2())
+    history = (Item("1", "Heat (1995)"), Item("2", "Amélie (2001)"))
+    request = Request(id="r", history=history, k=3, instruction="I saw {history}. Name {k}.")
+    titles = ["Fargo (1996)", "Alien (1979)", "Aliens (1986)", "Das Boot (1981)"]
+    pairs = loaded._pairs([loaded.render(request)], [titles])
+    return {
+        "prompt": list(pairs[0][0]),
+        "executor": loaded.engine.cost(pairs).executor,
+        "scores": loaded.engine.score(pairs),
+    }
+
+
 if __name__ == "__main__":
     command, *folders = sys.argv[1:]
-    if command == "write":
+    if command == "smollm2":
+        print(json.dumps(smollm2()))
+    elif command == "write":
         for kind in KINDS:
             write(kind, Path(folders[0]) / kind)
     else:

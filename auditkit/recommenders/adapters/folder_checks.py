@@ -28,9 +28,10 @@ __all__ = [
 
 # Keys of config.json that do not change a forward pass.
 _HARMLESS = {
-    "_attn_implementation_autoset", "_name_or_path", "architectures", "attn_implementation",
-    "auto_map", "dtype", "id2label", "label2id", "model_type", "pretraining_tp", "quantization",
-    "torch_dtype", "transformers_version", "transformers.js_config", "unsloth_version", "use_cache",
+    "_attn_implementation_autoset", "_model_name_or_path", "_name_or_path", "architectures",
+    "attn_implementation", "auto_map", "dtype", "id2label", "label2id", "model_type",
+    "pretraining_tp", "quantization", "torch_dtype", "transformers_version",
+    "transformers.js_config", "unsloth_version", "use_cache",
     *SPECIAL_TOKENS,
 }  # fmt: skip
 # Keys of version 4 that version 5 converts to `rope_parameters`.

@@ -86,8 +86,8 @@ def read_pipeline(
             raise _refused(weights / _MODULES, f"has a step {kind!r}")
     if manifest.pooling not in (None, found.pooling):
         raise TargetUnavailable(
-            f"recommender.yaml says pooling {manifest.pooling!r}, but {weights / _MODULES} pools by "
-            f"{found.pooling!r}. Remove `pooling` from recommender.yaml, or correct it."
+            f"recommender.yaml says pooling {manifest.pooling!r}, but {weights / _MODULES} pools "
+            f"by {found.pooling!r}. Remove `pooling` from recommender.yaml, or correct it."
         )
     return _with_texts(weights, found, manifest)
 

