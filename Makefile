@@ -29,7 +29,7 @@ define ENVIRONMENT
 	$(@D)/bin/python -c "import torch" 2>/dev/null || command -v nvidia-smi >/dev/null 2>&1 || $(@D)/bin/python $(INSTALL) $(TORCH_CPU)
 endef
 
-.PHONY: help demo test test-slow test-compat quick lint docs golden figures bench clean
+.PHONY: help demo test test-slow test-compat quick lint docs golden figures bench gpu clean
 
 help:  ## print this list of targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -88,6 +88,9 @@ bench: $(VENV)/.dev  ## run the benchmarks; they print ratios measured in one ru
 	$(BIN)/python tests/bench/linking.py
 	$(BIN)/python tests/bench/training.py
 	$(BIN)/python tests/bench/trie.py
+
+gpu: $(VENV)/.dev  ## compare a GPU with the CPU and time the engine on it; writes gpu.md; at most 5 minutes
+	$(BIN)/python tests/bench/gpu.py
 
 clean:  ## remove .venv, site and caches
 	rm -rf $(VENV) $(COMPAT) site .mypy_cache .ruff_cache

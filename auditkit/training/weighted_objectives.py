@@ -25,7 +25,7 @@ from auditkit.training.model import Trainee
 from auditkit.training.objectives import OBJECTIVES
 from auditkit.training.recipe import TrainingRecipe
 
-__all__ = ["Weighted", "backward", "total_loss"]
+__all__ = ["Weighted", "backward", "on_device", "total_loss"]
 
 
 class Weighted(torch.nn.Module):
@@ -91,17 +91,17 @@ class Weighted(torch.nn.Module):
         else:
             batch = collate(rows, pad=self._pad, encoder_decoder=self._encoder_decoder)
         self._validate_length(batch)
-        return _on(self._device, batch)
+        return on_device(self._device, batch)
 
 
-def _on(device: torch.device, batch: Any) -> Any:
-    """Move the tensors of a batch to a device."""
+def on_device(device: torch.device, batch: Any) -> Any:
+    """The batch with its tensors on a device."""
     if device.type == "cpu":
         return batch
     moved = (
         value.to(device)
         if isinstance(value, torch.Tensor)
-        else _on(device, value)
+        else on_device(device, value)
         if isinstance(value, tuple)
         else value
         for value in batch

@@ -1,14 +1,15 @@
 """Scoring and generation with SmolLM2 against one-by-one, lm-evaluation-harness and the limit.
 
-    python tests/bench/engine.py [--part scoring|generation|growth]
+    python tests/bench/engine.py [--part scoring|generation|growth] [--device cpu|cuda]
 
-CPU time of one thread, all in one run. One-by-one and the harness are timed on a sample of the
-pairs and scaled by their tokens; everything else runs whole.
+CPU time of one thread, or wall time on a GPU, all in one run. One-by-one and the harness are timed
+on a sample of the pairs and scaled by their tokens; everything else runs whole.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import random
 import resource
 import subprocess
@@ -30,16 +31,28 @@ from auditkit.recommenders.adapters.smollm2 import get_smollm2
 from auditkit.types import Item, Request
 
 torch.set_num_threads(1)
+DEVICE = os.environ.setdefault("AUDITKIT_DEVICE", "cpu")
 WORDS = ("female", "male", "young", "old", "French", "student", "religious", "rich")
 LATE = "I have watched these movies:\n{history}\nRecommend {k} other movies for me. I am {who}."
 EARLY = "I am {who}. I have watched these movies:\n{history}\nRecommend {k} other movies for me."
 
 
-def cpu(run):
-    """Result and CPU seconds of a call."""
-    begin = time.process_time()
+def use_device(name):
+    """Run everything that follows on a device."""
+    global DEVICE
+    DEVICE = os.environ["AUDITKIT_DEVICE"] = name
+
+
+def timed(run):
+    """Result and seconds of a call: CPU time, or wall time on a GPU."""
+    if DEVICE == "cpu":
+        begin = time.process_time()
+        return run(), time.process_time() - begin
+    torch.cuda.synchronize()
+    begin = time.perf_counter()
     result = run()
-    return result, time.process_time() - begin
+    torch.cuda.synchronize()
+    return result, time.perf_counter() - begin
 
 
 def catalog_items():
@@ -65,7 +78,8 @@ def one_by_one(model, pairs):
     """What an ordinary script does: a forward per pair, log-softmax over every position."""
     with torch.inference_mode():
         for prompt, continuation in pairs:
-            logits = model(torch.tensor([[*prompt, *continuation[:-1]]]), use_cache=False).logits
+            ids = torch.tensor([[*prompt, *continuation[:-1]]], device=DEVICE)
+            logits = model(ids, use_cache=False).logits
             table = logits.log_softmax(dim=-1)[0, len(prompt) - 1 :]
             sum(float(table[i, token]) for i, token in enumerate(continuation))
 
@@ -79,24 +93,18 @@ def harness(recommender, pairs):
         tokenizer=recommender.tokenizer,
         batch_size=16,
         max_length=2048,
-        device="cpu",
+        device=DEVICE,
     )
     requests = [((str(i), ""), list(p), list(c)) for i, (p, c) in enumerate(pairs)]
-    return cpu(lambda: lm._loglikelihood_tokens(requests, disable_tqdm=True))
+    return timed(lambda: lm._loglikelihood_tokens(requests, disable_tqdm=True))
 
 
 def gemm_flops(width, inner):
     """Peak of a 512 x width x inner product, FLOP/s, median of 5."""
-    left, right = torch.randn(512, width), torch.randn(width, inner)
+    left, right = torch.randn(512, width, device=DEVICE), torch.randn(width, inner, device=DEVICE)
     left @ right
-    times = sorted(cpu_wall(lambda: left @ right) for _ in range(5))
+    times = sorted(timed(lambda: left @ right)[1] for _ in range(5))
     return 2 * 512 * width * inner / times[2]
-
-
-def cpu_wall(run):
-    begin = time.perf_counter()
-    run()
-    return time.perf_counter() - begin
 
 
 def limit_seconds(body, tree, flops):
@@ -122,11 +130,11 @@ def scoring():
         engine._executor(pairs)  # the self-probe at this length, counted apart
         before = engine.counters.tokens
         flops = gemm_flops(576, 1536)
-        ours, seconds = cpu(lambda pairs=pairs: engine.score(pairs))
+        ours, seconds = timed(lambda pairs=pairs: engine.score(pairs))
         forwarded = engine.counters.tokens - before
         sample = random.Random(1).sample(range(len(pairs)), 12)
         share = sum(len(pairs[i][0]) + len(pairs[i][1]) - 1 for i in sample) / tree.tokens_asked
-        _, alone = cpu(
+        _, alone = timed(
             lambda pairs=pairs, sample=sample: one_by_one(model, [pairs[i] for i in sample])
         )
         batch = random.Random(2).sample(range(len(pairs)), 64)
@@ -137,7 +145,7 @@ def scoring():
         print(
             f"scoring, word {name}: {len(pairs)} pairs, {tree.tokens_asked:,} tokens asked, "
             f"{tree.unique_tokens:,} unique, {forwarded:,} forwarded "
-            f"({forwarded / tree.unique_tokens:.3f}x); {seconds:.1f} CPU s = "
+            f"({forwarded / tree.unique_tokens:.3f}x); {seconds:.1f} s = "
             f"{alone / share / seconds:.1f}x less than one-by-one, "
             f"{harnessed / part / seconds:.1f}x less than lm-evaluation-harness, "
             f"{seconds / limit:.2f}x the limit ({limit:.1f} s at {flops / 1e9:.0f} GFLOP/s); "
@@ -167,8 +175,8 @@ def generation():
     for name, prompts, new in (("8 twins", twins, 24), ("16 unlike prompts", unlike, 100)):
         decoding = Decoding(new)
         engine.generate(prompts[-2:], Decoding(2))  # the self-probe at this length, counted apart
-        together, seconds = cpu(lambda p=prompts, d=decoding: engine.generate(p, d))
-        alone, single = cpu(
+        together, seconds = timed(lambda p=prompts, d=decoding: engine.generate(p, d))
+        alone, single = timed(
             lambda p=prompts, n=new: [transformers_generate(recommender.model, one, n) for one in p]
         )
         same = sum(a.ids == b for a, b in zip(together, alone, strict=True))
@@ -176,7 +184,7 @@ def generation():
         lengths = sorted(map(len, prompts))
         print(
             f"generation, {name} of {lengths[0]}-{lengths[-1]} tokens, {new} new: "
-            f"{seconds:.1f} CPU s, {single / seconds:.2f}x less than transformers one by one; "
+            f"{seconds:.1f} s, {single / seconds:.2f}x less than transformers one by one; "
             f"{same} of {len(prompts)} texts identical, {ties} near ties",
             flush=True,
         )
@@ -184,7 +192,7 @@ def generation():
 
 def transformers_generate(model, ids, new):
     """Greedy text of one prompt by transformers' own loop."""
-    prompt = torch.tensor([ids])
+    prompt = torch.tensor([ids], device=DEVICE)
     output = model.generate(
         prompt,
         attention_mask=torch.ones_like(prompt),
@@ -207,7 +215,7 @@ def growth(users):
         num_attention_heads=4,
         num_key_value_heads=4,
     )
-    engine, draw = Engine(LlamaForCausalLM(config).eval()), random.Random(0)
+    engine, draw = Engine(LlamaForCausalLM(config).eval().to(DEVICE)), random.Random(0)
     tokens = lambda n: [draw.randrange(8000) for _ in range(n)]  # noqa: E731
     pairs = []
     for _ in range(users):
@@ -216,7 +224,7 @@ def growth(users):
     score_prefix(engine.body, pairs[:2], Counters())
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     counters = Counters()
-    _, seconds = cpu(lambda: score_packed(engine.body, pairs, counters))
+    _, seconds = timed(lambda: score_packed(engine.body, pairs, counters))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     print(
         f"growth: {users * 8} probes, {len(pairs):,} pairs: {seconds:.1f} CPU s, "
@@ -229,7 +237,9 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--part", choices=("scoring", "generation", "growth"))
     parser.add_argument("--users", type=int)
+    parser.add_argument("--device", default=DEVICE)
     chosen = parser.parse_args()
+    use_device(chosen.device)
     if chosen.users:
         growth(chosen.users)
         return

@@ -199,7 +199,7 @@ def generation_note(model: PreTrainedModel) -> list[str]:
 
 @torch.inference_mode()
 def sample_outputs(model: PreTrainedModel) -> torch.Tensor:
-    """Logits of a fixed row of tokens, or hidden states of an encoder."""
+    """Logits of a fixed row of tokens, or hidden states of an encoder, in main memory."""
     vocabulary = int(model.config.get_text_config().vocab_size)
     ids = torch.arange(3, min(40, vocabulary), device=model.device)[None]
     inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
@@ -207,7 +207,7 @@ def sample_outputs(model: PreTrainedModel) -> torch.Tensor:
         inputs["decoder_input_ids"] = ids[:, :5]
     output = model.eval()(**inputs)
     found: torch.Tensor = output["logits"] if "logits" in output else output["last_hidden_state"]
-    return found
+    return found.cpu()
 
 
 def agree(found: torch.Tensor, expected: torch.Tensor) -> bool:
