@@ -142,7 +142,7 @@ def check_data(case: Case, defaults: Defaults) -> bool:
         return False
     if isinstance(law, Band) and (estimate.low is None or estimate.high is None):
         case.value = estimate.value
-        case.stop("not_assessable", "a pilot: too few units for bounds")
+        case.stop("not_assessable", estimate.reason or "a pilot: too few units for bounds")
         return False
     if isinstance(law, Band) and case.confidence > estimate.level:
         case.value = estimate.value

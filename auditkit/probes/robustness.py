@@ -179,7 +179,7 @@ class PromptEditProbe:
                     unit=unit,
                     direction=direction,
                     n_missing=n_missing,
-                    bounded_rate=True,
+                    limits=(0, 1),
                 ),
                 parameters={
                     **parameters,
@@ -206,7 +206,7 @@ class PromptEditProbe:
             unit=unit,
             direction=direction,
             n_missing=n_missing + len(values) - len(known),
-            bounded_rate=True,
+            limits=(0, 1),
         )
 
 

@@ -1,16 +1,17 @@
-"""Bootstrap intervals over units, stored as sampling distributions that a policy evaluates later.
+"""Intervals of means and other statistics over units, stored as sampling distributions that a
+policy evaluates later.
 
-Users are resampled, not items, because the items of one list are not independent. A bootstrap of
-values that are nearly all 0 (or 1) collapses to a point. If fewer than five units differ from
-0 (or 1), the bound is the larger of the bootstrap and the Clopper-Pearson bound on the share of
-units that differ, which is valid because a rate in [0, 1] is at most the indicator of "above 0".
-With more such units, the tail on the skewed side is replaced by Clopper-Pearson with the effective
-sample size where that is wider: percentiles alone cover a planted rate of 5 % in 92 of 100
-repetitions (tests/probes/hallucination/test_planted_shares.py). The stored quantiles include both
-corrections, so the gate and the report use the same bound.
+Users are resampled, not items, because the items of one list are not independent. Four methods:
 
-Source: Efron & Tibshirani 1993 (percentile bootstrap); Clopper & Pearson 1934; Korn & Graubard
-1998.
+- mean of numbers with limits: Gaffke's bounds, valid for any distribution (`bounded_mean`);
+- mean of numbers without limits: the studentized bootstrap, which follows their skewness;
+- difference of pairs, ratio, other statistics: the percentile bootstrap, widened for small n;
+- nearly all values equal: Gaffke's bounds if there are limits, otherwise no interval, because
+  repeated values say nothing about the spread.
+
+`tests/stats/test_coverage.py` simulates the coverage of each.
+
+Source: Gaffke 2005; Efron & Tibshirani 1993, ch. 12 and 13; Hesterberg 2015.
 """
 
 from __future__ import annotations
@@ -21,15 +22,18 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from auditkit.errors import InvalidArgument
+from auditkit.stats.bounded_mean import gaffke_quantiles
+from auditkit.stats.bounds import quantile_levels
 from auditkit.stats.resampled_estimate import (
+    FEW_UNITS,
     NOTHING,
     ResampledEstimate,
+    n_deviating,
     outer_quantiles,
     undefined,
-    widen_lower_tail,
-    widen_skewed_tail,
-    widen_upper_tail,
+    widened,
     with_quantiles,
+    without_interval,
 )
 from auditkit.types import Direction
 
@@ -55,44 +59,64 @@ def bootstrap_mean(
     draws: int = 10_000,
     n_missing: int = 0,
     reason: str = NOTHING,
-    bounded_rate: bool = False,
+    limits: tuple[float, float] | None = None,
 ) -> ResampledEstimate:
-    """Mean over units with a 95 % percentile bootstrap interval.
+    """Mean over units with a 95 % interval.
 
     Args:
         values: one finite number per unit (user), shape [n].
-        rng: generator for the resamples.
+        rng: generator for resamples and weights.
         unit: unit of the value, as shown in reports.
         direction: whether lower or higher values are better.
         draws: number of resamples.
         n_missing: number of units that were planned but could not be scored.
         reason: reason to report if the estimate is undefined because there are no units.
-        bounded_rate: whether the values lie in [0, 1]; the bounds are then corrected at both ends
-            if few units differ from 0 or from 1.
+        limits: smallest and largest possible value; None for a quantity without limits.
 
     Returns:
-        Estimate in the range of the values and its bootstrap quantiles. Undefined for n = 0, and
-        for n = 1 unless `bounded_rate`, because one value gives no information about the spread.
+        Estimate in the range of the values and its sampling distribution. Undefined for n = 0, and
+        without limits for n = 1, because one value gives no information about the spread. Without
+        limits, an estimate has no interval if fewer than five units differ from the others.
 
     Raises:
-        InvalidArgument: a value that is not finite, or outside [0, 1] under `bounded_rate`.
+        InvalidArgument: a value that is not finite, or outside the limits.
     """
     x = _finite(values)
-    if bounded_rate and np.any((x < 0) | (x > 1)):
+    if limits is not None and np.any((x < limits[0]) | (x > limits[1])):
         raise InvalidArgument(
-            "bootstrap_mean got a rate outside [0, 1]. Pass bounded_rate=False for other values."
+            f"bootstrap_mean got a value outside [{limits[0]:g}, {limits[1]:g}]. Give other limits."
         )
-    if len(x) < (1 if bounded_rate else 2):
-        return undefined(
-            unit, direction, n_missing=n_missing, n=len(x), reason=_why(len(x), reason)
-        )
-    means = resample(len(x), draws, rng, lambda rows: x[rows].mean(axis=1))
-    quantiles = outer_quantiles(means)
-    if bounded_rate:
-        widen_skewed_tail(quantiles, x)
-        widen_upper_tail(quantiles, int(np.sum(x != 0)), len(x), end=0.0)
-        widen_lower_tail(quantiles, int(np.sum(x != 1)), len(x), end=1.0)
-    return with_quantiles(float(x.mean()), quantiles, len(x), draws, unit, direction, n_missing)
+    n, value = len(x), float(x.mean()) if len(x) else 0.0
+    if n < (1 if limits else 2):
+        return undefined(unit, direction, n_missing=n_missing, n=n, reason=_why(n, reason))
+    if limits:
+        levels = quantile_levels()
+        quantiles = gaffke_quantiles(x, levels, limits=limits, rng=rng, draws=draws)
+    elif n_deviating(x) < FEW_UNITS:
+        return without_interval(value, n, unit, direction, n_missing)
+    else:
+        quantiles = _studentized(x, draws, rng)
+    return with_quantiles(value, quantiles, n, draws, unit, direction, n_missing)
+
+
+def _studentized(
+    x: NDArray[np.float64], draws: int, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """The 201 quantiles of the mean by the bootstrap of its t statistic.
+
+    A resample of nearly equal values has a standard deviation near 0, so a quarter of that of the
+    data is the smallest that is used.
+    """
+    mean, deviation = float(x.mean()), float(x.std(ddof=1))
+
+    def statistic(rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        drawn = x[rows]
+        spread = np.maximum(drawn.std(axis=1, ddof=1), deviation / 4)
+        t: NDArray[np.float64] = (drawn.mean(axis=1) - mean) / spread
+        return t
+
+    t = outer_quantiles(resample(len(x), draws, rng, statistic))
+    return mean - deviation * t[::-1]
 
 
 def bootstrap_ratio(
@@ -134,12 +158,14 @@ def bootstrap_ratio(
         why = reason if len(top) != 1 else _why(1, reason)
         return undefined(unit, direction, n_missing=n_missing, n=len(top), reason=why)
     value = float(top.sum() / bottom.sum())
+    if n_deviating(top - value * bottom) < FEW_UNITS:
+        return without_interval(value, len(top), unit, direction, n_missing)
 
     def ratio(rows: NDArray[np.int64]) -> NDArray[np.float64]:
         total = bottom[rows].sum(axis=1)
         return np.where(total > 0, top[rows].sum(axis=1) / np.where(total > 0, total, 1.0), value)
 
-    quantiles = outer_quantiles(resample(len(top), draws, rng, ratio))
+    quantiles = widened(resample(len(top), draws, rng, ratio), value, len(top))
     return with_quantiles(value, quantiles, len(top), draws, unit, direction, n_missing)
 
 
@@ -153,20 +179,18 @@ def paired_difference(
     draws: int = 10_000,
     n_missing: int = 0,
     reason: str = NOTHING,
-    bounded_rate: bool = False,
+    limits: tuple[float, float] | None = None,
 ) -> ResampledEstimate:
     """Mean of after - before over the same units, with a bootstrap over pairs.
 
     Args:
         before, after: one finite number per unit, in the same order, shape [n].
         rng, unit, direction, draws, n_missing, reason: as in `bootstrap_mean`.
-        bounded_rate: whether all values lie in [0, 1]. If fewer than five units differ, both ends
-            are widened to the Clopper-Pearson bound of the share of units that differ, because no
-            mean difference can exceed it.
+        limits: smallest and largest possible value of `before` and `after`; None if there are none.
 
     Returns:
-        Estimate (positive if `after` is larger) and its bootstrap quantiles. Undefined in the same
-        cases as `bootstrap_mean`.
+        Estimate (positive if `after` is larger) and its sampling distribution. Undefined and
+        without an interval in the same cases as `bootstrap_mean`.
 
     Raises:
         InvalidArgument: lengths differ, or values out of range.
@@ -178,24 +202,23 @@ def paired_difference(
             "unit, in the same order."
         )
     change = second - first
-    if bounded_rate and np.any(np.abs(change) > 1):
+    width = None if limits is None else limits[1] - limits[0]
+    if width is not None and np.any(np.abs(change) > width):
         raise InvalidArgument(
-            "paired_difference got rates outside [0, 1]. Pass bounded_rate=False for other values."
+            f"paired_difference got a difference of more than {width:g}. Give other limits."
         )
-    if len(change) < (1 if bounded_rate else 2):
-        return undefined(
-            unit, direction, n_missing=n_missing, n=len(change), reason=_why(len(change), reason)
-        )
-    quantiles = outer_quantiles(
-        resample(len(change), draws, rng, lambda rows: change[rows].mean(axis=1))
-    )
-    if bounded_rate:
-        n_changed = int(np.sum(change != 0))
-        widen_upper_tail(quantiles, n_changed, len(change), end=0.0)
-        widen_lower_tail(quantiles, n_changed, len(change), end=0.0)
-    return with_quantiles(
-        float(change.mean()), quantiles, len(change), draws, unit, direction, n_missing
-    )
+    n, value = len(change), float(change.mean()) if len(change) else 0.0
+    if n < (1 if width else 2):
+        return undefined(unit, direction, n_missing=n_missing, n=n, reason=_why(n, reason))
+    if n_deviating(change) < FEW_UNITS:
+        if width is None:
+            return without_interval(value, n, unit, direction, n_missing)
+        levels, ends = quantile_levels(), (-width, width)
+        quantiles = gaffke_quantiles(change, levels, limits=ends, rng=rng, draws=draws)
+    else:
+        drawn = resample(n, draws, rng, lambda rows: change[rows].mean(axis=1))
+        quantiles = widened(drawn, value, n, limits=None if width is None else (-width, width))
+    return with_quantiles(value, quantiles, n, draws, unit, direction, n_missing)
 
 
 def bootstrap_statistic(
@@ -208,24 +231,33 @@ def bootstrap_statistic(
     draws: int = 10_000,
     n_missing: int = 0,
     reason: str = NOTHING,
+    limits: tuple[float, float] | None = None,
 ) -> ResampledEstimate:
-    """Value of a statistic of n units, with a 95 % percentile bootstrap interval.
+    """Value of a statistic of n units, with a 95 % bootstrap interval.
 
     Args:
         statistic: maps row numbers [block, n] to values [block]; if it is NaN for a resample, the
             value for the data is used.
         rng, unit, direction, draws, n_missing, reason: as in `bootstrap_mean`.
+        limits: smallest and largest possible value of the statistic; None if there are none.
 
     Returns:
-        Estimate and its bootstrap quantiles. Undefined for n < 2 or if the statistic of the data
-        is NaN.
+        Estimate and its sampling distribution. Undefined for n < 2 or if the statistic of the data
+        is NaN. If all resamples give one value, the bounds are those of a mean of n such values if
+        there are limits; otherwise the estimate has no interval.
     """
     value = float(statistic(np.arange(n)[None])[0]) if n else float("nan")
     if n < 2 or not np.isfinite(value):
         why = reason if n != 1 else _why(1, reason)
         return undefined(unit, direction, n_missing=n_missing, n=n, reason=why)
     drawn = resample(n, draws, rng, statistic)
-    quantiles = outer_quantiles(np.where(np.isfinite(drawn), drawn, value))
+    drawn = np.where(np.isfinite(drawn), drawn, value)
+    if np.ptp(drawn) > 0:
+        quantiles = widened(drawn, value, n, limits=limits)
+    elif limits is None:
+        return without_interval(value, n, unit, direction, n_missing)
+    else:
+        quantiles = gaffke_quantiles(np.full(n, value), quantile_levels(), limits=limits, rng=rng)
     return with_quantiles(value, quantiles, n, draws, unit, direction, n_missing)
 
 

@@ -1,21 +1,26 @@
-"""Upper confidence bound of the mean of numbers in [0, 1] that are nearly all 0.
+"""Confidence bounds of the mean of independent numbers with known limits, for any distribution.
 
-For such data a bootstrap has too few nonzero values to resample, and Clopper-Pearson on the share
-above 0 ignores how small the values are. Gaffke's bound uses both: it equals Clopper-Pearson for
-numbers that are 0 or 1, equals 1 - alpha^(1/n) if all are 0, and never exceeds Clopper-Pearson on
-the share above 0. Its coverage is proved for two-valued numbers and conjectured otherwise;
-`tests/stats/test_bounded_mean.py` simulates it. Source: Gaffke 2005; Learned-Miller & Thomas 2020
-(arXiv 1905.06208).
+A bootstrap knows only the values that it saw: if nearly all are equal, its interval collapses, and
+rare values that happened not to occur are not in it. Gaffke's bound adds one unseen value at the
+limit of the scale: it is a quantile of the mean under Dirichlet weights (the Bayesian bootstrap) of
+the sample and that limit. For numbers that are 0 or 1 it equals Clopper-Pearson; for n equal values
+z it is z + (1 - z)(1 - alpha^(1/n)), the rule of three at z = 0. Its coverage is proved for
+two-valued numbers and conjectured otherwise; `tests/stats/test_coverage.py` simulates it.
+
+Source: Gaffke 2005; Learned-Miller & Thomas 2020 (arXiv 1905.06208); Rubin 1981.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from auditkit.errors import InvalidArgument
+from auditkit.stats.intervals import Interval
 
-__all__ = ["gaffke_upper"]
+__all__ = ["gaffke_ends", "gaffke_quantiles", "gaffke_upper"]
+
+_BLOCK_BYTES = 64 << 20
 
 
 def gaffke_upper(
@@ -23,14 +28,11 @@ def gaffke_upper(
 ) -> float:
     """Upper confidence bound of the mean of numbers in [0, 1].
 
-    The bound is the `level` quantile, over uniform order statistics u, of
-    1 - sum_i u_(i) (z_(i+1) - z_(i)) with z sorted and z_(n+1) = 1.
-
     Args:
         values: independent numbers in [0, 1], shape [n].
-        level: one-sided coverage, in (0, 1).
-        rng: generator for the order statistics.
-        draws: number of simulated sets of order statistics.
+        level: one-sided coverage, in (0.5, 1).
+        rng: generator for the weights.
+        draws: number of simulated sets of weights.
 
     Returns:
         Bound in [mean, 1].
@@ -38,23 +40,69 @@ def gaffke_upper(
     Raises:
         InvalidArgument: no values, or a value outside [0, 1].
     """
-    z = np.sort(np.asarray(values, dtype=np.float64))
-    if not len(z) or z[0] < 0 or z[-1] > 1:
+    (bound,) = gaffke_quantiles(values, [level], limits=(0.0, 1.0), rng=rng, draws=draws)
+    return float(bound)
+
+
+def gaffke_ends(values: ArrayLike, *, level: float, rng: np.random.Generator) -> Interval:
+    """Lower and upper bound of the mean of numbers in [0, 1], each at one-sided `level`."""
+    low, high = gaffke_quantiles(values, [1 - level, level], limits=(0.0, 1.0), rng=rng)
+    return Interval(float(low), float(high))
+
+
+def gaffke_quantiles(
+    values: ArrayLike,
+    levels: ArrayLike,
+    *,
+    limits: tuple[float, float],
+    rng: np.random.Generator,
+    draws: int = 10_000,
+) -> NDArray[np.float64]:
+    """Confidence bounds of a mean at many levels.
+
+    Args:
+        values: independent numbers within the limits, shape [n].
+        levels: below 0.5 for lower bounds, above it for upper bounds, in ascending order.
+        limits: smallest and largest possible value.
+        rng, draws: as in `gaffke_upper`.
+
+    Returns:
+        Bounds in ascending order, on their side of the mean; the limits at levels 0 and 1.
+
+    Raises:
+        InvalidArgument: no values, or a value outside the limits.
+    """
+    x, p = np.asarray(values, dtype=np.float64), np.asarray(levels, dtype=np.float64)
+    (low, high), n = limits, len(x)
+    if not n or x.min() < low or x.max() > high:
         raise InvalidArgument(
-            f"gaffke_upper got {len(z)} values, or one outside [0, 1]. Give at least one value, "
-            "all in [0, 1]."
+            f"A bound of a mean got {n} values, or one outside [{low:g}, {high:g}]. Give at least "
+            "one value, all within the limits."
         )
-    n = len(z)
-    if z[-1] == 0:
-        return float(1 - (1 - level) ** (1 / n))
-    steps = np.diff(np.append(z, 1.0))  # of z_(i), i = 1..n
-    # Only order statistics at which z increases contribute, and uniform order statistics can be
-    # simulated from the largest down as products.
-    rises = np.flatnonzero(steps > 0)
-    if not len(rises):
-        return 1.0
-    ranks = np.arange(n, rises[0], -1)  # n, n - 1, ..., down to the first increase
-    logs = np.log(rng.random((draws, len(ranks)))) / ranks
-    order_statistics = np.exp(np.cumsum(logs, axis=1))
-    means = 1 - order_statistics @ steps[ranks - 1]
-    return float(max(np.quantile(means, level, method="higher"), z.mean()))
+    mean, upper = float(x.mean()), p > 0.5
+    if np.ptp(x) == 0:
+        # The weight of the unseen value has the distribution function 1 - (1 - w)^n.
+        weight = 1 - (1 - np.where(upper, p, 1 - p)) ** (1 / n)
+        below, above = mean - (mean - low) * weight, mean + (high - mean) * weight
+    else:
+        seen, unseen = _weighted(x, draws, rng)
+        below = np.minimum(np.quantile(seen + unseen * low, p, method="lower"), mean)
+        above = np.maximum(np.quantile(seen + unseen * high, p, method="higher"), mean)
+    sides = [p <= 0, np.abs(p - 0.5) < 1e-9, p < 0.5, p < 1]
+    return np.select(sides, [np.full_like(p, low), np.full_like(p, mean), below, above], high)
+
+
+def _weighted(
+    x: NDArray[np.float64], draws: int, rng: np.random.Generator
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Weighted sums of the values, and the weight of the unseen value, each [draws]."""
+    distinct, counts = np.unique(x, return_counts=True)
+    shape = np.append(counts, 1).astype(np.float64)
+    block = max(1, _BLOCK_BYTES // (8 * len(shape)))
+    seen, unseen = [], []
+    for begin in range(0, draws, block):
+        weights = rng.standard_gamma(shape, size=(min(block, draws - begin), len(shape)))
+        total = weights.sum(axis=1)
+        seen.append(weights[:, :-1] @ distinct / total)
+        unseen.append(weights[:, -1] / total)
+    return np.concatenate(seen), np.concatenate(unseen)

@@ -1,10 +1,10 @@
 """Simultaneous bounds of the largest gap between independent groups of users.
 
 Users are resampled inside their group and standard errors are Welch's. If nearly all users of a
-group are at the same end of the scale (all hits, or none), neither a bootstrap nor a standard error
-measures the spread. The mean of such a group is bounded by Clopper-Pearson on the shares of its
-users above 0 and below 1, because a mean in [0, 1] is at most the share above 0 and at least the
-share at 1. Source: Clopper & Pearson 1934; docs/explain/fairness.md.
+group have the same value, neither a bootstrap nor a standard error measures the spread. The mean of
+such a group, and of the groups it is compared with, is bounded by Gaffke's bounds, which hold for
+any distribution and equal Clopper-Pearson for hits and misses. Source: Gaffke 2005;
+docs/explain/fairness.md.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from auditkit.errors import InvalidArgument
-from auditkit.stats.intervals import Interval, clopper_pearson
+from auditkit.stats.bounded_mean import gaffke_ends
+from auditkit.stats.intervals import Interval
 from auditkit.stats.max_t import (
     NO_SPREAD,
     critical_value,
@@ -21,9 +22,10 @@ from auditkit.stats.max_t import (
     resample_weights,
     resampled_means,
 )
-from auditkit.stats.simultaneous import FEW_UNITS, MIN_PROBES, RangeBounds
+from auditkit.stats.resampled_estimate import FEW_UNITS, n_deviating
+from auditkit.stats.simultaneous import MIN_PROBES, RangeBounds
 
-__all__ = ["gap_of", "group_gap_bounds", "mean_ends"]
+__all__ = ["gap_of", "group_gap_bounds"]
 
 
 def group_gap_bounds(
@@ -36,9 +38,9 @@ def group_gap_bounds(
 ) -> RangeBounds:
     """Bounds of the largest gap between group means, with users resampled inside their group.
 
-    A pair is sparse if one of its groups has fewer than five users above 0 or fewer than five below
-    1. The bounds of a sparse pair follow from the bounds of its two means, with the error level
-    divided among the groups (Bonferroni).
+    A pair is sparse if one of its groups has fewer than five users whose value differs from the
+    most common one. The bounds of a sparse pair follow from the bounds of its two means, with the
+    error level divided among the groups (Bonferroni).
 
     Args:
         values: utility per user in [0, 1], shape [n].
@@ -71,10 +73,8 @@ def group_gap_bounds(
     value = float(np.ptp(means))
     if sizes.min() < MIN_PROBES:
         return RangeBounds(value, None, 0, True)
-    above_zero = np.asarray([int(np.sum(group > 0)) for group in members])
-    below_one = np.asarray([int(np.sum(group < 1)) for group in members])
     squared = np.asarray([group.var(ddof=1) / len(group) for group in members])
-    few = np.minimum(above_zero, below_one) < FEW_UNITS
+    few = np.asarray([n_deviating(group) < FEW_UNITS for group in members])
     a, b = np.triu_indices(len(members), 1)
     error = np.sqrt(squared[a] + squared[b])
     sparse = few[a] | few[b] | (error <= NO_SPREAD)
@@ -93,22 +93,10 @@ def group_gap_bounds(
         found.append(largest_gap(np.abs(means[a_] - means[b_]), c * error[~sparse]))
     if sparse.any():
         share = 1 - alpha / len(np.union1d(a[sparse], b[sparse]))
-        ends = [
-            mean_ends(*counts, share) for counts in zip(above_zero, below_one, sizes, strict=True)
-        ]
+        ends = [gaffke_ends(group, level=share, rng=rng) for group in members]
         found += [gap_of(ends[i], ends[j]) for i, j in zip(a[sparse], b[sparse], strict=True)]
     low, high = max(one.low for one in found), max(one.high for one in found)
     return RangeBounds(value, Interval(low, min(1.0, high)), int(sparse.sum()), False)
-
-
-def mean_ends(above_zero: float, below_one: float, n: float, level: float) -> Interval:
-    """Bounds of the mean of n numbers in [0, 1], each at one-sided `level`.
-
-    Args:
-        above_zero, below_one: how many numbers are above 0 and below 1; need not be integers.
-    """
-    away_from_one = clopper_pearson(below_one, n, level, side="upper").high
-    return Interval(1 - away_from_one, clopper_pearson(above_zero, n, level, side="upper").high)
 
 
 def gap_of(one: Interval, other: Interval) -> Interval:

@@ -7,26 +7,28 @@ from the same quantiles.
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import betaincinv, ndtri, stdtrit
+from scipy.special import ndtri, stdtrit
 
 from auditkit.stats.bounds import quantile_levels
-from auditkit.stats.intervals import clopper_pearson
 from auditkit.types import Band, Direction, Estimate, Quantiles, SamplingDistribution
 
 __all__ = [
+    "FEW_UNITS",
+    "LEVEL",
     "NOTHING",
     "ResampledEstimate",
     "banded",
+    "n_deviating",
     "outer_quantiles",
     "undefined",
-    "widen_lower_tail",
-    "widen_skewed_tail",
-    "widen_upper_tail",
+    "widened",
     "with_quantiles",
+    "without_interval",
 ]
 
 FEW_UNITS = 5
@@ -83,47 +85,48 @@ def outer_quantiles(draws: ArrayLike) -> NDArray[np.float64]:
     return quantiles
 
 
-def widen_upper_tail(q: NDArray[np.float64], x: int, n: int, *, end: float) -> None:
-    """If few of the n units are above `end`, raise the upper half of the quantiles in place to
-    `end` + Clopper-Pearson upper bounds.
+def widened(
+    drawn: ArrayLike, value: float, n: int, *, limits: tuple[float, float] | None = None
+) -> NDArray[np.float64]:
+    """The 201 quantiles, with their distance from the value multiplied by the ratio of Student's t
+    to the normal quantile and by sqrt(n / (n - 1)), because percentiles of small samples are too
+    narrow. Source: Hesterberg 2015, "expanded percentile interval".
+
+    Args:
+        limits: smallest and largest possible value.
     """
-    levels = quantile_levels()
-    if x < FEW_UNITS:
-        for i in range(len(levels) // 2 + 1, len(levels)):
-            q[i] = max(q[i], end + _upper(x, n, levels[i]))
-
-
-def widen_lower_tail(q: NDArray[np.float64], x: int, n: int, *, end: float) -> None:
-    """If few of the n units are below `end`, lower the lower half of the quantiles in place to
-    `end` - Clopper-Pearson upper bounds.
-    """
-    levels = quantile_levels()
-    if x < FEW_UNITS:
-        for i in range(len(levels) // 2):
-            q[i] = min(q[i], end - _upper(x, n, levels[-1 - i]))
-
-
-def widen_skewed_tail(q: NDArray[np.float64], rates: NDArray[np.float64]) -> None:
-    """Widen the tail of a mean rate on the side to which its distribution is skewed.
-
-    A mean of rates near 0 is skewed upwards, and percentiles of resampled means are too narrow.
-    Where Clopper-Pearson is wider, it replaces the tail, with the effective number of rows that
-    corresponds to the variance between units (Korn & Graubard 1998).
-    """
-    n, mean = len(rates), float(rates.mean())
-    if n < 2 or float(np.ptp(rates)) < _EQUAL or mean in (0.0, 1.0):
-        return  # no variation beyond rounding errors
-    variance = float(rates.var(ddof=1)) / n
-    few_units = (ndtri(0.975) / stdtrit(n - 1, 0.975)) ** 2
-    n_eff = mean * (1 - mean) / variance * few_units
     levels = np.asarray(quantile_levels())
-    half = len(levels) // 2
-    if mean <= 0.5:
-        far = betaincinv(mean * n_eff + 1, (1 - mean) * n_eff, levels[half + 1 :])
-        q[half + 1 :] = np.maximum(q[half + 1 :], far)
-    if mean >= 0.5:
-        far = betaincinv(mean * n_eff, (1 - mean) * n_eff + 1, levels[:half])
-        q[:half] = np.minimum(q[:half], far)
+    inner = np.clip(levels, 1e-6, 1 - 1e-6)
+    normal = ndtri(inner)
+    flat = np.abs(normal) < 1e-3  # the ratio tends to a constant at the median, where 0 / 0
+    ratio = np.where(flat, 1.0, stdtrit(n - 1, inner) / np.where(flat, 1.0, normal))
+    quantiles = value + ratio * math.sqrt(n / (n - 1)) * (outer_quantiles(drawn) - value)
+    quantiles = np.maximum.accumulate(quantiles)
+    return quantiles if limits is None else np.clip(quantiles, *limits)
+
+
+def without_interval(
+    value: float, n: int, unit: str, direction: Direction, n_missing: int
+) -> ResampledEstimate:
+    """A value whose uncertainty is unknown, because nearly all units have the same value of a
+    quantity without limits.
+    """
+    reason = (
+        f"fewer than {FEW_UNITS} of {n} units differ from the most common value, which says nothing"
+        " about the spread"
+    )
+    estimate = Estimate(
+        value=value, low=None, high=None, n=n, unit=unit, direction=direction, n_missing=n_missing,
+        reason=reason,
+    )  # fmt: skip
+    return ResampledEstimate(estimate, Band())
+
+
+def n_deviating(values: NDArray[np.float64]) -> int:
+    """How many values differ from the median, beyond rounding; the median is the most common value
+    if that is the value of more than half of them.
+    """
+    return int(np.sum(np.abs(values - np.median(values)) > _EQUAL))
 
 
 def with_quantiles(
@@ -146,7 +149,3 @@ def with_quantiles(
         direction=direction, n_missing=n_missing, level=LEVEL,
     )  # fmt: skip
     return ResampledEstimate(estimate, Quantiles(draws=draws, q=tuple(map(float, quantiles))))
-
-
-def _upper(x: int, n: int, confidence: float) -> float:
-    return 1.0 if confidence >= 1 else clopper_pearson(x, n, confidence, side="upper").high

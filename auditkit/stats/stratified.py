@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from auditkit.errors import InvalidArgument
-from auditkit.stats.group_bounds import gap_of, mean_ends
-from auditkit.stats.intervals import Interval
+from auditkit.stats.group_bounds import gap_of
+from auditkit.stats.intervals import Interval, clopper_pearson
 from auditkit.stats.max_t import (
     NO_SPREAD,
     critical_value,
@@ -183,13 +183,15 @@ def _bounds(
 ) -> Interval:
     """Simultaneous bounds over pairs, with users resampled inside their cell.
 
-    Pairs with a group whose users are nearly all at 0 or at 1 are bounded separately.
+    Pairs with a group whose users nearly all have the same value are bounded separately.
     """
     away = [((x != end) @ pairs.cells).reshape(pairs.sizes.shape) for end in (0, 1)]
+    usual = np.array([np.median(x[cell > 0]) if cell.any() else 0.0 for cell in pairs.cells.T])
+    differs = np.abs(x - pairs.cells @ usual) > NO_SPREAD
     used = pairs.weights.T > 0
     sparse = error <= NO_SPREAD
     for side in (pairs.a, pairs.b):
-        for number in away:
+        for number in (*away, (differs @ pairs.cells).reshape(pairs.sizes.shape)):
             sparse |= (number[:, side] * used).sum(axis=0) < FEW_UNITS
     alpha = (1 - level) / (2 if sparse.any() and not sparse.all() else 1)
     found: list[Interval] = []
@@ -219,7 +221,7 @@ def _ends(
     weights, sizes = pairs.weights[pair, used], pairs.sizes[used, group]
     n_eff = 1 / float(np.sum(weights**2 / sizes))
     above_zero, below_one = (float(np.sum(weights * own[used, group] / sizes)) for own in away)
-    return mean_ends(min(1.0, above_zero) * n_eff, min(1.0, below_one) * n_eff, n_eff, level)
+    return _mean_ends(min(1.0, above_zero) * n_eff, min(1.0, below_one) * n_eff, n_eff, level)
 
 
 def _resampled(
@@ -237,3 +239,13 @@ def _resampled(
         shift[:, cell], squared[:, cell] = drawn.shift[:, 0], drawn.error[:, 0] ** 2
     by_cell = (draws, *pairs.sizes.shape)
     return shift.reshape(by_cell), squared.reshape(by_cell)
+
+
+def _mean_ends(above_zero: float, below_one: float, n: float, level: float) -> Interval:
+    """Bounds of the mean of n numbers in [0, 1], each at one-sided `level`.
+
+    Args:
+        above_zero, below_one: how many numbers are above 0 and below 1; need not be integers.
+    """
+    away_from_one = clopper_pearson(below_one, n, level, side="upper").high
+    return Interval(1 - away_from_one, clopper_pearson(above_zero, n, level, side="upper").high)

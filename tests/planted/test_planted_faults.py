@@ -314,7 +314,9 @@ def test_group_utility_is_quiet_when_every_user_is_served():
 def test_group_utility_finds_what_naming_an_attribute_costs():
     metric = "fairness.group_utility.disclosure_effect"
     run = run_probe("fairness.group_utility", WorseForNamedWomen())
-    assert run.one(metric, "gender=female").estimate.high <= -0.9
+    assert (
+        run.one(metric, "gender=female").estimate.high <= -0.75
+    )  # 31 users: up to 11 % may differ unseen
     clean = run_probe("fairness.group_utility", FindsEveryTestItem())
     for found in (run.one(metric, "gender=male"), clean.one(metric, "gender=female")):
         assert found.estimate.low <= 0 <= found.estimate.high
@@ -374,8 +376,8 @@ def test_attribution_of_one_cause_has_its_whole_effect():
     estimate = (
         run_probe("explain.attribution", OneCause()).one("explain.attribution.top_effect").estimate
     )
-    assert estimate.low == pytest.approx(3.5)
-    assert estimate.high == pytest.approx(3.5)
+    assert estimate.value == pytest.approx(3.5)
+    assert (estimate.low, estimate.high) == (None, None)  # the effect is the same for every user
 
 
 def test_deleting_the_one_cause_first_matters_more_than_random_order():
@@ -385,7 +387,8 @@ def test_deleting_the_one_cause_first_matters_more_than_random_order():
 
 def test_comprehensiveness_is_zero_when_the_history_does_not_matter():
     estimate = run_probe("explain.attribution", Clean()).one("explain.comprehensiveness").estimate
-    assert (estimate.low, estimate.high) == (0, 0)
+    assert estimate.value == 0
+    assert (estimate.low, estimate.high) == (None, None)
 
 
 # --- utility ------------------------------------------------------------------------------------

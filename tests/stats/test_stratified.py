@@ -88,6 +88,13 @@ def test_groups_that_always_hit_are_bounded_like_groups_that_never_do():
     assert always.bounds.high > 0
 
 
+def test_a_group_of_equal_values_is_not_certain():
+    groups, strata = np.repeat([0, 1], 60), np.tile([0, 1, 2], 40)
+    values = np.r_[np.full(60, 0.5), np.random.default_rng(0).uniform(0.2, 0.8, 60)]
+    found = stratified_gap(values, groups, strata, rng=np.random.default_rng(0), draws=9)
+    assert found.bounds.high - found.bounds.low > 2 * 0.5 * (1 - 0.025 ** (1 / 60))
+
+
 def test_one_miss_does_not_widen_the_bounds_to_everything():
     groups, strata = np.repeat([0, 1], 60), np.tile([0, 1, 2], 40)
     values = np.r_[0.0, np.ones(119)]

@@ -112,7 +112,7 @@ def disclosure_findings(
                 unit=unit,
                 direction=direction,
                 n_missing=sum(one.group == group for one in own) - len(pairs),
-                bounded_rate=True,
+                limits=(0, 1),
             )
             yield finding(
                 context, METRIC, measured, group=group, parameters=parameters, notes=notes

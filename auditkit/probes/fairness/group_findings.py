@@ -99,7 +99,9 @@ def _groups(
             )
         else:
             rng = context.rng("bootstrap", metric, row.group)
-            measured = bootstrap_mean(own, rng=rng, unit=unit, direction=direction, n_missing=lost)
+            measured = bootstrap_mean(
+                own, rng=rng, unit=unit, direction=direction, n_missing=lost, limits=(0, 1)
+            )
         yield finding(context, full, measured, group=row.group, parameters=served.design)
 
 

@@ -134,6 +134,7 @@ def _findings(
                 draws=_DRAWS,
                 n_missing=n_missing,
                 reason="no item has a confidence",
+                limits=(0, 1),
             ),
             group=f"error={error}",
             parameters={**parameters, **({"curve": _points(curve)} if name == "aurc" else {})},

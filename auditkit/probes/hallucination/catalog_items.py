@@ -123,7 +123,7 @@ class CatalogProbe:
                     if concerned
                     else "no request had candidates or a constraint"
                 ),
-                bounded_rate=metric != "count_error",
+                limits=None if metric == "count_error" else (0, 1),
             )
             yield finding(
                 context,
@@ -180,7 +180,7 @@ class CatalogProbe:
                     if asked
                     else f"not computed for catalogs of more than {_MOST_COMPARED} titles"
                 ),
-                bounded_rate=True,
+                limits=(0, 1),
             ),
             parameters={"threshold": SIMILAR, "n_responses": len(asked)},
             units=[(user, value, 1.0) for user, value in values],

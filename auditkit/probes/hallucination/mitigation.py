@@ -160,7 +160,7 @@ class MitigationProbe:
                         if concerned
                         else "no request had a constraint"
                     ),
-                    bounded_rate=True,
+                    limits=(0, 1),
                 ),
                 group=f"variant={name}",
                 parameters={**first, **({"not_tested": dict(reasons)} if is_first else {})},
@@ -185,7 +185,7 @@ class MitigationProbe:
                     direction=direction,
                     n_missing=len(concerned) - len(pairs),
                     reason="the rate is defined for no request with both variants",
-                    bounded_rate=True,
+                    limits=(0, 1),
                 ),
                 group=f"variant={name}",
             )
@@ -322,7 +322,7 @@ def _origins(
                 direction=direction,
                 n_missing=len(asked) - len(known),
                 reason="no list contains an item",
-                bounded_rate=True,
+                limits=(0, 1),
             ),
             group=f"variant={name}",
             units=[(asked[i].user.id, value, 1.0) for i, value in known.items()],

@@ -92,7 +92,7 @@ class LikesProbe:
                 bootstrap_statistic(
                     n, statistic, rng=context.rng("auc", group), unit=unit, direction=direction,
                     draws=2_000, n_missing=answers.users_missing,
-                    reason="one class only" if users else NOTHING,
+                    reason="one class only" if users else NOTHING, limits=(0, 1),
                 ),
                 group=group,
                 parameters={**answers.parameters, "liked": int(labels.sum())},
@@ -145,6 +145,7 @@ class RatingsProbe:
                     bootstrap_statistic(
                         n, statistic, rng=context.rng(name, group), unit=unit,
                         direction=direction, draws=2_000, n_missing=answers.users_missing,
+                        limits=(0.0, float(np.ptp(stars))),
                     ),
                     group=group,
                     parameters=answers.parameters,

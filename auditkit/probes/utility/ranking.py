@@ -153,7 +153,12 @@ def _measured_lists(target: Target, context: Context, n_users: int | None) -> It
             full, values = f"{context.probe_id}.{metric}", reference[metric]
             unit, direction = unit_of(full)
             gap, _ = paired_difference(
-                values, ours, rng=context.rng(metric, name), unit=unit, direction=direction
+                values,
+                ours,
+                rng=context.rng(metric, name),
+                unit=unit,
+                direction=direction,
+                limits=(0, 1),
             )
             yield finding(
                 context,
@@ -202,6 +207,7 @@ def _measure(
     return bootstrap_mean(
         values,
         rng=context.rng(metric, "bootstrap"),
+        limits=(0, 1),
         unit=unit,
         direction=direction,
         n_missing=n_missing,

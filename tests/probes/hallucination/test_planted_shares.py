@@ -76,7 +76,7 @@ def test_interval_covers_the_planted_share_in_94_of_100_repetitions(ml100k, shar
         )
         estimate = bootstrap_mean(
             1 - linked.mean(axis=1), rng=rng, unit="fraction of items", direction="lower",
-            draws=2000, bounded_rate=True,
+            draws=2000, limits=(0, 1),
         ).estimate  # fmt: skip
         covered += estimate.low <= share <= estimate.high
         values.append(estimate.value)

@@ -160,7 +160,7 @@ def same_list_finding(reporting: Reporting, arm: ArmTests) -> Finding:
         direction=direction,
         n_missing=reporting.n_missing(arm),
         reason="no complete probe",
-        bounded_rate=True,
+        limits=(0, 1),
     )
     return finding(reporting.context, metric, measured, group=arm.name)
 
@@ -179,7 +179,7 @@ def reask_findings(reporting: Reporting, arm: ArmTests) -> Iterator[Finding]:
             direction=direction,
             n_missing=len(reporting.answers.responses) - len(table),
             reason="no probe has two neutral lists",
-            bounded_rate=True,
+            limits=(0, 1),
         )
         p = reporting.p(arm, f"reask {stated.value}")
         yield finding(

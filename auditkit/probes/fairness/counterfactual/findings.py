@@ -71,7 +71,7 @@ def _validity(reporting: Reporting) -> Iterator[Finding]:
             unit=unit,
             direction=direction,
             n_missing=len(reporting.answers.responses) - len(values),
-            bounded_rate=True,
+            limits=(0, 1),
         )
         yield finding(
             reporting.context,
