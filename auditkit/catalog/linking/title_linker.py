@@ -9,6 +9,7 @@ comparing the key, so a collision cannot cause a link.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
@@ -22,10 +23,15 @@ from auditkit.catalog.linking.normalize import (
     parse_title,
     sorted_key,
 )
-from auditkit.catalog.linking.spelling_repair import repairs, tokens_to_look_up
+from auditkit.catalog.linking.spelling_repair import MAX_TOKENS, repairs, tokens_to_look_up
 from auditkit.catalog.linking.text_hashing import HashTable, text_hashes
 from auditkit.catalog.linking.title_index import TitleIndex
 from auditkit.catalog.linking.vocabulary import english_words
+from auditkit.catalog.linking.whole_titles import (
+    nearest_entries,
+    with_small_words_mended,
+    without_misspelled_article,
+)
 
 __all__ = ["LINKED", "Link", "LinkReason", "Linking", "TitleLinker"]
 
@@ -44,6 +50,7 @@ _ARTICLES = ("the", "a", "an")
 _SHORT_TITLE = 4
 _LONG_TITLE = 7
 _GLUED = 6
+_LAST_AFTER_COMMA = re.compile(r",\s*\w{2,4}$")
 
 
 @dataclass(frozen=True)
@@ -120,6 +127,7 @@ class TitleLinker:
             _Stage("subtitle_drop", index.prefix, lambda query: [query.key]),
             _Stage("word_order", index.ordered, _in_order, sorted_key),
             _Stage("spacing", index.joined, _without_blanks, joined_key),
+            _Stage("typo", index.full, self._without_article),
         )
 
     def item_ids_of(self, entry: int) -> tuple[str, ...]:
@@ -156,9 +164,10 @@ class TitleLinker:
             left = [query for query in queries if query.number not in links]
             for query, found in self._look_up(left, stage):
                 links[query.number] = self._decide(query, found)
-        left = [query for query in queries if query.number not in links]
-        for query, link in self._repaired(left):
-            links[query.number] = link
+        for repaired in (self._repaired, self._nearest):
+            left = [query for query in queries if query.number not in links]
+            for query, link in repaired(left):
+                links[query.number] = link
         left = [query for query in queries if query.number not in links]
         near: list[list[int]] = [[] for _ in left]
         if near_misses:
@@ -287,6 +296,27 @@ class TitleLinker:
                 if link is not None:
                     yield query, link
 
+    def _nearest(self, queries: Sequence[_Query]) -> Iterator[tuple[_Query, Link]]:
+        """Stage 9: the one title that is nearly the same text; see `whole_titles`."""
+        asked: list[tuple[_Query, str]] = []
+        for query in queries:
+            if not 0 < len(query.tokens) <= MAX_TOKENS:
+                continue
+            if query.parts.year is not None:
+                mended = with_small_words_mended(query.tokens, after_comma=_ends_after_comma(query))
+                asked += [(query, " ".join(tokens)) for tokens in mended]
+            asked.append((query, query.key))
+        keys = [(key, query.parts.year) for query, key in asked]
+        without = [query.absent for query, _ in asked]
+        done: set[int] = set()
+        for (query, _), entries in zip(
+            asked, nearest_entries(self.index, keys, without=without), strict=True
+        ):
+            if entries and query.number not in done:
+                done.add(query.number)
+                year = query.parts.year
+                yield query, self._decide(query, _Found(dict.fromkeys(entries, True), year, "typo"))
+
     def _decide_repair(
         self, query: _Query, entries: dict[int, bool], edits: int, title: str
     ) -> Link | None:
@@ -306,6 +336,14 @@ class TitleLinker:
             if self.strict and year is None and (len(title) < _LONG_TITLE or edits > 1):
                 return None
         return link
+
+    def _without_article(self, query: _Query) -> Iterator[str]:
+        """The key without a misspelled article that is no word itself: `Cure, Teh`."""
+        rest = without_misspelled_article(query.tokens, after_comma=_ends_after_comma(query))
+        if rest:
+            (dropped,) = set(query.tokens) - set(rest) or {"the"}
+            if dropped not in english_words() and self.index.vocabulary.rows([dropped])[0] < 0:
+                yield " ".join(rest)
 
     def _known_words(self, queries: Sequence[_Query]) -> dict[int, Callable[[str], bool]]:
         """For every query, a function that tells whether a token is a word.
@@ -339,6 +377,10 @@ class TitleLinker:
         aliases = self.index.entry_of[n : n + self.index.n_aliases] == entry
         rows = [entry, *(n + aliases.nonzero()[0]).tolist()]
         return [token for row in rows for token in self.index.keys.text(row).split(" ")]
+
+
+def _ends_after_comma(query: _Query) -> bool:
+    return _LAST_AFTER_COMMA.search(query.parts.core) is not None
 
 
 def _with_year_left_in(query: _Query) -> Iterator[str]:

@@ -167,3 +167,53 @@ def test_the_linker_knows_its_own_error_rates(ml100k):
     assert check.specificity.value >= 0.99
     assert check.sensitivity.low < check.sensitivity.value <= check.sensitivity.high
     assert self_check(ml100k.catalog, seed=0) == check
+
+
+@pytest.mark.parametrize(
+    ("written", "title"),
+    [
+        ("Cure, Teh (1995)", "Cure, The"),
+        ("39 Steps, Teh (1935)", "39 Steps, The"),
+        ("Van, hTe (1996)", "Van, The"),
+        ("Phantom, he (1996)", "Phantom, The"),
+        ("Girl Town (1996)", "Girls Town"),
+        ("Before adn After (1996)", "Before and After"),
+        ("Ceremonie, Lq (1995)", "Ceremonie, La"),
+        ("G.I. Jan (1997)", "G.I. Jane"),
+        ("Welcome o the Dollhouse (1995)", "Welcome to the Dollhouse"),
+        ("Cure, Teh", "Cure, The"),
+        ("Remains of the Day, Te (1993)", "Remains of the Day, The"),
+    ],
+)
+def test_small_words_and_short_titles_are_mended_if_the_year_is_that_of_the_title(written, title):
+    known = [
+        ("Cure, The", 1995), ("39 Steps, The", 1935), ("Van, The", 1996), ("Phantom, The", 1996),
+        ("Girls Town", 1996), ("Before and After", 1996), ("Ceremonie, La", 1995),
+        ("G.I. Jane", 1997), ("Welcome to the Dollhouse", 1995), ("Hate (Haine, La)", 1995),
+        ("Remains of the Day, The", 1993),
+    ]  # fmt: skip
+    titles, years = zip(*known, strict=True)
+    linker = TitleLinker(list(titles), TitleIndex.build(titles, years))
+    (link,) = linker.link([written])
+    assert (link.item_id, link.reason) == (title, "typo")
+
+
+@pytest.mark.parametrize(
+    "absent",
+    [
+        "Power (1995)",
+        "Bird (1963)",
+        "Phantom, he",
+        "Dead Man (1995)",
+        "Aliens (1979)",
+        "Heat 2 (1995)",
+    ],
+)
+def test_another_word_is_another_title(absent):
+    known = [
+        ("Powder", 1995), ("Birds, The", 1963), ("Phantom, The", 1996), ("Dream Man", 1995),
+        ("Alien", 1979), ("Heat 3", 1995),
+    ]  # fmt: skip
+    titles, years = zip(*known, strict=True)
+    linker = TitleLinker(list(titles), TitleIndex.build(titles, years))
+    assert linker.link([absent])[0].item_id is None
