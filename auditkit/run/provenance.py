@@ -26,6 +26,7 @@ __all__ = [
     "describe_target",
     "detectors",
     "environment",
+    "reasoning_removed",
     "run_notes_of",
     "scores_checked",
     "work_of",
@@ -115,6 +116,17 @@ def scores_checked(records: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     return (
         f"Scores of {n} requests were computed again by one forward per pair; the largest "
         f"difference is below {bound:g} nats a title.",
+    )
+
+
+def reasoning_removed(records: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """A note on responses with reasoning in their text; an empty tuple if there are none."""
+    n = sum("reasoning" in record["derived"] for record in records)
+    if not n:
+        return ()
+    return (
+        f"Reasoning between delimiters such as <think> was removed from {n} of {len(records)} "
+        "responses before they were read; titles in it are not recommendations.",
     )
 
 

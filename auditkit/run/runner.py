@@ -40,6 +40,7 @@ from auditkit.run.provenance import (
     describe_target,
     detectors,
     environment,
+    reasoning_removed,
     run_notes_of,
     scores_checked,
     work_of,
@@ -108,6 +109,7 @@ def run_audit(
                     notes=(
                         *loaded.notes,
                         *scores_checked(run.log.records),
+                        *reasoning_removed(run.log.records),
                         *_what_is_missing(stop, options.limit),
                         *run_notes_of(loaded.recommender, run.log.records),
                     ),

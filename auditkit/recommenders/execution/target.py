@@ -30,6 +30,7 @@ from auditkit.recommenders.execution.score_recheck import (
     sample,
 )
 from auditkit.recommenders.execution.stop_rule import StopRule
+from auditkit.recommenders.prompting.answers import generated_text
 from auditkit.recommenders.prompting.prompts import Prompts, as_text
 from auditkit.recommenders.protocols import (
     CAPABILITIES,
@@ -178,14 +179,7 @@ class Target:
                     seeds=[batch[i].seed for i in rows],
                 )
                 texts.update(zip(rows, found, strict=True))
-            return [
-                Response(
-                    request_id=request.id,
-                    status="ok" if texts[i].strip() else "no_answer",
-                    text=texts[i],
-                )
-                for i, request in enumerate(batch)
-            ]
+            return [generated_text(request, texts[i]) for i, request in enumerate(batch)]
 
         parameters = {"max_new_tokens": max_new_tokens}
         return self._ask([self._call("generate", request, parameters) for request in requests], ask)

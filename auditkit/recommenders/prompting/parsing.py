@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from auditkit.recommenders.prompting.list_markers import marked_lines
 from auditkit.types import Status
 
 __all__ = [
@@ -28,7 +29,6 @@ __all__ = [
     "status_of_text",
 ]
 
-_MARKER = re.compile(r"^\s*(?:(?P<number>\d{1,3})\s*(?P<sign>[.):])|[-*•])\s+")
 # "Fargo (1996)** - a dark comedy": a title ends with its bracketed year; a comment may follow.
 _COMMENT = re.compile(r"(\((?:18|19|20)\d{2}\))[*_\"”`]*\s*[-\u2013\u2014:](?:\s.*)?$")
 _YEAR_END = re.compile(r"\((?:18|19|20)\d{2}\)$")
@@ -67,7 +67,8 @@ def parse_list(text: str) -> ParsedList:
     lines = [line for line in stripped.splitlines() if line.strip()]
     marked = _marked(lines)
     if not marked and (titles := _json_titles(stripped)) is not None:
-        return ParsedList(titles, "json")
+        unmarked = _marked(titles)
+        return ParsedList(unmarked if len(unmarked) == len(titles) else titles, "json")
     if marked:
         return ParsedList(marked, "marked")
     if len(lines) == 1 and ";" in lines[0]:
@@ -95,18 +96,10 @@ def parse_cut(text: str) -> ParsedList:
 
 def _marked(lines: Sequence[str]) -> tuple[str, ...]:
     """Titles after numbers or bullets; indented bullets below numbers are comments."""
-    found = [(line, match) for line in lines if (match := _MARKER.match(line))]
-    colons = [int(match["number"]) for _, match in found if match["sign"] == ":"]
-    # "300: Rise of an Empire" is a title: numbers with a colon must count up from 1.
-    counts = colons == list(range(1, len(colons) + 1))
-    found = [(line, match) for line, match in found if match["sign"] != ":" or counts]
-    numbered = _titles([line[match.end() :] for line, match in found if match["number"]])
+    found = marked_lines(lines)
+    numbered = _titles([line.rest for line in found if not line.bullet])
     return _titles(
-        [
-            line[match.end() :]
-            for line, match in found
-            if match["number"] or not (numbered and line[0].isspace())
-        ]
+        [line.rest for line in found if not (line.bullet and numbered and line.indented)]
     )
 
 

@@ -7,13 +7,14 @@ not part of a response. A text is complete only if its finish reason is known to
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from pydantic import JsonValue
 
 from auditkit.errors import TargetError
-from auditkit.recommenders.prompting.parsing import parse_cut, parse_list, status_of_text
-from auditkit.types import RankedItem, Request, Response, Status
+from auditkit.recommenders.prompting.answers import generated_text, read_list
+from auditkit.types import Request, Response, Status
 
 __all__ = ["Completion", "response_to", "saying", "usage_of"]
 
@@ -114,11 +115,11 @@ def response_to(request: Request, completion: Completion, *, listed: bool) -> Re
         # The limit may be reached within the reasoning, before the first word of the answer.
         return response("truncated", derived={"cut": True}) if cut else response("no_answer")
     if not listed:
+        answer = generated_text(request, text)
         # The caller sets the length of a text; every other end is not the end of the text.
-        return response("truncated" if cut and reason != "length" else "ok")
-    parsed = parse_cut(text) if cut else parse_list(text)
-    return response(
-        status_of_text(text, n_items=len(parsed.titles), cut=cut, k=request.k),
-        items=tuple(RankedItem(raw=title) for title in parsed.titles),
-        derived={"parse_style": parsed.style, **({"cut": True} if cut else {})},
-    )
+        early = answer.status == "ok" and cut and reason != "length"
+        return replace(
+            answer, usage=usage, trace=trace, status="truncated" if early else answer.status
+        )
+    answer = Response(request_id=request.id, **read_list(text, k=request.k, cut=cut)._asdict())
+    return replace(answer, usage=usage, trace=trace)
