@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from auditkit.catalog.linking.normalize import decode_entities
 from auditkit.recommenders.prompting.list_markers import marked_lines
 from auditkit.types import Status
 
@@ -30,7 +31,11 @@ __all__ = [
 ]
 
 # "Fargo (1996)** - a dark comedy": a title ends with its bracketed year; a comment may follow.
-_COMMENT = re.compile(r"(\((?:18|19|20)\d{2}\))[*_\"”`]*\s*[-\u2013\u2014:](?:\s.*)?$")
+_COMMENT = re.compile(
+    r"(\((?:18|19|20)\d{2}\))[*_\"”`]*"
+    r"(?:\s*[-\u2013\u2014:](?:\s.*)?"
+    r"|,?\s+(?:by|directed by|written by|starring|with|von|de|par)\s.*)$"
+)
 _YEAR_END = re.compile(r"\((?:18|19|20)\d{2}\)$")
 _YEAR_STOP = re.compile(r"(\((?:18|19|20)\d{2}\)[*_\"”`]*)[.!?]$")
 _YEAR_COMMA = re.compile(r"(?<=\((?:18|19|20)\d{2}\)),\s*")
@@ -71,8 +76,8 @@ def parse_list(text: str) -> ParsedList:
         return ParsedList(unmarked if len(unmarked) == len(titles) else titles, "json")
     if marked:
         return ParsedList(marked, "marked")
-    if len(lines) == 1 and ";" in lines[0]:
-        return ParsedList(_titles(lines[0].split(";")), "semicolons")
+    if len(lines) == 1 and ";" in (line := decode_entities(lines[0])):  # "Salt &amp; Pepper"
+        return ParsedList(_titles(line.split(";")), "semicolons")
     if len(lines) == 1 and len(parts := _comma_parts(lines[0])) > 1:
         return ParsedList(_titles(parts), "commas")
     titles = _titles(_list_lines(lines))
@@ -88,6 +93,7 @@ def parse_cut(text: str) -> ParsedList:
     head, newline, tail = text.rpartition("\n")
     if _JSON_START.search(text) or not tail.strip() or _YEAR_END.search(_bare(tail)):
         return parse_list(text)
+    tail = decode_entities(tail)
     ends = [match.start() for match in _YEAR_COMMA.finditer(tail)]
     if ";" in tail:
         ends.append(tail.rindex(";"))

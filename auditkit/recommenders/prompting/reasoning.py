@@ -3,9 +3,9 @@
 Servers with a reasoning parser return the reasoning in a field of its own. Others leave it in the
 text, where every title that the model considered would be read as a recommendation. The delimiters
 are those of published chat templates: `<think>` (DeepSeek, Qwen) and its spellings, `[THINK]`
-(Mistral), `◁think▷` (Kimi), `<|START_THINKING|>` (Cohere), `<|begin_of_thought|>` (OpenThinker), and
-the channels of the harmony format (gpt-oss). Templates that open the reasoning in the prompt leave
-only the closing delimiter in the answer.
+(Mistral), `◁think▷` (Kimi), `<|START_THINKING|>` (Cohere), `<|begin_of_thought|>` (OpenThinker),
+and the channels of the harmony format (gpt-oss). Templates that open the reasoning in the prompt
+leave only the closing delimiter in the answer.
 """
 
 from __future__ import annotations
