@@ -57,12 +57,12 @@ def _splits(body: str) -> Iterator[tuple[str, str]]:
     between = list(_BETWEEN.finditer(body))
     for match in reversed(between):
         yield body[: match.start()], body[match.end() :]
-    if match := _IN_BRACKETS.match(body):
-        yield match["title"], match["creator"]
+    if bracketed := _IN_BRACKETS.match(body):
+        yield bracketed["title"], bracketed["creator"]
     for match in between:  # "Miles Davis - Kind of Blue"
         yield body[match.end() :], body[: match.start()]
-    if match := _POSSESSIVE.match(body):
-        yield match["title"], match["creator"]
+    if possessive := _POSSESSIVE.match(body):
+        yield possessive["title"], possessive["creator"]
 
 
 def is_by(written: str, creators: Iterable[str]) -> bool:

@@ -111,6 +111,10 @@ class RequestExecutor:
         recorded = {q.id: self._recorded.get(q.id) for q in distinct}
         return {id_: response_of(body) if body else None for id_, body in recorded.items()}
 
+    def unrecorded(self, question: Call, ask: Ask) -> Response | None:
+        """The response to one call that is neither recorded nor counted."""
+        return next(self._answers([question], ask), None)
+
     def close(self) -> None:
         """Close the connections of a remote recommender."""
         if self.transport:

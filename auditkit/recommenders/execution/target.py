@@ -228,6 +228,21 @@ class Target:
         require_within_bound(responses)
         return responses
 
+    def try_unrecorded(self, request: Request, ask: Ask, *, max_new_tokens: int) -> Response | None:
+        """Send one request that is not part of the evidence.
+
+        Args:
+            ask: calls a local recommender. max_new_tokens: limit of a text of a remote one.
+
+        Returns:
+            The response; its status is `target_error` if anything failed.
+        """
+        parameters = {"max_new_tokens": max_new_tokens}
+        call = self._call("generate", self._rendered(request), parameters)
+        if isinstance(self._asker, CallCollector):
+            return None
+        return self._asker.unrecorded(call, ask)
+
     def _rechecked(
         self,
         batch: Sequence[Request],
