@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,6 +14,7 @@ __all__ = ["commonest_error", "reasoning_removed", "same_at_any_temperature", "t
 _ERRORS = ("target_error", "timeout")
 _MAX_DETAIL = 200
 _MIN_REPEATED = 5
+_NUMBER = re.compile(r"\d+")
 
 Records = Sequence[Mapping[str, Any]]
 
@@ -23,8 +25,10 @@ def commonest_error(records: Records) -> str | None:
     words = [_words(record) for record in final if record["status"] in _ERRORS]
     if not words:
         return None
-    error, count = Counter(words).most_common(1)[0]
-    return f"{len(words)} of {len(final)} requests failed; {count} times with: {error}"
+    # Errors that differ only in numbers, such as the length of a prompt, are the same error.
+    kind, count = Counter(_NUMBER.sub("0", text) for text in words).most_common(1)[0]
+    example = next(text for text in words if _NUMBER.sub("0", text) == kind)
+    return f"{len(words)} of {len(final)} requests failed; {count} times with: {example}"
 
 
 def _words(record: Mapping[str, Any]) -> str:

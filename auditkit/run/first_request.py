@@ -27,7 +27,7 @@ from auditkit.types import Request, Response
 
 __all__ = ["check_first_request"]
 
-_TRIES = 3  # one user's history may be too long; three failures are no accident
+_TRIES = 3  # one user's history may be too long for the model
 _FIRST_TOKENS = 16
 _MAX_DETAIL = 500
 

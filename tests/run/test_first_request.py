@@ -139,15 +139,15 @@ def record(request_id, status, reason=None, detail=None, **more):
 
 def test_commonest_error_is_counted_by_its_words():
     records = [
-        record("a", "target_error", "exception", "TemplateError: no system"),
-        record("b", "target_error", "exception", "TemplateError: no system"),
+        record("a", "target_error", "context_overflow", "942 tokens, the model reads 512"),
+        record("b", "target_error", "context_overflow", "951 tokens, the model reads 512"),
         record("c", "timeout", "deadline"),
         record("d", "ok"),
         record("e", "target_error", "http_5xx"),
         record("e", "ok"),  # was repeated
     ]
     assert commonest_error(records) == (
-        "3 of 5 requests failed; 2 times with: exception: TemplateError: no system"
+        "3 of 5 requests failed; 2 times with: context_overflow: 942 tokens, the model reads 512"
     )
     assert commonest_error(records[3:4]) is None
 

@@ -33,7 +33,7 @@ _BULLET = re.compile(
     r"|[\u2022\u30fb\u2023\u25e6\u25aa\u25cf\u25a0\u25c6\u27a4\u25ba\u25b6]\s*)(?=\S)"
 )
 _KINDS = ("plain", "bracketed", "hashed", "dashed", "keycap", "enclosed")
-_TITLES_BEGIN_SO = ("hashed", "dashed")  # "#1 Cheerleader Camp": a single one is no list
+_TITLES_BEGIN_SO = ("hashed", "dashed")  # "#1 Cheerleader Camp" is a title
 
 
 class MarkedLine(NamedTuple):
