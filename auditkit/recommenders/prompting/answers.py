@@ -44,8 +44,8 @@ def read_list(text: str, *, k: int | None = None, cut: bool = False) -> ListAnsw
     whole = answer.text + "\n" if answer.unfinished else answer.text
     parsed = parse_cut(whole) if cut else parse_list(whole)
     status = status_of_text(answer.text, n_items=len(parsed.titles), cut=cut, k=k)
-    if status == "no_answer" and cut:
-        status = "truncated"  # it ended before the first word of the answer
+    if status == "no_answer" and cut and answer.n_removed:
+        status = "truncated"  # it ended before the first word after the reasoning
     unfinished = answer.unfinished and status == "truncated"
     return ListAnswer(
         answer.text,

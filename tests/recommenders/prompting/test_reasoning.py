@@ -94,6 +94,8 @@ def test_reason_between_two_titles_is_removed():
 
 def test_empty_answer_after_reasoning_is_no_answer():
     assert read_list("<think>1. Heat</think>\n", k=2).status == "no_answer"
+    assert read_list("<think>1. Heat</think>\n", k=2, cut=True).status == "truncated"
+    assert read_list(" ", k=2, cut=True).status == "no_answer"
     assert generated_text(Request(id="r"), "<think>x</think>").status == "no_answer"
 
 
