@@ -92,8 +92,7 @@ def run_audit(
         identity = run_identity(recipe, loaded, catalog, dataset)
         with _open_run(out, identity, loaded, resume=options.resume) as run:
             with _target(loaded, load, recipe, catalog, run.log, stop, options, progress) as asked:
-                if not run.log.records:
-                    check_first_request(asked, loaded, dataset)
+                check_first_request(asked, loaded, dataset)
                 outcomes, findings = _run_probes(
                     recipe, asked, dataset, loaded, options.limit, restriction, progress
                 )

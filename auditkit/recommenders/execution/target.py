@@ -235,7 +235,8 @@ class Target:
             ask: calls a local recommender. max_new_tokens: limit of a text of a remote one.
 
         Returns:
-            The response; its status is `target_error` if anything failed.
+            The response; its status is `target_error` if anything failed. None if nothing was sent,
+            because an earlier response is known.
         """
         parameters = {"max_new_tokens": max_new_tokens}
         call = self._call("generate", self._rendered(request), parameters)
