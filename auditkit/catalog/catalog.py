@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 from auditkit.catalog.graph.knowledge_graph import KnowledgeGraph
 from auditkit.catalog.items import ITEM_PREDICATES, CatalogItem, ItemColumns, item_triples
+from auditkit.catalog.linking.bylines import CREATOR_PREDICATES, Byline, bylines, is_by
 from auditkit.catalog.linking.title_index import TitleIndex
 from auditkit.catalog.linking.title_linker import Link, Linking, TitleLinker
 from auditkit.errors import CatalogError
@@ -110,8 +111,46 @@ class Catalog:
         return KnowledgeGraph.from_triples(self.ids, ITEM_PREDICATES, item_triples(self.items))
 
     def link(self, titles: Sequence[str]) -> list[Link]:
-        """Link each written title to an item, with the reason; one `Link` per title, in order."""
-        return self.linker.link(titles)
+        """Link each written title to an item, with the reason; one `Link` per title, in order.
+
+        A title that was written with its creator ("Dune by Frank Herbert") is linked if the
+        knowledge graph has this creator for the item.
+        """
+        links = self.linker.link(titles)
+        splits = {
+            number: found
+            for number, link in enumerate(links)
+            if link.item_id is None and (found := bylines(link.title))
+        }
+        # The graph is built only if a title that was not found may contain its creator.
+        if splits and self._creator_predicates:
+            for number, link in self._by_creator(splits).items():
+                links[number] = replace(link, title=links[number].title)
+        return links
+
+    @cached_property
+    def _creator_predicates(self) -> tuple[str, ...]:
+        return tuple(name for name in CREATOR_PREDICATES if name in self.graph.codes)
+
+    def _by_creator(self, splits: Mapping[int, Sequence[Byline]]) -> dict[int, Link]:
+        """Links of titles whose other part names the creator of the item."""
+        parts = [(number, byline) for number, found in splits.items() for byline in found]
+        named = self.linker.link([byline.title for _, byline in parts], near_misses=False)
+        links: dict[int, Link] = {}
+        for (number, byline), link in zip(parts, named, strict=True):
+            if number in links or (link.item_id is None and link.reason != "ambiguous"):
+                continue
+            ids = [id_ for id_ in link.candidates if is_by(byline.creator, self._creators(id_))]
+            if len(ids) == 1 or (ids and link.item_id is not None):
+                links[number] = Link(link.title, ids[0], "creator", tuple(ids))
+        return links
+
+    def _creators(self, item_id: str) -> list[str]:
+        return [
+            name
+            for predicate in self._creator_predicates
+            for name in self.graph.values(item_id, predicate)
+        ]
 
     def __len__(self) -> int:
         return len(self.items)

@@ -233,6 +233,8 @@ def _effect(case: Case, word: Word, file: PolicyFile, *, strict: bool) -> Effect
         return "shown"
     if word != "inconclusive":
         return "passes" if word == "pass" else "fails"
+    if case.reason == "probe_skipped" and rule.on_skipped == "show" and not strict:
+        return "shown"
     if case.reason not in STATISTICAL:
         return "blocks"
     if case.is_group and rule.groups and rule.groups.decide == "no_fail":

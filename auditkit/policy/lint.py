@@ -79,7 +79,9 @@ def _doubts(rule: Rule) -> Iterator[str]:
         yield "max on a metric where higher is better"
     if rule.baseline is None and limits.high is None and metric.direction == "lower":
         yield "min on a metric where lower is better"
-    fairness = rule.metric.startswith("fairness.")
+    # The concentration of exposure is one number for all users; its groups are other metrics.
+    concentration = rule.metric.startswith("fairness.exposure.")
+    fairness = rule.metric.startswith("fairness.") and not concentration
     if fairness and rule.severity in DECIDING and rule.group == "all" and rule.groups is None:
         yield "a fairness rule without group or groups hides failing groups in a mean"
 

@@ -14,9 +14,11 @@ __all__ = ["check_requirements", "overall"]
 def check_requirements(require: Requirements, result: AuditResult) -> list[RequirementCheck]:
     """Check required probes, the fingerprint, and the error budget."""
     checks = []
-    for probe in require.probes:
+    wanted: list[tuple[str, tuple[str, ...]]] = [(probe, ("ran",)) for probe in require.probes]
+    wanted += [(probe, ("ran", "skipped")) for probe in require.probes_if_assessable]
+    for probe, accepted in wanted:
         outcomes = [outcome for outcome in result.outcomes if outcome.probe == probe]
-        met = bool(outcomes) and all(outcome.status == "ran" for outcome in outcomes)
+        met = bool(outcomes) and all(outcome.status in accepted for outcome in outcomes)
         detail = "; ".join(
             outcome.status if not outcome.reason else f"{outcome.status}: {outcome.reason}"
             for outcome in outcomes

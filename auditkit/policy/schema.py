@@ -27,6 +27,7 @@ from auditkit.policy.vocabulary import (
     MetricId,
     Number,
     OnInconclusive,
+    OnSkipped,
     ProbeId,
     Severity,
 )
@@ -90,7 +91,11 @@ class GroupRule(_Limited):
 
 
 class Rule(_Limited):
-    """One condition on one metric."""
+    """One condition on one metric.
+
+    `on_skipped: show` is for a metric that some targets cannot have, such as log-probabilities of a
+    server: if the probe was skipped, the rule is reported and does not block.
+    """
 
     id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")]
     metric: MetricId
@@ -101,6 +106,7 @@ class Rule(_Limited):
     at: Mapping[str, str | int | float | bool] = Field(default_factory=dict)
     confidence: Confidence | None = None
     on_inconclusive: OnInconclusive | None = None
+    on_skipped: OnSkipped = "block"
     min_coverage: Fraction | None = None
     min_n: Count | None = None
     decide: Decide = "bound"
@@ -170,9 +176,15 @@ class Defaults(_Strict):
 
 
 class Requirements(_Strict):
-    """Requirements that the run as a whole must meet."""
+    """Requirements that the run as a whole must meet.
+
+    Attributes:
+        probes: must have run. probes_if_assessable: must have run, or have been skipped because
+            the target lacks a capability or the data do not allow the measurement.
+    """
 
     probes: tuple[ProbeId, ...] = ()
+    probes_if_assessable: tuple[ProbeId, ...] = ()
     fingerprint: Literal["verified", "any"] = "any"
     max_error_rate: Fraction = 0.02
 

@@ -22,6 +22,7 @@ __all__ = [
     "MetricId",
     "Number",
     "OnInconclusive",
+    "OnSkipped",
     "ProbeId",
     "Severity",
     "group_attributes",
@@ -29,6 +30,7 @@ __all__ = [
 
 Severity = Literal["blocker", "major", "minor", "info"]
 OnInconclusive = Literal["fail", "warn", "pass"]
+OnSkipped = Literal["block", "show"]
 Decide = Literal["bound", "point"]
 DECIDING: frozenset[str] = frozenset({"blocker", "major"})
 REFERENCE = "baseline"  # findings of reference recommenders have the group `baseline=NAME`

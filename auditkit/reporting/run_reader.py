@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from auditkit.evidence.failures import commonest_error
 from auditkit.evidence.manifest import MANIFEST, read_manifest
 from auditkit.evidence.run_log import EVIDENCE, read_log
 from auditkit.policy.decision import Decision
@@ -30,7 +31,7 @@ class Record:
 
 @dataclass(frozen=True)
 class ReportSource:
-    """Content of a run folder for the report."""
+    """Content of a run folder for the report; `error` is the commonest error of its requests."""
 
     result: AuditResult
     manifest: Mapping[str, Any]
@@ -39,6 +40,7 @@ class ReportSource:
     n_records: int
     root: str
     notes: tuple[str, ...] = ()
+    error: str | None = None
 
     @property
     def status(self) -> str:
@@ -75,6 +77,7 @@ def read_source(run: Path) -> ReportSource:
         n_records=len(bodies),
         root=root,
         notes=tuple(notes),
+        error=commonest_error(bodies),
     )
 
 

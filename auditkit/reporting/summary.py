@@ -9,6 +9,7 @@ from auditkit.types import Finding
 __all__ = ["markdown_text", "render_summary"]
 
 _MAX_ROWS = 34
+_MAX_ERROR = 300
 _SPECIAL = frozenset("|\\`<>&@[]!*_")
 
 
@@ -41,6 +42,8 @@ def render_summary(source: ReportSource) -> str:
         lines.append(f"- and {len(not_run) - 10} more, see report.html")
     if not not_run:
         lines.append("- every planned probe ran")
+    if source.error:
+        lines.append(f"- {markdown_text(source.error, limit=_MAX_ERROR)}")
     if source.status != "complete":
         lines.append(f"- the run is {markdown_text(source.status)}")
     lines += [

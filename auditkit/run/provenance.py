@@ -13,6 +13,12 @@ from auditkit.catalog.catalog import Catalog
 from auditkit.catalog.dataset import Dataset
 from auditkit.catalog.quality.linker_evaluation import self_check
 from auditkit.catalog.quality.measured_quality import measured_quality
+from auditkit.evidence.failures import (
+    commonest_error,
+    reasoning_removed,
+    same_at_any_temperature,
+    truncated_lists,
+)
 from auditkit.probes.hallucination.claims import self_check as claims_self_check
 from auditkit.recommenders.execution.score_recheck import BOUND, largest_difference
 from auditkit.recommenders.execution.target import Target
@@ -26,6 +32,7 @@ __all__ = [
     "describe_target",
     "detectors",
     "environment",
+    "notes_on_responses",
     "run_notes_of",
     "scores_checked",
     "work_of",
@@ -116,6 +123,17 @@ def scores_checked(records: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
         f"Scores of {n} requests were computed again by one forward per pair; the largest "
         f"difference is below {bound:g} nats a title.",
     )
+
+
+def notes_on_responses(
+    loaded: LoadedRecommender, records: Sequence[Mapping[str, Any]]
+) -> tuple[str, ...]:
+    """Notes on failed and truncated responses, and on reasoning in them."""
+    error = commonest_error(records)
+    notes = ((error,) if error else ()) + reasoning_removed(records)
+    if not loaded.kind.startswith("endpoint"):
+        return notes
+    return (*notes, *truncated_lists(records), *same_at_any_temperature(records))
 
 
 def work_of(recommender: object) -> Mapping[str, JsonValue]:

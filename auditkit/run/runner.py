@@ -33,6 +33,7 @@ from auditkit.recommenders.loading.load import LoadedRecommender, load_recommend
 from auditkit.recommenders.target_uri import restriction_for
 from auditkit.registry import probe_spec
 from auditkit.run.data import load_data
+from auditkit.run.first_request import check_first_request
 from auditkit.run.identity import require_same_run, run_identity
 from auditkit.run.options import AuditOptions, Progress
 from auditkit.run.provenance import (
@@ -40,6 +41,7 @@ from auditkit.run.provenance import (
     describe_target,
     detectors,
     environment,
+    notes_on_responses,
     run_notes_of,
     scores_checked,
     work_of,
@@ -90,10 +92,12 @@ def run_audit(
         identity = run_identity(recipe, loaded, catalog, dataset)
         with _open_run(out, identity, loaded, resume=options.resume) as run:
             with _target(loaded, load, recipe, catalog, run.log, stop, options, progress) as asked:
+                check_first_request(asked, loaded, dataset)
                 outcomes, findings = _run_probes(
                     recipe, asked, dataset, loaded, options.limit, restriction, progress
                 )
                 stop.check_errors()  # errors of earlier starts count too
+                stop.check_any_success()
             result = _fit_to_write(
                 AuditResult(
                     run_key=run.key,
@@ -108,6 +112,7 @@ def run_audit(
                     notes=(
                         *loaded.notes,
                         *scores_checked(run.log.records),
+                        *notes_on_responses(loaded, run.log.records),
                         *_what_is_missing(stop, options.limit),
                         *run_notes_of(loaded.recommender, run.log.records),
                     ),

@@ -11,7 +11,8 @@ from auditkit.cli import app
 from auditkit.errors import AuditkitError, CatalogError
 
 FILMS = Path(__file__).parents[1] / "support" / "claims_data" / "films.csv"
-LINKED = {"exact", "alias", "paren", "subtitle_drop", "word_order", "spacing", "typo", "year_off"}
+LINKED = {"exact", "alias", "paren", "subtitle_drop", "word_order", "spacing", "typo", "year_off",
+          "creator"}  # fmt: skip
 
 
 @pytest.fixture(autouse=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+import pytest
 from policies import DUP, OUT, decide_one, judging, result_of
 from run_folder import audit_result, outcome, rate
 
@@ -66,3 +67,42 @@ def test_a_result_whose_every_probe_was_skipped_is_never_a_pass():
     decision = decide(result, Policy.read(Path("recipes/policy/release.yaml")))
     assert decision.exit_code == 11
     assert {rule.reason for rule in decision.rules} == {"probe_skipped"}
+
+
+def skipped_membership(status):
+    """A result with one good finding, and membership not measured."""
+    result = result_of(rate(OUT, 0, 500))
+    lacking = outcome("privacy.membership", status=status, reason="needs Scores")
+    return dataclasses.replace(result, outcomes=(*result.outcomes, lacking))
+
+
+RULES = (
+    f"  - {{id: r, metric: {OUT}, max: 0.05}}\n"
+    "  - {id: m, metric: privacy.membership.auc, max: 0.6, severity: blocker, on_skipped: show}"
+)
+
+
+@pytest.mark.parametrize(("status", "exit_code"), [("skipped", 0), ("error", 11)])
+def test_rule_that_some_targets_cannot_have_is_shown_if_its_probe_was_skipped(
+    tmp_path, status, exit_code
+):
+    require = "require: {probes_if_assessable: [privacy.membership]}"
+    decision = decide(skipped_membership(status), judging(tmp_path, RULES, require))
+    assert decision.exit_code == exit_code
+    assert decision.rules[1].effect == ("shown" if status == "skipped" else "blocks")
+    assert "needs Scores" in decision.rules[1].sentence
+
+
+def test_such_a_rule_blocks_without_the_key_under_strict_and_if_the_probe_was_not_planned(tmp_path):
+    plain = judging(tmp_path, RULES.replace(", on_skipped: show", ""))
+    assert decide(skipped_membership("skipped"), plain).exit_code == 11
+    policy = judging(tmp_path, RULES)
+    assert decide(skipped_membership("skipped"), policy, strict=True).exit_code == 11
+    assert decide(result_of(rate(OUT, 0, 500)), policy).exit_code == 11
+
+
+def test_required_probe_that_was_not_planned_is_not_met(tmp_path):
+    rules = f"  - {{id: r, metric: {OUT}, max: 0.05}}"
+    policy = judging(tmp_path, rules, "require: {probes_if_assessable: [privacy.membership]}")
+    assert decide(result_of(rate(OUT, 0, 500)), policy).exit_code == 11
+    assert decide(skipped_membership("skipped"), policy).exit_code == 0

@@ -1,12 +1,14 @@
 """Normalization of catalog titles and of the titles that a recommender writes.
 
 Two titles are the same if their full keys are equal. Numbers are part of every key, so a sequel is
-never linked to its predecessor. The steps are: 1 list marker, 2 year, 3 alias, 4 article, 5 fold,
+never linked to its predecessor. HTML entities (`&amp;`, `&#39;`) are decoded first, because many
+tables contain them. The steps are: 1 list marker, 2 year, 3 alias, 4 article, 5 fold,
 6 leading article, 7 numerals, 8 "and"; each function below names its steps.
 """
 
 from __future__ import annotations
 
+import html
 import re
 import unicodedata
 from itertools import pairwise
@@ -15,6 +17,7 @@ from typing import NamedTuple
 __all__ = [
     "ParsedTitle",
     "clean_query",
+    "decode_entities",
     "fold",
     "full_key",
     "joined_key",
@@ -25,6 +28,8 @@ __all__ = [
     "split_year",
 ]
 
+_ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z]\w{1,31});")
+_MAX_ESCAPES = 3  # an exported export is escaped twice
 _MARKER = re.compile(r"^(?:[-*•]|\d{1,2}[.)]|#\d{1,2})\s+")
 _SURROUNDING = '*_"\u201c\u201d '
 _SINGLE_QUOTES = ("''", "\u2018\u2019")
@@ -69,9 +74,18 @@ class ParsedTitle(NamedTuple):
     alias: str | None
 
 
+def decode_entities(text: str) -> str:
+    """Decode HTML entities that end with a semicolon, also if they are escaped several times."""
+    for _ in range(_MAX_ESCAPES):
+        if "&" not in text or not _ENTITY.search(text):
+            break
+        text = _ENTITY.sub(lambda match: html.unescape(match[0]), text)
+    return text
+
+
 def clean_query(text: str) -> str:
     """Step 1, queries only: remove whitespace, a list marker, bold marks and surrounding quotes."""
-    text = _MARKER.sub("", " ".join(text.split()))
+    text = _MARKER.sub("", " ".join(decode_entities(text).split()))
     text = text.replace("**", "").replace("__", "").strip(_SURROUNDING)
     # Single quotes are removed only in pairs: the last one of "Enfer, L'" belongs to the article.
     paired = len(text) > 1 and text[0] + text[-1] in _SINGLE_QUOTES
@@ -94,6 +108,7 @@ def split_alias(text: str) -> tuple[str, str | None]:
 
 def parse_title(text: str, *, with_year: bool = True) -> ParsedTitle:
     """Steps 2 and 3; `with_year` is False for catalog titles, whose year is a separate field."""
+    text = decode_entities(text)
     core, year, bracketed = split_year(text) if with_year else (text, None, False)
     main, alias = split_alias(core)
     return ParsedTitle(main, year, bracketed, alias)
@@ -106,6 +121,7 @@ def full_key(text: str) -> str:
         The key; `raw:` and the case-folded text if no letter or digit remains; empty for empty
         text.
     """
+    text = decode_entities(text)
     tokens = _without_article(fold(_move_article(text)))
     if len(tokens) > 1:
         tokens = _without_and(_without_numerals(tokens))

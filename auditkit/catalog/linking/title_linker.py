@@ -37,11 +37,14 @@ __all__ = ["LINKED", "Link", "LinkReason", "Linking", "TitleLinker"]
 
 LinkReason = Literal[
     "exact", "alias", "paren", "subtitle_drop", "word_order", "spacing", "typo", "year_off",
-    "ambiguous", "year_conflict", "near_miss", "none", "empty",
+    "creator", "ambiguous", "year_conflict", "near_miss", "none", "empty",
 ]  # fmt: skip
 LINKED: frozenset[LinkReason] = frozenset(
-    ("exact", "alias", "paren", "subtitle_drop", "word_order", "spacing", "typo", "year_off")
-)
+    (
+        "exact", "alias", "paren", "subtitle_drop", "word_order", "spacing", "typo", "year_off",
+        "creator",
+    )
+)  # fmt: skip
 Linking = Literal["auto", "loose", "strict"]
 MAX_YEARS_OFF = 2
 MAX_CANDIDATES = 10

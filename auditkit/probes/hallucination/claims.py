@@ -9,7 +9,7 @@ false. No language-model judge is used. See docs/explain/hallucination.md.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, NamedTuple, cast
 
 from auditkit.catalog.catalog import Catalog
@@ -118,7 +118,10 @@ class DescriptionProbe:
         if describes:
             yield from self._descriptions(target, context)
         if reasons is not None:
-            yield from self._reasons(target, context, reasons.ask[0])
+            found = list(self._reasons(target, context, reasons.ask[0]))
+            yield from found
+            if not describes:  # all claims that were measured, for rules without a group
+                yield from (replace(one, group="all") for one in found)
 
     def _descriptions(self, target: Target, context: Context) -> Iterator[Finding]:
         """Findings on descriptions of items; the sampling unit is the item."""

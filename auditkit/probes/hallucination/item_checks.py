@@ -22,7 +22,7 @@ __all__ = [
     "undecided_items",
 ]
 
-INEXACT = LINKED - {"exact", "alias"}
+INEXACT = LINKED - {"exact", "alias", "creator"}
 
 
 def item_rates(

@@ -21,13 +21,10 @@ from auditkit.recommenders.adapters.constrained_recommender import (
     by_temperature,
 )
 from auditkit.recommenders.adapters.language_model import LanguageModel
-from auditkit.recommenders.prompting.parsing import (
-    final_part,
-    parse_cut,
-    parse_list,
-    status_of_text,
-)
+from auditkit.recommenders.prompting.answers import read_list
+from auditkit.recommenders.prompting.parsing import final_part, parse_list
 from auditkit.recommenders.prompting.prompts import item_reference
+from auditkit.recommenders.prompting.reasoning import without_reasoning
 from auditkit.recommenders.prompting.token_encoding import decode
 from auditkit.recommenders.protocols import TokenScores
 from auditkit.types import Item, RankedItem, Request, Response
@@ -74,7 +71,8 @@ class LanguageModelRecommender(LanguageModel):
 
         def complete(row: int, ids: list[int]) -> bool:
             text = decode(self.tokenizer, ids)
-            listed = final_part(self.prompts.answer_after, text) or ""
+            answer = without_reasoning(text).text
+            listed = final_part(self.prompts.answer_after, answer) or ""
             return text.endswith("\n") and len(parse_list(listed).titles) >= requests[row].k
 
         limit = self.manifest.decoding.max_new_tokens
@@ -98,20 +96,16 @@ class LanguageModelRecommender(LanguageModel):
     def _read(self, request: Request, generated: Generated, *, n_prompt: int = 0) -> Response:
         """Parse the list in a text, without an incomplete last item."""
         text = decode(self.tokenizer, generated.ids)
-        parsed = parse_cut(text) if generated.cut else parse_list(text)
-        titles = parsed.titles
+        listed = read_list(text, k=request.k, cut=generated.cut)
         near_tie = generated.margin is not None and generated.margin < _NEAR_TIE
         return Response(
             request_id=request.id,
-            status=status_of_text(text, n_items=len(titles), cut=generated.cut, k=request.k),
-            text=text,
-            items=tuple(RankedItem(raw=title) for title in titles),
+            status=listed.status,
+            reason=listed.reason,
+            text=listed.text,
+            items=listed.items,
             usage={"prompt_tokens": n_prompt, "completion_tokens": len(generated.ids)},
-            derived={
-                "parse_style": parsed.style,
-                **({"cut": True} if generated.cut else {}),
-                **({"near_tie": True} if near_tie else {}),
-            },
+            derived={**listed.derived, **({"near_tie": True} if near_tie else {})},
         )
 
     def _rank_candidates(self, requests: Sequence[Request]) -> list[Response]:

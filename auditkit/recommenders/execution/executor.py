@@ -67,7 +67,7 @@ class RequestExecutor:
         answer_after: str = "",
     ) -> None:
         self._catalog, self._log, self._seed, self._origin = catalog, log, seed, origin
-        self._cache = cache or ResponseCache()
+        self._cache = ResponseCache() if cache is None else cache
         self._cache.remember(log.records, persist=False)
         self.stop = stop
         self.transport = transport or (
@@ -110,6 +110,14 @@ class RequestExecutor:
             waiting = unasked
         recorded = {q.id: self._recorded.get(q.id) for q in distinct}
         return {id_: response_of(body) if body else None for id_, body in recorded.items()}
+
+    def unrecorded(self, question: Call, ask: Ask) -> Response | None:
+        """The response to one call that is neither recorded nor counted; None if an earlier call
+        succeeded, in this run or in one that shares the cache.
+        """
+        if len(self._cache):
+            return None
+        return next(self._answers([question], ask), None)
 
     def close(self) -> None:
         """Close the connections of a remote recommender."""

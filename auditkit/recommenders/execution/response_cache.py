@@ -42,6 +42,9 @@ class ResponseCache:
         """The response stored under a key; None if there is none."""
         return self._known.get(key)
 
+    def __len__(self) -> int:
+        return len(self._known)
+
     def remember(self, bodies: Sequence[Mapping[str, Any]], *, persist: bool = True) -> None:
         """Store responses in memory and, with `persist`, in the folder; errors are not stored, so
         that a later run repeats the call.

@@ -13,6 +13,7 @@ from dataclasses import asdict, replace
 from auditkit.catalog.catalog import Catalog
 from auditkit.catalog.linking.title_linker import Link
 from auditkit.errors import TargetError
+from auditkit.recommenders.prompting.answers import read_list
 from auditkit.recommenders.prompting.parsing import (
     final_part,
     parse_cut,
@@ -46,14 +47,8 @@ def check_response(request: Request, answer: RawResponse) -> Response | None:
     elif answer is None:
         response = Response(request_id=request.id, status="no_answer")
     elif isinstance(answer, str):
-        parsed = parse_list(answer)
-        response = Response(
-            request_id=request.id,
-            status=status_of_text(answer, n_items=len(parsed.titles)),
-            text=answer,
-            items=tuple(RankedItem(raw=title) for title in parsed.titles),
-            derived={"parse_style": parsed.style},
-        )
+        listed = read_list(answer, k=request.k)
+        response = Response(request_id=request.id, **listed._asdict())
     elif isinstance(answer, Sequence) and all(isinstance(title, str) for title in answer):
         response = Response(
             request_id=request.id,

@@ -23,6 +23,13 @@ _ERRORS = ("target_error", "timeout")
 # Transport errors open the circuit breaker; invalid responses of the recommender do not.
 _TRANSPORT = ("rate_limited", "http_5xx", "connection", "incomplete_body", "deadline", "tls")
 
+# No later request can succeed.
+_FINAL = {
+    "auth": "the recommender rejected the API key",
+    "quota": "the account of the API key has no quota or credit left; add credit or raise its "
+    "limit, and run the same command again with --retry-errors",
+}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
@@ -110,8 +117,8 @@ class StopRule:
             self._in_a_row + 1 if reason and reason == self._last_reason else bool(reason)
         )
         self._last_reason = reason
-        if failed and response.reason == "auth":
-            self._stop("breaker", "the recommender rejected the API key")
+        if failed and response.reason in _FINAL:
+            self._stop("breaker", _FINAL[response.reason])
         elif self._in_a_row >= _CONSECUTIVE:
             self._stop("breaker", f"{self._in_a_row} requests in a row failed with {reason}")
         else:
@@ -125,6 +132,13 @@ class StopRule:
                 f"{self._errors} requests failed, more than {allowed}; --retry-errors repeats them"
             )
             self._stop("breaker", why)
+
+    def check_any_success(self) -> None:
+        """Stop if every request that was sent failed; called at the end of a run, because a small
+        run has too few requests for `check_errors`.
+        """
+        if self._sent and self._errors >= self._sent:
+            self._stop("breaker", f"all {self._sent} requests failed")
 
     def abandon(self) -> None:
         """Count a call that was left running past its deadline."""

@@ -30,6 +30,7 @@ from auditkit.recommenders.execution.score_recheck import (
     sample,
 )
 from auditkit.recommenders.execution.stop_rule import StopRule
+from auditkit.recommenders.prompting.answers import generated_text
 from auditkit.recommenders.prompting.prompts import Prompts, as_text
 from auditkit.recommenders.protocols import (
     CAPABILITIES,
@@ -178,14 +179,7 @@ class Target:
                     seeds=[batch[i].seed for i in rows],
                 )
                 texts.update(zip(rows, found, strict=True))
-            return [
-                Response(
-                    request_id=request.id,
-                    status="ok" if texts[i].strip() else "no_answer",
-                    text=texts[i],
-                )
-                for i, request in enumerate(batch)
-            ]
+            return [generated_text(request, texts[i]) for i, request in enumerate(batch)]
 
         parameters = {"max_new_tokens": max_new_tokens}
         return self._ask([self._call("generate", request, parameters) for request in requests], ask)
@@ -233,6 +227,22 @@ class Target:
         responses = self._ask(questions, ask)
         require_within_bound(responses)
         return responses
+
+    def try_unrecorded(self, request: Request, ask: Ask, *, max_new_tokens: int) -> Response | None:
+        """Send one request that is not part of the evidence.
+
+        Args:
+            ask: calls a local recommender. max_new_tokens: limit of a text of a remote one.
+
+        Returns:
+            The response; its status is `target_error` if anything failed. None if nothing was sent,
+            because an earlier response is known.
+        """
+        parameters = {"max_new_tokens": max_new_tokens}
+        call = self._call("generate", self._rendered(request), parameters)
+        if isinstance(self._asker, CallCollector):
+            return None
+        return self._asker.unrecorded(call, ask)
 
     def _rechecked(
         self,

@@ -201,6 +201,7 @@ def _endpoint(rest: str, *, connects: bool) -> LoadedRecommender:
     endpoint = connect(rest) if connects else Endpoint(rest)
     notes = [
         "The model is remote, and its weights cannot be hashed: not verifiable.",
+        *endpoint.notes_at_connection,
         *endpoint.notes_on_scores,
     ]
     return LoadedRecommender(

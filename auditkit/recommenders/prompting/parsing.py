@@ -16,6 +16,8 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from auditkit.catalog.linking.normalize import decode_entities
+from auditkit.recommenders.prompting.list_markers import marked_lines
 from auditkit.types import Status
 
 __all__ = [
@@ -28,9 +30,12 @@ __all__ = [
     "status_of_text",
 ]
 
-_MARKER = re.compile(r"^\s*(?:(?P<number>\d{1,3})\s*(?P<sign>[.):])|[-*•])\s+")
 # "Fargo (1996)** - a dark comedy": a title ends with its bracketed year; a comment may follow.
-_COMMENT = re.compile(r"(\((?:18|19|20)\d{2}\))[*_\"”`]*\s*[-\u2013\u2014:](?:\s.*)?$")
+_COMMENT = re.compile(
+    r"(\((?:18|19|20)\d{2}\))[*_\"”`]*"
+    r"(?:\s*[-\u2013\u2014:](?:\s.*)?"
+    r"|,?\s+(?:by|directed by|written by|starring|with|von|de|par)\s.*)$"
+)
 _YEAR_END = re.compile(r"\((?:18|19|20)\d{2}\)$")
 _YEAR_STOP = re.compile(r"(\((?:18|19|20)\d{2}\)[*_\"”`]*)[.!?]$")
 _YEAR_COMMA = re.compile(r"(?<=\((?:18|19|20)\d{2}\)),\s*")
@@ -67,11 +72,12 @@ def parse_list(text: str) -> ParsedList:
     lines = [line for line in stripped.splitlines() if line.strip()]
     marked = _marked(lines)
     if not marked and (titles := _json_titles(stripped)) is not None:
-        return ParsedList(titles, "json")
+        unmarked = _marked(titles)
+        return ParsedList(unmarked if len(unmarked) == len(titles) else titles, "json")
     if marked:
         return ParsedList(marked, "marked")
-    if len(lines) == 1 and ";" in lines[0]:
-        return ParsedList(_titles(lines[0].split(";")), "semicolons")
+    if len(lines) == 1 and ";" in (line := decode_entities(lines[0])):  # "Salt &amp; Pepper"
+        return ParsedList(_titles(line.split(";")), "semicolons")
     if len(lines) == 1 and len(parts := _comma_parts(lines[0])) > 1:
         return ParsedList(_titles(parts), "commas")
     titles = _titles(_list_lines(lines))
@@ -87,6 +93,7 @@ def parse_cut(text: str) -> ParsedList:
     head, newline, tail = text.rpartition("\n")
     if _JSON_START.search(text) or not tail.strip() or _YEAR_END.search(_bare(tail)):
         return parse_list(text)
+    tail = decode_entities(tail)
     ends = [match.start() for match in _YEAR_COMMA.finditer(tail)]
     if ";" in tail:
         ends.append(tail.rindex(";"))
@@ -95,18 +102,10 @@ def parse_cut(text: str) -> ParsedList:
 
 def _marked(lines: Sequence[str]) -> tuple[str, ...]:
     """Titles after numbers or bullets; indented bullets below numbers are comments."""
-    found = [(line, match) for line in lines if (match := _MARKER.match(line))]
-    colons = [int(match["number"]) for _, match in found if match["sign"] == ":"]
-    # "300: Rise of an Empire" is a title: numbers with a colon must count up from 1.
-    counts = colons == list(range(1, len(colons) + 1))
-    found = [(line, match) for line, match in found if match["sign"] != ":" or counts]
-    numbered = _titles([line[match.end() :] for line, match in found if match["number"]])
+    found = marked_lines(lines)
+    numbered = _titles([line.rest for line in found if not line.bullet])
     return _titles(
-        [
-            line[match.end() :]
-            for line, match in found
-            if match["number"] or not (numbered and line[0].isspace())
-        ]
+        [line.rest for line in found if not (line.bullet and numbered and line.indented)]
     )
 
 

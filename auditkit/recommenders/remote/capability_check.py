@@ -7,17 +7,26 @@ token (llama-cpp-python 0.3 does), which would make every score wrong silently.
 
 from __future__ import annotations
 
+import random
 import time
+from collections.abc import Callable
+from typing import TypeVar
 
 from auditkit.errors import TargetError, TargetUnavailable
-from auditkit.recommenders.remote.http_client import NO_ROUTE
+from auditkit.recommenders.remote.error_body import NO_ROUTE, RefusedField
 from auditkit.recommenders.remote.openai_endpoint import Endpoint, ScoringEndpoint
 from auditkit.types import Request
 
 __all__ = ["connect"]
 
+T = TypeVar("T")
 _PROMPT, _CONTINUATION = "The capital of France is", " Paris"
-_ATTEMPTS = 3
+_REMEDIES = {
+    "max_tokens": "Set AUDITKIT_MAX_TOKENS to a value that the server accepts.",
+    "max_completion_tokens": "Set AUDITKIT_MAX_TOKENS to a value that the server accepts.",
+    "messages": "The server refuses these chat turns; check the model's chat template.",
+}
+_HELLO_TOKENS = 16  # fewer are refused by some servers
 _AGREE = 0.1  # nats; batching and caches change the scores of a server by less
 
 
@@ -28,35 +37,67 @@ def connect(target: str) -> Endpoint:
         TargetUnavailable: the first request failed; the message names the setting to change.
     """
     endpoint = Endpoint(target)
-    hello = Request(prompt="Name one film.", k=1)
     try:
-        endpoint.run_all(endpoint.answer("generate", hello, {"max_new_tokens": 8}))
+        _say_hello(endpoint)
+        return _with_scores(target, endpoint)
+    except TargetError as error:
+        raise TargetUnavailable(_explained(endpoint, error)) from None
+
+
+def _say_hello(endpoint: Endpoint) -> None:
+    """Send the first request: as a chat, or as a completion if the server has no chat."""
+    hello = Request(prompt="Name one film.", k=1)
+
+    def ask() -> None:
+        endpoint.run_all(endpoint.answer("generate", hello, {"max_new_tokens": _HELLO_TOKENS}))
+
+    try:
+        _retried(endpoint, ask)
     except TargetError as error:
         if not error.detail.endswith(NO_ROUTE):
-            raise TargetUnavailable(_explained(endpoint, error)) from None
+            raise
         endpoint.chat = False
+        _retried(endpoint, ask)
+    endpoint.notes_at_connection = endpoint.fields.notes()
+
+
+def _retried(endpoint: Endpoint, ask: Callable[[], T]) -> T:
+    """Send test requests with the retries of all later requests.
+
+    A refused connection is not retried, because at the first request the address is more likely to
+    be wrong than the server to be down for a moment.
+    """
+    limits = endpoint.request_limits
+    timeouts = 0
+    for attempt in range(limits.attempts):
         try:
-            endpoint.run_all(endpoint.answer("generate", hello, {"max_new_tokens": 8}))
-        except TargetError as second:
-            raise TargetUnavailable(_explained(endpoint, second)) from None
-    return _with_scores(target, endpoint)
+            return ask()
+        except TargetError as error:
+            late = error.reason == "deadline"
+            timeouts += late
+            again = timeouts == 1 if late else error.retryable and error.reason != "connection"
+            wait = max(error.retry_after or 0.0, random.uniform(0, 2.0**attempt))
+            last = attempt + 1 == limits.attempts
+            if not again or last or wait > limits.longest_retry_after:
+                raise
+            time.sleep(wait)
+    raise AssertionError("a request limit allows at least one attempt")
 
 
 def _with_scores(target: str, endpoint: Endpoint) -> Endpoint:
     """The endpoint with its scoring capability if its scores are consistent, otherwise without
     it.
+
+    Raises:
+        TargetError: a lasting fault; the server may support scores, and if that is unknown, no
+            probe may be skipped.
     """
-    for attempt in range(_ATTEMPTS):
-        try:
-            noise, gap = _measured(endpoint)
-            break
-        except TargetError as error:
-            if not error.retryable:
-                return endpoint
-            # The server may support scores; if that is unknown, no probe may be skipped.
-            if attempt + 1 == _ATTEMPTS:
-                raise TargetUnavailable(_explained(endpoint, error)) from None
-            time.sleep(2.0**attempt)
+    try:
+        noise, gap = _retried(endpoint, lambda: _measured(endpoint))
+    except TargetError as error:
+        if error.retryable or error.reason == "deadline":
+            raise
+        return endpoint
     if gap > _AGREE:
         endpoint.notes_on_scores = (
             "The server's log-probabilities of a generated token and of the same token in a prompt "
@@ -64,7 +105,8 @@ def _with_scores(target: str, endpoint: Endpoint) -> Endpoint:
         )
         return endpoint
     scoring = ScoringEndpoint(target)
-    scoring.chat = endpoint.chat
+    scoring.chat, scoring.fields = endpoint.chat, endpoint.fields
+    scoring.notes_at_connection = endpoint.notes_at_connection
     scoring.notes_on_scores = (f"One text scored twice differs by {noise:.3g} nats.",)
     return scoring
 
@@ -81,6 +123,9 @@ def _measured(endpoint: Endpoint) -> tuple[float, float]:
 
 def _explained(endpoint: Endpoint, error: TargetError) -> str:
     """The message for a failed first request, with the setting to check."""
+    check = f"Check the address and the model name {endpoint.name!r}."
+    if isinstance(error, RefusedField):
+        check = _REMEDIES.get(error.field, "auditkit cannot do without it; use another server.")
     remedy = {
         "auth": f"Put a valid key into the environment variable {endpoint.key_variable}.",
         "redirect": "Give the address that it redirects to; redirects are not followed.",
@@ -89,5 +134,7 @@ def _explained(endpoint: Endpoint, error: TargetError) -> str:
         "http_5xx": "The server has an internal error or is overloaded; try again later.",
         "rate_limited": "Try again later, or set AUDITKIT_REQUESTS_PER_MINUTE.",
         "tls": "Its certificate is not valid; verification cannot be disabled.",
-    }.get(error.reason, f"Check the address and the model name {endpoint.name!r}.")
+        "quota": "The account of the key has no quota or credit left; add credit or raise its "
+        "limit.",
+    }.get(error.reason, check)
     return f"the first request to {endpoint.base} failed ({error}). {remedy}"

@@ -7,19 +7,32 @@ not part of a response. A text is complete only if its finish reason is known to
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from pydantic import JsonValue
 
 from auditkit.errors import TargetError
-from auditkit.recommenders.prompting.parsing import parse_cut, parse_list, status_of_text
-from auditkit.types import RankedItem, Request, Response, Status
+from auditkit.recommenders.prompting.answers import generated_text, read_list
+from auditkit.serialization.canonical_json import canonical_json
+from auditkit.types import Request, Response, Status
 
 __all__ = ["Completion", "response_to", "saying", "usage_of"]
 
-# Servers without a finish reason exist; the last three words are those of TGI and Together.
-_COMPLETE = ("", "stop", "tool_calls", "function_call", "eos", "eos_token", "stop_sequence")
+# Every other word, and none at all, means that the text may be incomplete. The words are those of
+# OpenAI, TGI and Together, Anthropic, Cohere.
+_COMPLETE = (
+    "stop", "tool_calls", "function_call", "eos", "eos_token", "stop_sequence", "end_turn",
+    "tool_use", "complete",
+)  # fmt: skip
+# The same for a refusal: OpenAI and Azure, Anthropic, Gemini, Bedrock, Z.ai, Cohere.
+_REFUSED = (
+    "content_filter", "refusal", "safety", "recitation", "blocklist", "prohibited_content", "spii",
+    "guardrail_intervened", "content_filtered", "sensitive", "error_toxic",
+)  # fmt: skip
 _SERVER_ENDED = ("abort", "error")  # vLLM and SGLang: the server ended it, not the model
+_FILTERED, _NO_REASON = "content_filter", "no_finish_reason"
+_TEXT_PARTS = ("text", "output_text")
 
 
 class Completion(NamedTuple):
@@ -50,32 +63,61 @@ def saying(result: Mapping[str, Any], *, chat: bool) -> Completion:
     usage = usage_of(result)
     if not choices:
         return Completion(None, "", usage)
-    try:
-        message = choices[0]["message"] if chat else {}
-        text = _content(message) if chat else choices[0]["text"]
-        reason = choices[0].get("finish_reason") or ""
-        refusal = message.get("refusal")
-        calls = message.get("tool_calls") or ()
-        trace = tuple(
-            {name: _content_text(call["function"][name]) for name in ("name", "arguments")}
-            for call in calls
-        )
-    except (KeyError, TypeError, AttributeError):
-        raise TargetError("bad_schema", detail="the choice has no text") from None
-    if text is not None and not isinstance(text, str):
-        raise TargetError("bad_schema", detail="the text of the choice is not a string")
-    reason = str(reason).lower()
+    choice = choices[0]
+    if not isinstance(choice, dict):
+        raise TargetError("bad_schema", detail="the choice is not an object")
+    reason = str(choice.get("finish_reason") or "").lower()
     if reason in _SERVER_ENDED:
         raise TargetError("incomplete_body", detail="the server ended the text", retryable=True)
-    refused = isinstance(refusal, str) and bool(refusal.strip()) and not (text or "").strip()
-    return Completion(refusal if refused else text, reason, usage, trace, refused)
+    message = choice.get("message") if chat else choice
+    if chat and reason in _REFUSED and not isinstance(message, dict):
+        return Completion(None, reason, usage)  # Azure leaves out the message
+    if not isinstance(message, dict):
+        raise TargetError("bad_schema", detail="the choice has no text")
+    text, refusal = _text_of(message, "content" if chat else "text")
+    refused = bool(refusal.strip()) and not (text or "").strip()
+    return Completion(refusal if refused else text, reason, usage, _trace(message), refused)
 
 
-def _content(message: Mapping[str, Any]) -> Any:
-    """The content of a chat message; a message with a role may lack it, as null values are left out
-    by some servers (transformers).
+def _text_of(message: Mapping[str, Any], key: str) -> tuple[str | None, str]:
+    """The text of a message and its refusal.
+
+    A message with a role may lack its content, as some servers leave out null values
+    (transformers). A content may be a list of parts: text is joined, reasoning and unknown kinds
+    are left out.
     """
-    return message.get("content") if "role" in message else message["content"]
+    refusal = message.get("refusal")
+    refusal = refusal if isinstance(refusal, str) else ""
+    if key not in message and "role" not in message:
+        raise TargetError("bad_schema", detail="the choice has no text")
+    content = message.get(key)
+    if content is None or isinstance(content, str):
+        return content, refusal
+    if not isinstance(content, list):
+        raise TargetError("bad_schema", detail="the text of the choice is not a string")
+    parts = [{"type": "text", "text": p} if isinstance(p, str) else p for p in content]
+    known = [part for part in parts if isinstance(part, dict)]
+    texts = [part.get("text") for part in known if part.get("type") in _TEXT_PARTS]
+    refusals = [part.get("refusal") for part in known if part.get("type") == "refusal"]
+    found = [text for text in texts if isinstance(text, str)]
+    stated = "".join(text for text in refusals if isinstance(text, str))
+    return "".join(found) if found else None, refusal or stated
+
+
+def _trace(message: Mapping[str, Any]) -> tuple[Mapping[str, JsonValue], ...]:
+    """Name and arguments of the tool calls. Calls of another shape are left out, because they say
+    nothing about the text beside them.
+    """
+    calls = message.get("tool_calls")
+    found: list[Mapping[str, JsonValue]] = []
+    for call in calls if isinstance(calls, list) else ():
+        function = call.get("function") if isinstance(call, dict) else None
+        if not isinstance(function, dict) or not isinstance(function.get("name"), str):
+            continue
+        arguments = function.get("arguments", "")
+        written = arguments if isinstance(arguments, str) else canonical_json(arguments)
+        found.append({"name": function["name"], "arguments": written})
+    return tuple(found)
 
 
 def usage_of(result: Mapping[str, Any]) -> dict[str, int]:
@@ -86,12 +128,6 @@ def usage_of(result: Mapping[str, Any]) -> dict[str, int]:
         for name, value in (counted.items() if isinstance(counted, dict) else ())
         if isinstance(value, int) and not isinstance(value, bool)
     }
-
-
-def _content_text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError
-    return value
 
 
 def response_to(request: Request, completion: Completion, *, listed: bool) -> Response:
@@ -108,17 +144,21 @@ def response_to(request: Request, completion: Completion, *, listed: bool) -> Re
             request_id=request.id, status=status, text=text, usage=usage, trace=trace, **more
         )
 
-    if reason == "content_filter" or refused:
-        return response("refusal", reason=reason if reason == "content_filter" else None)
+    if reason in _REFUSED or refused:
+        return response("refusal", reason=_FILTERED if reason in _REFUSED else None)
+    unstated = None if reason else _NO_REASON
     if text is None or not text.strip():
+        if not cut or not reason:
+            return response("no_answer")
         # The limit may be reached within the reasoning, before the first word of the answer.
-        return response("truncated", derived={"cut": True}) if cut else response("no_answer")
+        return response("truncated", derived={"cut": True})
     if not listed:
+        answer = generated_text(request, text)
         # The caller sets the length of a text; every other end is not the end of the text.
-        return response("truncated" if cut and reason != "length" else "ok")
-    parsed = parse_cut(text) if cut else parse_list(text)
-    return response(
-        status_of_text(text, n_items=len(parsed.titles), cut=cut, k=request.k),
-        items=tuple(RankedItem(raw=title) for title in parsed.titles),
-        derived={"parse_style": parsed.style, **({"cut": True} if cut else {})},
-    )
+        if answer.status == "ok" and cut and reason != "length":
+            answer = replace(answer, status="truncated", reason=unstated)
+        return replace(answer, usage=usage, trace=trace)
+    answer = Response(request_id=request.id, **read_list(text, k=request.k, cut=cut)._asdict())
+    if answer.status == "truncated":
+        answer = replace(answer, reason=answer.reason or unstated)
+    return replace(answer, usage=usage, trace=trace)

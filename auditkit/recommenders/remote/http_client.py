@@ -18,28 +18,17 @@ from urllib.parse import urlsplit
 import httpx
 
 from auditkit.errors import TargetError, TargetUnavailable
+from auditkit.recommenders.remote.error_body import error_in_body, error_of_status
 from auditkit.security.redaction import KEY_POINTER
 from auditkit.serialization.canonical_json import read_json
 
-__all__ = ["NO_ROUTE", "UNKNOWN_MODEL", "Server", "seconds_of"]
+__all__ = ["Server", "seconds_of"]
 
-# A 404 can mean either; only a server that has the route mentions the model.
-NO_ROUTE, UNKNOWN_MODEL = "no such route", "no such model"
 _MAX_BYTES = 16 << 20
 _MAX_ERROR_BYTES = 1 << 16
-_RETRYABLE = (408, 425, 429, 500, 502, 503, 504)
 # A server sends nothing before the whole text is written; callers limit the time of an exchange.
 _TIMEOUT = httpx.Timeout(60, connect=10, read=None)
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
-# OpenAI, vLLM, llama.cpp and SGLang, in this order.
-_OVERFLOW = (
-    "context_length_exceeded",
-    "maximum context length",
-    "exceed_context_size",
-    "model's context length",
-)
-# llama.cpp refuses `echo` with status 500, which elsewhere means a fault that may pass.
-_NO_ECHO = "no echo is supported"
 
 
 class Server:
@@ -109,7 +98,7 @@ class Server:
             async with sent as response:
                 begun = True
                 if response.status_code != 200:
-                    raise await _refusal(response, model=str(body.get("model", "")))
+                    raise await _refusal(response, body)
                 if response.headers.get("Content-Encoding", "identity") != "identity":
                     raise TargetError("bad_schema", detail="the response is compressed")
                 content = await _read(response)
@@ -121,7 +110,7 @@ class Server:
             raise TargetError("tls" if tls else "connection", retryable=not tls) from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise TargetError("connection", detail=type(error).__name__, retryable=True) from None
-        return _object(content)
+        return _object(content, body)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -139,30 +128,11 @@ async def _read(response: httpx.Response) -> bytes:
     return bytes(content)
 
 
-async def _refusal(response: httpx.Response, *, model: str) -> TargetError:
+async def _refusal(response: httpx.Response, sent: Mapping[str, Any]) -> TargetError:
     """The error, with its reason, for a status code other than 200."""
-    code = response.status_code
-    detail = f"status {code}"
-    if code in (401, 403):
-        return TargetError("auth", detail=detail)
-    if 300 <= code < 400:
-        return TargetError("redirect", detail=detail)
-    if code == 500 and _NO_ECHO in await _start(response):
-        return TargetError("bad_schema", detail=f"{detail}, {_NO_ECHO}")
-    if code in _RETRYABLE:
-        after = seconds_of(response.headers.get("Retry-After", ""), now=time.time())
-        reason = "rate_limited" if code == 429 else "http_5xx"
-        return TargetError(reason, detail=detail, retryable=True, retry_after=after)
-    if code in (400, 404, 413):
-        words = await _start(response)
-        if any(phrase in words for phrase in _OVERFLOW):
-            return TargetError("context_overflow", detail=detail)
-        if code == 404 and model:
-            found = UNKNOWN_MODEL if json.dumps(model)[1:-1] in words else NO_ROUTE
-            return TargetError("bad_schema", detail=f"{detail}, {found}")
-    if code == 405:
-        return TargetError("bad_schema", detail=f"{detail}, {NO_ROUTE}")
-    return TargetError("bad_schema", detail=detail)
+    after = seconds_of(response.headers.get("Retry-After", ""), now=time.time())
+    body = await _start(response)
+    return error_of_status(response.status_code, body, sent=sent, retry_after=after)
 
 
 async def _start(response: httpx.Response) -> str:
@@ -175,14 +145,15 @@ async def _start(response: httpx.Response) -> str:
     return content[:_MAX_ERROR_BYTES].decode("utf-8", "replace")
 
 
-def _object(content: bytes) -> dict[str, Any]:
+def _object(content: bytes, sent: Mapping[str, Any]) -> dict[str, Any]:
     try:
         value = read_json(content.decode("utf-8"))
     except (ValueError, RecursionError):
         raise TargetError("bad_schema", detail="the response is not valid JSON") from None
-    if not isinstance(value, dict) or value.get("error") is not None:
-        raise TargetError("bad_schema", detail="the response is an error or not a JSON object")
-    return value
+    if error := error_in_body(value, sent=sent):
+        raise error
+    found: dict[str, Any] = value
+    return found
 
 
 def seconds_of(retry_after: str, *, now: float) -> float | None:

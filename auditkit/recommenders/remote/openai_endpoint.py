@@ -10,19 +10,21 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import Counter
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Collection, Coroutine, Mapping, Sequence
 from contextlib import closing
 from typing import Any, TypeVar
 
 from pydantic import JsonValue
 
-from auditkit.errors import TargetError, TargetUnavailable
+from auditkit.errors import ConfigurationError, TargetError, TargetUnavailable
 from auditkit.recommenders.prompting.prompts import as_text
 from auditkit.recommenders.protocols import Operation, TokenScores
 from auditkit.recommenders.remote.completion import response_to, saying, usage_of
 from auditkit.recommenders.remote.echo_logprobs import continuation_logprobs
+from auditkit.recommenders.remote.error_body import RefusedField
 from auditkit.recommenders.remote.event_loop import EventLoop
 from auditkit.recommenders.remote.http_client import Server
+from auditkit.recommenders.remote.request_fields import RequestFields
 from auditkit.recommenders.remote.request_limits import RequestLimits
 from auditkit.security.redaction import KEY_POINTER
 from auditkit.serialization.canonical_json import sha256_json
@@ -32,6 +34,8 @@ __all__ = ["Endpoint", "ScoringEndpoint"]
 
 T = TypeVar("T")
 _MAX_TOKENS = 512
+_MAX_TOKENS_VARIABLE = "AUDITKIT_MAX_TOKENS"
+_MAX_REFUSALS = 4  # as many fields as a request can do without
 
 
 class Endpoint:
@@ -41,6 +45,7 @@ class Endpoint:
         name: of the model. base: URL of the server. key_variable: environment variable of the key.
         chat: whether requests are chat turns instead of plain prompts.
         request_limits: timeouts, retries and rate limits.
+        max_tokens: limit of one list, including the reasoning before it.
         notes_on_scores: notes on the consistency of its log-probabilities, for the report.
     """
 
@@ -54,12 +59,22 @@ class Endpoint:
         self.key_variable = os.environ.get(KEY_POINTER, "OPENAI_API_KEY")
         self._server = Server(self.base, key=os.environ.get(self.key_variable, ""))
         self.request_limits = RequestLimits.from_environment(os.environ)
+        self.max_tokens = _max_tokens(os.environ.get(_MAX_TOKENS_VARIABLE, ""))
+        self.fields = RequestFields()
         self.chat = True
         self.notes_on_scores: tuple[str, ...] = ()
+        self.notes_at_connection: tuple[str, ...] = ()
 
     def fingerprint(self) -> str:
-        """SHA-256 of URL and model name; the weights that are served cannot be verified."""
-        return sha256_json(["openai", self.base, self.name])
+        """SHA-256 of URL and model name, and of the token limit if it was set; the weights that
+        are served cannot be verified.
+        """
+        limit = [] if self.max_tokens == _MAX_TOKENS else [self.max_tokens]
+        return sha256_json(["openai", self.base, self.name, *limit])
+
+    def run_notes(self, answered: Collection[str]) -> list[str]:
+        """Notes on fields that the server refused after the capability check."""
+        return [note for note in self.fields.notes() if note not in self.notes_at_connection]
 
     async def answer(
         self, operation: Operation, request: Request, parameters: Mapping[str, Any]
@@ -69,12 +84,33 @@ class Endpoint:
         Raises:
             TargetError: the call failed; the run log records its `reason`.
         """
+        try:
+            return await self._answer(operation, request, parameters)
+        except TargetError as error:
+            if error.reason != "content_filter":
+                raise
+            # The filter belongs to the audited system, so its refusal is an answer.
+            return Response(request_id=request.id, status="refusal", reason=error.reason)
+
+    async def _answer(
+        self, operation: Operation, request: Request, parameters: Mapping[str, Any]
+    ) -> Response:
         if operation == "score":
             return await self._score(request, parameters["continuations"])
-        limit = parameters.get("max_new_tokens", _MAX_TOKENS)
+        limit = parameters.get("max_new_tokens", self.max_tokens)
         result = await self._complete(request, max_tokens=limit)
         completion = saying(result, chat=self.chat)
         return response_to(request, completion, listed=operation == "recommend")
+
+    async def _post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Send a request, again without the fields that the server refuses."""
+        for _ in range(_MAX_REFUSALS):
+            try:
+                return await self._server.post(path, self.fields.applied_to(body))
+            except RefusedField as error:
+                if not self.fields.learn(error, body):
+                    raise
+        return await self._server.post(path, self.fields.applied_to(body))
 
     async def _complete(self, request: Request, *, max_tokens: int) -> dict[str, Any]:
         body: dict[str, Any] = {
@@ -86,8 +122,8 @@ class Endpoint:
         if self.chat:
             turns = [{"role": turn.role, "content": turn.content} for turn in request.messages]
             turns.append({"role": "user", "content": request.prompt})
-            return await self._server.post("/chat/completions", {**body, "messages": turns})
-        return await self._server.post("/completions", {**body, "prompt": _as_text(request)})
+            return await self._post("/chat/completions", {**body, "messages": turns})
+        return await self._post("/completions", {**body, "prompt": _as_text(request)})
 
     async def _score(self, request: Request, continuations: Sequence[str]) -> Response:
         tokens: list[JsonValue] = []
@@ -112,7 +148,7 @@ class Endpoint:
             "logprobs": 1,
             "temperature": 0,
         }
-        result = await self._server.post("/completions", body)
+        result = await self._post("/completions", body)
         return continuation_logprobs(prompt, continuation, result), usage_of(result)
 
     async def writes(self, prompt: str) -> tuple[str, float]:
@@ -120,7 +156,7 @@ class Endpoint:
         body = {
             "model": self.name, "prompt": prompt, "max_tokens": 1, "logprobs": 1, "temperature": 0,
         }  # fmt: skip
-        result = await self._server.post("/completions", body)
+        result = await self._post("/completions", body)
         try:
             table = result["choices"][0]["logprobs"]
             return str(table["tokens"][0]), float(table["token_logprobs"][0])
@@ -185,6 +221,22 @@ class ScoringEndpoint(Endpoint):
             [TokenScores(tuple(tokens)) for tokens in response.derived["tokens"]]  # type: ignore[union-attr, arg-type]
             for response in self.run_all(*asked)
         ]
+
+
+def _max_tokens(text: str) -> int:
+    """The token limit from the environment, else the default.
+
+    Raises:
+        ConfigurationError: not a whole number above 0.
+    """
+    if not text.strip():
+        return _MAX_TOKENS
+    if not text.strip().isdecimal() or int(text) < 1:
+        raise ConfigurationError(
+            f"the environment variable {_MAX_TOKENS_VARIABLE} is {text!r}. Give a whole number "
+            "above 0."
+        )
+    return int(text)
 
 
 def _as_text(request: Request) -> str:

@@ -214,3 +214,21 @@ def test_fairllm_cleaning_loses_a_digit_at_the_end_of_a_title():
 def test_fairllm_cleaning_reads_nothing_from_other_lists(text):
     assert fairllm_clean(text) == []
     assert len(parse_list(text).titles) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "titles"),
+    [
+        ("Salt &amp; Pepper", ("Salt &amp; Pepper",)),
+        ("Salt &amp; Pepper; Heat", ("Salt & Pepper", "Heat")),
+        ("1. Heat (1995) by Michael Mann\n2. Fargo (1996), directed by Joel Coen",
+         ("Heat (1995)", "Fargo (1996)")),
+        ("1. Stand by Me (1986)", ("Stand by Me (1986)",)),
+    ],
+)  # fmt: skip
+def test_entities_and_creators_do_not_split_a_title(text, titles):
+    assert parse_list(text).titles == titles
+
+
+def test_entity_at_the_end_of_a_cut_answer_ends_no_title():
+    assert parse_cut("Salt &amp; Pep").titles == ()

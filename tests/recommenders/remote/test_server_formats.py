@@ -204,7 +204,8 @@ def test_missing_usage_is_an_empty_count(form, usage):
 def test_error_bodies_have_their_reason(form, name, reason, attempts):
     response, seen = ask(form.errors[name])
     assert (response.status, response.reason) == ("target_error", reason)
-    assert len(seen) == attempts
+    # vLLM's names the temperature, without which the request is sent again.
+    assert len(seen) == (2 if (form, name) == (VLLM, "value") else attempts)
 
 
 @every_server

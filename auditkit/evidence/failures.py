@@ -1,0 +1,77 @@
+"""What the records of a run say about failed, truncated and equal responses, in words."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from auditkit.serialization.canonical_json import canonical_json
+
+__all__ = ["commonest_error", "reasoning_removed", "same_at_any_temperature", "truncated_lists"]
+
+_ERRORS = ("target_error", "timeout")
+_MAX_DETAIL = 200
+_MIN_REPEATED = 5
+_NUMBER = re.compile(r"\d+")
+
+Records = Sequence[Mapping[str, Any]]
+
+
+def commonest_error(records: Records) -> str | None:
+    """How many requests failed, with the commonest error and its count; None if none failed."""
+    final = {record["request_id"]: record for record in records}.values()
+    words = [_words(record) for record in final if record["status"] in _ERRORS]
+    if not words:
+        return None
+    # Errors that differ only in numbers, such as the length of a prompt, are the same error.
+    kind, count = Counter(_NUMBER.sub("0", text) for text in words).most_common(1)[0]
+    example = next(text for text in words if _NUMBER.sub("0", text) == kind)
+    return f"{len(words)} of {len(final)} requests failed; {count} times with: {example}"
+
+
+def _words(record: Mapping[str, Any]) -> str:
+    detail = str(record["derived"].get("error", ""))
+    text = " ".join(f"{record['reason']}: {detail}".split()).removesuffix(":")
+    return text if len(text) <= _MAX_DETAIL else text[: _MAX_DETAIL - 1] + "\u2026"
+
+
+def reasoning_removed(records: Records) -> tuple[str, ...]:
+    """A note on responses with reasoning in their text; an empty tuple if there are none."""
+    n = sum("reasoning" in record["derived"] for record in records)
+    if not n:
+        return ()
+    return (
+        f"Reasoning between delimiters such as <think> was removed from {n} of {len(records)} "
+        "responses before they were read; titles in it are not recommendations.",
+    )
+
+
+def truncated_lists(records: Records) -> tuple[str, ...]:
+    """A note on lists of an endpoint that were truncated; an empty tuple if there are none."""
+    lists = [record for record in records if record["request"]["op"] == "recommend"]
+    cut = [record for record in lists if record["status"] == "truncated"]
+    if not cut:
+        return ()
+    empty = sum(not (record["text"] or "").strip() for record in cut)
+    return (
+        f"{len(cut)} of {len(lists)} lists were truncated, {empty} of them before the first word "
+        "of the answer. If the model reasons first, set AUDITKIT_MAX_TOKENS to a larger number.",
+    )
+
+
+def same_at_any_temperature(records: Records) -> tuple[str, ...]:
+    """A note if requests that were repeated at a temperature above 0 always got equal texts."""
+    texts: defaultdict[str, list[str]] = defaultdict(list)
+    for record in records:
+        asked = record["request"]
+        if asked["temperature"] > 0 and record["status"] == "ok" and record["text"]:
+            texts[canonical_json(asked)].append(record["text"])
+    repeated = [found for found in texts.values() if len(found) > 1]
+    if len(repeated) < _MIN_REPEATED or any(len(set(found)) > 1 for found in repeated):
+        return ()
+    return (
+        f"All {len(repeated)} requests that were repeated at a temperature above 0 got equal "
+        "responses: the server may ignore the temperature, and noise is then underestimated.",
+    )
