@@ -237,8 +237,7 @@ def _effect(case: Case, word: Word, file: PolicyFile, *, strict: bool) -> Effect
         return "blocks"
     if case.is_group and rule.groups and rule.groups.decide == "no_fail":
         return "shown"
-    usual = "fail" if rule.severity == "blocker" else "warn"
-    wanted = "fail" if strict else rule.on_inconclusive or file.defaults.on_inconclusive or usual
+    wanted = "fail" if strict else rule.on_inconclusive or file.defaults.on_inconclusive
     effects: dict[str, Effect] = {"fail": "blocks", "warn": "tolerated", "pass": "shown"}
     return effects[wanted]
 
