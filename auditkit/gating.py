@@ -10,7 +10,7 @@ import datetime
 from pathlib import Path
 
 from auditkit.errors import ConfigurationError, IntegrityError
-from auditkit.evidence.manifest import MANIFEST, seal_manifest, verify_run
+from auditkit.evidence.manifest import MANIFEST, OUTPUTS_OF, seal_manifest, verify_run
 from auditkit.policy.decide import decide
 from auditkit.policy.decision import Decision
 from auditkit.policy.schema import Policy
@@ -40,7 +40,7 @@ def gate_run(
     Raises:
         IntegrityError: the run or the baseline was altered.
     """
-    verification = verify_run(run)
+    verification = verify_run(run, replacing=OUTPUTS_OF["gate"])
     decision = decide(
         AuditResult.read(run),
         policy,
@@ -53,7 +53,7 @@ def gate_run(
     decision.write(run)
     write_atomically(run / "junit.xml", junit)
     write_atomically(run / "results.sarif", sarif)
-    seal_manifest(run)
+    seal_manifest(run, written=OUTPUTS_OF["gate"])
     return decision
 
 

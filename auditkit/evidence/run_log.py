@@ -21,7 +21,7 @@ from auditkit.errors import AuditkitError, EvidenceError, IntegrityError
 from auditkit.security.redaction import Redaction
 from auditkit.serialization.canonical_json import canonical_json, read_json, sha256_json
 
-__all__ = ["EVIDENCE", "RunLog", "lock_run", "read_log"]
+__all__ = ["EVIDENCE", "RunLog", "SealedLog", "lock_run", "read_log"]
 
 EVIDENCE = "evidence.jsonl"
 _MAX_LINE_BYTES = 128 << 20
@@ -126,6 +126,7 @@ class RunLog:
         self.path = run / EVIDENCE
         self.root = run_key
         self.records: list[Body] = []
+        self._recovered_roots = [run_key]
         self._redaction = Redaction()
         if self.path.exists():
             self._recover(run_key)
@@ -156,6 +157,11 @@ class RunLog:
                 stream.write(torn)
             os.truncate(self.path, whole[0])
         self.root = whole[1]
+        self._recovered_roots += [digest for _, digest in ends[: len(self.records)]]
+
+    def root_after(self, n: int) -> str | None:
+        """Root of the first n records that an earlier start wrote; None if it wrote fewer."""
+        return self._recovered_roots[n] if 0 <= n < len(self._recovered_roots) else None
 
     def append(self, bodies: Sequence[Body]) -> list[Body]:
         """Write one batch: complete lines, one write, then fsync.
@@ -196,3 +202,23 @@ class RunLog:
     def close(self) -> None:
         """Close the file."""
         os.close(self._handle)
+
+
+class SealedLog:
+    """A finished log, read to derive metrics again; nothing is written to its file.
+
+    Args:
+        run: the run folder.
+        run_key: the key of the run, with which its hash chain begins.
+
+    Raises:
+        IntegrityError: a record is damaged.
+    """
+
+    def __init__(self, run: Path, run_key: str) -> None:
+        self.records, self.root = read_log(run, run_key)
+
+    def append(self, bodies: Sequence[Body]) -> list[Body]:
+        """Keep responses that the log holds for an equal request of another probe, in memory."""
+        self.records.extend(bodies)
+        return list(bodies)
