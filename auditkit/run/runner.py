@@ -107,6 +107,7 @@ def run_audit(
                     findings=tuple(findings),
                     detectors=detectors(recipe, asked, catalog),
                     notes=(
+                        *(f"data: {note}" for note in dataset.notes),
                         *loaded.notes,
                         *scores_checked(run.log.records),
                         *_what_is_missing(stop, options.limit),

@@ -1,7 +1,8 @@
 """Read items from a CSV, TSV or JSON-lines file, with all errors of the file in one message.
 
 Column names are id or item_id; title, movie_title or name; year or release_year; genres, genre or
-class; and aliases. Values are separated by `|`. Year 0 and an empty cell mean unknown. If the file
+class; and aliases. Values are separated by `|`, or the cell is a printed list, such as `['Drama',
+'War']`. Year 0, an empty cell, a sentinel and a cell that cannot be read mean unknown. If the file
 has no year column, a bracketed year at the end of a title is its year. A bare number at the end is
 part of the title ("Blues Brothers 2000").
 
@@ -17,7 +18,7 @@ import datetime
 import decimal
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TextIO
@@ -25,13 +26,16 @@ from typing import TextIO
 from auditkit.catalog.graph.builder import is_text
 from auditkit.catalog.items import LAST_YEAR, CatalogItem
 from auditkit.catalog.linking.normalize import split_year
+from auditkit.catalog.sources.unknown_cells import SENTINELS, TITLE_SENTINELS, UnknownCells
 from auditkit.errors import CatalogError, MissingDependency
 from auditkit.serialization.canonical_json import read_json
 
 __all__ = [
     "COLUMNS",
+    "WrittenNumber",
     "cell_text",
     "cell_texts",
+    "known_texts",
     "parse_item",
     "parse_items",
     "raise_line_errors",
@@ -49,18 +53,39 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
 _ROWS_AT_ONCE = 10_000
 _QUOTED_CELL = re.compile(r'"((?:[^"]|"")*)"')
 MAX_FAULTS_SHOWN = 10
+# Lists as Python, JSON and numpy print them, with unknown elements as pandas prints them.
+_STRING = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\""""
+_NUMBER = r"[-+]?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?"
+_VALUE = re.compile(rf"{_STRING}|{_NUMBER}")
+_ELEMENT = rf"(?:{_STRING}|{_NUMBER}|None|nan|NaN|null)"
+_PRINTED_LIST = re.compile(rf"\[\s*(?:{_ELEMENT}(?:\s*,\s*|\s+|(?=\])))*\]")
+_OPENS_LIST = re.compile(r"""[\[{]\s*(?:['"\[{]|(?:None|nan)\s*,)""")
+_MAX_LIST = 100_000
+
+
+class WrittenNumber(float):
+    """A number with a fraction or an exponent, with the text that the file has for it.
+
+    Attributes:
+        text: the number as it is written, such as `1.50` or `1e5`.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.text = text
 
 
 def parse_items(
     path: Path,
     *,
     required: Sequence[Sequence[str]],
+    unknown: UnknownCells,
     rename: Callable[[Mapping[str, object]], Mapping[str, object]] = lambda row: row,
 ) -> tuple[CatalogItem, ...]:
     """Read every item of a file whose column names differ from `COLUMNS`.
 
     Args:
         required: the possible names of each required column.
+        unknown: counts the cells without a usable value.
         rename: maps a row of the file to the column names of `COLUMNS`.
     """
     faults: list[str] = []
@@ -68,7 +93,7 @@ def parse_items(
     first_line: dict[str, int] = {}
     for line, row in read_rows(path, faults, required=required):
         try:
-            item = parse_item(rename(row))
+            item = parse_item(rename(row), unknown, line=line)
         except ValueError as error:
             faults.append(f"line {line}: {error}")
             continue
@@ -158,7 +183,7 @@ def _json_lines(
         if not content.strip():
             continue
         try:
-            row = read_json(content)
+            row = read_json(content, parse_float=WrittenNumber)
         except (ValueError, RecursionError) as error:
             faults.append(f"line {line}: {error}")
             continue
@@ -253,7 +278,7 @@ def _plain(value: object) -> object:
     if isinstance(value, datetime.date | datetime.time):
         return value.isoformat()
     if isinstance(value, decimal.Decimal):
-        value = float(value)
+        value = WrittenNumber(format(value, "f"))
     return None if value != value else value
 
 
@@ -279,24 +304,74 @@ def _header(
     return header
 
 
-def parse_item(row: Mapping[str, object]) -> CatalogItem:
+def parse_item(row: Mapping[str, object], unknown: UnknownCells, *, line: int = 0) -> CatalogItem:
     """Convert a row with the column names of `COLUMNS` to an item.
 
+    Args:
+        row: cells by column name.
+        unknown: counts the cells without a usable value.
+        line: line of the row, for messages.
+
     Raises:
-        ValueError: the row is not valid; the message says why.
+        ValueError: the row has no id or title; or, if `unknown` is strict, an unreadable cell.
     """
     item_id = cell_text(_cell(row, "id"), "id")
     title = cell_text(_cell(row, "title"), "title")
     if not item_id or not title:
         raise ValueError(f"empty {'id' if not item_id else 'title'}")
-    year = _year(_cell(row, "year"))
+    year = _known_year(_cell(row, "year"), unknown, line)
     core, bracketed = separate_year(title)
     if year is None and not any(name in row for name in COLUMNS["year"]):
         title, year = core, bracketed
     elif bracketed == year:
         title = core
-    genres = cell_texts(_cell(row, "genres"), "genres")
-    return CatalogItem(item_id, title, year, genres, cell_texts(_cell(row, "aliases"), "aliases"))
+    genres = known_texts(_cell(row, "genres"), "genres", unknown, line=line)
+    aliases = known_texts(
+        _cell(row, "aliases"), "aliases", unknown, line=line, sentinels=TITLE_SENTINELS
+    )
+    return CatalogItem(item_id, title, year, genres, aliases)
+
+
+def _known_year(value: object, unknown: UnknownCells, line: int) -> int | None:
+    if isinstance(value, str) and value.strip() in SENTINELS:
+        unknown.sentinel("year")
+        return None
+    try:
+        return _year(value)
+    except ValueError as error:
+        unknown.unreadable("year", str(error), line=line)
+        return None
+
+
+def known_texts(
+    value: object,
+    column: str,
+    unknown: UnknownCells,
+    *,
+    line: int,
+    separator: str = "|",
+    sentinels: Collection[str] = SENTINELS,
+    allowed: bool = False,
+) -> tuple[str, ...]:
+    """Distinct values of a cell, without sentinels; empty if the cell cannot be read.
+
+    Args:
+        unknown: counts the values that are left out.
+        sentinels: texts that state an unknown value.
+        allowed: whether an unreadable cell is only counted, even if `unknown` is strict.
+
+    Raises:
+        ValueError: the cell cannot be read and `unknown` is strict.
+    """
+    try:
+        texts = cell_texts(value, column, separator=separator)
+    except ValueError as error:
+        unknown.unreadable(column, str(error), line=line, allowed=allowed)
+        return ()
+    for text in texts:
+        if text in sentinels:
+            unknown.sentinel(column)
+    return tuple(text for text in texts if text not in sentinels)
 
 
 def _cell(row: Mapping[str, object], column: str) -> object:
@@ -314,6 +389,8 @@ def cell_text(value: object, column: str) -> str:
     """
     if value is None:
         return ""
+    if isinstance(value, WrittenNumber):
+        value = value.text
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise ValueError(f"{column} is {json.dumps(value, default=str)[:80]}, not a string")
     text = " ".join(str(value).split())
@@ -334,15 +411,39 @@ def _year(value: object) -> int | None:
 
 
 def cell_texts(value: object, column: str, *, separator: str = "|") -> tuple[str, ...]:
-    """Distinct values of a cell, which is a list or a text with separators.
+    """Distinct values of a cell, which is a list, a printed list or a text with separators.
 
     Raises:
         ValueError: the cell contains something else.
     """
     if value is None:
         return ()
-    if isinstance(value, float):
-        value = str(int(value)) if value.is_integer() else repr(value)
-    parts = value if isinstance(value, list) else cell_text(value, column).split(separator)
-    names = (cell_text(str(part) if isinstance(part, float) else part, column) for part in parts)
+    parts = value if isinstance(value, list) else _printed_list(value, column)
+    if parts is None:
+        parts = cell_text(_written(value), column).split(separator)
+    names = (cell_text(_written(part), column) for part in parts)
     return tuple(dict.fromkeys(name for name in names if name))
+
+
+def _written(value: object) -> object:
+    """A float as text: as the file has it, or whole numbers without a fraction."""
+    if isinstance(value, float) and not isinstance(value, WrittenNumber):
+        return str(int(value)) if value.is_integer() else repr(value)
+    return value
+
+
+def _printed_list(value: object, column: str) -> Sequence[object] | None:
+    """Elements of a list that was printed into a cell; None if the cell is not one.
+
+    Raises:
+        ValueError: the cell begins like a list or an object and cannot be read as a list.
+    """
+    text = value.strip() if isinstance(value, str) else ""
+    if not text.startswith(("[", "{")):
+        return None
+    if len(text) <= _MAX_LIST and _PRINTED_LIST.fullmatch(text):
+        values = _VALUE.findall(text)
+        return [re.sub(r"\\(.)", r"\1", v[1:-1]) if v[0] in "'\"" else v for v in values]
+    if _OPENS_LIST.match(text):
+        raise ValueError(f"{column} is {text[:40]!r}, not a list of texts")
+    return None
