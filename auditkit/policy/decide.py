@@ -205,7 +205,7 @@ def _verdict(case: Case, policy: Policy, *, strict: bool) -> RuleVerdict:
         n=estimate.n if estimate else None,
         n_missing=estimate.n_missing if estimate else None,
         unit=metrics()[rule.metric].unit,
-        waiver=_applied(case.waiver),
+        waiver=_applied(case),
         line=policy.rule_lines.get(rule.id, 1),
     )
 
@@ -242,9 +242,15 @@ def _effect(case: Case, word: Word, file: PolicyFile, *, strict: bool) -> Effect
     return effects[wanted]
 
 
-def _applied(waiver: Waiver | None) -> AppliedWaiver | None:
+def _applied(case: Case) -> AppliedWaiver | None:
+    waiver = case.waiver
     if waiver is None:
         return None
+    own = case.rule.limits_of(is_group=case.is_group)
     return AppliedWaiver(
-        reason=waiver.reason, owner=waiver.owner, expires=waiver.expires.isoformat()
+        reason=waiver.reason,
+        owner=waiver.owner,
+        expires=waiver.expires.isoformat(),
+        own_low_limit=own.low,
+        own_high_limit=own.high,
     )

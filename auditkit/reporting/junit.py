@@ -27,8 +27,11 @@ def _attribute(text: str) -> str:
 
 
 def _kind(rule: RuleVerdict) -> str:
-    """JUnit category of a rule: `failures`, `errors` or `skipped`; empty for a pass."""
-    if rule.effect == "shown" or rule.severity == "info":
+    """JUnit category of a rule: `failures`, `errors` or `skipped`; empty for a pass.
+
+    What the policy tolerates is skipped, because an error makes the build red in most CI systems.
+    """
+    if rule.effect in ("shown", "tolerated") or rule.severity == "info":
         return "" if rule.verdict == "pass" else "skipped"
     return {"fail": "failures", "inconclusive": "errors"}.get(rule.verdict, "")
 
