@@ -29,6 +29,7 @@ def gate_run(
     baseline: Path | None = None,
     as_of: datetime.date | None = None,
     strict: bool = False,
+    allow_incomparable: bool = False,
 ) -> Decision:
     """Verify a run, decide, and write `verdict.json`, `junit.xml` and `results.sarif`.
 
@@ -36,6 +37,7 @@ def gate_run(
         baseline: run folder or result.json; if None, the one that the policy names.
         as_of: the day for which expiry dates of waivers are checked; today (UTC) if None.
         strict: whether every inconclusive rule blocks.
+        allow_incomparable: compare with an incomparable baseline; the verdict is then never pass.
 
     Raises:
         IntegrityError: the run or the baseline was altered.
@@ -48,6 +50,7 @@ def gate_run(
         verification=verification,
         as_of=as_of,
         strict=strict,
+        allow_incomparable=allow_incomparable,
     )
     junit, sarif = render_junit(decision), render_sarif(decision)
     decision.write(run)
