@@ -6,6 +6,7 @@ import csv
 import io
 import re
 
+from auditkit.reporting.evidence_cards import n_cases
 from auditkit.security.escaping import visible
 from auditkit.types import AuditResult
 
@@ -13,7 +14,7 @@ __all__ = ["render_findings_csv", "spreadsheet_text"]
 
 _HEADER = (
     "metric", "group", "value", "low", "high", "level", "n", "n_missing", "unit", "direction",
-    "status", "reason", "law", "metric_version", "n_evidence", "notes",
+    "status", "reason", "law", "metric_version", "n_evidence", "n_cases", "notes",
 )  # fmt: skip
 _BLANK = re.compile(r"^[\s\u00a0\u200b-\u200f\u2028-\u202f\u2060-\u2064\ufeff]*")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -48,6 +49,7 @@ def render_findings_csv(result: AuditResult) -> str:
                 finding.law.kind,
                 finding.metric_version,
                 len(finding.evidence),
+                n_cases(finding),
                 spreadsheet_text("; ".join(finding.notes)),
             ]
         )
