@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from auditkit.errors import AuditkitError, EvidenceError, IntegrityError
+from auditkit.security.personal_data import mask_response
 from auditkit.security.redaction import Redaction
 from auditkit.serialization.canonical_json import canonical_json, read_json, sha256_json
 
@@ -119,15 +120,17 @@ class RunLog:
     Args:
         run: the run folder; created if absent.
         run_key: binds the first record to recipe, target, catalog and seed.
+        keep_raw: whether personal data in responses are recorded as they are. By default they are
+            masked before the record is hashed, so the log verifies as it is.
     """
 
-    def __init__(self, run: Path, run_key: str) -> None:
+    def __init__(self, run: Path, run_key: str, *, keep_raw: bool = False) -> None:
         run.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.path = run / EVIDENCE
         self.root = run_key
         self.records: list[Body] = []
         self._recovered_roots = [run_key]
-        self._redaction = Redaction()
+        self._redaction, self._keep_raw = Redaction(), keep_raw
         if self.path.exists():
             self._recover(run_key)
         self._handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
@@ -173,7 +176,10 @@ class RunLog:
         number = self.records[-1]["batch"][0] + 1 if self.records else 0
         lines, root = [], self.root
         sealed: list[Body] = [
-            {**self._redaction.tree(body), "batch": [number, len(bodies), i]}
+            {
+                **self._redaction.tree(body if self._keep_raw else mask_response(body)),
+                "batch": [number, len(bodies), i],
+            }
             for i, body in enumerate(bodies)
         ]
         for seq, body in enumerate(sealed, start=len(self.records)):

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from auditkit.reporting.run_reader import Record, ReportSource
+from auditkit.security.personal_data import mask
+from auditkit.security.redaction import map_text
 from auditkit.serialization.canonical_json import canonical_json
 from auditkit.types import Evidence, Finding
 
@@ -129,7 +131,7 @@ def _ranked(body: Mapping[str, Any]) -> tuple[Ranked, ...]:
 
 
 def _asked(request_id: str, record: Record) -> RecordedRequest:
-    body = record.body
+    body = map_text(record.body, mask)  # before words are compared, which splits a number
     request = _mapping(body.get("request"))
     attributes = _mapping(request.get("attributes"))
     history = [

@@ -8,6 +8,7 @@ import re
 
 from auditkit.reporting.evidence_cards import n_cases
 from auditkit.security.escaping import visible
+from auditkit.security.personal_data import mask
 from auditkit.types import AuditResult
 
 __all__ = ["render_findings_csv", "spreadsheet_text"]
@@ -22,6 +23,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 def spreadsheet_text(text: str) -> str:
     """Escape text so that spreadsheets do not execute it, and make hidden characters visible."""
+    text = mask(text)
     bare = _BLANK.sub("", text)
     shown = visible(text).replace("\n", " ").replace("\t", " ")
     return f"'{shown}" if bare.startswith(_FORMULA) or text[:1] in _FORMULA else shown

@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from importlib.resources import files
 from typing import Any
 
@@ -96,7 +96,12 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        num=format_number, attribute=attribute, breakable=breakable, json=json_number, slug=slug
+        num=format_number,
+        attribute=attribute,
+        breakable=breakable,
+        json=json_number,
+        slug=slug,
+        unmasked=partial(inert, masked=False),
     )
     return environment
 

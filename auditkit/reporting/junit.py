@@ -11,6 +11,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 from auditkit.policy.decision import Decision, RuleVerdict
 from auditkit.security.escaping import visible
+from auditkit.security.personal_data import mask
 
 __all__ = ["render_junit"]
 
@@ -19,7 +20,7 @@ _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 
 def _xml(text: str) -> str:
     """Replace characters that XML 1.0 does not allow with visible escapes."""
-    return _NOT_XML.sub(lambda match: f"\\u{ord(match[0]):04x}", visible(text))
+    return _NOT_XML.sub(lambda match: f"\\u{ord(match[0]):04x}", visible(mask(text)))
 
 
 def _attribute(text: str) -> str:

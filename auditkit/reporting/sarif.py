@@ -23,6 +23,7 @@ from auditkit.policy.decision import Decision, RuleVerdict
 from auditkit.policy.vocabulary import DECIDING
 from auditkit.reporting.standards import references
 from auditkit.security.escaping import visible
+from auditkit.security.personal_data import mask
 from auditkit.serialization.canonical_json import canonical_json
 
 __all__ = ["render_sarif", "tool_version"]
@@ -82,7 +83,7 @@ def _result(rule: RuleVerdict, uri: str, index: int) -> dict[str, Any]:
         "ruleId": rule.rule,
         "ruleIndex": index,
         "level": _level(rule),
-        "message": {"text": visible(_message(rule))},
+        "message": {"text": visible(mask(_message(rule)))},
         "locations": [
             {
                 "physicalLocation": {
@@ -99,7 +100,7 @@ def _result(rule: RuleVerdict, uri: str, index: int) -> dict[str, Any]:
             "verdict": rule.verdict,
             "effect": rule.effect,
             "reason": rule.reason,
-            "group": visible(rule.group),
+            "group": visible(mask(rule.group)),
             "decidedOnPointEstimate": rule.on_point,
             "value": rule.value,
             "lower": rule.lower,

@@ -89,7 +89,7 @@ def run_audit(
         loaded = load()
         identity = run_identity(recipe, loaded, catalog, dataset)
         named = _named(target, options)
-        with _open_run(out, identity, loaded, resume=options.resume, named=named) as run:
+        with _open_run(out, identity, loaded, options, named=named) as run:
             with _target(loaded, load, recipe, catalog, run.log, stop, options, progress) as asked:
                 outcomes, findings = run_probes(
                     recipe, asked, dataset, loaded, options.limit, restriction, progress
@@ -137,16 +137,17 @@ def _open_run(
     out: Path,
     identity: Mapping[str, JsonValue],
     loaded: LoadedRecommender,
+    options: AuditOptions,
     *,
-    resume: bool,
     named: Mapping[str, JsonValue],
 ) -> Iterator[_Run]:
     """Lock the folder, open its log, and seal the manifest at the start and at the end."""
     key = sha256_json(identity)
     with lock_run(out):
-        require_same_run(out, identity, key, resume=resume)
+        require_same_run(out, identity, key, resume=options.resume)
         started, cpu_started = time.time(), time.process_time()
-        run = _Run(key, RunLog(out, key))  # first, because it cuts off a torn tail
+        log = RunLog(out, key, keep_raw=options.keep_raw)  # first, it cuts off a torn tail
+        run = _Run(key, log)
         verify_resumable(out, run.log)
         seal_manifest(out, run_key=key, status="running", fingerprints=identity, log=run.log)
         already = len(run.log.records)
@@ -175,6 +176,7 @@ def _named(target: str, options: AuditOptions) -> dict[str, JsonValue]:
         "catalog": options.catalog,
         "prompts": None if options.prompts is None else str(options.prompts),
         "limit": options.limit,
+        "keep_raw": options.keep_raw,
     }
 
 
