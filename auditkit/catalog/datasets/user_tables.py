@@ -30,9 +30,9 @@ from auditkit.catalog.dataset import Dataset
 from auditkit.catalog.datasets.download import get_dataset
 from auditkit.catalog.datasets.movielens import load_ml100k
 from auditkit.catalog.interactions import Interactions
+from auditkit.catalog.sources.cell_values import WrittenNumber
 from auditkit.catalog.sources.joins import Join
 from auditkit.catalog.sources.table_reader import (
-    WrittenNumber,
     parse_items,
     raise_line_errors,
     read_rows,

@@ -14,6 +14,7 @@ from auditkit.catalog.graph.builder import is_text
 from auditkit.catalog.graph.schema import Predicate
 from auditkit.catalog.graph.typed_values import canonical
 from auditkit.catalog.items import ITEM_PREDICATES
+from auditkit.catalog.sources.cell_values import cell_text, cell_texts, known_texts
 from auditkit.catalog.sources.column_mapping import (
     AMAZON,
     Column,
@@ -24,9 +25,6 @@ from auditkit.catalog.sources.column_mapping import (
 from auditkit.catalog.sources.joins import Join, record_join
 from auditkit.catalog.sources.table_reader import (
     COLUMNS,
-    cell_text,
-    cell_texts,
-    known_texts,
     parse_item,
     raise_line_errors,
     read_rows,
@@ -105,14 +103,18 @@ def add_table(
     if not len(draft):
         raise CatalogError(f"{path} holds no items. Give at least one line with an id and a title.")
     facts.finish(path.name)
+    _warn_about_columns(draft, path, columns)
+    if not new_items:
+        record_join(draft, join, draft.ids)
+    draft.sources.append(file_source(path, columns.source))
+
+
+def _warn_about_columns(draft: CatalogDraft, path: Path, columns: TableColumns) -> None:
     if columns.left_out:
         draft.warn(
             f"{path.name}: {len(columns.left_out)} columns beyond the first {_MOST_COLUMNS} are "
             "left out; name the columns to use in a mapping"
         )
-    if not new_items:
-        record_join(draft, join, draft.ids)
-    draft.sources.append(file_source(path, columns.source))
 
 
 def file_source(path: Path, said: SourceSection) -> Source:

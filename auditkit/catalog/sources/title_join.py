@@ -14,10 +14,10 @@ from pathlib import Path
 
 from auditkit.catalog.graph.schema import Predicate
 from auditkit.catalog.linking.title_linker import LINKED
+from auditkit.catalog.sources.cell_values import cell_texts
 from auditkit.catalog.sources.column_mapping import Column, TableMapping
 from auditkit.catalog.sources.table_reader import (
     COLUMNS,
-    cell_texts,
     parse_item,
     raise_line_errors,
     read_rows,

@@ -9,7 +9,7 @@ import pytest
 from auditkit.catalog.building.build import build_catalog
 from auditkit.catalog.building.inputs import Inputs
 from auditkit.catalog.building.open import load_catalog
-from auditkit.catalog.sources.table_reader import WrittenNumber, cell_texts
+from auditkit.catalog.sources.cell_values import WrittenNumber, cell_texts
 from auditkit.errors import CatalogError
 
 SENTINELS = ["\\N", "NA", "N/A", "nan", "NULL", "None", "-"]
