@@ -61,6 +61,7 @@ def gate(
     baseline: str | Path | None = None,
     as_of: datetime.date | None = None,
     strict: bool = False,
+    allow_incomparable: bool = False,
 ) -> Decision:
     """Judge a result or a run folder by a policy.
 
@@ -71,6 +72,8 @@ def gate(
         baseline: run folder or `result.json` to compare with; the policy's own if None.
         as_of: the day for which expiry dates of waivers are checked; today (UTC) if None.
         strict: whether every inconclusive rule blocks.
+        allow_incomparable: compare with a baseline of another version, recipe, data or catalog; the
+            verdict is then never pass.
 
     Raises:
         ConfigurationError: the policy is invalid, or the folder is not a run folder.
@@ -79,9 +82,22 @@ def gate(
     judged = Policy.read(find_recipe(str(policy), kind="policy"))
     other = None if baseline is None else Path(baseline)
     if not isinstance(result, AuditResult):
-        return gate_run(Path(result), judged, baseline=other, as_of=as_of, strict=strict)
-    compared = read_baseline(other or judged.baseline_path())
-    return decide(result, judged, baseline=compared, as_of=as_of, strict=strict)
+        return gate_run(
+            Path(result),
+            judged,
+            baseline=other,
+            as_of=as_of,
+            strict=strict,
+            allow_incomparable=allow_incomparable,
+        )
+    return decide(
+        result,
+        judged,
+        baseline=read_baseline(other or judged.baseline_path()),
+        as_of=as_of,
+        strict=strict,
+        allow_incomparable=allow_incomparable,
+    )
 
 
 def report(run: str | Path, *, out: str | Path | None = None) -> list[Path]:

@@ -10,7 +10,7 @@ import datetime
 from pathlib import Path
 
 from auditkit.errors import ConfigurationError, IntegrityError
-from auditkit.evidence.manifest import MANIFEST, seal_manifest, verify_run
+from auditkit.evidence.manifest import MANIFEST, OUTPUTS_OF, seal_manifest, verify_run
 from auditkit.policy.decide import decide
 from auditkit.policy.decision import Decision
 from auditkit.policy.schema import Policy
@@ -29,6 +29,7 @@ def gate_run(
     baseline: Path | None = None,
     as_of: datetime.date | None = None,
     strict: bool = False,
+    allow_incomparable: bool = False,
 ) -> Decision:
     """Verify a run, decide, and write `verdict.json`, `junit.xml` and `results.sarif`.
 
@@ -36,11 +37,12 @@ def gate_run(
         baseline: run folder or result.json; if None, the one that the policy names.
         as_of: the day for which expiry dates of waivers are checked; today (UTC) if None.
         strict: whether every inconclusive rule blocks.
+        allow_incomparable: compare with an incomparable baseline; the verdict is then never pass.
 
     Raises:
         IntegrityError: the run or the baseline was altered.
     """
-    verification = verify_run(run)
+    verification = verify_run(run, replacing=OUTPUTS_OF["gate"])
     decision = decide(
         AuditResult.read(run),
         policy,
@@ -48,12 +50,13 @@ def gate_run(
         verification=verification,
         as_of=as_of,
         strict=strict,
+        allow_incomparable=allow_incomparable,
     )
     junit, sarif = render_junit(decision), render_sarif(decision)
     decision.write(run)
     write_atomically(run / "junit.xml", junit)
     write_atomically(run / "results.sarif", sarif)
-    seal_manifest(run)
+    seal_manifest(run, written=OUTPUTS_OF["gate"])
     return decision
 
 

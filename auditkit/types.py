@@ -218,7 +218,8 @@ class Finding:
 
     `metric` is the full id as `auditkit list metrics` prints it. `group` is `all`, an attribute
     (for its gap metrics) or `attribute=value`. `units` are (unit id, numerator, denominator), kept
-    so that runs can be compared in pairs.
+    so that runs can be compared in pairs. `evidence` holds the worst of the recorded cases that
+    show the problem, and `n_cases` counts all of them; None means that `evidence` is complete.
     """
 
     probe: str
@@ -231,6 +232,7 @@ class Finding:
     parameters: Mapping[str, JsonValue] = field(default_factory=dict)
     metric_version: int = 1
     evidence: tuple[Evidence, ...] = ()
+    n_cases: int | None = None
     notes: tuple[str, ...] = ()
 
 

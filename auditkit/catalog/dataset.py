@@ -14,10 +14,14 @@ __all__ = ["Dataset"]
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Items and interactions; `interactions.item_ids` are the catalog's ids in catalog order."""
+    """Items and interactions; `interactions.item_ids` are the catalog's ids in catalog order.
+
+    `notes` count the rows of the tables that were joined, and the cells that could not be used.
+    """
 
     catalog: Catalog
     interactions: Interactions
+    notes: tuple[str, ...] = ()
 
     @cached_property
     def fingerprint(self) -> str:

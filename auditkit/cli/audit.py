@@ -66,6 +66,7 @@ def audit(
     cluster: opt.Cluster = None,
     online: opt.Online = False,
     allow_code: opt.AllowCode = False,
+    keep_raw: opt.KeepRaw = False,
     as_json: opt.AsJson = False,
     quiet: opt.Quiet = False,
 ) -> None:
@@ -99,6 +100,7 @@ def audit(
         call_seconds=call_seconds,
         workers=workers,
         cluster=cluster,
+        keep_raw=keep_raw,
     )
     if dry_run:
         _plan(target, chosen, options, file=plan, pilot=pilot, as_json=as_json, quiet=quiet)

@@ -9,9 +9,9 @@ import typer
 
 __all__ = [
     "AllowCode", "AsJson", "Cache", "CallSeconds", "Catalog", "Cluster", "Data", "DryRun",
-    "Limit", "MaxCalls", "MaxErrorRate", "MaxMinutes", "MaxTokens", "Online", "Only", "Out",
-    "Pilot", "PlanFile", "PolicyName", "Prompts", "Quiet", "RecipeName", "Resume", "RetryErrors",
-    "TargetName", "Workers", "check_combination",
+    "KeepRaw", "Limit", "MaxCalls", "MaxErrorRate", "MaxMinutes", "MaxTokens", "Online", "Only",
+    "Out", "Pilot", "PlanFile", "PolicyName", "Prompts", "Quiet", "RecipeName", "Resume",
+    "RetryErrors", "TargetName", "Workers", "check_combination",
 ]  # fmt: skip
 
 TargetName = Annotated[
@@ -97,6 +97,10 @@ Online = Annotated[
     typer.Option("--online/--offline", help="let a local recommender's code use the network"),
 ]
 AllowCode = Annotated[bool, typer.Option("--allow-code", help="let python: targets run")]
+KeepRaw = Annotated[
+    bool,
+    typer.Option("--keep-raw", help="record personal data in responses unmasked in the evidence"),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="print result.json")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="no progress")]
 

@@ -55,6 +55,9 @@ def build(
     linking: Annotated[
         Literal["auto", "loose", "strict"], typer.Option(help="how strictly titles are linked")
     ] = "auto",
+    strict: Annotated[
+        bool, typer.Option("--strict", help="a table cell that cannot be read is an error")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="no progress")] = False,
 ) -> None:
@@ -70,6 +73,7 @@ def build(
         link=link,
         crosswalk=crosswalk,
         facts=facts,
+        strict=strict,
     )
     with build_progress(quiet=quiet) as progress:
         report = build_catalog(inputs, out, store=store, linking=linking, progress=progress)

@@ -31,6 +31,13 @@ def gate(
     strict: Annotated[
         bool, typer.Option("--strict", help="every inconclusive rule blocks")
     ] = False,
+    allow_incomparable: Annotated[
+        bool,
+        typer.Option(
+            "--allow-incomparable",
+            help="look at a baseline of another version, recipe or data; never passes",
+        ),
+    ] = False,
     check: Annotated[bool, typer.Option("--check", help="only check the policy")] = False,
     needed_n: Annotated[
         bool, typer.Option("--needed-n", help="print how many units each limit needs")
@@ -51,7 +58,12 @@ def gate(
             "give the run folder; only --check and --needed-n work without one"
         )
     decision = gate_run(
-        run, judged, baseline=baseline, as_of=as_of.date() if as_of else None, strict=strict
+        run,
+        judged,
+        baseline=baseline,
+        as_of=as_of.date() if as_of else None,
+        strict=strict,
+        allow_incomparable=allow_incomparable,
     )
     typer.echo(decision.to_json() if as_json else decision.as_text(), nl=not as_json)
     typer.echo("run `auditkit report` to show this verdict in the report", err=True)

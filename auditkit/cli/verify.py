@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+if TYPE_CHECKING:
+    from auditkit.run.options import AuditOptions
+
 __all__ = ["register"]
+
+_MOST_SHOWN = 10
 
 
 def register(app: typer.Typer) -> None:
@@ -21,6 +26,22 @@ def verify(
         Path | None, typer.Argument(help="run folder of the report; its own folder by default")
     ] = None,
     root: Annotated[str | None, typer.Option(help="evidence root that was kept elsewhere")] = None,
+    recompute: Annotated[
+        bool, typer.Option("--recompute", help="derive the metrics again from the evidence")
+    ] = False,
+    audited: Annotated[
+        str | None,
+        typer.Option("--target", help="the audited recommender, if it was moved; with --recompute"),
+    ] = None,
+    catalog: Annotated[
+        str | None, typer.Option(help="the audit's --catalog, if it was moved; with --recompute")
+    ] = None,
+    prompts: Annotated[
+        Path | None, typer.Option(help="the audit's --prompts, if it was moved; with --recompute")
+    ] = None,
+    allow_code: Annotated[
+        bool, typer.Option("--allow-code", help="allow a python: target; with --recompute")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
     """Check the evidence and the outputs of a run folder. Exit 13 if anything was altered."""
@@ -34,11 +55,42 @@ def verify(
     verification = verify_run(folder, root=root)
     if is_report:
         verify_report(target, verification)
+    shown: dict[str, object] = asdict(verification)
+    if recompute:
+        from auditkit.run.options import AuditOptions
+
+        options = AuditOptions(catalog=catalog, prompts=prompts, allow_code=allow_code)
+        shown["recomputed"] = _recompute(folder, audited, options)
     if as_json:
-        typer.echo(json.dumps(asdict(verification), sort_keys=True))
+        typer.echo(json.dumps(shown, sort_keys=True))
     else:
         typer.echo(
             f"verified: {verification.n_records} records, {len(verification.outputs)} outputs, "
             f"status {verification.status}, root {verification.root}"
         )
+        if recompute:
+            typer.echo(f"recomputed from the evidence: {shown['recomputed']} findings agree")
     typer.echo(HONEST_LIMIT, err=True)
+
+
+def _recompute(folder: Path, target: str | None, options: AuditOptions) -> int:
+    """Derive the metrics again; returns how many findings agree.
+
+    Raises:
+        IntegrityError: result.json differs from what the evidence gives.
+    """
+    from auditkit.errors import IntegrityError
+    from auditkit.run.recompute import recompute_run
+    from auditkit.security.escaping import terminal_text
+
+    recomputed = recompute_run(folder, target=target, options=options)
+    for probe in recomputed.left_out:
+        typer.echo(f"{probe} is not recomputed: the embeddings are not in the evidence", err=True)
+    if recomputed.differences:
+        shown = recomputed.differences[:_MOST_SHOWN]
+        listed = "\n".join(f"  {terminal_text(difference)}" for difference in shown)
+        raise IntegrityError(
+            f"{folder / 'result.json'} is not what the evidence gives, at "
+            f"{len(recomputed.differences)} places; run the audit again:\n{listed}"
+        )
+    return recomputed.n_findings

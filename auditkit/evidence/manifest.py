@@ -1,5 +1,8 @@
 """`manifest.json`: hashes of a run folder, and their verification.
 
+Every command that writes into a run folder verifies the files that it reads, and then seals only
+the files that it wrote. It keeps the hashes of all others, so an altered file stays altered.
+
 The manifest is the only file of a run with clock times, all in its `volatile` block. It records the
 root and length of the evidence chain and the SHA-256 of every output. The chain reveals accidents
 and partial edits. It does not reveal a complete rewrite, unless the root was kept elsewhere.
@@ -8,7 +11,7 @@ and partial edits. It does not reveal a complete rewrite, unless the root was ke
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -25,18 +28,23 @@ __all__ = [
     "HONEST_LIMIT",
     "MANIFEST",
     "OUTPUTS",
+    "OUTPUTS_OF",
     "Verification",
     "read_manifest",
     "seal_manifest",
     "verify_report",
+    "verify_resumable",
     "verify_run",
 ]
 
 MANIFEST = "manifest.json"
-OUTPUTS = (
-    "findings.csv", "junit.xml", "report.html", "result.json", "results.sarif", "summary.md",
-    "verdict.json",
-)  # fmt: skip
+# Outputs by the command that writes them.
+OUTPUTS_OF: Mapping[str, Sequence[str]] = {
+    "audit": ("result.json",),
+    "gate": ("junit.xml", "results.sarif", "verdict.json"),
+    "report": ("findings.csv", "report.html", "summary.md"),
+}
+OUTPUTS = tuple(sorted(name for names in OUTPUTS_OF.values() for name in names))
 HONEST_LIMIT = (
     "A chain shows accidents and partial edits. Someone who rewrites every file defeats it, unless "
     "the root was kept elsewhere: pass it with --root."
@@ -88,12 +96,13 @@ def seal_manifest(
     fingerprints: Mapping[str, JsonValue] | None = None,
     volatile: Mapping[str, JsonValue] | None = None,
     log: RunLog | None = None,
+    written: Collection[str] = (),
 ) -> None:
-    """Write the manifest: merge the arguments, then hash the files of the folder.
+    """Write the manifest: merge the arguments, then hash the files that were written.
 
     Length and root of the evidence chain come from the log that wrote the evidence. When gate or
-    report write the manifest again, they keep both, so they never accept evidence that was altered
-    in between.
+    report write the manifest again, they keep both and the hashes of the other outputs, so they
+    never accept a file that was altered in between.
 
     Args:
         run: the run folder.
@@ -102,6 +111,7 @@ def seal_manifest(
         fingerprints: of model, tokenizer, catalog, recipe, code; merged by key.
         volatile: times, durations, host, process; merged by key.
         log: log of the running audit; if None, the evidence is read once, at the first seal.
+        written: the outputs that the caller wrote, whose hashes are recorded.
 
     Raises:
         InvalidArgument: no run key is known, or the given one differs from the recorded one.
@@ -124,7 +134,10 @@ def seal_manifest(
         "evidence": _evidence_of(log)
         if log
         else before.get("evidence") or _read_evidence(run, key),
-        "outputs": {name: sha256_file(run / name) for name in OUTPUTS if (run / name).is_file()},
+        "outputs": {
+            **before.get("outputs", {}),
+            **{name: sha256_file(run / name) for name in written},
+        },
         "volatile": {**before.get("volatile", {}), **(volatile or {})},
     }
     write_atomically(run / MANIFEST, canonical_json(Redaction().tree(content), indent=1) + "\n")
@@ -139,12 +152,16 @@ def _read_evidence(run: Path, run_key: str) -> dict[str, JsonValue]:
     return {"file": EVIDENCE, "n_records": len(bodies), "root": root}
 
 
-def verify_run(run: Path, *, root: str | None = None) -> Verification:
+def verify_run(
+    run: Path, *, root: str | None = None, replacing: Collection[str] = ()
+) -> Verification:
     """Check the chain, its root and length, and the hash of every output.
 
     Args:
         run: the run folder.
         root: the evidence root that was kept elsewhere.
+        replacing: outputs that the caller is about to write again and does not read; they are not
+            checked, so that a command that was killed while writing can be repeated.
 
     Raises:
         IntegrityError: a check failed; the message names the first mismatch.
@@ -153,23 +170,18 @@ def verify_run(run: Path, *, root: str | None = None) -> Verification:
     key, evidence = str(manifest["run_key"]), manifest["evidence"]
     bodies, found = read_log(run, key)
     if len(bodies) != evidence.get("n_records"):
+        killed = manifest["status"] == "running" and len(bodies) > int(evidence["n_records"])
         raise _altered(
-            run / EVIDENCE, f"{len(bodies)} records, the manifest has {evidence.get('n_records')}"
+            run / EVIDENCE,
+            f"{len(bodies)} records, the manifest has {evidence.get('n_records')}",
+            hint="The audit was killed before it sealed the folder: repeat its command to resume. "
+            * killed,
         )
     if found != evidence.get("root"):
         raise _altered(run / EVIDENCE, f"root {found}, the manifest has {evidence.get('root')}")
     if root is not None and root.lower() != found:
         raise _altered(run / EVIDENCE, f"root {found}, expected {root}")
-    for name in OUTPUTS:
-        path, sealed = run / name, manifest["outputs"].get(name)
-        if sealed is None and path.exists():
-            raise _altered(path, "it is not in the manifest")
-        if sealed is not None and not path.is_file():
-            raise _altered(path, "it is in the manifest and missing")
-        if sealed is not None and sha256_file(path) != sealed:
-            raise _altered(path, "its SHA-256 differs from the manifest")
-    if unknown := sorted(set(manifest["outputs"]) - set(OUTPUTS)):
-        raise _altered(run / MANIFEST, f"unknown output {unknown[0]!r}")
+    _check_outputs(run, manifest["outputs"], [n for n in OUTPUTS if n not in replacing])
     result = run / "result.json"
     if result.is_file() and _run_key_of(result) != key:
         raise _altered(result, f"its run key is not {key}")
@@ -180,6 +192,40 @@ def verify_run(run: Path, *, root: str | None = None) -> Verification:
         status=str(manifest["status"]),
         outputs=dict(manifest["outputs"]),
     )
+
+
+def _check_outputs(run: Path, sealed: Mapping[str, Any], names: Collection[str]) -> None:
+    """Check the hashes of the named outputs, and that the manifest has no unknown output."""
+    for name in names:
+        path, expected = run / name, sealed.get(name)
+        if expected is None and path.exists():
+            raise _altered(path, "it is not in the manifest")
+        if expected is not None and not path.is_file():
+            raise _altered(path, "it is in the manifest and missing")
+        if expected is not None and sha256_file(path) != expected:
+            raise _altered(path, "its SHA-256 differs from the manifest")
+    if unknown := sorted(set(sealed) - set(OUTPUTS)):
+        raise _altered(run / MANIFEST, f"unknown output {unknown[0]!r}")
+
+
+def verify_resumable(run: Path, log: RunLog) -> None:
+    """Check a folder before an audit writes into it again.
+
+    The evidence may have grown since the last seal, because an audit that was killed seals nothing;
+    its sealed part must be unchanged. If its end was cut off, the missing requests are sent again.
+    Outputs of an audit and a report that were killed while writing are written again, so only those
+    of the gate are checked.
+
+    Raises:
+        IntegrityError: the sealed part of the evidence or an output of the gate was altered.
+    """
+    if not (run / MANIFEST).exists():
+        return
+    manifest = read_manifest(run)
+    n_sealed, root = manifest["evidence"].get("n_records"), manifest["evidence"].get("root")
+    if not isinstance(n_sealed, int) or log.root_after(n_sealed) not in (None, root):
+        raise _altered(run / EVIDENCE, f"the first {n_sealed} records do not have the root {root}")
+    _check_outputs(run, manifest["outputs"], OUTPUTS_OF["gate"])
 
 
 def verify_report(report: Path, verification: Verification) -> None:
@@ -209,7 +255,6 @@ def _run_key_of(result: Path) -> str | None:
     return str(key)
 
 
-def _altered(path: Path, what: str) -> IntegrityError:
-    return IntegrityError(
-        f"{path} was altered or damaged: {what}. Restore the file or run the audit again."
-    )
+def _altered(path: Path, what: str, *, hint: str = "") -> IntegrityError:
+    remedy = hint.strip() or "Restore the file or run the audit again."
+    return IntegrityError(f"{path} was altered or damaged: {what}. {remedy}")

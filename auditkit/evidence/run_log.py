@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from auditkit.errors import AuditkitError, EvidenceError, IntegrityError
+from auditkit.security.personal_data import mask_response
 from auditkit.security.redaction import Redaction
 from auditkit.serialization.canonical_json import canonical_json, read_json, sha256_json
 
-__all__ = ["EVIDENCE", "RunLog", "lock_run", "read_log"]
+__all__ = ["EVIDENCE", "RunLog", "SealedLog", "lock_run", "read_log"]
 
 EVIDENCE = "evidence.jsonl"
 _MAX_LINE_BYTES = 128 << 20
@@ -119,14 +120,17 @@ class RunLog:
     Args:
         run: the run folder; created if absent.
         run_key: binds the first record to recipe, target, catalog and seed.
+        keep_raw: whether personal data in responses are recorded as they are. By default they are
+            masked before the record is hashed, so the log verifies as it is.
     """
 
-    def __init__(self, run: Path, run_key: str) -> None:
+    def __init__(self, run: Path, run_key: str, *, keep_raw: bool = False) -> None:
         run.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.path = run / EVIDENCE
         self.root = run_key
         self.records: list[Body] = []
-        self._redaction = Redaction()
+        self._recovered_roots = [run_key]
+        self._redaction, self._keep_raw = Redaction(), keep_raw
         if self.path.exists():
             self._recover(run_key)
         self._handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
@@ -156,6 +160,11 @@ class RunLog:
                 stream.write(torn)
             os.truncate(self.path, whole[0])
         self.root = whole[1]
+        self._recovered_roots += [digest for _, digest in ends[: len(self.records)]]
+
+    def root_after(self, n: int) -> str | None:
+        """Root of the first n records that an earlier start wrote; None if it wrote fewer."""
+        return self._recovered_roots[n] if 0 <= n < len(self._recovered_roots) else None
 
     def append(self, bodies: Sequence[Body]) -> list[Body]:
         """Write one batch: complete lines, one write, then fsync.
@@ -167,7 +176,10 @@ class RunLog:
         number = self.records[-1]["batch"][0] + 1 if self.records else 0
         lines, root = [], self.root
         sealed: list[Body] = [
-            {**self._redaction.tree(body), "batch": [number, len(bodies), i]}
+            {
+                **self._redaction.tree(body if self._keep_raw else mask_response(body)),
+                "batch": [number, len(bodies), i],
+            }
             for i, body in enumerate(bodies)
         ]
         for seq, body in enumerate(sealed, start=len(self.records)):
@@ -196,3 +208,23 @@ class RunLog:
     def close(self) -> None:
         """Close the file."""
         os.close(self._handle)
+
+
+class SealedLog:
+    """A finished log, read to derive metrics again; nothing is written to its file.
+
+    Args:
+        run: the run folder.
+        run_key: the key of the run, with which its hash chain begins.
+
+    Raises:
+        IntegrityError: a record is damaged.
+    """
+
+    def __init__(self, run: Path, run_key: str) -> None:
+        self.records, self.root = read_log(run, run_key)
+
+    def append(self, bodies: Sequence[Body]) -> list[Body]:
+        """Keep responses that the log holds for an equal request of another probe, in memory."""
+        self.records.extend(bodies)
+        return list(bodies)

@@ -34,7 +34,7 @@ class GroupTable:
 
     `gap` is the largest minus the smallest group mean, and `ratio` is the smallest over the
     largest. Both are None with fewer than two groups of sufficient size, and the ratio also if the
-    largest mean is 0. `n_unknown` users have no known value and count only in `overall`.
+    largest mean is 0. Users without a known value count only in `overall`.
     """
 
     rows: tuple[GroupRow, ...]
@@ -42,7 +42,6 @@ class GroupTable:
     gap: float | None
     ratio: float | None
     n_missing: int
-    n_unknown: int
 
 
 def group_table(
@@ -73,7 +72,7 @@ def group_table(
         )
     n_missing = len(values) - len(scored)
     if not scored:
-        return GroupTable((), None, None, None, n_missing, 0)
+        return GroupTable((), None, None, None, n_missing)
     try:
         from fairlearn.metrics import MetricFrame, count
     except ImportError:
@@ -96,9 +95,7 @@ def group_table(
     means = [row.mean for row in rows if row.mean is not None]
     gap = max(means) - min(means) if len(means) > 1 else None
     ratio = min(means) / max(means) if len(means) > 1 and max(means) > 0 else None
-    return GroupTable(
-        rows, float(frame.overall["mean"]), gap, ratio, n_missing, sizes.get(UNKNOWN, 0)
-    )
+    return GroupTable(rows, float(frame.overall["mean"]), gap, ratio, n_missing)
 
 
 def _mean_of_second(_: Sequence[float], utility: Sequence[float]) -> float:

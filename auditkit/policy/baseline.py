@@ -1,13 +1,15 @@
 """Baseline rules: non-inferiority of a candidate to the current release, within a margin.
 
 Units of both runs are paired by id, and the difference gets confidence bounds (see
-`auditkit.stats.paired`). Runs with different requests are not compared; that is a usage error, not
-a verdict.
+`auditkit.stats.paired`). Runs of another version, recipe, data or catalog are not compared; that is
+a usage error, not a verdict.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+
+from pydantic import JsonValue
 
 from auditkit.errors import ConfigurationError
 from auditkit.registry import metrics
@@ -15,44 +17,74 @@ from auditkit.seeding import generator
 from auditkit.stats.paired import PairedComparison, paired_binary, paired_bootstrap
 from auditkit.types import AuditResult, Finding
 
-__all__ = ["MIN_PAIRS", "check_comparable", "compare"]
+__all__ = ["MIN_PAIRS", "check_comparable", "compare", "incomparable"]
 
 MIN_PAIRS = 30
 _MIN_PAIRED_SHARE = 0.9
 
 
-def check_comparable(
+def incomparable(
     result: AuditResult, baseline: AuditResult, pairs: Sequence[tuple[Finding, Finding]]
-) -> None:
-    """Require a baseline that was measured under the same conditions.
+) -> list[str]:
+    """Conditions under which the two runs were measured and that differ.
 
     Args:
         result, baseline: the two runs.
         pairs: (candidate, baseline) findings that the rules compare.
 
-    Raises:
-        ConfigurationError: the conditions differ; the message lists every difference.
+    Returns:
+        One line per difference; empty if the runs are comparable.
     """
-    stated = [
-        ("catalog sha256", result.catalog.get("sha256"), baseline.catalog.get("sha256")),
-        ("seed", result.seed, baseline.seed),
+    stated: list[tuple[str, object, object]] = [
+        ("version of auditkit", _release(result), _release(baseline)),
         (
             "schema major version",
             result.schema_version.split(".")[0],
             baseline.schema_version.split(".")[0],
         ),
+        ("catalog sha256", result.catalog.get("sha256"), baseline.catalog.get("sha256")),
+        ("data sha256", result.catalog.get("data_sha256"), baseline.catalog.get("data_sha256")),
+        ("data of the recipe", result.recipe.get("data"), baseline.recipe.get("data")),
+        ("seed", result.seed, baseline.seed),
     ]
+    for probe in dict.fromkeys(ours.probe for ours, _ in pairs):
+        name = f"recipe of {probe}"
+        stated.append((name, _stated(result.recipe, probe), _stated(baseline.recipe, probe)))
     for ours, theirs in pairs:
         name = f"{ours.metric} [{ours.group}]"
         stated.append((f"parameters of {name}", dict(ours.parameters), dict(theirs.parameters)))
         stated.append((f"version of {name}", ours.metric_version, theirs.metric_version))
-    different = [f"  {name}: {a!r} against {b!r}" for name, a, b in stated if a != b]
-    if different:
-        listed = "\n".join(different)
+    return [f"{name}: {a!r} against {b!r}" for name, a, b in stated if a != b]
+
+
+def check_comparable(differences: Sequence[str]) -> None:
+    """Require a baseline that was measured under the same conditions.
+
+    Args:
+        differences: from `incomparable`.
+
+    Raises:
+        ConfigurationError: the conditions differ; the message lists every difference.
+    """
+    if differences:
+        listed = "\n".join(f"  {difference}" for difference in differences)
         raise ConfigurationError(
-            "the baseline is not comparable with this run; audit both with the same recipe, "
-            f"catalog and seed:\n{listed}"
+            "the baseline is not comparable with this run; audit both with the same recipe, data, "
+            "catalog, seed and version of auditkit, or look at the difference with "
+            f"--allow-incomparable, which never passes:\n{listed}"
         )
+
+
+def _release(result: AuditResult) -> str | None:
+    """Major and minor version, which change if a metric is computed differently."""
+    stated = result.environment.get("auditkit")
+    return None if stated is None else ".".join(stated.split(".")[:2])
+
+
+def _stated(recipe: Mapping[str, JsonValue], probe: str) -> JsonValue:
+    """Parameters of a probe in a recipe."""
+    probes = recipe.get("probes")
+    return probes.get(probe) if isinstance(probes, dict) else probes
 
 
 def compare(

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from auditkit.errors import ConfigurationError
 from auditkit.evidence.manifest import Verification
-from auditkit.policy.baseline import check_comparable, compare
+from auditkit.policy.baseline import check_comparable, compare, incomparable
 from auditkit.policy.decision import AppliedWaiver, Decision, Effect, RuleVerdict, Word
 from auditkit.policy.lint import Lint, NeededN, lint, needed_n
 from auditkit.policy.overall import check_requirements, overall
@@ -42,6 +42,7 @@ def decide(
     verification: Verification | None = None,
     as_of: datetime.date | None = None,
     strict: bool = False,
+    allow_incomparable: bool = False,
 ) -> Decision:
     """Judge a result by a policy.
 
@@ -52,6 +53,8 @@ def decide(
         verification: result of `verify_run`; its evidence root is written into the decision.
         as_of: the day for which expiry dates of waivers are checked; today in UTC by default.
         strict: treat every inconclusive rule as blocking.
+        allow_incomparable: compare with a baseline of another version, recipe, data or catalog; the
+            verdict is then never pass.
 
     Returns:
         The decision, from which all outputs are written.
@@ -66,12 +69,14 @@ def decide(
     for case in cases:
         _look_up(case, result, waivers, file.defaults)
     warnings += _unused(file.waivers, cases)
-    _measure_all(cases, result, baseline)
+    differences = _measure_all(cases, result, baseline)
+    if not allow_incomparable:
+        check_comparable(differences)
     _correct(cases, file.defaults)
     _settle_groups(cases)
     rules = tuple(_verdict(case, policy, strict=strict) for case in cases)
     requirements = check_requirements(file.require, result)
-    word, exit_code, reasons = overall(rules, requirements)
+    word, exit_code, reasons = overall(rules, requirements, incomparable=differences)
     return Decision(
         verdict=word,
         exit_code=exit_code,
@@ -123,8 +128,14 @@ def _look_up(
         case.stop(*found)
 
 
-def _measure_all(cases: Sequence[Case], result: AuditResult, baseline: AuditResult | None) -> None:
-    """Compute bounds and p-values of every case whose data are usable."""
+def _measure_all(
+    cases: Sequence[Case], result: AuditResult, baseline: AuditResult | None
+) -> list[str]:
+    """Compute bounds and p-values of every case whose data are usable.
+
+    Returns:
+        The differences that make the baseline incomparable.
+    """
     ready = [case for case in cases if case.reason is None]
     for case in ready:
         if case.rule.baseline is None:
@@ -136,7 +147,7 @@ def _measure_all(cases: Sequence[Case], result: AuditResult, baseline: AuditResu
                 "the policy has baseline rules and no baseline was given. "
                 "Name one with --baseline RUN or with `baseline:` in the policy."
             )
-        return
+        return []
     pairs: list[tuple[Case, Finding, Finding]] = []
     for case in paired:
         theirs = find(case.rule, case.group, baseline)
@@ -144,7 +155,6 @@ def _measure_all(cases: Sequence[Case], result: AuditResult, baseline: AuditResu
             pairs.append((case, case.finding, theirs))
         else:
             case.stop("incomparable", "the baseline has no such finding")
-    check_comparable(result, baseline, [(ours, theirs) for _, ours, theirs in pairs])
     for case, ours, theirs in pairs:
         margin = case.limits.high or 0.0
         outcome = compare(ours, theirs, margin=margin, confidence=case.confidence, run=result)
@@ -152,6 +162,7 @@ def _measure_all(cases: Sequence[Case], result: AuditResult, baseline: AuditResu
             case.stop(str(outcome[0]), str(outcome[1]))
         else:
             measure_difference(case, outcome)
+    return incomparable(result, baseline, [(ours, theirs) for _, ours, theirs in pairs])
 
 
 def _correct(cases: Sequence[Case], defaults: Defaults) -> None:
@@ -205,7 +216,7 @@ def _verdict(case: Case, policy: Policy, *, strict: bool) -> RuleVerdict:
         n=estimate.n if estimate else None,
         n_missing=estimate.n_missing if estimate else None,
         unit=metrics()[rule.metric].unit,
-        waiver=_applied(case.waiver),
+        waiver=_applied(case),
         line=policy.rule_lines.get(rule.id, 1),
     )
 
@@ -239,15 +250,20 @@ def _effect(case: Case, word: Word, file: PolicyFile, *, strict: bool) -> Effect
         return "blocks"
     if case.is_group and rule.groups and rule.groups.decide == "no_fail":
         return "shown"
-    usual = "fail" if rule.severity == "blocker" else "warn"
-    wanted = "fail" if strict else rule.on_inconclusive or file.defaults.on_inconclusive or usual
+    wanted = "fail" if strict else rule.on_inconclusive or file.defaults.on_inconclusive
     effects: dict[str, Effect] = {"fail": "blocks", "warn": "tolerated", "pass": "shown"}
     return effects[wanted]
 
 
-def _applied(waiver: Waiver | None) -> AppliedWaiver | None:
+def _applied(case: Case) -> AppliedWaiver | None:
+    waiver = case.waiver
     if waiver is None:
         return None
+    own = case.rule.limits_of(is_group=case.is_group)
     return AppliedWaiver(
-        reason=waiver.reason, owner=waiver.owner, expires=waiver.expires.isoformat()
+        reason=waiver.reason,
+        owner=waiver.owner,
+        expires=waiver.expires.isoformat(),
+        own_low_limit=own.low,
+        own_high_limit=own.high,
     )

@@ -30,11 +30,13 @@ EXIT_CODES: Mapping[str, int] = {"pass": 0, "fail": 10, "inconclusive": 11, "err
 
 @dataclass(frozen=True, kw_only=True)
 class AppliedWaiver:
-    """A waiver that was applied to a rule."""
+    """A waiver that was applied to a rule, and the limits that it replaced."""
 
     reason: str
     owner: str
     expires: str
+    own_low_limit: float | None = None
+    own_high_limit: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +81,17 @@ class RuleVerdict:
     def dimension(self) -> str:
         """Dimension of the metric, the word before its first dot."""
         return self.metric.split(".", 1)[0]
+
+    @property
+    def meets_own_limit(self) -> bool:
+        """Whether a rule that passed would also pass without its waiver."""
+        if self.verdict != "pass" or self.waiver is None:
+            return self.verdict == "pass"
+        low, high = self.waiver.own_low_limit, self.waiver.own_high_limit
+        ends = (self.value, self.value) if self.on_point else (self.lower, self.upper)
+        lower, upper = ends
+        above = low is None or (lower is not None and lower >= low)
+        return above and (high is None or (upper is not None and upper <= high))
 
     @property
     def limit_text(self) -> str:

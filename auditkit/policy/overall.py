@@ -44,10 +44,19 @@ def check_requirements(require: Requirements, result: AuditResult) -> list[Requi
 
 
 def overall(
-    rules: Sequence[RuleVerdict], requirements: Sequence[RequirementCheck]
+    rules: Sequence[RuleVerdict],
+    requirements: Sequence[RequirementCheck],
+    *,
+    incomparable: Sequence[str] = (),
 ) -> tuple[Word, int, list[str]]:
-    """Overall verdict, exit code and reasons; priority: error budget, fail, any blocking rule,
-    pass.
+    """Overall verdict, exit code and reasons.
+
+    Priority: error budget, fail, any blocking rule or difference to the baseline, pass.
+
+    Args:
+        rules: verdicts of the rules.
+        requirements: results of the requirements.
+        incomparable: differences to the baseline, if it was compared in spite of them.
     """
     unmet = [check for check in requirements if not check.met]
     if any(check.name == "error_budget" for check in unmet):
@@ -57,5 +66,6 @@ def overall(
         return "fail", EXIT_CODES["fail"], failed
     reasons = [f"required {check.name}: {check.detail}" for check in unmet]
     reasons += [rule.sentence for rule in rules if rule.effect == "blocks"]
+    reasons += [f"incomparable baseline: {difference}" for difference in incomparable]
     word: Word = "inconclusive" if reasons else "pass"
     return word, EXIT_CODES[word], reasons

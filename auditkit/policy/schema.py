@@ -166,11 +166,15 @@ class Waiver(_Strict):
 
 
 class Defaults(_Strict):
-    """Default settings of rules."""
+    """Default settings of rules.
+
+    An inconclusive blocker or major rule stops the release, unless the policy states `warn` or
+    `pass` for it: what was not shown must not read as a pass.
+    """
 
     confidence: Confidence = 0.95
     correction: Literal["holm", "none"] = "holm"
-    on_inconclusive: OnInconclusive | None = None
+    on_inconclusive: OnInconclusive = "fail"
     min_coverage: Fraction = 0.95
     min_n: Count = 30
 

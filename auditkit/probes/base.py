@@ -201,10 +201,12 @@ def finding(
     baseline: Estimate | None = None,
     units: Sequence[tuple[str, float, float]] = (),
     evidence: Sequence[Evidence] = (),
+    n_cases: int | None = None,
     notes: Sequence[str] = (),
 ) -> Finding:
     """A Finding of the running probe, with the unit and direction of the registered metric; an
-    unregistered metric id raises an error.
+    unregistered metric id raises an error. `n_cases` counts the recorded cases of which `evidence`
+    shows some.
     """
     metric_spec(metric)
     estimate, law = measured
@@ -218,6 +220,7 @@ def finding(
         baseline=baseline,
         units=tuple(units),
         evidence=tuple(evidence),
+        n_cases=n_cases,
         notes=tuple(notes),
     )
 

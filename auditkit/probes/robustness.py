@@ -164,6 +164,7 @@ class PromptEditProbe:
             parameters=parameters,
             units=units,
             evidence=() if shuffles else _largest_changes(compared),
+            n_cases=None if shuffles else int(sum(successes)),
             notes=() if shuffles else [_floor_in_words(compared)],
         )
         if not shuffles:

@@ -11,23 +11,25 @@ def write_report(run: Path, *, out: Path | None = None) -> list[Path]:
     """Write `report.html`, `summary.md` and `findings.csv` into a run folder and seal its manifest.
 
     Args:
-        run: run folder; needs `result.json`, and uses evidence, manifest and verdict if they exist.
-            The recommender is not called.
+        run: run folder; its evidence, result and verdict are verified first. The recommender is
+            not called.
         out: additional path for the HTML page.
 
     Returns:
         The files written.
 
     Raises:
-        IntegrityError: result, evidence, manifest or verdict is damaged. The old files are kept.
+        ConfigurationError: the folder has no manifest.
+        IntegrityError: result, evidence, manifest or verdict was altered. The old files are kept.
     """
-    from auditkit.evidence.manifest import seal_manifest
+    from auditkit.evidence.manifest import OUTPUTS_OF, seal_manifest, verify_run
     from auditkit.reporting.findings_csv import render_findings_csv
     from auditkit.reporting.html import render_html
     from auditkit.reporting.run_reader import read_source
     from auditkit.reporting.summary import render_summary
     from auditkit.serialization.atomic_files import write_atomically
 
+    verify_run(run, replacing=OUTPUTS_OF["report"])
     source = read_source(run)
     contents = {
         "report.html": render_html(source),
@@ -36,7 +38,7 @@ def write_report(run: Path, *, out: Path | None = None) -> list[Path]:
     }
     for name, content in contents.items():
         write_atomically(run / name, content)
-    seal_manifest(run, run_key=source.result.run_key)
+    seal_manifest(run, written=contents)
     written = [run / name for name in contents]
     if out is not None:
         write_atomically(out, contents["report.html"])

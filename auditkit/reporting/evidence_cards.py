@@ -13,10 +13,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from auditkit.reporting.run_reader import Record, ReportSource
+from auditkit.security.personal_data import mask
+from auditkit.security.redaction import map_text
 from auditkit.serialization.canonical_json import canonical_json
 from auditkit.types import Evidence, Finding
 
-__all__ = ["Card", "Ranked", "RecordedRequest", "build_cards", "word_diff"]
+__all__ = ["Card", "Ranked", "RecordedRequest", "build_cards", "n_cases", "word_diff"]
 
 _MAX_WORDS = 600
 _CONTEXT = 8
@@ -129,7 +131,7 @@ def _ranked(body: Mapping[str, Any]) -> tuple[Ranked, ...]:
 
 
 def _asked(request_id: str, record: Record) -> RecordedRequest:
-    body = record.body
+    body = map_text(record.body, mask)  # before words are compared, which splits a number
     request = _mapping(body.get("request"))
     attributes = _mapping(request.get("attributes"))
     history = [
@@ -191,16 +193,24 @@ def build_cards(
         limit: maximum number of cards.
 
     Returns:
-        The cards, and the total number of evidence items.
+        The cards, and the number of recorded cases that the findings count.
     """
     queues = [(finding, list(finding.evidence)) for finding in findings if finding.evidence]
-    total = sum(len(queue) for _, queue in queues)
+    stored = sum(len(queue) for _, queue in queues)
     cards: list[Card] = []
-    while len(cards) < min(limit, total):
+    while len(cards) < min(limit, stored):
         for finding, queue in queues:
             if queue and len(cards) < limit:
                 cards.append(_card(source, finding, queue.pop(0)))
-    return cards, total
+    return cards, sum(map(n_cases, findings))
+
+
+def n_cases(finding: Finding) -> int:
+    """Number of recorded cases that show what a finding is about; not only those in its evidence.
+
+    An answer is one case of each finding that counts it.
+    """
+    return len(finding.evidence) if finding.n_cases is None else finding.n_cases
 
 
 def _card(source: ReportSource, finding: Finding, evidence: Evidence) -> Card:

@@ -6,14 +6,16 @@ import csv
 import io
 import re
 
+from auditkit.reporting.evidence_cards import n_cases
 from auditkit.security.escaping import visible
+from auditkit.security.personal_data import mask
 from auditkit.types import AuditResult
 
 __all__ = ["render_findings_csv", "spreadsheet_text"]
 
 _HEADER = (
     "metric", "group", "value", "low", "high", "level", "n", "n_missing", "unit", "direction",
-    "status", "reason", "law", "metric_version", "n_evidence", "notes",
+    "status", "reason", "law", "metric_version", "n_evidence", "n_cases", "notes",
 )  # fmt: skip
 _BLANK = re.compile(r"^[\s\u00a0\u200b-\u200f\u2028-\u202f\u2060-\u2064\ufeff]*")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -21,6 +23,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 def spreadsheet_text(text: str) -> str:
     """Escape text so that spreadsheets do not execute it, and make hidden characters visible."""
+    text = mask(text)
     bare = _BLANK.sub("", text)
     shown = visible(text).replace("\n", " ").replace("\t", " ")
     return f"'{shown}" if bare.startswith(_FORMULA) or text[:1] in _FORMULA else shown
@@ -48,6 +51,7 @@ def render_findings_csv(result: AuditResult) -> str:
                 finding.law.kind,
                 finding.metric_version,
                 len(finding.evidence),
+                n_cases(finding),
                 spreadsheet_text("; ".join(finding.notes)),
             ]
         )

@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from importlib.resources import files
 from typing import Any
 
@@ -19,7 +19,7 @@ import jinja2
 from markupsafe import Markup
 
 from auditkit.registry import probes
-from auditkit.reporting.evidence_cards import build_cards
+from auditkit.reporting.evidence_cards import build_cards, n_cases
 from auditkit.reporting.headlines import headlines
 from auditkit.reporting.html_allowlist import check_html
 from auditkit.reporting.html_escaping import (
@@ -96,7 +96,12 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        num=format_number, attribute=attribute, breakable=breakable, json=json_number, slug=slug
+        num=format_number,
+        attribute=attribute,
+        breakable=breakable,
+        json=json_number,
+        slug=slug,
+        unmasked=partial(inert, masked=False),
     )
     return environment
 
@@ -172,7 +177,7 @@ def _plain(value: object) -> str:
 
 
 def _cards_of(source: ReportSource, section: Section, limit: int) -> Mapping[str, Any]:
-    """Evidence cards of a section, and their total number before the limit."""
+    """Evidence cards of a section, and the number of recorded cases."""
     findings = [f for f in source.result.findings if f.metric.split(".", 1)[0] == section.key]
     cards, total = build_cards(source, findings, limit=limit // 6)
     return {"shown": cards, "total": total}
@@ -184,6 +189,7 @@ def _finding_row(source: ReportSource, finding: Any) -> Mapping[str, Any]:
         "finding": finding,
         "row": row_of(finding, finding.metric, source.decision),
         "rule": rule,
+        "n_cases": n_cases(finding),
         "dimension": finding.metric.split(".", 1)[0],
     }
 

@@ -1,7 +1,8 @@
 """Escaping of strings for HTML: hidden characters are made visible and long fields are cut.
 
 The template engine applies `inert` to every expression, so templates cannot omit it. Nothing is
-removed: a tag in a model's response is shown as text, because it is evidence.
+removed: a tag in a model's response is shown as text, because it is evidence. Only personal data
+are masked, because a report is passed on.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import re
 from markupsafe import Markup, escape
 
 from auditkit.security.escaping import format_number, split_visible, visible
+from auditkit.security.personal_data import mask
 
 __all__ = [
     "MAX_FIELD",
@@ -35,17 +37,19 @@ def cut(text: str, *, limit: int = MAX_FIELD) -> tuple[str, str | None]:
     return text[:limit], f"cut: {len(text):,} characters, sha256 {digest}"
 
 
-def inert(text: str) -> Markup:
+def inert(text: str, *, masked: bool = True) -> Markup:
     """Convert text to inert HTML.
 
     Args:
         text: any string, possibly hostile.
+        masked: whether e-mail addresses, telephone and card numbers are masked; false for texts of
+            the policy, such as the owner of a waiver.
 
     Returns:
         Escaped text. Each run of hidden characters is a `<code class="esc">` with its escapes. A
         field above 4,000 characters is cut, with a note of its length and hash.
     """
-    kept, note = cut(text)
+    kept, note = cut(mask(text) if masked else text)
     parts = [
         Markup('<code class="esc">{}</code>').format(shown) if hidden else escape(shown)
         for shown, hidden in split_visible(kept)
@@ -57,13 +61,14 @@ def inert(text: str) -> Markup:
 
 def breakable(text: str) -> Markup:
     """Text of an id or group with line-break opportunities after . _ = and &."""
-    parts = re.split(r"(?<=[._=&])", text) if len(text) <= MAX_FIELD else [text]
-    return Markup("<wbr>").join(inert(part) for part in parts)
+    shown = mask(text)
+    parts = re.split(r"(?<=[._=&])", shown) if len(shown) <= MAX_FIELD else [shown]
+    return Markup("<wbr>").join(inert(part, masked=False) for part in parts)
 
 
 def attribute(text: str) -> Markup:
     """Escaped text for an attribute value or SVG text, where elements are not allowed."""
-    return escape(visible(text[:MAX_FIELD]).replace("\n", " "))
+    return escape(visible(mask(text)[:MAX_FIELD]).replace("\n", " "))
 
 
 def json_number(value: float | None) -> str:

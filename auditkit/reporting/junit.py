@@ -11,6 +11,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 from auditkit.policy.decision import Decision, RuleVerdict
 from auditkit.security.escaping import visible
+from auditkit.security.personal_data import mask
 
 __all__ = ["render_junit"]
 
@@ -19,7 +20,7 @@ _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 
 def _xml(text: str) -> str:
     """Replace characters that XML 1.0 does not allow with visible escapes."""
-    return _NOT_XML.sub(lambda match: f"\\u{ord(match[0]):04x}", visible(text))
+    return _NOT_XML.sub(lambda match: f"\\u{ord(match[0]):04x}", visible(mask(text)))
 
 
 def _attribute(text: str) -> str:
@@ -27,8 +28,11 @@ def _attribute(text: str) -> str:
 
 
 def _kind(rule: RuleVerdict) -> str:
-    """JUnit category of a rule: `failures`, `errors` or `skipped`; empty for a pass."""
-    if rule.effect == "shown" or rule.severity == "info":
+    """JUnit category of a rule: `failures`, `errors` or `skipped`; empty for a pass.
+
+    What the policy tolerates is skipped, because an error makes the build red in most CI systems.
+    """
+    if rule.effect in ("shown", "tolerated") or rule.severity == "info":
         return "" if rule.verdict == "pass" else "skipped"
     return {"fail": "failures", "inconclusive": "errors"}.get(rule.verdict, "")
 

@@ -2,19 +2,28 @@
 
 `kind` keeps its default, because any other kind forces level `none` and disappears in code
 scanning; `properties.verdict` is the verdict. The file contains no model text.
+
+Consumers read a few fields only. sarif-tools counts levels and ignores suppressions, and compares
+runs by rule id and message; GitHub matches alerts by `primaryLocationLineHash` and refuses a URI
+that is not percent-encoded; GitLab drops suppressed results. Therefore the message has no measured
+number, which is in the properties, and what a waiver covers is a suppressed note. A failure beyond
+the limit of its waiver is not covered, and is neither suppressed nor lowered.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.parse import quote
 
 from auditkit.policy.decision import Decision, RuleVerdict
 from auditkit.policy.vocabulary import DECIDING
 from auditkit.reporting.standards import references
 from auditkit.security.escaping import visible
+from auditkit.security.personal_data import mask
 from auditkit.serialization.canonical_json import canonical_json
 
 __all__ = ["render_sarif", "tool_version"]
@@ -29,29 +38,52 @@ def tool_version() -> str:
 
 
 def _location(source: str) -> str:
-    """Path of the policy with forward slashes; only the file name if it is outside the working
+    """Percent-encoded relative path of the policy; only the file name if it is outside the working
     folder.
     """
     path = Path(source)
     if path.is_absolute():
         here = Path.cwd()
         path = path.relative_to(here) if path.is_relative_to(here) else Path(path.name)
-    return str(PurePosixPath(path.name if ".." in path.parts else path.as_posix()))
+    relative = PurePosixPath(path.name if ".." in path.parts else path.as_posix())
+    return quote(os.fsencode(str(relative)))
+
+
+def _is_reported(rule: RuleVerdict) -> bool:
+    """Whether a rule did not pass, or passed only because of its waiver."""
+    return rule.verdict != "pass" or (rule.waiver is not None and not rule.meets_own_limit)
+
+
+def _is_covered(rule: RuleVerdict) -> bool:
+    """Whether a waiver covers what is wrong with the rule."""
+    return rule.waiver is not None and rule.effect not in ("fails", "blocks")
 
 
 def _level(rule: RuleVerdict) -> str:
-    if rule.severity == "info":
+    if rule.severity == "info" or _is_covered(rule):
         return "note"
     return "error" if rule.verdict == "fail" and rule.severity in DECIDING else "warning"
 
 
-def _result(rule: RuleVerdict, uri: str) -> dict[str, Any]:
+def _message(rule: RuleVerdict) -> str:
+    """One sentence without measured numbers, so that it is the same in every run."""
+    subject = rule.metric if rule.group == "all" else f"{rule.metric} for {rule.group}"
+    if _is_covered(rule):
+        return f"{subject} does not meet its limit and is covered by a waiver."
+    if rule.verdict == "fail":
+        return f"{subject} is beyond the limit: {rule.limit_text}."
+    why = f" ({rule.reason})" if rule.reason else ""
+    return f"{subject} was not shown to meet the limit{why}: {rule.limit_text}."
+
+
+def _result(rule: RuleVerdict, uri: str, index: int) -> dict[str, Any]:
     identity = hashlib.sha256(f"{rule.rule}\0{rule.group}".encode("utf-8", "surrogatepass"))
     fingerprint = identity.hexdigest()[:32]
     result: dict[str, Any] = {
         "ruleId": rule.rule,
+        "ruleIndex": index,
         "level": _level(rule),
-        "message": {"text": visible(rule.sentence)},
+        "message": {"text": visible(mask(_message(rule)))},
         "locations": [
             {
                 "physicalLocation": {
@@ -68,11 +100,16 @@ def _result(rule: RuleVerdict, uri: str) -> dict[str, Any]:
             "verdict": rule.verdict,
             "effect": rule.effect,
             "reason": rule.reason,
-            "group": visible(rule.group),
+            "group": visible(mask(rule.group)),
             "decidedOnPointEstimate": rule.on_point,
+            "value": rule.value,
+            "lower": rule.lower,
+            "upper": rule.upper,
+            "confidence": rule.confidence,
+            "n": rule.n,
         },
     }
-    if rule.waiver:
+    if rule.waiver and _is_covered(rule):
         result["suppressions"] = [
             {
                 "kind": "external",
@@ -84,10 +121,14 @@ def _result(rule: RuleVerdict, uri: str) -> dict[str, Any]:
 
 
 def render_sarif(decision: Decision) -> str:
-    """Render the decision as SARIF, one result per (rule, group) that failed or is inconclusive."""
+    """Render the decision as SARIF.
+
+    There is one result per (rule, group) that failed, is inconclusive, or passed only because of
+    its waiver.
+    """
     uri = _location(decision.policy_source)
     first = {rule.rule: rule for rule in reversed(decision.rules)}
-    rules = [
+    rules: list[dict[str, Any]] = [
         {
             "id": rule.rule,
             "shortDescription": {"text": f"{rule.metric} {rule.limit_text}"},
@@ -95,11 +136,23 @@ def render_sarif(decision: Decision) -> str:
         }
         for rule in reversed(first.values())
     ]
+    index = {rule["id"]: i for i, rule in enumerate(rules)}
+    reported = [rule for rule in decision.rules if _is_reported(rule)]
     run = {
-        "tool": {"driver": {"name": "auditkit", "semanticVersion": tool_version(), "rules": rules}},
+        "tool": {
+            "driver": {
+                "name": "auditkit",
+                "version": tool_version(),
+                "semanticVersion": tool_version(),
+                "rules": rules,
+            }
+        },
         "columnKind": "unicodeCodePoints",
         "invocations": [{"executionSuccessful": True, "exitCode": decision.exit_code}],
-        "results": [_result(rule, uri) for rule in decision.rules if rule.verdict != "pass"],
+        "originalUriBaseIds": {
+            "%SRCROOT%": {"description": {"text": "The folder from which the gate was run."}}
+        },
+        "results": [_result(rule, uri, index[rule.rule]) for rule in reported],
         "properties": {
             "verdict": decision.verdict,
             "runKey": decision.run_key,

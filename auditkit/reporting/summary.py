@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from auditkit.reporting.run_reader import ReportSource
 from auditkit.security.escaping import format_number, visible
+from auditkit.security.personal_data import mask
 from auditkit.types import Finding
 
 __all__ = ["markdown_text", "render_summary"]
@@ -15,7 +16,7 @@ _SPECIAL = frozenset("|\\`<>&@[]!*_")
 
 def markdown_text(text: str, *, limit: int = 120) -> str:
     """Escape a name so that Markdown shows it literally on one line."""
-    line = " ".join(visible(text).split())
+    line = " ".join(visible(mask(text)).split())
     line = line if len(line) <= limit else line[: limit - 1] + "\u2026"
     return "".join(f"&#{ord(c)};" if c in _SPECIAL else c for c in line)
 

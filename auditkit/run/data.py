@@ -5,6 +5,7 @@ checked.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from auditkit.catalog.building.open import load_catalog
 from auditkit.catalog.catalog import Catalog
@@ -17,6 +18,7 @@ from auditkit.run.recipe import AuditRecipe
 __all__ = ["load_data"]
 
 _MIN_OVERLAP, _MIN_AGREEMENT = 0.50, 0.95
+_EXAMPLES = 2
 
 
 def load_data(
@@ -40,12 +42,15 @@ def load_data(
     if source in (None, recipe.data):
         return dataset, dataset.catalog
     chosen = load_catalog(str(source), progress=progress)
-    _check_same_items(dataset, chosen)
-    return dataset, chosen
+    counts = _check_same_items(dataset, chosen)
+    return replace(dataset, notes=(*dataset.notes, *counts)), chosen
 
 
-def _check_same_items(dataset: Dataset, catalog: Catalog) -> None:
+def _check_same_items(dataset: Dataset, catalog: Catalog) -> list[str]:
     """Require that the ids of the catalog mean the same items as those of the data set.
+
+    Returns:
+        The counts as a sentence, if not all ids of the data set are in the catalog.
 
     Raises:
         CatalogError: the catalog has less than half of the data set's ids, or shared ids have
@@ -55,7 +60,13 @@ def _check_same_items(dataset: Dataset, catalog: Catalog) -> None:
     shared = [item for item in own.items if item.id in catalog.index]
     same = [item for item in shared if full_key(item.title) == full_key(catalog[item.id].title)]
     if len(shared) < _MIN_OVERLAP * len(own) or len(same) < _MIN_AGREEMENT * len(shared):
+        ours, theirs = (" and ".join(map(repr, c.ids[:_EXAMPLES])) for c in (own, catalog))
         raise CatalogError(
             f"catalog {catalog.name} has {len(shared)} of the {len(own)} item ids of "
-            f"{own.name}, {len(same)} with the same title. Give a catalog with its ids and titles."
+            f"{own.name}, {len(same)} with the same title; {own.name} has {ours}, {catalog.name} "
+            f"has {theirs}. Give a catalog with its ids and titles."
         )
+    if len(shared) == len(own):
+        return []
+    missing = next(item.id for item in own.items if item.id not in catalog.index)
+    return [f"{len(shared)} of {len(own)} item ids are in {catalog.name}, {missing!r} is not"]

@@ -33,6 +33,7 @@ class AuditOptions:
             sample.
         call_seconds: deadline of one call of a Python callable.
         workers: number of Ray actors, each with the recommender loaded; None uses this process.
+        keep_raw: whether personal data in responses are recorded unmasked in the evidence.
         cluster: address of a running Ray cluster; None starts one on this machine.
         defer_signals: wraps each call, so that a signal takes effect after it.
     """
@@ -49,6 +50,7 @@ class AuditOptions:
     call_seconds: float = 120.0
     workers: int | None = None
     cluster: str | None = None
+    keep_raw: bool = False
     defer_signals: Callable[[], AbstractContextManager[object]] = nullcontext
 
 

@@ -80,6 +80,7 @@ def describe_catalog(catalog: Catalog, dataset: Dataset) -> dict[str, JsonValue]
         "triples": len(catalog.graph),
         "predicates": ", ".join(f"{name} ({w})" for name, w in catalog.graph.worlds.items()),
         "overlap": overlap,
+        "data_sha256": dataset.fingerprint,
         "users": len(interactions.user_ids),
         "interactions": len(interactions),
         "tie_rule": f"same-second ties broken by a random draw with seed {interactions.tie_seed}",

@@ -23,7 +23,7 @@ from pydantic import JsonValue
 from auditkit.catalog.catalog import Catalog
 from auditkit.catalog.dataset import Dataset
 from auditkit.errors import EvidenceError, MissingDependency
-from auditkit.evidence.manifest import seal_manifest
+from auditkit.evidence.manifest import OUTPUTS_OF, seal_manifest, verify_resumable
 from auditkit.evidence.run_log import RunLog, lock_run
 from auditkit.probes.base import Context, NotAssessable, load_users
 from auditkit.recommenders.execution.response_cache import ResponseCache
@@ -53,7 +53,7 @@ from auditkit.security.redaction import Redaction, map_text
 from auditkit.serialization.canonical_json import canonical_json, read_json, sha256_json
 from auditkit.types import AuditResult, Finding, Outcome
 
-__all__ = ["run_audit", "run_probe"]
+__all__ = ["run_audit", "run_probe", "run_probes"]
 
 _MAX_REASON = 300
 
@@ -90,10 +90,11 @@ def run_audit(
         )
         loaded = load()
         identity = run_identity(recipe, loaded, catalog, dataset)
-        with _open_run(out, identity, loaded, resume=options.resume) as run:
+        named = _named(target, options)
+        with _open_run(out, identity, loaded, options, named=named) as run:
             with _target(loaded, load, recipe, catalog, run.log, stop, options, progress) as asked:
                 check_first_request(asked, loaded, dataset)
-                outcomes, findings = _run_probes(
+                outcomes, findings = run_probes(
                     recipe, asked, dataset, loaded, options.limit, restriction, progress
                 )
                 stop.check_errors()  # errors of earlier starts count too
@@ -110,6 +111,7 @@ def run_audit(
                     findings=tuple(findings),
                     detectors=detectors(recipe, asked, catalog),
                     notes=(
+                        *(f"data: {note}" for note in dataset.notes),
                         *loaded.notes,
                         *scores_checked(run.log.records),
                         *notes_on_responses(loaded, run.log.records),
@@ -137,14 +139,21 @@ class _Run:
 
 @contextmanager
 def _open_run(
-    out: Path, identity: Mapping[str, JsonValue], loaded: LoadedRecommender, *, resume: bool
+    out: Path,
+    identity: Mapping[str, JsonValue],
+    loaded: LoadedRecommender,
+    options: AuditOptions,
+    *,
+    named: Mapping[str, JsonValue],
 ) -> Iterator[_Run]:
     """Lock the folder, open its log, and seal the manifest at the start and at the end."""
     key = sha256_json(identity)
     with lock_run(out):
-        require_same_run(out, identity, key, resume=resume)
+        require_same_run(out, identity, key, resume=options.resume)
         started, cpu_started = time.time(), time.process_time()
-        run = _Run(key, RunLog(out, key))  # first, because it cuts off a torn tail
+        log = RunLog(out, key, keep_raw=options.keep_raw)  # first, it cuts off a torn tail
+        run = _Run(key, log)
+        verify_resumable(out, run.log)
         seal_manifest(out, run_key=key, status="running", fingerprints=identity, log=run.log)
         already = len(run.log.records)
         try:
@@ -159,8 +168,21 @@ def _open_run(
                 "resumed_from": already,
                 "computed": dict(work_of(loaded.recommender)),
                 "host": platform.node(),
+                "audited": dict(named),
             }
-            seal_manifest(out, status=run.status, volatile=volatile, log=run.log)
+            written = () if run.status == "interrupted" else OUTPUTS_OF["audit"]
+            seal_manifest(out, status=run.status, volatile=volatile, log=run.log, written=written)
+
+
+def _named(target: str, options: AuditOptions) -> dict[str, JsonValue]:
+    """What the command named, with which `verify --recompute` loads the same inputs again."""
+    return {
+        "target": target,
+        "catalog": options.catalog,
+        "prompts": None if options.prompts is None else str(options.prompts),
+        "limit": options.limit,
+        "keep_raw": options.keep_raw,
+    }
 
 
 @contextmanager
@@ -246,7 +268,7 @@ def _what_is_missing(stop: StopRule, limit: int | None) -> list[str]:
     return notes
 
 
-def _run_probes(
+def run_probes(
     recipe: AuditRecipe,
     target: Target,
     dataset: Dataset,
@@ -255,6 +277,7 @@ def _run_probes(
     restriction: Restriction | None,
     progress: Progress,
 ) -> tuple[list[Outcome], list[Finding]]:
+    """Run every probe of a recipe, in its order; a probe that crashes does not end the others."""
     outcomes: list[Outcome] = []
     findings: list[Finding] = []
     users = load_users(dataset)

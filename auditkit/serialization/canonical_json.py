@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from typing import Any
 
 __all__ = ["canonical_json", "read_json", "sha256_bytes", "sha256_json"]
@@ -51,8 +52,12 @@ def _indented(value: dict[str, Any] | list[Any] | tuple[Any, ...], indent: int, 
     return "[" + begin + f",{begin}".join(map(written, value)) + end + "]"
 
 
-def read_json(text: str) -> Any:
+def read_json(text: str, *, parse_float: Callable[[str], Any] = float) -> Any:
     """Parse JSON strictly: duplicate keys and NaN are errors.
+
+    Args:
+        text: the JSON text.
+        parse_float: makes a value from a number with a fraction or an exponent.
 
     Raises:
         ValueError: not JSON, a repeated key, or NaN / Infinity.
@@ -67,7 +72,9 @@ def read_json(text: str) -> Any:
     def refuse(constant: str) -> Any:
         raise ValueError(f"{constant} is not a JSON number")
 
-    return json.loads(text, object_pairs_hook=unique, parse_constant=refuse)
+    return json.loads(
+        text, object_pairs_hook=unique, parse_constant=refuse, parse_float=parse_float
+    )
 
 
 def sha256_bytes(content: bytes) -> str:

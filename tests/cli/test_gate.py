@@ -124,6 +124,49 @@ def test_a_report_is_rebuilt_and_verified_also_apart_from_its_run(folder):
     assert isinstance(_call("verify", folder / "run", "--root", "0" * 64).exception, IntegrityError)
 
 
+def _edited(path, old, new):
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+
+
+@pytest.mark.parametrize("command", ["report", "gate"])
+def test_edited_numbers_are_not_sealed_by_a_later_command(folder, command):
+    run = folder / "run"
+    _edited(run / "result.json", '"value": 0.061', '"value": 0.001')
+    assert _call("verify", run).exception.exit_code == 13
+    words = ("--policy", folder / "policy.yaml") if command == "gate" else ()
+    assert _call(command, run, *words).exception.exit_code == 13
+    assert _call("verify", run).exception.exit_code == 13
+
+
+def test_an_edited_verdict_is_not_sealed_by_a_report(folder):
+    run = folder / "run"
+    words = ("gate", run, "--policy", folder / "policy.yaml", "--as-of", "2026-06-01")
+    assert _call(*words).exit_code == 10
+    _edited(run / "verdict.json", '"verdict": "fail"', '"verdict": "pass"')
+    assert _call("report", run).exception.exit_code == 13
+    assert _call(*words).exit_code == 10  # the gate writes it again, from the result
+    assert _call("report", run).exit_code == 0
+    assert _call("verify", run).exit_code == 0
+
+
+def test_an_edited_report_is_not_sealed_by_the_gate(folder):
+    run = folder / "run"
+    assert _call("report", run).exit_code == 0
+    _edited(run / "summary.md", "#", "# Passed\n")
+    words = ("gate", run, "--policy", folder / "policy.yaml", "--as-of", "2026-06-01")
+    assert isinstance(_call(*words).exception, IntegrityError)
+
+
+def test_a_folder_without_its_manifest_is_not_sealed_again(folder):
+    run = folder / "run"
+    (run / "manifest.json").unlink()
+    called = _call("report", run)
+    assert isinstance(called.exception, ConfigurationError)
+    assert not (run / "manifest.json").exists()
+
+
 def test_a_shipped_policy_is_found_by_its_name(folder):
     assert _call("gate", "--policy", "release", "--check").exit_code == 0
     called = _call("gate", "--policy", "relese", "--check")

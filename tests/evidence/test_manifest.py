@@ -86,7 +86,9 @@ def test_an_output_that_is_missing_or_unknown_is_found(run):
     (run / "summary.md").unlink()
     with pytest.raises(IntegrityError, match=r"summary\.md.*missing"):
         verify_run(run)
-    seal_manifest(run)
+    manifest = read_manifest(run)
+    del manifest["outputs"]["summary.md"]
+    (run / "manifest.json").write_text(json.dumps(manifest))
     (run / "summary.md").write_text("new")
     with pytest.raises(IntegrityError, match=r"summary\.md.*not in the manifest"):
         verify_run(run)
@@ -129,3 +131,27 @@ def test_a_detached_report_is_matched_to_its_run(run, tmp_path):
     other.write_text("<html></html>")
     with pytest.raises(IntegrityError, match="not an auditkit report"):
         verify_report(other, verification)
+
+
+def test_sealing_keeps_the_hashes_of_files_that_were_not_written(run):
+    (run / "result.json").write_bytes((run / "result.json").read_bytes() + b" ")
+    (run / "summary.md").write_text("a new summary")
+    seal_manifest(run, written=["summary.md"])
+    with pytest.raises(IntegrityError, match=r"result\.json.*SHA-256"):
+        verify_run(run)
+    verify_run(run, replacing=["result.json"])
+
+
+def test_an_output_that_is_about_to_be_written_again_is_not_checked(run):
+    (run / "report.html").write_text("half a page")
+    verify_run(run, replacing=["report.html"])
+    with pytest.raises(IntegrityError, match=r"report\.html"):
+        verify_run(run)
+
+
+def test_a_killed_audit_is_told_to_resume(run):
+    manifest = read_manifest(run)
+    manifest["status"], manifest["evidence"]["n_records"] = "running", 3
+    (run / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(IntegrityError, match="repeat its command to resume"):
+        verify_run(run)

@@ -179,7 +179,7 @@ def test_a_group_in_doubt_blocks_only_when_all_must_pass(tmp_path):
     doubtful = rate(GROUPED, 12, 200, group="gender=F")
     assert _grouped(tmp_path, "min_n: 60, decide: no_fail", doubtful).exit_code == 0
     strict = _grouped(tmp_path, "min_n: 60, decide: all_pass", doubtful)
-    assert [rule.effect for rule in strict.rules] == ["passes", "tolerated"]
+    assert [rule.effect for rule in strict.rules] == ["passes", "blocks"]
 
 
 def test_an_attribute_without_any_measured_group_blocks(tmp_path):
@@ -192,7 +192,7 @@ def test_groups_that_are_all_too_small_do_not_pass_where_all_must(tmp_path):
     decision = _grouped(
         tmp_path, "min_n: 60, decide: all_pass", rate(GROUPED, 9, 9, group="gender=F")
     )
-    assert decision.rules[1].effect == "tolerated"
+    assert (decision.rules[1].effect, decision.exit_code) == ("blocks", 11)
 
 
 # --- waivers ---

@@ -13,13 +13,42 @@ from auditkit.policy.decide import decide
 from auditkit.policy.schema import Policy
 
 
-def test_doubt_blocks_a_blocker_and_is_tolerated_for_major(tmp_path):
-    finding = rate(OUT, 4, 100)
-    condition = f"metric: {OUT}, max: 0.05"
-    assert decide_one(tmp_path, finding, condition)[1].exit_code == 0
-    assert "1 inconclusive tolerated" in decide_one(tmp_path, finding, condition)[1].summary
-    assert decide_one(tmp_path, finding, f"{condition}, severity: blocker")[1].exit_code == 11
+@pytest.mark.parametrize("severity", ["blocker", "major"])
+@pytest.mark.parametrize(
+    ("x", "n", "reason"), [(4, 100, "straddles"), (0, 20, "straddles"), (0, 70, "too_few")]
+)
+def test_an_inconclusive_rule_stops_a_release_that_does_not_write_warn(
+    tmp_path, severity, x, n, reason
+):
+    condition = f"metric: {OUT}, max: 0.05, min_n: 80, severity: {severity}"
+    rule, decision = decide_one(tmp_path, rate(OUT, x, n), condition)
+    assert (rule.reason, rule.effect) == (reason, "blocks")
+    assert (decision.verdict, decision.exit_code) == ("inconclusive", 11)
+
+
+@pytest.mark.parametrize("severity", ["blocker", "major"])
+def test_a_written_warn_tolerates_doubt_and_is_counted(tmp_path, severity):
+    finding, condition = rate(OUT, 4, 100), f"metric: {OUT}, max: 0.05, severity: {severity}"
+    rule, decision = decide_one(tmp_path, finding, f"{condition}, on_inconclusive: warn")
+    assert (rule.effect, decision.exit_code) == ("tolerated", 0)
+    assert "1 inconclusive tolerated" in decision.summary
     assert decide_one(tmp_path, finding, condition, strict=True)[1].exit_code == 11
+
+
+def test_warn_as_a_default_of_the_policy_is_overridden_by_a_rule(tmp_path):
+    rules = (
+        f"  - {{id: a, metric: {OUT}, max: 0.05}}\n"
+        f"  - {{id: b, metric: {DUP}, max: 0.05, on_inconclusive: fail}}"
+    )
+    policy = judging(tmp_path, rules, "defaults: {on_inconclusive: warn}")
+    decision = decide(result_of(rate(OUT, 4, 100), rate(DUP, 4, 100)), policy)
+    assert [rule.effect for rule in decision.rules] == ["tolerated", "blocks"]
+    assert decision.exit_code == 11
+
+
+def test_a_rule_without_any_severity_or_default_never_passes_undecided(tmp_path):
+    decision = decide_one(tmp_path, rate(OUT, 0, 1), f"metric: {OUT}, max: 0.5")[1]
+    assert (decision.verdict, decision.exit_code) == ("inconclusive", 11)
 
 
 def test_minor_and_info_never_change_the_exit_code(tmp_path):

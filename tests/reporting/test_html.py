@@ -189,7 +189,7 @@ def test_long_text_and_much_evidence_stay_below_the_size_limit(tmp_path):
     run = write_run(tmp_path / "run", audit_result("", findings=rows), hostile=long)
     page = render_html(read_source(run))
     assert len(page.encode()) <= SOFT_LIMIT_BYTES
-    assert re.search(r"\d+ of [\d,]+ shown", page)
+    assert re.search(r"[\d,]+ recorded cases, \d+ shown", page)
     assert "[cut: 120," in page
 
 
@@ -219,3 +219,33 @@ def test_text_and_marks_have_enough_contrast(theme):
         assert _contrast(colors[mark], colors["panel"]) >= 3
     for ground in ("ins", "del"):
         assert _contrast(colors["ink"], colors[ground]) >= 4.5
+
+
+@pytest.mark.parametrize(
+    ("counted", "stored", "words"),
+    [
+        ((400,), 5, "400 recorded cases, 5 shown"),
+        ((12_345, 20), 5, "12,365 recorded cases, 10 shown"),
+        ((None,), 3, "3 recorded cases, 3 shown"),
+        ((1,), 1, "1 recorded case, 1 shown"),
+        ((400,), 0, "400 recorded cases, 0 shown"),
+    ],
+)
+def test_the_count_of_evidence_is_what_failed_and_not_what_was_kept(
+    tmp_path, counted, stored, words
+):
+    from run_folder import rate
+
+    from auditkit.types import Evidence
+
+    kept = tuple(Evidence(requests=("aa01",), what=f"case {i}") for i in range(stored))
+    names = ("out_of_catalog_rate", "duplicate_rate")
+    rows = tuple(
+        rate(f"hallucination.catalog.{name}", 400, 1000, evidence=kept, n_cases=n)
+        for name, n in zip(names, counted, strict=False)
+    )
+    run = write_run(tmp_path / "run", audit_result("", findings=rows), hostile="")
+    page = render_html(read_source(run))
+    assert words in page
+    if counted[0]:
+        assert f'<td class="n">{counted[0]:,}</td>' in page

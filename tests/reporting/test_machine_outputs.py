@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
+import shutil
+import subprocess
 import xml.etree.ElementTree as ElementTree
 
 import pytest
-from run_folder import HOSTILE
+from policies import OUT, judging, result_of
+from run_folder import AS_OF, HOSTILE, rate
 
+from auditkit.policy.decide import decide
 from auditkit.policy.decision import Decision
 from auditkit.reporting.findings_csv import spreadsheet_text
 from auditkit.reporting.junit import render_junit
@@ -33,7 +38,9 @@ def test_junit_counts_add_up_and_every_rule_is_a_case(judged_run):
 def test_sarif_has_one_alert_per_rule_that_did_not_pass(judged_run):
     log = json.loads((judged_run / "results.sarif").read_text(encoding="utf-8"))["runs"][0]
     decision = Decision.read(judged_run)
-    open_rules = [rule for rule in decision.rules if rule.verdict != "pass"]
+    open_rules = [
+        rule for rule in decision.rules if rule.verdict != "pass" or rule.rule == "out-of-catalog"
+    ]
     assert [r["ruleId"] for r in log["results"]] == [rule.rule for rule in open_rules]
     assert {r["level"] for r in log["results"]} == {"error", "warning", "note"}
     assert len({r["partialFingerprints"]["auditkitRule/v1"] for r in log["results"]}) == len(
@@ -46,16 +53,121 @@ def test_sarif_has_one_alert_per_rule_that_did_not_pass(judged_run):
     assert len(log["tool"]["driver"]["rules"]) == len({rule.rule for rule in decision.rules})
 
 
-def test_a_waived_alert_is_suppressed_and_not_dropped(judged_run):
-    import dataclasses
+WAIVED = "waivers:\n  - {rule: r, max: 0.2, reason: known, owner: ana, expires: 2027-01-01}"
 
-    decision = Decision.read(judged_run)
-    waived = next(rule for rule in decision.rules if rule.waiver)
-    failing = dataclasses.replace(waived, verdict="fail")
-    log = json.loads(render_sarif(dataclasses.replace(decision, rules=(failing,))))
-    assert log["runs"][0]["results"][0]["suppressions"] == [
-        {"kind": "external", "status": "accepted", "justification": "Titles of 1997 missing, T-231"}
-    ]
+
+def _judged(folder, findings, condition, rest="", name="policy.yaml"):
+    """Decision on one rule, with the policy in a folder of its own."""
+    policy = judging(folder, f"  - {{id: r, {condition}}}", rest)
+    decision = decide(result_of(*findings), policy, as_of=AS_OF)
+    return dataclasses.replace(decision, policy_source=name)
+
+
+def _results(decision):
+    return json.loads(render_sarif(decision))["runs"][0]["results"]
+
+
+@pytest.mark.parametrize(
+    ("x", "level", "suppressed", "verdict"),
+    [
+        (60, "note", True, "pass"),  # passes only because of the waiver
+        (100, "error", False, "fail"),  # beyond the limit of the waiver
+        (76, "warning", False, "inconclusive"),  # not shown to be within it
+        (0, None, False, "pass"),  # meets its own limit, so the waiver covers nothing
+    ],
+)
+def test_only_what_a_waiver_covers_is_a_suppressed_note(tmp_path, x, level, suppressed, verdict):
+    decision = _judged(tmp_path, [rate(OUT, x, 400)], f"metric: {OUT}, max: 0.05", WAIVED)
+    assert (decision.rules[0].verdict, decision.counts["waived"]) == (verdict, 1)
+    results = _results(decision)
+    assert [result["level"] for result in results] == ([level] if level else [])
+    expected = {"kind": "external", "status": "accepted", "justification": "known"}
+    assert [r.get("suppressions") for r in results] == (
+        [[expected]] if suppressed else [None] if level else []
+    )
+
+
+def test_a_minimum_on_a_point_estimate_is_covered_by_its_waiver(tmp_path):
+    waiver = "waivers:\n  - {rule: r, min: 0.3, reason: known, owner: ana, expires: 2027-01-01}"
+    metric = "hallucination.claims.claim_coverage"
+    for x, n_results in ((100, 1), (140, 0)):
+        condition = f"metric: {metric}, min: 0.5, decide: point"
+        decision = _judged(tmp_path, [rate(metric, x, 250)], condition, waiver)
+        assert decision.exit_code == 0
+        assert len(_results(decision)) == n_results
+
+
+def test_the_same_failure_has_the_same_message_and_fingerprint_in_every_run(tmp_path):
+    one, other = (
+        _results(_judged(tmp_path, [rate(OUT, x, n)], f"metric: {OUT}, max: 0.05"))[0]
+        for x, n in ((90, 300), (124, 409))
+    )
+    assert one["message"] == other["message"]
+    assert one["partialFingerprints"] == other["partialFingerprints"]
+    assert one["properties"]["value"] != other["properties"]["value"]
+    assert not any(digit in one["message"]["text"].replace("0.05", "") for digit in "0123456789")
+
+
+def test_a_verdict_that_is_too_few_has_no_number_in_its_message(tmp_path):
+    texts = {
+        _results(_judged(tmp_path, [rate(OUT, 0, n)], f"metric: {OUT}, max: 0.5"))[0]["message"][
+            "text"
+        ]
+        for n in (10, 20)
+    }
+    assert texts == {f"{OUT} was not shown to meet the limit (too_few): at most 0.5."}
+
+
+@pytest.mark.parametrize(
+    ("name", "uri"),
+    [
+        ("my policy.yaml", "my%20policy.yaml"),
+        ("Richtlinie für ü.yaml", "Richtlinie%20f%C3%BCr%20%C3%BC.yaml"),
+        ("ci/100%#1?.yaml", "ci/100%25%231%3F.yaml"),
+        ("a:b.yaml", "a%3Ab.yaml"),
+        ("policies/release.yaml", "policies/release.yaml"),
+        ("../else where/p q.yaml", "p%20q.yaml"),
+    ],
+)
+def test_the_uri_of_the_policy_is_percent_encoded(tmp_path, name, uri):
+    decision = _judged(tmp_path, [rate(OUT, 90, 300)], f"metric: {OUT}, max: 0.05", name=name)
+    place = _results(decision)[0]["locations"][0]["physicalLocation"]
+    assert place["artifactLocation"]["uri"] == uri
+
+
+def test_results_point_to_their_rule(judged_run):
+    log = json.loads((judged_run / "results.sarif").read_text(encoding="utf-8"))["runs"][0]
+    rules = log["tool"]["driver"]["rules"]
+    assert all(rules[r["ruleIndex"]]["id"] == r["ruleId"] for r in log["results"])
+    assert len({r["message"]["text"] for r in log["results"]}) == len(log["results"])
+
+
+SARIF = shutil.which("sarif")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(SARIF is None, reason="sarif-tools is not installed")
+def test_sarif_tools_reads_levels_and_differences_as_the_gate_means_them(tmp_path):
+    def written(name, x, n, rest=""):
+        path = tmp_path / name
+        decision = _judged(tmp_path, [rate(OUT, x, n)], f"metric: {OUT}, max: 0.05", rest)
+        path.write_text(render_sarif(decision), encoding="utf-8")
+        return str(path)
+
+    def code(*words):
+        return subprocess.run([SARIF, *words], capture_output=True, check=False).returncode
+
+    failing, again = written("a.sarif", 90, 300), written("b.sarif", 124, 409)
+    waived = written("c.sarif", 60, 400, WAIVED)
+    beyond = written("d.sarif", 100, 400, WAIVED)
+    doubtful = written("e.sarif", 4, 100)
+    assert code("--check", "error", "summary", failing) != 0
+    assert code("--check", "warning", "summary", waived) == 0
+    assert code("--check", "error", "summary", beyond) != 0
+    assert code("--check", "error", "summary", doubtful) == 0
+    assert code("--check", "warning", "summary", doubtful) != 0
+    assert code("--check", "note", "diff", failing, again) == 0
+    assert code("--check", "error", "diff", waived, beyond) != 0
 
 
 @pytest.mark.parametrize("name", ["junit.xml", "results.sarif", "summary.md", "findings.csv"])
@@ -65,9 +177,16 @@ def test_no_output_holds_a_control_character(judged_run, name):
     assert not any(line.startswith("::") for line in text.splitlines())
 
 
-def test_junit_survives_every_character(judged_run):
-    import dataclasses
+def test_what_the_policy_tolerates_is_skipped_and_not_an_error(tmp_path):
+    condition = f"metric: {OUT}, max: 0.05"
+    for rest, kind in (("", "errors"), ("defaults: {on_inconclusive: warn}", "skipped")):
+        decision = _judged(tmp_path, [rate(OUT, 4, 100)], condition, rest)
+        suites = ElementTree.fromstring(render_junit(decision))
+        counts = {name: suites.get(name) for name in ("errors", "skipped", "failures")}
+        assert counts == {"errors": "0", "skipped": "0", "failures": "0", kind: "1"}
 
+
+def test_junit_survives_every_character(judged_run):
     decision = Decision.read(judged_run)
     wild = "".join(map(chr, [*range(32), 0x202E, 0xD800, 0xFFFE, 0x1F3AC])) + HOSTILE
     rule = dataclasses.replace(decision.rules[0], group=wild, verdict="fail")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from auditkit.evidence.manifest import seal_manifest, verify_run
+from auditkit.evidence.manifest import OUTPUTS_OF, seal_manifest, verify_run
 from auditkit.evidence.run_log import RunLog
 from auditkit.policy.decide import decide
 from auditkit.policy.schema import Policy
@@ -417,6 +417,7 @@ def write_run(
         status="complete",
         fingerprints={"weights": result.target.fingerprint},
         volatile={"finished": "2026-06-01T10:00:00Z"},
+        written=OUTPUTS_OF["audit"],
     )
     if policy is not None:
         verification = verify_run(run)
@@ -424,5 +425,5 @@ def write_run(
         decision.write(run)
         (run / "junit.xml").write_text(render_junit(decision), encoding="utf-8")
         (run / "results.sarif").write_text(render_sarif(decision), encoding="utf-8")
-        seal_manifest(run)
+        seal_manifest(run, written=OUTPUTS_OF["gate"])
     return run

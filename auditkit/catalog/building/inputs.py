@@ -57,6 +57,7 @@ class Inputs:
         kg, link: RecBole graph and its link to the items.
         crosswalk: table that maps the ids in `link` to item ids.
         facts: table of facts about items, which it names by title and year.
+        strict: whether a cell that cannot be read is an error instead of an unknown value.
     """
 
     sources: Sequence[str] = ()
@@ -66,6 +67,7 @@ class Inputs:
     link: Path | None = None
     crosswalk: Path | None = None
     facts: Path | None = None
+    strict: bool = False
 
 
 def read_inputs(inputs: Inputs, *, progress: Progress = lambda what, n: None) -> CatalogDraft:
@@ -97,7 +99,7 @@ def read_inputs(inputs: Inputs, *, progress: Progress = lambda what, n: None) ->
         )
     if inputs.facts is not None:
         progress(f"reading {inputs.facts}", 0)
-        add_facts(draft, inputs.facts, _mapping_of_facts(inputs.mapping))
+        add_facts(draft, inputs.facts, _mapping_of_facts(inputs.mapping), strict=inputs.strict)
     return draft
 
 
@@ -198,7 +200,13 @@ def _add_file(draft: CatalogDraft, path: Path, inputs: Inputs, progress: Progres
         mapping = None
         if inputs.mapping is not None and not _maps_a_graph(inputs):
             mapping = read_mapping(inputs.mapping, TableMapping)
-        add_table(draft, path, mapping, progress=lambda n: progress(f"reading {path.name}", n))
+        add_table(
+            draft,
+            path,
+            mapping,
+            strict=inputs.strict,
+            progress=lambda n: progress(f"reading {path.name}", n),
+        )
     else:
         raise CatalogError(
             f"{path} is of an unknown kind. Give {', '.join((*TABLES, '.item', *RDF))}, a folder, "

@@ -7,9 +7,10 @@
     users: {file: users.csv, id: user_id, attributes: [gender, age]}
 
 Paths are relative to that file. Ratings and users may be left out. All errors of a table are
-reported at once, with their lines. `source: ml-100k` replaces the three tables. `split:
-{validation_from: SECONDS, test_from: SECONDS}` holds out the interactions after these times instead
-of each user's last two.
+reported at once, with their lines. A cell that cannot be read is unknown and counted, as are rows
+that name no item; `strict: true` makes them errors. `source: ml-100k` replaces the three tables.
+`split: {validation_from: SECONDS, test_from: SECONDS}` holds out the interactions after these times
+instead of each user's last two.
 """
 
 from __future__ import annotations
@@ -29,7 +30,14 @@ from auditkit.catalog.dataset import Dataset
 from auditkit.catalog.datasets.download import get_dataset
 from auditkit.catalog.datasets.movielens import load_ml100k
 from auditkit.catalog.interactions import Interactions
-from auditkit.catalog.sources.table_reader import parse_items, raise_line_errors, read_rows
+from auditkit.catalog.sources.cell_values import WrittenNumber
+from auditkit.catalog.sources.joins import Join
+from auditkit.catalog.sources.table_reader import (
+    parse_items,
+    raise_line_errors,
+    read_rows,
+)
+from auditkit.catalog.sources.unknown_cells import SENTINELS, UnknownCells
 from auditkit.errors import CatalogError
 from auditkit.serialization.strict_yaml import load_yaml
 from auditkit.serialization.yaml_errors import validate
@@ -79,6 +87,7 @@ class _Described(_Section):
 
 
 class _Tables(_Described):
+    strict: bool = False
     interactions: _InteractionColumns
     items: _ItemColumns
     users: _UserColumns | None = None
@@ -117,9 +126,11 @@ def load_own_data(path: Path) -> Dataset:
         shipped = validate(document, TypeAdapter(_Shipped))
         return _split(open_dataset(shipped.source), shipped.split, path)
     described = validate(document, TypeAdapter(_Tables))
-    catalog = _catalog(path.parent, described)
-    whole = Dataset(catalog, _interactions(path.parent, described, catalog))
-    return _split(whole, described.split, path)
+    unknown = UnknownCells(strict=described.strict)
+    catalog = _catalog(path.parent, described, unknown)
+    notes = unknown.warnings(described.items.file)
+    interactions = _interactions(path.parent, described, catalog, notes)
+    return _split(Dataset(catalog, interactions, tuple(notes)), described.split, path)
 
 
 def _split(dataset: Dataset, cuts: _Cuts | None, path: Path) -> Dataset:
@@ -135,10 +146,10 @@ def _split(dataset: Dataset, cuts: _Cuts | None, path: Path) -> Dataset:
             f"{path}: no user has interactions both before and after {cuts.test_from} seconds. "
             "Choose another split.test_from."
         )
-    return Dataset(dataset.catalog, divided)
+    return replace(dataset, interactions=divided)
 
 
-def _catalog(folder: Path, described: _Tables) -> Catalog:
+def _catalog(folder: Path, described: _Tables, unknown: UnknownCells) -> Catalog:
     columns = described.items
     given = {"id": columns.id, "title": columns.title, "genres": columns.genres}
     named = {**given, "year": columns.year}
@@ -151,32 +162,34 @@ def _catalog(folder: Path, described: _Tables) -> Catalog:
         return {**found, "id": item_id}
 
     required = [[theirs] for theirs in named.values() if theirs is not None]
-    items = parse_items(folder / columns.file, required=required, rename=rename)
+    items = parse_items(folder / columns.file, required=required, unknown=unknown, rename=rename)
     return Catalog(items, name=described.name)
 
 
-def _interactions(folder: Path, described: _Tables, catalog: Catalog) -> Interactions:
+def _interactions(
+    folder: Path, described: _Tables, catalog: Catalog, notes: list[str]
+) -> Interactions:
+    """Read the interactions; rows without a known item, time or rating are counted and left out."""
     columns, path = described.interactions, folder / described.interactions.file
     required = [columns.user, columns.item, columns.timestamp]
     required += [columns.rating] if columns.rating else []
     faults: list[str] = []
+    unknown = UnknownCells(strict=described.strict)
+    items = Join(path.name, described.items.file, "items", strict=described.strict)
     users: dict[str, int] = {}
     table: list[tuple[int, int, int, float]] = []
     for line, row in read_rows(path, faults, required=[[name] for name in required]):
         try:
-            item = catalog.index.get(_id(row, columns.item))
-            if item is None:
-                raise ValueError(f"item {_id(row, columns.item)!r} is not in the items table")
-            time = int(_number(row, columns.timestamp))
-            if abs(time) > _LATEST:
-                raise ValueError(f"{columns.timestamp} {time} is not a time in seconds")
-            rating = _number(row, columns.rating) if columns.rating else 1.0
-            user = users.setdefault(_id(row, columns.user), len(users))
+            user, item_id = _id(row, columns.user), _id(row, columns.item)
+            item = items.find(catalog.index, item_id, line)
+            numbers = _time_and_rating(row, columns, unknown, line)
         except ValueError as error:
             faults.append(f"line {line}: {error}")
             continue
-        table.append((user, item, time, rating))
+        if item is not None and numbers is not None:
+            table.append((users.setdefault(user, len(users)), item, *numbers))
     raise_line_errors(path, faults)
+    notes += [items.report(catalog.index), *unknown.warnings(path.name)]
     if not table:
         raise CatalogError(f"{path} holds no interactions. Give at least one line.")
     user_index, item_index, timestamp, rating_column = zip(*table, strict=True)
@@ -187,40 +200,84 @@ def _interactions(folder: Path, described: _Tables, catalog: Catalog) -> Interac
         rating=np.asarray(rating_column, dtype=np.float32),
         user_ids=list(users),
         item_ids=[item.id for item in catalog.items],
-        attributes=_attributes(folder, described, users),
+        attributes=_attributes(folder, described, users, notes),
     )
 
 
+def _time_and_rating(
+    row: Mapping[str, object], columns: _InteractionColumns, unknown: UnknownCells, line: int
+) -> tuple[int, float] | None:
+    """Time in seconds and rating of an interaction; None if one of them is unknown.
+
+    Raises:
+        ValueError: a cell cannot be read, and `unknown` is strict.
+    """
+    found: list[float] = []
+    for column in filter(None, (columns.timestamp, columns.rating)):
+        if _is_unknown(row.get(column)):
+            unknown.sentinel(column)
+            return None
+        try:
+            found.append(_number(row, column))
+            if abs(found[0]) > _LATEST:
+                raise ValueError(f"{columns.timestamp} {found[0]:.0f} is not a time in seconds")
+        except ValueError as error:
+            unknown.unreadable(column, str(error), line=line)
+            return None
+    return int(found[0]), found[1] if columns.rating else 1.0
+
+
+def _is_unknown(cell: object) -> bool:
+    return cell is None or (isinstance(cell, str) and cell.strip() in {"", *SENTINELS})
+
+
 def _attributes(
-    folder: Path, described: _Tables, users: Mapping[str, int]
+    folder: Path, described: _Tables, users: Mapping[str, int], notes: list[str]
 ) -> list[Mapping[str, str]]:
     """One attribute mapping per user; a missing value is "unknown"."""
     columns = described.users
     if columns is None:
         return [{} for _ in users]
     found = [dict.fromkeys(columns.attributes, "unknown") for _ in users]
-    path, faults, seen = folder / columns.file, list[str](), set[int]()
+    path, faults = folder / columns.file, list[str]()
+    unknown = UnknownCells(strict=described.strict)
+    read: dict[str, int] = {}
     required = [[columns.id], *([name] for name in columns.attributes)]
     for line, row in read_rows(path, faults, required=required):
         try:
-            place = users.get(_id(row, columns.id))
+            user = _id(row, columns.id)
         except ValueError as error:
             faults.append(f"line {line}: {error}")
             continue
+        read.setdefault(user, line)
+        place = users.get(user)
         if place is not None:
-            if place in seen:
-                faults.append(f"line {line}: user {_id(row, columns.id)!r} occurs twice")
-            seen.add(place)
-            values = {name: " ".join(str(row.get(name) or "").split()) for name in found[place]}
-            found[place] = {name: value or "unknown" for name, value in values.items()}
+            if read[user] != line:
+                faults.append(f"line {line}: user {user!r} occurs twice")
+            found[place] = {name: _attribute(row.get(name), name, unknown) for name in found[place]}
     raise_line_errors(path, faults)
+    join = Join(described.interactions.file, columns.file, "users")
+    for user in users:
+        join.find(read, user, 0)
+    notes += [join.report(read), *unknown.warnings(path.name)]
     return list[Mapping[str, str]](found)
+
+
+def _attribute(cell: object, name: str, unknown: UnknownCells) -> str:
+    """The value of an attribute; "unknown" for an empty cell or a sentinel."""
+    text = "" if cell is None else " ".join(str(cell).split())
+    if text in SENTINELS:
+        unknown.sentinel(name)
+        return "unknown"
+    return text or "unknown"
 
 
 def _id(row: Mapping[str, object], column: str) -> str:
     value = row.get(column)
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)  # tables convert whole numbers to floats if a cell is empty
+    if isinstance(value, WrittenNumber):
+        value = value.text
+    elif isinstance(value, float) and value.is_integer():
+        value = int(value)  # Parquet files of pandas have floats if a cell is empty
     text = "" if value is None or isinstance(value, bool) else str(value).strip()
     if not text:
         raise ValueError(f"empty {column}")

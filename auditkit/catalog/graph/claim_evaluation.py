@@ -11,7 +11,12 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from auditkit.catalog.graph.schema import KINDS, Condition, Constraint, Predicate, Triples, Verdict
-from auditkit.catalog.graph.typed_values import NumberRange, claimed_range, constrained_range
+from auditkit.catalog.graph.typed_values import (
+    NumberRange,
+    claimed_range,
+    constrained_range,
+    days_of,
+)
 from auditkit.catalog.graph.verdict_rules import Judgment, decide, negation_of
 from auditkit.errors import InvalidArgument
 
@@ -48,7 +53,7 @@ def judge(graph: Triples, row: int, predicate: str, value: str) -> Judgment:
     if wanted is None:
         return Judgment("unverifiable")
     objects = _objects(graph, row, p)
-    right = _matching(graph, objects, wanted)
+    right = _matching(graph, p, objects, wanted)
     verdict = _decide(graph, p, objects, right, wanted)
     shown = {"supported": right, "contradicted": objects, "unverifiable": []}[verdict]
     return Judgment(verdict, _evidence(graph, row, p, shown))
@@ -64,7 +69,7 @@ def meets(graph: Triples, row: int, constraint: Constraint) -> Verdict:
     if p is None:
         return "unverifiable"
     wanted, objects = _constrained(graph, constraint, p), _objects(graph, row, p)
-    verdict = _decide(graph, p, objects, _matching(graph, objects, wanted), wanted)
+    verdict = _decide(graph, p, objects, _matching(graph, p, objects, wanted), wanted)
     return negation_of(verdict) if constraint.operator == "!=" else verdict
 
 
@@ -80,7 +85,7 @@ def conditions_of(graph: Triples, constraint: Constraint) -> list[Condition] | N
     wanted = _constrained(graph, constraint, p)
     ranges = tuple((code, code + 1) for code in sorted(wanted.codes))
     if wanted.numbers is not None:
-        ranges = (_codes_in(graph, p, wanted.numbers),)
+        ranges = _codes_in(graph, p, wanted.numbers, possibly=constraint.operator == "!=")
     if constraint.operator != "!=":
         return [Condition(p, ranges)]
     if graph.predicates[p].world == "open":
@@ -112,12 +117,16 @@ def merged(conditions: Sequence[Condition], predicates: Sequence[Predicate]) -> 
 def _decide(
     graph: Triples, p: int, objects: Sequence[int], right: Sequence[int], wanted: _Wanted
 ) -> Verdict:
-    """Verdict on a claim; the item's values contradict a name only if all of them are named."""
+    """Verdict on a claim.
+
+    The item's values contradict a name only if all of them are named, and a day only if none of
+    them is a month or year that contains it.
+    """
     nameless = _nameless(graph)
     comparable = any(code in nameless for code in wanted.codes) or not any(
         code in nameless for code in objects
     )
-    others = bool(objects) and comparable
+    others = bool(objects) and comparable and not _overlapping(graph, p, objects, wanted)
     return decide(graph.predicates[p].world, stated=bool(right), others=others)
 
 
@@ -144,15 +153,36 @@ def _constrained(graph: Triples, constraint: Constraint, p: int) -> _Wanted:
         ) from None
 
 
-def _matching(graph: Triples, objects: Sequence[int], wanted: _Wanted) -> list[int]:
+def _matching(graph: Triples, p: int, objects: Sequence[int], wanted: _Wanted) -> list[int]:
+    """The values that are certainly accepted; a date without a day only with all of its days."""
     if wanted.numbers is None:
         return [code for code in objects if code in wanted.codes]
     low, high = wanted.numbers
-    numbers = graph.terms.numbers(objects)
+    spans = _spans(graph, p, objects)
     return [
         code
-        for code, number in zip(objects, numbers, strict=True)
-        if number is not None and low <= number <= high
+        for code, span in zip(objects, spans, strict=True)
+        if span is not None and low <= span.low and span.high <= high
+    ]
+
+
+def _overlapping(graph: Triples, p: int, objects: Sequence[int], wanted: _Wanted) -> bool:
+    """Whether a value is a date without a day, of which some days are accepted and others not."""
+    if wanted.numbers is None:
+        return False
+    low, high = wanted.numbers
+    return any(
+        span is not None and span.low <= high and low <= span.high and span.low < span.high
+        for span in _spans(graph, p, objects)
+    )
+
+
+def _spans(graph: Triples, p: int, objects: Sequence[int]) -> list[NumberRange | None]:
+    """The range of each number or date; None for a term that is neither."""
+    is_date = graph.predicates[p].type == "date"
+    return [
+        None if number is None else days_of(number) if is_date else NumberRange(number, number)
+        for number in graph.terms.numbers(objects)
     ]
 
 
@@ -210,14 +240,32 @@ def _nameless(graph: Triples) -> range:
     return range(graph.terms.starts[place], graph.terms.starts[place + 1])
 
 
-def _codes_in(graph: Triples, p: int, allowed: NumberRange) -> tuple[int, int]:
-    """Codes [begin, end) of the numbers or dates that are in the range `allowed`."""
-    place = KINDS.index(graph.predicates[p].kind)
+def _codes_in(
+    graph: Triples, p: int, allowed: NumberRange, *, possibly: bool = False
+) -> tuple[tuple[int, int], ...]:
+    """Codes [begin, end) of the numbers or dates that are in the range `allowed`.
+
+    Args:
+        possibly: whether to include dates without a day of which only some days are in the range.
+    """
+    predicate = graph.predicates[p]
+    place = KINDS.index(predicate.kind)
     codes = range(graph.terms.starts[place], graph.terms.starts[place + 1])
 
     def number(code: int) -> float:
         return graph.terms.numbers([code])[0] or 0.0
 
-    low = bisect_left(codes, allowed.low, key=number)
-    high = bisect_right(codes, allowed.high, key=number)
-    return codes.start + low, codes.start + max(low, high)
+    low = codes.start + bisect_left(codes, allowed.low, key=number)
+    high = max(low, codes.start + bisect_right(codes, allowed.high, key=number))
+    if predicate.type != "date":
+        return ((low, high),)
+    # Dates without a day are sorted before the days of their month or year.
+    partial = [code for code in codes if (span := days_of(number(code))).low < span.high]
+    if possibly:
+        before = [c for c in partial if c < low and days_of(number(c)).high >= allowed.low]
+        return (*((code, code + 1) for code in before), (low, high))
+    cut = [c for c in partial if low <= c < high and days_of(number(c)).high > allowed.high]
+    edges = [low, *(edge for code in cut for edge in (code, code + 1)), high]
+    return tuple(
+        (begin, end) for begin, end in zip(edges[::2], edges[1::2], strict=True) if begin < end
+    ) or ((low, low),)

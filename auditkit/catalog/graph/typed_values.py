@@ -1,7 +1,8 @@
 """Canonical spelling of numbers and dates, and their ranges.
 
 A date may be only a year or a month; then it means every day in it. So `< 1970` is before the first
-day of 1970, and `= 1995` is any day of 1995.
+day of 1970, and `= 1995` is any day of 1995. `1895-00-00` and `+1895-01-01T00:00:00Z`, as Wikidata
+and databases write dates, are read as well. Years before 1 are not.
 """
 
 from __future__ import annotations
@@ -12,9 +13,13 @@ from typing import NamedTuple
 
 from auditkit.catalog.graph.schema import Operator, ValueType
 
-__all__ = ["NumberRange", "canonical", "claimed_range", "constrained_range", "number_of"]
+__all__ = [
+    "NumberRange", "canonical", "claimed_range", "constrained_range", "days_of", "number_of",
+]  # fmt: skip
 
-_DATE = re.compile(r"([0-9]{4})(?:-([0-9]{2})(?:-([0-9]{2}))?)?(?:[T ].*)?", re.DOTALL)
+_DATE = re.compile(
+    r"\+?([0-9]{4})(?:-([0-9]{2})(?:-([0-9]{2}))?)?(?:Z|[-+][0-9]{2}:[0-9]{2}|[T ].*)?", re.DOTALL
+)
 _NUMBER = re.compile(r"[-+]?[0-9]{1,18}(?:\.[0-9]{1,18})?(?:[eE][-+]?[0-9]{1,2})?")
 _BOUNDS = re.compile(r"=(?P<equal>[^<>=]+)|(?:>(?P<above>[^<>=]+))?(?:<(?P<below>[^<>=]+))?")
 
@@ -42,15 +47,28 @@ def canonical(text: str, of: ValueType) -> str:
         return repr(number)
     if of == "date":
         parts = _DATE.fullmatch(text)
-        if parts is None or int(parts[2] or 1) > 12 or int(parts[3] or 1) > 31:
+        if (
+            parts is None
+            or parts[1] == "0000"
+            or int(parts[2] or 1) > 12
+            or int(parts[3] or 1) > 31
+        ):
             raise ValueError(f"{text[:40]!r} is not a date such as 1995-11-22")
-        return "-".join(part for part in parts.groups() if part)
+        month = parts[2] if parts[2] != "00" else None
+        day = parts[3] if month and parts[3] != "00" else None
+        return "-".join(part for part in (parts[1], month, day) if part)
     return text
 
 
 def number_of(text: str, *, date: bool) -> float:
     """Number for a canonical value; for a date YYYYMMDD, with 00 for an unknown month or day."""
     return _days(text).low if date else float(text)
+
+
+def days_of(number: float) -> NumberRange:
+    """First and last day of a date from `number_of`: all days of a month or year without a day."""
+    month, day = int(number) // 100 % 100, int(number) % 100
+    return NumberRange(number, number + (0 if day else 99 if month else 9999))
 
 
 def claimed_range(value: str, of: ValueType) -> NumberRange | None:

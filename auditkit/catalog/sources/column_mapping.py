@@ -87,7 +87,8 @@ class _Relation(_Section):
 class Column(_Relation):
     """A column of a table, or several columns, of which the first with a value is used.
 
-    `details.Brand` is a key of an object in JSON lines.
+    `details.Brand` is a key of an object in JSON lines. `skip_unreadable` allows unreadable cells
+    in a `strict` mapping.
     """
 
     column: str | list[str]
@@ -110,8 +111,12 @@ class _Mapping(_Section):
 
 
 class TableMapping(_Mapping):
-    """Mapping of CSV, TSV, JSON lines and Parquet; `facts` describes the table of --facts."""
+    """Mapping of CSV, TSV, JSON lines and Parquet; `facts` describes the table of --facts.
 
+    With `strict`, a cell that cannot be read is an error instead of an unknown value.
+    """
+
+    strict: bool = False
     items: ItemColumns = ItemColumns()
     predicates: dict[Name, Column] = {}
     facts: TableMapping | None = None

@@ -8,11 +8,13 @@ without a label in the requested language becomes an id, which cannot contradict
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from auditkit.catalog.graph.typed_values import canonical
 from auditkit.catalog.sources.column_mapping import Iri, RdfMapping
+from auditkit.catalog.sources.joins import Join, record_join
+from auditkit.catalog.sources.unknown_cells import UnknownCells
 from auditkit.catalog.storage.draft import CatalogDraft, Source
 from auditkit.errors import CatalogError
 
@@ -21,15 +23,18 @@ __all__ = ["BLOCK", "RdfGraph", "RdfTerm", "add_rdf", "iri"]
 BLOCK = 500
 _RDF_TYPE = "http://www.w3.org/1999/02/22-rdf-syntax-ns#type"
 _IRI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\x00-\x20<>\"{}|^`\\\ud800-\udfff]*")
-_YEAR = re.compile(r"\s*([0-9]{4})(?:-[0-9]{2}.*)?", re.DOTALL)
+_NUMERIC = re.compile(
+    r"http://www\.w3\.org/2001/XMLSchema#(?:\w*[iI]nteger|decimal|double|float|int|long|short|byte)"
+)
 
 
 class RdfTerm(NamedTuple):
-    """An RDF term: text, kind and language."""
+    """An RDF term: text, kind, language and datatype."""
 
     text: str
     kind: str  # uri, literal or bnode, as in SPARQL's JSON results
     language: str = ""
+    datatype: str = ""
 
 
 class RdfGraph(Protocol):
@@ -83,13 +88,15 @@ def add_rdf(
     """
     said = f"reading {graph.source.name}"
     genre = mapping.predicates.get("genre")
-    if len(draft):
+    known = bool(len(draft))
+    if known:
         subjects = _known_subjects(draft, graph, mapping)
         draft.linked = (draft.linked or set()) | set(subjects.values())
     else:
         if genre is not None:
             draft.describe_genre(genre.predicate("genre"))
         subjects = _new_items(draft, graph, mapping, lambda n: progress(said, n))
+    described: set[str] = set()
     for name, relation in mapping.predicates.items():
         predicate = relation.predicate(name)
         named = draft.graph.predicate(predicate)
@@ -98,6 +105,7 @@ def add_rdf(
             progress(said, 0)
             for subject, value in _objects(graph, block, relation, mapping):
                 row = subjects[subject]
+                described.add(subject)
                 if predicate.type == "item" and value.text in subjects:
                     draft.graph.add_item(row, named, subjects[value.text])
                     continue
@@ -111,6 +119,8 @@ def add_rdf(
                     n_unread, first = n_unread + 1, first or str(error)
         if n_unread:
             draft.warn(f"{name}: {n_unread} values are left out, the first: {first}")
+    if known and mapping.predicates:
+        _require_described(draft, graph, subjects, described)
     source = graph.source
     given = mapping.source
     draft.sources.append(
@@ -126,19 +136,43 @@ def _blocks(subjects: Sequence[str]) -> Iterator[Sequence[str]]:
 def _known_subjects(draft: CatalogDraft, graph: RdfGraph, mapping: RdfMapping) -> dict[str, int]:
     """Catalog row of each subject that is an item of the draft, in the order of the subjects."""
     found: dict[str, int] = {}
+    join = Join(graph.source.name, "the catalog", "items")
     if mapping.items.id is None:
         for item_id, row in draft.rows.items():
             subject = mapping.items.prefix + item_id
             iri(subject)
             found[subject] = row
     else:
-        for subject, item_id in _subjects(graph, mapping):
-            if item_id in draft.rows:
-                found.setdefault(subject, draft.rows[item_id])
+        for subject, item_id in _subjects(draft, graph, mapping):
+            matched = join.find(draft.rows, item_id, 0)
+            if matched is not None:
+                found.setdefault(subject, matched)
+        record_join(draft, join, draft.ids)
     return found
 
 
-def _subjects(graph: RdfGraph, mapping: RdfMapping) -> Iterator[tuple[str, str]]:
+def _require_described(
+    draft: CatalogDraft, graph: RdfGraph, subjects: Mapping[str, int], described: Collection[str]
+) -> None:
+    """Count the items with a value in the graph.
+
+    Raises:
+        CatalogError: no item has any, so the IRIs of the mapping are probably wrong.
+    """
+    name = graph.source.name
+    counts = f"{name}: {len(described)} of {len(subjects)} items have values in the graph"
+    if subjects and not described:
+        examples = " and ".join(list(subjects)[:2])
+        raise CatalogError(
+            f"{counts}; it was asked for {examples}. Check items.prefix, items.id and the IRIs of "
+            "the mapping."
+        )
+    draft.notes.append(counts)
+
+
+def _subjects(
+    draft: CatalogDraft, graph: RdfGraph, mapping: RdfMapping
+) -> Iterator[tuple[str, str]]:
     """Yield (subject, item id) of every item in the graph."""
     items = mapping.items
     if items.type is None and items.id is None:
@@ -147,10 +181,18 @@ def _subjects(graph: RdfGraph, mapping: RdfMapping) -> Iterator[tuple[str, str]]
         )
     wanted = f"?s {iri(_RDF_TYPE)} {iri(items.type)} . " if items.type else ""
     wanted += f"?s {iri(items.id)} ?id . " if items.id else ""
+    rewritten = False
     for row in graph.select(f"SELECT DISTINCT * WHERE {{ {wanted}}} ORDER BY ?s ?id"):
         subject = row["s"]
         if subject.kind != "uri":
             continue
+        is_number = items.id is not None and _NUMERIC.fullmatch(row["id"].datatype) is not None
+        if is_number and graph.source.sha256 is None and not rewritten:
+            rewritten = True
+            draft.warn(
+                f"{graph.source.name}: ids are typed numbers, which servers rewrite (007 becomes "
+                "7); store them as strings if users' histories have other ids"
+            )
         text = row["id"].text if items.id else subject.text.removeprefix(items.prefix)
         yield subject.text, " ".join(text.split())
 
@@ -167,9 +209,10 @@ def _new_items(
     """
     items = mapping.items
     ids: dict[str, str] = {}
-    for subject, item_id in _subjects(graph, mapping):
+    for subject, item_id in _subjects(draft, graph, mapping):
         ids.setdefault(subject, item_id)
     rows: dict[str, int] = {}
+    unknown = UnknownCells()
     n_untitled = 0
     for block in _blocks(list(ids)):
         title = items.title or mapping.label
@@ -180,7 +223,7 @@ def _new_items(
             if not titles.get(subject):
                 n_untitled += 1
                 continue
-            year = next((y for y in map(_year, years.get(subject, [])) if y), None)
+            year = _first_year(years.get(subject, []), unknown)
             aliases = [" ".join(term.text.split()) for term in others.get(subject, [])]
             if ids[subject] in draft.rows:
                 rows[subject] = draft.rows[ids[subject]]
@@ -192,6 +235,8 @@ def _new_items(
             f"{graph.source.name}: {n_untitled} items have no title in {mapping.language!r} and "
             "are left out"
         )
+    for warning in unknown.warnings(graph.source.name):
+        draft.warn(warning)
     if not rows:
         raise CatalogError(
             f"{graph.source.name} holds no items as the mapping describes them. Check items.type, "
@@ -200,9 +245,15 @@ def _new_items(
     return rows
 
 
-def _year(term: RdfTerm) -> int | None:
-    parts = _YEAR.fullmatch(term.text)
-    return int(parts[1]) if parts else None
+def _first_year(terms: Sequence[RdfTerm], unknown: UnknownCells) -> int | None:
+    """The year of the first date that can be read; the others are counted."""
+    years: list[int] = []
+    for term in terms:
+        try:
+            years.append(int(canonical(term.text, "date")[:4]))
+        except ValueError as error:
+            unknown.unreadable("year", str(error), line=0)
+    return years[0] if years else None
 
 
 def _literals(graph: RdfGraph, block: Sequence[str], predicate: str) -> dict[str, list[RdfTerm]]:
@@ -225,20 +276,27 @@ def _values_query(block: Sequence[str], predicate: str) -> str:
 
 
 def _in_language(literals: Mapping[str, Sequence[RdfTerm]], language: str) -> dict[str, str]:
-    """One name per subject: in the language, otherwise without a language tag."""
+    """One name per subject, in the language or the best substitute for it."""
     names: dict[str, str] = {}
     for subject, terms in literals.items():
-        ranked = sorted(
-            (rank, term.text) for term in terms if (rank := _rank(term.language, language)) < 2
-        )
+        ranks = ((_rank(term.language, language), term.text) for term in terms)
+        ranked = sorted((rank, text) for rank, text in ranks if rank is not None)
         if ranked and (name := " ".join(ranked[0][1].split())):
             names[subject] = name
     return names
 
 
-def _rank(language: str, wanted: str) -> int:
-    own = language.casefold()
-    return 0 if own == wanted.casefold() else 1 if not own else 2
+def _rank(language: str, wanted: str) -> int | None:
+    """Preference of a language, 0 is best; None for another language.
+
+    The requested one, then one with the same primary subtag, then `mul`, then none.
+    """
+    own, asked = language.casefold(), wanted.casefold()
+    if own == asked:
+        return 0
+    if own and own.partition("-")[0] == asked.partition("-")[0]:
+        return 1
+    return {"mul": 2, "": 3}.get(own)
 
 
 def _objects(
@@ -256,7 +314,7 @@ def _objects(
         if term.kind == "uri" and term.text in names:
             term = RdfTerm(names[term.text], "literal")
         if term.kind == "bnode" or (
-            term.kind == "literal" and _rank(term.language, mapping.language) == 2
+            term.kind == "literal" and _rank(term.language, mapping.language) is None
         ):
             continue
         yield row["s"].text, term

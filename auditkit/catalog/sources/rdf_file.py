@@ -2,6 +2,10 @@
 
 The file is loaded into a temporary folder, because an in-memory store takes about 340 bytes per
 triple. Named graphs are queried together with the default graph.
+
+A store of pyoxigraph normalizes literals with a known datatype: the code "007"^^xsd:integer becomes
+"7", and "1.50"^^xsd:decimal becomes "1.5". Datatypes are therefore renamed while the file is
+loaded, because literals of an unknown datatype keep their lexical form.
 """
 
 from __future__ import annotations
@@ -10,11 +14,15 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from auditkit.catalog.sources.rdf import RdfTerm
 from auditkit.catalog.storage.draft import Source
 from auditkit.errors import CatalogError, MissingDependency
 from auditkit.serialization.atomic_files import sha256_file
+
+if TYPE_CHECKING:
+    import pyoxigraph
 
 __all__ = ["RdfFile"]
 
@@ -22,6 +30,25 @@ FORMATS = {
     ".ttl": "TURTLE", ".trig": "TRIG", ".nt": "N_TRIPLES", ".nq": "N_QUADS",
     ".rdf": "RDF_XML", ".owl": "RDF_XML",
 }  # fmt: skip
+
+
+_AS_WRITTEN = "urn:auditkit:as-written:"
+_PLAIN = (
+    "http://www.w3.org/2001/XMLSchema#string",
+    "http://www.w3.org/1999/02/22-rdf-syntax-ns#langString",
+)
+
+
+def _keeping_form(quad: pyoxigraph.Quad) -> pyoxigraph.Quad:
+    """The quad, with another name for the datatype of its object."""
+    import pyoxigraph
+
+    literal = quad.object
+    if not isinstance(literal, pyoxigraph.Literal) or literal.datatype.value in _PLAIN:
+        return quad
+    renamed = pyoxigraph.NamedNode(_AS_WRITTEN + literal.datatype.value)
+    written = pyoxigraph.Literal(literal.value, datatype=renamed)
+    return pyoxigraph.Quad(quad.subject, quad.predicate, written, quad.graph_name)
 
 
 class RdfFile:
@@ -47,7 +74,8 @@ class RdfFile:
         try:
             self._store: pyoxigraph.Store | None = pyoxigraph.Store(self._folder)
             kind = getattr(pyoxigraph.RdfFormat, FORMATS[path.suffix.lower()])
-            self._store.bulk_load(path=str(path), format=kind)
+            quads = pyoxigraph.parse(path=str(path), format=kind)
+            self._store.bulk_extend(map(_keeping_form, quads))
         except (OSError, SyntaxError, ValueError) as error:
             self.__exit__()
             place = f":{error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
@@ -77,7 +105,8 @@ class RdfFile:
             for name in names:
                 node = row[name]
                 if isinstance(node, pyoxigraph.Literal):
-                    bound[name] = RdfTerm(node.value, "literal", node.language or "")
+                    datatype = node.datatype.value.removeprefix(_AS_WRITTEN)
+                    bound[name] = RdfTerm(node.value, "literal", node.language or "", datatype)
                 elif node is not None:
                     kind = "uri" if isinstance(node, pyoxigraph.NamedNode) else "bnode"
                     bound[name] = RdfTerm(node.value, kind)

@@ -22,8 +22,10 @@ from scipy import sparse
 from auditkit.catalog.graph.schema import Predicate
 from auditkit.catalog.sources.column_mapping import SourceSection
 from auditkit.catalog.sources.freebase import IGNORED, RELATIONS
+from auditkit.catalog.sources.joins import Join, record_join
 from auditkit.catalog.sources.table_reader import COLUMNS, separate_year
 from auditkit.catalog.sources.table_source import Facts, file_source
+from auditkit.catalog.sources.unknown_cells import SENTINELS
 from auditkit.catalog.storage.draft import CatalogDraft
 from auditkit.errors import CatalogError
 
@@ -32,8 +34,9 @@ __all__ = ["Agreement", "add_graph", "add_items", "link_agreement", "read_atomic
 MIN_GENRE_ITEMS = 20
 N_SHUFFLES = 5
 LEAST_RATIO = 2.0
-_NO_GENRE = "unknown"
+_NO_GENRES = frozenset({"unknown", *SENTINELS})
 _PROGRESS_ROWS = 100_000
+_EXAMPLES = 2
 
 Matrix: TypeAlias = sparse.csr_array
 
@@ -110,27 +113,35 @@ def add_items(draft: CatalogDraft, path: Path) -> None:
     ]
     facts = Facts(draft)
     for line, cells in rows:
-        title, year = " ".join(cells[place["title"]].split()), None
-        if place["year"] is not None and cells[place["year"]].isdecimal():
-            year = int(cells[place["year"]]) or None
-        else:
+        written = cells[place["year"]] if place["year"] is not None else ""
+        title, year = " ".join(cells[place["title"]].split()), _year(written)
+        if year is None:
             title, year = separate_year(title)
+            if written.strip("0"):
+                facts.unknown.unreadable("year", f"{written[:40]!r} is not a year", line=line)
         genres = cells[place["genres"]].split() if place["genres"] is not None else []
         try:
             if not title or not cells[place["id"]]:
                 raise ValueError("empty id or title")
             row = draft.add_item(
-                cells[place["id"]], title, year, [name for name in genres if name != _NO_GENRE]
+                cells[place["id"]], title, year, [name for name in genres if name not in _NO_GENRES]
             )
             for i, predicate, kind in others:
                 for text in cells[i].split() if kind.endswith("_seq") else [cells[i].strip()]:
                     if text:
-                        facts.add_text(row, predicate, text)
+                        facts.add_known(row, predicate, text, line)
         except (ValueError, CatalogError) as error:
             raise CatalogError(
                 f"{path}:{line}: {str(error).rstrip('.')}. Correct or drop the line."
             ) from None
+    facts.finish(path.name)
     draft.sources.append(file_source(path, SourceSection()))
+
+
+def _year(text: str) -> int | None:
+    """A year from 1 to 9999; None if the cell has none."""
+    year = int(text) if text.isdecimal() and len(text) < 5 else 0
+    return year or None
 
 
 def _predicate(name: str, kind: str) -> Predicate:
@@ -169,7 +180,8 @@ def add_graph(
     rows_of: dict[str, list[int]] = {}
     for row, entity in sorted(entity_of.items()):
         rows_of.setdefault(entity, []).append(row)
-    relations, genre_pairs = _survey(kg, rows_of)
+    relations, genre_pairs, heads = _survey(kg, rows_of)
+    _require_heads(draft, rows_of, heads, link=link, kg=kg)
     agreement = link_agreement(draft, entity_of, genre_pairs)
     draft.agreement = agreement.link if agreement else None
     draft.sources += [file_source(path, source or SourceSection()) for path in (kg, link)]
@@ -213,12 +225,35 @@ def _entities(
         if len(cells) != 2:
             raise CatalogError(f"{link}:{number} does not have 2 columns. Give item_id, entity_id.")
         entity_of_link[cells[0]] = cells[1]
-    pairs = ((item, item) for item in draft.ids) if crosswalk is None else crosswalk
+    if crosswalk is None:
+        join = Join(link.name, "the catalog", "items")
+        found = {item: join.find(draft.rows, item, 0) for item in entity_of_link}
+        record_join(draft, join, draft.ids)
+        return {row: entity_of_link[item] for item, row in found.items() if row is not None}
     return {
         draft.rows[item]: entity_of_link[foreign]
-        for foreign, item in pairs
+        for foreign, item in crosswalk
         if foreign in entity_of_link and item in draft.rows
     }
+
+
+def _require_heads(
+    draft: CatalogDraft,
+    rows_of: Mapping[str, Sequence[int]],
+    heads: Mapping[str, int],
+    *,
+    link: Path,
+    kg: Path,
+) -> None:
+    """Count the linked entities that have triples.
+
+    Raises:
+        CatalogError: none has any.
+    """
+    join = Join(link.name, kg.name, "entities")
+    for entity in rows_of:
+        join.find(heads, entity, 0)
+    draft.notes.append(join.report(heads))
 
 
 def _triples(kg: Path) -> Iterator[list[str]]:
@@ -230,17 +265,27 @@ def _triples(kg: Path) -> Iterator[list[str]]:
 
 def _survey(
     kg: Path, rows_of: Mapping[str, Sequence[int]]
-) -> tuple[list[str], list[tuple[str, str]]]:
-    """Names of the relations with a linked entity as head, and all (entity, genre) pairs."""
+) -> tuple[list[str], list[tuple[str, str]], dict[str, int]]:
+    """Names of the relations with a linked entity as head, all (entity, genre) pairs, and the
+    number of triples of each linked head, or of the first other heads if no linked one occurs.
+    """
     relations: set[str] = set()
     genres: list[tuple[str, str]] = []
+    heads: dict[str, int] = {}
+    others: dict[str, int] = {}
     for head, relation, tail in _triples(kg):
-        if head in rows_of and relation not in IGNORED:
+        if head not in rows_of:
+            if len(others) < _EXAMPLES:
+                others[head] = 1
+            continue
+        heads[head] = heads.get(head, 0) + 1
+        if relation not in IGNORED:
             relations.add(relation)
             if "genre" in relation.rpartition(".")[2]:
                 genres.append((head, tail))
     known = {name: place for place, name in enumerate(RELATIONS)}
-    return sorted(relations, key=lambda name: (known.get(name, len(known)), name)), genres
+    ordered = sorted(relations, key=lambda name: (known.get(name, len(known)), name))
+    return ordered, genres, heads or others
 
 
 def _relation(name: str) -> Predicate:

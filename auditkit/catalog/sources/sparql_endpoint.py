@@ -75,7 +75,8 @@ class Endpoint:
             for name, node in row.items():
                 try:
                     kind, text = _KINDS[node["type"]], str(node["value"])
-                    bound[str(name)] = RdfTerm(text, kind, str(node.get("xml:lang", "")))
+                    language, datatype = node.get("xml:lang", ""), node.get("datatype", "")
+                    bound[str(name)] = RdfTerm(text, kind, str(language), str(datatype))
                 except (KeyError, TypeError, AttributeError):
                     raise self._error(
                         "a response contains a value that is not an RDF term"

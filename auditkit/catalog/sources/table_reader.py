@@ -1,7 +1,8 @@
 """Read items from a CSV, TSV or JSON-lines file, with all errors of the file in one message.
 
 Column names are id or item_id; title, movie_title or name; year or release_year; genres, genre or
-class; and aliases. Values are separated by `|`. Year 0 and an empty cell mean unknown. If the file
+class; and aliases. Values are separated by `|`, or the cell is a printed list, such as `['Drama',
+'War']`. Year 0, an empty cell, a sentinel and a cell that cannot be read mean unknown. If the file
 has no year column, a bracketed year at the end of a title is its year. A bare number at the end is
 part of the title ("Blues Brothers 2000").
 
@@ -15,23 +16,21 @@ from __future__ import annotations
 import csv
 import datetime
 import decimal
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TextIO
 
-from auditkit.catalog.graph.builder import is_text
 from auditkit.catalog.items import LAST_YEAR, CatalogItem
 from auditkit.catalog.linking.normalize import split_year
+from auditkit.catalog.sources.cell_values import WrittenNumber, cell_text, known_texts
+from auditkit.catalog.sources.unknown_cells import SENTINELS, TITLE_SENTINELS, UnknownCells
 from auditkit.errors import CatalogError, MissingDependency
 from auditkit.serialization.canonical_json import read_json
 
 __all__ = [
     "COLUMNS",
-    "cell_text",
-    "cell_texts",
     "parse_item",
     "parse_items",
     "raise_line_errors",
@@ -55,12 +54,14 @@ def parse_items(
     path: Path,
     *,
     required: Sequence[Sequence[str]],
+    unknown: UnknownCells,
     rename: Callable[[Mapping[str, object]], Mapping[str, object]] = lambda row: row,
 ) -> tuple[CatalogItem, ...]:
     """Read every item of a file whose column names differ from `COLUMNS`.
 
     Args:
         required: the possible names of each required column.
+        unknown: counts the cells without a usable value.
         rename: maps a row of the file to the column names of `COLUMNS`.
     """
     faults: list[str] = []
@@ -68,7 +69,7 @@ def parse_items(
     first_line: dict[str, int] = {}
     for line, row in read_rows(path, faults, required=required):
         try:
-            item = parse_item(rename(row))
+            item = parse_item(rename(row), unknown, line=line)
         except ValueError as error:
             faults.append(f"line {line}: {error}")
             continue
@@ -158,7 +159,7 @@ def _json_lines(
         if not content.strip():
             continue
         try:
-            row = read_json(content)
+            row = read_json(content, parse_float=WrittenNumber)
         except (ValueError, RecursionError) as error:
             faults.append(f"line {line}: {error}")
             continue
@@ -253,7 +254,7 @@ def _plain(value: object) -> object:
     if isinstance(value, datetime.date | datetime.time):
         return value.isoformat()
     if isinstance(value, decimal.Decimal):
-        value = float(value)
+        value = WrittenNumber(format(value, "f"))
     return None if value != value else value
 
 
@@ -279,24 +280,43 @@ def _header(
     return header
 
 
-def parse_item(row: Mapping[str, object]) -> CatalogItem:
+def parse_item(row: Mapping[str, object], unknown: UnknownCells, *, line: int = 0) -> CatalogItem:
     """Convert a row with the column names of `COLUMNS` to an item.
 
+    Args:
+        row: cells by column name.
+        unknown: counts the cells without a usable value.
+        line: line of the row, for messages.
+
     Raises:
-        ValueError: the row is not valid; the message says why.
+        ValueError: the row has no id or title; or, if `unknown` is strict, an unreadable cell.
     """
     item_id = cell_text(_cell(row, "id"), "id")
     title = cell_text(_cell(row, "title"), "title")
     if not item_id or not title:
         raise ValueError(f"empty {'id' if not item_id else 'title'}")
-    year = _year(_cell(row, "year"))
+    year = _known_year(_cell(row, "year"), unknown, line)
     core, bracketed = separate_year(title)
     if year is None and not any(name in row for name in COLUMNS["year"]):
         title, year = core, bracketed
     elif bracketed == year:
         title = core
-    genres = cell_texts(_cell(row, "genres"), "genres")
-    return CatalogItem(item_id, title, year, genres, cell_texts(_cell(row, "aliases"), "aliases"))
+    genres = known_texts(_cell(row, "genres"), "genres", unknown, line=line)
+    aliases = known_texts(
+        _cell(row, "aliases"), "aliases", unknown, line=line, sentinels=TITLE_SENTINELS
+    )
+    return CatalogItem(item_id, title, year, genres, aliases)
+
+
+def _known_year(value: object, unknown: UnknownCells, line: int) -> int | None:
+    if isinstance(value, str) and value.strip() in SENTINELS:
+        unknown.sentinel("year")
+        return None
+    try:
+        return _year(value)
+    except ValueError as error:
+        unknown.unreadable("year", str(error), line=line)
+        return None
 
 
 def _cell(row: Mapping[str, object], column: str) -> object:
@@ -304,22 +324,6 @@ def _cell(row: Mapping[str, object], column: str) -> object:
         if name in row:
             return row[name]
     return None
-
-
-def cell_text(value: object, column: str) -> str:
-    """Text of a cell, with runs of whitespace as one space; "" for an empty cell.
-
-    Raises:
-        ValueError: the cell does not contain a text.
-    """
-    if value is None:
-        return ""
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        raise ValueError(f"{column} is {json.dumps(value, default=str)[:80]}, not a string")
-    text = " ".join(str(value).split())
-    if not is_text(text):
-        raise ValueError(f"{column} has an unpaired surrogate")
-    return text
 
 
 def _year(value: object) -> int | None:
@@ -331,18 +335,3 @@ def _year(value: object) -> int | None:
     if text and not (text.isdecimal() and len(text) < 19 and int(text) <= LAST_YEAR):
         raise ValueError(f"year {text[:40]!r} is not a whole number up to {LAST_YEAR}")
     return int(text) or None if text else None
-
-
-def cell_texts(value: object, column: str, *, separator: str = "|") -> tuple[str, ...]:
-    """Distinct values of a cell, which is a list or a text with separators.
-
-    Raises:
-        ValueError: the cell contains something else.
-    """
-    if value is None:
-        return ()
-    if isinstance(value, float):
-        value = str(int(value)) if value.is_integer() else repr(value)
-    parts = value if isinstance(value, list) else cell_text(value, column).split(separator)
-    names = (cell_text(str(part) if isinstance(part, float) else part, column) for part in parts)
-    return tuple(dict.fromkeys(name for name in names if name))

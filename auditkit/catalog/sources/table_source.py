@@ -14,6 +14,7 @@ from auditkit.catalog.graph.builder import is_text
 from auditkit.catalog.graph.schema import Predicate
 from auditkit.catalog.graph.typed_values import canonical
 from auditkit.catalog.items import ITEM_PREDICATES
+from auditkit.catalog.sources.cell_values import cell_text, cell_texts, known_texts
 from auditkit.catalog.sources.column_mapping import (
     AMAZON,
     Column,
@@ -21,14 +22,14 @@ from auditkit.catalog.sources.column_mapping import (
     TableMapping,
     predicate_by_name,
 )
+from auditkit.catalog.sources.joins import Join, record_join
 from auditkit.catalog.sources.table_reader import (
     COLUMNS,
-    cell_text,
-    cell_texts,
     parse_item,
     raise_line_errors,
     read_rows,
 )
+from auditkit.catalog.sources.unknown_cells import SENTINELS, UnknownCells
 from auditkit.catalog.storage.draft import CatalogDraft, Source
 from auditkit.errors import CatalogError
 from auditkit.serialization.atomic_files import sha256_file
@@ -41,7 +42,7 @@ _PROGRESS_ROWS = 10_000
 _MOST_COLUMNS = 200
 _TAKEN = {name for names in COLUMNS.values() for name in names}
 _USUAL = {*_TAKEN, "decade"}
-TABLE_READER_VERSION = 2  # catalogs built by another version of the table reader are rebuilt
+TABLE_READER_VERSION = 3  # catalogs built by another version of the table reader are rebuilt
 
 GENRE = ITEM_PREDICATES[1]
 
@@ -54,6 +55,7 @@ def add_table(
     path: Path,
     mapping: TableMapping | None = None,
     *,
+    strict: bool = False,
     progress: Progress = lambda n: None,
 ) -> None:
     """Add a table's items, or, if the draft has items, the table's facts about them.
@@ -62,6 +64,7 @@ def add_table(
         draft: the catalog draft to extend.
         path: CSV, TSV, JSON lines, or Parquet (extra `graph`).
         mapping: assigns columns to item fields and predicates.
+        strict: whether a cell that cannot be read is an error instead of an unknown value.
         progress: called with the number of rows since the last call.
 
     Raises:
@@ -73,8 +76,9 @@ def add_table(
         draft.describe_genre(columns.genre)
     faults: list[str] = []
     first_line: dict[str, int] = {}
-    facts = Facts(draft)
-    n_unknown = n = 0
+    unknown = UnknownCells(strict=strict or (mapping is not None and mapping.strict))
+    facts = Facts(draft, unknown)
+    join, n = Join(path.name, "the catalog", "items"), 0
     required = columns.required(with_title=new_items)
     for line, row in read_rows(path, faults, required=required, spelling=columns.spelling):
         n += 1
@@ -82,15 +86,14 @@ def add_table(
             progress(_PROGRESS_ROWS)
         try:
             if new_items:
-                item = parse_item(columns.item(row))
+                item = parse_item(columns.item(row), unknown, line=line)
                 if item.id in first_line:
                     raise ValueError(f"id {item.id!r} is already on line {first_line[item.id]}")
                 first_line[item.id] = line
                 place = draft.add_item(item.id, item.title, item.year, item.genres, item.aliases)
             else:
-                known = draft.rows.get(_id_of(columns.item(row)))
+                known = join.find(draft.rows, _id_of(columns.item(row)), line)
                 if known is None:
-                    n_unknown += 1
                     continue
                 place = known
             facts.add(place, columns.facts(row, with_genre=not new_items), line)
@@ -100,14 +103,18 @@ def add_table(
     if not len(draft):
         raise CatalogError(f"{path} holds no items. Give at least one line with an id and a title.")
     facts.finish(path.name)
+    _warn_about_columns(draft, path, columns)
+    if not new_items:
+        record_join(draft, join, draft.ids)
+    draft.sources.append(file_source(path, columns.source))
+
+
+def _warn_about_columns(draft: CatalogDraft, path: Path, columns: TableColumns) -> None:
     if columns.left_out:
         draft.warn(
             f"{path.name}: {len(columns.left_out)} columns beyond the first {_MOST_COLUMNS} are "
             "left out; name the columns to use in a mapping"
         )
-    if n_unknown:
-        draft.warn(f"{path.name}: {n_unknown} rows name no item of the catalog and are left out")
-    draft.sources.append(file_source(path, columns.source))
 
 
 def file_source(path: Path, said: SourceSection) -> Source:
@@ -174,9 +181,7 @@ class TableColumns:
             if name is not None:
                 renamed[ours] = row[name]
         if genre is not None:
-            renamed["genres"] = list(
-                cell_texts(_cell(row, genre), "genre", separator=genre.separator)
-            )
+            renamed["genres"] = _split(_cell(row, genre), genre.separator)
         return renamed
 
     def facts(self, row: Row, *, with_genre: bool) -> Iterator[tuple[Predicate, Column, object]]:
@@ -208,32 +213,57 @@ class TableColumns:
 
 @dataclass
 class Facts:
-    """Adds cells to a draft as typed values or references to items, and counts unreadable ones."""
+    """Adds cells to a draft as typed values or references to items.
+
+    Attributes:
+        unknown: counts the values that are left out.
+    """
 
     draft: CatalogDraft
+    unknown: UnknownCells = field(default_factory=UnknownCells)
     _codes: dict[str, int] = field(default_factory=dict)
     _pending: list[tuple[int, int, str]] = field(default_factory=list)
-    _unread: dict[str, tuple[int, str]] = field(default_factory=dict)
 
     def add(self, row: int, cells: Iterator[tuple[Predicate, Column, object]], line: int) -> None:
         """Add the facts of one row.
 
         Raises:
-            ValueError: a cell is not of its column's type.
+            ValueError: a cell is not of its column's type, and `unknown` is strict.
         """
         for predicate, column, cell in cells:
             if cell is None or cell == "":
                 continue
+            name, allowed = predicate.name, column.skip_unreadable
             if isinstance(cell, dict | list) and _is_nested(cell):
-                self._count(predicate.name, f"line {line} holds an object")
+                self.unknown.unreadable(name, "an object", line=line, allowed=True)
                 continue
-            for text in cell_texts(_spelled(cell), predicate.name, separator=column.separator):
-                try:
-                    self.add_text(row, predicate, text)
-                except ValueError as error:
-                    if not column.skip_unreadable:
-                        raise ValueError(f"{predicate.name}: {error}") from None
-                    self._count(predicate.name, f"line {line}: {error}")
+            texts = known_texts(
+                _spelled(cell),
+                name,
+                self.unknown,
+                line=line,
+                separator=column.separator,
+                allowed=allowed,
+            )
+            for text in texts:
+                self.add_known(row, predicate, text, line, allowed=allowed)
+
+    def add_known(
+        self, row: int, predicate: Predicate, text: str, line: int, *, allowed: bool = False
+    ) -> None:
+        """Add one value, or count it if it is a sentinel or not of the predicate's type.
+
+        Raises:
+            ValueError: the text is not of the predicate's type, `unknown` is strict, and it is not
+                allowed.
+        """
+        if text in SENTINELS:
+            self.unknown.sentinel(predicate.name)
+            return
+        try:
+            self.add_text(row, predicate, text)
+        except ValueError as error:
+            self.unknown.unreadable(predicate.name, str(error), line=line, allowed=allowed)
 
     def add_text(self, row: int, predicate: Predicate, text: str) -> None:
         """Add one value.
@@ -251,23 +281,22 @@ class Facts:
 
     def finish(self, name: str) -> None:
         """Resolve references to items, and warn about values that were left out."""
-        n_unknown = 0
+        unknown: list[str] = []
         for row, code, text in self._pending:
             other = self.draft.rows.get(text)
             if other is None:
-                n_unknown += 1
+                unknown.append(text)
             else:
                 self.draft.graph.add_item(row, code, other)
-        if n_unknown:
-            self.draft.warn(f"{name}: {n_unknown} references name no item and are left out")
-        for predicate, (n, first) in self._unread.items():
-            self.draft.warn(f"{name}: {n} values of {predicate} are left out, the first: {first}")
+        if unknown:
+            examples = " and ".join(map(repr, list(dict.fromkeys(unknown))[:2]))
+            self.draft.warn(
+                f"{name}: {len(unknown)} of {len(self._pending)} references name no item and are "
+                f"left out, such as {examples}"
+            )
+        for warning in self.unknown.warnings(name):
+            self.draft.warn(warning)
         self._pending.clear()
-        self._unread.clear()
-
-    def _count(self, predicate: str, what: str) -> None:
-        n, first = self._unread.get(predicate, (0, what))
-        self._unread[predicate] = (n + 1, first)
 
 
 def _id_of(row: Row) -> str:
@@ -305,6 +334,14 @@ def _cell(row: Row, column: Column) -> object:
         if cell not in (None, "", []):
             return cell
     return None
+
+
+def _split(cell: object, separator: str) -> object:
+    """The values of a cell as a list; the cell itself if it cannot be read."""
+    try:
+        return list(cell_texts(cell, "genre", separator=separator))
+    except ValueError:
+        return cell
 
 
 def _is_nested(cell: dict[str, object] | list[object]) -> bool:

@@ -14,32 +14,31 @@ from pathlib import Path
 
 from auditkit.catalog.graph.schema import Predicate
 from auditkit.catalog.linking.title_linker import LINKED
+from auditkit.catalog.sources.cell_values import cell_texts
 from auditkit.catalog.sources.column_mapping import Column, TableMapping
 from auditkit.catalog.sources.table_reader import (
     COLUMNS,
-    cell_text,
-    cell_texts,
     parse_item,
     raise_line_errors,
     read_rows,
 )
 from auditkit.catalog.sources.table_source import Facts, TableColumns, file_source
+from auditkit.catalog.sources.unknown_cells import UnknownCells
 from auditkit.catalog.storage.draft import CatalogDraft
 from auditkit.errors import CatalogError
 
 __all__ = ["add_facts", "crosswalk_pairs"]
 
 _IDS = (*COLUMNS["id"], "movie_id", "ml1m_id")
-_QUOTED = re.compile(r"""'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)\"""")
-_LIST = re.compile(r"""\[\s*(?:(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")\s*(?:,\s*|(?=\])))*\]""")
 _SUFFIX = re.compile(r" *\([^()]*\)$")
-_MAX_LIST = 100_000
 _AT_ONCE = 20_000
 
 Row = Mapping[str, object]
 
 
-def add_facts(draft: CatalogDraft, path: Path, mapping: TableMapping | None = None) -> None:
+def add_facts(
+    draft: CatalogDraft, path: Path, mapping: TableMapping | None = None, *, strict: bool = False
+) -> None:
     """Add the facts of a table about films that it names by title and year.
 
     Underscores and suffixes such as `(director)` are removed from labels. Predicates that the items
@@ -49,14 +48,16 @@ def add_facts(draft: CatalogDraft, path: Path, mapping: TableMapping | None = No
         draft: the catalog draft with its items.
         path: CSV, TSV, JSON lines or Parquet.
         mapping: assigns columns to predicates.
+        strict: whether a cell that cannot be read is an error instead of an unknown value.
 
     Raises:
         CatalogError: the file cannot be read or has faulty lines.
     """
     columns = TableColumns(mapping)
     rows = list(_rows(path, columns))
-    placed, counts = _place(draft, [title for _, title, _ in rows])
-    facts, faults = Facts(draft), list[str]()
+    placed = _place(draft, [title for _, title, _ in rows], path.name)
+    unknown = UnknownCells(strict=strict or (mapping is not None and mapping.strict))
+    facts, faults = Facts(draft, unknown), list[str]()
     for (line, _, row), items in zip(rows, placed, strict=True):
         for item in items:
             try:
@@ -67,7 +68,6 @@ def add_facts(draft: CatalogDraft, path: Path, mapping: TableMapping | None = No
     raise_line_errors(path, faults)
     facts.finish(path.name)
     draft.linked = (draft.linked or set()) | {item for items in placed for item in items}
-    draft.notes.append(f"{path.name}: {counts}")
     draft.sources.append(file_source(path, columns.source))
 
 
@@ -91,8 +91,7 @@ def crosswalk_pairs(draft: CatalogDraft, path: Path) -> list[tuple[str, str]]:
         )
     if not titled:
         return [(str(row[names[0]]).strip(), str(row[names[1]]).strip()) for _, row in rows]
-    placed, counts = _place(draft, [_title(_named(row, foreign)) for _, row in rows])
-    draft.notes.append(f"{path.name}: {counts}")
+    placed = _place(draft, [_title(_named(row, foreign)) for _, row in rows], path.name)
     return [
         (str(row[foreign]).strip(), draft.ids[item])
         for (_, row), items in zip(rows, placed, strict=True)
@@ -116,7 +115,7 @@ def _rows(path: Path, columns: TableColumns) -> Iterator[tuple[int, str, Row]]:
 
 
 def _title(row: Row) -> str:
-    return parse_item(row).display_title
+    return parse_item(row, UnknownCells()).display_title
 
 
 def _named(row: Row, foreign: str) -> Row:
@@ -127,8 +126,14 @@ def _is_id(name: str) -> bool:
     return name.casefold() in _IDS or name.casefold().endswith(("_id", "id:"))
 
 
-def _place(draft: CatalogDraft, titles: list[str]) -> tuple[list[tuple[int, ...]], str]:
-    """Rows of the items that each title names (none if unlinked), and a note with the counts."""
+def _place(draft: CatalogDraft, titles: list[str], name: str) -> list[tuple[int, ...]]:
+    """Rows of the items that each title names; none if it is not linked.
+
+    The counts are added to the draft, as a warning if a title is not linked.
+
+    Raises:
+        CatalogError: there are titles, and none is linked.
+    """
     # With `strict`, a corrected title is never `year_off`, so `typo` marks every correction.
     linker = draft.linker("strict")
     placed: list[tuple[int, ...]] = []
@@ -140,35 +145,31 @@ def _place(draft: CatalogDraft, titles: list[str]) -> tuple[list[tuple[int, ...]
             placed.append(tuple(draft.rows[i] for i in link.candidates) if good else ())
     linked = sum(bool(items) for items in placed)
     unlinked = len(placed) - linked - ambiguous
-    return placed, f"{linked} rows linked, {unlinked} unlinked, {ambiguous} ambiguous"
+    counts = f"{name}: {linked} rows linked, {unlinked} unlinked, {ambiguous} ambiguous"
+    if titles and not linked:
+        ours, theirs = (" and ".join(map(repr, some[:2])) for some in (titles, draft.titles))
+        raise CatalogError(
+            f"{counts}. {name} has {ours}, the catalog has {theirs}. Give a table of these items."
+        )
+    if linked < len(titles):
+        draft.warn(counts)
+    else:
+        draft.notes.append(counts)
+    return placed
 
 
 def _cleaned(
     cells: Iterator[tuple[Predicate, Column, object]],
 ) -> Iterator[tuple[Predicate, Column, object]]:
     for predicate, column, cell in cells:
-        texts = _written_list(cell)
-        if texts is None:
-            try:
-                texts = list(cell_texts(cell, predicate.name, separator=column.separator))
-            except ValueError:
-                yield predicate, column, cell  # the reader of the cell raises the error
-                continue
+        try:
+            texts = cell_texts(cell, predicate.name, separator=column.separator)
+        except ValueError:
+            yield predicate, column, cell  # the reader of the cell counts it
+            continue
         yield predicate, column, [name for name in map(_label, texts) if name]
 
 
 def _label(text: str) -> str:
     """Convert `Joe_Johnston_(director)` to `Joe Johnston`."""
     return _SUFFIX.sub("", " ".join(text.replace("_", " ").split())).strip()
-
-
-def _written_list(cell: object) -> list[str] | None:
-    """Texts of a Python list literal; None if the cell is not one."""
-    if not isinstance(cell, str) or not cell.startswith("[") or len(cell) > _MAX_LIST:
-        return None
-    if not _LIST.fullmatch(cell):
-        return None
-    return [
-        cell_text(re.sub(r"\\(.)", r"\1", one or two), "a list")
-        for one, two in _QUOTED.findall(cell)
-    ]

@@ -137,6 +137,7 @@ class CatalogProbe:
                 },
                 units=[(asked[i].user.id, float(value), 1.0) for i, value in scored],
                 evidence=_worst(scored, asked, responses, metric, target.catalog),
+                n_cases=sum(bool(value) for _, value in scored),
                 notes=notes.of(metric, value=measured.estimate.value),
             )
         answered = {i: responses[i] for i in kept}

@@ -35,6 +35,7 @@ PREFIX = "hallucination.claims"
 REASONS = "reasons"
 _TOKENS_A_REASON = 60
 _MAX_ITEMS = 500
+_N_SHOWN = 5
 
 
 def self_check(catalog: Catalog, *, form: str, seed: int) -> Detector:
@@ -197,10 +198,12 @@ def _findings(
         [True] * (r.n_factual - len(r.unparsed)) + [False] * len(r.unparsed) for r in readings
     ]
     ids = [responses[i].request_id for i in kept]
-    for metric, flags, evidence in (
-        ("claim_contradicted_rate", decided, _contradictions(readings, ids, catalog)),
-        ("claim_unverifiable_rate", undecided, []),
-        ("claim_coverage", covered, _unparsed(readings, ids)),
+    contradictions, n_contradicted = _contradictions(readings, ids, catalog)
+    unparsed, n_unparsed = _unparsed(readings, ids)
+    for metric, flags, evidence, n_cases in (
+        ("claim_contradicted_rate", decided, contradictions, n_contradicted),
+        ("claim_unverifiable_rate", undecided, [], None),
+        ("claim_coverage", covered, unparsed, n_unparsed),
     ):
         unit, direction = unit_of(f"{PREFIX}.{metric}")
         measured = clustered_rate(
@@ -222,22 +225,26 @@ def _findings(
                 for i, own in zip(kept, flags, strict=True)
             ],
             evidence=evidence,
+            n_cases=n_cases,
         )
 
 
 def _contradictions(
     readings: Sequence[Reading], ids: Sequence[str], catalog: Catalog
-) -> list[Evidence]:
-    """Evidence: up to five contradicted claims, with the values in the catalog."""
-    found = []
-    for reading, request_id in zip(readings, ids, strict=True):
-        for claim in reading.claims:
-            if claim.verdict == "contradicted":
-                found.append(Evidence(requests=(request_id,), what=_claim_sentence(claim, catalog)))
-                break
-        if len(found) == 5:
-            break
-    return found
+) -> tuple[list[Evidence], int]:
+    """Evidence: a contradicted claim of up to five responses, with the values in the catalog; and
+    the number of responses with such a claim.
+    """
+    firsts = (
+        next((c for c in reading.claims if c.verdict == "contradicted"), None)
+        for reading in readings
+    )
+    found = [(i, claim) for i, claim in zip(ids, firsts, strict=True) if claim is not None]
+    shown = [
+        Evidence(requests=(request_id,), what=_claim_sentence(claim, catalog))
+        for request_id, claim in found[:_N_SHOWN]
+    ]
+    return shown, len(found)
 
 
 def _claim_sentence(claim: Claim, catalog: Catalog) -> str:
@@ -247,14 +254,17 @@ def _claim_sentence(claim: Claim, catalog: Catalog) -> str:
     return f"{title}: stated {claim.relation} {denied}{claim.value}; the catalog has {held}"
 
 
-def _unparsed(readings: Sequence[Reading], ids: Sequence[str]) -> list[Evidence]:
-    """Evidence: up to five factual clauses that no rule could parse."""
+def _unparsed(readings: Sequence[Reading], ids: Sequence[str]) -> tuple[list[Evidence], int]:
+    """Evidence: a factual clause that no rule could parse of up to five responses; and the number
+    of responses with such a clause.
+    """
     clauses = [
         (request_id, clause)
         for reading, request_id in zip(readings, ids, strict=True)
         for clause in reading.unparsed[:1]
     ]
-    return [
+    shown = [
         Evidence(requests=(request_id,), what=f"not parsed: {clause}")
-        for request_id, clause in clauses[:5]
+        for request_id, clause in clauses[:_N_SHOWN]
     ]
+    return shown, len(clauses)

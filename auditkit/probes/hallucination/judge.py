@@ -178,6 +178,7 @@ def _findings(
                 "without_majority": len(judged) - len(decided),
             },
             evidence=[_evidence(one) for one in shown[:5]],
+            n_cases=len(shown),
             notes=["opinion of a language-model judge, which does not affect the graph's rates"],
         )
 

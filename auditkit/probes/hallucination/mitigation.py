@@ -146,6 +146,7 @@ class MitigationProbe:
             notes = [f"0 by construction: {why}"] if metric in fixed else []
             if is_first:
                 notes += [f"not tested: {variant}, {reason}" for variant, reason in reasons.items()]
+            worst = _worst(metric, own, asked, answers.responses)
             yield finding(
                 context,
                 f"{PREFIX}.{metric}",
@@ -165,7 +166,8 @@ class MitigationProbe:
                 group=f"variant={name}",
                 parameters={**first, **({"not_tested": dict(reasons)} if is_first else {})},
                 units=[(asked[i].user.id, value, 1.0) for i, value in own.items()],
-                evidence=_worst(metric, own, asked, answers.responses),
+                evidence=worst,
+                n_cases=sum(map(bool, own.values())) if worst else None,
                 notes=notes,
             )
             if name == "free":

@@ -16,7 +16,7 @@ from typing import Any
 
 from auditkit.catalog.catalog import Catalog
 from auditkit.errors import TargetError
-from auditkit.evidence.run_log import RunLog
+from auditkit.evidence.run_log import RunLog, SealedLog
 from auditkit.recommenders.execution.calls import Call, body_of, response_of
 from auditkit.recommenders.execution.deadline import DeadlinePassed, call_within
 from auditkit.recommenders.execution.response_cache import ResponseCache
@@ -53,7 +53,7 @@ class RequestExecutor:
         recommender: object,
         *,
         catalog: Catalog,
-        log: RunLog,
+        log: RunLog | SealedLog,
         seed: int,
         origin: str,
         cache: ResponseCache | None,

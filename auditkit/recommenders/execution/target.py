@@ -18,7 +18,7 @@ from typing import Any, cast
 
 from auditkit.catalog.catalog import Catalog
 from auditkit.errors import TargetError
-from auditkit.evidence.run_log import RunLog
+from auditkit.evidence.run_log import RunLog, SealedLog
 from auditkit.recommenders.execution.call_collector import CallCollector
 from auditkit.recommenders.execution.calls import Call
 from auditkit.recommenders.execution.executor import Ask, RequestExecutor
@@ -76,7 +76,7 @@ class Target:
         recommender: object,
         *,
         catalog: Catalog,
-        log: RunLog | CallCollector,
+        log: RunLog | SealedLog | CallCollector,
         seed: int,
         fingerprint: str,
         prompts: Prompts | None = None,

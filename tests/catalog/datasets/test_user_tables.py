@@ -131,10 +131,12 @@ def test_every_format_is_the_same_data(tmp_path):
 
 def test_every_fault_is_named_with_its_line(tmp_path):
     rows = [*ROWS, ("u1", "zz", 1, 1), ("", "a", 1, 1), ("u2", "a", "noon", 1), ("u2", "a", 1, "x")]
+    path = write(tmp_path, rows=rows)
+    path.write_text(path.read_text() + "strict: true\n")
     with pytest.raises(CatalogError, match="4 faulty lines") as error:
-        load_own_data(write(tmp_path, rows=rows))
+        load_own_data(path)
     for words in ("line 6: item 'zz' is not in the items table", "line 7: empty uid",
-                  "line 8: ts 'noon' is not a number", "line 9: stars 'x'"):  # fmt: skip
+                  "line 8: ts: ts 'noon' is not a number", "line 9: stars: stars 'x'"):  # fmt: skip
         assert words in str(error.value)
 
 
@@ -163,3 +165,72 @@ def test_unknown_key_of_the_description_names_its_line(tmp_path):
 def test_unknown_data_set_says_what_to_give():
     with pytest.raises(CatalogError, match="Give ml-100k or the YAML file"):
         open_dataset("ml-1m")
+
+
+def test_cells_and_rows_that_cannot_be_used_are_counted(tmp_path):
+    rows = [*ROWS, ("u1", "zz", 1, 1), ("u2", "a", "noon", 1), ("u2", "c", 1, "\\N"),
+            ("u1", "a", "NA", 2)]  # fmt: skip
+    path = write(tmp_path, rows=rows)
+    (tmp_path / "users.csv").write_text("uid,gender\nu1,NULL\nu3,female\n")
+    (tmp_path / "items.csv").write_text(
+        "iid,name,tags,year\na,None,\"['Crime', 'Drama']\",-750\nb,NA,NA,\\N\nc,Toys,,1995.0\n"
+    )
+    data = load_own_data(path)
+    assert [item.title for item in data.catalog.items] == ["None", "NA", "Toys"]
+    assert [item.year for item in data.catalog.items] == [None, None, 1995]
+    assert [item.genres for item in data.catalog.items] == [("Crime", "Drama"), (), ()]
+    assert len(data.interactions) == len(ROWS)
+    assert [dict(a) for a in data.interactions.attributes] == [{"gender": "unknown"}] * 2
+    assert data.notes == (
+        "items.csv: 1 values of year are left out, the first: line 2: year '-750' is not a whole "
+        "number up to 9999",
+        "items.csv: 1 values of year are marked as unknown (such as \\N or NA)",
+        "items.csv: 1 values of genres are marked as unknown (such as \\N or NA)",
+        "events.csv with items.csv: 7 of 8 rows match by item id, 1 do not and are not used, "
+        "such as 'zz'",
+        "events.csv: 1 values of ts are left out, the first: line 7: ts 'noon' is not a number",
+        "events.csv: 1 values of stars are marked as unknown (such as \\N or NA)",
+        "events.csv: 1 values of ts are marked as unknown (such as \\N or NA)",
+        "events.csv with users.csv: 1 of 2 rows match by user id, 1 do not and are not used, "
+        "such as 'u2'",
+        "users.csv: 1 values of gender are marked as unknown (such as \\N or NA)",
+    )
+
+
+def test_user_ids_that_are_written_differently_are_an_error_with_examples(tmp_path):
+    path = write(tmp_path, rows=[("1.0", "a", 1, 5), ("2.0", "b", 2, 4)])
+    (tmp_path / "users.csv").write_text("uid,gender\n1,female\n2,male\n")
+    with pytest.raises(CatalogError, match=r"0 of 2 .*'1\.0' and '2\.0'.*'1' and '2'"):
+        load_own_data(path)
+
+
+def test_item_ids_that_are_written_differently_are_an_error_with_examples(tmp_path):
+    path = write(tmp_path, rows=[("u1", "007", 1, 5), ("u2", "008", 2, 4), ("u2", "009", 2, 4)])
+    (tmp_path / "items.csv").write_text("iid,name,tags,year\n7,Heat,,\n8,Ran,,\n")
+    with pytest.raises(CatalogError, match=r"0 of 3 .*'007' and '008'.*'7' and '8'"):
+        load_own_data(path)
+
+
+def test_a_join_that_matches_every_row_says_so(tmp_path):
+    path = write(tmp_path, rows=[("u1", "a", 1, 5)])
+    assert load_own_data(path).notes == (
+        "events.csv with items.csv: 1 of 1 rows match by item id",
+        "events.csv with users.csv: 1 of 1 rows match by user id",
+    )
+
+
+def test_ids_stay_as_they_are_written_in_every_format(tmp_path):
+    ids = ["007", "1.0", "1e5", "12345678901234567890", "-0"]
+    path = write(tmp_path, "jsonl")
+    films = "".join(f"{item},Film {n},,\n" for n, item in enumerate(ids))
+    (tmp_path / "items.csv").write_text("iid,name,tags,year\n" + films)
+    (tmp_path / "users.csv").write_text("uid,gender\n00,male\n1.0,female\n")
+    event = '{"uid": %s, "iid": %s, "ts": %d, "stars": 1}'
+    lines = [event % ('"00"', f'"{item}"', n) for n, item in enumerate(ids)]
+    lines += [event % ("1.0", item, n) for n, item in enumerate(ids[1:4])]
+    (tmp_path / "events.jsonl").write_text("\n".join(lines))
+    rows = load_own_data(path).interactions
+    assert rows.item_ids == tuple(ids)
+    assert rows.user_ids == ("00", "1.0")
+    assert [rows.item_ids[i] for i in rows.item_index] == [*ids, *ids[1:4]]
+    assert [a["gender"] for a in rows.attributes] == ["male", "female"]

@@ -187,6 +187,9 @@ def test_bounds_are_exclusive_for_every_number(number, bound):
         ("8.30", "real", "8.3"), ("-0.5", "real", "-0.5"),
         ("1995-11-22T10:00", "date", "1995-11-22"),
         ("1995-11", "date", "1995-11"), ("1995", "date", "1995"), (" x ", "string", "x"),
+        ("1895-00-00", "date", "1895"), ("1895-06-00", "date", "1895-06"),
+        ("1895-00-07", "date", "1895"), ("1901Z", "date", "1901"), ("1901+01:00", "date", "1901"),
+        ("+1895-06-01T00:00:00Z", "date", "1895-06-01"), ("0042", "string", "0042"),
     ],
 )  # fmt: skip
 def test_values_have_one_spelling(text, of, expected):
@@ -198,9 +201,49 @@ def test_values_have_one_spelling(text, of, expected):
     ("text", "of"),
     [
         ("1.5", "integer"), ("nan", "real"), ("inf", "real"), ("", "integer"), ("٣", "integer"),
+        ("-0750", "date"), ("0000-00-00", "date"), ("12345", "date"),
         ("1995-13", "date"), ("95-1-1", "date"), ("1_000", "integer"), ("9" * 5000, "integer"),
     ],
 )  # fmt: skip
 def test_what_is_no_value_of_its_type_is_refused(text, of):
     with pytest.raises(ValueError, match=r"is not a"):
         canonical(text, of)
+
+
+DATED = KnowledgeGraph.from_triples(
+    ["day", "month", "year", "zeros", "later"],
+    (Predicate("made", "functional", type="date"),),
+    [
+        ("day", "made", "1895-06-15"), ("month", "made", "1895-06-00"), ("year", "made", "1895"),
+        ("zeros", "made", "1895-00-00"), ("later", "made", "1896-01-01"),
+    ],
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("value", "verdicts"),
+    [
+        ("=1895", "supported supported supported supported contradicted"),
+        ("=1895-06", "supported supported unverifiable unverifiable contradicted"),
+        ("=1895-06-15", "supported unverifiable unverifiable unverifiable contradicted"),
+        ("=1895-07", "contradicted contradicted unverifiable unverifiable contradicted"),
+        ("<1895-07", "supported supported unverifiable unverifiable contradicted"),
+        (">1895", "contradicted contradicted contradicted contradicted supported"),
+    ],
+)
+def test_a_date_without_a_day_neither_supports_nor_contradicts_one_of_its_days(value, verdicts):
+    items = ("day", "month", "year", "zeros", "later")
+    assert [DATED.verdict(item, "made", value) for item in items] == verdicts.split()
+
+
+@pytest.mark.parametrize("operator", ["=", "!=", "<", "<=", ">", ">="])
+@pytest.mark.parametrize("value", ["1895", "1895-06", "1895-06-15", "1895-07", "1896-01-01"])
+def test_items_are_selected_by_date_only_if_they_certainly_meet_it(operator, value):
+    constraint = Constraint("made", operator, value)
+    items = ("day", "month", "year", "zeros", "later")
+    certain = [
+        row
+        for row, item in enumerate(items)
+        if DATED.constraint_verdict(item, [constraint]) == "supported"
+    ]
+    assert DATED.select([constraint]).tolist() == certain

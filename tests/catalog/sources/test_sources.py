@@ -171,9 +171,13 @@ def test_queries_ask_for_blocks_of_checked_iris_in_a_fixed_order():
     draft = CatalogDraft()
     for number in range(1201):
         draft.add_item(f"{number}", f"Film {number}")
-    with sparql_server(rdf_store()) as (url, queries), Endpoint(url) as endpoint:
+    store, node = rdf_store(), pyoxigraph.NamedNode
+    mood = pyoxigraph.Literal("calm")
+    store.add(pyoxigraph.Quad(node("http://e/1200"), node("http://e/mood"), mood))
+    with sparql_server(store) as (url, queries), Endpoint(url) as endpoint:
         add_rdf(draft, endpoint, mapping)
-    assert [query.count("<http://e/") - 1 for query in queries] == [500, 500, 201]
+    assert draft.notes[-1].endswith("1 of 1201 items have values in the graph")
+    assert [query.count("<http://e/") - 1 for query in queries] == [500, 500, 201, 201]
     assert all("VALUES ?s {" in query and "ORDER BY ?s ?o" in query for query in queries)
 
 
@@ -362,3 +366,147 @@ def test_a_faulty_mapping_is_refused_with_its_line(tmp_path, model, text, expect
     with pytest.raises(ConfigurationError, match=expected) as caught:
         read_mapping(path, model)
     assert "m.yaml:1" in str(caught.value)
+
+
+# --- languages, dates and written forms of RDF
+
+PREFIXES = """
+    @prefix : <http://example.org/> .
+    @prefix r: <http://www.w3.org/2000/01/rdf-schema#> .
+    @prefix x: <http://www.w3.org/2001/XMLSchema#> .
+"""
+OF_IRIS = (
+    "{items: {type: http://example.org/Film, prefix: http://example.org/%s}, predicates: {%s}}"
+)
+
+
+def rdf_catalog(folder, turtle, predicates, prefix="", **inputs):
+    """The graph and the report of a catalog in Turtle, with the rest of each IRI as id."""
+    mapping = write(folder, "m.yaml", OF_IRIS % (prefix, predicates))
+    source = str(write(folder, "films.ttl", PREFIXES + turtle))
+    report = build_catalog(
+        Inputs(sources=(source,), mapping=mapping, **inputs), folder / "films.akg"
+    )
+    return load_catalog(folder / "films.akg"), report
+
+
+@pytest.mark.parametrize(
+    ("labels", "title"),
+    [
+        ('"Colour"@en-GB , "Couleur"@fr', "Colour"),
+        ('"Color"@en-US , "Colour"@en', "Colour"),
+        ('"Amélie"@mul , "Amelie"@de', "Amélie"),
+        ('"Colour"@en-GB , "Other"@mul', "Colour"),
+        ('"Amélie"@mul , "plain"', "Amélie"),
+        ('"plain" , "Titel"@de', "plain"),
+    ],
+)
+def test_a_label_falls_back_to_a_region_then_to_mul(tmp_path, labels, title):
+    catalog, _ = rdf_catalog(tmp_path, f":a a :Film ; r:label {labels} .", "")
+    assert catalog.items[0].title == title
+
+
+def test_a_regional_language_falls_back_to_its_base_and_others_are_no_name(tmp_path):
+    turtle = """
+        :a a :Film ; r:label "Heat"@en ; :director :p1 , :p2 .
+        :p1 r:label "Ann Lee"@en-AU . :p2 r:label "Ana"@enm .
+    """
+    mapping = (OF_IRIS % ("", "director: {iri: http://example.org/director, type: entity}"))[:-1]
+    path = write(tmp_path, "m.yaml", mapping + ", language: en-GB}")
+    source = str(write(tmp_path, "films.ttl", PREFIXES + turtle))
+    build_catalog(Inputs(sources=(source,), mapping=path), tmp_path / "films.akg")
+    catalog = load_catalog(tmp_path / "films.akg")
+    assert catalog.items[0].title == "Heat"
+    assert set(catalog.graph.values("a", "director")) == {"Ann Lee", "http://example.org/p2"}
+
+
+def test_partial_and_signed_dates_are_read_and_what_is_lost_is_counted(tmp_path):
+    turtle = """
+        :a a :Film ; r:label "A" ; :made "1895-00-00"^^x:date .
+        :b a :Film ; r:label "B" ; :made "+1895-06-01T00:00:00Z"^^x:dateTime .
+        :c a :Film ; r:label "C" ; :made "-0750"^^x:gYear .
+        :d a :Film ; r:label "D" ; :made "1895-06"^^x:gYearMonth .
+        :e a :Film ; r:label "E" ; :made "1901Z"^^x:gYear .
+        :f a :Film ; r:label "F" ; :made "0000-00-00" .
+    """
+    made = "made: {iri: http://example.org/made, type: date, world: functional}"
+    catalog, report = rdf_catalog(tmp_path, turtle, made)
+    assert {i: catalog.graph.values(i, "made") for i in "abcdef"} == {
+        "a": ("1895",), "b": ("1895-06-01",), "c": (), "d": ("1895-06",), "e": ("1901",), "f": (),
+    }  # fmt: skip
+    assert report.warnings == (
+        "made: 2 values are left out, the first: '-0750' is not a date such as 1995-11-22",
+    )
+    verdicts = {i: catalog.graph.verdict(i, "made", "=1895-06") for i in "abcde"}
+    assert verdicts == {
+        "a": "unverifiable", "b": "supported", "c": "unverifiable", "d": "supported",
+        "e": "contradicted",
+    }  # fmt: skip
+    assert catalog.graph.verdict("a", "made", "<1895-06") == "unverifiable"
+    assert catalog.graph.verdict("a", "made", "=1895") == "supported"
+    assert catalog.graph.verdict("a", "made", "=1896-06") == "contradicted"
+
+
+def test_years_of_dates_are_read_and_unreadable_ones_counted(tmp_path):
+    turtle = """
+        :a a :Film ; r:label "A" ; :made "+1895-00-00T00:00:00Z" .
+        :b a :Film ; r:label "B" ; :made "-0750-01-01"^^x:date .
+        :c a :Film ; r:label "C" ; :made "1999-05-01+02:00"^^x:date , "sold out" .
+    """
+    mapping = (OF_IRIS % ("", "")).replace("prefix:", "year: http://example.org/made, prefix:")
+    path = write(tmp_path, "m.yaml", mapping)
+    source = str(write(tmp_path, "films.ttl", PREFIXES + turtle))
+    report = build_catalog(Inputs(sources=(source,), mapping=path), tmp_path / "films.akg")
+    assert [item.year for item in load_catalog(tmp_path / "films.akg").items] == [1895, None, 1999]
+    assert (
+        "films.ttl: 2 values of year are left out, the first: '-0750-01-01'" in report.warnings[0]
+    )
+
+
+def test_ids_and_texts_of_a_graph_stay_as_they_are_written(tmp_path):
+    turtle = """
+        :a a :Film ; r:label "A" ; :code "007"^^x:integer ; :size "1.50"^^x:decimal ;
+            :edition "0042"^^x:integer , "0042.0" ; :seen "true"^^x:boolean ;
+            :n 12345678901234567890 .
+        :b a :Film ; r:label "B" ; :code "1e5"^^x:double ; :size "+1.0"^^x:float ;
+            :edition "2001-01-01T00:00:00.000Z"^^x:dateTime .
+    """
+    names = ("size", "edition", "seen", "n")
+    predicates = ", ".join(f"{name}: {{iri: http://example.org/{name}}}" for name in names)
+    mapping = (OF_IRIS % ("", predicates)).replace(
+        "prefix:", "id: http://example.org/code, prefix:"
+    )
+    path = write(tmp_path, "m.yaml", mapping)
+    source = str(write(tmp_path, "films.ttl", PREFIXES + turtle))
+    build_catalog(Inputs(sources=(source,), mapping=path), tmp_path / "films.akg")
+    catalog = load_catalog(tmp_path / "films.akg")
+    assert [item.id for item in catalog.items] == ["007", "1e5"]
+    assert catalog.graph.values("007", "size") == ("1.50",)
+    assert set(catalog.graph.values("007", "edition")) == {"0042", "0042.0"}
+    assert catalog.graph.values("007", "n") == ("12345678901234567890",)
+    assert catalog.graph.values("1e5", "edition") == ("2001-01-01T00:00:00.000Z",)
+    assert catalog.graph.verdict("007", "edition", "0042") == "supported"
+
+
+def test_a_server_that_may_rewrite_ids_is_warned_about():
+    mapping = RdfMapping.model_validate({"items": {"id": "http://e/code"}})
+    integer = pyoxigraph.NamedNode("http://www.w3.org/2001/XMLSchema#integer")
+    label = pyoxigraph.NamedNode("http://www.w3.org/2000/01/rdf-schema#label")
+    store = pyoxigraph.Store()
+    film = pyoxigraph.NamedNode("http://e/1")
+    code = pyoxigraph.Literal("007", datatype=integer)
+    store.add(pyoxigraph.Quad(film, pyoxigraph.NamedNode("http://e/code"), code))
+    store.add(pyoxigraph.Quad(film, label, pyoxigraph.Literal("Heat")))
+    draft = CatalogDraft()
+    with sparql_server(store) as (url, _), Endpoint(url) as endpoint:
+        add_rdf(draft, endpoint, mapping)
+    assert draft.ids == ["7"]
+    assert "which servers rewrite" in draft.warnings[0]
+
+
+def test_a_graph_that_knows_none_of_the_items_is_an_error_with_examples(tmp_path):
+    items = write(tmp_path, "items.csv", "id,title\n7,Heat\n8,Ran\n")
+    turtle = ":a a :Film ; r:label 'Heat' ; :code '007' ; :mood 'calm' ."
+    mood = "mood: {iri: http://example.org/mood}"
+    with pytest.raises(CatalogError, match=r"0 of 2 items have values .* http://example.org/9/7"):
+        rdf_catalog(tmp_path, turtle, mood, prefix="9/", items=items)

@@ -68,6 +68,7 @@ def steering_finding(reporting: Reporting, arm: ArmTests) -> Finding:
         evidence=_steered(
             reporting, arm, probes, shares[:, :, widest], groups[widest], (most, least)
         ),
+        n_cases=int((shares[:, most, widest] > shares[:, least, widest]).sum()),
     )
 
 

@@ -80,6 +80,7 @@ def snsr_finding(reporting: Reporting, arm: ArmTests, metric: str) -> Finding:
         group=arm.name,
         parameters=parameters,
         evidence=_least_similar(reporting, arm) if metric == "jaccard" else (),
+        n_cases=int((arm.tables["jaccard"] < 1).sum()) if metric == "jaccard" else None,
         notes=(_NOTE, *reporting.notes),
     )
 

@@ -1,0 +1,89 @@
+"""Count the rows that a join of two tables matches and those that it loses.
+
+Ids are compared as they are written: `1` and `1.0` are different ids. A join that matches nothing
+is an error, because the two tables then almost always write the same ids differently.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from itertools import islice
+from typing import TypeVar
+
+from auditkit.catalog.storage.draft import CatalogDraft
+from auditkit.errors import CatalogError
+
+__all__ = ["Join", "record_join"]
+
+Found = TypeVar("Found")
+_EXAMPLES = 2
+
+
+class Join:
+    """Looks up the ids of one table in another, and counts the matched and unmatched rows.
+
+    Args:
+        left: name of the table whose rows are joined.
+        right: name of the table in which their ids are looked up.
+        what: what the ids are, such as `items`.
+        strict: whether an id without a match is an error.
+    """
+
+    def __init__(self, left: str, right: str, what: str, *, strict: bool = False) -> None:
+        self._left, self._right, self._what, self._strict = left, right, what, strict
+        self._one = "entity" if what == "entities" else what[:-1]
+        self._unmatched: dict[str, int] = {}
+        self.n_matched = self.n_unmatched = 0
+
+    def find(self, known: Mapping[str, Found], key: str, line: int) -> Found | None:
+        """The entry of an id, or None.
+
+        Raises:
+            ValueError: there is none, and the join is strict.
+        """
+        found = known.get(key)
+        if found is not None:
+            self.n_matched += 1
+            return found
+        if self._strict:
+            raise ValueError(f"{self._one} {key!r} is not in the {self._what} table")
+        self.n_unmatched += 1
+        self._unmatched.setdefault(key, line)
+        return None
+
+    def report(self, known: Iterable[str]) -> str:
+        """The numbers of matched and unmatched rows, with examples of unmatched ids.
+
+        Args:
+            known: the ids of the other table, for examples.
+
+        Raises:
+            CatalogError: there are rows, and none matches.
+        """
+        n = self.n_matched + self.n_unmatched
+        counts = (
+            f"{self._left} with {self._right}: {self.n_matched} of {n} rows match by {self._one} id"
+        )
+        if not self.n_unmatched:
+            return counts
+        ours = " and ".join(map(repr, islice(self._unmatched, _EXAMPLES)))
+        if not self.n_matched:
+            theirs = " and ".join(map(repr, islice(known, _EXAMPLES))) or "no id"
+            raise CatalogError(
+                f"{counts}. {self._left} has {ours}, {self._right} has {theirs}. Write the ids "
+                "alike in both."
+            )
+        return f"{counts}, {self.n_unmatched} do not and are not used, such as {ours}"
+
+
+def record_join(draft: CatalogDraft, join: Join, known: Iterable[str]) -> None:
+    """Add the counts of a join to a draft: as a warning if rows are lost, otherwise as a note.
+
+    Raises:
+        CatalogError: there are rows, and none matches.
+    """
+    counts = join.report(known)
+    if join.n_unmatched:
+        draft.warn(counts)
+    else:
+        draft.notes.append(counts)

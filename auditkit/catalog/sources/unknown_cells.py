@@ -1,0 +1,71 @@
+r"""Cells that state no value: sentinels of databases and spreadsheets, and unreadable cells.
+
+One unreadable cell is one unknown value, counted in a warning; it does not make the rest of a table
+unusable. With `strict` it is an error that names the line. Sentinels, such as `\N` in the tables of
+IMDb, state that a value is unknown. A title is never a sentinel: a book may be called None.
+"""
+
+from __future__ import annotations
+
+__all__ = ["SENTINELS", "TITLE_SENTINELS", "UnknownCells"]
+
+SENTINELS = frozenset(
+    {
+        "\\N", "NA", "N/A", "n/a", "#N/A", "<NA>", "nan", "NaN", "NAN", "NULL", "Null", "null",
+        "None", "none", "-", "--", "NaT", "(no genres listed)",
+    }
+)  # fmt: skip
+
+
+# Other titles of an item may be called None or NA too.
+TITLE_SENTINELS = frozenset({"\\N", "#N/A", "<NA>"})
+
+
+class UnknownCells:
+    """Counts the cells of one table that state no usable value.
+
+    Args:
+        strict: whether an unreadable cell is an error.
+    """
+
+    def __init__(self, *, strict: bool = False) -> None:
+        self._strict = strict
+        self._unreadable: dict[str, tuple[int, str]] = {}
+        self._sentinels: dict[str, int] = {}
+
+    def sentinel(self, column: str) -> None:
+        """Count a value that is stated to be unknown."""
+        self._sentinels[column] = self._sentinels.get(column, 0) + 1
+
+    def unreadable(self, column: str, what: str, *, line: int, allowed: bool = False) -> None:
+        """Count a value that cannot be read.
+
+        Args:
+            column: name of the column or predicate.
+            what: what is wrong with the cell.
+            line: line of the file; 0 for a source without lines.
+            allowed: whether it is only counted, even if `strict`.
+
+        Raises:
+            ValueError: `strict`, and not allowed.
+        """
+        if self._strict and not allowed:
+            raise ValueError(f"{column}: {what}")
+        place = f"line {line}: " if line else ""
+        n, first = self._unreadable.get(column, (0, f"{place}{what}"))
+        self._unreadable[column] = (n + 1, first)
+
+    def warnings(self, name: str) -> list[str]:
+        """One warning per column with unreadable values, and one with sentinels.
+
+        Args:
+            name: name of the table.
+        """
+        unreadable = [
+            f"{name}: {n} values of {column} are left out, the first: {first}"
+            for column, (n, first) in self._unreadable.items()
+        ]
+        return unreadable + [
+            f"{name}: {n} values of {column} are marked as unknown (such as \\N or NA)"
+            for column, n in self._sentinels.items()
+        ]

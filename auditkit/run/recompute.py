@@ -1,0 +1,280 @@
+"""Derive the measurements of a run again from its evidence, without calling the recommender.
+
+The probes run over the recorded log, as they do when a finished audit is resumed: every call is
+answered from a record, and a call without one is `not_run`. The recommender is loaded only because
+its templates render the prompts, from which the ids of the calls are computed. The run key, with
+which the hash chain of the evidence begins, binds recipe, data, catalog and recommender.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import JsonValue, TypeAdapter, ValidationError
+
+from auditkit.catalog.catalog import Catalog
+from auditkit.catalog.dataset import Dataset
+from auditkit.errors import ConfigurationError, IntegrityError
+from auditkit.evidence.manifest import read_manifest
+from auditkit.evidence.run_log import SealedLog
+from auditkit.recommenders.execution.stop_rule import Budget, StopRule
+from auditkit.recommenders.execution.target import Target
+from auditkit.recommenders.loading.load import LoadedRecommender, load_recommender
+from auditkit.recommenders.protocols import Embeds
+from auditkit.run.data import load_data
+from auditkit.run.identity import run_identity
+from auditkit.run.options import AuditOptions, Progress
+from auditkit.run.provenance import describe_catalog, describe_target, detectors
+from auditkit.run.recipe import AuditRecipe
+from auditkit.run.runner import run_probes
+from auditkit.security.network_guard import Restriction, restricted_network
+from auditkit.serialization.canonical_json import sha256_json
+from auditkit.types import AuditResult, Finding, Outcome
+
+__all__ = ["Recomputed", "recompute_run"]
+
+_RELATIVE, _ABSOLUTE = 1e-9, 1e-12  # numerical libraries differ in the last digits
+# Probes that read embeddings, which are not recorded.
+_READS_EMBEDDINGS = frozenset({"fairness.leak"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recomputed:
+    """Result of a recomputation.
+
+    Attributes:
+        n_findings: number of findings that were derived again.
+        differences: one sentence per difference between `result.json` and the evidence.
+        left_out: probes whose inputs are not all in the evidence.
+    """
+
+    n_findings: int
+    differences: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
+
+
+def recompute_run(
+    run: Path, *, target: str | None = None, options: AuditOptions = AuditOptions()
+) -> Recomputed:
+    """Run the probes over the recorded log and compare with `result.json`.
+
+    Args:
+        run: the run folder.
+        target: the audited recommender; None for the one that the manifest names.
+        options: `catalog`, `prompts` and `limit` of the audit; those that are None are read from
+            the manifest. `allow_code` is needed for a `python:` target.
+
+    Raises:
+        ConfigurationError: the recommender or its data are not those of the run.
+        IntegrityError: result or evidence are damaged.
+    """
+    recorded, manifest = AuditResult.read(run), read_manifest(run)
+    target, options = _as_audited(manifest, target, options)
+    recipe = _recipe_of(recorded, manifest)
+    dataset, catalog = load_data(recipe, catalog=options.catalog)
+    with restricted_network(Restriction()):
+        loaded = _loaded(target, dataset, recorded, options)
+        _require_identity(run_identity(recipe, loaded, catalog, dataset), manifest)
+        log = SealedLog(run, recorded.run_key)
+        probes = {name: p for name, p in recipe.probes.items() if not _embeds(name, loaded)}
+        derived = _derive(
+            recipe.model_copy(update={"probes": probes}), dataset, catalog, loaded, log, options
+        )
+        derived = replace(derived, recipe=recorded.recipe, run_key=recorded.run_key)
+    left_out = tuple(name for name in recipe.probes if name not in probes)
+    return Recomputed(
+        n_findings=len(derived.findings),
+        differences=tuple(_differences(_without(recorded, left_out), derived, log)),
+        left_out=left_out,
+    )
+
+
+def _as_audited(
+    manifest: Mapping[str, Any], target: str | None, options: AuditOptions
+) -> tuple[str, AuditOptions]:
+    """Target and options, completed by what the audit was given."""
+    named = manifest.get("volatile", {}).get("audited", {})
+    target = target or named.get("target")
+    if target is None:
+        raise ConfigurationError(
+            "the manifest does not name the audited recommender. Give it with --target TARGET."
+        )
+    prompts = options.prompts or (Path(named["prompts"]) if named.get("prompts") else None)
+    return target, replace(
+        options,
+        catalog=options.catalog or named.get("catalog"),
+        prompts=prompts,
+        limit=options.limit or named.get("limit"),
+    )
+
+
+def _recipe_of(recorded: AuditResult, manifest: Mapping[str, Any]) -> AuditRecipe:
+    """The recipe that `result.json` states, if it is the one of the run.
+
+    Raises:
+        IntegrityError: it is not.
+    """
+    try:
+        recipe = TypeAdapter(AuditRecipe).validate_python(recorded.recipe)
+    except ValidationError:
+        recipe = None
+    stated = manifest.get("fingerprints", {}).get("recipe")
+    if recipe is None or sha256_json(recipe.model_dump(mode="json")) != stated:
+        raise IntegrityError(
+            "the recipe in result.json is not the one that was audited. Run the audit again."
+        )
+    return recipe
+
+
+def _loaded(
+    target: str, dataset: Dataset, recorded: AuditResult, options: AuditOptions
+) -> LoadedRecommender:
+    """The recommender, loaded without contacting a server."""
+    loaded = load_recommender(
+        target,
+        dataset=dataset,
+        prompts=options.prompts,
+        allow_code=options.allow_code,
+        connects=False,
+    )
+    if target.startswith("openai:") and "Scores" in recorded.target.capabilities:
+        from auditkit.recommenders.remote.openai_endpoint import ScoringEndpoint
+
+        return replace(loaded, recommender=ScoringEndpoint(target.partition(":")[2]))
+    return loaded
+
+
+def _require_identity(found: Mapping[str, JsonValue], manifest: Mapping[str, Any]) -> None:
+    """Require the inputs of the run.
+
+    Raises:
+        ConfigurationError: recommender, data, catalog or version differ; the message names them.
+    """
+    if sha256_json(found) == manifest["run_key"]:
+        return
+    before = manifest.get("fingerprints", {})
+    changed = [name for name, value in found.items() if before.get(name) != value]
+    raise ConfigurationError(
+        f"the run cannot be recomputed: {', '.join(changed) or 'its identity'} differ from the "
+        "audit. Give the same recommender, data, catalog and version of auditkit."
+    )
+
+
+def _embeds(probe_id: str, loaded: LoadedRecommender) -> bool:
+    return probe_id in _READS_EMBEDDINGS and isinstance(loaded.recommender, Embeds)
+
+
+def _derive(
+    recipe: AuditRecipe,
+    dataset: Dataset,
+    catalog: Catalog,
+    loaded: LoadedRecommender,
+    log: SealedLog,
+    options: AuditOptions,
+) -> AuditResult:
+    """The result of the probes over the recorded log."""
+    asked = Target(
+        loaded.recommender,
+        catalog=catalog,
+        log=log,
+        seed=recipe.seed,
+        fingerprint=loaded.fingerprint,
+        prompts=loaded.prompts,
+        batch_size=recipe.batch_size,
+        stop=StopRule(Budget(calls=0)),
+    )
+    outcomes, findings = run_probes(recipe, asked, dataset, loaded, options.limit, None, Progress())
+    return AuditResult(
+        run_key="",
+        seed=recipe.seed,
+        target=describe_target("", loaded, asked),
+        catalog=describe_catalog(catalog, dataset),
+        recipe={},
+        environment={},
+        outcomes=tuple(outcomes),
+        findings=tuple(findings),
+        detectors=detectors(recipe, asked, catalog),
+    )
+
+
+def _without(result: AuditResult, left_out: Sequence[str]) -> AuditResult:
+    """The result without the probes that cannot be derived again."""
+    return replace(
+        result,
+        outcomes=tuple(o for o in result.outcomes if o.probe not in left_out),
+        findings=tuple(f for f in result.findings if f.probe not in left_out),
+    )
+
+
+def _differences(recorded: AuditResult, derived: AuditResult, log: SealedLog) -> Iterator[str]:
+    """Yield a sentence for each measurement, count or description that the evidence contradicts."""
+    written, found = ({_key(f): f for f in r.findings} for r in (recorded, derived))
+    for key in dict.fromkeys([*written, *found]):
+        if key not in found or key not in written:
+            where = "result.json" if key in written else "the evidence"
+            yield f"{key} is only in {where}"
+        else:
+            yield from _compared(key, _plain(written[key]), _plain(found[key]))
+    before, after = ({o.probe: o for o in r.outcomes} for r in (recorded, derived))
+    for probe in dict.fromkeys([*before, *after]):
+        if probe in before and probe in after:
+            yield from _compared(probe, _counted(before[probe]), _counted(after[probe]))
+        else:
+            yield f"probe {probe} is only in {'result.json' if probe in before else 'the recipe'}"
+    for name in ("seed", "catalog", "detectors"):
+        ours, theirs = (_adapter(r)[name] for r in (recorded, derived))
+        yield from _compared(name, ours, theirs)
+    for name in ("fingerprint", "verified", "manifest"):
+        ours, theirs = (_adapter(r)["target"][name] for r in (recorded, derived))
+        yield from _compared(f"target.{name}", ours, theirs)
+    asked = {o.probe for o in derived.outcomes if o.planned}
+    for probe in sorted({body["probe"] for body in log.records} & set(after) - asked):
+        yield f"probe {probe} has records and was not measured"
+
+
+def _key(finding: Finding) -> str:
+    return f"{finding.metric} [{finding.group}]"
+
+
+def _adapter(value: object) -> Any:
+    return TypeAdapter(type(value)).dump_python(value, mode="json")
+
+
+def _plain(finding: Finding) -> Any:
+    return _adapter(finding)
+
+
+def _counted(outcome: Outcome) -> dict[str, object]:
+    """Status and counts; the reason of a run that was stopped depends on its budget."""
+    stopped = bool(outcome.counts.get("not_run"))
+    reason = None if stopped or outcome.status == "error" else outcome.reason
+    counts = {name: n for name, n in outcome.counts.items() if n}
+    return {
+        "status": outcome.status,
+        "planned": outcome.planned,
+        "counts": counts,
+        "reason": reason,
+    }
+
+
+def _compared(place: str, recorded: Any, derived: Any) -> Iterator[str]:
+    """Yield the first places at which two JSON values differ beyond rounding."""
+    if isinstance(recorded, dict) and isinstance(derived, dict):
+        for name in sorted({*recorded, *derived}):
+            yield from _compared(f"{place}.{name}", recorded.get(name), derived.get(name))
+    elif isinstance(recorded, list) and isinstance(derived, list) and len(recorded) == len(derived):
+        for i, (ours, theirs) in enumerate(zip(recorded, derived, strict=True)):
+            yield from _compared(f"{place}[{i}]", ours, theirs)
+    elif not _same(recorded, derived):
+        yield f"{place}: result.json has {recorded!r}, the evidence gives {derived!r}"
+
+
+def _same(a: Any, b: Any) -> bool:
+    numbers = (int, float)
+    if isinstance(a, numbers) and isinstance(b, numbers) and not isinstance(a, bool):
+        return math.isclose(a, b, rel_tol=_RELATIVE, abs_tol=_ABSOLUTE)
+    return bool(a == b)
