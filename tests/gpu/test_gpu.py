@@ -67,10 +67,10 @@ def test_greedy_texts(name, dtype):
     """Every token is the best one on the CPU, up to the precision of the device."""
     model, reference = moved(name, dtype)
     prompts = [prompt for prompt, _ in pairs()][:6]
-    bound = BOUNDS[dtype] / 5
+    bound, engine = BOUNDS[dtype] / 5, Engine(reference)
     for prompt, found in zip(prompts, Engine(model).generate(prompts, Decoding(8)), strict=True):
         for i, token in enumerate(found.ids):
-            logits = Engine(reference).next_token_logits([[*prompt, *found.ids[:i]]])[0]
+            logits = engine.next_token_logits([[*prompt, *found.ids[:i]]])[0]
             if name == "t5":
                 logits = _decoded(reference, prompt, found.ids[:i])
             assert logits[token] >= logits.max() - bound
