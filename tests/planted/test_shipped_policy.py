@@ -28,6 +28,8 @@ from auditkit.shipped_recipes import find_recipe
 POLICY = Policy.read(find_recipe("release", kind="policy"))
 CATALOG = world().catalog
 CANNOT_HAVE = "probe_skipped"
+# No useful list among a dozen users proves no NDCG below .02; what is undecided blocks as well.
+UNDECIDED_OR_FAILED = {"fails", "blocks"}
 
 
 @pytest.fixture(autouse=True)
@@ -79,8 +81,9 @@ def test_server_that_invents_titles_fails_by_its_rule(tmp_path):
     invented = listed(f"The Zyqqx of Vrmpf {n} (2031)" for n in range(10))
     with server(lambda prompt: invented) as (url, _):
         rules, decision = judged(f"openai:{url}#m", tmp_path)
-    assert {"out-of-catalog", "invented-items", "utility-floor"} <= failed(rules)
-    assert decision.verdict == "fail"
+    assert {"out-of-catalog", "invented-items"} <= failed(rules)
+    assert rules["utility-floor"].effect in UNDECIDED_OR_FAILED
+    assert decision.verdict != "pass"
     for name in ("membership-auc", "attribution-above-chance"):
         assert (rules[name].reason, rules[name].effect) == (CANNOT_HAVE, "shown")
     assert all(check.met for check in decision.requirements if "privacy" in check.name)
@@ -136,7 +139,7 @@ def test_item_token_model_that_ranks_by_popularity_fails_by_its_rule(tmp_path):
     manifest.model_copy(update={"decoding": decoding}).write(folder)
     rules, decision = judged(constant(folder, popular()), tmp_path)
     assert "tail-exposure" in failed(rules)
-    assert decision.verdict == "fail"
+    assert decision.verdict != "pass"
 
 
 def test_causal_model_that_writes_nothing_useful_fails_by_its_rule(tmp_path, monkeypatch):
@@ -145,8 +148,8 @@ def test_causal_model_that_writes_nothing_useful_fails_by_its_rule(tmp_path, mon
     )
     folder = constant(save(tmp_path / "model", style="generate", with_items=False), ())
     rules, decision = judged(folder, tmp_path)
-    assert "utility-floor" in failed(rules)
-    assert decision.verdict == "fail"
+    assert rules["utility-floor"].effect in UNDECIDED_OR_FAILED
+    assert decision.verdict != "pass"
 
 
 # --- a score matrix
@@ -168,6 +171,6 @@ def test_score_matrix_with_a_fault_fails_by_its_rule(tmp_path, rule):
         item_ids=np.array(CATALOG.ids),
     )
     rules, decision = judged(f"scores:{tmp_path / 'scores.npz'}", tmp_path, limit=40)
-    assert rule in failed(rules)
+    assert rules[rule].effect in (UNDECIDED_OR_FAILED if rule == "utility-floor" else {"fails"})
     assert rules["contradicted-claims"].effect == "shown"
-    assert decision.verdict == "fail"
+    assert decision.verdict != "pass"

@@ -145,7 +145,7 @@ class RatingsProbe:
                     bootstrap_statistic(
                         n, statistic, rng=context.rng(name, group), unit=unit,
                         direction=direction, draws=2_000, n_missing=answers.users_missing,
-                        limits=(0.0, float(np.ptp(stars))),
+                        limits=(0.0, float(np.ptp(stars)) if stars.size else 0.0),
                     ),
                     group=group,
                     parameters=answers.parameters,
