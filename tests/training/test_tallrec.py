@@ -15,7 +15,7 @@ from auditkit.training.recipe_checks import read_training_recipe
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(2700)
 def test_tallrec_tells_likes_of_unseen_users_better_than_its_base_does_untrained(ml100k, tmp_path):
     recipe = read_training_recipe(find_recipe("tallrec", kind="train"))
     folder = train(recipe, tmp_path / "model", dataset=ml100k)
