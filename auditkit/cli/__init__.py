@@ -34,10 +34,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Deliberate errors and errors of the operating system are printed in two sentences. Anything else
     is a bug of auditkit and keeps its traceback. Secrets of the environment are never printed.
     """
-    from auditkit.security.redaction import redacted_streams
+    from auditkit.security.redaction import redact_process, redacted_streams
 
-    with redacted_streams():
-        _run(list(sys.argv[1:] if arguments is None else arguments))
+    if arguments is None:  # the process ends with this command, and its last words count too
+        redact_process()
+        _run(sys.argv[1:])
+    else:
+        with redacted_streams():
+            _run(list(arguments))
 
 
 def _run(arguments: list[str]) -> None:
@@ -45,7 +49,8 @@ def _run(arguments: list[str]) -> None:
     from auditkit.security.redaction import Redaction
 
     try:
-        app(arguments, obj=arguments)
+        # Calling the app itself would replace `sys.excepthook`.
+        typer.main.get_command(app)(arguments, obj=arguments)
     except AuditkitError as error:
         from auditkit.security.escaping import terminal_text
 
