@@ -6,11 +6,11 @@
     items: {file: items.csv, id: item_id, title: name, genres: tags, year: year}
     users: {file: users.csv, id: user_id, attributes: [gender, age]}
 
-Paths are relative to that file. Ratings and users may be left out. All errors of a table are
-reported at once, with their lines. A cell that cannot be read is unknown and counted, as are rows
-that name no item; `strict: true` makes them errors. `source: ml-100k` replaces the three tables.
-`split: {validation_from: SECONDS, test_from: SECONDS}` holds out the interactions after these times
-instead of each user's last two.
+Paths are relative to that file and do not leave its folder, unless that is allowed. Ratings and
+users may be left out. All errors of a table are reported at once, with their lines. A cell that
+cannot be read is unknown and counted, as are rows that name no item; `strict: true` makes them
+errors. `source: ml-100k` replaces the three tables. `split: {validation_from: SECONDS, test_from:
+SECONDS}` holds out the interactions after these times instead of each user's last two.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ from auditkit.catalog.sources.table_reader import (
 )
 from auditkit.catalog.sources.unknown_cells import SENTINELS, UnknownCells
 from auditkit.errors import CatalogError
+from auditkit.serialization.named_files import resolve_named_files
 from auditkit.serialization.strict_yaml import load_yaml
 from auditkit.serialization.yaml_errors import validate
 
@@ -97,8 +98,12 @@ class _Shipped(_Described):
     source: Literal["ml-100k"]
 
 
-def open_dataset(name: str) -> Dataset:
+def open_dataset(name: str, *, allow_outside: bool = False) -> Dataset:
     """Open the data set of a recipe: `ml-100k`, or the path of a file that describes your data.
+
+    Args:
+        name: the name or the path.
+        allow_outside: whether the file may name tables outside its folder.
 
     Raises:
         CatalogError: data are missing, damaged or not valid.
@@ -111,11 +116,15 @@ def open_dataset(name: str) -> Dataset:
         raise CatalogError(
             f"unknown data set {name!r}. Give ml-100k or the YAML file that describes your data."
         )
-    return load_own_data(path)
+    return load_own_data(path, allow_outside=allow_outside)
 
 
-def load_own_data(path: Path) -> Dataset:
+def load_own_data(path: Path, *, allow_outside: bool = False) -> Dataset:
     """Read the data set from the tables that a description file names.
+
+    Args:
+        path: the description.
+        allow_outside: whether it may name tables outside its folder.
 
     Raises:
         ConfigurationError: the description is not valid.
@@ -125,7 +134,11 @@ def load_own_data(path: Path) -> Dataset:
     if isinstance(document.data, dict) and "source" in document.data:
         shipped = validate(document, TypeAdapter(_Shipped))
         return _split(open_dataset(shipped.source), shipped.split, path)
-    described = validate(document, TypeAdapter(_Tables))
+    named = [[table, "file"] for table in ("interactions", "items", "users")]
+    outside = resolve_named_files(
+        document, named, folders=[path.parent], allow_outside=allow_outside
+    )
+    described = validate(document, TypeAdapter(_Tables), others=outside)
     unknown = UnknownCells(strict=described.strict)
     catalog = _catalog(path.parent, described, unknown)
     notes = unknown.warnings(described.items.file)

@@ -1,7 +1,7 @@
 """Checks of the files of a model before a library reads them, and names for what a library raises.
 
-A file that is only a pointer to itself, was cut off or was edited by hand is reported by transformers
-as "header too large" or as an error of another file. The checks here name the file.
+Of a file that is only a Git LFS pointer, was cut off or was edited by hand, transformers says
+"header too large" or names another file. The checks here name the file.
 """
 
 from __future__ import annotations
