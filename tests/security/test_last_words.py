@@ -75,3 +75,11 @@ def test_traceback_of_a_deliberate_error_holds_no_secret(folder):
 def test_traceback_without_secrets_is_whole(folder):
     done = crash(folder, 'raise RuntimeError("cannot start")', SHOP_API_KEY="short")
     assert b"RuntimeError: cannot start" in done.stderr
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_message_holds_no_secret_in_any_encoding(folder, encoding):
+    done = crash(folder, 'raise ImportError(f"no {KEY}")', PYTHONIOENCODING=encoding)
+    assert done.returncode == 2
+    assert f"no [redacted:{len(KEY)}]".encode() in done.stderr
+    assert b"canary" not in done.stderr
