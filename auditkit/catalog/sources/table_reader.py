@@ -170,7 +170,7 @@ def _json_lines(
             continue
         try:
             row = read_json(content, parse_float=WrittenNumber)
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             faults.append(f"line {line}: {error}")
             continue
         if not isinstance(row, dict):

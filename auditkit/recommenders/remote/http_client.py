@@ -180,7 +180,7 @@ async def _start(response: httpx.Response) -> str:
 def _object(content: bytes, sent: Mapping[str, Any]) -> dict[str, Any]:
     try:
         value = read_json(content.decode("utf-8"))
-    except (ValueError, RecursionError):
+    except ValueError:
         raise TargetError("bad_schema", detail="the response is not valid JSON") from None
     if error := error_in_body(value, sent=sent):
         raise error
