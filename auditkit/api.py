@@ -46,7 +46,9 @@ def audit(
     Raises:
         AuditkitError: the audit could not start; the message says what to do.
     """
-    chosen = read_recipe(find_recipe(str(recipe), kind="audit"))
+    chosen = read_recipe(
+        find_recipe(str(recipe), kind="audit"), allow_outside=options.allow_outside
+    )
     if data is not None:
         chosen = chosen.model_copy(update={"data": data})
     if only:
@@ -116,7 +118,12 @@ def report(run: str | Path, *, out: str | Path | None = None) -> list[Path]:
 
 
 def load_recommender(
-    target: str, *, data: str = "ml-100k", prompts: Path | None = None, allow_code: bool = False
+    target: str,
+    *,
+    data: str = "ml-100k",
+    prompts: Path | None = None,
+    allow_code: bool = False,
+    allow_outside: bool = False,
 ) -> LoadedRecommender:
     """Load a recommender and compute its fingerprint.
 
@@ -127,21 +134,24 @@ def load_recommender(
             installed packages. For other targets, the data set is not loaded.
         prompts: template file for a recommender without templates of its own.
         allow_code: whether `python:` targets may import and run code.
+        allow_outside: whether a description of data may name tables outside its folder.
 
     Raises:
         TargetUnavailable: unknown kind of target, missing files, or code that was not allowed.
         MissingDependency: the extra for this kind of target is not installed.
     """
-    dataset = open_dataset(data) if load.needs_dataset(target) else None
+    needed = load.needs_dataset(target)
+    dataset = open_dataset(data, allow_outside=allow_outside) if needed else None
     return load.load_recommender(target, dataset=dataset, prompts=prompts, allow_code=allow_code)
 
 
-def train(recipe: str | Path, out: str | Path) -> Path:
+def train(recipe: str | Path, out: str | Path, *, allow_outside: bool = False) -> Path:
     """Train a recommender; its folder can be the `target` of `audit`.
 
     Args:
         recipe: name of a shipped training recipe, or a YAML file.
         out: model folder; an interrupted training in it is resumed.
+        allow_outside: whether recipe and data may name files outside their folder.
 
     Returns:
         `out`.
@@ -155,5 +165,8 @@ def train(recipe: str | Path, out: str | Path) -> Path:
         from auditkit.training import loop, recipe_checks
     except ModuleNotFoundError as error:
         raise MissingDependency(str(error.name), extra="train", purpose="Training") from None
-    chosen = recipe_checks.read_training_recipe(find_recipe(str(recipe), kind="train"))
-    return loop.train(chosen, Path(out), dataset=open_dataset(chosen.data.dataset))
+    chosen = recipe_checks.read_training_recipe(
+        find_recipe(str(recipe), kind="train"), allow_outside=allow_outside
+    )
+    dataset = open_dataset(chosen.data.dataset, allow_outside=allow_outside)
+    return loop.train(chosen, Path(out), dataset=dataset)

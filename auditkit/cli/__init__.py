@@ -5,7 +5,10 @@ Nothing heavy is imported at module level.
 
 from __future__ import annotations
 
+import codecs
+import io
 import os
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -34,10 +37,29 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Deliberate errors and errors of the operating system are printed in two sentences. Anything else
     is a bug of auditkit and keeps its traceback. Secrets of the environment are never printed.
     """
-    from auditkit.security.redaction import redacted_streams
+    from auditkit.security.redaction import redact_process, redacted_streams
 
-    with redacted_streams():
-        _run(list(sys.argv[1:] if arguments is None else arguments))
+    _escape_what_cannot_be_encoded()
+    if arguments is None:  # the process ends with this command, and its last words count too
+        redact_process()
+        _run(sys.argv[1:])
+    else:
+        with redacted_streams():
+            _run(list(arguments))
+
+
+def _escape_what_cannot_be_encoded() -> None:
+    """Let a title that the encoding of the output lacks be printed as an escape, not end the
+    command.
+
+    An ASCII stream is that of a process whose locale nobody set. click writes UTF-8 to it, past the
+    stream that redacts secrets, so the stream itself is set to UTF-8.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            ascii_only = codecs.lookup(stream.encoding).name == "ascii"
+            encoding = "utf-8" if ascii_only else stream.encoding
+            stream.reconfigure(encoding=encoding, errors="backslashreplace")
 
 
 def _run(arguments: list[str]) -> None:
@@ -45,7 +67,8 @@ def _run(arguments: list[str]) -> None:
     from auditkit.security.redaction import Redaction
 
     try:
-        app(arguments, obj=arguments)
+        # Calling the app itself would replace `sys.excepthook`.
+        typer.main.get_command(app)(arguments, obj=arguments)
     except AuditkitError as error:
         from auditkit.security.escaping import terminal_text
 
@@ -69,3 +92,18 @@ def _run(arguments: list[str]) -> None:
         raise SystemExit(2) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None
+    except SystemExit as ended:
+        if isinstance(ended.__context__, BrokenPipeError):  # click exits with 1 then
+            _leave_closed_pipe()
+        raise
+
+
+def _leave_closed_pipe() -> None:
+    """End as a command that SIGPIPE ends: quietly, and with a code that is no verdict.
+
+    The reader, such as `head`, has closed the pipe, so the rest of the output is dropped.
+    """
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)
+    raise SystemExit(128 + signal.SIGPIPE)

@@ -66,6 +66,7 @@ def audit(
     cluster: opt.Cluster = None,
     online: opt.Online = False,
     allow_code: opt.AllowCode = False,
+    allow_outside: opt.AllowOutside = False,
     keep_raw: opt.KeepRaw = False,
     as_json: opt.AsJson = False,
     quiet: opt.Quiet = False,
@@ -79,7 +80,7 @@ def audit(
     opt.check_combination(
         target, dry_run=dry_run, plan=plan, pilot=pilot, cluster=cluster, workers=workers
     )
-    chosen = read_recipe(find_recipe(recipe, kind="audit"))
+    chosen = read_recipe(find_recipe(recipe, kind="audit"), allow_outside=allow_outside)
     if data:
         chosen = chosen.model_copy(update={"data": data})
     if only:
@@ -88,6 +89,7 @@ def audit(
         catalog=catalog,
         prompts=prompts,
         allow_code=allow_code,
+        allow_outside=allow_outside,
         online=online,
         resume=resume,
         retry_errors=retry_errors,

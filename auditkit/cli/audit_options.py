@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 __all__ = [
-    "AllowCode", "AsJson", "Cache", "CallSeconds", "Catalog", "Cluster", "Data", "DryRun",
-    "KeepRaw", "Limit", "MaxCalls", "MaxErrorRate", "MaxMinutes", "MaxTokens", "Online", "Only",
-    "Out", "Pilot", "PlanFile", "PolicyName", "Prompts", "Quiet", "RecipeName", "Resume",
+    "AllowCode", "AllowOutside", "AsJson", "Cache", "CallSeconds", "Catalog", "Cluster", "Data",
+    "DryRun", "KeepRaw", "Limit", "MaxCalls", "MaxErrorRate", "MaxMinutes", "MaxTokens", "Online",
+    "Only", "Out", "Pilot", "PlanFile", "PolicyName", "Prompts", "Quiet", "RecipeName", "Resume",
     "RetryErrors", "TargetName", "Workers", "check_combination",
 ]  # fmt: skip
 
@@ -19,7 +19,7 @@ TargetName = Annotated[
     typer.Argument(
         metavar="TARGET",
         help="model folder, openai:BASE_URL#MODEL, baseline:NAME, replay:FILE.jsonl, "
-        "scores:FILE.npz or python:MODULE:NAME; neutralized:, instructed: or "
+        "scores:FILE.npz, python:MODULE:NAME or python:FILE.py:NAME; neutralized:, instructed: or "
         "reranked:LAMBDA: in front of it audits a mitigation",
     ),
 ]
@@ -97,6 +97,12 @@ Online = Annotated[
     typer.Option("--online/--offline", help="let a local recommender's code use the network"),
 ]
 AllowCode = Annotated[bool, typer.Option("--allow-code", help="let python: targets run")]
+AllowOutside = Annotated[
+    bool,
+    typer.Option(
+        "--allow-outside", help="let recipe and data file name files outside their folder"
+    ),
+]
 KeepRaw = Annotated[
     bool,
     typer.Option("--keep-raw", help="record personal data in responses unmasked in the evidence"),

@@ -164,7 +164,7 @@ def _explanations(path: Path) -> Iterator[dict[str, JsonValue]]:
             continue
         try:
             row = read_json(line)
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             raise InvalidArgument(
                 f"{path}:{number} is not valid JSON ({error}). Correct the line."
             ) from None

@@ -27,6 +27,9 @@ def train(
     recipe: Annotated[str, typer.Argument(help="a shipped recipe such as p5-mini, or a file")],
     out: Annotated[Path, typer.Option(help="model folder; a TARGET for `auditkit audit`")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="print the plan and stop")] = False,
+    allow_outside: Annotated[
+        bool, typer.Option(help="let recipe and data file name files outside their folder")
+    ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="print the utility findings as JSON")
     ] = False,
@@ -37,15 +40,19 @@ def train(
     from auditkit.shipped_recipes import find_recipe
     from auditkit.training.recipe_checks import read_training_recipe
 
-    chosen = read_training_recipe(find_recipe(recipe, kind="train"))
+    chosen = read_training_recipe(find_recipe(recipe, kind="train"), allow_outside=allow_outside)
     if dry_run:
-        typer.echo(_plan(chosen))
+        typer.echo(_plan(chosen, allow_outside=allow_outside))
         return
     try:
-        train_folder(chosen, out, quiet=quiet or not is_first_process())
+        train_folder(
+            chosen, out, quiet=quiet or not is_first_process(), allow_outside=allow_outside
+        )
         if not is_first_process():
             return
-        result = evaluate_folder(out, data=chosen.data.dataset, quiet=quiet)
+        result = evaluate_folder(
+            out, data=chosen.data.dataset, quiet=quiet, allow_outside=allow_outside
+        )
     except KeyboardInterrupt:
         typer.echo(f"interrupted; the same command resumes from {out}", err=True)
         raise typer.Exit(130) from None
@@ -74,20 +81,26 @@ def is_first_process() -> bool:
 
 
 def train_folder(
-    recipe: TrainingRecipe, out: Path, *, quiet: bool = False, set_aside: bool = False
+    recipe: TrainingRecipe,
+    out: Path,
+    *,
+    quiet: bool = False,
+    set_aside: bool = False,
+    allow_outside: bool = False,
 ) -> Path:
     """Train into a folder; a finished model of the same recipe and data is kept as it is.
 
     Args:
         set_aside: whether to rename the folder of another recipe's finished model; otherwise such a
             folder is an error.
+        allow_outside: whether a description of data may name tables outside its folder.
     """
     from auditkit.catalog.datasets.user_tables import open_dataset
     from auditkit.cli.display import training_progress
     from auditkit.training.loop import train
     from auditkit.training.model_folder import is_trained, set_aside_other_model
 
-    dataset = open_dataset(recipe.data.dataset)
+    dataset = open_dataset(recipe.data.dataset, allow_outside=allow_outside)
     if is_trained(out, recipe, dataset):
         typer.echo(f"{out} holds this model already", err=True)
         return out
@@ -99,11 +112,14 @@ def train_folder(
         return train(recipe, out, dataset=dataset, on_step=on_step)
 
 
-def evaluate_folder(folder: Path, *, data: str = "ml-100k", quiet: bool = False) -> AuditResult:
+def evaluate_folder(
+    folder: Path, *, data: str = "ml-100k", quiet: bool = False, allow_outside: bool = False
+) -> AuditResult:
     """Run the utility probes that the model supports, into `FOLDER/evaluation`."""
     from auditkit.cli.display import audit_progress
     from auditkit.registry import probes
     from auditkit.run.identity import set_aside_other_run
+    from auditkit.run.options import AuditOptions
     from auditkit.run.recipe import AuditRecipe
     from auditkit.run.runner import run_audit
 
@@ -111,12 +127,14 @@ def evaluate_folder(folder: Path, *, data: str = "ml-100k", quiet: bool = False)
         probe_id: {} for probe_id in probes() if probe_id.startswith("utility.")
     }
     recipe = AuditRecipe(version=1, name="evaluation", data=data, probes=utility)
-    set_aside_other_run(str(folder), recipe, folder / "evaluation")
+    run = folder / "evaluation"
+    set_aside_other_run(str(folder), recipe, run, allow_outside=allow_outside)
+    options = AuditOptions(allow_outside=allow_outside)
     with audit_progress(quiet=quiet) as progress:
-        return run_audit(str(folder), recipe, folder / "evaluation", progress=progress)
+        return run_audit(str(folder), recipe, run, options=options, progress=progress)
 
 
-def _plan(recipe: TrainingRecipe) -> str:
+def _plan(recipe: TrainingRecipe, *, allow_outside: bool) -> str:
     """Text on the number of steps and, for a private recipe, on the noise that the accountant
     computes.
     """
@@ -128,7 +146,7 @@ def _plan(recipe: TrainingRecipe) -> str:
     from auditkit.training.loop import training_rows
     from auditkit.training.model import prepare
 
-    dataset = open_dataset(recipe.data.dataset)
+    dataset = open_dataset(recipe.data.dataset, allow_outside=allow_outside)
     rows = training_rows(recipe, dataset, prepare(recipe, dataset, base=None))
     n_units = len(rows.fixed_rows())
     accounting = calibrate(recipe.privacy, n_units=n_units, steps=recipe.steps)

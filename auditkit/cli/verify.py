@@ -42,6 +42,9 @@ def verify(
     allow_code: Annotated[
         bool, typer.Option("--allow-code", help="allow a python: target; with --recompute")
     ] = False,
+    allow_outside: Annotated[
+        bool, typer.Option("--allow-outside", help="as in the audit; with --recompute")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
     """Check the evidence and the outputs of a run folder. Exit 13 if anything was altered."""
@@ -59,7 +62,9 @@ def verify(
     if recompute:
         from auditkit.run.options import AuditOptions
 
-        options = AuditOptions(catalog=catalog, prompts=prompts, allow_code=allow_code)
+        options = AuditOptions(
+            catalog=catalog, prompts=prompts, allow_code=allow_code, allow_outside=allow_outside
+        )
         shown["recomputed"] = _recompute(folder, audited, options)
     if as_json:
         typer.echo(json.dumps(shown, sort_keys=True))

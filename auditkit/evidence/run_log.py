@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from auditkit.errors import AuditkitError, EvidenceError, IntegrityError
+from auditkit.evidence.free_space import TO_RECORD, TO_START, require_free_space
 from auditkit.security.personal_data import mask_response
 from auditkit.security.redaction import Redaction
 from auditkit.serialization.canonical_json import canonical_json, read_json, sha256_json
@@ -122,10 +123,14 @@ class RunLog:
         run_key: binds the first record to recipe, target, catalog and seed.
         keep_raw: whether personal data in responses are recorded as they are. By default they are
             masked before the record is hashed, so the log verifies as it is.
+
+    Raises:
+        EvidenceError: the file system has less than 64 MiB of free space.
     """
 
     def __init__(self, run: Path, run_key: str, *, keep_raw: bool = False) -> None:
         run.mkdir(parents=True, exist_ok=True, mode=0o700)
+        require_free_space(run, TO_START)
         self.path = run / EVIDENCE
         self.root = run_key
         self.records: list[Body] = []
@@ -167,7 +172,7 @@ class RunLog:
         return self._recovered_roots[n] if 0 <= n < len(self._recovered_roots) else None
 
     def append(self, bodies: Sequence[Body]) -> list[Body]:
-        """Write one batch: complete lines, one write, then fsync.
+        """Write one batch: complete lines, one write, then fsync. Keep 16 MiB of space free.
 
         Returns:
             The recorded bodies, without secrets, with `batch` = [number, size, position]. Metrics
@@ -186,6 +191,7 @@ class RunLog:
             line, root = _seal(body, prev=root, seq=seq)
             lines.append(line + "\n")
         content = "".join(lines).encode("ascii")
+        require_free_space(self.path.parent, TO_RECORD + len(content))
         whole, before = os.fstat(self._handle).st_size, (self.root, len(self.records))
         try:
             if os.write(self._handle, content) != len(content):

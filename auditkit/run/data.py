@@ -25,6 +25,7 @@ def load_data(
     recipe: AuditRecipe,
     *,
     catalog: str | None = None,
+    allow_outside: bool = False,
     progress: Callable[[str, int], None] = lambda what, n: None,
 ) -> tuple[Dataset, Catalog]:
     """Load the users' histories and the catalog that responses are checked against.
@@ -32,12 +33,13 @@ def load_data(
     Args:
         catalog: catalog to use instead of the recipe's; if neither is given, the catalog of the
             data set is used.
+        allow_outside: whether a description of data may name tables outside its folder.
         progress: called with the current step and the number of new rows while a table is built.
 
     Raises:
         CatalogError: the data or the catalog are missing or damaged.
     """
-    dataset = open_dataset(recipe.data)
+    dataset = open_dataset(recipe.data, allow_outside=allow_outside)
     source = catalog or recipe.catalog
     if source in (None, recipe.data):
         return dataset, dataset.catalog

@@ -100,7 +100,12 @@ def plan_audit(
     Raises:
         AuditkitError: for the same reasons as `run_audit`; no server is contacted.
     """
-    dataset, catalog = load_data(recipe, catalog=options.catalog, progress=progress.catalog)
+    dataset, catalog = load_data(
+        recipe,
+        catalog=options.catalog,
+        allow_outside=options.allow_outside,
+        progress=progress.catalog,
+    )
     with restricted_network(restriction_for(target, online=options.online)):
         loaded = load_recommender(
             target,

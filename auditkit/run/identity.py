@@ -79,15 +79,20 @@ def require_same_run(out: Path, identity: Mapping[str, Any], run_key: str, *, re
         )
 
 
-def set_aside_other_run(target: str, recipe: AuditRecipe, out: Path) -> Path | None:
+def set_aside_other_run(
+    target: str, recipe: AuditRecipe, out: Path, *, allow_outside: bool = False
+) -> Path | None:
     """Rename a run folder that belongs to another model, recipe or version.
+
+    Args:
+        allow_outside: as in `load_data`.
 
     Returns:
         The new path; None if `out` is free or belongs to this run.
     """
     if not (out / MANIFEST).is_file():
         return None
-    dataset, catalog = load_data(recipe)
+    dataset, catalog = load_data(recipe, allow_outside=allow_outside)
     loaded = load_recommender(target, dataset=dataset)
     run_key = sha256_json(run_identity(recipe, loaded, catalog, dataset))
     if read_manifest(out).get("run_key") == run_key:

@@ -23,6 +23,7 @@ class AuditOptions:
             overrides the recipe's.
         prompts: template file for a recommender without templates of its own.
         allow_code: whether `python:` targets may import and run code.
+        allow_outside: whether a description of data may name tables outside its folder.
         online: whether the code of a local recommender may use the network.
         resume: whether an unfinished run of the same recipe and target may be resumed.
         retry_errors: repeat requests that an earlier run recorded as errors.
@@ -41,6 +42,7 @@ class AuditOptions:
     catalog: str | None = None
     prompts: Path | None = None
     allow_code: bool = False
+    allow_outside: bool = False
     online: bool = False
     resume: bool = True
     retry_errors: bool = False

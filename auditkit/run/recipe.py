@@ -13,8 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, Valid
 
 from auditkit.errors import ConfigurationError, did_you_mean
 from auditkit.registry import load_object, probe_spec, probes
+from auditkit.serialization.named_files import resolve_named_files
 from auditkit.serialization.strict_yaml import Document, load_yaml
-from auditkit.serialization.yaml_errors import format_path, located, validate
+from auditkit.serialization.yaml_errors import all_errors, format_path, located, validate
 
 __all__ = ["AuditRecipe", "read_recipe"]
 
@@ -69,13 +70,27 @@ class AuditRecipe(BaseModel):
         return self.model_copy(update={"probes": kept})
 
 
-def read_recipe(path: Path) -> AuditRecipe:
+def read_recipe(path: Path, *, allow_outside: bool = False) -> AuditRecipe:
     """Read an audit recipe and check every probe's parameters.
+
+    Args:
+        path: the YAML file.
+        allow_outside: whether it may name files outside its folder and the current one.
 
     Raises:
         ConfigurationError: every error at once, each with file and line.
     """
     document = load_yaml(path)
+    named = [["data"], ["catalog"]] + [
+        ["probes", probe_id, name]
+        for probe_id, parameters in _stated_probes(document).items()
+        for name in parameters
+        if name.endswith("_file")
+    ]
+    folders = [Path(), path.parent]
+    outside = resolve_named_files(document, named, folders=folders, allow_outside=allow_outside)
+    if outside:  # before the probes are built, which read their files
+        raise all_errors(document, outside)
     found = [
         error
         for probe_id, parameters in _stated_probes(document).items()

@@ -66,7 +66,8 @@ def recompute_run(
         run: the run folder.
         target: the audited recommender; None for the one that the manifest names.
         options: `catalog`, `prompts` and `limit` of the audit; those that are None are read from
-            the manifest. `allow_code` is needed for a `python:` target.
+            the manifest. `allow_code` is needed for a `python:` target, `allow_outside` for
+            data outside the folder of their description.
 
     Raises:
         ConfigurationError: the recommender or its data are not those of the run.
@@ -75,7 +76,9 @@ def recompute_run(
     recorded, manifest = AuditResult.read(run), read_manifest(run)
     target, options = _as_audited(manifest, target, options)
     recipe = _recipe_of(recorded, manifest)
-    dataset, catalog = load_data(recipe, catalog=options.catalog)
+    dataset, catalog = load_data(
+        recipe, catalog=options.catalog, allow_outside=options.allow_outside
+    )
     with restricted_network(Restriction()):
         loaded = _loaded(target, dataset, recorded, options)
         _require_identity(run_identity(recipe, loaded, catalog, dataset), manifest)

@@ -77,7 +77,12 @@ def run_audit(
         AuditkitError: the audit could not start (wrong recipe, unknown target, missing data, a
             folder that belongs to another run), or the recommender uses the network.
     """
-    dataset, catalog = load_data(recipe, catalog=options.catalog, progress=progress.catalog)
+    dataset, catalog = load_data(
+        recipe,
+        catalog=options.catalog,
+        allow_outside=options.allow_outside,
+        progress=progress.catalog,
+    )
     restriction = restriction_for(target, online=options.online)
     stop = options.stop or StopRule()
     with restricted_network(restriction):
@@ -90,7 +95,7 @@ def run_audit(
         )
         loaded = load()
         identity = run_identity(recipe, loaded, catalog, dataset)
-        named = _named(target, options)
+        named = _named(target, loaded, options)
         with _open_run(out, identity, loaded, options, named=named) as run:
             with _target(loaded, load, recipe, catalog, run.log, stop, options, progress) as asked:
                 check_first_request(asked, loaded, dataset)
@@ -174,10 +179,13 @@ def _open_run(
             seal_manifest(out, status=run.status, volatile=volatile, log=run.log, written=written)
 
 
-def _named(target: str, options: AuditOptions) -> dict[str, JsonValue]:
-    """What the command named, with which `verify --recompute` loads the same inputs again."""
+def _named(target: str, loaded: LoadedRecommender, options: AuditOptions) -> dict[str, JsonValue]:
+    """What the command named, with which `verify --recompute` loads the same inputs again,
+    and the file of the code that was executed.
+    """
     return {
         "target": target,
+        "code": None if loaded.code is None else dict(loaded.code),
         "catalog": options.catalog,
         "prompts": None if options.prompts is None else str(options.prompts),
         "limit": options.limit,

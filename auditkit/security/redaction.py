@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import Any, TextIO, cast
 from urllib.parse import quote, quote_plus
 
-__all__ = ["KEY_POINTER", "Redaction", "map_text", "redacted_streams"]
+__all__ = ["KEY_POINTER", "Redaction", "map_text", "redact_process", "redacted_streams"]
 
 _NAMES = ("KEY", "TOKEN", "SECRET", "PASSWORD", "CREDENTIAL")
 _SETTINGS = "AUDITKIT_"
@@ -136,22 +136,41 @@ class _RedactedStream:
         return getattr(self._stream, name)
 
 
+def redact_process() -> None:
+    """Redact all output of this process until it ends, including what the interpreter prints last:
+    tracebacks, the message of `sys.exit` and errors of exit handlers.
+    """
+    sys.excepthook = _show_redacted
+    redaction = Redaction()
+    if redaction:
+        sys.stdout, sys.stderr = _wrapped(redaction)
+
+
 @contextlib.contextmanager
 def redacted_streams() -> Iterator[None]:
-    """Redact stdout and stderr, and the traceback of an error that ends the process."""
+    """Redact stdout and stderr until the end of a block."""
     redaction = Redaction()
     if not redaction:
         yield
         return
     kept = sys.stdout, sys.stderr
-
-    def show(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        lines = traceback.format_exception(kind, error, trace)
-        sys.stderr.write(redaction.text("".join(lines)))
-
-    sys.excepthook = show
-    sys.stdout, sys.stderr = (cast(TextIO, _RedactedStream(stream, redaction)) for stream in kept)
+    sys.stdout, sys.stderr = _wrapped(redaction)
     try:
         yield
     finally:
         sys.stdout, sys.stderr = kept
+
+
+def _wrapped(redaction: Redaction) -> tuple[TextIO, TextIO]:
+    out, err = (_RedactedStream(stream, redaction) for stream in (sys.stdout, sys.stderr))
+    return cast(TextIO, out), cast(TextIO, err)
+
+
+def _show_redacted(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    """Print a traceback with the secrets of the environment as it is now: code that is audited may
+    have set a key since the start.
+    """
+    lines = traceback.format_exception(kind, error, trace)
+    sys.stderr.write(Redaction().text("".join(lines)))

@@ -60,7 +60,8 @@ def read_json(text: str, *, parse_float: Callable[[str], Any] = float) -> Any:
         parse_float: makes a value from a number with a fraction or an exponent.
 
     Raises:
-        ValueError: not JSON, a repeated key, or NaN / Infinity.
+        ValueError: not JSON, a repeated key, NaN / Infinity, or brackets nested about as deeply as
+            Python calls may be (1,000).
     """
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -72,9 +73,12 @@ def read_json(text: str, *, parse_float: Callable[[str], Any] = float) -> Any:
     def refuse(constant: str) -> Any:
         raise ValueError(f"{constant} is not a JSON number")
 
-    return json.loads(
-        text, object_pairs_hook=unique, parse_constant=refuse, parse_float=parse_float
-    )
+    try:
+        return json.loads(
+            text, object_pairs_hook=unique, parse_constant=refuse, parse_float=parse_float
+        )
+    except RecursionError:
+        raise ValueError("its brackets are nested too deeply") from None
 
 
 def sha256_bytes(content: bytes) -> str:

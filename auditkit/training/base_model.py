@@ -112,7 +112,8 @@ def is_recipe(base: str | None) -> bool:
 def _recipe(base: str) -> TrainingRecipe:
     """Read the recipe that a base names."""
     try:
-        return read_training_recipe(find_recipe(base, kind="train"))
+        # What it names was checked when the recipe that names it was read.
+        return read_training_recipe(find_recipe(base, kind="train"), allow_outside=True)
     except ConfigurationError as error:
         raise ConfigurationError(
             f"model.base {base!r} is not a folder with a {MANIFEST}, not one of "

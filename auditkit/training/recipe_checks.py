@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 
 from auditkit.errors import did_you_mean
 from auditkit.recommenders.prompting.prompts import Prompts
+from auditkit.serialization.named_files import resolve_named_files
 from auditkit.serialization.strict_yaml import load_yaml
 from auditkit.serialization.yaml_errors import all_errors, validate
 from auditkit.training.batches import Row
@@ -154,14 +155,28 @@ def _not_private(recipe: TrainingRecipe, coupled: list[str]) -> Iterator[Fault]:
         yield "model.dropout", "must be 0 when privacy is on"
 
 
-def read_training_recipe(path: Path) -> TrainingRecipe:
+def read_training_recipe(path: Path, *, allow_outside: bool = False) -> TrainingRecipe:
     """Read and validate a recipe.
+
+    Args:
+        path: the YAML file.
+        allow_outside: whether it, and a recipe that is its base, may name files outside its folder
+            and the current one.
 
     Raises:
         ConfigurationError: lists all errors, each with file and line.
     """
     document = load_yaml(path)
-    recipe = validate(document, TypeAdapter(TrainingRecipe))
+    found = resolve_named_files(
+        document,
+        [["data", "dataset"], ["model", "base"]],
+        folders=[Path(), path.parent],
+        allow_outside=allow_outside,
+    )
+    recipe = validate(document, TypeAdapter(TrainingRecipe), others=found)
+    base = Path(recipe.model.base or "")
+    if base.is_file() and not allow_outside:
+        read_training_recipe(base)
     found = []
     for where, what in recipe_errors(recipe):
         line = document.line(where.split("."))

@@ -41,6 +41,7 @@ ONLY = {
 }
 # The two places that record whatever a probe or a recommender raises.
 RECORDED = {
+    "recommenders/adapters/file_checks.py": 1,
     "recommenders/adapters/tokenizer.py": 1,
     "recommenders/execution/executor.py": 1,
     "run/runner.py": 1,

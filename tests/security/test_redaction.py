@@ -86,11 +86,11 @@ def test_longer_of_two_nested_secrets_wins():
 def test_traceback_that_ends_the_process_holds_no_secret():
     code = (
         "import sys\n"
-        "from auditkit.security.redaction import redacted_streams\n"
-        "with redacted_streams():\n"
-        "    print('out ' + sys.argv[1])\n"
-        "    print('err ' + sys.argv[1], file=sys.stderr)\n"
-        "    raise ValueError(sys.argv[1])\n"
+        "from auditkit.security.redaction import redact_process\n"
+        "redact_process()\n"
+        "print('out ' + sys.argv[1])\n"
+        "print('err ' + sys.argv[1], file=sys.stderr)\n"
+        "raise ValueError(sys.argv[1])\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, "canary-0123456789"],

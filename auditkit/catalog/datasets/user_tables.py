@@ -6,11 +6,11 @@
     items: {file: items.csv, id: item_id, title: name, genres: tags, year: year}
     users: {file: users.csv, id: user_id, attributes: [gender, age]}
 
-Paths are relative to that file. Ratings and users may be left out. All errors of a table are
-reported at once, with their lines. A cell that cannot be read is unknown and counted, as are rows
-that name no item; `strict: true` makes them errors. `source: ml-100k` replaces the three tables.
-`split: {validation_from: SECONDS, test_from: SECONDS}` holds out the interactions after these times
-instead of each user's last two.
+Paths are relative to that file and do not leave its folder, unless that is allowed. Ratings and
+users may be left out. All errors of a table are reported at once, with their lines. A cell that
+cannot be read is unknown and counted, as are rows that name no item; `strict: true` makes them
+errors. `source: ml-100k` replaces the three tables. `split: {validation_from: SECONDS, test_from:
+SECONDS}` holds out the interactions after these times instead of each user's last two.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
@@ -33,12 +34,14 @@ from auditkit.catalog.interactions import Interactions
 from auditkit.catalog.sources.cell_values import WrittenNumber
 from auditkit.catalog.sources.joins import Join
 from auditkit.catalog.sources.table_reader import (
+    ATOMIC,
     parse_items,
     raise_line_errors,
     read_rows,
 )
 from auditkit.catalog.sources.unknown_cells import SENTINELS, UnknownCells
 from auditkit.errors import CatalogError
+from auditkit.serialization.named_files import resolve_named_files
 from auditkit.serialization.strict_yaml import load_yaml
 from auditkit.serialization.yaml_errors import validate
 
@@ -46,6 +49,7 @@ __all__ = ["load_own_data", "open_dataset"]
 
 
 _NO_ID = re.compile(r"[\s<>\\]")  # characters that would make an item token ambiguous in a text
+_ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _LATEST = 2**53
 
 
@@ -97,8 +101,12 @@ class _Shipped(_Described):
     source: Literal["ml-100k"]
 
 
-def open_dataset(name: str) -> Dataset:
+def open_dataset(name: str, *, allow_outside: bool = False) -> Dataset:
     """Open the data set of a recipe: `ml-100k`, or the path of a file that describes your data.
+
+    Args:
+        name: the name or the path.
+        allow_outside: whether the file may name tables outside its folder.
 
     Raises:
         CatalogError: data are missing, damaged or not valid.
@@ -107,15 +115,24 @@ def open_dataset(name: str) -> Dataset:
     if name == "ml-100k":
         return load_ml100k(get_dataset(name))
     path = Path(name)
+    if path.suffix not in (".yaml", ".yml") and path.exists():
+        raise CatalogError(
+            f"the data set {name} is not a YAML file. Write a YAML file that names this table and "
+            "that of the items, with their columns (docs/how-to/train-your-own.md), and give that."
+        )
     if path.suffix not in (".yaml", ".yml"):
         raise CatalogError(
             f"unknown data set {name!r}. Give ml-100k or the YAML file that describes your data."
         )
-    return load_own_data(path)
+    return load_own_data(path, allow_outside=allow_outside)
 
 
-def load_own_data(path: Path) -> Dataset:
+def load_own_data(path: Path, *, allow_outside: bool = False) -> Dataset:
     """Read the data set from the tables that a description file names.
+
+    Args:
+        path: the description.
+        allow_outside: whether it may name tables outside its folder.
 
     Raises:
         ConfigurationError: the description is not valid.
@@ -125,7 +142,11 @@ def load_own_data(path: Path) -> Dataset:
     if isinstance(document.data, dict) and "source" in document.data:
         shipped = validate(document, TypeAdapter(_Shipped))
         return _split(open_dataset(shipped.source), shipped.split, path)
-    described = validate(document, TypeAdapter(_Tables))
+    named = [[table, "file"] for table in ("interactions", "items", "users")]
+    outside = resolve_named_files(
+        document, named, folders=[path.parent], allow_outside=allow_outside
+    )
+    described = validate(document, TypeAdapter(_Tables), others=outside)
     unknown = UnknownCells(strict=described.strict)
     catalog = _catalog(path.parent, described, unknown)
     notes = unknown.warnings(described.items.file)
@@ -153,12 +174,16 @@ def _catalog(folder: Path, described: _Tables, unknown: UnknownCells) -> Catalog
     columns = described.items
     given = {"id": columns.id, "title": columns.title, "genres": columns.genres}
     named = {**given, "year": columns.year}
+    atomic = Path(columns.file).suffix.lower() in ATOMIC
 
     def rename(row: Mapping[str, object]) -> Mapping[str, object]:
         item_id = _id(row, columns.id)
         if _NO_ID.search(item_id):
             raise ValueError(f"the id {item_id!r} holds a blank, <, > or a backslash")
         found = {ours: row.get(theirs) for ours, theirs in named.items() if theirs is not None}
+        genres = found.get("genres")
+        if atomic and isinstance(genres, str):  # RecBole separates the values of a cell by blanks
+            found["genres"] = genres.split()
         return {**found, "id": item_id}
 
     required = [[theirs] for theirs in named.values() if theirs is not None]
@@ -176,22 +201,25 @@ def _interactions(
     faults: list[str] = []
     unknown = UnknownCells(strict=described.strict)
     items = Join(path.name, described.items.file, "items", strict=described.strict)
+    times = _Times()
     users: dict[str, int] = {}
     table: list[tuple[int, int, int, float]] = []
     for line, row in read_rows(path, faults, required=[[name] for name in required]):
         try:
             user, item_id = _id(row, columns.user), _id(row, columns.item)
             item = items.find(catalog.index, item_id, line)
-            numbers = _time_and_rating(row, columns, unknown, line)
+            numbers = _time_and_rating(row, columns, unknown, line, times)
         except ValueError as error:
             faults.append(f"line {line}: {error}")
             continue
         if item is not None and numbers is not None:
             table.append((users.setdefault(user, len(users)), item, *numbers))
     raise_line_errors(path, faults)
-    notes += [items.report(catalog.index), *unknown.warnings(path.name)]
+    left_out = [items.report(catalog.index), *unknown.warnings(path.name)]
+    notes += [*left_out, *times.notes(path.name)]
     if not table:
-        raise CatalogError(f"{path} holds no interactions. Give at least one line.")
+        why = "; ".join(filter(None, left_out)) or "it has no line below the header"
+        raise CatalogError(f"{path} has no usable interaction: {why}. Give at least one line.")
     user_index, item_index, timestamp, rating_column = zip(*table, strict=True)
     return Interactions.from_rows(
         user_index,
@@ -205,7 +233,11 @@ def _interactions(
 
 
 def _time_and_rating(
-    row: Mapping[str, object], columns: _InteractionColumns, unknown: UnknownCells, line: int
+    row: Mapping[str, object],
+    columns: _InteractionColumns,
+    unknown: UnknownCells,
+    line: int,
+    times: _Times,
 ) -> tuple[int, float] | None:
     """Time in seconds and rating of an interaction; None if one of them is unknown.
 
@@ -218,13 +250,48 @@ def _time_and_rating(
             unknown.sentinel(column)
             return None
         try:
-            found.append(_number(row, column))
+            read = times.seconds if column == columns.timestamp else _number
+            found.append(read(row, column))
             if abs(found[0]) > _LATEST:
                 raise ValueError(f"{columns.timestamp} {found[0]:.0f} is not a time in seconds")
         except ValueError as error:
             unknown.unreadable(column, str(error), line=line)
             return None
     return int(found[0]), found[1] if columns.rating else 1.0
+
+
+class _Times:
+    """Reads times in seconds and ISO dates, and counts the dates without a time zone."""
+
+    def __init__(self) -> None:
+        self._without_zone = 0
+
+    def seconds(self, row: Mapping[str, object], column: str) -> float:
+        """Seconds since 1970.
+
+        Raises:
+            ValueError: the cell is neither a number nor an ISO date.
+        """
+        text = str(row.get(column)).strip()
+        if not _ISO_DATE.match(text):
+            try:
+                return _number(row, column)
+            except ValueError as error:
+                raise ValueError(f"{error} of seconds and no ISO date such as 2024-03-01") from None
+        try:
+            moment = datetime.fromisoformat(text)
+        except ValueError:
+            raise ValueError(f"{column} {text[:40]!r} is not a valid ISO date") from None
+        if moment.tzinfo is None:
+            self._without_zone += 1
+            moment = moment.replace(tzinfo=UTC)
+        return moment.timestamp()
+
+    def notes(self, name: str) -> list[str]:
+        """A note on the dates that were read as UTC, if there are any."""
+        if not self._without_zone:
+            return []
+        return [f"{name}: {self._without_zone} dates without a time zone are read as UTC"]
 
 
 def _is_unknown(cell: object) -> bool:

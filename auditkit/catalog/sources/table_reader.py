@@ -6,13 +6,16 @@ class; and aliases. Values are separated by `|`, or the cell is a printed list, 
 has no year column, a bracketed year at the end of a title is its year. A bare number at the end is
 part of the title ("Blues Brothers 2000").
 
-A quote in a CSV file must be closed at the end of its cell, because an open quote would include the
-following rows. In a TSV file, titles such as `"Weird Al" Show` are not escaped, a tab or a line end
-is never part of a cell, and quotes are removed only around a whole cell.
+The cells of a CSV file are separated by commas, or by semicolons or tabs if only these give the
+required columns. A `.inter`, `.item` or `.user` file of RecBole is a TSV file whose column names
+end with a type. A quote in a CSV file must be closed at the end of its cell, because an open quote
+would include the following rows. In a TSV file, titles such as `"Weird Al" Show` are not escaped, a
+tab or a line end is never part of a cell, and quotes are removed only around a whole cell.
 """
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import datetime
 import decimal
@@ -30,6 +33,7 @@ from auditkit.errors import CatalogError, MissingDependency
 from auditkit.serialization.canonical_json import read_json
 
 __all__ = [
+    "ATOMIC",
     "COLUMNS",
     "parse_item",
     "parse_items",
@@ -45,6 +49,8 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "genres": ("genres", "genre", "class"),
     "aliases": ("aliases",),
 }
+ATOMIC = (".inter", ".item", ".user")  # files of RecBole
+_DELIMITERS = (",", ";", "\t")
 _ROWS_AT_ONCE = 10_000
 _QUOTED_CELL = re.compile(r'"((?:[^"]|"")*)"')
 MAX_FAULTS_SHOWN = 10
@@ -129,8 +135,12 @@ def read_rows(
             if kind in (".jsonl", ".ndjson"):
                 yield from _json_lines(stream, faults, spelling)
             else:
-                cells = _tabbed(stream) if kind == ".tsv" else _quoted(stream)
-                yield from _separated(path, cells, faults, required, spelling)
+                untyped = _untyped(spelling) if kind in ATOMIC else spelling
+                if kind == ".tsv" or kind in ATOMIC:
+                    cells = _tabbed(stream)
+                else:
+                    cells = _quoted(stream, _delimiter(stream, required, spelling))
+                yield from _separated(path, cells, faults, required, untyped)
     except OSError as error:
         raise CatalogError(
             f"{path} cannot be read ({error.strerror}). Give a CSV or JSON-lines file."
@@ -160,7 +170,7 @@ def _json_lines(
             continue
         try:
             row = read_json(content, parse_float=WrittenNumber)
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             faults.append(f"line {line}: {error}")
             continue
         if not isinstance(row, dict):
@@ -197,9 +207,29 @@ class _Unreadable(Exception):
     """The rest of the file cannot be split into rows."""
 
 
-def _quoted(stream: TextIO) -> Iterator[tuple[int, list[str]]]:
+def _untyped(spelling: Callable[[str], str]) -> Callable[[str], str]:
+    """Spell a column name without the type that RecBole appends, as in `user_id:token`."""
+    return lambda name: spelling(name.rpartition(":")[0] or name)
+
+
+def _delimiter(
+    stream: TextIO, required: Sequence[Sequence[str]], spelling: Callable[[str], str]
+) -> str:
+    """The separator with which the first line has the required columns; a comma if none does."""
+    first = stream.readline()
+    stream.seek(0)
+    for delimiter in _DELIMITERS:
+        with contextlib.suppress(csv.Error):
+            cells = next(csv.reader([first], delimiter=delimiter), [])
+            header = {spelling(name.strip()) for name in cells}
+            if all(set(names) & header for names in required):
+                return delimiter
+    return ","
+
+
+def _quoted(stream: TextIO, delimiter: str) -> Iterator[tuple[int, list[str]]]:
     """Yield the first line number and the cells of every row of a CSV file."""
-    reader = csv.reader(stream, strict=True)
+    reader = csv.reader(stream, strict=True, delimiter=delimiter)
     while True:
         first = reader.line_num + 1
         try:

@@ -12,13 +12,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import peft
 from peft import PeftModel
 from transformers import PreTrainedModel
 
-from auditkit.errors import TargetUnavailable
+from auditkit.errors import TargetUnavailable, did_you_mean
+from auditkit.recommenders.adapters.file_checks import read_object
 from auditkit.recommenders.adapters.folder_checks import agree, sample_outputs
+from auditkit.recommenders.adapters.manifest import MANIFEST
 
 __all__ = ["with_adapter"]
+
+_SHAPE = "size mismatch for"
 
 
 def with_adapter(
@@ -31,8 +36,10 @@ def with_adapter(
         reload: loads the base again, because a failed merge changes its weights.
 
     Raises:
-        TargetUnavailable: the adapter has no values for some of its tensors.
+        TargetUnavailable: an adapter of an unknown kind or for another model, or one that has no
+            values for some of its tensors.
     """
+    _require_known_kind(adapter / "adapter_config.json")
     others = sorted(path.parent.name for path in adapter.glob("*/adapter_config.json"))
     notes = []
     if others:
@@ -54,10 +61,35 @@ def with_adapter(
     ]
 
 
+def _require_known_kind(file: Path) -> None:
+    if not file.is_file():
+        raise TargetUnavailable(f"{file} does not exist. Copy the complete adapter folder.")
+    kind, known = read_object(file).get("peft_type"), sorted(one.value for one in peft.PeftType)
+    if kind not in known:
+        fault = "has no peft_type."
+        if kind is not None:
+            fault = (
+                f"has the peft_type {kind!r}, which peft {peft.__version__} does not "
+                f"know.{did_you_mean(str(kind), known)}"
+            )
+        raise TargetUnavailable(
+            f"{file} {fault} Correct the entry, or install the release of peft that wrote it."
+        )
+
+
 def _load(model: PreTrainedModel, adapter: Path) -> Any:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        adapted = PeftModel.from_pretrained(model, adapter, local_files_only=True)
+        try:
+            adapted = PeftModel.from_pretrained(model, adapter, local_files_only=True)
+        except RuntimeError as error:
+            first = next((line.strip() for line in str(error).splitlines() if _SHAPE in line), "")
+            if not first:
+                raise
+            raise TargetUnavailable(
+                f"{adapter} does not fit the model: {first} Name the model that the adapter was "
+                f"trained on as `weights` in {MANIFEST}."
+            ) from None
     for warning in caught:
         if "missing adapter keys" in str(warning.message):
             raise TargetUnavailable(

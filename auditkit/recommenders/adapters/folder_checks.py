@@ -19,11 +19,11 @@ from transformers import AutoConfig, PretrainedConfig, PreTrainedModel
 from auditkit.engine.beam import SPECIAL_TOKENS
 from auditkit.engine.releases import MAJOR, VERSION
 from auditkit.errors import TargetUnavailable
-from auditkit.serialization.canonical_json import read_json
+from auditkit.recommenders.adapters.file_checks import library_errors
 
 __all__ = [
-    "agree", "generation_note", "read_config", "read_object", "require_all_weights",
-    "require_tied_head", "sample_outputs", "writer",
+    "agree", "generation_note", "read_config", "require_all_weights", "require_tied_head",
+    "sample_outputs", "writer",
 ]  # fmt: skip
 
 # Keys of config.json that do not change a forward pass.
@@ -51,12 +51,12 @@ def read_config(weights: Path, fields: Mapping[str, Any]) -> tuple[PretrainedCon
         TargetUnavailable: rotary settings that the installed release does not read, or a
             configuration that it cannot load.
     """
-    try:
+    remedy = (
+        f"transformers {VERSION} reads the file; compare it with the config.json of the original "
+        "model, or install another release."
+    )
+    with library_errors(weights / "config.json", remedy):
         config = AutoConfig.from_pretrained(weights, trust_remote_code=False, local_files_only=True)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise TargetUnavailable(
-            f"{weights / 'config.json'} cannot be read by transformers {VERSION}: {error}."
-        ) from None
     unread = sorted(_unread(fields, config))
     if "rope_parameters" in unread and not _same_rotation(fields["rope_parameters"], config):
         raise TargetUnavailable(
@@ -71,24 +71,6 @@ def read_config(weights: Path, fields: Mapping[str, Any]) -> tuple[PretrainedCon
         f"config.json has settings that transformers {VERSION} does not read for "
         f"{config.model_type!r}: {', '.join(unread)}."
     ]
-
-
-def read_object(path: Path, *, of: type = dict) -> Any:
-    """Read a JSON object, or a list, from a file of a model folder; empty if there is no file.
-
-    Raises:
-        TargetUnavailable: the file is not JSON, or of another type.
-    """
-    if not path.is_file():
-        return of()
-    try:
-        found = read_json(path.read_text(encoding="utf-8"))
-        if isinstance(found, of):
-            return found
-        fault = f"not a JSON {'object' if of is dict else 'list'}"
-    except ValueError as error:
-        fault = str(error)
-    raise TargetUnavailable(f"{path} cannot be read ({fault}). Restore the file.")
 
 
 def writer(fields: Mapping[str, Any]) -> str:

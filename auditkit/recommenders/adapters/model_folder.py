@@ -10,7 +10,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
 from transformers import (
     AutoModel,
     AutoModelForCausalLM,
@@ -24,10 +23,15 @@ from auditkit.engine.device import chosen_device
 from auditkit.engine.releases import VERSION, attention, quiet
 from auditkit.errors import TargetUnavailable
 from auditkit.recommenders.adapters.dual_encoder import DualEncoder
+from auditkit.recommenders.adapters.file_checks import (
+    library_errors,
+    read_object,
+    refuse_quantized,
+    require_readable,
+)
 from auditkit.recommenders.adapters.folder_checks import (
     generation_note,
     read_config,
-    read_object,
     require_all_weights,
     require_tied_head,
     writer,
@@ -91,24 +95,27 @@ def _load_model(folder: Path, manifest: RecommenderManifest) -> tuple[PreTrained
     if adapter:
         _refuse_unsafe(adapter, "adapter_model.safetensors")
     fields = read_object(weights / "config.json")
+    refuse_quantized(weights / "config.json", fields)
     config, unread = read_config(weights, fields)
     releases = f"The weights were written by transformers {writer(fields)}, read by {VERSION}."
     notes = [releases, *unread]
-    try:
+    with library_errors(weights, "Check that config.json describes these weights."):
         model, more = _base_model(weights, manifest.kind, config)
         notes += [*more, *generation_note(model)]
-        if adapter:
-            from auditkit.recommenders.adapters.adapter import with_adapter
+    if adapter:
+        from auditkit.recommenders.adapters.adapter import with_adapter
 
+        remedy = (
+            "Check that adapter_config.json and adapter_model.safetensors belong together, and "
+            f"that the adapter was trained on the model in {weights}."
+        )
+        with library_errors(adapter, remedy):
             model, more = with_adapter(
                 model, adapter, lambda: _base_model(weights, manifest.kind, config)[0]
             )
             notes += more
+    with library_errors(weights, f"The model must fit into the memory of {device}."):
         model = model.eval().to(device)
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        raise TargetUnavailable(
-            f"{folder} cannot be loaded: {error}. Check the files that recommender.yaml names."
-        ) from None
     stored = config.dtype
     if stored not in (None, torch.float32):
         notes.append(
@@ -174,6 +181,7 @@ def _refuse_unsafe(folder: Path, wanted: str) -> None:
             f"{folder} contains no {wanted} file.{found} "
             "Save the model as safetensors: model.save_pretrained(FOLDER, safe_serialization=True)"
         )
+    require_readable(folder)
     _refuse_foreign_shards(folder)
     if "auto_map" in read_object(folder / "config.json"):
         config = folder / "config.json"

@@ -40,7 +40,7 @@ class ReplayRecommender:
             if not line.strip():
                 continue
             try:
-                record = read_json(line.decode("utf-8"))
+                record = read_json(line.decode("utf-8-sig" if number == 1 else "utf-8"))
                 request_id = record["id"]
                 answer = record["text"] if "text" in record else record["items"]
                 if not isinstance(request_id, str):

@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 
 from auditkit.engine.embedding import POOLINGS, unit_length
 from auditkit.errors import TargetUnavailable
-from auditkit.recommenders.adapters.folder_checks import read_object
+from auditkit.recommenders.adapters.file_checks import library_errors, read_object, require_readable
 from auditkit.recommenders.adapters.manifest import RecommenderManifest
 
 __all__ = ["SentencePipeline", "read_pipeline"]
@@ -165,7 +165,9 @@ def _dense(folder: Path, device: torch.device) -> Layer:
             f"{folder} has no model.safetensors. Save the model again with "
             "SentenceTransformer.save_pretrained(FOLDER, safe_serialization=True)."
         )
-    tensors = {name: value.float().to(device) for name, value in load_file(weights).items()}
+    require_readable(folder)
+    with library_errors(weights, "Save the model again."):
+        tensors = {name: value.float().to(device) for name, value in load_file(weights).items()}
     return partial(_linear, tensors=tensors, activation=activation)
 
 

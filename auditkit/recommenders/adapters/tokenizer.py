@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from auditkit.engine.releases import VERSION
-from auditkit.errors import TargetUnavailable
+from auditkit.recommenders.adapters.file_checks import library_errors, require_readable
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -35,14 +35,15 @@ def load_tokenizer(folder: Path) -> tuple[PreTrainedTokenizerFast, list[str]]:
         TargetUnavailable: the tokenizer cannot be read.
     """
     options = {"trust_remote_code": False, "local_files_only": True}
-    try:
+    require_readable(folder)
+    remedy = (
+        f"Its tokenizer is read by transformers {VERSION}; copy all tokenizer files of the model "
+        "into the folder, or save the tokenizer again with save_pretrained."
+    )
+    with library_errors(folder, remedy):
         if not (folder / "tokenizer.json").is_file():
             return AutoTokenizer.from_pretrained(folder, **options), []
         tokenizer = PreTrainedTokenizerFast.from_pretrained(folder, **options)
-    except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
-        raise TargetUnavailable(
-            f"the tokenizer of {folder} cannot be loaded by transformers {VERSION}: {error}."
-        ) from None
     try:
         usual = AutoTokenizer.from_pretrained(folder, **options)
     except Exception as error:  # the classes raise any error, also those of the Rust library

@@ -19,6 +19,7 @@ from auditkit.errors import TargetError
 from auditkit.evidence.run_log import RunLog, SealedLog
 from auditkit.recommenders.execution.calls import Call, body_of, response_of
 from auditkit.recommenders.execution.deadline import DeadlinePassed, call_within
+from auditkit.recommenders.execution.memory import is_out_of_memory
 from auditkit.recommenders.execution.response_cache import ResponseCache
 from auditkit.recommenders.execution.response_checks import check_response, link_items, list_after
 from auditkit.recommenders.execution.stop_rule import StopRule
@@ -214,9 +215,10 @@ class RequestExecutor:
         self, requests: Sequence[Request], parameters: Sequence[Mapping[str, Any]], ask: Ask
     ) -> list[Response | None]:
         """One validated response per request; the requests of a batch that fails or returns a wrong
-        type or length are sent one by one.
+        type or length are sent one by one, those of a batch that does not fit into memory in
+        halves. Budgets stop between these parts too.
         """
-        if not requests or self.stop.stopped:
+        if not requests or self.stop.spent():
             return [None] * len(requests)
         try:
             answers = call_within(self._seconds, lambda: ask(requests, parameters))
@@ -236,10 +238,22 @@ class RequestExecutor:
                 self.stop.abandon()
             if len(requests) == 1:
                 return [_failure(requests[0], error)]
+            size = self._smaller(len(requests), error)
+        # Here the error is gone, and with it the memory that its traceback holds.
+        parts = [slice(i, i + size) for i in range(0, len(requests), size)]
+        return [one for p in parts for one in self._local(requests[p], parameters[p], ask)]
+
+    def _smaller(self, n: int, error: BaseException) -> int:
+        """Size of the parts in which a batch of n requests is sent again after an error."""
+        if n > self._batch_size:
             # A window of several workers is retried by batch, as if the batches were sequential.
-            size = self._batch_size if len(requests) > self._batch_size else 1
-            parts = [slice(i, i + size) for i in range(0, len(requests), size)]
-            return [one for p in parts for one in self._local(requests[p], parameters[p], ask)]
+            return self._batch_size
+        if not is_out_of_memory(error):
+            return 1
+        half = -(-n // 2)
+        if self._window <= self._batch_size:  # later batches begin with what may fit
+            self._batch_size = self._window = half
+        return half
 
 
 def _checked_alone(request: Request, answer: RawResponse) -> Response | None:
@@ -254,6 +268,8 @@ def _failure(request: Request, error: BaseException) -> Response:
     if isinstance(error, DeadlinePassed):
         return Response(request_id=request.id, status="timeout", reason="deadline")
     reason = error.reason if isinstance(error, TargetError) else "exception"
+    if is_out_of_memory(error):
+        reason = "oom"
     # Redact before truncating, because a truncated secret would not be recognized.
     detail = Redaction().text(f"{type(error).__name__}: {error}")
     return Response(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from importlib.metadata import EntryPoint, entry_points
@@ -17,7 +16,6 @@ from auditkit.recommenders.adapters.manifest import MANIFEST, RecommenderManifes
 from auditkit.recommenders.prompting.prompts import Prompts
 from auditkit.recommenders.protocols import CAPABILITIES, Renders
 from auditkit.recommenders.target_uri import Prefix, split_prefix
-from auditkit.serialization.atomic_files import sha256_file
 from auditkit.serialization.canonical_json import sha256_json
 
 __all__ = ["MODELS", "LoadedRecommender", "fetch_model", "load_recommender", "needs_dataset"]
@@ -30,6 +28,7 @@ KINDS = (
     "replay:FILE.jsonl",
     "scores:FILE.npz",
     "python:MODULE:NAME",
+    "python:FILE.py:NAME",
     "baseline:popularity",
     "neutralized:TARGET",
     "instructed:TARGET",
@@ -45,6 +44,7 @@ class LoadedRecommender:
         verified: True only if the weights or the recorded responses were hashed.
         notes: shown in the report, such as "0 by construction".
         manifest: the parsed recommender.yaml; empty for a recommender without one.
+        code: file and SHA-256 of the module of a Python callable; None for other recommenders.
         prompts: templates given by the user; None for the recommender's own or the shipped ones.
     """
 
@@ -54,6 +54,7 @@ class LoadedRecommender:
     verified: bool
     notes: tuple[str, ...] = ()
     manifest: Mapping[str, JsonValue] = field(default_factory=dict)
+    code: Mapping[str, JsonValue] | None = None
     prompts: Prompts | None = None
 
 
@@ -69,10 +70,10 @@ def load_recommender(
 
     Args:
         target: a folder with recommender.yaml, `hf:FOLDER`, `openai:BASE_URL#MODEL`,
-            `replay:FILE.jsonl`, `scores:FILE.npz`, `python:MODULE:NAME`, `baseline:NAME`, the name
-            of a model in `MODELS`, or `NAME:REST` of an installed adapter; each optionally after
-            one or more of the prefixes `neutralized:`, `instructed:` and `reranked:LAMBDA:`
-            (`wrappers`).
+            `replay:FILE.jsonl`, `scores:FILE.npz`, `python:MODULE:NAME`, `python:FILE.py:NAME`,
+            `baseline:NAME`, the name of a model in `MODELS`, or `NAME:REST` of an installed
+            adapter; each optionally after one or more of the prefixes `neutralized:`, `instructed:`
+            and `reranked:LAMBDA:` (`wrappers`).
         dataset: baselines are fitted on it, dual encoders rank its items, mitigations read its
             users; None is allowed if `needs_dataset` returns False.
         prompts: a template file for a recommender without templates.
@@ -274,23 +275,23 @@ def _python(path: str, *, allow_code: bool) -> LoadedRecommender:
         raise TargetUnavailable(
             f"python:{path} runs code on this machine. Add --allow-code if you trust it."
         )
-    from auditkit.recommenders.adapters.python_function import import_recommender
+    from auditkit.recommenders.adapters.python_function import code_file, import_recommender
 
     recommender = import_recommender(path)
-    source = sys.modules[path.partition(":")[0]].__file__
+    code = code_file(path)
     own = getattr(recommender, "fingerprint", None)
     stated = own() if callable(own) else None
     return LoadedRecommender(
         recommender=recommender,
         kind="python",
-        fingerprint=sha256_json(
-            ["python", path, sha256_file(Path(source)) if source else None, stated]
-        ),
+        fingerprint=sha256_json(["python", path, code.sha256 if code else None, stated]),
         verified=False,
         notes=(
+            *([f"The code is {code.path.name}, SHA-256 {code.sha256}."] if code else []),
             "Only the module of a Python callable is hashed, not the code that it calls: not "
             "verifiable.",
         ),
+        code={"file": str(code.path.resolve()), "sha256": code.sha256} if code else None,
     )
 
 

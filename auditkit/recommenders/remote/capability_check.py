@@ -133,7 +133,8 @@ def _explained(endpoint: Endpoint, error: TargetError) -> str:
         "deadline": "If the model is still being loaded, try again later.",
         "http_5xx": "The server has an internal error or is overloaded; try again later.",
         "rate_limited": "Try again later, or set AUDITKIT_REQUESTS_PER_MINUTE.",
-        "tls": "Its certificate is not valid; verification cannot be disabled.",
+        "tls": "Its certificate is not signed by a known authority; verification cannot be "
+        "disabled. If the authority is your own, set SSL_CERT_FILE to its PEM file.",
         "quota": "The account of the key has no quota or credit left; add credit or raise its "
         "limit.",
     }.get(error.reason, check)

@@ -1,17 +1,22 @@
 """HTTP client for JSON requests to an untrusted server.
 
-The size of the body is limited while it is read, redirects are never followed, proxy settings and
-the environment are never used, and no message contains header values or text of the server.
+The size of the body is limited while it is read, redirects are never followed, proxy settings are
+never used, and no message contains header values or text of the server. Certificates are always
+verified, against the authorities that `SSL_CERT_FILE` or `REQUESTS_CA_BUNDLE` names if one is set,
+as curl and requests do, otherwise against those that httpx ships.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import os
+import ssl
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,7 +27,9 @@ from auditkit.recommenders.remote.error_body import error_in_body, error_of_stat
 from auditkit.security.redaction import KEY_POINTER
 from auditkit.serialization.canonical_json import read_json
 
-__all__ = ["Server", "seconds_of"]
+__all__ = ["CERTIFICATES", "Server", "seconds_of"]
+
+CERTIFICATES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")  # the first that is set is used
 
 _MAX_BYTES = 16 << 20
 _MAX_ERROR_BYTES = 1 << 16
@@ -40,7 +47,8 @@ class Server:
 
     Raises:
         TargetUnavailable: the URL is invalid or contains credentials or a query, or the key would
-            be sent unencrypted or is not printable ASCII.
+            be sent unencrypted or is not printable ASCII; or the file of certificate authorities
+            that the environment names cannot be used.
     """
 
     def __init__(self, base_url: str, *, key: str = "") -> None:
@@ -69,6 +77,7 @@ class Server:
                 "the key contains characters that are not printable ASCII. Check the environment "
                 "variable."
             )
+        self._verify = _authorities() if parts.scheme == "https" else True
         logging.getLogger("httpx").setLevel(logging.WARNING)
         self._base = base_url.rstrip("/")
         # A compressed body could expand beyond the size limit between two checks.
@@ -89,6 +98,7 @@ class Server:
                 timeout=_TIMEOUT,
                 limits=httpx.Limits(max_connections=None),  # the transport counts them
                 trust_env=False,
+                verify=self._verify,
                 follow_redirects=False,
             )
         # ASCII escapes, because a lone surrogate in a prompt cannot be encoded as UTF-8.
@@ -117,6 +127,28 @@ class Server:
         if self._client is not None:
             await self._client.aclose()
             self._client = None
+
+
+def _authorities() -> ssl.SSLContext | bool:
+    """The certificate authorities that the environment names; True for those of httpx.
+
+    Raises:
+        TargetUnavailable: the file or folder does not exist, or has no certificate.
+    """
+    variable = next((name for name in CERTIFICATES if os.environ.get(name)), None)
+    if variable is None:
+        return True
+    named = os.environ[variable]
+    try:
+        if Path(named).is_dir():
+            return ssl.create_default_context(capath=named)
+        return ssl.create_default_context(cafile=named)
+    except OSError as error:  # ssl.SSLError is one
+        why = error.strerror or "it has no certificate"
+        raise TargetUnavailable(
+            f"{variable} names {named}, which cannot be used ({why}). Give a PEM file with the "
+            "certificate authorities, or unset the variable."
+        ) from None
 
 
 async def _read(response: httpx.Response) -> bytes:
@@ -148,7 +180,7 @@ async def _start(response: httpx.Response) -> str:
 def _object(content: bytes, sent: Mapping[str, Any]) -> dict[str, Any]:
     try:
         value = read_json(content.decode("utf-8"))
-    except (ValueError, RecursionError):
+    except ValueError:
         raise TargetError("bad_schema", detail="the response is not valid JSON") from None
     if error := error_in_body(value, sent=sent):
         raise error

@@ -188,7 +188,8 @@ def test_cells_and_rows_that_cannot_be_used_are_counted(tmp_path):
         "items.csv: 1 values of genres are marked as unknown (such as \\N or NA)",
         "events.csv with items.csv: 7 of 8 rows match by item id, 1 do not and are not used, "
         "such as 'zz'",
-        "events.csv: 1 values of ts are left out, the first: line 7: ts 'noon' is not a number",
+        "events.csv: 1 values of ts are left out, the first: line 7: ts 'noon' is not a number "
+        "of seconds and no ISO date such as 2024-03-01",
         "events.csv: 1 values of stars are marked as unknown (such as \\N or NA)",
         "events.csv: 1 values of ts are marked as unknown (such as \\N or NA)",
         "events.csv with users.csv: 1 of 2 rows match by user id, 1 do not and are not used, "
@@ -234,3 +235,87 @@ def test_ids_stay_as_they_are_written_in_every_format(tmp_path):
     assert rows.user_ids == ("00", "1.0")
     assert [rows.item_ids[i] for i in rows.item_index] == [*ids, *ids[1:4]]
     assert [a["gender"] for a in rows.attributes] == ["male", "female"]
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_csv_with_another_separator_is_read(tmp_path, separator):
+    expected = load_own_data(write(tmp_path)).fingerprint
+    for name in ("events.csv", "items.csv", "users.csv"):
+        text = (tmp_path / name).read_text().replace(",", separator)
+        (tmp_path / name).write_text("\ufeff" + text, encoding="utf-8")
+    assert load_own_data(tmp_path / "data.yaml").fingerprint == expected
+
+
+def test_semicolons_within_cells_are_no_separators(tmp_path):
+    data = write(tmp_path)
+    (tmp_path / "items.csv").write_text(ITEMS.replace("Fargo", '"Fargo; the film"'))
+    assert load_own_data(data).catalog["a"].title == "Fargo; the film"
+
+
+@pytest.mark.parametrize("header", ["uid;iid,ts;stars", "uid|iid|ts|stars"])
+def test_header_with_no_clear_separator_is_an_error_that_shows_it(tmp_path, header):
+    data = write(tmp_path)
+    (tmp_path / "events.csv").write_text(f"{header}\nu1;a,1;5\n")
+    with pytest.raises(CatalogError, match="has the columns uid"):
+        load_own_data(data)
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"),
+    [
+        ("1970-01-02", 86_400),
+        ("1970-01-01T00:01:00", 60),
+        ("1970-01-01 01:00:00+01:00", 0),
+        ("1970-01-01T00:00:30Z", 30),
+        ("2024-02-29T12:00:00.500", 1_709_208_000),
+        ("90", 90),
+        ("20240301", 20_240_301),
+    ],
+)
+def test_iso_dates_are_read_as_seconds(tmp_path, written, seconds):
+    rows = load_own_data(write(tmp_path, rows=[("u1", "a", written, 5)])).interactions
+    assert rows.timestamp.tolist() == [seconds]
+
+
+def test_dates_without_a_zone_are_counted(tmp_path):
+    rows = [("u1", "a", "2024-03-01", 5), ("u1", "b", "2024-03-02T10:00Z", 4)]
+    notes = load_own_data(write(tmp_path, rows=rows)).notes
+    assert "events.csv: 1 dates without a time zone are read as UTC" in notes
+
+
+@pytest.mark.parametrize("written", ["01/02/2024", "1 March 2024", "2024-13-01"])
+def test_dates_that_cannot_be_read_alone_say_what_to_write(tmp_path, written):
+    with pytest.raises(CatalogError, match=f"{written}.* ISO date"):
+        load_own_data(write(tmp_path, rows=[("u1", "a", written, 5)]))
+
+
+def test_files_of_recbole_are_own_data(tmp_path):
+    (tmp_path / "shop.inter").write_text(
+        "user_id:token\titem_id:token\trating:float\ttimestamp:float\n"
+        "u1\ta\t5\t1\nu1\tb\t4\t2\nu2\ta\t3\t1\n"
+    )
+    (tmp_path / "shop.item").write_text(
+        "item_id:token\tmovie_title:token_seq\trelease_year:token\tclass:token_seq\n"
+        'a\t"Weird Al" Show\t1997\tComedy Children\'s\nb\tHeat\t1995\tCrime\n'
+    )
+    (tmp_path / "shop.user").write_text("user_id:token\tgender:token\nu1\tF\nu2\tM\n")
+    (tmp_path / "data.yaml").write_text(
+        "version: 1\nname: shop\n"
+        "interactions: {file: shop.inter, user: user_id, item: item_id, rating: rating}\n"
+        "items: {file: shop.item, id: item_id, title: movie_title, year: release_year, "
+        "genres: class}\n"
+        "users: {file: shop.user, id: user_id, attributes: [gender]}\n"
+    )
+    data = load_own_data(tmp_path / "data.yaml")
+    assert data.catalog["a"].title == '"Weird Al" Show'
+    assert data.catalog["a"].genres == ("Comedy", "Children's")
+    assert data.interactions.rating.tolist() == [5, 4, 3]
+    assert [dict(a) for a in data.interactions.attributes] == [{"gender": "F"}, {"gender": "M"}]
+
+
+@pytest.mark.parametrize("name", ["ml.inter", "ml.item", "events.csv"])
+def test_table_in_place_of_the_description_says_what_to_write(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / name).write_text("user_id:token\titem_id:token\n")
+    with pytest.raises(CatalogError, match="Write a YAML file that names this table"):
+        open_dataset(name)
