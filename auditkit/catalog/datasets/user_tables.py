@@ -30,6 +30,7 @@ from auditkit.catalog.catalog import Catalog
 from auditkit.catalog.dataset import Dataset
 from auditkit.catalog.datasets.download import get_dataset
 from auditkit.catalog.datasets.movielens import load_ml100k
+from auditkit.catalog.graph.builder import is_text
 from auditkit.catalog.interactions import Interactions
 from auditkit.catalog.sources.cell_values import WrittenNumber
 from auditkit.catalog.sources.joins import Join
@@ -51,6 +52,7 @@ __all__ = ["load_own_data", "open_dataset"]
 _NO_ID = re.compile(r"[\s<>\\]")  # characters that would make an item token ambiguous in a text
 _ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _LATEST = 2**53
+_LARGEST = float(np.finfo(np.float32).max)  # ratings are stored in this precision
 
 
 class _Section(BaseModel):
@@ -313,15 +315,16 @@ def _attributes(
     for line, row in read_rows(path, faults, required=required):
         try:
             user = _id(row, columns.id)
+            if user in users and user in read:
+                raise ValueError(f"user {user!r} occurs twice")
+            read.setdefault(user, line)
+            if user in users:
+                found[users[user]] = {
+                    name: _attribute(row.get(name), name, unknown, line)
+                    for name in columns.attributes
+                }
         except ValueError as error:
             faults.append(f"line {line}: {error}")
-            continue
-        read.setdefault(user, line)
-        place = users.get(user)
-        if place is not None:
-            if read[user] != line:
-                faults.append(f"line {line}: user {user!r} occurs twice")
-            found[place] = {name: _attribute(row.get(name), name, unknown) for name in found[place]}
     raise_line_errors(path, faults)
     join = Join(described.interactions.file, columns.file, "users")
     for user in users:
@@ -330,8 +333,15 @@ def _attributes(
     return list[Mapping[str, str]](found)
 
 
-def _attribute(cell: object, name: str, unknown: UnknownCells) -> str:
-    """The value of an attribute; "unknown" for an empty cell or a sentinel."""
+def _attribute(cell: object, name: str, unknown: UnknownCells, line: int) -> str:
+    """The value of an attribute; "unknown" for an empty cell, a sentinel, a list or an object.
+
+    Raises:
+        ValueError: a list or an object, and `unknown` is strict.
+    """
+    if isinstance(cell, list | dict):
+        unknown.unreadable(name, "a list or an object", line=line)
+        return "unknown"
     text = "" if cell is None else " ".join(str(cell).split())
     if text in SENTINELS:
         unknown.sentinel(name)
@@ -341,6 +351,8 @@ def _attribute(cell: object, name: str, unknown: UnknownCells) -> str:
 
 def _id(row: Mapping[str, object], column: str) -> str:
     value = row.get(column)
+    if isinstance(value, list | dict):
+        raise ValueError(f"{column} is a list or an object, not an id")
     if isinstance(value, WrittenNumber):
         value = value.text
     elif isinstance(value, float) and value.is_integer():
@@ -348,14 +360,19 @@ def _id(row: Mapping[str, object], column: str) -> str:
     text = "" if value is None or isinstance(value, bool) else str(value).strip()
     if not text:
         raise ValueError(f"empty {column}")
+    if not is_text(text):
+        raise ValueError(f"{column} has an unpaired surrogate")
     return text
 
 
 def _number(row: Mapping[str, object], column: str) -> float:
+    text = str(row.get(column)).strip()
     try:
-        number = float(str(row.get(column)).strip())
+        if "_" in text:  # 1_000 is a number for Python only
+            raise ValueError
+        number = float(text)
     except ValueError:
-        raise ValueError(f"{column} {row.get(column)!r} is not a number") from None
-    if not math.isfinite(number):
-        raise ValueError(f"{column} is not finite")
+        raise ValueError(f"{column} {text[:40]!r} is not a number") from None
+    if not math.isfinite(number) or abs(number) > _LARGEST:
+        raise ValueError(f"{column} is not finite or too large")
     return number

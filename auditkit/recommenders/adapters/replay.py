@@ -47,7 +47,7 @@ class ReplayRecommender:
                     raise TypeError(f"the id {request_id!r} is not a string")
                 if not _is_answer(answer, expected=str if "text" in record else list):
                     raise TypeError("neither a string nor a list of titles")
-            except (ValueError, KeyError, TypeError) as error:
+            except (ValueError, KeyError, TypeError, RecursionError) as error:
                 raise TargetUnavailable(
                     f"{path}:{number} is not a valid response ({error}). Write "
                     '{"id": .., "text": ..} or {"id": .., "items": [..]}.'

@@ -1,6 +1,6 @@
 """Recommender for `scores:FILE.npz`: a user-item score matrix from any classic recommender.
 
-RecBole, Cornac and implicit save checkpoints as pickles, which are never loaded; their scores are
+RecBole, Cornac, implicit and LensKit save checkpoints as pickles, which are never loaded; their scores are
 read from a plain numpy archive with `scores` [users, items], `user_ids` and `item_ids`.
 """
 
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auditkit.errors import TargetUnavailable
+from auditkit.recommenders.adapters.score_checks import PADDING, check_scores
 from auditkit.serialization.atomic_files import sha256_file
 from auditkit.types import RankedItem, Request, Response
 
@@ -25,6 +26,8 @@ _ARRAYS = ("scores", "user_ids", "item_ids")
 
 class ScoreMatrix:
     """Ranks by stored scores; uses only the user, history, candidates and k of a request.
+
+    Padding is never recommended, and a user with equal scores for every item gets no list.
 
     Raises:
         TargetUnavailable: not a numpy archive with these arrays, wrong shapes, duplicate ids or ids
@@ -63,16 +66,33 @@ class ScoreMatrix:
         if len(wrong):
             row, column = wrong[0]
             raise TargetUnavailable(
-                f"{path} contains a score that is NaN or plus infinity, for user {users[row]!r} "
-                f"and item {items[column]!r} (row {row}, column {column}). Exclude items with "
-                "minus infinity."
+                f"{path} contains {len(wrong)} scores that are NaN or plus infinity, the first for "
+                f"user {users[row]!r} and item {items[column]!r} (row {row}, column {column}). "
+                "Exclude items with minus infinity."
             )
+        self._checks = check_scores(self._scores)
+        self._equal = {users[row] for row in self._checks.equal}
         self._users = {user: row for row, user in enumerate(users)}
         self._items, self._columns = items, {item: column for column, item in enumerate(items)}
 
     def fingerprint(self) -> str:
         """SHA-256 of the archive."""
         return sha256_file(self._path)
+
+    def notes(self, audited_users: Sequence[str]) -> tuple[str, ...]:
+        """Notes on scores and users for the report.
+
+        Args:
+            audited_users: ids of the users of the data set.
+        """
+        found = self._checks.notes(list(self._users))
+        unknown = [user for user in audited_users if user not in self._users]
+        if unknown:
+            found.append(
+                f"{len(unknown)} of {len(audited_users)} users of the data set have no row in the "
+                f"file and get no list, such as {unknown[0]!r}."
+            )
+        return tuple(found)
 
     def recommend(self, requests: Sequence[Request]) -> list[Response]:
         """For each request, the k best items outside the history; ties keep the order of the
@@ -82,9 +102,10 @@ class ScoreMatrix:
 
     def _one(self, request: Request) -> Response:
         row = self._users.get(request.user_id)
-        if row is None:
+        if row is None or request.user_id in self._equal:
             return Response(request_id=request.id, status="no_answer")
         scores = self._scores[row].astype(np.float64)
+        scores[scores <= PADDING] = -np.inf
         if request.candidates is not None:
             allowed = [self._columns[c.id] for c in request.candidates if c.id in self._columns]
             outside = np.ones(len(scores), dtype=bool)

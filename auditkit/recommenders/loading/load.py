@@ -158,7 +158,9 @@ def _load(
     if kind == "scores":
         from auditkit.recommenders.adapters.score_matrix import ScoreMatrix
 
-        return _hashed(ScoreMatrix(Path(rest)), kind)
+        matrix = ScoreMatrix(Path(rest))
+        users = dataset.interactions.user_ids if dataset else ()
+        return replace(_hashed(matrix, kind), notes=matrix.notes(users))
     if kind == "python":
         return _python(rest, allow_code=allow_code)
     if kind == "openai":

@@ -33,6 +33,8 @@ _REFUSED = (
 _SERVER_ENDED = ("abort", "error")  # vLLM and SGLang: the server ended it, not the model
 _FILTERED, _NO_REASON = "content_filter", "no_finish_reason"
 _TEXT_PARTS = ("text", "output_text")
+# More than any context window holds. A rate limit would wait for a larger count almost forever.
+_MOST_TOKENS = 10**7
 
 
 class Completion(NamedTuple):
@@ -115,18 +117,23 @@ def _trace(message: Mapping[str, Any]) -> tuple[Mapping[str, JsonValue], ...]:
         if not isinstance(function, dict) or not isinstance(function.get("name"), str):
             continue
         arguments = function.get("arguments", "")
-        written = arguments if isinstance(arguments, str) else canonical_json(arguments)
+        try:
+            written = arguments if isinstance(arguments, str) else canonical_json(arguments)
+        except (ValueError, RecursionError):  # 1e999, or nested too deeply
+            continue
         found.append({"name": function["name"], "arguments": written})
     return tuple(found)
 
 
 def usage_of(result: Mapping[str, Any]) -> dict[str, int]:
-    """Tokens by kind, as counted by the server; empty if it does not count them."""
+    """Tokens by kind, as counted by the server; without counts that cannot be true, and empty if it
+    does not count them.
+    """
     counted = result.get("usage")
     return {
         name: value
         for name, value in (counted.items() if isinstance(counted, dict) else ())
-        if isinstance(value, int) and not isinstance(value, bool)
+        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST_TOKENS
     }
 
 

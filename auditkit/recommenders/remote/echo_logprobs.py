@@ -83,7 +83,8 @@ def _by_offset(continuation: str, choice: Mapping[str, Any], offsets: object, n_
     text = choice.get("text")
     if isinstance(offsets, list) and isinstance(text, str) and len(offsets) > n_read:
         whole = offsets[n_read]  # where the new token begins; SGLang writes -1 for all of them
-        if isinstance(whole, int) and whole > 0 and text[:whole].endswith(continuation):
+        known = all(isinstance(offset, int) for offset in offsets)
+        if known and whole > 0 and text[:whole].endswith(continuation):
             first = whole - len(continuation)
             inside = [place for place in range(n_read) if offsets[place + 1] > first]
             return inside[0] if inside else n_read

@@ -8,7 +8,6 @@ detail contains only names that auditkit sent itself.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
@@ -62,6 +61,7 @@ _ABOUT_NAME = re.compile(
     r"unexpected|not permitted|not allowed|cannot find field"
 )
 _ABOUT_VALUE = re.compile(r"unsupported.value|only the default|must be|invalid|too large|at most")
+_ERROR_STATUS = re.compile(r"[45][0-9]{2}")
 _NAME_KEYS = ("param", "field")
 _CODE_KEYS = ("code", "type", "status", "error_type", "flagged_input")
 _TEXT_KEYS = ("message", "detail", "error", "msg", "description", "details")
@@ -99,7 +99,13 @@ def error_of_status(
     Args:
         body: of the response. sent: the request. retry_after: seconds that the server demands.
     """
-    detail, error = f"status {status}", _read(body)
+    return _classified(status, _read(body), sent=sent, retry_after=retry_after)
+
+
+def _classified(
+    status: int, error: _Error, *, sent: Mapping[str, Any], retry_after: float | None = None
+) -> TargetError:
+    detail = f"status {status}"
     if 300 <= status < 400:
         return TargetError("redirect", detail=detail)
     if status == 402 or error.says(_OUT_OF_QUOTA):
@@ -129,14 +135,13 @@ def error_in_body(value: object, *, sent: Mapping[str, Any]) -> TargetError | No
     stated = value.get("error")
     if stated is None and value.get("object") != "error":
         return None
-    text = json.dumps(value)
-    error = _read(text)
-    numbers = [int(code) for code in error.codes if code.isdecimal() and 400 <= int(code) < 600]
+    error = _error_of(value)
+    numbers = [int(code) for code in error.codes if _ERROR_STATUS.fullmatch(code)]
     named = [code for word, code in _TYPES.items() if any(word in own for own in error.codes)]
     status = next(iter([*numbers, *named]), None)
     if status is None and not (error.says(_OUT_OF_QUOTA) or error.says(_FILTERED)):
         return TargetError("bad_schema", detail="the response is an error")
-    return error_of_status(status or 400, text, sent=sent)
+    return _classified(status or 400, error, sent=sent)
 
 
 def _invalid(detail: str, status: int, error: _Error, sent: Mapping[str, Any]) -> TargetError:
@@ -177,9 +182,13 @@ def _refused(error: _Error, sent: Mapping[str, Any]) -> str | None:
 
 def _read(body: str) -> _Error:
     try:
-        pairs = list(_strings(read_json(body), "", _MAX_DEPTH))
+        return _error_of(read_json(body))
     except (ValueError, RecursionError):
         return _Error((), (), body.lower())
+
+
+def _error_of(value: object) -> _Error:
+    pairs = list(_strings(value, "", _MAX_DEPTH))
     return _Error(
         tuple(text for key, text in pairs if key in _NAME_KEYS),
         tuple(text.lower() for key, text in pairs if key in _CODE_KEYS),

@@ -194,11 +194,12 @@ def seconds_of(retry_after: str, *, now: float) -> float | None:
 
     Source: RFC 9110, section 10.2.3.
     """
-    if retry_after.strip().isdecimal():
-        return float(retry_after)
+    number = retry_after.strip()
+    if number.isdecimal():
+        return float(number)
     try:
         when = parsedate_to_datetime(retry_after)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     aware = when if when.tzinfo else when.replace(tzinfo=UTC)
     return max(0.0, (aware - datetime.fromtimestamp(now, tz=UTC)).total_seconds())

@@ -160,7 +160,7 @@ class Endpoint:
         try:
             table = result["choices"][0]["logprobs"]
             return str(table["tokens"][0]), float(table["token_logprobs"][0])
-        except (KeyError, IndexError, TypeError, ValueError):
+        except (KeyError, IndexError, TypeError, ValueError, OverflowError):
             raise TargetError("bad_schema", detail="no log-probability of a new token") from None
 
     async def close(self) -> None:

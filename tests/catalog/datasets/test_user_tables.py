@@ -319,3 +319,44 @@ def test_table_in_place_of_the_description_says_what_to_write(tmp_path, monkeypa
     (tmp_path / name).write_text("user_id:token\titem_id:token\n")
     with pytest.raises(CatalogError, match="Write a YAML file that names this table"):
         open_dataset(name)
+
+
+OWN = """version: 1
+name: own
+interactions: {file: e.jsonl, rating: stars}
+items: {file: i.csv}
+users: {file: u.jsonl, attributes: [gender]}
+"""
+
+
+def own(folder, *, user='"u1"', time="1", stars="5", gender='"F"'):
+    (folder / "d.yaml").write_text(OWN)
+    (folder / "i.csv").write_text("id,title\n1,Heat\n")
+    rows = [(user, time, stars), ('"u2"', "2", "4")]
+    events = [f'{{"user": {u}, "item": 1, "timestamp": {t}, "stars": {s}}}' for u, t, s in rows]
+    (folder / "e.jsonl").write_text("\n".join(events))
+    (folder / "u.jsonl").write_text(f'{{"id": "u1", "gender": {gender}}}\n{{"id": "u2"}}\n')
+    return load_own_data(folder / "d.yaml")
+
+
+@pytest.mark.parametrize("stars", ["1e300", '"1_0"'])
+def test_rating_that_cannot_be_stored_is_left_out_and_counted(tmp_path, stars):
+    """A larger number than single precision holds would be infinite and break the fingerprint."""
+    data = own(tmp_path, stars=stars)
+    assert data.fingerprint
+    assert data.interactions.user_ids == ("u2",)
+    assert any("1 values of stars are left out" in note for note in data.notes)
+
+
+@pytest.mark.parametrize(
+    ("user", "words"), [("[1]", "a list or an object"), ('"\\ud800"', "unpaired surrogate")]
+)
+def test_user_id_that_is_no_text_is_named_with_its_line(tmp_path, user, words):
+    with pytest.raises(CatalogError, match=rf"line 1: user (is|has) .*{words}"):
+        own(tmp_path, user=user)
+
+
+def test_attribute_that_is_a_list_is_unknown_and_counted(tmp_path):
+    data = own(tmp_path, gender='["F"]')
+    assert data.interactions.attributes[0] == {"gender": "unknown"}
+    assert any("1 values of gender are left out" in note for note in data.notes)

@@ -104,3 +104,8 @@ def test_recording_of_a_run_gives_the_same_responses(tmp_path):
 def test_id_that_is_no_text_is_refused_with_its_line(tmp_path, value):
     with pytest.raises(TargetUnavailable, match=r"answers\.jsonl:1 .*is not a string"):
         ReplayRecommender(recorded(tmp_path, f'{{"id": {value}, "text": "x"}}'))
+
+
+def test_deeply_nested_line_is_refused_with_its_number(tmp_path):
+    with pytest.raises(TargetUnavailable, match=r"answers\.jsonl:1 "):
+        ReplayRecommender(recorded(tmp_path, '{"id": "a", "items": ' + "[" * 5000))

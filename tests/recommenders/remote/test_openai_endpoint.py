@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 
@@ -14,6 +15,8 @@ from auditkit.errors import TargetError, TargetUnavailable
 from auditkit.recommenders.loading.load import load_recommender
 from auditkit.recommenders.protocols import Generates, Recommends, Remote, Scores
 from auditkit.recommenders.remote.capability_check import connect
+from auditkit.recommenders.remote.completion import saying, usage_of
+from auditkit.recommenders.remote.error_body import error_in_body
 from auditkit.recommenders.remote.http_client import Server, seconds_of
 from auditkit.recommenders.remote.openai_endpoint import Endpoint, ScoringEndpoint
 from auditkit.recommenders.remote.transport import RequestLimits, Transport
@@ -329,3 +332,45 @@ def test_nothing_is_asked_where_connecting_is_not_allowed():
 )
 def test_retry_after_is_seconds_or_a_date(text, seconds):
     assert seconds_of(text, now=1445412480.0) == seconds
+
+
+@pytest.mark.parametrize(
+    "text", ["3\x1c", "Mon, 01 Jan 2026 00:00:00 +99999999999999999999", "9e9"]
+)
+def test_damaged_retry_after_is_a_wait_or_nothing(text):
+    assert seconds_of(text, now=0) in (3.0, None)
+
+
+@pytest.mark.parametrize("count", [-5, 10**30, 10**400, True, 1.5])
+def test_impossible_token_count_cannot_stall_the_run(count):
+    """A rate limit subtracts the tokens of a response, and waits until they are earned again."""
+    assert usage_of({"usage": {"prompt_tokens": 3, "completion_tokens": count}}) == {
+        "prompt_tokens": 3
+    }
+
+
+@pytest.mark.parametrize("arguments", [{"x": float("inf")}, "nested"])
+def test_tool_call_that_cannot_be_recorded_is_left_out(arguments):
+    if arguments == "nested":
+        arguments = []
+        for _ in range(5000):
+            arguments = [arguments]
+    call = {"function": {"name": "search", "arguments": arguments}}
+    message = {"role": "assistant", "content": "1. Heat", "tool_calls": [call]}
+    found = saying({"choices": [{"message": message, "finish_reason": "stop"}]}, chat=True)
+    assert (found.text, found.trace) == ("1. Heat", ())
+
+
+def test_error_code_of_many_digits_is_not_a_status():
+    error = error_in_body({"error": {"code": "4" * 5000, "message": "x"}}, sent={})
+    assert error.reason == "bad_schema"
+
+
+def test_log_probability_beyond_a_float_is_refused(monkeypatch):
+    async def post(path, body):
+        return {"choices": [{"logprobs": {"tokens": ["a"], "token_logprobs": [-(10**400)]}}]}
+
+    endpoint = Endpoint("http://127.0.0.1:9/v1#films")
+    monkeypatch.setattr(endpoint, "_post", post)
+    with pytest.raises(TargetError, match="no log-probability of a new token"):
+        asyncio.run(endpoint.writes("a"))

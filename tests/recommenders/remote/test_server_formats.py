@@ -362,3 +362,14 @@ def test_tokens_written_as_ids_are_not_scored():
 
     with pytest.raises(TargetError, match="tokens that do not match the text"):
         score(as_ids)
+
+
+def test_offsets_that_are_not_numbers_are_not_used():
+    def texts(choice):
+        tokens = ["?"] * len(choice["logprobs"]["tokens"])
+        offsets = [*["x"] * (len(tokens) - 1), len(PROMPT + CONTINUATION)]
+        choice["text"] = PROMPT + CONTINUATION
+        choice["logprobs"] = table(tokens, [-1.0] * len(tokens), offsets)
+
+    with pytest.raises(TargetError, match="tokens that do not match the text"):
+        score(texts)

@@ -1,0 +1,79 @@
+"""Check a score matrix for values that libraries write in place of scores.
+
+Padding is the common case: RecBole and implicit write minus infinity or the lowest float32 for
+excluded items, LensKit writes NaN, and own code often writes -1e9. A user without training data has
+equal scores for every item in implicit, so that a ranking of them is the order of the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["ScoreChecks", "check_scores"]
+
+# A score at or below this is padding: no model has it, and -1e9 and the lowest floats are below.
+PADDING = -1e8
+# Shorter rows are in the order of the file by chance too often (1 of 120 with 5 items).
+MIN_ORDERED = 8
+
+
+class ScoreChecks(NamedTuple):
+    """What the checks found.
+
+    Attributes:
+        n_padded: number of finite scores that are padding.
+        equal: rows whose scores are all equal. in_file_order: other rows that rank the items in the
+            order of the columns.
+    """
+
+    n_padded: int
+    equal: NDArray[np.int64]
+    in_file_order: NDArray[np.int64]
+
+    def notes(self, users: Sequence[str]) -> list[str]:
+        """Sentences for the report."""
+        found = []
+        if self.n_padded:
+            found.append(
+                f"{self.n_padded} scores at or below {PADDING:.0e} are padding and are read as "
+                "minus infinity."
+            )
+        if len(self.equal):
+            found.append(
+                f"{len(self.equal)} of {len(users)} users have equal scores for every item, such "
+                f"as {users[self.equal[0]]!r}; they get no list, because it would be the order of "
+                "the file."
+            )
+        if len(self.in_file_order):
+            found.append(
+                f"{len(self.in_file_order)} of {len(users)} users have the items ranked in the "
+                f"order of the file, such as {users[self.in_file_order[0]]!r}. Check that the "
+                "scores are not positions."
+            )
+        return found
+
+
+def check_scores(scores: NDArray[np.generic]) -> ScoreChecks:
+    """Check every row.
+
+    Args:
+        scores: numbers [users, items] without NaN and plus infinity.
+    """
+    n_padded = 0
+    equal: list[int] = []
+    ordered: list[int] = []
+    for place, row in enumerate(scores):
+        known = row[row > PADDING]  # type: ignore[operator]
+        n_padded += len(row) - len(known) - int(np.isneginf(row.astype(np.float64)).sum())
+        if len(known) < 2:
+            continue
+        steps = np.diff(known.astype(np.float64))
+        if not steps.any():
+            equal.append(place)
+        elif len(known) >= MIN_ORDERED and (steps <= 0).all():
+            ordered.append(place)
+    return ScoreChecks(n_padded, np.array(equal, np.int64), np.array(ordered, np.int64))
