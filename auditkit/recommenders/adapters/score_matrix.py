@@ -1,7 +1,7 @@
 """Recommender for `scores:FILE.npz`: a user-item score matrix from any classic recommender.
 
-RecBole, Cornac, implicit and LensKit save checkpoints as pickles, which are never loaded; their scores are
-read from a plain numpy archive with `scores` [users, items], `user_ids` and `item_ids`.
+RecBole, Cornac, implicit and LensKit save checkpoints as pickles, which are never loaded; their
+scores are read from a plain numpy archive with `scores` [users, items], `user_ids` and `item_ids`.
 """
 
 from __future__ import annotations
