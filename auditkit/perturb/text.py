@@ -1,4 +1,5 @@
-"""Edits of the text around the slots of an instruction; the slots remain byte-equal.
+"""Edits of the text around the slots of an instruction, which remain byte-equal, or of one title of
+the history.
 
 An edit changes the spans between `{slots}`, or returns them unchanged if it does not apply. All
 random numbers come from the given generator. Sources: text transformations as in giskard and
@@ -17,7 +18,7 @@ import numpy as np
 
 from auditkit.errors import MissingDependency
 
-__all__ = ["EDITS", "NOISE_FLOOR_EDIT", "edit_instruction"]
+__all__ = ["EDITS", "NOISE_FLOOR_EDIT", "edit_instruction", "edit_one_title"]
 
 
 class Edit(NamedTuple):
@@ -31,6 +32,7 @@ class Edit(NamedTuple):
 
 
 _SLOT = re.compile(r"(\{\w+\})")
+_TITLE_YEAR = re.compile(r"\s*\(\d{4}\)$")
 _ZERO_WIDTH = ("\u200b", "\u200c", "\u200d")
 
 
@@ -48,6 +50,24 @@ def edit_instruction(instruction: str, edit: Edit, rng: np.random.Generator, *, 
         if share:
             pieces[2 * position] = edit.change(pieces[2 * position], rng, share)
     return "".join(pieces)
+
+
+def edit_one_title(titles: Sequence[str], edit: Edit, rng: np.random.Generator) -> list[str]:
+    """Apply one edit to one random title that it changes; a bracketed year at the end is kept.
+
+    Returns:
+        The titles; equal to the given ones if the edit changes none of them.
+    """
+    found = list(titles)
+    for place in rng.permutation(len(titles)).tolist():
+        year = _TITLE_YEAR.search(titles[place])
+        end = year.start() if year else len(titles[place])
+        core = titles[place][:end]
+        changed = edit.change(core, rng, 1)
+        if changed != core:
+            found[place] = changed + titles[place][end:]
+            break
+    return found
 
 
 def _share(count: int, sizes: Sequence[int], rng: np.random.Generator) -> list[int]:

@@ -1,10 +1,11 @@
 """Robustness: do small edits of the prompt change the list?
 
 For every user, the clean list is compared with the list after one edit of the instruction; slots
-(history, k) are unchanged. A meaningless edit (one doubled space) gives the noise floor; the net
-rate subtracts it per user. An attack succeeds if at least ceil(k / 3) of the top k items are
-replaced; a response without a valid list counts as a success. Source: attack success rate of
-TextAttack (Morris et al. 2020); RBO (Webber et al. 2010).
+(history, k) are unchanged. Users type titles as well, so another probe misspells one word of one
+title of the history and leaves the instruction unchanged. A meaningless edit (one doubled space)
+gives the noise floor; the net rate subtracts it per user. An attack succeeds if at least
+ceil(k / 3) of the top k items are replaced; a response without a valid list counts as a success.
+Source: attack success rate of TextAttack (Morris et al. 2020); RBO (Webber et al. 2010).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import numpy as np
 from auditkit.errors import InvalidArgument
 from auditkit.metrics.list_similarity import jaccard_at_k
 from auditkit.metrics.robustness import rbo_ext, replaced
-from auditkit.perturb.text import EDITS, NOISE_FLOOR_EDIT, edit_instruction
+from auditkit.perturb.text import EDITS, NOISE_FLOOR_EDIT, edit_instruction, edit_one_title
 from auditkit.probes.base import (
     NEVER_READS,
     Context,
@@ -63,10 +64,12 @@ class PromptEditProbe:
         n_users: number of users, each attacked once.
         k: length of the compared lists.
         rate: number of edits per character of the instruction, slots not counted, in (0, 1]; at
-            least one edit is made.
+            least one edit is made. `history_typo` does not use it.
     """
 
-    edit: Literal["typo", "case", "space", "homoglyph", "zerowidth", "history_shuffle"]
+    edit: Literal[
+        "typo", "case", "space", "homoglyph", "zerowidth", "history_shuffle", "history_typo"
+    ]
     n_users: int = 50
     k: int = 10
     rate: float = 0.03
@@ -87,7 +90,7 @@ class PromptEditProbe:
             replace(neutral_request(user, k=self.k), instruction=instruction) for user in users
         ]
         edited = [self._edited(request, context.rng(request.user_id)) for request in clean]
-        applicable = [i for i in range(len(users)) if edited[i] != clean[i]]
+        applicable = [i for i in range(len(users)) if self._is_edited(target, clean[i], edited[i])]
         if not applicable:
             raise NotAssessable(f"the edit {self.edit!r} changes none of the {len(users)} requests")
         floor_text = edit_instruction(
@@ -118,10 +121,24 @@ class PromptEditProbe:
     def _threshold(self) -> int:
         return math.ceil(self.k / 3)
 
+    def _is_edited(self, target: Target, clean: Request, edited: Request) -> bool:
+        """Whether the edit reaches the recommender: a title of the history may not be in the
+        prompt.
+        """
+        if self.edit == "history_typo":
+            return target.render(clean) != target.render(edited)
+        return clean != edited
+
     def _edited(self, request: Request, rng: np.random.Generator) -> Request:
         if self.edit == "history_shuffle":
             order = rng.permutation(len(request.history))
             return replace(request, history=tuple(request.history[i] for i in order))
+        if self.edit == "history_typo":
+            titles = edit_one_title([item.title for item in request.history], EDITS["typo"], rng)
+            written = zip(request.history, titles, strict=True)
+            return replace(
+                request, history=tuple(replace(item, title=title) for item, title in written)
+            )
         text = edit_instruction(request.instruction, EDITS[self.edit], rng, rate=self.rate)
         return replace(request, instruction=text)
 

@@ -13,6 +13,7 @@ from planted_recommenders import (
     FavorsWomen,
     FindsEveryTestItem,
     FindsNoTestItem,
+    FlipsOnMisspelledHistory,
     ForgetsEveryone,
     Garbage,
     IgnoresTerms,
@@ -181,6 +182,19 @@ def test_edit_probe_is_quiet_when_wording_is_ignored(probe_id):
     assert run.one(f"{probe_id}.asr").estimate.high <= 0.08
     assert run.one(f"{probe_id}.net_asr").estimate.low <= 0
     assert run.one(f"{probe_id}.rbo").estimate.low >= 0.9
+
+
+def test_history_typo_probe_finds_a_recommender_that_needs_exact_titles():
+    probe_id = "robustness.history.typo"
+    run = run_probe(probe_id, FlipsOnMisspelledHistory())
+    assert run.one(f"{probe_id}.asr").estimate.low >= 0.8
+    assert run.one(f"{probe_id}.net_asr").estimate.low >= 0.8
+    quiet = run_probe(probe_id, Clean())
+    assert quiet.one(f"{probe_id}.asr").estimate.high <= 0.08
+    assert quiet.one(f"{probe_id}.net_asr").estimate.low <= 0
+    for other in EDITS:
+        run = run_probe(other, FlipsOnMisspelledHistory())
+        assert run.one(f"{other}.asr").estimate.high <= 0.08
 
 
 class ReadsEveryBlank(Clean):

@@ -165,6 +165,15 @@ class ReadsEveryLetter(Clean):
         return titles(new_items(request, text)[: request.k])
 
 
+class FlipsOnMisspelledHistory(Clean):
+    """Another list as soon as one title of the history is not written as in the catalog."""
+
+    def answer(self, request: Request) -> list[str]:
+        known = {item.display_title for item in world().catalog.items}
+        flips = any(item.title not in known for item in request.history)
+        return titles(new_items(request, *["flipped"] * flips)[: request.k])
+
+
 def names_a_woman(request: Request) -> bool:
     return request.attributes.get("gender") in ("female", "a woman")
 
