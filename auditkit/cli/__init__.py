@@ -52,7 +52,7 @@ def _escape_what_cannot_be_encoded() -> None:
     """Let a title that the encoding of the output lacks be printed as an escape, not end the
     command.
 
-    An ASCII stream is that of a process whose locale nobody set. click writes UTF-8 to it, past the
+    An ASCII stream is that of a process without a locale. click writes UTF-8 to it, past the
     stream that redacts secrets, so the stream itself is set to UTF-8.
     """
     for stream in (sys.stdout, sys.stderr):
@@ -99,7 +99,7 @@ def _run(arguments: list[str]) -> None:
 
 
 def _leave_closed_pipe() -> None:
-    """End as a command that SIGPIPE ends: quietly, and with a code that is no verdict.
+    """End as a command that SIGPIPE ends: quietly, and with a code that a verdict never has.
 
     The reader, such as `head`, has closed the pipe, so the rest of the output is dropped.
     """

@@ -341,7 +341,7 @@ class TitleLinker:
         return link
 
     def _without_article(self, query: _Query) -> Iterator[str]:
-        """The key without a misspelled article that is no word itself: `Cure, Teh`."""
+        """The key without a misspelled article that is not itself a word: `Cure, Teh`."""
         rest = without_misspelled_article(query.tokens, after_comma=_ends_after_comma(query))
         if rest:
             (dropped,) = set(query.tokens) - set(rest) or {"the"}
