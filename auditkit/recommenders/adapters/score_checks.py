@@ -67,7 +67,7 @@ def check_scores(scores: NDArray[np.generic]) -> ScoreChecks:
     equal: list[int] = []
     ordered: list[int] = []
     for place, row in enumerate(scores):
-        known = row[row > PADDING]  # type: ignore[operator]
+        known = row[row > PADDING]
         n_padded += len(row) - len(known) - int(np.isneginf(row.astype(np.float64)).sum())
         if len(known) < 2:
             continue
