@@ -45,12 +45,12 @@ SENT = {"model": "films", "temperature": 0.0, "seed": 1, "max_tokens": 512, "mes
 LIST = "1. Heat (1995)\n2. Fargo (1996)\n3. Casino (1995)"
 
 
-def fuzz(name, seeds, read):
+def fuzz(name, seeds, read, *, n_inputs=N_INPUTS):
     """Call `read(content, rng)` on mutated inputs; only AuditkitError may come out."""
     before, n_read = start_peak(), 0
-    print(f"{name}: {N_INPUTS} inputs, seed {SEED}")
+    print(f"{name}: {n_inputs} inputs, seed {SEED}")
     with limited_time(SECONDS) as restart:
-        for number in range(N_INPUTS):
+        for number in range(n_inputs):
             if number % CHUNK == 0:
                 rng = Random(f"{name} {SEED} {number}")
                 assert peak_bytes() - before < MOST_BYTES, f"memory, before input {number}"
@@ -66,7 +66,7 @@ def fuzz(name, seeds, read):
                 raise AssertionError(shown) from error
     assert peak_bytes() - before < MOST_BYTES
     print(f"{n_read} inputs were read, the others refused")
-    assert n_read > 0.02 * N_INPUTS  # most inputs must not be damaged beyond any reading
+    assert n_read > 0.02 * n_inputs  # most inputs must not be damaged beyond any reading
 
 
 def memory_folder(other):
@@ -295,7 +295,8 @@ def test_own_tables_are_read_or_refused(tmp_path):
         (folder / rng.choice(list(OWN))).write_bytes(content)
         assert load_own_data(rng.choice(described)).fingerprint
 
-    fuzz("own tables", list(OWN.values()), read)
+    # Four files and a description are read for every input, 1 ms each: a quarter of the inputs.
+    fuzz("own tables", list(OWN.values()), read, n_inputs=N_INPUTS // 4)
 
 
 # --- control mutations: changed items must be read as changed
