@@ -25,6 +25,7 @@ from scipy import sparse
 from scipy.special import stdtrit
 
 from auditkit.stats.bootstrap import ResampledEstimate, resample, undefined
+from auditkit.stats.bounded_mean import gaffke_quantiles
 from auditkit.stats.bounds import quantile_levels
 from auditkit.stats.resampled_estimate import outer_quantiles, with_quantiles
 from auditkit.types import Direction
@@ -32,6 +33,7 @@ from auditkit.types import Direction
 __all__ = ["concentration"]
 
 BLOCK_BYTES = 64 << 20
+_SAME = 1e-12
 _MOST_PARTS = 1_000
 Array = NDArray[np.float64]
 
@@ -55,7 +57,8 @@ def concentration(
         rng, unit, direction, draws, n_missing: as in `bootstrap_mean`.
 
     Returns:
-        Estimate and its quantiles. Undefined if no item is shown or there are fewer than 2 users.
+        Estimate and its quantiles; if all resamples give one value, the bounds of a mean of n such
+        values. Undefined if no item is shown or there are fewer than 2 users.
     """
     n, n_items = exposure.shape
     value = statistic(np.asarray(exposure.sum(axis=0), dtype=np.float64)) if n else None
@@ -76,6 +79,10 @@ def concentration(
         return np.array(found)
 
     drawn = resample(n, draws, rng, of_rows)
+    if np.ptp(drawn) < _SAME:  # no user's list is unlike the others', which proves nothing
+        equal = np.full(n, value)
+        quantiles = gaffke_quantiles(equal, quantile_levels(), limits=(0.0, 1.0), rng=rng)
+        return with_quantiles(value, quantiles, n, draws, unit, direction, n_missing)
     moved = outer_quantiles(drawn - drawn.mean() + value)
     error, levels = _jackknife_error(exposure, statistic), np.asarray(quantile_levels())
     reach = error * np.abs(stdtrit(n - 1, levels)) if error > 0 else np.zeros(len(levels))

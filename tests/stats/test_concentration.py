@@ -29,7 +29,8 @@ def test_concentration_resamples_whole_users():
     assert estimate.low <= estimate.value <= estimate.high
     same = sparse.csr_array(np.tile([1.0, 0.0, 2.0], (40, 1)))
     estimate, _ = concentration(same, gini, rng=rng(), draws=200, **UNITS)
-    assert estimate.low == pytest.approx(estimate.high) == pytest.approx(gini([1, 0, 2]))
+    assert estimate.value == pytest.approx(gini([1, 0, 2]))
+    assert estimate.low < estimate.value < estimate.high
 
 
 def test_concentration_of_nothing_is_undefined():
@@ -64,3 +65,12 @@ def test_intervals_cover_what_is_expected_of_as_many_lists(statistic, power):
 def test_one_user_has_no_interval():
     estimate, _ = concentration(sparse.csr_array(np.ones((1, 3))), gini, rng=rng(), **UNITS)
     assert estimate.reason == "one user says nothing about the spread between users"
+
+
+def test_equal_lists_prove_nothing_about_lists_that_were_not_seen():
+    """A share of 0 among 300 users has the bound of the rule of three, not [0, 0]."""
+    exposure = sparse.csr_array(np.tile([1.0, 1.0, 0.0, 0.0], (300, 1)))
+    tail = lambda amounts: float(amounts[2:].sum() / amounts.sum())  # noqa: E731
+    estimate, _ = concentration(exposure, tail, rng=rng(), draws=50, **UNITS)
+    assert (estimate.value, estimate.low) == (0.0, 0.0)
+    assert estimate.high == pytest.approx(1 - 0.025 ** (1 / 300), rel=0.02)
