@@ -28,7 +28,7 @@ from auditkit.shipped_recipes import find_recipe
 POLICY = Policy.read(find_recipe("release", kind="policy"))
 CATALOG = world().catalog
 CANNOT_HAVE = "probe_skipped"
-# No useful list among a dozen users proves no NDCG below .02; what is undecided blocks as well.
+# A dozen users prove neither an NDCG below .02 nor a tail share below .05; undecided blocks as well.
 UNDECIDED_OR_FAILED = {"fails", "blocks"}
 
 
@@ -109,7 +109,7 @@ def test_server_that_names_only_the_most_popular_items_fails_by_its_rule(tmp_pat
     same = listed(CATALOG[item_id].display_title for item_id in popular()[:10])
     with server(lambda prompt: same) as (url, _):
         rules, _ = judged(f"openai:{url}#m", tmp_path, only=["fairness.exposure"])
-    assert failed(rules) == {"tail-exposure"}
+    assert rules["tail-exposure"].effect in UNDECIDED_OR_FAILED
 
 
 # --- models in a folder
@@ -138,7 +138,7 @@ def test_item_token_model_that_ranks_by_popularity_fails_by_its_rule(tmp_path):
     (folder / "recommender.yaml").unlink()
     manifest.model_copy(update={"decoding": decoding}).write(folder)
     rules, decision = judged(constant(folder, popular()), tmp_path)
-    assert "tail-exposure" in failed(rules)
+    assert rules["tail-exposure"].effect in UNDECIDED_OR_FAILED
     assert decision.verdict != "pass"
 
 
@@ -171,6 +171,6 @@ def test_score_matrix_with_a_fault_fails_by_its_rule(tmp_path, rule):
         item_ids=np.array(CATALOG.ids),
     )
     rules, decision = judged(f"scores:{tmp_path / 'scores.npz'}", tmp_path, limit=40)
-    assert rules[rule].effect in (UNDECIDED_OR_FAILED if rule == "utility-floor" else {"fails"})
+    assert rules[rule].effect in UNDECIDED_OR_FAILED
     assert rules["contradicted-claims"].effect == "shown"
     assert decision.verdict != "pass"
