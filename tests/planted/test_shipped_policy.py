@@ -28,7 +28,7 @@ from auditkit.shipped_recipes import find_recipe
 POLICY = Policy.read(find_recipe("release", kind="policy"))
 CATALOG = world().catalog
 CANNOT_HAVE = "probe_skipped"
-# A dozen users prove neither an NDCG below .02 nor a tail share below .05; undecided blocks as well.
+# A dozen users prove neither an NDCG below .02 nor a tail share below .05; undecided also blocks.
 UNDECIDED_OR_FAILED = {"fails", "blocks"}
 
 
