@@ -22,7 +22,7 @@ def chosen_device() -> torch.device:
     name = os.environ.get(_VARIABLE) or ("cuda" if torch.cuda.is_available() else "cpu")
     try:
         return torch.empty(0, device=name).device
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
+    except (RuntimeError, AssertionError) as error:
         reason = str(error).partition("\n")[0].rstrip(".")
         raise ConfigurationError(
             f"{_VARIABLE}={name} cannot be used ({reason}). Give cpu, cuda or cuda:N."
