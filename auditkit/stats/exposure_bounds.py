@@ -37,7 +37,8 @@ from numpy.typing import ArrayLike, NDArray
 from auditkit.errors import InvalidArgument
 from auditkit.stats.intervals import Interval, clopper_pearson
 from auditkit.stats.max_t import critical_value, largest_gap, resample_weights, resampled_means
-from auditkit.stats.simultaneous import FEW_UNITS, MIN_PROBES
+from auditkit.stats.resampled_estimate import FEW_UNITS
+from auditkit.stats.simultaneous import MIN_PROBES
 
 __all__ = ["Disparity", "disparity_bounds"]
 

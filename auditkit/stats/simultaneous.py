@@ -21,9 +21,9 @@ from auditkit.errors import InvalidArgument
 from auditkit.stats.bounded_mean import gaffke_upper
 from auditkit.stats.intervals import Interval, clopper_pearson
 from auditkit.stats.max_t import critical_value, largest_gap, resample_weights, resampled_means
+from auditkit.stats.resampled_estimate import FEW_UNITS
 
 __all__ = [
-    "FEW_UNITS",
     "MIN_PROBES",
     "RangeBounds",
     "contrast_bounds",
@@ -31,7 +31,6 @@ __all__ = [
     "snsr_bounds",
 ]
 
-FEW_UNITS = 5
 MIN_PROBES = 20
 TOLERANCE = 1e-12
 

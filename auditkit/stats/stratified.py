@@ -26,7 +26,8 @@ from auditkit.stats.max_t import (
     resampled_means,
 )
 from auditkit.stats.relabeling import permutation_p
-from auditkit.stats.simultaneous import FEW_UNITS, MIN_PROBES
+from auditkit.stats.resampled_estimate import FEW_UNITS
+from auditkit.stats.simultaneous import MIN_PROBES
 
 __all__ = ["StratifiedGap", "activity_strata", "stratified_gap"]
 

@@ -58,16 +58,10 @@ def _sharing(index: TitleIndex, keys: Sequence[str]) -> list[list[int]]:
     words = [token for token, is_known in zip(tokens, known.tolist(), strict=True) if is_known]
     counts = index.vocabulary.counts[rows[known]].tolist()
     rarity = dict(zip(words, zip(counts, rows[known].tolist(), strict=True), strict=True))
-    postings, begin = index.postings, index.postings_from
     found: list[list[int]] = []
     for key in keys:
         rarest = sorted({rarity[token] for token in key.split() if token in rarity})[:RAREST]
-        if not rarest:
-            found.append([])
-            continue
-        entries = np.unique(
-            np.concatenate([postings[begin[row] : begin[row + 1]] for _, row in rarest])
-        )
+        entries = index.entries_with([row for _, row in rarest])
         letters = index.letters[entries]
         most = 200.0 * np.minimum(letters, len(key)) / (letters + len(key))
         found.append(entries[most >= LEAST_RATIO].tolist())

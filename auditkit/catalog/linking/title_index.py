@@ -84,6 +84,11 @@ class TitleIndex(NamedTuple):
         """Whether this row is an alias and not a main title or prefix."""
         return self.n_entries <= row < self.n_entries + self.n_aliases
 
+    def entries_with(self, words: Sequence[int]) -> NDArray[np.int32]:
+        """Entries that contain one of the words, which are rows of the vocabulary."""
+        parts = [self.postings[self.postings_from[w] : self.postings_from[w + 1]] for w in words]
+        return np.unique(np.concatenate(parts)) if parts else np.zeros(0, dtype=np.int32)
+
     def members(self, entry: int) -> NDArray[np.int32]:
         """Catalog rows of one entry."""
         return self.items[self.items_from[entry] : self.items_from[entry + 1]]

@@ -27,11 +27,7 @@ from auditkit.catalog.linking.spelling_repair import MAX_TOKENS, repairs, tokens
 from auditkit.catalog.linking.text_hashing import HashTable, text_hashes
 from auditkit.catalog.linking.title_index import TitleIndex
 from auditkit.catalog.linking.vocabulary import english_words
-from auditkit.catalog.linking.whole_titles import (
-    nearest_entries,
-    with_small_words_mended,
-    without_misspelled_article,
-)
+from auditkit.catalog.linking.whole_titles import nearest_entries, small_words_mended
 
 __all__ = ["LINKED", "Link", "LinkReason", "Linking", "TitleLinker"]
 
@@ -130,7 +126,7 @@ class TitleLinker:
             _Stage("subtitle_drop", index.prefix, lambda query: [query.key]),
             _Stage("word_order", index.ordered, _in_order, sorted_key),
             _Stage("spacing", index.joined, _without_blanks, joined_key),
-            _Stage("typo", index.full, self._without_article),
+            _Stage("typo", index.full, self._small_words_mended),
         )
 
     def item_ids_of(self, entry: int) -> tuple[str, ...]:
@@ -306,8 +302,8 @@ class TitleLinker:
             if not 0 < len(query.tokens) <= MAX_TOKENS:
                 continue
             if query.parts.year is not None:
-                mended = with_small_words_mended(query.tokens, after_comma=_ends_after_comma(query))
-                asked += [(query, " ".join(tokens)) for tokens in mended]
+                mended = small_words_mended(query.tokens, after_comma=_ends_after_comma(query))
+                asked += [(query, key) for _, key in mended]
             asked.append((query, query.key))
         keys = [(key, query.parts.year) for query, key in asked]
         without = [query.absent for query, _ in asked]
@@ -340,13 +336,11 @@ class TitleLinker:
                 return None
         return link
 
-    def _without_article(self, query: _Query) -> Iterator[str]:
-        """The key without a misspelled article, if that is not a word itself: `Cure, Teh`."""
-        rest = without_misspelled_article(query.tokens, after_comma=_ends_after_comma(query))
-        if rest:
-            (dropped,) = set(query.tokens) - set(rest) or {"the"}
-            if dropped not in english_words() and self.index.vocabulary.rows([dropped])[0] < 0:
-                yield " ".join(rest)
+    def _small_words_mended(self, query: _Query) -> Iterator[str]:
+        """Keys with a misspelled article or `and` mended, if it is not a word: `Cure, Teh`."""
+        for token, key in small_words_mended(query.tokens, after_comma=_ends_after_comma(query)):
+            if token not in english_words() and self.index.vocabulary.rows([token])[0] < 0:
+                yield key
 
     def _known_words(self, queries: Sequence[_Query]) -> dict[int, Callable[[str], bool]]:
         """For every query, a function that tells whether a token is a word.

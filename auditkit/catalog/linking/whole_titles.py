@@ -8,6 +8,7 @@ rare word with the text, or have a word that a token of the text may mean.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -17,41 +18,33 @@ from auditkit.catalog.linking.edit_distance import osa_counter, osa_in_python
 from auditkit.catalog.linking.title_index import TitleIndex
 from auditkit.catalog.linking.vocabulary import english_words
 
-__all__ = ["nearest_entries", "with_small_words_mended", "without_misspelled_article"]
+__all__ = ["nearest_entries", "small_words_mended"]
 
-RAREST = 3
+RAREST = 12  # words, a misspelled token counts with each word that it may mean
+_NUMBER = re.compile(r"\d+")
 _ARTICLES = ("la", "le", "les", "el", "los", "las", "il", "lo", "der", "die", "das", "det", "den")
 _SHORT, _LONG, _VERY_LONG = 4, 15, 25  # letters of a title
 _SMALL_CATALOG = 10_000  # in a larger one, short titles have neighbors of the same year
 
 
-def without_misspelled_article(tokens: Sequence[str], *, after_comma: bool) -> list[str] | None:
-    """The tokens without a misspelled `the` at the beginning, or at the end after a comma; None if
-    there is none.
-    """
-    if len(tokens) < 2:
-        return None
-    if after_comma and _near(tokens[-1], "the"):
-        return list(tokens[:-1])
-    return list(tokens[1:]) if _near(tokens[0], "the") else None
-
-
-def with_small_words_mended(tokens: Sequence[str], *, after_comma: bool) -> Iterator[list[str]]:
-    """Yield the tokens as they are if one is a misspelled article or `and`.
+def small_words_mended(tokens: Sequence[str], *, after_comma: bool) -> Iterator[tuple[str, str]]:
+    """Yield each token that may be a misspelled article or `and`, with the full key that is meant.
 
     An article may be misspelled at the beginning, or at the end after a comma. A full key has no
     English article and no inner `and`, and other articles in front.
     """
-    rest = list(tokens[:-1])
-    if after_comma and rest:
+    first, last = " ".join(tokens[1:]), " ".join(tokens[:-1])
+    if after_comma and last:
         if any(_near(tokens[-1], article) for article in ("the", "a", "an")):
-            yield rest
-        yield from ([article, *rest] for article in _ARTICLES if _near(tokens[-1], article))
-    if len(tokens) > 1 and _near(tokens[0], "the"):
-        yield list(tokens[1:])
+            yield tokens[-1], last
+        for article in _ARTICLES:
+            if _near(tokens[-1], article):
+                yield tokens[-1], f"{article} {last}"
+    if first and _near(tokens[0], "the"):
+        yield tokens[0], first
     for i in range(1, len(tokens) - 1):
         if _near(tokens[i], "and"):
-            yield [*tokens[:i], *tokens[i + 1 :]]
+            yield tokens[i], " ".join([*tokens[:i], *tokens[i + 1 :]])
 
 
 def _near(token: str, word: str) -> bool:
@@ -79,18 +72,11 @@ def nearest_entries(
         unsure = own if len(known) < 2 else [token for token in own if rows[token] < 0]
         known |= {rows_of_words[other.word] for token in unsure for other in meant.get(token, ())}
         most = 2 if n_words < len(own) else min(1, n_words - 1)
-        found.append(_nearest(index, key, year, _entries(index, known), hidden, most))
+        counts = index.vocabulary.counts
+        rarest = sorted(known, key=lambda row: (int(counts[row]), row))[:RAREST]
+        entries = index.entries_with(rarest)
+        found.append(_nearest(index, key, year, entries, hidden, most))
     return found
-
-
-def _entries(index: TitleIndex, words: set[int]) -> NDArray[np.int64]:
-    """Entries with one of the rarest words."""
-    counts = index.vocabulary.counts
-    rarest = sorted(words, key=lambda row: (int(counts[row]), row))[: 4 * RAREST]
-    if not rarest:
-        return np.zeros(0, dtype=np.int64)
-    postings, begin = index.postings, index.postings_from
-    return np.unique(np.concatenate([postings[begin[row] : begin[row + 1]] for row in rarest]))
 
 
 def _nearest(
@@ -110,11 +96,14 @@ def _nearest(
     if not len(entries):
         return []
     texts = index.keys.texts(entries)
-    numbers, small = _numbers(key), index.n_entries < _SMALL_CATALOG
+    numbers, small = _NUMBER.findall(key), index.n_entries < _SMALL_CATALOG
     best: dict[int, list[int]] = {}
     distances = osa_counter()([key] * len(texts), texts, 2)
     for entry, text, distance in zip(entries.tolist(), texts, distances, strict=True):
-        if distance <= min(most, _most(key, text, year, small=small)) and _numbers(text) == numbers:
+        if (
+            distance <= min(most, _most(key, text, year, small=small))
+            and _NUMBER.findall(text) == numbers
+        ):
             best.setdefault(distance, []).append(entry)
     return best[min(best)] if best else []
 
@@ -127,14 +116,3 @@ def _most(key: str, text: str, year: int | None, *, small: bool) -> int:
     if letters < (_SHORT if small else _SHORT + 2):
         return int(small and key[0] == text[0])
     return 1 if letters < (5 if small else 9) else 2
-
-
-def _numbers(key: str) -> list[str]:
-    return list(_digit_runs(key))
-
-
-def _digit_runs(key: str) -> Iterator[str]:
-    for token in key.split():
-        digits = "".join(letter for letter in token if letter.isdigit())
-        if digits:
-            yield digits
