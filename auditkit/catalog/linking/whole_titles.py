@@ -64,18 +64,17 @@ def nearest_entries(
     meant = index.vocabulary.neighbors(tokens, within=2)
     words = list({other.word for near in meant.values() for other in near})
     rows_of_words = dict(zip(words, index.vocabulary.rows(words).tolist(), strict=True))
-    found = []
+    counts, found = index.vocabulary.counts, []
     for (key, year), hidden in zip(keys, without, strict=True):
         own = key.split()
         n_words = sum(rows[token] >= 0 or token in english_words() for token in own)
         known = {rows[token] for token in own if rows[token] >= 0}
         unsure = own if len(known) < 2 else [token for token in own if rows[token] < 0]
         known |= {rows_of_words[other.word] for token in unsure for other in meant.get(token, ())}
+        # Of words alone, one may be changed, if another one stays.
         most = 2 if n_words < len(own) else min(1, n_words - 1)
-        counts = index.vocabulary.counts
         rarest = sorted(known, key=lambda row: (int(counts[row]), row))[:RAREST]
-        entries = index.entries_with(rarest)
-        found.append(_nearest(index, key, year, entries, hidden, most))
+        found.append(_nearest(index, key, year, index.entries_with(rarest), hidden, most))
     return found
 
 
@@ -83,7 +82,7 @@ def _nearest(
     index: TitleIndex,
     key: str,
     year: int | None,
-    entries: NDArray[np.int64],
+    entries: NDArray[np.int32],
     hidden: int | None,
     most: int,
 ) -> list[int]:
@@ -100,10 +99,8 @@ def _nearest(
     best: dict[int, list[int]] = {}
     distances = osa_counter()([key] * len(texts), texts, 2)
     for entry, text, distance in zip(entries.tolist(), texts, distances, strict=True):
-        if (
-            distance <= min(most, _most(key, text, year, small=small))
-            and _NUMBER.findall(text) == numbers
-        ):
+        allowed = min(most, _most(key, text, year, small=small))
+        if distance <= allowed and _NUMBER.findall(text) == numbers:
             best.setdefault(distance, []).append(entry)
     return best[min(best)] if best else []
 
