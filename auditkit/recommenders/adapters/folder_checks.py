@@ -56,7 +56,7 @@ def read_config(weights: Path, fields: Mapping[str, Any]) -> tuple[PretrainedCon
         "model, or install another release."
     )
     with library_errors(weights / "config.json", remedy):
-        config = AutoConfig.from_pretrained(weights, trust_remote_code=False, local_files_only=True)
+        config = _load_config(weights, fields)
     unread = sorted(_unread(fields, config))
     if "rope_parameters" in unread and not _same_rotation(fields["rope_parameters"], config):
         raise TargetUnavailable(
@@ -76,6 +76,14 @@ def read_config(weights: Path, fields: Mapping[str, Any]) -> tuple[PretrainedCon
 def writer(fields: Mapping[str, Any]) -> str:
     """Release of transformers that wrote a config.json."""
     return str(fields.get("transformers_version") or "of an unknown release")
+
+
+def _load_config(weights: Path, fields: Mapping[str, Any]) -> PretrainedConfig:
+    if "quantization_config" not in fields:
+        return AutoConfig.from_pretrained(weights, trust_remote_code=False, local_files_only=True)
+    # It is null, since other values are refused, and version 4 fails on a null.
+    kept = {name: value for name, value in fields.items() if name != "quantization_config"}
+    return AutoConfig.for_model(**kept)
 
 
 def _unread(fields: Mapping[str, Any], config: PretrainedConfig) -> Iterator[str]:
