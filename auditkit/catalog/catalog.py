@@ -15,12 +15,16 @@ from pathlib import Path
 from auditkit.catalog.graph.knowledge_graph import KnowledgeGraph
 from auditkit.catalog.items import ITEM_PREDICATES, CatalogItem, ItemColumns, item_triples
 from auditkit.catalog.linking.bylines import CREATOR_PREDICATES, Byline, bylines, is_by
+from auditkit.catalog.linking.item_codes import Coded, code_shape, coded
 from auditkit.catalog.linking.title_index import TitleIndex
 from auditkit.catalog.linking.title_linker import Link, Linking, TitleLinker
 from auditkit.errors import CatalogError
 from auditkit.serialization.canonical_json import sha256_json
 
 __all__ = ["Catalog"]
+
+_SURE = frozenset(("exact", "alias", "paren", "duplicate_title", "variant"))
+_N_SHAPES = 1_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +39,7 @@ class Catalog:
         linking: strictness of title linking, see `TitleLinker`.
         content_sha256: SHA-256 over the items and the graph of a built file.
         index_folder: folder that keeps the title index of a built file between runs.
+        variants: predicates whose values distinguish the variants of a product, such as color.
 
     Raises:
         CatalogError: no items, or an id that occurs twice.
@@ -46,6 +51,7 @@ class Catalog:
     linking: Linking = "auto"
     content_sha256: str | None = None
     index_folder: Path | None = None
+    variants: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.items:
@@ -96,6 +102,7 @@ class Catalog:
                 [item.title for item in self.items],
                 self.years,
                 {row: item.aliases for row, item in enumerate(self.items) if item.aliases},
+                [self._values_by_row(predicate) for predicate in self.variants],
             )
             if self.index_folder is not None:
                 # If the folder is not writable, the index is only built again next time.
@@ -110,13 +117,46 @@ class Catalog:
             return self.build_graph(self.items)
         return KnowledgeGraph.from_triples(self.ids, ITEM_PREDICATES, item_triples(self.items))
 
+    def _values_by_row(self, predicate: str) -> dict[int, str]:
+        values = {row: self.graph.values(item_id, predicate) for row, item_id in enumerate(self.ids)}
+        return {row: texts[0] for row, texts in values.items() if texts}
+
     def link(self, titles: Sequence[str]) -> list[Link]:
         """Link each written title to an item, with the reason; one `Link` per title, in order.
 
         A title that was written with its creator ("Dune by Frank Herbert") is linked if the
-        knowledge graph has this creator for the item.
+        knowledge graph has this creator for the item. A text that is no title is linked by an item
+        id in it.
         """
-        links = self.linker.link(titles)
+        links = self._by_creators(self.linker.link(titles))
+        coded_texts = [
+            (number, one)
+            for number, link in enumerate(links)
+            if link.item_id is None and link.reason in ("none", "near_miss", "year_conflict")
+            if (one := next(iter(coded(link.title, self.index)), None)) is not None
+        ]
+        rests = self.linker.link([one.rest for _, one in coded_texts], near_misses=False)
+        for (number, one), rest in zip(coded_texts, rests, strict=True):
+            links[number] = self._by_code(links[number], one, rest)
+        return links
+
+    def _by_code(self, link: Link, one: Coded, rest: Link) -> Link:
+        """The link of a text with a code: its item, unless the words beside it name another one."""
+        named = rest.item_id is not None and rest.reason in _SURE
+        if one.item_id is None:
+            invented = code_shape(one.code) in self._id_shapes
+            return link if invented or not named else replace(rest, title=link.title)
+        if named and one.item_id not in rest.candidates:
+            return Link(link.title, None, "ambiguous", (one.item_id, *rest.candidates[:1]))
+        return Link(link.title, one.item_id, "id", (one.item_id,))
+
+    @cached_property
+    def _id_shapes(self) -> frozenset[str]:
+        """Shapes of a sample of the item ids."""
+        step = max(1, len(self.ids) // _N_SHAPES)
+        return frozenset(code_shape(self.ids[row]) for row in range(0, len(self.ids), step))
+
+    def _by_creators(self, links: list[Link]) -> list[Link]:
         splits = {
             number: found
             for number, link in enumerate(links)

@@ -29,12 +29,13 @@ from auditkit.catalog.linking.normalize import (
 )
 from auditkit.catalog.linking.string_array import Strings
 from auditkit.catalog.linking.text_hashing import ROW_BITS, HashTable, text_hashes
+from auditkit.catalog.linking.variants import VariantIndex
 from auditkit.catalog.linking.vocabulary import Vocabulary
 from auditkit.errors import CatalogError
 
 __all__ = ["INDEX_FORMAT_VERSION", "TitleIndex", "without_digits"]
 
-INDEX_FORMAT_VERSION = 3  # of normalization and layout; a stored index of another one is rebuilt
+INDEX_FORMAT_VERSION = 4  # of normalization and layout; a stored index of another one is rebuilt
 MAX_POSTINGS = 200
 _CHUNK = 1 << 16
 
@@ -57,6 +58,7 @@ class TitleIndex(NamedTuple):
         vocabulary: tokens of main titles and aliases.
         postings_from, postings: the first 200 entries that contain word w are
             postings[postings_from[w] : postings_from[w + 1]].
+        variants: bases and values of products with variants; None without any.
     """
 
     years: NDArray[np.int16]
@@ -74,6 +76,7 @@ class TitleIndex(NamedTuple):
     vocabulary: Vocabulary
     postings_from: NDArray[np.int64]
     postings: NDArray[np.int32]
+    variants: VariantIndex | None = None
 
     @property
     def n_entries(self) -> int:
@@ -99,6 +102,7 @@ class TitleIndex(NamedTuple):
         titles: Sequence[str],
         years: Sequence[int | None],
         aliases: Mapping[int, Sequence[str]] | None = None,
+        variants: Sequence[Mapping[int, str]] = (),
     ) -> TitleIndex:
         """Index titles in catalog order.
 
@@ -106,6 +110,7 @@ class TitleIndex(NamedTuple):
             titles: without their year.
             years: None or 0 if unknown.
             aliases: other names of some items, by row.
+            variants: for each variant, such as color and size, the values by row.
 
         Raises:
             CatalogError: more titles than fit into a table.
@@ -115,7 +120,10 @@ class TitleIndex(NamedTuple):
                 f"{len(titles)} titles are too many for one index. Split the catalog."
             )
         entries, entry_of_item = _entries(titles, years)
-        mains, named, prefixes = _keys([title for title, _ in entries])
+        index_of_variants = VariantIndex.build(titles, variants)
+        mains, named, prefixes = _keys(
+            [title for title, _ in entries], with_aliases=index_of_variants is None
+        )
         given = _given_aliases(aliases or {}, entry_of_item, mains)
         others = list(dict.fromkeys([*named, *given]))
         keys = Strings.pack([*mains, *(key for _, key in others), *(key for _, key in prefixes)])
@@ -142,6 +150,7 @@ class TitleIndex(NamedTuple):
             vocabulary=Vocabulary.build(counted),
             postings_from=postings_from,
             postings=postings,
+            variants=index_of_variants,
         )
 
     def save(self, folder: Path, *, source: str) -> None:
@@ -196,6 +205,7 @@ class TitleIndex(NamedTuple):
             "word_counts": words.counts, "word_table": words.table.keys,
             "shorter_by_one": words.shorter_by[0].keys, "shorter_by_two": words.shorter_by[1].keys,
             "postings_from": self.postings_from, "postings": self.postings,
+            **(self.variants.arrays() if self.variants is not None else {}),
         }  # fmt: skip
 
     @classmethod
@@ -222,6 +232,7 @@ class TitleIndex(NamedTuple):
             joined=table("joined"),
             bare=table("bare"),
             vocabulary=vocabulary,
+            variants=VariantIndex.from_arrays(arrays),
         )
 
 
@@ -257,14 +268,20 @@ def _entries(
 
 
 def _keys(
-    titles: Sequence[str],
+    titles: Sequence[str], *, with_aliases: bool
 ) -> tuple[list[str], list[tuple[int, str]], list[tuple[int, str]]]:
-    """Full keys of main titles, (entry, key) of aliases, and (entry, key) of unique prefixes."""
+    """Full keys of main titles, (entry, key) of aliases, and (entry, key) of unique prefixes.
+
+    Args:
+        with_aliases: whether a text in brackets at the end is an alias instead of a variant.
+    """
     mains: list[str] = []
     aliases: list[tuple[int, str]] = []
     fronts: list[tuple[int, str]] = []
     for entry, title in enumerate(titles):
         parsed = parse_title(title, with_year=False)
+        if not with_aliases:
+            parsed = parsed._replace(core=title, alias=None)
         main = full_key(parsed.core)
         mains.append(main)
         alias = full_key(parsed.alias) if parsed.alias else ""

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, NamedTuple
 
 from auditkit.catalog.linking.near_misses import near_entries
@@ -23,6 +24,7 @@ from auditkit.catalog.linking.normalize import (
     parse_title,
     sorted_key,
 )
+from auditkit.catalog.linking.short_titles import rows_of_short_title
 from auditkit.catalog.linking.spelling_repair import MAX_TOKENS, repairs, tokens_to_look_up
 from auditkit.catalog.linking.text_hashing import HashTable, text_hashes
 from auditkit.catalog.linking.title_index import TitleIndex
@@ -33,12 +35,13 @@ __all__ = ["LINKED", "Link", "LinkReason", "Linking", "TitleLinker"]
 
 LinkReason = Literal[
     "exact", "alias", "paren", "subtitle_drop", "word_order", "spacing", "typo", "year_off",
-    "creator", "ambiguous", "year_conflict", "near_miss", "none", "empty",
+    "creator", "id", "duplicate_title", "variant", "ambiguous_variant", "ambiguous",
+    "year_conflict", "near_miss", "none", "empty",
 ]  # fmt: skip
 LINKED: frozenset[LinkReason] = frozenset(
     (
         "exact", "alias", "paren", "subtitle_drop", "word_order", "spacing", "typo", "year_off",
-        "creator",
+        "creator", "id", "duplicate_title", "variant",
     )
 )  # fmt: skip
 Linking = Literal["auto", "loose", "strict"]
@@ -59,8 +62,8 @@ class Link:
     Attributes:
         title: the text as given.
         item_id: the item that it names; None if it is ambiguous or has no match.
-        reason: one of `LINKED` if it was linked; else `ambiguous`, `year_conflict`, `near_miss`,
-            `none` or `empty`.
+        reason: one of `LINKED` if it was linked; else `ambiguous_variant` for a product of which
+            several variants fit, `ambiguous`, `year_conflict`, `near_miss`, `none` or `empty`.
         candidates: item ids, best first, at most 10: all ids of the linked entry, or one id per
             possible entry.
     """
@@ -163,7 +166,7 @@ class TitleLinker:
             left = [query for query in queries if query.number not in links]
             for query, found in self._look_up(left, stage):
                 links[query.number] = self._decide(query, found)
-        for repaired in (self._repaired, self._nearest):
+        for repaired in (self._products, self._repaired, self._nearest):
             left = [query for query in queries if query.number not in links]
             for query, link in repaired(left):
                 links[query.number] = link
@@ -186,6 +189,8 @@ class TitleLinker:
     def _query(self, title: str, number: int, absent: int | None) -> _Query:
         text = clean_query(title)
         parts = parse_title(text)
+        if self.index.variants is not None and parts.alias:  # brackets hold values, not aliases
+            parts = parts._replace(core=f"{parts.core} {parts.alias}", alias=None)
         return _Query(title, number, parts, text, full_key(parts.core) if text else "", absent)
 
     def _look_up(self, queries: Sequence[_Query], stage: _Stage) -> Iterator[tuple[_Query, _Found]]:
@@ -244,8 +249,45 @@ class TitleLinker:
             reason = "year_off"
         elif reason == "exact" and not found.entries[kept[0]]:
             reason = "alias"
-        ids = self.item_ids_of(kept[0])
-        return Link(query.title, ids[0], reason, ids[:MAX_CANDIDATES])
+        return self._of_items(query.title, self.index.members(kept[0]).tolist(), reason)
+
+    def _of_items(self, title: str, rows: Sequence[int], reason: LinkReason) -> Link:
+        """The link of a title that names all these items (catalog rows)."""
+        ids = tuple(self.ids[row] for row in rows[:MAX_CANDIDATES])
+        variants = self.index.variants
+        if variants is not None and variants.differ(rows):
+            return Link(title, None, "ambiguous_variant", ids)
+        if len(rows) > 1 and reason in ("exact", "alias", "variant"):
+            reason = "duplicate_title"
+        return Link(title, ids[0], reason, ids)
+
+    def _products(self, queries: Sequence[_Query]) -> Iterator[tuple[_Query, Link]]:
+        """Titles of products that leave out a variant, or words of a long title."""
+        variants = self.index.variants
+        if variants is None:
+            return
+        for query in queries:
+            key = full_key(query.text)
+            match = variants.find(key, self._variant_numbers)
+            others = match.others if match is not None else variants.of_unknown_value(key)
+            if others:  # there is no variant with the stated values
+                ids = tuple(self.ids[row] for row in others[:MAX_CANDIDATES])
+                yield query, Link(query.title, None, "near_miss", ids)
+                continue
+            hidden = () if query.absent is None else self.index.members(query.absent)
+            found = match.rows if match is not None else rows_of_short_title(self.index, key)
+            rows = [row for row in found if row not in hidden]
+            if not rows:
+                continue
+            if variants.of_one_base(rows):
+                yield query, self._of_items(query.title, rows, "variant")
+            else:
+                ids = tuple(self.ids[row] for row in rows[:MAX_CANDIDATES])
+                yield query, Link(query.title, None, "ambiguous", ids)
+
+    @cached_property
+    def _variant_numbers(self) -> dict[str, int]:
+        return self.index.variants.numbers() if self.index.variants is not None else {}
 
     def _years_off(self, entry: int, year: int | None) -> int:
         known = int(self.index.years[entry])

@@ -1,7 +1,7 @@
 """Schema of the mapping file, which assigns columns, IRIs or node properties to predicates.
 
     source: {name: My films, license: CC BY-SA 4.0, attribution: who made it}
-    items: {id: code, title: name, year: released, aliases: other_titles}
+    items: {id: code, title: name, year: released, aliases: other_titles, variant: [color, size]}
     predicates:
       director: {column: directed_by, separator: ";", type: entity, world: closed}
       runtime: {column: minutes, type: integer, world: functional}
@@ -22,8 +22,8 @@ from auditkit.serialization.strict_yaml import load_yaml
 from auditkit.serialization.yaml_errors import validate
 
 __all__ = [
-    "AMAZON", "GraphMapping", "NodeMapping", "RdfMapping", "SourceSection", "TableMapping",
-    "predicate_by_name", "read_mapping",
+    "AMAZON", "USUAL_VARIANTS", "GraphMapping", "NodeMapping", "RdfMapping", "SourceSection",
+    "TableMapping", "predicate_by_name", "read_mapping",
 ]  # fmt: skip
 
 # Predicates of columns without a mapping, by column name. Other columns are open strings.
@@ -41,6 +41,10 @@ _SPELLINGS: Mapping[str, str] = {
     "directors": "director", "actors": "actor", "cast": "actor", "writers": "writer",
     "authors": "author", "artists": "artist", "countries": "country", "languages": "language",
 }  # fmt: skip
+# Columns that distinguish the variants of a product, if there is no mapping.
+USUAL_VARIANTS = (
+    "color", "colour", "size", "variant", "farbe", "größe", "groesse", "couleur", "taille", "talla",
+)  # fmt: skip
 MappingType = TypeVar("MappingType", bound="_Mapping")
 
 
@@ -97,12 +101,16 @@ class Column(_Relation):
 
 
 class ItemColumns(_Section):
-    """Columns that describe the item itself; by default, columns with the usual names."""
+    """Columns that describe the item itself; by default, columns with the usual names.
+
+    `variant` lists the columns that distinguish the variants of a product, such as color and size.
+    """
 
     id: str | None = None
     title: str | None = None
     year: str | None = None
     aliases: str | None = None
+    variant: list[str] | None = None
 
 
 class _Mapping(_Section):

@@ -17,6 +17,7 @@ from auditkit.catalog.items import ITEM_PREDICATES
 from auditkit.catalog.sources.cell_values import cell_text, cell_texts, known_texts
 from auditkit.catalog.sources.column_mapping import (
     AMAZON,
+    USUAL_VARIANTS,
     Column,
     SourceSection,
     TableMapping,
@@ -103,6 +104,9 @@ def add_table(
     if not len(draft):
         raise CatalogError(f"{path} holds no items. Give at least one line with an id and a title.")
     facts.finish(path.name)
+    if new_items:
+        known = {predicate.name for predicate in draft.graph.predicates}
+        draft.variants += [name for name in columns.variants if name in known]
     _warn_about_columns(draft, path, columns)
     if not new_items:
         record_join(draft, join, draft.ids)
@@ -133,6 +137,7 @@ class TableColumns:
     """
 
     def __init__(self, mapping: TableMapping | None = None) -> None:
+        mapping = _with_variants(mapping) if mapping else None
         self._given = mapping
         self._mapping = mapping
         self._by_name: dict[str, tuple[Column, Predicate]] = {}
@@ -141,6 +146,19 @@ class TableColumns:
         described = mapping.predicates.get("genre") if mapping else None
         self.genre = described.predicate("genre") if described else None
         self._written = _written_names(mapping) if mapping else frozenset[str]()
+
+    @property
+    def variants(self) -> list[str]:
+        """Predicates of the columns that distinguish variants, in their order."""
+        if self._mapping is None:
+            return [
+                predicate.name
+                for name, (_, predicate) in self._by_name.items()
+                if name.casefold() in USUAL_VARIANTS
+            ]
+        columns = self._mapping.items.variant or []
+        by_column = {_names_of(column)[0]: name for name, column in self._mapping.predicates.items()}
+        return [by_column[column] for column in columns]
 
     @property
     def mapped(self) -> bool:
@@ -163,7 +181,7 @@ class TableColumns:
             wanted.append(_names(items.title, "title"))
         wanted += [(name,) for name in (items.year, items.aliases) if name]
         for column in self._mapping.predicates.values():
-            names = tuple(column.column) if isinstance(column.column, list) else (column.column,)
+            names = tuple(_names_of(column))
             wanted.append((*names, *(name.partition(".")[0] for name in names)))
         return wanted
 
@@ -307,6 +325,21 @@ def _id_of(row: Row) -> str:
     return item_id
 
 
+def _with_variants(mapping: TableMapping) -> TableMapping:
+    """The mapping with a predicate for every variant column that has none."""
+    covered = {_names_of(column)[0] for column in mapping.predicates.values()}
+    added = {
+        predicate_by_name(column).name: Column(column=column)
+        for column in mapping.items.variant or []
+        if column not in covered
+    }
+    return mapping.model_copy(update={"predicates": {**mapping.predicates, **added}})
+
+
+def _names_of(column: Column) -> list[str]:
+    return column.column if isinstance(column.column, list) else [column.column]
+
+
 def _names(given: str | None, column: str) -> tuple[str, ...]:
     return (given,) if given is not None else COLUMNS[column]
 
@@ -316,16 +349,14 @@ def _written_names(mapping: TableMapping) -> frozenset[str]:
     items = mapping.items
     names = {name for name in (items.id, items.title, items.year, items.aliases) if name}
     for column in mapping.predicates.values():
-        several = column.column if isinstance(column.column, list) else [column.column]
-        names.update(several)
-        names.update(name.partition(".")[0] for name in several)
+        names.update(_names_of(column))
+        names.update(name.partition(".")[0] for name in _names_of(column))
     return frozenset(names)
 
 
 def _cell(row: Row, column: Column) -> object:
     """Cell of the first of the column's names that has a value; `a.b` is key b of object a."""
-    names = column.column if isinstance(column.column, list) else [column.column]
-    for name in names:
+    for name in _names_of(column):
         cell = row.get(name)
         if cell is None and "." in name:
             outer, _, inner = name.partition(".")

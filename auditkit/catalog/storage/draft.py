@@ -42,6 +42,7 @@ class CatalogDraft:
         year, genre, decade: codes of these predicates.
         linked: rows of the items with an entity or facts of an external source; None without such a
             source.
+        variants: predicates whose values distinguish the variants of a product.
         link, agreement: status and genre agreement of the link to an external graph.
     """
 
@@ -58,6 +59,7 @@ class CatalogDraft:
         self.warnings: list[str] = []
         self.notes: list[str] = []
         self.sources: list[Source] = []
+        self.variants: list[str] = []
         self.year, self.genre, self.decade = (self.graph.predicate(p) for p in ITEM_PREDICATES)
         self._decades: dict[int, str] = {}
         self._index: tuple[int, TitleIndex] | None = None
@@ -136,6 +138,8 @@ def content_sha256(draft: CatalogDraft, encoded: EncodedGraph) -> str:
         digest.update(_line(item_id, title, year, *draft.aliases.get(row, ())))
     for p in encoded.predicates:
         digest.update(_line(p.name, p.world, p.type, p.labeled, p.inverse_of))
+    if draft.variants:
+        digest.update(_line("variants", *draft.variants))
     digest.update(_line(*encoded.starts))
     for text in encoded.texts:
         digest.update(_line(text))

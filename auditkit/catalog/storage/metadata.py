@@ -12,7 +12,7 @@ from auditkit.catalog.items import LAST_YEAR
 from auditkit.catalog.linking.title_linker import Linking
 from auditkit.errors import CatalogError
 
-__all__ = ["FileMeta", "aliases_of", "damaged", "item_rows"]
+__all__ = ["FileMeta", "aliases_of", "damaged", "item_rows", "variant_values"]
 
 
 class FileMeta:
@@ -31,6 +31,7 @@ class FileMeta:
             self.link = _one_of(said["link"], LinkState)
             self.linking = _one_of(said["linking"], Linking)
             self.warnings = [_text(text) for text in _list(said["warnings"])]
+            self.variants = tuple(_text(name) for name in _list(said.get("variants", "[]")))
             self.n_triples = _whole(json.loads(said["triples"]))
             self.starts = tuple(_whole(start) for start in _list(said["starts"]))
             self.predicates = tuple(
@@ -110,6 +111,26 @@ def aliases_of(file: TableFile, meta: FileMeta) -> dict[int, tuple[str, ...]]:
             raise damaged(file, f"the alias {text!r:.80} is not a string or belongs to no item")
         found.setdefault(row, []).append(text)
     return {row: tuple(texts) for row, texts in found.items()}
+
+
+def variant_values(file: TableFile, meta: FileMeta) -> list[dict[int, str]]:
+    """For each variant, the values of the items that have one, by catalog row; the first in the
+    order of terms if an item has several.
+    """
+    codes = {predicate.name: code for code, predicate in enumerate(meta.predicates)}
+    if unknown := set(meta.variants) - codes.keys():
+        raise damaged(file, f"the variant {sorted(unknown)[0]!r} is not a predicate")
+    found: list[dict[int, str]] = []
+    query = (
+        "SELECT triples.s, terms.text FROM triples JOIN terms ON terms.id = triples.o "
+        "WHERE triples.p = ? AND triples.s < ? ORDER BY triples.s, triples.o DESC"
+    )
+    for name in meta.variants:
+        rows = file.rows(query, (codes[name], meta.n_items))
+        found.append(
+            {row: text for row, text in rows if isinstance(row, int) and isinstance(text, str)}
+        )
+    return found
 
 
 def damaged(file: TableFile, what: str) -> CatalogError:

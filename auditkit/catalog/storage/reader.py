@@ -28,6 +28,7 @@ from auditkit.catalog.storage.metadata import (
     aliases_of,
     damaged,
     item_rows,
+    variant_values,
 )
 from auditkit.errors import CatalogError
 
@@ -99,6 +100,7 @@ def open_built(path: Path) -> Catalog:
         linking=meta.linking,
         content_sha256=meta.content_sha256,
         index_folder=index_folder(path),
+        variants=meta.variants,
     )
 
 
@@ -118,7 +120,7 @@ def index_titles(path: Path) -> None:
     for _, title, year in item_rows(file):
         titles.append(title)
         years.append(year or 0)
-    index = TitleIndex.build(titles, years, aliases_of(file, meta))
+    index = TitleIndex.build(titles, years, aliases_of(file, meta), variant_values(file, meta))
     folder = index_folder(path)
     if folder is not None:
         # If the folder is not writable, the index is only built again at every use.

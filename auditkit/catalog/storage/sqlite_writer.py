@@ -180,5 +180,6 @@ def described(draft: CatalogDraft, encoded: EncodedGraph, linking: Linking) -> d
         "sources": canonical_json([source.as_json() for source in draft.sources]),
         "starts": canonical_json(encoded.starts),
         "triples": str(len(encoded.keys)),
+        **({"variants": canonical_json(draft.variants)} if draft.variants else {}),
         "warnings": canonical_json([*draft.warnings, *encoded.warnings]),
     }

@@ -90,7 +90,9 @@ def abstention_findings(
 
 def _refused(item: RankedItem, asked: ConstrainedRequest) -> bool | None:
     """Whether the title is missing from the catalog; None if it is ambiguous."""
-    return None if item.link == "ambiguous" else item.item_id is None
+    if item.link == "ambiguous":
+        return None
+    return item.item_id is None and item.link != "ambiguous_variant"
 
 
 def _not_relevant(item: RankedItem, asked: ConstrainedRequest) -> bool | None:

@@ -22,7 +22,7 @@ __all__ = [
     "undecided_items",
 ]
 
-INEXACT = LINKED - {"exact", "alias", "creator"}
+INEXACT = LINKED - {"exact", "alias", "creator", "id", "duplicate_title"}
 
 
 def item_rates(
@@ -47,16 +47,18 @@ def item_rates(
     Returns:
         Fractions in [0, 1], ideal 0 (`count_error`: items, signed); None if the denominator is 0.
         `out_of_catalog_rate` is the sum of `invented_rate`, `near_miss_rate` and
-        `year_conflict_rate`; ambiguous titles are not in their denominator. `inexact_rate`,
+        `year_conflict_rate`; ambiguous titles are not in their denominator, and products of which
+        several variants fit count as items of the catalog. `inexact_rate`,
         `out_of_candidates_rate` and `consumed_rate` are fractions of linked items;
         `constraint_violation_rate` is a fraction of the linked items that the graph can decide.
     """
     n = len(items)
     ambiguous = sum(item.link == "ambiguous" for item in items)
+    variants = sum(item.link == "ambiguous_variant" for item in items)
     linked = [item for item in items if item.item_id is not None]
     entries = [entry_of(catalog, item.item_id) for item in linked if item.item_id is not None]
     decided = n - ambiguous
-    refused = decided - len(linked)
+    refused = decided - len(linked) - variants
     conflicts = sum(item.link == "year_conflict" for item in items)
     near = sum(item.link == "near_miss" for item in items)
     seen = {entry_of(catalog, item_id) for item_id in history if item_id in catalog.index}

@@ -13,6 +13,7 @@ from dataclasses import asdict, replace
 from auditkit.catalog.catalog import Catalog
 from auditkit.catalog.linking.title_linker import Link
 from auditkit.errors import TargetError
+from auditkit.recommenders.execution.list_linking import link_list
 from auditkit.recommenders.prompting.answers import read_list
 from auditkit.recommenders.prompting.parsing import (
     final_part,
@@ -92,7 +93,7 @@ def list_after(words: str, response: Response, *, k: int) -> Response:
     if listed is None:
         status: Status = "truncated" if cut else "parse_error"
         return replace(response, status=status, reason="no_final_answer", items=())
-    parsed = parse_cut(listed) if cut else parse_list(listed)
+    parsed = parse_cut(listed, k=k) if cut else parse_list(listed, k=k)
     return replace(
         response,
         status=status_of_text(listed, n_items=len(parsed.titles), cut=cut, k=k),
@@ -104,7 +105,7 @@ def list_after(words: str, response: Response, *, k: int) -> Response:
 def link_items(response: Response, catalog: Catalog) -> Response:
     """Link every item to the catalog: ids by lookup, titles with the title linker."""
     titles = [item.raw for item in response.items if item.item_id is None]
-    links = iter(catalog.link(titles) if titles else ())
+    links = iter(link_list(titles, catalog) if titles else ())
     return replace(response, items=tuple(_linked(item, links, catalog) for item in response.items))
 
 

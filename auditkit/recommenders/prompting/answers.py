@@ -42,7 +42,7 @@ def read_list(text: str, *, k: int | None = None, cut: bool = False) -> ListAnsw
     cut = cut or answer.unfinished
     # What stands before unfinished reasoning is complete to its last line.
     whole = answer.text + "\n" if answer.unfinished else answer.text
-    parsed = parse_cut(whole) if cut else parse_list(whole)
+    parsed = parse_cut(whole, k=k) if cut else parse_list(whole, k=k)
     status = status_of_text(answer.text, n_items=len(parsed.titles), cut=cut, k=k)
     if status == "no_answer" and cut and answer.n_removed:
         status = "truncated"  # it ended before the first word after the reasoning

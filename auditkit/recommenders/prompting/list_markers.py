@@ -17,6 +17,11 @@ __all__ = ["MarkedLine", "marked_lines"]
 
 # Circled, parenthesized and full-stop numbers are single characters.
 _ENCLOSED = "\u2460-\u249b\u24ea-\u24ff\u2776-\u2793\u3251-\u325f\u32b1-\u32bf"
+_RANKED = (
+    "[Ii]tem|[Oo]ption|[Pp]ick|[Cc]hoice|[Rr]ecommendation|[Rr]ank|[Pp]roduct|[Nn]umber|[Ee]mpfehlung"
+    "|[Pp]latz|[Pp]rodukt|[Aa]rtikel|[Nn]ummer|[Vv]orschlag"
+)
+_ROMAN = {"I": 1, "II": 2, "III": 3, "IV": 4, "V": 5, "VI": 6, "VII": 7, "VIII": 8, "IX": 9, "X": 10}
 _NUMBER = re.compile(
     r"^\s*(?:[-*+\u2022\u00b7]\s+)?(?:#{1,6}\s+|>\s*)?[*_]{0,3}"
     r"(?:"
@@ -24,16 +29,20 @@ _NUMBER = re.compile(
     r"|[(\uff08\[\u3010](?P<bracketed>\d{1,3})[)\uff09\]\u3011]"
     r"|(?:#|\u2116\s?|N[or]\.\s?)(?P<hashed>\d{1,3})(?:[.:)]|(?=\s))"
     r"|(?P<dashed>\d{1,3})\s+[-\u2013\u2014](?=\s)"
+    rf"|(?:{_RANKED})\s+(?P<named>\d{{1,3}})\s*[.:)\-\u2013](?=\s)"
+    r"|(?P<letter>[a-hA-H])[.)](?=\s)|(?P<roman>[IVX]{1,4})[.)](?=\s)"
     r"|(?P<keycap>\d)\ufe0f?\u20e3"
     rf"|(?P<enclosed>[{_ENCLOSED}])"
     r")[*_]{0,3}(?P<blank>\s*)(?=\S)"
 )
 _BULLET = re.compile(
     r"^\s*(?:[-*+\u2013\u2014\u00b7\u2605\u2192]\s+"
-    r"|[\u2022\u30fb\u2023\u25e6\u25aa\u25cf\u25a0\u25c6\u27a4\u25ba\u25b6]\s*)(?=\S)"
+    r"|[\u2022\u30fb\u2023\u25e6\u25aa\u25cf\u25a0\u25c6\u27a4\u25ba\u25b6]\s*)(?:\[[ xX\u2713]\]\s+)?(?=\S)"
 )
-_KINDS = ("plain", "bracketed", "hashed", "dashed", "keycap", "enclosed")
-_TITLES_BEGIN_SO = ("hashed", "dashed")  # "#1 Cheerleader Camp" is a title
+_KINDS = (
+    "plain", "bracketed", "hashed", "dashed", "named", "letter", "roman", "keycap", "enclosed",
+)  # fmt: skip
+_TITLES_BEGIN_SO = ("hashed", "dashed", "letter", "roman")  # "#1 Cheerleader Camp" is a title
 
 
 class MarkedLine(NamedTuple):
@@ -81,8 +90,15 @@ def _number(place: int, line: str) -> _Numbered | None:
     kind = next(name for name in _KINDS if match[name] is not None)
     sign_is_certain = match["sign"] in (".", ")") and bool(match["blank"])
     certain = sign_is_certain or kind in ("keycap", "enclosed")
-    number = int(unicodedata.numeric(match[kind])) if kind == "enclosed" else int(match[kind])
-    return _Numbered(place, number, kind, line[match.end() :], certain)
+    return _Numbered(place, _value(match[kind], kind), kind, line[match.end() :], certain)
+
+
+def _value(written: str, kind: str) -> int:
+    if kind == "enclosed":
+        return int(unicodedata.numeric(written))
+    if kind == "letter":
+        return ord(written.lower()) - ord("a") + 1
+    return _ROMAN.get(written, 0) if kind == "roman" else int(written)
 
 
 def _markers(numbered: Sequence[_Numbered]) -> list[_Numbered]:

@@ -1,23 +1,37 @@
 """Parse titles from a response text, and assign exactly one status to the response.
 
-The parser reads JSON, numbered lists, bullets and plain lines. Text around a list (introductions,
-code fences, comments, closing sentences) must not be parsed as a title, because it would count as
-an invented item. An ambiguous line is a title if it ends with a year in brackets.
+The parser reads JSON, tables, HTML lists, numbered lists, bullets, headings, `name: value` blocks,
+plain lines and titles in bold or quotes within prose. Text around a list (introductions, code
+fences, comments, closing sentences) must not be parsed as a title, because it would count as an
+invented item.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
-from typing import Any, NamedTuple
+from textwrap import dedent
+from typing import NamedTuple
 
 import yaml
 
 from auditkit.catalog.linking.normalize import decode_entities
+from auditkit.recommenders.prompting.item_fields import is_item_field, item_texts
+from auditkit.recommenders.prompting.json_lists import has_json, json_titles
 from auditkit.recommenders.prompting.list_markers import marked_lines
+from auditkit.recommenders.prompting.one_line_lists import one_line_titles
+from auditkit.recommenders.prompting.remarks import (
+    bare_title,
+    bare_titles,
+    ends_with_year,
+    is_emphasized,
+    looks_like_remark,
+    prose_around,
+    quoted_titles,
+)
+from auditkit.recommenders.prompting.table_lists import table_titles
 from auditkit.types import Status
 
 __all__ = [
@@ -30,19 +44,11 @@ __all__ = [
     "status_of_text",
 ]
 
-# "Fargo (1996)** - a dark comedy": a title ends with its bracketed year; a comment may follow.
-_COMMENT = re.compile(
-    r"(\((?:18|19|20)\d{2}\))[*_\"”`]*"
-    r"(?:\s*[-\u2013\u2014:](?:\s.*)?"
-    r"|,?\s+(?:by|directed by|written by|starring|with|von|de|par)\s.*)$"
-)
-_YEAR_END = re.compile(r"\((?:18|19|20)\d{2}\)$")
-_YEAR_STOP = re.compile(r"(\((?:18|19|20)\d{2}\)[*_\"”`]*)[.!?]$")
 _YEAR_COMMA = re.compile(r"(?<=\((?:18|19|20)\d{2}\)),\s*")
 _DECORATION = '*_"“”` \t'
 _FENCE = re.compile(r"^[ \t]*```[\w-]*[ \t]*$", re.MULTILINE)
-_JSON_START = re.compile(r"^[ \t]*(?=\[\s*[\"{\[\]]|\{\s*[\"}])", re.MULTILINE)
-_JSON_LISTS = ("items", "recommendations", "titles")
+_FIELD = re.compile(r"^\s*[*_]{0,3}(?P<name>[^\W\d][\w #-]{0,24}?)[*_]{0,3}:[*_]{0,3}\s+(?P<value>\S.*)$")
+_HEADING = re.compile(r"^#{2,6}\s+(?P<title>\S.*)$")
 _LONGEST_LINE = 120
 
 
@@ -61,88 +67,132 @@ def final_part(words: str, text: str) -> str | None:
     return rest if found else None
 
 
-def parse_list(text: str) -> ParsedList:
+def parse_list(text: str, *, k: int | None = None) -> ParsedList:
     """Parse a ranked list of titles from free text.
 
+    Args:
+        k: requested number of items; a line with exactly k - 1 commas is then a list of k titles.
+
     Returns:
-        Titles in order, with repeats, and the style: `json`, `marked`, `semicolons`, `commas`,
-        `lines` or `none`.
+        Titles in order, with repeats, and the style: `json`, `table`, `marked`, `headings`,
+        `fields`, `numbers`, `semicolons`, `commas`, `lines`, `prose` or `none`.
     """
-    stripped = _FENCE.sub("", text).strip()
-    lines = [line for line in stripped.splitlines() if line.strip()]
+    stripped = dedent(_FENCE.sub("", text)).strip("\r\n")
+    lines = [line.rstrip() for line in stripped.splitlines() if line.strip()]
     marked = _marked(lines)
-    if not marked and (titles := _json_titles(stripped)) is not None:
+    if not marked and (titles := json_titles(stripped)) is not None:
         unmarked = _marked(titles)
         return ParsedList(unmarked if len(unmarked) == len(titles) else titles, "json")
+    if not marked and (titles := table_titles(stripped)):
+        return ParsedList(titles, "table")
+    if (titles := _under_headings(lines, marked)) or (titles := _fields(lines)):
+        return ParsedList(titles, "headings" if _HEADING.match(lines[0]) else "fields")
+    if len(marked) < 2 and len(lines) == 1 and (found := one_line_titles(lines[0], k=k)):
+        return ParsedList(_titles(found.titles), found.style)
     if marked:
         return ParsedList(marked, "marked")
-    if len(lines) == 1 and ";" in (line := decode_entities(lines[0])):  # "Salt &amp; Pepper"
-        return ParsedList(_titles(line.split(";")), "semicolons")
-    if len(lines) == 1 and len(parts := _comma_parts(lines[0])) > 1:
-        return ParsedList(_titles(parts), "commas")
-    titles = _titles(_list_lines(lines))
-    return ParsedList(titles, "lines") if titles else ParsedList((), "none")
+    prose = len(lines) == 1 and not is_emphasized(lines[0]) and len(quoted_titles(lines[0])) > 1
+    if not prose and (titles := _titles(_list_lines(lines))):
+        return ParsedList(titles, "lines")
+    titles = () if is_refusal(prose_around(stripped)) else quoted_titles(stripped)
+    return ParsedList(titles, "prose" if titles else "none")
 
 
-def parse_cut(text: str) -> ParsedList:
+def parse_cut(text: str, *, k: int | None = None) -> ParsedList:
     """Parse the complete titles of a truncated response; an incomplete last title is dropped.
 
     A last line is complete if it ends with a year in brackets. Unclosed JSON needs no special case,
     because only closed strings are read from it.
     """
     head, newline, tail = text.rpartition("\n")
-    if _JSON_START.search(text) or not tail.strip() or _YEAR_END.search(_bare(tail)):
-        return parse_list(text)
+    if has_json(text) or not tail.strip() or ends_with_year(tail):
+        return parse_list(text, k=k)
     tail = decode_entities(tail)
     ends = [match.start() for match in _YEAR_COMMA.finditer(tail)]
     if ";" in tail:
         ends.append(tail.rindex(";"))
-    return parse_list(head + newline + tail[: max(ends, default=0)])
+    return parse_list(head + newline + tail[: max(ends, default=0)], k=k)
 
 
 def _marked(lines: Sequence[str]) -> tuple[str, ...]:
-    """Titles after numbers or bullets; indented bullets below numbers are comments."""
+    """Titles after numbers or bullets; bullets below them, and their details, are comments."""
     found = marked_lines(lines)
+    if found and all(line.rest.startswith("{") for line in found):
+        return json_titles("\n".join(line.rest for line in found)) or ()
     numbered = _titles([line.rest for line in found if not line.bullet])
-    return _titles(
-        [line.rest for line in found if not (line.bullet and numbered and line.indented)]
-    )
+    if numbered:
+        bullets = [line for line in found if line.bullet and not line.indented]
+        if len(numbered) > 1 and all(_is_detail(line.rest) for line in bullets):
+            return numbered
+        kept = [line.rest for line in found if not (line.bullet and line.indented)]
+        return _titles(kept)
+    outer = _titles([line.rest for line in found if not line.indented])
+    return outer or _titles([line.rest for line in found])
 
 
-def _bare(part: str) -> str:
-    """A title without decoration and without the comment or period after its year."""
-    return _YEAR_STOP.sub(r"\1", _COMMENT.sub(r"\1", part.strip())).strip(_DECORATION)
+def _is_detail(text: str) -> bool:
+    """Whether a bullet says something about an item, such as "Price: 299"."""
+    return bool(_FIELD.match(text)) or looks_like_remark(text)
 
 
 def _titles(parts: Sequence[str]) -> tuple[str, ...]:
     """Titles without decoration; blank ones and introductions (a colon at the end) are dropped."""
-    bare = (_bare(part) for part in parts)
+    bare = bare_titles(_without_label(parts))
     return tuple(title for title in bare if title and not title.endswith(":"))
 
 
-def _comma_parts(line: str) -> list[str]:
-    """Split a line at commas that follow a year, if every part ends with a year; otherwise return
-    it as the only part.
-    """
-    parts = [part.removeprefix("and ") for part in _YEAR_COMMA.split(line)]
-    return parts if all(_YEAR_END.search(_bare(part)) for part in parts) else [line]
+def _without_label(parts: Sequence[str]) -> Sequence[str]:
+    """Parts without the field name that all of them begin with, as in "Title: Heat"."""
+    fields = [_FIELD.match(part) for part in parts]
+    if len(parts) < 2 or not all(field and is_item_field(field["name"]) for field in fields):
+        return parts
+    return [field["value"] for field in fields if field]
+
+
+def _under_headings(lines: Sequence[str], marked: Sequence[str]) -> tuple[str, ...]:
+    """Titles that are headings, with details below each; none if the headings are categories."""
+    headings = [match["title"] for line in lines if (match := _HEADING.match(line))]
+    if len(headings) < 2 or marked_lines(headings):
+        return ()
+    details = all(_is_detail(rest.rest) for rest in marked_lines(lines))
+    return _titles(headings) if details else ()
+
+
+def _fields(lines: Sequence[str]) -> tuple[str, ...]:
+    """Titles of blocks of `name: value` lines."""
+    rows: list[dict[str, str]] = []
+    for line in lines:
+        field = _FIELD.match(line)
+        if field is None:
+            continue
+        name = field["name"].strip()
+        if not rows or name in rows[-1]:
+            rows.append({})
+        rows[-1][name] = field["value"].strip(_DECORATION)
+    known = [row for row in rows if any(map(is_item_field, row))]
+    n_fields = sum(map(len, rows))
+    if not known or n_fields * 2 < len(lines) or n_fields < 2:
+        return ()
+    return tuple(text for text in item_texts(known) or () if text)
 
 
 def _list_lines(lines: Sequence[str]) -> list[str]:
     """The lines of a plain list that can be titles: no introductions, refusals or sentences."""
-    dated = [bool(_YEAR_END.search(_bare(line))) for line in lines]
-    any_dated = any(dated)
-    if lines and not any_dated and _is_refusal_line(lines[0]):
+    sure = [ends_with_year(line) or is_emphasized(line) for line in lines]
+    any_sure = any(sure)
+    if lines and not any_sure and _is_refusal_line(lines[0]):
         return []
     kept = [
         line
-        for line, has_year in zip(lines, dated, strict=True)
-        if len(line.strip()) <= _LONGEST_LINE
+        for line, is_sure in zip(lines, sure, strict=True)
+        if (len(line.strip()) <= _LONGEST_LINE or is_sure)
+        and not line.startswith(("{", "[{", "['", '["'))
         and not line.strip(_DECORATION).endswith(":")
-        and (has_year or not _is_prose(line, alone=len(lines) == 1 or any_dated))
+        and (is_sure or not _is_prose(bare_title(line), alone=len(lines) == 1 or any_sure))
     ]
     # The remaining lines without a year may all be sentences.
-    if not any_dated and all(_ends_sentence(line) and len(line.split()) > 2 for line in kept):
+    titles = [bare_title(line) for line in kept]
+    if not any_sure and all(_ends_sentence(line) and len(line.split()) > 2 for line in titles):
         return []
     return kept
 
@@ -161,50 +211,6 @@ def _is_prose(line: str, *, alone: bool) -> bool:
 def _is_refusal_line(line: str) -> bool:
     """Whether a line is a refusal; a title such as "I Can't Sleep" has all words capitalized."""
     return is_refusal(line) and any(len(w) > 3 and w[0].islower() for w in line.split())
-
-
-# --- JSON
-
-
-def _json_titles(text: str) -> tuple[str, ...] | None:
-    """Titles of the first JSON value that starts at the beginning of a line; None if there is
-    none.
-    """
-    start = _JSON_START.search(text)
-    if start is None:
-        return None
-    try:
-        value, _ = json.JSONDecoder().raw_decode(text, start.end())
-    except (ValueError, RecursionError):
-        opening = text.find("[", start.end())
-        value = _whole_elements(text, opening + 1) if opening >= 0 else []
-    return _titles_of_json(value)
-
-
-def _whole_elements(text: str, position: int) -> list[Any]:
-    """The complete elements of a truncated JSON list."""
-    elements: list[Any] = []
-    while True:
-        while position < len(text) and text[position] in ", \t\r\n":
-            position += 1
-        try:
-            element, position = json.JSONDecoder().raw_decode(text, position)
-        except (ValueError, RecursionError):
-            return elements
-        elements.append(element)
-
-
-def _titles_of_json(value: Any) -> tuple[str, ...]:
-    """Titles of a list of strings or objects with a "title", or of an object with such a list."""
-    if isinstance(value, dict):
-        named = [value[key] for key in _JSON_LISTS if isinstance(value.get(key), list)]
-        lists = named or [entry for entry in value.values() if isinstance(entry, list)]
-        value = lists[0] if len(lists) == 1 or named else []
-    titles = [entry.get("title") if isinstance(entry, dict) else entry for entry in value]
-    texts = [title for title in titles if isinstance(title, str)]
-    if len(texts) != len(titles):
-        return ()
-    return tuple(title.strip() for title in texts if title.strip())
 
 
 # --- cleaning for comparison with published tables

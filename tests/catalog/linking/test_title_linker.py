@@ -50,7 +50,7 @@ def linker():
         ("Se7en (1995)", "3", "alias", ("3",)),
         ("Seven", "3", "exact", ("3",)),
         ("Se7en", None, "ambiguous", ("3", "11")),
-        ("Chasing Amy (1997)", "4", "exact", ("4", "5")),
+        ("Chasing Amy (1997)", "4", "duplicate_title", ("4", "5")),
         ("Blues Brothers 2000", "6", "exact", ("6",)),
         ("Blues Brothers 2000 (1998)", "6", "exact", ("6",)),
         ("Blues Brothers (2000)", None, "near_miss", ("6",)),

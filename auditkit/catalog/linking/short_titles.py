@@ -1,0 +1,46 @@
+"""Products that are named by a part of their long title: `WH-1000XM4` or `Sony WH-1000XM4` for
+`Sony WH-1000XM4 Wireless Headphones, Black`.
+
+Only the beginning or the end of a title may be left out, and one of the written words must be
+rare, as a model number is. Which items of one product fit is decided by the caller.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from auditkit.catalog.linking.title_index import MAX_POSTINGS, TitleIndex
+
+__all__ = ["rows_of_short_title"]
+
+_LEAST_TOKENS = 2
+_MOST_TOKENS = 40
+
+
+def rows_of_short_title(index: TitleIndex, key: str) -> list[int]:
+    """Catalog rows of the items whose title contains the words of a text, next to each other.
+
+    Args:
+        key: full key of the text.
+
+    Returns:
+        Rows in catalog order; empty if the text has fewer than two words or no rare one.
+    """
+    tokens = key.split(" ")
+    if not _LEAST_TOKENS <= len(tokens) <= _MOST_TOKENS:
+        return []
+    words = index.vocabulary.rows(tokens)
+    if (words < 0).any():
+        return []
+    counts = index.vocabulary.counts[words]
+    rarest = int(np.argmin(counts))
+    if counts[rarest] >= MAX_POSTINGS:
+        return []
+    entries = index.entries_with([int(words[rarest])])
+    within = f" {key} "
+    found = [
+        entry
+        for entry, text in zip(entries.tolist(), index.keys.texts(entries), strict=True)
+        if within in f" {text} "
+    ]
+    return sorted(row for entry in found for row in index.members(entry).tolist())

@@ -1,0 +1,251 @@
+"""Variants of products: items whose titles differ only in values such as color and size.
+
+A title that leaves such a value out ("Trail Jacket" for "Trail Jacket, Blue, M") names a product
+of the catalog, but not one item. The *base* of an item is its full key without its own values. A
+written title is compared with the bases as it is, then without the values at its end, then without
+all values in it; the values that it states must be those of the item.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from auditkit.catalog.linking.normalize import fold, full_key
+from auditkit.catalog.linking.string_array import Strings
+from auditkit.catalog.linking.text_hashing import HashTable, text_hashes
+
+__all__ = ["VariantIndex", "VariantMatch"]
+
+_MOST_TOKENS = 40
+_LONGEST_VALUE = 4  # tokens
+_SHORT = 3  # letters of a size
+# Words that introduce a value: "size 43", "Farbe: Blau".
+_LABELS = frozenset(
+    ("size", "color", "colour", "variant", "in", "grosse", "farbe", "taille", "couleur", "talla")
+)
+
+
+class VariantMatch(NamedTuple):
+    """Items (catalog rows) of one base.
+
+    Attributes:
+        rows: the items that have every stated value.
+        others: the items of the base, if none has the stated values.
+    """
+
+    rows: tuple[int, ...]
+    others: tuple[int, ...]
+
+
+class VariantIndex(NamedTuple):
+    """Bases and values of all items.
+
+    Attributes:
+        bases: full key of every base.
+        table: rows of `bases` by hash.
+        base_of: int32 [n items], the base of every item.
+        items_from, items: base b has the items items[items_from[b] : items_from[b + 1]].
+        values: key of every value. codes: int32 [n items, n variants], rows of `values`; -1 if the
+            item has none.
+    """
+
+    bases: Strings
+    table: HashTable
+    base_of: NDArray[np.int32]
+    items_from: NDArray[np.int64]
+    items: NDArray[np.int32]
+    values: Strings
+    codes: NDArray[np.int32]
+
+    @classmethod
+    def build(
+        cls, titles: Sequence[str], values: Sequence[Mapping[int, str]]
+    ) -> VariantIndex | None:
+        """Index items in catalog order.
+
+        Args:
+            titles: of all items.
+            values: for each variant (color, size, ...) the values by row.
+
+        Returns:
+            None if no item has a value.
+        """
+        if not any(values):
+            return None
+        numbers: dict[str, int] = {}
+        codes = np.full((len(titles), len(values)), -1, dtype=np.int32)
+        for column, of_rows in enumerate(values):
+            for row, text in of_rows.items():
+                if key := _value_key(text):
+                    codes[row, column] = numbers.setdefault(key, len(numbers))
+        keys = list(numbers)
+        base_of, bases = _bases(titles, codes, keys)
+        order = np.argsort(base_of, kind="stable")
+        counts = np.bincount(base_of, minlength=len(bases))
+        return cls(
+            bases=Strings.pack(bases),
+            table=HashTable.build(text_hashes(bases), np.arange(len(bases))),
+            base_of=base_of.astype(np.int32),
+            items_from=np.concatenate(([0], np.cumsum(counts))).astype(np.int64),
+            items=order.astype(np.int32),
+            values=Strings.pack(keys),
+            codes=codes,
+        )
+
+    def arrays(self) -> dict[str, NDArray[np.generic]]:
+        """The arrays to store, by name."""
+        return {
+            "variant_bases": self.bases.blob, "variant_base_offsets": self.bases.offsets,
+            "variant_table": self.table.keys, "variant_base_of": self.base_of,
+            "variant_items_from": self.items_from, "variant_items": self.items, "variant_values": self.values.blob,
+            "variant_value_offsets": self.values.offsets, "variant_codes": self.codes,
+        }  # fmt: skip
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]]) -> VariantIndex | None:
+        """The index with these stored arrays; None if there are none of variants."""
+        if "variant_codes" not in arrays:
+            return None
+        return cls(
+            Strings(arrays["variant_bases"], arrays["variant_base_offsets"]),  # type: ignore[arg-type]  # types are those of `arrays`
+            HashTable(arrays["variant_table"]),  # type: ignore[arg-type]
+            arrays["variant_base_of"],  # type: ignore[arg-type]
+            arrays["variant_items_from"],  # type: ignore[arg-type]
+            arrays["variant_items"],  # type: ignore[arg-type]
+            Strings(arrays["variant_values"], arrays["variant_value_offsets"]),  # type: ignore[arg-type]
+            arrays["variant_codes"],  # type: ignore[arg-type]
+        )
+
+    def numbers(self) -> dict[str, int]:
+        """Row of every value by its key."""
+        return {key: i for i, key in enumerate(self.values.texts(np.arange(len(self.values))))}
+
+    def find(self, key: str, numbers: Mapping[str, int]) -> VariantMatch | None:
+        """The items that a text names by their base.
+
+        Args:
+            key: full key of the text.
+            numbers: result of `numbers`.
+        """
+        tokens = key.split(" ")
+        if not 0 < len(tokens) <= _MOST_TOKENS:
+            return None
+        for base, stated in _readings(tokens, numbers):
+            rows = self._items_of(base)
+            if not len(rows):
+                continue
+            codes = self.codes[rows]
+            fits = np.ones(len(rows), dtype=bool)
+            for value in stated:
+                fits &= (codes == value).any(axis=1)
+            found, others = rows[fits], rows[: 0 if fits.any() else None]
+            return VariantMatch(tuple(found.tolist()), tuple(others.tolist()))
+        return None
+
+    def of_unknown_value(self, key: str) -> tuple[int, ...]:
+        """Items of the base that a text begins with, if a size or number that no item has follows.
+
+        A size must not be taken for a misspelling of another one.
+        """
+        tokens = key.split(" ")
+        for n_left in range(1, min(_LONGEST_VALUE, len(tokens))):
+            left = tokens[-n_left:]
+            rows = self._items_of(" ".join(_without_labels(tokens[:-n_left])))
+            if len(rows) and any(len(t) <= _SHORT or any(map(str.isdigit, t)) for t in left):
+                return tuple(rows.tolist())
+        return ()
+
+    def differ(self, rows: Sequence[int]) -> bool:
+        """Whether items (catalog rows) have different values."""
+        return len(rows) > 1 and len(np.unique(self.codes[list(rows)], axis=0)) > 1
+
+    def of_one_base(self, rows: Sequence[int]) -> bool:
+        """Whether items (catalog rows) are variants of one product."""
+        return len(np.unique(self.base_of[list(rows)])) == 1
+
+    def _items_of(self, base: str) -> NDArray[np.int32]:
+        _, rows = self.table.find(text_hashes([base]))
+        for row, text in zip(rows.tolist(), self.bases.texts(rows), strict=True):
+            if text == base:
+                return self.items[self.items_from[row] : self.items_from[row + 1]]
+        return self.items[:0]
+
+
+def _value_key(text: str) -> str:
+    return " ".join(fold(text))
+
+
+def _bases(
+    titles: Sequence[str], codes: NDArray[np.int32], values: Sequence[str]
+) -> tuple[NDArray[np.int64], list[str]]:
+    """The base of every item, as a row of the list of all bases."""
+    numbers: dict[str, int] = {}
+    base_of = np.empty(len(titles), dtype=np.int64)
+    for row, (title, own) in enumerate(zip(titles, codes.tolist(), strict=True)):
+        tokens = full_key(title).split(" ")
+        for code in own:
+            if code >= 0:
+                tokens = _without_last(tokens, values[code].split(" "))
+        base_of[row] = numbers.setdefault(" ".join(_without_labels(tokens)), len(numbers))
+    return base_of, list(numbers)
+
+
+def _without_last(tokens: list[str], value: list[str]) -> list[str]:
+    """Tokens without the last occurrence of a value; unchanged if nothing else would be left."""
+    for start in range(len(tokens) - len(value), -1, -1):
+        if tokens[start : start + len(value)] == value and len(tokens) > len(value):
+            return tokens[:start] + tokens[start + len(value) :]
+    return tokens
+
+
+def _without_labels(tokens: list[str]) -> list[str]:
+    end = len(tokens)
+    while end > 1 and tokens[end - 1] in _LABELS:
+        end -= 1
+    return tokens[:end]
+
+
+def _readings(
+    tokens: list[str], numbers: Mapping[str, int]
+) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """Bases that a text may mean, each with the values that it states."""
+    yield " ".join(_without_labels(tokens)), ()
+    rest, stated = tokens, tuple[int, ...]()
+    while (found := _value_at_end(rest, numbers)) is not None:
+        rest, value = found
+        stated = (*stated, value)
+        yield " ".join(rest), stated
+    inner, values = _without_inner(rest, numbers)
+    if values and inner:
+        yield " ".join(inner), (*stated, *values)
+
+
+def _value_at_end(tokens: list[str], numbers: Mapping[str, int]) -> tuple[list[str], int] | None:
+    """The text before a value at the end, and that value; the longest value counts."""
+    tokens = _without_labels(tokens)
+    for length in range(min(_LONGEST_VALUE, len(tokens) - 1), 0, -1):
+        value = numbers.get(" ".join(tokens[-length:]))
+        if value is not None:
+            return _without_labels(tokens[:-length]), value
+    return None
+
+
+def _without_inner(
+    tokens: list[str], numbers: Mapping[str, int]
+) -> tuple[list[str], tuple[int, ...]]:
+    """Tokens without any value, and the values."""
+    kept, values, start = list[str](), list[int](), 0
+    while start < len(tokens):
+        lengths = range(min(_LONGEST_VALUE, len(tokens) - start), 0, -1)
+        ends = ((start + n, numbers.get(" ".join(tokens[start : start + n]))) for n in lengths)
+        end, value = next(((e, v) for e, v in ends if v is not None), (start + 1, None))
+        if value is None:
+            kept.append(tokens[start])
+        else:
+            values.append(value)
+        start = end
+    return kept, tuple(values)

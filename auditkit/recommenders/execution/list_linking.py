@@ -1,0 +1,90 @@
+"""Link the texts of one list to the catalog; the list as a whole shows what is written around titles.
+
+The parser leaves what it cannot tell from a subtitle ("Heat - a heist"). A text without a match is
+linked without what follows a separator if that reads like a remark, or if most texts of the list
+have this separator and most of those without a match then match exactly. Invented titles still
+have no match, because only the form is inferred from the others.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from auditkit.catalog.catalog import Catalog
+from auditkit.catalog.linking.normalize import clean_query
+from auditkit.catalog.linking.title_linker import Link
+from auditkit.recommenders.prompting.remarks import looks_like_remark
+
+__all__ = ["link_list"]
+
+_EXACT = frozenset(
+    ("exact", "alias", "paren", "word_order", "spacing", "creator", "duplicate_title", "variant",
+     "ambiguous_variant", "id")
+)  # fmt: skip
+_UNMATCHED = ("none", "near_miss")
+# Dashes, bars and arrows between blanks rarely belong to a title; colons and commas often do.
+_TYPOGRAPHIC = re.compile(r"\s+(?:[-\u2013\u2014\u2192|~/]|->|\|\|)\s+|\t|\s*\u2014\s*")
+_OTHER = re.compile(r":\s+|,\s+|;\s*|\s+(?=[(\[])")
+_LEAST = 2  # texts that show a form
+
+
+def link_list(titles: Sequence[str], catalog: Catalog) -> list[Link]:
+    """One link per text of a list, in order."""
+    links = _numeric_ids(titles, catalog) or catalog.link(titles)
+    for separator, consistent in ((_TYPOGRAPHIC, True), (_OTHER, False)):
+        heads = {
+            number: list(_heads(titles[number], separator))
+            for number, link in enumerate(links)
+            if link.reason in _UNMATCHED
+        }
+        heads = {number: found for number, found in heads.items() if found}
+        matched = _matched(heads, catalog)
+        whole = sum(
+            link.reason not in _UNMATCHED and bool(separator.search(titles[number]))
+            for number, link in enumerate(links)
+        )
+        of_form = (
+            consistent
+            and len(matched) >= max(_LEAST, whole)
+            and len(matched) * 2 >= len(heads)
+            and (len(heads) + whole) * 2 >= len(titles)
+        )
+        for number, (link, tail) in matched.items():
+            if of_form or looks_like_remark(tail):
+                links[number] = replace(link, title=titles[number])
+    return links
+
+
+def _numeric_ids(titles: Sequence[str], catalog: Catalog) -> list[Link] | None:
+    """Links of a list of whole numbers, most of which are item ids; None for another list."""
+    texts = [clean_query(title) for title in titles]
+    known = sum(text in catalog.index for text in texts)
+    if len(texts) < _LEAST or not all(text.isdigit() for text in texts) or known * 2 < len(texts):
+        return None
+    return [
+        Link(title, text, "id", (text,)) if text in catalog.index else Link(title, None, "none")
+        for title, text in zip(titles, texts, strict=True)
+    ]
+
+
+def _heads(text: str, separator: re.Pattern[str]) -> Iterator[tuple[str, str]]:
+    """The text before each separator, and what follows it; the longest first."""
+    for match in reversed(list(separator.finditer(text))):
+        head, tail = text[: match.start()].strip(), text[match.end() :].strip()
+        if head and tail:
+            yield head, tail
+
+
+def _matched(
+    heads: Mapping[int, Sequence[tuple[str, str]]], catalog: Catalog
+) -> dict[int, tuple[Link, str]]:
+    """For each text, the longest head that matches exactly, and what follows it."""
+    asked = [(number, head, tail) for number, found in heads.items() for head, tail in found]
+    found: dict[int, tuple[Link, str]] = {}
+    links = catalog.link([head for _, head, _ in asked]) if asked else []
+    for (number, _, tail), link in zip(asked, links, strict=True):
+        if number not in found and link.reason in _EXACT:
+            found[number] = link, tail
+    return found

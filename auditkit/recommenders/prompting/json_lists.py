@@ -1,0 +1,125 @@
+"""Read the items of a JSON answer: strings, numbers or objects, under any name and at any depth."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from auditkit.recommenders.prompting.item_fields import is_item_field, item_texts
+from auditkit.recommenders.prompting.remarks import bare_titles
+
+__all__ = ["has_json", "json_titles"]
+
+_LINE_START = re.compile(r"^[ \t]*(?=\[\s*[\"{\[\]\d]|\{\s*[\"}])", re.MULTILINE)
+_ANYWHERE = re.compile(r"(?=\[\s*[\"{]|\{\s*\")")
+_USUAL_LISTS = ("items", "recommendations", "titles", "results", "products")
+_MOST_OBJECTS = 10_000
+
+
+def has_json(text: str) -> bool:
+    """Whether a JSON value starts at the beginning of a line."""
+    return _LINE_START.search(text) is not None
+
+
+def json_titles(text: str) -> tuple[str, ...] | None:
+    """Texts that name the items of the first JSON value, or of JSON lines; None if there is none.
+
+    A truncated list gives its complete elements.
+    """
+    start = _LINE_START.search(text) or _ANYWHERE.search(text)
+    if start is None:
+        return None
+    values, ended = _values(text, start.end())
+    if not ended and not values:
+        opening = text.find("[", start.end())
+        values = [_whole_elements(text, opening + 1)] if opening >= 0 else []
+    if len(values) > 1 and all(isinstance(value, dict) for value in values):
+        return _named(values)
+    return _titles_of(values[0]) if values else ()
+
+
+def _values(text: str, position: int) -> tuple[list[Any], bool]:
+    """The JSON values from a position that follow each other with only blanks and commas between
+    them, and whether the first one is complete.
+    """
+    values: list[Any] = []
+    while len(values) < _MOST_OBJECTS:
+        while position < len(text) and text[position] in ", \t\r\n":
+            position += 1
+        if position == len(text) or text[position] not in "[{":
+            break
+        try:
+            value, position = json.JSONDecoder().raw_decode(text, position)
+        except (ValueError, RecursionError):
+            return values, bool(values)
+        values.append(value)
+    return values, True
+
+
+def _whole_elements(text: str, position: int) -> list[Any]:
+    """The complete elements of a truncated JSON list."""
+    elements: list[Any] = []
+    while True:
+        while position < len(text) and text[position] in ", \t\r\n":
+            position += 1
+        try:
+            element, position = json.JSONDecoder().raw_decode(text, position)
+        except (ValueError, RecursionError):
+            return elements
+        elements.append(element)
+
+
+def _titles_of(value: Any) -> tuple[str, ...]:
+    """Texts of the list in a value that holds the items."""
+    if isinstance(value, list):
+        return _texts(value)
+    named = [value[key] for key in _USUAL_LISTS if isinstance(value.get(key), list)]
+    lists = named or list(_lists(value))
+    of_objects = [found for found in lists if _names_items(found)]
+    if len(lists) == 1 or named:
+        return _texts(lists[0])
+    if len(of_objects) == 1:
+        return _texts(of_objects[0])
+    return () if lists else _numbered(value)
+
+
+def _lists(value: Mapping[str, Any], depth: int = 0) -> Iterator[list[Any]]:
+    """The lists in an object that is not an item itself, outer ones first."""
+    yield from (entry for entry in value.values() if isinstance(entry, list))
+    for entry in value.values():
+        if isinstance(entry, dict) and depth < 3:
+            yield from _lists(entry, depth + 1)
+
+
+def _names_items(values: Sequence[Any]) -> bool:
+    return bool(values) and all(
+        isinstance(value, dict) and any(map(is_item_field, value)) for value in values
+    )
+
+
+def _numbered(value: Mapping[str, Any]) -> tuple[str, ...]:
+    """The values of an object whose names are ranks, as in {"1": "Heat", "2": "Fargo"}."""
+    ranks = [re.sub(r"\D", "", name) for name in value]
+    if len(ranks) < 2 or ranks != [str(n) for n in range(1, len(ranks) + 1)]:
+        return ()
+    return _texts(list(value.values()))
+
+
+def _texts(values: Sequence[Any]) -> tuple[str, ...]:
+    """Texts of strings, whole numbers or objects; none if the list has other values."""
+    if values and all(isinstance(value, dict) for value in values):
+        return _named(values)
+    if not all(_is_text(value) for value in values):
+        return ()
+    return tuple(text for text in bare_titles([str(value) for value in values]) if text)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool))
+
+
+def _named(values: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    texts = item_texts(values)
+    return tuple(text for text in texts if text) if texts is not None else ()
