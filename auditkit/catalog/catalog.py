@@ -118,7 +118,9 @@ class Catalog:
         return KnowledgeGraph.from_triples(self.ids, ITEM_PREDICATES, item_triples(self.items))
 
     def _values_by_row(self, predicate: str) -> dict[int, str]:
-        values = {row: self.graph.values(item_id, predicate) for row, item_id in enumerate(self.ids)}
+        values = {
+            row: self.graph.values(item_id, predicate) for row, item_id in enumerate(self.ids)
+        }
         return {row: texts[0] for row, texts in values.items() if texts}
 
     def link(self, titles: Sequence[str]) -> list[Link]:
@@ -144,14 +146,14 @@ class Catalog:
         """The link of a text with a code: its item, unless the words beside it name another one."""
         named = rest.item_id is not None and rest.reason in _SURE
         if one.item_id is None:
-            invented = code_shape(one.code) in self._id_shapes
+            invented = code_shape(one.code) in self.id_shapes
             return link if invented or not named else replace(rest, title=link.title)
         if named and one.item_id not in rest.candidates:
             return Link(link.title, None, "ambiguous", (one.item_id, *rest.candidates[:1]))
         return Link(link.title, one.item_id, "id", (one.item_id,))
 
     @cached_property
-    def _id_shapes(self) -> frozenset[str]:
+    def id_shapes(self) -> frozenset[str]:
         """Shapes of a sample of the item ids."""
         step = max(1, len(self.ids) // _N_SHAPES)
         return frozenset(code_shape(self.ids[row]) for row in range(0, len(self.ids), step))

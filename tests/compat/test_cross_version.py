@@ -83,6 +83,7 @@ def test_a_refusal_names_the_setting_and_what_to_install(read, kind):
     assert "install transformers 5" in message
 
 
+@pytest.mark.timeout(900)  # four processes load the model, and two convert it
 def test_smollm2_is_the_same_model_whoever_converted_it(tmp_path):
     """The releases share a cache, so each has to read what the other one converted."""
     found = [

@@ -27,7 +27,7 @@ _LEAST_DIGITS = 6  # of a code without letters
 
 
 class Coded(NamedTuple):
-    """A code in a text, and the text without it; `item_id` is None if the catalog has no such id."""
+    """A code in a text, and the text without it; `item_id` is None for an unknown code."""
 
     item_id: str | None
     code: str

@@ -169,7 +169,7 @@ class TitleLinker:
         for repaired in (self._products, self._repaired, self._nearest):
             left = [query for query in queries if query.number not in links]
             for query, link in repaired(left):
-                links[query.number] = link
+                links[query.number] = self._with_stated_size(query, link)
         left = [query for query in queries if query.number not in links]
         near: list[list[int]] = [[] for _ in left]
         if near_misses:
@@ -284,6 +284,19 @@ class TitleLinker:
             else:
                 ids = tuple(self.ids[row] for row in rows[:MAX_CANDIDATES])
                 yield query, Link(query.title, None, "ambiguous", ids)
+
+    def _with_stated_size(self, query: _Query, link: Link) -> Link:
+        """The link; a near miss if a misspelling would change a size or another short value."""
+        variants = self.index.variants
+        if variants is None or link.reason != "typo" or link.item_id is None:
+            return link
+        if variants.has_short_values(self._row_of[link.item_id], full_key(query.text)):
+            return link
+        return Link(query.title, None, "near_miss", link.candidates)
+
+    @cached_property
+    def _row_of(self) -> dict[str, int]:
+        return {item_id: row for row, item_id in enumerate(self.ids)}
 
     @cached_property
     def _variant_numbers(self) -> dict[str, int]:

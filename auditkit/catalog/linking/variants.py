@@ -101,8 +101,9 @@ class VariantIndex(NamedTuple):
         return {
             "variant_bases": self.bases.blob, "variant_base_offsets": self.bases.offsets,
             "variant_table": self.table.keys, "variant_base_of": self.base_of,
-            "variant_items_from": self.items_from, "variant_items": self.items, "variant_values": self.values.blob,
-            "variant_value_offsets": self.values.offsets, "variant_codes": self.codes,
+            "variant_items_from": self.items_from, "variant_items": self.items,
+            "variant_values": self.values.blob, "variant_value_offsets": self.values.offsets,
+            "variant_codes": self.codes,
         }  # fmt: skip
 
     @classmethod
@@ -158,6 +159,15 @@ class VariantIndex(NamedTuple):
             if len(rows) and any(len(t) <= _SHORT or any(map(str.isdigit, t)) for t in left):
                 return tuple(rows.tolist())
         return ()
+
+    def has_short_values(self, row: int, key: str) -> bool:
+        """Whether a text states each value of an item (catalog row) that is short or a number."""
+        values = self.values.texts([code for code in self.codes[row].tolist() if code >= 0])
+        return all(
+            f" {value} " in f" {key} "
+            for value in values
+            if len(value) <= _SHORT or any(map(str.isdigit, value))
+        )
 
     def differ(self, rows: Sequence[int]) -> bool:
         """Whether items (catalog rows) have different values."""

@@ -105,8 +105,8 @@ def add_table(
         raise CatalogError(f"{path} holds no items. Give at least one line with an id and a title.")
     facts.finish(path.name)
     if new_items:
-        known = {predicate.name for predicate in draft.graph.predicates}
-        draft.variants += [name for name in columns.variants if name in known]
+        described = {predicate.name for predicate in draft.graph.predicates}
+        draft.variants += [name for name in columns.variants if name in described]
     _warn_about_columns(draft, path, columns)
     if not new_items:
         record_join(draft, join, draft.ids)
@@ -157,7 +157,9 @@ class TableColumns:
                 if name.casefold() in USUAL_VARIANTS
             ]
         columns = self._mapping.items.variant or []
-        by_column = {_names_of(column)[0]: name for name, column in self._mapping.predicates.items()}
+        by_column = {
+            _names_of(column)[0]: name for name, column in self._mapping.predicates.items()
+        }
         return [by_column[column] for column in columns]
 
     @property

@@ -106,8 +106,12 @@ def disclosure_findings(
             pairs = [one for one in both if one.group == group]
             users = [one.user for one in pairs]
             measured = paired_difference(
-                list_utility(users, [plain[user.id] for user in users])["ndcg@10"],
-                list_utility(users, [one.answer for one in pairs])["ndcg@10"],
+                list_utility(users, [plain[user.id] for user in users], context.dataset.catalog)[
+                    "ndcg@10"
+                ],
+                list_utility(users, [one.answer for one in pairs], context.dataset.catalog)[
+                    "ndcg@10"
+                ],
                 rng=context.rng("disclosure", group),
                 unit=unit,
                 direction=direction,

@@ -115,7 +115,7 @@ class GroupUtilityProbe:
         kept, _ = split_by_status(responses, UTILITY_STATUSES)
         scored = [users[i] for i in kept]
         served_ids = {user.id for user in scored}
-        utility = list_utility(scored, [responses[i] for i in kept])
+        utility = list_utility(scored, [responses[i] for i in kept], context.dataset.catalog)
         design: dict[str, JsonValue] = {
             "k": CUTOFF, "n_users": len(users), "candidates": n_candidates,
         }  # fmt: skip

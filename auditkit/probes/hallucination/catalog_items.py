@@ -29,6 +29,7 @@ from auditkit.probes.hallucination.item_checks import (
     key_of,
     undecided_items,
 )
+from auditkit.recommenders.execution.readable_form import unreadable_form
 from auditkit.recommenders.execution.target import Target
 from auditkit.recommenders.protocols import Recommends
 from auditkit.stats.bootstrap import bootstrap_mean
@@ -47,6 +48,10 @@ _TERMS_OF = {
     "closed_set_failure_rate": "candidates",
     "constraint_violation_rate": "constraint",
 }
+_OF_UNMATCHED = (
+    "out_of_catalog_rate", "invented_rate", "near_miss_rate", "year_conflict_rate",
+    "closed_set_failure_rate",
+)  # fmt: skip
 _FIXED_BY_TOKENS = {
     "out_of_catalog_rate": "an item token names a catalog item",
     "invented_rate": "an item token names a catalog item",
@@ -102,6 +107,7 @@ class CatalogProbe:
         undecided = sum(
             undecided_items(responses[i].items, target.catalog, asked[i].constraints) for i in kept
         )
+        unreadable = unreadable_form((responses[i].items for i in kept), target.catalog)
         notes = _Notes(target, context, [(asked[i], responses[i]) for i in kept])
         for metric in METRICS:
             terms = _TERMS_OF.get(metric)
@@ -109,7 +115,9 @@ class CatalogProbe:
             scored = [
                 (i, value)
                 for i in concerned
-                if i in rates and (value := rates[i][metric]) is not None
+                if i in rates
+                and (value := rates[i][metric]) is not None
+                and not (unreadable and metric in _OF_UNMATCHED)
             ]
             unit, direction = unit_of(f"{PREFIX}.{metric}")
             measured = bootstrap_mean(
@@ -119,7 +127,9 @@ class CatalogProbe:
                 direction=direction,
                 n_missing=len(concerned) - len(scored),
                 reason=(
-                    "no response contains an item that this check applies to"
+                    unreadable
+                    if unreadable and metric in _OF_UNMATCHED
+                    else "no response contains an item that this check applies to"
                     if concerned
                     else "no request had candidates or a constraint"
                 ),
@@ -141,7 +151,8 @@ class CatalogProbe:
                 notes=notes.of(metric, value=measured.estimate.value),
             )
         answered = {i: responses[i] for i in kept}
-        n = _N_BY_SIMILARITY if len(target.catalog) <= _MOST_COMPARED else 0
+        compared = len(target.catalog) <= _MOST_COMPARED and not unreadable
+        n = _N_BY_SIMILARITY if compared else 0
         yield from self._by_similarity(target, context, asked[:n], answered)
 
     def _by_similarity(
@@ -179,7 +190,8 @@ class CatalogProbe:
                 reason=(
                     "no response contains an item"
                     if asked
-                    else f"not computed for catalogs of more than {_MOST_COMPARED} titles"
+                    else "not computed for an unreadable form or more than "
+                    f"{_MOST_COMPARED} catalog titles"
                 ),
                 limits=(0, 1),
             ),

@@ -36,6 +36,7 @@ from auditkit.probes.hallucination.mitigation_variants import (
     requests_of,
 )
 from auditkit.probes.utility.ranking import list_utility
+from auditkit.recommenders.execution.readable_form import unreadable_form
 from auditkit.recommenders.execution.target import Target
 from auditkit.recommenders.protocols import Recommends
 from auditkit.stats.bootstrap import bootstrap_mean, bootstrap_ratio, paired_difference
@@ -116,7 +117,10 @@ class MitigationProbe:
             name: _columns(target, context, asked, one, reader) for name, one in found.items()
         }
         for name, answers in found.items():
-            yield from self._compared(context, asked, name, columns, reasons, answers)
+            unreadable = unreadable_form((one.items for one in answers.responses), target.catalog)
+            if unreadable:
+                columns[name]["out_of_catalog_rate"] = [None] * len(asked)
+            yield from self._compared(context, asked, name, columns, reasons, answers, unreadable)
             yield from _cost(context, name, answers, found["free"])
             if name.startswith("grounding"):
                 yield from _origins(target, context, asked, name, answers)
@@ -130,6 +134,7 @@ class MitigationProbe:
         columns: Mapping[Variant, Mapping[str, Column]],
         reasons: Mapping[str, str],
         answers: VariantResponses,
+        unreadable: str | None,
     ) -> Iterator[Finding]:
         """Findings on all metrics of one variant, and on their changes from no mitigation."""
         for metric in COLUMNS:
@@ -157,7 +162,9 @@ class MitigationProbe:
                     direction=direction,
                     n_missing=len(concerned) - len(own),
                     reason=(
-                        "no response contains an item or a claim for this rate"
+                        unreadable
+                        if unreadable and metric == "out_of_catalog_rate"
+                        else "no response contains an item or a claim for this rate"
                         if concerned
                         else "no request had a constraint"
                     ),
@@ -252,7 +259,9 @@ def _utility(
     ]
     if not rows:
         return {}
-    found = list_utility([asked[i].user for i in rows], [responses[i] for i in rows])
+    found = list_utility(
+        [asked[i].user for i in rows], [responses[i] for i in rows], context.dataset.catalog
+    )
     values = zip(*(found[name].tolist() for name in UTILITY), strict=True)
     return dict(zip(rows, values, strict=True))
 

@@ -10,7 +10,7 @@ catalog, because sampled metrics are inconsistent (Krichene & Rendle 2020).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
+from auditkit.catalog.catalog import Catalog
 from auditkit.catalog.interactions import Interactions
 from auditkit.errors import InvalidArgument
 from auditkit.metrics.ranking import hr_at_k, mrr, ndcg_of_list, rank_in_list, recall_of_list
@@ -35,6 +36,7 @@ from auditkit.probes.base import (
     validation_context,
 )
 from auditkit.recommenders.adapters.baselines import load_baseline
+from auditkit.recommenders.execution.readable_form import unreadable_form
 from auditkit.recommenders.execution.target import Target
 from auditkit.recommenders.protocols import Recommends
 from auditkit.stats.bootstrap import ResampledEstimate, bootstrap_mean, paired_difference
@@ -48,20 +50,22 @@ REFERENCES = ("popularity", "item-knn", "item-knn-recent", "ease", "transitions"
 
 
 def list_utility(
-    users: Sequence[User], responses: Sequence[Response]
+    users: Sequence[User], responses: Sequence[Response], catalog: Catalog
 ) -> dict[str, NDArray[np.float64]]:
     """HR@10, NDCG@10, MRR@10 and recall@10 per user; 0 for a list without a held-out item or for no
     list.
 
     Args:
         users: users with at least one held-out item each.
+        catalog: of the items; several of its items may have the listed title, and each is a hit.
 
     Returns:
         Arrays [n] in [0, 1], ideal 1, by metric name.
     """
     best, gains, shares = [], [], []
     for user, response in zip(users, responses, strict=True):
-        listed, targets = item_ids(response), {item.id for item in user.test_items}
+        targets = {item.id for item in user.test_items}
+        listed = _listed(response, targets, catalog)
         ranks = [rank_in_list(listed, target) for target in targets]
         best.append(min((float(rank) for rank in ranks if rank is not None), default=np.inf))
         gains.append(ndcg_of_list(listed, targets, k=CUTOFF) or 0.0)
@@ -72,6 +76,16 @@ def list_utility(
         "mrr@10": mrr(np.array(best)),
         "recall@10": np.array(shares),
     }
+
+
+def _listed(response: Response, targets: Collection[str], catalog: Catalog) -> list[str]:
+    """Ids of a list; of several items with a listed title, the held-out one."""
+    listed = item_ids(response)
+    for place, item in enumerate(response.items):
+        if item.link == "duplicate_title":
+            same = catalog.link([item.raw])[0].candidates
+            listed[place] = next((id_ for id_ in same if id_ in targets), listed[place])
+    return listed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,8 +140,11 @@ def _measured_lists(target: Target, context: Context, n_users: int | None) -> It
     requests = [neutral_request(user, k=CUTOFF) for user in users]
     responses = target.recommend(requests)
     kept, missing = split_by_status(responses, UTILITY_STATUSES)
+    unreadable = unreadable_form((responses[i].items for i in kept), target.catalog)
+    if unreadable:
+        raise NotAssessable(unreadable)
     asked = [users[i] for i in kept]
-    own = list_utility(asked, [responses[i] for i in kept])
+    own = list_utility(asked, [responses[i] for i in kept], target.catalog)
     n_missing = sum(missing.values())
     interactions = context.dataset.interactions
     if interactions.cuts is None:
@@ -148,7 +165,7 @@ def _measured_lists(target: Target, context: Context, n_users: int | None) -> It
         )
     for name in REFERENCES:
         answers = load_baseline(name, context.dataset).recommend([requests[i] for i in kept])
-        reference = list_utility(asked, answers)
+        reference = list_utility(asked, answers, target.catalog)
         for metric, ours in own.items():
             full, values = f"{context.probe_id}.{metric}", reference[metric]
             unit, direction = unit_of(full)

@@ -1,4 +1,4 @@
-"""Link the texts of one list to the catalog; the list as a whole shows what is written around titles.
+"""Link the texts of one list; the list as a whole shows what is written around its titles.
 
 The parser leaves what it cannot tell from a subtitle ("Heat - a heist"). A text without a match is
 linked without what follows a separator if that reads like a remark, or if most texts of the list

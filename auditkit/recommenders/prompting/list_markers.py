@@ -21,7 +21,18 @@ _RANKED = (
     "[Ii]tem|[Oo]ption|[Pp]ick|[Cc]hoice|[Rr]ecommendation|[Rr]ank|[Pp]roduct|[Nn]umber|[Ee]mpfehlung"
     "|[Pp]latz|[Pp]rodukt|[Aa]rtikel|[Nn]ummer|[Vv]orschlag"
 )
-_ROMAN = {"I": 1, "II": 2, "III": 3, "IV": 4, "V": 5, "VI": 6, "VII": 7, "VIII": 8, "IX": 9, "X": 10}
+_ROMAN = {
+    "I": 1,
+    "II": 2,
+    "III": 3,
+    "IV": 4,
+    "V": 5,
+    "VI": 6,
+    "VII": 7,
+    "VIII": 8,
+    "IX": 9,
+    "X": 10,
+}
 _NUMBER = re.compile(
     r"^\s*(?:[-*+\u2022\u00b7]\s+)?(?:#{1,6}\s+|>\s*)?[*_]{0,3}"
     r"(?:"
@@ -37,7 +48,8 @@ _NUMBER = re.compile(
 )
 _BULLET = re.compile(
     r"^\s*(?:[-*+\u2013\u2014\u00b7\u2605\u2192]\s+"
-    r"|[\u2022\u30fb\u2023\u25e6\u25aa\u25cf\u25a0\u25c6\u27a4\u25ba\u25b6]\s*)(?:\[[ xX\u2713]\]\s+)?(?=\S)"
+    r"|[\u2022\u30fb\u2023\u25e6\u25aa\u25cf\u25a0\u25c6\u27a4\u25ba\u25b6]\s*)"
+    r"(?:\[[ xX\u2713]\]\s+)?(?=\S)"
 )
 _KINDS = (
     "plain", "bracketed", "hashed", "dashed", "named", "letter", "roman", "keycap", "enclosed",

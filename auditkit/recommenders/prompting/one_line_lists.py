@@ -55,7 +55,6 @@ def one_line_titles(line: str, *, k: int | None = None) -> OneLineList | None:
     if len(dated) > 1 and all(map(ends_with_year, dated)):
         return OneLineList(dated, "commas")
     listed = [_ARTICLE.sub("", part) for part in _COMMA.split(line.rstrip("."))]
-    if len(listed) == k and k >= _LEAST_PARTS:
-        if all(0 < len(part.split()) <= _MOST_WORDS for part in listed):
-            return OneLineList(listed, "commas")
-    return None
+    short = all(0 < len(part.split()) <= _MOST_WORDS for part in listed)
+    asked = k is not None and len(listed) == k >= _LEAST_PARTS
+    return OneLineList(listed, "commas") if short and asked else None

@@ -47,7 +47,9 @@ __all__ = [
 _YEAR_COMMA = re.compile(r"(?<=\((?:18|19|20)\d{2}\)),\s*")
 _DECORATION = '*_"“”` \t'
 _FENCE = re.compile(r"^[ \t]*```[\w-]*[ \t]*$", re.MULTILINE)
-_FIELD = re.compile(r"^\s*[*_]{0,3}(?P<name>[^\W\d][\w #-]{0,24}?)[*_]{0,3}:[*_]{0,3}\s+(?P<value>\S.*)$")
+_FIELD = re.compile(
+    r"^\s*[*_]{0,3}(?P<name>[^\W\d][\w #-]{0,24}?)[*_]{0,3}:[*_]{0,3}\s+(?P<value>\S.*)$"
+)
 _HEADING = re.compile(r"^#{2,6}\s+(?P<title>\S.*)$")
 _LONGEST_LINE = 120
 

@@ -38,8 +38,8 @@ _AFTER_SPAN = re.compile(
 )
 _IN_TEXT = re.compile(r"\*\*([^*\n]{2,150})\*\*|[“„\"]([^“”„\"\n]{2,150})[”“\"]")
 _MONEY = (
-    r"(?:[€$£¥₹]|EUR|USD|GBP|CHF|US\$)\s?\d[\d.,\u00a0\u202f]*"
-    r"|\d[\d.,\u00a0\u202f]*\s?(?:[€$£¥₹]|EUR\b|Euro\b|USD\b|GBP\b|CHF\b|dollars\b|euros\b)"
+    r"(?:[€$£¥₹]|\b(?:EUR|USD|GBP|CHF|US\$))\s?\d[\d.,\u00a0\u202f]*"
+    r"|\d(?:[\d.,\u00a0\u202f]*\d)?\s?(?:[€$£¥₹]|EUR\b|Euro\b|USD\b|GBP\b|CHF\b|dollars\b|euros\b)"
 )
 _PRICE = re.compile(rf"{_MONEY}", re.IGNORECASE)
 _INTRODUCTION = re.compile(
@@ -50,6 +50,8 @@ _INTRODUCTION = re.compile(
 )
 _DASH = re.compile(r"\s+[-\u2013\u2014\u2192]{1,3}\s+|\s*\u2014\s*|\s*[|\t]\s*")
 _EMOJI = re.compile(r"^[\U0001f300-\U0001faff\u2600-\u27bf\ufe0f\u200d]+\s+(?=\S)")
+_DASHES = (" \u2013 ", " \u2014 ", "\u2014", " \u2192 ", " -> ", " - ", " | ", " : ", "\t")
+_NEARLY_ALL = 0.8  # of the lines of a list
 _CODE = re.compile(r"[\w-]*\d[\w-]*")
 _COLON = re.compile(r":\s+")
 _BRACKET = re.compile(r"\s+[(\[](?P<inside>[^()\[\]]{1,200})[)\]]\s*(?P<rest>.*)$")
@@ -58,7 +60,9 @@ _TELLTALE = re.compile(
     r"|\b(?:in stock|sold out|auf Lager|ausverkauft|rating|bewertung)\b",
     re.IGNORECASE,
 )
-_STARS = re.compile(r"[\s\u2b50\u2605\u2606\ufe0f]*[\u2b50\u2605\u2606][\s\u2b50\u2605\u2606\ufe0f]*$")
+_STARS = re.compile(
+    r"[\s\u2b50\u2605\u2606\ufe0f]*[\u2b50\u2605\u2606][\s\u2b50\u2605\u2606\ufe0f]*$"
+)
 _LOWER_STARTS = frozenset(("iphone", "ipad", "ipod", "imac", "ebay", "macos"))
 _LONG_REMARK = 7  # words
 
@@ -87,11 +91,29 @@ def bare_titles(lines: Sequence[str]) -> list[str]:
     """Titles of the lines of one list, also without the remarks that most of its lines have."""
     titles = [bare_title(line) for line in lines]
     plain = [i for i, line in enumerate(lines) if _span(line.strip()) is None]
+    if len(plain) < 2:
+        return titles
+    dash = _dash_of_remarks([titles[i] for i in plain])
+    for i in plain if dash else ():
+        titles[i] = titles[i].partition(dash)[0].strip(_DECORATION)
     for before_remark in (_before_dash, _before_colon, _before_bracket):
         heads = {i: head for i in plain if (head := before_remark(titles[i]))}
-        if len(plain) > 1 and len(heads) * 2 >= len(plain):
+        if len(heads) * 2 >= len(plain):
             titles = [heads.get(i, title).strip(_DECORATION) for i, title in enumerate(titles)]
     return titles
+
+
+def _dash_of_remarks(titles: Sequence[str]) -> str:
+    """The dash or bar that nearly every line has before its remark; empty if there is none.
+
+    At least half of what follows it must read like a remark; the rest may look like a subtitle.
+    """
+    for dash in _DASHES:
+        tails = [tail for title in titles if (tail := title.partition(dash)[2])]
+        remarks = sum(looks_like_remark(tail) for tail in tails)
+        if len(tails) >= _NEARLY_ALL * len(titles) and remarks * 2 >= len(tails):
+            return dash
+    return ""
 
 
 def looks_like_remark(text: str) -> bool:
@@ -132,7 +154,8 @@ def _span(line: str) -> str | None:
         return None
     span = next(text for text in match.groups() if text is not None).strip(_DECORATION)
     rest = line[match.end() :]
-    if not span or not (span.endswith(":") or _AFTER_SPAN.match(rest)):
+    sure = match["anchor"] is not None or span.endswith(":") or _AFTER_SPAN.match(rest)
+    if not span or not sure:
         return None
     if (year := re.match(rf"\s*({_YEAR})", rest)) is not None:
         return f"{span} {year[1]}"

@@ -110,7 +110,10 @@ def _aligned(lines: Sequence[str]) -> list[list[str]]:
     for delimiter in ("\t", "|"):
         counts = {line.strip("| ").count(delimiter) for line in lines}
         if len(lines) > 1 and len(counts) == 1 and counts != {0}:
-            rows = [[cell.strip(_EMPHASIS) for cell in line.strip("| ").split(delimiter)] for line in lines]
+            rows = [
+                [cell.strip(_EMPHASIS) for cell in line.strip("| ").split(delimiter)]
+                for line in lines
+            ]
             return [["" for _ in rows[0]], *rows]
     return []
 

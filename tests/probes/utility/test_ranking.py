@@ -98,7 +98,7 @@ def test_of_one_held_out_item_recall_is_the_hit_rate_and_is_not_repeated():
     users = [user for user in load_users(world()) if user.test_items]
     asked = [Request(id=u.id, user_id=u.id, history=u.history, k=10) for u in users]
     answers = load_baseline("popularity", world()).recommend(asked)
-    found = list_utility(users, answers)
+    found = list_utility(users, answers, world().catalog)
     assert found["recall@10"].tolist() == found["hr@10"].tolist()
     ranks = [
         next((at for at, i in enumerate(a.items) if i.item_id == user.test_item.id), None)

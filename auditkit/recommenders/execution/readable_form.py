@@ -1,0 +1,168 @@
+"""Is the form of the answers readable? If not, texts without a match say nothing about invention.
+
+If a fifth of all listed items have no match, a sample of them is examined. The form counts as
+unreadable if at least half of the sample match after a repair, or have no match for a common
+reason that lies in the form: codes of another system, sentences, or placeholders.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from urllib.parse import unquote_plus
+
+from auditkit.catalog.catalog import Catalog
+from auditkit.catalog.linking.item_codes import code_shape, is_code
+from auditkit.catalog.linking.normalize import fold, full_key
+from auditkit.catalog.linking.short_titles import rows_of_short_title
+from auditkit.recommenders.prompting.remarks import looks_like_remark
+from auditkit.types import RankedItem
+
+__all__ = ["unreadable_form"]
+
+_LEAST_SHARE = 0.2  # of all items, without a match
+_LEAST_ITEMS = 10
+_MOST_EXAMINED = 300
+_SENTENCE = 14  # words
+_N_TITLES = 1_000  # sample of the catalog's own titles
+_UNMATCHED = ("none", "near_miss", "empty")
+_EXACT = frozenset(
+    ("exact", "alias", "paren", "creator", "duplicate_title", "variant", "ambiguous_variant", "id")
+)
+_PARTS = re.compile(
+    r"[|;<>\[\](){}=\t\"\u201c\u201d\u201e*`]+|\s[-\u2013\u2014/\u2192~]+\s|,\s|:\s|[^\w\s'&.!?+-]{2,}"
+)
+_ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})|\\x([0-9a-fA-F]{2})")
+_CUT = re.compile(r"\s*\S*(?:\u2026|\.\.\.)$")
+_REMEDY = (
+    "Ask for one title per line or for JSON with a `title` or `id` field, or declare the form; see "
+    "docs/how-to/audit-an-endpoint.md"
+)
+
+
+def unreadable_form(lists: Iterable[Sequence[RankedItem]], catalog: Catalog) -> str | None:
+    """Why the rate of items without a match would not be a rate of invented items.
+
+    Args:
+        lists: the items of all responses, after linking.
+
+    Returns:
+        The reason, with numbers and a remedy; None if the form is readable.
+    """
+    items = [item for listed in lists for item in listed if item.link != "ambiguous"]
+    raws = [item.raw for item in items if item.item_id is None and item.link in _UNMATCHED]
+    if len(raws) < max(_LEAST_ITEMS, _LEAST_SHARE * len(items)):
+        return None
+    texts = list(dict.fromkeys(raws))
+    texts = texts[:: -(-len(texts) // _MOST_EXAMINED)]
+    found = _common_fault(texts, raws, catalog) or _repaired(texts, catalog)
+    if found is None:
+        return None
+    return (
+        f"unreadable form: {len(raws)} of {len(items)} items match no title of the catalog, and "
+        f"{found}, for example {texts[0][:80]!r}. {_REMEDY}."
+    )
+
+
+def _common_fault(texts: Sequence[str], raws: Sequence[str], catalog: Catalog) -> str | None:
+    """A property of most texts that titles of this catalog do not have."""
+    titles = [catalog.items[row].title for row in range(0, len(catalog), _step(len(catalog)))]
+    codes = [text.strip() for text in texts if _is_only_code(text)]
+    foreign = [code for code in codes if code_shape(code) not in catalog.id_shapes]
+    if len(foreign) * 2 >= len(texts) and not _most(titles, _is_only_code):
+        return (
+            f"{len(foreign)} of {len(texts)} examined texts are codes of another form than the ids"
+        )
+    if len(codes) * 2 >= len(texts):
+        return None
+    bare, count = Counter(
+        " ".join(re.findall(r"[^\W\d_]+", raw.casefold())) for raw in raws
+    ).most_common(1)[0]
+    if count * 2 >= len(raws) and len({title.casefold() for title in titles}) > 1:
+        return f"{count} of them are the same text apart from numbers ({bare[:40]!r})"
+    longest = sorted(len(title.split()) for title in titles)[int(len(titles) * 0.99)]
+    if _most(texts, lambda text: len(text.split()) > max(_SENTENCE, 3 * longest)):
+        return f"most of them are sentences, but the longest titles have {longest} words"
+    if _most(texts, _is_one_word) and not _most(titles, _is_one_word):
+        return "most of them are one word, but most titles of the catalog are several"
+    return None
+
+
+def _repaired(texts: Sequence[str], catalog: Catalog) -> str | None:
+    """The repair after which most texts match exactly."""
+    shared = _shared_words(texts)
+    repairs: dict[str, Callable[[str], Iterable[str]]] = {
+        "a part of the text is a title": _parts,
+        "the text without the words that most of them share is a title": lambda text: [
+            " ".join(word for word in text.split() if word.casefold() not in shared)
+        ],
+        "the decoded text is a title": _decoded,
+        "the text without its words in lower case is a title": lambda text: [
+            " ".join(word for word in text.split() if not word[:1].islower())
+        ],
+    }
+    for what, repair in repairs.items():
+        tried = [
+            (number, other)
+            for number, text in enumerate(texts)
+            for other in dict.fromkeys(repair(text))
+            if other and full_key(other) != full_key(text)
+        ]
+        links = catalog.link([other for _, other in tried]) if tried else []
+        matched = {n for (n, _), link in zip(tried, links, strict=True) if link.reason in _EXACT}
+        if len(matched) * 2 >= len(texts):
+            return f"in {len(matched)} of {len(texts)} examined ones {what}"
+    short = sum(_is_part_of_a_title(text, catalog) for text in texts)
+    if short * 2 >= len(texts):
+        return f"{short} of {len(texts)} examined ones are a part of a longer title"
+    return None
+
+
+def _parts(text: str) -> Iterable[str]:
+    """Parts between marks that may be titles: of several words, or beside a remark."""
+    parts = [part.strip() for part in _PARTS.split(text) if part.strip()]
+    for place, part in enumerate(parts):
+        others = parts[:place] + parts[place + 1 :]
+        if others and (len(fold(part)) > 1 or is_code(part)):
+            subtitle = not any(map(looks_like_remark, others)) and ": " in text
+            if not subtitle:
+                yield part
+
+
+def _decoded(text: str) -> Iterable[str]:
+    unquoted = unquote_plus(text)
+    yield from (unquoted, *_parts(unquoted))
+    yield _ESCAPED.sub(lambda match: chr(int(match[1] or match[2], 16)), text)
+    for encoding in ("latin-1", "cp1252"):
+        try:
+            yield text.encode(encoding).decode("utf-8")
+        except UnicodeError:
+            continue
+
+
+def _shared_words(texts: Sequence[str]) -> set[str]:
+    """Words that most texts contain."""
+    counts = Counter(word for text in texts for word in set(text.casefold().split()))
+    return {word for word, count in counts.items() if count * 2 > len(texts)}
+
+
+def _is_part_of_a_title(text: str, catalog: Catalog) -> bool:
+    key = full_key(_CUT.sub("", text))
+    return bool(rows_of_short_title(catalog.linker.index, key))
+
+
+def _is_only_code(text: str) -> bool:
+    return _is_one_word(text) and is_code(text.strip())
+
+
+def _is_one_word(text: str) -> bool:
+    return len(text.split()) == 1
+
+
+def _most(texts: Sequence[str], holds: Callable[[str], bool]) -> bool:
+    return sum(map(holds, texts)) * 2 > len(texts)
+
+
+def _step(n: int) -> int:
+    return max(1, n // _N_TITLES)
