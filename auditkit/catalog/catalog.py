@@ -127,8 +127,8 @@ class Catalog:
         """Link each written title to an item, with the reason; one `Link` per title, in order.
 
         A title that was written with its creator ("Dune by Frank Herbert") is linked if the
-        knowledge graph has this creator for the item. A text that is no title is linked by an item
-        id in it.
+        knowledge graph has this creator for the item. A text that is not a title is linked by an
+        item id in it.
         """
         links = self._by_creators(self.linker.link(titles))
         coded_texts = [

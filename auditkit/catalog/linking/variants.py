@@ -9,24 +9,39 @@ all values in it; the values that it states must be those of the item.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from importlib.resources import files
 from typing import NamedTuple
 
 import numpy as np
+import yaml
 from numpy.typing import NDArray
 
 from auditkit.catalog.linking.normalize import fold, full_key
 from auditkit.catalog.linking.string_array import Strings
 from auditkit.catalog.linking.text_hashing import HashTable, text_hashes
 
-__all__ = ["VariantIndex", "VariantMatch"]
+__all__ = ["VariantIndex", "VariantMatch", "is_variant_column"]
 
 _MOST_TOKENS = 40
 _LONGEST_VALUE = 4  # tokens
 _SHORT = 3  # letters of a size
-# Words that introduce a value: "size 43", "Farbe: Blau".
-_LABELS = frozenset(
-    ("size", "color", "colour", "variant", "in", "grosse", "farbe", "taille", "couleur", "talla")
-)
+
+
+@cache
+def _words(kind: str) -> frozenset[str]:
+    text = (files("auditkit.catalog.linking") / "variant_words.yaml").read_text(encoding="utf-8")
+    return frozenset(yaml.safe_load(text)[kind])
+
+
+@cache
+def _labels() -> frozenset[str]:
+    return frozenset("".join(fold(word)) for word in _words("labels"))
+
+
+def is_variant_column(name: str) -> bool:
+    """Whether a column of this name usually distinguishes the variants of a product."""
+    return name.casefold() in _words("columns")
 
 
 class VariantMatch(NamedTuple):
@@ -214,7 +229,7 @@ def _without_last(tokens: list[str], value: list[str]) -> list[str]:
 
 def _without_labels(tokens: list[str]) -> list[str]:
     end = len(tokens)
-    while end > 1 and tokens[end - 1] in _LABELS:
+    while end > 1 and tokens[end - 1] in _labels():
         end -= 1
     return tokens[:end]
 

@@ -22,8 +22,8 @@ from auditkit.serialization.strict_yaml import load_yaml
 from auditkit.serialization.yaml_errors import validate
 
 __all__ = [
-    "AMAZON", "USUAL_VARIANTS", "GraphMapping", "NodeMapping", "RdfMapping", "SourceSection",
-    "TableMapping", "predicate_by_name", "read_mapping",
+    "AMAZON", "GraphMapping", "NodeMapping", "RdfMapping", "SourceSection", "TableMapping",
+    "predicate_by_name", "read_mapping",
 ]  # fmt: skip
 
 # Predicates of columns without a mapping, by column name. Other columns are open strings.
@@ -41,10 +41,6 @@ _SPELLINGS: Mapping[str, str] = {
     "directors": "director", "actors": "actor", "cast": "actor", "writers": "writer",
     "authors": "author", "artists": "artist", "countries": "country", "languages": "language",
 }  # fmt: skip
-# Columns that distinguish the variants of a product, if there is no mapping.
-USUAL_VARIANTS = (
-    "color", "colour", "size", "variant", "farbe", "größe", "groesse", "couleur", "taille", "talla",
-)  # fmt: skip
 MappingType = TypeVar("MappingType", bound="_Mapping")
 
 

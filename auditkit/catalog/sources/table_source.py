@@ -14,10 +14,10 @@ from auditkit.catalog.graph.builder import is_text
 from auditkit.catalog.graph.schema import Predicate
 from auditkit.catalog.graph.typed_values import canonical
 from auditkit.catalog.items import ITEM_PREDICATES
+from auditkit.catalog.linking.variants import is_variant_column
 from auditkit.catalog.sources.cell_values import cell_text, cell_texts, known_texts
 from auditkit.catalog.sources.column_mapping import (
     AMAZON,
-    USUAL_VARIANTS,
     Column,
     SourceSection,
     TableMapping,
@@ -154,7 +154,7 @@ class TableColumns:
             return [
                 predicate.name
                 for name, (_, predicate) in self._by_name.items()
-                if name.casefold() in USUAL_VARIANTS
+                if is_variant_column(name)
             ]
         columns = self._mapping.items.variant or []
         by_column = {

@@ -109,7 +109,8 @@ class CatalogProbe:
         )
         unreadable = unreadable_form((responses[i].items for i in kept), target.catalog)
         notes = _Notes(target, context, [(asked[i], responses[i]) for i in kept])
-        for metric in METRICS:
+        metrics = (*METRICS, "ambiguous_variant_rate") if target.catalog.variants else METRICS
+        for metric in metrics:
             terms = _TERMS_OF.get(metric)
             concerned = [i for i, one in enumerate(asked) if terms in (None, one.terms)]
             scored = [
@@ -303,6 +304,7 @@ def _shown(
         "near_miss_rate": ("near_miss",),
         "year_conflict_rate": ("year_conflict",),
         "ambiguous_rate": ("ambiguous",),
+        "ambiguous_variant_rate": ("ambiguous_variant",),
     }.get(metric)
     if refused is not None:
         raw = next((item.raw for item in items if not item.item_id and item.link in refused), None)

@@ -70,6 +70,7 @@ def item_rates(
         "near_miss_rate": _share(near, decided),
         "year_conflict_rate": _share(conflicts, decided),
         "ambiguous_rate": _share(ambiguous, n),
+        "ambiguous_variant_rate": _share(variants, n),
         "inexact_rate": _share(sum(item.link in INEXACT for item in linked), len(linked)),
         "duplicate_rate": _share(n - len(set(keys)), n),
         "consumed_rate": _share(sum(e in seen for e in entries), len(linked)) if seen else None,

@@ -1,7 +1,7 @@
 """Link the texts of one list; the list as a whole shows what is written around its titles.
 
 The parser leaves what it cannot tell from a subtitle ("Heat - a heist"). A text without a match is
-linked without what follows a separator if that reads like a remark, or if most texts of the list
+linked without what follows a separator if that reads like a comment, or if most texts of the list
 have this separator and most of those without a match then match exactly. Invented titles still
 have no match, because only the form is inferred from the others.
 """
@@ -15,7 +15,7 @@ from dataclasses import replace
 from auditkit.catalog.catalog import Catalog
 from auditkit.catalog.linking.normalize import clean_query
 from auditkit.catalog.linking.title_linker import Link
-from auditkit.recommenders.prompting.remarks import looks_like_remark
+from auditkit.recommenders.prompting.comments import looks_like_comment
 
 __all__ = ["link_list"]
 
@@ -52,7 +52,7 @@ def link_list(titles: Sequence[str], catalog: Catalog) -> list[Link]:
             and (len(heads) + whole) * 2 >= len(titles)
         )
         for number, (link, tail) in matched.items():
-            if of_form or looks_like_remark(tail):
+            if of_form or looks_like_comment(tail):
                 links[number] = replace(link, title=titles[number])
     return links
 

@@ -16,7 +16,7 @@ from auditkit.catalog.catalog import Catalog
 from auditkit.catalog.linking.item_codes import code_shape, is_code
 from auditkit.catalog.linking.normalize import fold, full_key
 from auditkit.catalog.linking.short_titles import rows_of_short_title
-from auditkit.recommenders.prompting.remarks import looks_like_remark
+from auditkit.recommenders.prompting.comments import looks_like_comment
 from auditkit.types import RankedItem
 
 __all__ = ["unreadable_form"]
@@ -120,12 +120,12 @@ def _repaired(texts: Sequence[str], catalog: Catalog) -> str | None:
 
 
 def _parts(text: str) -> Iterable[str]:
-    """Parts between marks that may be titles: of several words, or beside a remark."""
+    """Parts between marks that may be titles: of several words, or beside a comment."""
     parts = [part.strip() for part in _PARTS.split(text) if part.strip()]
     for place, part in enumerate(parts):
         others = parts[:place] + parts[place + 1 :]
         if others and (len(fold(part)) > 1 or is_code(part)):
-            subtitle = not any(map(looks_like_remark, others)) and ": " in text
+            subtitle = not any(map(looks_like_comment, others)) and ": " in text
             if not subtitle:
                 yield part
 

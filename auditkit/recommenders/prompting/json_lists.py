@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from auditkit.recommenders.prompting.comments import bare_titles
 from auditkit.recommenders.prompting.item_fields import is_item_field, item_texts
-from auditkit.recommenders.prompting.remarks import bare_titles
 
 __all__ = ["has_json", "json_titles"]
 

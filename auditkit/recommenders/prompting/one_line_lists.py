@@ -6,7 +6,7 @@ import re
 from typing import NamedTuple
 
 from auditkit.catalog.linking.normalize import decode_entities
-from auditkit.recommenders.prompting.remarks import ends_with_year
+from auditkit.recommenders.prompting.comments import ends_with_year
 
 __all__ = ["OneLineList", "one_line_titles"]
 

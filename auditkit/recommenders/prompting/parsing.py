@@ -18,19 +18,19 @@ from typing import NamedTuple
 import yaml
 
 from auditkit.catalog.linking.normalize import decode_entities
-from auditkit.recommenders.prompting.item_fields import is_item_field, item_texts
-from auditkit.recommenders.prompting.json_lists import has_json, json_titles
-from auditkit.recommenders.prompting.list_markers import marked_lines
-from auditkit.recommenders.prompting.one_line_lists import one_line_titles
-from auditkit.recommenders.prompting.remarks import (
+from auditkit.recommenders.prompting.comments import (
     bare_title,
     bare_titles,
     ends_with_year,
     is_emphasized,
-    looks_like_remark,
+    looks_like_comment,
     prose_around,
     quoted_titles,
 )
+from auditkit.recommenders.prompting.item_fields import is_item_field, item_texts
+from auditkit.recommenders.prompting.json_lists import has_json, json_titles
+from auditkit.recommenders.prompting.list_markers import marked_lines
+from auditkit.recommenders.prompting.one_line_lists import one_line_titles
 from auditkit.recommenders.prompting.table_lists import table_titles
 from auditkit.types import Status
 
@@ -134,7 +134,7 @@ def _marked(lines: Sequence[str]) -> tuple[str, ...]:
 
 def _is_detail(text: str) -> bool:
     """Whether a bullet says something about an item, such as "Price: 299"."""
-    return bool(_FIELD.match(text)) or looks_like_remark(text)
+    return bool(_FIELD.match(text)) or looks_like_comment(text)
 
 
 def _titles(parts: Sequence[str]) -> tuple[str, ...]:

@@ -19,11 +19,11 @@ def linked(*texts):
 @pytest.mark.parametrize(
     ("texts", "ids"),
     [
-        # Capitalized remarks are recognized if most of the list has them.
+        # Capitalized comments are recognized if most of the list has them.
         (("Heat \u2013 Grim And Long", "Fargo \u2013 Tolle Bilder", "Clark \u2013 Sehr Hell"),
          ["1000", "1001", None]),
         (("Heat | Crime", "Fargo | Comedy", "Alien | Horror"), ["1000", "1001", "1002"]),
-        # One remark that reads like one.
+        # One comment that reads like one.
         (("Heat - a heist in the city", "Fargo", "Clerks"), ["1000", "1001", "1005"]),
         (("Heat: one of the best films about a heist.", "Fargo"), ["1000", "1001"]),
         (("Heat, which you will surely like", "Fargo"), ["1000", "1001"]),
@@ -41,7 +41,7 @@ def linked(*texts):
         ((), []),
     ],
 )  # fmt: skip
-def test_the_form_of_the_list_decides_what_is_a_remark(texts, ids):
+def test_the_form_of_the_list_decides_what_is_a_comment(texts, ids):
     assert linked(*texts) == ids
 
 

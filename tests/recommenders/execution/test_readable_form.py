@@ -90,7 +90,7 @@ READABLE = {
         if not name.endswith(" Q")
         else f"SKU-{rng.randint(50_000, 90_000)}"
     ),
-    "remark": lambda name, rng: f"{name} - a fine thing for {rng.choice(['home', 'work'])}",
+    "comment": lambda name, rng: f"{name} - a fine thing for {rng.choice(['home', 'work'])}",
 }
 
 

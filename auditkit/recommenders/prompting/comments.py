@@ -2,7 +2,7 @@
 
 A title is a span in bold or quotes at the beginning of the line, or it ends before a price. It
 also ends before a dash, colon or bracket if words that do not read like a subtitle follow in at
-least half of the lines: a subtitle ("Alien - Resurrection") is part of the title. Remarks that
+least half of the lines: a subtitle ("Alien - Resurrection") is part of the title. Comments that
 only the catalog can tell from a subtitle are left to linking.
 """
 
@@ -12,7 +12,7 @@ import re
 from collections.abc import Sequence
 
 __all__ = [
-    "bare_title", "bare_titles", "ends_with_year", "is_emphasized", "looks_like_remark",
+    "bare_title", "bare_titles", "ends_with_year", "is_emphasized", "looks_like_comment",
     "prose_around", "quoted_titles",
 ]  # fmt: skip
 
@@ -88,38 +88,38 @@ def bare_title(line: str) -> str:
 
 
 def bare_titles(lines: Sequence[str]) -> list[str]:
-    """Titles of the lines of one list, also without the remarks that most of its lines have."""
+    """Titles of the lines of one list, also without the comments that most of its lines have."""
     titles = [bare_title(line) for line in lines]
     plain = [i for i, line in enumerate(lines) if _span(line.strip()) is None]
     if len(plain) < 2:
         return titles
-    dash = _dash_of_remarks([titles[i] for i in plain])
+    dash = _dash_of_comments([titles[i] for i in plain])
     for i in plain if dash else ():
         titles[i] = titles[i].partition(dash)[0].strip(_DECORATION)
-    for before_remark in (_before_dash, _before_colon, _before_bracket):
-        heads = {i: head for i in plain if (head := before_remark(titles[i]))}
+    for before_comment in (_before_dash, _before_colon, _before_bracket):
+        heads = {i: head for i in plain if (head := before_comment(titles[i]))}
         if len(heads) * 2 >= len(plain):
             titles = [heads.get(i, title).strip(_DECORATION) for i, title in enumerate(titles)]
     return titles
 
 
-def _dash_of_remarks(titles: Sequence[str]) -> str:
-    """The dash or bar that nearly every line has before its remark; empty if there is none.
+def _dash_of_comments(titles: Sequence[str]) -> str:
+    """The dash or bar that nearly every line has before its comment; empty if there is none.
 
-    At least half of what follows it must read like a remark; the rest may look like a subtitle.
+    At least half of what follows it must read like a comment; the rest may look like a subtitle.
     """
     for dash in _DASHES:
         tails = [tail for title in titles if (tail := title.partition(dash)[2])]
-        remarks = sum(looks_like_remark(tail) for tail in tails)
-        if len(tails) >= _NEARLY_ALL * len(titles) and remarks * 2 >= len(tails):
+        comments = sum(looks_like_comment(tail) for tail in tails)
+        if len(tails) >= _NEARLY_ALL * len(titles) and comments * 2 >= len(tails):
             return dash
     return ""
 
 
-def looks_like_remark(text: str) -> bool:
-    """Whether words after a title are a remark and not a subtitle.
+def looks_like_comment(text: str) -> bool:
+    """Whether words after a title are a comment and not a subtitle.
 
-    A remark begins in lower case, has a price, percentage or rating, is long, or is a sentence.
+    A comment begins in lower case, has a price, percentage or rating, is long, or is a sentence.
     The words of a subtitle are capitalized.
     """
     text = text.strip(_DECORATION)
@@ -160,7 +160,7 @@ def _span(line: str) -> str | None:
     if (year := re.match(rf"\s*({_YEAR})", rest)) is not None:
         return f"{span} {year[1]}"
     named, rest = span.removesuffix(":").rstrip(), rest.strip().removeprefix(":").strip()
-    if len(named.split()) == 1 and rest and not looks_like_remark(rest):
+    if len(named.split()) == 1 and rest and not looks_like_comment(rest):
         return None  # "**Sony:** WH-1000XM4", a brand and a title
     return named
 
@@ -175,10 +175,10 @@ def _before_colon(line: str) -> str:
 
 
 def _before(separator: re.Pattern[str], line: str, *, fewest: int) -> str:
-    """The text before the first separator that at least `fewest` words of a remark follow."""
+    """The text before the first separator that at least `fewest` words of a comment follow."""
     for match in separator.finditer(line):
         head, tail = line[: match.start()].strip(), line[match.end() :]
-        if head and len(tail.split()) >= fewest and looks_like_remark(tail):
+        if head and len(tail.split()) >= fewest and looks_like_comment(tail):
             return head
     return ""
 
@@ -190,8 +190,8 @@ def _before_bracket(line: str) -> str:
         return ""
     words = bracket["inside"].split()
     lower = any(word[:1].islower() for word in words) and not any(w[:1].isupper() for w in words)
-    remark = bool(_TELLTALE.search(bracket["inside"])) or (len(words) > 1 and lower)
-    return line[: bracket.start()].strip() if remark else ""
+    comment = bool(_TELLTALE.search(bracket["inside"])) or (len(words) > 1 and lower)
+    return line[: bracket.start()].strip() if comment else ""
 
 
 def _without_price(line: str) -> str:
