@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-DATA = ("lexicon.yaml", "english_words.txt")
+DATA = ("lexicon.yaml", "english_words.txt", "variant_words.yaml")
 PLACES = ("auditkit", "docs", "recipes", "README.md")
 KINDS = {".py", ".md", ".yaml", ".j2", ".js", ".css"}
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from auditkit.errors import InvalidArgument, did_you_mean
 from auditkit.metrics.groups import UNKNOWN
-from auditkit.probes.base import Context, User
+from auditkit.probes.base import Context, NotAssessable, User
 from auditkit.stats.group_bounds import group_gap_bounds
 from auditkit.stats.intervals import Interval
 from auditkit.stats.multiplicity import holm
@@ -32,6 +32,7 @@ __all__ = [
     "choose_groupings",
     "label_of",
     "measure_gaps",
+    "missing_crossings",
     "user_attributes",
     "worth_crossing",
 ]
@@ -84,25 +85,43 @@ def choose_groupings(
 
     Args:
         attributes: names of attributes; empty for all that the users have.
-        crossed: crossings such as `gender&age`; None for every pair of the attributes.
+        crossed: crossings such as `gender&age`; None for every pair of the attributes. Crossings
+            of attributes that the users lack are left out, see `missing_crossings`.
 
     Raises:
-        InvalidArgument: an attribute has fewer than two known values.
+        InvalidArgument: an attribute is misspelled.
+        NotAssessable: an attribute has fewer than two known values.
     """
     known = user_attributes(users)
     chosen = tuple(attributes) or known
+    for name in (*chosen, *(name for entry in crossed or () for name in entry.split("&"))):
+        if name not in known and (meant := did_you_mean(name, known)):
+            raise InvalidArgument(
+                f"the users have no attribute {name!r} with at least two known values."
+                f"{meant} Choose from {', '.join(known)}."
+            )
+    if lacking := [name for name in chosen if name not in known]:
+        raise NotAssessable(
+            f"the users have no attribute {lacking[0]!r} with at least two known values, only "
+            f"{', '.join(known) or 'none'}"
+        )
     crossings = (
         list(combinations(chosen, 2))
         if crossed is None
-        else [tuple(entry.split("&")) for entry in crossed]
+        else [parts for entry in crossed if {*(parts := tuple(entry.split("&")))} <= {*known}]
     )
-    for name in (*chosen, *(name for crossing in crossings for name in crossing)):
-        if name not in known:
-            raise InvalidArgument(
-                f"the users have no attribute {name!r} with at least two known values."
-                f"{did_you_mean(name, known)} Choose from {', '.join(known) or 'none'}."
-            )
     return [*(Grouping((name,)) for name in chosen), *(Grouping(pair) for pair in crossings)]
+
+
+def missing_crossings(users: Sequence[User], crossed: Sequence[str] | None) -> list[str]:
+    """Notes on the crossings that name an attribute which the users lack."""
+    known = user_attributes(users)
+    return [
+        f"{entry} not compared: the users have no attribute {name!r} with at least two known values"
+        for entry in crossed or ()
+        for name in entry.split("&")
+        if name not in known
+    ]
 
 
 def worth_crossing(

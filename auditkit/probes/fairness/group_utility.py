@@ -40,6 +40,7 @@ from auditkit.probes.fairness.group_gaps import (
     LEAST_CELLS,
     choose_groupings,
     measure_gaps,
+    missing_crossings,
     worth_crossing,
 )
 from auditkit.probes.utility.ranking import CUTOFF, list_utility
@@ -145,8 +146,9 @@ class GroupUtilityProbe:
             draws=self.draws,
             bootstrap_draws=self.bootstrap_draws,
         )
-        for grouping in groupings:
-            notes = left_out.get(grouping.name, ())
+        missing = missing_crossings(context.users, self.crossed)
+        for number, grouping in enumerate(groupings):
+            notes = [*left_out.get(grouping.name, ()), *(() if number else missing)]
             yield from utility_findings(context, served, grouping, gaps, notes=notes)
         plain = {user.id: response for user, response in zip(users, responses, strict=True)}
         yield from disclosure_findings(

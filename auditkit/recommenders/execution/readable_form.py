@@ -17,6 +17,7 @@ from auditkit.catalog.linking.item_codes import code_shape, is_code
 from auditkit.catalog.linking.normalize import fold, full_key
 from auditkit.catalog.linking.short_titles import rows_of_short_title
 from auditkit.recommenders.prompting.comments import looks_like_comment
+from auditkit.recommenders.prompting.item_fields import is_item_field
 from auditkit.types import RankedItem
 
 __all__ = ["unreadable_form"]
@@ -24,6 +25,7 @@ __all__ = ["unreadable_form"]
 _LEAST_SHARE = 0.2  # of all items, without a match
 _LEAST_ITEMS = 10
 _MOST_EXAMINED = 300
+_BLANK = frozenset(("n", "a", "unknown", "none", "null", "number", "option", "unbekannt", "nummer"))
 _SENTENCE = 14  # words
 _N_TITLES = 1_000  # sample of the catalog's own titles
 _UNMATCHED = ("none", "near_miss", "empty")
@@ -76,11 +78,9 @@ def _common_fault(texts: Sequence[str], raws: Sequence[str], catalog: Catalog) -
         )
     if len(codes) * 2 >= len(texts):
         return None
-    bare, count = Counter(
-        " ".join(re.findall(r"[^\W\d_]+", raw.casefold())) for raw in raws
-    ).most_common(1)[0]
-    if count * 2 >= len(raws) and len({title.casefold() for title in titles}) > 1:
-        return f"{count} of them are the same text apart from numbers ({bare[:40]!r})"
+    blank = sum(map(_is_placeholder, raws))
+    if blank * 2 >= len(raws):
+        return f"{blank} of them are placeholders without a name"
     longest = sorted(len(title.split()) for title in titles)[int(len(titles) * 0.99)]
     if _most(texts, lambda text: len(text.split()) > max(_SENTENCE, 3 * longest)):
         return f"most of them are sentences, but the longest titles have {longest} words"
@@ -150,6 +150,12 @@ def _shared_words(texts: Sequence[str]) -> set[str]:
 def _is_part_of_a_title(text: str, catalog: Catalog) -> bool:
     key = full_key(_CUT.sub("", text))
     return bool(rows_of_short_title(catalog.linker.index, key))
+
+
+def _is_placeholder(text: str) -> bool:
+    """Whether a text has no word but generic ones, as in "Product 3"."""
+    words = re.findall(r"[^\W\d_]+", text)
+    return all(is_item_field(word) or word.casefold() in _BLANK for word in words)
 
 
 def _is_only_code(text: str) -> bool:

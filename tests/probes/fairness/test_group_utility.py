@@ -61,6 +61,17 @@ def test_a_misspelled_attribute_is_refused_with_the_nearest_name(parameters):
         run_probe(PROBE, FindsEveryTestItem(), **parameters)
 
 
+def test_a_crossing_that_the_users_lack_is_left_out_with_a_note():
+    rows = [{"plan": "ab"[i % 2], "country": "xy"[i // 2 % 2]} for i in range(80)]
+    data = with_attributes(rows)
+    run = run_probe(PROBE, FindsEveryTestItem(), dataset=data, crossed=("gender&age",), **FEW)
+    notes = [note for finding in run.findings for note in finding.notes]
+    assert any("gender&age not compared: the users have no attribute" in note for note in notes)
+    assert run.one(f"{PROBE}.hr_gap", "plan").estimate.value == 0
+    with pytest.raises(NotAssessable, match="no attribute 'gender'"):
+        run_probe(PROBE, FindsEveryTestItem(), dataset=data, attributes=("gender",))
+
+
 def test_users_without_attributes_are_not_assessable():
     with pytest.raises(NotAssessable, match="no user attribute"):
         run_probe(PROBE, FindsEveryTestItem(), dataset=with_attributes([{}] * 80))
