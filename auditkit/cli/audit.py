@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import typer
 
@@ -25,6 +25,15 @@ if TYPE_CHECKING:
 __all__ = ["default_run_folder", "register"]
 
 _BREAKER_OPENED = 12
+
+
+class Sent(NamedTuple):
+    """What a dry run sends and estimates: timed calls, prices, and the fairness pilot."""
+
+    n_timed: int
+    price_in: float | None
+    price_out: float | None
+    pilot: bool
 
 
 def register(app: typer.Typer) -> None:
@@ -48,6 +57,7 @@ def audit(
     data: opt.Data = None,
     catalog: opt.Catalog = None,
     prompts: opt.Prompts = None,
+    target_card: opt.TargetCard = None,
     only: opt.Only = None,
     policy: opt.PolicyName = None,
     resume: opt.Resume = True,
@@ -56,6 +66,9 @@ def audit(
     dry_run: opt.DryRun = False,
     plan: opt.PlanFile = None,
     pilot: opt.Pilot = False,
+    time_calls: opt.TimeCalls = 0,
+    price_in: opt.PriceIn = None,
+    price_out: opt.PriceOut = None,
     limit: opt.Limit = None,
     max_calls: opt.MaxCalls = None,
     max_tokens: opt.MaxTokens = None,
@@ -80,6 +93,7 @@ def audit(
     opt.check_combination(
         target, dry_run=dry_run, plan=plan, pilot=pilot, cluster=cluster, workers=workers
     )
+    opt.check_cost_options(time_calls, price_in, price_out, dry_run=dry_run)
     chosen = read_recipe(find_recipe(recipe, kind="audit"), allow_outside=allow_outside)
     if data:
         chosen = chosen.model_copy(update={"data": data})
@@ -88,6 +102,7 @@ def audit(
     options = AuditOptions(
         catalog=catalog,
         prompts=prompts,
+        target_card=target_card,
         allow_code=allow_code,
         allow_outside=allow_outside,
         online=online,
@@ -105,7 +120,8 @@ def audit(
         keep_raw=keep_raw,
     )
     if dry_run:
-        _plan(target, chosen, options, file=plan, pilot=pilot, as_json=as_json, quiet=quiet)
+        sent = Sent(time_calls, price_in, price_out, pilot)
+        _plan(target, chosen, options, file=plan, sent=sent, as_json=as_json, quiet=quiet)
         return
     run = out or default_run_folder(target, chosen.name)
     command = context.obj or ["audit", target]
@@ -119,18 +135,26 @@ def _plan(
     options: AuditOptions,
     *,
     file: Path | None,
-    pilot: bool,
+    sent: Sent,
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Print the plan of an audit, and with `pilot` how many fairness probes it needs."""
+    """Print the plan of an audit, its cost, and with a pilot how many fairness probes it needs."""
     from auditkit.cli.display import audit_progress
+    from auditkit.recommenders.loading.target_card import Price
     from auditkit.run.dry_run import plan_audit
     from auditkit.run.pilot import run_pilot
 
-    with audit_progress(quiet=quiet or not pilot) as progress:
-        planned = plan_audit(target, recipe, options=options, progress=progress)
-        piloted = run_pilot(target, recipe, options=options, progress=progress) if pilot else None
+    price = None
+    if sent.price_in is not None and sent.price_out is not None:
+        price = Price(input=sent.price_in, output=sent.price_out)
+    with audit_progress(quiet=quiet or not (sent.pilot or sent.n_timed)) as progress:
+        planned = plan_audit(
+            target, recipe, options=options, progress=progress, n_timed=sent.n_timed, price=price
+        )
+        piloted = (
+            run_pilot(target, recipe, options=options, progress=progress) if sent.pilot else None
+        )
     _show_plan(planned, file, as_json=as_json, pilot=piloted)
 
 

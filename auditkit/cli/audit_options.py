@@ -10,8 +10,10 @@ import typer
 __all__ = [
     "AllowCode", "AllowOutside", "AsJson", "Cache", "CallSeconds", "Catalog", "Cluster", "Data",
     "DryRun", "KeepRaw", "Limit", "MaxCalls", "MaxErrorRate", "MaxMinutes", "MaxTokens", "Online",
-    "Only", "Out", "Pilot", "PlanFile", "PolicyName", "Prompts", "Quiet", "RecipeName", "Resume",
-    "RetryErrors", "TargetName", "Workers", "check_combination",
+    "Only", "Out", "Pilot", "PlanFile", "PolicyName", "PriceIn", "PriceOut", "Prompts", "Quiet",
+    "RecipeName", "Resume", "RetryErrors", "TargetCard", "TargetName", "TimeCalls", "Workers",
+    "check_combination",
+    "check_cost_options",
 ]  # fmt: skip
 
 TargetName = Annotated[
@@ -38,6 +40,30 @@ Catalog = Annotated[
 Prompts = Annotated[
     Path | None,
     typer.Option("--prompts", help="template file for a target without templates of its own"),
+]
+TargetCard = Annotated[
+    Path | None,
+    typer.Option(
+        "--target-card",
+        help="YAML file that declares training data, held-out users, privacy, decoding and price "
+        "of a target without a recommender.yaml",
+    ),
+]
+TimeCalls = Annotated[
+    int,
+    typer.Option(
+        "--time-calls", min=0, help="with --dry-run: send N requests to estimate minutes and tokens"
+    ),
+]
+PriceIn = Annotated[
+    float | None,
+    typer.Option("--price-in", min=0, help="with --dry-run: price of a million input tokens, USD"),
+]
+PriceOut = Annotated[
+    float | None,
+    typer.Option(
+        "--price-out", min=0, help="with --dry-run: price of a million output tokens, USD"
+    ),
 ]
 Only = Annotated[
     str | None, typer.Option("--only", help="dimensions or probe ids, separated by commas")
@@ -135,3 +161,20 @@ def check_combination(
         raise typer.BadParameter(
             "--cluster is the address of the cluster for --workers. Give both options."
         )
+
+
+def check_cost_options(
+    time_calls: int, price_in: float | None, price_out: float | None, *, dry_run: bool
+) -> None:
+    """Reject options of the cost estimate that need another option.
+
+    Raises:
+        typer.BadParameter: an option is missing; the message names it.
+    """
+    given = [price for price in (price_in, price_out) if price is not None]
+    if (time_calls or given) and not dry_run:
+        raise typer.BadParameter(
+            "--time-calls, --price-in and --price-out belong to a dry run. Give --dry-run too."
+        )
+    if len(given) == 1:
+        raise typer.BadParameter("A price needs both --price-in and --price-out. Give both.")

@@ -23,7 +23,27 @@ def plan_table(plan: Plan) -> str:
             note = "more requests depend on the responses"
         rows.append((probe.probe, str(probe.requests), note))
     calls = f"{plan.requests} distinct requests, {plan.calls} calls (probes share equal requests)"
-    return "\n".join([aligned(rows), calls, *_cost(plan)])
+    notes = [f"note: {terminal_text(note)}" for note in plan.notes]
+    return "\n".join([aligned(rows), calls, *_cost(plan), *_spending(plan), *notes])
+
+
+def _spending(plan: Plan) -> list[str]:
+    """Tokens, minutes and money of the calls, and how they were estimated."""
+    spent = plan.spending
+    if spent is None:
+        return []
+    most = "" if spent.timed else "at most "
+    words = [f"about {spent.input_tokens:,.0f} tokens in, {most}{spent.output_tokens:,.0f} out"]
+    if spent.minutes is not None:
+        words.append(f"{spent.minutes:,.1f} minutes")
+    if spent.money is not None:
+        words.append(f"{most}{spent.money:,.2f} {spent.currency}")
+    how = (
+        f"measured on {spent.timed} calls"
+        if spent.timed
+        else "one token per four characters; --time-calls 5 measures tokens and minutes"
+    )
+    return [f"{', '.join(words)} ({how})"]
 
 
 def _cost(plan: Plan) -> list[str]:

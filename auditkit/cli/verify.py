@@ -39,6 +39,10 @@ def verify(
     prompts: Annotated[
         Path | None, typer.Option(help="the audit's --prompts, if it was moved; with --recompute")
     ] = None,
+    target_card: Annotated[
+        Path | None,
+        typer.Option(help="the audit's --target-card, if it was moved; with --recompute"),
+    ] = None,
     allow_code: Annotated[
         bool, typer.Option("--allow-code", help="allow a python: target; with --recompute")
     ] = False,
@@ -63,7 +67,11 @@ def verify(
         from auditkit.run.options import AuditOptions
 
         options = AuditOptions(
-            catalog=catalog, prompts=prompts, allow_code=allow_code, allow_outside=allow_outside
+            catalog=catalog,
+            prompts=prompts,
+            target_card=target_card,
+            allow_code=allow_code,
+            allow_outside=allow_outside,
         )
         shown["recomputed"] = _recompute(folder, audited, options)
     if as_json:

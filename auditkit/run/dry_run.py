@@ -18,9 +18,11 @@ from auditkit.recommenders.execution.call_collector import CallCollector
 from auditkit.recommenders.execution.calls import Call
 from auditkit.recommenders.execution.target import Target
 from auditkit.recommenders.loading.load import load_recommender
-from auditkit.recommenders.protocols import Estimates
+from auditkit.recommenders.loading.target_card import Price, TargetCard, with_card
+from auditkit.recommenders.protocols import Estimates, Remote
 from auditkit.recommenders.target_uri import restriction_for
 from auditkit.registry import probe_spec
+from auditkit.run.cost import CallCost, estimate_cost, time_calls
 from auditkit.run.data import load_data
 from auditkit.run.options import AuditOptions, Progress
 from auditkit.run.recipe import AuditRecipe
@@ -59,12 +61,16 @@ class Plan:
         calls: number of calls of the recommender; equal requests of several probes are one call.
         cost: totals that the recommender estimates, such as `tokens_asked` and `tokens`; empty if
             it provides no estimate.
+        spending: tokens, minutes and money of the calls of an endpoint, or of timed calls.
+        notes: what the plan shows to be wrong, such as prompts that are too long.
         lines: content of the plan file, one JSON object per call.
     """
 
     probes: tuple[PlannedProbe, ...]
     calls: int
     cost: dict[str, float] = field(default_factory=dict)
+    spending: CallCost | None = None
+    notes: tuple[str, ...] = ()
     lines: tuple[dict[str, Any], ...] = field(default=(), repr=False)
 
     @property
@@ -79,6 +85,8 @@ class Plan:
             "requests": self.requests,
             "calls": self.calls,
             "cost": dict(self.cost),
+            "spending": None if self.spending is None else self.spending.as_json(),
+            "notes": list(self.notes),
         }
 
     def write(self, path: Path) -> None:
@@ -94,11 +102,18 @@ def plan_audit(
     *,
     options: AuditOptions = AuditOptions(),
     progress: Progress = Progress(),
+    n_timed: int = 0,
+    price: Price | None = None,
 ) -> Plan:
     """Load the recommender, run every probe against a recording target, and count the calls.
 
+    Args:
+        n_timed: number of planned calls to send, from which tokens and minutes are extrapolated.
+        price: of a million tokens; None for the one of the target card.
+
     Raises:
-        AuditkitError: for the same reasons as `run_audit`; no server is contacted.
+        AuditkitError: for the same reasons as `run_audit`; no server is contacted unless calls are
+            timed.
     """
     dataset, catalog = load_data(
         recipe,
@@ -112,7 +127,14 @@ def plan_audit(
             dataset=dataset,
             prompts=options.prompts,
             allow_code=options.allow_code,
-            connects=False,
+            connects=n_timed > 0,
+        )
+        loaded = with_card(
+            loaded,
+            options.target_card,
+            data=recipe.data,
+            dataset=dataset,
+            allow_outside=options.allow_outside,
         )
         planned = CallCollector()
         asked = Target(
@@ -139,12 +161,38 @@ def plan_audit(
                     skipped=None if own else outcome.reason,
                 )
             )
+        calls, card = planned.calls(), _card(options)
+        timed = time_calls(loaded.recommender, calls, n_timed) if n_timed else []
+        spending = None
+        if timed or isinstance(loaded.recommender, Remote):
+            declared = card.price if card is not None else None
+            spending = estimate_cost(
+                loaded.recommender, calls, timed=timed, price=price or declared
+            )
         return Plan(
             probes=tuple(probes),
-            calls=len(planned.calls()),
-            cost=scoring_cost(loaded.recommender, planned.calls()),
+            calls=len(calls),
+            cost=scoring_cost(loaded.recommender, calls),
+            spending=spending,
+            notes=_too_long(spending, card),
             lines=tuple(planned.lines(recipe.seed)),
         )
+
+
+def _card(options: AuditOptions) -> TargetCard | None:
+    return None if options.target_card is None else TargetCard.read(options.target_card)
+
+
+def _too_long(spending: CallCost | None, card: TargetCard | None) -> tuple[str, ...]:
+    """A note if the longest prompt exceeds the declared context length."""
+    if spending is None or card is None or card.context_length is None:
+        return ()
+    if spending.longest_prompt <= card.context_length:
+        return ()
+    return (
+        f"the longest prompt has about {spending.longest_prompt:,.0f} tokens, but the target card "
+        f"declares a context length of {card.context_length:,}: set decoding.history_window",
+    )
 
 
 def _asks_more(recipe: AuditRecipe, probe_id: str, asked: Sequence[Call]) -> bool:

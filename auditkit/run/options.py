@@ -16,12 +16,14 @@ __all__ = ["AuditOptions", "Progress"]
 class AuditOptions:
     """Options of one audit, in addition to target and recipe.
 
-    Only `catalog`, `prompts` and `limit` change the requests; the others change how they are sent.
+    Only `catalog`, `prompts`, `target_card` and `limit` change the requests; the others change how
+    they are sent.
 
     Attributes:
         catalog: catalog against which responses are checked (a name, built file or table);
             overrides the recipe's.
         prompts: template file for a recommender without templates of its own.
+        target_card: declared facts about a recommender without a recommender.yaml.
         allow_code: whether `python:` targets may import and run code.
         allow_outside: whether a description of data may name tables outside its folder.
         online: whether the code of a local recommender may use the network.
@@ -41,6 +43,7 @@ class AuditOptions:
 
     catalog: str | None = None
     prompts: Path | None = None
+    target_card: Path | None = None
     allow_code: bool = False
     allow_outside: bool = False
     online: bool = False

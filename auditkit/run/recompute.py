@@ -24,6 +24,7 @@ from auditkit.evidence.run_log import SealedLog
 from auditkit.recommenders.execution.stop_rule import Budget, StopRule
 from auditkit.recommenders.execution.target import Target
 from auditkit.recommenders.loading.load import LoadedRecommender, load_recommender
+from auditkit.recommenders.loading.target_card import with_card
 from auditkit.recommenders.protocols import Embeds
 from auditkit.run.data import load_data
 from auditkit.run.identity import run_identity
@@ -65,9 +66,9 @@ def recompute_run(
     Args:
         run: the run folder.
         target: the audited recommender; None for the one that the manifest names.
-        options: `catalog`, `prompts` and `limit` of the audit; those that are None are read from
-            the manifest. `allow_code` is needed for a `python:` target, `allow_outside` for
-            data outside the folder of their description.
+        options: `catalog`, `prompts`, `target_card` and `limit` of the audit; those that are None
+            are read from the manifest. `allow_code` is needed for a `python:` target,
+            `allow_outside` for data outside the folder of their description.
 
     Raises:
         ConfigurationError: the recommender or its data are not those of the run.
@@ -80,7 +81,13 @@ def recompute_run(
         recipe, catalog=options.catalog, allow_outside=options.allow_outside
     )
     with restricted_network(Restriction()):
-        loaded = _loaded(target, dataset, recorded, options)
+        loaded = with_card(
+            _loaded(target, dataset, recorded, options),
+            options.target_card,
+            data=recipe.data,
+            dataset=dataset,
+            allow_outside=options.allow_outside,
+        )
         _require_identity(run_identity(recipe, loaded, catalog, dataset), manifest)
         log = SealedLog(run, recorded.run_key)
         probes = {name: p for name, p in recipe.probes.items() if not _embeds(name, loaded)}
@@ -106,11 +113,15 @@ def _as_audited(
         raise ConfigurationError(
             "the manifest does not name the audited recommender. Give it with --target TARGET."
         )
-    prompts = options.prompts or (Path(named["prompts"]) if named.get("prompts") else None)
+    prompts, card = (
+        getattr(options, name) or (Path(named[name]) if named.get(name) else None)
+        for name in ("prompts", "target_card")
+    )
     return target, replace(
         options,
         catalog=options.catalog or named.get("catalog"),
         prompts=prompts,
+        target_card=card,
         limit=options.limit or named.get("limit"),
     )
 

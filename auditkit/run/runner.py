@@ -30,6 +30,7 @@ from auditkit.recommenders.execution.response_cache import ResponseCache
 from auditkit.recommenders.execution.stop_rule import StopRule
 from auditkit.recommenders.execution.target import Target
 from auditkit.recommenders.loading.load import LoadedRecommender, load_recommender
+from auditkit.recommenders.loading.target_card import with_card
 from auditkit.recommenders.target_uri import restriction_for
 from auditkit.registry import probe_spec
 from auditkit.run.data import load_data
@@ -93,7 +94,13 @@ def run_audit(
             prompts=options.prompts,
             allow_code=options.allow_code,
         )
-        loaded = load()
+        loaded = with_card(
+            load(),
+            options.target_card,
+            data=recipe.data,
+            dataset=dataset,
+            allow_outside=options.allow_outside,
+        )
         identity = run_identity(recipe, loaded, catalog, dataset)
         named = _named(target, loaded, options)
         with _open_run(out, identity, loaded, options, named=named) as run:
@@ -188,6 +195,7 @@ def _named(target: str, loaded: LoadedRecommender, options: AuditOptions) -> dic
         "code": None if loaded.code is None else dict(loaded.code),
         "catalog": options.catalog,
         "prompts": None if options.prompts is None else str(options.prompts),
+        "target_card": None if options.target_card is None else str(options.target_card),
         "limit": options.limit,
         "keep_raw": options.keep_raw,
     }

@@ -47,6 +47,7 @@ class RequestExecutor:
         defer_signals: context manager around a call and the writing of its record; signals are
             handled after both.
         answer_after: words that precede the list in a response; empty for none.
+        item_path: path of the items in a JSON response; empty to find them.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class RequestExecutor:
         retry_errors: bool,
         defer_signals: Callable[[], AbstractContextManager[object]],
         answer_after: str = "",
+        item_path: str = "",
     ) -> None:
         self._catalog, self._log, self._seed, self._origin = catalog, log, seed, origin
         self._cache = ResponseCache() if cache is None else cache
@@ -77,7 +79,7 @@ class RequestExecutor:
         self._batch_size = batch_size
         self._window = self.transport.window if self.transport else max(batch_size, window or 0)
         self._seconds, self._defer_signals = seconds, defer_signals
-        self._answer_after = answer_after
+        self._answer_after, self._item_path = answer_after, item_path
         self._failed: dict[str, int] = {}
         self._recorded: dict[str, Mapping[str, Any]] = {}
         for seq, body in enumerate(log.records):  # a later record supersedes an earlier one
@@ -174,7 +176,12 @@ class RequestExecutor:
                     continue
                 self.stop.record(answer)
                 if question.operation == "recommend":
-                    answer = list_after(self._answer_after, answer, k=question.request.k)
+                    answer = list_after(
+                        self._answer_after,
+                        answer,
+                        k=question.request.k,
+                        item_path=self._item_path,
+                    )
                 response = link_items(answer, self._catalog)
             body = body_of(
                 question,

@@ -15,6 +15,7 @@ from auditkit.catalog.linking.title_linker import Link
 from auditkit.errors import TargetError
 from auditkit.recommenders.execution.list_linking import link_list
 from auditkit.recommenders.prompting.answers import read_list
+from auditkit.recommenders.prompting.json_lists import titles_at
 from auditkit.recommenders.prompting.parsing import (
     final_part,
     parse_cut,
@@ -27,6 +28,7 @@ from auditkit.types import RESPONSE_STATUSES, RankedItem, Request, Response, Sta
 
 __all__ = ["check_response", "link_items", "list_after"]
 
+_UNREAD: tuple[Status, ...] = ("refusal", "target_error", "timeout")
 _MAX_CHARACTERS = 16 << 20  # of its JSON in the run log
 
 
@@ -75,30 +77,47 @@ def check_response(request: Request, answer: RawResponse) -> Response | None:
     return response
 
 
-def list_after(words: str, response: Response, *, k: int) -> Response:
-    """Parse the response of a recommender that reasons first.
+def list_after(words: str, response: Response, *, k: int, item_path: str = "") -> Response:
+    """Parse the response of a recommender whose form is declared.
 
     Args:
         words: marker of the final answer; only the text after it is parsed. Empty for none.
         k: requested length of the list.
+        item_path: path of the items in a JSON answer; empty to find them.
 
     Returns:
         The response with status and items of its final answer; without the marker the reason is
-        `no_final_answer`.
+        `no_final_answer`, and without the path it is `no_item_path`.
     """
-    if not words or not response.text or response.status in ("refusal", "target_error", "timeout"):
+    declared = words or item_path
+    if not declared or not response.text or response.status in _UNREAD:
         return response
     cut = bool(response.derived.get("cut"))
     listed = final_part(words, response.text)
     if listed is None:
         status: Status = "truncated" if cut else "parse_error"
         return replace(response, status=status, reason="no_final_answer", items=())
+    if item_path:
+        return _at_path(item_path, listed, response, k=k, cut=cut)
     parsed = parse_cut(listed, k=k) if cut else parse_list(listed, k=k)
     return replace(
         response,
         status=status_of_text(listed, n_items=len(parsed.titles), cut=cut, k=k),
         items=tuple(RankedItem(raw=title) for title in parsed.titles),
         derived={**response.derived, "parse_style": parsed.style},
+    )
+
+
+def _at_path(path: str, text: str, response: Response, *, k: int, cut: bool) -> Response:
+    """The response with the items at a path of its JSON answer."""
+    titles = titles_at(text, path)
+    status = status_of_text(text, n_items=len(titles or ()), cut=cut, k=k)
+    return replace(
+        response,
+        status=status,
+        reason=response.reason if titles else "no_item_path",
+        items=tuple(RankedItem(raw=title) for title in titles or ()),
+        derived={**response.derived, "parse_style": "item_path"},
     )
 
 

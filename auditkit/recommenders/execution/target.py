@@ -115,6 +115,7 @@ class Target:
                 retry_errors=retry_errors,
                 defer_signals=defer_signals,
                 answer_after=self.prompts.answer_after,
+                item_path=self.prompts.item_path,
             )
         )
         self._probe, self._probe_version = "none", 1

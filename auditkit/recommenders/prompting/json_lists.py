@@ -10,10 +10,12 @@ from typing import Any
 from auditkit.recommenders.prompting.comments import bare_titles
 from auditkit.recommenders.prompting.item_fields import is_item_field, item_texts
 
-__all__ = ["has_json", "json_titles"]
+__all__ = ["has_json", "is_item_path", "json_titles", "titles_at"]
 
 _LINE_START = re.compile(r"^[ \t]*(?=\[\s*[\"{\[\]\d]|\{\s*[\"}])", re.MULTILINE)
 _ANYWHERE = re.compile(r"(?=\[\s*[\"{]|\{\s*\")")
+_PATH = re.compile(r"(?:\[\]|[^.\[\]\s]+(?:\[\])*)(?:\.[^.\[\]\s]+(?:\[\])*)*")
+_STEP = re.compile(r"([^.\[\]]*)((?:\[\])?)\.?")
 _USUAL_LISTS = ("items", "recommendations", "titles", "results", "products")
 _MOST_OBJECTS = 10_000
 
@@ -38,6 +40,31 @@ def json_titles(text: str) -> tuple[str, ...] | None:
     if len(values) > 1 and all(isinstance(value, dict) for value in values):
         return _named(values)
     return _titles_of(values[0]) if values else ()
+
+
+def is_item_path(path: str) -> bool:
+    """Whether a text is a path such as `result.picks[].sku`."""
+    return _PATH.fullmatch(path) is not None
+
+
+def titles_at(text: str, path: str) -> tuple[str, ...] | None:
+    """Texts at a declared path of the first JSON value; None if the text has no such value.
+
+    Args:
+        path: names joined by periods, with `[]` after the name of a list, such as
+            `result.picks[].sku`; `[]` alone is a list of texts.
+    """
+    start = _LINE_START.search(text) or _ANYWHERE.search(text)
+    values = _values(text, start.end())[0] if start is not None else []
+    if not values:
+        return None
+    found: list[Any] = values[:1]
+    for name, is_list in _STEP.findall(path):
+        if name:
+            found = [value.get(name) for value in found if isinstance(value, dict)]
+        if is_list:
+            found = [one for value in found if isinstance(value, list) for one in value]
+    return tuple(str(value).strip() for value in found if _is_text(value) and str(value).strip())
 
 
 def _values(text: str, position: int) -> tuple[list[Any], bool]:

@@ -19,6 +19,7 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from auditkit.errors import ConfigurationError
+from auditkit.recommenders.prompting.json_lists import is_item_path
 from auditkit.serialization.strict_yaml import load_yaml
 from auditkit.types import Item, Message, Request
 
@@ -127,6 +128,8 @@ class Prompts:
         system: the system turn; empty for none.
         examples: few-shot examples, as earlier turns of the conversation.
         answer_after: words that precede the list, for models that reason first.
+        item_path: where a JSON answer has the title or id of each item, such as
+            `result.picks[].sku`; empty to find it.
         tasks: additional tasks that the recommender was trained on, by name.
     """
 
@@ -137,9 +140,15 @@ class Prompts:
     system: str = ""
     examples: tuple[Example, ...] = ()
     answer_after: str = ""
+    item_path: str = ""
     tasks: Mapping[str, TaskPrompt] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if self.item_path and not is_item_path(self.item_path):
+            raise ConfigurationError(
+                f"item_path is {self.item_path!r}. Write names joined by periods, with [] after a "
+                "list, such as result.picks[].sku."
+            )
         trained = [part for task in self.tasks.values() for part in (*task.ask, task.answer)]
         for template in (*self.recommend, *self.describe, *trained):
             unknown = set(_SLOT.findall(template)) - set(SLOTS)
@@ -203,6 +212,7 @@ class Prompts:
                 else {}
             ),
             **({"answer_after": self.answer_after} if self.answer_after else {}),
+            **({"item_path": self.item_path} if self.item_path else {}),
             **(
                 {"tasks": {name: _plain(task) for name, task in self.tasks.items()}}
                 if self.tasks
