@@ -1,0 +1,135 @@
+"""A chat endpoint for the demonstration shop: it recommends from the products named in a prompt.
+
+It writes lists as chat models do, with bold short names, prices and comments. A share of its items
+can be invented, so that an audit has a fault to find.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
+
+from auditkit.demo.shop import Product, Shop, words
+from auditkit.seeding import generator
+
+__all__ = ["ShopRecommender", "serve_shop"]
+
+_WANTED = re.compile(r"\b(?:Recommend|recommend|Name|Choose the|list)\s+(?:me\s+)?(\d{1,2})\b")
+_SHORT_NAMES = 0.5
+
+
+class ShopRecommender:
+    """Answers prompts about the products of a shop.
+
+    Args:
+        shop: its products and purchases.
+        invented: share of listed items that are not in the shop.
+    """
+
+    def __init__(self, shop: Shop, *, invented: float = 0.0) -> None:
+        self.products, self.invented = shop.products, invented
+        self._by_name = {product.name: product for product in shop.products}
+        self._bases = {product.base for product in shop.products}
+        bought = Counter(sku for _, sku, _ in shop.events)
+        self._popular = sorted(shop.products, key=lambda product: -bought[product.sku])
+        self._pairs: dict[str, Counter[str]] = {}
+        self._by_sku = {product.sku: product for product in shop.products}
+        histories: dict[str, list[str]] = {}
+        for user, sku, _ in shop.events:
+            histories.setdefault(user, []).append(sku)
+        for listed in histories.values():
+            for before, after in pairwise(listed[:-2]):  # the last two are held out
+                self._pairs.setdefault(before, Counter())[after] += 1
+
+    def answer(self, prompt: str) -> str:
+        """A list for a prompt, or the facts about the one product that it asks about."""
+        named = [self._by_name[name] for name in self._by_name if name in prompt]
+        wanted = _WANTED.search(prompt)
+        if wanted is None:
+            return self._described(named[-1]) if named else "Which product do you mean?"
+        return self._listed(named, int(wanted[1]), prompt)
+
+    def _described(self, product: Product) -> str:
+        return (
+            f"The {product.base} is made by {product.brand}. It comes in {product.color.lower()} "
+            f"and costs ${product.price}."
+        )
+
+    def _listed(self, history: Sequence[Product], k: int, prompt: str) -> str:
+        rng = generator(0, "answer", prompt)
+        lines, comments = [], words()["comments"]
+        for number, product in enumerate(self._ranked(history)[:k], start=1):
+            name = product.base if rng.random() < _SHORT_NAMES else product.name
+            if rng.random() < self.invented:
+                name = self._invented(product, int(rng.integers(1_000, 9_999)))
+            comment = comments[int(rng.integers(len(comments)))]
+            lines.append(f"{number}. **{name}** \u2013 ${product.price}, {comment}")
+        return "Here are my picks for you:\n\n" + "\n".join(lines)
+
+    def _invented(self, product: Product, number: int) -> str:
+        name = f"{product.brand} Zephyr {number} {product.category.capitalize()} Station"
+        return name if name not in self._bases else f"{name} Q"
+
+    def _ranked(self, history: Sequence[Product]) -> list[Product]:
+        """Products of the same brand and category first, then of the category, by popularity."""
+        own = {product.base for product in history}
+        brands = {(product.category, product.brand) for product in history}
+        categories = Counter(product.category for product in history)
+        fresh = [product for product in self._popular if product.base not in own]
+        scores = {
+            product.sku: 3.0 * ((product.category, product.brand) in brands)
+            + categories[product.category] / max(1, len(history))
+            for product in fresh
+        }
+        for product in history:
+            for sku, count in self._pairs.get(product.sku, Counter()).items():
+                if sku in scores:
+                    scores[sku] += count
+        ranked = sorted(fresh, key=lambda product: -scores[product.sku])
+        return list({product.base: product for product in reversed(ranked)}.values())[::-1]
+
+
+@contextmanager
+def serve_shop(recommender: ShopRecommender) -> Iterator[str]:
+    """Serve chat completions on this machine, and yield the base URL."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            chat = self.path.endswith("/chat/completions")
+            prompt = body["messages"][-1]["content"] if chat else None
+            text = "" if prompt is None else recommender.answer(prompt)
+            answer = {
+                "choices": [
+                    {"message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
+                ],
+                "usage": {
+                    "prompt_tokens": len(prompt or "") // 4,
+                    "completion_tokens": len(text) // 4,
+                },
+            }
+            written = json.dumps(answer if chat else {"error": {"message": "no such route"}})
+            self.send_response(200 if chat else 404)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(written.encode())))
+            self.end_headers()
+            self.wfile.write(written.encode())
+
+        def log_message(self, format: str, *arguments: object) -> None:
+            """Log nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}/v1"
+    finally:
+        server.shutdown()
+        server.server_close()
