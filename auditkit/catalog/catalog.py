@@ -35,6 +35,7 @@ class Catalog:
         linking: strictness of title linking, see `TitleLinker`.
         content_sha256: SHA-256 over the items and the graph of a built file.
         index_folder: folder that keeps the title index of a built file between runs.
+        domain: name or file of the domain pack (`auditkit.domains`); None for the neutral one.
 
     Raises:
         CatalogError: no items, or an id that occurs twice.
@@ -46,6 +47,7 @@ class Catalog:
     linking: Linking = "auto"
     content_sha256: str | None = None
     index_folder: Path | None = None
+    domain: str | None = None
 
     def __post_init__(self) -> None:
         if not self.items:

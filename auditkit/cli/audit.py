@@ -48,6 +48,7 @@ def audit(
     data: opt.Data = None,
     catalog: opt.Catalog = None,
     prompts: opt.Prompts = None,
+    domain: opt.Domain = None,
     only: opt.Only = None,
     policy: opt.PolicyName = None,
     resume: opt.Resume = True,
@@ -88,6 +89,7 @@ def audit(
     options = AuditOptions(
         catalog=catalog,
         prompts=prompts,
+        domain=domain,
         allow_code=allow_code,
         allow_outside=allow_outside,
         online=online,

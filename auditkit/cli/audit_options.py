@@ -9,7 +9,7 @@ import typer
 
 __all__ = [
     "AllowCode", "AllowOutside", "AsJson", "Cache", "CallSeconds", "Catalog", "Cluster", "Data",
-    "DryRun", "KeepRaw", "Limit", "MaxCalls", "MaxErrorRate", "MaxMinutes", "MaxTokens", "Online",
+    "Domain", "DryRun", "KeepRaw", "Limit", "MaxCalls", "MaxErrorRate", "MaxMinutes", "MaxTokens", "Online",
     "Only", "Out", "Pilot", "PlanFile", "PolicyName", "Prompts", "Quiet", "RecipeName", "Resume",
     "RetryErrors", "TargetName", "Workers", "check_combination",
 ]  # fmt: skip
@@ -34,6 +34,10 @@ Data = Annotated[
 Catalog = Annotated[
     str | None,
     typer.Option("--catalog", help="catalog that the responses are checked against"),
+]
+Domain = Annotated[
+    str | None,
+    typer.Option("--domain", help="kind of the items: a domain pack, or the YAML file of your own"),
 ]
 Prompts = Annotated[
     Path | None,

@@ -77,7 +77,10 @@ def recompute_run(
     target, options = _as_audited(manifest, target, options)
     recipe = _recipe_of(recorded, manifest)
     dataset, catalog = load_data(
-        recipe, catalog=options.catalog, allow_outside=options.allow_outside
+        recipe,
+        catalog=options.catalog,
+        domain=options.domain,
+        allow_outside=options.allow_outside,
     )
     with restricted_network(Restriction()):
         loaded = _loaded(target, dataset, recorded, options)
@@ -111,6 +114,7 @@ def _as_audited(
         options,
         catalog=options.catalog or named.get("catalog"),
         prompts=prompts,
+        domain=options.domain or named.get("domain"),
         limit=options.limit or named.get("limit"),
     )
 

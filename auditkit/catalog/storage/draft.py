@@ -43,6 +43,7 @@ class CatalogDraft:
         linked: rows of the items with an entity or facts of an external source; None without such a
             source.
         link, agreement: status and genre agreement of the link to an external graph.
+        domain: name of the domain pack; None for the neutral one.
     """
 
     def __init__(self) -> None:
@@ -59,6 +60,7 @@ class CatalogDraft:
         self.notes: list[str] = []
         self.sources: list[Source] = []
         self.year, self.genre, self.decade = (self.graph.predicate(p) for p in ITEM_PREDICATES)
+        self.domain: str | None = None
         self._decades: dict[int, str] = {}
         self._index: tuple[int, TitleIndex] | None = None
 

@@ -99,6 +99,7 @@ def open_built(path: Path) -> Catalog:
         linking=meta.linking,
         content_sha256=meta.content_sha256,
         index_folder=index_folder(path),
+        domain=meta.domain,
     )
 
 
