@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from auditkit.catalog.catalog import Catalog
     from auditkit.catalog.linking.title_linker import Link
-    from auditkit.claims.reader import Reading
+    from auditkit.claims.claim import Reading
 
 __all__ = ["check_claims", "match"]
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, NamedTuple, cast
 
 from auditkit.catalog.catalog import Catalog
-from auditkit.claims.reader import Claim, ClaimReader, Reading
+from auditkit.claims.claim import Claim, Reading
+from auditkit.claims.reader import ClaimReader
 from auditkit.errors import InvalidArgument
 from auditkit.probes.base import (
     Context,

@@ -15,7 +15,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
-from auditkit.claims.reader import Claim, ClaimReader
+from auditkit.claims.claim import Claim
+from auditkit.claims.reader import ClaimReader
 from auditkit.domains.shipped import wording
 from auditkit.errors import InvalidArgument, TargetError
 from auditkit.probes.base import Context, NotAssessable, finding, split_by_status, unit_of
