@@ -89,7 +89,7 @@ def sentences(name: str, part: str) -> list[Sentence]:
 
 def _sentence(line: str) -> Sentence:
     item_id, text, labels = line.split("\t")
-    return Sentence(item_id, text, dict(_label(label) for label in labels.split(";")))
+    return Sentence(item_id, text, dict(_label(label) for label in labels.split(";") if label))
 
 
 def _label(label: str) -> tuple[Key, str]:
