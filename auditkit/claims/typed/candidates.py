@@ -141,8 +141,12 @@ def _of_sizes(clause: Clause, vocabulary: Vocabulary, language: Language) -> Ite
 
 def _is_bare(clause: Clause, place: int) -> bool:
     """Whether a number is not part of a decimal number and has a word of size in front of it."""
-    around = [*clause.words[max(0, place - 1) : place], *clause.words[place + 1 : place + 2]]
-    return all(word.lower not in (".", ",", "x", "\u20ac", "$") for word in around)
+    before = clause.words[place - 1].lower if place else ""
+    after = [word.lower for word in clause.words[place + 1 : place + 3]]
+    decimal = len(after) > 1 and after[0] in (".", ",") and after[1].isdigit()
+    return (
+        not decimal and before not in (".", ",", "x", "$") and after[:1] not in (["x"], ["\u20ac"])
+    )
 
 
 def _of_dates(

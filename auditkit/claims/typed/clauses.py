@@ -7,7 +7,7 @@ nothing, and neither does a question.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -16,10 +16,12 @@ from auditkit.domains.pack import Language
 
 __all__ = ["Clause", "Mention", "clauses_of"]
 
+_NEAR = 8  # characters between a comparison and its title
 MAX_WORDS = 200  # of a clause
 _LONGEST_ENTRY = 2  # words of an entry of a list
+_LONGEST_LABEL = 2  # words of a label, as in "Price: $20"
 _ENDS = frozenset((".", "!", "?", "\n", ";"))
-_SEPARATORS = frozenset((":", "\u2014", "\u2013", "(", ")", "[", "]", "\u2022"))
+_SEPARATORS = frozenset(("|", "\u2014", "\u2013", "(", ")", "[", "]", "\u2022"))
 _ABBREVIATIONS = frozenset(("ca", "inkl", "bzw", "approx", "incl", "vs", "e", "g", "z", "b", "no"))
 
 
@@ -38,17 +40,25 @@ class Clause:
     Attributes:
         words: in order, without the words of titles.
         topic: entries of the one item that it is about; empty if there is none or several.
-        silent_from: character offset from which it states nothing.
+        silent: character ranges that state nothing.
         begin, end: character offsets.
         sentence: number of its sentence.
     """
 
     words: list[Word]
     topic: tuple[int, ...]
-    silent_from: int
+    silent: tuple[tuple[int, int], ...]
     begin: int
     end: int
     sentence: int
+
+    def is_silent(self, offset: int) -> bool:
+        """Whether the word at this offset is in a part that states nothing."""
+        return _is_within(self.silent, offset)
+
+
+def _is_within(ranges: Iterable[tuple[int, int]], offset: int) -> bool:
+    return any(begin <= offset < end for begin, end in ranges)
 
 
 def clauses_of(
@@ -72,8 +82,11 @@ def clauses_of(
             if begins_line and position == 0 and not own and inside:
                 current = ()  # a new line of a list
             free = [word for word in part if not _in_title(word, inside)]
-            silent = part[0].begin if is_question else _silent_from(part, inside, language)
-            named = list(dict.fromkeys(m.entries for m in inside if m.begin < silent))
+            whole = ((part[0].begin, part[-1].end),)
+            silent = whole if is_question else tuple(_silent(part, inside, language))
+            named = list(
+                dict.fromkeys(m.entries for m in inside if not _is_within(silent, m.begin))
+            )
             topic = named[0] if len(named) == 1 else () if named else current
             current = topic or current
             found.append(Clause(free, topic, silent, part[0].begin, part[-1].end, number))
@@ -115,7 +128,8 @@ def _split(sentence: Sequence[Word], language: Language) -> Iterator[list[Word]]
     openers = frozenset(grammar(language, "clauses"))
     current: list[Word] = []
     for place, word in enumerate(sentence):
-        separates = word.lower in _SEPARATORS or (
+        label = word.lower == ":" and len(current) <= _LONGEST_LABEL
+        separates = (word.lower in (*_SEPARATORS, ":") and not label) or (
             word.lower == "," and _is_comma(sentence, place, language)
         )
         if current and (
@@ -142,13 +156,29 @@ def _is_comma(sentence: Sequence[Word], place: int, language: Language) -> bool:
     return not any(word.lower in joins for word in entry)
 
 
-def _silent_from(part: Sequence[Word], inside: Sequence[Mention], language: Language) -> int:
-    """Character offset of the first taste frame, hedge or comparison with a title."""
-    begins = [part[-1].end]
+def _is_number(words: Sequence[Word]) -> bool:
+    """Whether a number begins here, after at most a currency sign."""
+    return any(word.lower.isdigit() for word in words) and not words[0].lower.isalpha()
+
+
+def _silent(
+    part: Sequence[Word], inside: Sequence[Mention], language: Language
+) -> Iterator[tuple[int, int]]:
+    """Character ranges after a taste frame, a hedge or a comparison."""
+    ends = part[-1].end
     for name in ("taste", "hedges"):
-        begins += [part[begin].begin for begin, _ in phrase_set(language, name).places(part)]
+        for begin, _ in phrase_set(language, name).places(part):
+            yield part[begin].begin, ends
     for begin, end in phrase_set(language, "than").places(part):
-        ahead = part[end - 1].end
-        if any(0 <= m.begin - ahead <= 5 for m in inside):
-            begins.append(part[begin].begin)
-    return min(begins)
+        if any(0 <= m.begin - part[end - 1].end <= _NEAR for m in inside):
+            yield part[begin].begin, ends
+    for begin, end in phrase_set(language, "more_than").places(part):
+        bound = end - begin > 1 or part[begin - 1].lower in ("less", "more")
+        if not (bound and _is_number(part[end : end + 2])):
+            yield part[begin].begin, _next_join(part, end, language)
+
+
+def _next_join(part: Sequence[Word], place: int, language: Language) -> int:
+    """Character offset of the first word for "and" after a word, else of the end."""
+    joins = grammar(language, "joins")
+    return next((word.begin for word in part[place:] if word.lower in joins), part[-1].end)

@@ -74,7 +74,7 @@ def read_typed(
             continue
         near = [q for q in quantities if clause.begin <= q.begin < clause.end]
         found = candidates_in(clause, text, near, vocabulary, language)
-        spoken = [c for c in found if clause.words[c.first].begin < clause.silent_from]
+        spoken = [c for c in found if not clause.is_silent(clause.words[c.first].begin)]
         if not spoken:
             continue
         held = partial(owned, clause.topic, language)

@@ -21,7 +21,8 @@ __all__ = ["Accepted", "accepted_in"]
 
 Strength = Literal["stated", "implied"]
 _LONGEST_CUE = 6
-_MARKS = frozenset((".", ",", "!", "\n", "-", '"', "'", "\u201c", "\u201d", "\u201e", "*"))
+_OPENING = 3  # words in front of a noun that opens a clause
+_MARKS = frozenset((".", ",", "!", ":", "\n", "-", '"', "'", "\u201c", "\u201d", "\u201e", "*"))
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ class _Scope:
             if self.ends_before(cues, at):
                 return candidate.first - at + 1
             word = self.words[at - 1].lower
-            easy = word in self.fillers or word in self.joins or word in _MARKS
+            easy = word in (*self.fillers, *self.joins, *self.items, *_MARKS)
             if not easy and self.taken.get(at - 1) is not known:
                 skipped += 1
                 if skipped > most or (at - 1) in self.taken:
@@ -123,7 +124,7 @@ def accepted_in(
     found: dict[int, Accepted] = {}
     for step in (candidates, candidates[::-1]):  # "red or black": the second may need the first
         for candidate in step:
-            silent = scope.words[candidate.first].begin >= clause.silent_from
+            silent = clause.is_silent(scope.words[candidate.first].begin)
             if candidate.first in found or silent:
                 continue
             read = _reading(scope, candidate, owned)
@@ -152,7 +153,8 @@ def _reading(
         chosen = _one_of(best, owned)
     else:
         strength = "implied"
-        chosen = _one_of([o for o in options if _is_implied(scope, candidate, o.known)], owned)
+        implied = [o for o in options if _is_implied(scope, candidate, o.known, owned=owned(o))]
+        chosen = _one_of(implied, owned)
     operator = _operator(scope, candidate)
     if chosen is None or operator is None:
         return None
@@ -167,14 +169,16 @@ def _one_of(options: Sequence[Option], owned: Callable[[Option], bool]) -> Optio
     return own[0] if own else (options[0] if len({o.known.name for o in options}) == 1 else None)
 
 
-def _is_implied(scope: _Scope, candidate: Candidate, known: Known) -> bool:
+def _is_implied(scope: _Scope, candidate: Candidate, known: Known, *, owned: bool) -> bool:
     """Whether a value without a cue phrase is a fact of the item."""
     kind = known.spec.type
     if kind in ("quantity", "price"):
         return True
     if kind == "size":
-        return scope.words[candidate.first].lower.isdigit() and candidate.end > candidate.first + 1
+        return owned or _names_item(scope, candidate, known)
     if known.spec.free:
+        return True
+    if kind == "text" and _opens_clause(scope, candidate):
         return True
     if kind in ("year", "text") and (
         _names_item(scope, candidate, known) or _alone(scope, candidate)
@@ -199,14 +203,23 @@ def _names_item(scope: _Scope, candidate: Candidate, known: Known) -> bool:
 
 def _follows_article(scope: _Scope, candidate: Candidate) -> bool:
     """Whether the clause ends with article and value, before a title: "the black | AeroBrew"."""
-    before = scope.lower(candidate.first - 1)
-    return before in ("the", "this", "a", "der", "die", "das", "dieser", "diese", "dieses", "den")
+    return scope.lower(candidate.first - 1) in grammar(scope.language, "determiners")
+
+
+def _opens_clause(scope: _Scope, candidate: Candidate) -> bool:
+    """Whether the value describes the noun that opens the clause: "The turquoise bottle is"."""
+    opening = grammar(scope.language, "determiners")
+    after = scope.lower(candidate.end)
+    return 0 < candidate.first <= _OPENING and scope.lower(0) in opening and after.isalpha()
 
 
 def _alone(scope: _Scope, candidate: Candidate) -> bool:
     """Whether the value is a clause of its own, or opens one: "White and made of plastic"."""
-    after = scope.lower(candidate.end)
-    return candidate.first == 0 and (not after or after in _MARKS or after in scope.joins)
+    after, before = scope.lower(candidate.end), scope.words[: candidate.first]
+    opening = (*grammar(scope.language, "clauses"), *scope.joins)
+    begins = all(word.lower in opening for word in before)
+    listed = bool(before) and before[-1].lower == ","
+    return (begins or listed) and (not after or after in _MARKS or after in scope.joins)
 
 
 def _is_joined(scope: _Scope, candidate: Candidate, known: Known) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 
 from auditkit.catalog.graph.knowledge_graph import KnowledgeGraph
-from auditkit.claims.typed.language import PhraseSet, Word, stems, words_of
+from auditkit.claims.typed.language import PhraseSet, Word, grammar, stems, words_of
 from auditkit.claims.typed.quantities import quantities_in
 from auditkit.domains.pack import Cues, DomainPack, Language, PackPredicate
 
@@ -52,19 +52,17 @@ class Known:
         """The cue phrases in front of a value (`before`) or after it."""
         return _phrases(self, language, side)
 
-    @cached_property
-    def own_name(self) -> str:
-        """Its name as a phrase of a text."""
-        return self.name.replace("_", " ").casefold()
-
 
 @lru_cache(maxsize=512)
 def _phrases(known: Known, language: Language, side: str) -> PhraseSet:
     spec = known.spec
     if side in ("nouns", "apart"):
-        return PhraseSet(spec.nouns if side == "nouns" else spec.apart, language)
+        everywhere = grammar(language, "apart")
+        return PhraseSet(spec.nouns if side == "nouns" else [*spec.apart, *everywhere], language)
     cues = spec.cues.get(language, Cues())
-    return PhraseSet(cues.before if side == "before" else cues.after, language)
+    names = (known.name, *spec.names)
+    own = [name.replace("_", " ").casefold() for name in names]
+    return PhraseSet([*cues.before, *own] if side == "before" else cues.after, language)
 
 
 def group_key(text: str) -> str:
@@ -170,8 +168,8 @@ def _absent(name: str, spec: PackPredicate) -> Known:
 def _described(graph: KnowledgeGraph, name: str) -> Iterator[Known]:
     """A predicate that the pack does not describe."""
     labels = graph.labels(name)
-    own_name = name.replace("_", " ").casefold()
-    cues = {language: Cues(before=(own_name,), after=(own_name,)) for language in _LANGUAGES}
+    spelled = name.replace("_", " ").casefold()
+    cues = {language: Cues(after=(spelled,)) for language in _LANGUAGES}
     dimensions = _dimensions(labels, PackPredicate(type="quantity"))
     if dimensions:
         yield Known(name, PackPredicate(type="quantity", cues=cues), True, dimensions)
