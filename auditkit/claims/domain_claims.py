@@ -1,4 +1,4 @@
-"""Typed claims of the texts about one catalog, with their verdicts, beside or without film rules."""
+"""Typed claims about the items of one catalog with their verdicts, beside or without film rules."""
 
 from __future__ import annotations
 

@@ -28,7 +28,6 @@ from auditkit.claims.span import Span
 from auditkit.claims.statements import Stated
 from auditkit.claims.subject_resolution import find_topics
 from auditkit.claims.title_mentions import Window, mentions_of, windows
-from auditkit.domains.pack import DomainPack
 from auditkit.domains.shipped import domain_pack
 from auditkit.errors import CatalogError
 
@@ -39,17 +38,12 @@ _FACTUAL = ("genre", "person", "year", "range", "runtime", "place")
 
 
 class ClaimReader:
-    """Reads the claims of texts about the items of one catalog.
+    """Reads the claims of texts about the items of one catalog, with the pack of its domain."""
 
-    Args:
-        pack: the words of its domain; None for the pack of the catalog.
-    """
-
-    def __init__(self, catalog: Catalog, pack: DomainPack | None = None) -> None:
+    def __init__(self, catalog: Catalog) -> None:
         self.catalog = catalog
-        self.pack = pack or domain_pack(catalog.domain)
         self.names = Names(catalog.graph)
-        self.domain = DomainClaims(catalog, self.pack)
+        self.domain = DomainClaims(catalog, domain_pack(catalog.domain))
         index = catalog.linker.index
         self._entry_of = np.empty(len(catalog), dtype=np.int32)
         self._entry_of[index.items] = np.repeat(

@@ -16,7 +16,8 @@ __all__ = ["AuditOptions", "Progress"]
 class AuditOptions:
     """Options of one audit, in addition to target and recipe.
 
-    Only `catalog`, `prompts`, `domain` and `limit` change the requests; the others change how they are sent.
+    Only `catalog`, `prompts`, `domain` and `limit` change the requests; the others change how they
+    are sent.
 
     Attributes:
         catalog: catalog against which responses are checked (a name, built file or table);

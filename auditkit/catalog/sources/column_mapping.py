@@ -7,7 +7,8 @@
       director: {column: directed_by, separator: ";", type: entity, world: closed}
       runtime: {column: minutes, type: integer, world: functional}
 
-`domain` is the kind of the items (`auditkit.domains`). Unknown keys are errors. Without a mapping file, columns are assigned by their names.
+`domain` is the kind of the items (`auditkit.domains`). Unknown keys are errors. Without a mapping
+file, columns are assigned by their names.
 """
 
 from __future__ import annotations

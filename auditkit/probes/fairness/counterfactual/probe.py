@@ -61,8 +61,8 @@ class CounterfactualProbe:
         describe_users: whether attributes of the data set are stated as its users are described;
             `auto` does so for recommenders trained on the same data.
         domain: pack whose nouns are used in templates about titles; `auto` is that of the catalog.
-        templates: number of wordings of the request; similarities, steering, placebo and unusable responses are averaged over them,
-            comparisons with a repeated request use the first.
+        templates: number of wordings of the request; similarities, steering, placebo and unusable
+            responses are averaged over them, comparisons with a repeated request use the first.
         candidates: number of items to choose from; 0 for none, None for 100 if the recommender is a
             small language model that generates titles, else none.
         k: length of the compared lists.
