@@ -10,8 +10,8 @@ import typer
 __all__ = [
     "AllowCode", "AllowOutside", "AsJson", "Cache", "CallSeconds", "Catalog", "Cluster", "Data",
     "Domain", "DryRun", "KeepRaw", "Limit", "MaxCalls", "MaxErrorRate", "MaxMinutes", "MaxTokens",
-    "Online", "Only", "Out", "Pilot", "PlanFile", "PolicyName", "Prompts", "Quiet", "RecipeName", "Resume",
-    "RetryErrors", "TargetName", "Workers", "check_combination",
+    "Online", "Only", "Out", "Pilot", "PlanFile", "PolicyName", "Prompts", "Quiet", "RecipeName",
+    "Resume", "RetryErrors", "TargetName", "Workers", "check_combination",
 ]  # fmt: skip
 
 TargetName = Annotated[

@@ -195,6 +195,7 @@ class NodeMapping(_Mapping):
 GraphMapping = RdfMapping | NodeMapping
 
 AMAZON = TableMapping(
+    domain="products",
     source=SourceSection(name="Amazon product metadata"),
     items=ItemColumns(id="parent_asin", title="title"),
     predicates={

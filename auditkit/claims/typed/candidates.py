@@ -45,7 +45,11 @@ def candidates_in(
     vocabulary: Vocabulary,
     language: Language,
 ) -> list[Candidate]:
-    """All values of a clause in order; where two overlap, the longer one."""
+    """All values of a clause in order; where two overlap, the longer one.
+
+    Args:
+        quantities: those that begin in the clause.
+    """
     found = [
         *_of_dates(clause, text, vocabulary, language),
         *_of_numbers(clause, quantities, vocabulary),
@@ -83,8 +87,6 @@ def _of_numbers(
 ) -> Iterator[Candidate]:
     """Numbers with a unit, and years."""
     for quantity in quantities:
-        if not clause.begin <= quantity.begin < clause.end:
-            continue
         place = _words_of(clause.words, quantity)
         if place is None:
             continue

@@ -7,6 +7,7 @@ nothing, and neither does a question.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -22,6 +23,7 @@ _LONGEST_ENTRY = 2  # words of an entry of a list
 _LONGEST_LABEL = 2  # words of a label, as in "Price: $20"
 _ENDS = frozenset((".", "!", "?", "\n", ";"))
 _SEPARATORS = frozenset(("|", "\u2014", "\u2013", "(", ")", "[", "]", "\u2022"))
+_BULLETS = frozenset(("-", "*", "\u2022", "#"))
 _ABBREVIATIONS = frozenset(("ca", "inkl", "bzw", "approx", "incl", "vs", "e", "g", "z", "b", "no"))
 
 
@@ -70,16 +72,21 @@ def clauses_of(
     """Split a text into clauses, with their items.
 
     Args:
+        mentions: titles in the text, in order and without overlaps.
         own: entries of the known subject of the text; empty if unknown.
     """
     found: list[Clause] = []
+    begins = [mention.begin for mention in mentions]
     current, after_line = own, False
     for number, (sentence, is_question) in enumerate(_sentences(words)):
         begins_line = after_line or number == 0
         after_line = bool(sentence) and sentence[-1].lower == "\n"
         for position, part in enumerate(_split(sentence, language)):
-            inside = [m for m in mentions if part[0].begin <= m.begin < part[-1].end]
-            if begins_line and position == 0 and not own and inside:
+            inside = mentions[
+                bisect_left(begins, part[0].begin) : bisect_left(begins, part[-1].end)
+            ]
+            entry = inside or part[0].lower.isdigit() or part[0].lower in _BULLETS
+            if begins_line and position == 0 and not own and entry:
                 current = ()  # a new line of a list
             free = [word for word in part if not _in_title(word, inside)]
             whole = ((part[0].begin, part[-1].end),)

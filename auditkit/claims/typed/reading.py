@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -66,13 +67,14 @@ def read_typed(
     words = words_of(text)
     language = language_of(words)
     quantities = list(quantities_in(text, language))
+    begins = [quantity.begin for quantity in quantities]
     claims: list[TypedClaim] = []
     parsed: list[tuple[int, int]] = []
     unparsed: list[tuple[int, int]] = []
     for clause in clauses_of(words, mentions, own, language):
         if not clause.topic:
             continue
-        near = [q for q in quantities if clause.begin <= q.begin < clause.end]
+        near = quantities[bisect_left(begins, clause.begin) : bisect_left(begins, clause.end)]
         found = candidates_in(clause, text, near, vocabulary, language)
         spoken = [c for c in found if not clause.is_silent(clause.words[c.first].begin)]
         if not spoken:
