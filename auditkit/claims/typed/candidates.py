@@ -10,7 +10,7 @@ from auditkit.claims.typed.clauses import Clause
 from auditkit.claims.typed.dates import dates_in
 from auditkit.claims.typed.language import Word, grammar
 from auditkit.claims.typed.quantities import CURRENCIES, Quantity
-from auditkit.claims.typed.vocabulary import Known, Vocabulary
+from auditkit.claims.typed.vocabulary import Known, Vocabulary, group_key
 from auditkit.domains.pack import Language
 
 __all__ = ["Candidate", "Option", "candidates_in"]
@@ -56,6 +56,7 @@ def candidates_in(
         *_of_sizes(clause, vocabulary, language),
         *_of_labels(clause, vocabulary, language),
     ]
+    found += _of_unknown_names(clause, found, vocabulary, language)
     found.sort(key=lambda one: (one.first - one.end, one.first))
     taken = [False] * len(clause.words)
     kept = []
@@ -80,6 +81,30 @@ def _of_labels(clause: Clause, vocabulary: Vocabulary, language: Language) -> It
         if by_end:
             longest = max(by_end)
             yield Candidate(place, longest, tuple(by_end[longest].values()))
+
+
+def _of_unknown_names(
+    clause: Clause, found: Sequence[Candidate], vocabulary: Vocabulary, language: Language
+) -> Iterator[Candidate]:
+    """Names that the catalog does not have, after a cue phrase of several words: "made by Zorba".
+
+    A name in front of another noun ("made by Swiss engineers") is not read.
+    """
+    taken = {place for one in found for place in range(one.first, one.end)}
+    ends = frozenset(("", *grammar(language, "joins"), *grammar(language, "fillers")))
+    for known in vocabulary.known:
+        capitals = language == "en" or known.spec.free  # every noun of German has a capital
+        if known.spec.type != "entity" or not known.in_graph or not capitals:
+            continue
+        for begin, first in known.cues(language, "before").places(clause.words):
+            end = first
+            while end < len(clause.words) and clause.words[end].raw[0].isupper():
+                end += 1
+            after = clause.words[end].lower if end < len(clause.words) else ""
+            closed = not after.isalnum() or after in ends
+            if first - begin > 1 and first < end and closed and not taken & set(range(first, end)):
+                raw = " ".join(word.raw for word in clause.words[first:end])
+                yield Candidate(first, end, (Option(known, raw, group_key(raw)),))
 
 
 def _of_numbers(

@@ -80,7 +80,7 @@ class Vocabulary:
 
     def __init__(self, graph: KnowledgeGraph, pack: DomainPack) -> None:
         self.pack = pack
-        named = {name.casefold(): name for name in graph.codes}
+        named = {p.name.casefold(): p.name for p in graph.predicates if p.labeled}
         self.known: list[Known] = []
         taken: set[str] = set()
         for name, spec in pack.predicates.items():
@@ -90,7 +90,8 @@ class Vocabulary:
         for predicate in graph.predicates:
             if predicate.labeled and predicate.name not in (*taken, *_DERIVED):
                 self.known += _described(graph, predicate.name)
-        categories = [k for known in self.known if known.spec.free for k in known.labels]
+        kinds = (k for k in self.known if k.spec.free and k.spec.type == "text")
+        categories = [key for known in kinds if not known.spec.values for key in known.labels]
         nouns = (pack.nouns.item, pack.nouns.items, *pack.item_words)
         self.item_words = frozenset(word for text in (*nouns, *categories) for word in text.split())
         self._spellings = self._by_first()

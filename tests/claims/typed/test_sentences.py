@@ -57,6 +57,12 @@ def test_german_endings_do_not_matter(form):
     assert found[("color", "Schwarz", False)][0] == "supported"
 
 
+def test_a_brand_that_the_catalog_does_not_have_is_a_claim_after_a_clear_cue():
+    found = stated("The drill is made by Zorba.", "p8")
+    assert found[("brand", "Zorba", False)] == ("contradicted", "stated")
+    assert not any(r == "brand" for r, _, _ in stated("It was built by Swiss engineers.", "p8"))
+
+
 def test_a_second_year_is_a_claim_of_its_own():
     reader = ClaimReader(catalog_of("films_en"))
     (reading,) = reader.read(["Heat (1995) was released in 1997."], ["f1"])
