@@ -40,6 +40,7 @@ class Catalog:
         content_sha256: SHA-256 over the items and the graph of a built file.
         index_folder: folder that keeps the title index of a built file between runs.
         variants: predicates whose values distinguish the variants of a product, such as color.
+        domain: name or file of the domain pack (`auditkit.domains`); None for the neutral one.
 
     Raises:
         CatalogError: no items, or an id that occurs twice.
@@ -52,6 +53,7 @@ class Catalog:
     content_sha256: str | None = None
     index_folder: Path | None = None
     variants: tuple[str, ...] = ()
+    domain: str | None = None
 
     def __post_init__(self) -> None:
         if not self.items:

@@ -1,4 +1,4 @@
-"""Tokenizer and phrase matching of the claim reader; the phrases come from `lexicon.yaml`."""
+"""Tokenizer and phrase matching of the claim reader; the phrases come from `films.lexicon.yaml`."""
 
 from __future__ import annotations
 
@@ -80,12 +80,12 @@ class Phrases:
 
 @cache
 def lexicon() -> Mapping[str, Any]:
-    """Content of `lexicon.yaml`."""
-    text = (files("auditkit.claims") / "lexicon.yaml").read_text(encoding="utf-8")
+    """Content of `films.lexicon.yaml`."""
+    text = (files("auditkit.domains") / "films.lexicon.yaml").read_text(encoding="utf-8")
     return dict(yaml.safe_load(text))
 
 
 @cache
 def phrases(name: str) -> Phrases:
-    """One list of `lexicon.yaml`, or the keys of one of its tables."""
+    """One list of `films.lexicon.yaml`, or the keys of one of its tables."""
     return Phrases([str(text) for text in lexicon()[name]])

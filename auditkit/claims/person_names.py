@@ -80,9 +80,9 @@ def name_at(
         labels = names.surnames.get(name_key(text[begins:ends]).removesuffix("s"))
     if labels is not None:
         return end, _person(text, begins, ends, labels, "surname")
-    is_term = any(phrases(name).at(masked, place) for name in ("award_words", "film_nouns"))
-    if is_term or masked[place] in _NEVER:
-        return place + 1, None
+    term = max(phrases(name).at(masked, place) for name in ("award_words", "film_nouns"))
+    if term or masked[place] in _NEVER:
+        return place + max(term, 1), None
     return end, _person(text, begins, ends, None, "unknown")
 
 

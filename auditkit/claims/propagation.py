@@ -52,7 +52,6 @@ def statements_of(clauses: list[Clause]) -> list[ClauseStatements]:
         rows.append(ClauseStatements(clause, said))
         context = _after(clause, said, context)
     _drop_named_paths(rows)
-    _drop_second_years(rows)
     for place, row in enumerate(rows):
         for topic, alike in row.clause.contrasted:
             _contrast(rows, place, topic, alike=alike)
@@ -86,21 +85,6 @@ def _drop_named_paths(rows: list[ClauseStatements]) -> None:
         others = {(int(s.value.removeprefix("entry:")),) for s in paths}
         follows.topics = (*clause.topics, *sorted(others - set(clause.topics)))
         said[:] = [s for s in said if s.relation not in relations]
-
-
-def _drop_second_years(rows: list[ClauseStatements]) -> None:
-    """Keep only the bracketed year of "Psycho (1960) was remade in 1998"."""
-    dated: dict[int, set[Topic]] = {}
-    for clause, _ in rows:
-        titles = [p for p in clause.pieces if p.kind == "title" and p.values]
-        dated.setdefault(clause.sentence, set()).update(p.entries for p in titles)
-    for row in rows:
-        about = dated[row.clause.sentence].intersection(row.clause.topics)
-        if about:
-            row.said[:] = [
-                s for s in row.said
-                if not (s.relation == "year" and s.value.startswith("=") and s.topics is None)
-            ]  # fmt: skip
 
 
 def _contrast(rows: list[ClauseStatements], place: int, topic: Topic, *, alike: bool) -> None:

@@ -1,5 +1,8 @@
 """Extract the claims of explanations and verify each with the graph, without a language model.
 
+Typed values are read in any domain and language of the packs (`domain_claims`); English texts about
+films are read with the film rules of this package, which also know relations between films.
+
 A claim is (item, relation, value, negated) with its span in the text. Verdicts follow the world
 assumption of the predicate: a fact that an open predicate does not contain is unverifiable, never
 false. Rules and verdicts are described in docs/explain/hallucination.md, section Claims.
@@ -8,81 +11,39 @@ false. Rules and verdicts are described in docs/explain/hallucination.md, sectio
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 
 from auditkit.catalog.catalog import Catalog
 from auditkit.catalog.graph.knowledge_graph import Verdict
 from auditkit.claims.annotate import spans_of
+from auditkit.claims.claim import Claim, Reading
 from auditkit.claims.clauses import Clause, Topic, clauses_of
+from auditkit.claims.domain_claims import DomainClaims, combined
 from auditkit.claims.entity_names import Names
 from auditkit.claims.lexicon import Token, tokenize
 from auditkit.claims.propagation import statements_of
 from auditkit.claims.span import Span
 from auditkit.claims.statements import Stated
 from auditkit.claims.subject_resolution import find_topics
-from auditkit.claims.title_mentions import Window, windows
+from auditkit.claims.title_mentions import Window, mentions_of, windows
+from auditkit.domains.shipped import domain_pack
 from auditkit.errors import CatalogError
 
-__all__ = ["Claim", "ClaimReader", "Reading"]
+__all__ = ["ClaimReader"]
 
 _PREFERENCE: tuple[Verdict, ...] = ("supported", "unverifiable", "contradicted")
 _FACTUAL = ("genre", "person", "year", "range", "runtime", "place")
 
 
-@dataclass(frozen=True)
-class Claim:
-    """One stated fact about an item, with the graph's verdict.
-
-    Attributes:
-        value: the label in the graph; `=1995`, `<1970`, `>1989<2000` for years; an item id for
-            `same:...` and `sequel_of`; the words of the text if the graph has no such value.
-        span: character offsets of the words in the text; the end is exclusive.
-        evidence: the triples that the verdict is based on; for a contradiction,
-            the item's actual values.
-    """
-
-    item_id: str
-    relation: str
-    value: str
-    negated: bool
-    verdict: Verdict
-    span: tuple[int, int]
-    evidence: tuple[tuple[str, str, str], ...] = ()
-
-    @property
-    def stated(self) -> tuple[str, str, str, bool]:
-        """(item id, relation, value, negated), the key of a claim within one text."""
-        return self.item_id, self.relation, self.value, self.negated
-
-
-@dataclass(frozen=True)
-class Reading:
-    """Claims of one text.
-
-    Attributes:
-        claims: unique per (item, relation, value, negated).
-        unparsed: factual clauses without a claim.
-        n_factual: number of factual clauses.
-    """
-
-    claims: tuple[Claim, ...]
-    unparsed: tuple[str, ...]
-    n_factual: int
-
-    @property
-    def coverage(self) -> float | None:
-        """Fraction of factual clauses with at least one claim; None without a factual clause."""
-        return 1 - len(self.unparsed) / self.n_factual if self.n_factual else None
-
-
 class ClaimReader:
-    """Reads the claims of texts about the items of one catalog."""
+    """Reads the claims of texts about the items of one catalog, with the pack of its domain."""
 
     def __init__(self, catalog: Catalog) -> None:
         self.catalog = catalog
         self.names = Names(catalog.graph)
+        self.domain = DomainClaims(catalog, domain_pack(catalog.domain))
         index = catalog.linker.index
         self._entry_of = np.empty(len(catalog), dtype=np.int32)
         self._entry_of[index.items] = np.repeat(
@@ -95,7 +56,7 @@ class ClaimReader:
         """Extract and verify the claims of many texts in one pass.
 
         Args:
-            texts: explanations in English.
+            texts: explanations, in English or German.
             item_ids: the known subject of each text, which prevents most attachment errors.
 
         Returns:
@@ -129,6 +90,22 @@ class ClaimReader:
         own = None
         if subject is not None:
             own = (int(self._entry_of[self.catalog.index[subject]]),)
+        films = self.domain.is_read_as_film(text)
+        found = self._read_film(text, tokens, titles, own, subject) if films else None
+        if films and not self.domain.adds_to_films:
+            return found or Reading((), (), 0)
+        mentions = mentions_of(text, tokens, titles, own)
+        typed = self.domain.read(text, mentions, own or (), subject, besides_films=films)
+        return combined(found, typed)
+
+    def _read_film(
+        self,
+        text: str,
+        tokens: Sequence[Token],
+        titles: Sequence[tuple[Window, Topic]],
+        own: Topic | None,
+        subject: str | None,
+    ) -> Reading:
         pieces = spans_of(text, tokens, titles, self.names, lambda entry: own == (entry,))
         self._choose_by_year(pieces, own)
         clauses = clauses_of(pieces)
@@ -142,12 +119,14 @@ class ClaimReader:
                 for statement in said
                 for claim in self._claims(statement, clause, own, subject)
             ]
+            words = _text_of(clause, text)
             for claim in made:
-                claims.setdefault(claim.stated, claim)
+                strength = self.domain.strength_of(claim.relation, words)
+                claims.setdefault(claim.stated, replace(claim, strength=strength))
             if _is_factual(clause):
                 n_factual += 1
                 if not made:
-                    unparsed.append(text[clause.pieces[0].begin : clause.pieces[-1].end])
+                    unparsed.append(words)
         return Reading(tuple(claims.values()), tuple(unparsed), n_factual)
 
     def _choose_by_year(self, pieces: Sequence[Span], own: Topic | None) -> None:
@@ -215,6 +194,10 @@ class ClaimReader:
         best = min(range(len(items)), key=lambda i: _PREFERENCE.index(judged[i].verdict))
         verdict, evidence = judged[best]
         return Claim(items[best], relation, value, negated, verdict, span, evidence)
+
+
+def _text_of(clause: Clause, text: str) -> str:
+    return text[clause.pieces[0].begin : clause.pieces[-1].end] if clause.pieces else ""
 
 
 def _is_factual(clause: Clause) -> bool:

@@ -15,8 +15,9 @@ from auditkit.catalog.linking.normalize import full_key
 from auditkit.catalog.linking.vocabulary import english_words
 from auditkit.claims.lexicon import Token, lexicon
 from auditkit.claims.span import QUOTES, SENTENCE_END
+from auditkit.claims.typed.clauses import Mention
 
-__all__ = ["Window", "is_mention", "windows"]
+__all__ = ["Window", "is_mention", "mentions_of", "windows"]
 
 MAX_TITLE_TOKENS = 12
 _ARTICLES = frozenset(("the", "a", "an"))
@@ -119,3 +120,29 @@ def _stands_alone(
     told = after is None or after.lower in _BEHIND_TITLE
     verb = after is not None and after.lower in lexicon()["verbs"]
     return (told or verb) and not genre_word
+
+
+def mentions_of(
+    text: str,
+    tokens: Sequence[Token],
+    titles: Sequence[tuple[Window, tuple[int, ...]]],
+    own: tuple[int, ...] | None,
+) -> list[Mention]:
+    """The titles that a text mentions, in order; where two overlap, the longer one.
+
+    Args:
+        titles: windows whose key belongs to catalog entries, with these entries.
+        own: entries of the known subject.
+    """
+    taken = [False] * len(tokens)
+    found = []
+    longest_first = sorted(titles, key=lambda t: (t[0].first - t[0].behind, t[0].first))
+    for window, entries in longest_first:
+        covered = slice(window.first, window.behind)
+        known = own is not None and bool(set(own) & set(entries))
+        if any(taken[covered]) or not is_mention(text, tokens, window, known, frozenset()):
+            continue
+        taken[covered] = [True] * (window.behind - window.first)
+        begin, end = tokens[window.first].begin, tokens[window.behind - 1].end
+        found.append(Mention(begin, end, own if known and own is not None else entries))
+    return sorted(found)

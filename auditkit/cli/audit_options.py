@@ -9,11 +9,10 @@ import typer
 
 __all__ = [
     "AllowCode", "AllowOutside", "AsJson", "Cache", "CallSeconds", "Catalog", "Cluster", "Data",
-    "DryRun", "KeepRaw", "Limit", "MaxCalls", "MaxErrorRate", "MaxMinutes", "MaxTokens", "Online",
-    "Only", "Out", "Pilot", "PlanFile", "PolicyName", "PriceIn", "PriceOut", "Prompts", "Quiet",
-    "RecipeName", "Resume", "RetryErrors", "TargetCard", "TargetName", "TimeCalls", "Workers",
-    "check_combination",
-    "check_cost_options",
+    "Domain", "DryRun", "KeepRaw", "Limit", "MaxCalls", "MaxErrorRate", "MaxMinutes", "MaxTokens",
+    "Online", "Only", "Out", "Pilot", "PlanFile", "PolicyName", "PriceIn", "PriceOut", "Prompts",
+    "Quiet", "RecipeName", "Resume", "RetryErrors", "TargetCard", "TargetName", "TimeCalls",
+    "Workers", "check_combination", "check_cost_options",
 ]  # fmt: skip
 
 TargetName = Annotated[
@@ -36,6 +35,10 @@ Data = Annotated[
 Catalog = Annotated[
     str | None,
     typer.Option("--catalog", help="catalog that the responses are checked against"),
+]
+Domain = Annotated[
+    str | None,
+    typer.Option("--domain", help="kind of the items: a domain pack, or the YAML file of your own"),
 ]
 Prompts = Annotated[
     Path | None,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from auditkit.catalog.catalog import Catalog
     from auditkit.catalog.linking.title_linker import Link
-    from auditkit.claims.reader import Reading
+    from auditkit.claims.claim import Reading
 
 __all__ = ["check_claims", "match"]
 
@@ -77,17 +77,26 @@ def check_claims(
             help='file with one explanation per line, or .jsonl with "text", "item_id", "id"'
         ),
     ],
+    domain: Annotated[
+        str | None, typer.Option(help="kind of the items; default that of the catalog")
+    ] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
     """Read the facts in explanations and check each against the catalog graph."""
+    from dataclasses import replace
+
     from auditkit.catalog.building.open import load_catalog
     from auditkit.claims.reader import ClaimReader
     from auditkit.cli.build_progress import build_progress
+    from auditkit.security.escaping import terminal_text
 
     rows = iter(list(_explanations(text)))
     with build_progress(quiet=quiet) as progress:
         opened = load_catalog(catalog, progress=progress)
+        opened = replace(opened, domain=domain) if domain else opened
+        for note in _domain_notes(opened):
+            typer.echo(f"note: {terminal_text(note)}", err=True)
         reader = ClaimReader(opened)
         rows = iter([_known(row, text, opened) for row in rows])
         while batch := list(islice(rows, _BATCH)):
@@ -97,6 +106,15 @@ def check_claims(
             progress("reading explanations", len(batch))
             for row, reading in zip(batch, readings, strict=True):
                 _show_reading(row, reading, as_json=as_json)
+
+
+def _domain_notes(catalog: Catalog) -> list[str]:
+    """Signs that the domain does not fit the columns of the catalog."""
+    from auditkit.domains.mismatch import mismatches
+    from auditkit.domains.shipped import domain_pack
+
+    predicates = [predicate.name for predicate in catalog.graph.predicates]
+    return mismatches(domain_pack(catalog.domain), predicates, ())
 
 
 def _lines(path: Path) -> Iterator[str]:
@@ -202,6 +220,7 @@ def _show_reading(row: dict[str, JsonValue], reading: Reading, *, as_json: bool)
                 "item_id": claim.item_id, "relation": claim.relation, "value": claim.value,
                 "negated": claim.negated, "verdict": claim.verdict, "span": list(claim.span),
                 "evidence": [list(triple) for triple in claim.evidence],
+                "strength": claim.strength,
             }
             for claim in reading.claims
         ]  # fmt: skip

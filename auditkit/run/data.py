@@ -12,6 +12,7 @@ from auditkit.catalog.catalog import Catalog
 from auditkit.catalog.dataset import Dataset
 from auditkit.catalog.datasets.user_tables import open_dataset
 from auditkit.catalog.linking.normalize import full_key
+from auditkit.domains.shipped import domain_pack
 from auditkit.errors import CatalogError
 from auditkit.run.recipe import AuditRecipe
 
@@ -25,6 +26,7 @@ def load_data(
     recipe: AuditRecipe,
     *,
     catalog: str | None = None,
+    domain: str | None = None,
     allow_outside: bool = False,
     progress: Callable[[str, int], None] = lambda what, n: None,
 ) -> tuple[Dataset, Catalog]:
@@ -33,19 +35,32 @@ def load_data(
     Args:
         catalog: catalog to use instead of the recipe's; if neither is given, the catalog of the
             data set is used.
+        domain: domain pack to use instead of the catalog's.
         allow_outside: whether a description of data may name tables outside its folder.
         progress: called with the current step and the number of new rows while a table is built.
 
     Raises:
         CatalogError: the data or the catalog are missing or damaged.
+        ConfigurationError: there is no such domain pack, or it is not valid.
     """
     dataset = open_dataset(recipe.data, allow_outside=allow_outside)
     source = catalog or recipe.catalog
     if source in (None, recipe.data):
-        return dataset, dataset.catalog
+        return _of_domain(dataset, dataset.catalog, domain)
     chosen = load_catalog(str(source), progress=progress)
     counts = _check_same_items(dataset, chosen)
-    return replace(dataset, notes=(*dataset.notes, *counts)), chosen
+    return _of_domain(replace(dataset, notes=(*dataset.notes, *counts)), chosen, domain)
+
+
+def _of_domain(dataset: Dataset, catalog: Catalog, domain: str | None) -> tuple[Dataset, Catalog]:
+    """Both with the domain that was named, else with that of the catalog, else of the data set."""
+    chosen = domain or catalog.domain or dataset.catalog.domain
+    domain_pack(chosen)  # an unknown domain is reported before anything is sent
+    if catalog.domain != chosen:
+        catalog = replace(catalog, domain=chosen)
+    if dataset.catalog.domain != chosen:
+        dataset = replace(dataset, catalog=replace(dataset.catalog, domain=chosen))
+    return dataset, catalog
 
 
 def _check_same_items(dataset: Dataset, catalog: Catalog) -> list[str]:

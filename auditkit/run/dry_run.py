@@ -118,6 +118,7 @@ def plan_audit(
     dataset, catalog = load_data(
         recipe,
         catalog=options.catalog,
+        domain=options.domain,
         allow_outside=options.allow_outside,
         progress=progress.catalog,
     )

@@ -15,6 +15,7 @@ from pydantic import JsonValue
 
 from auditkit.catalog.catalog import Catalog
 from auditkit.catalog.dataset import Dataset
+from auditkit.domains.shipped import MOVIES, domain_pack
 from auditkit.errors import ConfigurationError
 from auditkit.evidence.manifest import MANIFEST, read_manifest
 from auditkit.recommenders.loading.load import LoadedRecommender, load_recommender
@@ -41,8 +42,16 @@ def run_identity(
         "seed": recipe.seed,
         "version": ".".join(version("auditkit").split(".")[:2]),
         "schema_version": SCHEMA_VERSION,
+        **_domain(catalog),
         **_files(recipe),
     }
+
+
+def _domain(catalog: Catalog) -> dict[str, JsonValue]:
+    """Hash of the domain pack, whose words are in the prompts; the pack for movies is the default,
+    so that its runs keep their identity.
+    """
+    return {} if catalog.domain == MOVIES else {"domain": domain_pack(catalog.domain).sha256}
 
 
 def _files(recipe: AuditRecipe) -> dict[str, JsonValue]:

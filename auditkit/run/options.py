@@ -16,14 +16,15 @@ __all__ = ["AuditOptions", "Progress"]
 class AuditOptions:
     """Options of one audit, in addition to target and recipe.
 
-    Only `catalog`, `prompts`, `target_card` and `limit` change the requests; the others change how
-    they are sent.
+    Only `catalog`, `prompts`, `target_card`, `domain` and `limit` change the requests; the others
+    change how they are sent.
 
     Attributes:
         catalog: catalog against which responses are checked (a name, built file or table);
             overrides the recipe's.
         prompts: template file for a recommender without templates of its own.
         target_card: declared facts about a recommender without a recommender.yaml.
+        domain: name or YAML file of the domain pack; None for that of the catalog.
         allow_code: whether `python:` targets may import and run code.
         allow_outside: whether a description of data may name tables outside its folder.
         online: whether the code of a local recommender may use the network.
@@ -44,6 +45,7 @@ class AuditOptions:
     catalog: str | None = None
     prompts: Path | None = None
     target_card: Path | None = None
+    domain: str | None = None
     allow_code: bool = False
     allow_outside: bool = False
     online: bool = False

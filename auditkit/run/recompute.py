@@ -78,7 +78,10 @@ def recompute_run(
     target, options = _as_audited(manifest, target, options)
     recipe = _recipe_of(recorded, manifest)
     dataset, catalog = load_data(
-        recipe, catalog=options.catalog, allow_outside=options.allow_outside
+        recipe,
+        catalog=options.catalog,
+        domain=options.domain,
+        allow_outside=options.allow_outside,
     )
     with restricted_network(Restriction()):
         loaded = with_card(
@@ -122,6 +125,7 @@ def _as_audited(
         catalog=options.catalog or named.get("catalog"),
         prompts=prompts,
         target_card=card,
+        domain=options.domain or named.get("domain"),
         limit=options.limit or named.get("limit"),
     )
 

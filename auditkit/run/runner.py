@@ -34,6 +34,7 @@ from auditkit.recommenders.loading.target_card import with_card
 from auditkit.recommenders.target_uri import restriction_for
 from auditkit.registry import probe_spec
 from auditkit.run.data import load_data
+from auditkit.run.domain_notes import domain_notes
 from auditkit.run.first_request import check_first_request
 from auditkit.run.identity import require_same_run, run_identity
 from auditkit.run.options import AuditOptions, Progress
@@ -81,6 +82,7 @@ def run_audit(
     dataset, catalog = load_data(
         recipe,
         catalog=options.catalog,
+        domain=options.domain,
         allow_outside=options.allow_outside,
         progress=progress.catalog,
     )
@@ -124,6 +126,7 @@ def run_audit(
                     detectors=detectors(recipe, asked, catalog),
                     notes=(
                         *(f"data: {note}" for note in dataset.notes),
+                        *domain_notes(catalog, asked),
                         *loaded.notes,
                         *scores_checked(run.log.records),
                         *notes_on_responses(loaded, run.log.records),
@@ -194,6 +197,7 @@ def _named(target: str, loaded: LoadedRecommender, options: AuditOptions) -> dic
         "target": target,
         "code": None if loaded.code is None else dict(loaded.code),
         "catalog": options.catalog,
+        **({} if options.domain is None else {"domain": options.domain}),
         "prompts": None if options.prompts is None else str(options.prompts),
         "target_card": None if options.target_card is None else str(options.target_card),
         "limit": options.limit,

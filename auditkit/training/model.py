@@ -23,6 +23,7 @@ from transformers import (
 )
 
 from auditkit.catalog.dataset import Dataset
+from auditkit.domains.shipped import domain_pack
 from auditkit.errors import ConfigurationError
 from auditkit.recommenders.adapters.language_model import LanguageModel
 from auditkit.recommenders.adapters.manifest import RecommenderManifest
@@ -69,7 +70,7 @@ def prepare(recipe: TrainingRecipe, dataset: Dataset, *, base: Path | None) -> T
     Args:
         base: folder of the base model, for recipes with a base.
     """
-    shipped = Prompts.shipped(recipe.prompts)
+    shipped = Prompts.shipped(recipe.prompts, domain_pack(dataset.catalog.domain))
     taught = {name: task for name, task in shipped.tasks.items() if recipe.tasks.get(name)}
     prompts = replace(shipped, tasks=taught)
     if base is not None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
+from auditkit.domains.shipped import domain_pack
 from auditkit.errors import did_you_mean
 from auditkit.recommenders.prompting.prompts import Prompts
 from auditkit.serialization.named_files import resolve_named_files
@@ -75,7 +76,7 @@ def _conflicts(recipe: TrainingRecipe) -> Iterator[Fault]:
 
 def _unfit(recipe: TrainingRecipe, tasks: Mapping[str, Task]) -> Iterator[Fault]:
     """Yield incompatible tasks, objectives, prompts and architectures."""
-    model, prompts = recipe.model, Prompts.shipped(recipe.prompts)
+    model, prompts = recipe.model, Prompts.shipped(recipe.prompts, domain_pack(None))
     titles = prompts.history == "titles"
     for name, task in tasks.items():
         if task.worded and name not in prompts.tasks:

@@ -43,6 +43,8 @@ class _Rows(Protocol):
     @property
     def prompts(self) -> Prompts: ...
     @property
+    def items_noun(self) -> str: ...
+    @property
     def encoder_decoder(self) -> bool: ...
     @property
     def counterfactuals(self) -> bool: ...
@@ -173,7 +175,7 @@ def _preference(rows: _Rows, drawn: HistoryWindow, rng: np.random.Generator) -> 
     """Next item for a user, stating the favorite genres of the history."""
     *history, target = rows.items_of(drawn)
     counts = Counter(genre for item in history for genre in sorted(rows.genres(item)))
-    named = " and ".join(genre for genre, _ in counts.most_common(2)) or "movies"
+    named = " and ".join(genre for genre, _ in counts.most_common(2)) or rows.items_noun
     return rows.item_row("preference", target, drawn.user, rng, history=history, genres=named)
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from auditkit.catalog.dataset import Dataset
+from auditkit.domains.shipped import domain_pack
 from auditkit.recommenders.prompting.attribute_phrases import known_values
 from auditkit.recommenders.prompting.prompts import Prompts, describe_user
 from auditkit.recommenders.prompting.token_encoding import encode
@@ -91,6 +92,11 @@ class TrainingRows:
     bucketing: bool = False
 
     # --- samples
+
+    @property
+    def items_noun(self) -> str:
+        """Plural of the items in the words of the catalog's domain."""
+        return domain_pack(self.dataset.catalog.domain).nouns.items
 
     @cached_property
     def _histories(self) -> dict[int, NDArray[np.int32]]:

@@ -18,7 +18,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 # Each layer may import itself and every layer above it in this list.
 LAYERS = (
-    ("errors", "seeding", "serialization", "security", "shipped_recipes"),
+    ("errors", "seeding", "serialization", "security", "shipped_recipes", "domains"),
     ("types", "evidence", "registry", "engine"),
     ("stats",),
     ("metrics", "catalog", "policy"),
@@ -35,6 +35,7 @@ LIGHT = {
 }
 ONLY = {
     "engine": {"engine", "errors", "seeding"},
+    "domains": {"domains", "errors", "serialization"},
     "policy": LIGHT,
     "reporting": LIGHT | {"reporting"},
     "gating": LIGHT | {"reporting"},

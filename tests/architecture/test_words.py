@@ -1,7 +1,7 @@
 """Words that say nothing to an engineer of this field, or say it in a private dialect.
 
 The list is that of the vocabulary in `docs/glossary.md` and of American spelling. Prompt templates,
-lexicons and word lists are data, so they are not searched.
+lexicons, domain packs and word lists are data, so they are not searched.
 """
 
 from __future__ import annotations
@@ -58,6 +58,7 @@ def searched() -> list[Path]:
             if path.suffix in KINDS
             and not path.name.endswith(DATA)
             and path.parent.parent.name != "prompting"
+            and not (path.parent.name == "domains" and path.suffix == ".yaml")
         ]
     return found
 

@@ -38,6 +38,7 @@ from run_probe import ProbeRun
 from run_probe import run_probe as run_fresh
 from small_world import world
 
+from auditkit.domains.shipped import domain_pack
 from auditkit.probes.base import Context, NotAssessable, load_users
 from auditkit.recommenders.adapters.baselines import load_baseline
 from auditkit.recommenders.prompting.prompts import Prompts
@@ -123,7 +124,7 @@ def test_nothing_but_zero_is_so_by_construction():
 
 def test_nobody_is_judged_by_candidates_that_the_prompt_does_not_show():
     class OwnWords(IgnoresTerms):
-        prompts = replace(Prompts.shipped("titles"), tasks={})
+        prompts = replace(Prompts.shipped("titles", domain_pack("movies")), tasks={})
 
         def render(self, request):
             return self.prompts.render(request)

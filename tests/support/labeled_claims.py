@@ -46,7 +46,7 @@ def film_catalog() -> Catalog:
     def graph(_: object) -> KnowledgeGraph:
         return KnowledgeGraph.from_triples([i.id for i in items], list(COLUMNS.values()), triples)
 
-    return Catalog(items, name="films", build_graph=graph)
+    return Catalog(items, name="films", build_graph=graph, domain="movies")
 
 
 @dataclass

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from planted_recommenders import Clean, chance, new_items, titles
 from small_world import world
 
+from auditkit.domains.shipped import domain_pack
 from auditkit.probes.base import load_users, neutral_request
 from auditkit.recommenders.prompting.prompts import Prompts
 from auditkit.types import Request
@@ -75,7 +76,7 @@ class EmbedsGender(Clean):
 def gender_by_prompt() -> dict[str, float]:
     """1 for the plain request of a woman, 0 for that of a man."""
     return {
-        Prompts.shipped("titles").render(neutral_request(user, k=10)): float(
+        Prompts.shipped("titles", domain_pack("movies")).render(neutral_request(user, k=10)): float(
             user.attributes["gender"] == "female"
         )
         for user in load_users(world())

@@ -12,6 +12,7 @@ from pathlib import Path
 from small_world import world
 
 from auditkit.catalog.items import CatalogItem
+from auditkit.domains.shipped import domain_pack
 from auditkit.recommenders.prompting.prompts import Prompts
 from auditkit.recommenders.protocols import ItemQuestion, TokenScores
 from auditkit.types import Item, Request
@@ -310,7 +311,7 @@ class OneCause(Clean):
     """The top item's score depends on exactly one item of the history: the user's `cause`."""
 
     def __init__(self) -> None:
-        self.prompts = Prompts.shipped("titles")
+        self.prompts = Prompts.shipped("titles", domain_pack("movies"))
 
     @staticmethod
     def cause(user_id: str, history: Sequence[str]) -> str:

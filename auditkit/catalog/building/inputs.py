@@ -24,6 +24,7 @@ from auditkit.catalog.sources.recbole import add_graph, add_items
 from auditkit.catalog.sources.table_source import add_table, file_source
 from auditkit.catalog.sources.title_join import add_facts, crosswalk_pairs
 from auditkit.catalog.storage.draft import CatalogDraft
+from auditkit.domains.shipped import DOMAINS, MOVIES
 from auditkit.errors import CatalogError
 from auditkit.serialization.strict_yaml import load_yaml
 
@@ -83,6 +84,7 @@ def read_inputs(inputs: Inputs, *, progress: Progress = lambda what, n: None) ->
     if not inputs.sources and inputs.items is None:
         raise CatalogError("no source is given. Name a file, a folder, a data set or a server.")
     draft = CatalogDraft()
+    draft.domain = _domain_of(inputs.mapping)
     if inputs.items is not None:
         _add_file(draft, inputs.items, inputs, progress)
     for source in inputs.sources:
@@ -101,6 +103,13 @@ def read_inputs(inputs: Inputs, *, progress: Progress = lambda what, n: None) ->
         progress(f"reading {inputs.facts}", 0)
         add_facts(draft, inputs.facts, _mapping_of_facts(inputs.mapping), strict=inputs.strict)
     return draft
+
+
+def _domain_of(mapping: Path | None) -> str | None:
+    """The key `domain` of a mapping file, which its reader validates."""
+    data = load_yaml(mapping).data if mapping is not None else None
+    domain = data.get("domain") if isinstance(data, dict) else None
+    return domain if domain in DOMAINS else None
 
 
 def _mapping_of_facts(path: Path | None) -> TableMapping | None:
@@ -138,6 +147,7 @@ def _add_ml100k(draft: CatalogDraft, folder: Path, inputs: Inputs, progress: Pro
     if not len(draft):
         for item in load_ml100k(folder).catalog.items:
             draft.add_item(item.id, item.title, item.year, item.genres)
+        draft.domain = draft.domain or MOVIES
         files = [folder / name for name in ("ml-100k.item", "u.item")]
         draft.sources.append(file_source(next(f for f in files if f.is_file()), _MOVIELENS))
     if inputs.kg is None and (folder / "ml-100k.kg").is_file():

@@ -23,6 +23,7 @@ from auditkit.catalog.sources.freebase import read_crosswalk
 from auditkit.catalog.sources.recbole import add_graph
 from auditkit.catalog.sources.table_reader import separate_year
 from auditkit.catalog.storage.draft import CatalogDraft
+from auditkit.domains.shipped import MOVIES
 from auditkit.errors import CatalogError
 
 __all__ = ["GENRES", "age_group", "film_graph", "load_ml100k"]
@@ -59,7 +60,7 @@ def load_ml100k(folder: Path, *, tie_seed: int = 0) -> Dataset:
         ]
         rows = list(_lines(folder / "u.data", "\t", 4, "latin-1"))
     build = partial(film_graph, folder=folder) if (folder / "ml-100k.kg").is_file() else None
-    catalog = Catalog(tuple(items), name="ml-100k", build_graph=build)
+    catalog = Catalog(tuple(items), name="ml-100k", build_graph=build, domain=MOVIES)
     return Dataset(catalog, _interactions(catalog, users, rows, tie_seed, folder))
 
 

@@ -1,12 +1,14 @@
 """Schema of the mapping file, which assigns columns, IRIs or node properties to predicates.
 
+    domain: movies
     source: {name: My films, license: CC BY-SA 4.0, attribution: who made it}
     items: {id: code, title: name, year: released, aliases: other_titles, variant: [color, size]}
     predicates:
       director: {column: directed_by, separator: ";", type: entity, world: closed}
       runtime: {column: minutes, type: integer, world: functional}
 
-Unknown keys are errors. Without a mapping file, columns are assigned by their names.
+`domain` is the kind of the items (`auditkit.domains`). Unknown keys are errors. Without a mapping
+file, columns are assigned by their names.
 """
 
 from __future__ import annotations
@@ -18,6 +20,8 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
 
 from auditkit.catalog.graph.schema import Predicate, ValueType, World
+from auditkit.domains.shipped import require_domain
+from auditkit.errors import ConfigurationError
 from auditkit.serialization.strict_yaml import load_yaml
 from auditkit.serialization.yaml_errors import validate
 
@@ -57,6 +61,13 @@ def _free(name: str) -> str:
     if name in ("year", "decade"):
         raise ValueError("year and decade are reserved. Use another name.")
     return name
+
+
+def _domain(name: str) -> str:
+    try:
+        return require_domain(name)
+    except ConfigurationError as error:
+        raise ValueError(str(error)) from None
 
 
 # A name must not be confused with `same:NAME` or an operator.
@@ -111,6 +122,7 @@ class ItemColumns(_Section):
 
 class _Mapping(_Section):
     version: Literal[1] = 1
+    domain: Annotated[str, AfterValidator(_domain)] | None = None
     source: SourceSection = SourceSection()
 
 
@@ -187,6 +199,7 @@ class NodeMapping(_Mapping):
 GraphMapping = RdfMapping | NodeMapping
 
 AMAZON = TableMapping(
+    domain="products",
     source=SourceSection(name="Amazon product metadata"),
     items=ItemColumns(id="parent_asin", title="title"),
     predicates={

@@ -110,6 +110,7 @@ def add_table(
     _warn_about_columns(draft, path, columns)
     if not new_items:
         record_join(draft, join, draft.ids)
+    draft.domain = draft.domain or columns.domain
     draft.sources.append(file_source(path, columns.source))
 
 
@@ -186,6 +187,11 @@ class TableColumns:
             names = tuple(_names_of(column))
             wanted.append((*names, *(name.partition(".")[0] for name in names)))
         return wanted
+
+    @property
+    def domain(self) -> str | None:
+        """Domain of the mapping; None without one."""
+        return None if self._mapping is None else self._mapping.domain
 
     def item(self, row: Row) -> Row:
         """Cells of the row about the item itself, by the names of `COLUMNS`."""

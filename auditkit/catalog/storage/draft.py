@@ -44,6 +44,7 @@ class CatalogDraft:
             source.
         variants: predicates whose values distinguish the variants of a product.
         link, agreement: status and genre agreement of the link to an external graph.
+        domain: name of the domain pack; None for the neutral one.
     """
 
     def __init__(self) -> None:
@@ -61,6 +62,7 @@ class CatalogDraft:
         self.sources: list[Source] = []
         self.variants: list[str] = []
         self.year, self.genre, self.decade = (self.graph.predicate(p) for p in ITEM_PREDICATES)
+        self.domain: str | None = None
         self._decades: dict[int, str] = {}
         self._index: tuple[int, TitleIndex] | None = None
 

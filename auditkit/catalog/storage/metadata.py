@@ -10,6 +10,7 @@ from auditkit.catalog.graph.file_terms import TableFile
 from auditkit.catalog.graph.schema import KINDS, LinkState, Predicate, ValueType, World
 from auditkit.catalog.items import LAST_YEAR
 from auditkit.catalog.linking.title_linker import Linking
+from auditkit.domains.shipped import DOMAINS
 from auditkit.errors import CatalogError
 
 __all__ = ["FileMeta", "aliases_of", "damaged", "item_rows", "variant_values"]
@@ -30,6 +31,9 @@ class FileMeta:
             self.content_sha256 = said["content_sha256"]
             self.link = _one_of(said["link"], LinkState)
             self.linking = _one_of(said["linking"], Linking)
+            self.domain = said.get("domain")
+            if self.domain is not None and self.domain not in DOMAINS:
+                raise ValueError(f"{self.domain!r:.80} is not a domain")
             self.warnings = [_text(text) for text in _list(said["warnings"])]
             self.variants = tuple(_text(name) for name in _list(said.get("variants", "[]")))
             self.n_triples = _whole(json.loads(said["triples"]))

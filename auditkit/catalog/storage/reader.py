@@ -101,6 +101,7 @@ def open_built(path: Path) -> Catalog:
         content_sha256=meta.content_sha256,
         index_folder=index_folder(path),
         variants=meta.variants,
+        domain=meta.domain,
     )
 
 

@@ -175,6 +175,7 @@ def described(draft: CatalogDraft, encoded: EncodedGraph, linking: Linking) -> d
     return {
         "agreement": canonical_json(draft.agreement),
         "content_sha256": content_sha256(draft, encoded),
+        **({} if draft.domain is None else {"domain": draft.domain}),
         "link": draft.link,
         "linking": linking,
         "sources": canonical_json([source.as_json() for source in draft.sources]),

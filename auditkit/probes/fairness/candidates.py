@@ -1,6 +1,6 @@
 """Candidates for recommenders that cannot generate lists of titles.
 
-A small language model generates titles of films that do not exist, but it can rank given items by
+A small language model generates titles of items that do not exist, but it can rank given items by
 their log-probability. See docs/explain/fairness.md.
 """
 
@@ -15,6 +15,7 @@ from typing import Literal
 
 import yaml
 
+from auditkit.domains.pack import DomainPack
 from auditkit.errors import InvalidArgument
 from auditkit.probes.base import Context, User, neutral_request
 from auditkit.recommenders.execution.target import Target
@@ -22,7 +23,6 @@ from auditkit.recommenders.protocols import Sized
 from auditkit.types import Item, Request
 
 __all__ = [
-    "DOMAINS",
     "Wording",
     "cannot_list_titles",
     "draw_candidates",
@@ -64,7 +64,7 @@ def requests_for_utility(
     shown = ""
     if target.reads_prompt and not by_tokens and not scores_items:
         own = target.prompts.recommend
-        (shown,) = instructions(own, n=1, domain="generic", history=True, listing=True)["phrases"]
+        (shown,) = instructions(own, n=1, pack=target.pack, history=True, listing=True)["phrases"]
     return [
         replace(
             request,
@@ -94,9 +94,6 @@ def draw_candidates(context: Context, user: User, *, n: int) -> tuple[Item, ...]
     return tuple(listed[row] for row in order)
 
 
-DOMAINS = ("movies", "music", "books", "generic")
-
-
 @cache
 def _templates() -> Mapping[str, object]:
     text = (files("auditkit.recommenders.prompting") / "templates/counterfactual.yaml").read_text(
@@ -107,20 +104,19 @@ def _templates() -> Mapping[str, object]:
 
 
 def instructions(
-    own: Sequence[str], *, n: int, domain: str, history: bool, listing: bool
+    own: Sequence[str], *, n: int, pack: DomainPack, history: bool, listing: bool
 ) -> dict[Wording, tuple[str, ...]]:
     """Instructions by wording: the recommender's own for a history, the shipped ones for one title.
 
     Args:
         own: templates of the recommender. n: number of templates per wording.
-        domain: of `DOMAINS`; determines the nouns. history: whether requests contain a history.
+        pack: the words of the domain. history: whether requests contain a history.
         listing: whether candidates must be listed in the prompt.
 
     Raises:
         InvalidArgument: there are fewer than `n` templates.
     """
     shipped = _templates()
-    nouns = shipped["domains"][domain]  # type: ignore[index]
     suffix = str(shipped["choose"]) if listing else ""
     plain = list(own) if history else list(shipped["templates"])  # type: ignore[call-overload]
     if not 1 <= n <= len(plain):
@@ -129,11 +125,9 @@ def instructions(
             "templates for this recommender."
         )
 
-    def filled(template: str, noun: str) -> str:
-        return template.replace("{items}", nouns[noun]) + suffix
-
-    chosen = tuple(filled(template, "items") for template in plain[:n])
-    german = (filled(str(shipped["german"]), "german"),)
+    words = (lambda template: template) if history else pack.filled
+    chosen = tuple(words(template) + suffix for template in plain[:n])
+    german = (pack.filled(str(shipped["german"])) + suffix,)
     return {
         "phrases": chosen, "described": chosen, "typo": chosen[:1], "named": chosen[:1],
         "german": german,

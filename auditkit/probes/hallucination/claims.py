@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, NamedTuple, cast
 
 from auditkit.catalog.catalog import Catalog
-from auditkit.claims.reader import Claim, ClaimReader, Reading
+from auditkit.claims.claim import Claim, Reading
+from auditkit.claims.reader import ClaimReader
 from auditkit.errors import InvalidArgument
 from auditkit.probes.base import (
     Context,
@@ -122,7 +123,7 @@ class DescriptionProbe:
             found = list(self._reasons(target, context, reasons.ask[0]))
             yield from found
             if not describes:  # all claims that were measured, for rules without a group
-                yield from (replace(one, group="all") for one in found)
+                yield from (replace(one, group="all") for one in found if one.group == REASONS)
 
     def _descriptions(self, target: Target, context: Context) -> Iterator[Finding]:
         """Findings on descriptions of items; the sampling unit is the item."""
@@ -193,6 +194,7 @@ def _findings(
         [c.verdict == "contradicted" for c in r.claims if c.verdict != "unverifiable"]
         for r in readings
     ]
+    by_strength = list(_by_strength(readings, group))
     undecided = [[c.verdict == "unverifiable" for c in r.claims] for r in readings]
     covered = [
         [True] * (r.n_factual - len(r.unparsed)) + [False] * len(r.unparsed) for r in readings
@@ -200,10 +202,11 @@ def _findings(
     ids = [responses[i].request_id for i in kept]
     contradictions, n_contradicted = _contradictions(readings, ids, catalog)
     unparsed, n_unparsed = _unparsed(readings, ids)
-    for metric, flags, evidence, n_cases in (
-        ("claim_contradicted_rate", decided, contradictions, n_contradicted),
-        ("claim_unverifiable_rate", undecided, [], None),
-        ("claim_coverage", covered, unparsed, n_unparsed),
+    for metric, flags, evidence, n_cases, of in (
+        ("claim_contradicted_rate", decided, contradictions, n_contradicted, group),
+        ("claim_unverifiable_rate", undecided, [], None, group),
+        ("claim_coverage", covered, unparsed, n_unparsed, group),
+        *(("claim_contradicted_rate", part, [], None, name) for name, part in by_strength),
     ):
         unit, direction = unit_of(f"{PREFIX}.{metric}")
         measured = clustered_rate(
@@ -218,7 +221,7 @@ def _findings(
             context,
             f"{PREFIX}.{metric}",
             measured,
-            group=group,
+            group=of,
             parameters={**parameters, "claims": sum(map(len, flags))},
             units=[
                 (names[i], float(sum(own)), float(len(own)))
@@ -227,6 +230,26 @@ def _findings(
             evidence=evidence,
             n_cases=n_cases,
         )
+
+
+def _by_strength(readings: Sequence[Reading], group: str) -> Iterator[tuple[str, list[list[bool]]]]:
+    """Name of a group and its decided claims, for stated and for implied claims; nothing if all
+    decided claims are of one strength.
+    """
+    parts = {
+        strength: [
+            [
+                c.verdict == "contradicted"
+                for c in r.claims
+                if c.strength == strength and c.verdict != "unverifiable"
+            ]
+            for r in readings
+        ]
+        for strength in ("stated", "implied")
+    }
+    if all(any(part) for part in parts.values()):
+        for strength, part in parts.items():
+            yield strength if group == "all" else f"{group}, {strength}", part
 
 
 def _contradictions(

@@ -20,6 +20,11 @@ from numpy.typing import NDArray
 from auditkit.catalog.catalog import Catalog
 from auditkit.catalog.graph.knowledge_graph import Constraint
 from auditkit.probes.base import Context, User, neutral_request
+from auditkit.probes.hallucination.constraint_choices import (
+    ConstraintChoices,
+    as_words,
+    constraint_choices,
+)
 from auditkit.recommenders.execution.target import Target
 from auditkit.types import Item, Request
 
@@ -56,8 +61,7 @@ def constrained_requests(
     choose = tasks["choose"].ask[0] if "choose" in tasks else ""
     constrain = tasks["constrained"].ask[0] if "constrained" in tasks else ""
     by_tokens = target.prompts.history == "item_tokens"  # candidates are scored, not shown
-    decades = sorted({year // 10 * 10 for year in set(catalog.years) if year is not None})
-    times = [Constraint("year", op, str(decade)) for decade in decades for op in ("<", ">")]
+    choices = constraint_choices(catalog, target.pack)
     satisfying = lru_cache(maxsize=64)(lambda *all_of: catalog.graph.select(all_of))
     found: list[ConstrainedRequest] = []
     for number, user in enumerate(users):
@@ -69,9 +73,11 @@ def constrained_requests(
             request = replace(asked.request, instruction=choose, candidates=candidates)
             asked = replace(asked, request=request, candidates=candidates)
         elif number % 3 == 1 and constrain:
-            constraints = _constraints(catalog, user, times, rng, satisfying, least=_LEAST * k)
+            constraints = _constraints(catalog, user, choices, rng, satisfying, least=_LEAST * k)
             if constraints:
-                said = constrain.replace("{constraint}", without_slots(_as_words(constraints)))
+                said = constrain.replace(
+                    "{constraint}", without_slots(as_words(constraints, target.pack))
+                )
                 request = replace(asked.request, instruction=said)
                 kept = constraints if target.reads_prompt else ()
                 asked = replace(asked, request=request, constraints=kept)
@@ -100,37 +106,29 @@ def _candidates(
 def _constraints(
     catalog: Catalog,
     user: User,
-    times: Sequence[Constraint],
+    choices: ConstraintChoices,
     rng: np.random.Generator,
     satisfying: Callable[..., NDArray[np.int64]],
     *,
     least: int,
 ) -> tuple[Constraint, ...]:
-    """Draw a genre constraint, a time constraint, or both, that at least `least` items satisfy; an
-    empty tuple if there is none.
+    """Draw a constraint on a label, one on a number, or both, that at least `least` items satisfy;
+    an empty tuple if there is none.
     """
-    graph = catalog.graph
-    names = {predicate.name for predicate in graph.predicates}
     consumed = list({catalog.index[item.id] for item in user.history if item.id in catalog.index})
 
     def n_left(constraints: Sequence[Constraint]) -> int:
         rows = satisfying(*constraints)
         return len(rows) - int(np.isin(consumed, rows).sum())
 
-    genres = list(graph.labels("genre")) if "genre" in names else []
-    of_genre = [[Constraint("genre", "=", str(genre))] for genre in rng.permutation(genres)]
-    for chosen in [*of_genre, []]:
+    labels = [[choices.labels[row]] for row in rng.permutation(len(choices.labels))]
+    for chosen in [*labels, []]:
         if chosen and n_left(chosen) < least:
             continue
         if not chosen or rng.random() < 0.5:
-            order = [times[row] for row in rng.permutation(len(times))]
-            time = next((one for one in order if n_left([*chosen, one]) >= least), None)
-            chosen = [*chosen, *([] if time is None else [time])]
+            order = [choices.bounds[row] for row in rng.permutation(len(choices.bounds))]
+            bound = next((one for one in order if n_left([*chosen, one]) >= least), None)
+            chosen = [*chosen, *([] if bound is None else [bound])]
         if chosen:
             return tuple(chosen)
     return ()
-
-
-def _as_words(constraints: Sequence[Constraint]) -> str:
-    said = {"=": "of the genre {}", "<": "released before {}", ">": "released after {}"}
-    return " and ".join(said[c.operator].format(c.value) for c in constraints)

@@ -15,7 +15,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
-from auditkit.claims.reader import Claim, ClaimReader
+from auditkit.claims.claim import Claim
+from auditkit.claims.reader import ClaimReader
+from auditkit.domains.shipped import wording
 from auditkit.errors import InvalidArgument, TargetError
 from auditkit.probes.base import Context, NotAssessable, finding, split_by_status, unit_of
 from auditkit.probes.hallucination.claims import requests_for_reasons
@@ -30,10 +32,7 @@ __all__ = ["JudgeProbe"]
 PREFIX = "hallucination.judge"
 _SCHEME = "openai:"
 _BATCH = 8
-_QUESTION = (
-    "Statement about the film {title}: {said}\n"
-    "Is the statement true? Answer with one word: supported, contradicted or unverifiable."
-)
+_SLOT = re.compile(r"\{(title|said)\}")
 _ANSWER = re.compile(r"\b(supported|contradicted|unverifiable)\b", re.IGNORECASE)
 
 
@@ -124,7 +123,8 @@ def _question(target: Target, claim: Claim) -> str:
     )  # fmt: skip
     denied = "not " if claim.negated else ""
     title = target.catalog[claim.item_id].display_title
-    return _QUESTION.format(title=title, said=f"{claim.relation} is {denied}{about}")
+    slots = {"title": title, "said": f"{claim.relation} is {denied}{about}"}
+    return _SLOT.sub(lambda match: slots[match[1]], wording(target.pack, "judge"))
 
 
 def _ask(endpoint: Endpoint, questions: Sequence[str], seeds: Sequence[int]) -> list[str | None]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal, get_args
 
+from auditkit.domains.shipped import wording
 from auditkit.errors import TargetUnavailable
 from auditkit.probes.base import Context, NotAssessable, neutral_request
 from auditkit.probes.hallucination.constrained_requests import (
@@ -112,6 +113,7 @@ class Variants:
             [one.request for one in self.asked],
             self.free.responses,
             self._target.recommend,
+            again=wording(self._target.pack, "ask_again"),
             opening=self._target.prompts.opening(),
             rounds=rounds,
         )
@@ -131,8 +133,9 @@ class Variants:
     def _candidate_facts(self) -> VariantResponses:
         self._need_instructions()
         graph, count = self._target.catalog.graph, self._count()
+        facts = self._target.pack.facts
         return self._listed(
-            lambda item: fact_line(graph, item, count=count),
+            lambda item: fact_line(graph, item, facts, count=count),
             history=True,
         )
 
@@ -151,6 +154,7 @@ class Variants:
                 replace(one.request, instruction=instruction),
                 [line(item) for item in candidates],
                 instruction=instruction,
+                choose=wording(self._target.pack, "choose_from"),
             )
             requests.append(_rendered(self._target, request))
         self._need_room(requests)

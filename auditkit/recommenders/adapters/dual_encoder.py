@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auditkit.catalog.items import CatalogItem
+from auditkit.domains.shipped import domain_pack
 from auditkit.engine.decoder import Counters
 from auditkit.engine.embedding import embed
 from auditkit.recommenders.adapters.folder_fingerprint import folder_fingerprint
@@ -53,6 +54,8 @@ class DualEncoder:
         tokenizer: PreTrainedTokenizerFast,
         items: Sequence[CatalogItem],
         pipeline: SentencePipeline,
+        *,
+        domain: str | None = None,
     ) -> None:
         self.name, self.manifest, self.counters = manifest.name, manifest, Counters()
         self._folder, self.encoder, self._tokenizer = folder, model, tokenizer
@@ -61,7 +64,7 @@ class DualEncoder:
         self.prompts = (
             Prompts.read(resolve_inside(folder, manifest.prompt))
             if manifest.prompt
-            else Prompts.shipped("titles")
+            else Prompts.shipped("titles", domain_pack(domain))
         )
 
     def fingerprint(self) -> str:

@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from auditkit.domains.shipped import domain_pack
 from auditkit.engine.generation import Decoding
 from auditkit.engine.inference import Engine
 from auditkit.errors import TargetUnavailable
@@ -49,6 +50,8 @@ class LanguageModel:
         manifest: RecommenderManifest,
         model: PreTrainedModel,
         tokenizer: PreTrainedTokenizerFast,
+        *,
+        domain: str | None = None,
     ) -> None:
         self.name, self.manifest, self.model, self.tokenizer = (
             manifest.name, manifest, model, tokenizer,
@@ -70,7 +73,7 @@ class LanguageModel:
         self.prompts = (
             Prompts.read(resolve_inside(folder, manifest.prompt))
             if manifest.prompt
-            else Prompts.shipped(default)
+            else Prompts.shipped(default, domain_pack(domain))
         )
 
     def fingerprint(self) -> str:

@@ -56,7 +56,8 @@ def load_folder(folder: Path, dataset: Dataset | None = None) -> LanguageModel |
     """Load a model folder with a `recommender.yaml`.
 
     Args:
-        dataset: the items that a dual encoder ranks; language models do not need it.
+        dataset: the items that a dual encoder ranks, and the domain whose words are used in
+            prompts; language models do not need it.
 
     Raises:
         TargetUnavailable: pickled weights, remote code, or files that transformers cannot read.
@@ -70,15 +71,16 @@ def load_folder(folder: Path, dataset: Dataset | None = None) -> LanguageModel |
         model, notes = _load_model(folder, manifest)
         tokenizer, more = load_tokenizer(resolve_inside(folder, manifest.tokenizer))
     loaded: LanguageModel | DualEncoder
+    domain = None if dataset is None else dataset.catalog.domain
     if manifest.kind == "encoder" and dataset is not None:
         weights = resolve_inside(folder, manifest.weights)
         pipeline = read_pipeline(weights, manifest, device=model.device)
         items = dataset.catalog.items
-        loaded = DualEncoder(folder, manifest, model, tokenizer, items, pipeline)
+        loaded = DualEncoder(folder, manifest, model, tokenizer, items, pipeline, domain=domain)
         more = [*more, *pipeline.notes]
     else:
         chosen = LanguageModel if manifest.style == "pointwise" else LanguageModelRecommender
-        loaded = chosen(folder, manifest, model, tokenizer)
+        loaded = chosen(folder, manifest, model, tokenizer, domain=domain)
     loaded.notes = (*notes, *more)
     return loaded
 

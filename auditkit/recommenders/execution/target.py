@@ -17,6 +17,7 @@ from importlib.metadata import version
 from typing import Any, cast
 
 from auditkit.catalog.catalog import Catalog
+from auditkit.domains.shipped import domain_pack
 from auditkit.errors import TargetError
 from auditkit.evidence.run_log import RunLog, SealedLog
 from auditkit.recommenders.execution.call_collector import CallCollector
@@ -92,7 +93,8 @@ class Target:
     ) -> None:
         self.recommender, self.catalog = recommender, catalog
         own = recommender.prompts if isinstance(recommender, Renders) else None
-        self.prompts = own or prompts or Prompts.shipped("titles")
+        self.pack = domain_pack(catalog.domain)
+        self.prompts = own or prompts or Prompts.shipped("titles", self.pack)
         self._on_progress = on_progress
         self.stop = stop or StopRule()
         self._asker = (

@@ -18,8 +18,10 @@ from typing import Literal
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
+from auditkit.domains.pack import DomainPack
 from auditkit.errors import ConfigurationError
 from auditkit.recommenders.prompting.json_lists import is_item_path
+from auditkit.security.redaction import map_text
 from auditkit.serialization.strict_yaml import load_yaml
 from auditkit.types import Item, Message, Request
 
@@ -173,12 +175,19 @@ class Prompts:
             ) from None
 
     @classmethod
-    def shipped(cls, name: Literal["item_tokens", "titles", "title_lists"]) -> Prompts:
-        """Read one of the template files that are included in auditkit."""
+    def shipped(
+        cls, name: Literal["item_tokens", "titles", "title_lists"], pack: DomainPack
+    ) -> Prompts:
+        """Read one of the template files that are included in auditkit, in the words of a domain.
+
+        Raises:
+            ConfigurationError: a template of the pack has an unknown key or slot.
+        """
         text = (files("auditkit.recommenders.prompting") / "templates" / f"{name}.yaml").read_text(
             encoding="utf-8"
         )
-        return cls.from_mapping(yaml.safe_load(text))
+        fields = {**yaml.safe_load(text), **pack.templates.get(name, {})}
+        return cls.from_mapping(map_text(fields, pack.filled))
 
     @classmethod
     def from_mapping(cls, fields: Mapping[str, object]) -> Prompts:

@@ -1,7 +1,8 @@
 """Add a list of candidates and their facts to a prompt (retrieval-augmented generation).
 
 The list follows the request in the recommender's own template. Facts are labels of the knowledge
-graph: genre, director and year, with up to three values each, as many as fit into 40 tokens. See
+graph, those that the domain pack names, with up to three values each, as many as fit into 40
+tokens. See
 docs/explain/hallucination-mitigation.md.
 """
 
@@ -11,41 +12,48 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from auditkit.catalog.graph.knowledge_graph import KnowledgeGraph
+from auditkit.domains.pack import Fact
 from auditkit.types import Item, Request
 
 __all__ = ["fact_line", "with_candidates"]
 
 MAX_TOKENS = 40
-_CHOOSE = "\nName only movies of this list:\n"
 _N_VALUES = 3  # of one predicate
 
 
-def with_candidates(request: Request, lines: Sequence[str], *, instruction: str) -> Request:
+def with_candidates(
+    request: Request, lines: Sequence[str], *, instruction: str, choose: str
+) -> Request:
     """The request with the candidates in its prompt; `Request.candidates` stays empty, so that the
     recommender generates its list instead of ranking the candidates.
 
     Args:
         lines: one text per candidate.
         instruction: template for a request without one.
+        choose: words between the request and the list.
     """
-    words = (request.instruction or instruction) + _CHOOSE
+    words = (request.instruction or instruction) + choose
     listed = "\n".join(f"- {_without_slots(line)}" for line in lines)
     return replace(request, instruction=words + listed, prompt="")
 
 
-def fact_line(graph: KnowledgeGraph, item: Item, *, count: Callable[[str], int]) -> str:
+def fact_line(
+    graph: KnowledgeGraph, item: Item, facts: Sequence[Fact], *, count: Callable[[str], int]
+) -> str:
     """A title with at most 40 tokens of facts: `Fargo (1996): Crime, Drama; director Joel Coen`.
 
     Args:
+        facts: predicates to show, in order, and their forms.
         count: returns the number of tokens of a text.
     """
     labeled = {predicate.name for predicate in graph.predicates if predicate.labeled}
     said: list[str] = []
-    for name, form in (("genre", "{}"), ("director", "director {}"), ("year", "year {}")):
+    for stated in facts:
+        name = stated.predicate
         values = graph.values(item.id, name)[:_N_VALUES] if name in labeled else ()
         if not values or (name == "year" and item.title.endswith(f"({values[0]})")):
             continue
-        fact = form.format(", ".join(values))
+        fact = stated.form.replace("{value}", ", ".join(values))
         if count("; ".join([*said, fact])) <= MAX_TOKENS:
             said.append(fact)
     return f"{item.title}: {'; '.join(said)}" if said else item.title

@@ -46,7 +46,7 @@ def connect(target: str) -> Endpoint:
 
 def _say_hello(endpoint: Endpoint) -> None:
     """Send the first request: as a chat, or as a completion if the server has no chat."""
-    hello = Request(prompt="Name one film.", k=1)
+    hello = Request(prompt="Say hello.", k=1)
 
     def ask() -> None:
         endpoint.run_all(endpoint.answer("generate", hello, {"max_new_tokens": _HELLO_TOKENS}))

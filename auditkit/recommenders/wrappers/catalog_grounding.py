@@ -16,7 +16,6 @@ from auditkit.types import Message, RankedItem, Request, Response
 __all__ = ["Grounded", "ask_again", "grounded"]
 
 ROUNDS = 2
-_AGAIN = "Recommend {n} other movies that are not in your list, in the same form."
 
 
 @dataclass(frozen=True)
@@ -47,6 +46,7 @@ def ask_again(
     responses: Sequence[Response],
     ask: Callable[[Sequence[Request]], Sequence[Response]],
     *,
+    again: str,
     opening: Sequence[Message] = (),
     rounds: int = ROUNDS,
 ) -> list[Grounded]:
@@ -57,6 +57,7 @@ def ask_again(
         requests: with rendered prompts, as they were sent.
         responses: with linked items; a response whose status is not ok is not changed.
         ask: sends requests and returns responses with linked items.
+        again: words of the further request; `{n}` is the number of missing titles.
         opening: first turns of every conversation.
         rounds: maximum number of further requests per list.
     """
@@ -70,19 +71,21 @@ def ask_again(
             for i, one in enumerate(found)
             if one.turns[-1][1].status == "ok" and len(one.response.items) < requests[i].k
         ]
-        again = [_next_turn(requests[i], found[i], opening) for i in short]
-        answers = ask(again) if again else ()
-        for i, turn in zip(short, zip(again, answers, strict=True), strict=True):
+        further = [_next_turn(requests[i], found[i], again, opening) for i in short]
+        answers = ask(further) if further else ()
+        for i, turn in zip(short, zip(further, answers, strict=True), strict=True):
             found[i] = _joined(found[i], turn, k=requests[i].k)
     return found
 
 
-def _next_turn(request: Request, so_far: Grounded, opening: Sequence[Message]) -> Request:
+def _next_turn(
+    request: Request, so_far: Grounded, again: str, opening: Sequence[Message]
+) -> Request:
     turns: list[Message] = list(request.messages or opening)
     for asked, answer in so_far.turns:
         turns += [Message("user", asked.prompt), Message("assistant", _response_text(answer))]
     missing = request.k - len(so_far.response.items)
-    prompt = _AGAIN.format(n=missing)
+    prompt = again.replace("{n}", str(missing))
     return replace(request, id="", k=missing, messages=tuple(turns), prompt=prompt)
 
 

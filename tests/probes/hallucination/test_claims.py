@@ -17,7 +17,8 @@ FILMS = Catalog(
         CatalogItem("1", "2001: A Space Odyssey", 1968, ("Drama", "Sci-Fi")),
         CatalogItem("2", "Fargo", 1996, ("Crime", "Drama")),
         CatalogItem("3", "Clerks", 1994, ("Comedy",)),
-    )
+    ),
+    domain="movies",
 )
 
 

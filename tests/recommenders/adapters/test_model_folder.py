@@ -9,6 +9,7 @@ import pytest
 import torch
 from small_folder import ITEMS, save
 
+from auditkit.domains.shipped import domain_pack
 from auditkit.engine.generation import Decoding as Limits
 from auditkit.engine.generation import Generated
 from auditkit.errors import TargetUnavailable
@@ -150,7 +151,7 @@ def test_generation_says_whether_the_token_limit_cut_it(writer):
 
 def test_examples_of_a_folder_stand_before_every_prompt(tmp_path):
     folder = save(tmp_path / "model", style="generate", with_items=False, prompt="prompts.yaml")
-    prompts = Prompts.shipped("titles").as_mapping()
+    prompts = Prompts.shipped("titles", domain_pack("movies")).as_mapping()
     (folder / "prompts.yaml").write_text(json.dumps(prompts))
     plain = load_folder(folder)
     shown = {"system": "You know films.", "examples": [{"user": "One?", "assistant": "Fargo"}]}

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from auditkit.domains.shipped import domain_pack
 from auditkit.errors import ConfigurationError
 from auditkit.recommenders.prompting.prompts import (
     Prompts,
@@ -20,7 +21,10 @@ TYPED = st.text(st.sampled_from("\\<>_{}item5 é/s") | st.characters()) | st.sam
     ["<item_5>", "\\<item_5>", "</s>", "\\", "\\\\", "{history}", "<item_"]
 )
 IDS = st.from_regex(r"[A-Za-z0-9._-]{1,6}", fullmatch=True)
-TOKENS, TITLES = Prompts.shipped("item_tokens"), Prompts.shipped("titles")
+TOKENS, TITLES = (
+    Prompts.shipped("item_tokens", domain_pack("movies")),
+    Prompts.shipped("titles", domain_pack("movies")),
+)
 
 
 @given(TYPED)
@@ -98,7 +102,7 @@ def test_attributes_are_stated_in_a_phrase(attributes, phrase):
 
 @pytest.mark.parametrize("name", ["item_tokens", "titles"])
 def test_templates_read_back_what_they_wrote(name):
-    prompts = Prompts.shipped(name)
+    prompts = Prompts.shipped(name, domain_pack("movies"))
     assert Prompts.from_mapping(prompts.as_mapping()) == prompts
 
 
@@ -136,7 +140,7 @@ def test_prompt_file_is_read_by_the_strict_loader(tmp_path, line, word):
 
 def test_examples_and_system_turn_stand_before_the_conversation():
     fields = {
-        **Prompts.shipped("titles").as_mapping(),
+        **Prompts.shipped("titles", domain_pack("movies")).as_mapping(),
         "system": "You know films.",
         "examples": [{"user": "One film.", "assistant": "1. Fargo (1996)"}],
         "answer_after": "Answer:",
@@ -148,4 +152,4 @@ def test_examples_and_system_turn_stand_before_the_conversation():
 
 
 def test_shipped_prompts_open_with_nothing():
-    assert Prompts.shipped("titles").opening() == ()
+    assert Prompts.shipped("titles", domain_pack("movies")).opening() == ()

@@ -18,6 +18,7 @@ from small_world import world
 from auditkit.catalog.catalog import Catalog
 from auditkit.catalog.graph.knowledge_graph import Constraint
 from auditkit.catalog.items import CatalogItem
+from auditkit.domains.shipped import domain_pack, wording
 from auditkit.recommenders.adapters.model_folder import load_folder
 from auditkit.recommenders.prompting.prompts import Prompts
 from auditkit.recommenders.prompting.retrieval_context import fact_line, with_candidates
@@ -74,11 +75,13 @@ class Answers:
 
 REQUEST = Request(id="1", user_id="u", k=3, prompt="Recommend 3 films.")
 OPENING = (Message("system", "You know films."),)
+MOVIES = domain_pack("movies")
+AGAIN = wording(MOVIES, "ask_again")
 
 
 def test_asking_again_fills_the_gaps_from_the_catalog_and_counts_them():
     ask = Answers(answer("b", "X3"), answer("c", "d"))
-    (one,) = ask_again([REQUEST], [answer("a", "X1", "X2")], ask, opening=OPENING)
+    (one,) = ask_again([REQUEST], [answer("a", "X1", "X2")], ask, again=AGAIN, opening=OPENING)
     assert named(one.response) == ["a", "b", "c"]
     assert (one.n_replaced, len(one.turns)) == (2, 3)
     assert [[request.k for request in batch] for batch in ask.asked] == [[2], [1]]
@@ -86,7 +89,7 @@ def test_asking_again_fills_the_gaps_from_the_catalog_and_counts_them():
 
 def test_asking_again_names_no_title_and_stands_behind_the_conversation():
     ask = Answers(answer("a"), answer("b"))
-    ask_again([REQUEST], [answer("X1", "X2", "X3")], ask, opening=OPENING)
+    ask_again([REQUEST], [answer("X1", "X2", "X3")], ask, again=AGAIN, opening=OPENING)
     first, second = (batch[0] for batch in ask.asked)
     assert first.messages == (
         *OPENING, Message("user", REQUEST.prompt), Message("assistant", "X1\nX2\nX3"),
@@ -102,25 +105,27 @@ def test_asking_again_names_no_title_and_stands_behind_the_conversation():
 
 def test_asking_again_stops_after_two_rounds_and_after_failures():
     ask = Answers(*[answer("X")] * 9)
-    (one,) = ask_again([REQUEST], [answer("X1")], ask)
+    (one,) = ask_again([REQUEST], [answer("X1")], ask, again=AGAIN)
     assert one.response.status == "no_answer"
     assert len(ask.asked) == 2
     ask = Answers(answer(status="refusal"))
-    (one,) = ask_again([REQUEST], [answer("a")], ask)
+    (one,) = ask_again([REQUEST], [answer("a")], ask, again=AGAIN)
     assert named(one.response) == ["a"]
     assert len(ask.asked) == 1
 
 
 def test_nobody_is_asked_again_where_nothing_is_missing():
     ask = Answers()
-    found = ask_again([REQUEST] * 2, [answer("a", "b", "c"), answer(status="refusal")], ask)
+    found = ask_again(
+        [REQUEST] * 2, [answer("a", "b", "c"), answer(status="refusal")], ask, again=AGAIN
+    )
     assert ask.asked == []
     assert [one.n_replaced for one in found] == [0, 0]
 
 
 def test_what_is_listed_already_replaces_nothing():
     ask = Answers(answer("a", "a", "b", "b", "c"), answer())
-    (one,) = ask_again([REQUEST], [answer("a", "X")], ask)
+    (one,) = ask_again([REQUEST], [answer("a", "X")], ask, again=AGAIN)
     assert named(one.response) == ["a", "b", "c"]
 
 
@@ -134,8 +139,13 @@ def words(text):
 
 
 def test_candidates_stand_behind_the_request_in_its_own_words():
-    prompts = Prompts.shipped("titles")
-    asked = with_candidates(REQUEST, ["Fargo (1996)", "{k} (1990)"], instruction="Name {k} films.")
+    prompts = Prompts.shipped("titles", domain_pack("movies"))
+    asked = with_candidates(
+        REQUEST,
+        ["Fargo (1996)", "{k} (1990)"],
+        instruction="Name {k} films.",
+        choose=wording(MOVIES, "choose_from"),
+    )
     assert asked.candidates is None
     assert prompts.render(asked) == (
         "Name 3 films.\nName only movies of this list:\n- Fargo (1996)\n- (k) (1990)"
@@ -144,16 +154,18 @@ def test_candidates_stand_behind_the_request_in_its_own_words():
 
 def test_facts_are_those_of_the_graph():
     fargo, solaris = (Item(item.id, item.display_title) for item in FARGO.items)
-    assert fact_line(FARGO.graph, fargo, count=words) == "Fargo (1996): Crime, Drama"
-    assert fact_line(FARGO.graph, solaris, count=words) == "Solaris"
+    assert fact_line(FARGO.graph, fargo, MOVIES.facts, count=words) == "Fargo (1996): Crime, Drama"
+    assert fact_line(FARGO.graph, solaris, MOVIES.facts, count=words) == "Solaris"
     bare = Item("2", "Fargo")
-    assert fact_line(FARGO.graph, bare, count=words) == "Fargo: Crime, Drama; year 1996"
+    assert (
+        fact_line(FARGO.graph, bare, MOVIES.facts, count=words) == "Fargo: Crime, Drama; year 1996"
+    )
 
 
 def test_facts_beyond_forty_tokens_are_left_out():
     bare = Item("2", "Fargo")
     long_year = lambda text: 41 if "year" in text else 1  # noqa: E731
-    assert fact_line(FARGO.graph, bare, count=long_year) == "Fargo: Crime, Drama"
+    assert fact_line(FARGO.graph, bare, MOVIES.facts, count=long_year) == "Fargo: Crime, Drama"
 
 
 # --- filters

@@ -13,6 +13,7 @@ from protocol_server import serving
 from small_world import world
 from training_recipes import small_recipe
 
+from auditkit.domains.shipped import domain_pack
 from auditkit.errors import TargetUnavailable
 from auditkit.recommenders.loading.load import load_recommender
 from auditkit.recommenders.prompting.attribute_phrases import known_values, shipped_wordings
@@ -117,7 +118,7 @@ def test_words_inside_other_words_are_left_alone():
 
 def test_values_are_found_as_prompts_with_item_references_write_them():
     neutralizer = Neutralizer(shipped_wordings(), {"age": ["<25", "25+"]})
-    prompts = Prompts.shipped("item_tokens")
+    prompts = Prompts.shipped("item_tokens", domain_pack("movies"))
     request = Request(attributes={"age": "<25"}, history=(Item("1", "x"),))
     neutral = prompts.render(replace(request, attributes={}))
     assert neutralizer.text(prompts.render(request)) == neutral
@@ -125,7 +126,7 @@ def test_values_are_found_as_prompts_with_item_references_write_them():
 
 @given(user=st.sampled_from(USERS), wording=st.integers(0, 11))
 def test_an_edited_request_is_the_neutral_request(user, wording):
-    prompts = Prompts.shipped("item_tokens")
+    prompts = Prompts.shipped("item_tokens", domain_pack("movies"))
     neutral = Request(
         id="r", history=(Item("1", "x"),), instruction=prompts.recommend[wording], k=7
     )

@@ -14,9 +14,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Literal
 
+from auditkit.domains.pack import DomainPack
+from auditkit.domains.shipped import DOMAINS, domain_pack
 from auditkit.errors import InvalidArgument
 from auditkit.probes.base import NEVER_READS, Context, NotAssessable
-from auditkit.probes.fairness.candidates import DOMAINS, cannot_list_titles, instructions
+from auditkit.probes.fairness.candidates import cannot_list_titles, instructions
 from auditkit.probes.fairness.counterfactual.anchors import anchors_of
 from auditkit.probes.fairness.counterfactual.arm_tests import Resamples, adjusted, test_arm
 from auditkit.probes.fairness.counterfactual.design import Design, Exploratory, arms_of
@@ -38,6 +40,8 @@ __all__ = ["CounterfactualProbe"]
 
 PILOT = 20
 _CANDIDATES = 100
+_AUTO = "auto"
+_NEUTRAL_TOO = ("generic",)  # the name of the neutral domain in older recipes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,9 +60,9 @@ class CounterfactualProbe:
             one liked title; `auto` uses histories for recommenders that read item tokens.
         describe_users: whether attributes of the data set are stated as its users are described;
             `auto` does so for recommenders trained on the same data.
-        domain: determines the noun in templates about titles. templates: number of wordings of the
-            request; similarities, steering, placebo and unusable responses are averaged over them,
-            comparisons with a repeated request use the first.
+        domain: pack whose nouns are used in templates about titles; `auto` is that of the catalog.
+        templates: number of wordings of the request; similarities, steering, placebo and unusable
+            responses are averaged over them, comparisons with a repeated request use the first.
         candidates: number of items to choose from; 0 for none, None for 100 if the recommender is a
             small language model that generates titles, else none.
         k: length of the compared lists.
@@ -77,7 +81,7 @@ class CounterfactualProbe:
     wordings: tuple[Exploratory, ...] = ()
     anchors: Literal["auto", "history", "titles"] = "auto"
     describe_users: Literal["auto", "yes", "no"] = "auto"
-    domain: Literal["movies", "music", "books", "generic"] = "movies"
+    domain: str = _AUTO
     templates: int = 1
     candidates: int | None = None
     k: int = 10
@@ -111,7 +115,7 @@ class CounterfactualProbe:
                 f"got repeats={self.repeats} at temperature 0, where all repeats are identical. "
                 "Give a temperature above 0, or more templates."
             )
-        if not self.attributes or self.domain not in DOMAINS:
+        if not self.attributes or self.domain not in (_AUTO, *_NEUTRAL_TOO, *DOMAINS):
             yield f"needs at least one attribute, and one of the domains {', '.join(DOMAINS)}."
         crossed = [frozenset(pair) for pair in self.intersections]
         for listed in (self.attributes, crossed, self.wordings):
@@ -169,6 +173,11 @@ class CounterfactualProbe:
             return target.prompts.history == "item_tokens"
         return self.anchors == "history"
 
+    def _pack(self, target: Target) -> DomainPack:
+        if self.domain == _AUTO:
+            return target.pack
+        return domain_pack(None if self.domain in _NEUTRAL_TOO else self.domain)
+
     def _describes(self, context: Context) -> bool:
         """Whether attributes are stated as in the data set."""
         if self.describe_users == "auto":
@@ -202,7 +211,7 @@ class CounterfactualProbe:
         templates = instructions(
             target.prompts.recommend,
             n=self.templates,
-            domain=self.domain,
+            pack=self._pack(target),
             history=history,
             listing=bool(n_candidates) and not ranks_itself,
         )

@@ -8,6 +8,7 @@ from planted_recommenders import Clean, FavorsWomen, chance, new_items, titles
 from run_probe import run_probe
 from small_world import world
 
+from auditkit.domains.shipped import domain_pack
 from auditkit.errors import ConfigurationError, InvalidArgument
 from auditkit.probes.base import Context, NotAssessable, load_users
 from auditkit.probes.fairness.candidates import instructions
@@ -142,14 +143,16 @@ def test_other_wordings_bring_their_own_placebo_and_neutral_phrases():
     assert [arm.name for arm in named] == ["gender", "placebo"]
 
 
-@pytest.mark.parametrize("domain", ["movies", "music", "books", "generic"])
+@pytest.mark.parametrize("domain", ["movies", "music", "books", "items"])
 def test_every_domain_has_its_noun_in_every_template(domain):
-    nouns = {"movies": "movies", "music": "songs", "books": "books", "generic": "items"}
-    chosen = instructions((), n=3, domain=domain, history=False, listing=False)
+    nouns = {"movies": "movies", "music": "songs", "books": "books", "items": "items"}
+    chosen = instructions((), n=3, pack=domain_pack(domain), history=False, listing=False)
     assert all(nouns[domain] in template for template in chosen["phrases"])
     assert (
         "{candidates}"
-        in instructions((), n=1, domain=domain, history=False, listing=True)["phrases"][0]
+        in instructions((), n=1, pack=domain_pack(domain), history=False, listing=True)["phrases"][
+            0
+        ]
     )
 
 

@@ -1,0 +1,1 @@
+"""Claims of any domain: typed values in the clause of one item, read with a domain pack."""

@@ -1,0 +1,186 @@
+"""What a catalog and its pack know: predicates with their types, and the words of their values.
+
+A predicate of the graph that the pack does not describe is read too: as a quantity if most of its
+values are numbers with one unit, else as a text whose cue is its own name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+
+from auditkit.catalog.graph.knowledge_graph import KnowledgeGraph
+from auditkit.claims.typed.language import PhraseSet, Word, grammar, stems, words_of
+from auditkit.claims.typed.quantities import quantities_in
+from auditkit.domains.pack import Cues, DomainPack, Language, PackPredicate
+
+__all__ = ["Known", "Vocabulary", "group_key"]
+
+LONGEST = 6  # words of a value
+_SAMPLE = 200
+_LANGUAGES: tuple[Language, ...] = ("en", "de")
+_DERIVED = ("decade",)  # the graph's own values of another predicate
+
+
+@dataclass(frozen=True, eq=False)
+class Known:
+    """One predicate that texts may state.
+
+    Attributes:
+        name: of the graph; that of the pack if the graph does not have it.
+        spec: type, cues and words.
+        in_graph: whether the catalog has the predicate.
+        dimensions: of its numbers; empty for predicates without numbers.
+        groups: key of every spelling of a value -> key of the value.
+        labels: key of a value -> the catalog's spelling of it.
+    """
+
+    name: str
+    spec: PackPredicate
+    in_graph: bool
+    dimensions: frozenset[str] = frozenset()
+    groups: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def is_label(self) -> bool:
+        """Whether its values are names or words."""
+        return self.spec.type in ("entity", "text")
+
+    def cues(self, language: Language, side: str) -> PhraseSet:
+        """The cue phrases in front of a value (`before`) or after it."""
+        return _phrases(self, language, side)
+
+
+@lru_cache(maxsize=512)
+def _phrases(known: Known, language: Language, side: str) -> PhraseSet:
+    spec = known.spec
+    if side in ("nouns", "apart"):
+        everywhere = grammar(language, "apart")
+        return PhraseSet(spec.nouns if side == "nouns" else [*spec.apart, *everywhere], language)
+    cues = spec.cues.get(language, Cues())
+    names = (known.name, *spec.names)
+    own = [name.replace("_", " ").casefold() for name in names]
+    return PhraseSet([*cues.before, *own] if side == "before" else cues.after, language)
+
+
+def group_key(text: str) -> str:
+    """Spelling of a value without case and marks, which equal values share."""
+    return " ".join(word.lower for word in words_of(text) if word.lower[0].isalnum())
+
+
+class Vocabulary:
+    """The predicates of one catalog in the words of its pack.
+
+    Attributes:
+        known: all predicates, those of the pack first.
+        item_words: words for the item: nouns of the pack, and the catalog's categories.
+    """
+
+    def __init__(self, graph: KnowledgeGraph, pack: DomainPack) -> None:
+        self.pack = pack
+        named = {p.name.casefold(): p.name for p in graph.predicates if p.labeled}
+        self.known: list[Known] = []
+        taken: set[str] = set()
+        for name, spec in pack.predicates.items():
+            found = [named[n] for n in (name, *spec.names) if n in named and named[n] not in taken]
+            taken.update(found)
+            self.known += [_known(graph, one, spec) for one in found] or [_absent(name, spec)]
+        for predicate in graph.predicates:
+            if predicate.labeled and predicate.name not in (*taken, *_DERIVED):
+                self.known += _described(graph, predicate.name)
+        kinds = (k for k in self.known if k.spec.free and k.spec.type == "text")
+        categories = [key for known in kinds if not known.spec.values for key in known.labels]
+        nouns = (pack.nouns.item, pack.nouns.items, *pack.item_words)
+        self.item_words = frozenset(word for text in (*nouns, *categories) for word in text.split())
+        self._spellings = self._by_first()
+
+    def _by_first(self) -> dict[str, list[tuple[tuple[str, ...], Known, str]]]:
+        """Spellings of all values by each stem of their first word."""
+        found: dict[str, list[tuple[tuple[str, ...], Known, str]]] = {}
+        for known in self.known:
+            for spelling, group in known.groups.items():
+                run = tuple(spelling.split())
+                firsts = {s for language in _LANGUAGES for s in stems(run[0], language)}
+                for first in firsts if run else ():
+                    found.setdefault(first, []).append((run, known, group))
+        return found
+
+    def values_at(
+        self, words: Sequence[Word], place: int, language: Language
+    ) -> Iterator[tuple[int, Known, str]]:
+        """Yield (end, predicate, value key) of every value that begins at a word."""
+        for first in stems(words[place].lower, language):
+            for run, known, group in self._spellings.get(first, ()):
+                end = _end_of(run, words, place, language)
+                if end and not (known.spec.type == "entity" and words[place].raw.islower()):
+                    yield end, known, group
+
+
+def _end_of(run: tuple[str, ...], words: Sequence[Word], place: int, language: Language) -> int:
+    """End of the spelling at `place`, ignoring marks between its words; 0 if it is not there."""
+    at = place
+    for number, wanted in enumerate(run):
+        if number and at < len(words) and words[at].lower in ("-", "&", "'"):
+            at += 1
+        if at >= len(words):
+            return 0
+        last = number == len(run) - 1
+        same = words[at].lower == wanted or (
+            len(wanted) > 2
+            and (last or number == 0)
+            and bool(
+                {words[at].lower, *stems(words[at].lower, language)} & set(stems(wanted, language))
+            )
+        )
+        if not same:
+            return 0
+        at += 1
+    return at
+
+
+def _known(graph: KnowledgeGraph, name: str, spec: PackPredicate) -> Known:
+    """A predicate of the pack that the catalog has."""
+    labels = graph.labels(name)
+    if spec.type not in ("entity", "text"):
+        return Known(name, spec, True, _dimensions(labels, spec))
+    groups: dict[str, str] = {}
+    for canonical, words in spec.values.items():
+        groups |= {group_key(word): group_key(canonical) for word in (canonical, *words)}
+    shown: dict[str, str] = {}
+    for label in labels:
+        key = group_key(label.replace("_", " "))
+        group = groups.setdefault(key, key)
+        shown.setdefault(group, label)
+    return Known(name, spec, True, groups={k: g for k, g in groups.items() if k}, labels=shown)
+
+
+def _absent(name: str, spec: PackPredicate) -> Known:
+    """A predicate of the pack that the catalog lacks: its claims are unverifiable."""
+    groups = {
+        group_key(word): group_key(canonical)
+        for canonical, words in spec.values.items()
+        for word in (canonical, *words)
+    }
+    return Known(name, spec, False, _dimensions((), spec), groups=groups)
+
+
+def _described(graph: KnowledgeGraph, name: str) -> Iterator[Known]:
+    """A predicate that the pack does not describe."""
+    labels = graph.labels(name)
+    spelled = name.replace("_", " ").casefold()
+    cues = {language: Cues(after=(spelled,)) for language in _LANGUAGES}
+    dimensions = _dimensions(labels, PackPredicate(type="quantity"))
+    if dimensions:
+        yield Known(name, PackPredicate(type="quantity", cues=cues), True, dimensions)
+    elif labels:
+        yield _known(graph, name, PackPredicate(type="text", cues=cues))
+
+
+def _dimensions(labels: Sequence[str], spec: PackPredicate) -> frozenset[str]:
+    """Dimensions of the catalog's numbers; for bare numbers, that of the pack's unit."""
+    read = [next(quantities_in(label, "en"), None) for label in labels[:_SAMPLE]]
+    found = {q.unit.dimension for q in read if q is not None and q.unit is not None}
+    unit = next(quantities_in(f"1 {spec.unit}", "en")).unit if spec.unit else None
+    return frozenset(found | ({unit.dimension} if unit is not None else set()))

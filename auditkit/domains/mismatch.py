@@ -1,0 +1,54 @@
+"""Signs that a domain pack does not fit: columns of another domain, or its words in a prompt."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Sequence
+
+from auditkit.domains.pack import DomainPack
+from auditkit.domains.shipped import DOMAINS, NEUTRAL, domain_pack
+
+__all__ = ["mismatches"]
+
+_WORD = re.compile(r"[^\W\d_]+")
+_ENOUGH = 2  # columns of another domain
+
+
+def mismatches(pack: DomainPack, predicates: Collection[str], prompts: Sequence[str]) -> list[str]:
+    """One sentence for each sign that the words do not fit the catalog.
+
+    Args:
+        pack: the pack in use.
+        predicates: names of the catalog's predicates.
+        prompts: templates with which the recommender is asked; empty if it reads no text.
+    """
+    return [*_by_columns(pack, predicates), *_by_words(pack, prompts)]
+
+
+def _by_columns(pack: DomainPack, predicates: Collection[str]) -> Iterator[str]:
+    names = {name.casefold() for name in predicates}
+    if names & set(pack.columns):
+        return
+    found = {name: names & set(domain_pack(name).columns) for name in DOMAINS}
+    best = max(DOMAINS, key=lambda name: len(found[name]))
+    if best == pack.name or len(found[best]) < _ENOUGH:
+        return
+    listed = ", ".join(sorted(found[best]))
+    said = "does not say what its items are" if pack.name == NEUTRAL else f"is of {pack.name}"
+    yield (
+        f"domain: the catalog has the columns {listed}, as {best} have, but {said}. "
+        f"If its items are {best}, set `domain: {best}` in its mapping or give --domain {best}."
+    )
+
+
+def _by_words(pack: DomainPack, prompts: Sequence[str]) -> Iterator[str]:
+    """A prompt with nouns of another domain, unless the pack has these words too."""
+    used = {word.casefold() for text in prompts for word in _WORD.findall(text)}
+    own = {*pack.words, *pack.item_words, pack.nouns.item, pack.nouns.items}
+    for name in DOMAINS:
+        other = domain_pack(name)
+        if name != pack.name and (words := sorted(used & set(other.words) - own)):
+            yield (
+                f"domain: the prompts of the recommender say {words[0]!r}, a word for {name}, but "
+                f"the domain is {pack.name}. Change its templates, or give --domain {name}."
+            )

@@ -1,0 +1,152 @@
+"""Schema of a domain pack: nouns, wordings, predicates and constraints of one kind of item.
+
+A pack is data (`auditkit/domains/*.yaml`, or a file of the user). Templates of prompts contain
+nouns in square brackets, such as `[items]`, so that one template serves every domain; a pack may
+also replace a template. Predicates say how texts state a fact: its type, its names in catalogs, the
+cue phrases of each language, and words for values. See docs/how-to/add-a-domain.md.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from auditkit.serialization.canonical_json import sha256_json
+
+__all__ = [
+    "Cues", "DomainPack", "Fact", "Language", "PackConstraint", "PackPredicate", "PredicateType",
+]  # fmt: skip
+
+Language = Literal["en", "de"]
+PredicateType = Literal["entity", "text", "quantity", "price", "size", "date", "year"]
+Short = Annotated[str, Field(min_length=1, max_length=200)]
+Template = Annotated[str, Field(min_length=1, max_length=2_000)]
+_NOUN = re.compile(r"\[([A-Za-z]{1,20})\]")
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Nouns(_Section):
+    """Words for the items.
+
+    `item` and `items`: singular and plural. `verb`, `done`, `doing`: what a user does with an item
+    ("buy", "bought", "buying"). `see` and `seen` default to `verb` and `done`. `history`: modifies
+    "history" ("purchase"). `listing` and `entry`: what a list and one line of it contain.
+    `subject`: the item in a question to a judge. `german`: the plural in German.
+    """
+
+    item: Short
+    items: Short
+    verb: Short
+    done: Short
+    doing: Short
+    see: Short = ""
+    seen: Short = ""
+    history: Short = "item"
+    listing: Short = "titles"
+    entry: Short = "the title"
+    subject: Short = ""
+    german: Short = "Artikel"
+
+    def words(self) -> dict[str, str]:
+        """Each noun by its name in templates; a capitalized name is the capitalized noun."""
+        found = self.model_dump()
+        found |= {"see": self.see or self.verb, "seen": self.seen or self.done}
+        found["subject"] = self.subject or self.item
+        return found | {name.capitalize(): _capitalized(word) for name, word in found.items()}
+
+
+class Cues(_Section):
+    """Phrases that name a predicate, in front of its value or after it."""
+
+    before: tuple[Short, ...] = ()
+    after: tuple[Short, ...] = ()
+
+
+class PackPredicate(_Section):
+    """How texts state one fact of an item.
+
+    Attributes:
+        type: what its values are. An `entity` is a name, a `text` a word such as a color.
+        names: other names of this predicate in catalogs; its own name always counts.
+        cues: phrases that name the predicate, by language.
+        values: other words for a value; the catalog's own values are always known.
+        nouns: words after a value that make it a value of the item, such as "finish".
+        apart: phrases next to a value that make it a fact about something else.
+        free: whether a value without a cue phrase counts wherever it is in the clause of one item;
+            otherwise it must be next to a word for the item, or after "in" or "is".
+        unit: unit of numbers that the catalog writes without one, such as `EUR`.
+    """
+
+    type: PredicateType
+    names: tuple[Short, ...] = ()
+    cues: Mapping[Language, Cues] = {}
+    values: Mapping[Short, tuple[Short, ...]] = {}
+    nouns: tuple[Short, ...] = ()
+    apart: tuple[Short, ...] = ()
+    free: bool = False
+    unit: Short | None = None
+
+
+class PackConstraint(_Section):
+    """Wording of a constraint on one predicate, by operator; `{value}` is the value."""
+
+    predicate: Short
+    equal: Short | None = Field(default=None, alias="=")
+    below: Short | None = Field(default=None, alias="<")
+    above: Short | None = Field(default=None, alias=">")
+
+
+class Fact(_Section):
+    """A fact that is added to a candidate in a prompt: its predicate and its form."""
+
+    predicate: Short
+    form: Short = "{value}"
+
+
+class DomainPack(_Section):
+    """The words and facts of one domain.
+
+    Attributes:
+        name: of the pack, in reports and messages.
+        words: nouns of the domain; a prompt template of another pack with such a word is a
+            mismatch.
+        columns: predicates that only catalogs of this domain have.
+        wordings: prompts that replace the default ones, by name (`wordings.yaml`).
+        templates: prompt templates that replace the shipped ones, by file and key.
+        constraints, facts: what requests may demand, and what candidates show.
+        grammar: `films` if English texts are also read with the rules for films.
+        item_words: words for the item in texts, besides its nouns.
+    """
+
+    version: Literal[1] = 1
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
+    nouns: Nouns
+    words: tuple[Short, ...] = ()
+    columns: tuple[Short, ...] = ()
+    wordings: Mapping[Short, Template] = {}
+    templates: Mapping[Short, Mapping[Short, Template | tuple[Template, ...]]] = {}
+    constraints: tuple[PackConstraint, ...] = ()
+    facts: tuple[Fact, ...] = ()
+    predicates: Mapping[Short, PackPredicate] = {}
+    grammar: Literal["films"] | None = None
+    item_words: tuple[Short, ...] = ()
+
+    @property
+    def sha256(self) -> str:
+        """Hash over the whole pack, for the identity of a run."""
+        return sha256_json(self.model_dump(mode="json", by_alias=True))
+
+    def filled(self, template: str) -> str:
+        """The template with the nouns of the domain in place of `[items]` and the like."""
+        words = self.nouns.words()
+        return _NOUN.sub(lambda match: words.get(match[1], match[0]), template)
+
+
+def _capitalized(word: str) -> str:
+    return word[:1].upper() + word[1:]
