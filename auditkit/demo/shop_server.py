@@ -20,7 +20,16 @@ from auditkit.seeding import generator
 
 __all__ = ["ShopRecommender", "serve_shop"]
 
-_WANTED = re.compile(r"\b(?:Recommend|recommend|Name|Choose the|list)\s+(?:me\s+)?(\d{1,2})\b")
+_COUNT = re.compile(r"(?<![\w-])(\d{1,2})(?!\d)(?=[^\n]{0,40}products?)", re.IGNORECASE)
+_FACTS = re.compile(r"\bstate\b.{0,20}\bbrand\b", re.IGNORECASE)
+_TERMS = {
+    "brand": re.compile(r"of the brand (\w+)", re.IGNORECASE),
+    "category": re.compile(r"of the category (\w+)", re.IGNORECASE),
+    "color": re.compile(r"in the color (\w+)", re.IGNORECASE),
+    "size": re.compile(r"in size (\w+(?: cm)?)", re.IGNORECASE),
+}
+_PRICE = re.compile(r"with a price (below|above) (\d+(?:\.\d+)?)", re.IGNORECASE)
+_USUAL_COUNT, _ENOUGH = 10, 200
 _SHORT_NAMES = 0.5
 
 
@@ -37,7 +46,8 @@ class ShopRecommender:
         self._by_name = {product.name: product for product in shop.products}
         self._bases = {product.base for product in shop.products}
         bought = Counter(sku for _, sku, _ in shop.events)
-        self._popular = sorted(shop.products, key=lambda product: -bought[product.sku])
+        most = max(bought.values(), default=1)
+        self._fame = {product.sku: bought[product.sku] / most for product in shop.products}
         self._pairs: dict[str, Counter[str]] = {}
         self._by_sku = {product.sku: product for product in shop.products}
         histories: dict[str, list[str]] = {}
@@ -49,11 +59,22 @@ class ShopRecommender:
 
     def answer(self, prompt: str) -> str:
         """A list for a prompt, or the facts about the one product that it asks about."""
-        named = [self._by_name[name] for name in self._by_name if name in prompt]
-        wanted = _WANTED.search(prompt)
-        if wanted is None:
+        asked = "\n".join(line for line in prompt.split("\n") if not line.startswith("- "))
+        if _FACTS.search(asked):
+            named = [product for name, product in self._by_name.items() if name in asked]
             return self._described(named[-1]) if named else "Which product do you mean?"
-        return self._listed(named, int(wanted[1]), prompt)
+        blocks = [self._named(block) for block in re.split(r"\n(?!- )", prompt) if "\n- " in block]
+        history = blocks[0] if blocks else []
+        history = history or [p for name, p in self._by_name.items() if name in asked]
+        candidates = blocks[1] if len(blocks) > 1 else list(self.products)
+        count = _COUNT.search(asked)
+        allowed = [product for product in candidates if _fits(product, asked)]
+        k = int(count[1]) if count else _USUAL_COUNT
+        return self._listed(history, allowed, k, with_reasons="sentence" in asked.casefold())
+
+    def _named(self, lines: str) -> list[Product]:
+        names = (line.removeprefix("- ") for line in lines.split("\n"))
+        return [self._by_name[name] for name in names if name in self._by_name]
 
     def _described(self, product: Product) -> str:
         return (
@@ -61,38 +82,67 @@ class ShopRecommender:
             f"and costs ${product.price}."
         )
 
-    def _listed(self, history: Sequence[Product], k: int, prompt: str) -> str:
-        rng = generator(0, "answer", prompt)
+    def _listed(
+        self, history: Sequence[Product], allowed: Sequence[Product], k: int, *, with_reasons: bool
+    ) -> str:
         lines, comments = [], words()["comments"]
-        for number, product in enumerate(self._ranked(history)[:k], start=1):
+        for number, product in enumerate(self._ranked(history, allowed)[:k], start=1):
+            # One way of writing each product, so that equal lists are equal texts.
+            rng = generator(0, "answer", product.sku, *sorted(p.sku for p in history))
             name = product.base if rng.random() < _SHORT_NAMES else product.name
             if rng.random() < self.invented:
                 name = self._invented(product, int(rng.integers(1_000, 9_999)))
             comment = comments[int(rng.integers(len(comments)))]
-            lines.append(f"{number}. **{name}** \u2013 ${product.price}, {comment}")
+            lines.append(
+                f"{number}. **{name}**: It is made by {product.brand} and costs ${product.price}."
+                if with_reasons
+                else f"{number}. **{name}** \u2013 ${product.price}, {comment}"
+            )
         return "Here are my picks for you:\n\n" + "\n".join(lines)
 
     def _invented(self, product: Product, number: int) -> str:
         name = f"{product.brand} Zephyr {number} {product.category.capitalize()} Station"
         return name if name not in self._bases else f"{name} Q"
 
-    def _ranked(self, history: Sequence[Product]) -> list[Product]:
-        """Products of the same brand and category first, then of the category, by popularity."""
+    def _ranked(self, history: Sequence[Product], allowed: Sequence[Product]) -> list[Product]:
+        """Allowed products, one variant of each: of the same brand and category first, then of the
+        category, by popularity; products often bought next rise.
+        """
         own = {product.base for product in history}
         brands = {(product.category, product.brand) for product in history}
         categories = Counter(product.category for product in history)
-        fresh = [product for product in self._popular if product.base not in own]
+        near = [product for product in allowed if product.category in categories]
         scores = {
             product.sku: 3.0 * ((product.category, product.brand) in brands)
             + categories[product.category] / max(1, len(history))
-            for product in fresh
+            + self._fame[product.sku]
+            for product in (near if len(near) >= _ENOUGH else allowed)
+            if product.base not in own
         }
         for product in history:
             for sku, count in self._pairs.get(product.sku, Counter()).items():
                 if sku in scores:
                     scores[sku] += count
-        ranked = sorted(fresh, key=lambda product: -scores[product.sku])
-        return list({product.base: product for product in reversed(ranked)}.values())[::-1]
+        ranked = sorted(scores, key=lambda sku: (-scores[sku], sku))
+        found: dict[str, Product] = {}
+        for sku in ranked:
+            found.setdefault(self._by_sku[sku].base, self._by_sku[sku])
+        return list(found.values())
+
+
+def _fits(product: Product, asked: str) -> bool:
+    """Whether a product satisfies the constraints in the words of a request."""
+    for name, pattern in _TERMS.items():
+        wanted = pattern.search(asked)
+        if wanted and wanted[1].casefold() != getattr(product, name).casefold():
+            return False
+    prices = _PRICE.findall(asked)
+    return all(
+        float(product.price) < float(limit)
+        if word == "below"
+        else float(product.price) > float(limit)
+        for word, limit in prices
+    )
 
 
 @contextmanager

@@ -33,6 +33,8 @@ from auditkit.types import AuditResult, Exact, Finding
 
 __all__ = ["Decision", "Lint", "NeededN", "Policy", "decide", "lint", "needed_n"]
 
+_CANNOT_BE_MEASURED = ("probe_skipped", "group_missing")
+
 
 def decide(
     result: AuditResult,
@@ -244,7 +246,7 @@ def _effect(case: Case, word: Word, file: PolicyFile, *, strict: bool) -> Effect
         return "shown"
     if word != "inconclusive":
         return "passes" if word == "pass" else "fails"
-    if case.reason == "probe_skipped" and rule.on_skipped == "show" and not strict:
+    if case.reason in _CANNOT_BE_MEASURED and rule.on_skipped == "show" and not strict:
         return "shown"
     if case.reason not in STATISTICAL:
         return "blocks"

@@ -102,6 +102,10 @@ def find(rule: Rule, group: str, result: AuditResult) -> Finding | tuple[str, st
             return word, outcome.reason
     named = [f for f in result.findings if f.metric == rule.metric and f.group == group]
     matching = [f for f in named if _has_parameters(f, rule)]
+    of_metric = {f.group for f in result.findings if f.metric == rule.metric}
+    if not named and of_metric and "all" not in of_metric:
+        groups = ", ".join(sorted(of_metric))
+        return "group_missing", f"the data have no such group, only {groups}"
     if not named:
         return "metric_missing", None if outcomes else "the probe was not part of the audit"
     if not matching:

@@ -93,8 +93,9 @@ class GroupRule(_Limited):
 class Rule(_Limited):
     """One condition on one metric.
 
-    `on_skipped: show` is for a metric that some targets cannot have, such as log-probabilities of a
-    server: if the probe was skipped, the rule is reported and does not block.
+    `on_skipped: show` is for a metric that some targets or data cannot have, such as
+    log-probabilities of a server or an attribute of users: if the probe was skipped, or measured
+    other groups only, the rule is reported and does not block.
     """
 
     id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")]
