@@ -12,6 +12,7 @@ __all__ = ["mismatches"]
 
 _WORD = re.compile(r"[^\W\d_]+")
 _ENOUGH = 2  # columns of another domain
+_SHOWN = 3  # columns in a message
 
 
 def mismatches(pack: DomainPack, predicates: Collection[str], prompts: Sequence[str]) -> list[str]:
@@ -33,11 +34,11 @@ def _by_columns(pack: DomainPack, predicates: Collection[str]) -> Iterator[str]:
     best = max(DOMAINS, key=lambda name: len(found[name]))
     if best == pack.name or len(found[best]) < _ENOUGH:
         return
-    listed = ", ".join(sorted(found[best]))
-    said = "does not say what its items are" if pack.name == NEUTRAL else f"is of {pack.name}"
+    listed = ", ".join(sorted(found[best])[:_SHOWN])
+    said = "the catalog names none" if pack.name == NEUTRAL else f"the domain is {pack.name}"
     yield (
-        f"domain: the catalog has the columns {listed}, as {best} have, but {said}. "
-        f"If its items are {best}, set `domain: {best}` in its mapping or give --domain {best}."
+        f"domain: the columns {listed} are those of {best}, but {said}. "
+        f"Set `domain: {best}` in the mapping, or give --domain {best}."
     )
 
 

@@ -15,13 +15,13 @@ def prompts_of(name):
 
 def test_movies_with_a_catalog_of_products_is_a_mismatch():
     (note,) = mismatches(domain_pack("movies"), PRODUCTS, prompts_of("movies"))
-    assert "the columns brand, price, sku, as products have, but is of movies" in note
+    assert "the columns brand, price, sku are those of products, but the domain is movies" in note
     assert "--domain products" in note
 
 
 def test_a_neutral_catalog_with_columns_of_products_gets_a_hint():
     (note,) = mismatches(domain_pack(None), PRODUCTS, prompts_of("items"))
-    assert "does not say what its items are" in note
+    assert "but the catalog names none" in note
 
 
 def test_own_templates_that_say_movies_are_a_mismatch_for_products():

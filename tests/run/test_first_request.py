@@ -117,7 +117,7 @@ def test_server_that_refuses_the_turns_of_the_templates_is_told_at_once(folder, 
 def test_small_run_in_which_every_request_failed_is_no_success(folder, capsys):
     with serving() as (url, seen):
         # The capability check gets an answer; all later requests do not.
-        seen.fault_of = lambda prompt: "" if prompt.startswith("Name") else "html"
+        seen.fault_of = lambda prompt: "" if prompt.startswith("Say hello") else "html"
         with pytest.raises(SystemExit) as stopped:
             main(["audit", f"openai:{url}#m", "--recipe", "small.yaml", "--out", "run",
                   "--limit", "5"])  # fmt: skip

@@ -17,7 +17,6 @@ from auditkit.domains.pack import Cues, DomainPack, Language, PackPredicate
 
 __all__ = ["Known", "Vocabulary", "group_key"]
 
-LONGEST = 6  # words of a value
 _SAMPLE = 200
 _LANGUAGES: tuple[Language, ...] = ("en", "de")
 _DERIVED = ("decade",)  # the graph's own values of another predicate
