@@ -106,7 +106,8 @@ def _audited(
     from auditkit.run.runner import run_audit
     from auditkit.shipped_recipes import find_recipe
 
-    if (kept := set_aside_other_run(target, recipe, out)) is not None:
+    kept = set_aside_other_run(target, recipe, out, catalog=options.catalog)
+    if kept is not None:
         typer.echo(f"an older run of another model or version is kept in {kept}", err=True)
     typer.echo(f"3/4 audit: {out}", err=True)
     with handled_signals() as signals, audit_progress(quiet=quiet) as progress:

@@ -29,6 +29,7 @@ _TERMS = {
     "size": re.compile(r"in size (\w+(?: cm)?)", re.IGNORECASE),
 }
 _PRICE = re.compile(r"with a price (below|above) (\d+(?:\.\d+)?)", re.IGNORECASE)
+_USUAL_PORT = 48_231
 _USUAL_COUNT, _ENOUGH = 10, 200
 _SHORT_NAMES = 0.5
 
@@ -145,6 +146,16 @@ def _fits(product: Product, asked: str) -> bool:
     )
 
 
+def _bound(handler: type[BaseHTTPRequestHandler]) -> ThreadingHTTPServer:
+    """A server at the usual port, so that a repeated audit knows its target again, or at a free
+    one.
+    """
+    try:
+        return ThreadingHTTPServer(("127.0.0.1", _USUAL_PORT), handler)
+    except OSError:
+        return ThreadingHTTPServer(("127.0.0.1", 0), handler)
+
+
 @contextmanager
 def serve_shop(recommender: ShopRecommender) -> Iterator[str]:
     """Serve chat completions on this machine, and yield the base URL."""
@@ -176,7 +187,7 @@ def serve_shop(recommender: ShopRecommender) -> Iterator[str]:
         def log_message(self, format: str, *arguments: object) -> None:
             """Log nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = _bound(Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield f"http://127.0.0.1:{server.server_address[1]}/v1"

@@ -89,21 +89,26 @@ def require_same_run(out: Path, identity: Mapping[str, Any], run_key: str, *, re
 
 
 def set_aside_other_run(
-    target: str, recipe: AuditRecipe, out: Path, *, allow_outside: bool = False
+    target: str,
+    recipe: AuditRecipe,
+    out: Path,
+    *,
+    catalog: str | None = None,
+    allow_outside: bool = False,
 ) -> Path | None:
     """Rename a run folder that belongs to another model, recipe or version.
 
     Args:
-        allow_outside: as in `load_data`.
+        catalog, allow_outside: as in `load_data`.
 
     Returns:
         The new path; None if `out` is free or belongs to this run.
     """
     if not (out / MANIFEST).is_file():
         return None
-    dataset, catalog = load_data(recipe, allow_outside=allow_outside)
+    dataset, checked = load_data(recipe, catalog=catalog, allow_outside=allow_outside)
     loaded = load_recommender(target, dataset=dataset)
-    run_key = sha256_json(run_identity(recipe, loaded, catalog, dataset))
+    run_key = sha256_json(run_identity(recipe, loaded, checked, dataset))
     if read_manifest(out).get("run_key") == run_key:
         return None
     return set_aside(out)

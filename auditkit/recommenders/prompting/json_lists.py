@@ -44,7 +44,12 @@ def json_titles(text: str) -> tuple[str, ...] | None:
 
 def is_item_path(path: str) -> bool:
     """Whether a text is a path such as `result.picks[].sku`."""
-    return _PATH.fullmatch(path) is not None
+    return _PATH.fullmatch(_from_root(path)) is not None
+
+
+def _from_root(path: str) -> str:
+    """The path without the `$.` with which JSONPath begins."""
+    return path.removeprefix("$").removeprefix(".")
 
 
 def titles_at(text: str, path: str) -> tuple[str, ...] | None:
@@ -59,7 +64,7 @@ def titles_at(text: str, path: str) -> tuple[str, ...] | None:
     if not values:
         return None
     found: list[Any] = values[:1]
-    for name, is_list in _STEP.findall(path):
+    for name, is_list in _STEP.findall(_from_root(path)):
         if name:
             found = [value.get(name) for value in found if isinstance(value, dict)]
         if is_list:

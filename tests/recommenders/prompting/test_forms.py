@@ -12,7 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from auditkit.recommenders.execution.response_checks import list_after
+from auditkit.recommenders.prompting.json_lists import is_item_path, titles_at
 from auditkit.recommenders.prompting.parsing import parse_cut, parse_list
+from auditkit.types import RankedItem, Response
 
 FORMS = json.loads(Path(__file__).with_name("forms.json").read_text(encoding="utf-8"))
 
@@ -102,3 +105,37 @@ def test_cut_table_and_html_list_keep_their_whole_rows():
 def test_long_text_of_marks_ends_soon(text):
     parse_list(text, k=5)
     parse_list("1. Heat\n2. " + text, k=5)
+
+
+@pytest.mark.parametrize(
+    ("path", "titles"),
+    [
+        ("result.picks[].sku", ("A1", "B2")),
+        ("result.picks[].facts.name", ("Lamp",)),
+        ("$.result.other[].sku", ("C3",)),
+        ("result.picks", ()),
+        ("nowhere[].sku", ()),
+    ],
+)
+def test_a_declared_path_is_read(path, titles):
+    text = (
+        'Sure:\n{"result": {"picks": [{"sku": "A1", "facts": {"name": "Lamp"}}, {"sku": "B2"}],'
+        ' "other": [{"sku": "C3"}]}}'
+    )
+    assert titles_at(text, path) == titles
+
+
+def test_a_response_without_the_path_cannot_be_parsed():
+    answer = Response(
+        request_id="r", status="ok", text='{"picks": []}', items=(RankedItem(raw="x"),)
+    )
+    read = list_after("", answer, k=2, item_path="picks[].sku")
+    assert (read.status, read.reason, read.items) == ("parse_error", "no_item_path", ())
+    answer = Response(request_id="r", status="ok", text='{"picks": [{"sku": "A1"}]}')
+    read = list_after("", answer, k=2, item_path="picks[].sku")
+    assert ([item.raw for item in read.items], read.status) == (["A1"], "ok")
+
+
+@pytest.mark.parametrize("path", ["a b", "a..b", "", "[0]", "$"])
+def test_a_wrong_path_is_refused(path):
+    assert not is_item_path(path)
