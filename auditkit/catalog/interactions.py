@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,7 +19,7 @@ from scipy import sparse
 
 from auditkit.errors import CatalogError
 
-__all__ = ["Interactions", "Split"]
+__all__ = ["Histories", "Interactions", "Split"]
 
 Until = Literal["validation", "test"]
 
@@ -37,6 +37,17 @@ class Split:
     test: NDArray[np.int64]
     users_without_test: int
     users_without_validation: int
+
+
+class Histories(NamedTuple):
+    """Histories of all users, one after another.
+
+    Attributes:
+        items: item indices, oldest first. offsets: user u has items[offsets[u] : offsets[u + 1]].
+    """
+
+    items: NDArray[np.int32]
+    offsets: NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -207,15 +218,24 @@ class Interactions:
         held_out = np.where(counts < 2, 0, np.where((counts < 3) | (until == "test"), 1, 2))
         return np.asarray(counts - held_out)
 
+    def histories(self, *, until: Until) -> Histories:
+        """All histories before the validation or test items."""
+        known = self._known_rows[until]
+        offsets = np.concatenate(([0], np.cumsum(known)))
+        inside = np.zeros(len(self) + 1, dtype=np.int8)
+        np.add.at(inside, self.offsets[:-1], 1)
+        np.add.at(inside, self.offsets[:-1] + known, -1)
+        np.cumsum(inside, dtype=np.int8, out=inside)
+        return Histories(self.item_index[inside[:-1].view(np.bool_)], offsets)
+
     def matrix(self, *, until: Until) -> sparse.csr_array:
         """Binary users x items matrix of all histories before the validation or test item."""
-        histories = [self.history(user, until=until) for user in range(len(self.user_ids))]
-        indptr = np.concatenate(([0], np.cumsum([len(items) for items in histories])))
-        columns = np.concatenate(histories) if histories else np.empty(0, dtype=np.int32)
+        items, offsets = self.histories(until=until)
         shape = (len(self.user_ids), len(self.item_ids))
-        counts = sparse.csr_array((np.ones(len(columns)), columns, indptr), shape=shape)
+        ones = np.ones(len(items), dtype=np.int32)
+        counts = sparse.csr_array((ones, items, offsets), shape=shape)
         counts.sum_duplicates()
-        counts.data[:] = 1.0
+        counts.data[:] = 1
         return counts
 
 
