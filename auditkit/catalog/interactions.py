@@ -218,10 +218,13 @@ class Interactions:
         held_out = np.where(counts < 2, 0, np.where((counts < 3) | (until == "test"), 1, 2))
         return np.asarray(counts - held_out)
 
+    def histories_offsets(self, *, until: Until) -> NDArray[np.int64]:
+        """Offsets of `histories`, [users + 1]."""
+        return np.concatenate(([0], np.cumsum(self._known_rows[until])))
+
     def histories(self, *, until: Until) -> Histories:
         """All histories before the validation or test items."""
-        known = self._known_rows[until]
-        offsets = np.concatenate(([0], np.cumsum(known)))
+        known, offsets = self._known_rows[until], self.histories_offsets(until=until)
         inside = np.zeros(len(self) + 1, dtype=np.int8)
         np.add.at(inside, self.offsets[:-1], 1)
         np.add.at(inside, self.offsets[:-1] + known, -1)

@@ -78,9 +78,7 @@ class BaselineRecommender:
         return Response(request_id=request.id, status="ok" if items else "no_answer", items=items)
 
 
-def best_rows(
-    scores: NDArray[np.float64], *, k: int, without: Sequence[int]
-) -> NDArray[np.int64]:
+def best_rows(scores: NDArray[np.float64], *, k: int, without: Sequence[int]) -> NDArray[np.int64]:
     """Rows of the k highest scores, best first; ties keep their order. Linear in the scores.
 
     Args:

@@ -62,14 +62,13 @@ class CosineRows:
         those equal to the last one.
         """
         parts, n_items = list(self._nearest_by_block(neighbors)), len(self._norm)
-        counts = np.concatenate([part.counts for part in parts] or [np.zeros(n_items)])
+        counts = np.concatenate([part.counts for part in parts])
         indptr = np.concatenate(([0], np.cumsum(counts, dtype=np.int64)))
-        items = np.concatenate([part.items for part in parts] or [np.empty(0, np.int32)])
-        values = np.concatenate([part.values for part in parts] or [np.empty(0)])
+        items = np.concatenate([part.items for part in parts])
+        values = np.concatenate([part.values for part in parts])
         del parts
-        return sparse.csc_array(
-            sparse.csr_array((values, items, indptr), shape=(n_items, n_items))
-        )
+        shape = (n_items, n_items)
+        return sparse.csc_array(sparse.csr_array((values, items, indptr), shape=shape))
 
     def _nearest_by_block(self, neighbors: int) -> Iterator[_Block]:
         lengths = np.diff(self._by_user.indptr)
@@ -146,7 +145,7 @@ class TransitionRows:
         chosen = by[inside.ravel()[by]]
         following = self._items[later.ravel()[chosen]]
         weights = np.broadcast_to(1 / distances, later.shape).ravel()[chosen]
-        sums = np.bincount(following, weights=weights, minlength=self._n_items)
+        sums: Array = np.bincount(following, weights, minlength=self._n_items)
         found = np.flatnonzero(sums).astype(np.int32)
         return ItemRow(found, sums[found])
 
