@@ -6,9 +6,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import overload
 
-from auditkit.catalog.graph.knowledge_graph import Predicate
+from auditkit.catalog.graph.builder import EncodedGraph, GraphBuilder
+from auditkit.catalog.graph.schema import Predicate
 
-__all__ = ["ITEM_PREDICATES", "LAST_YEAR", "CatalogItem", "ItemColumns", "item_triples"]
+__all__ = [
+    "ITEM_PREDICATES",
+    "LAST_YEAR",
+    "CatalogItem",
+    "ItemColumns",
+    "encode_items",
+    "item_triples",
+]
 
 
 LAST_YEAR = 9999
@@ -83,3 +91,16 @@ def item_triples(items: Sequence[CatalogItem]) -> list[tuple[str, str, str]]:
             triples.append((item.id, "year", str(item.year)))
             triples.append((item.id, "decade", f"{item.year // 10 * 10}s"))
     return triples
+
+
+def encode_items(items: Sequence[CatalogItem]) -> EncodedGraph:
+    """The triples of `item_triples` as codes, without an object per triple."""
+    builder = GraphBuilder()
+    codes = {predicate.name: builder.predicate(predicate) for predicate in ITEM_PREDICATES}
+    for row, item in enumerate(items):
+        for genre in item.genres:
+            builder.add(row, codes["genre"], genre)
+        if item.year is not None:
+            builder.add(row, codes["year"], str(item.year))
+            builder.add(row, codes["decade"], f"{item.year // 10 * 10}s")
+    return builder.encode(len(items))

@@ -145,7 +145,9 @@ class TransitionRows:
         chosen = by[inside.ravel()[by]]
         following = self._items[later.ravel()[chosen]]
         weights = np.broadcast_to(1 / distances, later.shape).ravel()[chosen]
-        sums: Array = np.bincount(following, weights, minlength=self._n_items)
+        sums = np.asarray(
+            np.bincount(following, weights, minlength=self._n_items), dtype=np.float64
+        )
         found = np.flatnonzero(sums).astype(np.int32)
         return ItemRow(found, sums[found])
 
