@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -22,6 +22,7 @@ from auditkit.errors import CatalogError
 __all__ = ["Histories", "Interactions", "Split"]
 
 Until = Literal["validation", "test"]
+_BLOCK = 1 << 22  # rows that are sorted at once
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -113,9 +114,7 @@ class Interactions:
                 raise CatalogError(
                     f"a {what} index lies outside 0..{len(ids) - 1}. Number {what}s from 0."
                 )
-        draw = np.random.default_rng(tie_seed).random(len(user))
-        order = np.lexsort((draw, time, user))
-        keep = order[_first_of_duplicates(user, item, time, stars)[order]]
+        keep = _sorted_rows(user, item, time, stars, tie_seed=tie_seed)
         return cls(
             user_index=user[keep],
             item_index=item[keep],
@@ -240,6 +239,33 @@ class Interactions:
         counts.sum_duplicates()
         counts.data[:] = 1
         return counts
+
+
+def _sorted_rows(
+    user: NDArray[np.int32], *columns: NDArray[Any], tie_seed: int
+) -> NDArray[np.intp]:
+    """Rows by user, time and random r, without exact duplicates; users are sorted block by block,
+    so the working memory is that of one column.
+
+    Args:
+        columns: item, time and rating.
+    """
+    item, time, rating = columns
+    draw = np.random.default_rng(tie_seed).random(len(user))
+    order = np.argsort(user, kind="stable")
+    ends = np.cumsum(np.bincount(user)) if len(user) else np.zeros(0, dtype=np.int64)
+    begin = kept = 0
+    while begin < len(order):
+        # At least one user, and at most one block of rows.
+        last = max(np.searchsorted(ends, begin + _BLOCK, side="right") - 1, 0)
+        end = int(max(ends[last], ends[np.searchsorted(ends, begin, side="right")]))
+        rows = order[begin:end]
+        own = [column[rows] for column in (user, item, time, rating)]
+        sorting = np.lexsort((draw[rows], own[2], own[0]))
+        found = rows[sorting[_first_of_duplicates(*own)[sorting]]]
+        order[kept : kept + len(found)] = found
+        begin, kept = end, kept + len(found)
+    return order[:kept]
 
 
 def _first_of_duplicates(*columns: NDArray[np.generic]) -> NDArray[np.bool_]:
