@@ -257,8 +257,8 @@ def _sorted_rows(
     begin = kept = 0
     while begin < len(order):
         # At least one user, and at most one block of rows.
-        last = max(np.searchsorted(ends, begin + _BLOCK, side="right") - 1, 0)
-        end = int(max(ends[last], ends[np.searchsorted(ends, begin, side="right")]))
+        last = max(int(np.searchsorted(ends, begin + _BLOCK, side="right")) - 1, 0)
+        end = max(int(ends[last]), int(ends[np.searchsorted(ends, begin, side="right")]))
         rows = order[begin:end]
         own = [column[rows] for column in (user, item, time, rating)]
         sorting = np.lexsort((draw[rows], own[2], own[0]))

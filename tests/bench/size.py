@@ -1,4 +1,4 @@
-"""Time and memory of an audit of a large shop, by size: `python tests/bench/size.py --items 100000`.
+"""Time and memory of an audit of a large shop: `python tests/bench/size.py --items 100000`.
 
 A seeded shop is written as Parquet tables, with a long tail of items and of active users, and
 top-N lists as a `scores:` file. Each step runs in its own process, which prints its seconds, CPU
@@ -45,7 +45,7 @@ N_LISTED = 30
 def write_shop(folder: Path, *, items: int, users: int, events: int, seed: int) -> None:
     """Write items, users, events, their description, and top-N lists of every user."""
     folder.mkdir(parents=True, exist_ok=True)
-    # Popularity falls as a power of the rank; activity is log-normal, with a mean of events / users.
+    # Popularity falls as a power of the rank; activity is log-normal.
     with duckdb.connect() as connection:
         connection.execute(f"SELECT setseed({seed / 1e6}); SET threads=1; SET memory_limit='2GB'")
         connection.execute(f"""COPY (SELECT 'i' || i AS id,
@@ -58,7 +58,7 @@ def write_shop(folder: Path, *, items: int, users: int, events: int, seed: int) 
         connection.execute(f"""COPY (
             WITH drawn AS (SELECT i, sqrt(-2 * ln(1 - random())) * cos(2 * pi() * random()) AS z
                            FROM range({users}) t(i)),
-            counts AS (SELECT i, greatest(3, round({events / users} * exp(0.9 * z - 0.405)))::INT AS n
+            counts AS (SELECT i, greatest(3, round({events / users} * exp(0.9 * z - 0.405)))::INT n
                        FROM drawn)
             SELECT 'u' || i AS user,
                 'i' || (({items} * power(random(), 3))::BIGINT % {items}) AS item,
@@ -66,7 +66,9 @@ def write_shop(folder: Path, *, items: int, users: int, events: int, seed: int) 
                 (1 + (random() * 4)::INT)::FLOAT AS stars
             FROM counts, range(n)) TO '{folder}/events.parquet' (FORMAT parquet)""")
     rng = np.random.default_rng(seed)
-    listed = (items * rng.random((users, N_LISTED), dtype=np.float32) ** 3).astype(np.int32) % items
+    listed = rng.integers(1, 50, (users, N_LISTED), dtype=np.int32)  # steps, so none is repeated
+    listed[:, 0] = items * rng.random(users) ** 3
+    listed = np.cumsum(listed, axis=1, dtype=np.int32) % items
     scores = -np.sort(-rng.random((users, N_LISTED), dtype=np.float32), axis=1)
     np.savez(
         folder / "lists.npz",
@@ -77,9 +79,7 @@ def write_shop(folder: Path, *, items: int, users: int, events: int, seed: int) 
     )
     (folder / "data.yaml").write_text(DESCRIPTION)
     probes = "".join(f"  {name}: {{}}\n" for name in PROBES)
-    (folder / "recipe.yaml").write_text(
-        f"version: 1\nname: size\nseed: 0\ndata: {folder}/data.yaml\nprobes:\n{probes}"
-    )
+    (folder / "recipe.yaml").write_text(f"version: 1\nname: size\nseed: 0\nprobes:\n{probes}")
 
 
 def measured(words: list[str], cache: Path) -> dict[str, object]:
@@ -92,7 +92,8 @@ def measured(words: list[str], cache: Path) -> dict[str, object]:
         check=False,
     )
     said = [line for line in run.stdout.splitlines() if line.startswith("MEASURED")]
-    return json.loads(said[-1].partition(" ")[2]) if said else {"failed": run.stderr[-2000:]}
+    found = json.loads(said[-1].partition(" ")[2]) if said else {"exit": run.returncode}
+    return {**found, "failed": run.stderr[-1000:]} if found["exit"] else found
 
 
 def main() -> None:
@@ -112,7 +113,15 @@ def main() -> None:
         begin = time.time()
         write_shop(shop, items=asked.items, users=users, events=events, seed=asked.seed)
         print(f"written in {time.time() - begin:.0f} s", flush=True)
-    command = ["audit", f"scores:{shop}/lists.npz", "--recipe", str(shop / "recipe.yaml"), "--quiet"]
+    command = [
+        "audit",
+        f"scores:{shop}/lists.npz",
+        "--recipe",
+        str(shop / "recipe.yaml"),
+        "--data",
+        f"{shop}/data.yaml",
+        "--quiet",
+    ]
     for step in asked.only:
         out = shop / "runs" / f"{step.replace(' ', '-')}-{time.time():.0f}"
         more = ["--dry-run"] if step.startswith("dry-run") else ["--only", step, "--out", str(out)]
