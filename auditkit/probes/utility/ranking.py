@@ -52,7 +52,7 @@ CUTOFF = 10
 MOST_USERS = 1_000  # a standard error of HR@10 of at most .016
 REFERENCES = ("popularity", "item-knn", "item-knn-recent", "ease", "transitions")
 # A baseline that fails for one of these reasons loses only its own findings.
-_CANNOT_RUN = (AuditkitError, MemoryError, ArithmeticError, ValueError)
+_CANNOT_RUN = (NotAssessable, AuditkitError, MemoryError, ArithmeticError, ValueError)
 
 
 def list_utility(
@@ -156,9 +156,12 @@ def _measured_lists(target: Target, context: Context, n_users: int | None) -> It
     answered = [requests[i] for i in kept]
     for name in REFERENCES:
         try:
+            if not answered:  # in a dry run, too, nothing is fitted
+                raise NotAssessable("there is no response to compare with")
             answers = load_baseline(name, context.dataset).recommend(answered)
         except _CANNOT_RUN as error:
-            yield from _not_run(context, name, own, error, n=len(asked), n_missing=n_missing)
+            n_lost = len(asked) + n_missing
+            yield from _not_run(context, name, own, error, n_missing=n_lost)
             continue
         reference = list_utility(asked, answers)
         for metric, ours in own.items():
@@ -188,15 +191,14 @@ def _not_run(
     metrics: Iterable[str],
     error: Exception,
     *,
-    n: int,
     n_missing: int,
 ) -> Iterator[Finding]:
-    """Undefined findings of a baseline that could not be fitted; all of its users are missing."""
+    """Undefined findings of a baseline that was not fitted; all users are missing."""
     said = str(error) or "it does not fit into memory"
     for metric in metrics:
         full = f"{context.probe_id}.{metric}"
         unit, direction = unit_of(full)
-        measured = undefined(unit, direction, reason="not run", n_missing=n + n_missing)
+        measured = undefined(unit, direction, reason="not run", n_missing=n_missing)
         yield finding(
             context,
             full,

@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 Scorer = Callable[[ArrayLike], NDArray[np.float64]]
-MOST_EASE_ITEMS = 10_000  # three dense matrices of this size take 2.4 GB
+MOST_EASE_ITEMS = 5_000  # its matrix is inverted in seconds; the time grows with the third power
 _ROWS_KEPT = 64  # rows of popular items, which many histories need; up to 12 bytes per item each
 
 
@@ -101,7 +101,7 @@ def ease(train: sparse.csr_array, *, regularization: float = 100.0) -> Scorer:
         regularization: lambda, above 0.
 
     Raises:
-        InvalidArgument: regularization <= 0, or more than 10,000 items.
+        InvalidArgument: regularization <= 0, or more than 5,000 items.
     """
     if not regularization > 0:
         raise InvalidArgument(f"ease got regularization={regularization}. Give more than 0.")

@@ -142,7 +142,7 @@ def test_best_rows_are_those_of_a_stable_sort(scores, k, left_out):
 
 def test_ease_refuses_a_catalog_that_its_dense_matrix_cannot_hold():
     large = sparse.csr_array((3, MOST_EASE_ITEMS + 1))
-    with pytest.raises(InvalidArgument, match="up to 10,000 items; this catalog has 10,001"):
+    with pytest.raises(InvalidArgument, match="up to 5,000 items; this catalog has 5,001"):
         ease(large)
 
 
