@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import repeat
 from typing import overload
 
 from auditkit.catalog.graph.builder import EncodedGraph, GraphBuilder
@@ -65,6 +66,12 @@ class ItemColumns(Sequence[CatalogItem]):
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def __iter__(self) -> Iterator[CatalogItem]:
+        rows = range(len(self.ids))
+        aliases = map(self.aliases.get, rows, repeat(()))
+        genres = map(self.genres, rows)
+        return map(CatalogItem, self.ids, self.titles, self.years, genres, aliases)
 
     @overload
     def __getitem__(self, row: int) -> CatalogItem: ...
