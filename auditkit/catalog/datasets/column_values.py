@@ -92,7 +92,7 @@ class IdColumn:
 
 
 class _Numbered(dict[object, int]):
-    """Number of a text; a new text gets the next number, one that is no id -1."""
+    """Number of a text; a new text gets the next number, a cell without an id gets -1."""
 
     def __init__(self, column: str, texts: list[str]) -> None:
         self._column, self._texts = column, texts
