@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from uuid import uuid4
+
 import pytest
 from hypothesis import HealthCheck, settings
 
 from auditkit.catalog.dataset import Dataset
+from auditkit.catalog.datasets import user_tables
 from auditkit.catalog.datasets.download import get_dataset
 from auditkit.catalog.datasets.movielens import load_ml100k
 from auditkit.errors import CatalogError
@@ -22,6 +25,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("slow"):
             item.add_marker(pytest.mark.timeout(SLOW_TEST_SECONDS))
+
+
+@pytest.fixture(autouse=True)
+def _fresh_data_cache(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Tables are parsed by the code that is tested, not found in the cache of another version."""
+    folder = tmp_path_factory.getbasetemp() / "cache"
+    monkeypatch.setattr(user_tables, "cache_dir", lambda: folder / uuid4().hex)
 
 
 @pytest.fixture(scope="session")

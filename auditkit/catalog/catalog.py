@@ -19,12 +19,13 @@ from auditkit.catalog.linking.item_codes import Coded, code_shape, coded
 from auditkit.catalog.linking.title_index import TitleIndex
 from auditkit.catalog.linking.title_linker import Link, Linking, TitleLinker
 from auditkit.errors import CatalogError
-from auditkit.serialization.canonical_json import sha256_json
+from auditkit.serialization.canonical_json import json_list, sha256_text
 
 __all__ = ["Catalog"]
 
 _SURE = frozenset(("exact", "alias", "paren", "duplicate_title", "variant"))
 _N_SHAPES = 1_000
+_CHUNK = 1 << 14
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,12 +87,8 @@ class Catalog:
         """SHA-256 over all items in catalog order; for a built file, also over its graph."""
         if self.content_sha256 is not None:
             return self.content_sha256
-        return sha256_json(
-            [
-                [item.id, item.title, item.year, list(item.genres), *filter(None, [item.aliases])]
-                for item in self.items
-            ]
-        )
+        chunks = (self.items[at : at + _CHUNK] for at in range(0, len(self.items), _CHUNK))
+        return sha256_text(json_list(list(map(_hashed, chunk)) for chunk in chunks))
 
     @cached_property
     def linker(self) -> TitleLinker:
@@ -201,3 +198,8 @@ class Catalog:
 
     def __getitem__(self, item_id: str) -> CatalogItem:
         return self.items[self.index[item_id]]
+
+
+def _hashed(item: CatalogItem) -> list[object]:
+    """What the fingerprint of a catalog contains of an item."""
+    return [item.id, item.title, item.year, list(item.genres), *filter(None, [item.aliases])]

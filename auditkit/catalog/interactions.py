@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,9 +19,10 @@ from scipy import sparse
 
 from auditkit.errors import CatalogError
 
-__all__ = ["Interactions", "Split"]
+__all__ = ["Histories", "Interactions", "Split"]
 
 Until = Literal["validation", "test"]
+_BLOCK = 1 << 22  # rows that are sorted at once
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -37,6 +38,17 @@ class Split:
     test: NDArray[np.int64]
     users_without_test: int
     users_without_validation: int
+
+
+class Histories(NamedTuple):
+    """Histories of all users, one after another.
+
+    Attributes:
+        items: item indices, oldest first. offsets: user u has items[offsets[u] : offsets[u + 1]].
+    """
+
+    items: NDArray[np.int32]
+    offsets: NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -102,9 +114,7 @@ class Interactions:
                 raise CatalogError(
                     f"a {what} index lies outside 0..{len(ids) - 1}. Number {what}s from 0."
                 )
-        draw = np.random.default_rng(tie_seed).random(len(user))
-        order = np.lexsort((draw, time, user))
-        keep = order[_first_of_duplicates(user, item, time, stars)[order]]
+        keep = _sorted_rows(user, item, time, stars, tie_seed=tie_seed)
         return cls(
             user_index=user[keep],
             item_index=item[keep],
@@ -207,16 +217,55 @@ class Interactions:
         held_out = np.where(counts < 2, 0, np.where((counts < 3) | (until == "test"), 1, 2))
         return np.asarray(counts - held_out)
 
+    def histories_offsets(self, *, until: Until) -> NDArray[np.int64]:
+        """Offsets of `histories`, [users + 1]."""
+        return np.concatenate(([0], np.cumsum(self._known_rows[until])))
+
+    def histories(self, *, until: Until) -> Histories:
+        """All histories before the validation or test items."""
+        known, offsets = self._known_rows[until], self.histories_offsets(until=until)
+        inside = np.zeros(len(self) + 1, dtype=np.int8)
+        np.add.at(inside, self.offsets[:-1], 1)
+        np.add.at(inside, self.offsets[:-1] + known, -1)
+        np.cumsum(inside, dtype=np.int8, out=inside)
+        return Histories(self.item_index[inside[:-1].view(np.bool_)], offsets)
+
     def matrix(self, *, until: Until) -> sparse.csr_array:
         """Binary users x items matrix of all histories before the validation or test item."""
-        histories = [self.history(user, until=until) for user in range(len(self.user_ids))]
-        indptr = np.concatenate(([0], np.cumsum([len(items) for items in histories])))
-        columns = np.concatenate(histories) if histories else np.empty(0, dtype=np.int32)
+        items, offsets = self.histories(until=until)
         shape = (len(self.user_ids), len(self.item_ids))
-        counts = sparse.csr_array((np.ones(len(columns)), columns, indptr), shape=shape)
+        ones = np.ones(len(items), dtype=np.int32)
+        counts = sparse.csr_array((ones, items, offsets), shape=shape)
         counts.sum_duplicates()
-        counts.data[:] = 1.0
+        counts.data[:] = 1
         return counts
+
+
+def _sorted_rows(
+    user: NDArray[np.int32], *columns: NDArray[Any], tie_seed: int
+) -> NDArray[np.intp]:
+    """Rows by user, time and random r, without exact duplicates; users are sorted block by block,
+    so the working memory is that of one column.
+
+    Args:
+        columns: item, time and rating.
+    """
+    item, time, rating = columns
+    draw = np.random.default_rng(tie_seed).random(len(user))
+    order = np.argsort(user, kind="stable")
+    ends = np.cumsum(np.bincount(user)) if len(user) else np.zeros(0, dtype=np.int64)
+    begin = kept = 0
+    while begin < len(order):
+        # At least one user, and at most one block of rows.
+        last = max(int(np.searchsorted(ends, begin + _BLOCK, side="right")) - 1, 0)
+        end = max(int(ends[last]), int(ends[np.searchsorted(ends, begin, side="right")]))
+        rows = order[begin:end]
+        own = [column[rows] for column in (user, item, time, rating)]
+        sorting = np.lexsort((draw[rows], own[2], own[0]))
+        found = rows[sorting[_first_of_duplicates(*own)[sorting]]]
+        order[kept : kept + len(found)] = found
+        begin, kept = end, kept + len(found)
+    return order[:kept]
 
 
 def _first_of_duplicates(*columns: NDArray[np.generic]) -> NDArray[np.bool_]:

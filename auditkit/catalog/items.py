@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import repeat
 from typing import overload
 
-from auditkit.catalog.graph.knowledge_graph import Predicate
+from auditkit.catalog.graph.builder import EncodedGraph, GraphBuilder
+from auditkit.catalog.graph.schema import Predicate
 
-__all__ = ["ITEM_PREDICATES", "LAST_YEAR", "CatalogItem", "ItemColumns", "item_triples"]
+__all__ = [
+    "ITEM_PREDICATES",
+    "LAST_YEAR",
+    "CatalogItem",
+    "ItemColumns",
+    "encode_items",
+    "item_triples",
+]
 
 
 LAST_YEAR = 9999
@@ -58,6 +67,12 @@ class ItemColumns(Sequence[CatalogItem]):
     def __len__(self) -> int:
         return len(self.ids)
 
+    def __iter__(self) -> Iterator[CatalogItem]:
+        rows = range(len(self.ids))
+        aliases = map(self.aliases.get, rows, repeat(()))
+        genres = map(self.genres, rows)
+        return map(CatalogItem, self.ids, self.titles, self.years, genres, aliases)
+
     @overload
     def __getitem__(self, row: int) -> CatalogItem: ...
     @overload
@@ -83,3 +98,16 @@ def item_triples(items: Sequence[CatalogItem]) -> list[tuple[str, str, str]]:
             triples.append((item.id, "year", str(item.year)))
             triples.append((item.id, "decade", f"{item.year // 10 * 10}s"))
     return triples
+
+
+def encode_items(items: Sequence[CatalogItem]) -> EncodedGraph:
+    """The triples of `item_triples` as codes, without an object per triple."""
+    builder = GraphBuilder()
+    codes = {predicate.name: builder.predicate(predicate) for predicate in ITEM_PREDICATES}
+    for row, item in enumerate(items):
+        for genre in item.genres:
+            builder.add(row, codes["genre"], genre)
+        if item.year is not None:
+            builder.add(row, codes["year"], str(item.year))
+            builder.add(row, codes["decade"], f"{item.year // 10 * 10}s")
+    return builder.encode(len(items))

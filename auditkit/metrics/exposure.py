@@ -37,21 +37,23 @@ __all__ = [
 HEAD = 0.2
 
 
-def gini(exposure: ArrayLike) -> float | None:
+def gini(exposure: ArrayLike, *, n_items: int | None = None) -> float | None:
     """Gini coefficient of exposure: sum_j (2j - N - 1) e_(j) / (N E), e ascending, j from 1.
 
     Args:
-        exposure: exposure of every item, 0 for items that are not shown, [items].
+        exposure: exposure of the items, 0 for items that are not shown, [items].
+        n_items: number of items N, if `exposure` leaves out some that are not shown; by default it
+            has all.
 
     Returns:
         Value in [0, 1 - 1/N]; ideal 0, if every item is shown equally often. None if no item is
         shown.
     """
     e = np.sort(require_nonnegative(exposure))
-    n, total = len(e), float(e.sum())
+    n, total = _n_items(e, n_items), float(e.sum())
     if total == 0:
         return None
-    return float((2 * np.arange(1, n + 1) - n - 1) @ e / (n * total))
+    return float((2 * np.arange(n - len(e) + 1, n + 1) - n - 1) @ e / (n * total))
 
 
 def hhi(exposure: ArrayLike) -> float | None:
@@ -67,17 +69,17 @@ def hhi(exposure: ArrayLike) -> float | None:
     return float(np.sum((e / e.sum()) ** 2)) if e.sum() > 0 else None
 
 
-def coverage(exposure: ArrayLike) -> float | None:
+def coverage(exposure: ArrayLike, *, n_items: int | None = None) -> float | None:
     """Share of the catalog that is shown at least once.
 
     Args:
-        exposure: as in `gini`.
+        exposure, n_items: as in `gini`.
 
     Returns:
         Fraction in [0, 1]; ideal 1. None if no item is shown.
     """
     e = require_nonnegative(exposure)
-    return float(np.mean(e > 0)) if e.sum() > 0 else None
+    return float(np.sum(e > 0) / _n_items(e, n_items)) if e.sum() > 0 else None
 
 
 def tail(popularity: ArrayLike, ids: Sequence[str], *, head: float = HEAD) -> NDArray[np.bool_]:
@@ -94,9 +96,13 @@ def tail(popularity: ArrayLike, ids: Sequence[str], *, head: float = HEAD) -> ND
     counts = require_nonnegative(popularity)
     if not 0 <= head <= 1:
         raise InvalidArgument(f"The head share is {head}. Give a share in [0, 1].")
-    order = sorted(range(len(counts)), key=lambda row: (-counts[row], ids[row]))
-    outside = np.ones(len(counts), dtype=bool)
-    outside[order[: math.ceil(head * len(counts) - 1e-9)]] = False
+    n_head = math.ceil(head * len(counts) - 1e-9)
+    if not n_head:
+        return np.ones(len(counts), dtype=bool)
+    least = np.partition(counts, len(counts) - n_head)[len(counts) - n_head]
+    outside = np.asarray(counts <= least)
+    tied = sorted(np.flatnonzero(counts == least).tolist(), key=lambda row: ids[row])
+    outside[tied[: n_head - int(np.sum(counts > least))]] = False
     return outside
 
 
@@ -133,11 +139,13 @@ def popularity_lift(listed: Sequence[float], history: Sequence[float]) -> float 
     return float(np.mean(listed) / np.mean(history) - 1)
 
 
-def lorenz_curve(exposure: ArrayLike, *, points: int = 21) -> list[tuple[float, float]]:
+def lorenz_curve(
+    exposure: ArrayLike, *, n_items: int | None = None, points: int = 21
+) -> list[tuple[float, float]]:
     """Lorenz curve: the share of exposure that the least exposed share of items gets.
 
     Args:
-        exposure: as in `gini`.
+        exposure, n_items: as in `gini`.
         points: number of equally spaced shares of items, at least 2.
 
     Returns:
@@ -146,7 +154,22 @@ def lorenz_curve(exposure: ArrayLike, *, points: int = 21) -> list[tuple[float, 
     e = np.sort(require_nonnegative(exposure))
     if e.sum() == 0:
         return []
+    n = _n_items(e, n_items)
     cumulated = np.concatenate(([0.0], np.cumsum(e) / e.sum()))
-    at = np.linspace(0, 1, points)
-    heights = np.interp(at, np.linspace(0, 1, len(cumulated)), cumulated)
+    at, shares = np.linspace(0, 1, points), np.linspace(0, 1, n + 1)
+    heights = np.interp(at, shares[n - len(e) :], cumulated)
     return list(zip(at.tolist(), heights.tolist(), strict=True))
+
+
+def _n_items(exposure: NDArray[np.float64], n_items: int | None) -> int:
+    """Size of the catalog.
+
+    Raises:
+        InvalidArgument: it is smaller than the number of exposures.
+    """
+    if n_items is not None and n_items < len(exposure):
+        raise InvalidArgument(
+            f"The exposure metric got n_items={n_items} and {len(exposure)} exposures. Give the "
+            "size of the catalog."
+        )
+    return len(exposure) if n_items is None else n_items

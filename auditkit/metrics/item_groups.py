@@ -60,15 +60,18 @@ def memberships(groups: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], spars
     Returns:
         Names, and fractions in [0, 1] as a sparse matrix [items, groups].
     """
-    names = tuple(sorted({name for own in groups for name in own}))
+    # Many items have the same groups, so each combination is read once.
+    combinations = {own: i for i, own in enumerate(dict.fromkeys(map(tuple, groups)))}
+    names = tuple(sorted({name for own in combinations for name in own}))
     column = {name: i for i, name in enumerate(names)}
-    distinct = [[column[name] for name in dict.fromkeys(own)] for own in groups]
+    distinct = [[column[name] for name in dict.fromkeys(own)] for own in combinations]
     sizes = [len(own) for own in distinct]
-    columns = [i for own in distinct for i in own]
+    columns = np.array([i for own in distinct for i in own], dtype=np.int64)
     parts = np.repeat([1 / size if size else 0.0 for size in sizes], sizes)
     indptr = np.concatenate(([0], np.cumsum(sizes, dtype=np.int64)))
-    shape = (len(groups), len(names))
-    return names, sparse.csr_array((parts, np.array(columns, dtype=np.int64), indptr), shape=shape)
+    table = sparse.csr_array((parts, columns, indptr), shape=(len(distinct), len(names)))
+    of_item = map(combinations.__getitem__, map(tuple, groups))
+    return names, table[np.fromiter(of_item, dtype=np.int64, count=len(groups))]
 
 
 def popularity_deciles(popularity: ArrayLike, ids: Sequence[str]) -> list[int]:
@@ -82,11 +85,11 @@ def popularity_deciles(popularity: ArrayLike, ids: Sequence[str]) -> list[int]:
         InvalidArgument: a negative number or one that is not finite.
     """
     counts, n = require_nonnegative(popularity), len(ids)
-    order = sorted(range(n), key=lambda row: (-counts[row], ids[row]))
-    found = [0] * n
-    for rank, row in enumerate(order):
-        found[row] = rank * 10 // n + 1
-    return found
+    by_id = np.array(sorted(range(n), key=ids.__getitem__), dtype=np.int64)
+    order = by_id[np.argsort(-counts[by_id], kind="stable")]
+    found = np.empty(n, dtype=np.int64)
+    found[order] = np.arange(n) * 10 // n + 1
+    return [int(decile) for decile in found]
 
 
 def group_utility(

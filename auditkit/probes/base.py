@@ -13,6 +13,7 @@ from pydantic import JsonValue
 
 from auditkit.catalog.dataset import Dataset
 from auditkit.errors import InvalidArgument
+from auditkit.probes.users import User, Users, load_users
 from auditkit.recommenders.execution.target import Target
 from auditkit.registry import metric_spec
 from auditkit.seeding import generator
@@ -21,7 +22,6 @@ from auditkit.types import (
     Estimate,
     Evidence,
     Finding,
-    Item,
     Request,
     Response,
     SamplingDistribution,
@@ -71,27 +71,6 @@ class Probe(Protocol):
 
 
 @dataclass(frozen=True)
-class User:
-    """A user of the data set.
-
-    Attributes:
-        history: items before the test items, oldest first.
-        test_items: one item, or in a temporal split all later items.
-    """
-
-    index: int
-    id: str
-    attributes: Mapping[str, str]
-    history: tuple[Item, ...]
-    test_items: tuple[Item, ...]
-
-    @property
-    def test_item(self) -> Item | None:
-        """The first test item; None if there is none."""
-        return self.test_items[0] if self.test_items else None
-
-
-@dataclass(frozen=True)
 class Context:
     """Data and settings of a probe run.
 
@@ -100,14 +79,14 @@ class Context:
         seed: seed of the run; `rng` derives a separate generator from it for each purpose.
         probe_id: id of the running probe.
         manifest: the target's recommender.yaml; empty for a target without one.
-        users: `load_users(dataset)`, computed once for all probes.
+        users: `load_users(dataset)`, or a part of them.
     """
 
     dataset: Dataset
     seed: int
     probe_id: str
     manifest: Mapping[str, JsonValue]
-    users: tuple[User, ...]
+    users: Sequence[User]
 
     def rng(self, *names: str | int) -> np.random.Generator:
         """A random generator for one named purpose of this probe."""
@@ -120,29 +99,32 @@ class Context:
         Raises:
             InvalidArgument: n < 1.
         """
+        return [self.users[i] for i in self.sampled_rows(n)]
+
+    def sampled_rows(self, n: int) -> list[int]:
+        """Positions in `users` of the users that `sample_users` returns, in the same order.
+
+        Raises:
+            InvalidArgument: n < 1.
+        """
         if n < 1:
             raise InvalidArgument(f"a probe got n_users={n}. Give at least 1.")
         order = generator(self.seed, "users").permutation(len(self.users))
-        return [self.users[i] for i in order[:n]]
+        return [int(i) for i in order[:n]]
 
+    def at_most(self, n: int | None) -> Sequence[User]:
+        """All users in the order of the data, or a sample of `n` if there are more; None for all.
 
-def load_users(dataset: Dataset) -> tuple[User, ...]:
-    """All users of a data set with history and test items, in the order of the data."""
-    items = [Item(entry.id, entry.display_title) for entry in dataset.catalog.items]
-    interactions = dataset.interactions
-    users = []
-    for index, user_id in enumerate(interactions.user_ids):
-        rows = interactions.history(index, until="test")
-        users.append(
-            User(
-                index=index,
-                id=user_id,
-                attributes=interactions.attributes[index],
-                history=tuple(items[row] for row in rows),
-                test_items=tuple(items[row] for row in interactions.held_out(index, role="test")),
-            )
-        )
-    return tuple(users)
+        Raises:
+            InvalidArgument: n < 1.
+        """
+        return self.users if n is None or len(self.users) <= n else self.sample_users(n)
+
+    def sampled(self, n: int | None) -> tuple[str, ...]:
+        """A note that `at_most` took a sample; empty if it took all users."""
+        if n is None or len(self.users) <= n:
+            return ()
+        return (f"{n:,} of {len(self.users):,} users, sampled with seed {self.seed}",)
 
 
 def require_unseen_test_items(context: Context) -> None:
@@ -175,9 +157,9 @@ def validation_context(context: Context) -> Context:
             "have been in the training data"
         )
     earlier = Dataset(context.dataset.catalog, context.dataset.interactions.without_test())
-    audited = {user.index for user in context.users}
-    users = tuple(user for user in load_users(earlier) if user.index in audited)
-    return replace(context, dataset=earlier, users=users)
+    audited = context.users
+    rows = audited.rows if isinstance(audited, Users) else [user.index for user in audited]
+    return replace(context, dataset=earlier, users=load_users(earlier, rows))
 
 
 def neutral_request(user: User, *, k: int) -> Request:

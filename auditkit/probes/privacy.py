@@ -29,6 +29,7 @@ from auditkit.probes.base import (
     token_scores,
     unit_of,
 )
+from auditkit.probes.users import history_lengths, ids_of
 from auditkit.recommenders.execution.target import Target
 from auditkit.recommenders.protocols import Recommends, Scores
 from auditkit.stats.bootstrap import ResampledEstimate, undefined
@@ -175,11 +176,13 @@ class MembershipProbe:
                 "recommender.yaml declares no training.holdout_users, so there are no known "
                 "non-members"
             )
-        scorable = [user for user in context.users if len(user.history) > 1]
-        held_out = [user for user in scorable if user.id in held_out_ids]
-        trained = [user for user in scorable if user.id not in held_out_ids]
+        users = context.users
+        scorable = np.flatnonzero(history_lengths(users) > 1)
+        outside = np.array([ident in held_out_ids for ident in ids_of(users)], dtype=bool)[scorable]
+        held_out, trained = scorable[outside], scorable[~outside]
         order = context.rng("members").permutation(len(trained))[: self.n_members]
-        return held_out, [trained[i] for i in sorted(order)], len(held_out_ids) - len(held_out)
+        members = [users[int(row)] for row in trained[np.sort(order)]]
+        return [users[int(row)] for row in held_out], members, len(held_out_ids) - len(held_out)
 
 
 def _record(user: User, target: Target, context: Context) -> tuple[Request, str]:

@@ -33,6 +33,5 @@ def scaled(probe: Any, context: Context, limit: int | None) -> tuple[Any, Contex
         stated = {name: getattr(probe, name) for name in sizes}
         smaller = {name: limit if n is None else min(n, limit) for name, n in stated.items()}
         return replace(probe, **smaller), context
-    chosen = {user.id for user in context.sample_users(limit)}
-    users = tuple(user for user in context.users if user.id in chosen)
+    users = [context.users[row] for row in sorted(context.sampled_rows(limit))]
     return probe, replace(context, users=users)

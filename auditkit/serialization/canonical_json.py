@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-__all__ = ["canonical_json", "read_json", "sha256_bytes", "sha256_json"]
+__all__ = ["canonical_json", "json_list", "read_json", "sha256_bytes", "sha256_json", "sha256_text"]
 
 
 def canonical_json(value: object, *, indent: int | None = None) -> str:
@@ -84,6 +84,28 @@ def read_json(text: str, *, parse_float: Callable[[str], Any] = float) -> Any:
 def sha256_bytes(content: bytes) -> str:
     """SHA-256 of `content` as 64 hex digits."""
     return hashlib.sha256(content).hexdigest()
+
+
+def json_list(chunks: Iterable[Sequence[Any]]) -> Iterator[str]:
+    """The canonical JSON of one long list in pieces, without a copy of the whole list.
+
+    Args:
+        chunks: adjacent parts of the list, as lists.
+    """
+    separator = "["
+    for chunk in chunks:
+        if chunk:
+            yield separator + canonical_json(chunk)[1:-1]
+            separator = ","
+    yield "]" if separator == "," else "[]"
+
+
+def sha256_text(pieces: Iterable[str]) -> str:
+    """SHA-256 of an ASCII text that is given in pieces, as 64 hex digits."""
+    digest = hashlib.sha256()
+    for piece in pieces:
+        digest.update(piece.encode("ascii"))
+    return digest.hexdigest()
 
 
 def sha256_json(value: object) -> str:

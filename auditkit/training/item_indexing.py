@@ -22,6 +22,7 @@ from scipy import sparse
 from scipy.cluster.vq import kmeans2
 
 from auditkit.catalog.dataset import Dataset
+from auditkit.errors import ConfigurationError
 from auditkit.recommenders.prompting.prompts import item_reference
 from auditkit.seeding import generator
 
@@ -30,6 +31,8 @@ __all__ = ["INDEXINGS", "index_items"]
 Paths = list[tuple[int, ...]]
 _BRANCH = 42  # children of a node; two levels have room for 1,764 items
 _DIMENSIONS = 64
+MOST_DENSE_ITEMS = 10_000  # the decomposition of a larger matrix takes over 4 GB
+_DENSE = ("collaborative", "semantic", "hybrid")
 
 
 def index_items(
@@ -40,8 +43,17 @@ def index_items(
     Args:
         name: a key of `INDEXINGS`.
         histories: training history of each user, as rows of items, oldest first.
+
+    Raises:
+        ConfigurationError: a method with a dense matrix of items, and more than 10,000 items.
     """
-    ids = [item.id for item in dataset.catalog.items]
+    ids = list(dataset.catalog.ids)
+    if name in _DENSE and len(ids) > MOST_DENSE_ITEMS:
+        raise ConfigurationError(
+            f"indexing {name} decomposes a dense matrix of items x items and is computed for up to "
+            f"{MOST_DENSE_ITEMS:,} items; this catalog has {len(ids):,}. Choose item, random or "
+            "sequential."
+        )
     if name == "item":
         return {item_id: (item_reference(item_id),) for item_id in ids}
     paths = INDEXINGS[name](dataset, histories, generator(seed, "indexing", name))

@@ -62,7 +62,7 @@ HEAVY = {
     "opacus": ("training/dp_sgd.py", "training/private_training.py"),
     "peft": ("recommenders/adapters/adapter.py", "training/"),
     "httpx": ("recommenders/remote/http_client.py", "catalog/sources/sparql_endpoint.py"),
-    "duckdb": ("catalog/graph/duckdb_store.py", "catalog/sources/table_reader.py"),
+    "duckdb": ("catalog/graph/duckdb_store.py", "catalog/sources/table_batches.py"),
     "pyoxigraph": ("catalog/sources/rdf_file.py",),
     "neo4j": ("catalog/sources/neo4j.py",),
     "fairlearn": ("metrics/groups.py",),

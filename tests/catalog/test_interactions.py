@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from auditkit.catalog import interactions
 from auditkit.catalog.interactions import Interactions
 from auditkit.errors import CatalogError
 
@@ -65,6 +66,23 @@ def test_matrix_is_binary_and_holds_no_held_out_item():
 def test_an_index_out_of_range_is_an_error():
     with pytest.raises(CatalogError, match="item index"):
         build([0], [9], [1])
+
+
+@given(
+    rows=st.lists(st.tuples(st.integers(0, 2), st.integers(0, 1), st.integers(0, 2)), max_size=30),
+    block=st.sampled_from([1, 5, 1 << 22]),
+)
+def test_order_and_duplicates_do_not_depend_on_the_blocks(rows, block):
+    columns = np.array(rows, dtype=int).reshape(-1, 3).T
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(interactions, "_BLOCK", block)
+        made = build(*columns)
+    draw = np.random.default_rng(0).random(len(rows))
+    first = {row: place for place, row in reversed(list(enumerate(rows)))}
+    places = sorted(first.values(), key=lambda at: (rows[at][0], rows[at][2], draw[at]))
+    assert made.n_duplicates == len(rows) - len(places)
+    found = zip(made.user_index, made.item_index, made.timestamp, strict=True)
+    assert [tuple(map(int, row)) for row in found] == [rows[at] for at in places]
 
 
 @given(

@@ -12,6 +12,8 @@ from small_world import world
 from auditkit.catalog.catalog import Catalog
 from auditkit.catalog.dataset import Dataset
 from auditkit.catalog.items import CatalogItem
+from auditkit.errors import ConfigurationError
+from auditkit.training import item_indexing
 from auditkit.training.history_sampling import training_histories
 from auditkit.training.item_indexing import INDEXINGS, index_items
 
@@ -91,3 +93,11 @@ def test_items_of_one_genre_share_their_semantic_code():
     for i in range(60):
         codes.setdefault(index[str(i)][0], set()).add(i % 2)
     assert np.mean([len(found) == 1 for found in codes.values()]) > 0.8
+
+
+@pytest.mark.parametrize("name", ["collaborative", "semantic", "hybrid"])
+def test_large_catalog_is_refused_by_methods_with_a_dense_matrix(monkeypatch, name):
+    monkeypatch.setattr(item_indexing, "MOST_DENSE_ITEMS", 59)
+    with pytest.raises(ConfigurationError, match="this catalog has 60"):
+        indexed(name)
+    assert len(indexed("sequential")) == 60

@@ -6,7 +6,7 @@ is an error, because the two tables then almost always write the same ids differ
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from typing import TypeVar
 
@@ -32,10 +32,26 @@ class Join:
     def __init__(self, left: str, right: str, what: str, *, strict: bool = False) -> None:
         self._left, self._right, self._what, self._strict = left, right, what, strict
         self._one = "entity" if what == "entities" else what[:-1]
-        self._unmatched: dict[str, int] = {}
+        self._unmatched: dict[str, None] = {}
         self.n_matched = self.n_unmatched = 0
 
-    def find(self, known: Mapping[str, Found], key: str, line: int) -> Found | None:
+    @property
+    def strict(self) -> bool:
+        """Whether an id without a match is an error."""
+        return self._strict
+
+    def count(self, n_matched: int, unmatched: Sequence[str]) -> None:
+        """Count rows that were looked up elsewhere.
+
+        Args:
+            n_matched: number of rows with a match. unmatched: ids of the rows without one.
+        """
+        self.n_matched += n_matched
+        self.n_unmatched += len(unmatched)
+        if len(self._unmatched) < _EXAMPLES:
+            self._unmatched.update(dict.fromkeys(unmatched))
+
+    def find(self, known: Mapping[str, Found], key: str) -> Found | None:
         """The entry of an id, or None.
 
         Raises:
@@ -43,12 +59,11 @@ class Join:
         """
         found = known.get(key)
         if found is not None:
-            self.n_matched += 1
+            self.count(1, ())
             return found
         if self._strict:
             raise ValueError(f"{self._one} {key!r} is not in the {self._what} table")
-        self.n_unmatched += 1
-        self._unmatched.setdefault(key, line)
+        self.count(0, (key,))
         return None
 
     def report(self, known: Iterable[str]) -> str:

@@ -144,7 +144,7 @@ def _known_subjects(draft: CatalogDraft, graph: RdfGraph, mapping: RdfMapping) -
             found[subject] = row
     else:
         for subject, item_id in _subjects(draft, graph, mapping):
-            matched = join.find(draft.rows, item_id, 0)
+            matched = join.find(draft.rows, item_id)
             if matched is not None:
                 found.setdefault(subject, matched)
         record_join(draft, join, draft.ids)

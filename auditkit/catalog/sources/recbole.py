@@ -227,7 +227,7 @@ def _entities(
         entity_of_link[cells[0]] = cells[1]
     if crosswalk is None:
         join = Join(link.name, "the catalog", "items")
-        found = {item: join.find(draft.rows, item, 0) for item in entity_of_link}
+        found = {item: join.find(draft.rows, item) for item in entity_of_link}
         record_join(draft, join, draft.ids)
         return {row: entity_of_link[item] for item, row in found.items() if row is not None}
     return {
@@ -252,7 +252,7 @@ def _require_heads(
     """
     join = Join(link.name, kg.name, "entities")
     for entity in rows_of:
-        join.find(heads, entity, 0)
+        join.find(heads, entity)
     draft.notes.append(join.report(heads))
 
 

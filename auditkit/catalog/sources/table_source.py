@@ -93,7 +93,7 @@ def add_table(
                 first_line[item.id] = line
                 place = draft.add_item(item.id, item.title, item.year, item.genres, item.aliases)
             else:
-                known = join.find(draft.rows, _id_of(columns.item(row)), line)
+                known = join.find(draft.rows, _id_of(columns.item(row)))
                 if known is None:
                     continue
                 place = known

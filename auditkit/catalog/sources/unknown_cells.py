@@ -30,12 +30,19 @@ class UnknownCells:
 
     def __init__(self, *, strict: bool = False) -> None:
         self._strict = strict
-        self._unreadable: dict[str, tuple[int, str]] = {}
-        self._sentinels: dict[str, int] = {}
+        # By column: number of cells, and line and text of the first.
+        self._unreadable: dict[str, tuple[int, int, str]] = {}
+        self._sentinels: dict[str, tuple[int, int]] = {}
 
-    def sentinel(self, column: str) -> None:
-        """Count a value that is stated to be unknown."""
-        self._sentinels[column] = self._sentinels.get(column, 0) + 1
+    def sentinel(self, column: str, *, n: int = 1, line: int = 0) -> None:
+        """Count values that are stated to be unknown.
+
+        Args:
+            column: name of the column or predicate.
+            n: number of values. line: line of the first; 0 if the columns are read row by row.
+        """
+        before, first = self._sentinels.get(column, (0, line))
+        self._sentinels[column] = (before + n, first)
 
     def unreadable(self, column: str, what: str, *, line: int, allowed: bool = False) -> None:
         """Count a value that cannot be read.
@@ -52,20 +59,25 @@ class UnknownCells:
         if self._strict and not allowed:
             raise ValueError(f"{column}: {what}")
         place = f"line {line}: " if line else ""
-        n, first = self._unreadable.get(column, (0, f"{place}{what}"))
-        self._unreadable[column] = (n + 1, first)
+        n, at, first = self._unreadable.get(column, (0, line, f"{place}{what}"))
+        self._unreadable[column] = (n + 1, at, first)
 
     def warnings(self, name: str) -> list[str]:
-        """One warning per column with unreadable values, and one with sentinels.
+        """One warning per column with unreadable values, and one with sentinels, each in the order
+        of their first lines.
 
         Args:
             name: name of the table.
         """
         unreadable = [
             f"{name}: {n} values of {column} are left out, the first: {first}"
-            for column, (n, first) in self._unreadable.items()
+            for column, (n, _, first) in sorted(self._unreadable.items(), key=_first_line)
         ]
         return unreadable + [
             f"{name}: {n} values of {column} are marked as unknown (such as \\N or NA)"
-            for column, n in self._sentinels.items()
+            for column, (n, _) in sorted(self._sentinels.items(), key=_first_line)
         ]
+
+
+def _first_line(counted: tuple[str, tuple[int, int] | tuple[int, int, str]]) -> int:
+    return counted[1][1]

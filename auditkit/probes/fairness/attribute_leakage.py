@@ -43,6 +43,7 @@ __all__ = ["AttributeLeakageProbe"]
 METRIC = "fairness.leak.attack_auc"
 CUTOFF = 10
 _BATCH = 64
+MOST_USERS = 2_000
 _RARE = 0.02  # share of users; rarer items carry little information for attackers of histories
 
 
@@ -67,13 +68,13 @@ class AttributeLeakageProbe:
 
     Attributes:
         attributes: user attributes of the data set; empty for all with at least two values.
-        n_users: number of users, sampled with the seed of the run; None for all.
+        n_users: largest number of users; more are sampled with the seed of the run. None for all.
         min_class: minimum number of users of a value; values with fewer users are omitted.
         draws: resamples of users.
     """
 
     attributes: tuple[str, ...] = ()
-    n_users: int | None = None
+    n_users: int | None = MOST_USERS
     min_class: int = 20
     draws: int = 999
     needs: ClassVar[tuple[type, ...]] = (Recommends,)
@@ -89,7 +90,7 @@ class AttributeLeakageProbe:
         names = [g.name for g in choose_groupings(context.users, self.attributes, ())]
         if not names:
             raise NotAssessable("no user attribute has at least two known values")
-        users = list(context.users) if self.n_users is None else context.sample_users(self.n_users)
+        users = context.at_most(self.n_users)
         requests = [neutral_request(user, k=CUTOFF) for user in users]
         responses = target.recommend(requests)
         kept, _ = split_by_status(responses)
@@ -98,8 +99,9 @@ class AttributeLeakageProbe:
         if isinstance(target.recommender, Embeds) and kept:
             texts = [target.render(requests[i]) for i in kept]
             inputs["representation"] = _embedded(target.recommender, texts)
-        histories = _multi_hot([[item.id for item in user.history] for user in asked])
-        histories = histories[:, histories.sum(axis=0) >= _RARE * len(asked)]
+        histories = _multi_hot(
+            [[item.id for item in user.history] for user in asked], least=_RARE * len(asked)
+        )
         for name in names:
             known = self._known(name, asked, n_failed=len(users) - len(asked))
             on_history = self._attack(context, name, "history", known, histories)
@@ -147,7 +149,7 @@ class AttributeLeakageProbe:
         on_history: Attack | None,
     ) -> Finding:
         attack = self._attack(context, attribute, kind, known, table)
-        notes: list[str] = []
+        notes = list(context.sampled(self.n_users))
         parameters: dict[str, JsonValue] = {}
         if known.small:
             notes.append(f"values below {self.min_class} users, omitted: {known.small}")
@@ -205,12 +207,14 @@ def _joint_quantiles(draws: Sequence[NDArray[np.float64]]) -> NDArray[np.float64
     return ends
 
 
-def _multi_hot(lists: Sequence[Sequence[str]]) -> NDArray[np.float64]:
-    """Multi-hot encoding of lists, [users, items that occur in any list]."""
-    column = {item: i for i, item in enumerate(sorted({item for own in lists for item in own}))}
+def _multi_hot(lists: Sequence[Sequence[str]], *, least: float = 0) -> NDArray[np.float64]:
+    """Multi-hot encoding of lists, [users, items that occur in at least `least` lists]."""
+    counts = Counter(item for own in lists for item in set(own))
+    kept = sorted(item for item, n in counts.items() if n >= least)
+    column = {item: i for i, item in enumerate(kept)}
     table = np.zeros((len(lists), len(column)))
     for row, own in enumerate(lists):
-        table[row, [column[item] for item in own]] = 1.0
+        table[row, [column[item] for item in own if item in column]] = 1.0
     return table
 
 

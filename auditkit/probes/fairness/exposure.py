@@ -4,12 +4,16 @@ One list per user is requested without attributes. Concentration (Gini, HHI, cov
 is measured over items and over the providers that the catalog's graph names. The exposure of item
 groups is compared with their shares of the same users' histories; equal shares are ideal. Source:
 group utility modeled on IFairLRS (Jiang et al. 2024).
+
+Statistics are resampled over the items that a list contains; all other items of the catalog enter
+as their number, so an interval costs the same in a catalog of a thousand or a million items.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
@@ -29,7 +33,7 @@ from auditkit.metrics.exposure import (
     tail,
 )
 from auditkit.probes.base import Context, NotAssessable, finding, neutral_request, unit_of
-from auditkit.probes.fairness.exposure_counts import CUTOFF, Seen, count_exposure
+from auditkit.probes.fairness.exposure_counts import CUTOFF, Seen, count_exposure, popularity_in
 from auditkit.probes.fairness.exposure_groups import group_findings
 from auditkit.probes.fairness.item_groupings import item_groupings
 from auditkit.recommenders.execution.target import Target
@@ -42,6 +46,8 @@ __all__ = ["ExposureProbe"]
 
 PREFIX = "fairness.exposure"
 _SHOWN_REQUESTS = 3
+MOST_USERS = 1_000
+Statistic = Callable[[NDArray[np.float64]], float | None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,13 +56,13 @@ class ExposureProbe:
     histories.
 
     Attributes:
-        n_users: number of users, sampled with the seed of the run; None for all.
+        n_users: largest number of users; more are sampled with the seed of the run. None for all.
         providers: relations of the catalog's graph whose values are providers of items.
         discount: weight positions by 1 / log2(rank + 1).
         draws: resamples of every interval.
     """
 
-    n_users: int | None = None
+    n_users: int | None = MOST_USERS
     providers: tuple[str, ...] = ("director", "production_company")
     discount: bool = False
     draws: int = 999
@@ -68,7 +74,7 @@ class ExposureProbe:
 
     def run(self, target: Target, context: Context) -> Iterator[Finding]:
         """Request one list per user, then measure the exposure of items and groups."""
-        everyone = context.users if self.n_users is None else context.sample_users(self.n_users)
+        everyone = context.at_most(self.n_users)
         users = [user for user in everyone if user.history]
         if not users:
             raise NotAssessable("no user has a history")
@@ -76,11 +82,15 @@ class ExposureProbe:
         seen = count_exposure(
             users,
             target.recommend([neutral_request(user, k=CUTOFF) for user in users]),
-            context.users,
+            popularity_in(catalog, context.dataset),
             catalog.index,
             discount=self.discount,
         )
-        seen = replace(seen, n_missing=seen.n_missing + len(everyone) - len(users))
+        seen = replace(
+            seen,
+            n_missing=seen.n_missing + len(everyone) - len(users),
+            notes=context.sampled(self.n_users),
+        )
         yield from self._concentration(
             context, seen, "all", seen.shown, seen.popularity, seen.ids, _most_shown(seen, catalog)
         )
@@ -109,17 +119,10 @@ class ExposureProbe:
         evidence: Sequence[Evidence] = (),
     ) -> Iterator[Finding]:
         """Findings on Gini, HHI, coverage and tail share, over items or over providers."""
-        outside = tail(popularity, ids)
-
-        def share_of_tail(amounts: NDArray[np.float64]) -> float | None:
-            return float(amounts[outside].sum() / amounts.sum()) if amounts.sum() else None
-
-        statistics: Mapping[str, Callable[[NDArray[np.float64]], float | None]] = {
-            "gini": gini,
-            "hhi": hhi,
-            f"coverage@{CUTOFF}": coverage,
-            "tail_share": share_of_tail,
-        }
+        columns, in_tail = np.unique(exposure.indices), tail(popularity, ids)
+        exposure = sparse.csr_array(exposure[:, columns])
+        statistics = _statistics(len(ids), in_tail[columns])
+        of_history = _statistics(len(ids), in_tail)
         for name, statistic in statistics.items():
             full = f"{PREFIX}.{name}"
             unit, direction = unit_of(full)
@@ -135,10 +138,10 @@ class ExposureProbe:
             parameters: dict[str, JsonValue] = {
                 **seen.design,
                 "n_items": len(ids),
-                "of_history": statistic(popularity),
+                "of_history": of_history[name](popularity),
             }
             if name == "gini":
-                curve = lorenz_curve(np.asarray(exposure.sum(axis=0)))
+                curve = lorenz_curve(np.asarray(exposure.sum(axis=0)), n_items=len(ids))
                 parameters["lorenz"] = [list(point) for point in curve]
                 parameters["lorenz_of_history"] = [list(p) for p in lorenz_curve(popularity)]
             yield finding(
@@ -148,7 +151,27 @@ class ExposureProbe:
                 group=group,
                 parameters=parameters,
                 evidence=evidence if name == "gini" else (),
+                notes=seen.notes,
             )
+
+
+def _statistics(n_items: int, in_tail: NDArray[np.bool_]) -> Mapping[str, Statistic]:
+    """Statistics of the exposure of some items, by the name of their metric.
+
+    Args:
+        n_items: size of the catalog; items without an amount are not shown.
+        in_tail: mask of the tail over the items that have an amount.
+    """
+
+    def share_of_tail(amounts: NDArray[np.float64]) -> float | None:
+        return float(amounts[in_tail].sum() / amounts.sum()) if amounts.sum() else None
+
+    return {
+        "gini": partial(gini, n_items=n_items),
+        "hhi": hhi,
+        f"coverage@{CUTOFF}": partial(coverage, n_items=n_items),
+        "tail_share": share_of_tail,
+    }
 
 
 def _lift(context: Context, seen: Seen) -> Finding:
@@ -171,20 +194,21 @@ def _lift(context: Context, seen: Seen) -> Finding:
         n_missing=seen.n_missing + len(lifts) - len(known),
         reason="no list contains an item of the catalog",
     )
-    return finding(context, full, measured, parameters=seen.design)
+    return finding(context, full, measured, parameters=seen.design, notes=seen.notes)
 
 
 def _most_shown(seen: Seen, catalog: Catalog) -> list[Evidence]:
     """Evidence: the item that occurs in the most lists, with some of these lists."""
-    counts = np.bincount(seen.shown.indices, minlength=len(seen.ids))
-    if not counts.any():
+    if not seen.shown.nnz:
         return []
-    top = int(counts.argmax())
+    items, counts = np.unique(seen.shown.indices, return_counts=True)
+    most = int(counts.argmax())
+    top = int(items[most])
     rows = seen.shown[:, [top]].nonzero()[0][:_SHOWN_REQUESTS]
     title = catalog.items[top].display_title
     return [
         Evidence(
             requests=tuple(seen.answers[row].request_id for row in rows),
-            what=f"{title} is in {counts[top]} of {len(seen.answers)} lists",
+            what=f"{title} is in {counts[most]} of {len(seen.answers)} lists",
         )
     ]

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from pydantic import JsonValue
 from scipy import sparse
 
+from auditkit.catalog.catalog import Catalog
+from auditkit.catalog.dataset import Dataset
 from auditkit.probes.base import UTILITY_STATUSES, User, item_ids, split_by_status
 from auditkit.types import Response
 
@@ -31,6 +33,7 @@ class Seen:
         popularity: number of interactions per item over all users of the data, [items].
         ids: ids of the catalog's items.
         n_missing: number of users without a response. discount: whether positions are weighted.
+        notes: on the sample of users.
     """
 
     answers: Sequence[Response]
@@ -40,6 +43,7 @@ class Seen:
     ids: tuple[str, ...]
     n_missing: int
     discount: bool
+    notes: tuple[str, ...] = ()
 
     @property
     def exposure(self) -> NDArray[np.float64]:
@@ -55,7 +59,7 @@ class Seen:
 def count_exposure(
     users: Sequence[User],
     responses: Sequence[Response],
-    everyone: Sequence[User],
+    popularity: NDArray[np.float64],
     index: Mapping[str, int],
     *,
     discount: bool,
@@ -64,7 +68,7 @@ def count_exposure(
 
     Args:
         users: users who got a request. responses: one per user.
-        everyone: all users of the data, whose histories define the popularity of items.
+        popularity: number of interactions of every item, [items].
         index: item id -> column of the tables; items outside the catalog occupy a position but are
             not counted.
         discount: weight a position by 1 / log2(rank + 1), with ranks from 1.
@@ -72,16 +76,27 @@ def count_exposure(
     kept, _ = split_by_status(responses, UTILITY_STATUSES)
     lists = [list(dict.fromkeys(item_ids(responses[i])))[:CUTOFF] for i in kept]
     weights = [1 / math.log2(at + 2) if discount else 1.0 for at in range(CUTOFF)]
-    all_histories = _table(([item.id for item in user.history] for user in everyone), index)
     return Seen(
         answers=[responses[i] for i in kept],
         shown=_table(lists, index, weights),
         history=_table(([item.id for item in users[i].history] for i in kept), index),
-        popularity=np.asarray(all_histories.sum(axis=0), dtype=np.float64),
+        popularity=popularity,
         ids=tuple(index),
         n_missing=len(users) - len(kept),
         discount=discount,
     )
+
+
+def popularity_in(catalog: Catalog, dataset: Dataset) -> NDArray[np.float64]:
+    """Number of interactions of every item of a catalog, in the histories of all users, [items]."""
+    items, _ = dataset.interactions.histories(until="test")
+    counts = np.bincount(items, minlength=len(dataset.catalog)).astype(np.float64)
+    if catalog is dataset.catalog:
+        return counts
+    rows = np.array([catalog.index.get(item_id, -1) for item_id in dataset.catalog.ids])
+    found = np.zeros(len(catalog))
+    found[rows[rows >= 0]] = counts[rows >= 0]
+    return found
 
 
 def _table(

@@ -60,7 +60,10 @@ def group_findings(
             group=f"by={grouping.name}",
             parameters=parameters,
             evidence=evidence if metric == "dgu" else (),
-            notes=(_PILOT,) if found is not None and found.bounds is None else (),
+            notes=(
+                *((_PILOT,) if found is not None and found.bounds is None else ()),
+                *seen.notes,
+            ),
         )
 
 

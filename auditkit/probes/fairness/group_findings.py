@@ -38,6 +38,7 @@ class Served:
         lost: number of users without a response. min_group: minimum group size for an estimate.
         one_target: whether every user has one held-out item, so that recall@10 equals HR@10.
         design: settings of the probe, copied into the parameters of the findings.
+        notes: on the sample of users, added to every finding.
     """
 
     users: Sequence[User]
@@ -46,6 +47,7 @@ class Served:
     min_group: int
     one_target: bool
     design: Mapping[str, JsonValue]
+    notes: Sequence[str] = ()
 
 
 def utility_findings(
@@ -102,7 +104,14 @@ def _groups(
             measured = bootstrap_mean(
                 own, rng=rng, unit=unit, direction=direction, n_missing=lost, limits=(0, 1)
             )
-        yield finding(context, full, measured, group=row.group, parameters=served.design)
+        yield finding(
+            context,
+            full,
+            measured,
+            group=row.group,
+            parameters=served.design,
+            notes=served.notes,
+        )
 
 
 def _gap(
@@ -144,7 +153,7 @@ def _gap(
             _measured(full, gap, scale, n_missing=len(served.lost)),
             group=grouping.name,
             parameters=parameters,
-            notes=[*said, *notes],
+            notes=[*said, *notes, *served.notes],
         )
 
 

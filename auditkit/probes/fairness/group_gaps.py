@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from auditkit.errors import InvalidArgument, did_you_mean
 from auditkit.metrics.groups import UNKNOWN
 from auditkit.probes.base import Context, NotAssessable, User
+from auditkit.probes.users import attributes_of
 from auditkit.stats.group_bounds import group_gap_bounds
 from auditkit.stats.intervals import Interval
 from auditkit.stats.multiplicity import holm
@@ -72,8 +73,9 @@ def label_of(user: User, attributes: Sequence[str]) -> str:
 def user_attributes(users: Sequence[User]) -> tuple[str, ...]:
     """Attributes of which the users have at least two known values, in the order of the data."""
     values: dict[str, set[str]] = {}
-    for user in users:
-        for name, value in user.attributes.items():
+    # Users with equal attributes may share one mapping, which is then read once.
+    for attributes in {id(own): own for own in attributes_of(users)}.values():
+        for name, value in attributes.items():
             values.setdefault(name, set()).add(value or UNKNOWN)
     return tuple(name for name, found in values.items() if len(found - {UNKNOWN}) > 1)
 

@@ -52,6 +52,7 @@ from auditkit.types import Finding, Request
 __all__ = ["GroupUtilityProbe"]
 
 _CANDIDATES, _USERS = 20, 200
+MOST_USERS = 2_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,8 +64,8 @@ class GroupUtilityProbe:
         attributes: user attributes of the data set; empty for all with at least two values.
         crossed: attributes to cross, such as `gender&age`; None for every pair in which at least
             four cells have `min_group` users.
-        n_users: number of users, sampled with the seed of the run; None for all, or for 200 if
-            `candidates` is None and a small language model gets candidates.
+        n_users: largest number of users; more are sampled with the seed of the run. None for 2,000,
+            or for 200 if `candidates` is None and a small language model gets candidates.
         candidates: number of items to rank, which are the user's held-out items and unseen items; 0
             for none; None for 20 if the recommender is a small language model that generates
             titles, otherwise for none.
@@ -105,7 +106,7 @@ class GroupUtilityProbe:
         if not groupings:
             raise NotAssessable("no user attribute has at least two known values")
         n_users, n_candidates = self.sizes(target)
-        everyone = context.users if n_users is None else context.sample_users(n_users)
+        everyone = context.at_most(n_users)
         users = [user for user in everyone if user.test_item is not None]
         requests = requests_for_utility(target, context, users, k=CUTOFF, n_candidates=n_candidates)
         responses = target.recommend(requests)
@@ -131,6 +132,7 @@ class GroupUtilityProbe:
             min_group=self.min_group,
             one_target=context.dataset.interactions.cuts is None,
             design=design,
+            notes=context.sampled(n_users),
         )
         # A crossing named in the recipe is always compared.
         least = 0 if self.crossed is not None else LEAST_CELLS
@@ -155,10 +157,10 @@ class GroupUtilityProbe:
             context, disclosures, plain, names, min_group=self.min_group, design=design
         )
 
-    def sizes(self, target: Target) -> tuple[int | None, int]:
-        """Number of users (None for all), and number of candidates per user."""
+    def sizes(self, target: Target) -> tuple[int, int]:
+        """Largest number of users, and number of candidates per user."""
         if self.candidates is not None or not cannot_list_titles(target):
-            return self.n_users, self.candidates or 0
+            return self.n_users or MOST_USERS, self.candidates or 0
         return self.n_users or _USERS, _CANDIDATES
 
 

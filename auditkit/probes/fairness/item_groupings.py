@@ -48,13 +48,15 @@ def item_groupings(
         providers: names of relations in the catalog's graph, such as `director`, or with the prefix
             of the linked Freebase graph (`fb:director`).
     """
-    items = catalog.items
-    deciles = popularity_deciles(popularity, [item.id for item in items])
-    decades = [(f"{i.year // 10 * 10}s",) if i.year is not None else () for i in items]
+    deciles = popularity_deciles(popularity, catalog.ids)
+    names = {decile: (f"decile {decile}",) for decile in set(deciles)}
+    decades: dict[int | None, tuple[str, ...]] = {
+        year: () if year is None else (f"{year // 10 * 10}s",) for year in set(catalog.years)
+    }
     return [
-        ItemGrouping("popularity", tuple((f"decile {decile}",) for decile in deciles)),
-        ItemGrouping("genre", tuple(item.genres for item in items)),
-        ItemGrouping("decade", tuple(decades)),
+        ItemGrouping("popularity", tuple(map(names.__getitem__, deciles))),
+        ItemGrouping("genre", tuple(item.genres for item in catalog.items)),
+        ItemGrouping("decade", tuple(map(decades.__getitem__, catalog.years))),
         *(_by_relation(catalog, name) for name in providers),
     ]
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auditkit.probes.base import Context, NotAssessable, require_unseen_test_items, split_by_status
+from auditkit.probes.users import ids_of
 from auditkit.recommenders.execution.target import Target
 from auditkit.types import Item, Request, Response
 
@@ -74,11 +75,17 @@ def draw_examples(context: Context, n: int) -> list[Example]:
     """
     require_unseen_test_items(context)
     held_out, rows = _held_out(context), context.dataset.interactions
-    items = [Item(entry.id, entry.display_title) for entry in context.dataset.catalog.items]
+    users, ids = context.users, ids_of(context.users)
+
+    def item(row: int) -> Item:
+        entry = context.dataset.catalog.items[int(rows.item_index[row])]
+        return Item(entry.id, entry.display_title)
+
     found: list[Example] = []
-    for user in context.sample_users(len(context.users)):
-        if held_out and user.id not in held_out:
+    for place in context.sampled_rows(len(users)):
+        if held_out and ids[place] not in held_out:
             continue
+        user = users[place]
         begin, end = int(rows.offsets[user.index]), int(rows.offsets[user.index + 1])
         test = begin + len(rows.history(user.index, until="test"))
         first, last = (end - _PER_HELD_OUT_USER, end) if held_out else (test, min(test + 1, end))
@@ -88,9 +95,9 @@ def draw_examples(context: Context, n: int) -> list[Example]:
                 Example(
                     user=user.id,
                     row=row,
-                    history=tuple(items[rows.item_index[i]] for i in before),
+                    history=tuple(map(item, before)),
                     ratings=tuple(float(rows.rating[i]) for i in before),
-                    item=items[rows.item_index[row]],
+                    item=item(row),
                     rating=float(rows.rating[row]),
                 )
             )

@@ -1,7 +1,7 @@
 """Utility: does the list contain the user's held-out items?
 
-A model that recommends nothing would look harmless in all other probes, so utility is measured on
-all users over the full catalog, and compared with baselines without a neural network. In a temporal
+A model that recommends nothing would look harmless in all other probes, so utility is measured
+over the full catalog, and compared with baselines without a neural network. In a temporal
 split, a user has several held-out items: recall@10 is the share of them in the list, NDCG@10 is
 relative to the best possible list, and HR@10 and MRR@10 are of the best-ranked item. With one
 held-out item, recall@10 equals HR@10 and is not reported. Source: leave-last-out over the full
@@ -10,7 +10,7 @@ catalog, because sampled metrics are inconsistent (Krichene & Rendle 2020).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -20,7 +20,7 @@ from pydantic import JsonValue
 
 from auditkit.catalog.catalog import Catalog
 from auditkit.catalog.interactions import Interactions
-from auditkit.errors import InvalidArgument
+from auditkit.errors import AuditkitError, InvalidArgument
 from auditkit.metrics.ranking import hr_at_k, mrr, ndcg_of_list, rank_in_list, recall_of_list
 from auditkit.probes.base import (
     UTILITY_STATUSES,
@@ -39,14 +39,22 @@ from auditkit.recommenders.adapters.baselines import load_baseline
 from auditkit.recommenders.execution.readable_form import unreadable_form
 from auditkit.recommenders.execution.target import Target
 from auditkit.recommenders.protocols import Recommends
-from auditkit.stats.bootstrap import ResampledEstimate, bootstrap_mean, paired_difference
+from auditkit.stats.bootstrap import (
+    ResampledEstimate,
+    bootstrap_mean,
+    paired_difference,
+    undefined,
+)
 from auditkit.stats.rates import rate
 from auditkit.types import Finding, Response
 
 __all__ = ["RankingProbe", "ValidationProbe", "list_utility"]
 
 CUTOFF = 10
+MOST_USERS = 1_000  # a standard error of HR@10 of at most .016
 REFERENCES = ("popularity", "item-knn", "item-knn-recent", "ease", "transitions")
+# A baseline that fails for one of these reasons loses only its own findings.
+_CANNOT_RUN = (NotAssessable, AuditkitError, MemoryError, ArithmeticError, ValueError)
 
 
 def list_utility(
@@ -94,10 +102,10 @@ class RankingProbe:
     split also recall@10.
 
     Attributes:
-        n_users: number of users, sampled with the seed of the run; None for all.
+        n_users: largest number of users; more are sampled with the seed of the run. None for all.
     """
 
-    n_users: int | None = None
+    n_users: int | None = MOST_USERS
     needs: ClassVar[tuple[type, ...]] = (Recommends,)
 
     def __post_init__(self) -> None:
@@ -115,10 +123,10 @@ class ValidationProbe:
     before the validation items, and baselines are fitted without them.
 
     Attributes:
-        n_users: number of users, sampled with the seed of the run; None for all.
+        n_users: largest number of users; more are sampled with the seed of the run. None for all.
     """
 
-    n_users: int | None = None
+    n_users: int | None = MOST_USERS
     needs: ClassVar[tuple[type, ...]] = (Recommends,)
 
     def __post_init__(self) -> None:
@@ -133,8 +141,7 @@ class ValidationProbe:
 
 def _measured_lists(target: Target, context: Context, n_users: int | None) -> Iterator[Finding]:
     """Findings on every metric of the model, then of each baseline on the same users."""
-    everyone = context.users if n_users is None else context.sample_users(n_users)
-    users = [user for user in everyone if user.test_items]
+    users = [user for user in context.at_most(n_users) if user.test_items]
     if not users:
         raise NotAssessable("no user has a held-out item")
     requests = [neutral_request(user, k=CUTOFF) for user in users]
@@ -152,7 +159,7 @@ def _measured_lists(target: Target, context: Context, n_users: int | None) -> It
     targets: dict[str, JsonValue] = (
         {} if interactions.cuts is None else {"n_targets": sum(len(u.test_items) for u in asked)}
     )
-    protocol = _protocol(interactions, asked)
+    notes = [_protocol(interactions, asked), *context.sampled(n_users)]
     for metric, values in own.items():
         full = f"{context.probe_id}.{metric}"
         yield finding(
@@ -161,10 +168,18 @@ def _measured_lists(target: Target, context: Context, n_users: int | None) -> It
             _measure(context, full, values, n_missing=n_missing),
             parameters={"k": CUTOFF, "n_items": len(context.dataset.catalog.items), **targets},
             units=[(user.id, float(value), 1.0) for user, value in zip(asked, values, strict=True)],
-            notes=[protocol],
+            notes=notes,
         )
+    answered = [requests[i] for i in kept]
     for name in REFERENCES:
-        answers = load_baseline(name, context.dataset).recommend([requests[i] for i in kept])
+        try:
+            if not answered:  # in a dry run, too, nothing is fitted
+                raise NotAssessable("there is no response to compare with")
+            answers = load_baseline(name, context.dataset).recommend(answered)
+        except _CANNOT_RUN as error:
+            n_lost = len(asked) + n_missing
+            yield from _not_run(context, name, own, error, n_missing=n_lost)
+            continue
         reference = list_utility(asked, answers, target.catalog)
         for metric, ours in own.items():
             full, values = f"{context.probe_id}.{metric}", reference[metric]
@@ -185,6 +200,30 @@ def _measured_lists(target: Target, context: Context, n_users: int | None) -> It
                 parameters={"k": CUTOFF, **targets},
                 notes=[_gap_in_words(gap.value, gap.low, gap.high)],
             )
+
+
+def _not_run(
+    context: Context,
+    name: str,
+    metrics: Iterable[str],
+    error: Exception,
+    *,
+    n_missing: int,
+) -> Iterator[Finding]:
+    """Undefined findings of a baseline that was not fitted; all users are missing."""
+    said = str(error) or "it does not fit into memory"
+    for metric in metrics:
+        full = f"{context.probe_id}.{metric}"
+        unit, direction = unit_of(full)
+        measured = undefined(unit, direction, reason="not run", n_missing=n_missing)
+        yield finding(
+            context,
+            full,
+            measured,
+            group=f"baseline={name}",
+            parameters={"k": CUTOFF},
+            notes=[f"not run: {said}"],
+        )
 
 
 def _check_users(n_users: int | None, probe: str) -> None:

@@ -11,6 +11,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
+from auditkit.catalog.catalog import Catalog
 from auditkit.catalog.dataset import Dataset
 from auditkit.errors import TargetUnavailable, did_you_mean
 from auditkit.recommenders.adapters.classic_scorers import (
@@ -23,9 +24,9 @@ from auditkit.recommenders.adapters.classic_scorers import (
 )
 from auditkit.seeding import generator
 from auditkit.serialization.canonical_json import sha256_json
-from auditkit.types import RankedItem, Request, Response
+from auditkit.types import Item, RankedItem, Request, Response
 
-__all__ = ["BASELINES", "BaselineRecommender", "load_baseline"]
+__all__ = ["BASELINES", "BaselineRecommender", "best_rows", "load_baseline"]
 
 
 class BaselineRecommender:
@@ -58,17 +59,14 @@ class BaselineRecommender:
 
     def _answer(self, request: Request) -> Response:
         catalog = self._dataset.catalog
-        history = [catalog.index[item.id] for item in request.history if item.id in catalog.index]
+        history = _rows(catalog, request.history)
         scores = np.asarray(self._scorer(request, history), dtype=np.float64)
-        allowed = np.ones(len(scores), dtype=bool)
-        if request.candidates is not None:
-            allowed[:] = False
-            allowed[
-                [catalog.index[item.id] for item in request.candidates if item.id in catalog.index]
-            ] = True
-        allowed[history] = False
-        order = np.argsort(-scores, kind="stable")
-        best = order[allowed[order]][: request.k]
+        if request.candidates is None:
+            best = best_rows(scores, k=request.k, without=history)
+        else:
+            candidates = sorted(set(_rows(catalog, request.candidates)) - set(history))
+            order = np.argsort(-scores[candidates], kind="stable")[: request.k]
+            best = np.array(candidates, dtype=np.int64)[order]
         items = tuple(
             RankedItem(
                 raw=catalog.items[row].display_title,
@@ -78,6 +76,28 @@ class BaselineRecommender:
             for row in best
         )
         return Response(request_id=request.id, status="ok" if items else "no_answer", items=items)
+
+
+def best_rows(scores: NDArray[np.float64], *, k: int, without: Sequence[int]) -> NDArray[np.int64]:
+    """Rows of the k highest scores, best first; ties keep their order. Linear in the scores.
+
+    Args:
+        scores: [items]. without: rows that are left out.
+    """
+    allowed = scores.copy()
+    allowed[list(without)] = -np.inf
+    n_left = len(scores) - len(set(without))
+    k = min(k, n_left)
+    if not k:
+        return np.empty(0, dtype=np.int64)
+    last = np.partition(allowed, len(allowed) - k)[len(allowed) - k]
+    above, equal = np.flatnonzero(allowed > last), np.flatnonzero(allowed == last)
+    rows = np.sort(np.concatenate((above, equal[: k - len(above)])))
+    return np.asarray(rows[np.argsort(-scores[rows], kind="stable")])
+
+
+def _rows(catalog: Catalog, items: Sequence[Item]) -> list[int]:
+    return [catalog.index[item.id] for item in items if item.id in catalog.index]
 
 
 def _fitted(fit: Callable[[Dataset], Scorer]) -> Callable[[str, Dataset], BaselineRecommender]:
@@ -96,11 +116,10 @@ def _random(name: str, dataset: Dataset) -> BaselineRecommender:
     )
 
 
-def _sequences(dataset: Dataset) -> list[NDArray[np.int32]]:
-    """Histories without the last two items, on which the transition baseline is fitted."""
-    interactions = dataset.interactions
-    users = range(len(interactions.user_ids))
-    return [interactions.history(user, until="validation") for user in users]
+def _transitions(dataset: Dataset) -> Scorer:
+    """Transition counts of the histories without the last two items."""
+    items, offsets = dataset.interactions.histories(until="validation")
+    return transition_counts(items, offsets, n_items=len(dataset.catalog.items))
 
 
 BASELINES: Mapping[str, Callable[[str, Dataset], BaselineRecommender]] = MappingProxyType(
@@ -111,9 +130,7 @@ BASELINES: Mapping[str, Callable[[str, Dataset], BaselineRecommender]] = Mapping
             lambda data: item_knn_recent(data.interactions.matrix(until="test"))
         ),
         "ease": _fitted(lambda data: ease(data.interactions.matrix(until="test"))),
-        "transitions": _fitted(
-            lambda data: transition_counts(_sequences(data), n_items=len(data.catalog.items))
-        ),
+        "transitions": _fitted(_transitions),
         "random": _random,
     }
 )
@@ -124,6 +141,7 @@ def load_baseline(name: str, dataset: Dataset) -> BaselineRecommender:
 
     Raises:
         TargetUnavailable: unknown name.
+        InvalidArgument: EASE, and more items than it is fitted for.
     """
     if name not in BASELINES:
         raise TargetUnavailable(

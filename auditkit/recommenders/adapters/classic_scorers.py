@@ -3,21 +3,35 @@
 Each function fits on training rows only and returns a scorer, which maps a history (item indices,
 oldest first) to scores over the catalog. Higher is better; an item without training rows scores 0.
 A model that ranks worse than the transition counts has learned less than these counts contain.
+Memory and time grow with the interactions, not with the square of the catalog; only EASE needs a
+dense matrix of items, and refuses larger catalogs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
 from auditkit.errors import InvalidArgument
+from auditkit.recommenders.adapters.item_rows import CosineRows, ItemRow, TransitionRows
 
-__all__ = ["Scorer", "ease", "item_knn", "item_knn_recent", "popularity", "transition_counts"]
+__all__ = [
+    "MOST_EASE_ITEMS",
+    "Scorer",
+    "ease",
+    "item_knn",
+    "item_knn_recent",
+    "popularity",
+    "transition_counts",
+]
 
 Scorer = Callable[[ArrayLike], NDArray[np.float64]]
+MOST_EASE_ITEMS = 5_000  # its matrix is inverted in seconds; the time grows with the third power
+_ROWS_KEPT = 64  # rows of popular items, which many histories need; up to 12 bytes per item each
 
 
 def popularity(train: sparse.csr_array) -> Scorer:
@@ -45,19 +59,12 @@ def item_knn(train: sparse.csr_array, *, neighbors: int = 20) -> Scorer:
     """
     if neighbors < 1:
         raise InvalidArgument(f"item_knn got neighbors={neighbors}. Give at least 1.")
-    gram = np.asarray((train.T @ train).todense(), dtype=np.float64)
-    norm = np.sqrt(np.diagonal(gram))
-    cosine = (
-        gram / np.where(norm == 0, 1.0, norm)[:, None] / np.where(norm == 0, 1.0, norm)[None, :]
-    )
-    np.fill_diagonal(cosine, 0.0)
-    if neighbors < len(cosine):
-        smallest_kept = np.partition(cosine, -neighbors, axis=1)[:, -neighbors]
-        cosine[cosine < smallest_kept[:, None]] = 0.0
+    nearest = CosineRows(train).nearest(neighbors=neighbors)
 
     def score(history: ArrayLike) -> NDArray[np.float64]:
-        columns: NDArray[np.float64] = cosine[:, np.asarray(history, dtype=np.int64)]
-        return np.asarray(columns.sum(axis=1))
+        bounds = [nearest.indptr[item : item + 2] for item in np.asarray(history, dtype=np.int64)]
+        rows = (ItemRow(nearest.indices[a:b], nearest.data[a:b]) for a, b in bounds)
+        return _weighted_sum(train.shape[1], ((1.0, row) for row in rows))
 
     return score
 
@@ -74,8 +81,13 @@ def item_knn_recent(train: sparse.csr_array, *, recent: int = 3) -> Scorer:
     """
     if recent < 1:
         raise InvalidArgument(f"item_knn_recent got recent={recent}. Give at least 1.")
-    score = item_knn(train, neighbors=train.shape[1])
-    return lambda history: score(np.asarray(history, dtype=np.int64)[-recent:])
+    column = lru_cache(maxsize=_ROWS_KEPT)(CosineRows(train).column)
+
+    def score(history: ArrayLike) -> NDArray[np.float64]:
+        latest = np.asarray(history, dtype=np.int64)[-recent:].tolist()
+        return _weighted_sum(train.shape[1], ((1.0, column(item)) for item in latest))
+
+    return score
 
 
 def ease(train: sparse.csr_array, *, regularization: float = 100.0) -> Scorer:
@@ -89,13 +101,22 @@ def ease(train: sparse.csr_array, *, regularization: float = 100.0) -> Scorer:
         regularization: lambda, above 0.
 
     Raises:
-        InvalidArgument: regularization <= 0.
+        InvalidArgument: regularization <= 0, or more than 5,000 items.
     """
     if not regularization > 0:
         raise InvalidArgument(f"ease got regularization={regularization}. Give more than 0.")
+    if train.shape[1] > MOST_EASE_ITEMS:
+        raise InvalidArgument(
+            f"EASE inverts a dense matrix of items x items and is fitted for up to "
+            f"{MOST_EASE_ITEMS:,} items; this catalog has {train.shape[1]:,}. Use item-knn."
+        )
     gram = np.asarray((train.T @ train).todense(), dtype=np.float64)
-    precision = np.linalg.inv(gram + regularization * np.eye(len(gram)))
-    weights = -precision / np.diagonal(precision)[None, :]
+    gram[np.diag_indices_from(gram)] += regularization
+    precision = np.linalg.inv(gram)
+    del gram
+    scale = np.diagonal(precision).copy()
+    weights = np.negative(precision, out=precision)
+    weights /= scale[None, :]
     np.fill_diagonal(weights, 0.0)
 
     def score(history: ArrayLike) -> NDArray[np.float64]:
@@ -106,7 +127,7 @@ def ease(train: sparse.csr_array, *, regularization: float = 100.0) -> Scorer:
 
 
 def transition_counts(
-    histories: Sequence[ArrayLike], n_items: int, *, reach: int = 5, recent: int = 5
+    items: ArrayLike, offsets: ArrayLike, *, n_items: int, reach: int = 5, recent: int = 5
 ) -> Scorer:
     """Score items by first-order transition counts from the latest items.
 
@@ -114,19 +135,30 @@ def transition_counts(
     b is the sum of T[a, b] / j over the j-th latest item a of the history, j = 1..recent.
 
     Args:
-        histories: item indices per user, oldest first, without any held-out item.
+        items: histories of all users, one after another, oldest first, without any held-out item.
+        offsets: user u has items[offsets[u] : offsets[u + 1]].
         n_items: size of the catalog.
         reach: largest distance that is counted.
         recent: number of latest items to use.
     """
-    counts = np.zeros((n_items, n_items))
-    for history in histories:
-        items = np.asarray(history, dtype=np.int64)
-        for distance in range(1, min(reach, len(items) - 1) + 1):
-            np.add.at(counts, (items[:-distance], items[distance:]), 1 / distance)
+    counts = TransitionRows(
+        np.asarray(items, dtype=np.int32),
+        np.asarray(offsets, dtype=np.int64),
+        n_items=n_items,
+        reach=reach,
+    )
+    row = lru_cache(maxsize=_ROWS_KEPT)(counts.row)
 
     def score(history: ArrayLike) -> NDArray[np.float64]:
-        latest = np.asarray(history, dtype=np.int64)[::-1][:recent]
-        return np.asarray((1 / np.arange(1, len(latest) + 1)) @ counts[latest], dtype=np.float64)
+        latest = np.asarray(history, dtype=np.int64)[::-1][:recent].tolist()
+        return _weighted_sum(n_items, ((1 / j, row(a)) for j, a in enumerate(latest, start=1)))
 
     return score
+
+
+def _weighted_sum(n_items: int, rows: Iterable[tuple[float, ItemRow]]) -> NDArray[np.float64]:
+    """Sum of weighted rows over the catalog, [items], added in the order given."""
+    scores = np.zeros(n_items)
+    for weight, row in rows:
+        scores[row.items] += weight * row.values
+    return scores

@@ -7,13 +7,13 @@ equal scores for every item in implicit, so that a ranking of them is the order 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["ScoreChecks", "check_scores"]
+__all__ = ["PADDING", "ScoreChecks", "check_scores", "padded_note", "unknown_users_note"]
 
 # A score at or below this is padding: no model has it, and -1e9 and the lowest floats are below.
 PADDING = -1e8
@@ -38,10 +38,7 @@ class ScoreChecks(NamedTuple):
         """Sentences for the report."""
         found = []
         if self.n_padded:
-            found.append(
-                f"{self.n_padded} scores at or below {PADDING:.0e} are padding and are read as "
-                "minus infinity."
-            )
+            found.append(padded_note(self.n_padded))
         if len(self.equal):
             found.append(
                 f"{len(self.equal)} of {len(users)} users have equal scores for every item, such "
@@ -77,3 +74,19 @@ def check_scores(scores: NDArray[np.generic]) -> ScoreChecks:
         elif len(known) >= MIN_ORDERED and (steps <= 0).all():
             ordered.append(place)
     return ScoreChecks(n_padded, np.array(equal, np.int64), np.array(ordered, np.int64))
+
+
+def padded_note(n: int) -> str:
+    """A sentence on n scores that are padding."""
+    return f"{n} scores at or below {PADDING:.0e} are padding and are read as minus infinity."
+
+
+def unknown_users_note(known: Collection[str], audited: Sequence[str]) -> list[str]:
+    """A sentence on audited users without a row, if there are any."""
+    unknown = [user for user in audited if user not in known]
+    if not unknown:
+        return []
+    return [
+        f"{len(unknown)} of {len(audited)} users of the data set have no row in the file and get "
+        f"no list, such as {unknown[0]!r}."
+    ]

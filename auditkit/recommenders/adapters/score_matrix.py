@@ -6,22 +6,18 @@ scores are read from a plain numpy archive with `scores` [users, items], `user_i
 
 from __future__ import annotations
 
-import zipfile
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from auditkit.errors import TargetUnavailable
-from auditkit.recommenders.adapters.score_checks import PADDING, check_scores
+from auditkit.recommenders.adapters.ranked_lists import RankedLists
+from auditkit.recommenders.adapters.score_archive import ScoreArchive, read_archive
+from auditkit.recommenders.adapters.score_checks import PADDING, check_scores, unknown_users_note
 from auditkit.serialization.atomic_files import sha256_file
 from auditkit.types import RankedItem, Request, Response
 
-__all__ = ["ScoreMatrix"]
-
-_ARRAYS = ("scores", "user_ids", "item_ids")
+__all__ = ["ScoreMatrix", "load_scores"]
 
 
 class ScoreMatrix:
@@ -29,47 +25,15 @@ class ScoreMatrix:
 
     Padding is never recommended, and a user with equal scores for every item gets no list.
 
-    Raises:
-        TargetUnavailable: not a numpy archive with these arrays, wrong shapes, duplicate ids or ids
-            of another type, or a score that is NaN or plus infinity.
+    Args:
+        path: the file. archive: its content, with scores for all items.
     """
 
     reads_prompt = False
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, archive: ScoreArchive) -> None:
         self.name, self._path = f"scores:{path.name}", path
-        try:
-            with np.load(path, allow_pickle=False) as archive:
-                found = {name: archive[name] for name in _ARRAYS}
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            raise TargetUnavailable(
-                f"{path} cannot be read ({error}). Save it with numpy.savez(FILE, scores=..., "
-                "user_ids=..., item_ids=...), ids as numbers or strings."
-            ) from None
-        self._scores = found["scores"]
-        users, items = (_ids(path, name, found[name]) for name in _ARRAYS[1:])
-        if self._scores.shape != (len(users), len(items)):
-            raise TargetUnavailable(
-                f"{path} has scores of shape {self._scores.shape} for {len(users)} users and "
-                f"{len(items)} items. Give one row per user and one column per item."
-            )
-        for kind, ids in (("user", users), ("item", items)):
-            twice = next((i for i, n in Counter(ids).items() if n > 1), None)
-            if twice is not None:
-                raise TargetUnavailable(f"{path} contains {kind} {twice!r} twice. Keep one.")
-        if self._scores.dtype.kind not in "fiu":
-            raise TargetUnavailable(
-                f"{path} has scores of type {self._scores.dtype}, which is not numeric. Save them "
-                "as floats."
-            )
-        wrong = np.argwhere(~(self._scores < np.inf))
-        if len(wrong):
-            row, column = wrong[0]
-            raise TargetUnavailable(
-                f"{path} contains {len(wrong)} scores that are NaN or plus infinity, the first for "
-                f"user {users[row]!r} and item {items[column]!r} (row {row}, column {column}). "
-                "Exclude items with minus infinity."
-            )
+        self._scores, users, items = archive.scores, archive.user_ids, archive.item_ids
         self._checks = check_scores(self._scores)
         self._equal = {users[row] for row in self._checks.equal}
         self._users = {user: row for row, user in enumerate(users)}
@@ -86,13 +50,7 @@ class ScoreMatrix:
             audited_users: ids of the users of the data set.
         """
         found = self._checks.notes(list(self._users))
-        unknown = [user for user in audited_users if user not in self._users]
-        if unknown:
-            found.append(
-                f"{len(unknown)} of {len(audited_users)} users of the data set have no row in the "
-                f"file and get no list, such as {unknown[0]!r}."
-            )
-        return tuple(found)
+        return (*found, *unknown_users_note(self._users, audited_users))
 
     def recommend(self, requests: Sequence[Request]) -> list[Response]:
         """For each request, the k best items outside the history; ties keep the order of the
@@ -121,11 +79,13 @@ class ScoreMatrix:
         return Response(request_id=request.id, status="ok" if items else "no_answer", items=items)
 
 
-def _ids(path: Path, name: str, ids: NDArray[np.generic]) -> list[str]:
-    """Ids as strings, as in the data set; floats are rejected, because "1.0" is not "1"."""
-    if ids.ndim != 1 or ids.dtype.kind not in "iuU":
-        raise TargetUnavailable(
-            f"{path} has {name} of type {ids.dtype} and shape {ids.shape}. Give one row of "
-            "integers or strings, as in the data set."
-        )
-    return [str(value) for value in ids]
+def load_scores(path: Path) -> ScoreMatrix | RankedLists:
+    """Open the file of a `scores:` target.
+
+    Raises:
+        TargetUnavailable: the file is not valid.
+    """
+    archive = read_archive(path)
+    if archive.items is None:
+        return ScoreMatrix(path, archive)
+    return RankedLists(path, archive, archive.items)

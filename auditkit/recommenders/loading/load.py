@@ -156,9 +156,9 @@ def _load(
 
         return _hashed(ReplayRecommender(Path(rest)), kind)
     if kind == "scores":
-        from auditkit.recommenders.adapters.score_matrix import ScoreMatrix
+        from auditkit.recommenders.adapters.score_matrix import load_scores
 
-        matrix = ScoreMatrix(Path(rest))
+        matrix = load_scores(Path(rest))
         users = dataset.interactions.user_ids if dataset else ()
         return replace(_hashed(matrix, kind), notes=matrix.notes(users))
     if kind == "python":

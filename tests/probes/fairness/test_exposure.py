@@ -1,25 +1,32 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import tempfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from planted_lists import FollowsTaste, StarvesTheTail
 from planted_recommenders import Clean
 from run_probe import run_probe, target_for
+from scipy import sparse
 from small_world import world
 
 from auditkit.catalog.graph.knowledge_graph import KnowledgeGraph, Predicate
 from auditkit.errors import InvalidArgument
-from auditkit.metrics.exposure import gini, group_utility
+from auditkit.metrics.exposure import gini, group_utility, lorenz_curve, tail
 from auditkit.probes.base import Context, item_ids, load_users, neutral_request
-from auditkit.probes.fairness.exposure import ExposureProbe
+from auditkit.probes.fairness.exposure import ExposureProbe, _statistics
+from auditkit.probes.fairness.exposure_counts import popularity_in
 from auditkit.probes.fairness.item_groupings import item_groupings, largest_groups
 from auditkit.registry import probe_spec
+from auditkit.stats.concentration import concentration
 
 PROBE = "fairness.exposure"
+UNITS = {"unit": "points", "direction": "lower"}
 
 
 def with_relation(name):
@@ -96,7 +103,10 @@ def test_a_pilot_has_no_bounds_and_says_so():
     dgu = run.one(f"{PROBE}.dgu", "by=genre")
     assert dgu.estimate.value > 0
     assert (dgu.estimate.low, dgu.estimate.high) == (None, None)
-    assert dgu.notes == ("no bounds: a pilot of fewer than 20 users",)
+    assert dgu.notes == (
+        "no bounds: a pilot of fewer than 20 users",
+        "19 of 80 users, sampled with seed 0",
+    )
 
 
 def test_gini_comes_with_its_lorenz_curve():
@@ -137,6 +147,53 @@ def test_groups_beyond_the_largest_are_pooled(monkeypatch):
     names, parts = largest_groups([("a",), ("b",), ("c", "d"), ("e",)], np.array([5.0, 9, 2, 0]))
     assert names == ("b", "a", "other (2)")
     assert parts.toarray().tolist() == [[0, 1, 0], [1, 0, 0], [0, 0, 1], [0, 0, 0]]
+
+
+@given(
+    exposure=st.lists(st.integers(0, 4), min_size=2, max_size=30).filter(any),
+    popularity=st.lists(st.integers(0, 9), min_size=30, max_size=30),
+)
+def test_statistics_of_shown_items_are_those_of_the_whole_catalog(exposure, popularity):
+    whole, n = np.array(exposure, dtype=float), len(exposure)
+    ids = [f"{row:02}" for row in range(n)]
+    in_tail = tail(popularity[:n], ids)
+    shown = np.flatnonzero(whole)
+    of_shown, of_all = _statistics(n, in_tail[shown]), _statistics(n, in_tail)
+    for name, statistic in of_all.items():
+        assert of_shown[name](whole[shown]) == pytest.approx(statistic(whole), abs=1e-12)
+    assert np.allclose(lorenz_curve(whole[shown], n_items=n), lorenz_curve(whole))
+
+
+def test_intervals_do_not_depend_on_items_that_no_list_contains():
+    """The cost of a resample neither, because their columns are left out."""
+    shown = np.random.default_rng(0).integers(0, 2, size=(40, 12)).astype(float)
+    wide = sparse.csr_array(np.hstack([shown, np.zeros((40, 300))]))
+    narrow = sparse.csr_array(shown)
+    for name, statistic in _statistics(312, np.ones(312, dtype=bool)).items():
+        whole = concentration(wide, statistic, rng=np.random.default_rng(1), **UNITS)
+        own = _statistics(312, np.ones(12, dtype=bool))[name]
+        part = concentration(narrow, own, rng=np.random.default_rng(1), **UNITS)
+        assert part.estimate.low == pytest.approx(whole.estimate.low, abs=1e-12)
+        assert part.estimate.high == pytest.approx(whole.estimate.high, abs=1e-12)
+
+
+@given(
+    popularity=st.lists(st.integers(0, 3), min_size=1, max_size=20),
+    head=st.sampled_from([0.0, 0.2, 0.5, 1.0]),
+)
+def test_tail_is_outside_the_most_popular_with_ties_by_id(popularity, head):
+    ids = [str(9 - row % 10) + str(row) for row in range(len(popularity))]
+    order = sorted(range(len(ids)), key=lambda row: (-popularity[row], ids[row]))
+    first = order[: math.ceil(head * len(ids) - 1e-9)]
+    expected = [row not in first for row in range(len(ids))]
+    assert tail(popularity, ids, head=head).tolist() == expected
+
+
+def test_popularity_in_another_catalog_is_by_id():
+    items = world().catalog.items
+    other = dataclasses.replace(world().catalog, items=tuple(reversed(items[:9])))
+    counts = popularity_in(world().catalog, world())
+    assert popularity_in(other, world()).tolist() == counts[:9][::-1].tolist()
 
 
 @pytest.mark.parametrize("parameters", [{"n_users": 0}, {"draws": 0}])

@@ -307,8 +307,8 @@ def test_only_automatic_candidates_make_the_sample_of_users_smaller(tmp_path):
     )
     assert GroupUtilityProbe().sizes(small) == (200, 20)
     assert GroupUtilityProbe(n_users=30).sizes(small) == (30, 20)
-    assert GroupUtilityProbe(candidates=50).sizes(small) == (None, 50)
-    assert GroupUtilityProbe().sizes(large) == (None, 0)
+    assert GroupUtilityProbe(candidates=50).sizes(small) == (2_000, 50)
+    assert GroupUtilityProbe().sizes(large) == (2_000, 0)
 
 
 @pytest.mark.parametrize("parameters", [{"candidates": 10}, {"candidates": -1}, {"n_users": 0}])

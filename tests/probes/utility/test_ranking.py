@@ -13,7 +13,9 @@ from run_probe import run_probe
 from small_world import world
 
 from auditkit.catalog.dataset import Dataset
+from auditkit.errors import InvalidArgument
 from auditkit.probes.base import NotAssessable, load_users
+from auditkit.probes.utility import ranking
 from auditkit.probes.utility.ranking import list_utility
 from auditkit.recommenders.adapters.baselines import load_baseline
 from auditkit.types import Request
@@ -107,6 +109,42 @@ def test_of_one_held_out_item_recall_is_the_hit_rate_and_is_not_repeated():
     assert found["ndcg@10"].tolist() == [
         0.0 if rank is None else 1 / math.log2(rank + 2) for rank in ranks
     ]
+
+
+# --- samples of users and failing baselines ------------------------------------------------------
+
+
+def test_more_users_than_asked_for_are_sampled_and_the_finding_says_so():
+    run = run_probe("utility.ranking", FindsEveryTestItem(), n_users=30)
+    own = run.one("utility.ranking.hr@10")
+    assert own.estimate.n == 30
+    assert own.notes[-1] == "30 of 80 users, sampled with seed 0"
+    assert len(run_probe("utility.ranking", Clean()).one("utility.ranking.hr@10").notes) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (MemoryError(), "not run: it does not fit into memory"),
+        (InvalidArgument("EASE has a limit."), "not run: EASE has a limit."),
+        (np.linalg.LinAlgError("Singular matrix"), "not run: Singular matrix"),
+    ],
+)
+def test_a_failing_baseline_loses_only_itself(monkeypatch, error, words):
+    def fit(name, dataset):
+        if name == "ease":
+            raise error
+        return load_baseline(name, dataset)
+
+    monkeypatch.setattr(ranking, "load_baseline", fit)
+    run = run_probe("utility.ranking", FindsEveryTestItem())
+    whole = run_probe("utility.ranking", FindsEveryTestItem())
+    for group in ("all", "baseline=popularity", "baseline=transitions"):
+        assert numbers(run, "utility.ranking", group) == numbers(whole, "utility.ranking", group)
+    lost = run.one("utility.ranking.hr@10", "baseline=ease")
+    assert (lost.estimate.value, lost.estimate.reason) == (None, "not run")
+    assert lost.estimate.n_missing == run.one("utility.ranking.hr@10").estimate.n
+    assert lost.notes == (words,)
 
 
 # --- validation items ---------------------------------------------------------------------------

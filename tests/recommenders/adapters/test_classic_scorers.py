@@ -2,11 +2,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from dense_scorers import dense_item_knn, dense_transition_counts
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import sparse
 
 from auditkit.errors import InvalidArgument
 from auditkit.metrics.ranking import hr_at_k, mean_rank, ndcg_at_k
+from auditkit.recommenders.adapters import item_rows
+from auditkit.recommenders.adapters.baselines import best_rows
 from auditkit.recommenders.adapters.classic_scorers import (
+    MOST_EASE_ITEMS,
     ease,
     item_knn,
     item_knn_recent,
@@ -15,6 +21,13 @@ from auditkit.recommenders.adapters.classic_scorers import (
 )
 
 X = sparse.csr_array(np.array([[1, 1, 0, 0], [1, 1, 0, 0], [1, 0, 1, 0]], dtype=float))
+
+
+def transitions(histories, n_items, **options):
+    """Transition counts of separate histories."""
+    items = np.concatenate([np.asarray(h, dtype=np.int32) for h in histories])
+    offsets = np.concatenate(([0], np.cumsum([len(h) for h in histories])))
+    return transition_counts(items, offsets, n_items=n_items, **options)
 
 
 def test_popularity_counts_users():
@@ -57,7 +70,7 @@ def test_ease_solves_its_least_squares_problem_with_a_zero_diagonal():
 
 
 def test_transitions_weigh_distance_and_recency_by_hand():
-    score = transition_counts([[0, 1, 2]], 4)
+    score = transitions([[0, 1, 2]], 4)
     assert score([0]).tolist() == [0, 1, 0.5, 0]
     assert score([0, 1]).tolist() == [0, 0.5, 1.25, 0]
     assert score([]).tolist() == [0, 0, 0, 0]
@@ -65,8 +78,86 @@ def test_transitions_weigh_distance_and_recency_by_hand():
 
 def test_an_item_that_training_never_saw_scores_zero():
     histories = [[0, 1], [1, 2]]
-    for scorer in (popularity(X), item_knn(X), transition_counts(histories, 4)):
+    for scorer in (popularity(X), item_knn(X), transitions(histories, 4)):
         assert scorer([0, 1])[3] == 0
+
+
+HISTORIES = st.lists(st.lists(st.integers(0, 8), max_size=9), min_size=1, max_size=12)
+
+
+def binary(histories, n_items=9):
+    """Binary users x items matrix."""
+    table = np.zeros((len(histories), n_items), dtype=np.int32)
+    for row, history in enumerate(histories):
+        table[row, history] = 1
+    return sparse.csr_array(table)
+
+
+@given(histories=HISTORIES, neighbors=st.integers(1, 9), block=st.sampled_from([1, 7, 1 << 20]))
+def test_item_knn_equals_the_dense_matrix_to_the_last_bit(histories, neighbors, block):
+    train = binary(histories)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(item_rows, "_BLOCK", block)
+        sparse_score = item_knn(train, neighbors=neighbors)
+    dense_score = dense_item_knn(train, neighbors=neighbors)
+    for history in histories:
+        assert sparse_score(history).tolist() == dense_score(history).tolist()
+
+
+@given(histories=HISTORIES, recent=st.integers(1, 4))
+def test_recent_item_knn_equals_the_dense_matrix_to_the_last_bit(histories, recent):
+    train = binary(histories)
+    score, dense_score = item_knn_recent(train, recent=recent), dense_item_knn(train, neighbors=9)
+    for history in histories:
+        assert score(history).tolist() == dense_score(history[-recent:]).tolist()
+
+
+@given(histories=HISTORIES, reach=st.integers(1, 6), recent=st.integers(1, 6))
+def test_transitions_equal_the_dense_matrix_to_the_last_bit(histories, reach, recent):
+    score = transitions(histories, 9, reach=reach, recent=recent)
+    dense_score = dense_transition_counts(histories, 9, reach=reach, recent=recent)
+    for history in histories:
+        assert score(history).tolist() == dense_score(history).tolist()
+
+
+def test_item_knn_equals_the_dense_matrix_on_ml100k(ml100k):
+    train = ml100k.interactions.matrix(until="test")
+    score, dense_score = item_knn(train), dense_item_knn(train)
+    for user in range(0, 943, 10):
+        history = ml100k.interactions.history(user, until="test")
+        assert score(history).tolist() == dense_score(history).tolist()
+
+
+@given(
+    scores=st.lists(st.integers(-2, 2), min_size=1, max_size=12),
+    k=st.integers(1, 13),
+    left_out=st.sets(st.integers(0, 11)),
+)
+def test_best_rows_are_those_of_a_stable_sort(scores, k, left_out):
+    values = np.array(scores, dtype=float)
+    without = [row for row in left_out if row < len(values)]
+    order = [row for row in np.argsort(-values, kind="stable") if row not in left_out]
+    assert best_rows(values, k=k, without=without).tolist() == order[:k]
+
+
+def test_ease_refuses_a_catalog_that_its_dense_matrix_cannot_hold():
+    large = sparse.csr_array((3, MOST_EASE_ITEMS + 1))
+    with pytest.raises(InvalidArgument, match="up to 5,000 items; this catalog has 5,001"):
+        ease(large)
+
+
+@pytest.mark.parametrize("name", ["item_knn", "item_knn_recent", "transitions"])
+def test_half_a_million_items_need_no_square_of_memory(name):
+    histories = np.arange(600_000, dtype=np.int32).reshape(-1, 6)
+    offsets = np.arange(0, 600_001, 6)
+    train = sparse.csr_array((np.ones(600_000), histories.ravel(), offsets))
+    fitted = {
+        "item_knn": lambda: item_knn(train),
+        "item_knn_recent": lambda: item_knn_recent(train),
+        "transitions": lambda: transition_counts(histories.ravel(), offsets, n_items=600_000),
+    }[name]()
+    assert np.flatnonzero(fitted(histories[7, :2])).min() >= 42
+    assert np.flatnonzero(fitted(histories[7, :2])).max() == 47
 
 
 @pytest.mark.parametrize(
@@ -83,8 +174,7 @@ def test_ml100k_figures_are_reproduced(ml100k, name, hr, ndcg):
     rows = ml100k.interactions
     users = range(len(rows.user_ids))
     if name == "transitions":
-        histories = [rows.history(user, until="validation") for user in users]
-        score = transition_counts(histories, len(rows.item_ids))
+        score = transition_counts(*rows.histories(until="validation"), n_items=len(rows.item_ids))
     else:
         fit = {
             "popularity": popularity,

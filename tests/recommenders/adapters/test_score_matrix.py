@@ -7,7 +7,7 @@ import pytest
 from small_world import world
 
 from auditkit.errors import TargetUnavailable
-from auditkit.recommenders.adapters.score_matrix import ScoreMatrix
+from auditkit.recommenders.adapters.score_matrix import load_scores
 from auditkit.recommenders.loading.load import load_recommender
 from auditkit.types import Item, Request
 
@@ -22,7 +22,7 @@ def save(path, **arrays):
 
 @pytest.fixture
 def matrix(tmp_path):
-    return ScoreMatrix(save(tmp_path / "s.npz"))
+    return load_scores(save(tmp_path / "s.npz"))
 
 
 def best(matrix, **fields):
@@ -60,14 +60,14 @@ def test_user_without_a_row_gets_no_answer(matrix):
 )
 def test_archive_that_does_not_fit_is_refused(tmp_path, arrays, words):
     with pytest.raises(TargetUnavailable, match=words):
-        ScoreMatrix(save(tmp_path / "s.npz", **arrays))
+        load_scores(save(tmp_path / "s.npz", **arrays))
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 not a zip", b"text"])
 def test_file_that_is_no_archive_is_refused(tmp_path, content):
     (tmp_path / "s.npz").write_bytes(content)
     with pytest.raises(TargetUnavailable, match="cannot be read"):
-        ScoreMatrix(tmp_path / "s.npz")
+        load_scores(tmp_path / "s.npz")
 
 
 def test_target_string_loads_it_as_a_verified_file(tmp_path):
@@ -90,13 +90,13 @@ MIXED = [0.3, 0.1, 0.9, 0.2, 0.7, 0.4, 0.6, 0.5, 0.8]
 
 
 def test_scores_of_every_user_are_quietly_accepted(tmp_path):
-    matrix = ScoreMatrix(with_rows(tmp_path, MIXED, MIXED[::-1]))
+    matrix = load_scores(with_rows(tmp_path, MIXED, MIXED[::-1]))
     assert matrix.notes(["1", "2"]) == ()
 
 
 def test_user_with_equal_scores_gets_no_list_and_is_reported(tmp_path):
     """implicit gives a user without history the factors 0, and ranks the items by their columns."""
-    matrix = ScoreMatrix(with_rows(tmp_path, MIXED, [0.0] * 9))
+    matrix = load_scores(with_rows(tmp_path, MIXED, [0.0] * 9))
     (note,) = matrix.notes(["1", "2"])
     assert note.startswith("1 of 2 users have equal scores for every item, such as '2'")
     assert matrix.recommend([Request(user_id="2")])[0].status == "no_answer"
@@ -105,17 +105,17 @@ def test_user_with_equal_scores_gets_no_list_and_is_reported(tmp_path):
 
 @pytest.mark.parametrize("padding", [-1e9, -3.4028235e38, -np.finfo(float).max])
 def test_padding_is_never_recommended_and_is_reported(tmp_path, padding):
-    matrix = ScoreMatrix(with_rows(tmp_path, [*MIXED[:3], *[padding] * 6]))
+    matrix = load_scores(with_rows(tmp_path, [*MIXED[:3], *[padding] * 6]))
     assert matrix.notes(["1"])[0].startswith("6 scores at or below -1e+08 are padding")
     assert best(matrix, k=9) == ["i2", "i0", "i1"]
 
 
 def test_minus_infinity_is_not_reported_as_padding(tmp_path):
-    assert ScoreMatrix(with_rows(tmp_path, [*MIXED[:3], *[-np.inf] * 6])).notes(["1"]) == ()
+    assert load_scores(with_rows(tmp_path, [*MIXED[:3], *[-np.inf] * 6])).notes(["1"]) == ()
 
 
 def test_row_with_padding_and_equal_scores_is_equal(tmp_path):
-    matrix = ScoreMatrix(with_rows(tmp_path, [*[0.0] * 3, *[-1e9] * 6]))
+    matrix = load_scores(with_rows(tmp_path, [*[0.0] * 3, *[-1e9] * 6]))
     assert len(matrix.notes(["1"])) == 2
     assert matrix.recommend([Request(user_id="1")])[0].status == "no_answer"
 
@@ -123,12 +123,12 @@ def test_row_with_padding_and_equal_scores_is_equal(tmp_path):
 def test_nan_is_refused_with_its_number(tmp_path):
     """LensKit writes NaN for items that it cannot score."""
     with pytest.raises(TargetUnavailable, match=r"contains 6 scores .* NaN .* user '1' and item"):
-        ScoreMatrix(with_rows(tmp_path, [*MIXED[:3], *[np.nan] * 6]))
+        load_scores(with_rows(tmp_path, [*MIXED[:3], *[np.nan] * 6]))
 
 
 @pytest.mark.parametrize("scores", [np.arange(9, 0, -1), np.array([3.0, 3, 3, 2, 2, 2, 1, 1, 0])])
 def test_items_in_the_order_of_the_file_are_reported(tmp_path, scores):
-    matrix = ScoreMatrix(with_rows(tmp_path, MIXED, scores))
+    matrix = load_scores(with_rows(tmp_path, MIXED, scores))
     (note,) = matrix.notes(["1", "2"])
     assert note.startswith("1 of 2 users have the items ranked in the order of the file")
     assert best(matrix, user_id="2") == ["i0", "i1", "i2"]

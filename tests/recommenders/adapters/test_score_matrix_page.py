@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from auditkit.recommenders.adapters.score_matrix import ScoreMatrix
+from auditkit.recommenders.adapters.score_matrix import load_scores
 from auditkit.types import Item, Request
 
 pytestmark = pytest.mark.slow
@@ -37,7 +37,7 @@ def saved(tmp_path, monkeypatch):
         page = PAGE.read_text(encoding="utf-8")
         code = re.search(rf"^## {heading}$.*?```python\n(.*?)```", page, re.S | re.M)[1]
         exec(compile(code, f"{PAGE.name}, {heading}", "exec"), given)
-        return ScoreMatrix(tmp_path / "scores.npz")
+        return load_scores(tmp_path / "scores.npz")
 
     return run
 

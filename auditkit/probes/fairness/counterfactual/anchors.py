@@ -26,18 +26,19 @@ def anchors_of(context: Context, *, n: int, history: bool, n_candidates: int) ->
     Candidates are the same in all requests of an anchor and contain no item of its history.
     """
     catalog = context.dataset.catalog
-    items = [Item(entry.id, entry.display_title) for entry in catalog.items]
     rng = context.rng("anchors")
     if history:
         anchors = [
             Request(user_id=user.id, history=user.history) for user in context.sample_users(n)
         ]
     else:
-        counts = np.bincount(context.dataset.interactions.item_index, minlength=len(items))
+        counts = np.bincount(context.dataset.interactions.item_index, minlength=len(catalog))
         ranked = np.argsort(-counts, kind="stable")
         thirds = [rng.permutation(third) for third in np.array_split(ranked, 3)]
         turns = itertools.chain.from_iterable(itertools.zip_longest(*thirds))
-        drawn = [items[int(row)] for row in turns if row is not None][:n]
+        rows = itertools.islice((int(row) for row in turns if row is not None), n)
+        entries = [catalog.items[row] for row in rows]
+        drawn = [Item(entry.id, entry.display_title) for entry in entries]
         anchors = [Request(user_id=f"anchor {item.id}", history=(item,)) for item in drawn]
     if not n_candidates:
         return anchors

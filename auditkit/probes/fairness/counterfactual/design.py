@@ -18,6 +18,7 @@ from typing import Literal, NamedTuple
 from auditkit.errors import InvalidArgument
 from auditkit.probes.base import Context
 from auditkit.probes.fairness.candidates import Wording
+from auditkit.probes.users import attributes_of
 from auditkit.recommenders.prompting.attribute_phrases import Wordings
 from auditkit.recommenders.prompting.prompts import describe_user
 from auditkit.types import Request
@@ -194,7 +195,7 @@ def _in_frame(phrase: str, wording: Wording) -> str:
 
 def _described(context: Context, name: str, max_values: int) -> tuple[Stated, ...]:
     """The most frequent values of a user attribute, sorted by name."""
-    counts = Counter(user.attributes.get(name, "unknown") for user in context.users)
+    counts = Counter(own.get(name, "unknown") for own in attributes_of(context.users))
     counts.pop("unknown", None)
     frequent = sorted(counts, key=lambda value: (-counts[value], value))[:max_values]
     return tuple(Stated(value, "", {name: value}) for value in sorted(frequent))

@@ -1,0 +1,77 @@
+"""The sections of a file that describes a user's own data, see `user_tables`."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = [
+    "Cuts", "InteractionColumns", "ItemColumns", "ShippedData", "TableDescription", "UserColumns",
+]  # fmt: skip
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class InteractionColumns(_Section):
+    """The table of interactions, and its columns."""
+
+    file: str
+    user: str = "user"
+    item: str = "item"
+    timestamp: str = "timestamp"
+    rating: str | None = None
+
+
+class ItemColumns(_Section):
+    """The table of items, and its columns."""
+
+    file: str
+    id: str = "id"
+    title: str = "title"
+    genres: str | None = None
+    year: str | None = None
+
+
+class UserColumns(_Section):
+    """The table of users, and its columns."""
+
+    file: str
+    id: str = "id"
+    attributes: list[str] = []
+
+
+class Cuts(_Section):
+    """Times in seconds from which interactions are validation and test."""
+
+    validation_from: int
+    test_from: int
+
+
+class _Described(_Section):
+    version: Literal[1]
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
+    split: Cuts | None = None
+
+
+class TableDescription(_Described):
+    """Three tables."""
+
+    strict: bool = False
+    interactions: InteractionColumns
+    items: ItemColumns
+    users: UserColumns | None = None
+
+    @property
+    def files(self) -> list[str]:
+        """Names of the tables, relative to the description."""
+        named = [self.interactions.file, self.items.file]
+        return named if self.users is None else [*named, self.users.file]
+
+
+class ShippedData(_Described):
+    """A data set that auditkit knows."""
+
+    source: Literal["ml-100k"]

@@ -1,0 +1,157 @@
+"""Rows of item-to-item matrices that are too large to store: cosine similarities and transitions.
+
+A dense items x items matrix of 10^6 items has 8 TB. Its rows are computed from the users' histories
+when they are needed, or kept only where they are among the nearest items. Every number equals that
+of the dense matrix, also in the last bit, because sums are formed in the same order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+__all__ = ["CosineRows", "ItemRow", "TransitionRows"]
+
+# Co-consumptions that are counted at once; each takes about 20 bytes.
+_BLOCK = 1 << 23
+Array = NDArray[np.float64]
+
+
+class ItemRow(NamedTuple):
+    """One row of an items x items matrix.
+
+    Attributes:
+        items: columns that are not zero, each once. values: their values, above 0.
+    """
+
+    items: NDArray[np.int32]
+    values: Array
+
+
+class CosineRows:
+    """Cosine similarity of items by their users: C_ij = G_ij / sqrt(G_ii G_jj) with G = X'X and a
+    zero diagonal.
+
+    Args:
+        train: binary users x items.
+    """
+
+    def __init__(self, train: sparse.csr_array) -> None:
+        # Counts of users are exact in 32 bits; equal matrices share one array of ones.
+        ones = np.ones(train.nnz, dtype=np.int32)
+        self._by_user = _same_cells(train, ones)
+        transposed = sparse.csr_array(self._by_user.T)
+        self._by_item = _same_cells(transposed, ones)
+        self._norm = np.sqrt(np.diff(self._by_item.indptr).astype(np.float64))
+
+    def column(self, item: int) -> ItemRow:
+        """Similarity of every item to one item."""
+        together = sparse.csr_array(self._by_item[[item]] @ self._by_user)
+        items = together.indices
+        values = together.data / self._norm[items] / self._norm[item]
+        kept = items != item
+        return ItemRow(items[kept], values[kept])
+
+    def nearest(self, *, neighbors: int) -> sparse.csc_array:
+        """Similarities [items, items] in which every row has its `neighbors` largest values, and
+        those equal to the last one.
+        """
+        parts, n_items = list(self._nearest_by_block(neighbors)), len(self._norm)
+        counts = np.concatenate([part.counts for part in parts])
+        indptr = np.concatenate(([0], np.cumsum(counts, dtype=np.int64)))
+        items = np.concatenate([part.items for part in parts])
+        values = np.concatenate([part.values for part in parts])
+        del parts
+        shape = (n_items, n_items)
+        return sparse.csc_array(sparse.csr_array((values, items, indptr), shape=shape))
+
+    def _nearest_by_block(self, neighbors: int) -> Iterator[_Block]:
+        lengths = np.diff(self._by_user.indptr)
+        work = np.cumsum(self._by_item @ lengths.astype(np.int64), dtype=np.int64)
+        begin = 0
+        while begin < len(work):
+            done = work[begin - 1] if begin else 0
+            end = max(begin + 1, int(np.searchsorted(work, done + _BLOCK, side="right")))
+            yield self._nearest_of(begin, end, neighbors)
+            begin = end
+
+    def _nearest_of(self, begin: int, end: int, neighbors: int) -> _Block:
+        """The nearest items of the rows [begin, end)."""
+        together = sparse.csr_array(self._by_item[begin:end] @ self._by_user)
+        sizes = np.diff(together.indptr)
+        rows = np.repeat(np.arange(begin, end, dtype=np.int32), sizes)
+        values = together.data / self._norm[rows]
+        values /= self._norm[together.indices]
+        values[together.indices == rows] = 0.0
+        kept = values > 0
+        for row in np.flatnonzero(sizes > neighbors):
+            of_row = slice(together.indptr[row], together.indptr[row + 1])
+            last = sizes[row] - neighbors
+            kept[of_row] &= values[of_row] >= np.partition(values[of_row], last)[last]
+        counts = np.bincount(rows[kept] - begin, minlength=end - begin)
+        return _Block(counts, together.indices[kept], values[kept])
+
+
+class _Block(NamedTuple):
+    """Adjacent rows: number of items of each, and items and values of all."""
+
+    counts: NDArray[np.int64]
+    items: NDArray[np.int32]
+    values: Array
+
+
+class TransitionRows:
+    """Transition counts T[a, b]: the sum of 1/d over every b at distance d = 1..reach after a.
+
+    Args:
+        items: histories of all users, one after another, oldest first.
+        offsets: user u has the positions offsets[u] up to offsets[u + 1] (exclusive).
+        n_items: size of the catalog.
+        reach: largest distance that is counted.
+    """
+
+    def __init__(
+        self, items: NDArray[np.int32], offsets: NDArray[np.int64], *, n_items: int, reach: int
+    ) -> None:
+        self._items, self._offsets = items, offsets
+        self._n_items, self._reach = n_items, reach
+
+    @cached_property
+    def _places(self) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+        """Positions of every item in ascending order, and the bounds of each item's positions."""
+        order = np.argsort(self._items, kind="stable").astype(np.int32)
+        counts = np.bincount(self._items, minlength=self._n_items)
+        return order, np.concatenate(([0], np.cumsum(counts)))
+
+    def row(self, item: int) -> ItemRow:
+        """Weighted counts of the items after one item."""
+        order, bounds = self._places
+        places = order[bounds[item] : bounds[item + 1]].astype(np.int64)
+        users = np.searchsorted(self._offsets, places, side="right") - 1
+        distances = np.arange(1, self._reach + 1)
+        later = places[:, None] + distances
+        inside = later < self._offsets[users + 1][:, None]
+        if len(users) and not np.all(np.diff(users)):
+            # A user has the item twice. The sum is by user, then distance, then position.
+            keys = np.broadcast_arrays(places[:, None], distances, users[:, None])
+            by = np.lexsort([key.ravel() for key in keys])
+        else:
+            by = np.arange(later.size)
+        chosen = by[inside.ravel()[by]]
+        following = self._items[later.ravel()[chosen]]
+        weights = np.broadcast_to(1 / distances, later.shape).ravel()[chosen]
+        sums = np.asarray(
+            np.bincount(following, weights, minlength=self._n_items), dtype=np.float64
+        )
+        found = np.flatnonzero(sums).astype(np.int32)
+        return ItemRow(found, sums[found])
+
+
+def _same_cells(table: sparse.csr_array, ones: NDArray[np.int32]) -> sparse.csr_array:
+    """The table with the value 1 in each of its cells."""
+    return sparse.csr_array((ones, table.indices, table.indptr), shape=table.shape)
