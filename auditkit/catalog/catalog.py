@@ -15,7 +15,7 @@ from pathlib import Path
 from auditkit.catalog.graph.knowledge_graph import KnowledgeGraph
 from auditkit.catalog.items import ITEM_PREDICATES, CatalogItem, ItemColumns, item_triples
 from auditkit.catalog.linking.bylines import CREATOR_PREDICATES, Byline, bylines, is_by
-from auditkit.catalog.linking.item_codes import Coded, code_shape, coded
+from auditkit.catalog.linking.item_codes import LEAST_DIGITS, Coded, code_shape, coded
 from auditkit.catalog.linking.title_index import TitleIndex
 from auditkit.catalog.linking.title_linker import Link, Linking, TitleLinker
 from auditkit.errors import CatalogError
@@ -144,9 +144,12 @@ class Catalog:
     def _by_code(self, link: Link, one: Coded, rest: Link) -> Link:
         """The link of a text with a code: its item, unless the words beside it name another one."""
         named = rest.item_id is not None and rest.reason in _SURE
+        if one.code.isdigit() and len(one.code) < LEAST_DIGITS and named:
+            return replace(rest, title=link.title)  # the number may be a rank
         if one.item_id is None:
             invented = code_shape(one.code) in self.id_shapes
-            return link if invented or not named else replace(rest, title=link.title)
+            known = named and one.foreign and not invented
+            return replace(rest, title=link.title) if known else link
         if named and one.item_id not in rest.candidates:
             return Link(link.title, None, "ambiguous", (one.item_id, *rest.candidates[:1]))
         return Link(link.title, one.item_id, "id", (one.item_id,))

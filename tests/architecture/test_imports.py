@@ -19,7 +19,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 # Each layer may import itself and every layer above it in this list.
 LAYERS = (
     ("errors", "seeding", "serialization", "security", "shipped_recipes", "domains"),
-    ("types", "evidence", "registry", "engine"),
+    ("types", "evidence", "registry", "engine", "demo"),
     ("stats",),
     ("metrics", "catalog", "policy"),
     ("claims", "recommenders", "perturb", "reporting"),

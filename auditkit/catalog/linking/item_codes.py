@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from auditkit.catalog.linking.normalize import clean_query
 
-__all__ = ["Coded", "code_shape", "coded", "is_code"]
+__all__ = ["LEAST_DIGITS", "Coded", "code_shape", "coded", "is_code"]
 
 _PART = re.compile(r"[^\s,;:()\[\]{}|<>\"'\u201c\u201d#]+")
 _LABEL = re.compile(
@@ -21,17 +21,26 @@ _LABEL = re.compile(
     r"(?P<code>[\w./-]*\w)",
     re.IGNORECASE,
 )
+_BRACKETED = re.compile(r"[\[(](\d{1,5})[\])]\s+(?=\S)")  # an id, or a rank
+_FOREIGN = re.compile(r"\d{8,14}|(?=[A-Z]*\d)[A-Z0-9]{10}")  # EAN, GTIN, ISBN or ASIN
 _YEAR = re.compile(r"(?:18|19|20)\d{2}")
 _EDGES = " \t-\u2013\u2014:,;()[]{}|#"
-_LEAST_DIGITS = 6  # of a code without letters
+LEAST_DIGITS = 6  # of a code without letters
 
 
 class Coded(NamedTuple):
-    """A code in a text, and the text without it; `item_id` is None for an unknown code."""
+    """A code in a text, and the text without it.
+
+    Attributes:
+        item_id: None for an unknown code.
+        foreign: whether an unknown code surely is no part of the title, as a model number is: it
+            follows a word such as "EAN", stands in front, or has the length of an EAN or ASIN.
+    """
 
     item_id: str | None
     code: str
     rest: str
+    foreign: bool = False
 
 
 def is_code(text: str) -> bool:
@@ -40,7 +49,7 @@ def is_code(text: str) -> bool:
     letters = sum(letter.isalpha() for letter in text)
     if _YEAR.fullmatch(text) or not digits or len(text) < 4:
         return False
-    return letters > 0 or digits >= _LEAST_DIGITS
+    return letters > 0 or digits >= LEAST_DIGITS
 
 
 def code_shape(text: str) -> str:
@@ -58,6 +67,8 @@ def coded(text: str, ids: Mapping[str, int]) -> list[Coded]:
     whole = _known(cleaned, ids)
     if whole is not None and not _is_short_number(cleaned):
         return [Coded(whole, cleaned, "")]
+    if (number := _BRACKETED.match(text.strip())) is not None:
+        return [Coded(_known(number[1], ids), number[1], text.strip()[number.end() :], True)]
     labeled = [(match["code"], match.start(), match.end()) for match in _LABEL.finditer(cleaned)]
     parts = [
         (match[0], match.start(), match.end())
@@ -65,7 +76,12 @@ def coded(text: str, ids: Mapping[str, int]) -> list[Coded]:
         if is_code(match[0]) and _stands_apart(cleaned, match.start(), match.end())
     ]
     found = [
-        Coded(_known(code, ids), code, (cleaned[:start] + " " + cleaned[end:]).strip(_EDGES))
+        Coded(
+            _known(code, ids),
+            code,
+            (cleaned[:start] + " " + cleaned[end:]).strip(_EDGES),
+            (code, start, end) in labeled or start == 0 or bool(_FOREIGN.fullmatch(code)),
+        )
         for code, start, end in (*labeled, *parts)
         if any(letter.isdigit() for letter in code) or _known(code, ids)
     ]
@@ -77,7 +93,7 @@ def _known(code: str, ids: Mapping[str, int]) -> str | None:
 
 
 def _is_short_number(text: str) -> bool:
-    return text.isdigit() and len(text) < _LEAST_DIGITS
+    return text.isdigit() and len(text) < LEAST_DIGITS
 
 
 def _stands_apart(text: str, start: int, end: int) -> bool:

@@ -8,13 +8,26 @@ rare, as a model number is. Which items of one product fit is decided by the cal
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from auditkit.catalog.linking.title_index import MAX_POSTINGS, TitleIndex
 
-__all__ = ["rows_of_short_title"]
+__all__ = ["rows_of_short_title", "rows_with_rare_word"]
 
 _LEAST_TOKENS = 2
 _MOST_TOKENS = 40
+
+
+def rows_with_rare_word(index: TitleIndex, key: str) -> NDArray[np.int32]:
+    """Catalog rows of the items whose title has the rarest word of a text; none if it is common."""
+    words = index.vocabulary.rows(key.split(" "))
+    words = words[words >= 0]
+    counts = index.vocabulary.counts[words]
+    if not len(words) or counts.min() >= MAX_POSTINGS:
+        return np.zeros(0, dtype=np.int32)
+    entries = index.entries_with([int(words[np.argmin(counts)])])
+    members = [index.members(entry) for entry in entries.tolist()]
+    return np.sort(np.concatenate(members)).astype(np.int32)
 
 
 def rows_of_short_title(index: TitleIndex, key: str) -> list[int]:

@@ -35,7 +35,7 @@ from auditkit.errors import CatalogError
 
 __all__ = ["INDEX_FORMAT_VERSION", "TitleIndex", "without_digits"]
 
-INDEX_FORMAT_VERSION = 4  # of normalization and layout; a stored index of another one is rebuilt
+INDEX_FORMAT_VERSION = 5  # of normalization and layout; a stored index of another one is rebuilt
 MAX_POSTINGS = 200
 _CHUNK = 1 << 16
 

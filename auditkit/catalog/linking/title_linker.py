@@ -24,10 +24,11 @@ from auditkit.catalog.linking.normalize import (
     parse_title,
     sorted_key,
 )
-from auditkit.catalog.linking.short_titles import rows_of_short_title
+from auditkit.catalog.linking.short_titles import rows_of_short_title, rows_with_rare_word
 from auditkit.catalog.linking.spelling_repair import MAX_TOKENS, repairs, tokens_to_look_up
 from auditkit.catalog.linking.text_hashing import HashTable, text_hashes
 from auditkit.catalog.linking.title_index import TitleIndex
+from auditkit.catalog.linking.variants import VariantIndex
 from auditkit.catalog.linking.vocabulary import english_words
 from auditkit.catalog.linking.whole_titles import nearest_entries, small_words_mended
 
@@ -62,8 +63,9 @@ class Link:
     Attributes:
         title: the text as given.
         item_id: the item that it names; None if it is ambiguous or has no match.
-        reason: one of `LINKED` if it was linked; else `ambiguous_variant` for a product of which
-            several variants fit, `ambiguous`, `year_conflict`, `near_miss`, `none` or `empty`.
+        reason: one of `LINKED` if it was linked; else `ambiguous_variant` for the short name of
+            several variants or products, `ambiguous`, `year_conflict`, `near_miss`, `none` or
+            `empty`.
         candidates: item ids, best first, at most 10: all ids of the linked entry, or one id per
             possible entry.
     """
@@ -275,7 +277,7 @@ class TitleLinker:
                 yield query, Link(query.title, None, "near_miss", ids)
                 continue
             hidden = () if query.absent is None else self.index.members(query.absent)
-            found = match.rows if match is not None else rows_of_short_title(self.index, key)
+            found = match.rows if match is not None else self._rows_of_short_title(variants, key)
             rows = [row for row in found if row not in hidden]
             if not rows:
                 continue
@@ -283,7 +285,14 @@ class TitleLinker:
                 yield query, self._of_items(query.title, rows, "variant")
             else:
                 ids = tuple(self.ids[row] for row in rows[:MAX_CANDIDATES])
-                yield query, Link(query.title, None, "ambiguous", ids)
+                yield query, Link(query.title, None, "ambiguous_variant", ids)
+
+    def _rows_of_short_title(self, variants: VariantIndex, key: str) -> Sequence[int]:
+        """Items of which a text names a part of the title, perhaps without values in its middle."""
+        whole = rows_of_short_title(self.index, key)
+        near = rows_with_rare_word(self.index, key)
+        shortened = variants.shortened(key, self._variant_numbers, near)
+        return sorted({*whole, *shortened.tolist()})
 
     def _with_stated_size(self, query: _Query, link: Link) -> Link:
         """The link; a near miss if a misspelling would change a size or another short value."""

@@ -8,10 +8,11 @@ all values in it; the values that it states must be those of the item.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import yaml
@@ -21,27 +22,46 @@ from auditkit.catalog.linking.normalize import fold, full_key
 from auditkit.catalog.linking.string_array import Strings
 from auditkit.catalog.linking.text_hashing import HashTable, text_hashes
 
-__all__ = ["VariantIndex", "VariantMatch", "is_variant_column"]
+__all__ = ["VariantIndex", "VariantMatch", "is_variant_column", "reads_like_variant"]
 
 _MOST_TOKENS = 40
 _LONGEST_VALUE = 4  # tokens
 _SHORT = 3  # letters of a size
+_MOST_OF_VARIANT = 5  # tokens
+_LONGEST_SYNONYM = 3  # tokens
+_UNIT = re.compile(r"^(\d+)([a-z]{1,3})$")
+_SIZES = frozenset(("xs", "s", "m", "l", "xl", "xxl", "xxxl"))
 
 
 @cache
-def _words(kind: str) -> frozenset[str]:
+def _data() -> dict[str, Any]:
     text = (files("auditkit.catalog.linking") / "variant_words.yaml").read_text(encoding="utf-8")
-    return frozenset(yaml.safe_load(text)[kind])
+    found: dict[str, Any] = yaml.safe_load(text)
+    return found
 
 
 @cache
 def _labels() -> frozenset[str]:
-    return frozenset("".join(fold(word)) for word in _words("labels"))
+    return frozenset("".join(fold(word)) for word in _data()["labels"])
+
+
+@cache
+def _colors() -> frozenset[str]:
+    return frozenset("".join(fold(word)) for word in _data()["colors"])
 
 
 def is_variant_column(name: str) -> bool:
     """Whether a column of this name usually distinguishes the variants of a product."""
-    return name.casefold() in _words("columns")
+    return name.casefold() in _data()["columns"]
+
+
+def reads_like_variant(text: str) -> bool:
+    """Whether a few words state a color, a size or a number with a unit."""
+    tokens = _canonical(fold(text))
+    return len(tokens) <= _MOST_OF_VARIANT and any(
+        token in _colors() or token in _SIZES or token in _labels() - {"in"} or token.isdigit()
+        for token in tokens
+    )
 
 
 class VariantMatch(NamedTuple):
@@ -147,7 +167,7 @@ class VariantIndex(NamedTuple):
             key: full key of the text.
             numbers: result of `numbers`.
         """
-        tokens = key.split(" ")
+        tokens = _canonical(key.split(" "))
         if not 0 < len(tokens) <= _MOST_TOKENS:
             return None
         for base, stated in _readings(tokens, numbers):
@@ -167,7 +187,7 @@ class VariantIndex(NamedTuple):
 
         A size must not be taken for a misspelling of another one.
         """
-        tokens = key.split(" ")
+        tokens = _canonical(key.split(" "))
         for n_left in range(1, min(_LONGEST_VALUE, len(tokens))):
             left = tokens[-n_left:]
             rows = self._items_of(" ".join(_without_labels(tokens[:-n_left])))
@@ -178,6 +198,7 @@ class VariantIndex(NamedTuple):
     def has_short_values(self, row: int, key: str) -> bool:
         """Whether a text states each value of an item (catalog row) that is short or a number."""
         values = self.values.texts([code for code in self.codes[row].tolist() if code >= 0])
+        key = " ".join(_canonical(key.split(" ")))
         return all(
             f" {value} " in f" {key} "
             for value in values
@@ -192,6 +213,26 @@ class VariantIndex(NamedTuple):
         """Whether items (catalog rows) are variants of one product."""
         return len(np.unique(self.base_of[list(rows)])) == 1
 
+    def shortened(
+        self, key: str, numbers: Mapping[str, int], rows: NDArray[np.int32]
+    ) -> NDArray[np.int32]:
+        """Those of some items (catalog rows) whose base contains the words of a text next to each
+        other, and that have the values which the text states.
+
+        Args:
+            key, numbers: as in `find`.
+        """
+        bases = self.bases.texts(self.base_of[rows]) if len(rows) else []
+        for base, stated in _readings(_canonical(key.split(" ")), numbers):
+            if " " not in base:
+                continue
+            within = np.array([f" {base} " in f" {text} " for text in bases], dtype=bool)
+            for value in stated:
+                within &= (self.codes[rows] == value).any(axis=1)
+            if within.any():
+                return np.asarray(rows[within])
+        return np.asarray(rows[:0])
+
     def _items_of(self, base: str) -> NDArray[np.int32]:
         _, rows = self.table.find(text_hashes([base]))
         for row, text in zip(rows.tolist(), self.bases.texts(rows), strict=True):
@@ -201,7 +242,31 @@ class VariantIndex(NamedTuple):
 
 
 def _value_key(text: str) -> str:
-    return " ".join(fold(text))
+    return " ".join(_canonical(fold(text)))
+
+
+@cache
+def _synonyms() -> dict[tuple[str, ...], str]:
+    """The usual word of each other word for a size or color, as tokens."""
+    return {
+        tuple(fold(other)): "".join(fold(word))
+        for word, others in _data()["same"].items()
+        for other in others
+    }
+
+
+def _canonical(tokens: Sequence[str]) -> list[str]:
+    """Tokens with units apart from their numbers (`256gb`) and one word for each size and color."""
+    apart = [part for token in tokens for part in _UNIT.sub(r"\1 \2", token).split()]
+    found, start, same = list[str](), 0, _synonyms()
+    while start < len(apart):
+        length = next(
+            (n for n in range(_LONGEST_SYNONYM, 0, -1) if tuple(apart[start : start + n]) in same),
+            0,
+        )
+        found.append(same[tuple(apart[start : start + length])] if length else apart[start])
+        start += length or 1
+    return found
 
 
 def _bases(
@@ -211,7 +276,7 @@ def _bases(
     numbers: dict[str, int] = {}
     base_of = np.empty(len(titles), dtype=np.int64)
     for row, (title, own) in enumerate(zip(titles, codes.tolist(), strict=True)):
-        tokens = full_key(title).split(" ")
+        tokens = _canonical(full_key(title).split(" "))
         for code in own:
             if code >= 0:
                 tokens = _without_last(tokens, values[code].split(" "))
@@ -220,10 +285,14 @@ def _bases(
 
 
 def _without_last(tokens: list[str], value: list[str]) -> list[str]:
-    """Tokens without the last occurrence of a value; unchanged if nothing else would be left."""
-    for start in range(len(tokens) - len(value), -1, -1):
-        if tokens[start : start + len(value)] == value and len(tokens) > len(value):
-            return tokens[:start] + tokens[start + len(value) :]
+    """Tokens without the last occurrence of a value or of a part of it ("Navy" of "Navy Blue");
+    unchanged if nothing else would be left.
+    """
+    for length in range(len(value), 0, -1):
+        parts = [value[at : at + length] for at in range(len(value) - length + 1)]
+        for start in range(len(tokens) - length, -1, -1):
+            if tokens[start : start + length] in parts and len(tokens) > length:
+                return tokens[:start] + tokens[start + length :]
     return tokens
 
 

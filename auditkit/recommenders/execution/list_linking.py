@@ -15,6 +15,7 @@ from dataclasses import replace
 from auditkit.catalog.catalog import Catalog
 from auditkit.catalog.linking.normalize import clean_query
 from auditkit.catalog.linking.title_linker import Link
+from auditkit.catalog.linking.variants import reads_like_variant
 from auditkit.recommenders.prompting.comments import looks_like_comment
 
 __all__ = ["link_list"]
@@ -52,7 +53,7 @@ def link_list(titles: Sequence[str], catalog: Catalog) -> list[Link]:
             and (len(heads) + whole) * 2 >= len(titles)
         )
         for number, (link, tail) in matched.items():
-            if of_form or looks_like_comment(tail):
+            if (of_form and not reads_like_variant(tail)) or looks_like_comment(tail):
                 links[number] = replace(link, title=titles[number])
     return links
 

@@ -32,8 +32,10 @@ _UNMATCHED = ("none", "near_miss", "empty")
 _EXACT = frozenset(
     ("exact", "alias", "paren", "creator", "duplicate_title", "variant", "ambiguous_variant", "id")
 )
-_PARTS = re.compile(
-    r"[|;<>\[\](){}=\t\"\u201c\u201d\u201e*`]+|\s[-\u2013\u2014/\u2192~]+\s|,\s|:\s|[^\w\s'&.!?+-]{2,}"
+_MARKUP = re.compile(r"[|;<>{}=\t`]+|\*\*")
+_MARKS = re.compile(
+    r"[|;<>\[\](){}=\t\"\u201c\u201d\u201e*`]+|\s[-\u2013\u2014/\u2192~]+\s|,\s|:\s"
+    r"|[^\w\s'&.!?+-]{2,}"
 )
 _ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})|\\x([0-9a-fA-F]{2})")
 _CUT = re.compile(r"\s*\S*(?:\u2026|\.\.\.)$")
@@ -120,13 +122,18 @@ def _repaired(texts: Sequence[str], catalog: Catalog) -> str | None:
 
 
 def _parts(text: str) -> Iterable[str]:
-    """Parts between marks that may be titles: of several words, or beside a comment."""
-    parts = [part.strip() for part in _PARTS.split(text) if part.strip()]
-    for place, part in enumerate(parts):
-        others = parts[:place] + parts[place + 1 :]
-        if others and (len(fold(part)) > 1 or is_code(part)):
-            subtitle = not any(map(looks_like_comment, others)) and ": " in text
-            if not subtitle:
+    """Parts that may be titles: of several words, between marks of a format or beside a comment.
+
+    What follows a comma, colon, dash or bracket and does not read like a comment may be an invented
+    subtitle or variant, so it is not a fault of the form.
+    """
+    for parts in (_MARKUP.split(text), _MARKS.split(text)):
+        parts = [part.strip() for part in parts if part.strip()]
+        formatted = bool(_MARKUP.search(text.strip()))
+        for place, part in enumerate(parts):
+            others = parts[:place] + parts[place + 1 :]
+            several = len(fold(part)) > 1 or is_code(part)
+            if several and others and (formatted or any(map(looks_like_comment, others))):
                 yield part
 
 

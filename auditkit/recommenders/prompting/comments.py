@@ -11,6 +11,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from auditkit.catalog.linking.variants import reads_like_variant
+
 __all__ = [
     "bare_title", "bare_titles", "ends_with_year", "is_emphasized", "looks_like_comment",
     "prose_around", "quoted_titles",
@@ -26,6 +28,9 @@ _COMMENT = re.compile(
 _YEAR_END = re.compile(rf"{_YEAR}$")
 _YEAR_STOP = re.compile(rf"({_YEAR}[*_\"”`]*)[.!?]$")
 _DECORATION = '*_"“”„«»` \t'
+_EMPHASIS, _OPENING, _CLOSING = "*_` \t", '"“„«', '"”“»'
+_LINK = re.compile(r"\[([^\[\]]{1,300})\]\([^()\s]{1,500}\)")
+_URL = re.compile(r"\s*\(?\bhttps?://[^\s()]{1,500}\)?$")
 _SPAN = re.compile(
     r"^(?:\*\*\*?(?P<bold>[^*]{1,300})\*\*\*?|__(?P<bars>[^_]{1,300})__"
     r"|\*(?P<italic>[^*\s][^*]{0,300})\*|_(?P<low>[^_\s][^_]{0,300})_"
@@ -82,9 +87,20 @@ def bare_title(line: str) -> str:
     line = line.strip()
     if (span := _span(line)) is not None:
         return span
-    line = _YEAR_STOP.sub(r"\1", _COMMENT.sub(r"\1", line))
+    line = _URL.sub("", _YEAR_STOP.sub(r"\1", _COMMENT.sub(r"\1", line)))
     line = _without_price(_STARS.sub("", line.replace("**", "").replace("__", "")))
-    return _EMOJI.sub("", line.strip(_DECORATION))
+    return _EMOJI.sub("", _undecorated(line))
+
+
+def _undecorated(text: str) -> str:
+    """Text without emphasis, and without quotation marks around the whole; an inch mark or a quoted
+    last word stays.
+    """
+    text = text.strip(_EMPHASIS)
+    while len(text) > 1 and text[0] in _OPENING:
+        closed = text[-1] in _CLOSING and not any(mark in text[1:-1] for mark in _OPENING)
+        text = text[1 : -1 if closed else None].strip(_EMPHASIS)
+    return text
 
 
 def bare_titles(lines: Sequence[str]) -> list[str]:
@@ -120,12 +136,14 @@ def looks_like_comment(text: str) -> bool:
     """Whether words after a title are a comment and not a subtitle.
 
     A comment begins in lower case, has a price, percentage or rating, is long, or is a sentence.
-    The words of a subtitle are capitalized.
+    The words of a subtitle are capitalized, and a color or size belongs to a product.
     """
     text = text.strip(_DECORATION)
     words = text.split()
     if not words or _TELLTALE.search(text):
         return True
+    if reads_like_variant(text):
+        return False
     first = next((letter for letter in words[0] if letter.isalpha()), "")
     if first.islower() and words[0].casefold() not in _LOWER_STARTS:
         return True
@@ -157,6 +175,9 @@ def _span(line: str) -> str | None:
     sure = match["anchor"] is not None or span.endswith(":") or _AFTER_SPAN.match(rest)
     if not span or not sure:
         return None
+    link = _LINK.fullmatch(span)
+    if link is not None:
+        span = link[1].strip(_DECORATION)
     if (year := re.match(rf"\s*({_YEAR})", rest)) is not None:
         return f"{span} {year[1]}"
     named, rest = span.removesuffix(":").rstrip(), rest.strip().removeprefix(":").strip()
@@ -190,7 +211,9 @@ def _before_bracket(line: str) -> str:
         return ""
     words = bracket["inside"].split()
     lower = any(word[:1].islower() for word in words) and not any(w[:1].isupper() for w in words)
-    comment = bool(_TELLTALE.search(bracket["inside"])) or (len(words) > 1 and lower)
+    comment = bool(_TELLTALE.search(bracket["inside"])) or (
+        len(words) > 1 and lower and not reads_like_variant(bracket["inside"])
+    )
     return line[: bracket.start()].strip() if comment else ""
 
 

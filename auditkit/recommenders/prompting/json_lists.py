@@ -12,7 +12,9 @@ from auditkit.recommenders.prompting.item_fields import is_item_field, item_text
 
 __all__ = ["has_json", "is_item_path", "json_titles", "titles_at"]
 
-_LINE_START = re.compile(r"^[ \t]*(?=\[\s*[\"{\[\]\d]|\{\s*[\"}])", re.MULTILINE)
+_LINE_START = re.compile(
+    r"^[ \t]*(?=\[\s*[\"{\[\]]|\[\s*\d+\s*(?:,|\]\s*$)|\{\s*[\"}])", re.MULTILINE
+)
 _ANYWHERE = re.compile(r"(?=\[\s*[\"{]|\{\s*\")")
 _PATH = re.compile(r"(?:\[\]|[^.\[\]\s]+(?:\[\])*)(?:\.[^.\[\]\s]+(?:\[\])*)*")
 _STEP = re.compile(r"([^.\[\]]*)((?:\[\])?)\.?")
@@ -114,7 +116,7 @@ def _titles_of(value: Any) -> tuple[str, ...]:
         return _texts(lists[0])
     if len(of_objects) == 1:
         return _texts(of_objects[0])
-    return () if lists else _numbered(value)
+    return () if lists else _numbered(value) or _described(value)
 
 
 def _lists(value: Mapping[str, Any], depth: int = 0) -> Iterator[list[Any]]:
@@ -137,6 +139,14 @@ def _numbered(value: Mapping[str, Any]) -> tuple[str, ...]:
     if len(ranks) < 2 or ranks != [str(n) for n in range(1, len(ranks) + 1)]:
         return ()
     return _texts(list(value.values()))
+
+
+def _described(value: Mapping[str, Any]) -> tuple[str, ...]:
+    """The names of an object that describes an item under each, as {"Heat": "A long heist."}."""
+    told = [isinstance(text, str) and len(text.split()) > 2 for text in value.values()]
+    if len(told) < 2 or not all(told) or any(map(is_item_field, value)):
+        return ()
+    return tuple(name.strip() for name in value if name.strip())
 
 
 def _texts(values: Sequence[Any]) -> tuple[str, ...]:

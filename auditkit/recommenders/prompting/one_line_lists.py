@@ -27,7 +27,7 @@ _LEAST_PARTS = 3
 
 
 class OneLineList(NamedTuple):
-    """Parts in order, and the style: `numbers`, `semicolons` or `commas`."""
+    """Parts in order, and the style: `numbers`, `bars`, `semicolons` or `commas`."""
 
     titles: list[str]
     style: str
@@ -48,6 +48,8 @@ def one_line_titles(line: str, *, k: int | None = None) -> OneLineList | None:
         parts = [line[n.end() : end] for n, end in zip(numbers, ends, strict=True)]
         return OneLineList([part.strip().rstrip(",;") for part in parts], "numbers")
     line = _INTRODUCTION.sub("", decode_entities(line)).strip()  # "Salt &amp; Pepper"
+    if line.count("|") > 1 or (k is not None and line.count("|") == k - 1 > 0):
+        return OneLineList(line.strip("| ").split("|"), "bars")
     if ";" in line:
         return OneLineList(line.split(";"), "semicolons")
     dated = [_AND.sub("", part) for part in _YEAR_COMMA.split(line)]

@@ -50,7 +50,7 @@ _FENCE = re.compile(r"^[ \t]*```[\w-]*[ \t]*$", re.MULTILINE)
 _FIELD = re.compile(
     r"^\s*[*_]{0,3}(?P<name>[^\W\d][\w #-]{0,24}?)[*_]{0,3}:[*_]{0,3}\s+(?P<value>\S.*)$"
 )
-_HEADING = re.compile(r"^#{2,6}\s+(?P<title>\S.*)$")
+_HEADING = re.compile(r"^(?P<level>#{2,6})\s+(?P<title>\S.*)$")
 _LONGEST_LINE = 120
 
 
@@ -77,7 +77,7 @@ def parse_list(text: str, *, k: int | None = None) -> ParsedList:
 
     Returns:
         Titles in order, with repeats, and the style: `json`, `table`, `marked`, `headings`,
-        `fields`, `numbers`, `semicolons`, `commas`, `lines`, `prose` or `none`.
+        `fields`, `numbers`, `bars`, `semicolons`, `commas`, `lines`, `prose` or `none`.
     """
     stripped = dedent(_FENCE.sub("", text)).strip("\r\n")
     lines = [line.rstrip() for line in stripped.splitlines() if line.strip()]
@@ -123,6 +123,9 @@ def _marked(lines: Sequence[str]) -> tuple[str, ...]:
         return json_titles("\n".join(line.rest for line in found)) or ()
     numbered = _titles([line.rest for line in found if not line.bullet])
     if numbered:
+        below = [line.rest for line in found if line.bullet and line.indented]
+        if len(below) > len(numbered) and 2 * sum(map(_is_detail, below)) < len(below):
+            return _titles(below)  # the numbers are categories
         bullets = [line for line in found if line.bullet and not line.indented]
         if len(numbered) > 1 and all(_is_detail(line.rest) for line in bullets):
             return numbered
@@ -153,7 +156,9 @@ def _without_label(parts: Sequence[str]) -> Sequence[str]:
 
 def _under_headings(lines: Sequence[str], marked: Sequence[str]) -> tuple[str, ...]:
     """Titles that are headings, with details below each; none if the headings are categories."""
-    headings = [match["title"] for line in lines if (match := _HEADING.match(line))]
+    found = [match for line in lines if (match := _HEADING.match(line))]
+    level = max((len(match["level"]) for match in found), default=0)
+    headings = [match["title"] for match in found if len(match["level"]) == level]
     if len(headings) < 2 or marked_lines(headings):
         return ()
     details = all(_is_detail(rest.rest) for rest in marked_lines(lines))

@@ -7,10 +7,12 @@ import html
 import re
 from collections.abc import Sequence
 
+from auditkit.recommenders.prompting.comments import bare_titles
 from auditkit.recommenders.prompting.item_fields import is_item_field, item_texts
 
 __all__ = ["table_titles"]
 
+_STRONG = re.compile(r"<(?:b|strong|a)\b[^<>]{0,300}>([^<>]{1,300})</(?:b|strong|a)>", re.I)
 _RULE = re.compile(r"^\s*\|?\s*:?-{2,}:?\s*(?:\|\s*:?-{2,}:?\s*)*\|?\s*$")
 _LIST_ITEM = re.compile(r"<li\b[^>]{0,200}>(.{1,2000}?)(?=</?li\b|</[ou]l>|$)", re.I | re.S)
 _ELEMENT = re.compile(
@@ -47,7 +49,8 @@ def _elements(text: str) -> tuple[str, ...]:
 
 
 def _html(text: str) -> tuple[str, ...] | None:
-    items = [_plain(match[1]) for match in _LIST_ITEM.finditer(text)]
+    found = [_STRONG.sub(r"**\1**", match[1]) for match in _LIST_ITEM.finditer(text)]
+    items = bare_titles([_plain(item) for item in found])
     if len(items) > 1:
         return tuple(item for item in items if item)
     rows = [[_plain(cell[1]) for cell in _CELLS.finditer(row)] for row in _ROW.split(text)[1:]]
