@@ -59,7 +59,10 @@ def reads_like_variant(text: str) -> bool:
     """Whether a few words state a color, a size or a number with a unit."""
     tokens = _canonical(fold(text))
     return len(tokens) <= _MOST_OF_VARIANT and any(
-        token in _colors() or token in _SIZES or token in _labels() - {"in"} or token.isdigit()
+        token in _colors()
+        or token in _SIZES
+        or token in _labels() - {"in"}
+        or (token.isdigit() and len(token) <= _SHORT)
         for token in tokens
     )
 

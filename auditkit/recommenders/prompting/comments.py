@@ -28,7 +28,7 @@ _COMMENT = re.compile(
 _YEAR_END = re.compile(rf"{_YEAR}$")
 _YEAR_STOP = re.compile(rf"({_YEAR}[*_\"”`]*)[.!?]$")
 _DECORATION = '*_"“”„«»` \t'
-_EMPHASIS, _OPENING, _CLOSING = "*_` \t", '"“„«', '"”“»'
+_EMPHASIS, _OPENING, _CLOSING = "*_` \t", "\"“„«'", "\"”“»'"
 _LINK = re.compile(r"\[([^\[\]]{1,300})\]\([^()\s]{1,500}\)")
 _URL = re.compile(r"\s*\(?\bhttps?://[^\s()]{1,500}\)?$")
 _SPAN = re.compile(
@@ -180,8 +180,9 @@ def _span(line: str) -> str | None:
         span = link[1].strip(_DECORATION)
     if (year := re.match(rf"\s*({_YEAR})", rest)) is not None:
         return f"{span} {year[1]}"
+    dashed = bool(_DASH.match(rest))
     named, rest = span.removesuffix(":").rstrip(), rest.strip().removeprefix(":").strip()
-    if len(named.split()) == 1 and rest and not looks_like_comment(rest):
+    if len(named.split()) == 1 and rest and not dashed and not looks_like_comment(rest):
         return None  # "**Sony:** WH-1000XM4", a brand and a title
     return named
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import contextlib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +20,12 @@ _LINE_START = re.compile(
 _ANYWHERE = re.compile(r"(?=\[\s*[\"{]|\{\s*\")")
 _PATH = re.compile(r"(?:\[\]|[^.\[\]\s]+(?:\[\])*)(?:\.[^.\[\]\s]+(?:\[\])*)*")
 _STEP = re.compile(r"([^.\[\]]*)((?:\[\])?)\.?")
+_LONGEST_LITERAL = 20_000
 _USUAL_LISTS = ("items", "recommendations", "titles", "results", "products")
+_OTHER_LISTS = frozenset(
+    ("tags", "genres", "reasons", "keywords", "categories", "brands", "notes", "history", "sources",
+     "gründe", "kategorien", "marken", "hinweise", "warnings", "questions", "alternatives")
+)  # fmt: skip
 _MOST_OBJECTS = 10_000
 
 
@@ -30,8 +37,13 @@ def has_json(text: str) -> bool:
 def json_titles(text: str) -> tuple[str, ...] | None:
     """Texts that name the items of the first JSON value, or of JSON lines; None if there is none.
 
-    A truncated list gives its complete elements.
+    A truncated list gives its complete elements. A Python list or dictionary is read too.
     """
+    if text[:1] in "[{" and text[:2] not in ("[]", "{}") and len(text) <= _LONGEST_LITERAL:
+        with contextlib.suppress(ValueError, SyntaxError, MemoryError, RecursionError):
+            value = ast.literal_eval(text)
+            if isinstance(value, list | dict):
+                return _titles_of(value)
     start = _LINE_START.search(text) or _ANYWHERE.search(text)
     if start is None:
         return None
@@ -116,6 +128,8 @@ def _titles_of(value: Any) -> tuple[str, ...]:
         return _texts(lists[0])
     if len(of_objects) == 1:
         return _texts(of_objects[0])
+    if len(lists) > 1 and list(value.values()) == lists and not any(map(_is_other, value)):
+        return tuple(text for found in lists for text in _texts(found))  # by category
     return () if lists else _numbered(value) or _described(value)
 
 
@@ -125,6 +139,11 @@ def _lists(value: Mapping[str, Any], depth: int = 0) -> Iterator[list[Any]]:
     for entry in value.values():
         if isinstance(entry, dict) and depth < 3:
             yield from _lists(entry, depth + 1)
+
+
+def _is_other(name: str) -> bool:
+    """Whether lists of this name hold something else than items."""
+    return name.casefold() in _OTHER_LISTS
 
 
 def _names_items(values: Sequence[Any]) -> bool:
@@ -143,7 +162,10 @@ def _numbered(value: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _described(value: Mapping[str, Any]) -> tuple[str, ...]:
     """The names of an object that describes an item under each, as {"Heat": "A long heist."}."""
-    told = [isinstance(text, str) and len(text.split()) > 2 for text in value.values()]
+    told = [
+        isinstance(text, str) and (len(text.split()) > 2 or text.endswith("."))
+        for text in value.values()
+    ]
     if len(told) < 2 or not all(told) or any(map(is_item_field, value)):
         return ()
     return tuple(name.strip() for name in value if name.strip())

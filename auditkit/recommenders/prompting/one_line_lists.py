@@ -17,7 +17,7 @@ _AND = re.compile(r"^(?:and|und)\s+")
 _INTRODUCTION = re.compile(
     r"^(?:[^,;:]{0,80}:\s+"
     r"|(?:I|We|You|My|Based|For|Since|Ich|Wir|Sie|Du|Für|Da)\b[^.:!?]{0,160}?\b(?:recommend|suggest|enjoy"
-    r"|like|love|try|watch|consider|check\sout|read|listen\sto|picks?\sare|empfehle|empfehlen|gefallen"
+    r"|like|love|try|watch|consider|check\sout|read|listen\sto|picks?\s(?:are|would\sbe)|empfehle|empfehlen|gefallen"
     r"|mögen|ansehen|probieren|lesen|hören)\b(?:\s+(?:you|Ihnen|dir|euch|the\sfollowing))?[:,]?\s+)"
 )
 _AFTER_YEAR = re.compile(r"(?<=\((?:18|19|20)\d{2}\))\s+[a-z].*$")

@@ -87,7 +87,7 @@ def parse_list(text: str, *, k: int | None = None) -> ParsedList:
         return ParsedList(unmarked if len(unmarked) == len(titles) else titles, "json")
     if not marked and (titles := table_titles(stripped)):
         return ParsedList(titles, "table")
-    if (titles := _under_headings(lines, marked)) or (titles := _fields(lines)):
+    if (titles := _under_headings(lines)) or (titles := _fields(lines)):
         return ParsedList(titles, "headings" if _HEADING.match(lines[0]) else "fields")
     if len(marked) < 2 and len(lines) == 1 and (found := one_line_titles(lines[0], k=k)):
         return ParsedList(_titles(found.titles), found.style)
@@ -154,15 +154,16 @@ def _without_label(parts: Sequence[str]) -> Sequence[str]:
     return [field["value"] for field in fields if field]
 
 
-def _under_headings(lines: Sequence[str], marked: Sequence[str]) -> tuple[str, ...]:
+def _under_headings(lines: Sequence[str]) -> tuple[str, ...]:
     """Titles that are headings, with details below each; none if the headings are categories."""
     found = [match for line in lines if (match := _HEADING.match(line))]
     level = max((len(match["level"]) for match in found), default=0)
-    headings = [match["title"] for match in found if len(match["level"]) == level]
-    if len(headings) < 2 or marked_lines(headings):
+    headings = [bare_title(m["title"]) for m in found if len(m["level"]) == level]
+    numbered = [line.rest for line in marked_lines(headings)]
+    if len(headings) < 2 or 0 < len(numbered) < len(headings):
         return ()
     details = all(_is_detail(rest.rest) for rest in marked_lines(lines))
-    return _titles(headings) if details else ()
+    return _titles(numbered or headings) if details else ()
 
 
 def _fields(lines: Sequence[str]) -> tuple[str, ...]:

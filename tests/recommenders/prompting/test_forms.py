@@ -39,6 +39,20 @@ def test_at_least_98_percent_of_the_items_are_read(capsys):
     assert invented <= 0.02 * n
 
 
+def test_answers_of_another_author_are_read(capsys):
+    """120 answers in 30 forms; .886 of the items were read at first, with ids before titles."""
+    unseen = json.loads(Path(__file__).with_name("forms_unseen.json").read_text(encoding="utf-8"))
+    right = n = 0
+    for answer in unseen:
+        read = parse_list(answer["text"], k=len(answer["titles"])).titles
+        bare = {text.partition(": ")[2] for text in read} | set(read)
+        right += sum(any(form in bare for form in title.split("||")) for title in answer["titles"])
+        n += len(answer["titles"])
+    with capsys.disabled():
+        print(f"\nparser: {right} of {n} items of another author in {len(unseen)} answers")
+    assert right >= 0.98 * n
+
+
 @pytest.mark.parametrize("form", sorted({answer["form"] for answer in FORMS}))
 def test_no_form_is_read_badly(form):
     answers = [answer for answer in FORMS if answer["form"] == form]
@@ -69,7 +83,9 @@ def test_no_form_is_read_badly(form):
         ('[{"id": "a7", "title": "Heat"}, {"id": "b2", "title": "Fargo"}]',
          ["a7: Heat", "b2: Fargo"]),
         ("[10452, 99131]", ["10452", "99131"]),
-        ("{'items': ['Sony', 'Bose']}", []),
+        ("{'items': ['Sony', 'Bose']}", ["Sony", "Bose"]),
+        ("1. Sony (neon coral)\n2. Bose (dark gray)", ["Sony (neon coral)", "Bose (dark gray)"]),
+        ('1. LG 27"\n2. Kita „Regenbogen“\n3. "Heat"', ['LG 27"', "Kita „Regenbogen“", "Heat"]),
         ("I recommend Fargo (1996), Heat (1995) and Toy Story (1995).",
          ["Fargo (1996)", "Heat (1995)", "Toy Story (1995)"]),
         ("I would suggest the Sony WH-1000XM4, the Bose QC45, and the AKG K371.",
