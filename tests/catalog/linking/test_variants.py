@@ -26,6 +26,8 @@ SKU-10008,"Tefal Pan (24 cm, Black)",Tefal,Black,24 cm,35
 SKU-10009,Anker Cable,Anker,,,9
 SKU-10010,Laufschuh Pegasus,Nike,Rot,43,90
 SKU-10011,Laufschuh Pegasus,Nike,Rot,44,90
+SKU-10012,Voltix Orbit Navy Tablet 64GB,Voltix,Navy Blue,64 GB,300
+SKU-10013,Voltix Orbit Space Gray Tablet 128GB,Voltix,Space Gray,128 GB,350
 """
 MAPPING = """items: {id: sku, title: name, variant: [colour, size]}
 predicates:
@@ -65,6 +67,17 @@ LINKS = [
     ("Laufschuh Pegasus", "ambiguous_variant", None),
     ("Laufschuh Pegasus, Größe 44", "variant", "SKU-10011"),
     ("Laufschuh Pegasus Gr. 45", "near_miss", None),
+    ("Anker Cable, 2400W", "near_miss", None),
+    ("Anker Cable - ZK-9000", "near_miss", None),
+    ("Anker Cable (990ml)", "near_miss", None),
+    ("Nordal Trail Jacket (Blue, Large)", "variant", "SKU-10002"),
+    ("Trail Jacket Red", "variant", "SKU-10003"),
+    ("Tefal Pan, 28cm", "variant", "SKU-10007"),
+    ("Voltix Orbit Tablet", "ambiguous_variant", None),
+    ("Voltix Orbit Tablet 64GB", "variant", "SKU-10012"),
+    ("Orbit Tablet, Space Grey", "variant", "SKU-10013"),
+    ("Voltix Orbit Tablet 32 GB", "near_miss", None),
+    ("[3] Anker Cable", "exact", "SKU-10009"),
     ("Anker Cabel", "typo", "SKU-10009"),
     ("Anker Toaster", "none", None),
     ("SKU-10004", "id", "SKU-10004"),
