@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-__all__ = ["CosineRows", "ItemRow", "TransitionRows"]
+__all__ = ["CosineRows", "ItemRow", "TransitionRows", "nearest_items"]
 
 # Co-consumptions that are counted at once; each takes about 20 bytes.
 _BLOCK = 1 << 22
@@ -60,22 +60,7 @@ class CosineRows:
         kept = items != item
         return ItemRow(items[kept], values[kept])
 
-    def nearest(self, *, neighbors: int) -> sparse.csc_array:
-        """Similarities [items, items] in which every row has its `neighbors` largest values, and
-        those equal to the last one.
-        """
-        n_items, of_block = len(self._norm), partial(self._nearest_of, neighbors=neighbors)
-        with ThreadPoolExecutor(_THREADS) as threads:  # scipy and numpy work outside of the lock
-            parts = list(threads.map(of_block, *zip(*self._blocks(), strict=True)))
-        counts = np.concatenate([part.counts for part in parts])
-        indptr = np.concatenate(([0], np.cumsum(counts, dtype=np.int64)))
-        items = np.concatenate([part.items for part in parts])
-        values = np.concatenate([part.values for part in parts])
-        del parts
-        shape = (n_items, n_items)
-        return sparse.csc_array(sparse.csr_array((values, items, indptr), shape=shape))
-
-    def _blocks(self) -> Iterator[tuple[int, int]]:
+    def blocks(self) -> Iterator[tuple[int, int]]:
         """Ranges of rows [begin, end) with about equal work."""
         lengths = np.diff(self._by_user.indptr)
         work = np.cumsum(self._by_item @ lengths.astype(np.int64), dtype=np.int64)
@@ -86,8 +71,8 @@ class CosineRows:
             yield begin, end
             begin = end
 
-    def _nearest_of(self, begin: int, end: int, *, neighbors: int) -> _Block:
-        """The nearest items of the rows [begin, end)."""
+    def nearest_of(self, begin: int, end: int, *, neighbors: int) -> _Block:
+        """The nearest items of the rows [begin, end), see `nearest_items`."""
         together = sparse.csr_array(self._by_item[begin:end] @ self._by_user)
         sizes = np.diff(together.indptr)
         rows = np.repeat(np.arange(begin, end, dtype=np.int32), sizes)
@@ -101,6 +86,33 @@ class CosineRows:
             kept[of_row] &= values[of_row] >= np.partition(values[of_row], last)[last]
         counts = np.bincount(rows[kept] - begin, minlength=end - begin)
         return _Block(counts, together.indices[kept], values[kept])
+
+
+def nearest_items(train: sparse.csr_array, *, neighbors: int) -> sparse.csc_array:
+    """Cosine similarities [items, items] in which every row has its `neighbors` largest values, and
+    those equal to the last one.
+
+    Args:
+        train: binary users x items.
+        neighbors: at least 1.
+    """
+    rows, n_items = CosineRows(train), train.shape[1]
+    of_block = partial(rows.nearest_of, neighbors=neighbors)
+    with ThreadPoolExecutor(_THREADS) as threads:  # scipy and numpy work outside of the lock
+        parts = list(threads.map(of_block, *zip(*rows.blocks(), strict=True)))
+    del rows, of_block
+    counts, items, values = map(list, zip(*parts, strict=True))
+    parts.clear()  # each list is freed when its column is joined
+    indptr = np.concatenate(([0], np.cumsum(_joined(counts), dtype=np.int64)))
+    table = sparse.csr_array((_joined(values), _joined(items), indptr), shape=(n_items, n_items))
+    return sparse.csc_array(table)
+
+
+def _joined(parts: list[NDArray[Any]]) -> NDArray[Any]:
+    """The arrays one after another; the list is emptied."""
+    whole = np.concatenate(parts)
+    parts.clear()
+    return whole
 
 
 class _Block(NamedTuple):
