@@ -17,7 +17,12 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
 from auditkit.errors import InvalidArgument
-from auditkit.recommenders.adapters.item_rows import CosineRows, ItemRow, TransitionRows
+from auditkit.recommenders.adapters.item_rows import (
+    CosineRows,
+    ItemRow,
+    TransitionRows,
+    nearest_items,
+)
 
 __all__ = [
     "MOST_EASE_ITEMS",
@@ -59,12 +64,12 @@ def item_knn(train: sparse.csr_array, *, neighbors: int = 20) -> Scorer:
     """
     if neighbors < 1:
         raise InvalidArgument(f"item_knn got neighbors={neighbors}. Give at least 1.")
-    nearest = CosineRows(train).nearest(neighbors=neighbors)
+    nearest, n_items = nearest_items(train, neighbors=neighbors), train.shape[1]
 
     def score(history: ArrayLike) -> NDArray[np.float64]:
         bounds = [nearest.indptr[item : item + 2] for item in np.asarray(history, dtype=np.int64)]
         rows = (ItemRow(nearest.indices[a:b], nearest.data[a:b]) for a, b in bounds)
-        return _weighted_sum(train.shape[1], ((1.0, row) for row in rows))
+        return _weighted_sum(n_items, ((1.0, row) for row in rows))
 
     return score
 
@@ -81,11 +86,11 @@ def item_knn_recent(train: sparse.csr_array, *, recent: int = 3) -> Scorer:
     """
     if recent < 1:
         raise InvalidArgument(f"item_knn_recent got recent={recent}. Give at least 1.")
-    column = lru_cache(maxsize=_ROWS_KEPT)(CosineRows(train).column)
+    n_items, column = train.shape[1], lru_cache(maxsize=_ROWS_KEPT)(CosineRows(train).column)
 
     def score(history: ArrayLike) -> NDArray[np.float64]:
         latest = np.asarray(history, dtype=np.int64)[-recent:].tolist()
-        return _weighted_sum(train.shape[1], ((1.0, column(item)) for item in latest))
+        return _weighted_sum(n_items, ((1.0, column(item)) for item in latest))
 
     return score
 

@@ -8,17 +8,19 @@ of the dense matrix, also in the last bit, because sums are formed in the same o
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cached_property
-from typing import NamedTuple
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property, partial
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-__all__ = ["CosineRows", "ItemRow", "TransitionRows"]
+__all__ = ["CosineRows", "ItemRow", "TransitionRows", "nearest_items"]
 
 # Co-consumptions that are counted at once; each takes about 20 bytes.
-_BLOCK = 1 << 23
+_BLOCK = 1 << 22
+_THREADS = 2
 Array = NDArray[np.float64]
 
 
@@ -42,11 +44,12 @@ class CosineRows:
     """
 
     def __init__(self, train: sparse.csr_array) -> None:
-        # Counts of users are exact in 32 bits; equal matrices share one array of ones.
-        ones = np.ones(train.nnz, dtype=np.int32)
-        self._by_user = _same_cells(train, ones)
-        transposed = sparse.csr_array(self._by_user.T)
-        self._by_item = _same_cells(transposed, ones)
+        self._by_user = train
+        by_item = sparse.csr_array(train.T)
+        # Both matrices have as many ones, so they share one array.
+        self._by_item = sparse.csr_array(
+            (train.data, by_item.indices, by_item.indptr), shape=by_item.shape
+        )
         self._norm = np.sqrt(np.diff(self._by_item.indptr).astype(np.float64))
 
     def column(self, item: int) -> ItemRow:
@@ -57,31 +60,19 @@ class CosineRows:
         kept = items != item
         return ItemRow(items[kept], values[kept])
 
-    def nearest(self, *, neighbors: int) -> sparse.csc_array:
-        """Similarities [items, items] in which every row has its `neighbors` largest values, and
-        those equal to the last one.
-        """
-        parts, n_items = list(self._nearest_by_block(neighbors)), len(self._norm)
-        counts = np.concatenate([part.counts for part in parts])
-        indptr = np.concatenate(([0], np.cumsum(counts, dtype=np.int64)))
-        items = np.concatenate([part.items for part in parts])
-        values = np.concatenate([part.values for part in parts])
-        del parts
-        shape = (n_items, n_items)
-        return sparse.csc_array(sparse.csr_array((values, items, indptr), shape=shape))
-
-    def _nearest_by_block(self, neighbors: int) -> Iterator[_Block]:
+    def blocks(self) -> Iterator[tuple[int, int]]:
+        """Ranges of rows [begin, end) with about equal work."""
         lengths = np.diff(self._by_user.indptr)
         work = np.cumsum(self._by_item @ lengths.astype(np.int64), dtype=np.int64)
         begin = 0
         while begin < len(work):
             done = work[begin - 1] if begin else 0
             end = max(begin + 1, int(np.searchsorted(work, done + _BLOCK, side="right")))
-            yield self._nearest_of(begin, end, neighbors)
+            yield begin, end
             begin = end
 
-    def _nearest_of(self, begin: int, end: int, neighbors: int) -> _Block:
-        """The nearest items of the rows [begin, end)."""
+    def nearest_of(self, begin: int, end: int, *, neighbors: int) -> _Block:
+        """The nearest items of the rows [begin, end), see `nearest_items`."""
         together = sparse.csr_array(self._by_item[begin:end] @ self._by_user)
         sizes = np.diff(together.indptr)
         rows = np.repeat(np.arange(begin, end, dtype=np.int32), sizes)
@@ -95,6 +86,33 @@ class CosineRows:
             kept[of_row] &= values[of_row] >= np.partition(values[of_row], last)[last]
         counts = np.bincount(rows[kept] - begin, minlength=end - begin)
         return _Block(counts, together.indices[kept], values[kept])
+
+
+def nearest_items(train: sparse.csr_array, *, neighbors: int) -> sparse.csc_array:
+    """Cosine similarities [items, items] in which every row has its `neighbors` largest values, and
+    those equal to the last one.
+
+    Args:
+        train: binary users x items.
+        neighbors: at least 1.
+    """
+    rows, n_items = CosineRows(train), train.shape[1]
+    of_block = partial(rows.nearest_of, neighbors=neighbors)
+    with ThreadPoolExecutor(_THREADS) as threads:  # scipy and numpy work outside of the lock
+        parts = list(threads.map(of_block, *zip(*rows.blocks(), strict=True)))
+    del rows, of_block
+    counts, items, values = map(list, zip(*parts, strict=True))
+    parts.clear()  # each list is freed when its column is joined
+    indptr = np.concatenate(([0], np.cumsum(_joined(counts), dtype=np.int64)))
+    table = sparse.csr_array((_joined(values), _joined(items), indptr), shape=(n_items, n_items))
+    return sparse.csc_array(table)
+
+
+def _joined(parts: list[NDArray[Any]]) -> NDArray[Any]:
+    """The arrays one after another; the list is emptied."""
+    whole = np.concatenate(parts)
+    parts.clear()
+    return whole
 
 
 class _Block(NamedTuple):
@@ -150,8 +168,3 @@ class TransitionRows:
         )
         found = np.flatnonzero(sums).astype(np.int32)
         return ItemRow(found, sums[found])
-
-
-def _same_cells(table: sparse.csr_array, ones: NDArray[np.int32]) -> sparse.csr_array:
-    """The table with the value 1 in each of its cells."""
-    return sparse.csr_array((ones, table.indices, table.indptr), shape=table.shape)
