@@ -42,7 +42,9 @@ class Clause:
     Attributes:
         words: in order, without the words of titles.
         topic: entries of the one item that it is about; empty if there is none or several.
+        titles: places in `words` in front of which a title stood.
         silent: character ranges that state nothing.
+        follows: last word of the clause before in the same sentence.
         begin, end: character offsets.
         sentence: number of its sentence.
     """
@@ -53,6 +55,8 @@ class Clause:
     begin: int
     end: int
     sentence: int
+    titles: frozenset[int] = frozenset()
+    follows: str = ""
 
     def is_silent(self, offset: int) -> bool:
         """Whether the word at this offset is in a part that states nothing."""
@@ -96,7 +100,11 @@ def clauses_of(
             )
             topic = named[0] if len(named) == 1 else () if named else current
             current = topic or current
-            found.append(Clause(free, topic, silent, part[0].begin, part[-1].end, number))
+            starts = [word.begin for word in free]
+            titles = frozenset(bisect_left(starts, m.begin) for m in inside)
+            span = (part[0].begin, part[-1].end)
+            follows = found[-1].words[-1].lower if position and found[-1].words else ""
+            found.append(Clause(free, topic, silent, *span, number, titles, follows))
     return found
 
 
