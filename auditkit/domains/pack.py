@@ -122,8 +122,8 @@ class DomainPack(_Section):
         constraints, facts: what requests may demand, and what candidates show.
         grammar: `films` if English texts are also read with the rules for films.
         item_words: words for the item in texts, besides its nouns.
-        parts: words for parts of an item by language; their values are no facts of the item. A pack
-            with such words also takes other nouns that do not name the item for parts.
+        parts: words for parts of an item by language; their values are not those of the item. A
+            pack with such words also takes other nouns that do not name the item for parts.
     """
 
     version: Literal[1] = 1

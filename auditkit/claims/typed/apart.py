@@ -60,6 +60,7 @@ def _is_use(scope: Scope, known: Known, candidate: Candidate) -> bool:
     """
     language = scope.language
     between = frozenset(grammar(language, "articles")) | frozenset(grammar(language, "up_to"))
+    between |= frozenset(grammar(language, "adverbs"))
     at, uses = candidate.first, phrase_set(language, "uses")
     while at > 0 and candidate.first - at < _LONGEST_GAP and scope.lower(at - 1) in between:
         at -= 1

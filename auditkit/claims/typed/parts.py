@@ -176,7 +176,9 @@ def _role_of_subject(scope: Scope, known: Known, first: int) -> Role | None:
     end = first
     for at in range(first - 1, max(-1, first - _FARTHEST), -1):
         if scope.lower(at) in _words(scope.language, "subjects"):
-            return "item"
+            if scope.lower(at - 1) not in _words(scope.language, "prepositions"):
+                return "item"
+            continue
         if scope.lower(at) not in verbs:
             role = _role_of_new_subject(scope, known, at)
             if role is not None:
@@ -209,11 +211,16 @@ def _role_of_new_subject(scope: Scope, known: Known, at: int) -> Role | None:
 
 
 def _role_of_antecedent(scope: Scope, first: int) -> Role | None:
-    """Role of the part at the end of the clause before, of which a relative clause speaks."""
-    if not scope.words or scope.lower(0) not in _words(scope.language, "clause_relatives"):
+    """Role of the part in the clauses before, of which a clause without a subject speaks."""
+    begins = scope.lower(0)
+    if begins in _words(scope.language, "clause_relatives"):
+        before = scope.follows
+    elif begins in _words(scope.language, "verbs"):
+        before = scope.heading
+    else:
         return None
     bare = not any(is_noun(scope, at) for at in range(1, first) if scope.language == "de")
-    return "listed" if bare and scope.parts.has(scope.follows, scope.language) else None
+    return "listed" if before and bare and scope.parts.has(before, scope.language) else None
 
 
 def _role_after_verb(scope: Scope, known: Known, end: int) -> Role | None:
@@ -255,6 +262,7 @@ def _english_subject(scope: Scope, known: Known, verb: int) -> Role | None:
     for _ in range(_LONGEST_RUN):  # groups that prepositions join
         if at + 1 in scope.titles or scope.lower(at) in _words("en", "pronouns"):
             role = "item"
+            at -= at + 1 not in scope.titles
         elif is_noun(scope, at):
             role = role_of(scope, known, at)
             opens = _determiner_before(scope, at)

@@ -23,7 +23,7 @@ class Scope:
     Attributes:
         items: words for the item.
         names: those of the pack.
-        follows: last word of the clause before in the same sentence.
+        follows, heading: last words of clauses before, as in `Clause`.
         negators: (first word, end) of every negation.
         taken: predicate of each word of an accepted value.
         valued: places of words of values, without categories.
@@ -43,7 +43,8 @@ class Scope:
         self.words, self.language = clause.words, language
         self.items, self.parts, self.own = vocabulary.item_words, vocabulary.parts, own
         self.titles = clause.titles
-        self.names, self.follows = vocabulary.pack_words, clause.follows
+        self.names = vocabulary.pack_words
+        self.follows, self.heading = clause.follows, clause.heading
         values = [c for c in candidates if any(o.known not in vocabulary.kinds for o in c.options)]
         self.valued = frozenset(at for one in values for at in range(one.first, one.end))
         self.joins = frozenset(grammar(language, "joins"))
@@ -104,7 +105,7 @@ class Scope:
         return any(word.lower.isdigit() for word in words)
 
     def is_noun_value(self, candidate: Candidate) -> bool:
-        """Whether a value is a word with a capital, which is no adjective in German."""
+        """Whether a value is a word with a capital, as German nouns and no adjectives have."""
         return self.words[candidate.first].raw[0].isupper()
 
     def cue_follows(self, known: Known, candidate: Candidate) -> bool:

@@ -1,4 +1,4 @@
-"""Values of parts, rivals, differences and uses are no claims about the item."""
+"""Values of parts, rivals, differences and uses are not read as claims about the item."""
 
 from __future__ import annotations
 
@@ -35,6 +35,11 @@ TRUE = {
         p16 It costs $159 while a rival at $250 keeps worse time.
         p18 Suitable for loaves up to 1.5 kg.
         p18 Enough for a 2 kg roast, the pot itself weighs 5.8 kg.
+        p3 Its carrying pouch, made of cotton, is blue.
+        p2 Competing models cost $350.
+        p8 Drills through steel, wood and plastic.
+        p10 The sleeve around it is made of nylon.
+        p24 The legs, made of oak, are 20 cm tall.
         p24 Legs in black, seat in beige.
         p24 A matching footstool in red costs $99.
     """,
@@ -45,6 +50,9 @@ TRUE = {
         g2 Statt 1.399 € kostet sie jetzt 1.249 €.
         g2 Sie kostet 1.249 €, also 100 € weniger als die Konkurrenz für 1.349 €.
         g2 Sie ist 200 g leichter als das Vorgängermodell.
+        g2 Früher 1.399 €, jetzt 1.249 €.
+        g2 Vergleichbare Geräte kosten 1.500 €.
+        g5 Schneidet auch einen 3 kg schweren Kürbis.
         g5 Rot ist nur der Griff.
         g5 Das Messer kommt in einer schwarzen Schachtel.
         g6 Die Schnürsenkel sind weiß und die Sohle ist aus Gummi.
@@ -70,6 +78,7 @@ FALSE = {
         p8 color=Red The drill comes with a blue bag and is red.
         p10 material=Aluminium The bottle is made of aluminum, the lid of bamboo.
         p12 weight=8 kg The monitor weighs 8 kg, its stand 1 kg.
+        p16 weight=120 g It has a leather strap, weighs 120 g and costs $159.
         p16 weight=120 g Its strap is brown and the watch tips the scales at 120 g.
         p18 price=99 USD It costs $99 instead of $149.
         p18 price=79 USD At $79 it is $40 cheaper than its rival at $119.
