@@ -13,7 +13,7 @@ from auditkit.claims.typed.language import language_of, words_of
 from auditkit.claims.typed.quantities import quantities_in
 from auditkit.claims.typed.reading import TypedClaim, read_typed
 from auditkit.claims.typed.verdicts import decide, fits, key_of
-from auditkit.claims.typed.vocabulary import Known, Vocabulary
+from auditkit.claims.typed.vocabulary import Known, OwnWords, Vocabulary, own_words
 from auditkit.domains.pack import DomainPack, Language
 
 __all__ = ["DomainClaims", "combined"]
@@ -67,7 +67,7 @@ class DomainClaims:
             own, subject: entries and id of the known subject; empty and None if unknown.
             besides_films: leave out what the film rules read.
         """
-        typed = read_typed(text, mentions, own, self._vocabulary, self._owned)
+        typed = read_typed(text, mentions, own, self._vocabulary, self._owned, self._own_words)
         claims: dict[tuple[str, str, str, bool], Claim] = {}
         for one in typed.claims:
             if besides_films and not _is_besides_films(one.known):
@@ -95,6 +95,16 @@ class DomainClaims:
         if option.known.is_label:
             return any(key_of(option.known, value) == option.key for value in held)
         return any(fits(option.known, option.value, "", value, language) for value in held)
+
+    def _own_words(self, entries: tuple[int, ...]) -> OwnWords:
+        """Words of the titles and categories of the items of these entries."""
+        names: list[str] = []
+        for item in self._items(entries):
+            row = self._catalog.items[self._catalog.index[item]]
+            names += [row.title, *row.aliases]
+            for known in self._vocabulary.kinds:
+                names += self._catalog.graph.values(item, known.name)
+        return own_words(names)
 
     def _decided(self, one: TypedClaim, items: Sequence[str]) -> Claim:
         """Verify the claim; of several items of one title, the one with the best verdict counts."""

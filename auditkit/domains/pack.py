@@ -122,6 +122,8 @@ class DomainPack(_Section):
         constraints, facts: what requests may demand, and what candidates show.
         grammar: `films` if English texts are also read with the rules for films.
         item_words: words for the item in texts, besides its nouns.
+        parts: words for parts of an item by language; their values are not those of the item. A
+            pack with such words also takes other nouns that do not name the item for parts.
     """
 
     version: Literal[1] = 1
@@ -136,6 +138,7 @@ class DomainPack(_Section):
     predicates: Mapping[Short, PackPredicate] = {}
     grammar: Literal["films"] | None = None
     item_words: tuple[Short, ...] = ()
+    parts: Mapping[Language, tuple[Short, ...]] = {}
 
     @property
     def sha256(self) -> str:

@@ -20,6 +20,7 @@ __all__ = ["Clause", "Mention", "clauses_of"]
 _NEAR = 8  # characters between a comparison and its title
 MAX_WORDS = 200  # of a clause
 _LONGEST_ENTRY = 2  # words of an entry of a list
+_LONGEST_HEADING = 5  # words
 _LONGEST_LABEL = 2  # words of a label, as in "Price: $20"
 _ENDS = frozenset((".", "!", "?", "\n", ";"))
 _SEPARATORS = frozenset(("|", "\u2014", "\u2013", "(", ")", "[", "]", "\u2022"))
@@ -42,7 +43,10 @@ class Clause:
     Attributes:
         words: in order, without the words of titles.
         topic: entries of the one item that it is about; empty if there is none or several.
+        titles: places in `words` in front of which a title stood.
         silent: character ranges that state nothing.
+        follows: last word of the clause before in the same sentence.
+        heading: last word of the first clause of the sentence, if this is only a few nouns.
         begin, end: character offsets.
         sentence: number of its sentence.
     """
@@ -53,6 +57,9 @@ class Clause:
     begin: int
     end: int
     sentence: int
+    titles: frozenset[int] = frozenset()
+    follows: str = ""
+    heading: str = ""
 
     def is_silent(self, offset: int) -> bool:
         """Whether the word at this offset is in a part that states nothing."""
@@ -77,7 +84,7 @@ def clauses_of(
     """
     found: list[Clause] = []
     begins = [mention.begin for mention in mentions]
-    current, after_line = own, False
+    current, after_line, heading = own, False, ""
     for number, (sentence, is_question) in enumerate(_sentences(words)):
         begins_line = after_line or number == 0
         after_line = bool(sentence) and sentence[-1].lower == "\n"
@@ -96,8 +103,20 @@ def clauses_of(
             )
             topic = named[0] if len(named) == 1 else () if named else current
             current = topic or current
-            found.append(Clause(free, topic, silent, part[0].begin, part[-1].end, number))
+            starts = [word.begin for word in free]
+            titles = frozenset(bisect_left(starts, m.begin) for m in inside)
+            span = (part[0].begin, part[-1].end)
+            follows = found[-1].words[-1].lower if position and found[-1].words else ""
+            if position < 2:
+                heading = follows if position and _is_heading(found[-1], language) else ""
+            found.append(Clause(free, topic, silent, *span, number, titles, follows, heading))
     return found
+
+
+def _is_heading(clause: Clause, language: Language) -> bool:
+    """Whether a clause is only a few nouns, as in "the legs, made of oak, are 20 cm tall"."""
+    verbs = grammar(language, "verbs")
+    return len(clause.words) <= _LONGEST_HEADING and not any(w.lower in verbs for w in clause.words)
 
 
 def _in_title(word: Word, mentions: Sequence[Mention]) -> bool:

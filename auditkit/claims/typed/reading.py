@@ -13,7 +13,7 @@ from auditkit.claims.typed.clauses import Clause, Mention, clauses_of
 from auditkit.claims.typed.language import language_of, words_of
 from auditkit.claims.typed.quantities import quantities_in
 from auditkit.claims.typed.rules import Accepted, accepted_in
-from auditkit.claims.typed.vocabulary import Known, Vocabulary
+from auditkit.claims.typed.vocabulary import Known, OwnWords, Vocabulary
 from auditkit.domains.pack import Language
 
 __all__ = ["TypedClaim", "TypedReading", "read_typed"]
@@ -56,6 +56,7 @@ def read_typed(
     own: tuple[int, ...],
     vocabulary: Vocabulary,
     owned: Callable[[tuple[int, ...], Language, Option], bool],
+    own_words: Callable[[tuple[int, ...]], OwnWords],
 ) -> TypedReading:
     """Read one text.
 
@@ -63,6 +64,7 @@ def read_typed(
         mentions: titles in the text, in order.
         own: entries of the known subject; empty if unknown.
         owned: whether an item has a value.
+        own_words: words of an item's titles and categories.
     """
     words = words_of(text)
     language = language_of(words)
@@ -80,7 +82,8 @@ def read_typed(
         if not spoken:
             continue
         held = partial(owned, clause.topic, language)
-        facts = accepted_in(clause, found, vocabulary, language, held)
+        names = own_words(clause.topic)
+        facts = accepted_in(clause, found, vocabulary, language, held, names)
         claims += [_claim(fact, clause, language) for fact in facts]
         (parsed if facts else unparsed).append((clause.begin, clause.end))
     return TypedReading(tuple(claims), tuple(parsed), tuple(unparsed))

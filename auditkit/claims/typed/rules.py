@@ -11,11 +11,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from auditkit.claims.typed.apart import is_another_value
 from auditkit.claims.typed.candidates import Candidate, Option
 from auditkit.claims.typed.clauses import Clause
 from auditkit.claims.typed.language import grammar, phrase_set
+from auditkit.claims.typed.parts import is_of_part
 from auditkit.claims.typed.scope import MARKS, Scope
-from auditkit.claims.typed.vocabulary import Known, Vocabulary
+from auditkit.claims.typed.vocabulary import Known, OwnWords, Vocabulary
 from auditkit.domains.pack import Language
 
 __all__ = ["Accepted", "accepted_in"]
@@ -43,14 +45,16 @@ def accepted_in(
     vocabulary: Vocabulary,
     language: Language,
     owned: Callable[[Option], bool],
+    own: OwnWords,
 ) -> list[Accepted]:
     """The facts of the clause.
 
     Args:
         owned: whether the catalog has this value for the clause's item; it decides between
             predicates whose type the value fits equally well.
+        own: words of the clause's item.
     """
-    scope = Scope(clause, vocabulary, language)
+    scope = Scope(clause, candidates, vocabulary, language, own)
     found: dict[int, Accepted] = {}
     for step in (candidates, candidates[::-1]):  # "red or black": the second may need the first
         for candidate in step:
@@ -69,7 +73,7 @@ def accepted_in(
 def _reading(
     scope: Scope, candidate: Candidate, owned: Callable[[Option], bool]
 ) -> Accepted | None:
-    options = [o for o in candidate.options if not scope.is_apart(o.known, candidate)]
+    options = [o for o in candidate.options if not _is_of_another(scope, o.known, candidate)]
     if not options:
         return None
     near = [(scope.steps_back(o.known, candidate), o) for o in options]
@@ -89,6 +93,15 @@ def _reading(
     if chosen is None or operator is None:
         return None
     return Accepted(candidate, chosen, strength, operator, _is_negated(scope, candidate))
+
+
+def _is_of_another(scope: Scope, known: Known, candidate: Candidate) -> bool:
+    """Whether a value is a fact of another thing: a part, a rival, a difference or a use."""
+    return (
+        scope.is_apart(known, candidate)
+        or is_another_value(scope, known, candidate)
+        or is_of_part(scope, known, candidate)
+    )
 
 
 def _one_of(options: Sequence[Option], owned: Callable[[Option], bool]) -> Option | None:

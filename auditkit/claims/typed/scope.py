@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from auditkit.claims.typed.candidates import Candidate
 from auditkit.claims.typed.clauses import Clause
 from auditkit.claims.typed.language import PhraseSet, grammar, phrase_set
-from auditkit.claims.typed.vocabulary import Known, Vocabulary
+from auditkit.claims.typed.vocabulary import Known, OwnWords, Vocabulary
 from auditkit.domains.pack import Language
 
 __all__ = ["MARKS", "Scope"]
@@ -20,13 +22,31 @@ class Scope:
 
     Attributes:
         items: words for the item.
+        names: those of the pack.
+        follows, heading: last words of clauses before, as in `Clause`.
         negators: (first word, end) of every negation.
         taken: predicate of each word of an accepted value.
+        valued: places of words of values, without categories.
+        titles: places in front of which a title stood.
+        parts: words for parts of items.
+        own: words of the item's titles and categories.
     """
 
-    def __init__(self, clause: Clause, vocabulary: Vocabulary, language: Language) -> None:
+    def __init__(
+        self,
+        clause: Clause,
+        candidates: Sequence[Candidate],
+        vocabulary: Vocabulary,
+        language: Language,
+        own: OwnWords,
+    ) -> None:
         self.words, self.language = clause.words, language
-        self.items = vocabulary.item_words
+        self.items, self.parts, self.own = vocabulary.item_words, vocabulary.parts, own
+        self.titles = clause.titles
+        self.names = vocabulary.pack_words
+        self.follows, self.heading = clause.follows, clause.heading
+        values = [c for c in candidates if any(o.known not in vocabulary.kinds for o in c.options)]
+        self.valued = frozenset(at for one in values for at in range(one.first, one.end))
         self.joins = frozenset(grammar(language, "joins"))
         self.fillers = frozenset(grammar(language, "fillers"))
         self._easy = (self.fillers, self.joins, self.items, MARKS)
@@ -40,7 +60,8 @@ class Scope:
     def _negators(self) -> list[tuple[int, int]]:
         excused = {
             place
-            for begin, end in phrase_set(self.language, "excused").places(self.words)
+            for name in ("excused", "replaced")
+            for begin, end in phrase_set(self.language, name).places(self.words)
             for place in range(begin, end)
         }
         found = phrase_set(self.language, "negators").places(self.words)
@@ -68,6 +89,24 @@ class Scope:
                     return 0
             at -= 1
         return 0
+
+    def cue_begin(self, known: Known, candidate: Candidate) -> int:
+        """First word of the cue phrase in front of the value; of the value if there is none."""
+        steps = self.steps_back(known, candidate)
+        if not steps:
+            return candidate.first
+        end, cues = candidate.first - steps + 1, known.cues(self.language, "before")
+        begins = range(max(0, end - _LONGEST_CUE), end)
+        return next(at for at in begins if cues.at(self.words, at) == end - at)
+
+    def numeric(self, candidate: Candidate) -> bool:
+        """Whether a value is a number."""
+        words = self.words[candidate.first : candidate.end]
+        return any(word.lower.isdigit() for word in words)
+
+    def is_noun_value(self, candidate: Candidate) -> bool:
+        """Whether a value is a word with a capital, as German nouns and no adjectives have."""
+        return self.words[candidate.first].raw[0].isupper()
 
     def cue_follows(self, known: Known, candidate: Candidate) -> bool:
         """Whether a cue phrase follows the value, after at most two easy words."""

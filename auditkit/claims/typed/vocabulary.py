@@ -9,16 +9,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
+from typing import NamedTuple
 
 from auditkit.catalog.graph.knowledge_graph import KnowledgeGraph
 from auditkit.claims.typed.language import PhraseSet, Word, grammar, stems, words_of
 from auditkit.claims.typed.quantities import quantities_in
 from auditkit.domains.pack import Cues, DomainPack, Language, PackPredicate
 
-__all__ = ["Known", "Vocabulary", "group_key"]
+__all__ = ["Known", "OwnWords", "Parts", "Vocabulary", "group_key", "own_words"]
 
 _SAMPLE = 200
 _LANGUAGES: tuple[Language, ...] = ("en", "de")
+_TITLE_ENDS = frozenset(("with", "mit", "for", "f\u00fcr", ",", "(", "-", "\u2013"))
+_SHORTEST_HEAD = 4  # letters of the last word of a compound
 _DERIVED = ("decade",)  # the graph's own values of another predicate
 
 
@@ -69,12 +72,60 @@ def group_key(text: str) -> str:
     return " ".join(word.lower for word in words_of(text) if word.lower[0].isalnum())
 
 
+class OwnWords(NamedTuple):
+    """Words of an item: the main nouns of its titles and categories, and all words of these."""
+
+    main: frozenset[str] = frozenset()
+    words: frozenset[str] = frozenset()
+
+
+def own_words(names: Sequence[str]) -> OwnWords:
+    """Words of titles and categories; the main noun is the last word before "with" or a mark."""
+    main: set[str] = set()
+    every: set[str] = set()
+    for name in names:
+        words = [word.lower for word in words_of(name.replace("_", " "))]
+        end = next((i for i, w in enumerate(words) if i and w in _TITLE_ENDS), len(words))
+        nouns = [w for w in words[:end] if w.isalpha() and len(w) > 2]
+        main.update(s for w in nouns[-1:] for language in _LANGUAGES for s in stems(w, language))
+        every.update(s for w in nouns for language in _LANGUAGES for s in stems(w, language))
+    return OwnWords(frozenset(main), frozenset(every))
+
+
+class Parts:
+    """Words for parts of items; in German also as the last word of a compound.
+
+    Attributes:
+        heads: the words of each language in lower case.
+    """
+
+    def __init__(self, heads: Mapping[Language, Sequence[str]]) -> None:
+        self.heads = {one: frozenset(words) for one, words in heads.items() if words}
+        self._lengths = {
+            one: sorted({len(word) for word in words}) for one, words in self.heads.items()
+        }
+
+    def has(self, word: str, language: Language, *, compounds: bool = True) -> bool:
+        """Whether a word, or with `compounds` the end of a German one, is a word for a part."""
+        heads = self.heads.get(language, frozenset())
+        ways = stems(word, language)
+        if any(way in heads for way in ways):
+            return True
+        if language != "de" or not compounds:
+            return False
+        lengths = [n for n in self._lengths.get(language, ()) if n >= _SHORTEST_HEAD]
+        return any(way[-n:] in heads for way in ways for n in lengths if len(way) > n + 1)
+
+
 class Vocabulary:
     """The predicates of one catalog in the words of its pack.
 
     Attributes:
         known: all predicates, those of the pack first.
         item_words: words for the item: nouns of the pack, and the catalog's categories.
+        pack_words: those of the pack alone.
+        parts: words for parts of an item.
+        kinds: predicates that say what an item is, such as its category.
     """
 
     def __init__(self, graph: KnowledgeGraph, pack: DomainPack) -> None:
@@ -89,10 +140,13 @@ class Vocabulary:
         for predicate in graph.predicates:
             if predicate.labeled and predicate.name not in (*taken, *_DERIVED):
                 self.known += _described(graph, predicate.name)
-        kinds = (k for k in self.known if k.spec.free and k.spec.type == "text")
-        categories = [key for known in kinds if not known.spec.values for key in known.labels]
+        free = (k for k in self.known if k.spec.free and k.spec.type == "text")
+        self.kinds = [known for known in free if known.in_graph and not known.spec.values]
+        categories = [key for known in self.kinds for key in known.labels]
         nouns = (pack.nouns.item, pack.nouns.items, *pack.item_words)
-        self.item_words = frozenset(word for text in (*nouns, *categories) for word in text.split())
+        self.pack_words = frozenset(word for text in nouns for word in text.split())
+        self.item_words = self.pack_words | {word for text in categories for word in text.split()}
+        self.parts = Parts(pack.parts)
         self._spellings = self._by_first()
 
     def _by_first(self) -> dict[str, list[tuple[tuple[str, ...], Known, str]]]:
