@@ -24,6 +24,7 @@ _LABEL = re.compile(
 _BRACKETED = re.compile(r"[\[(](\d{1,5})[\])]\s+(?=\S)")  # an id, or a rank
 _FOREIGN = re.compile(r"\d{8,14}|(?=[A-Z]*\d)[A-Z0-9]{10}")  # EAN, GTIN, ISBN or ASIN
 _YEAR = re.compile(r"(?:18|19|20)\d{2}")
+_LONGEST = 500  # letters of a text
 _EDGES = " \t-\u2013\u2014:,;()[]{}|#"
 LEAST_DIGITS = 6  # of a code without letters
 
@@ -63,6 +64,8 @@ def coded(text: str, ids: Mapping[str, int]) -> list[Coded]:
     Args:
         ids: item ids of the catalog.
     """
+    if len(text) > _LONGEST:
+        return []
     cleaned = clean_query(text).strip(_EDGES)
     whole = _known(cleaned, ids)
     if whole is not None and not _is_short_number(cleaned):

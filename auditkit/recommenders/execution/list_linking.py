@@ -28,6 +28,7 @@ _UNMATCHED = ("none", "near_miss")
 # Dashes, bars and arrows between blanks rarely belong to a title; colons and commas often do.
 _TYPOGRAPHIC = re.compile(r"\s+(?:[-\u2013\u2014\u2192|~/]|->|\|\|)\s+|\t|\s*\u2014\s*")
 _OTHER = re.compile(r":\s+|,\s+|;\s*|\s+(?=[(\[])")
+_LONGEST = 500  # letters; in a longer text every separator would be tried
 _LEAST = 2  # texts that show a form
 
 
@@ -38,7 +39,7 @@ def link_list(titles: Sequence[str], catalog: Catalog) -> list[Link]:
         heads = {
             number: list(_heads(titles[number], separator))
             for number, link in enumerate(links)
-            if link.reason in _UNMATCHED
+            if link.reason in _UNMATCHED and len(titles[number]) <= _LONGEST
         }
         heads = {number: found for number, found in heads.items() if found}
         matched = _matched(heads, catalog)

@@ -26,6 +26,7 @@ _LEAST_SHARE = 0.2  # of all items, without a match
 _LEAST_ITEMS = 10
 _MOST_EXAMINED = 300
 _BLANK = frozenset(("n", "a", "unknown", "none", "null", "number", "option", "unbekannt", "nummer"))
+_LONGEST = 300  # letters
 _SENTENCE = 14  # words
 _N_TITLES = 1_000  # sample of the catalog's own titles
 _UNMATCHED = ("none", "near_miss", "empty")
@@ -55,7 +56,8 @@ def unreadable_form(lists: Iterable[Sequence[RankedItem]], catalog: Catalog) -> 
         The reason, with numbers and a remedy; None if the form is readable.
     """
     items = [item for listed in lists for item in listed if item.link != "ambiguous"]
-    raws = [item.raw for item in items if item.item_id is None and item.link in _UNMATCHED]
+    unmatched = [item for item in items if item.item_id is None and item.link in _UNMATCHED]
+    raws = [item.raw[:_LONGEST] for item in unmatched]  # a longer text is not a title
     if len(raws) < max(_LEAST_ITEMS, _LEAST_SHARE * len(items)):
         return None
     texts = list(dict.fromkeys(raws))

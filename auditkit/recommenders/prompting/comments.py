@@ -56,6 +56,7 @@ _INTRODUCTION = re.compile(
 _DASH = re.compile(r"\s+[-\u2013\u2014\u2192]{1,3}\s+|\s*\u2014\s*|\s*[|\t]\s*")
 _EMOJI = re.compile(r"^[\U0001f300-\U0001faff\u2600-\u27bf\ufe0f\u200d]+\s+(?=\S)")
 _DASHES = (" \u2013 ", " \u2014 ", "\u2014", " \u2192 ", " -> ", " - ", " | ", " : ", "\t")
+_LONGEST = 2_000  # letters of a line
 _NEARLY_ALL = 0.8  # of the lines of a list
 _CODE = re.compile(r"[\w-]*\d[\w-]*")
 _COLON = re.compile(r":\s+")
@@ -79,12 +80,14 @@ def ends_with_year(line: str) -> bool:
 
 def is_emphasized(line: str) -> bool:
     """Whether a line begins with a span in bold or quotes that a separator or nothing follows."""
-    return _span(line.strip()) is not None
+    return len(line) <= _LONGEST and _span(line.strip()) is not None
 
 
 def bare_title(line: str) -> str:
     """A title without decoration, its price, and the comment or period after its year."""
     line = line.strip()
+    if len(line) > _LONGEST:  # no title; the patterns below would read it many times
+        return line
     if (span := _span(line)) is not None:
         return span
     line = _URL.sub("", _YEAR_STOP.sub(r"\1", _COMMENT.sub(r"\1", line)))
@@ -106,7 +109,9 @@ def _undecorated(text: str) -> str:
 def bare_titles(lines: Sequence[str]) -> list[str]:
     """Titles of the lines of one list, also without the comments that most of its lines have."""
     titles = [bare_title(line) for line in lines]
-    plain = [i for i, line in enumerate(lines) if _span(line.strip()) is None]
+    plain = [
+        i for i, line in enumerate(lines) if len(line) <= _LONGEST and _span(line.strip()) is None
+    ]
     if len(plain) < 2:
         return titles
     dash = _dash_of_comments([titles[i] for i in plain])
