@@ -34,8 +34,8 @@ class Coded(NamedTuple):
 
     Attributes:
         item_id: None for an unknown code.
-        foreign: whether an unknown code surely is no part of the title, as a model number is: it
-            follows a word such as "EAN", stands in front, or has the length of an EAN or ASIN.
+        foreign: whether an unknown code is surely not a part of the title, as a model number is:
+            it follows a word such as "EAN", begins the text, or has the length of an EAN or ASIN.
     """
 
     item_id: str | None

@@ -27,6 +27,7 @@ _LEAST_ITEMS = 10
 _MOST_EXAMINED = 300
 _BLANK = frozenset(("n", "a", "unknown", "none", "null", "number", "option", "unbekannt", "nummer"))
 _LONGEST = 300  # letters
+_LEAST_SHARED = 3  # words; one or two may make a sequel or an edition of every title
 _SENTENCE = 14  # words
 _N_TITLES = 1_000  # sample of the catalog's own titles
 _UNMATCHED = ("none", "near_miss", "empty")
@@ -96,6 +97,8 @@ def _common_fault(texts: Sequence[str], raws: Sequence[str], catalog: Catalog) -
 def _repaired(texts: Sequence[str], catalog: Catalog) -> str | None:
     """The repair after which most texts match exactly."""
     shared = _shared_words(texts)
+    if len(shared) < _LEAST_SHARED:
+        shared = set()
     repairs: dict[str, Callable[[str], Iterable[str]]] = {
         "a part of the text is a title": _parts,
         "the text without the words that most of them share is a title": lambda text: [
@@ -172,7 +175,7 @@ def _is_only_code(text: str) -> bool:
 
 
 def _is_one_word(text: str) -> bool:
-    return len(text.split()) == 1
+    return len(text.split()) == 1 and "@" not in text  # an address is an invented item
 
 
 def _most(texts: Sequence[str], holds: Callable[[str], bool]) -> bool:
