@@ -190,7 +190,7 @@ class Ratings:
         try:
             if "_" in text:  # 1_000 is a number for Python only
                 raise ValueError
-            number = float(text)
+            number = float(text)  # a text of many digits is infinite, not an error
         except ValueError:
             raise ValueError(f"{column} {text[:40]!r} is not a number") from None
         if not math.isfinite(number) or abs(number) > self.largest:
@@ -274,7 +274,10 @@ class Times:
 def _plain_numbers(cells: Sequence[object], kinds: set[type]) -> Array | None:
     """Numbers of cells that are all integers, all floats or all plain texts of numbers."""
     if kinds - {type(None)} in ({int}, {float}):
-        found = np.array(cells, dtype=np.float64)
+        try:
+            found = np.array(cells, dtype=np.float64)
+        except OverflowError:  # an integer beyond the range of floats; read one by one
+            return None
         return None if np.any(np.isinf(found)) else found
     if kinds != {str}:
         return None

@@ -40,8 +40,8 @@ def json_titles(text: str) -> tuple[str, ...] | None:
     A truncated list gives its complete elements. A Python list or dictionary is read too.
     """
     if text[:1] in "[{" and text[:2] not in ("[]", "{}") and len(text) <= _LONGEST_LITERAL:
-        with contextlib.suppress(ValueError, SyntaxError, MemoryError, RecursionError):
-            value = ast.literal_eval(text)
+        with contextlib.suppress(ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+            value = json.loads(json.dumps(ast.literal_eval(text)))  # names become texts
             if isinstance(value, list | dict):
                 return _titles_of(value)
     start = _LINE_START.search(text) or _ANYWHERE.search(text)

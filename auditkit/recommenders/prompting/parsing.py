@@ -79,6 +79,13 @@ def parse_list(text: str, *, k: int | None = None) -> ParsedList:
         Titles in order, with repeats, and the style: `json`, `table`, `marked`, `headings`,
         `fields`, `numbers`, `bars`, `semicolons`, `commas`, `lines`, `prose` or `none`.
     """
+    titles, style = _parsed(text, k)
+    titles = tuple(title for title in titles if title.strip())
+    return ParsedList(titles, style if titles or style == "json" else "none")
+
+
+def _parsed(text: str, k: int | None) -> ParsedList:
+    """As `parse_list`; a title may be empty."""
     stripped = dedent(_FENCE.sub("", text)).strip("\r\n")
     lines = [line.rstrip() for line in stripped.splitlines() if line.strip()]
     marked = _marked(lines)
