@@ -17,13 +17,12 @@ from auditkit.catalog.items import ITEM_PREDICATES, CatalogItem, ItemColumns, it
 from auditkit.catalog.linking.bylines import CREATOR_PREDICATES, Byline, bylines, is_by
 from auditkit.catalog.linking.item_codes import LEAST_DIGITS, Coded, code_shape, coded
 from auditkit.catalog.linking.title_index import TitleIndex
-from auditkit.catalog.linking.title_linker import Link, Linking, TitleLinker
+from auditkit.catalog.linking.title_linker import EXACT, Link, Linking, TitleLinker
 from auditkit.errors import CatalogError
 from auditkit.serialization.canonical_json import json_list, sha256_text
 
 __all__ = ["Catalog"]
 
-_SURE = frozenset(("exact", "alias", "paren", "duplicate_title", "variant"))
 _N_SHAPES = 1_000
 _CHUNK = 1 << 14
 
@@ -143,7 +142,7 @@ class Catalog:
 
     def _by_code(self, link: Link, one: Coded, rest: Link) -> Link:
         """The link of a text with a code: its item, unless the words beside it name another one."""
-        named = rest.item_id is not None and rest.reason in _SURE
+        named = rest.item_id is not None and rest.reason in EXACT
         if one.code.isdigit() and len(one.code) < LEAST_DIGITS and named:
             return replace(rest, title=link.title)  # the number may be a rank
         if one.item_id is None:

@@ -18,12 +18,13 @@ from auditkit.recommenders.execution.call_collector import CallCollector
 from auditkit.recommenders.execution.calls import Call
 from auditkit.recommenders.execution.target import Target
 from auditkit.recommenders.loading.load import load_recommender
-from auditkit.recommenders.loading.target_card import Price, TargetCard, with_card
+from auditkit.recommenders.loading.target_card import Price, TargetCard
 from auditkit.recommenders.protocols import Estimates, Remote
 from auditkit.recommenders.target_uri import restriction_for
 from auditkit.registry import probe_spec
 from auditkit.run.cost import CallCost, estimate_cost, time_calls
 from auditkit.run.data import load_data
+from auditkit.run.declared_facts import with_declared_facts
 from auditkit.run.options import AuditOptions, Progress
 from auditkit.run.recipe import AuditRecipe
 from auditkit.run.runner import run_probe
@@ -130,13 +131,7 @@ def plan_audit(
             allow_code=options.allow_code,
             connects=n_timed > 0,
         )
-        loaded = with_card(
-            loaded,
-            options.target_card,
-            data=recipe.data,
-            dataset=dataset,
-            allow_outside=options.allow_outside,
-        )
+        loaded = with_declared_facts(loaded, recipe, dataset, options)
         planned = CallCollector()
         asked = Target(
             loaded.recommender,

@@ -24,9 +24,9 @@ from auditkit.evidence.run_log import SealedLog
 from auditkit.recommenders.execution.stop_rule import Budget, StopRule
 from auditkit.recommenders.execution.target import Target
 from auditkit.recommenders.loading.load import LoadedRecommender, load_recommender
-from auditkit.recommenders.loading.target_card import with_card
 from auditkit.recommenders.protocols import Embeds
 from auditkit.run.data import load_data
+from auditkit.run.declared_facts import with_declared_facts
 from auditkit.run.identity import run_identity
 from auditkit.run.options import AuditOptions, Progress
 from auditkit.run.provenance import describe_catalog, describe_target, detectors
@@ -84,12 +84,8 @@ def recompute_run(
         allow_outside=options.allow_outside,
     )
     with restricted_network(Restriction()):
-        loaded = with_card(
-            _loaded(target, dataset, recorded, options),
-            options.target_card,
-            data=recipe.data,
-            dataset=dataset,
-            allow_outside=options.allow_outside,
+        loaded = with_declared_facts(
+            _loaded(target, dataset, recorded, options), recipe, dataset, options
         )
         _require_identity(run_identity(recipe, loaded, catalog, dataset), manifest)
         log = SealedLog(run, recorded.run_key)

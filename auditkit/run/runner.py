@@ -30,10 +30,10 @@ from auditkit.recommenders.execution.response_cache import ResponseCache
 from auditkit.recommenders.execution.stop_rule import StopRule
 from auditkit.recommenders.execution.target import Target
 from auditkit.recommenders.loading.load import LoadedRecommender, load_recommender
-from auditkit.recommenders.loading.target_card import with_card
 from auditkit.recommenders.target_uri import restriction_for
 from auditkit.registry import probe_spec
 from auditkit.run.data import load_data
+from auditkit.run.declared_facts import with_declared_facts
 from auditkit.run.domain_notes import domain_notes
 from auditkit.run.first_request import check_first_request
 from auditkit.run.identity import require_same_run, run_identity
@@ -96,13 +96,7 @@ def run_audit(
             prompts=options.prompts,
             allow_code=options.allow_code,
         )
-        loaded = with_card(
-            load(),
-            options.target_card,
-            data=recipe.data,
-            dataset=dataset,
-            allow_outside=options.allow_outside,
-        )
+        loaded = with_declared_facts(load(), recipe, dataset, options)
         identity = run_identity(recipe, loaded, catalog, dataset)
         named = _named(target, loaded, options)
         with _open_run(out, identity, loaded, options, named=named) as run:

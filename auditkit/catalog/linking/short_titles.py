@@ -20,14 +20,9 @@ _MOST_TOKENS = 40
 
 def rows_with_rare_word(index: TitleIndex, key: str) -> NDArray[np.int32]:
     """Catalog rows of the items whose title has the rarest word of a text; none if it is common."""
-    words = index.vocabulary.rows(key.split(" "))
-    words = words[words >= 0]
-    counts = index.vocabulary.counts[words]
-    if not len(words) or counts.min() >= MAX_POSTINGS:
-        return np.zeros(0, dtype=np.int32)
-    entries = index.entries_with([int(words[np.argmin(counts)])])
+    entries = _entries_with_rarest(index, index.vocabulary.rows(key.split(" ")))
     members = [index.members(entry) for entry in entries.tolist()]
-    return np.sort(np.concatenate(members)).astype(np.int32)
+    return np.sort(np.concatenate([*members, np.zeros(0, dtype=np.int32)])).astype(np.int32)
 
 
 def rows_of_short_title(index: TitleIndex, key: str) -> list[int]:
@@ -45,11 +40,7 @@ def rows_of_short_title(index: TitleIndex, key: str) -> list[int]:
     words = index.vocabulary.rows(tokens)
     if (words < 0).any():
         return []
-    counts = index.vocabulary.counts[words]
-    rarest = int(np.argmin(counts))
-    if counts[rarest] >= MAX_POSTINGS:
-        return []
-    entries = index.entries_with([int(words[rarest])])
+    entries = _entries_with_rarest(index, words)
     within = f" {key} "
     found = [
         entry
@@ -57,3 +48,11 @@ def rows_of_short_title(index: TitleIndex, key: str) -> list[int]:
         if within in f" {text} "
     ]
     return sorted(row for entry in found for row in index.members(entry).tolist())
+
+
+def _entries_with_rarest(index: TitleIndex, words: NDArray[np.int64]) -> NDArray[np.int32]:
+    """Entries with the rarest of the known words (rows of the vocabulary, -1 if unknown)."""
+    words = words[words >= 0]
+    counts = index.vocabulary.counts[words]
+    rare = len(words) > 0 and counts.min() < MAX_POSTINGS
+    return index.entries_with([int(words[np.argmin(counts)])] if rare else [])

@@ -32,7 +32,7 @@ from auditkit.catalog.linking.variants import VariantIndex
 from auditkit.catalog.linking.vocabulary import english_words
 from auditkit.catalog.linking.whole_titles import nearest_entries, small_words_mended
 
-__all__ = ["LINKED", "Link", "LinkReason", "Linking", "TitleLinker"]
+__all__ = ["EXACT", "LINKED", "Link", "LinkReason", "Linking", "TitleLinker"]
 
 LinkReason = Literal[
     "exact", "alias", "paren", "subtitle_drop", "word_order", "spacing", "typo", "year_off",
@@ -43,6 +43,13 @@ LINKED: frozenset[LinkReason] = frozenset(
     (
         "exact", "alias", "paren", "subtitle_drop", "word_order", "spacing", "typo", "year_off",
         "creator", "id", "duplicate_title", "variant",
+    )
+)  # fmt: skip
+# Links without a repaired word or year: what was written names its item, or several variants.
+EXACT: frozenset[LinkReason] = frozenset(
+    (
+        "exact", "alias", "paren", "word_order", "spacing", "creator", "id", "duplicate_title",
+        "variant", "ambiguous_variant",
     )
 )  # fmt: skip
 Linking = Literal["auto", "loose", "strict"]

@@ -14,16 +14,12 @@ from dataclasses import replace
 
 from auditkit.catalog.catalog import Catalog
 from auditkit.catalog.linking.normalize import clean_query
-from auditkit.catalog.linking.title_linker import Link
+from auditkit.catalog.linking.title_linker import EXACT, Link
 from auditkit.catalog.linking.variants import reads_like_variant
 from auditkit.recommenders.prompting.comments import looks_like_comment
 
 __all__ = ["link_list"]
 
-_EXACT = frozenset(
-    ("exact", "alias", "paren", "word_order", "spacing", "creator", "duplicate_title", "variant",
-     "ambiguous_variant", "id")
-)  # fmt: skip
 _UNMATCHED = ("none", "near_miss")
 # Dashes, bars and arrows between blanks rarely belong to a title; colons and commas often do.
 _TYPOGRAPHIC = re.compile(r"\s+(?:[-\u2013\u2014\u2192|~/]|->|\|\|)\s+|\t|\s*\u2014\s*")
@@ -87,6 +83,6 @@ def _matched(
     found: dict[int, tuple[Link, str]] = {}
     links = catalog.link([head for _, head, _ in asked]) if asked else []
     for (number, _, tail), link in zip(asked, links, strict=True):
-        if number not in found and link.reason in _EXACT:
+        if number not in found and link.reason in EXACT:
             found[number] = link, tail
     return found

@@ -16,6 +16,7 @@ from auditkit.catalog.catalog import Catalog
 from auditkit.catalog.linking.item_codes import code_shape, is_code
 from auditkit.catalog.linking.normalize import fold, full_key
 from auditkit.catalog.linking.short_titles import rows_of_short_title
+from auditkit.catalog.linking.title_linker import EXACT
 from auditkit.recommenders.prompting.comments import looks_like_comment
 from auditkit.recommenders.prompting.item_fields import is_item_field
 from auditkit.types import RankedItem
@@ -31,9 +32,6 @@ _LEAST_SHARED = 3  # words; one or two may make a sequel or an edition of every 
 _SENTENCE = 14  # words
 _N_TITLES = 1_000  # sample of the catalog's own titles
 _UNMATCHED = ("none", "near_miss", "empty")
-_EXACT = frozenset(
-    ("exact", "alias", "paren", "creator", "duplicate_title", "variant", "ambiguous_variant", "id")
-)
 _MARKUP = re.compile(r"[|;<>{}=\t`]+|\*\*")
 _MARKS = re.compile(
     r"[|;<>\[\](){}=\t\"\u201c\u201d\u201e*`]+|\s[-\u2013\u2014/\u2192~]+\s|,\s|:\s"
@@ -117,7 +115,7 @@ def _repaired(texts: Sequence[str], catalog: Catalog) -> str | None:
             if other and full_key(other) != full_key(text)
         ]
         links = catalog.link([other for _, other in tried]) if tried else []
-        matched = {n for (n, _), link in zip(tried, links, strict=True) if link.reason in _EXACT}
+        matched = {n for (n, _), link in zip(tried, links, strict=True) if link.reason in EXACT}
         if len(matched) * 2 >= len(texts):
             return f"in {len(matched)} of {len(texts)} examined ones {what}"
     short = sum(_is_part_of_a_title(text, catalog) for text in texts)

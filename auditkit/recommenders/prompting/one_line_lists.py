@@ -8,9 +8,9 @@ from typing import NamedTuple
 from auditkit.catalog.linking.normalize import decode_entities
 from auditkit.recommenders.prompting.comments import ends_with_year
 
-__all__ = ["OneLineList", "one_line_titles"]
+__all__ = ["BETWEEN_DATED", "OneLineList", "one_line_titles"]
 
-_YEAR_COMMA = re.compile(r"(?<=\((?:18|19|20)\d{2}\))(?:,\s*|\s+(?=and\s|und\s))")
+BETWEEN_DATED = re.compile(r"(?<=\((?:18|19|20)\d{2}\))(?:,\s*|\s+(?=and\s|und\s))")
 _NUMBER = re.compile(r"(?:(?<=\s)|^)\(?(\d{1,2})[.)]\s+(?=\S)")
 _COMMA = re.compile(r",\s+(?:(?:and|und|or|oder)\s+)?|\s+(?:and|und|or|oder)\s+")
 _AND = re.compile(r"^(?:and|und)\s+")
@@ -52,7 +52,7 @@ def one_line_titles(line: str, *, k: int | None = None) -> OneLineList | None:
         return OneLineList(line.strip("| ").split("|"), "bars")
     if ";" in line:
         return OneLineList(line.split(";"), "semicolons")
-    dated = [_AND.sub("", part) for part in _YEAR_COMMA.split(line)]
+    dated = [_AND.sub("", part) for part in BETWEEN_DATED.split(line)]
     dated[-1] = _AFTER_YEAR.sub("", dated[-1])
     if len(dated) > 1 and all(map(ends_with_year, dated)):
         return OneLineList(dated, "commas")

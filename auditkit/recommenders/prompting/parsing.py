@@ -30,7 +30,7 @@ from auditkit.recommenders.prompting.comments import (
 from auditkit.recommenders.prompting.item_fields import is_item_field, item_texts
 from auditkit.recommenders.prompting.json_lists import has_json, json_titles
 from auditkit.recommenders.prompting.list_markers import marked_lines
-from auditkit.recommenders.prompting.one_line_lists import one_line_titles
+from auditkit.recommenders.prompting.one_line_lists import BETWEEN_DATED, one_line_titles
 from auditkit.recommenders.prompting.table_lists import table_titles
 from auditkit.types import Status
 
@@ -44,7 +44,6 @@ __all__ = [
     "status_of_text",
 ]
 
-_YEAR_COMMA = re.compile(r"(?<=\((?:18|19|20)\d{2}\)),\s*")
 _DECORATION = '*_"“”` \t'
 _FENCE = re.compile(r"^[ \t]*```[\w-]*[ \t]*$", re.MULTILINE)
 _FIELD = re.compile(
@@ -117,7 +116,7 @@ def parse_cut(text: str, *, k: int | None = None) -> ParsedList:
     if has_json(text) or not tail.strip() or ends_with_year(tail):
         return parse_list(text, k=k)
     tail = decode_entities(tail)
-    ends = [match.start() for match in _YEAR_COMMA.finditer(tail)]
+    ends = [match.start() for match in BETWEEN_DATED.finditer(tail)]
     if ";" in tail:
         ends.append(tail.rindex(";"))
     return parse_list(head + newline + tail[: max(ends, default=0)], k=k)

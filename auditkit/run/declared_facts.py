@@ -1,0 +1,28 @@
+"""Facts that a target card declares, for the run, the dry run and the recomputation alike."""
+
+from __future__ import annotations
+
+from auditkit.catalog.dataset import Dataset
+from auditkit.recommenders.loading.load import LoadedRecommender
+from auditkit.recommenders.loading.target_card import with_card
+from auditkit.run.options import AuditOptions
+from auditkit.run.recipe import AuditRecipe
+
+__all__ = ["with_declared_facts"]
+
+
+def with_declared_facts(
+    loaded: LoadedRecommender, recipe: AuditRecipe, dataset: Dataset, options: AuditOptions
+) -> LoadedRecommender:
+    """The recommender with the facts of the target card that the options name, if any.
+
+    Raises:
+        ConfigurationError: the card is not valid, or the recommender has facts of its own.
+    """
+    return with_card(
+        loaded,
+        options.target_card,
+        data=recipe.data,
+        dataset=dataset,
+        allow_outside=options.allow_outside,
+    )
