@@ -13,8 +13,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from auditkit.catalog.catalog import Catalog
 from auditkit.catalog.graph.knowledge_graph import Verdict
 from auditkit.claims.annotate import spans_of
@@ -44,11 +42,6 @@ class ClaimReader:
         self.catalog = catalog
         self.names = Names(catalog.graph)
         self.domain = DomainClaims(catalog, domain_pack(catalog.domain))
-        index = catalog.linker.index
-        self._entry_of = np.empty(len(catalog), dtype=np.int32)
-        self._entry_of[index.items] = np.repeat(
-            np.arange(index.n_entries), np.diff(index.items_from)
-        )
 
     def read(
         self, texts: Sequence[str], item_ids: Sequence[str | None] | None = None
@@ -89,7 +82,7 @@ class ClaimReader:
     ) -> Reading:
         own = None
         if subject is not None:
-            own = (int(self._entry_of[self.catalog.index[subject]]),)
+            own = (int(self.catalog.linker.entry_of[self.catalog.index[subject]]),)
         films = self.domain.is_read_as_film(text)
         found = self._read_film(text, tokens, titles, own, subject) if films else None
         if films and not self.domain.adds_to_films:

@@ -18,6 +18,7 @@ __all__ = ["COMMANDS", "LazyGroup"]
 # Name: module with a `register` function, and the first sentence of the command's help.
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "demo": ("demo", "Get data, audit a recommender and gate it."),
+    "init": ("init", "Draft the files of an audit from your tables."),
     "audit": ("audit", "Measure a recommender and write the report."),
     "gate": ("gate", "Exit 0 if the audit meets the policy, 10 if not, 11 if inconclusive."),
     "report": ("report", "Write report.html, summary.md and findings.csv of a run folder."),

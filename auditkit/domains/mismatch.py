@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Sequence
 from auditkit.domains.pack import DomainPack
 from auditkit.domains.shipped import DOMAINS, NEUTRAL, domain_pack
 
-__all__ = ["mismatches"]
+__all__ = ["domain_of", "mismatches"]
 
 _WORD = re.compile(r"[^\W\d_]+")
 _ENOUGH = 2  # columns of another domain
@@ -26,15 +26,22 @@ def mismatches(pack: DomainPack, predicates: Collection[str], prompts: Sequence[
     return [*_by_columns(pack, predicates), *_by_words(pack, prompts)]
 
 
-def _by_columns(pack: DomainPack, predicates: Collection[str]) -> Iterator[str]:
-    names = {name.casefold() for name in predicates}
-    if names & set(pack.columns):
-        return
+def domain_of(columns: Collection[str]) -> tuple[str, list[str]] | None:
+    """The domain with the most of these columns, and which they are; None if it has only one."""
+    names = {name.casefold() for name in columns}
     found = {name: names & set(domain_pack(name).columns) for name in DOMAINS}
     best = max(DOMAINS, key=lambda name: len(found[name]))
-    if best == pack.name or len(found[best]) < _ENOUGH:
+    return (best, sorted(found[best])) if len(found[best]) >= _ENOUGH else None
+
+
+def _by_columns(pack: DomainPack, predicates: Collection[str]) -> Iterator[str]:
+    found = domain_of(predicates)
+    if {name.casefold() for name in predicates} & set(pack.columns) or found is None:
         return
-    listed = ", ".join(sorted(found[best])[:_SHOWN])
+    best, columns = found
+    if best == pack.name:
+        return
+    listed = ", ".join(columns[:_SHOWN])
     said = "the catalog names none" if pack.name == NEUTRAL else f"the domain is {pack.name}"
     yield (
         f"domain: the columns {listed} are those of {best}, but {said}. "

@@ -23,7 +23,7 @@ LAYERS = (
     ("stats",),
     ("metrics", "catalog", "policy"),
     ("claims", "recommenders", "perturb", "reporting"),
-    ("probes", "training", "gating"),
+    ("probes", "training", "gating", "drafting"),
     ("run",),
     ("api", "cli"),
 )

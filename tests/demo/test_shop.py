@@ -129,3 +129,19 @@ def test_the_demo_of_the_shop_ends_with_a_report(tmp_path, monkeypatch, capsys):
     assert "FAIL          invented-items" in shown
     assert "PASS          gender-gap[gender]" in shown
     assert shown.splitlines()[-1] == str(tmp_path / "reports" / "demo-products" / "report.html")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_a_sound_shop_passes_the_shipped_policy(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    shop = make_shop()
+    write_shop(shop, tmp_path / "data")
+    inputs = Inputs(
+        items=tmp_path / "data" / "products.csv", mapping=tmp_path / "data" / "catalog.yaml"
+    )
+    build_catalog(inputs, tmp_path / "shop.akg")
+    with serve_shop(ShopRecommender(shop)) as url, pytest.raises(SystemExit) as ended:
+        main(["audit", f"openai:{url}#shop", "--data", "data/shop.yaml", "--catalog", "shop.akg",
+              "--policy", "release", "--out", "run", "--quiet"])  # fmt: skip
+    assert ended.value.code == 0, capsys.readouterr().out

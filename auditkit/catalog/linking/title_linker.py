@@ -15,6 +15,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from auditkit.catalog.linking.near_misses import near_entries
 from auditkit.catalog.linking.normalize import (
     ParsedTitle,
@@ -189,11 +192,20 @@ class TitleLinker:
         return [links[number] for number in range(len(queries))]
 
     def link_texts(self, keys: Sequence[str]) -> list[tuple[int, ...]]:
-        """For each full key, the entries with this main title, alias or prefix."""
+        """For each full key, the entries with this main title, alias or prefix; else the variants
+        of the product with this name.
+        """
         found: list[dict[int, bool]] = [{} for _ in keys]
         for table in (self.index.full, self.index.prefix):
             self._collect(table, keys, found, str)
-        return [tuple(sorted(entries)) for entries in found]
+        linked = [tuple(sorted(entries)) for entries in found]
+        if self.index.variants is None:
+            return linked
+        left = [number for number, entries in enumerate(linked) if not entries]
+        rows = self.index.variants.of_bases([keys[number] for number in left])
+        for number, variants in zip(left, rows, strict=True):
+            linked[number] = tuple(np.unique(self.entry_of[variants]).tolist())
+        return linked
 
     def _query(self, title: str, number: int, absent: int | None) -> _Query:
         text = clean_query(title)
@@ -309,6 +321,14 @@ class TitleLinker:
         if variants.has_short_values(self._row_of[link.item_id], full_key(query.text)):
             return link
         return Link(query.title, None, "near_miss", link.candidates)
+
+    @cached_property
+    def entry_of(self) -> NDArray[np.int32]:
+        """Entry of every item, int32 [n items]."""
+        index = self.index
+        entries = np.empty(len(self.ids), dtype=np.int32)
+        entries[index.items] = np.repeat(np.arange(index.n_entries), np.diff(index.items_from))
+        return entries
 
     @cached_property
     def _row_of(self) -> dict[str, int]:

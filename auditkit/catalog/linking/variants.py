@@ -185,6 +185,12 @@ class VariantIndex(NamedTuple):
             return VariantMatch(tuple(found.tolist()), tuple(others.tolist()))
         return None
 
+    def of_bases(self, keys: Sequence[str]) -> list[NDArray[np.int32]]:
+        """For each full key, the items (catalog rows) whose base it is, in one pass."""
+        return self._items_of_bases(
+            [" ".join(_without_labels(_canonical(key.split(" ")))) for key in keys]
+        )
+
     def of_unknown_value(self, key: str) -> tuple[int, ...]:
         """Items of the base that a text begins with, if a size or number that no item has follows.
 
@@ -237,11 +243,16 @@ class VariantIndex(NamedTuple):
         return np.asarray(rows[:0])
 
     def _items_of(self, base: str) -> NDArray[np.int32]:
-        _, rows = self.table.find(text_hashes([base]))
-        for row, text in zip(rows.tolist(), self.bases.texts(rows), strict=True):
-            if text == base:
-                return self.items[self.items_from[row] : self.items_from[row + 1]]
-        return self.items[:0]
+        return self._items_of_bases([base])[0]
+
+    def _items_of_bases(self, bases: Sequence[str]) -> list[NDArray[np.int32]]:
+        found = [self.items[:0]] * len(bases)
+        numbers, rows = self.table.find(text_hashes(bases))
+        texts = self.bases.texts(rows)
+        for number, row, text in zip(numbers.tolist(), rows.tolist(), texts, strict=True):
+            if text == bases[number]:
+                found[number] = self.items[self.items_from[row] : self.items_from[row + 1]]
+        return found
 
 
 def _value_key(text: str) -> str:

@@ -1,0 +1,1 @@
+"""`auditkit init`: draft the files of an audit from the tables of a shop, library or job board."""

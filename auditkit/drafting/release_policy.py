@@ -1,0 +1,48 @@
+"""The shipped release policy with rules on the groups that the data have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from auditkit.errors import ConfigurationError
+from auditkit.shipped_recipes import find_recipe
+
+__all__ = ["policy_for"]
+
+_GROUP_METRICS = "metric: fairness.group_utility."
+_LIMIT = 0.10
+_RULE = (
+    "  - {{id: {attribute}-utility-gap, metric: fairness.group_utility.ndcg_gap, "
+    "group: {attribute}, max: {limit:.2f}}}"
+)
+
+
+def policy_for(name: str, attributes: Sequence[str]) -> str:
+    """The text of the shipped policy `release`, whose rules on groups of users are replaced.
+
+    Args:
+        attributes: attributes of the users; each gets a rule on the gap in NDCG@10.
+
+    Raises:
+        ConfigurationError: an attribute's name is not valid in a policy.
+    """
+    bad = next((one for one in attributes if not one.replace("_", "").isalnum()), None)
+    if bad is not None:
+        raise ConfigurationError(
+            f"the column {bad!r} of the users cannot be named in a policy. Rename it to letters, "
+            "digits and underscores."
+        )
+    text = find_recipe("release", kind="policy").read_text(encoding="utf-8")
+    return "\n".join(_lines(text, name, attributes))
+
+
+def _lines(text: str, name: str, attributes: Sequence[str]) -> Iterator[str]:
+    rules = [_RULE.format(attribute=one, limit=_LIMIT) for one in attributes]
+    for line in text.split("\n"):
+        if line.startswith("name: "):
+            yield f"name: {name}"
+        elif _GROUP_METRICS not in line:
+            yield line
+        else:
+            yield from rules
+            rules = []
