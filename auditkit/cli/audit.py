@@ -16,6 +16,7 @@ from auditkit.cli.signals import exit_code_of, handled_signals
 if TYPE_CHECKING:
     from auditkit.policy.decision import Decision
     from auditkit.recommenders.execution.stop_rule import StopRule
+    from auditkit.recommenders.loading.target_card import Price
     from auditkit.run.dry_run import Plan
     from auditkit.run.options import AuditOptions
     from auditkit.run.pilot import PilotRun
@@ -28,11 +29,10 @@ _BREAKER_OPENED = 12
 
 
 class Sent(NamedTuple):
-    """What a dry run sends and estimates: timed calls, prices, and the fairness pilot."""
+    """What a dry run sends and estimates: timed calls, their price, and the fairness pilot."""
 
     n_timed: int
-    price_in: float | None
-    price_out: float | None
+    price: Price | None
     pilot: bool
 
 
@@ -121,14 +121,26 @@ def audit(
         cluster=cluster,
         keep_raw=keep_raw,
     )
+    price = _price(price_in, price_out, target_card)
     if dry_run:
-        sent = Sent(time_calls, price_in, price_out, pilot)
+        sent = Sent(time_calls, price, pilot)
         _plan(target, chosen, options, file=plan, sent=sent, as_json=as_json, quiet=quiet)
         return
     run = out or default_run_folder(target, chosen.name)
     command = context.obj or ["audit", target]
-    code = _measure(target, chosen, run, options, policy, command, as_json=as_json, quiet=quiet)
+    code = _measure(
+        target, chosen, run, options, policy, command, price=price, as_json=as_json, quiet=quiet
+    )
     raise typer.Exit(code)
+
+
+def _price(price_in: float | None, price_out: float | None, card: Path | None) -> Price | None:
+    """The price of the options, else of the target card; None if neither has one."""
+    from auditkit.recommenders.loading.target_card import Price, TargetCard
+
+    if price_in is not None and price_out is not None:
+        return Price(input=price_in, output=price_out)
+    return None if card is None else TargetCard.read(card).price
 
 
 def _plan(
@@ -143,16 +155,17 @@ def _plan(
 ) -> None:
     """Print the plan of an audit, its cost, and with a pilot how many fairness probes it needs."""
     from auditkit.cli.display import audit_progress
-    from auditkit.recommenders.loading.target_card import Price
     from auditkit.run.dry_run import plan_audit
     from auditkit.run.pilot import run_pilot
 
-    price = None
-    if sent.price_in is not None and sent.price_out is not None:
-        price = Price(input=sent.price_in, output=sent.price_out)
     with audit_progress(quiet=quiet or not (sent.pilot or sent.n_timed)) as progress:
         planned = plan_audit(
-            target, recipe, options=options, progress=progress, n_timed=sent.n_timed, price=price
+            target,
+            recipe,
+            options=options,
+            progress=progress,
+            n_timed=sent.n_timed,
+            price=sent.price,
         )
         piloted = (
             run_pilot(target, recipe, options=options, progress=progress) if sent.pilot else None
@@ -168,6 +181,7 @@ def _measure(
     policy: str | None,
     command: Sequence[str],
     *,
+    price: Price | None,
     as_json: bool,
     quiet: bool,
 ) -> int:
@@ -175,6 +189,7 @@ def _measure(
     from dataclasses import replace
 
     from auditkit.cli.display import audit_progress
+    from auditkit.cli.step_progress import money_spent
     from auditkit.gating import gate_run
     from auditkit.policy.schema import Policy
     from auditkit.reporting import write_report
@@ -183,7 +198,8 @@ def _measure(
 
     judged = Policy.read(find_recipe(policy, kind="policy")) if policy else None
     try:
-        with handled_signals() as signals, audit_progress(quiet=quiet) as progress:
+        shown = audit_progress(quiet=quiet, stop=options.stop, price=price)
+        with handled_signals() as signals, shown as progress:
             deferring = replace(options, defer_signals=signals.deferred)
             result = run_audit(target, recipe, run, options=deferring, progress=progress)
     except KeyboardInterrupt as interrupt:
@@ -193,6 +209,8 @@ def _measure(
     decision = gate_run(run, judged) if judged else None
     write_report(run)
     _show(result, decision, run, as_json=as_json)
+    if options.stop is not None and price is not None:
+        typer.echo(f"spent {money_spent(options.stop.tokens, price)}", err=True)
     return _exit_code(result, decision, options.stop)
 
 

@@ -60,13 +60,11 @@ TimeCalls = Annotated[
 ]
 PriceIn = Annotated[
     float | None,
-    typer.Option("--price-in", min=0, help="with --dry-run: price of a million input tokens, USD"),
+    typer.Option("--price-in", min=0, help="price of a million input tokens, USD"),
 ]
 PriceOut = Annotated[
     float | None,
-    typer.Option(
-        "--price-out", min=0, help="with --dry-run: price of a million output tokens, USD"
-    ),
+    typer.Option("--price-out", min=0, help="price of a million output tokens, USD"),
 ]
 Only = Annotated[
     str | None, typer.Option("--only", help="dimensions or probe ids, separated by commas")
@@ -174,10 +172,7 @@ def check_cost_options(
     Raises:
         typer.BadParameter: an option is missing; the message names it.
     """
-    given = [price for price in (price_in, price_out) if price is not None]
-    if (time_calls or given) and not dry_run:
-        raise typer.BadParameter(
-            "--time-calls, --price-in and --price-out belong to a dry run. Give --dry-run too."
-        )
-    if len(given) == 1:
+    if time_calls and not dry_run:
+        raise typer.BadParameter("--time-calls belongs to a dry run. Give --dry-run too.")
+    if (price_in is None) != (price_out is None):
         raise typer.BadParameter("A price needs both --price-in and --price-out. Give both.")

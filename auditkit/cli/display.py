@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
+    from auditkit.recommenders.execution.stop_rule import StopRule
+    from auditkit.recommenders.loading.target_card import Price
     from auditkit.run.options import Progress
     from auditkit.training.loop import StepReport
 
@@ -20,27 +22,37 @@ _SECONDS_BETWEEN_LINES = 10.0
 
 
 @contextlib.contextmanager
-def audit_progress(*, quiet: bool = False) -> Iterator[Progress]:
-    """Yield callbacks that show the current probe and the number of finished requests."""
+def audit_progress(
+    *, quiet: bool = False, stop: StopRule | None = None, price: Price | None = None
+) -> Iterator[Progress]:
+    """Yield callbacks that show the current probe, the number of finished requests, the time left
+    in the current step, and the money spent.
+
+    Args:
+        stop: counts the tokens of the run. price: of a million tokens; money is shown if both are
+            given.
+    """
+    from auditkit.cli.step_progress import StepProgress
     from auditkit.run.options import Progress
 
     if quiet:
         yield Progress()
         return
-    done = 0
+    step = StepProgress(stop, price)
     if not sys.stderr.isatty():
-        step = ""
+        building_step = ""
 
         def building(what: str, n: int) -> None:
-            nonlocal step
-            if what != step:
-                step = what
+            nonlocal building_step
+            if what != building_step:
+                building_step = what
                 typer.echo(what, err=True)
 
         def line(probe_id: str, number: int, of: int) -> None:
-            typer.echo(f"[{number}/{of}] {probe_id}", err=True)
+            so_far = f" (so far {step.text()})" if number > 1 else ""
+            typer.echo(f"[{number}/{of}] {probe_id}{so_far}", err=True)
 
-        yield Progress(catalog=building, probe=line)
+        yield Progress(catalog=building, probe=line, requests=step.add)
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
@@ -52,19 +64,18 @@ def audit_progress(*, quiet: bool = False) -> Iterator[Progress]:
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[requests]} requests", markup=False),
+        TextColumn("{task.fields[step]}", markup=False),
         TimeElapsedColumn(),
     )
     with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("starting", total=None, requests=0)
+        task = bar.add_task("starting", total=None, step="")
 
         def probe(probe_id: str, number: int, of: int) -> None:
             bar.update(task, description=probe_id, completed=number - 1, total=of)
 
-        def requests(count: int) -> None:
-            nonlocal done
-            done += count
-            bar.update(task, requests=done)
+        def requests(done: int, left: int) -> None:
+            step.add(done, left)
+            bar.update(task, step=step.text())
 
         def catalog(what: str, n: int) -> None:
             bar.update(task, description=terminal_text(what))

@@ -68,9 +68,10 @@ class Progress:
     Attributes:
         catalog: called with the step of the catalog build and the number of new rows.
         probe: called with the id and number (from 1) of a probe, and the total number of probes.
-        requests: called with the number of newly finished requests.
+        requests: called with the number of newly finished requests, and of those that the current
+            step of the probe still has to send.
     """
 
     catalog: Callable[[str, int], None] = lambda what, n: None
     probe: Callable[[str, int, int], None] = lambda probe_id, number, of: None
-    requests: Callable[[int], None] = lambda done: None
+    requests: Callable[[int, int], None] = lambda done, left: None

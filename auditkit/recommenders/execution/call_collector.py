@@ -31,7 +31,7 @@ class CallCollector:
         questions: Sequence[Call],
         ask: Callable[..., object],
         *,
-        on_progress: Callable[[int], None],
+        on_progress: Callable[[int, int], None],
     ) -> dict[str, None]:
         """Collect the calls; none gets a response."""
         self.questions.update((question.id, question) for question in questions)

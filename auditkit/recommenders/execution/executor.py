@@ -30,8 +30,10 @@ from auditkit.security.redaction import Redaction
 from auditkit.seeding import request_seed
 from auditkit.types import Request, Response
 
-__all__ = ["Ask", "RequestExecutor"]
+__all__ = ["Ask", "OnProgress", "RequestExecutor"]
 
+# Called with the numbers of requests that were just finished, and that this step still has to send.
+OnProgress = Callable[[int, int], None]
 Ask = Callable[[Sequence[Request], Sequence[Mapping[str, Any]]], Sequence[RawResponse]]
 _ERRORS = ("target_error", "timeout")
 
@@ -94,22 +96,22 @@ class RequestExecutor:
         questions: Sequence[Call],
         ask: Ask,
         *,
-        on_progress: Callable[[int], None],
+        on_progress: OnProgress,
     ) -> dict[str, Response | None]:
         """One response per distinct call, by id; None for a call that was not sent."""
         distinct = list({question.id: question for question in questions}.values())
         waiting = [q for q in distinct if q.id not in self._recorded or q.id in self._failed]
         self.stop.expect(len(distinct))
-        on_progress(len(distinct) - len(waiting))
+        on_progress(len(distinct) - len(waiting), len(waiting))
         while waiting:
             batch, unasked = self._next_batch(waiting)
             if not batch:
-                on_progress(len(unasked))
+                on_progress(len(unasked), 0)
                 break
             with closing(self._bodies(batch, ask)) as arriving:
                 while self._record_next(arriving):
                     pass
-            on_progress(len(batch))
+            on_progress(len(batch), len(unasked))
             waiting = unasked
         recorded = {q.id: self._recorded.get(q.id) for q in distinct}
         return {id_: response_of(body) if body else None for id_, body in recorded.items()}

@@ -9,11 +9,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from auditkit.types import Response
 
-__all__ = ["Budget", "Stop", "StopRule"]
+__all__ = ["Budget", "Stop", "StopRule", "Tokens"]
 
 Stop = Literal["budget", "breaker"]
 _CONSECUTIVE = 5
@@ -46,11 +46,19 @@ class Budget:
     minutes: float | None = None
 
 
+class Tokens(NamedTuple):
+    """Numbers of tokens that a recommender read and wrote."""
+
+    read: int
+    written: int
+
+
 class StopRule:
     """Counts sent and failed requests across all probes of a run.
 
     Attributes:
         stopped: the rule that stopped the run, if any. detail: the reason in words.
+        tokens: used so far, as reported by the recommender.
 
     Source: circuit breaker (Nygard 2007).
     """
@@ -64,7 +72,8 @@ class StopRule:
     ) -> None:
         self._budget, self._max_error_rate, self._clock = budget, max_error_rate, clock
         self._started = clock()
-        self._sent = self._tokens = self._planned = 0
+        self._sent = self._planned = 0
+        self.tokens = Tokens(0, 0)
         self._errors = self._abandoned = self._in_a_row = 0
         self._last_reason: str | None = None
         self.stopped: Stop | None = None
@@ -78,7 +87,8 @@ class StopRule:
         """
         sent = [body for body in records if "cached_from" not in body]
         self._sent += len(sent)
-        self._tokens += sum(_tokens(body["usage"]) for body in sent)
+        for body in sent:
+            self._use(body["usage"])
         final = {body["request_id"]: body for body in records}
         self._errors += sum(body["status"] in _ERRORS for body in final.values()) - n_retried
 
@@ -100,8 +110,8 @@ class StopRule:
     def spent(self) -> bool:
         """Whether no more requests may be sent: stopped, or tokens or minutes are used up."""
         budget = self._budget
-        if budget.tokens is not None and self._tokens >= budget.tokens:
-            self._stop("budget", f"{self._tokens} tokens were used")
+        if budget.tokens is not None and sum(self.tokens) >= budget.tokens:
+            self._stop("budget", f"{sum(self.tokens)} tokens were used")
         if budget.minutes is not None and self._clock() - self._started >= 60 * budget.minutes:
             self._stop("budget", f"{budget.minutes:g} minutes have passed")
         return self.stopped is not None
@@ -109,7 +119,7 @@ class StopRule:
     def record(self, response: Response) -> None:
         """Count the response to one sent request."""
         self._sent += 1
-        self._tokens += _tokens(response.usage)
+        self._use(response.usage)
         failed = response.status in _ERRORS
         self._errors += failed
         reason = response.reason if failed and response.reason in _TRANSPORT else None
@@ -154,6 +164,6 @@ class StopRule:
         if self.stopped is None:
             self.stopped, self.detail = why, detail
 
-
-def _tokens(usage: Mapping[str, int]) -> int:
-    return sum(usage.get(kind, 0) for kind in ("prompt_tokens", "completion_tokens"))
+    def _use(self, usage: Mapping[str, int]) -> None:
+        used = usage.get("prompt_tokens", 0), usage.get("completion_tokens", 0)
+        self.tokens = Tokens(self.tokens.read + used[0], self.tokens.written + used[1])

@@ -22,7 +22,7 @@ from auditkit.errors import TargetError
 from auditkit.evidence.run_log import RunLog, SealedLog
 from auditkit.recommenders.execution.call_collector import CallCollector
 from auditkit.recommenders.execution.calls import Call
-from auditkit.recommenders.execution.executor import Ask, RequestExecutor
+from auditkit.recommenders.execution.executor import Ask, OnProgress, RequestExecutor
 from auditkit.recommenders.execution.response_cache import ResponseCache
 from auditkit.recommenders.execution.score_recheck import (
     as_derived,
@@ -69,7 +69,8 @@ class Target:
         seconds: deadline of one call; None for no deadline.
         retry_errors: repeat calls whose log record is an error.
         defer_signals: context manager around a call and the writing of its record.
-        on_progress: called with the number of requests that were just completed.
+        on_progress: called with the numbers of requests that were just finished, and that are left
+            in the current step of a probe.
     """
 
     def __init__(
@@ -89,7 +90,7 @@ class Target:
         seconds: float | None = None,
         retry_errors: bool = False,
         defer_signals: Callable[[], AbstractContextManager[object]] = nullcontext,
-        on_progress: Callable[[int], None] = lambda _: None,
+        on_progress: OnProgress = lambda done, left: None,
     ) -> None:
         self.recommender, self.catalog = recommender, catalog
         own = recommender.prompts if isinstance(recommender, Renders) else None

@@ -162,9 +162,11 @@ def test_resumed_run_does_not_retry_what_failed(tmp_path):
 
 def test_progress_adds_up_to_the_distinct_requests(tmp_path):
     seen = []
-    target = target_for(Scripted(), tmp_path, batch_size=3, on_progress=seen.append)
+    target = target_for(
+        Scripted(), tmp_path, batch_size=3, on_progress=lambda *step: seen.append(step)
+    )
     target.recommend([*requests(8), *requests(2)])
-    assert sum(seen) == 8
+    assert seen == [(0, 8), (3, 5), (3, 2), (2, 0)]
 
 
 # --- nothing is ever mispaired ------------------------------------------------------------------
