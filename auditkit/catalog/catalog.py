@@ -71,6 +71,12 @@ class Catalog:
         return items.ids if isinstance(items, ItemColumns) else [item.id for item in items]
 
     @cached_property
+    def titles(self) -> Sequence[str]:
+        """Titles of the items, in catalog order, without the year."""
+        items = self.items
+        return items.titles if isinstance(items, ItemColumns) else [item.title for item in items]
+
+    @cached_property
     def years(self) -> Sequence[int | None]:
         """Years of the items, in catalog order; None if unknown."""
         items = self.items
@@ -97,7 +103,7 @@ class Catalog:
             index = TitleIndex.open(self.index_folder, source=self.fingerprint)
         if index is None:
             index = TitleIndex.build(
-                [item.title for item in self.items],
+                self.titles,
                 self.years,
                 {row: item.aliases for row, item in enumerate(self.items) if item.aliases},
                 [self._values_by_row(predicate) for predicate in self.variants],

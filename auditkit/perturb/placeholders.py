@@ -64,17 +64,22 @@ class _Finder(MetaPathFinder, Loader):
 
 
 @contextmanager
-def placeholders(packages: Sequence[str]) -> Iterator[None]:
+def placeholders(packages: Sequence[str], *, slow: Sequence[str] = ()) -> Iterator[None]:
     """Within the block, packages that are not installed can be imported as placeholders.
 
     Afterwards they are absent again, so that no other library takes them for installed.
+
+    Args:
+        slow: packages that are placeholders even if they are installed, unless they were imported
+            before; afterwards they can be imported as usual.
     """
-    absent = [name for name in packages if importlib.util.find_spec(name) is None]
-    finder = _Finder(absent)
-    sys.meta_path.append(finder)
+    replaced = [name for name in slow if name not in sys.modules]
+    replaced += [name for name in packages if importlib.util.find_spec(name) is None]
+    finder = _Finder(replaced)
+    sys.meta_path.insert(0, finder)
     try:
         yield
     finally:
         sys.meta_path.remove(finder)
-        for name in [name for name in sys.modules if name.partition(".")[0] in absent]:
+        for name in [name for name in sys.modules if name.partition(".")[0] in replaced]:
             del sys.modules[name]

@@ -33,10 +33,11 @@ _SWAPS = (
 
 # Imported by parts of TextAttack that are not used here.
 _UNUSED = (
-    "Levenshtein", "OpenHowNet", "bert_score", "datasets", "editdistance", "flair", "jieba",
-    "langdetect", "language_tool_python", "lemminflect", "num2words", "pinyin", "terminaltables",
-    "word2number",
+    "Levenshtein", "OpenHowNet", "bert_score", "editdistance", "flair", "jieba", "langdetect",
+    "language_tool_python", "lemminflect", "num2words", "pinyin", "terminaltables", "word2number",
 )  # fmt: skip
+# The same; their import takes as long as all else, and an audit of a server needs neither.
+_SLOW = ("datasets", "transformers")
 
 # TextAttack reads stopwords at import, but the operators used here ignore them.
 _STOPWORDS = ("a", "an", "and", "for", "in", "of", "on", "or", "the", "to")
@@ -51,10 +52,11 @@ def load_textattack() -> Any:
     if "textattack" in sys.modules:
         return sys.modules["textattack"]
     try:
-        # Import these first: they read their cache paths at import, and transformers looks up once
-        # whether optional packages are installed.
-        for name in ("huggingface_hub", "transformers.trainer", "nltk"):
+        # Import these first: they read their cache paths at import.
+        for name in ("huggingface_hub", "nltk"):
             importlib.import_module(name)
+        if "transformers" in sys.modules:  # it looks up once whether a package is installed
+            importlib.import_module("transformers.trainer")
     except ModuleNotFoundError as error:
         raise _not_installed(error) from None
     folder = cache_dir() / "textattack"
@@ -69,7 +71,7 @@ def load_textattack() -> Any:
     kept = dict(os.environ)
     os.environ.update(TA_CACHE_DIR=str(folder), HF_HUB_OFFLINE="1")
     try:
-        with placeholders(_UNUSED):
+        with placeholders(_UNUSED, slow=_SLOW):
             return importlib.import_module("textattack")
     except ModuleNotFoundError as error:
         raise _not_installed(error) from None

@@ -74,8 +74,13 @@ def _check_same_items(dataset: Dataset, catalog: Catalog) -> list[str]:
             different titles.
     """
     own = dataset.catalog
-    shared = [item for item in own.items if item.id in catalog.index]
-    same = [item for item in shared if full_key(item.title) == full_key(catalog[item.id].title)]
+    rows = catalog.index
+    shared = [
+        (ours, catalog.titles[rows[item_id]])
+        for item_id, ours in zip(own.ids, own.titles, strict=True)
+        if item_id in rows
+    ]
+    same = [ours for ours, theirs in shared if ours == theirs or full_key(ours) == full_key(theirs)]
     if len(shared) < _MIN_OVERLAP * len(own) or len(same) < _MIN_AGREEMENT * len(shared):
         ours, theirs = (" and ".join(map(repr, c.ids[:_EXAMPLES])) for c in (own, catalog))
         raise CatalogError(
@@ -85,5 +90,5 @@ def _check_same_items(dataset: Dataset, catalog: Catalog) -> list[str]:
         )
     if len(shared) == len(own):
         return []
-    missing = next(item.id for item in own.items if item.id not in catalog.index)
+    missing = next(item_id for item_id in own.ids if item_id not in rows)
     return [f"{len(shared)} of {len(own)} item ids are in {catalog.name}, {missing!r} is not"]

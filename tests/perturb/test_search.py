@@ -1,6 +1,8 @@
 import importlib.util
 import os
 import random
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -38,3 +40,16 @@ def test_a_part_that_needs_flair_says_so():
 
     with pytest.raises(MissingDependency, match="pip install flair"):
         AttackedText("The quick brown fox").pos_of_word_index(1)
+
+
+def test_an_edit_imports_neither_transformers_nor_datasets_and_leaves_them_usable():
+    code = (
+        "import sys, numpy as np\n"
+        "from auditkit.perturb.search import typo\n"
+        "typo('a recommendation of books', np.random.default_rng(0), 1)\n"
+        "assert not {'transformers', 'datasets'} & set(sys.modules)\n"
+        "import transformers\n"
+        "assert transformers.AutoConfig.for_model('gpt2').n_layer == 12\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr[-2000:]
