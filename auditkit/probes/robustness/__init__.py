@@ -1,0 +1,1 @@
+"""Does a list depend on text that it should not depend on?"""
