@@ -52,11 +52,11 @@ def load_textattack() -> Any:
     if "textattack" in sys.modules:
         return sys.modules["textattack"]
     try:
-        # Import these first: they read their cache paths at import.
-        for name in ("huggingface_hub", "nltk"):
+        # Import these first: they read their cache paths at import, and transformers looks up once
+        # whether a package is installed.
+        loaded = ["transformers.trainer"] if "transformers" in sys.modules else []
+        for name in ("huggingface_hub", "nltk", *loaded):
             importlib.import_module(name)
-        if "transformers" in sys.modules:  # it looks up once whether a package is installed
-            importlib.import_module("transformers.trainer")
     except ModuleNotFoundError as error:
         raise _not_installed(error) from None
     folder = cache_dir() / "textattack"
