@@ -17,7 +17,9 @@ from auditkit.security.network_guard import Restriction
 __all__ = ["WRAPPERS", "Prefix", "recommender_of", "restriction_for", "split_prefix"]
 
 # The argument between a prefix and its target, by prefix: none, or one number.
-WRAPPERS: Mapping[str, str] = {"neutralized": "", "instructed": "", "reranked": "LAMBDA"}
+WRAPPERS: Mapping[str, str] = {
+    "neutralized": "", "instructed": "", "canonical": "", "snapped": "", "reranked": "LAMBDA",
+}  # fmt: skip
 _PREFIX = re.compile(rf"({'|'.join(WRAPPERS)})(?:\(([^()]*)\))?:(.*)", re.DOTALL)
 _NUMBER = re.compile(r"([-+.\de]+):(.*)", re.DOTALL)
 

@@ -32,6 +32,8 @@ KINDS = (
     "baseline:popularity",
     "neutralized:TARGET",
     "instructed:TARGET",
+    "canonical:TARGET",
+    "snapped:TARGET",
     "reranked:LAMBDA:TARGET",
 )
 
@@ -72,8 +74,8 @@ def load_recommender(
         target: a folder with recommender.yaml, `hf:FOLDER`, `openai:BASE_URL#MODEL`,
             `replay:FILE.jsonl`, `scores:FILE.npz`, `python:MODULE:NAME`, `python:FILE.py:NAME`,
             `baseline:NAME`, the name of a model in `MODELS`, or `NAME:REST` of an installed
-            adapter; each optionally after one or more of the prefixes `neutralized:`, `instructed:`
-            and `reranked:LAMBDA:` (`wrappers`).
+            adapter; each optionally after prefixes of `wrappers`, such as `neutralized:`,
+            `canonical:`, `snapped:` and `reranked:LAMBDA:`.
         dataset: baselines are fitted on it, dual encoders rank its items, mitigations read its
             users; None is allowed if `needs_dataset` returns False.
         prompts: a template file for a recommender without templates.

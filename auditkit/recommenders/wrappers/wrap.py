@@ -1,7 +1,9 @@
 """Test-time mitigations as prefixes of a TARGET.
 
 `neutralized:TARGET` removes attribute phrases from requests, `instructed:TARGET` instructs the
-recommender to ignore them, and `reranked:LAMBDA:TARGET` re-ranks lists. Prefixes can be combined;
+recommender to ignore them, `canonical:TARGET` replaces look-alike and invisible characters,
+`snapped:TARGET` replaces misspelled titles by those of the catalog, and `reranked:LAMBDA:TARGET`
+re-ranks lists. Prefixes can be combined;
 the outermost processes a request first. Each wrapped recommender has a separate fingerprint.
 """
 
@@ -17,10 +19,12 @@ from auditkit.errors import TargetUnavailable
 from auditkit.recommenders.prompting.attribute_phrases import known_values, shipped_wordings
 from auditkit.recommenders.protocols import Recommends, Remote
 from auditkit.recommenders.target_uri import Prefix, recommender_of
+from auditkit.recommenders.wrappers.canonicalization import Canonicalizer
 from auditkit.recommenders.wrappers.edited_requests import EditedRequests
 from auditkit.recommenders.wrappers.exposure_reranking import Reranked
 from auditkit.recommenders.wrappers.item_groups import Grouping, group_items
 from auditkit.recommenders.wrappers.neutralization import Neutralizer
+from auditkit.recommenders.wrappers.title_snapping import FLOOR, TitleSnapper
 from auditkit.types import Request
 
 __all__ = ["INSTRUCTION", "Wrapped", "wrap"]
@@ -64,16 +68,18 @@ def wrap(prefix: Prefix, inner: object, dataset: Dataset) -> Wrapped:
             f"{prefix.name}: cannot change the requests of recorded responses. Wrap the "
             "recommender when the responses are recorded."
         )
-    return (
-        _neutralized(options, name, inner, dataset)
-        if prefix.name == "neutralized"
-        else _instructed(name, inner)
-    )
+    if prefix.name == "neutralized":
+        return _neutralized(options, name, inner, dataset)
+    if prefix.name == "canonical":
+        return _canonical(name, inner, dataset)
+    if prefix.name == "snapped":
+        return _snapped(options, name, inner, dataset)
+    return _instructed(name, inner)
 
 
 def _options(prefix: Prefix) -> dict[str, str]:
     """The options in the brackets of a prefix."""
-    known = {"neutralized": "allow", "reranked": "groups"}.get(prefix.name)
+    known = {"neutralized": "allow", "reranked": "groups", "snapped": "floor"}.get(prefix.name)
     key, equals, value = prefix.options.partition("=")
     if not prefix.options:
         return {}
@@ -107,6 +113,42 @@ def _instructed(name: str, inner: object) -> Wrapped:
     recommender = EditedRequests(name, inner, request=request, text=lambda text: INSTRUCTION + text)
     note = f"Every request begins with: {INSTRUCTION.strip()}"
     return Wrapped(recommender, ["instructed", INSTRUCTION], note)
+
+
+def _canonical(name: str, inner: object, dataset: Dataset) -> Wrapped:
+    canonicalizer = Canonicalizer(dataset.catalog.titles)
+    recommender = EditedRequests(
+        name, inner, request=canonicalizer.request, text=canonicalizer.text
+    )
+    note = (
+        "Invisible characters are removed from requests, and look-alike letters are replaced by "
+        "ASCII letters (UTS 39) before the recommender reads them."
+    )
+    return Wrapped(recommender, ["canonical", dataset.catalog.fingerprint], note)
+
+
+def _snapped(options: dict[str, str], name: str, inner: object, dataset: Dataset) -> Wrapped:
+    stated = options.get("floor", str(FLOOR))
+    if not _is_fraction(stated):
+        raise TargetUnavailable(
+            f"snapped(floor={stated}) is not valid. Give a similarity between 0 and 1."
+        )
+    floor = float(stated)
+    titles = [item.display_title for item in dataset.catalog.items]
+    snapper = TitleSnapper(titles, floor=floor)
+    recommender = EditedRequests(name, inner, request=snapper.request, text=lambda text: text)
+    note = (
+        "Titles in requests that the catalog lacks are replaced by its nearest title, if their "
+        f"similarity is at least {floor:g}."
+    )
+    return Wrapped(recommender, ["snapped", floor, dataset.catalog.fingerprint], note)
+
+
+def _is_fraction(text: str) -> bool:
+    try:
+        return 0 <= float(text) <= 1
+    except ValueError:
+        return False
 
 
 def _reranked(

@@ -1,0 +1,88 @@
+"""Snap misspelled titles of a request to the nearest title of the catalog.
+
+Only the titles of the request's history and candidates are changed, and where they are in its
+texts. A title that the catalog has is kept. Another one is replaced by the title with the highest
+normalized Levenshtein similarity (case ignored) if it is at least the floor and no other title is
+as near; otherwise it stays as it is, because a title that the catalog does not have must not become
+one that it has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from functools import lru_cache
+
+from auditkit.errors import MissingDependency
+from auditkit.recommenders.prompting.prompts import escape
+from auditkit.types import Item, Request
+
+__all__ = ["FLOOR", "TitleSnapper"]
+
+FLOOR = 0.70
+_REMEMBERED = 100_000
+
+
+class TitleSnapper:
+    """Replaces titles by the nearest ones of a catalog.
+
+    Args:
+        titles: as prompts show them.
+        floor: smallest similarity of a replaced title, in [0, 1].
+    """
+
+    def __init__(self, titles: Iterable[str], *, floor: float = FLOOR) -> None:
+        self._titles = list(dict.fromkeys(titles))
+        self._known = frozenset(self._titles)
+        self._folded = [title.casefold() for title in self._titles]
+        self._floor = floor
+        self.snap = lru_cache(maxsize=_REMEMBERED)(self._snap)
+
+    def _snap(self, title: str) -> str:
+        """The nearest title of the catalog, or the given one."""
+        if title in self._known:
+            return title
+        try:
+            from rapidfuzz import process
+            from rapidfuzz.distance import Levenshtein
+        except ModuleNotFoundError:
+            raise MissingDependency("rapidfuzz", extra="graph", purpose="snapped:") from None
+        nearest = process.extract(
+            title.casefold(),
+            self._folded,
+            scorer=Levenshtein.normalized_similarity,
+            score_cutoff=self._floor,
+            limit=2,
+        )
+        if not nearest or (len(nearest) > 1 and nearest[0][1] == nearest[1][1]):
+            return title
+        return self._titles[nearest[0][2]]
+
+    def request(self, request: Request) -> Request:
+        """The request with snapped titles, in its items and its texts."""
+        candidates = request.candidates
+        items = (*request.history, *(candidates or ()))
+        changed = {i.title: s for i in items if (s := self.snap(i.title)) != i.title}
+        if not changed:
+            return request
+
+        def edited(text: str) -> str:
+            for title in sorted(changed, key=len, reverse=True):
+                text = text.replace(title, changed[title])
+                text = text.replace(escape(title), escape(changed[title]))
+            return text
+
+        def renamed(listed: Sequence[Item]) -> tuple[Item, ...]:
+            return tuple(
+                replace(item, title=changed.get(item.title, item.title)) for item in listed
+            )
+
+        return replace(
+            request,
+            history=renamed(request.history),
+            candidates=None if candidates is None else renamed(candidates),
+            messages=tuple(
+                replace(turn, content=edited(turn.content)) for turn in request.messages
+            ),
+            prompt=edited(request.prompt),
+        )
