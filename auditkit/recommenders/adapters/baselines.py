@@ -81,19 +81,24 @@ class BaselineRecommender:
 def best_rows(scores: NDArray[np.float64], *, k: int, without: Sequence[int]) -> NDArray[np.int64]:
     """Rows of the k highest scores, best first; ties keep their order. Linear in the scores.
 
+    If at least k rows have a positive score, only these are compared: most scores of a large
+    catalog are 0, and so many ties slow a partition down by two orders of magnitude.
+
     Args:
         scores: [items]. without: rows that are left out.
     """
-    allowed = scores.copy()
-    allowed[list(without)] = -np.inf
-    n_left = len(scores) - len(set(without))
-    k = min(k, n_left)
+    allowed = np.ones(len(scores), dtype=bool)
+    allowed[list(without)] = False
+    positive = np.flatnonzero(allowed & (scores > 0))
+    rows = positive if len(positive) >= k else np.flatnonzero(allowed)
+    k = min(k, len(rows))
     if not k:
         return np.empty(0, dtype=np.int64)
-    last = np.partition(allowed, len(allowed) - k)[len(allowed) - k]
-    above, equal = np.flatnonzero(allowed > last), np.flatnonzero(allowed == last)
-    rows = np.sort(np.concatenate((above, equal[: k - len(above)])))
-    return np.asarray(rows[np.argsort(-scores[rows], kind="stable")])
+    own = scores[rows]
+    last = np.partition(own, len(own) - k)[len(own) - k]
+    above, equal = np.flatnonzero(own > last), np.flatnonzero(own == last)
+    best = np.sort(np.concatenate((above, equal[: k - len(above)])))
+    return np.asarray(rows[best[np.argsort(-own[best], kind="stable")]])
 
 
 def _rows(catalog: Catalog, items: Sequence[Item]) -> list[int]:
