@@ -6,10 +6,11 @@ Source: Webber, Moffat & Zobel 2010 (rank-biased overlap).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from auditkit.errors import InvalidArgument
 
-__all__ = ["p_for", "rbo_ext", "replaced"]
+__all__ = ["area_under_rates", "p_for", "rbo_ext", "replaced"]
 
 
 def rbo_ext(
@@ -63,6 +64,33 @@ def replaced(left: Sequence[str], right: Sequence[str], *, k: int) -> int:
     """
     a, b = (set(top) for top in (_top(left, k), _top(right, k)))
     return max(len(a), len(b)) - len(a & b)
+
+
+def area_under_rates(rates: Sequence[float], values: Sequence[float]) -> float:
+    """Mean height of a curve over noise rates, by the trapezoid rule.
+
+    Args:
+        rates: increasing, at least two. values: one per rate, in [0, 1].
+
+    Returns:
+        In [0, 1]; 1 for a list that no noise changes (ideal).
+
+    Raises:
+        InvalidArgument: fewer than two rates, rates that do not increase, or another number of
+            values.
+
+    Source: area under the noise-rate curve, docs/explain/robustness.md.
+    """
+    if len(rates) < 2 or len(rates) != len(values) or any(a >= b for a, b in pairwise(rates)):
+        raise InvalidArgument(
+            f"area_under_rates got the rates {list(rates)} and {len(values)} values. Give at least "
+            "two increasing rates and one value for each."
+        )
+    area = sum(
+        (right - left) * (a + b) / 2
+        for (left, right), (a, b) in zip(pairwise(rates), pairwise(values), strict=True)
+    )
+    return area / (rates[-1] - rates[0])
 
 
 def p_for(k: int) -> float:

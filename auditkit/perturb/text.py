@@ -18,7 +18,10 @@ import numpy as np
 
 from auditkit.errors import MissingDependency
 
-__all__ = ["EDITS", "NOISE_FLOOR_EDIT", "edit_instruction", "edit_one_title"]
+__all__ = [
+    "EDITS", "MEANING_FREE", "NOISE_FLOOR_EDIT", "Edit", "edit_instruction", "edit_one_title",
+    "edit_titles",
+]  # fmt: skip
 
 
 class Edit(NamedTuple):
@@ -68,6 +71,24 @@ def edit_one_title(titles: Sequence[str], edit: Edit, rng: np.random.Generator) 
             found[place] = changed + titles[place][end:]
             break
     return found
+
+
+def edit_titles(
+    titles: Sequence[str], edit: Edit, rng: np.random.Generator, *, rate: float
+) -> list[str]:
+    """Apply an edit to titles; a bracketed year at the end of a title is kept.
+
+    Args:
+        rate: number of edits per character of all titles; at least one edit is made.
+    """
+    cores = [_TITLE_YEAR.sub("", title) for title in titles]
+    count = max(1, round(rate * sum(map(len, cores))))
+    return [
+        (edit.change(core, rng, share) if share else core) + title[len(core) :]
+        for core, title, share in zip(
+            cores, titles, _share(count, list(map(len, cores)), rng), strict=True
+        )
+    ]
 
 
 def _share(count: int, sizes: Sequence[int], rng: np.random.Generator) -> list[int]:
@@ -156,3 +177,11 @@ EDITS: Mapping[str, Edit] = MappingProxyType(
     }
 )
 NOISE_FLOOR_EDIT = Edit(_doubled_blank)
+# The same request for every reader: a doubled blank, a line end behind it, a blank before its last
+# full stop, and other line ends.
+MEANING_FREE: tuple[Callable[[str], str], ...] = (
+    lambda text: text.replace(" ", "  ", 1),
+    lambda text: text + "\n",
+    lambda text: " .".join(text.rsplit(".", 1)),
+    lambda text: text.replace("\n", "\r\n"),
+)

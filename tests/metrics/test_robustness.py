@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import random
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from auditkit.errors import InvalidArgument
 from auditkit.metrics.list_similarity import jaccard_at_k
-from auditkit.metrics.robustness import p_for, rbo_ext, replaced
+from auditkit.metrics.robustness import area_under_rates, p_for, rbo_ext, replaced
 
 LISTS = st.lists(st.text("abcdefgh", min_size=1, max_size=1), max_size=8)
 
@@ -81,3 +82,24 @@ def test_a_cut_off_below_one_is_an_error(call):
 def test_a_persistence_of_one_is_an_error():
     with pytest.raises(InvalidArgument, match="p=1"):
         rbo_ext(["a"], ["a"], k=1, p=1)
+
+
+def test_the_area_under_a_curve_is_its_mean_height():
+    assert area_under_rates((0.0, 0.1), (1.0, 0.0)) == pytest.approx(0.5)
+    assert area_under_rates((0.0, 0.02, 0.1), (1.0, 1.0, 0.5)) == pytest.approx(0.8)
+
+
+@given(st.lists(st.floats(0, 1), min_size=2, max_size=8))
+def test_the_area_is_numpys_and_between_the_lowest_and_the_highest_value(values):
+    rates = [0.01 * i * i for i in range(len(values))]
+    area = area_under_rates(rates, values)
+    assert area == pytest.approx(np.trapezoid(values, rates) / rates[-1])
+    assert min(values) - 1e-9 <= area <= max(values) + 1e-9
+
+
+@pytest.mark.parametrize(
+    ("rates", "values"), [((0.0,), (1.0,)), ((0.0, 0.0), (1, 1)), ((0, 1), (1,))]
+)
+def test_a_curve_needs_increasing_rates_and_a_value_for_each(rates, values):
+    with pytest.raises(InvalidArgument, match="at least two increasing rates"):
+        area_under_rates(rates, values)

@@ -213,6 +213,72 @@ def test_net_rate_subtracts_what_a_meaning_free_edit_does():
     assert run.one("robustness.prompt.case.net_asr").estimate.low <= 0.05
 
 
+class ReadsEveryWord(Clean):
+    """Another list for every other wording; white space and full stops are ignored."""
+
+    def answer(self, request):
+        from planted_recommenders import new_items, titles
+
+        return titles(new_items(request, *request.prompt.replace(".", "").split())[: request.k])
+
+
+class AnswersAtRandom(Clean):
+    """Another list at every call."""
+
+    calls = 0
+
+    def answer(self, request):
+        from planted_recommenders import new_items, titles
+
+        type(self).calls += 1
+        return titles(new_items(request, str(type(self).calls))[: request.k])
+
+
+NOISE_KINDS = ("typing", "keyboard", "homoglyph", "zerowidth", "bidi")
+
+
+def of(run, metric, kind, **parameters):
+    """The estimate of one kind of noise."""
+    (found,) = [
+        f for f in run.findings
+        if f.metric == metric and f.group == f"edit={kind}"
+        and parameters.items() <= f.parameters.items()
+    ]  # fmt: skip
+    return found.estimate
+
+
+@pytest.mark.parametrize("kind", NOISE_KINDS)
+def test_noise_curves_tell_a_reader_of_words_from_a_clean_recommender(kind):
+    probe_id = "robustness.noise.instruction"
+    run, quiet = (run_probe(probe_id, one) for one in (ReadsEveryWord(), Clean()))
+    assert of(run, f"{probe_id}.net_asr", kind).low >= 0.8
+    assert of(run, f"{probe_id}.area", kind).high <= 0.5
+    assert of(quiet, f"{probe_id}.asr", kind).high <= 0.08
+    assert of(quiet, f"{probe_id}.net_asr", kind).low <= 0
+    assert of(quiet, f"{probe_id}.area", kind).value == 1
+    for rate in (0.01, 0.03, 0.1):
+        assert of(quiet, f"{probe_id}.jaccard", kind, rate=rate).low >= 0.9
+
+
+def test_noise_in_the_history_is_a_surface_of_its_own():
+    for probe_id, fragile in (("robustness.noise.history", True),
+                              ("robustness.noise.instruction", False)):  # fmt: skip
+        run = run_probe(probe_id, FlipsOnMisspelledHistory())
+        estimate = of(run, f"{probe_id}.net_asr", "keyboard")
+        assert estimate.low >= 0.8 if fragile else estimate.high <= 0.08
+    quiet = run_probe("robustness.noise.history", Clean())
+    assert of(quiet, "robustness.noise.history.asr", "keyboard").high <= 0.08
+
+
+def test_a_recommender_that_answers_at_random_has_a_floor_and_no_net_rate():
+    probe_id = "robustness.noise.instruction"
+    run = run_probe(probe_id, AnswersAtRandom())
+    assert run.one(f"{probe_id}.noise_floor").estimate.low >= 0.8
+    for kind in NOISE_KINDS:
+        assert of(run, f"{probe_id}.asr", kind).low >= 0.8
+        assert of(run, f"{probe_id}.net_asr", kind).low <= 0.02
+
+
 def test_order_probe_notices_a_sequence_model_and_a_bag_model():
     metric = "robustness.order.history.changed_rate"
     assert run_probe("robustness.order.history", ReadsEveryLetter()).one(metric).estimate.low >= 0.8

@@ -1,0 +1,76 @@
+"""The lists of one user before and after edits, and how far they differ."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from auditkit.metrics.list_similarity import jaccard_at_k
+from auditkit.metrics.robustness import replaced
+from auditkit.probes.base import User, item_ids
+from auditkit.types import Response
+
+__all__ = ["UserLists", "threshold", "user_lists"]
+
+_COMPARABLE = ("ok", "no_answer", "refusal", "parse_error", "truncated")
+Cell = TypeVar("Cell")
+
+
+def threshold(k: int) -> int:
+    """Number of replaced items of the top k with which an edit succeeds: ceil(k / 3)."""
+    return math.ceil(k / 3)
+
+
+@dataclass(frozen=True)
+class UserLists(Generic[Cell]):
+    """The lists of one user; None where an edit changes nothing or a response is missing.
+
+    Attributes:
+        neutral: after a repeat of the clean request, then after edits without meaning.
+        edited: by the kind of edit.
+        k: length of the compared lists.
+    """
+
+    user: User
+    clean: Response
+    neutral: tuple[Response | None, ...]
+    edited: dict[Cell, Response | None]
+    k: int
+
+    def replaces(self, after: Response | None) -> bool:
+        """Whether at least `threshold(k)` of the top k were replaced."""
+        if after is None:
+            return False
+        return replaced(item_ids(self.clean), item_ids(after), k=self.k) >= threshold(self.k)
+
+    def jaccard(self, after: Response | None) -> float | None:
+        """Jaccard@k with the clean list; None without a response or if both are empty."""
+        if after is None:
+            return None
+        return jaccard_at_k(item_ids(self.clean), item_ids(after), k=self.k)
+
+    @property
+    def is_noisy(self) -> bool:
+        """Whether a repeat or an edit without meaning replaces as much as an edit must."""
+        return any(map(self.replaces, self.neutral))
+
+
+def user_lists(
+    user: User,
+    clean: Response | None,
+    neutral: Sequence[Response | None],
+    edited: dict[Cell, Response | None],
+    *,
+    k: int,
+) -> UserLists[Cell] | None:
+    """The comparable lists of a user; None if the clean list is missing or too short."""
+    if clean is None or clean.status != "ok" or len(set(item_ids(clean))) < threshold(k):
+        return None
+    kept = {cell: _comparable(response) for cell, response in edited.items()}
+    return UserLists(user, clean, tuple(map(_comparable, neutral)), kept, k)
+
+
+def _comparable(response: Response | None) -> Response | None:
+    return response if response is not None and response.status in _COMPARABLE else None
