@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from auditkit.recommenders.pipeline.stage_file import read_pipeline
+from auditkit.recommenders.pipeline_file import read_pipeline
 from auditkit.security.network_guard import Restriction
 
 __all__ = [

@@ -14,7 +14,7 @@ from auditkit.catalog.dataset import Dataset
 from auditkit.errors import ConfigurationError, MissingDependency, TargetUnavailable
 from auditkit.recommenders.adapters.manifest import MANIFEST, RecommenderManifest
 from auditkit.recommenders.pipeline.assemble import LoadedStage, assemble, resolve_prompt
-from auditkit.recommenders.pipeline.stage_file import read_pipeline
+from auditkit.recommenders.pipeline_file import read_pipeline
 from auditkit.recommenders.prompting.prompts import Prompts
 from auditkit.recommenders.protocols import CAPABILITIES, Renders
 from auditkit.recommenders.target_uri import PIPELINE, Prefix, recommender_of, split_prefix

@@ -15,7 +15,7 @@ from auditkit.domains.shipped import domain_pack
 from auditkit.errors import ConfigurationError, TargetUnavailable
 from auditkit.recommenders.pipeline.pipeline import Pipeline
 from auditkit.recommenders.pipeline.stage import build_stage
-from auditkit.recommenders.pipeline.stage_file import StageEntry
+from auditkit.recommenders.pipeline_file import StageEntry
 from auditkit.recommenders.protocols import Recommends
 from auditkit.serialization.canonical_json import sha256_json
 

@@ -26,7 +26,7 @@ from auditkit.probes.base import (
     split_by_status,
     unit_of,
 )
-from auditkit.probes.utility.stage_outcomes import StageOutcome, stage_outcomes
+from auditkit.probes.pipeline.stage_outcomes import StageOutcome, stage_outcomes
 from auditkit.recommenders.execution.readable_form import unreadable_form
 from auditkit.recommenders.execution.target import Target
 from auditkit.recommenders.pipeline.stage_trace import stage_records
