@@ -77,7 +77,9 @@ def _lost(own: Mapping[_Key, Finding], names: Sequence[str]) -> Iterator[StageRo
     """Recall of the candidates, then the losses of each stage; the last stage's in two parts."""
     for stage in names:
         if found := own.get(("candidate_recall", stage)):
-            yield StageRow(stage, "held-out items among its candidates", found.estimate)
+            n = count(found.parameters, "n")
+            what = f"held-out items among its {n:,} candidates (recall@{n})"
+            yield StageRow(stage, what, found.estimate)
     for stage in names:
         yield StageRow(stage, "held-out items that it lost", own["lost_rate", stage].estimate)
     parts = {

@@ -27,6 +27,7 @@ class StageOutcome:
 
     Attributes:
         ran: whether the stage got the request; it does not after a stage without any item.
+        n_items: length of its output.
         has: share of the held-out items in the output of the stage, [0, 1].
         lost: share of the held-out items that this stage lost.
         left_out: those of them that are not in its output; below_k: those that are below k there.
@@ -40,6 +41,7 @@ class StageOutcome:
     """
 
     ran: bool = False
+    n_items: int = 0
     has: float = 0.0
     lost: float = 0.0
     left_out: float = 0.0
@@ -70,7 +72,10 @@ def stage_outcomes(
     listed = [record.items for record in records]
     listed += [()] * (len(names) - len(records))
     outputs = [_ids(items, ids, catalog) for items in listed]
-    found = [StageOutcome(ndcg=ndcg_of_list(output, ids, k=k) or 0.0) for output in outputs]
+    found = [
+        StageOutcome(n_items=len(output), ndcg=ndcg_of_list(output, ids, k=k) or 0.0)
+        for output in outputs
+    ]
     for place, (outcome, output) in enumerate(zip(found, outputs, strict=True)):
         outcome.has = sum(one in output for one in ids) / len(ids)
         if place < len(records):

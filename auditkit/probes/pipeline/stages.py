@@ -109,7 +109,10 @@ class _Findings:
         last = len(self.names) - 1
         for place in range(last):
             recall = [one.stages[place].has for one in self.passed]
-            yield self._mean("candidate_recall", place, recall)
+            n = max((one.stages[place].n_items for one in self.passed), default=0)
+            targets = sum(len(one.user.test_items) for one in self.passed)
+            counts: dict[str, JsonValue] = {"n": n, "n_targets": targets}
+            yield self._mean("candidate_recall", place, recall, counts=counts)
         for place in range(last + 1):
             lost = [one.stages[place].lost for one in self.passed]
             yield self._mean("lost_rate", place, lost, shows="lost")
