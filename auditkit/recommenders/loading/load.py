@@ -97,7 +97,8 @@ def _asked_in(path: Path, loaded: LoadedRecommender) -> LoadedRecommender:
     """The recommender with the prompt templates of a file, which become part of its fingerprint."""
     if isinstance(loaded.recommender, Renders):
         raise ConfigurationError(
-            f"--prompts {path}: this target has its own templates. Change those in its folder."
+            f"--prompts {path}: this target has its own templates. Change those in its folder; in "
+            "a pipeline file, `prompt` names the templates of a stage."
         )
     prompts = Prompts.read(path)
     fingerprint = sha256_json([loaded.fingerprint, prompts.as_mapping()])
@@ -217,7 +218,10 @@ def _pipeline(
         kind=f"{PIPELINE} of {', then '.join(one.kind for one in loaded)}",
         fingerprint=fingerprint,
         verified=all(one.verified for one in loaded),
-        notes=tuple(f"stage {name}: {note}" for name, one in named for note in one.notes),
+        notes=(
+            pipeline.summary,
+            *(f"stage {name}: {note}" for name, one in named for note in one.notes),
+        ),
         manifest=next(filter(None, (_trained_elsewhere(one, data) for one in loaded)), {}),
         code=next((one.code for one in loaded if one.code), None),
     )

@@ -157,6 +157,16 @@ class Pipeline:
 
     # --- reports
 
+    @property
+    def summary(self) -> str:
+        """The stages in a sentence, with the name and the number of candidates of each."""
+        said = [
+            f"{stage.name} is {getattr(stage.recommender, 'name', 'a recommender')}"
+            + (f" and passes {stage.n:,} candidates on" if stage.n else "")
+            for stage in self._steps
+        ]
+        return f"Stages: {', '.join(said)}."
+
     def work(self) -> Mapping[str, int]:
         """Forward passes and tokens of all local models of the stages, since loading."""
         total: Counter[str] = Counter()

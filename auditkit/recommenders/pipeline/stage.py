@@ -23,7 +23,7 @@ from auditkit.recommenders.protocols import Embeds, Recommends, Renders, Sized
 from auditkit.serialization.strict_yaml import load_yaml
 from auditkit.types import Item, Request
 
-__all__ = ["SLOT", "Stage", "build_stage", "with_candidates_shown"]
+__all__ = ["SLOT", "Stage", "build_stage", "titles_shown", "with_candidates_shown"]
 
 SLOT = "{candidates}"
 
@@ -103,8 +103,8 @@ def build_stage(
                 f"{prompt}: the first template of `recommend` has no slot {SLOT}, so stage "
                 f"{name!r} would not see the candidates. Add the slot where their titles belong."
             )
-    elif shows and own is None:
-        (choose,) = prompts.tasks["choose"].ask
+    elif shows and own is None and "choose" in prompts.tasks:  # a domain pack may lack it
+        choose = prompts.tasks["choose"].ask[0]
         prompts = replace(prompts, recommend=(choose, *prompts.recommend))
     return Stage(
         name=name,

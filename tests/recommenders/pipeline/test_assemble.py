@@ -5,14 +5,25 @@ from __future__ import annotations
 import json
 
 import pytest
+from planted_recommenders import Clean
 from ranking_server import ranking, write_pipeline
 from small_folder import save
 from small_world import world
 
+from auditkit.domains.shipped import domain_pack
 from auditkit.errors import ConfigurationError, TargetUnavailable
-from auditkit.probes.base import load_users, neutral_request
+from auditkit.probes.base import (
+    Context,
+    NotAssessable,
+    load_users,
+    neutral_request,
+    require_unseen_test_items,
+)
+from auditkit.recommenders.adapters.manifest import TrainingRecord
 from auditkit.recommenders.loading.load import load_recommender, needs_dataset
+from auditkit.recommenders.pipeline.stage import build_stage
 from auditkit.recommenders.pipeline.stage_trace import stage_records
+from auditkit.recommenders.prompting.prompts import Prompts
 from auditkit.recommenders.target_uri import endpoints_of, restriction_for
 from auditkit.security.network_guard import NetworkForbidden
 from auditkit.types import Request
@@ -62,7 +73,10 @@ def test_a_pipeline_describes_all_of_its_stages(tmp_path):
     found = loaded(write_pipeline(tmp_path / "p.yaml", SERVER))
     assert found.kind == "pipeline of baseline, then endpoint, chat"
     assert not found.verified
-    assert found.notes[0].startswith("stage ranking: The model is remote")
+    assert found.notes[0] == (
+        "Stages: retrieval is baseline:item-knn and passes 20 candidates on, ranking is m."
+    )
+    assert found.notes[1].startswith("stage ranking: The model is remote")
     local = loaded(write_pipeline(tmp_path / "p.yaml", "baseline:popularity"))
     assert local.verified
     assert local.recommender.name == "pipeline:p.yaml"
@@ -203,3 +217,27 @@ def test_a_mitigation_in_front_of_a_pipeline_edits_what_all_stages_read(tmp_path
     assert prompts[0] == answer.trace[-1]["prompt"]
     assert prompts[0].count("\n- ") >= 20
     assert not prompts[0].startswith("I am")
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_a_stage_that_was_trained_on_other_data_is_declared(tmp_path, same):
+    data = world().fingerprint if same else "0" * 64
+    training = TrainingRecord(
+        recipe="r", seed=0, data_sha256=data, fit="all_but_test", tie_seed=0, steps=1, parameters=1
+    )
+    folder = save(tmp_path / "tiny", training=training)
+    found = loaded(write_pipeline(tmp_path / "p.yaml", "baseline:ease", first=str(folder)))
+    assert bool(found.manifest) is not same
+    if same:
+        return
+    context = Context(world(), 0, "utility.stages", found.manifest, load_users(world()))
+    with pytest.raises(NotAssessable, match="training on other data"):
+        require_unseen_test_items(context)
+
+
+def test_a_domain_pack_without_a_wording_for_choices_still_shows_the_candidates(tmp_path):
+    pack = domain_pack("movies")
+    tasks = {"like": Prompts.shipped("titles", pack).as_mapping()["tasks"]["like"]}
+    own = pack.model_copy(update={"templates": {"titles": {"tasks": tasks}}})
+    stage = build_stage("ranking", Clean(), n=None, first=False, prompt=None, pack=own)
+    assert stage.render(request()).endswith("Name only movies of this list:\n- {candidates}")
