@@ -95,7 +95,7 @@ def _added(own: Mapping[_Key, Finding], names: Sequence[str]) -> Iterator[StageR
     words = {
         "left_candidates_rate": "items that were not among its candidates",
         "out_of_candidates_rate": "of these: in the catalog",
-        "out_of_catalog_rate": "of these: not in the catalog (invented)",
+        "out_of_catalog_rate": "of these: not in the catalog (invented, near misses, wrong years)",
     }
     for stage in names:
         for metric, what in words.items():

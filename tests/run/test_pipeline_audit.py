@@ -19,6 +19,7 @@ from auditkit.run.options import AuditOptions
 from auditkit.run.recipe import AuditRecipe, read_recipe
 from auditkit.run.recompute import recompute_run
 from auditkit.run.runner import run_audit
+from auditkit.security.network_guard import NetworkForbidden
 from auditkit.shipped_recipes import find_recipe
 from auditkit.types import AuditResult
 
@@ -200,3 +201,34 @@ def test_the_command_line_audits_a_pipeline(tmp_path, capsys):
     assert result["target"]["name"] == "pipeline:shop.yaml"
     assert AuditResult.read(tmp_path / "run").findings
     assert len(world().catalog.items) == 60
+
+
+def test_code_of_a_stage_has_a_deadline(tmp_path):
+    (tmp_path / "sleepy.py").write_text(
+        "import time\n\n\ndef rank(requests):\n    time.sleep(3)\n    return [[]] * len(requests)\n"
+    )
+    target = write_pipeline(tmp_path / "shop.yaml", "python:sleepy.py:rank")
+    options = AuditOptions(allow_code=True, call_seconds=0.2, stop=StopRule(max_error_rate=1))
+    result = run_audit(
+        target, recipe({"utility.stages": {"n_users": 2}}), tmp_path / "run", options=options
+    )
+    assert result.outcomes[0].counts["timeout"] == 2
+
+
+def test_code_of_a_stage_may_not_reach_another_host_than_the_endpoint(tmp_path):
+    (tmp_path / "curious.py").write_text(
+        "import socket\n\n\ndef find(requests):\n"
+        "    socket.create_connection(('192.0.2.1', 80), timeout=1)\n"
+    )
+    with ranking(choose) as (url, prompts):
+        target = write_pipeline(
+            tmp_path / "shop.yaml", f"openai:{url}#m", first="python:curious.py:find"
+        )
+        with pytest.raises(NetworkForbidden, match=r"curious\.py:5 tried to reach 192\.0\.2\.1"):
+            run_audit(
+                target,
+                recipe({"utility.stages": {"n_users": 5}}),
+                tmp_path / "run",
+                options=AuditOptions(allow_code=True),
+            )
+    assert prompts == []

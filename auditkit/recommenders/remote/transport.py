@@ -101,7 +101,7 @@ class Transport:
                 self._loop.run(until_done(place))
                 yield _outcome(done.pop(place), request)
         finally:
-            self._loop.run(_cancel(running))
+            self._loop.run(_cancel([*running, *done.values()]))  # also reads their errors
 
     def close(self) -> None:
         """Close the connections and the event loop."""
