@@ -17,7 +17,13 @@ from auditkit.recommenders.pipeline.assemble import LoadedStage, assemble, resol
 from auditkit.recommenders.pipeline_file import read_pipeline
 from auditkit.recommenders.prompting.prompts import Prompts
 from auditkit.recommenders.protocols import CAPABILITIES, Renders
-from auditkit.recommenders.target_uri import PIPELINE, Prefix, recommender_of, split_prefix
+from auditkit.recommenders.target_uri import (
+    PIPELINE,
+    Prefix,
+    endpoints_of,
+    recommender_of,
+    split_prefix,
+)
 from auditkit.serialization.canonical_json import sha256_json
 
 __all__ = ["MODELS", "LoadedRecommender", "fetch_model", "load_recommender", "needs_dataset"]
@@ -195,6 +201,11 @@ def _pipeline(
     names and numbers in the file.
     """
     data = _required(dataset, f"{PIPELINE}:{path}")
+    if len(servers := endpoints_of(f"{PIPELINE}:{path}")) > 1:  # before any of them is called
+        raise ConfigurationError(
+            f"{path} has {len(servers)} openai: stages, and a pipeline can have one server. Serve "
+            "both steps behind one endpoint, or audit them in two pipelines."
+        )
     loaded: list[LoadedRecommender] = []
     stages: list[LoadedStage] = []
     for entry in read_pipeline(path).stages:

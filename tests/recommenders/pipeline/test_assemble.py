@@ -112,8 +112,8 @@ def test_a_pipeline_within_itself_is_refused(tmp_path, prefix):
 
 def test_two_servers_are_refused_before_they_are_asked(tmp_path):
     target = write_pipeline(tmp_path / "p.yaml", SERVER, first=SERVER)
-    with pytest.raises(ConfigurationError, match="are servers, and a pipeline can have one"):
-        loaded(target)
+    with pytest.raises(ConfigurationError, match="has 2 openai: stages, and a pipeline can have"):
+        load_recommender(target, dataset=world())
 
 
 @pytest.mark.parametrize(
