@@ -20,8 +20,9 @@ TargetName = Annotated[
     typer.Argument(
         metavar="TARGET",
         help="model folder, openai:BASE_URL#MODEL, baseline:NAME, replay:FILE.jsonl, "
-        "scores:FILE.npz, python:MODULE:NAME or python:FILE.py:NAME; neutralized:, instructed:, "
-        "canonical:, snapped: or reranked:LAMBDA: in front of it audits a mitigation",
+        "scores:FILE.npz, python:MODULE:NAME, python:FILE.py:NAME or pipeline:FILE.yaml; "
+        "neutralized:, instructed:, canonical:, snapped: or reranked:LAMBDA: in front of it audits "
+        "a mitigation",
     ),
 ]
 RecipeName = Annotated[str, typer.Option("--recipe", help="quick, standard, or a YAML file")]

@@ -43,6 +43,7 @@ __all__ = [
     "RunNotes",
     "Scores",
     "Sized",
+    "Staged",
     "TokenScores",
     "Works",
     "WritesTitles",
@@ -243,6 +244,21 @@ class Constrains(Protocol):
 
 
 @runtime_checkable
+class Staged(Protocol):
+    """A recommender of several stages, whose responses have a trace of what each stage did.
+
+    Attributes:
+        stages: names of the stages, in the order in which they run.
+    """
+
+    stages: tuple[str, ...]
+
+    def planned_prompt(self, request: Request) -> str:
+        """The prompt of a rendered request, of the length that it will have with candidates."""
+        ...
+
+
+@runtime_checkable
 class Bounded(Protocol):
     """Reports how many tokens fit into its context."""
 
@@ -308,4 +324,5 @@ CAPABILITIES: tuple[type, ...] = (
     Renders,
     Describes,
     Judges,
+    Staged,
 )

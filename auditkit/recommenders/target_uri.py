@@ -9,13 +9,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from auditkit.recommenders.pipeline_file import read_pipeline
 from auditkit.security.network_guard import Restriction
 
-__all__ = ["WRAPPERS", "Prefix", "recommender_of", "restriction_for", "split_prefix"]
+__all__ = [
+    "PIPELINE", "WRAPPERS", "Prefix", "endpoints_of", "recommender_of", "restriction_for",
+    "split_prefix",
+]  # fmt: skip
 
+PIPELINE = "pipeline"
 # The argument between a prefix and its target, by prefix: none, or one number.
 WRAPPERS: Mapping[str, str] = {
     "neutralized": "", "instructed": "", "canonical": "", "snapped": "", "reranked": "LAMBDA",
@@ -56,14 +62,33 @@ def recommender_of(target: str) -> str:
     return target
 
 
+def endpoints_of(target: str) -> list[str]:
+    """The servers of a TARGET as `BASE_URL#MODEL`: one for `openai:`, those of the stages of a
+    `pipeline:`, else none.
+
+    Raises:
+        ConfigurationError: the pipeline file has errors.
+    """
+    kind, _, rest = recommender_of(target).partition(":")
+    if kind == "openai":
+        return [rest]
+    if kind != PIPELINE:
+        return []
+    stages = [recommender_of(stage.target) for stage in read_pipeline(Path(rest)).stages]
+    return [stage.partition(":")[2] for stage in stages if stage.startswith("openai:")]
+
+
 def restriction_for(target: str, *, online: bool = False) -> Restriction | None:
     """The network access that an audit of TARGET needs: host and port of an endpoint, otherwise
-    none.
+    none. A pipeline with several endpoints, which cannot be loaded, gets none.
+
+    Raises:
+        ConfigurationError: the pipeline file has errors.
     """
     if online:
         return None
-    kind, _, rest = recommender_of(target).partition(":")
-    if kind != "openai":
+    endpoints = endpoints_of(target)
+    if len(endpoints) != 1:
         return Restriction()
-    place = urlsplit(rest.partition("#")[0])
+    place = urlsplit(endpoints[0].partition("#")[0])
     return Restriction(place.hostname, place.port or (443 if place.scheme == "https" else 80))

@@ -18,7 +18,9 @@ from auditkit.security.redaction import map_text
 from auditkit.serialization.canonical_json import canonical_json
 from auditkit.types import Evidence, Finding
 
-__all__ = ["Card", "Ranked", "RecordedRequest", "build_cards", "n_cases", "word_diff"]
+__all__ = [
+    "Card", "Ranked", "RecordedRequest", "RecordedStage", "build_cards", "n_cases", "word_diff",
+]  # fmt: skip
 
 _MAX_WORDS = 600
 _CONTEXT = 8
@@ -39,6 +41,18 @@ class Ranked:
 
 
 @dataclass(frozen=True)
+class RecordedStage:
+    """What one stage of a pipeline did: its prompt, its text, and the candidates that it passed
+    on; empty where the record has none.
+    """
+
+    name: str
+    prompt: str
+    text: str
+    items: tuple[Ranked, ...]
+
+
+@dataclass(frozen=True)
 class RecordedRequest:
     """One recorded request and its response."""
 
@@ -52,6 +66,7 @@ class RecordedRequest:
     prompt: str
     text: str
     items: tuple[Ranked, ...]
+    stages: tuple[RecordedStage, ...]
     continuations: tuple[str, ...]
     derived: tuple[tuple[str, str], ...]
 
@@ -130,6 +145,21 @@ def _ranked(body: Mapping[str, Any]) -> tuple[Ranked, ...]:
     return tuple(rows)
 
 
+def _stages(body: Mapping[str, Any]) -> tuple[RecordedStage, ...]:
+    """The stages in the trace of a response, which may hold other entries too."""
+    entries = [_mapping(entry) for entry in _list(body.get("trace"))]
+    return tuple(
+        RecordedStage(
+            _plain(entry["stage"]),
+            _plain(entry.get("prompt")),
+            _plain(entry.get("text")),
+            _ranked(entry),
+        )
+        for entry in entries
+        if "stage" in entry
+    )
+
+
 def _asked(request_id: str, record: Record) -> RecordedRequest:
     body = map_text(record.body, mask)  # before words are compared, which splits a number
     request = _mapping(body.get("request"))
@@ -165,6 +195,7 @@ def _asked(request_id: str, record: Record) -> RecordedRequest:
         prompt="\n".join([*turns, _plain(request.get("prompt") or request.get("instruction"))]),
         text=_plain(body.get("text")),
         items=_ranked(body),
+        stages=_stages(body),
         continuations=tuple(map(_plain, _list(request.get("continuations")))),
         derived=tuple((key, _plain(v)) for key, v in sorted(_mapping(body.get("derived")).items())),
     )

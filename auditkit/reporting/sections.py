@@ -21,6 +21,7 @@ from auditkit.reporting.hallucination_summary import sentence
 from auditkit.reporting.interval_plots import Figure, Row, draw
 from auditkit.reporting.mitigation_section import PROBE as MITIGATION
 from auditkit.reporting.mitigation_section import Mitigations, build_mitigations
+from auditkit.reporting.stages_section import Stages, build_stages
 from auditkit.types import AuditResult, Finding, Outcome
 
 __all__ = ["DIMENSIONS", "ClaimRow", "Panel", "Section", "build_sections", "row_of", "verdict_of"]
@@ -82,6 +83,7 @@ class Section:
     mitigations: Mitigations | None = None
     fairness: Fairness | None = None
     exposure: Exposure | None = None
+    stages: Stages | None = None
     lead: str = ""
 
     @property
@@ -233,7 +235,9 @@ def build_sections(result: AuditResult, decision: Decision | None) -> list[Secti
         findings = [f for f in result.findings if _dimension(f.metric) == key]
         claims = _claims(findings) if key == "privacy" else ()
         exposure = build_exposure(findings)
+        stages = build_stages(findings)
         told = exposure.told if exposure else frozenset()
+        told |= stages.told if stages else frozenset()
         drawn = [
             f
             for f in findings
@@ -255,6 +259,7 @@ def build_sections(result: AuditResult, decision: Decision | None) -> list[Secti
                 mitigations=build_mitigations(findings),
                 fairness=build_fairness(findings),
                 exposure=exposure,
+                stages=stages,
                 lead=sentence(findings) if key == "hallucination" else "",
             )
         )

@@ -16,7 +16,7 @@ from pydantic import JsonValue
 from auditkit.recommenders.execution.calls import Call
 from auditkit.recommenders.loading.target_card import Price
 from auditkit.recommenders.prompting.prompts import as_text
-from auditkit.recommenders.protocols import Generates, Recommends
+from auditkit.recommenders.protocols import Generates, Recommends, Staged
 from auditkit.recommenders.remote.request_limits import RequestLimits
 from auditkit.types import Response
 
@@ -104,8 +104,8 @@ def estimate_cost(
         timed: result of `time_calls`.
         price: of a million tokens.
     """
-    letters = [len(as_text(call.request.messages)) + len(call.request.prompt) for call in calls]
-    per_letter = _tokens_per_letter(timed)
+    letters = [_letters(recommender, call) for call in calls]
+    per_letter = _tokens_per_letter(recommender, timed)
     limit = float(getattr(recommender, "max_tokens", _LIMIT))
     written = [
         used for one in timed if (used := one.response.usage.get("completion_tokens")) is not None
@@ -136,9 +136,17 @@ def estimate_cost(
     )
 
 
-def _tokens_per_letter(timed: Sequence[TimedCall]) -> float:
+def _letters(recommender: object, call: Call) -> int:
+    """Number of letters that are sent for a call; those of the candidates are known on average."""
+    prompt = call.request.prompt
+    if isinstance(recommender, Staged):
+        prompt = recommender.planned_prompt(call.request)
+    return len(as_text(call.request.messages)) + len(prompt)
+
+
+def _tokens_per_letter(recommender: object, timed: Sequence[TimedCall]) -> float:
     pairs = [
-        (used, len(as_text(one.call.request.messages)) + len(one.call.request.prompt))
+        (used, _letters(recommender, one.call))
         for one in timed
         if (used := one.response.usage.get("prompt_tokens")) is not None
     ]

@@ -132,7 +132,7 @@ def notes_on_responses(
     """Notes on failed and truncated responses, and on reasoning in them."""
     error = commonest_error(records)
     notes = ((error,) if error else ()) + reasoning_removed(records)
-    if not loaded.kind.startswith("endpoint"):
+    if "endpoint" not in loaded.kind:  # also as a stage of a pipeline
         return notes
     return (*notes, *truncated_lists(records), *same_at_any_temperature(records))
 

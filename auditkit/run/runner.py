@@ -223,7 +223,7 @@ def _target(
             batch_size=recipe.batch_size,
             window=window,
             stop=stop,
-            seconds=options.call_seconds if loaded.kind == "python" else None,
+            seconds=options.call_seconds if loaded.kind == "python" or loaded.code else None,
             retry_errors=options.retry_errors,
             defer_signals=options.defer_signals,
             on_progress=progress.requests,

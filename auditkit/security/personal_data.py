@@ -73,7 +73,17 @@ def mask_response(body: Mapping[str, Any]) -> dict[str, Any]:
             return map_text(fields, masked)
         return {k: v if k in _KEPT else map_text(v, masked) for k, v in fields.items()}
 
-    result = {name: map_text(body[name], masked) for name in _RESPONSE if name in body}
+    def traced(value: Any) -> Any:
+        """Stages of a pipeline have lists of items too."""
+        if isinstance(value, Mapping):
+            return {masked(k): v if k in _KEPT else traced(v) for k, v in value.items()}
+        return [traced(v) for v in value] if isinstance(value, list) else map_text(value, masked)
+
+    result = {
+        name: traced(body[name]) if name == "trace" else map_text(body[name], masked)
+        for name in _RESPONSE
+        if name in body
+    }
     if "items" in body:
         result["items"] = [item(fields) for fields in body["items"]]
     return {**body, **result}

@@ -7,6 +7,7 @@ from functools import cache
 
 import pytest
 from planted_recommenders import HELD_OUT, Clean, FailsEveryThird, FindsEveryTestItem
+from planted_stages import Keeps, pipeline
 from run_probe import ProbeRun, run_probe
 
 from auditkit.probes.base import NotAssessable
@@ -40,6 +41,8 @@ ASKS = pytest.mark.parametrize("probe_id", [p for p in OWN if p != "privacy.clai
 
 
 def clean_for(probe_id: str) -> object:
+    if probe_id == "utility.stages":
+        return pipeline(FindsEveryTestItem(), Keeps())
     return FindsEveryTestItem() if probe_id == "fairness.group_utility" else Clean()
 
 
@@ -109,6 +112,8 @@ class FailsAndFinds(FailsEveryThird, FindsEveryTestItem):
 )
 def test_probe_counts_as_missing_what_a_failing_target_did_not_answer(probe_id):
     failing = FailsAndFinds() if probe_id == "fairness.group_utility" else FailsEveryThird()
+    if probe_id == "utility.stages":
+        failing = pipeline(FailsEveryThird(), Keeps())
     run = run_probe(probe_id, failing, manifest=manifest_for(probe_id))
     failed = run.counts["target_error"]
     assert 0.1 < failed / sum(run.counts.values()) < 0.6

@@ -13,9 +13,17 @@ from pydantic import JsonValue
 from auditkit.catalog.dataset import Dataset
 from auditkit.errors import ConfigurationError, MissingDependency, TargetUnavailable
 from auditkit.recommenders.adapters.manifest import MANIFEST, RecommenderManifest
+from auditkit.recommenders.pipeline.assemble import LoadedStage, assemble, resolve_prompt
+from auditkit.recommenders.pipeline_file import read_pipeline
 from auditkit.recommenders.prompting.prompts import Prompts
 from auditkit.recommenders.protocols import CAPABILITIES, Renders
-from auditkit.recommenders.target_uri import Prefix, split_prefix
+from auditkit.recommenders.target_uri import (
+    PIPELINE,
+    Prefix,
+    endpoints_of,
+    recommender_of,
+    split_prefix,
+)
 from auditkit.serialization.canonical_json import sha256_json
 
 __all__ = ["MODELS", "LoadedRecommender", "fetch_model", "load_recommender", "needs_dataset"]
@@ -29,6 +37,7 @@ KINDS = (
     "scores:FILE.npz",
     "python:MODULE:NAME",
     "python:FILE.py:NAME",
+    "pipeline:FILE.yaml",
     "baseline:popularity",
     "neutralized:TARGET",
     "instructed:TARGET",
@@ -73,9 +82,9 @@ def load_recommender(
     Args:
         target: a folder with recommender.yaml, `hf:FOLDER`, `openai:BASE_URL#MODEL`,
             `replay:FILE.jsonl`, `scores:FILE.npz`, `python:MODULE:NAME`, `python:FILE.py:NAME`,
-            `baseline:NAME`, the name of a model in `MODELS`, or `NAME:REST` of an installed
-            adapter; each optionally after prefixes of `wrappers`, such as `neutralized:`,
-            `canonical:`, `snapped:` and `reranked:LAMBDA:`.
+            `pipeline:FILE.yaml`, `baseline:NAME`, the name of a model in `MODELS`, or `NAME:REST`
+            of an installed adapter; each optionally after prefixes of `wrappers`, such as
+            `neutralized:`, `canonical:`, `snapped:` and `reranked:LAMBDA:`.
         dataset: baselines are fitted on it, dual encoders rank its items, mitigations read its
             users; None is allowed if `needs_dataset` returns False.
         prompts: a template file for a recommender without templates.
@@ -96,7 +105,8 @@ def _asked_in(path: Path, loaded: LoadedRecommender) -> LoadedRecommender:
     """The recommender with the prompt templates of a file, which become part of its fingerprint."""
     if isinstance(loaded.recommender, Renders):
         raise ConfigurationError(
-            f"--prompts {path}: this target has its own templates. Change those in its folder."
+            f"--prompts {path}: this target has its own templates. Change those in its folder; in "
+            "a pipeline file, `prompt` names the templates of a stage."
         )
     prompts = Prompts.read(path)
     fingerprint = sha256_json([loaded.fingerprint, prompts.as_mapping()])
@@ -126,7 +136,7 @@ def needs_dataset(target: str) -> bool:
         ConfigurationError: the recommender.yaml of the folder is invalid.
     """
     kind, _, rest = target.partition(":")
-    if split_prefix(target) or kind == "baseline":
+    if split_prefix(target) or kind in ("baseline", PIPELINE):
         return True
     if kind in _WITHOUT_DATA or target in MODELS:
         return False
@@ -167,6 +177,8 @@ def _load(
         return _python(rest, allow_code=allow_code)
     if kind == "openai":
         return _endpoint(rest, connects=connects)
+    if kind == PIPELINE:
+        return _pipeline(Path(rest), dataset, allow_code=allow_code, connects=connects)
     if target in MODELS:
         return _folder(fetch_model(target), dataset)
     folder = Path(rest if kind == "hf" else target)
@@ -182,6 +194,59 @@ def _load(
             f"{rest} is not a folder. Models are never downloaded from a hub; give a local folder."
         )
     return _plugin(kind, rest, dataset)
+
+
+def _pipeline(
+    path: Path, dataset: Dataset | None, *, allow_code: bool, connects: bool
+) -> LoadedRecommender:
+    """Load the stages of a pipeline file; its fingerprint covers all of them, their templates, and
+    names and numbers in the file.
+    """
+    data = _required(dataset, f"{PIPELINE}:{path}")
+    if len(servers := endpoints_of(f"{PIPELINE}:{path}")) > 1:  # before any of them is called
+        raise ConfigurationError(
+            f"{path} has {len(servers)} openai: stages, and a pipeline can have one server. Serve "
+            "both steps behind one endpoint, or audit them in two pipelines."
+        )
+    loaded: list[LoadedRecommender] = []
+    stages: list[LoadedStage] = []
+    for entry in read_pipeline(path).stages:
+        place = f"{path}: stage {entry.name!r}: "
+        if recommender_of(entry.target).startswith(f"{PIPELINE}:"):
+            raise ConfigurationError(
+                f"{place}{entry.target} is a pipeline itself. Write its stages into this file, one "
+                "after the other."
+            )
+        try:
+            one = _load(entry.target, data, allow_code=allow_code, connects=connects)
+        except (TargetUnavailable, ConfigurationError) as error:
+            raise type(error)(f"{place}{error}") from None
+        loaded.append(one)
+        prompt = resolve_prompt(path, entry)
+        stages.append(LoadedStage(entry, one.recommender, one.kind, one.fingerprint, prompt))
+    pipeline, fingerprint = assemble(path, stages, data)
+    named = [(stage.entry.name, one) for stage, one in zip(stages, loaded, strict=True)]
+    return LoadedRecommender(
+        recommender=pipeline,
+        kind=f"{PIPELINE} of {', then '.join(one.kind for one in loaded)}",
+        fingerprint=fingerprint,
+        verified=all(one.verified for one in loaded),
+        notes=(
+            pipeline.summary,
+            *(f"stage {name}: {note}" for name, one in named for note in one.notes),
+        ),
+        manifest=next(filter(None, (_trained_elsewhere(one, data) for one in loaded)), {}),
+        code=next((one.code for one in loaded if one.code), None),
+    )
+
+
+def _trained_elsewhere(loaded: LoadedRecommender, dataset: Dataset) -> dict[str, JsonValue]:
+    """The training record of a stage that was trained on other data than the audited, which may
+    contain the held-out items.
+    """
+    training = loaded.manifest.get("training")
+    declared = training.get("data_sha256") if isinstance(training, dict) else None
+    return {"training": training} if declared not in (None, dataset.fingerprint) else {}
 
 
 class _Identified(Protocol):

@@ -101,7 +101,7 @@ class Transport:
                 self._loop.run(until_done(place))
                 yield _outcome(done.pop(place), request)
         finally:
-            self._loop.run(_cancel(running))
+            self._loop.run(_cancel([*running, *done.values()]))  # also reads their errors
 
     def close(self) -> None:
         """Close the connections and the event loop."""
@@ -159,7 +159,7 @@ class Transport:
         return True
 
     def _speed_up(self, response: Response) -> None:
-        if self._tokens:
+        if self._tokens and isinstance(response, Response):  # not of an unrecorded stage
             kinds = ("prompt_tokens", "completion_tokens")
             self._tokens.take(sum(response.usage.get(kind, 0) for kind in kinds))
         self._successes += 1

@@ -19,7 +19,7 @@ __all__ = ["EditedRequests"]
 
 _AS_THEY_ARE = (
     "prompts", "render", "reference", "describe_prompt", "manifest", "reads_prompt", "work",
-    "run_notes", "close", "request_limits", "n_parameters",
+    "run_notes", "close", "request_limits", "n_parameters", "stages",
 )  # fmt: skip
 
 
@@ -52,6 +52,7 @@ class EditedRequests:
                 "recommend": self._recommend,
                 "answer": self._answer,
                 "item_question": self._item_question,
+                "planned_prompt": self._planned_prompt,
                 "room": self._room,
                 "embed": self._embed,
                 "generate": self._generate,
@@ -80,6 +81,10 @@ class EditedRequests:
             task, self._request(request), item, disliked=disliked
         )
         return asked
+
+    def _planned_prompt(self, request: Request) -> str:
+        prompt: str = self._inner.planned_prompt(self._request(request))
+        return prompt
 
     def _room(self, request: Request) -> int | None:
         room: int | None = self._inner.room(self._request(request))

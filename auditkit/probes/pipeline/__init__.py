@@ -1,0 +1,1 @@
+"""Probes of pipelines of several stages."""

@@ -1,0 +1,182 @@
+"""What the stages of a pipeline did with one user's held-out items, and where each item came from.
+
+A held-out item that is missing from the final list was lost by one stage: the one after the last
+stage that still had it. An item that the last stage lists without having been given it is not lost.
+So the hit rate and the rates of the stages add up to 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+
+from auditkit.catalog.catalog import Catalog
+from auditkit.metrics.ranking import ndcg_of_list
+from auditkit.probes.hallucination.item_checks import entry_of
+from auditkit.recommenders.pipeline.stage_trace import StageRecord
+from auditkit.types import Item, RankedItem
+
+__all__ = ["StageOutcome", "stage_outcomes"]
+
+_SEVERAL = ("ambiguous", "ambiguous_variant", "duplicate_title")
+
+
+@dataclass
+class StageOutcome:
+    """One stage and one user.
+
+    Attributes:
+        ran: whether the stage got the request; it does not after a stage without any item.
+        n_items: length of its output.
+        has: share of the held-out items in the output of the stage, [0, 1].
+        lost: share of the held-out items that this stage lost.
+        left_out: those of them that are not in its output; below_k: those that are below k there.
+        ndcg: NDCG@k of the first k items of its output.
+        outside: shares of its items that were not among its candidates (`left_candidates`): those
+            in the catalog (`out_of_candidates`) and the others (`out_of_catalog`). None without
+            items that the linker can decide. The first stage has no candidates, so only its
+            `out_of_catalog` is set.
+        n_outside: the numbers of these items.
+        examples: one sentence per kind of fault, by the name of its share.
+    """
+
+    ran: bool = False
+    n_items: int = 0
+    has: float = 0.0
+    lost: float = 0.0
+    left_out: float = 0.0
+    below_k: float = 0.0
+    ndcg: float = 0.0
+    outside: dict[str, float | None] = field(default_factory=dict)
+    n_outside: dict[str, int] = field(default_factory=dict)
+    examples: dict[str, str] = field(default_factory=dict)
+
+
+def stage_outcomes(
+    records: Sequence[StageRecord],
+    names: Sequence[str],
+    targets: Sequence[Item],
+    *,
+    catalog: Catalog,
+    k: int,
+) -> list[StageOutcome]:
+    """One outcome per stage.
+
+    Args:
+        records: of one response; stages that did not run have none.
+        names: of all stages, in order.
+        targets: held-out items of the user, at least one.
+        catalog: of the items. k: length of the list that counts, at least 1.
+    """
+    ids = list(dict.fromkeys(target.id for target in targets))
+    listed = [record.items for record in records]
+    listed += [()] * (len(names) - len(records))
+    outputs = [_ids(items, ids, catalog) for items in listed]
+    found = [
+        StageOutcome(n_items=len(output), ndcg=ndcg_of_list(output, ids, k=k) or 0.0)
+        for output in outputs
+    ]
+    for place, (outcome, output) in enumerate(zip(found, outputs, strict=True)):
+        outcome.has = sum(one in output for one in ids) / len(ids)
+        if place < len(records):
+            outcome.ran = True
+            _items(outcome, records[place], catalog)
+    titles = {target.id: target.title for target in targets}
+    for one in ids:
+        _attribute(found, outputs, one, titles[one], names, share=1 / len(ids), k=k)
+    return found
+
+
+def _attribute(
+    found: Sequence[StageOutcome],
+    outputs: Sequence[Sequence[str]],
+    target: str,
+    title: str,
+    names: Sequence[str],
+    *,
+    share: float,
+    k: int,
+) -> None:
+    """Count one held-out item that is not among the first k for the stage that lost it."""
+    last = len(outputs) - 1
+    if target in outputs[last][:k]:
+        return
+    had = [place for place in range(last) if target in outputs[place]]
+    at = had[-1] + 1 if had else 0
+    outcome = found[at]
+    outcome.lost += share
+    if not had:
+        said = f'"{title}" is not among the {len(outputs[0])} candidates of {names[0]}'
+        outcome.examples.setdefault("lost", said)
+        return
+    rank = outputs[at - 1].index(target) + 1
+    said = f'"{title}" was candidate {rank} of {names[at - 1]}, and {names[at]} '
+    if target in outputs[at]:
+        outcome.below_k += share
+        kind, said = "below_k", f"{said}lists it at {outputs[at].index(target) + 1}, below {k}"
+    else:
+        outcome.left_out += share
+        kind, said = "left_out", f"{said}left it out"
+    outcome.examples.setdefault("lost", said)
+    outcome.examples.setdefault(kind, said)
+
+
+def _items(outcome: StageOutcome, record: StageRecord, catalog: Catalog) -> None:
+    """Count the items of a stage by where they came from."""
+    items, given = record.items, record.given
+    allowed = {_entry(catalog, one.item_id) for one in given or () if one.item_id is not None}
+    texts = {one.raw for one in given or () if one.item_id is None}
+    kinds = [_kind(item, allowed, texts, catalog, chosen=given is not None) for item in items]
+    decided = sum(kind != "undecided" for kind in kinds)
+    counts = {kind: kinds.count(kind) for kind in ("out_of_candidates", "out_of_catalog")}
+    if given is None:
+        counts = {"out_of_catalog": counts["out_of_catalog"]}
+    else:
+        counts["left_candidates"] = sum(counts.values())
+    outcome.n_outside = counts
+    outcome.outside = {kind: n / decided if decided else None for kind, n in counts.items()}
+    for item, kind in zip(items, kinds, strict=True):
+        if kind in counts:
+            place = "" if given is None else f"not one of the {len(given)} candidates and "
+            where = "in the catalog" if kind == "out_of_candidates" else "not in the catalog"
+            said = f'"{item.raw}" of {record.name} is {place}{where}'
+            outcome.examples.setdefault(kind, said)
+            outcome.examples.setdefault("left_candidates", said)
+
+
+def _kind(
+    item: RankedItem,
+    allowed: Collection[object],
+    texts: Collection[str],
+    catalog: Catalog,
+    *,
+    chosen: bool,
+) -> str:
+    """`candidate`, `out_of_candidates`, `out_of_catalog` or `undecided`; a title that fits several
+    items is the candidate among them.
+    """
+    ids = [item.item_id] if item.item_id is not None else []
+    if item.link in _SEVERAL:
+        ids += catalog.link([item.raw])[0].candidates
+    if any(_entry(catalog, one) in allowed for one in ids) or item.raw in texts:
+        return "candidate"
+    if item.link == "ambiguous":
+        return "undecided"
+    if item.item_id is None and item.link != "ambiguous_variant":
+        return "out_of_catalog"
+    return "out_of_candidates" if chosen else "candidate"
+
+
+def _entry(catalog: Catalog, item_id: str) -> object:
+    """Key by which two ids of one film are the same; an id that the catalog lacks is its own."""
+    return entry_of(catalog, item_id) if item_id in catalog.index else item_id
+
+
+def _ids(items: Sequence[RankedItem], targets: Collection[str], catalog: Catalog) -> list[str]:
+    """Ids of a list without repeats; of several items with a listed title, the held-out one."""
+    ids = []
+    for place, item in enumerate(items):
+        same = catalog.link([item.raw])[0].candidates if item.link == "duplicate_title" else ()
+        chosen = next((one for one in same if one in targets), item.item_id)
+        ids.append(chosen or f"raw:{place}:{item.raw}")
+    return list(dict.fromkeys(ids))

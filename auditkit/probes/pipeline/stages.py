@@ -1,0 +1,228 @@
+"""Stages of a pipeline: which of them loses the held-out items, and which adds items of its own?
+
+A retriever that misses the right items and a language model that drops them give the same hit rate,
+and call for opposite repairs. The requests are those of `utility.ranking`, so an audit with both
+probes sends each once; the candidates of every stage are read from the trace of the responses. See
+docs/how-to/audit-a-pipeline.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
+
+from pydantic import JsonValue
+
+from auditkit.errors import InvalidArgument
+from auditkit.probes.base import (
+    UTILITY_STATUSES,
+    Context,
+    NotAssessable,
+    User,
+    finding,
+    neutral_request,
+    require_unseen_test_items,
+    split_by_status,
+    unit_of,
+)
+from auditkit.probes.pipeline.stage_outcomes import StageOutcome, stage_outcomes
+from auditkit.recommenders.execution.readable_form import unreadable_form
+from auditkit.recommenders.execution.target import Target
+from auditkit.recommenders.pipeline.stage_trace import stage_records
+from auditkit.recommenders.protocols import Recommends, Staged
+from auditkit.stats.bootstrap import bootstrap_mean, paired_difference
+from auditkit.types import Evidence, Finding
+
+__all__ = ["StagesProbe"]
+
+CUTOFF = 10
+_N_SHOWN = 3
+_ADDED = ("left_candidates", "out_of_candidates", "out_of_catalog")
+
+
+class _Passed(NamedTuple):
+    """One user whose response has a trace."""
+
+    user: User
+    request_id: str
+    stages: Sequence[StageOutcome]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StagesProbe:
+    """Per stage of a pipeline: held-out items that it lost, items that it added, and what it does
+    to NDCG@10.
+
+    Attributes:
+        n_users: largest number of users; more are sampled with the seed of the run. None for all.
+    """
+
+    n_users: int | None = 1_000
+    needs: ClassVar[tuple[type, ...]] = (Staged, Recommends)
+
+    def __post_init__(self) -> None:
+        if self.n_users is not None and self.n_users < 1:
+            raise InvalidArgument(
+                f"utility.stages got n_users={self.n_users}. Give at least 1, or leave it out."
+            )
+
+    def run(self, target: Target, context: Context) -> Iterator[Finding]:
+        """Request one list per user, and compare the output of every stage with its input."""
+        require_unseen_test_items(context)
+        users = [user for user in context.at_most(self.n_users) if user.test_items]
+        if not users:
+            raise NotAssessable("no user has a held-out item")
+        responses = target.recommend([neutral_request(user, k=CUTOFF) for user in users])
+        kept, _ = split_by_status(responses, UTILITY_STATUSES)
+        unreadable = unreadable_form((responses[i].items for i in kept), target.catalog)
+        if unreadable:
+            raise NotAssessable(unreadable)
+        names = getattr(target.recommender, "stages", ())
+        passed = [
+            _Passed(
+                users[i],
+                responses[i].request_id,
+                stage_outcomes(
+                    records, names, users[i].test_items, catalog=target.catalog, k=CUTOFF
+                ),
+            )
+            for i in kept
+            if (records := stage_records(responses[i]))
+        ]
+        notes = context.sampled(self.n_users)
+        yield from _Findings(context, names, passed, len(users) - len(passed), notes).all()
+
+
+@dataclass(frozen=True)
+class _Findings:
+    """Findings on the outcomes of all users; `n_missing` users have no response."""
+
+    context: Context
+    names: Sequence[str]
+    passed: Sequence[_Passed]
+    n_missing: int
+    notes: Sequence[str]
+
+    def all(self) -> Iterator[Finding]:
+        """Yield the findings on held-out items, then on added items, then on the order."""
+        last = len(self.names) - 1
+        for place in range(last):
+            recall = [one.stages[place].has for one in self.passed]
+            n = max((one.stages[place].n_items for one in self.passed), default=0)
+            targets = sum(len(one.user.test_items) for one in self.passed)
+            counts: dict[str, JsonValue] = {"n": n, "n_targets": targets}
+            yield self._mean("candidate_recall", place, recall, counts=counts)
+        for place in range(last + 1):
+            lost = [one.stages[place].lost for one in self.passed]
+            yield self._mean("lost_rate", place, lost, shows="lost")
+        left_out = [one.stages[last].left_out for one in self.passed]
+        yield self._mean("left_out_rate", last, left_out, shows="left_out")
+        below = [one.stages[last].below_k for one in self.passed]
+        yield self._mean("below_k_rate", last, below, shows="below_k")
+        for place in range(last + 1):
+            yield from self._added(place)
+        for place in range(last + 1):
+            yield self._mean("ndcg@10", place, [one.stages[place].ndcg for one in self.passed])
+        for place in range(1, last + 1):
+            yield self._change(place)
+
+    def _added(self, place: int) -> Iterator[Finding]:
+        """Items of a stage that were not among its candidates; of the first, not in the catalog."""
+        ran = [one for one in self.passed if one.stages[place].ran]
+        for kind in _ADDED if place else _ADDED[-1:]:
+            rows = [(one, one.stages[place].outside[kind]) for one in ran]
+            yield self._mean(
+                f"{kind}_rate",
+                place,
+                [share for _, share in rows if share is not None],
+                of=[one for one, share in rows if share is not None],
+                counts={"n_added": sum(one.stages[place].n_outside[kind] for one in ran)},
+                shows=kind,
+            )
+
+    def _mean(
+        self,
+        name: str,
+        place: int,
+        values: Sequence[float],
+        *,
+        of: Sequence[_Passed] | None = None,
+        counts: Mapping[str, JsonValue] | None = None,
+        shows: str = "",
+    ) -> Finding:
+        """The mean over users of a share in [0, 1], with the users that show it most."""
+        of = self.passed if of is None else of
+        full = f"{self.context.probe_id}.{name}"
+        unit, direction = unit_of(full)
+        measured = bootstrap_mean(
+            values,
+            rng=self.context.rng(name, self.names[place]),
+            unit=unit,
+            direction=direction,
+            n_missing=self.n_missing + len(self.passed) - len(of),
+            reason="no response has an item of this stage that can be decided",
+            limits=(0, 1),
+        )
+        n_targets = sum(len(one.user.test_items) for one in of)
+        held_out: dict[str, JsonValue] = {"n_targets": n_targets}
+        cases = [(one, value) for one, value in zip(of, values, strict=True) if shows and value]
+        return finding(
+            self.context,
+            full,
+            measured,
+            group=f"stage={self.names[place]}",
+            parameters={"k": CUTOFF, **(held_out if counts is None else counts)},
+            units=[(one.user.id, value, 1.0) for one, value in zip(of, values, strict=True)],
+            evidence=[
+                Evidence(
+                    requests=(one.request_id,),
+                    what=f"user {one.user.id}: {one.stages[place].examples[shows]}",
+                )
+                for one, _ in sorted(cases, key=lambda case: -case[1])[:_N_SHOWN]
+            ],
+            n_cases=len(cases) if shows else None,
+            notes=self.notes,
+        )
+
+    def _change(self, place: int) -> Finding:
+        """NDCG@10 of the order of a stage minus that of the order of its candidates."""
+        full = f"{self.context.probe_id}.ndcg_change"
+        unit, direction = unit_of(full)
+        before = [one.stages[place - 1].ndcg for one in self.passed]
+        after = [one.stages[place].ndcg for one in self.passed]
+        measured = paired_difference(
+            before,
+            after,
+            rng=self.context.rng("ndcg_change", self.names[place]),
+            unit=unit,
+            direction=direction,
+            n_missing=self.n_missing,
+            limits=(0, 1),
+        )
+        worst = sorted(
+            (one for one in self.passed if one.stages[place].ndcg < one.stages[place - 1].ndcg),
+            key=lambda one: one.stages[place].ndcg - one.stages[place - 1].ndcg,
+        )
+        return finding(
+            self.context,
+            full,
+            measured,
+            group=f"stage={self.names[place]}",
+            parameters={"k": CUTOFF, "n_worse": len(worst)},
+            units=[
+                (one.user.id, now - then, 1.0)
+                for one, then, now in zip(self.passed, before, after, strict=True)
+            ],
+            evidence=[
+                Evidence(
+                    requests=(one.request_id,),
+                    what=f"user {one.user.id}: NDCG@10 {one.stages[place - 1].ndcg:.2f} in the "
+                    f"order of {self.names[place - 1]}, {one.stages[place].ndcg:.2f} after "
+                    f"{self.names[place]}",
+                )
+                for one in worst[:_N_SHOWN]
+            ],
+            n_cases=len(worst),
+            notes=self.notes,
+        )

@@ -1,0 +1,1 @@
+"""Recommenders of several stages, such as retrieval followed by re-ranking."""

@@ -1,0 +1,91 @@
+"""Assemble a pipeline of loaded recommenders, and compute its fingerprint.
+
+The fingerprint covers what the file says and what it names: order, names and numbers of the stages,
+the fingerprint of every recommender, and the templates of a prompt file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from auditkit.catalog.dataset import Dataset
+from auditkit.domains.shipped import domain_pack
+from auditkit.errors import ConfigurationError, TargetUnavailable
+from auditkit.recommenders.pipeline.pipeline import Pipeline
+from auditkit.recommenders.pipeline.stage import build_stage
+from auditkit.recommenders.pipeline_file import StageEntry
+from auditkit.recommenders.protocols import Recommends
+from auditkit.serialization.canonical_json import sha256_json
+
+__all__ = ["LoadedStage", "assemble", "resolve_prompt"]
+
+
+class LoadedStage(NamedTuple):
+    """A stage of the file with its recommender, the kind and fingerprint of that, and the path of
+    its prompt file.
+    """
+
+    entry: StageEntry
+    recommender: object
+    kind: str
+    fingerprint: str
+    prompt: Path | None
+
+
+def assemble(path: Path, loaded: Sequence[LoadedStage], dataset: Dataset) -> tuple[Pipeline, str]:
+    """The pipeline and its fingerprint.
+
+    Args:
+        path: of the pipeline file. loaded: two or more stages in order.
+        dataset: its catalog links what a stage writes, and names the domain of the prompts.
+
+    Raises:
+        ConfigurationError: a prompt file is invalid, or several stages are servers.
+        TargetUnavailable: a stage cannot recommend.
+    """
+    steps, identity = [], []
+    for place, one in enumerate(loaded):
+        name = one.entry.name
+        if not isinstance(one.recommender, Recommends):
+            raise TargetUnavailable(
+                f"{path}: stage {name!r} is a {one.kind}, which returns no lists. Name a "
+                "recommender that does."
+            )
+        stage = build_stage(
+            name,
+            one.recommender,
+            n=one.entry.n,
+            first=place == 0,
+            prompt=one.prompt,
+            pack=domain_pack(dataset.catalog.domain),
+        )
+        steps.append(stage)
+        templates = None if one.prompt is None else stage.prompts.as_mapping()
+        identity.append([name, one.entry.n, one.fingerprint, templates])
+    pipeline = Pipeline(f"pipeline:{path.name}", steps, catalog=dataset.catalog)
+    return pipeline, sha256_json(["pipeline", 1, identity])
+
+
+def resolve_prompt(path: Path, entry: StageEntry) -> Path | None:
+    """Path of the prompt file of a stage, which is relative to the folder of the pipeline file.
+
+    Raises:
+        ConfigurationError: it is outside that folder, because its text is sent to a server.
+    """
+    if entry.prompt is None:
+        return None
+    root = path.parent.resolve()
+    found = (root / entry.prompt).resolve()
+    if not found.is_relative_to(root):
+        raise ConfigurationError(
+            f"{path}: stage {entry.name!r} names the prompt file {entry.prompt}, which is outside "
+            "the folder of the pipeline file. Copy it there."
+        )
+    if not found.is_file():
+        raise ConfigurationError(
+            f"{path}: stage {entry.name!r} names the prompt file {entry.prompt}, which does not "
+            "exist. Correct the entry."
+        )
+    return path.parent / entry.prompt

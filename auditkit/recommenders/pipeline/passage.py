@@ -1,0 +1,97 @@
+"""The way of one request through the stages of a pipeline.
+
+A passage holds no connection and starts no call: it gives the request of the next stage and takes
+its response. So the same steps serve batches of a local pipeline and concurrent calls of one with a
+server. A stage that returns no item ends the passage, because the later stages have nothing to
+choose from.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+
+from pydantic import JsonValue
+
+from auditkit.catalog.catalog import Catalog
+from auditkit.recommenders.execution.response_checks import check_response, link_items, list_after
+from auditkit.recommenders.pipeline.stage import Stage, with_candidates_shown
+from auditkit.recommenders.pipeline.stage_trace import trace_entry
+from auditkit.recommenders.protocols import NOT_RUN, NotRun, RawResponse
+from auditkit.types import Item, RankedItem, Request, Response
+
+__all__ = ["Passage"]
+
+
+class Passage:
+    """The state of one request.
+
+    Args:
+        request: as the pipeline got it. catalog: links what a stage writes to items.
+        worded: the stage that reads the prompt of the request; other stages that read prompts get
+            one from their own templates.
+
+    Attributes:
+        result: the response of the pipeline; None while a stage is left.
+    """
+
+    def __init__(self, request: Request, *, worded: Stage | None, catalog: Catalog) -> None:
+        self._request, self._worded, self._catalog = request, worded, catalog
+        self._candidates = request.candidates
+        self._trace: list[Mapping[str, JsonValue]] = []
+        self._usage: Counter[str] = Counter()
+        self.result: Response | NotRun | None = None
+
+    def request_for(self, stage: Stage) -> Request:
+        """The request of the next stage, with the candidates of the one before."""
+        asked = replace(self._request, k=stage.n or self._request.k, candidates=self._candidates)
+        if stage is self._worded:
+            if not asked.prompt:
+                asked = replace(asked, prompt=stage.render(self._request))
+        elif stage.reads:
+            own = replace(asked, instruction="", messages=stage.prompts.opening())
+            asked = replace(own, prompt=stage.render(own))
+        else:
+            asked = replace(asked, prompt="", messages=())
+        return with_candidates_shown(asked, stage.choose) if stage.shows else asked
+
+    def take(self, stage: Stage, asked: Request, answer: RawResponse) -> None:
+        """Take the response of a stage to the request that `request_for` gave.
+
+        Raises:
+            TargetError: the response has a wrong type or belongs to another request.
+        """
+        response = check_response(asked, answer)
+        if response is None:
+            self.result = NOT_RUN
+            return
+        self._usage.update(response.usage)
+        if stage.n is None:
+            self._end(response, trace_entry(stage.name, asked, response, None))
+            return
+        response = list_after(
+            stage.prompts.answer_after, response, k=asked.k, item_path=stage.prompts.item_path
+        )
+        response = link_items(response, self._catalog)
+        passed_on = _distinct(response.items)[: stage.n] if response.status == "ok" else []
+        entry = trace_entry(stage.name, asked, response, passed_on)
+        if passed_on:
+            self._trace += [entry, *response.trace]
+            self._candidates = tuple(Item(one.item_id or "", one.raw) for one in passed_on)
+            return
+        status = "no_answer" if response.status == "ok" else response.status
+        reason = response.reason or f"no candidates from stage {stage.name}"
+        self._end(replace(response, status=status, reason=reason, items=()), entry)
+
+    def _end(self, response: Response, entry: Mapping[str, JsonValue]) -> None:
+        trace = (*self._trace, entry, *response.trace)
+        self.result = replace(response, trace=trace, usage=dict(self._usage))
+
+
+def _distinct(items: tuple[RankedItem, ...]) -> list[RankedItem]:
+    """The items without repeats; one outside the catalog is known by its text."""
+    found: dict[str, RankedItem] = {}
+    for item in items:
+        found.setdefault(f"id:{item.item_id}" if item.item_id else f"raw:{item.raw}", item)
+    return list(found.values())

@@ -1,0 +1,203 @@
+"""A recommender of several stages: each gets the candidates that the one before returned.
+
+A chain with a served model is called like that model: one call per request, with its retries,
+deadlines and connections. The stages before and after it run in this process within the same call.
+At most one stage may be a server, so that a deadline and a rate limit mean one exchange.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from auditkit.catalog.catalog import Catalog
+from auditkit.errors import AuditkitError, ConfigurationError, TargetError
+from auditkit.recommenders.pipeline.passage import Passage
+from auditkit.recommenders.pipeline.stage import Stage, titles_shown, with_candidates_shown
+from auditkit.recommenders.protocols import (
+    NOT_RUN,
+    Operation,
+    RawResponse,
+    Remote,
+    RunNotes,
+    Works,
+)
+from auditkit.recommenders.wrappers.delegation import offer
+from auditkit.security.network_guard import NetworkForbidden
+from auditkit.types import Item, Request
+
+__all__ = ["Pipeline"]
+
+
+class Pipeline:
+    """Runs the stages one after the other; every response has a trace of what each did.
+
+    Args:
+        name: of the recommender in the report.
+        steps: two or more stages; all but the last have an `n`.
+        catalog: links what a stage writes to items.
+
+    Attributes:
+        stages: names of the stages, in order.
+        prompts: templates of the stage that reads the prompt: the last one that reads any.
+        reads_prompt: whether any stage reads the prompt text.
+
+    Raises:
+        ConfigurationError: more than one stage is a server.
+    """
+
+    def __init__(self, name: str, steps: Sequence[Stage], *, catalog: Catalog) -> None:
+        servers = [stage for stage in steps if isinstance(stage.recommender, Remote)]
+        if len(servers) > 1:
+            names = " and ".join(repr(stage.name) for stage in servers)
+            raise ConfigurationError(
+                f"the stages {names} are servers, and a pipeline can have one. Serve both steps "
+                "behind one endpoint, or audit them in two pipelines."
+            )
+        self.name, self._steps, self._catalog = name, tuple(steps), catalog
+        self.stages = tuple(stage.name for stage in steps)
+        self._worded = next((stage for stage in reversed(steps) if stage.reads), None)
+        self.reads_prompt = self._worded is not None
+        self.prompts = (self._worded or steps[-1]).prompts
+        for stage in servers:  # a capability is the presence of a method
+            offer(
+                self,
+                stage.recommender,
+                as_they_are=("close", "request_limits", "max_tokens"),
+                changed={"answer": self._answer},
+            )
+
+    # --- prompts
+
+    def render(self, request: Request) -> str:
+        """The prompt of a request, with an open slot for candidates that are shown."""
+        return (self._worded or self._steps[-1]).render(request)
+
+    def reference(self, item: Item) -> str:
+        """The title of the item."""
+        return item.title
+
+    def planned_prompt(self, request: Request) -> str:
+        """The prompt of a request as long as it will be: the open slot is filled with as many
+        titles, evenly drawn from the catalog, because a plan calls no stage.
+        """
+        n = titles_shown(self._steps)
+        if not n or self._worded is None or not self._worded.shows:
+            return request.prompt
+        given = request.candidates[:n] if request.candidates is not None else None
+        items = self._catalog.items
+        step = max(1, len(items) // n)
+        drawn = tuple(Item(one.id, one.display_title) for one in items[::step][:n])
+        shown = replace(request, candidates=drawn if given is None else given)
+        return with_candidates_shown(shown, self._worded.choose).prompt
+
+    # --- calls
+
+    def recommend(self, requests: Sequence[Request]) -> list[RawResponse]:
+        """Run every stage on all requests, one stage after the other.
+
+        Raises:
+            TargetError: a stage failed; the detail names it.
+        """
+        passages = [self._passage(request) for request in requests]
+        for stage in self._steps:
+            waiting = [passage for passage in passages if passage.result is None]
+            asked = [passage.request_for(stage) for passage in waiting]
+            for passage, request, answer in zip(
+                waiting, asked, self._local(stage, asked), strict=True
+            ):
+                with _named(stage):
+                    passage.take(stage, request, answer)
+        return [passage.result or NOT_RUN for passage in passages]
+
+    async def _answer(
+        self, operation: Operation, request: Request, parameters: Mapping[str, Any]
+    ) -> RawResponse:
+        """Run one request through the stages. An operation other than `recommend`, which tries the
+        prompt, ends with the response of the server.
+        """
+        passage = self._passage(request)
+        for stage in self._steps:
+            asked = passage.request_for(stage)
+            answer: RawResponse
+            if isinstance(stage.recommender, Remote):
+                with _named(stage):
+                    answer = await stage.recommender.answer(operation, asked, parameters)
+                if operation != "recommend":
+                    return answer
+            else:
+                (answer,) = self._local(stage, [asked])
+            with _named(stage):
+                passage.take(stage, asked, answer)
+            if passage.result is not None:
+                break
+        return passage.result or NOT_RUN
+
+    def _passage(self, request: Request) -> Passage:
+        return Passage(request, worded=self._worded, catalog=self._catalog)
+
+    def _local(self, stage: Stage, requests: Sequence[Request]) -> Sequence[RawResponse]:
+        """Responses of one stage, one per request."""
+        if not requests:
+            return []
+        with _named(stage):
+            answers = stage.recommender.recommend(requests)
+            if not isinstance(answers, Sequence) or isinstance(answers, str | bytes):
+                raise TargetError(
+                    "wrong_type", detail=f"{type(answers).__name__} instead of a list of responses"
+                )
+            if len(answers) != len(requests):
+                raise TargetError(
+                    "wrong_length", detail=f"{len(answers)} responses to {len(requests)} requests"
+                )
+        return answers
+
+    # --- reports
+
+    @property
+    def summary(self) -> str:
+        """The stages in a sentence, with the name and the number of candidates of each."""
+        said = [
+            f"{stage.name} is {getattr(stage.recommender, 'name', 'a recommender')}"
+            + (f" and passes {stage.n:,} candidates on" if stage.n else "")
+            for stage in self._steps
+        ]
+        return f"Stages: {', '.join(said)}."
+
+    def work(self) -> Mapping[str, int]:
+        """Forward passes and tokens of all local models of the stages, since loading."""
+        total: Counter[str] = Counter()
+        for stage in self._steps:
+            if isinstance(stage.recommender, Works):
+                total.update(stage.recommender.work())
+        return dict(total)
+
+    def run_notes(self, answered: Collection[str]) -> list[str]:
+        """Notes of the stages for the run summary, each with the name of its stage."""
+        return [
+            f"stage {stage.name}: {note}"
+            for stage in self._steps
+            if isinstance(stage.recommender, RunNotes)
+            for note in stage.recommender.run_notes(answered)
+        ]
+
+
+@contextmanager
+def _named(stage: Stage) -> Iterator[None]:
+    """Name the stage in the errors of its recommender."""
+    try:
+        yield
+    except NetworkForbidden:
+        raise
+    except TargetError as error:
+        raise TargetError(
+            error.reason,
+            detail=f"stage {stage.name}: {error.detail}",
+            retryable=error.retryable,
+            retry_after=error.retry_after,
+        ) from error
+    except AuditkitError as error:
+        raise TargetError("exception", detail=f"stage {stage.name}: {error}") from error

@@ -1,0 +1,169 @@
+"""One stage of a pipeline: a recommender, its prompt templates, and how it sees the candidates.
+
+A recommender that scores items (a local language model, a dual encoder, a matrix, a baseline) gets
+the candidates as `Request.candidates` and ranks them. One that writes a list (a served model, a
+Python function) also gets their titles in the prompt, in the order of the stage before. The
+candidates of a request are known only when it is answered, so a rendered prompt keeps the slot
+`{candidates}` until then; the id of a request does not depend on what a stage returns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from auditkit.domains.pack import DomainPack
+from auditkit.domains.shipped import wording
+from auditkit.errors import ConfigurationError
+from auditkit.recommenders.prompting.prompts import Prompts
+from auditkit.recommenders.protocols import Embeds, Recommends, Renders, Sized
+from auditkit.serialization.strict_yaml import load_yaml
+from auditkit.types import Item, Request
+
+__all__ = ["SLOT", "Stage", "build_stage", "titles_shown", "with_candidates_shown"]
+
+SLOT = "{candidates}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """One stage.
+
+    Attributes:
+        name: of the stage. recommender: answers its requests.
+        n: number of candidates that are passed on; None for the last stage.
+        prompts: its templates; the first of `recommend` is used.
+        shows: whether the candidates of the stage before are written into its prompt.
+        choose: words between a template without the slot and the candidates.
+    """
+
+    name: str
+    recommender: Recommends
+    n: int | None
+    prompts: Prompts
+    shows: bool
+    choose: str
+
+    @property
+    def reads(self) -> bool:
+        """Whether the recommender reads the prompt text."""
+        return bool(getattr(self.recommender, "reads_prompt", True))
+
+    def render(self, request: Request) -> str:
+        """The prompt of a request, with an open slot for the candidates if the stage shows them."""
+        if isinstance(self.recommender, Renders):
+            return self.recommender.render(request)
+        if not self.shows:
+            return self.prompts.render(request)
+        template = request.instruction or self.prompts.recommend[0]
+        if SLOT not in template:
+            template += self.choose + SLOT
+        history = tuple(Item(item.id, _without_slot(item.title)) for item in request.history)
+        open_slot = (Item("", SLOT),)  # rendered as the one line of the list
+        return self.prompts.render(
+            replace(request, instruction=template, history=history, candidates=open_slot)
+        )
+
+
+def build_stage(
+    name: str,
+    recommender: Recommends,
+    *,
+    n: int | None,
+    first: bool,
+    prompt: Path | None,
+    pack: DomainPack,
+) -> Stage:
+    """A stage with the templates of its recommender, of a file, or the shipped ones.
+
+    Args:
+        first: whether the stage chooses from all items.
+        prompt: a template file; keys that it leaves out are those of the shipped templates.
+        pack: the domain pack, whose words the shipped templates use.
+
+    Raises:
+        ConfigurationError: the file is not a template file, has no slot for the candidates, or
+            belongs to a recommender with templates of its own.
+    """
+    own = recommender.prompts if isinstance(recommender, Renders) else None
+    shows = not first and _writes(recommender)
+    if own is not None and prompt is not None:
+        raise ConfigurationError(
+            f"stage {name!r} names {prompt}, but its recommender has its own templates. Change "
+            "those in its folder, and remove `prompt`."
+        )
+    prompts = own or Prompts.shipped("titles", pack)
+    if prompt is not None:
+        prompts = _read(prompt, prompts)
+        if shows and SLOT not in prompts.recommend[0]:
+            raise ConfigurationError(
+                f"{prompt}: the first template of `recommend` has no slot {SLOT}, so stage "
+                f"{name!r} would not see the candidates. Add the slot where their titles belong."
+            )
+    elif shows and own is None and "choose" in prompts.tasks:  # a domain pack may lack it
+        choose = prompts.tasks["choose"].ask[0]
+        prompts = replace(prompts, recommend=(choose, *prompts.recommend))
+    return Stage(
+        name=name,
+        recommender=recommender,
+        n=n,
+        prompts=prompts,
+        shows=shows and own is None,
+        choose=wording(pack, "choose_from"),
+    )
+
+
+def with_candidates_shown(request: Request, choose: str) -> Request:
+    """The request with the titles of its candidates in the open slot of its prompt, or of an
+    earlier turn of the conversation; without a slot they follow the prompt.
+    """
+    listed = "\n- ".join(item.title for item in request.candidates or ())
+    prompt, messages = request.prompt, request.messages
+    if SLOT not in prompt and not any(SLOT in turn.content for turn in messages):
+        prompt += f"{choose}- {SLOT}"
+    turns = tuple(replace(turn, content=turn.content.replace(SLOT, listed)) for turn in messages)
+    return replace(request, prompt=prompt.replace(SLOT, listed), messages=turns)
+
+
+def _writes(recommender: object) -> bool:
+    """Whether a recommender writes a list instead of scoring the candidates of a request."""
+    scores = isinstance(recommender, Sized | Embeds)
+    return not scores and bool(getattr(recommender, "reads_prompt", True))
+
+
+def _read(path: Path, base: Prompts) -> Prompts:
+    """The templates of a file over those of `base`.
+
+    Raises:
+        ConfigurationError: not a template file, or an unknown key or slot.
+    """
+    stated = load_yaml(path).data
+    if not isinstance(stated, dict):
+        raise ConfigurationError(
+            f"{path} is not a prompt file. Write keys such as `recommend`; see docs, how-to: "
+            "change the prompts."
+        )
+    try:
+        return Prompts.from_mapping({**base.as_mapping(), **stated})
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise ConfigurationError(
+            f"{path}: {place}: {first['msg']}. Correct the entry; see docs, how-to: change the "
+            "prompts."
+        ) from None
+
+
+def _without_slot(title: str) -> str:
+    """A title that is not read as a slot."""
+    return title.replace(SLOT, SLOT.strip("{}"))
+
+
+def titles_shown(stages: Sequence[Stage]) -> int:
+    """Number of candidates in the prompt of the stage that shows them; 0 if none does."""
+    counts = [stage.n or 0 for stage in stages]
+    shown = [min(counts[:i]) for i, stage in enumerate(stages) if i and stage.shows]
+    return shown[-1] if shown else 0

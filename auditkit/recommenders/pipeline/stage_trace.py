@@ -1,0 +1,90 @@
+"""What every stage of a pipeline got and returned, in the `trace` of a response.
+
+The run log records the trace with the response, so the candidates of every stage can be read from
+the evidence, and a probe that compares stages measures the same numbers when a run is resumed or
+recomputed. The items and the text of the last stage are those of the response itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import JsonValue
+
+from auditkit.types import RankedItem, Request, Response
+
+__all__ = ["StageRecord", "stage_records", "trace_entry"]
+
+_STAGE = "stage"
+
+
+@dataclass(frozen=True)
+class StageRecord:
+    """The recorded input and output of one stage for one request.
+
+    Attributes:
+        name: of the stage.
+        given: candidates of the stage before; None for a stage that chose from all items.
+        items: what the stage returned, best first; ids are None for items outside the catalog.
+    """
+
+    name: str
+    given: tuple[RankedItem, ...] | None
+    items: tuple[RankedItem, ...]
+
+
+def trace_entry(
+    name: str, asked: Request, response: Response, passed_on: Sequence[RankedItem] | None
+) -> dict[str, JsonValue]:
+    """The trace entry of one stage.
+
+    Args:
+        asked: the request as the stage got it. response: what it returned, with linked items.
+        passed_on: candidates for the next stage; None for the last stage, whose items and text are
+            in the response.
+    """
+    entry: dict[str, JsonValue] = {_STAGE: name, "n": asked.k, "status": response.status}
+    if asked.prompt:
+        entry["prompt"] = asked.prompt
+    if asked.prompt and asked.messages:
+        entry["messages"] = [{"role": m.role, "content": m.content} for m in asked.messages]
+    if passed_on is None:
+        return entry
+    if response.text is not None:
+        entry["text"] = response.text
+    entry["items"] = [
+        {
+            "rank": rank,
+            "item_id": item.item_id,
+            "raw": item.raw,
+            "link": item.link,
+            **({} if item.score is None else {"score": float(item.score)}),
+        }
+        for rank, item in enumerate(passed_on, start=1)
+    ]
+    return entry
+
+
+def stage_records(response: Response) -> tuple[StageRecord, ...]:
+    """The recorded stages of a response, in order; empty if it is not one of a pipeline."""
+    entries = [entry for entry in response.trace if isinstance(entry.get(_STAGE), str)]
+    records: list[StageRecord] = []
+    for entry in entries:
+        listed = entry.get("items")
+        items = tuple(_item(one) for one in listed) if isinstance(listed, list) else response.items
+        given = records[-1].items if records else None
+        records.append(StageRecord(str(entry[_STAGE]), given, items))
+    return tuple(records)
+
+
+def _item(fields: Any) -> RankedItem:
+    known: Mapping[str, Any] = fields if isinstance(fields, dict) else {}
+    item_id, score = known.get("item_id"), known.get("score")
+    return RankedItem(
+        raw=str(known.get("raw", "")),
+        item_id=item_id if isinstance(item_id, str) else None,
+        link=str(known.get("link", "none")),
+        score=float(score) if isinstance(score, int | float) else None,
+    )
