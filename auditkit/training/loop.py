@@ -248,7 +248,9 @@ def _prepare(
         # Reentrant checkpointing gives no gradients if the embeddings are frozen.
         model.gradient_checkpointing_enable({"use_reentrant": False})
     adversary = adversary_of(recipe, trainee, rows)
-    weighted = Weighted(trainee, recipe.objectives, accelerator.device, adversary)
+    weighted = Weighted(
+        trainee, recipe.objectives, accelerator.device, adversary, recipe.perturbation
+    )
     weighted.to(accelerator.device)
     trained = [parameter for parameter in weighted.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(

@@ -11,13 +11,14 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch.nn.functional import cross_entropy, normalize
 from transformers import T5ForConditionalGeneration
 
 from auditkit.engine.decoder import upcast
+from auditkit.engine.embedding_perturbation import perturbed_losses
 from auditkit.engine.releases import cache_argument
 from auditkit.errors import InvalidArgument
 from auditkit.training.batches import NO_TARGET, AnyRow, Batch, Masked, Pair, PairBatch, Row
@@ -32,6 +33,7 @@ __all__ = [
     "choice",
     "contrastive",
     "counterfactual_consistency",
+    "embedding_adversarial",
     "language_model",
     "last_states",
     "masked_language_model",
@@ -47,12 +49,12 @@ class Objective:
     """A named loss.
 
     Attributes:
-        losses: maps (model, batch) to a tensor [B] in nats per example.
+        losses: maps (model, batch) and optional settings to a tensor [B] in nats per example.
         per_example: whether the loss of an example depends only on it; DP training requires True.
         kind: type of rows that it reads.
     """
 
-    losses: Callable[[PreTrainedModel, Any], torch.Tensor]
+    losses: Callable[..., torch.Tensor]
     per_example: bool
     kind: type[AnyRow] = Row
 
@@ -147,6 +149,30 @@ def adversarial_prompt(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
     raise InvalidArgument(
         "Objective `adversarial_prompt` has no adversary. Train with a recipe that has a section "
         "adversary."
+    )
+
+
+def embedding_adversarial(
+    model: PreTrainedModel, batch: Batch, *, scale: float = 0.5, steps: int = 1
+) -> torch.Tensor:
+    """The `language_model` loss with the prompt's embeddings moved to increase it.
+
+    Args:
+        scale, steps: radius and number of steps, see `engine.embedding_perturbation`.
+
+    Returns:
+        [B] nats per target token, >= 0. Its difference to `language_model` is what the perturbation
+        costs; below 1 % the training learns nothing from it, and the radius is too small.
+
+    Source: FGM (Miyato et al. 2017) with one step, FreeLB (Zhu et al. 2020) with more.
+    """
+    prompt = batch.attention_mask.bool()
+    if not model.config.is_encoder_decoder:
+        predicted = batch.targets != NO_TARGET
+        prompt = prompt.clone()
+        prompt[:, -predicted.shape[1] :] &= ~predicted
+    return perturbed_losses(
+        model, lambda: language_model(model, batch), prompt, scale=scale, steps=steps
     )
 
 
@@ -305,6 +331,7 @@ OBJECTIVES: Mapping[str, Objective] = MappingProxyType(
         "choice": Objective(choice, per_example=True),
         "next_k_behaviors": Objective(next_k_behaviors, per_example=True),
         "counterfactual_consistency": Objective(counterfactual_consistency, per_example=True),
+        "embedding_adversarial": Objective(embedding_adversarial, per_example=True),
         "adversarial_prompt": Objective(adversarial_prompt, per_example=False),
         "masked_language_model": Objective(masked_language_model, per_example=True, kind=Masked),
         "contrastive": Objective(contrastive, per_example=False, kind=Pair),

@@ -116,6 +116,17 @@ class AdversaryRecipe(_Section):
     turns: int = Field(default=5, ge=1)
 
 
+class PerturbationRecipe(_Section):
+    """Perturbation of the prompt's embeddings, for objective `embedding_adversarial`.
+
+    `scale` is its size in units of the mean embedding norm over the square root of the width; one
+    step is FGM, more are FreeLB.
+    """
+
+    scale: float = Field(default=0.5, gt=0)
+    steps: int = Field(default=1, ge=1, le=10)
+
+
 class OptimizerRecipe(_Section):
     """AdamW with warm-up and decay to zero; a step processes its rows in `accumulation` parts."""
 
@@ -184,4 +195,5 @@ class TrainingRecipe(_Section):
     validation: ValidationRecipe | None = None
     adapter: Literal["full"] | Adapter = "full"
     adversary: AdversaryRecipe | None = None
+    perturbation: PerturbationRecipe | None = None
     privacy: PrivacyRecipe | None = None

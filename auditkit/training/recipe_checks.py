@@ -118,6 +118,18 @@ def _repairs(recipe: TrainingRecipe) -> Iterator[Fault]:
             f"must be above adversary.turns {recipe.adversary.turns}; otherwise no step trains the "
             "prompt",
         )
+    perturbed = "embedding_adversarial" in recipe.objectives
+    if recipe.perturbation and not perturbed:
+        yield "perturbation", "is used only by objectives.embedding_adversarial; add it"
+    if perturbed and recipe.adapter != "full" and not isinstance(recipe.adapter, LoraRecipe):
+        yield "objectives.embedding_adversarial", "needs adapter full or lora"
+    if perturbed and recipe.model.architecture == "bert":
+        yield "objectives.embedding_adversarial", "needs a language model"
+    if perturbed and recipe.privacy:
+        yield (
+            "objectives.embedding_adversarial",
+            "computes gradients twice per example, which the privacy accounting does not cover",
+        )
     if recipe.data.reweighting is None:
         return
     if recipe.model.base is None:

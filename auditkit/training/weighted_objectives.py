@@ -23,7 +23,7 @@ from auditkit.training.batches import (
 )
 from auditkit.training.model import Trainee
 from auditkit.training.objectives import OBJECTIVES
-from auditkit.training.recipe import TrainingRecipe
+from auditkit.training.recipe import PerturbationRecipe, TrainingRecipe
 
 __all__ = ["Weighted", "backward", "on_device", "total_loss"]
 
@@ -33,6 +33,7 @@ class Weighted(torch.nn.Module):
 
     Args:
         adversary: adversary of objective `adversarial_prompt`; its steps compute no other loss.
+        perturbation: settings of objective `embedding_adversarial`; None for its defaults.
     """
 
     def __init__(
@@ -41,8 +42,12 @@ class Weighted(torch.nn.Module):
         objectives: Mapping[str, float],
         device: torch.device,
         adversary: Adversary | None = None,
+        perturbation: PerturbationRecipe | None = None,
     ) -> None:
         super().__init__()
+        self._settings: dict[str, dict[str, Any]] = {}
+        if perturbation is not None:
+            self._settings["embedding_adversarial"] = perturbation.model_dump()
         self.model, self.adversary = trainee.model, adversary
         self._pad = trainee.tokenizer.pad_token_id
         self._encoder_decoder = trainee.kind == "seq2seq"
@@ -63,7 +68,8 @@ class Weighted(torch.nn.Module):
                 if self.adversary is not None and name == ADVERSARIAL:
                     found[name] = self.adversary.losses(self.model, batch, learning=learning)
                 else:
-                    found[name] = objective.losses(self.model, batch)
+                    settings = self._settings.get(name, {})
+                    found[name] = objective.losses(self.model, batch, **settings)
         return found
 
     def losses(self, rows: Sequence[Row]) -> torch.Tensor:

@@ -1,0 +1,115 @@
+"""Losses under adversarial perturbations of the prompt's embeddings (FGM, FreeLB).
+
+The perturbation is added by a hook on the input embeddings, so it works for full models and LoRA.
+It is a constant for the gradients of the weights, and that of an example depends on no other one.
+
+Source: FGM (Miyato et al. 2017), FreeLB (Zhu et al. 2020, algorithm 1). Both papers perturb
+normalized or all embeddings; here only the real tokens of the prompt are perturbed, and the radius
+is stated in units of the mean embedding norm, so that it means the same for every model.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+from auditkit.errors import InvalidArgument
+
+__all__ = ["perturbed_losses", "radius_of"]
+
+
+def perturbed_losses(
+    model: Any,
+    losses: Callable[[], torch.Tensor],
+    prompt: torch.Tensor,
+    *,
+    scale: float,
+    steps: int = 1,
+) -> torch.Tensor:
+    """Losses with the embeddings of the prompt moved in the direction that increases them.
+
+    One step is FGM: r = epsilon g / |g| with the gradient g at r = 0. With more steps (FreeLB), r
+    begins at a random point of the ball, and the losses at every point of the ascent are averaged.
+
+    Args:
+        model: a transformers model; `losses` runs it.
+        losses: returns the losses [B] in nats; called `steps` times, and once more for one step.
+        prompt: bool [B, T], the tokens whose embeddings are moved.
+        scale: radius of the ball, see `radius_of`; above 0.
+        steps: number of gradient steps, at least 1.
+
+    Returns:
+        [B] nats.
+
+    Raises:
+        InvalidArgument: a scale of 0 or below, or fewer than 1 step.
+    """
+    if scale <= 0 or steps < 1:
+        raise InvalidArgument(
+            f"perturbed_losses got scale={scale} and steps={steps}. Give a scale above 0 and at "
+            "least 1 step."
+        )
+    reader = model.get_encoder() if model.config.is_encoder_decoder else model
+    table = reader.get_input_embeddings()
+    epsilon = radius_of(table.weight, scale)
+    mask = prompt[:, :, None].to(table.weight.dtype)
+    offset = torch.zeros(*prompt.shape, table.weight.shape[1], device=mask.device, dtype=mask.dtype)
+    if steps == 1:
+        with _added(table, offset.requires_grad_()):
+            (gradient,) = torch.autograd.grad(losses().sum(), offset)
+        with _added(table, _scaled(gradient * mask, epsilon)):
+            return losses()
+    offset = _scaled(torch.rand_like(offset).sub(0.5) * mask, epsilon) * torch.rand(()).item()
+    total = torch.zeros((), device=mask.device)
+    for _ in range(steps):
+        offset = offset.detach().requires_grad_()
+        with _added(table, offset):
+            found = losses()
+        (gradient,) = torch.autograd.grad(found.sum(), offset, retain_graph=True)
+        total = total + found / steps
+        moved = offset.detach() + _scaled(gradient * mask, epsilon / steps)
+        offset = moved * torch.clamp(epsilon / _norms(moved), max=1.0)
+    return total
+
+
+def radius_of(weights: torch.Tensor, scale: float) -> float:
+    """Radius of the ball per example: `scale` times the mean norm of an embedding, divided by the
+    square root of its width.
+
+    Args:
+        weights: [V, d].
+    """
+    norm = float(weights.detach().float().norm(dim=1).mean())
+    return scale * norm / math.sqrt(weights.shape[1])
+
+
+def _norms(offset: torch.Tensor) -> torch.Tensor:
+    """Euclidean norm per example [B, 1, 1], never 0."""
+    norms: torch.Tensor = offset.flatten(1).norm(dim=1).clamp(min=1e-12)
+    return norms[:, None, None]
+
+
+def _scaled(direction: torch.Tensor, length: float) -> torch.Tensor:
+    """Each example's direction with this length; 0 stays 0."""
+    return length * direction / _norms(direction)
+
+
+@contextmanager
+def _added(table: torch.nn.Module, offset: torch.Tensor) -> Iterator[None]:
+    """Within the block, an offset is added to the embeddings that the model looks up first; an
+    encoder-decoder may look up those of its decoder with the same table.
+    """
+
+    def add(_: torch.nn.Module, __: object, found: torch.Tensor) -> torch.Tensor:
+        handle.remove()
+        return found + offset
+
+    handle = table.register_forward_hook(add)
+    try:
+        yield
+    finally:
+        handle.remove()
