@@ -19,7 +19,6 @@ from auditkit.errors import InvalidArgument
 __all__ = [
     "aurc",
     "aurc_excess",
-    "confidence_auc",
     "confidence_aucs",
     "coverage_at_risk",
     "risk_at_coverage",
@@ -71,13 +70,16 @@ def risk_curves(
         yield np.cumsum(risks) / np.arange(1, len(risks) + 1)
 
 
-def confidence_auc(confidence: ArrayLike, wrong: ArrayLike) -> float | None:
-    """Probability that a right item has a higher confidence than a wrong one; ties count 1/2.
+def confidence_aucs(
+    confidence: ArrayLike, wrong: ArrayLike, times: Iterable[ArrayLike]
+) -> Iterator[float | None]:
+    """Probability that a right item has a higher confidence than a wrong one, for every resample;
+    ties count 1/2. Time and memory grow with the number of items, not of pairs.
 
     Args:
-        confidence, wrong: as in `risk_curve`, [n] each.
+        confidence, wrong, times: as in `risk_curves`.
 
-    Returns:
+    Yields:
         AUC in [0, 1], ideal 1; 0.5 if confidence does not tell wrong items from right ones. None if
         all items are right or all are wrong.
 
@@ -85,21 +87,6 @@ def confidence_auc(confidence: ArrayLike, wrong: ArrayLike) -> float | None:
         InvalidArgument: as in `risk_curve`.
 
     Source: AUROC of error detection (Hendrycks & Gimpel 2017).
-    """
-    (value,) = confidence_aucs(confidence, wrong, [np.ones(np.shape(confidence)[:1])])
-    return value
-
-
-def confidence_aucs(
-    confidence: ArrayLike, wrong: ArrayLike, times: Iterable[ArrayLike]
-) -> Iterator[float | None]:
-    """The AUC of every resample; time and memory grow with the number of items, not of pairs.
-
-    Args:
-        confidence, wrong, times: as in `risk_curves`.
-
-    Raises:
-        InvalidArgument: as in `risk_curve`.
     """
     block, errors = _blocks(confidence, wrong)
     for row in times:

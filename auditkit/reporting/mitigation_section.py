@@ -140,12 +140,12 @@ def _cell(found: Mapping[tuple[str, str], Finding], name: str, variant: str) -> 
 
 def _is_curve(finding: Finding, method: str) -> bool:
     """Whether a finding belongs to the curve of a method; the empty one is log-probabilities."""
-    first, _, rest = finding.group.partition(",")
+    first, _, rest = finding.group.partition("&")
     return first.startswith("error=") and rest.removeprefix("confidence=") == method
 
 
 def _error(finding: Finding) -> str:
-    error = finding.group.partition(",")[0].partition("=")[2]
+    error = finding.group.partition("&")[0].partition("=")[2]
     return _WORDS.get(error, error)
 
 

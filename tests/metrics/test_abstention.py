@@ -10,7 +10,6 @@ from auditkit.errors import InvalidArgument
 from auditkit.metrics.abstention import (
     aurc,
     aurc_excess,
-    confidence_auc,
     confidence_aucs,
     coverage_at_risk,
     risk_at_coverage,
@@ -130,6 +129,11 @@ def test_fractions_out_of_range_are_refused():
 
 
 # --- AUC of confidence
+
+
+def confidence_auc(confidence, wrong):
+    (found,) = confidence_aucs(confidence, wrong, [np.ones(len(confidence))])
+    return found
 
 
 def test_auc_by_hand():

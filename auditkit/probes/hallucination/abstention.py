@@ -89,7 +89,7 @@ def agreement_findings(
         parameters=settings,
         units=[(user, value, 1.0) for user, value in means.items()],
     )
-    method = Method(samples.label, ",confidence=agreement")
+    method = Method(samples.label, "&confidence=agreement")
     yield from _of_each_error(context, asked, free, confidences, method)
 
 
