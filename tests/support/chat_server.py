@@ -123,7 +123,16 @@ class Handler(BaseHTTPRequestHandler):
         known = self.path.strip("/") in seen.dialects or self.path.startswith("/v1")
         if self.path == "/detokenize":
             known = "tokenize" in seen.dialects
+        special = "prompt_logprobs" in body or not self.path.startswith("/v1")
+        if "hangs_up" in seen.faults and special:
+            self.close_connection = True
+            return
+        if "fails" in seen.faults and special:
+            known = True
+            routes[self.path] = lambda _: None
         status, found = (200, routes[self.path](body)) if known else (404, {"detail": "Not Found"})
+        if found is None:
+            status, found = 500, {"error": {"message": "KeyError"}}
         content = json.dumps(found).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")

@@ -18,10 +18,12 @@ from itertools import takewhile
 from typing import Any, NamedTuple
 
 from auditkit.errors import TargetError
+from auditkit.recommenders.prompting.reasoning import without_reasoning
 from auditkit.recommenders.remote.echo_logprobs import is_log_probability
 
-__all__ = ["PromptToken", "continuation_values", "generated_token", "prompt_tokens"]
+__all__ = ["REASONS", "PromptToken", "continuation_values", "generated_token", "prompt_tokens"]
 
+REASONS = "the model reasons before it answers"
 # A token that is a part of a character is decoded to the replacement character.
 _PARTS = re.compile("\ufffd+")
 _MOST_UNKNOWN = 16  # characters in a run of such tokens
@@ -124,8 +126,8 @@ def generated_token(result: Mapping[str, Any]) -> tuple[str, float]:
     """Text of the first generated token of a chat, and its log-probability in nats.
 
     Raises:
-        TargetError: no log-probability, or the answer does not begin with this token, as in a model
-            that reasons before it answers.
+        TargetError: no log-probability; or the answer does not begin with this token, or begins
+            with reasoning, so that a list follows something else than the prompt.
     """
     try:
         choice = result["choices"][0]
@@ -138,6 +140,8 @@ def generated_token(result: Mapping[str, Any]) -> tuple[str, float]:
         answer = choice["message"]["content"]
     except (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError):
         raise TargetError("bad_schema", detail="no log-probability of a new token") from None
-    if not isinstance(answer, str) or not token or answer.strip() != token.strip():
-        raise TargetError("bad_schema", detail="the answer does not begin with the first new token")
+    text = answer if isinstance(answer, str) else ""
+    begins = bool(text) and bool(token) and text.lstrip().startswith(token.strip())
+    if not begins or without_reasoning(text).unfinished:
+        raise TargetError("bad_schema", detail=REASONS)
     return token, value

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from auditkit.errors import TargetError
-from auditkit.recommenders.remote.chat_logprobs import continuation_values, prompt_tokens
+from auditkit.recommenders.prompting.reasoning import without_reasoning
+from auditkit.recommenders.remote.chat_logprobs import REASONS, continuation_values, prompt_tokens
 from auditkit.recommenders.remote.completion import usage_of
 from auditkit.recommenders.remote.echo_logprobs import continuation_logprobs, echoed_tokens
 
@@ -165,6 +166,8 @@ class RenderedTemplate:
         text = result.get("prompt")
         if not isinstance(text, str) or not text:
             raise TargetError("bad_schema", detail="no rendered chat")
+        if without_reasoning(text).unfinished:  # the template opens the reasoning
+            raise TargetError("bad_schema", detail=REASONS)
         if not self.strips_first:
             return text
         first = _FIRST_SPECIAL.match(text)

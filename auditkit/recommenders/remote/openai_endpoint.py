@@ -38,6 +38,7 @@ __all__ = ["Endpoint", "ScoringEndpoint"]
 T = TypeVar("T")
 _MAX_TOKENS = 512
 _MAX_TOKENS_VARIABLE = "AUDITKIT_MAX_TOKENS"
+_BEGINNING = 8  # tokens; enough to see whether an answer begins with reasoning
 _MAX_REFUSALS = 4  # as many fields as a request can do without
 
 
@@ -186,11 +187,11 @@ class Endpoint:
         return await scorer.score(self._post, self.name, _turns(request), continuations)
 
     async def writes_chat(self, prompt: str) -> tuple[str, float]:
-        """Generate one token of an answer greedily: its text, and its log-probability in nats."""
+        """Begin an answer greedily: text of its first token, and its log-probability in nats."""
         body = {
             "model": self.name,
             "messages": _turns(Request(prompt=prompt)),
-            "max_tokens": 1,
+            "max_tokens": _BEGINNING,
             "logprobs": True,
             "top_logprobs": 1,
             "temperature": 0,

@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from auditkit.errors import TargetError
+from auditkit.recommenders.remote.chat_logprobs import REASONS
 from auditkit.recommenders.remote.chat_scoring import CHAT_SCORERS, ChatScorer
 from auditkit.recommenders.remote.openai_endpoint import Endpoint
 from auditkit.types import Request
@@ -27,7 +28,11 @@ _PROMPT, _CONTINUATION = "The capital of France is", " Paris"
 _CHAT_PROMPTS = ("What is the capital of France?", "Name a movie with a robot.")
 # A template that strips the last message changes every text that ends with a line break.
 _CHAT_CONTINUATIONS = ("Paris", "Paris is\n")
-_INTERNAL = "status 500"
+_INTERNAL, _BROKEN = "status 500", ("connection", "incomplete_body")
+_REASONED = (
+    "The model reasons before it answers, so log-probabilities of the answer alone are not those "
+    "of its lists and were not used."
+)
 _AGREE = 0.1  # nats; batching and caches change the scores of a server by less
 
 
@@ -103,8 +108,8 @@ def _attempt(retried: Retried, ask: Callable[[], T], failed: list[str] | None = 
     """The result of a test request; None if the server does not support it.
 
     Args:
-        failed: receives a note on an internal error that lasts, because some servers have one for
-            every request of this kind; None if such an error ends the check.
+        failed: receives a note on an error that lasts, because some servers fail for every request
+            of this kind, and on reasoning; None if such an error ends the check.
 
     Raises:
         TargetError: a fault that may pass, after all retries.
@@ -112,10 +117,12 @@ def _attempt(retried: Retried, ask: Callable[[], T], failed: list[str] | None = 
     try:
         return retried(ask)
     except TargetError as error:
-        if failed is not None and error.detail.startswith(_INTERNAL):
+        if failed is not None and error.detail == REASONS:
+            failed.append(_REASONED)
+        elif failed is not None and (error.detail.startswith(_INTERNAL) or error.reason in _BROKEN):
             failed.append(
-                f"A test request for log-probabilities in a chat failed each time ({error.detail}):"
-                " they were not used."
+                f"A test request for log-probabilities in a chat failed each time ({error}): they "
+                "were not used."
             )
         elif error.retryable or error.reason == "deadline":
             raise

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from chat_server import EVERY, chat_server, chat_text, local_scores
 from hypothesis import given
@@ -16,6 +18,7 @@ from auditkit.recommenders.remote.chat_logprobs import (
     generated_token,
     prompt_tokens,
 )
+from auditkit.recommenders.remote.chat_scoring import RenderedTemplate
 from auditkit.recommenders.remote.openai_endpoint import ScoringEndpoint
 from auditkit.types import Message, Request
 
@@ -122,7 +125,31 @@ def test_plain_log_probabilities_are_not_those_of_a_chat():
 
 def test_model_that_reasons_first_has_no_scores():
     with chat_server(*EVERY, faults=("reasons",)) as (url, _):
-        assert not isinstance(connect(f"{url}#m"), Scores)
+        endpoint = connect(f"{url}#m")
+    assert not isinstance(endpoint, Scores)
+    assert "reasons before it answers" in endpoint.notes_on_scores[0]
+
+
+def test_template_that_opens_the_reasoning_is_not_scored():
+    async def post(path, body, *, from_root=False):
+        return {"prompt": "<|user|>\nhello<|assistant|>\n<think>\n"}
+
+    scorer = RenderedTemplate(by_tokenizer=False, strips_first=False)
+    turns = [{"role": "user", "content": "hello"}]
+    with pytest.raises(TargetError, match="reasons before it answers"):
+        asyncio.run(scorer.score(post, "m", turns, ["Heat"]))
+
+
+@pytest.mark.parametrize("fault", ["fails", "hangs_up"])
+def test_routes_that_always_fail_are_said_and_do_not_end_the_audit(fault, monkeypatch):
+    monkeypatch.setattr(
+        "auditkit.recommenders.remote.capability_check.time.sleep", lambda seconds: None
+    )
+    with chat_server(*EVERY, faults=(fault,)) as (url, _):
+        endpoint = connect(f"{url}#m")
+        assert endpoint.generate(["hello"], max_new_tokens=1, temperature=0, seeds=[0]) != [""]
+    assert not isinstance(endpoint, Scores)
+    assert "failed each time" in endpoint.notes_on_scores[0]
 
 
 def test_server_without_log_probabilities_has_no_scores_and_no_note():
@@ -197,11 +224,11 @@ def test_other_entries_are_refused(entries):
         prompt_tokens({"prompt_logprobs": entries})
 
 
-@pytest.mark.parametrize("content", [None, "", "other"])
+@pytest.mark.parametrize("content", [None, "", "other", "x <think> a"])
 def test_token_that_does_not_begin_the_answer_is_refused(content):
     table = {"content": [{"token": "x", "logprob": -1.0}]}
     choice = {"message": {"content": content}, "logprobs": table}
-    with pytest.raises(TargetError, match="does not begin"):
+    with pytest.raises(TargetError, match="reasons before it answers"):
         generated_token({"choices": [choice]})
 
 
