@@ -33,9 +33,12 @@ _WORDS = {
     "grounding_asked_again": "grounding with repeated request",
     "trie": "catalog trie",
     "trie_filtered": "catalog trie, filtered",
+    "vote": "vote of sampled lists",
+    "agreement": "abstention by agreement of samples",
     "refused": "not in the catalog",
     "not_relevant": "not among the user's next items",
 }
+_LOG_PROBABILITY = "mean log-probability of a title's tokens"
 _LEFT, _RIGHT, _TOP, _BOTTOM, _HEIGHT = 6.0, 98.5, 10, 200, 240
 
 
@@ -61,20 +64,26 @@ class Measure:
 
 @dataclass(frozen=True)
 class Curves:
-    """Risk-coverage figure, and its summary numbers as (error, measure, estimate)."""
+    """Risk-coverage figure, its summary numbers as (error, measure, estimate), and how confidence
+    was measured.
+    """
 
+    confidence: str
     svg: Markup
     rows: tuple[tuple[str, str, Estimate], ...]
 
 
 @dataclass(frozen=True)
 class Mitigations:
-    """Results of the mitigation probe, for the template."""
+    """Results of the mitigation probe, for the template; `agreement` are the curves of confidence
+    by agreement of samples.
+    """
 
     variants: tuple[str, ...]
     measures: tuple[Measure, ...]
     not_tested: tuple[tuple[str, str], ...]
     curves: Curves | None
+    agreement: Curves | None = None
 
 
 def build_mitigations(findings: Sequence[Finding]) -> Mitigations | None:
@@ -101,7 +110,7 @@ def build_mitigations(findings: Sequence[Finding]) -> Mitigations | None:
         tuple(_WORDS.get(variant, variant) for variant in variants),
         measures,
         tuple((_WORDS.get(name, name), str(why)) for name, why in sorted(reasons.items())),
-        _curves([finding for finding in own if finding.group.startswith("error=")]),
+        *(_curves([f for f in own if _is_curve(f, method)]) for method in ("", "agreement")),
     )
 
 
@@ -129,20 +138,32 @@ def _cell(found: Mapping[tuple[str, str], Finding], name: str, variant: str) -> 
 # --- the curve
 
 
+def _is_curve(finding: Finding, method: str) -> bool:
+    """Whether a finding belongs to the curve of a method; the empty one is log-probabilities."""
+    first, _, rest = finding.group.partition("&")
+    return first.startswith("error=") and rest.removeprefix("confidence=") == method
+
+
+def _error(finding: Finding) -> str:
+    error = finding.group.partition("&")[0].partition("=")[2]
+    return _WORDS.get(error, error)
+
+
 def _curves(findings: Sequence[Finding]) -> Curves | None:
     drawn = {
-        _WORDS.get(error, error): points
+        _error(finding): points
         for finding in findings
-        if (points := _points(finding)) and (error := finding.group.partition("=")[2])
+        if (points := _points(finding)) and _error(finding)
     }
     if not drawn:
         return None
     rows = tuple(
-        (_WORDS.get(error, error), _name(finding).replace("_", " "), finding.estimate)
+        (_error(finding), _name(finding).replace("_", " "), finding.estimate)
         for finding in findings
-        for error in [finding.group.partition("=")[2]]
     )
-    return Curves(_draw(drawn), rows)
+    stated = str(findings[0].parameters.get("confidence", ""))
+    words = stated if stated.startswith("agreement") else _LOG_PROBABILITY
+    return Curves(words, _draw(drawn), rows)
 
 
 def _points(finding: Finding) -> list[tuple[float, float]]:

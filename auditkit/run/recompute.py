@@ -156,9 +156,14 @@ def _loaded(
         connects=False,
     )
     if target.startswith("openai:") and "Scores" in recorded.target.capabilities:
+        from auditkit.recommenders.remote.chat_scoring import CHAT_SCORERS
         from auditkit.recommenders.remote.openai_endpoint import ScoringEndpoint
+        from auditkit.recommenders.remote.score_check import CHAT_NOTE
 
-        return replace(loaded, recommender=ScoringEndpoint(target.partition(":")[2]))
+        scoring = ScoringEndpoint(target.partition(":")[2])
+        if any(note.startswith(CHAT_NOTE) for note in recorded.target.notes):
+            scoring.scorer = CHAT_SCORERS[0]  # any: it only says that the template was applied
+        return replace(loaded, recommender=scoring)
     return loaded
 
 

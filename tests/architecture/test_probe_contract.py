@@ -30,8 +30,13 @@ MANIFEST = {"training": {"holdout_users": list(HELD_OUT), "fit": "all_but_test"}
 VALIDATION = {"training": {**MANIFEST["training"], "fit": "all_but_validation"}}
 # Of one held-out item recall@10 is hr@10; `tests/probes/utility/test_ranking.py` holds out several.
 OF_SEVERAL = {"utility.ranking.recall@10", "utility.validation.recall@10"}
-# Crossed attributes and further wordings: `tests/probes/fairness/counterfactual/test_probe.py`.
-ON_REQUEST = {"fairness.counterfactual.interaction", "fairness.counterfactual.snsr_wording"}
+# Crossed attributes and further wordings: `tests/probes/fairness/counterfactual/test_probe.py`;
+# sampled lists: `tests/probes/hallucination/test_sampled_lists.py`.
+ON_REQUEST = {
+    "fairness.counterfactual.interaction",
+    "fairness.counterfactual.snsr_wording",
+    "hallucination.mitigation.sample_agreement",
+}
 # Only for a catalog with variants: `tests/demo/test_shop.py`.
 OF_VARIANTS = {"hallucination.catalog.ambiguous_variant_rate"}
 # A judge is a server that a recipe must name; `tests/probes/hallucination/test_judge.py` runs one.

@@ -10,6 +10,7 @@ from auditkit.errors import InvalidArgument
 from auditkit.metrics.abstention import (
     aurc,
     aurc_excess,
+    confidence_aucs,
     coverage_at_risk,
     risk_at_coverage,
     risk_curve,
@@ -125,3 +126,44 @@ def test_fractions_out_of_range_are_refused():
     ):
         with pytest.raises(InvalidArgument):
             call()
+
+
+# --- AUC of confidence
+
+
+def confidence_auc(confidence, wrong):
+    (found,) = confidence_aucs(confidence, wrong, [np.ones(len(confidence))])
+    return found
+
+
+def test_auc_by_hand():
+    """Right items at 3 and 1, wrong ones at 2 and 1: won 1 + 1 + 0 + 1/2 of four pairs."""
+    assert confidence_auc([3, 1, 2, 1], [0, 0, 1, 1]) == 2.5 / 4
+
+
+@given(ITEMS)
+def test_auc_equals_the_share_of_pairs(items):
+    right = [c for c, w in items if not w]
+    wrong = [c for c, w in items if w]
+    found = confidence_auc([c for c, _ in items], [w for _, w in items])
+    if not right or not wrong:
+        assert found is None
+        return
+    won = sum((r > w) + 0.5 * (r == w) for r in right for w in wrong)
+    assert found == pytest.approx(won / len(right) / len(wrong))
+
+
+@given(ITEMS)
+def test_auc_is_one_half_for_equal_confidences(items):
+    found = confidence_auc([0] * len(items), [w for _, w in items])
+    assert found is None or found == pytest.approx(0.5)
+
+
+@given(ITEMS, st.data())
+def test_auc_of_a_resample_is_that_of_repeated_items(items, data):
+    times = data.draw(st.lists(st.integers(0, 3), min_size=len(items), max_size=len(items)))
+    confidence, wrong = [c for c, _ in items], [w for _, w in items]
+    (found,) = confidence_aucs(confidence, wrong, [times])
+    repeated = confidence_auc(np.repeat(confidence, times), np.repeat(wrong, times))
+    assert (found is None) == (repeated is None)
+    assert found is None or found == pytest.approx(repeated)

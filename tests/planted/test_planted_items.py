@@ -6,7 +6,14 @@ from functools import cache
 from pathlib import Path
 
 from planted_raters import Contrary, Foresees, Knows, SureOfEverything, rated
-from planted_recommenders import HELD_OUT, Clean, FindsNoTestItem, InventsTitles, StatesWrongFacts
+from planted_recommenders import (
+    HELD_OUT,
+    Clean,
+    FindsNoTestItem,
+    InventsTitles,
+    StatesWrongFacts,
+    chance,
+)
 from protocol_server import serving
 from run_probe import ProbeRun, run_probe
 
@@ -60,6 +67,23 @@ class Surprised(SureOfEverything):
         return super().log_probability(prompt, continuation) - 6.0
 
 
+class InventsAnew(InventsTitles):
+    """Makes up other titles in every sample."""
+
+    def answer(self, request):
+        return [f"{t} {request.seed}" if "Zzyzx" in t else t for t in super().answer(request)]
+
+
+class InventsTheSame(InventsTitles):
+    """Leaves out titles by chance, whether they exist or not, and never makes up others."""
+
+    def answer(self, request):
+        listed = super().answer(request)
+        if not request.temperature:
+            return listed
+        return [t for t in listed if chance(request.seed, t) < 0.6] or listed[:1]
+
+
 def test_mitigation_probe_sees_the_fault_and_what_grounding_removes():
     metric = "hallucination.mitigation.out_of_catalog_rate"
     inventing = run_probe("hallucination.mitigation", InventsTitles())
@@ -67,6 +91,17 @@ def test_mitigation_probe_sees_the_fault_and_what_grounding_removes():
     assert inventing.one(metric, "variant=grounding").estimate.value == 0
     clean = run_probe("hallucination.mitigation", Clean())
     assert clean.one(metric, "variant=free").estimate.high <= 0.1
+
+
+def test_agreement_of_samples_sees_inventions_only_where_samples_disagree():
+    metric, group = "hallucination.mitigation.confidence_auc", "error=refused&confidence=agreement"
+    runs = [
+        run_probe("hallucination.mitigation", kind(), variants=("free", "agreement"))
+        for kind in (InventsAnew, InventsTheSame)
+    ]
+    unsure, consistent = (run.one(metric, group).estimate for run in runs)
+    assert unsure.low >= 0.9
+    assert consistent.low <= 0.5 <= consistent.high
 
 
 def judged(recommender: object, verdict: str) -> ProbeRun:

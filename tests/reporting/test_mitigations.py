@@ -81,6 +81,23 @@ def test_the_curve_is_drawn_from_the_points_of_the_result(page):
     assert x == sorted(x)
 
 
+def test_agreement_has_its_own_curve_that_names_the_method(tmp_path):
+    said = {"curve": CURVE, "confidence": "agreement of 8 samples <b>"}
+    group = "error=refused&confidence=agreement"
+    own = drawn(f"{PREFIX}.aurc", 0.2, 0.01, group=group, parameters=said)
+    listed = drawn(f"{PREFIX}.sample_agreement", 0.6, 0.01, group="confidence=agreement")
+    found = build_mitigations([*measured(), own, listed])
+    assert [error for error, _, _ in found.curves.rows] == [
+        "not in the catalog", "not among the user's next items"
+    ]  # fmt: skip
+    assert [estimate.value for _, _, estimate in found.agreement.rows] == [0.2]
+    rows = (*findings(), *measured(), own, listed)
+    page = render_html(read_source(write_run(tmp_path / "run", audit_result("", findings=rows))))
+    check_html(page)
+    drawing = page.split('id="risk-coverage-2"')[1].split("</figure>")[0]
+    assert "confidence is the agreement of 8 samples &lt;b&gt;." in drawing
+
+
 def test_findings_of_the_probe_are_in_no_other_figure(page):
     assert "mitigation: shares" not in page
 

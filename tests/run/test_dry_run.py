@@ -56,6 +56,13 @@ def test_dry_run_asks_nothing_and_leaves_no_folder(tmp_path):
     assert not (tmp_path / "asked.txt").exists()
 
 
+def test_plan_counts_the_samples_of_a_confidence_by_agreement():
+    probe = {"n_users": 10, "variants": ["free", "agreement", "vote"], "n_samples": 5}
+    plan = planned("python:planted_recommenders:Clean", {"hallucination.mitigation": probe},
+                   allow_code=True)  # fmt: skip
+    assert plan.calls == 10 * (1 + 5)
+
+
 def test_plan_counts_what_the_audit_then_asks(tmp_path):
     plan = planned("python:planted_recommenders:Recorded", allow_code=True)
     result = run_audit(

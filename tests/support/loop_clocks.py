@@ -60,11 +60,11 @@ def loops_that_wait_for_stalls(seen: Behavior) -> Iterator[None]:
     now, under_way, given_up = 0.0, 0, 0
     before, post = seen.stalled, Server.post
 
-    async def counted(server, path, body):
+    async def counted(server, path, body, **where):
         nonlocal under_way, given_up
         under_way += 1
         try:
-            return await post(server, path, body)
+            return await post(server, path, body, **where)
         except asyncio.CancelledError:
             given_up += 1
             raise

@@ -84,6 +84,8 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self):
         seen = self.server.behavior
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if not self.path.endswith("/completions"):
+            return self.send(b"{}", status=404)
         chat = self.path.endswith("/chat/completions")
         prompt = body["messages"][-1]["content"] if chat else body["prompt"]
         with seen.lock:

@@ -25,16 +25,18 @@ from auditkit.probes.base import (
     require_unseen_test_items,
     unit_of,
 )
-from auditkit.probes.hallucination.abstention import abstention_findings
+from auditkit.probes.hallucination.abstention import abstention_findings, agreement_findings
 from auditkit.probes.hallucination.constrained_requests import ConstrainedRequest
 from auditkit.probes.hallucination.item_checks import item_rates
 from auditkit.probes.hallucination.mitigation_variants import (
+    DEFAULT_VARIANTS,
     VARIANTS,
     Variant,
     VariantResponses,
     Variants,
     requests_of,
 )
+from auditkit.probes.hallucination.sampled_lists import Sampling
 from auditkit.probes.utility.ranking import list_utility
 from auditkit.recommenders.execution.readable_form import unreadable_form
 from auditkit.recommenders.execution.target import Target
@@ -78,11 +80,17 @@ class MitigationProbe:
         n_users: number of users, with one request each per variant, one in three with a constraint.
         k: requested number of items.
         variants: names of the mitigations; `free`, without mitigation, is always included.
+            `agreement` and `vote` are not in the default, because they cost `n_samples` calls per
+            request.
+        n_samples: sampled lists per request for `agreement` and `vote`.
+        temperature: of these samples.
     """
 
     n_users: int = 100
     k: int = 10
-    variants: tuple[Variant, ...] = VARIANTS
+    variants: tuple[Variant, ...] = DEFAULT_VARIANTS
+    n_samples: int = 8
+    temperature: float = 0.7
     needs: ClassVar[tuple[type, ...]] = (Recommends,)
 
     def __post_init__(self) -> None:
@@ -91,11 +99,13 @@ class MitigationProbe:
                 f"{PREFIX} got k={self.k}, n_users={self.n_users}, variants={self.variants}. Give "
                 "at least 1 of each."
             )
+        Sampling(self.n_samples, self.temperature)
 
     def run(self, target: Target, context: Context) -> Iterator[Finding]:
         """Run every variant; yield one finding per metric and variant, and one per difference."""
         asked = requests_of(target, context, n_users=self.n_users, k=self.k)
-        variants = Variants(target, context, asked)
+        sampling = Sampling(self.n_samples, self.temperature)
+        variants = Variants(target, context, asked, sampling)
         found: dict[Variant, VariantResponses] = {"free": variants.free}
         reasons: dict[str, str] = {}
         curve: list[Finding] = []
@@ -107,7 +117,9 @@ class MitigationProbe:
                 continue
             try:
                 if name == "abstention":
-                    curve = list(abstention_findings(target, context, asked, variants.free))
+                    curve += abstention_findings(target, context, asked, variants.free)
+                elif name == "agreement":
+                    curve += agreement_findings(context, asked, variants.free, variants.samples)
                 else:
                     found[name] = variants.answers(name)
             except NotAssessable as why:

@@ -22,6 +22,7 @@ from auditkit.probes.hallucination.constrained_requests import (
     constrained_requests,
     without_slots,
 )
+from auditkit.probes.hallucination.sampled_lists import SampledLists, Sampling, sampled_lists
 from auditkit.recommenders.adapters.baselines import load_baseline
 from auditkit.recommenders.execution.target import Target
 from auditkit.recommenders.prompting.retrieval_context import fact_line, with_candidates
@@ -30,13 +31,15 @@ from auditkit.recommenders.wrappers.catalog_grounding import Grounded, ask_again
 from auditkit.recommenders.wrappers.title_filters import FilteredTitles
 from auditkit.types import Item, Request, Response
 
-__all__ = ["VARIANTS", "Variant", "VariantResponses", "Variants", "requests_of"]
+__all__ = ["DEFAULT_VARIANTS", "VARIANTS", "Variant", "VariantResponses", "Variants", "requests_of"]
 
 Variant = Literal[
     "free", "candidates", "candidate_facts", "grounding", "grounding_asked_again", "trie",
-    "trie_filtered", "abstention",
+    "trie_filtered", "abstention", "agreement", "vote",
 ]  # fmt: skip
 VARIANTS: tuple[Variant, ...] = get_args(Variant)
+SAMPLED: tuple[Variant, ...] = ("agreement", "vote")  # several calls per request, so by name only
+DEFAULT_VARIANTS = tuple(name for name in VARIANTS if name not in SAMPLED)
 N_CANDIDATES = 20
 _RETRIEVER = "item-knn"
 _WRITTEN = 256  # tokens of a response, if the manifest does not specify it
@@ -76,11 +79,17 @@ class Variants:
 
     Args:
         asked: rendered requests, the same for all variants.
+        sampling: how the lists of the sampled variants are requested.
     """
 
     def __init__(
-        self, target: Target, context: Context, asked: Sequence[ConstrainedRequest]
+        self,
+        target: Target,
+        context: Context,
+        asked: Sequence[ConstrainedRequest],
+        sampling: Sampling,
     ) -> None:
+        self._sampling = sampling
         self._target, self._context, self.asked = target, context, tuple(asked)
 
     @cached_property
@@ -102,7 +111,13 @@ class Variants:
             "grounding_asked_again": lambda: self._grounding(rounds=2),
             "trie": self._trie,
             "trie_filtered": self._trie_filtered,
+            "vote": self._vote,
         }[name]()
+
+    @cached_property
+    def samples(self) -> SampledLists:
+        """Sampled lists of every request; the recommender is called once for all of them."""
+        return sampled_lists(self._target, [one.request for one in self.asked], self._sampling)
 
     # --- after generation
 
@@ -122,6 +137,15 @@ class Variants:
             tuple(len(one.turns) for one in found),
             tuple(_total(one) for one in found),
             tuple(one.n_replaced for one in found),
+        )
+
+    def _vote(self) -> VariantResponses:
+        self.samples.require_variation()
+        return VariantResponses(
+            tuple(self.samples.votes([one.request for one in self.asked])),
+            (self._sampling.n,) * len(self.asked),
+            tuple(_sum([_tokens(one) for one in row]) for row in self.samples.responses),
+            (0,) * len(self.asked),
         )
 
     # --- before generation
@@ -266,5 +290,8 @@ def _tokens(response: Response) -> int | None:
 
 
 def _total(one: Grounded) -> int | None:
-    counted = [_tokens(answer) for _, answer in one.turns]
+    return _sum([_tokens(answer) for _, answer in one.turns])
+
+
+def _sum(counted: Sequence[int | None]) -> int | None:
     return None if None in counted else sum(n for n in counted if n is not None)

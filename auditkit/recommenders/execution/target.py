@@ -224,8 +224,10 @@ class Target:
             ]
 
         pairs = zip(requests, continuations, strict=True)
+        # Recorded scores of answers in a chat and of plain text must not be confused.
+        own: Mapping[str, Any] = getattr(self.recommender, "score_parameters", {})
         questions = [
-            self._call("score", r, {"continuations": list(options)}) for r, options in pairs
+            self._call("score", r, {"continuations": list(options), **own}) for r, options in pairs
         ]
         chosen = sample([question.id for question in questions])
         responses = self._ask(questions, ask)

@@ -1,8 +1,6 @@
 """Detect the capabilities of a server with test requests, never from its name.
 
-Scores are used only if they are consistent: a generated token must have the same log-probability
-when it is scored as a part of the prompt. Some servers return the log-probabilities of the adjacent
-token (llama-cpp-python 0.3 does), which would make every score wrong silently.
+Scores are used only if they are consistent with what the server generates (`score_check`).
 """
 
 from __future__ import annotations
@@ -15,19 +13,18 @@ from typing import TypeVar
 from auditkit.errors import TargetError, TargetUnavailable
 from auditkit.recommenders.remote.error_body import NO_ROUTE, RefusedField
 from auditkit.recommenders.remote.openai_endpoint import Endpoint, ScoringEndpoint
+from auditkit.recommenders.remote.score_check import check_scores
 from auditkit.types import Request
 
 __all__ = ["connect"]
 
 T = TypeVar("T")
-_PROMPT, _CONTINUATION = "The capital of France is", " Paris"
 _REMEDIES = {
     "max_tokens": "Set AUDITKIT_MAX_TOKENS to a value that the server accepts.",
     "max_completion_tokens": "Set AUDITKIT_MAX_TOKENS to a value that the server accepts.",
     "messages": "The server refuses these chat turns; check the model's chat template.",
 }
 _HELLO_TOKENS = 16  # fewer are refused by some servers
-_AGREE = 0.1  # nats; batching and caches change the scores of a server by less
 
 
 def connect(target: str) -> Endpoint:
@@ -89,36 +86,17 @@ def _with_scores(target: str, endpoint: Endpoint) -> Endpoint:
     it.
 
     Raises:
-        TargetError: a lasting fault; the server may support scores, and if that is unknown, no
-            probe may be skipped.
+        TargetError: as in `check_scores`.
     """
-    try:
-        noise, gap = _retried(endpoint, lambda: _measured(endpoint))
-    except TargetError as error:
-        if error.retryable or error.reason == "deadline":
-            raise
-        return endpoint
-    if gap > _AGREE:
-        endpoint.notes_on_scores = (
-            "The server's log-probabilities of a generated token and of the same token in a prompt "
-            f"differ by {gap:.3g} nats: its scores are wrong and were not used.",
-        )
+    found = check_scores(endpoint, lambda ask: _retried(endpoint, ask))
+    endpoint.notes_on_scores = found.notes
+    if not found.usable:
         return endpoint
     scoring = ScoringEndpoint(target)
-    scoring.chat, scoring.fields = endpoint.chat, endpoint.fields
+    scoring.chat, scoring.fields, scoring.scorer = endpoint.chat, endpoint.fields, found.scorer
     scoring.notes_at_connection = endpoint.notes_at_connection
-    scoring.notes_on_scores = (f"One text scored twice differs by {noise:.3g} nats.",)
+    scoring.notes_on_scores = found.notes
     return scoring
-
-
-def _measured(endpoint: Endpoint) -> tuple[float, float]:
-    """Two differences in nats: between two scores of the same text, and between the log-probability
-    of a token when generated and when scored.
-    """
-    once, again = (endpoint.run_all(endpoint.reads(_PROMPT, _CONTINUATION))[0][0] for _ in range(2))
-    token, written = endpoint.run_all(endpoint.writes(_PROMPT))[0]
-    read, _ = endpoint.run_all(endpoint.reads(_PROMPT, token))[0]
-    return abs(sum(once) - sum(again)), abs(sum(read) - written)
 
 
 def _explained(endpoint: Endpoint, error: TargetError) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 from auditkit.errors import TargetError
 
-__all__ = ["continuation_logprobs"]
+__all__ = ["continuation_logprobs", "echoed_tokens", "is_log_probability"]
 
 # JSON has no infinity: vLLM writes -9999 for it, llama.cpp the lowest float32.
 _IMPOSSIBLE = -9999.0
@@ -44,9 +44,17 @@ def continuation_logprobs(prompt: str, continuation: str, result: Mapping[str, A
     if begin is None:
         begin = _by_offset(continuation, choice, table.get("text_offset"), n_read)
     found = values[begin:n_read]
-    if not found or not all(_is_log_probability(value) for value in found):
+    if not found or not all(is_log_probability(value) for value in found):
         raise TargetError("bad_schema", detail="no log-probabilities of the continuation")
     return [float(value) for value in found]
+
+
+def echoed_tokens(result: Mapping[str, Any]) -> list[str]:
+    """Texts of the tokens of an echoed completion; empty if it has none."""
+    try:
+        return [str(token) for token in result["choices"][0]["logprobs"]["tokens"]]
+    except (KeyError, IndexError, TypeError):
+        return []
 
 
 def _n_read(sent: str, tokens: Sequence[str], result: Mapping[str, Any]) -> int:
@@ -91,6 +99,9 @@ def _by_offset(continuation: str, choice: Mapping[str, Any], offsets: object, n_
     raise TargetError("bad_schema", detail="tokens that do not match the text")
 
 
-def _is_log_probability(value: object) -> bool:
+def is_log_probability(value: object) -> bool:
+    """Whether a value is a possible log-probability in nats; infinity and what servers write in its
+    place are not.
+    """
     number = isinstance(value, int | float) and not isinstance(value, bool)
     return number and _IMPOSSIBLE < value <= 1e-6  # type: ignore[operator]

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import ssl
 import time
 from collections.abc import Mapping
@@ -35,6 +36,7 @@ _MAX_BYTES = 16 << 20
 _MAX_ERROR_BYTES = 1 << 16
 # A server sends nothing before the whole text is written; callers limit the time of an exchange.
 _TIMEOUT = httpx.Timeout(60, connect=10, read=None)
+_VERSION = re.compile(r"/v[0-9]+$")
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -79,15 +81,23 @@ class Server:
             )
         self._verify = _authorities() if parts.scheme == "https" else True
         logging.getLogger("httpx").setLevel(logging.WARNING)
-        self._base = base_url.rstrip("/")
+        base = base_url.rstrip("/")
+        self._root = _VERSION.sub("", base)
+        self._base = base
         # A compressed body could expand beyond the size limit between two checks.
         self._headers = {"Accept-Encoding": "identity", "Content-Type": "application/json"}
         if key:
             self._headers["Authorization"] = f"Bearer {key}"
         self._client: httpx.AsyncClient | None = None
 
-    async def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    async def post(
+        self, path: str, body: Mapping[str, Any], *, from_root: bool = False
+    ) -> dict[str, Any]:
         """Send JSON, receive a JSON object.
+
+        Args:
+            path: begins with a slash. from_root: whether it follows the base URL without the API
+                version (`/v1`) at its end.
 
         Raises:
             TargetError: the exchange failed; the run log records its `reason`.
@@ -102,7 +112,8 @@ class Server:
                 follow_redirects=False,
             )
         # ASCII escapes, because a lone surrogate in a prompt cannot be encoded as UTF-8.
-        sent = self._client.stream("POST", self._base + path, content=json.dumps(body))
+        address = (self._root if from_root else self._base) + path
+        sent = self._client.stream("POST", address, content=json.dumps(body))
         begun = False
         try:
             async with sent as response:

@@ -2,7 +2,8 @@
 llama.cpp, Ollama and LiteLLM.
 
 Capabilities are detected with test requests, never from the server's name: chat or plain
-completions, and log-probabilities of given text (`echo`), which scoring requires.
+completions, and log-probabilities of given text, which scoring requires: of answers in a chat
+(`chat_scoring`), or of plain completions (`echo`).
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from pydantic import JsonValue
 from auditkit.errors import ConfigurationError, TargetError, TargetUnavailable
 from auditkit.recommenders.prompting.prompts import as_text
 from auditkit.recommenders.protocols import Operation, TokenScores
+from auditkit.recommenders.remote.chat_logprobs import generated_token
+from auditkit.recommenders.remote.chat_scoring import ChatScorer, Scored
 from auditkit.recommenders.remote.completion import response_to, saying, usage_of
 from auditkit.recommenders.remote.echo_logprobs import continuation_logprobs
 from auditkit.recommenders.remote.error_body import RefusedField
@@ -35,6 +38,7 @@ __all__ = ["Endpoint", "ScoringEndpoint"]
 T = TypeVar("T")
 _MAX_TOKENS = 512
 _MAX_TOKENS_VARIABLE = "AUDITKIT_MAX_TOKENS"
+_BEGINNING = 8  # tokens; enough to see whether an answer begins with reasoning
 _MAX_REFUSALS = 4  # as many fields as a request can do without
 
 
@@ -46,6 +50,7 @@ class Endpoint:
         chat: whether requests are chat turns instead of plain prompts.
         request_limits: timeouts, retries and rate limits.
         max_tokens: limit of one list, including the reasoning before it.
+        scorer: how answers in a chat are scored; None if plain completions are.
         notes_on_scores: notes on the consistency of its log-probabilities, for the report.
     """
 
@@ -62,6 +67,7 @@ class Endpoint:
         self.max_tokens = _max_tokens(os.environ.get(_MAX_TOKENS_VARIABLE, ""))
         self.fields = RequestFields()
         self.chat = True
+        self.scorer: ChatScorer | None = None
         self.notes_on_scores: tuple[str, ...] = ()
         self.notes_at_connection: tuple[str, ...] = ()
 
@@ -102,15 +108,22 @@ class Endpoint:
         completion = saying(result, chat=self.chat)
         return response_to(request, completion, listed=operation == "recommend")
 
-    async def _post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Send a request, again without the fields that the server refuses."""
+    async def _post(
+        self, path: str, body: Mapping[str, Any], *, from_root: bool = False
+    ) -> dict[str, Any]:
+        """Send a request, again without the fields that the server refuses.
+
+        Args:
+            from_root: whether the path follows the address without its API version.
+        """
         for _ in range(_MAX_REFUSALS):
             try:
-                return await self._server.post(path, self.fields.applied_to(body))
+                sent = self.fields.applied_to(body)
+                return await self._server.post(path, sent, from_root=from_root)
             except RefusedField as error:
                 if not self.fields.learn(error, body):
                     raise
-        return await self._server.post(path, self.fields.applied_to(body))
+        return await self._server.post(path, self.fields.applied_to(body), from_root=from_root)
 
     async def _complete(self, request: Request, *, max_tokens: int) -> dict[str, Any]:
         body: dict[str, Any] = {
@@ -120,12 +133,16 @@ class Endpoint:
             "max_tokens": max_tokens,
         }
         if self.chat:
-            turns = [{"role": turn.role, "content": turn.content} for turn in request.messages]
-            turns.append({"role": "user", "content": request.prompt})
-            return await self._post("/chat/completions", {**body, "messages": turns})
+            return await self._post("/chat/completions", {**body, "messages": _turns(request)})
         return await self._post("/completions", {**body, "prompt": _as_text(request)})
 
     async def _score(self, request: Request, continuations: Sequence[str]) -> Response:
+        if self.scorer is not None:
+            scored = await self.reads_chat(self.scorer, request, continuations)
+            derived: list[JsonValue] = [[*values] for values in scored.tokens]
+            return Response(
+                request_id=request.id, status="ok", usage=scored.usage, derived={"tokens": derived}
+            )
         tokens: list[JsonValue] = []
         usage: Counter[str] = Counter()
         for text in continuations:
@@ -162,6 +179,24 @@ class Endpoint:
             return str(table["tokens"][0]), float(table["token_logprobs"][0])
         except (KeyError, IndexError, TypeError, ValueError, OverflowError):
             raise TargetError("bad_schema", detail="no log-probability of a new token") from None
+
+    async def reads_chat(
+        self, scorer: ChatScorer, request: Request, continuations: Sequence[str]
+    ) -> Scored:
+        """Score continuations as beginnings of the answer to a chat."""
+        return await scorer.score(self._post, self.name, _turns(request), continuations)
+
+    async def writes_chat(self, prompt: str) -> tuple[str, float]:
+        """Begin an answer greedily: text of its first token, and its log-probability in nats."""
+        body = {
+            "model": self.name,
+            "messages": _turns(Request(prompt=prompt)),
+            "max_tokens": _BEGINNING,
+            "logprobs": True,
+            "top_logprobs": 1,
+            "temperature": 0,
+        }
+        return generated_token(await self._post("/chat/completions", body))
 
     async def close(self) -> None:
         """Close the connections."""
@@ -209,6 +244,13 @@ class Endpoint:
 class ScoringEndpoint(Endpoint):
     """A model on a server that also returns log-probabilities of given text."""
 
+    @property
+    def score_parameters(self) -> dict[str, bool]:
+        """Parameters that distinguish recorded scores of answers in a chat from scores of plain
+        text.
+        """
+        return {} if self.scorer is None else {"chat_template": True}
+
     def score(
         self, prompts: Sequence[str], continuations: Sequence[Sequence[str]]
     ) -> list[list[TokenScores]]:
@@ -237,6 +279,12 @@ def _max_tokens(text: str) -> int:
             "above 0."
         )
     return int(text)
+
+
+def _turns(request: Request) -> list[dict[str, str]]:
+    """The conversation as chat turns."""
+    turns = [{"role": turn.role, "content": turn.content} for turn in request.messages]
+    return [*turns, {"role": "user", "content": request.prompt}]
 
 
 def _as_text(request: Request) -> str:

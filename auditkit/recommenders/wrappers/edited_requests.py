@@ -19,7 +19,7 @@ __all__ = ["EditedRequests"]
 
 _AS_THEY_ARE = (
     "prompts", "render", "reference", "describe_prompt", "manifest", "reads_prompt", "work",
-    "run_notes", "close", "request_limits", "n_parameters", "stages",
+    "run_notes", "close", "request_limits", "n_parameters", "stages", "score_parameters",
 )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from chat_server import chat_server
 from planted_recommenders import Clean
 from protocol_server import serving
 from small_world import world, write_cache
@@ -109,8 +110,13 @@ def audited(url, *more):
     return json.loads(Path("run/result.json").read_text(encoding="utf-8"))
 
 
-def test_membership_of_a_served_model_is_measured_with_a_card(folder, capsys):
-    with serving(scores=True) as (url, _):
+@pytest.mark.parametrize(
+    "server",
+    [lambda: serving(scores=True, chat=False), lambda: chat_server("prompt_logprobs")],
+    ids=["completions", "chat"],
+)
+def test_membership_of_a_served_model_is_measured_with_a_card(folder, capsys, server):
+    with server() as (url, _):
         result = audited(url, "--target-card", "card.yaml")
         statuses = {o["probe"]: o["status"] for o in result["outcomes"]}
         assert statuses["privacy.membership"] == "ran"
@@ -121,7 +127,7 @@ def test_membership_of_a_served_model_is_measured_with_a_card(folder, capsys):
 
 
 def test_without_a_card_the_reason_is_said(folder):
-    with serving(scores=True) as (url, _):
+    with serving(scores=True, chat=False) as (url, _):
         result = audited(url)
     (membership,) = [o for o in result["outcomes"] if o["probe"] == "privacy.membership"]
     assert (membership["status"], "holdout_users" in membership["reason"]) == ("skipped", True)
@@ -156,7 +162,7 @@ def test_a_dry_run_without_timed_calls_sends_nothing_and_states_the_most(folder)
 def test_timed_calls_are_extrapolated(folder):
     with serving() as (url, seen):
         plan = planned(url, n_timed=3)
-        assert seen.calls == 3 + 2  # hello, scores
+        assert seen.calls == 3 + 3  # hello, scores in a chat and of plain text
     spent = plan.spending
     assert spent.timed == 3
     assert spent.output_tokens == plan.calls * 5  # the server counts 5 for each answer

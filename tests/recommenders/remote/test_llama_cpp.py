@@ -22,8 +22,10 @@ from auditkit.cli import main
 from auditkit.errors import CatalogError
 from auditkit.recommenders.adapters import smollm2
 from auditkit.recommenders.adapters.model_folder import load_folder
+from auditkit.recommenders.protocols import Scores
 from auditkit.recommenders.remote.capability_check import connect
 from auditkit.recommenders.remote.openai_endpoint import ScoringEndpoint
+from auditkit.recommenders.remote.score_check import check_scores
 
 pytestmark = [
     pytest.mark.slow,
@@ -95,15 +97,21 @@ def test_served_model_is_audited(url, tmp_path, monkeypatch, capsys):
         print({o["probe"]: {k: n for k, n in o["counts"].items() if n} for o in result["outcomes"]})
 
 
+def test_plain_scores_are_not_used_for_its_chat(url):
+    assert not isinstance(connect(f"{url}#smollm2"), Scores)
+
+
 def test_its_wrong_scores_are_found_out_or_right(url, capsys):
     """llama-cpp-python 0.3 gives every read token the score of its neighbor; should it once be
     right, its scores are those of the same weights here up to 8-bit activations.
     """
-    endpoint = connect(f"{url}#smollm2")
+    endpoint = ScoringEndpoint(f"{url}#smollm2")
+    endpoint.chat = False
+    found = check_scores(endpoint, lambda ask: ask())
     with capsys.disabled():
-        print(endpoint.notes_on_scores)
-    if not isinstance(endpoint, ScoringEndpoint):
-        assert "its scores are wrong and were not used" in endpoint.notes_on_scores[0]
+        print(found.notes)
+    if not found.usable:
+        assert "its scores are wrong and were not used" in found.notes[0]
         return
     prompt, titles = "A film about a shark that hunts swimmers is", [" Jaws (1975)", " Heat (1995)"]
     served = endpoint.score([prompt], [titles])[0]

@@ -221,7 +221,7 @@ def test_server_without_chat_is_asked_for_completions():
 
 
 def test_log_probabilities_are_those_behind_the_prompt():
-    with serving(scores=True) as (url, _):
+    with serving(scores=True, chat=False) as (url, _):
         endpoint = connect(f"{url}#m")
         assert isinstance(endpoint, ScoringEndpoint)
         assert endpoint.notes_on_scores == ("One text scored twice differs by 0 nats.",)
@@ -234,7 +234,7 @@ def test_trouble_while_connecting_hides_no_capability(monkeypatch, faults, score
     monkeypatch.setattr(
         "auditkit.recommenders.remote.capability_check.time.sleep", lambda seconds: None
     )
-    with serving(scores=True, echo_faults=faults) as (url, _):
+    with serving(scores=True, chat=False, echo_faults=faults) as (url, _):
         if scores:
             assert isinstance(connect(f"{url}#m"), ScoringEndpoint)
         else:
@@ -243,7 +243,7 @@ def test_trouble_while_connecting_hides_no_capability(monkeypatch, faults, score
 
 
 def test_tokens_of_scores_are_counted():
-    with serving(scores=True, echo_usage=7) as (url, _):
+    with serving(scores=True, chat=False, echo_usage=7) as (url, _):
         endpoint = connect(f"{url}#m")
         asked = endpoint.answer(
             "score", Request(id="r", prompt="I"), {"continuations": [" a", " b"]}
@@ -253,7 +253,7 @@ def test_tokens_of_scores_are_counted():
 
 
 def test_scores_that_do_not_agree_with_themselves_are_not_used():
-    with serving(scores=True, shifted=True) as (url, _):
+    with serving(scores=True, chat=False, shifted=True) as (url, _):
         endpoint = connect(f"{url}#m")
     assert not isinstance(endpoint, Scores)
     assert "differ by 2 nats: its scores are wrong" in endpoint.notes_on_scores[0]
@@ -261,7 +261,7 @@ def test_scores_that_do_not_agree_with_themselves_are_not_used():
 
 @pytest.mark.parametrize("listed", [True, False])
 def test_new_token_may_be_listed_or_left_out(listed):
-    with serving(scores=True, lists_new_token=listed) as (url, _):
+    with serving(scores=True, chat=False, lists_new_token=listed) as (url, _):
         endpoint = connect(f"{url}#m")
         (scored,) = endpoint.score(["I like"], [[" Fargo now"]])
     assert scored[0].tokens == (-3.0, -2.0)

@@ -274,6 +274,8 @@ def transformers_responds(path, asked):
 @pytest.mark.parametrize("respond", [vllm_responds, sglang_responds])
 def test_echoed_prompts_are_scored_by_the_tokens_of_the_continuation(respond):
     def agrees(path, asked):  # the token " x" has the same value when it is read
+        if path.endswith("/chat/completions"):
+            return 404, {"detail": "Not Found"}
         body = respond(path, asked)
         numbers = body["choices"][0].get("logprobs")
         if numbers and asked["prompt"].endswith(" x"):

@@ -426,7 +426,7 @@ def test_first_request_is_retried_like_all_later_ones(monkeypatch, found):
 
 
 def test_first_request_that_times_out_is_retried_once(monkeypatch):
-    monkeypatch.setenv("AUDITKIT_REQUEST_SECONDS", "0.3")
+    monkeypatch.setenv("AUDITKIT_REQUEST_SECONDS", "1")
     monkeypatch.setattr(
         "auditkit.recommenders.remote.capability_check.time.sleep", lambda seconds: None
     )
