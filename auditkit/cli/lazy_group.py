@@ -27,6 +27,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "list": ("listing", "List probes, metrics or recipes with their ids."),
     "data": ("data", "Get public data and models without a model hub."),
     "catalog": ("catalog", "Build catalogs, link titles and check claims."),
+    "privacy": ("privacy", "Account for private training, and bound what an audit shows."),
     "recipes": ("listing", "List and copy the recipes and policies of auditkit."),
 }
 

@@ -4,26 +4,24 @@ Per-example gradients come from Opacus' hooks. Clipping, summation and noise are
 60 lines, which are tested against Opacus' DPOptimizer and by the additivity self-test at every
 start. Sampling and noise use the operating system's entropy and are never seeded, because a known
 seed would cancel the noise. The claim is computed from the ledger, so steps lost in a kill are
-included. Source: Abadi et al. 2016; accounting by PRV (Gopi et al. 2021) and, for comparison, RDP,
-both from Opacus.
+included. Source: Abadi et al. 2016; accounting in `auditkit.privacy.accounting`.
 """
 
 from __future__ import annotations
 
-import math
 import os
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 import torch
-from opacus.accountants import PRVAccountant, RDPAccountant
-from opacus.accountants.utils import get_noise_multiplier
 from opacus.grad_sample.utils import prepare_module
 
 from auditkit.errors import AuditkitError, InvalidArgument
+from auditkit.privacy.accounting import StepRun, epsilon_of, noise_for
 from auditkit.serialization.canonical_json import canonical_json, read_json
 from auditkit.training.batches import Row
 from auditkit.training.gradient_check import SelfTest, check_gradients
@@ -65,25 +63,11 @@ def calibrate(recipe: PrivacyRecipe, *, n_units: int, steps: int) -> Accounting:
             "rows. Choose a smaller batch."
         )
     rate, delta = recipe.expected_batch / n_units, 1 / (10 * n_units)
-    try:
-        noise = get_noise_multiplier(
-            target_epsilon=recipe.epsilon,
-            target_delta=delta,
-            sample_rate=rate,
-            steps=steps,
-            accountant="prv",
-            epsilon_tolerance=min(0.01, 0.001 * recipe.epsilon),
-            eps_error=min(0.01, 0.002 * recipe.epsilon),
-        )
-    except ValueError as error:
-        raise InvalidArgument(
-            f"privacy.epsilon {recipe.epsilon} cannot be met in {steps} steps ({error}). Raise "
-            "epsilon or use fewer steps."
-        ) from None
+    noise = noise_for(recipe.epsilon, sample_rate=rate, steps=steps, delta=delta)
     return Accounting(
         n_units=n_units,
         sample_rate=rate,
-        noise_multiplier=math.ceil(noise * 1e4) / 1e4,
+        noise_multiplier=noise,
         delta=delta,
     )
 
@@ -107,20 +91,17 @@ class Ledger:
     def spent(self, delta: float) -> Spent:
         """Epsilon of all steps recorded so far.
 
-        Source: Opacus' PRV and RDP accountants. The GDP accountant is not used, because it
-        underestimates epsilon (measured).
+        Source: `auditkit.privacy.accounting`.
         """
-        prv, rdp = PRVAccountant(), RDPAccountant()
         text = self._path.read_text(encoding="ascii") if self._path.exists() else ""
         entries = [entry for entry in map(read_json, text.splitlines()) if "sigma" in entry]
-        for entry in entries:
-            for accountant in (prv, rdp):
-                accountant.step(noise_multiplier=entry["sigma"], sample_rate=entry["q"])
-        if not entries:
-            return Spent(epsilon=0.0, epsilon_rdp=0.0, steps=0)
+        runs = [
+            StepRun(noise, rate, len(list(equal)))
+            for (noise, rate), equal in groupby((entry["sigma"], entry["q"]) for entry in entries)
+        ]
         return Spent(
-            epsilon=float(prv.get_epsilon(delta=delta)),
-            epsilon_rdp=float(rdp.get_epsilon(delta=delta)),
+            epsilon=epsilon_of(runs, delta=delta),
+            epsilon_rdp=epsilon_of(runs, delta=delta, accountant="rdp"),
             steps=len(entries),
         )
 

@@ -121,7 +121,8 @@ def test_probe_counts_as_missing_what_a_failing_target_did_not_answer(probe_id):
         failing = pipeline(FailsEveryThird(), Keeps())
     run = run_probe(probe_id, failing, manifest=manifest_for(probe_id))
     failed = run.counts["target_error"]
-    assert 0.1 < failed / sum(run.counts.values()) < 0.6
+    asked = sum(run.counts.values()) - run.counts["not_run"]  # the stop rule ends a long probe
+    assert 0.1 < failed / asked < 0.6
     for finding in run.findings:
         control = finding.group == "attack=blind" or finding.group.startswith("baseline=")
         examples = finding.parameters.get("n_examples_missing", 0)  # of users who have others

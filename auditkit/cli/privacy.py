@@ -1,0 +1,95 @@
+"""`auditkit privacy`: epsilon, noise and lower bounds of differentially private training."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Literal
+
+import typer
+
+__all__ = ["register"]
+
+SampleRate = Annotated[
+    float, typer.Option(help="probability with which each unit is in a step, such as batch / N")
+]
+Steps = Annotated[int, typer.Option(help="number of steps")]
+Delta = Annotated[float, typer.Option(help="delta, below 1 / N for N units; 1 / (10 N) is usual")]
+AccountantName = Annotated[
+    Literal["prv", "rdp"], typer.Option(help="prv for claims; rdp is an upper bound")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="print one JSON object")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command group `privacy` to the application."""
+    group = typer.Typer(
+        no_args_is_help=True, help="Account for private training, and bound what an audit shows."
+    )
+    group.command("epsilon")(epsilon)
+    group.command("noise")(noise)
+    group.command("lower-bound")(lower_bound)
+    app.add_typer(group, name="privacy")
+
+
+def epsilon(
+    noise_multiplier: Annotated[
+        float, typer.Option(help="standard deviation of the noise over the clipping norm")
+    ],
+    sample_rate: SampleRate,
+    steps: Steps,
+    delta: Delta,
+    accountant: AccountantName = "prv",
+    as_json: AsJson = False,
+) -> None:
+    """Print the epsilon of DP-SGD with Poisson sampling."""
+    from auditkit.privacy.accounting import StepRun, epsilon_of
+
+    run = StepRun(noise_multiplier, sample_rate, steps)
+    found = epsilon_of([run], delta=delta, accountant=accountant)
+    said = f"epsilon {found:.4f} at delta {delta:g}, by the {accountant.upper()} accountant"
+    _print({"epsilon": found, "delta": delta, "accountant": accountant}, said, as_json=as_json)
+
+
+def noise(
+    epsilon: Annotated[float, typer.Option(help="target epsilon, nats")],
+    sample_rate: SampleRate,
+    steps: Steps,
+    delta: Delta,
+    accountant: AccountantName = "prv",
+    as_json: AsJson = False,
+) -> None:
+    """Print the smallest noise multiplier that meets a target epsilon, and the epsilon it gives."""
+    from auditkit.privacy.accounting import StepRun, epsilon_of, noise_for
+
+    multiplier = noise_for(
+        epsilon, sample_rate=sample_rate, steps=steps, delta=delta, accountant=accountant
+    )
+    run = StepRun(multiplier, sample_rate, steps)
+    reached = epsilon_of([run], delta=delta, accountant=accountant)
+    said = f"noise multiplier {multiplier:.4f}, epsilon {reached:.4f} at delta {delta:g}"
+    _print({"noise_multiplier": multiplier, "epsilon": reached}, said, as_json=as_json)
+
+
+def lower_bound(
+    canaries: Annotated[int, typer.Option(help="canaries, each in with probability 1/2")],
+    guesses: Annotated[int, typer.Option(help="canaries for which a guess was made")],
+    correct: Annotated[int, typer.Option(help="correct guesses")],
+    delta: Delta,
+    confidence: Annotated[float, typer.Option(help="of the bound")] = 0.95,
+    as_json: AsJson = False,
+) -> None:
+    """Print the epsilon that an audit of one training run shows, and the most it could show."""
+    from auditkit.privacy.bounds import one_run_bound
+
+    found = one_run_bound(
+        canaries=canaries, guesses=guesses, correct=correct, delta=delta, confidence=confidence
+    )
+    said = (
+        f"epsilon is at least {found.epsilon:.4f} ({confidence:.0%} confidence); with all "
+        f"{guesses} guesses correct it would be {found.ceiling:.4f}"
+    )
+    _print({"epsilon_lower": found.epsilon, "ceiling": found.ceiling}, said, as_json=as_json)
+
+
+def _print(values: dict[str, object], said: str, *, as_json: bool) -> None:
+    typer.echo(json.dumps(values) if as_json else said)

@@ -1,0 +1,149 @@
+"""Epsilon and noise of DP-SGD with Poisson sampling.
+
+PRV is exact up to a stated error and is used for claims; RDP is an upper bound that is shown beside
+it. The GDP accountant is refused: it is an approximation that reports less than the true epsilon
+(below PLD in 14 of 16 measured settings, at worst by a factor of three).
+
+Source: Gopi et al. 2021 (PRV), Mironov et al. 2019 (RDP of the sampled Gaussian mechanism), as
+implemented by Opacus 1.6.0.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+from auditkit.errors import InvalidArgument, MissingDependency
+
+__all__ = ["ACCOUNTANTS", "Accountant", "StepRun", "epsilon_of", "noise_for"]
+
+Accountant = Literal["prv", "rdp"]
+ACCOUNTANTS: tuple[Accountant, ...] = ("prv", "rdp")
+_ROUNDED_TO = 1e4  # a noise multiplier is rounded up to 4 digits
+_MORE_NOISE = 1.0005  # until the target is met
+_COARSE = 5.0  # epsilon from which an error of .01 is less than .2 %
+
+
+class StepRun(NamedTuple):
+    """Equal steps of DP-SGD: standard deviation of the noise over the clipping norm, probability
+    with which each unit is sampled, and number of steps.
+    """
+
+    noise_multiplier: float
+    sample_rate: float
+    steps: int
+
+
+def epsilon_of(runs: Sequence[StepRun], *, delta: float, accountant: Accountant = "prv") -> float:
+    """Epsilon of steps in their order, nats.
+
+    Args:
+        runs: steps with the same noise and sampling rate together.
+        delta: in (0, 1).
+
+    Returns:
+        Epsilon, at least 0; 0 without a step.
+
+    Raises:
+        InvalidArgument: a value outside its range, or settings that the accountant cannot handle.
+        MissingDependency: Opacus is not installed.
+    """
+    for run in runs:
+        _check(run.sample_rate, run.steps, delta)
+        _positive("noise_multiplier", run.noise_multiplier)
+    chosen = _accountant(accountant)
+    if not runs:
+        return 0.0
+    chosen.history = [(run.noise_multiplier, run.sample_rate, run.steps) for run in runs]
+    try:
+        with warnings.catch_warnings():  # PRV takes its domain from a coarse RDP, which says so
+            warnings.simplefilter("ignore", UserWarning)
+            found = float(chosen.get_epsilon(delta=delta))
+            if accountant == "prv" and 0 < found < _COARSE:  # its default error is always .01
+                found = float(chosen.get_epsilon(delta=delta, eps_error=_error(found)))
+        return max(0.0, found)
+    except (ValueError, RuntimeError, OverflowError) as error:
+        raise InvalidArgument(
+            f"The {accountant} accountant cannot compute these settings ({error}). Use more noise, "
+            "fewer steps, or a larger delta."
+        ) from None
+
+
+def noise_for(
+    epsilon: float,
+    *,
+    sample_rate: float,
+    steps: int,
+    delta: float,
+    accountant: Accountant = "prv",
+) -> float:
+    """The smallest noise multiplier that meets a target epsilon, rounded up to four digits.
+
+    The tolerances follow epsilon: Opacus' defaults add up to 5 % of needless noise at small ones.
+
+    Raises:
+        InvalidArgument: a value outside its range, or a target that no noise meets.
+        MissingDependency: Opacus is not installed.
+    """
+    _check(sample_rate, steps, delta)
+    _positive("epsilon", epsilon)
+    _accountant(accountant)
+    from opacus.accountants.utils import get_noise_multiplier
+
+    errors = {"eps_error": _error(epsilon)} if accountant == "prv" else {}
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            found = get_noise_multiplier(
+                target_epsilon=epsilon,
+                target_delta=delta,
+                sample_rate=sample_rate,
+                steps=steps,
+                accountant=accountant,
+                epsilon_tolerance=min(0.01, 0.001 * epsilon),
+                **errors,
+            )
+    except ValueError as error:
+        raise InvalidArgument(
+            f"An epsilon of {epsilon:g} cannot be met in {steps} steps ({error}). Raise epsilon or "
+            "use fewer steps."
+        ) from None
+    noise = math.ceil(float(found) * _ROUNDED_TO) / _ROUNDED_TO
+    settings = StepRun(noise, sample_rate, steps)
+    while epsilon_of([settings], delta=delta, accountant=accountant) > epsilon:
+        noise = math.ceil(noise * _MORE_NOISE * _ROUNDED_TO) / _ROUNDED_TO
+        settings = settings._replace(noise_multiplier=noise)
+    return noise
+
+
+def _error(epsilon: float) -> float:
+    """Allowed error of a PRV epsilon; a smaller one takes gigabytes."""
+    return min(0.01, max(0.001, 0.002 * epsilon))
+
+
+def _accountant(name: str):  # type: ignore[no-untyped-def]  # Opacus has no types
+    if name not in ACCOUNTANTS:
+        why = " GDP reports less than the true epsilon." if name == "gdp" else ""
+        raise InvalidArgument(
+            f"The accountant {name!r} is not used.{why} Give one of {', '.join(ACCOUNTANTS)}."
+        )
+    try:
+        from opacus.accountants import PRVAccountant, RDPAccountant
+    except ModuleNotFoundError as error:
+        raise MissingDependency(str(error.name), extra="dp", purpose="Privacy accounting") from None
+    return PRVAccountant() if name == "prv" else RDPAccountant()
+
+
+def _check(sample_rate: float, steps: int, delta: float) -> None:
+    if not 0 < sample_rate <= 1 or steps < 1 or not 0 < delta < 1:
+        raise InvalidArgument(
+            f"Privacy accounting got sample_rate={sample_rate:g}, steps={steps}, delta={delta:g}. "
+            "Give a sample rate in (0, 1], at least 1 step, and a delta in (0, 1)."
+        )
+
+
+def _positive(name: str, value: float) -> None:
+    if not 0 < value < math.inf:
+        raise InvalidArgument(f"Privacy accounting got {name}={value:g}. Give a number above 0.")
