@@ -7,8 +7,8 @@ its area (0 to the largest rate, divided by it) is 1 for a list that never chang
 
 A recommender that answers equal requests differently would seem fragile under any edit. The
 decision metric is therefore the net attack success rate at one rate: the share of users for whom at
-least ceil(k / 3) of the top k are replaced, minus the share for whom an edit without meaning or a
-repeat does the same, paired by user.
+least ceil(k / 3) of the top k are replaced, minus the mean share of a repeat and of edits without
+meaning that do the same, paired by user.
 
 Source: noise-rate curves after PromptBench (Zhu et al. 2023); docs/explain/robustness.md.
 """
@@ -146,7 +146,8 @@ class NoiseCurveProbe:
     def _findings(
         self, context: Context, kept: Sequence[UserLists[Cell]], *, n_missing: int
     ) -> Iterator[Finding]:
-        yield self._floor(context, kept, n_missing)
+        floors = [one.floor for one in kept]
+        yield self._mean(context, "noise_floor", floors, n_missing, None, {"k": self.k})
         for kind in self.kinds:
             for rate in self.rates:
                 values = [one.jaccard(one.edited[kind, rate]) for one in kept]
@@ -194,7 +195,7 @@ class NoiseCurveProbe:
         name = f"{context.probe_id}.net_asr"
         unit, direction = unit_of(name)
         estimate = paired_difference(
-            [float(one.is_noisy) for one in applicable],
+            [one.floor for one in applicable],
             [float(one.replaces(one.edited[kind, self.decided_at])) for one in applicable],
             rng=context.rng(name, kind), unit=unit, direction=direction, n_missing=lost,
             limits=(0, 1),
@@ -211,34 +212,25 @@ class NoiseCurveProbe:
                 what = f"user {one.user.id}: Jaccard {overlap:.2f} after {kind} noise"
                 yield Evidence(requests=(one.clean.request_id, after.request_id), what=what)
 
-    def _floor(self, context: Context, kept: Sequence[UserLists[Cell]], n_missing: int) -> Finding:
-        name = f"{context.probe_id}.noise_floor"
-        unit, direction = unit_of(name)
-        estimate = share(
-            sum(one.is_noisy for one in kept), len(kept), unit=unit, direction=direction,
-            n_missing=n_missing, method="wilson",
-            reason="no user had a clean list of sufficient length",
-        )  # fmt: skip
-        stated: dict[str, JsonValue] = {"k": self.k, "m": threshold(self.k)}
-        return finding(context, name, estimate, parameters=stated)
-
     def _mean(
         self,
         context: Context,
         metric: str,
         values: Sequence[float | None],
         n_missing: int,
-        kind: str,
+        kind: str | None,
         parameters: dict[str, JsonValue],
     ) -> Finding:
+        """Mean over users; of all kinds if `kind` is None."""
         name = f"{context.probe_id}.{metric}"
         unit, direction = unit_of(name)
         known = [value for value in values if value is not None]
+        group = "all" if kind is None else f"edit={kind}"
         estimate = bootstrap_mean(
-            known, rng=context.rng(name, kind, str(parameters)), unit=unit, direction=direction,
+            known, rng=context.rng(name, group, str(parameters)), unit=unit, direction=direction,
             n_missing=n_missing + len(values) - len(known), limits=(0, 1),
         )  # fmt: skip
-        return finding(context, name, estimate, group=f"edit={kind}", parameters=parameters)
+        return finding(context, name, estimate, group=group, parameters=parameters)
 
 
 def _neutral(clean: Request) -> list[Request]:

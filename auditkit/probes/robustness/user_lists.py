@@ -52,9 +52,14 @@ class UserLists(Generic[Cell]):
         return jaccard_at_k(item_ids(self.clean), item_ids(after), k=self.k)
 
     @property
-    def is_noisy(self) -> bool:
-        """Whether a repeat or an edit without meaning replaces as much as an edit must."""
-        return any(map(self.replaces, self.neutral))
+    def floor(self) -> float:
+        """Share of the repeat and the edits without meaning that replace as much as an edit must.
+
+        A share, not whether any of them does: with several of them, a recommender that answers at
+        random would otherwise seem noisier than it is under the one edit that it is compared with.
+        """
+        known = [after for after in self.neutral if after is not None]
+        return sum(map(self.replaces, known)) / len(known) if known else 0.0
 
 
 def user_lists(
