@@ -151,7 +151,7 @@ def exposure_lift(before: float, after: float, *, n: int) -> float:
         InvalidArgument: an exposure outside [0, 1] or n < 1.
 
     Example:
-        >>> exposure_lift(0, 0.3, n=20)
+        >>> round(exposure_lift(0, 0.3, n=20), 3)
         6.0
     """
     if n < 1 or not 0 <= before <= 1 or not 0 <= after <= 1:

@@ -29,10 +29,10 @@ from auditkit.recommenders.execution.target import Target
 from auditkit.seeding import generator
 from auditkit.types import Request, Response
 
-__all__ = ["REPLAY", "attack"]
+__all__ = ["N_CONFIRMATIONS", "REPLAY", "attack"]
 
 REPLAY = "replay"
-_REPEATS, _REPRODUCED = 3, 2  # of a success against a non-deterministic recommender
+N_CONFIRMATIONS, _REPRODUCED = 3, 2  # of a success against a non-deterministic recommender
 _MOST_UNANSWERED = 0.1  # of the queries of a failed attack
 
 
@@ -91,7 +91,7 @@ def attack(
     attempts = [attempt for attempt, _ in begun if attempt is not None]
     found = _search(target, attempts, search, seed, stored)
     deterministic = all(record.deterministic for _, record in begun)
-    confirmed = _confirm(target, attempts, 1 if deterministic else _REPEATS)
+    confirmed = _confirm(target, attempts, 1 if deterministic else N_CONFIRMATIONS)
     check, results = ValidityCheck(target.catalog), iter(zip(found, confirmed, strict=True))
     return [
         record if attempt is None else _finish(attempt, record, *next(results), check)
@@ -212,8 +212,12 @@ def _finish(
         near_tie=attempt.near_tie,
     )
     if attempt.found is None:
-        missing = attempt.unanswered > _MOST_UNANSWERED * attempt.queries
-        why = f"{attempt.unanswered} of {attempt.queries} queries without a response"
+        missing = attempt.stopped or attempt.unanswered > _MOST_UNANSWERED * attempt.queries
+        why = (
+            "the run was stopped"
+            if attempt.stopped
+            else f"{attempt.unanswered} of {attempt.queries} queries without a response"
+        )
         return replace(record, status="missing", reason=why) if missing else record
     response = attempt.responses[attempt.found]
     status, reason = _verdict(attempt, attempt.found, edits, confirmed, check)

@@ -48,6 +48,7 @@ class Attempt:
 
     Attributes:
         queries: distinct texts asked so far. unanswered: those without a response.
+        stopped: whether the budget of the whole run was used up before the attack ended.
         found: the text that reached the goal; None so far. near_tie: whether a text nearly did.
     """
 
@@ -64,7 +65,7 @@ class Attempt:
         self.limit = threat.word_limit(len(text.words))
         self.clean_margin = goal.judge(clean, clean).margin
         self.queries = self.unanswered = 0
-        self.near_tie = False
+        self.near_tie = self.stopped = False
         self.found: str | None = None
         self.responses: dict[str, Response] = {}
         self._outcomes: dict[str, Outcome] = {
@@ -73,8 +74,8 @@ class Attempt:
 
     @property
     def exhausted(self) -> bool:
-        """Whether the budget is spent."""
-        return self.queries >= self.threat.budget
+        """Whether no more texts may be asked."""
+        return self.stopped or self.queries >= self.threat.budget
 
     def allows(self, text: str) -> bool:
         """Whether a text keeps the protected spans and the largest edit distance."""
@@ -92,7 +93,10 @@ class Attempt:
         return Request(**{**edited.__dict__, "repeat": repeat})
 
     def note(self, text: str, response: Response) -> None:
-        """Record the response to a text."""
+        """Record the response to a text; one that was not sent ends the attempt."""
+        if response.reason == "not_run":
+            self.stopped = True
+            return
         self.queries += 1
         self.unanswered += response.status in UNANSWERED
         self.responses[text] = response

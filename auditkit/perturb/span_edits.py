@@ -96,6 +96,11 @@ def edits_between(original: EditableText, text: str) -> Edits:
 def _changed_words(before: str, after: str, begin: int) -> Iterator[SpanEdit]:
     old, new = _TOKEN.findall(before), _TOKEN.findall(after)
     starts = [begin, *(begin + end for end in accumulate(map(len, old)))]
+    if len(old) == len(new):  # word by word, because a diff may move words that are repeated
+        for i, (one, other) in enumerate(zip(old, new, strict=True)):
+            if one != other:
+                yield SpanEdit(starts[i], starts[i + 1], other)
+        return
     codes = difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes()
     for tag, i, j, k, m in codes:
         if tag != "equal":

@@ -25,7 +25,7 @@ import numpy as np
 from auditkit.perturb.attempt import Attempt
 from auditkit.perturb.noise import NOISE
 from auditkit.perturb.search import load_textattack
-from auditkit.perturb.threat_model import Span, stopwords
+from auditkit.perturb.threat_model import stopwords
 from auditkit.recommenders.execution.target import Target
 
 __all__ = ["STOCK_RECIPES", "run_stock_recipe"]
@@ -182,13 +182,13 @@ def _protection_class(base: Any) -> type:
             return set(current_text.convert_from_original_idxs(self._indices))
 
         def _modifiable(self, original: Any) -> Iterator[int]:
+            """Words that contain an editable word and touch no protected span."""
             at = 0
-            editable = set(self._text.words)
             for index, word in enumerate(original.words):
-                at = self._text.text.index(word, at)
-                span = Span(at, at + len(word))
-                at = span.end
-                if span in editable:
+                begin = self._text.text.index(word, at)
+                at = begin + len(word)
+                inside = any(begin <= w.begin and w.end <= at for w in self._text.words)
+                if inside and not any(s.begin < at and begin < s.end for s in self._text.protected):
                     yield index
 
     return ProtectSpans

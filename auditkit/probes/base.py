@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, Protocol, cast
+from typing import ClassVar, Protocol, cast, runtime_checkable
 
 import numpy as np
 from pydantic import JsonValue
@@ -31,6 +31,7 @@ from auditkit.types import (
 __all__ = [
     "NEVER_READS",
     "UTILITY_STATUSES",
+    "Adaptive",
     "Context",
     "NotAssessable",
     "Probe",
@@ -67,6 +68,15 @@ class Probe(Protocol):
         Raises:
             NotAssessable: the data or the target lack something that the probe requires.
         """
+        ...
+
+
+@runtime_checkable
+class Adaptive(Protocol):
+    """A probe whose requests depend on earlier responses."""
+
+    def most_requests(self, n_users: int) -> int:
+        """Upper bound of its distinct requests, with `n_users` users in the data."""
         ...
 
 
