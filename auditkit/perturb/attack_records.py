@@ -32,7 +32,7 @@ class AttackRecord:
         clean_items, repeat_items, attacked_items: ids of the lists, best first.
         queries: distinct prompts, with those of the confirmation.
         breakdown: whether the adversarial response has no list. near_tie: whether an edit came
-            within rounding of the goal, which is no success.
+            within rounding of the goal, which does not count as success.
         deterministic: whether a repeat of the clean request gave the same list.
         clean_request, attacked_request: ids in the run log.
     """

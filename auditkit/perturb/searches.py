@@ -104,7 +104,7 @@ def greedy(space: SearchSpace, rng: np.random.Generator) -> Searching:
 
 
 def local(space: SearchSpace, rng: np.random.Generator) -> Searching:
-    """Random edits as in `random_stop`; then change one edit at a time, and keep what is no worse.
+    """Random edits as in `random_stop`; then change one edit at a time, and keep what is as good.
 
     Unlike a search by importance, it pays no query for a word that it does not edit.
     """

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import importlib
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from types import SimpleNamespace
@@ -25,7 +25,7 @@ import numpy as np
 from auditkit.perturb.attempt import Attempt
 from auditkit.perturb.noise import NOISE
 from auditkit.perturb.search import load_textattack
-from auditkit.perturb.threat_model import stopwords
+from auditkit.perturb.threat_model import EditableText, stopwords
 from auditkit.recommenders.execution.target import Target
 
 __all__ = ["STOCK_RECIPES", "run_stock_recipe"]
@@ -40,13 +40,16 @@ def run_stock_recipe(name: str, target: Target, attempt: Attempt, rng: np.random
         MissingDependency: TextAttack is not installed.
     """
     parts = _parts()
-    goal = parts.RankingGoal(target, attempt)
+    goal = parts.RankingGoal()
+    goal.target, goal.attempt = target, attempt
+    protection, limits = parts.ProtectSpans(), parts.WithinLimits(compare_against_original=True)
+    protection.text, limits.allows = attempt.text, attempt.allows
     constraints = [
         parts.pre.RepeatModification(),
         parts.pre.StopwordModification(stopwords=stopwords()),
-        parts.ProtectSpans(attempt),
+        protection,
         parts.overlap.MaxWordsPerturbed(max_num_words=attempt.limit),
-        parts.WithinLimits(attempt),
+        limits,
     ]
     search = parts.search.GreedyWordSwapWIR(wir_method="delete")
     running = parts.Attack(goal, constraints, _transformation(name, parts, rng), search)
@@ -66,12 +69,14 @@ def _transformation(name: str, parts: Any, rng: np.random.Generator) -> Any:
             swaps.WordSwapRandomCharacterInsertion(),
         ]
     else:
+        homoglyph = parts.Homoglyph()
+        homoglyph.rng = rng
         inside = {"random_one": True, "skip_first_char": True, "skip_last_char": True}
         chosen = [
             swaps.WordSwapRandomCharacterInsertion(letters_to_insert=" ", **inside),
             swaps.WordSwapRandomCharacterDeletion(**inside),
             swaps.WordSwapNeighboringCharacterSwap(**inside),
-            parts.Homoglyph(rng),
+            homoglyph,
         ]
     return swaps.CompositeTransformation(chosen)
 
@@ -91,107 +96,95 @@ def _seeded(rng: np.random.Generator) -> Iterator[None]:
 
 @cache
 def _parts() -> Any:
-    """Modules of TextAttack, and subclasses of its classes for rankings and protected spans."""
+    """Modules of TextAttack, and subclasses of its classes for rankings and protected spans.
+
+    The subclasses are made with `type`, because their bases exist only after the import.
+    """
     load_textattack()
 
     def module(name: str) -> Any:
         return importlib.import_module(f"textattack.{name}")
 
-    results = module("goal_function_results")
+    results, goals = module("goal_function_results"), module("goal_functions")
+    constraints, transformations = module("constraints"), module("transformations")
+    # Abstract methods for colored output, which is never printed.
+    colors = ("get_text_color_input", "get_text_color_perturbed", "get_colored_output")
+    result = type("Result", (results.GoalFunctionResult,), dict.fromkeys(colors, _never_called))
+    # `get_results` replaces the base class's queries, cache and count, and what they call.
+    replaced = (
+        "_is_goal_complete", "_get_score", "_goal_function_result_type", "_process_model_outputs",
+    )  # fmt: skip
+    goal = {
+        **dict.fromkeys(replaced, _never_called),
+        "__init__": lambda self: None,  # the base class would look up the model, warn, and print
+        "use_cache": False,
+        "model": None,
+        "get_results": _goal_results(result, results.GoalFunctionResultStatus),
+    }
     return SimpleNamespace(
         Attack=module("attack").Attack,
-        transformations=module("transformations"),
+        transformations=transformations,
         pre=module("constraints.pre_transformation"),
         overlap=module("constraints.overlap"),
         search=module("search_methods"),
-        RankingGoal=_goal_class(module("goal_functions").GoalFunction, results),
-        ProtectSpans=_protection_class(module("constraints").PreTransformationConstraint),
-        WithinLimits=_limits_class(module("constraints").Constraint),
-        Homoglyph=_homoglyph_class(module("transformations").WordSwap),
+        RankingGoal=type("RankingGoal", (goals.GoalFunction,), goal),
+        ProtectSpans=type(
+            "ProtectSpans",
+            (constraints.PreTransformationConstraint,),
+            {"_get_modifiable_indices": _modifiable_indices},
+        ),
+        WithinLimits=type(
+            "WithinLimits",
+            (constraints.Constraint,),
+            {"_check_constraint": lambda self, text, _: self.allows(text.text)},
+        ),
+        Homoglyph=type(
+            "Homoglyph",
+            (transformations.WordSwap,),
+            {"deterministic": False, "_get_replacement_words": _look_alikes},
+        ),
     )
 
 
-def _goal_class(base: Any, results: Any) -> type:
-    class Result(results.GoalFunctionResult):  # type: ignore[misc]
-        """A result without colors."""
-
-        def get_text_color_input(self) -> str:
-            return "red"
-
-        def get_text_color_perturbed(self) -> str:
-            return "green"
-
-        def get_colored_output(self, color_method: object = None) -> str:
-            return str(self.output)
-
-    class RankingGoal(base):  # type: ignore[misc]
-        """A goal on the ranking; the attempt counts queries and remembers responses."""
-
-        def __init__(self, target: Target, attempt: Attempt) -> None:
-            # The base class would look up the model of a wrapper, warn, and print.
-            self.model, self.maximizable, self.use_cache = None, False, False
-            self.allow_skip, self.query_budget = True, float("inf")
-            self._target, self._attempt = target, attempt
-
-        def get_results(
-            self, attacked_text_list: Sequence[Any], check_skip: bool = False
-        ) -> tuple[list[Any], bool]:
-            attempt = self._attempt
-            texts = [one.text for one in attacked_text_list]
-            fresh = attempt.wanted(texts)
-            if fresh:
-                asked = [attempt.request_for(text) for text in fresh]
-                for text, response in zip(fresh, self._target.recommend(asked), strict=True):
-                    attempt.note(text, response)
-            found = []
-            for one in attacked_text_list:
-                outcome = attempt.outcome(one.text)
-                attempt.near_tie |= outcome.near_tie
-                status = results.GoalFunctionResultStatus
-                goal = status.SUCCEEDED if outcome.reached else status.SEARCHING
-                row = (one, None, "", goal, outcome.margin, attempt.queries, 0)
-                found.append(Result(*row))
-            return found, attempt.exhausted
-
-        def _is_goal_complete(self, model_output: object, attacked_text: Any) -> bool:
-            return self._attempt.outcome(attacked_text.text).reached
-
-        def _get_score(self, model_output: object, attacked_text: Any) -> float:
-            return self._attempt.outcome(attacked_text.text).margin
-
-        def _goal_function_result_type(self) -> type:
-            return Result
-
-        def _process_model_outputs(self, inputs: object, outputs: object) -> object:
-            return outputs
-
-    return RankingGoal
+def _never_called(*_: object, **__: object) -> None:
+    raise NotImplementedError
 
 
-def _protection_class(base: Any) -> type:
-    class ProtectSpans(base):  # type: ignore[misc]
-        """Words that overlap protected spans of the original text cannot be modified."""
+def _goal_results(result: Any, status: Any) -> Any:
+    def get_results(self: Any, texts: Sequence[Any], **_: object) -> tuple[list[Any], bool]:
+        """Results of texts, and whether the budget is spent; the attempt counts the queries."""
+        attempt: Attempt = self.attempt
+        fresh = attempt.wanted(one.text for one in texts)
+        if fresh:
+            asked = [attempt.request_for(text) for text in fresh]
+            for text, response in zip(fresh, self.target.recommend(asked), strict=True):
+                attempt.note(text, response)
+        found = []
+        for one in texts:
+            outcome = attempt.outcome(one.text)
+            attempt.near_tie |= outcome.near_tie
+            goal = status.SUCCEEDED if outcome.reached else status.SEARCHING
+            found.append(result(one, None, "", goal, outcome.margin, attempt.queries, 0))
+        return found, attempt.exhausted
 
-        def __init__(self, attempt: Attempt) -> None:
-            self._text = attempt.text
-            self._indices: set[int] | None = None
+    return get_results
 
-        def _get_modifiable_indices(self, current_text: Any) -> set[int]:
-            if self._indices is None:
-                self._indices = set(self._modifiable(_origin(current_text)))
-            return set(current_text.convert_from_original_idxs(self._indices))
 
-        def _modifiable(self, original: Any) -> Iterator[int]:
-            """Words that contain an editable word and touch no protected span."""
-            at = 0
-            for index, word in enumerate(original.words):
-                begin = self._text.text.index(word, at)
-                at = begin + len(word)
-                inside = any(begin <= w.begin and w.end <= at for w in self._text.words)
-                if inside and not any(s.begin < at and begin < s.end for s in self._text.protected):
-                    yield index
+def _modifiable_indices(self: Any, current: Any) -> set[int]:
+    """Words that contain an editable word and touch no protected span of the original text."""
+    if not hasattr(self, "indices"):
+        self.indices = set(_editable_indices(self.text, _origin(current)))
+    return set(current.convert_from_original_idxs(self.indices))
 
-    return ProtectSpans
+
+def _editable_indices(text: EditableText, original: Any) -> Iterator[int]:
+    at = 0
+    for index, word in enumerate(original.words):
+        begin = text.text.index(word, at)
+        at = begin + len(word)
+        inside = any(begin <= span.begin and span.end <= at for span in text.words)
+        if inside and not any(span.begin < at and begin < span.end for span in text.protected):
+            yield index
 
 
 def _origin(text: Any) -> Any:
@@ -201,32 +194,7 @@ def _origin(text: Any) -> Any:
     return text
 
 
-def _limits_class(base: Any) -> type:
-    class WithinLimits(base):  # type: ignore[misc]
-        """Protected spans and largest edit distance, checked on the whole text."""
-
-        def __init__(self, attempt: Attempt) -> None:
-            super().__init__(compare_against_original=True)
-            self._allows: Callable[[str], bool] = attempt.allows
-
-        def _check_constraint(self, transformed_text: Any, reference_text: Any) -> bool:
-            return self._allows(transformed_text.text)
-
-    return WithinLimits
-
-
-def _homoglyph_class(base: Any) -> type:
-    class Homoglyph(base):  # type: ignore[misc]
-        """One random letter of the word is replaced by a look-alike."""
-
-        deterministic = False
-
-        def __init__(self, rng: np.random.Generator) -> None:
-            super().__init__()
-            self._rng = rng
-
-        def _get_replacement_words(self, word: str) -> list[str]:
-            changed = NOISE["homoglyph"].change(word, self._rng, 1)
-            return [changed] if changed != word else []
-
-    return Homoglyph
+def _look_alikes(self: Any, word: str) -> list[str]:
+    """The word with a look-alike for one random letter."""
+    changed = NOISE["homoglyph"].change(word, self.rng, 1)
+    return [changed] if changed != word else []

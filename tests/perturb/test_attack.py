@@ -159,7 +159,7 @@ def test_results_do_not_depend_on_batch_size_and_order_of_users(search, tmp_path
         records = attack(target, order, Goal(), ThreatModel(budget=60), search, seed=3)
         found.append(sorted(records, key=lambda record: record.user))
     assert found[0] == found[1] == found[2]
-    assert statuses(found[0]).keys() > {"failed"}
+    assert statuses(found[0])["success"] > 0
 
 
 def test_an_attack_that_is_run_again_sends_nothing(tmp_path):

@@ -38,7 +38,7 @@ def run_of(kind: type) -> ProbeRun:
 @pytest.mark.parametrize("metric", ["asr", "raw_asr", "net_asr"])
 def test_search_breaks_a_recommender_that_reads_every_word(metric):
     found = run_of(ReadsEveryWord).one(f"{PROBE}.{metric}")
-    assert found.estimate.low >= 0.9
+    assert found.estimate.low >= 0.8
     assert found.estimate.n == 50
 
 

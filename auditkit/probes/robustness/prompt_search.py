@@ -24,7 +24,7 @@ from typing import ClassVar, Literal
 from pydantic import JsonValue
 
 from auditkit.errors import InvalidArgument
-from auditkit.metrics.attacks import budget_area
+from auditkit.metrics.attacks import budget_area, success_by_budget
 from auditkit.metrics.robustness import replaced
 from auditkit.perturb.attack import N_CONFIRMATIONS, attack
 from auditkit.perturb.attack_records import AttackRecord
@@ -48,6 +48,7 @@ from auditkit.types import Evidence, Finding, Response
 __all__ = ["PromptSearchProbe"]
 
 _SHOWN = 5
+_BUDGETS = ("2", "5", "10", "20", "40", "100", "200")  # shown points of the curve
 _NOISY = 0.10  # lower end of the noise floor, above which an attack proves nothing
 _UNANSWERED = ("target_error", "timeout")
 _NO_ATTACK = "no user had a clean list that can be attacked"
@@ -235,7 +236,14 @@ class PromptSearchProbe:
             areas, rng=context.rng(name), unit=unit, direction=direction, n_missing=n_missing,
             limits=(0, 1), reason=_NO_ATTACK,
         )  # fmt: skip
-        return finding(context, name, estimate, parameters=self._parameters())
+        curve = success_by_budget(
+            [u.record.queries for u in attacked], [u.valid for u in attacked], budget=most
+        )
+        shares: dict[str, JsonValue] = {str(b): s for b, s in enumerate(curve or (), 1)}
+        shown = {b: shares[b] for b in _BUDGETS if b in shares}
+        return finding(
+            context, name, estimate, parameters={**self._parameters(), "broken_within": shown}
+        )
 
 
 def _counts(users: Sequence[_Attacked]) -> dict[str, JsonValue]:
