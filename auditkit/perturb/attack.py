@@ -50,13 +50,13 @@ def attack(
 
     Args:
         requests: clean requests, one per user; without an instruction, the first template of the
-            target is used.
+            target is used. Prompts are rendered anew.
         goal: of all requests, or one goal per request.
         search: `random_stop`, `greedy` or `local`; `deepwordbug` or `textbugger` for the recipes of
             TextAttack, one user at a time; `replay` for the stored edits alone.
         seed: of every random choice, with the name of the search and the user's id.
         stored: records of earlier attacks; their edits of the same text are tried first, one query
-            each, those of the same user before those of others.
+            each, those of the same user before those of others; recipes of TextAttack ignore them.
 
     Returns:
         One record per request, in order.
@@ -78,7 +78,7 @@ def attack(
             "per request."
         )
     default = target.prompts.recommend[0]
-    clean = [replace(one, instruction=one.instruction or default) for one in requests]
+    clean = [replace(one, instruction=one.instruction or default, prompt="") for one in requests]
     first = target.recommend([*clean, *(replace(one, repeat=1) for one in clean)])
     n = len(clean)
     blank = AttackRecord(
@@ -108,7 +108,7 @@ def _begin(
     blank: AttackRecord,
 ) -> tuple[Attempt | None, AttackRecord]:
     """The attempt of one request, None if it cannot be attacked, and its record so far."""
-    record = replace(blank, user=request.user_id, clean_request=before.request_id)
+    record = replace(blank, user=request.user_id, goal=goal, clean_request=before.request_id)
     failed = next((one for one in (before, again) if one.status in UNANSWERED), None)
     if failed is not None:
         why = failed.reason or failed.status

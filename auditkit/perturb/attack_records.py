@@ -10,6 +10,7 @@ from typing import Literal
 from pydantic import TypeAdapter, ValidationError
 
 from auditkit.errors import InvalidArgument
+from auditkit.perturb.goals import Goal
 from auditkit.perturb.span_edits import Edits
 from auditkit.security.escaping import terminal_text
 from auditkit.serialization.atomic_files import write_atomically
@@ -42,6 +43,7 @@ class AttackRecord:
     seed: int
     surface: str
     status: AttackStatus
+    goal: Goal = Goal()
     reason: str = ""
     text: str = ""
     edits: Edits = ()

@@ -7,7 +7,7 @@ while one that another attack already asked is counted, although the Target need
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from auditkit.catalog.linking.edit_distance import osa_counter
 from auditkit.perturb.goals import Goal, Judgment, Ranking
@@ -90,7 +90,7 @@ class Attempt:
     def request_for(self, text: str, *, repeat: int = 0) -> Request:
         """The request with an edited text; a repeat is sent although an equal one is known."""
         edited = with_text(self.request, self.threat, text, item=self.goal.item)
-        return Request(**{**edited.__dict__, "repeat": repeat})
+        return replace(edited, repeat=repeat)
 
     def note(self, text: str, response: Response) -> None:
         """Record the response to a text; one that was not sent ends the attempt."""

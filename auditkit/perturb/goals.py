@@ -8,14 +8,14 @@ the list itself.
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from auditkit.errors import InvalidArgument
 from auditkit.metrics.robustness import rbo_ext, replaced
-from auditkit.types import RankedItem, Request, Response
+from auditkit.recommenders.execution.item_identity import item_ids
+from auditkit.types import Request, Response
 
 __all__ = ["NEAR_TIE", "Goal", "Judgment", "Ranking", "default_m"]
 
@@ -40,9 +40,11 @@ class Ranking:
 
     @classmethod
     def of(cls, response: Response, request: Request) -> Ranking:
-        """The ranking of a response; items without a catalog id count as their text."""
-        ids = tuple(dict.fromkeys(map(_id, response.items)))
-        scores = {_id(item): item.score for item in response.items if item.score is not None}
+        """The ranking of a response; items without a catalog id count as their title."""
+        listed = item_ids(response)
+        ids = tuple(dict.fromkeys(listed))
+        pairs = zip(listed, response.items, strict=True)
+        scores = {name: item.score for name, item in pairs if item.score is not None}
         seen = {item.id for item in request.history}
         asked = {item.id for item in request.candidates or ()}
         complete = bool(asked) and asked - seen <= scores.keys() and len(scores) == len(ids)
@@ -151,9 +153,3 @@ class Goal:
         return Judgment(margin, margin > 0) if self.kind == "promote" else Judgment(
             -margin, margin < 0
         )  # fmt: skip
-
-
-def _id(item: RankedItem) -> str:
-    """Catalog id of an item, or its text without differences of case, width and blanks."""
-    folded = unicodedata.normalize("NFKC", item.raw).casefold()
-    return item.item_id or f"raw:{' '.join(folded.split())}"

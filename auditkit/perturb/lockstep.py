@@ -48,15 +48,12 @@ class Run:
                 break
             if fresh := self.attempt.wanted(filter(None, self._texts)):
                 return fresh
-            self._advance()
+            self.advance()
         self._searching.close()
         return []
 
-    def after_responses(self) -> None:
-        """Continue the search with the responses that the attempt has noted."""
-        self._advance()
-
-    def _advance(self) -> None:
+    def advance(self) -> None:
+        """Continue the search with what the attempt knows about its candidates."""
         pending = self._pending
         if pending is None:
             return
@@ -82,4 +79,4 @@ def run_in_lockstep(target: Target, runs: Sequence[Run]) -> None:
         for (run, text), response in zip(asked, target.recommend(requests), strict=True):
             run.attempt.note(text, response)
         for run in dict.fromkeys(run for run, _ in asked):
-            run.after_responses()
+            run.advance()

@@ -28,10 +28,10 @@ from auditkit.metrics.attacks import budget_area, success_by_budget
 from auditkit.metrics.robustness import replaced
 from auditkit.perturb.attack import N_CONFIRMATIONS, attack
 from auditkit.perturb.attack_records import AttackRecord
-from auditkit.perturb.goals import Goal
+from auditkit.perturb.goals import Goal, Ranking
 from auditkit.perturb.text import MEANING_FREE
 from auditkit.perturb.threat_model import ThreatModel
-from auditkit.probes.base import NEVER_READS, Context, finding, item_ids, neutral_request, unit_of
+from auditkit.probes.base import NEVER_READS, Context, finding, neutral_request, unit_of
 from auditkit.probes.robustness.user_lists import threshold
 from auditkit.recommenders.execution.target import Target
 from auditkit.recommenders.protocols import Recommends
@@ -43,7 +43,7 @@ from auditkit.stats.bootstrap import (
     undefined,
 )
 from auditkit.stats.rates import rate
-from auditkit.types import Evidence, Finding, Response
+from auditkit.types import Evidence, Finding, Request, Response
 
 __all__ = ["PromptSearchProbe"]
 
@@ -51,6 +51,9 @@ _SHOWN = 5
 _BUDGETS = ("2", "5", "10", "20", "40", "100", "200")  # shown points of the curve
 _NOISY = 0.10  # lower end of the noise floor, above which an attack proves nothing
 _UNANSWERED = ("target_error", "timeout")
+# A repeat of the clean request, then the edits of `MEANING_FREE`.
+_NEUTRAL = ("repeat", "doubled blank", "line break at the end", "blank before the last full stop",
+            "other line ends")  # fmt: skip
 _NO_ATTACK = "no user had a clean list that can be attacked"
 
 
@@ -59,7 +62,11 @@ class _Attacked:
     """The attack on one user, and whether edits without meaning do the same."""
 
     record: AttackRecord
-    noisy: bool
+    broken_by: tuple[str, ...]  # of `_NEUTRAL`
+
+    @property
+    def noisy(self) -> bool:
+        return bool(self.broken_by)
 
     @property
     def valid(self) -> bool:
@@ -91,6 +98,10 @@ class PromptSearchProbe:
                 f"robustness.prompt.search got n_users={self.n_users}, k={self.k}, "
                 f"budget={self.budget}. Give at least 1 of each."
             )
+        self._threat_model()  # an error in max_words is one of the recipe
+
+    def _threat_model(self) -> ThreatModel:
+        return ThreatModel(budget=self.budget, max_words=self.max_words)
 
     def most_requests(self, n_users: int) -> int:
         """Upper bound of the requests of a run with at most `n_users` users in the data."""
@@ -108,7 +119,7 @@ class PromptSearchProbe:
             target,
             clean,
             Goal(k=self.k, m=threshold(self.k)),
-            ThreatModel(budget=self.budget, max_words=self.max_words),
+            self._threat_model(),
             self.search,
             context.seed,
         )
@@ -121,19 +132,25 @@ class PromptSearchProbe:
         answers = iter(target.recommend(neutral))
         rows = {i: [next(answers) for _ in MEANING_FREE] for i in attacked}
         users = [
-            _Attacked(record, self._is_noisy(record, rows.get(i, [])))
+            _Attacked(record, self._broken_by(record, clean[i], rows.get(i, [])))
             for i, record in enumerate(records)
         ]
         for found in self._findings(context, users):
             notes = found.notes if target.reads_prompt else (*found.notes, *NEVER_READS)
             yield replace(found, notes=notes)
 
-    def _is_noisy(self, record: AttackRecord, answers: Sequence[Response]) -> bool:
-        """Whether a repeat or an edit without meaning replaces as much as an attack must."""
-        lists = [item_ids(one) for one in answers if one.status not in _UNANSWERED]
-        after = [list(record.repeat_items), *lists]
-        return any(
-            replaced(record.clean_items, ids, k=self.k) >= threshold(self.k) for ids in after
+    def _broken_by(
+        self, record: AttackRecord, clean: Request, answers: Sequence[Response]
+    ) -> tuple[str, ...]:
+        """The repeat or edits without meaning that replace as much as an attack must."""
+        after = [record.repeat_items] + [
+            record.clean_items if one.status in _UNANSWERED else Ranking.of(one, clean).ids
+            for one in answers
+        ]
+        return tuple(
+            name
+            for name, ids in zip(_NEUTRAL, after, strict=False)
+            if replaced(record.clean_items, ids, k=self.k) >= threshold(self.k)
         )
 
     def _findings(self, context: Context, users: Sequence[_Attacked]) -> Iterator[Finding]:
@@ -151,6 +168,10 @@ class PromptSearchProbe:
         yield self._rate(context, "raw_asr", attacked, changed, n_missing, users=users)
         noisy = [user.noisy for user in attacked]
         floor = self._rate(context, "noise_floor", attacked, noisy, n_missing, users=users)
+        broken: dict[str, JsonValue] = {
+            name: sum(name in user.broken_by for user in attacked) for name in _NEUTRAL
+        }
+        floor = replace(floor, parameters={**floor.parameters, "users_broken_by": broken})
         yield floor
         yield self._net(context, attacked, n_missing, floor)
         yield self._price(context, attacked, n_missing)
