@@ -111,8 +111,8 @@ class Scorer:
 
 @pytest.mark.parametrize("search", OURS)
 def test_a_recommender_that_ignores_spelling_is_never_broken(search, tmp_path):
-    records = attack(target_for(Clean(), tmp_path), requests(), Goal(), ThreatModel(), search)
-    assert statuses(records) == {"failed": 50}
+    records = attack(target_for(Clean(), tmp_path), requests(15), Goal(), ThreatModel(), search)
+    assert statuses(records) == {"failed": 15}
     assert max(record.queries for record in records) <= 40
 
 
@@ -154,7 +154,7 @@ def test_protected_spans_reach_the_recommender_byte_equal(search, tmp_path):
 def test_results_do_not_depend_on_batch_size_and_order_of_users(search, tmp_path):
     found = []
     for number, size in enumerate((1, 7, 64)):
-        order = random.Random(number).sample(requests(12), 12)
+        order = random.Random(number).sample(requests(6), 6)
         target = target_for(BreaksOnTwoWords(), tmp_path / str(size), batch_size=size)
         records = attack(target, order, Goal(), ThreatModel(budget=60), search, seed=3)
         found.append(sorted(records, key=lambda record: record.user))
