@@ -21,6 +21,7 @@ def plan_table(plan: Plan) -> str:
         note = f"skipped: {terminal_text(probe.skipped)}" if probe.skipped else ""
         if probe.adaptive:
             note = "more requests depend on the responses"
+            note += "" if probe.most is None else f", at most {probe.most:,} in all"
         rows.append((probe.probe, str(probe.requests), note))
     calls = f"{plan.requests} distinct requests, {plan.calls} calls (probes share equal requests)"
     notes = [f"note: {terminal_text(note)}" for note in plan.notes]

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -115,6 +116,7 @@ def _homoglyph(text: str, rng: np.random.Generator, count: int) -> str:
     return _replace_letters(text, rng, count, lambda character: table.get(character, character))
 
 
+@cache
 def _look_alikes() -> Mapping[str, str]:
     """Map ASCII letters to their first homoglyph from Cyrillic or Greek, if there is one."""
     try:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, Protocol, cast
+from typing import ClassVar, Protocol, cast, runtime_checkable
 
 import numpy as np
 from pydantic import JsonValue
@@ -14,6 +12,7 @@ from pydantic import JsonValue
 from auditkit.catalog.dataset import Dataset
 from auditkit.errors import InvalidArgument
 from auditkit.probes.users import User, Users, load_users
+from auditkit.recommenders.execution.item_identity import identity, item_ids
 from auditkit.recommenders.execution.target import Target
 from auditkit.registry import metric_spec
 from auditkit.seeding import generator
@@ -31,6 +30,7 @@ from auditkit.types import (
 __all__ = [
     "NEVER_READS",
     "UTILITY_STATUSES",
+    "Adaptive",
     "Context",
     "NotAssessable",
     "Probe",
@@ -48,7 +48,6 @@ __all__ = [
 ]
 
 NEVER_READS = ("0 by construction: this recommender never reads the prompt text",)
-_YEAR = re.compile(r"\(\d{4}\)")
 UTILITY_STATUSES: tuple[Status, ...] = ("ok", "no_answer", "refusal", "truncated", "parse_error")
 
 
@@ -67,6 +66,15 @@ class Probe(Protocol):
         Raises:
             NotAssessable: the data or the target lack something that the probe requires.
         """
+        ...
+
+
+@runtime_checkable
+class Adaptive(Protocol):
+    """A probe whose requests depend on earlier responses."""
+
+    def most_requests(self, n_users: int) -> int:
+        """Upper bound of its distinct requests, with `n_users` users in the data."""
         ...
 
 
@@ -205,21 +213,6 @@ def finding(
         n_cases=n_cases,
         notes=tuple(notes),
     )
-
-
-def item_ids(response: Response) -> list[str]:
-    """Ids of the items of a list, best first: the catalog id of a linked item, otherwise its
-    normalized title.
-    """
-    return [item.item_id or f"raw:{identity(item.raw)}" for item in response.items]
-
-
-def identity(title: str) -> str:
-    """Normalized title, used to compare items without a catalog id: NFKC, casefolded, with
-    collapsed spaces and without a year in parentheses.
-    """
-    folded = unicodedata.normalize("NFKC", title).casefold()
-    return " ".join(_YEAR.sub(" ", folded).split()) or " ".join(folded.split())
 
 
 def token_scores(response: Response) -> list[float]:

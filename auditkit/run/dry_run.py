@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from auditkit.probes.base import Context, load_users
+from auditkit.probes.base import Adaptive, Context, User, load_users
 from auditkit.recommenders.execution.call_collector import CallCollector
 from auditkit.recommenders.execution.calls import Call
 from auditkit.recommenders.execution.target import Target
@@ -45,12 +45,14 @@ class PlannedProbe:
     Attributes:
         requests: number of distinct requests. adaptive: whether the responses decide on further
             requests.
+        most: upper bound of the requests, if an adaptive probe states one.
         skipped: why the probe would not run; None if it would run.
     """
 
     probe: str
     requests: int
     adaptive: bool = False
+    most: int | None = None
     skipped: str | None = None
 
 
@@ -149,11 +151,13 @@ def plan_audit(
             bound = asked.for_probe(probe_spec(probe_id))
             outcome, _ = run_probe(recipe, bound, context, limit=options.limit)
             own = list(planned.questions.values())[before:]
+            most = _most_requests(recipe, probe_id, users, options.limit) if own else None
             probes.append(
                 PlannedProbe(
                     probe=probe_id,
                     requests=len(own),
-                    adaptive=_asks_more(recipe, probe_id, own),
+                    adaptive=most is not None or _asks_more(recipe, probe_id, own),
+                    most=most,
                     skipped=None if own else outcome.reason,
                 )
             )
@@ -196,6 +200,16 @@ def _asks_more(recipe: AuditRecipe, probe_id: str, asked: Sequence[Call]) -> boo
     names = [kind.__name__ for kind in recipe.build(probe_id).needs]
     operations = [_OPERATIONS[name] for name in names if name in _OPERATIONS]
     return bool(asked) and operations[-1:] != [asked[-1].operation]
+
+
+def _most_requests(
+    recipe: AuditRecipe, probe_id: str, users: Sequence[User], limit: int | None
+) -> int | None:
+    """Upper bound of the requests of an adaptive probe; None for other probes."""
+    probe = recipe.build(probe_id)
+    if not isinstance(probe, Adaptive):
+        return None
+    return probe.most_requests(len(users) if limit is None else min(limit, len(users)))
 
 
 def scoring_cost(recommender: object, calls: Sequence[Call]) -> dict[str, float]:

@@ -99,6 +99,16 @@ def test_probe_whose_requests_depend_on_answers_says_so():
     assert [probe.adaptive for probe in plan.probes] == [True, False, False]
 
 
+def test_adaptive_search_states_the_most_requests_that_its_budget_allows():
+    searches = {"robustness.prompt.search": {"n_users": 30, "budget": 7}}
+    plan = by_probe(planned("python:planted_recommenders:Clean", searches, allow_code=True))
+    found = plan["robustness.prompt.search"]
+    assert (found.requests, found.adaptive, found.most) == (60, True, 30 * (7 + 2 + 4 + 3))
+    few = by_probe(planned("python:planted_recommenders:Clean", searches, allow_code=True, limit=5))
+    assert few["robustness.prompt.search"].most == 5 * 16
+    assert by_probe(planned())["utility.ranking"].most is None
+
+
 def test_limit_scales_the_plan():
     plan = by_probe(planned(limit=10))
     assert plan["utility.ranking"].requests == 10
