@@ -52,7 +52,7 @@ _BUDGETS = ("2", "5", "10", "20", "40", "100", "200")  # shown points of the cur
 _NOISY = 0.10  # lower end of the noise floor, above which an attack proves nothing
 _UNANSWERED = ("target_error", "timeout")
 # A repeat of the clean request, then the edits of `MEANING_FREE`.
-_NEUTRAL = ("repeat", "doubled blank", "line break at the end", "blank before the last full stop",
+_NEUTRAL = ("repeat", "doubled blank", "blank before the last full stop",
             "other line ends")  # fmt: skip
 _NO_ATTACK = "no user had a clean list that can be attacked"
 
