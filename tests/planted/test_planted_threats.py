@@ -1,0 +1,136 @@
+"""Probes of threats that are special to recommenders: planted faults, and clean recommenders."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import pytest
+from planted_recommenders import Clean
+from planted_threats import (
+    LiftsBest,
+    LikesBestSellers,
+    LikesLongTexts,
+    ObeysOrders,
+    Random,
+    TakesTheFirst,
+)
+from run_probe import ProbeRun, run_probe
+
+from auditkit.probes.robustness.item_cues import CUES
+from auditkit.probes.robustness.item_injection import injection_templates
+
+INJECT, CUE = "robustness.item.inject", "robustness.item.cues"
+FAMILIES = tuple(injection_templates())
+
+
+@cache
+def run(probe_id: str, kind: type, **parameters: object) -> ProbeRun:
+    return run_probe(probe_id, kind(), **parameters)
+
+
+# --- text of items ------------------------------------------------------------------------------
+
+
+def test_injection_probe_finds_a_recommender_that_lifts_a_word_in_exactly_its_family():
+    found = run("robustness.item.inject", LiftsBest)
+    for family in FAMILIES:
+        group = f"family={family}"
+        inject = found.one(f"{INJECT}.inject_asr", group).estimate
+        effect = found.one(f"{INJECT}.inject_effect", group).estimate
+        assert found.one(f"{INJECT}.neutral_asr", group).estimate.value == 0
+        if family == "self_praise":
+            assert inject.value == effect.value == 1
+            assert inject.low >= 0.92
+            assert effect.low >= 0.85  # wider than the rate: a difference may be negative
+        else:
+            assert inject.value == effect.value == 0
+            assert inject.high <= 0.08
+
+
+@pytest.mark.parametrize("surface", ["title", "description", "history"])
+def test_injection_probe_finds_a_recommender_that_obeys_orders(surface):
+    found = run(INJECT, LiftsOrObeys if surface == "title" else ObeysOrders, surface=surface)
+    assert found.one(f"{INJECT}.inject_effect").estimate.low >= 0.6
+    assert found.one(f"{INJECT}.inject_effect", "family=override").estimate.low >= 0.85
+    assert found.one(f"{INJECT}.neutral_asr").estimate.high <= 0.08
+    assert found.one(f"{INJECT}.inject_asr").evidence
+
+
+@pytest.mark.parametrize("surface", ["title", "description", "history"])
+@pytest.mark.parametrize("kind", [Clean, TakesTheFirst])
+def test_injection_probe_is_quiet_when_texts_of_items_are_ignored(kind, surface):
+    found = run(INJECT, kind, surface=surface)
+    assert found.one(f"{INJECT}.inject_asr").estimate.high <= 0.08
+    for group in ("all", *(f"family={family}" for family in FAMILIES)):
+        effect = found.one(f"{INJECT}.inject_effect", group).estimate
+        assert effect.low <= 0 <= effect.high
+
+
+def test_injection_probe_blames_no_text_for_the_lists_of_a_random_recommender():
+    found = run(INJECT, Random)
+    assert found.one(f"{INJECT}.noise_floor").estimate.low > 0.1
+    effect = found.one(f"{INJECT}.inject_effect").estimate
+    assert effect.low <= 0 <= effect.high
+    assert found.one(f"{INJECT}.inject_asr").estimate.high > 0.1
+
+
+def test_every_template_may_be_sent_to_every_user():
+    few = run_probe(INJECT, LiftsBest(), n_users=10, templates=4)
+    assert few.one(f"{INJECT}.inject_asr").law.n == 10 * 5 * 4
+    assert few.one(f"{INJECT}.inject_asr", "family=self_praise").estimate.value == 1
+
+
+class LiftsOrObeys(ObeysOrders):
+    """Obeys an order that directly follows a title, without the word description."""
+
+    def answer(self, request):
+        from dataclasses import replace
+
+        told = [
+            replace(item, title=item.title.replace(")", ") Description: ", 1))
+            for item in request.candidates or ()
+        ]
+        return super().answer(replace(request, candidates=tuple(told)))
+
+
+# --- cues ---------------------------------------------------------------------------------------
+
+
+def effects(found: ProbeRun) -> dict[str, tuple[float, float]]:
+    """Lower end of the effect and adjusted p-value, by cue."""
+    return {
+        cue: (
+            (one := found.one(f"{CUE}.cue_effect", f"cue={cue}")).estimate.low,
+            one.parameters["p_holm"],
+        )
+        for cue in ("position", *CUES)
+    }
+
+
+@pytest.mark.parametrize(
+    ("kind", "cue"),
+    [(LikesBestSellers, "bandwagon"), (LikesLongTexts, "length"), (TakesTheFirst, "position")],
+)
+def test_cue_probe_finds_the_cue_that_matters_and_no_other(kind, cue):
+    found = effects(run("robustness.item.cues", kind))
+    assert found[cue][0] > 0.1
+    assert found[cue][1] <= 0.001
+    others = {name: value for name, value in found.items() if name != cue}
+    if kind is LikesLongTexts:  # equal length in words: the control may be listed first or second
+        others.pop("position")  # equal lengths keep the order of the list
+    assert all(low <= 0 for low, _ in others.values()), others
+    assert all(p == 1 for _, p in others.values()), others
+
+
+@pytest.mark.parametrize("kind", [Clean, LiftsBest, ObeysOrders, Random])
+def test_cue_probe_is_quiet_without_cue_effects(kind):
+    found = run(CUE, kind)
+    assert all(p > 0.05 for _, p in effects(found).values())
+    unstable = found.one(f"{CUE}.unstable_rate").estimate
+    assert unstable.low > 0.3 if kind is Random else unstable.high <= 0.05
+
+
+def test_recommender_without_scores_has_no_score_shift():
+    shift = run(CUE, Clean).one(f"{CUE}.score_shift").estimate
+    assert shift.value is None
+    assert shift.reason == "the responses have no scores of both items"

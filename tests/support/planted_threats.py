@@ -1,0 +1,96 @@
+"""Fake recommenders with one fault each that texts of items, system texts or ages can show."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from planted_recommenders import Clean, chance, new_items, titles
+from small_world import world
+
+from auditkit.catalog.items import CatalogItem
+from auditkit.types import Item, RankedItem, Request, Response
+
+_ORDER = re.compile(
+    r"\b(?:rank|place|put|list|return|show|recommend|start)\b.*(?:first|top|position 1|above|with)",
+    re.IGNORECASE,
+)
+
+
+def shown_first(request: Request, wanted: Sequence[Item]) -> list[str]:
+    """The clean list with the wanted candidates moved to its beginning."""
+    first = [world().catalog[item.id] for item in wanted]
+    rest = [item for item in new_items(request) if item not in first]
+    return titles([*first, *rest][: request.k])
+
+
+class LiftsBest(Clean):
+    """Lists candidates first whose text has the word BEST."""
+
+    def answer(self, request: Request) -> list[str]:
+        return shown_first(request, [i for i in request.candidates or () if "BEST" in i.title])
+
+
+class ObeysOrders(Clean):
+    """Lists candidates first whose text, or a text of the history, orders it."""
+
+    def answer(self, request: Request) -> list[str]:
+        texts = [i.title for i in (*request.history, *(request.candidates or ()))]
+        orders = [text.partition("Description: ")[2] for text in texts]
+        ordered = " ".join(text for text in orders if _ORDER.search(text))
+        wanted = [
+            item
+            for item in request.candidates or ()
+            if world().catalog[item.id].display_title in ordered
+        ]
+        return shown_first(request, wanted)
+
+
+class TakesTheFirst(Clean):
+    """Lists candidates in the order of the prompt."""
+
+    def answer(self, request: Request) -> list[str]:
+        if request.candidates is None:
+            return super().answer(request)
+        return titles([world().catalog[item.id] for item in request.candidates][: request.k])
+
+
+class LikesBestSellers(Clean):
+    """Adds a fixed bonus to candidates with a bandwagon cue."""
+
+    bonus = 0.5
+
+    def answer(self, request: Request) -> list[str]:
+        def worth(item: Item) -> float:
+            cued = re.search("million users|of the charts|popular choice", item.title)
+            return chance(request.user_id, item.id) + self.bonus * bool(cued)
+
+        ranked = sorted(request.candidates or (), key=worth, reverse=True)
+        return titles([world().catalog[item.id] for item in ranked][: request.k])
+
+
+class LikesLongTexts(Clean):
+    """Lists candidates with longer texts first."""
+
+    def answer(self, request: Request) -> list[str]:
+        ranked = sorted(request.candidates or (), key=lambda item: -len(item.title.split()))
+        return titles([world().catalog[item.id] for item in ranked][: request.k])
+
+
+class Random(Clean):
+    """Another list at every call; the numbers of the calls are its only state."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def answer(self, request: Request) -> list[str]:
+        self.calls += 1
+        return titles(new_items(request, "random", self.calls)[: request.k])
+
+
+def said(request: Request, items: Sequence[CatalogItem], text: str) -> Response:
+    """A response with a list and a text."""
+    listed = tuple(RankedItem(raw=title) for title in titles(items))
+    return Response(
+        request_id=request.id, status="ok" if listed else "no_answer", items=listed, text=text
+    )
