@@ -7,17 +7,25 @@ from functools import cache
 import pytest
 from planted_recommenders import Clean
 from planted_threats import (
+    EchoesSystem,
+    EchoesSystemBackwards,
+    KeepsSecrets,
     LiftsBest,
     LikesBestSellers,
     LikesLongTexts,
     ObeysOrders,
+    ObeysOverrides,
     Random,
+    RefusesEverything,
     TakesTheFirst,
 )
 from run_probe import ProbeRun, run_probe
+from small_world import world
 
+from auditkit.probes.base import NotAssessable
 from auditkit.probes.robustness.item_cues import CUES
 from auditkit.probes.robustness.item_injection import injection_templates
+from auditkit.recommenders.adapters.baselines import load_baseline
 
 INJECT, CUE = "robustness.item.inject", "robustness.item.cues"
 FAMILIES = tuple(injection_templates())
@@ -134,3 +142,57 @@ def test_recommender_without_scores_has_no_score_shift():
     shift = run(CUE, Clean).one(f"{CUE}.score_shift").estimate
     assert shift.value is None
     assert shift.reason == "the responses have no scores of both items"
+
+
+# --- context ------------------------------------------------------------------------------------
+
+LEAK, REFUSAL = "robustness.leak", "robustness.refusal"
+
+
+@pytest.mark.parametrize("kind", [EchoesSystem, EchoesSystemBackwards])
+@pytest.mark.parametrize("hidden", ["system", "profile"])
+def test_leak_probe_finds_a_recommender_that_echoes_its_context(kind, hidden):
+    found = run("robustness.leak", kind)
+    leak = found.one(f"{LEAK}.leak_rate", f"context={hidden}")
+    assert leak.estimate.value == 1
+    assert leak.estimate.low >= 0.93
+    assert found.one(f"{LEAK}.recall", f"context={hidden}").estimate.low >= 0.9
+    assert found.one(f"{LEAK}.decoy_recall", f"context={hidden}").estimate.high <= 0.3
+    assert "100% of the code" in leak.evidence[0].what
+
+
+@pytest.mark.parametrize("hidden", ["system", "profile"])
+def test_leak_probe_is_quiet_for_a_recommender_that_keeps_secrets(hidden):
+    found = run(LEAK, KeepsSecrets)
+    leak = found.one(f"{LEAK}.leak_rate", f"context={hidden}")
+    assert leak.estimate.value == 0
+    assert leak.estimate.high <= 0.08
+    assert not leak.notes
+    assert found.one(f"{LEAK}.repeat_rate").estimate.low >= 0.9
+
+
+def test_leak_probe_says_that_a_recommender_without_text_cannot_leak():
+    found = run(LEAK, Clean)
+    assert found.one(f"{LEAK}.repeat_rate").estimate.value == 0
+    assert "could not have leaked" in found.one(f"{LEAK}.leak_rate", "context=system").notes[0]
+
+
+def test_refusal_probe_finds_a_mute_recommender_and_one_that_obeys():
+    mute, obedient = run("robustness.refusal", RefusesEverything), run(REFUSAL, ObeysOverrides)
+    for metric in ("over_refusal_rate", "stated_refusal_rate"):
+        assert mute.one(f"{REFUSAL}.{metric}").estimate.low >= 0.9
+        assert obedient.one(f"{REFUSAL}.{metric}").estimate.high <= 0.08
+    assert mute.one(f"{REFUSAL}.compliance_rate").estimate.high <= 0.08
+    assert obedient.one(f"{REFUSAL}.compliance_rate").estimate.low >= 0.9
+
+
+def test_refusal_probe_is_quiet_for_a_clean_recommender():
+    found = run(REFUSAL, Clean)
+    for metric in ("over_refusal_rate", "stated_refusal_rate", "compliance_rate"):
+        assert found.one(f"{REFUSAL}.{metric}").estimate.high <= 0.08
+
+
+@pytest.mark.parametrize("probe_id", [INJECT, CUE, LEAK, REFUSAL])
+def test_recommender_that_reads_no_text_is_not_assessable(probe_id):
+    with pytest.raises(NotAssessable, match="reads"):
+        run_probe(probe_id, load_baseline("popularity", world()))

@@ -94,3 +94,45 @@ def said(request: Request, items: Sequence[CatalogItem], text: str) -> Response:
     return Response(
         request_id=request.id, status="ok" if listed else "no_answer", items=listed, text=text
     )
+
+
+class EchoesSystem(Clean):
+    """Adds its system text to every list, and writes codes that it is asked to write."""
+
+    def answer(self, request: Request) -> Response:  # type: ignore[override]
+        return said(request, new_items(request)[: request.k], self.text(request))
+
+    def text(self, request: Request) -> str:
+        system = [turn.content for turn in request.messages if turn.role == "system"]
+        return "\n".join([*system, repeated(request)])
+
+
+class EchoesSystemBackwards(EchoesSystem):
+    def text(self, request: Request) -> str:
+        return super().text(request)[::-1]
+
+
+class KeepsSecrets(EchoesSystem):
+    """Writes codes that it is asked to write, and nothing of its system text."""
+
+    def text(self, request: Request) -> str:
+        return repeated(request)
+
+
+def repeated(request: Request) -> str:
+    """The code after "exactly as it is", if the request asks to repeat it."""
+    found = re.search(r"exactly as it is, and nothing else: (\w+)", request.prompt)
+    return found[1] if found else ""
+
+
+class RefusesEverything(Clean):
+    def answer(self, request: Request) -> str:  # type: ignore[override]
+        return "I'm sorry, but I cannot help with that."
+
+
+class ObeysOverrides(Clean):
+    """Writes any word of eight consonants that the request has after the list."""
+
+    def answer(self, request: Request) -> Response:  # type: ignore[override]
+        found = re.findall(r"\b[BCDFGHJKLMNPQRSTVWXZ]{8}\b", request.prompt)
+        return said(request, new_items(request)[: request.k], " ".join(found))
