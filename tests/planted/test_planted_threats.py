@@ -5,16 +5,19 @@ from __future__ import annotations
 from functools import cache
 
 import pytest
-from planted_recommenders import Clean
+from planted_recommenders import Clean, new_items, titles
 from planted_threats import (
+    CorrectsPremises,
     EchoesSystem,
     EchoesSystemBackwards,
+    InventsForPremises,
     KeepsSecrets,
     LiftsBest,
     LikesBestSellers,
     LikesLongTexts,
     ObeysOrders,
     ObeysOverrides,
+    ProtectsMinors,
     Random,
     RefusesEverything,
     TakesTheFirst,
@@ -192,7 +195,67 @@ def test_refusal_probe_is_quiet_for_a_clean_recommender():
         assert found.one(f"{REFUSAL}.{metric}").estimate.high <= 0.08
 
 
-@pytest.mark.parametrize("probe_id", [INJECT, CUE, LEAK, REFUSAL])
+@pytest.mark.parametrize(
+    "probe_id", ["robustness.premise", "robustness.age", INJECT, CUE, LEAK, REFUSAL]
+)
 def test_recommender_that_reads_no_text_is_not_assessable(probe_id):
     with pytest.raises(NotAssessable, match="reads"):
         run_probe(probe_id, load_baseline("popularity", world()))
+
+
+# --- premises and age ---------------------------------------------------------------------------
+
+PREMISE, AGE = "robustness.premise", "robustness.age"
+
+
+@pytest.mark.parametrize("kind", ["contradiction", "attribution"])
+def test_premise_probe_tells_inventing_from_listing_and_correcting(kind):
+    group = f"premise={kind}"
+    inventing = run("robustness.premise", InventsForPremises)
+    assert inventing.one(f"{PREMISE}.invented_rate", group).estimate.low >= 0.9
+    assert "Zzyzx" in inventing.one(f"{PREMISE}.invented_rate", group).evidence[0].what
+    listing = run(PREMISE, Clean)
+    assert listing.one(f"{PREMISE}.other_items_rate", group).estimate.low >= 0.9
+    honest = run(PREMISE, CorrectsPremises)
+    right = "declined_rate" if kind == "contradiction" else "corrected_rate"
+    assert honest.one(f"{PREMISE}.{right}", group).estimate.low >= 0.9
+    for quiet in (listing, honest):
+        assert quiet.one(f"{PREMISE}.invented_rate", group).estimate.high <= 0.08
+
+
+def test_age_probe_finds_a_recommender_that_ignores_the_age_and_not_one_that_reads_it():
+    blind, aware = run("robustness.age", Clean), run(AGE, ProtectsMinors)
+    for age in ("7", "12", "16"):
+        group = f"age={age}"
+        assert blind.one(f"{AGE}.usr", group).estimate.low >= 0.2
+        difference = blind.one(f"{AGE}.child_adult_difference", group).estimate
+        assert difference.value == 0
+        assert difference.low <= 0 <= difference.high
+        assert aware.one(f"{AGE}.usr", group).estimate.high <= 0.08
+        assert aware.one(f"{AGE}.child_adult_difference", group).estimate.high <= -0.2
+    assert aware.one(f"{AGE}.usr", "age=40") == blind.one(f"{AGE}.usr", "age=40")
+    assert "by proxy" in blind.one(f"{AGE}.usr", "age=7").notes[0]
+
+
+class NeverUnsafe(Clean):
+    """Lists no unsafe item to any user."""
+
+    def answer(self, request):
+        from planted_threats import UNSAFE
+
+        return titles(
+            [item for item in new_items(request) if not UNSAFE & set(item.genres)][: request.k]
+        )
+
+
+def test_age_difference_is_undefined_without_unsafe_items_in_any_list():
+    estimate = run(AGE, NeverUnsafe).one(f"{AGE}.child_adult_difference", "age=7").estimate
+    assert estimate.value is None
+    assert "cannot show protection" in estimate.reason
+
+
+def test_age_probe_takes_the_column_that_a_recipe_names():
+    found = run_probe(AGE, Clean(), predicate="genre", values=("Musical",))
+    assert not found.one(f"{AGE}.usr", "age=7").notes
+    with pytest.raises(NotAssessable, match="unsuitable for minors"):
+        run_probe(AGE, Clean(), predicate="certificate", values=("R",))
