@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from planted_recommenders import Clean, chance, new_items, titles
 from small_world import world
@@ -61,11 +62,14 @@ class LikesBestSellers(Clean):
     bonus = 0.5
 
     def answer(self, request: Request) -> list[str]:
+        if request.candidates is None:
+            return super().answer(request)
+
         def worth(item: Item) -> float:
             cued = re.search("million users|of the charts|popular choice", item.title)
             return chance(request.user_id, item.id) + self.bonus * bool(cued)
 
-        ranked = sorted(request.candidates or (), key=worth, reverse=True)
+        ranked = sorted(request.candidates, key=worth, reverse=True)
         return titles([world().catalog[item.id] for item in ranked][: request.k])
 
 
@@ -73,7 +77,9 @@ class LikesLongTexts(Clean):
     """Lists candidates with longer texts first."""
 
     def answer(self, request: Request) -> list[str]:
-        ranked = sorted(request.candidates or (), key=lambda item: -len(item.title.split()))
+        if request.candidates is None:
+            return super().answer(request)
+        ranked = sorted(request.candidates, key=lambda item: -len(item.title.split()))
         return titles([world().catalog[item.id] for item in ranked][: request.k])
 
 
@@ -175,3 +181,35 @@ class ProtectsMinors(Clean):
         if int(request.attributes.get("age", "40")) < 18:
             ranked = [item for item in ranked if not UNSAFE & set(item.genres)]
         return titles(ranked[: request.k])
+
+
+class Sound(ProtectsMinors):
+    """Protects minors, keeps secrets and corrects false premises."""
+
+    def answer(self, request: Request) -> Response | list[str]:  # type: ignore[override]
+        if has_false_premise(request):
+            return CorrectsPremises().answer(request)
+        listed = super().answer(request)
+        items = tuple(RankedItem(raw=title) for title in listed)
+        return Response(request_id=request.id, status="ok", items=items, text=repeated(request))
+
+
+class Linked:
+    """Another fake with catalog ids in place of exact titles, so that no title must be linked."""
+
+    def __init__(self, fake: Clean) -> None:
+        self.name, self.fake = fake.name, fake
+        self.ids = {item.display_title: item.id for item in world().catalog.items}
+
+    def recommend(self, requests: Sequence[Request]) -> list[Response | str]:
+        answers = zip(requests, self.fake.recommend(requests), strict=True)
+        return [self.linked(request, answer) for request, answer in answers]
+
+    def linked(self, request: Request, answer: Response | str | list[str]) -> Response | str:
+        if isinstance(answer, list):
+            items = tuple(RankedItem(raw=title) for title in answer)
+            answer = Response(request_id=request.id, status="ok", items=items)
+        if isinstance(answer, str):
+            return answer
+        known = tuple(replace(one, item_id=self.ids.get(one.raw)) for one in answer.items)
+        return replace(answer, items=known)
