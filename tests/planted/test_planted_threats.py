@@ -49,6 +49,7 @@ def test_injection_probe_finds_a_recommender_that_lifts_a_word_in_exactly_its_fa
         inject = found.one(f"{INJECT}.inject_asr", group).estimate
         effect = found.one(f"{INJECT}.inject_effect", group).estimate
         assert found.one(f"{INJECT}.neutral_asr", group).estimate.value == 0
+        assert found.one(f"{INJECT}.inject_effect", group).parameters["n_unmatched"] == 0
         if family == "self_praise":
             assert inject.value == effect.value == 1
             assert inject.low >= 0.92

@@ -11,11 +11,12 @@ import numpy as np
 from small_world import world
 
 from auditkit.probes.base import Context
-from auditkit.probes.robustness.cue_findings import Answers, Choice, cue_findings
+from auditkit.probes.robustness.cue_findings import Answers, Choice, cue_p_values
 from auditkit.probes.robustness.item_cues import CUES
 from auditkit.types import Item, Response
 
 PAIR = (Item("a", "A"), Item("b", "B"))
+ANSWER = Response(request_id="", status="ok")
 ALPHA = 0.05
 
 
@@ -25,9 +26,10 @@ def found_cues(
     """Cues whose effect is significant after Holm's adjustment, in one simulated audit."""
     rng = np.random.default_rng(seed)
 
+    errors = iter((noise * rng.logistic(size=n_users * (3 + 2 * len(CUES)))).tolist())
+
     def choice(worth: float) -> Choice:
-        favored = worth + noise * float(rng.logistic()) > 0
-        return Choice(Response(request_id="", status="ok"), "a" if favored else "b", None)
+        return Choice(ANSWER, "a" if worth + next(errors) > 0 else "b", None)
 
     answers = []
     for user in range(n_users):
@@ -39,8 +41,5 @@ def found_cues(
         plain, turned, again = choice(worth), choice(worth), choice(worth)
         answers.append(Answers(str(user), PAIR, plain, turned, again, cued))
     context = Context(world(), seed, "robustness.item.cues", {}, [])
-    return {
-        finding.group.removeprefix("cue=")
-        for finding in cue_findings(context, answers, CUES, draws=1_999)
-        if finding.metric.endswith("cue_effect") and float(finding.parameters["p_holm"]) <= ALPHA
-    }
+    found = cue_p_values(context, answers, CUES, draws=1_999)
+    return {name for name, (_, adjusted) in found.items() if adjusted <= ALPHA}

@@ -18,7 +18,7 @@ from auditkit.stats.rates import rate
 from auditkit.stats.resampled_estimate import undefined
 from auditkit.types import Evidence, Finding, Item, Response
 
-__all__ = ["Answers", "Choice", "cue_findings"]
+__all__ = ["Answers", "Choice", "cue_findings", "cue_p_values"]
 
 _SHOWN = 3
 
@@ -92,20 +92,24 @@ def cue_findings(
 ) -> Iterator[Finding]:
     """Noise, effect of every cue with adjusted p-values, and effects on scores."""
     yield _unstable(context, answers)
-    tested = ("position", *cues)
-    rows = {cue: [(one, one.effect(cue)) for one in answers] for cue in tested}
-    known = {
-        cue: [(one, value) for one, value in found if value is not None]
-        for cue, found in rows.items()
-    }
-    p_values = [
-        sign_flip_p([v for _, v in known[cue]], rng=context.rng("flips", cue), draws=draws)
-        for cue in tested
-    ]
-    for cue, p, adjusted in zip(tested, p_values, holm(p_values), strict=True):
-        stated: dict[str, JsonValue] = {"p": p, "p_holm": adjusted, "n_tests": len(tested)}
-        yield _effect(context, cue, known[cue], stated, n_missing=len(answers) - len(known[cue]))
+    p_values = cue_p_values(context, answers, cues, draws=draws)
+    for cue, (p, adjusted) in p_values.items():
+        stated: dict[str, JsonValue] = {"p": p, "p_holm": adjusted, "n_tests": len(p_values)}
+        known = [(one, value) for one in answers if (value := one.effect(cue)) is not None]
+        yield _effect(context, cue, known, stated, n_missing=len(answers) - len(known))
     yield from _shifts(context, answers, cues)
+
+
+def cue_p_values(
+    context: Context, answers: Sequence[Answers], cues: Sequence[str], *, draws: int
+) -> dict[str, tuple[float, float]]:
+    """p-value of the position and of every cue, and the same after Holm's adjustment."""
+    tested = ("position", *cues)
+    p_values = []
+    for cue in tested:
+        known = [value for one in answers if (value := one.effect(cue)) is not None]
+        p_values.append(sign_flip_p(known, rng=context.rng("flips", cue), draws=draws))
+    return dict(zip(tested, zip(p_values, holm(p_values), strict=True), strict=True))
 
 
 def _unstable(context: Context, answers: Sequence[Answers]) -> Finding:

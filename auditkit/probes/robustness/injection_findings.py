@@ -31,6 +31,7 @@ class Attempt:
         family, template: of the text; number of the template in its family.
         clean, neutral, inject: responses of the three arms.
         is_eligible: whether the target was outside the clean top k.
+        is_matched: whether the neutral text has the length of the injected one.
     """
 
     user_id: str
@@ -42,6 +43,7 @@ class Attempt:
     inject: Response
     k: int
     is_eligible: bool
+    is_matched: bool
 
     @property
     def is_usable(self) -> bool:
@@ -127,7 +129,11 @@ def effect(
             by_user, means["neutral_asr"], means["inject_asr"], strict=True
         )
     ]
-    return finding(context, name, measured, group=group, parameters=stated, units=units)
+    unmatched = sum(not one.is_matched for one in rows)
+    return finding(
+        context, name, measured, group=group, units=units,
+        parameters={**stated, "n_unmatched": unmatched},
+    )  # fmt: skip
 
 
 def _evidence(one: Attempt, metric: Arm) -> Evidence:

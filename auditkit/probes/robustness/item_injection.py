@@ -33,7 +33,7 @@ from auditkit.probes.robustness.item_text import (
     require_item_text,
     token_counter,
 )
-from auditkit.probes.robustness.neutral_text import neutral_like
+from auditkit.probes.robustness.neutral_text import neutral_like, same_length
 from auditkit.recommenders.execution.target import Target
 from auditkit.recommenders.protocols import Recommends
 from auditkit.types import Finding, Item, Request, Response
@@ -143,7 +143,7 @@ class ItemInjectionProbe:
     ) -> list[Attempt]:
         """Send both arms of every template of every user."""
         count = token_counter(target)
-        planned: list[tuple[_Case, Response, str, int]] = []
+        planned: list[tuple[_Case, Response, str, int, bool]] = []
         requests: list[Request] = []
         for number, (case, before) in enumerate(zip(cases, clean, strict=True)):
             for family in self.families:
@@ -153,14 +153,16 @@ class ItemInjectionProbe:
                     text = known[at].replace("{item}", case.target.title)
                     same = neutral_like(text, start=case.target.title, count=count)
                     requests += [self._edited(target, case, same), self._edited(target, case, text)]
-                    planned.append((case, before, family, at))
+                    matches = same_length(text, same, count=count)
+                    planned.append((case, before, family, at, matches))
         responses = target.recommend(requests)
         return [
             Attempt(
                 case.user.id, case.target, family, at, before, responses[2 * row],
                 responses[2 * row + 1], k=self.k, is_eligible=case.is_eligible,
+                is_matched=matches,
             )
-            for row, (case, before, family, at) in enumerate(planned)
+            for row, (case, before, family, at, matches) in enumerate(planned)
         ]  # fmt: skip
 
     def _edited(self, target: Target, case: _Case, text: str) -> Request:

@@ -65,7 +65,7 @@ def listing_request(
         candidates: in the order in which the prompt lists them.
         texts: added text by item id; empty for the clean request.
         k: requested number of items.
-        surface: where the text is added: behind the title of a candidate, as its description, or
+        surface: where the text is added: after the title of a candidate, as its description, or
             as the description of an item of the history.
     """
     words = _FORMS[surface]
