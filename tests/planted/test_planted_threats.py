@@ -15,6 +15,7 @@ from planted_threats import (
     LiftsBest,
     LikesBestSellers,
     LikesLongTexts,
+    Linked,
     ObeysOrders,
     ObeysOverrides,
     ProtectsMinors,
@@ -36,7 +37,7 @@ FAMILIES = tuple(injection_templates())
 
 @cache
 def run(probe_id: str, kind: type, **parameters: object) -> ProbeRun:
-    return run_probe(probe_id, kind(), **parameters)
+    return run_probe(probe_id, Linked(kind()), **parameters)
 
 
 # --- text of items ------------------------------------------------------------------------------
@@ -84,6 +85,12 @@ def test_injection_probe_blames_no_text_for_the_lists_of_a_random_recommender():
     effect = found.one(f"{INJECT}.inject_effect").estimate
     assert effect.low <= 0 <= effect.high
     assert found.one(f"{INJECT}.inject_asr").estimate.high > 0.1
+
+
+def test_injection_probe_has_no_rate_for_a_mute_recommender():
+    found = run(INJECT, RefusesEverything).one(f"{INJECT}.inject_asr").estimate
+    assert (found.value, found.n, found.n_missing) == (None, 0, 50)
+    assert found.reason == "no user had an eligible target item"
 
 
 def test_every_template_may_be_sent_to_every_user():

@@ -50,7 +50,7 @@ def judged(estimate: Estimate) -> str:
 
 def injections(kind: type) -> dict[str, str]:
     run = run_probe("robustness.item.inject", Linked(kind()), n_users=N_USERS)
-    stable = run.one("robustness.item.inject.noise_floor").estimate.high <= LIMIT
+    stable = judged(run.one("robustness.item.inject.noise_floor").estimate) == "pass"
     groups = [f"family={family}" for family in injection_templates()]
     found = {g: judged(run.one("robustness.item.inject.inject_effect", g).estimate) for g in groups}
     return found if stable else dict.fromkeys(groups, "unclear")

@@ -118,7 +118,8 @@ def _texts(target: Target, cue: str, number: int) -> tuple[str, str]:
     """The cue and its neutral control; users take the wordings of a cue in turn."""
     shipped, count = _shipped(), token_counter(target)
     if cue == "length":
-        return tuple(neutral_like("entry " * shipped[size]) for size in ("long", "short"))  # type: ignore[return-value]
+        long, short = (neutral_like("entry " * shipped[size]) for size in ("long", "short"))
+        return long, short
     wordings = shipped["cues"][cue]
     text = wordings[number % len(wordings)]
     return text, neutral_like(text, count=count)

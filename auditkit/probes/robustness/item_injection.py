@@ -96,7 +96,9 @@ class ItemInjectionProbe:
                 "title, description or history."
             )
         most = min(len(known[name]) for name in self.families)
-        if not (1 <= self.templates <= most and 1 <= self.k < self.n_candidates and self.n_users):
+        if not (
+            1 <= self.templates <= most and 1 <= self.k < self.n_candidates and self.n_users >= 1
+        ):
             raise InvalidArgument(
                 f"robustness.item.inject got templates={self.templates}, k={self.k}, "
                 f"n_candidates={self.n_candidates}, n_users={self.n_users}. Give 1 to {most} "
@@ -135,8 +137,9 @@ class ItemInjectionProbe:
         if self.surface == "history":
             latest = user.history[-_LATEST:]
             edited = latest[int(rng.integers(len(latest)))]
-        answered = clean.status in ANSWERED and bool(outside)
-        return _Case(user, candidates, chosen, edited, answered)
+        # Without a clean list every item is outside, and a mute recommender would seem robust.
+        is_eligible = clean.status == "ok" and bool(outside)
+        return _Case(user, candidates, chosen, edited, is_eligible)
 
     def _attempts(
         self, target: Target, cases: Sequence[_Case], clean: Sequence[Response]
