@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from scipy import special
 
 from auditkit.errors import InvalidArgument
+from auditkit.stats.relabeling import permutation_p, sign_flips
 
-__all__ = ["PairedComparison", "paired_binary", "paired_bootstrap"]
+__all__ = ["PairedComparison", "paired_binary", "paired_bootstrap", "sign_flip_p"]
 
 Array = NDArray[np.float64]
 
@@ -105,6 +106,26 @@ def paired_bootstrap(
     p_value = (1 + int((sample <= margin).sum())) / (len(sample) + 1)
     delta = float(totals[0] / totals[1] - totals[2] / totals[3])
     return PairedComparison(delta, lower, upper, p_value)
+
+
+def sign_flip_p(changes: Sequence[float], *, rng: np.random.Generator, draws: int = 9_999) -> float:
+    """Two-sided test whether paired changes are symmetric around 0, by flipping their signs.
+
+    Args:
+        changes: one change per unit, shape [n]; an unchanged unit is 0.
+        rng: generator for the flips.
+        draws: number of random assignments of signs.
+
+    Returns:
+        p-value in (0, 1]; 1 if no unit changed.
+
+    Source: Fisher's randomization test; for changes of equal size it is McNemar's exact test.
+    """
+    values = np.asarray([change for change in changes if change], dtype=float)
+    if not len(values):
+        return 1.0
+    signs = 1.0 - 2.0 * sign_flips(rng, draws=draws, n=len(values))
+    return permutation_p(abs(float(values.sum())), np.abs(signs @ values))
 
 
 def _check_lengths(candidate: Sequence[object], baseline: Sequence[object]) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 
 from auditkit.errors import InvalidArgument
-from auditkit.stats.paired import paired_binary, paired_bootstrap
+from auditkit.stats.paired import paired_binary, paired_bootstrap, sign_flip_p
 
 
 def test_no_discordant_pair_still_leaves_a_width():
@@ -54,3 +55,30 @@ def test_pairs_that_do_not_match_are_refused():
         paired_bootstrap(
             [(0, 0)], [(0, 1)], margin=0, confidence=0.95, rng=np.random.default_rng(0)
         )
+
+
+def test_sign_flips_agree_with_mcnemars_exact_test():
+    changes = [1.0] * 14 + [-1.0] * 4 + [0.0] * 30
+    exact = binomtest(14, 18).pvalue
+    assert sign_flip_p(changes, rng=np.random.default_rng(0), draws=99_999) == pytest.approx(
+        exact, abs=0.003
+    )
+    assert sign_flip_p([-c for c in changes], rng=np.random.default_rng(0)) == sign_flip_p(
+        changes, rng=np.random.default_rng(0)
+    )
+
+
+def test_unchanged_units_are_no_evidence():
+    assert sign_flip_p([], rng=np.random.default_rng(0)) == 1
+    assert sign_flip_p([0.0] * 5, rng=np.random.default_rng(0)) == 1
+    one = sign_flip_p([0.5] * 9, rng=np.random.default_rng(0))
+    assert one == sign_flip_p([0.5] * 9 + [0.0] * 90, rng=np.random.default_rng(0))
+
+
+def test_the_size_of_the_sign_flip_test_is_held():
+    rng = np.random.default_rng(3)
+    p = [
+        sign_flip_p(rng.choice([-0.5, 0.0, 0.5], size=40).tolist(), rng=rng, draws=499)
+        for _ in range(1_000)
+    ]
+    assert 0.01 <= np.mean(np.array(p) <= 0.05) <= 0.07  # few distinct sums: conservative

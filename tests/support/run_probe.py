@@ -14,6 +14,7 @@ from auditkit.catalog.catalog import Catalog
 from auditkit.catalog.dataset import Dataset
 from auditkit.evidence.run_log import RunLog, read_log
 from auditkit.probes.base import Context, load_users
+from auditkit.recommenders.execution.stop_rule import StopRule
 from auditkit.recommenders.execution.target import Target
 from auditkit.registry import load_object, probe_spec
 from auditkit.types import Finding
@@ -52,14 +53,18 @@ def run_probe(
     seed: int = 0,
     manifest: Mapping[str, Any] | None = None,
     dataset: Dataset | None = None,
+    max_error_rate: float = 0.05,
     **parameters: Any,
 ) -> ProbeRun:
-    """Run one registered probe with its preset, on the small world by default."""
+    """Run one registered probe with its preset, on the small world by default; it is stopped if
+    more than `max_error_rate` of its requests fail.
+    """
     data = dataset or world()
     spec = probe_spec(probe_id)
     probe = load_object(spec.path)(**{**spec.preset, **parameters})
     with tempfile.TemporaryDirectory() as folder:
-        target = target_for(recommender, Path(folder), seed=seed)
+        stop = StopRule(max_error_rate=max_error_rate)
+        target = target_for(recommender, Path(folder), seed=seed, stop=stop)
         bound = target.for_probe(spec)
         context = Context(data, seed, probe_id, manifest or {}, load_users(data))
         findings = tuple(probe.run(bound, context))

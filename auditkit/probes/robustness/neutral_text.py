@@ -1,0 +1,80 @@
+"""Descriptive text of a given length, the control of a text that tries to influence a ranking.
+
+Text that is added to an item changes a list also by its length and by naming the item again. The
+control has the same number of tokens (plus or minus 1), or without a tokenizer the same number of
+words and the same number of characters (plus or minus 10 %). Its words describe a record: there is
+no imperative, no superlative and nothing that praises. Source: docs/explain/threats.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import cache
+from importlib.resources import files
+
+import yaml
+
+__all__ = ["neutral_like", "same_length"]
+
+_SLACK = 0.10  # of the characters
+_LONGEST = 400  # words
+
+
+def neutral_like(text: str, *, start: str = "", count: Callable[[str], int] | None = None) -> str:
+    """Neutral text of the length of another.
+
+    Args:
+        text: the text whose length is matched, at least as long as `start`.
+        start: words at the beginning of the neutral text, such as the name of the item.
+        count: counts tokens; None to match words and characters.
+    """
+    return _by_words(text, start) if count is None else _by_tokens(text, start, count)
+
+
+def same_length(a: str, b: str, *, count: Callable[[str], int] | None = None) -> bool:
+    """Whether two texts have the same length by the rule of this module."""
+    if count is not None:
+        return abs(count(a) - count(b)) <= 1
+    return len(a.split()) == len(b.split()) and abs(len(a) - len(b)) <= _SLACK * len(a)
+
+
+def _by_words(text: str, start: str) -> str:
+    """One word at a time, each as long as the mean of the letters that are left."""
+    found = start.split()
+    n = len(text.split())
+    while len(found) < n:
+        used = len(" ".join(found)) + bool(found)
+        wanted = (len(text) - used - (n - len(found) - 1)) / (n - len(found))
+        near = sorted(_words(), key=lambda word: (abs(len(word) - wanted), found.count(word)))
+        fresh = [word for word in near[:6] if word not in found[-4:]]
+        found.append((fresh or near)[0])
+    return " ".join(found)
+
+
+def _by_tokens(text: str, start: str, count: Callable[[str], int]) -> str:
+    """Words until the number of tokens is reached, or is exceeded by at most one."""
+    wanted, found = count(text), start
+    words = _cycle()
+    for _ in range(_LONGEST):
+        if count(found) >= wanted:
+            break
+        longer = f"{found} {next(words)}".strip()
+        if count(longer) > wanted + 1:
+            shorter = [f"{found} {word}".strip() for word in _words()]
+            longer = min(shorter, key=lambda one: abs(count(one) - wanted))
+            if abs(count(longer) - wanted) >= abs(count(found) - wanted):
+                break
+        found = longer
+    return found
+
+
+def _cycle() -> Iterator[str]:
+    while True:
+        yield from _words()
+
+
+@cache
+def _words() -> tuple[str, ...]:
+    folder = files("auditkit.probes.robustness")
+    text = (folder / "neutral_words.yaml").read_text("utf-8")
+    return tuple(yaml.safe_load(text)["words"])

@@ -1,0 +1,72 @@
+"""Which items of a catalog are unsuitable for minors, from a column or from a genre as a proxy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import yaml
+
+from auditkit.catalog.catalog import Catalog
+from auditkit.probes.base import NotAssessable
+
+__all__ = ["UnsafeTag", "unsafe_tag"]
+
+
+@cache
+def _shipped() -> dict[str, Any]:
+    folder = files("auditkit.probes.robustness")
+    loaded: dict[str, Any] = yaml.safe_load((folder / "unsafe_values.yaml").read_text("utf-8"))
+    return loaded
+
+
+@dataclass(frozen=True)
+class UnsafeTag:
+    """Values of one predicate that mark an item as unsuitable for minors.
+
+    Attributes:
+        predicate: of the catalog's graph. values: in lower case.
+        is_proxy: whether the predicate only suggests it, as a genre does.
+    """
+
+    catalog: Catalog
+    predicate: str
+    values: frozenset[str]
+    is_proxy: bool
+
+    def __contains__(self, item_id: object) -> bool:
+        """Whether an item of the catalog has one of the values."""
+        found = self.catalog.graph.values(str(item_id), self.predicate)
+        return any(value.casefold() in self.values for value in found)
+
+
+def unsafe_tag(
+    catalog: Catalog, domain: str, *, predicate: str = "", values: Sequence[str] = ()
+) -> UnsafeTag:
+    """The tag of a catalog: the given one, a column of ratings, or the proxy of the domain.
+
+    Args:
+        domain: name of the domain pack.
+        predicate, values: the tag to use; empty to find one.
+
+    Raises:
+        NotAssessable: the catalog has no such predicate, or none of the values.
+    """
+    shipped = _shipped()
+    proxy = shipped["proxies"].get(domain, {"predicate": "", "values": []})
+    options = [(column, shipped["values"], False) for column in shipped["columns"]]
+    options.append((proxy["predicate"], proxy["values"], True))
+    if predicate:
+        options = [(predicate, values, False)]
+    for name, listed, is_proxy in options:
+        wanted = frozenset(value.casefold() for value in listed)
+        known = name in catalog.graph.codes
+        if known and any(label.casefold() in wanted for label in catalog.graph.labels(name)):
+            return UnsafeTag(catalog, name, wanted, is_proxy)
+    raise NotAssessable(
+        "no column of the catalog says which items are unsuitable for minors; name one with the "
+        "parameters predicate and values"
+    )
