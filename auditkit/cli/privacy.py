@@ -9,6 +9,8 @@ import typer
 
 __all__ = ["register"]
 
+_FALSE_ALARMS = 0.01
+
 SampleRate = Annotated[
     float, typer.Option(help="probability with which each unit is in a step, such as batch / N")
 ]
@@ -39,15 +41,27 @@ def epsilon(
     steps: Steps,
     delta: Delta,
     accountant: AccountantName = "prv",
+    group_size: Annotated[
+        int, typer.Option(help="units that belong together, such as the rows of one user")
+    ] = 1,
     as_json: AsJson = False,
 ) -> None:
-    """Print the epsilon of DP-SGD with Poisson sampling."""
+    """Print the epsilon of DP-SGD with Poisson sampling, and what it allows an attacker."""
     from auditkit.privacy.accounting import StepRun, epsilon_of
+    from auditkit.privacy.bounds import Claim, group_claim, tpr_allowed
 
     run = StepRun(noise_multiplier, sample_rate, steps)
-    found = epsilon_of([run], delta=delta, accountant=accountant)
-    said = f"epsilon {found:.4f} at delta {delta:g}, by the {accountant.upper()} accountant"
-    _print({"epsilon": found, "delta": delta, "accountant": accountant}, said, as_json=as_json)
+    one = Claim(epsilon_of([run], delta=delta, accountant=accountant), delta)
+    claim = group_claim(one, group_size)
+    said = (
+        f"epsilon {claim.epsilon:.4f} at delta {claim.delta:g}, by the {accountant.upper()} "
+        f"accountant; an attack may find at most {tpr_allowed(claim, _FALSE_ALARMS):.1%} of the "
+        f"members with {_FALSE_ALARMS:.0%} false alarms"
+    )
+    values: dict[str, object] = {
+        "epsilon": claim.epsilon, "delta": claim.delta, "accountant": accountant,
+    }  # fmt: skip
+    _print(values, said, as_json=as_json)
 
 
 def noise(

@@ -180,7 +180,7 @@ EDITS: Mapping[str, Edit] = MappingProxyType(
 )
 NOISE_FLOOR_EDIT = Edit(_doubled_blank)
 # The same request for every reader: a doubled blank, a blank before its last full stop, and other
-# line ends. A line end behind the request is left out: where the answer continues the prompt, it
+# line ends. A line end after the request is left out: where the answer continues the prompt, it
 # changes the form of the answer (70 % of the lists of p5-mini).
 MEANING_FREE: tuple[Callable[[str], str], ...] = (
     lambda text: text.replace(" ", "  ", 1),

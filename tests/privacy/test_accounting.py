@@ -64,6 +64,9 @@ def test_the_commands_print_the_documented_keys(capsys):
     settings = ("--sample-rate", "0.01", "--steps", "1000", "--delta", "1e-5")
     found = printed(capsys, "epsilon", "--noise-multiplier", "1.1", *settings)
     assert found == {"epsilon": epsilon_of([RUN], delta=1e-5), "delta": 1e-5, "accountant": "prv"}
+    found = printed(capsys, "epsilon", "--noise-multiplier", "1.1", "--group-size", "5", *settings)
+    assert found["epsilon"] == pytest.approx(5 * epsilon_of([RUN], delta=1e-5))
+    assert found["delta"] > 5e-5
     found = printed(capsys, "noise", "--epsilon", "2", *settings)
     assert set(found) == {"noise_multiplier", "epsilon"}
     assert found["epsilon"] <= 2

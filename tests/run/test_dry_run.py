@@ -103,9 +103,9 @@ def test_adaptive_search_states_the_most_requests_that_its_budget_allows():
     searches = {"robustness.prompt.search": {"n_users": 30, "budget": 7}}
     plan = by_probe(planned("python:planted_recommenders:Clean", searches, allow_code=True))
     found = plan["robustness.prompt.search"]
-    assert (found.requests, found.adaptive, found.most) == (60, True, 30 * (7 + 2 + 4 + 3))
+    assert (found.requests, found.adaptive, found.most) == (60, True, 30 * (7 + 2 + 3 + 3))
     few = by_probe(planned("python:planted_recommenders:Clean", searches, allow_code=True, limit=5))
-    assert few["robustness.prompt.search"].most == 5 * 16
+    assert few["robustness.prompt.search"].most == 5 * 15
     assert by_probe(planned())["utility.ranking"].most is None
 
 

@@ -186,7 +186,7 @@ def _call(prompt):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--time-calls", "3"], "belong to a dry run"),
+        (["--time-calls", "3"], "belongs to a dry run"),
         (["--price-in", "1", "--dry-run"], "both --price-in and --price-out"),
     ],
 )
