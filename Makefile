@@ -59,7 +59,7 @@ test-slow: $(VENV)/.dev  ## run the slow tests; at most 40 minutes on 2 cores
 	$(BIN)/python $(PYTEST) -n $(SLOW_WORKERS) --dist loadfile -m "slow and not gpu"
 
 test-compat: $(COMPAT)/.dev $(VENV)/.run  ## run the tests of models, training and edits on transformers 4.57
-	AUDITKIT_OTHER_PYTHON=$(CURDIR)/$(BIN)/python $(COMPAT)/bin/python $(PYTEST) -n $(WORKERS) --dist loadfile $(FAST) $(addprefix tests/, compat engine recommenders training perturb planted)
+	AUDITKIT_OTHER_PYTHON=$(CURDIR)/$(BIN)/python $(COMPAT)/bin/python $(PYTEST) -n $(WORKERS) --dist loadfile $(FAST) $(addprefix tests/, compat engine recommenders training perturb planted/test_planted_faults.py)
 
 quick: $(VENV)/.dev  ## run the fast tests, for use during development; under 90 seconds
 	$(BIN)/python $(PYTEST) -n $(WORKERS) --dist loadfile $(FAST) -x --ignore=tests/browser --ignore=tests/planted

@@ -1,13 +1,13 @@
 """Placeholders for packages that a library imports but that are not needed here.
 
 TextAttack imports flair, datasets and others at module level for parts that auditkit never uses.
-flair 0.15.1 requires transformers below 5, and the others take hundreds of megabytes. A
-placeholder can be imported and subclassed; a call raises `MissingDependency`.
+flair 0.15.1 requires transformers below 5, and the others take hundreds of megabytes and most of
+the time of the import. A placeholder can be imported and subclassed; a call raises
+`MissingDependency`.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -47,7 +47,7 @@ class _Placeholder(ModuleType):
 
 
 class _Finder(MetaPathFinder, Loader):
-    """Finds placeholders for top-level packages that are not installed, and their submodules."""
+    """Finds placeholders for top-level packages and their submodules."""
 
     def __init__(self, packages: Sequence[str]) -> None:
         self._packages = packages
@@ -64,17 +64,13 @@ class _Finder(MetaPathFinder, Loader):
 
 
 @contextmanager
-def placeholders(packages: Sequence[str], *, slow: Sequence[str] = ()) -> Iterator[None]:
-    """Within the block, packages that are not installed can be imported as placeholders.
+def placeholders(packages: Sequence[str]) -> Iterator[None]:
+    """Within the block, packages that were not imported before are placeholders.
 
-    Afterwards they are absent again, so that no other library takes them for installed.
-
-    Args:
-        slow: packages that are placeholders even if they are installed, unless they were imported
-            before; afterwards they can be imported as usual.
+    Afterwards they are as before: installed ones can be imported as usual, and no other library
+    takes the others for installed.
     """
-    replaced = [name for name in slow if name not in sys.modules]
-    replaced += [name for name in packages if importlib.util.find_spec(name) is None]
+    replaced = [name for name in packages if name not in sys.modules]
     finder = _Finder(replaced)
     sys.meta_path.insert(0, finder)
     try:

@@ -2,8 +2,8 @@
 
 Importing TextAttack tries six NLTK downloads and changes cache variables of the process. The loader
 marks the post-install step as done in auditkit's cache folder and restores the environment, so
-nothing is downloaded. Packages that only unused parts need may be absent, so that TextAttack works
-beside transformers 5, which flair does not. Source: TextAttack 0.3.11 (Morris et al. 2020).
+nothing is downloaded. Packages that only unused parts need are not imported, so that TextAttack
+works beside transformers 5, which flair does not. Source: TextAttack 0.3.11 (Morris et al. 2020).
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ _SWAPS = (
     "WordSwapQWERTY",
 )
 
-# Imported by parts of TextAttack that are not used here.
+# Imported by parts of TextAttack that are not used here. An audit of a server needs none of them,
+# and their import would take as long as all else.
 _UNUSED = (
-    "Levenshtein", "OpenHowNet", "bert_score", "editdistance", "flair", "jieba", "langdetect",
-    "language_tool_python", "lemminflect", "num2words", "pinyin", "terminaltables", "word2number",
+    "Levenshtein", "OpenHowNet", "bert_score", "datasets", "editdistance", "flair", "jieba",
+    "langdetect", "language_tool_python", "lemminflect", "num2words", "pinyin", "terminaltables",
+    "transformers", "word2number",
 )  # fmt: skip
-# The same; their import takes as long as all else, and an audit of a server needs neither.
-_SLOW = ("datasets", "transformers")
 
 # TextAttack reads stopwords at import, but the operators used here ignore them.
 _STOPWORDS = ("a", "an", "and", "for", "in", "of", "on", "or", "the", "to")
@@ -71,7 +71,7 @@ def load_textattack() -> Any:
     kept = dict(os.environ)
     os.environ.update(TA_CACHE_DIR=str(folder), HF_HUB_OFFLINE="1")
     try:
-        with placeholders(_UNUSED, slow=_SLOW):
+        with placeholders(_UNUSED):
             return importlib.import_module("textattack")
     except ModuleNotFoundError as error:
         raise _not_installed(error) from None

@@ -8,7 +8,7 @@ from auditkit.errors import MissingDependency
 from auditkit.perturb.placeholders import placeholders
 
 
-def test_what_is_not_installed_can_be_imported_and_subclassed_but_not_called():
+def test_what_was_not_imported_before_can_be_imported_and_subclassed_but_not_called():
     with placeholders(["absent_package", "json"]):
         parts = importlib.import_module("absent_package.parts")
         from absent_package.parts import Tagger
@@ -16,7 +16,7 @@ def test_what_is_not_installed_can_be_imported_and_subclassed_but_not_called():
         class Own(Tagger):
             pass
 
-        assert importlib.import_module("json").dumps([1]) == "[1]"  # installed, so the real one
+        assert importlib.import_module("json").dumps([1]) == "[1]"  # imported before, so the real one
         for use in (Tagger, Own, lambda: Tagger.load("x"), lambda: parts.tag("x")):
             with pytest.raises(MissingDependency, match="pip install absent_package"):
                 use()
