@@ -56,7 +56,7 @@ test: $(VENV)/.dev  ## run all tests except slow, gpu and network; at most 10 mi
 	$(if $(MONITORING),COVERAGE_CORE=sysmon) $(BIN)/python $(PYTEST) -n $(WORKERS) --dist loadfile $(FAST) $(if $(COVERAGE),$(COVER))
 
 test-slow: $(VENV)/.dev  ## run the slow tests; at most 40 minutes on 2 cores
-	$(BIN)/python $(PYTEST) -n $(SLOW_WORKERS) --dist loadfile -m "slow and not gpu"
+	$(BIN)/python $(PYTEST) -n $(SLOW_WORKERS) --dist loadfile --no-loadscope-reorder -m "slow and not gpu"
 
 test-compat: $(COMPAT)/.dev $(VENV)/.run  ## run the tests of models, training and edits on transformers 4.57
 	AUDITKIT_OTHER_PYTHON=$(CURDIR)/$(BIN)/python $(COMPAT)/bin/python $(PYTEST) -n $(WORKERS) --dist loadfile $(FAST) $(addprefix tests/, compat engine recommenders training perturb planted/test_planted_faults.py)
