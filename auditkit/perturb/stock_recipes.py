@@ -147,7 +147,10 @@ def _parts() -> Any:
 
 
 def _never_called(*_: object, **__: object) -> None:
-    raise NotImplementedError
+    raise AuditkitError(
+        "TextAttack called a method that auditkit replaces, so this is not the release that its "
+        "recipes were written for. Install textattack==0.3.11."
+    )
 
 
 def _goal_results(result: Any, status: Any) -> Any:

@@ -16,7 +16,7 @@ def test_what_was_not_imported_before_can_be_imported_and_subclassed_but_not_cal
         class Own(Tagger):
             pass
 
-        assert importlib.import_module("json").dumps([1]) == "[1]"  # imported before, so the real one
+        assert importlib.import_module("json").dumps([1]) == "[1]"  # the real one
         for use in (Tagger, Own, lambda: Tagger.load("x"), lambda: parts.tag("x")):
             with pytest.raises(MissingDependency, match="pip install absent_package"):
                 use()
