@@ -5,12 +5,13 @@ Source: Webber, Moffat & Zobel 2010 (rank-biased overlap).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 
 from auditkit.errors import InvalidArgument
 
-__all__ = ["area_under_rates", "p_for", "rbo_ext", "replaced"]
+__all__ = ["area_under_rates", "breaking_count", "p_for", "rbo_ext", "replaced"]
 
 
 def rbo_ext(
@@ -64,6 +65,11 @@ def replaced(left: Sequence[str], right: Sequence[str], *, k: int) -> int:
     """
     a, b = (set(top) for top in (_top(left, k), _top(right, k)))
     return max(len(a), len(b)) - len(a & b)
+
+
+def breaking_count(k: int) -> int:
+    """Number of items of the top k that an edit must replace to break a list: ceil(k / 3)."""
+    return math.ceil(k / 3)
 
 
 def area_under_rates(rates: Sequence[float], values: Sequence[float]) -> float:

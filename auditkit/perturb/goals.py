@@ -13,18 +13,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from auditkit.errors import InvalidArgument
-from auditkit.metrics.robustness import rbo_ext, replaced
+from auditkit.metrics.robustness import breaking_count, rbo_ext, replaced
 from auditkit.recommenders.execution.item_identity import item_ids
 from auditkit.types import Request, Response
 
-__all__ = ["NEAR_TIE", "Goal", "Judgment", "Ranking", "default_m"]
+__all__ = ["NEAR_TIE", "Goal", "Judgment", "Ranking"]
 
 NEAR_TIE = 1e-3  # nats; the bound between executors of the engine
-
-
-def default_m(k: int) -> int:
-    """Number of items of the top k that an untargeted attack must replace: ceil(k / 3)."""
-    return -(-k // 3)
 
 
 @dataclass(frozen=True)
@@ -106,7 +101,7 @@ class Goal:
     @property
     def n_replaced(self) -> int:
         """Number of items that an untargeted attack must replace."""
-        return default_m(self.k) if self.m is None else self.m
+        return breaking_count(self.k) if self.m is None else self.m
 
     def why_not_eligible(self, clean: Ranking) -> str | None:
         """Why a clean ranking cannot be attacked; None if it can."""

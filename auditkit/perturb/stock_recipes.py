@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from auditkit.errors import AuditkitError
 from auditkit.perturb.attempt import Attempt
 from auditkit.perturb.noise import NOISE
 from auditkit.perturb.search import load_textattack

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from auditkit.errors import InvalidArgument
-from auditkit.metrics.robustness import replaced
-from auditkit.perturb.goals import Goal, Ranking, default_m
+from auditkit.metrics.robustness import breaking_count, replaced
+from auditkit.perturb.goals import Goal, Ranking
 from auditkit.types import Item, RankedItem, Request, Response
 
 
@@ -17,8 +17,8 @@ def scored(**scores: float) -> Ranking:
 CLEAN = scored(a=4.0, b=3.0, c=2.0, d=1.0)
 
 
-def test_default_m_is_a_third_rounded_up():
-    assert [default_m(k) for k in (1, 3, 5, 10)] == [1, 1, 2, 4]
+def test_the_breaking_count_is_a_third_rounded_up():
+    assert [breaking_count(k) for k in (1, 3, 5, 10)] == [1, 1, 2, 4]
 
 
 def test_untargeted_margin_is_the_gap_of_the_mth_swap():

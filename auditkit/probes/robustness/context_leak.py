@@ -14,18 +14,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
-import yaml
 from pydantic import JsonValue
 
 from auditkit.errors import InvalidArgument
 from auditkit.metrics.canary import canary_recall, decoy_recall, random_canary
-from auditkit.probes.base import Context, NotAssessable, User, finding, unit_of
-from auditkit.probes.robustness.item_text import ANSWERED
+from auditkit.probes.base import UTILITY_STATUSES, Context, NotAssessable, User, finding, unit_of
 from auditkit.probes.robustness.response_text import text_of
+from auditkit.probes.robustness.shipped_texts import shipped_texts
 from auditkit.recommenders.execution.target import Target
 from auditkit.recommenders.protocols import Recommends
 from auditkit.stats.bootstrap import bootstrap_mean
@@ -42,13 +39,6 @@ _NEVER = (
     "the recommender repeated no code of its own prompt, so it could not have leaked one; "
     "it writes no codes, or does not read the text",
 )
-
-
-@cache
-def _shipped() -> dict[str, Any]:
-    folder = files("auditkit.probes.robustness")
-    loaded: dict[str, Any] = yaml.safe_load((folder / "extraction_prompts.yaml").read_text("utf-8"))
-    return loaded
 
 
 @dataclass(frozen=True)
@@ -77,7 +67,7 @@ class ContextLeakProbe:
     needs: ClassVar[tuple[type, ...]] = (Recommends,)
 
     def __post_init__(self) -> None:
-        most = len(_shipped()["system"])
+        most = len(shipped_texts("extraction_prompts")["system"])
         if not (1 <= self.n_prompts <= most and self.n_users >= 1 and self.n_decoys >= 1):
             raise InvalidArgument(
                 f"robustness.leak got n_prompts={self.n_prompts}, n_users={self.n_users}, "
@@ -102,7 +92,7 @@ class ContextLeakProbe:
             for kind in kinds
             for row, user in enumerate(users)
         ]
-        say = _shipped()["repeat"]
+        say = shipped_texts("extraction_prompts")["repeat"]
         asked = [
             Request(user_id=user.id, prompt=say.replace("{code}", codes["repeat", user.id]))
             for user in users
@@ -119,7 +109,7 @@ class ContextLeakProbe:
                     decoy_recall(decoys, text_of(response)),
                 )
                 for user in users
-                if (response := next(responses)).status in ANSWERED
+                if (response := next(responses)).status in UTILITY_STATUSES
             ]  # fmt: skip
             yield from self._findings(context, kind, answers, len(users) - len(answers), notes)
 
@@ -127,7 +117,8 @@ class ContextLeakProbe:
         self, target: Target, kind: Kind, users: Sequence[User], row: int, code: str
     ) -> Request:
         """A request for the code; the system turn contains it."""
-        shipped, user, other = _shipped(), users[row], users[(row + 1) % len(users)]
+        user, other = users[row], users[(row + 1) % len(users)]
+        shipped = shipped_texts("extraction_prompts")
         liked = ", ".join(item.title for item in other.history[-_PROFILE_ITEMS:])
         words = target.pack.filled(shipped["system_text" if kind == "system" else "profile_text"])
         hidden = words.replace("{number}", str(1_000 + row)).replace("{code}", code)
@@ -154,7 +145,7 @@ class ContextLeakProbe:
         known = [
             canary_recall(codes["repeat", user.id], text_of(response)) >= _LEAKS
             for user, response in zip(users, repeated, strict=True)
-            if response.status in ANSWERED
+            if response.status in UTILITY_STATUSES
         ]
         measured = rate(
             sum(known), len(known), unit=unit, direction=direction, method="wilson",

@@ -9,8 +9,8 @@ from typing import Literal
 import numpy as np
 from pydantic import JsonValue
 
-from auditkit.probes.base import Context, finding, unit_of
-from auditkit.probes.robustness.item_text import ANSWERED, rank_of
+from auditkit.probes.base import UTILITY_STATUSES, Context, finding, unit_of
+from auditkit.probes.robustness.item_text import rank_of
 from auditkit.stats.bootstrap import bootstrap_mean
 from auditkit.stats.multiplicity import holm
 from auditkit.stats.paired import sign_flip_p
@@ -39,7 +39,7 @@ class Choice:
     @classmethod
     def of(cls, response: Response, a: Item, b: Item) -> Choice:
         """Read the choice from a response."""
-        if response.status not in ANSWERED:
+        if response.status not in UTILITY_STATUSES:
             return cls(response, None, None)
         ranks = [rank_of(response, item) for item in (a, b)]
         scores = [None if rank is None else response.items[rank - 1].score for rank in ranks]

@@ -14,19 +14,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
-from importlib.resources import files
-from typing import Any, ClassVar, Literal
-
-import yaml
+from typing import ClassVar, Literal
 
 from auditkit.errors import InvalidArgument
-from auditkit.probes.base import Context, NotAssessable, User, finding, neutral_request, unit_of
+from auditkit.probes.base import (
+    UTILITY_STATUSES,
+    Context,
+    NotAssessable,
+    User,
+    finding,
+    neutral_request,
+    unit_of,
+)
 from auditkit.probes.hallucination.constrained_requests import without_slots
 from auditkit.probes.hallucination.constraint_choices import as_words
-from auditkit.probes.robustness.item_text import ANSWERED
 from auditkit.probes.robustness.premises import Premises
 from auditkit.probes.robustness.response_text import text_of
+from auditkit.probes.robustness.shipped_texts import shipped_texts
 from auditkit.recommenders.execution.target import Target
 from auditkit.recommenders.protocols import Recommends, Staged
 from auditkit.stats.rates import rate
@@ -38,13 +42,6 @@ Outcome = Literal["invented", "corrected", "other_items", "declined"]
 Kind = Literal["contradiction", "attribution"]
 _SHOWN = 5
 _IN_CATALOG = ("ambiguous", "ambiguous_variant")  # titles of several items, none of which is chosen
-
-
-@cache
-def _shipped() -> dict[str, str]:
-    folder = files("auditkit.probes.robustness")
-    loaded: dict[str, Any] = yaml.safe_load((folder / "premise_prompts.yaml").read_text("utf-8"))
-    return loaded
 
 
 @dataclass(frozen=True)
@@ -105,7 +102,7 @@ class FalsePremiseProbe:
     ) -> _Asked | None:
         """The request of one user; None if the catalog has no such premise."""
         rng = context.rng(kind, user.id)
-        template = target.pack.filled(_shipped()[kind])
+        template = target.pack.filled(shipped_texts("premise_prompts")[kind])
         request = neutral_request(user, k=self.k)
         if kind == "contradiction":
             both = premises.contradiction(rng)
@@ -129,7 +126,7 @@ class FalsePremiseProbe:
         known = [
             (one, response, _outcome(one, response))
             for one, response in zip(rows, responses, strict=True)
-            if response.status in ANSWERED
+            if response.status in UTILITY_STATUSES
         ]
         outcomes: tuple[Outcome, ...] = ("invented", "other_items", "declined", "corrected")
         for outcome in outcomes[: 3 if kind == "contradiction" else 4]:

@@ -9,8 +9,8 @@ from typing import Literal
 
 from pydantic import JsonValue
 
-from auditkit.probes.base import Context, finding, unit_of
-from auditkit.probes.robustness.item_text import ANSWERED, rank_of
+from auditkit.probes.base import UTILITY_STATUSES, Context, finding, unit_of
+from auditkit.probes.robustness.item_text import rank_of
 from auditkit.stats.bootstrap import paired_difference
 from auditkit.stats.rates import clustered_rate
 from auditkit.stats.rates import rate as share
@@ -48,7 +48,7 @@ class Attempt:
     @property
     def is_usable(self) -> bool:
         """Whether the target is eligible and both arms have a response."""
-        answered = (self.neutral.status in ANSWERED, self.inject.status in ANSWERED)
+        answered = (self.neutral.status in UTILITY_STATUSES, self.inject.status in UTILITY_STATUSES)
         return self.is_eligible and all(answered)
 
     def succeeded(self, arm: Arm) -> bool:

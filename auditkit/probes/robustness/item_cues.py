@@ -18,12 +18,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
-from importlib.resources import files
 from typing import Any, ClassVar
 
 import numpy as np
-import yaml
 
 from auditkit.errors import InvalidArgument
 from auditkit.probes.base import Context, NotAssessable, User
@@ -34,6 +31,7 @@ from auditkit.probes.robustness.item_text import (
     token_counter,
 )
 from auditkit.probes.robustness.neutral_text import neutral_like
+from auditkit.probes.robustness.shipped_texts import shipped_texts
 from auditkit.recommenders.execution.target import Target
 from auditkit.recommenders.protocols import Recommends, Sized
 from auditkit.types import Finding, Item, Request
@@ -41,13 +39,6 @@ from auditkit.types import Finding, Item, Request
 __all__ = ["CUES", "ItemCueProbe"]
 
 _NEAREST = 5  # items of the next lower popularity, one of which is the other item of the pair
-
-
-@cache
-def _shipped() -> dict[str, Any]:
-    folder = files("auditkit.probes.robustness")
-    loaded: dict[str, Any] = yaml.safe_load((folder / "cue_texts.yaml").read_text("utf-8"))
-    return loaded
 
 
 CUES = ("authority", "brand", "bandwagon", "sponsored", "recency", "length")
@@ -116,7 +107,7 @@ class ItemCueProbe:
 
 def _texts(target: Target, cue: str, number: int) -> tuple[str, str]:
     """The cue and its neutral control; users take the wordings of a cue in turn."""
-    shipped, count = _shipped(), token_counter(target)
+    shipped, count = shipped_texts("cue_texts"), token_counter(target)
     if cue == "length":
         long, short = (neutral_like("entry " * shipped[size]) for size in ("long", "short"))
         return long, short

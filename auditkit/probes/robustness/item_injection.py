@@ -16,17 +16,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from importlib.resources import files
 from typing import ClassVar
 
-import yaml
-
 from auditkit.errors import InvalidArgument
-from auditkit.probes.base import Context, NotAssessable, User, finding, unit_of
+from auditkit.probes.base import UTILITY_STATUSES, Context, NotAssessable, User, finding, unit_of
 from auditkit.probes.fairness.candidates import draw_candidates
 from auditkit.probes.robustness.injection_findings import Attempt, effect, noise_floor, success_rate
 from auditkit.probes.robustness.item_text import (
-    ANSWERED,
     Surface,
     listing_request,
     rank_of,
@@ -34,6 +30,7 @@ from auditkit.probes.robustness.item_text import (
     token_counter,
 )
 from auditkit.probes.robustness.neutral_text import neutral_like, same_length
+from auditkit.probes.robustness.shipped_texts import shipped_texts
 from auditkit.recommenders.execution.target import Target
 from auditkit.recommenders.protocols import Recommends
 from auditkit.types import Finding, Item, Request, Response
@@ -46,9 +43,8 @@ _LATEST = 5  # items of the history, which every window of a prompt contains
 @cache
 def injection_templates() -> dict[str, tuple[str, ...]]:
     """Templates by family; `{item}` is the title of the target."""
-    folder = files("auditkit.probes.robustness")
-    text = (folder / "injection_templates.yaml").read_text("utf-8")
-    return {name: tuple(listed) for name, listed in yaml.safe_load(text)["families"].items()}
+    families = shipped_texts("injection_templates")["families"]
+    return {name: tuple(listed) for name, listed in families.items()}
 
 
 @dataclass(frozen=True)
@@ -186,7 +182,7 @@ class ItemInjectionProbe:
         repeats = [
             (rank_of(response, case.target) or self.k + 1) <= self.k
             for case, response in zip(cases, again, strict=True)
-            if case.is_eligible and response.status in ANSWERED
+            if case.is_eligible and response.status in UTILITY_STATUSES
         ]
         name = f"{context.probe_id}.noise_floor"
         floor = noise_floor(repeats, unit_of(name), n_missing=len(cases) - len(repeats))

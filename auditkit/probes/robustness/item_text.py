@@ -18,10 +18,9 @@ from auditkit.recommenders.protocols import Sized, Staged
 from auditkit.types import Item, Request, Response
 
 __all__ = [
-    "ANSWERED", "Surface", "listing_request", "rank_of", "require_item_text", "token_counter",
+    "Surface", "listing_request", "rank_of", "require_item_text", "token_counter",
 ]  # fmt: skip
 
-ANSWERED = ("ok", "no_answer", "refusal", "parse_error", "truncated")
 Surface = Literal["title", "description", "history"]
 _FORMS: Mapping[Surface, str] = {
     "title": "{title} {text}",

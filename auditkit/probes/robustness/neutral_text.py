@@ -9,10 +9,8 @@ no imperative, no superlative and nothing that praises. Source: docs/explain/thr
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import cache
-from importlib.resources import files
 
-import yaml
+from auditkit.probes.robustness.shipped_texts import shipped_texts
 
 __all__ = ["neutral_like", "same_length"]
 
@@ -45,7 +43,10 @@ def _by_words(text: str, start: str) -> str:
     while len(found) < n:
         used = len(" ".join(found)) + bool(found)
         wanted = (len(text) - used - (n - len(found) - 1)) / (n - len(found))
-        near = sorted(_words(), key=lambda word: (abs(len(word) - wanted), found.count(word)))
+        near = sorted(
+            _words(),
+            key=lambda word: (abs(len(word) - wanted), found.count(word)),
+        )
         fresh = [word for word in near[:6] if word not in found[-4:]]
         found.append((fresh or near)[0])
     return " ".join(found)
@@ -73,8 +74,6 @@ def _cycle() -> Iterator[str]:
         yield from _words()
 
 
-@cache
-def _words() -> tuple[str, ...]:
-    folder = files("auditkit.probes.robustness")
-    text = (folder / "neutral_words.yaml").read_text("utf-8")
-    return tuple(yaml.safe_load(text)["words"])
+def _words() -> list[str]:
+    words: list[str] = shipped_texts("neutral_words")["words"]
+    return words

@@ -23,7 +23,7 @@ from typing import ClassVar, Literal
 from pydantic import JsonValue
 
 from auditkit.errors import InvalidArgument
-from auditkit.metrics.robustness import area_under_rates
+from auditkit.metrics.robustness import area_under_rates, breaking_count
 from auditkit.perturb.noise import NOISE
 from auditkit.perturb.text import MEANING_FREE, edit_instruction, edit_titles
 from auditkit.probes.base import (
@@ -34,7 +34,7 @@ from auditkit.probes.base import (
     neutral_request,
     unit_of,
 )
-from auditkit.probes.robustness.user_lists import UserLists, threshold, user_lists
+from auditkit.probes.robustness.user_lists import UserLists, user_lists
 from auditkit.recommenders.execution.target import Target
 from auditkit.recommenders.protocols import Recommends
 from auditkit.stats.bootstrap import bootstrap_mean, paired_difference
@@ -168,7 +168,7 @@ class NoiseCurveProbe:
         return area_under_rates((0.0, *self.rates), known) if len(known) == len(after) else None
 
     def _parameters(self) -> dict[str, JsonValue]:
-        return {"rate": self.decided_at, "k": self.k, "m": threshold(self.k)}
+        return {"rate": self.decided_at, "k": self.k, "m": breaking_count(self.k)}
 
     def _raw(
         self, context: Context, applicable: Sequence[UserLists[Cell]], kind: str, lost: int

@@ -10,7 +10,6 @@ Source: attack success rate of TextAttack (Morris et al. 2020); RBO (Webber et a
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
@@ -19,10 +18,11 @@ import numpy as np
 
 from auditkit.errors import InvalidArgument
 from auditkit.metrics.list_similarity import jaccard_at_k
-from auditkit.metrics.robustness import rbo_ext, replaced
+from auditkit.metrics.robustness import breaking_count, rbo_ext, replaced
 from auditkit.perturb.text import EDITS, NOISE_FLOOR_EDIT, edit_instruction, edit_one_title
 from auditkit.probes.base import (
     NEVER_READS,
+    UTILITY_STATUSES,
     Context,
     NotAssessable,
     User,
@@ -38,8 +38,6 @@ from auditkit.stats.rates import rate
 from auditkit.types import Evidence, Finding, Request, Response
 
 __all__ = ["PromptEditProbe"]
-
-_ANSWERED = ("ok", "no_answer", "refusal", "parse_error", "truncated")
 
 
 @dataclass(frozen=True)
@@ -109,7 +107,7 @@ class PromptEditProbe:
         compared = [
             self._compare(users[i], before, after, neutral)
             for i, before, after, neutral in triples
-            if before.status == "ok" and after.status in _ANSWERED and neutral.status in _ANSWERED
+            if before.status == "ok" and {after.status, neutral.status} <= set(UTILITY_STATUSES)
         ]
         eligible = [c for c in compared if len(set(item_ids(c.clean))) >= self._threshold]
         for found in self._findings(context, eligible, n_missing=len(users) - len(eligible)):
@@ -119,7 +117,7 @@ class PromptEditProbe:
 
     @property
     def _threshold(self) -> int:
-        return math.ceil(self.k / 3)
+        return breaking_count(self.k)
 
     def _is_edited(self, target: Target, clean: Request, edited: Request) -> bool:
         """Whether the edit reaches the recommender: a title of the history may not be in the

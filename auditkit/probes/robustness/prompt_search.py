@@ -25,14 +25,13 @@ from pydantic import JsonValue
 
 from auditkit.errors import InvalidArgument
 from auditkit.metrics.attacks import budget_area, success_by_budget
-from auditkit.metrics.robustness import replaced
+from auditkit.metrics.robustness import breaking_count, replaced
 from auditkit.perturb.attack import N_CONFIRMATIONS, attack
 from auditkit.perturb.attack_records import AttackRecord
 from auditkit.perturb.goals import Goal, Ranking
 from auditkit.perturb.text import MEANING_FREE
 from auditkit.perturb.threat_model import ThreatModel
 from auditkit.probes.base import NEVER_READS, Context, finding, neutral_request, unit_of
-from auditkit.probes.robustness.user_lists import threshold
 from auditkit.recommenders.execution.target import Target
 from auditkit.recommenders.protocols import Recommends
 from auditkit.stats.bootstrap import (
@@ -118,7 +117,7 @@ class PromptSearchProbe:
         records = attack(
             target,
             clean,
-            Goal(k=self.k, m=threshold(self.k)),
+            Goal(k=self.k, m=breaking_count(self.k)),
             self._threat_model(),
             self.search,
             context.seed,
@@ -150,7 +149,7 @@ class PromptSearchProbe:
         return tuple(
             name
             for name, ids in zip(_NEUTRAL, after, strict=False)
-            if replaced(record.clean_items, ids, k=self.k) >= threshold(self.k)
+            if replaced(record.clean_items, ids, k=self.k) >= breaking_count(self.k)
         )
 
     def _findings(self, context: Context, users: Sequence[_Attacked]) -> Iterator[Finding]:
@@ -180,7 +179,7 @@ class PromptSearchProbe:
     def _parameters(self) -> dict[str, JsonValue]:
         return {
             "k": self.k,
-            "m": threshold(self.k),
+            "m": breaking_count(self.k),
             "budget": self.budget,
             "search": self.search,
             "surface": "instruction",

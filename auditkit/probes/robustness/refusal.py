@@ -11,16 +11,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
-from importlib.resources import files
-from typing import Any, ClassVar
-
-import yaml
+from typing import ClassVar
 
 from auditkit.errors import InvalidArgument
-from auditkit.probes.base import Context, NotAssessable, finding, neutral_request, unit_of
-from auditkit.probes.robustness.item_text import ANSWERED
+from auditkit.probes.base import (
+    UTILITY_STATUSES,
+    Context,
+    NotAssessable,
+    finding,
+    neutral_request,
+    unit_of,
+)
 from auditkit.probes.robustness.response_text import text_of
+from auditkit.probes.robustness.shipped_texts import shipped_texts
 from auditkit.recommenders.execution.target import Target
 from auditkit.recommenders.protocols import Recommends, Staged
 from auditkit.stats.rates import rate
@@ -30,13 +33,6 @@ __all__ = ["RefusalProbe"]
 
 _SHOWN = 5
 _LETTERS = "BCDFGHJKLMNPQRSTVWXZ"  # no vowels, so that the marker is not a word of a title
-
-
-@cache
-def _shipped() -> dict[str, Any]:
-    folder = files("auditkit.probes.robustness")
-    loaded: dict[str, Any] = yaml.safe_load((folder / "refusal_prompts.yaml").read_text("utf-8"))
-    return loaded
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +61,7 @@ class RefusalProbe:
             raise NotAssessable("the recommender reads no text, so it neither refuses nor obeys")
         if isinstance(target.recommender, Staged):
             raise NotAssessable("the templates of a pipeline can not be replaced by a request")
-        shipped, users = _shipped(), context.sample_users(self.n_users)
+        shipped, users = shipped_texts("refusal_prompts"), context.sample_users(self.n_users)
         ask = target.pack.filled(shipped["list"])
         markers = [
             "".join(_LETTERS[row] for row in context.rng("marker", user.id).integers(20, size=8))
@@ -90,7 +86,7 @@ class RefusalProbe:
 
     def _refusals(self, context: Context, responses: Sequence[Response]) -> Iterator[Finding]:
         """Benign requests without a catalog item, and those that are refused in words."""
-        known = [response for response in responses if response.status in ANSWERED]
+        known = [response for response in responses if response.status in UTILITY_STATUSES]
         empty = [one for one in known if not any(item.item_id for item in one.items)]
         worded = [one for one in known if one.status == "refusal"]
         lost = len(responses) - len(known)
@@ -104,7 +100,7 @@ class RefusalProbe:
         known = [
             (response, marker)
             for response, marker in zip(responses, markers, strict=True)
-            if response.status in ANSWERED
+            if response.status in UTILITY_STATUSES
         ]
         obeyed = [one for one, marker in known if marker.casefold() in text_of(one).casefold()]
         lost = len(responses) - len(known)

@@ -19,9 +19,15 @@ from typing import ClassVar
 from pydantic import JsonValue
 
 from auditkit.errors import InvalidArgument
-from auditkit.probes.base import Context, NotAssessable, finding, item_ids, unit_of
+from auditkit.probes.base import (
+    UTILITY_STATUSES,
+    Context,
+    NotAssessable,
+    finding,
+    item_ids,
+    unit_of,
+)
 from auditkit.probes.fairness.candidates import cannot_list_titles, requests_for_utility
-from auditkit.probes.robustness.item_text import ANSWERED
 from auditkit.probes.robustness.unsafe_items import UnsafeTag, unsafe_tag
 from auditkit.recommenders.execution.target import Target
 from auditkit.recommenders.protocols import Recommends
@@ -106,7 +112,7 @@ class StatedAgeProbe:
             yield replace(found, notes=notes)
 
     def _list(self, response: Response, tag: UnsafeTag) -> _List:
-        if response.status not in ANSWERED:
+        if response.status not in UTILITY_STATUSES:
             return _List(response, 0, 0, "")
         known = [one for one in item_ids(response)[: self.k] if one in tag.catalog.index]
         unsafe = [one for one in known if one in tag]

@@ -4,23 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
-from typing import Any
-
-import yaml
 
 from auditkit.catalog.catalog import Catalog
 from auditkit.probes.base import NotAssessable
+from auditkit.probes.robustness.shipped_texts import shipped_texts
 
 __all__ = ["UnsafeTag", "unsafe_tag"]
-
-
-@cache
-def _shipped() -> dict[str, Any]:
-    folder = files("auditkit.probes.robustness")
-    loaded: dict[str, Any] = yaml.safe_load((folder / "unsafe_values.yaml").read_text("utf-8"))
-    return loaded
 
 
 @dataclass(frozen=True)
@@ -55,7 +44,7 @@ def unsafe_tag(
     Raises:
         NotAssessable: the catalog has no such predicate, or none of the values.
     """
-    shipped = _shipped()
+    shipped = shipped_texts("unsafe_values")
     proxy = shipped["proxies"].get(domain, {"predicate": "", "values": []})
     options = [(column, shipped["values"], False) for column in shipped["columns"]]
     options.append((proxy["predicate"], proxy["values"], True))

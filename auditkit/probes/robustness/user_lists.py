@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from auditkit.metrics.list_similarity import jaccard_at_k
-from auditkit.metrics.robustness import replaced
-from auditkit.probes.base import User, item_ids
+from auditkit.metrics.robustness import breaking_count, replaced
+from auditkit.probes.base import UTILITY_STATUSES, User, item_ids
 from auditkit.types import Response
 
-__all__ = ["UserLists", "threshold", "user_lists"]
+__all__ = ["UserLists", "user_lists"]
 
-_COMPARABLE = ("ok", "no_answer", "refusal", "parse_error", "truncated")
 Cell = TypeVar("Cell")
-
-
-def threshold(k: int) -> int:
-    """Number of replaced items of the top k with which an edit succeeds: ceil(k / 3)."""
-    return math.ceil(k / 3)
 
 
 @dataclass(frozen=True)
@@ -40,10 +33,10 @@ class UserLists(Generic[Cell]):
     k: int
 
     def replaces(self, after: Response | None) -> bool:
-        """Whether at least `threshold(k)` of the top k were replaced."""
+        """Whether at least `breaking_count(k)` of the top k were replaced."""
         if after is None:
             return False
-        return replaced(item_ids(self.clean), item_ids(after), k=self.k) >= threshold(self.k)
+        return replaced(item_ids(self.clean), item_ids(after), k=self.k) >= breaking_count(self.k)
 
     def jaccard(self, after: Response | None) -> float | None:
         """Jaccard@k with the clean list; None without a response or if both are empty."""
@@ -71,11 +64,11 @@ def user_lists(
     k: int,
 ) -> UserLists[Cell] | None:
     """The comparable lists of a user; None if the clean list is missing or too short."""
-    if clean is None or clean.status != "ok" or len(set(item_ids(clean))) < threshold(k):
+    if clean is None or clean.status != "ok" or len(set(item_ids(clean))) < breaking_count(k):
         return None
     kept = {cell: _comparable(response) for cell, response in edited.items()}
     return UserLists(user, clean, tuple(map(_comparable, neutral)), kept, k)
 
 
 def _comparable(response: Response | None) -> Response | None:
-    return response if response is not None and response.status in _COMPARABLE else None
+    return response if response is not None and response.status in UTILITY_STATUSES else None
