@@ -237,13 +237,11 @@ class AnswersAtRandom(Clean):
 NOISE_KINDS = ("typing", "keyboard", "homoglyph", "zerowidth", "bidi")
 
 
-def of(run, metric, kind, **parameters):
-    """The estimate of one kind of noise."""
-    (found,) = [
-        f for f in run.findings
-        if f.metric == metric and f.group == f"edit={kind}"
-        and parameters.items() <= f.parameters.items()
-    ]  # fmt: skip
+def of(run, metric, kind, rate=None):
+    """The estimate of one kind of noise, at one rate if it is of one."""
+    group = f"edit={kind}" if rate is None else f"edit={kind}&rate={rate:g}"
+    found = run.one(metric, group)
+    assert rate is None or found.parameters["rate"] == rate
     return found.estimate
 
 

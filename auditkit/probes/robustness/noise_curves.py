@@ -146,20 +146,20 @@ class NoiseCurveProbe:
     def _findings(
         self, context: Context, kept: Sequence[UserLists[Cell]], *, n_missing: int
     ) -> Iterator[Finding]:
-        floors = [one.floor for one in kept]
-        yield self._mean(context, "noise_floor", floors, n_missing, None, {"k": self.k})
         for kind in self.kinds:
-            for rate in self.rates:
-                values = [one.jaccard(one.edited[kind, rate]) for one in kept]
-                stated: dict[str, JsonValue] = {"rate": rate, "k": self.k}
-                yield self._mean(context, "jaccard", values, n_missing, kind, stated)
-            areas = [self._area(one, kind) for one in kept]
-            stated = {"rates": [*self.rates], "k": self.k}
-            yield self._mean(context, "area", areas, n_missing, kind, stated)
             applicable = [one for one in kept if one.edited[kind, self.decided_at] is not None]
             lost = n_missing + len(kept) - len(applicable)
-            yield self._raw(context, applicable, kind, lost)
             yield self._net(context, applicable, kind, lost)
+            yield self._raw(context, applicable, kind, lost)
+            areas = [self._area(one, kind) for one in kept]
+            stated: dict[str, JsonValue] = {"rates": [*self.rates], "k": self.k}
+            yield self._mean(context, "area", areas, n_missing, f"edit={kind}", stated)
+            for rate in self.rates:
+                values = [one.jaccard(one.edited[kind, rate]) for one in kept]
+                group, stated = f"edit={kind}&rate={rate:g}", {"rate": rate, "k": self.k}
+                yield self._mean(context, "jaccard", values, n_missing, group, stated)
+        floors = [one.floor for one in kept]
+        yield self._mean(context, "noise_floor", floors, n_missing, "all", {"k": self.k})
 
     def _area(self, one: UserLists[Cell], kind: str) -> float | None:
         """Area under a user's curve, from the repeat at rate 0; None if a point is missing."""
@@ -218,14 +218,13 @@ class NoiseCurveProbe:
         metric: str,
         values: Sequence[float | None],
         n_missing: int,
-        kind: str | None,
+        group: str,
         parameters: dict[str, JsonValue],
     ) -> Finding:
-        """Mean over users; of all kinds if `kind` is None."""
+        """Mean over users."""
         name = f"{context.probe_id}.{metric}"
         unit, direction = unit_of(name)
         known = [value for value in values if value is not None]
-        group = "all" if kind is None else f"edit={kind}"
         estimate = bootstrap_mean(
             known, rng=context.rng(name, group, str(parameters)), unit=unit, direction=direction,
             n_missing=n_missing + len(values) - len(known), limits=(0, 1),
