@@ -21,7 +21,12 @@ from auditkit.recommenders.execution.calls import Call, body_of, response_of
 from auditkit.recommenders.execution.deadline import DeadlinePassed, call_within
 from auditkit.recommenders.execution.memory import is_out_of_memory
 from auditkit.recommenders.execution.response_cache import ResponseCache
-from auditkit.recommenders.execution.response_checks import check_response, link_items, list_after
+from auditkit.recommenders.execution.response_checks import (
+    check_response,
+    link_items,
+    list_after,
+    require_one_each,
+)
 from auditkit.recommenders.execution.stop_rule import StopRule
 from auditkit.recommenders.protocols import RawResponse, Remote
 from auditkit.recommenders.remote.transport import Transport
@@ -231,14 +236,7 @@ class RequestExecutor:
             return [None] * len(requests)
         try:
             answers = call_within(self._seconds, lambda: ask(requests, parameters))
-            if not isinstance(answers, Sequence) or isinstance(answers, str | bytes):
-                raise TargetError(
-                    "wrong_type", detail=f"{type(answers).__name__} instead of a list of responses"
-                )
-            if len(answers) != len(requests):
-                raise TargetError(
-                    "wrong_length", detail=f"{len(answers)} responses to {len(requests)} requests"
-                )
+            require_one_each(answers, requests)
             return [check_response(r, answer) for r, answer in zip(requests, answers, strict=True)]
         except NetworkForbidden:
             raise  # ends the audit: a local recommender must not use the network

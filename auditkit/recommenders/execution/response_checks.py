@@ -26,10 +26,26 @@ from auditkit.recommenders.protocols import NotRun, RawResponse
 from auditkit.serialization.canonical_json import canonical_json
 from auditkit.types import RESPONSE_STATUSES, RankedItem, Request, Response, Status
 
-__all__ = ["check_response", "link_items", "list_after"]
+__all__ = ["check_response", "link_items", "list_after", "require_one_each"]
 
 _UNREAD: tuple[Status, ...] = ("refusal", "target_error", "timeout")
 _MAX_CHARACTERS = 16 << 20  # of its JSON in the run log
+
+
+def require_one_each(answers: object, requests: Sequence[Request]) -> None:
+    """Require that a recommender returned one response per request.
+
+    Raises:
+        TargetError: not a sequence, or one of another length.
+    """
+    if not isinstance(answers, Sequence) or isinstance(answers, str | bytes):
+        raise TargetError(
+            "wrong_type", detail=f"{type(answers).__name__} instead of a list of responses"
+        )
+    if len(answers) != len(requests):
+        raise TargetError(
+            "wrong_length", detail=f"{len(answers)} responses to {len(requests)} requests"
+        )
 
 
 def check_response(request: Request, answer: RawResponse) -> Response | None:

@@ -15,6 +15,7 @@ from typing import Any
 
 from auditkit.catalog.catalog import Catalog
 from auditkit.errors import AuditkitError, ConfigurationError, TargetError
+from auditkit.recommenders.execution.response_checks import require_one_each
 from auditkit.recommenders.pipeline.passage import Passage
 from auditkit.recommenders.pipeline.stage import Stage, titles_shown, with_candidates_shown
 from auditkit.recommenders.protocols import (
@@ -145,14 +146,7 @@ class Pipeline:
             return []
         with _named(stage):
             answers = stage.recommender.recommend(requests)
-            if not isinstance(answers, Sequence) or isinstance(answers, str | bytes):
-                raise TargetError(
-                    "wrong_type", detail=f"{type(answers).__name__} instead of a list of responses"
-                )
-            if len(answers) != len(requests):
-                raise TargetError(
-                    "wrong_length", detail=f"{len(answers)} responses to {len(requests)} requests"
-                )
+            require_one_each(answers, requests)
         return answers
 
     # --- reports
