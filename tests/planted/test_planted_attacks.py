@@ -75,3 +75,31 @@ def test_random_lists_are_flagged_and_their_net_rate_is_not_assessable():
     net = run.one(f"{PROBE}.net_asr").estimate
     assert net.value is None
     assert net.reason.startswith("not_assessable")
+
+
+CERTIFICATE = "robustness.certificate"
+
+
+@cache
+def certificate_of(kind: type) -> ProbeRun:
+    return run_probe("robustness.certificate", kind(), n_users=30, copies=40)
+
+
+def test_vote_on_a_recommender_that_reads_every_word_is_never_certified():
+    run = certificate_of(ReadsEveryWord)
+    rate = run.one(f"{CERTIFICATE}.certified_rate", "words=1")
+    assert (rate.estimate.value, rate.estimate.n) == (0, 30)
+    assert rate.estimate.high <= 0.12
+    assert run.one(f"{CERTIFICATE}.vote_share").estimate.high <= 0.2
+
+
+def test_vote_on_a_recommender_that_ignores_the_wording_is_certified():
+    run = certificate_of(Clean)
+    found = {
+        words: run.one(f"{CERTIFICATE}.certified_rate", f"words={words}") for words in (1, 2, 3)
+    }
+    assert found[1].estimate.low >= 0.88
+    assert found[1].parameters["exact"] is False
+    # A fifth of the words are kept, so 3 replaced words reach most copies: no share suffices.
+    assert [found[words].estimate.value for words in (1, 3)] == [1, 0]
+    assert run.one(f"{CERTIFICATE}.first_changed").estimate.value == 0

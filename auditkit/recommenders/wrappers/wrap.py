@@ -2,9 +2,9 @@
 
 `neutralized:TARGET` removes attribute phrases from requests, `instructed:TARGET` instructs the
 recommender to ignore them, `canonical:TARGET` replaces look-alike and invisible characters,
-`snapped:TARGET` replaces misspelled titles by those of the catalog, and `reranked:LAMBDA:TARGET`
-re-ranks lists. Prefixes can be combined;
-the outermost processes a request first. Each wrapped recommender has a separate fingerprint.
+`snapped:TARGET` replaces misspelled titles by those of the catalog, `voted:TARGET` lets the lists
+of masked copies vote, and `reranked:LAMBDA:TARGET` re-ranks lists. Prefixes can be combined; the
+outermost processes a request first. Each wrapped recommender has a separate fingerprint.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ from pydantic import JsonValue
 from auditkit.catalog.dataset import Dataset
 from auditkit.errors import TargetUnavailable
 from auditkit.recommenders.prompting.attribute_phrases import known_values, shipped_wordings
-from auditkit.recommenders.protocols import Recommends, Remote
+from auditkit.recommenders.protocols import Recommends, Remote, Renders
 from auditkit.recommenders.target_uri import Prefix, recommender_of
 from auditkit.recommenders.wrappers.canonicalization import Canonicalizer
 from auditkit.recommenders.wrappers.edited_requests import EditedRequests
 from auditkit.recommenders.wrappers.exposure_reranking import Reranked
 from auditkit.recommenders.wrappers.item_groups import Grouping, group_items
+from auditkit.recommenders.wrappers.masked_vote import KEPT_SHARE, MaskedVote
 from auditkit.recommenders.wrappers.neutralization import Neutralizer
 from auditkit.recommenders.wrappers.title_snapping import FLOOR, TitleSnapper
 from auditkit.types import Request
@@ -34,6 +35,7 @@ INSTRUCTION = (
     "origin, religion or occupation.\n"
 )
 
+_COPIES = 50  # of a request, by default
 _MOST_TITLES = 200_000  # up to this number, titles are searched for phrases in seconds
 
 
@@ -74,12 +76,16 @@ def wrap(prefix: Prefix, inner: object, dataset: Dataset) -> Wrapped:
         return _canonical(name, inner, dataset)
     if prefix.name == "snapped":
         return _snapped(options, name, inner, dataset)
+    if prefix.name == "voted":
+        return _voted(options, name, inner)
     return _instructed(name, inner)
 
 
 def _options(prefix: Prefix) -> dict[str, str]:
     """The options in the brackets of a prefix."""
-    known = {"neutralized": "allow", "reranked": "groups", "snapped": "floor"}.get(prefix.name)
+    known = {
+        "neutralized": "allow", "reranked": "groups", "snapped": "floor", "voted": "copies",
+    }.get(prefix.name)  # fmt: skip
     key, equals, value = prefix.options.partition("=")
     if not prefix.options:
         return {}
@@ -142,6 +148,29 @@ def _snapped(options: dict[str, str], name: str, inner: object, dataset: Dataset
         f"similarity is at least {floor:g}."
     )
     return Wrapped(recommender, ["snapped", floor, dataset.catalog.fingerprint], note)
+
+
+def _voted(options: dict[str, str], name: str, inner: object) -> Wrapped:
+    stated = options.get("copies", str(_COPIES))
+    if not stated.isdecimal() or int(stated) < 1:
+        raise TargetUnavailable(
+            f"voted(copies={stated}) is not valid. Give a number of at least 1."
+        )
+    if not isinstance(inner, Recommends) or not isinstance(inner, Renders):
+        raise TargetUnavailable(
+            f"{name} needs a recommender that returns lists and renders its own prompts."
+        )
+    if isinstance(inner, Remote):
+        raise TargetUnavailable(
+            f"{name} needs a local recommender. Let the server vote, and audit it as an endpoint."
+        )
+    copies = int(stated)
+    recommender = MaskedVote(name, inner, instruction=inner.prompts.recommend[0], copies=copies)
+    note = (
+        f"Every list is the vote of up to {copies} copies of the request, each with "
+        f"{KEPT_SHARE:.0%} of the words of its instruction."
+    )
+    return Wrapped(recommender, ["voted", copies, KEPT_SHARE], note)
 
 
 def _is_fraction(text: str) -> bool:
