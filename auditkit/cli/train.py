@@ -142,7 +142,7 @@ def _plan(recipe: TrainingRecipe, *, allow_outside: bool) -> str:
         tasks = ", ".join(f"{rows} {name}" for name, rows in recipe.tasks.items())
         return f"{recipe.name}: {recipe.steps} steps of {tasks} rows, no privacy"
     from auditkit.catalog.datasets.user_tables import open_dataset
-    from auditkit.training.dp_sgd import calibrate
+    from auditkit.training.dp.ledger import calibrate
     from auditkit.training.loop import training_rows
     from auditkit.training.model import prepare
 

@@ -27,6 +27,7 @@ from auditkit.training.attribute_adversary import adversary_of
 from auditkit.training.base_model import place_base
 from auditkit.training.batches import AnyRow, Row, n_tokens
 from auditkit.training.checkpoint import BestWeights, load_checkpoint, save_checkpoint
+from auditkit.training.dp.ledger import open_ledger
 from auditkit.training.early_stopping import Validation
 from auditkit.training.history_sampling import draw_holdout
 from auditkit.training.model import Trainee, prepare
@@ -34,7 +35,6 @@ from auditkit.training.model_folder import (
     TrainingLog,
     identity_of,
     is_trained,
-    open_ledger,
     require_same_model,
     write_folder,
     write_record,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -12,12 +12,12 @@ import torch
 from auditkit.errors import MissingDependency
 from auditkit.recommenders.adapters.manifest import PrivacyClaim
 from auditkit.training.batches import Row
-from auditkit.training.model_folder import LEDGER
+from auditkit.training.dp.ledger import LEDGER, Ledger, calibrate
 from auditkit.training.recipe import PrivacyRecipe
 from auditkit.training.training_rows import TrainingRows
 
 try:
-    from auditkit.training.dp_sgd import Ledger, LossFunction, PrivateGradients, calibrate
+    from auditkit.training.dp.dp_sgd import PrivateGradients
 except ModuleNotFoundError as error:
     raise MissingDependency(
         "opacus", extra="train", purpose="Differentially private training"
@@ -53,7 +53,7 @@ class PrivateRun:
         steps: int,
         folder: Path,
         model: torch.nn.Module,
-        losses: LossFunction,
+        losses: Callable[[Sequence[Row]], torch.Tensor],
         rows: TrainingRows,
     ) -> None:
         self._recipe = recipe

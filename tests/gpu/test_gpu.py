@@ -20,7 +20,8 @@ from auditkit.engine.generation import Decoding
 from auditkit.engine.inference import Engine
 from auditkit.recommenders.adapters.model_folder import load_folder
 from auditkit.training.batches import collate
-from auditkit.training.dp_sgd import Accounting, PrivateGradients
+from auditkit.training.dp.dp_sgd import PrivateGradients
+from auditkit.training.dp.ledger import Accounting
 from auditkit.training.loop import train
 from auditkit.training.model import build_model
 from auditkit.training.objectives import language_model

@@ -9,104 +9,25 @@ included. Source: Abadi et al. 2016; accounting in `auditkit.privacy.accounting`
 
 from __future__ import annotations
 
-import os
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from itertools import groupby
-from pathlib import Path
+from typing import Generic, TypeVar
 
 import numpy as np
 import torch
 from opacus.grad_sample.utils import prepare_module
 
-from auditkit.errors import AuditkitError, InvalidArgument
-from auditkit.privacy.accounting import StepRun, epsilon_of, noise_for
-from auditkit.serialization.canonical_json import canonical_json, read_json
-from auditkit.training.batches import Row
-from auditkit.training.gradient_check import SelfTest, check_gradients
-from auditkit.training.recipe import PrivacyRecipe
+from auditkit.errors import AuditkitError
+from auditkit.training.dp.gradient_check import SelfTest, check_gradients
+from auditkit.training.dp.ledger import Accounting
+from auditkit.training.dp.settings import PrivacySettings
 
-__all__ = ["Accounting", "Ledger", "PrivateGradients", "Spent", "calibrate"]
+__all__ = ["PrivateGradients"]
 
-LossFunction = Callable[[Sequence[Row]], torch.Tensor]
+Record = TypeVar("Record")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Accounting:
-    """Parameters fixed before training: sampling rate, noise multiplier and delta for `n_units`."""
-
-    n_units: int
-    sample_rate: float
-    noise_multiplier: float
-    delta: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Spent:
-    """Epsilon spent by the recorded `steps`: by PRV for the claim, by RDP for comparison."""
-
-    epsilon: float
-    epsilon_rdp: float
-    steps: int
-
-
-def calibrate(recipe: PrivacyRecipe, *, n_units: int, steps: int) -> Accounting:
-    """Find the noise multiplier that meets the target epsilon, rounded up.
-
-    Raises:
-        InvalidArgument: the target cannot be met, or the expected batch exceeds the data.
-    """
-    if recipe.expected_batch > n_units:
-        raise InvalidArgument(
-            f"privacy.expected_batch {recipe.expected_batch} exceeds the {n_units} training "
-            "rows. Choose a smaller batch."
-        )
-    rate, delta = recipe.expected_batch / n_units, 1 / (10 * n_units)
-    noise = noise_for(recipe.epsilon, sample_rate=rate, steps=steps, delta=delta)
-    return Accounting(
-        n_units=n_units,
-        sample_rate=rate,
-        noise_multiplier=noise,
-        delta=delta,
-    )
-
-
-class Ledger:
-    """Append-only file with one line per step, written to disk before the weights change.
-
-    The first line may contain the identity of the run, which `folder.open_ledger` writes.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def charge(self, *, noise_multiplier: float, sample_rate: float) -> None:
-        """Record one step."""
-        with self._path.open("a", encoding="ascii") as stream:
-            stream.write(canonical_json({"sigma": noise_multiplier, "q": sample_rate}) + "\n")
-            stream.flush()
-            os.fsync(stream.fileno())
-
-    def spent(self, delta: float) -> Spent:
-        """Epsilon of all steps recorded so far.
-
-        Source: `auditkit.privacy.accounting`.
-        """
-        text = self._path.read_text(encoding="ascii") if self._path.exists() else ""
-        entries = [entry for entry in map(read_json, text.splitlines()) if "sigma" in entry]
-        runs = [
-            StepRun(noise, rate, len(list(equal)))
-            for (noise, rate), equal in groupby((entry["sigma"], entry["q"]) for entry in entries)
-        ]
-        return Spent(
-            epsilon=epsilon_of(runs, delta=delta),
-            epsilon_rdp=epsilon_of(runs, delta=delta, accountant="rdp"),
-            steps=len(entries),
-        )
-
-
-class PrivateGradients:
+class PrivateGradients(Generic[Record]):
     """Fills `parameter.grad` with one private gradient per logical step.
 
     Args:
@@ -117,8 +38,8 @@ class PrivateGradients:
     def __init__(
         self,
         model: torch.nn.Module,
-        losses: LossFunction,
-        recipe: PrivacyRecipe,
+        losses: Callable[[Sequence[Record]], torch.Tensor],
+        recipe: PrivacySettings,
         accounting: Accounting,
     ) -> None:
         self._model, self._losses = model, losses
@@ -140,7 +61,7 @@ class PrivateGradients:
         drawn = self._entropy.random(self.accounting.n_units) < self.accounting.sample_rate
         return [int(i) for i in np.flatnonzero(drawn)]
 
-    def step(self, rows: Sequence[Row]) -> None:
+    def step(self, rows: Sequence[Record]) -> None:
         """Set gradients to (clipped sum + N(0, sigma^2 C^2)) / (q N), also for an empty sample."""
         total = self.clipped_sum(rows, clip=self._clip)
         scale = self.accounting.noise_multiplier * self._clip
@@ -149,7 +70,7 @@ class PrivateGradients:
             noise = torch.normal(0.0, scale, size=clipped.shape, generator=self._noise)
             parameter.grad = (clipped + noise.to(clipped)) / expected
 
-    def clipped_sum(self, rows: Sequence[Row], *, clip: float) -> list[torch.Tensor]:
+    def clipped_sum(self, rows: Sequence[Record], *, clip: float) -> list[torch.Tensor]:
         """Sum over rows of g * min(1, C / (||g|| + 1e-6)), with the norm over all parameters.
 
         A gradient that is not finite is replaced by zero, which still depends only on its row.
@@ -167,7 +88,7 @@ class PrivateGradients:
                 accumulated += torch.einsum("b,b...->...", torch.where(finite, factors, 0.0), kept)
         return total
 
-    def _per_example(self, rows: Sequence[Row]) -> list[torch.Tensor]:
+    def _per_example(self, rows: Sequence[Record]) -> list[torch.Tensor]:
         self._clear()
         torch.autograd.backward(self._losses(rows).sum())
         samples = []
@@ -189,7 +110,7 @@ class PrivateGradients:
             parameter.grad = None
             parameter.grad_sample = None  # type: ignore[attr-defined]
 
-    def self_test(self, rows: Sequence[Row]) -> SelfTest:
+    def self_test(self, rows: Sequence[Record]) -> SelfTest:
         """Check sensitivity and additivity before training, without noise.
 
         Args:
@@ -200,7 +121,7 @@ class PrivateGradients:
         """
         return check_gradients(self.clipped_sum, self._plain, rows)
 
-    def _plain(self, row: Row) -> list[torch.Tensor]:
+    def _plain(self, row: Record) -> list[torch.Tensor]:
         """Gradient of a row from an ordinary backward pass without hooks."""
         self._hooks.disable_hooks()
         try:

@@ -10,17 +10,18 @@ loop by about 1e-7. Source: the sensitivity bound of DP-SGD (Abadi et al. 2016).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import torch
 
 from auditkit.errors import AuditkitError
-from auditkit.training.batches import Row
 
 __all__ = ["TOLERANCE", "ClippedSum", "SelfTest", "check_gradients"]
 
 TOLERANCE = 1e-4
+Record = TypeVar("Record")
+Contravariant = TypeVar("Contravariant", contravariant=True)
 
 
 class SelfTest(NamedTuple):
@@ -30,15 +31,17 @@ class SelfTest(NamedTuple):
     sensitivity: float
 
 
-class ClippedSum(Protocol):
+class ClippedSum(Protocol[Contravariant]):
     """Sum of the rows' clipped gradients, one tensor per parameter."""
 
-    def __call__(self, rows: Sequence[Row], *, clip: float) -> list[torch.Tensor]:
+    def __call__(self, rows: Sequence[Contravariant], *, clip: float) -> list[torch.Tensor]:
         """Sum the gradients of the rows, each clipped to norm `clip`."""
 
 
 def check_gradients(
-    clipped_sum: ClippedSum, plain: Callable[[Row], list[torch.Tensor]], rows: Sequence[Row]
+    clipped_sum: ClippedSum[Record],
+    plain: Callable[[Record], list[torch.Tensor]],
+    rows: Sequence[Record],
 ) -> SelfTest:
     """Run both checks without noise.
 

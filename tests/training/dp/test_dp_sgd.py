@@ -16,7 +16,8 @@ from training_recipes import rows_of, small_recipe
 from auditkit.errors import AuditkitError, ConfigurationError, InvalidArgument
 from auditkit.recommenders.adapters.manifest import RecommenderManifest
 from auditkit.training.batches import collate
-from auditkit.training.dp_sgd import Accounting, Ledger, PrivateGradients, calibrate
+from auditkit.training.dp.dp_sgd import PrivateGradients
+from auditkit.training.dp.ledger import Accounting, Ledger, calibrate
 from auditkit.training.loop import train
 from auditkit.training.model import build_model
 from auditkit.training.objectives import language_model
