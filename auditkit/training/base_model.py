@@ -40,17 +40,29 @@ def place_base(
         train: trains a recipe into a folder, for a base that is the name of a recipe.
 
     Raises:
-        ConfigurationError: the base was trained on data that this recipe holds out.
+        ConfigurationError: the base was trained on data that this recipe holds out, or on users
+            that the recipe's privacy claim would not cover.
     """
     if recipe.model.base is None:
         return None
     placed, source = out / BASE, _folder(recipe.model.base)
+    if recipe.privacy:
+        _require_public(recipe.model.base, source)
     if source is None:
         train(_recipe(recipe.model.base), placed)
     else:
         _copy(source, placed, out / f".{BASE}")
     _validate_base(recipe, placed, dataset)
     return placed
+
+
+def _require_public(base: str, source: Path | None) -> None:
+    """Reject a base that auditkit trained: a private run releases it too, outside its epsilon."""
+    if source is None or RecommenderManifest.read(source).training is not None:
+        raise ConfigurationError(
+            f"model.base {base} is trained on users' interactions, which the privacy claim of this "
+            "run would not cover. Use a base with public weights, or train from scratch."
+        )
 
 
 def _copy(source: Path, placed: Path, staging: Path) -> None:

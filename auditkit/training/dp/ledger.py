@@ -13,7 +13,7 @@ from itertools import groupby
 from pathlib import Path
 
 from auditkit.errors import ConfigurationError, InvalidArgument
-from auditkit.privacy.accounting import StepRun, epsilon_of, noise_for
+from auditkit.privacy.accounting import ACCOUNTANTS, Accountant, StepRun, epsilon_of, noise_for
 from auditkit.serialization.atomic_files import write_atomically
 from auditkit.serialization.canonical_json import canonical_json, read_json
 from auditkit.training.dp.settings import PrivacySettings
@@ -35,25 +35,39 @@ class Accounting:
 
 @dataclass(frozen=True, kw_only=True)
 class Spent:
-    """Epsilon spent by the recorded `steps`: by PRV for the claim, by RDP for comparison."""
+    """Epsilon spent by the recorded `steps`, nats.
+
+    Attributes:
+        epsilon: epsilon of the claim, by the `accountant`.
+        epsilon_rdp: upper bound by RDP, for comparison.
+        accountant: `prv`, or `rdp` if PRV cannot compute these steps.
+    """
 
     epsilon: float
     epsilon_rdp: float
     steps: int
+    accountant: Accountant
 
 
 def calibrate(recipe: PrivacySettings, *, n_units: int, steps: int) -> Accounting:
     """Find the noise multiplier that meets the target epsilon, rounded up.
 
     Raises:
-        InvalidArgument: the target cannot be met, or the expected batch exceeds the data.
+        InvalidArgument: the target cannot be met, delta is 1 / N or more, or the expected batch
+            exceeds the data.
     """
     if recipe.expected_batch > n_units:
         raise InvalidArgument(
-            f"privacy.expected_batch {recipe.expected_batch} exceeds the {n_units} training "
-            "rows. Choose a smaller batch."
+            f"privacy.expected_batch {recipe.expected_batch} exceeds the {n_units} units of the "
+            "training data. Choose a smaller batch."
         )
-    rate, delta = recipe.expected_batch / n_units, 1 / (10 * n_units)
+    rate = recipe.expected_batch / n_units
+    delta = 1 / (10 * n_units) if recipe.delta is None else recipe.delta
+    if delta >= 1 / n_units:
+        raise InvalidArgument(
+            f"privacy.delta {delta:g} is not below 1 / {n_units}, so publishing the data of a "
+            "random unit would meet it. Give a smaller delta, or leave it out for 1 / (10 N)."
+        )
     noise = noise_for(recipe.epsilon, sample_rate=rate, steps=steps, delta=delta)
     return Accounting(
         n_units=n_units,
@@ -90,11 +104,12 @@ class Ledger:
             StepRun(noise, rate, len(list(equal)))
             for (noise, rate), equal in groupby((entry["sigma"], entry["q"]) for entry in entries)
         ]
-        return Spent(
-            epsilon=epsilon_of(runs, delta=delta),
-            epsilon_rdp=epsilon_of(runs, delta=delta, accountant="rdp"),
-            steps=len(entries),
-        )
+        rdp, accountant = epsilon_of(runs, delta=delta, accountant="rdp"), ACCOUNTANTS[0]
+        try:
+            epsilon = epsilon_of(runs, delta=delta, accountant=accountant)
+        except InvalidArgument:
+            epsilon, accountant = rdp, "rdp"
+        return Spent(epsilon=epsilon, epsilon_rdp=rdp, steps=len(entries), accountant=accountant)
 
 
 def open_ledger(folder: Path, identity: Mapping[str, str], *, first_step: int) -> None:

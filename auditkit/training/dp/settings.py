@@ -5,7 +5,7 @@ Nothing in this folder imports the recipes, rows or models of `auditkit.training
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Literal, Protocol
 
 __all__ = ["PrivacySettings"]
 
@@ -28,3 +28,19 @@ class PrivacySettings(Protocol):
     @property
     def physical_batch(self) -> int:
         """Largest number of rows in one backward pass."""
+
+    @property
+    def delta(self) -> float | None:
+        """Target delta, below 1 / N; None for 1 / (10 N)."""
+
+    @property
+    def records_per_unit(self) -> int:
+        """Largest number of records that a sampled unit contributes, at least 1."""
+
+    @property
+    def gradient_path(self) -> Literal["auto", "fast", "hooks"]:
+        """Source of per-example gradients."""
+
+    @property
+    def test_seed(self) -> int | None:
+        """Seed of sampling and noise, for tests; the claim is then `none`."""

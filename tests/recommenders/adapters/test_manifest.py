@@ -80,7 +80,13 @@ def test_a_claim_with_a_missing_field_counts_as_none_and_says_why(tmp_path):
 def claim(**changed):
     fields = {
         **{"mechanism": "dp_sgd", "claim": "dp", "epsilon": 8.0, "epsilon_rdp": 8.1},
-        **{"delta": 1e-4, "unit": "example", "n_units": 9, "adjacency": "add_remove"},
+        **{
+            "delta": 1e-4,
+            "unit": "example",
+            "n_units": 9,
+            "records_per_unit": 1,
+            "adjacency": "add_remove",
+        },
         **{"sampling": "poisson", "sample_rate": 0.1, "steps": 3, "noise_multiplier": 1.0},
         **{"clip_norm": 1.0, "gradient_path": "hooks", "self_test": {}, "noise_source": "os"},
         **{"accountant": "prv", "libraries": {}, "not_covered": []},

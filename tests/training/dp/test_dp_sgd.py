@@ -44,7 +44,7 @@ def private():
     model = build_model(recipe.model, rows.tokenizer, seed=0)
     model.train()
     pad = rows.tokenizer.pad_token_id
-    units = rows.fixed_rows()
+    units = [[row] for row in rows.fixed_rows()]
 
     def losses(chosen):
         return language_model(model, collate(chosen, pad=pad))
@@ -87,7 +87,7 @@ def test_one_step_without_noise_equals_the_dp_optimizer_of_opacus(private):
         expected_batch_size=8,
         loss_reduction="mean",
     )
-    torch.autograd.backward(losses(rows).sum())
+    torch.autograd.backward(losses([row for (row,) in rows]).sum())
     oracle.pre_step()
     for own, parameter in zip(ours, gradients.parameters, strict=True):
         torch.testing.assert_close(own, parameter.grad, rtol=1e-4, atol=1e-6)
@@ -240,9 +240,9 @@ def test_the_self_test_sees_no_training_row(tmp_path, monkeypatch):
     seen = []
     own = PrivateGradients.self_test
 
-    def recorded(gradients, rows):
-        seen.extend(rows)
-        return own(gradients, rows)
+    def recorded(gradients, units):
+        seen.extend(row for unit in units for row in unit)
+        return own(gradients, units)
 
     monkeypatch.setattr(PrivateGradients, "self_test", recorded)
     recipe = small_recipe(dropout=0.0, privacy=DP, steps=1)
