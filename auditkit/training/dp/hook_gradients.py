@@ -41,12 +41,14 @@ class HookGradients:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Within the block, the model computes ordinary gradients and none is kept."""
+        """Within the block, the model computes ordinary gradients; blocks may be nested."""
+        enabled = self._hooks.hooks_enabled
         self._hooks.disable_hooks()
         try:
             yield
         finally:
-            self._hooks.enable_hooks()
+            if enabled:
+                self._hooks.enable_hooks()
 
     def backward(self, total: torch.Tensor) -> list[torch.Tensor | None]:
         """Backward pass of a sum of losses.

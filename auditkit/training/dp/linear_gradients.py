@@ -140,12 +140,14 @@ class LinearGradients:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Within the block, the model computes ordinary gradients and none is kept."""
+        """Within the block, the model computes ordinary gradients; blocks may be nested."""
+        attached = any("forward" in vars(layer) for layer in self._layers)
         self.close()
         try:
             yield
         finally:
-            self._attach()
+            if attached:
+                self._attach()
 
     def backward(self, total: torch.Tensor) -> list[torch.Tensor | None]:
         """Backward pass of a sum of losses.
