@@ -21,7 +21,7 @@ from auditkit.training.history_sampling import draw_holdout
 from auditkit.training.recipe import TrainingRecipe
 from auditkit.training.recipe_checks import read_training_recipe
 
-__all__ = ["BASE", "base_identity", "is_recipe", "link", "place_base"]
+__all__ = ["BASE", "base_identity", "is_recipe", "link", "place_base", "public_base"]
 
 BASE = "base"
 _LEFT_OUT = ("checkpoints", "evaluation", "manifest.json", "log.jsonl")
@@ -45,9 +45,7 @@ def place_base(
     """
     if recipe.model.base is None:
         return None
-    placed, source = out / BASE, _folder(recipe.model.base)
-    if recipe.privacy:
-        _require_public(recipe.model.base, source)
+    placed, source = out / BASE, public_base(recipe) or _folder(recipe.model.base)
     if source is None:
         train(_recipe(recipe.model.base), placed)
     else:
@@ -56,13 +54,23 @@ def place_base(
     return placed
 
 
-def _require_public(base: str, source: Path | None) -> None:
-    """Reject a base that auditkit trained: a private run releases it too, outside its epsilon."""
+def public_base(recipe: TrainingRecipe) -> Path | None:
+    """Folder of the base of a private recipe; None without privacy or without a base.
+
+    Raises:
+        ConfigurationError: auditkit trained the base. A private run releases it too, outside of its
+            epsilon.
+    """
+    if recipe.privacy is None or recipe.model.base is None:
+        return None
+    source = _folder(recipe.model.base)
     if source is None or RecommenderManifest.read(source).training is not None:
         raise ConfigurationError(
-            f"model.base {base} is trained on users' interactions, which the privacy claim of this "
-            "run would not cover. Use a base with public weights, or train from scratch."
+            f"model.base {recipe.model.base} is trained on users' interactions, which the privacy "
+            "claim of this run would not cover. Use a base with public weights, or train from "
+            "scratch."
         )
+    return source
 
 
 def _copy(source: Path, placed: Path, staging: Path) -> None:

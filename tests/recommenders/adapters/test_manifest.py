@@ -100,6 +100,17 @@ def test_a_whole_claim_is_read_without_a_fault(tmp_path):
     assert manifest.privacy_fault is None
 
 
+@pytest.mark.parametrize(
+    "name", ["records_per_unit", "gradient_path", "self_test", "noise_source", "libraries"]
+)
+def test_a_claim_without_a_field_of_its_training_counts_as_none(tmp_path, name):
+    fields = json.loads(claim().split("privacy: ")[1])
+    del fields[name]
+    manifest = read(tmp_path, f"{GOOD}privacy: {json.dumps(fields)}\n")
+    assert manifest.privacy is None
+    assert name in manifest.privacy_fault
+
+
 @pytest.mark.parametrize("changed", [{"epsilon": "8.0"}, {"steps": "3"}, {"n_units": 9.0}])
 def test_a_claim_with_a_value_of_another_type_counts_as_none(tmp_path, changed):
     manifest = read(tmp_path, claim(**changed))
