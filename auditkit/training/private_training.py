@@ -35,7 +35,7 @@ def privacy_units(rows: TrainingRows, recipe: PrivacyRecipe) -> list[list[Row]]:
 def _random_units(rows: TrainingRows, recipe: PrivacyRecipe) -> list[list[Row]]:
     """Units of random tokens and lengths, because the self-test must not use private data.
 
-    Rows have a counterfactual and target weights if those of the training have them.
+    Rows have a counterfactual if those of the training have one.
     """
     rng = np.random.default_rng(0)
     n_records = 1
@@ -48,8 +48,6 @@ def _random_units(rows: TrainingRows, recipe: PrivacyRecipe) -> list[list[Row]]:
         first, row = n // 2, Row(ids, n // 2)
         if rows.counterfactuals:
             row = row._replace(counterfactual=(*other[:first], *ids[first:]))
-        if rows.item_weights is not None:
-            row = row._replace(weights=tuple(rng.uniform(0.5, 2, n - first)))
         made.append(row)
     return [made[i : i + n_records] for i in range(0, len(made), n_records)]
 

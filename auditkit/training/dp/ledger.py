@@ -6,6 +6,7 @@ Accounting is in `auditkit.privacy.accounting`.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -108,6 +109,8 @@ class Ledger:
         try:
             epsilon = epsilon_of(runs, delta=delta, accountant=accountant)
         except InvalidArgument:
+            epsilon = math.inf
+        if not math.isfinite(epsilon):
             epsilon, accountant = rdp, "rdp"
         return Spent(epsilon=epsilon, epsilon_rdp=rdp, steps=len(entries), accountant=accountant)
 

@@ -168,8 +168,18 @@ def test_the_ledger_counts_lost_steps_too(tmp_path):
     ledger.charge(noise_multiplier=1.0, sample_rate=0.05)
     six = ledger.spent(1e-4)
     assert (five.steps, six.steps) == (5, 6)
+    assert six.accountant == "prv"
     assert six.epsilon > five.epsilon > 0
     assert six.epsilon_rdp >= six.epsilon
+
+
+def test_steps_that_prv_cannot_compute_are_claimed_by_rdp(tmp_path):
+    ledger = Ledger(tmp_path / "ledger.jsonl")
+    for _ in range(3):
+        ledger.charge(noise_multiplier=0.05, sample_rate=0.5)
+    spent = ledger.spent(1e-5)
+    assert spent.accountant == "rdp"
+    assert spent.epsilon == spent.epsilon_rdp > 100
 
 
 def test_a_private_run_ends_with_a_claim_within_its_target(tmp_path):
