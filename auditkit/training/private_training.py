@@ -131,6 +131,8 @@ def _not_covered(recipe: TrainingRecipe, settings: PrivacyRecipe) -> Iterator[st
     else:
         yield "the base model, trained before this run on other data"
     yield "hyperparameters, chosen on validation items outside this accounting"
-    yield "the number of units and the training time, which are published"
+    yield "the number of units, the hash of the data and the training time, which are published"
+    if recipe.data.holdout_users:
+        yield "the list of held-out users, which tells who else was in the data"
     if settings.diagnostics:
         yield "the diagnostics of this run: losses, gradient norms, batch sizes, clipped fraction"

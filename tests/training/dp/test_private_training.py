@@ -26,7 +26,16 @@ from auditkit.training.loop import train
 from auditkit.training.private_training import privacy_units
 from auditkit.training.recipe import LoraRecipe, PrivacyRecipe
 
-once_calibrated = cache(calibrate)
+
+@cache
+def _calibrated(fields, n_units, steps):
+    return calibrate(dp(**dict(fields)), n_units=n_units, steps=steps)
+
+
+def once_calibrated(settings, *, n_units, steps):
+    """Some seconds for each run of the same target; calibration itself is tested elsewhere."""
+    fields = ("epsilon", "delta", "expected_batch")
+    return _calibrated(tuple((f, getattr(settings, f)) for f in fields), n_units, steps)
 
 
 @pytest.fixture(autouse=True)
@@ -104,10 +113,12 @@ def test_lora_on_a_public_base_trains_privately_and_the_folder_is_the_model(base
     claim = RecommenderManifest.read(folder).privacy
     assert (claim.claim, claim.gradient_path, claim.unit) == ("dp", "fast", "example")
     assert claim.records_per_unit == 1
+    assert claim.delta == pytest.approx(1 / (10 * claim.n_units))
     assert 0 < claim.epsilon <= 8.0
     assert claim.self_test["additivity"] < 1e-4
     assert {"torch", "opacus", "peft", "transformers"} == set(claim.libraries)
     assert any("base model" in limit for limit in claim.not_covered)
+    assert any("held-out users" in limit for limit in claim.not_covered)
     moved, untrained = (sample_outputs(load_folder(f).model) for f in (folder, base))
     assert float((moved - untrained).abs().max()) > 1e-4
 
@@ -134,11 +145,12 @@ def test_private_steps_move_every_tensor_and_the_reloaded_adapter_has_the_same_l
 
 
 def test_users_as_units_are_counted_in_the_claim(base, tmp_path):
-    folder = train(adapted(base, privacy=by_user()), tmp_path / "model", dataset=world())
+    recipe = adapted(base, privacy=by_user(delta=1e-3))
+    folder = train(recipe, tmp_path / "model", dataset=world())
     claim = RecommenderManifest.read(folder).privacy
     assert (claim.unit, claim.n_units, claim.records_per_unit) == ("user", 70, 2)
     assert claim.sample_rate == pytest.approx(8 / 70)
-    assert claim.delta == pytest.approx(1 / 700)
+    assert claim.delta == 1e-3
     assert not any("unit is one row" in limit for limit in claim.not_covered)
 
 
@@ -227,8 +239,7 @@ def test_checkpoints_of_a_private_run_count_no_tokens(base, tmp_path):
     assert all(json.loads(path.read_text())["tokens"] == 0 for path in states)
 
 
-def test_delta_may_be_chosen_below_one_over_n():
-    assert calibrate(dp(delta=1e-3), n_units=100, steps=1).delta == 1e-3
+def test_a_delta_of_one_over_n_is_refused():
     with pytest.raises(InvalidArgument, match=r"privacy.delta 0.01 is not below 1 / 100"):
         calibrate(dp(delta=0.01), n_units=100, steps=1)
 
