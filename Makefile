@@ -83,6 +83,7 @@ figures: $(VENV)/.dev  ## rebuild the tables of docs/explain/families.md from re
 bench: $(VENV)/.dev  ## run the benchmarks; they print ratios measured in one run and assert nothing
 	$(BIN)/python tests/bench/cli_startup.py
 	$(BIN)/python tests/bench/cues.py
+	$(BIN)/python tests/bench/dp_step.py
 	$(BIN)/python tests/bench/engine.py
 	$(BIN)/python tests/bench/fairness.py
 	$(BIN)/python tests/bench/graph.py

@@ -142,18 +142,7 @@ def _plan(recipe: TrainingRecipe, *, allow_outside: bool) -> str:
         tasks = ", ".join(f"{rows} {name}" for name, rows in recipe.tasks.items())
         return f"{recipe.name}: {recipe.steps} steps of {tasks} rows, no privacy"
     from auditkit.catalog.datasets.user_tables import open_dataset
-    from auditkit.training.dp_sgd import calibrate
-    from auditkit.training.loop import training_rows
-    from auditkit.training.model import prepare
+    from auditkit.training.private_plan import private_plan
 
     dataset = open_dataset(recipe.data.dataset, allow_outside=allow_outside)
-    rows = training_rows(recipe, dataset, prepare(recipe, dataset, base=None))
-    n_units = len(rows.fixed_rows())
-    accounting = calibrate(recipe.privacy, n_units=n_units, steps=recipe.steps)
-    return (
-        f"{recipe.name}: {recipe.steps} steps, {n_units} rows as units, sampling rate "
-        f"{accounting.sample_rate:.4f}, "
-        f"noise multiplier {accounting.noise_multiplier:.4f}, epsilon {recipe.privacy.epsilon} "
-        "at delta "
-        f"{accounting.delta:.3g} (PRV)"
-    )
+    return private_plan(recipe, recipe.privacy, dataset)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -29,6 +29,7 @@ def perturbed_losses(
     *,
     scale: float,
     steps: int = 1,
+    inner: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> torch.Tensor:
     """Losses with the embeddings of the prompt moved in the direction that increases them.
 
@@ -41,6 +42,8 @@ def perturbed_losses(
         prompt: bool [B, T], the tokens whose embeddings are moved.
         scale: radius of the ball, see `radius_of`; above 0.
         steps: number of gradient steps, at least 1.
+        inner: context of the gradients that find the direction. Differentially private training
+            gives one in which no per-example gradient is recorded.
 
     Returns:
         [B] nats.
@@ -59,7 +62,7 @@ def perturbed_losses(
     mask = prompt[:, :, None].to(table.weight.dtype)
     offset = torch.zeros(*prompt.shape, table.weight.shape[1], device=mask.device, dtype=mask.dtype)
     if steps == 1:
-        with _added(table, offset.requires_grad_()):
+        with inner(), _added(table, offset.requires_grad_()):
             (gradient,) = torch.autograd.grad(losses().sum(), offset)
         with _added(table, _scaled(gradient * mask, epsilon)):
             return losses()
@@ -69,7 +72,8 @@ def perturbed_losses(
         offset = offset.detach().requires_grad_()
         with _added(table, offset):
             found = losses()
-        (gradient,) = torch.autograd.grad(found.sum(), offset, retain_graph=True)
+        with inner():
+            (gradient,) = torch.autograd.grad(found.sum(), offset, retain_graph=True)
         total = total + found / steps
         moved = offset.detach() + _scaled(gradient * mask, epsilon / steps)
         offset = moved * torch.clamp(epsilon / _norms(moved), max=1.0)

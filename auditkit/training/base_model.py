@@ -21,7 +21,7 @@ from auditkit.training.history_sampling import draw_holdout
 from auditkit.training.recipe import TrainingRecipe
 from auditkit.training.recipe_checks import read_training_recipe
 
-__all__ = ["BASE", "base_identity", "is_recipe", "link", "place_base"]
+__all__ = ["BASE", "base_identity", "is_recipe", "link", "place_base", "public_base"]
 
 BASE = "base"
 _LEFT_OUT = ("checkpoints", "evaluation", "manifest.json", "log.jsonl")
@@ -40,17 +40,37 @@ def place_base(
         train: trains a recipe into a folder, for a base that is the name of a recipe.
 
     Raises:
-        ConfigurationError: the base was trained on data that this recipe holds out.
+        ConfigurationError: the base was trained on data that this recipe holds out, or on users
+            that the recipe's privacy claim would not cover.
     """
     if recipe.model.base is None:
         return None
-    placed, source = out / BASE, _folder(recipe.model.base)
+    placed, source = out / BASE, public_base(recipe) or _folder(recipe.model.base)
     if source is None:
         train(_recipe(recipe.model.base), placed)
     else:
         _copy(source, placed, out / f".{BASE}")
     _validate_base(recipe, placed, dataset)
     return placed
+
+
+def public_base(recipe: TrainingRecipe) -> Path | None:
+    """Folder of the base of a private recipe; None without privacy or without a base.
+
+    Raises:
+        ConfigurationError: auditkit trained the base. A private run releases it too, outside of its
+            epsilon.
+    """
+    if recipe.privacy is None or recipe.model.base is None:
+        return None
+    source = _folder(recipe.model.base)
+    if source is None or RecommenderManifest.read(source).training is not None:
+        raise ConfigurationError(
+            f"model.base {recipe.model.base} is trained on users' interactions, which the privacy "
+            "claim of this run would not cover. Use a base with public weights, or train from "
+            "scratch."
+        )
+    return source
 
 
 def _copy(source: Path, placed: Path, staging: Path) -> None:

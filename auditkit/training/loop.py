@@ -25,8 +25,9 @@ from auditkit.catalog.dataset import Dataset
 from auditkit.seeding import generator
 from auditkit.training.attribute_adversary import adversary_of
 from auditkit.training.base_model import place_base
-from auditkit.training.batches import AnyRow, Row, n_tokens
+from auditkit.training.batches import AnyRow, n_tokens
 from auditkit.training.checkpoint import BestWeights, load_checkpoint, save_checkpoint
+from auditkit.training.dp.ledger import open_ledger
 from auditkit.training.early_stopping import Validation
 from auditkit.training.history_sampling import draw_holdout
 from auditkit.training.model import Trainee, prepare
@@ -34,7 +35,6 @@ from auditkit.training.model_folder import (
     TrainingLog,
     identity_of,
     is_trained,
-    open_ledger,
     require_same_model,
     write_folder,
     write_record,
@@ -120,7 +120,8 @@ class _Session:
 
     Attributes:
         done: number of steps taken, including steps before a resume.
-        tokens: number of input tokens in these steps.
+        tokens: number of input tokens in these steps; 0 in private training, where the realized
+            batches are private.
         module: `weighted`, wrapped for several processes.
         best: weights of the best validation, if the recipe validates.
     """
@@ -148,14 +149,14 @@ class _Session:
         """One optimizer step, logged and if due validated; returns its loss in nats."""
         recipe = self.recipe
         self.clock.start()
-        rows = next(self.batches)
+        rows: Sequence[AnyRow] = () if self.private else next(self.batches)
         for group in self.optimizer.param_groups:
             group["lr"] = _learning_rate(recipe, step)
         self.optimizer.zero_grad(set_to_none=True)
         means: dict[str, float] = {}
         if self.private:
             torch.manual_seed(int(generator(recipe.seed, "step", step).integers(2**62)))
-            self.private.step([row for row in rows if isinstance(row, Row)])
+            self.private.step()
         else:
             means = backward(recipe, self.module, rows, self.accelerator, step)
             torch.nn.utils.clip_grad_norm_(self.trained, recipe.optimizer.clip_norm)
@@ -272,9 +273,8 @@ def _prepare(
 
         open_ledger(out, identity, first_step=done)
         private = PrivateRun(
-            recipe.privacy, steps=recipe.steps, folder=out, model=model, losses=weighted.losses,
-            rows=rows,
-        )  # fmt: skip
+            recipe, recipe.privacy, folder=out, model=model, losses=weighted.losses, rows=rows
+        )
     several = accelerator.num_processes > 1
     settings = recipe.validation
     return _Session(
@@ -289,7 +289,7 @@ def _prepare(
         trained=trained,
         optimizer=optimizer,
         private=private,
-        batches=private.batches() if private else rows.batches(recipe.tasks, first_step=done),
+        batches=rows.batches(recipe.tasks, first_step=done),
         validation=(
             Validation(settings, recipe, dataset, trainee, rows, base) if settings else None
         ),

@@ -29,18 +29,15 @@ from auditkit.training.recipe import TrainingRecipe
 from auditkit.training.training_rows import TrainingRows
 
 __all__ = [
-    "LEDGER",
     "TrainingLog",
     "identity_of",
     "is_trained",
-    "open_ledger",
     "require_same_model",
     "set_aside_other_model",
     "write_folder",
     "write_record",
 ]
 
-LEDGER = "ledger.jsonl"
 ADAPTER = "adapter"
 _RECORD, _LOG, _INDEX = "manifest.json", "log.jsonl", "item_index.json"
 
@@ -88,34 +85,6 @@ def set_aside_other_model(folder: Path, recipe: TrainingRecipe, dataset: Dataset
     """Rename a folder with a finished model of another recipe or data; its new path, or None."""
     stored = _stored_identity(folder)
     return None if stored in (None, identity_of(recipe, dataset)) else set_aside(folder)
-
-
-def open_ledger(folder: Path, identity: Mapping[str, str], *, first_step: int) -> None:
-    """Open the ledger of this run.
-
-    Steps of this run are kept, including steps lost in a kill. The ledger of another run is
-    replaced.
-
-    Args:
-        first_step: step at which training resumes; 0 without a checkpoint.
-
-    Raises:
-        ConfigurationError: the ledger has fewer steps than the checkpoint.
-    """
-    path = folder / LEDGER
-    text = path.read_text(encoding="ascii") if path.exists() else ""
-    # An incomplete line belongs to a step that did not change the weights, because a line is
-    # written to disk completely before the weights change.
-    lines = [line for line in text.splitlines(keepends=True) if line.endswith("\n")]
-    charged = sum("sigma" in read_json(line) for line in lines)
-    if charged < first_step:
-        raise ConfigurationError(
-            f"{path} records {charged} steps, fewer than the {first_step} of the checkpoint, so "
-            "epsilon cannot be computed. Restore the ledger, or give another --out folder."
-        )
-    if not first_step and not (lines and read_json(lines[0]) == identity):
-        lines = [canonical_json(dict(identity)) + "\n"]
-    write_atomically(path, "".join(lines))
 
 
 class TrainingLog:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -42,6 +43,8 @@ __all__ = [
 
 _HORIZON = 3  # number of next behaviors that PTUM predicts
 _TEMPERATURE = 0.07
+# Attributes of a model with per-example gradients, set by `training.dp` and by Opacus.
+_RECORDERS = ("per_example_gradients", "autograd_grad_sample_hooks")
 
 
 @dataclass(frozen=True)
@@ -171,9 +174,11 @@ def embedding_adversarial(
         predicted = batch.targets != NO_TARGET
         prompt = prompt.clone()
         prompt[:, -predicted.shape[1] :] &= ~predicted
+    source = getattr(model, "per_example_gradients", None)
     return perturbed_losses(
-        model, lambda: language_model(model, batch), prompt, scale=scale, steps=steps
-    )
+        model, lambda: language_model(model, batch), prompt, scale=scale, steps=steps,
+        inner=nullcontext if source is None else source.paused,
+    )  # fmt: skip
 
 
 def masked_language_model(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
@@ -232,10 +237,11 @@ def _logits(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
         return upcast(_written(model, batch, predicted))
     hidden = last_states(model, batch)[:, -predicted.shape[1] - 1 : -1]
     head = model.get_output_embeddings()
-    # With Opacus' hooks the head needs [B, S, d], because gathered rows would give one gradient per
-    # token, so gather after it. Otherwise gather before it, which halves the cost of a step.
-    hooked = hasattr(model, "autograd_grad_sample_hooks")
-    return upcast(head(hidden)[predicted] if hooked else head(hidden[predicted]))
+    # A head with per-example gradients needs [B, S, d], because gathered rows would give a gradient
+    # per token, so gather after it. Otherwise gather before it, which halves the cost of a step.
+    recorded = any(hasattr(model, name) for name in _RECORDERS)
+    trained = recorded and any(parameter.requires_grad for parameter in head.parameters())
+    return upcast(head(hidden)[predicted] if trained else head(hidden[predicted]))
 
 
 def _written(model: PreTrainedModel, batch: Batch, predicted: torch.Tensor) -> torch.Tensor:

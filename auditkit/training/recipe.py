@@ -152,20 +152,28 @@ class ValidationRecipe(_Section):
 
 
 class PrivacyRecipe(_Section):
-    """DP-SGD (Abadi et al. 2016). The unit is one fixed training row.
+    """DP-SGD (Abadi et al. 2016). The unit is one fixed training row, or one user with all rows.
 
-    Noise and sampling use OS entropy.
+    Noise and sampling use OS entropy; `test_seed` fixes them for tests and makes the claim `none`.
 
-    `epsilon` is the target at `delta` = 1 / (10 N) for N rows, by the PRV accountant;
-    `expected_batch` / N is the Poisson sampling rate. `physical_batch` only limits the memory.
+    `epsilon` is the target at `delta`, by default 1 / (10 N) for N units, by the PRV accountant;
+    `expected_batch` / N is the Poisson sampling rate of the units. A sampled user contributes
+    `records_per_unit` rows. `physical_batch` is the number of rows in one backward pass, which only
+    limits the memory. `gradient_path` `auto` takes the fast path where it is exact. `diagnostics`
+    writes losses and gradient norms, which the claim does not cover, to a folder beside the model.
     """
 
     mechanism: Literal["dp_sgd"]
-    unit: Literal["example"] = "example"
+    unit: Literal["example", "user"] = "example"
+    records_per_unit: int = Field(default=8, ge=1)
     epsilon: float = Field(default=8.0, gt=0)
+    delta: float | None = Field(default=None, gt=0, lt=1)
     clip_norm: float = Field(default=1.0, gt=0)
     expected_batch: int = Field(default=256, ge=1)
     physical_batch: int = Field(default=128, ge=1)
+    gradient_path: Literal["auto", "fast", "hooks"] = "auto"
+    diagnostics: bool = False
+    test_seed: int | None = Field(default=None, ge=0)
 
 
 Adapter = Annotated[LoraRecipe | SoftPromptRecipe | PrefixRecipe, Field(discriminator="method")]

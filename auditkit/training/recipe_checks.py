@@ -15,7 +15,7 @@ from auditkit.serialization.strict_yaml import load_yaml
 from auditkit.serialization.yaml_errors import all_errors, validate
 from auditkit.training.batches import Row
 from auditkit.training.objectives import OBJECTIVES
-from auditkit.training.recipe import LoraRecipe, TrainingRecipe
+from auditkit.training.recipe import LoraRecipe, PrivacyRecipe, TrainingRecipe
 from auditkit.training.tasks import TASKS, Task
 
 __all__ = ["read_training_recipe", "recipe_errors"]
@@ -70,8 +70,7 @@ def _conflicts(recipe: TrainingRecipe) -> Iterator[Fault]:
             "validation",
             "needs data.fit: all_but_validation; otherwise its items are training data",
         )
-    if recipe.privacy:
-        yield from _not_private(recipe, coupled)
+    yield from _not_private(recipe, coupled)
 
 
 def _unfit(recipe: TrainingRecipe, tasks: Mapping[str, Task]) -> Iterator[Fault]:
@@ -125,11 +124,8 @@ def _repairs(recipe: TrainingRecipe) -> Iterator[Fault]:
         yield "objectives.embedding_adversarial", "needs adapter full or lora"
     if perturbed and recipe.model.architecture == "bert":
         yield "objectives.embedding_adversarial", "needs a language model"
-    if perturbed and recipe.privacy:
-        yield (
-            "objectives.embedding_adversarial",
-            "computes gradients twice per example, which the privacy accounting does not cover",
-        )
+    if recipe.perturbation and recipe.perturbation.steps > 1 and recipe.privacy:
+        yield "perturbation.steps", "above 1 starts at random, which DP cannot check; use 1"
     if recipe.data.reweighting is None:
         return
     if recipe.model.base is None:
@@ -142,8 +138,34 @@ def _repairs(recipe: TrainingRecipe) -> Iterator[Fault]:
         yield "data.reweighting", "uses private histories without noise"
 
 
+def _unsupported_gradients(recipe: TrainingRecipe, privacy: PrivacyRecipe) -> Iterator[Fault]:
+    """Yield settings for which per-example gradients are not known to be exact."""
+    lora = isinstance(recipe.adapter, LoraRecipe)
+    if not lora and recipe.adapter != "full":
+        yield "adapter", "must be full or {method: lora} when privacy is on"
+    if recipe.model.base is None and recipe.model.architecture != "llama":
+        yield "model.architecture", "must be llama when privacy is on; or train LoRA on a base"
+    if privacy.gradient_path == "fast" and not lora:
+        yield "privacy.gradient_path", "fast needs adapter {method: lora}; use auto"
+    if recipe.optimizer.checkpoint_activations and not (lora and privacy.gradient_path != "hooks"):
+        yield (
+            "optimizer.checkpoint_activations",
+            "hides per-example gradients from hooks; train LoRA with gradient_path auto",
+        )
+    user = privacy.unit == "user"
+    if "records_per_unit" in privacy.model_fields_set and not user:
+        yield "privacy.records_per_unit", "is used only by unit: user; remove it"
+    if user and privacy.records_per_unit > privacy.physical_batch:
+        yield (
+            "privacy.records_per_unit",
+            f"exceeds physical_batch {privacy.physical_batch}, but a user's rows are never split",
+        )
+
+
 def _not_private(recipe: TrainingRecipe, coupled: list[str]) -> Iterator[Fault]:
     """Yield fields that differentially private training cannot use, or ignores."""
+    if recipe.privacy is None:
+        return
     for name in coupled:
         yield f"objectives.{name}", "couples examples; DP cannot use it"
     if "tasks" in recipe.model_fields_set:
@@ -155,15 +177,12 @@ def _not_private(recipe: TrainingRecipe, coupled: list[str]) -> Iterator[Fault]:
         yield "model.indexing", f"{recipe.model.indexing} uses private histories without noise"
     if recipe.data.bucketing:
         yield "data.bucketing", "is not used when privacy is on; remove it"
-    if recipe.optimizer.checkpoint_activations:
-        yield "optimizer.checkpoint_activations", "is incompatible with per-example gradients"
+    yield from _unsupported_gradients(recipe, recipe.privacy)
     if recipe.validation:
         yield "validation", "would spend privacy budget outside the accounting; remove it"
     if recipe.max_seconds:
         yield "max_seconds", "could end training before the accounted steps; remove it"
-    if recipe.adapter != "full" or recipe.model.architecture != "llama":
-        yield "privacy", "needs a model from scratch with architecture llama"
-    if recipe.model.dropout:
+    if recipe.model.base is None and recipe.model.dropout:
         # Dropout is a forward hook between a layer and the hooks that record its gradient.
         yield "model.dropout", "must be 0 when privacy is on"
 

@@ -162,18 +162,24 @@ class TrainingRows:
 
         Every row has its own generator, so adding or removing a row does not change the others.
         """
-        users, items = self.dataset.interactions.user_ids, self.dataset.catalog.items
-        histories = [
-            (drawn, generator(self.seed, "fixed row", "user", users[drawn.user], drawn.begin))
-            for drawn in self.draws.fixed()
-        ]
         entries = [
             (row, generator(self.seed, "fixed row", "item", item.id))
-            for row, item in enumerate(items)
+            for row, item in enumerate(self.dataset.catalog.items)
         ]
-        made = [TASKS["recommend"].make(self, drawn, rng) for drawn, rng in histories]
-        made += [TASKS["describe"].make(self, row, rng) for row, rng in entries]
-        return [row for row in made if isinstance(row, Row)]
+        made = [TASKS["describe"].make(self, row, rng) for row, rng in entries]
+        own = [row for rows in self.fixed_rows_by_user().values() for row in rows]
+        return [*own, *(row for row in made if isinstance(row, Row))]
+
+    def fixed_rows_by_user(self) -> dict[int, list[Row]]:
+        """The fixed rows about users, by user; a user without two interactions has none."""
+        users = self.dataset.interactions.user_ids
+        found: dict[int, list[Row]] = {}
+        for drawn in self.draws.fixed():
+            rng = generator(self.seed, "fixed row", "user", users[drawn.user], drawn.begin)
+            row = TASKS["recommend"].make(self, drawn, rng)
+            if isinstance(row, Row):
+                found.setdefault(drawn.user, []).append(row)
+        return found
 
     # --- data for tasks
 

@@ -59,7 +59,7 @@ HEAVY = {
     "transformers": ("engine/", "recommenders/adapters/", "training/"),
     "textattack": ("perturb/search.py",),
     "captum": ("probes/explanation.py",),
-    "opacus": ("privacy/accounting.py", "training/dp_sgd.py"),
+    "opacus": ("privacy/accounting.py", "training/dp/"),
     "peft": ("recommenders/adapters/adapter.py", "training/"),
     "httpx": ("recommenders/remote/http_client.py", "catalog/sources/sparql_endpoint.py"),
     "duckdb": ("catalog/graph/duckdb_store.py", "catalog/sources/table_batches.py"),

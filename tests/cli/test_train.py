@@ -132,7 +132,14 @@ def test_a_dry_run_prints_the_plan_and_for_a_private_recipe_what_it_costs(recipe
     assert run("train", recipe, "--out", tmp_path / "model", "--dry-run") == 0
     printed = capsys.readouterr().out
     assert "noise multiplier" in printed
-    assert "epsilon 8.0" in printed
+    assert "epsilon 8.0 at delta" in printed
+    assert "rows as units, sampling rate" in printed
+    assert "gradient path hooks" in printed
+    assert "MB for the gradients of 8 rows" in printed
+    by_user = PRIVATE.replace("dp_sgd", "dp_sgd, unit: user, records_per_unit: 4")
+    recipe.write_text(RECIPE.replace("width: 16", "dropout: 0.0, width: 16") + by_user)
+    assert run("train", recipe, "--out", tmp_path / "model", "--dry-run") == 0
+    assert "users with at most 4 rows a step as units" in capsys.readouterr().out
     assert not (tmp_path / "model").exists()
 
 

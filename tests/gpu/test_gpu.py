@@ -20,7 +20,8 @@ from auditkit.engine.generation import Decoding
 from auditkit.engine.inference import Engine
 from auditkit.recommenders.adapters.model_folder import load_folder
 from auditkit.training.batches import collate
-from auditkit.training.dp_sgd import Accounting, PrivateGradients
+from auditkit.training.dp.dp_sgd import PrivateGradients
+from auditkit.training.dp.ledger import Accounting
 from auditkit.training.loop import train
 from auditkit.training.model import build_model
 from auditkit.training.objectives import language_model
@@ -104,7 +105,7 @@ def test_training_steps_lower_the_loss_and_the_folder_is_the_model(tmp_path):
 def test_private_gradients():
     recipe = small_recipe(dropout=0.0)
     rows = rows_of(recipe, world())
-    pad, units = rows.tokenizer.pad_token_id, rows.fixed_rows()[:6]
+    pad, units = rows.tokenizer.pad_token_id, [[row] for row in rows.fixed_rows()[:6]]
     settings = PrivacyRecipe(
         mechanism="dp_sgd", epsilon=8.0, clip_norm=0.5, expected_batch=8, physical_batch=3
     )

@@ -171,6 +171,7 @@ def test_row_beyond_the_context_is_refused(tmp_path):
         train(small_recipe(model=small_model(context=32)), tmp_path / "model", dataset=world())
 
 
+PRIVATE = "privacy: {mechanism: dp_sgd"
 ADVERSARY = """model: {base: x}
 objectives: {language_model: 1.0, adversarial_prompt: 1.0}
 adversary: {attribute: gender}"""
@@ -210,6 +211,24 @@ adversary: {attribute: gender}"""
         (f"{ADVERSARY}\noptimizer: {{accumulation: 2}}", "couples examples; accumulation"),
         (f"{ADVERSARY}\nprivacy: {{mechanism: dp_sgd}}",
          "objectives.adversarial_prompt couples examples; DP cannot use it"),
+        (f"{PRIVATE}}}\nmodel: {{architecture: t5, dropout: 0.0}}",
+         "model.architecture must be llama when privacy is on; or train LoRA on a base"),
+        (f"{PRIVATE}}}\nmodel: {{base: x}}\nadapter: {{method: soft_prompt}}",
+         "adapter must be full or {method: lora} when privacy is on"),
+        (f"{PRIVATE}}}\nmodel: {{base: x}}\nadapter: {{method: prefix}}",
+         "adapter must be full or {method: lora} when privacy is on"),
+        (f"{PRIVATE}, gradient_path: fast}}\nmodel: {{dropout: 0.0}}",
+         "privacy.gradient_path fast needs adapter {method: lora}; use auto"),
+        (f"{PRIVATE}, gradient_path: ghost}}\nmodel: {{dropout: 0.0}}", "privacy.gradient_path"),
+        (f"{PRIVATE}, accountant: gdp}}\nmodel: {{dropout: 0.0}}", "privacy.accountant"),
+        (f"{PRIVATE}}}\nmodel: {{dropout: 0.0}}\noptimizer: {{checkpoint_activations: true}}",
+         "hides per-example gradients from hooks; train LoRA with gradient_path auto"),
+        (f"{PRIVATE}, records_per_unit: 4}}\nmodel: {{dropout: 0.0}}",
+         "privacy.records_per_unit is used only by unit: user"),
+        (f"{PRIVATE}, unit: user, physical_batch: 4}}\nmodel: {{dropout: 0.0}}",
+         "privacy.records_per_unit exceeds physical_batch 4"),
+        (f"{PRIVATE}}}\nmodel: {{dropout: 0.0}}\nobjectives: {{embedding_adversarial: 1.0}}\n"
+         "perturbation: {steps: 2}", "perturbation.steps above 1 starts at random"),
     ],
 )  # fmt: skip
 def test_recipe_whose_parts_do_not_fit_names_the_line(tmp_path, lines, words):

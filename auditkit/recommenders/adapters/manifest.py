@@ -91,15 +91,25 @@ class TrainingRecord(_Section):
 class PrivacyClaim(_Section):
     """A differential-privacy claim. If a field is missing or invalid, the `privacy` block is
     ignored and the claim is `none`.
+
+    Attributes:
+        reason: why the claim is `none`.
+        unit: what is protected, one training row or one user with all rows.
+        records_per_unit: largest number of a unit's records in one step.
+        gradient_path: source of the per-example gradients.
+        self_test: errors of additivity and sensitivity before the first step.
+        not_covered: what the claim does not protect.
     """
 
     mechanism: Literal["dp_sgd"]
     claim: Literal["dp", "none"]
+    reason: str | None = None
     epsilon: float
     epsilon_rdp: float
     delta: float
     unit: Literal["example", "user"]
     n_units: int
+    records_per_unit: int
     adjacency: Literal["add_remove"]
     sampling: Literal["poisson"]
     sample_rate: float

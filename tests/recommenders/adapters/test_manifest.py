@@ -80,7 +80,13 @@ def test_a_claim_with_a_missing_field_counts_as_none_and_says_why(tmp_path):
 def claim(**changed):
     fields = {
         **{"mechanism": "dp_sgd", "claim": "dp", "epsilon": 8.0, "epsilon_rdp": 8.1},
-        **{"delta": 1e-4, "unit": "example", "n_units": 9, "adjacency": "add_remove"},
+        **{
+            "delta": 1e-4,
+            "unit": "example",
+            "n_units": 9,
+            "records_per_unit": 1,
+            "adjacency": "add_remove",
+        },
         **{"sampling": "poisson", "sample_rate": 0.1, "steps": 3, "noise_multiplier": 1.0},
         **{"clip_norm": 1.0, "gradient_path": "hooks", "self_test": {}, "noise_source": "os"},
         **{"accountant": "prv", "libraries": {}, "not_covered": []},
@@ -92,6 +98,17 @@ def test_a_whole_claim_is_read_without_a_fault(tmp_path):
     manifest = read(tmp_path, claim())
     assert manifest.privacy is not None
     assert manifest.privacy_fault is None
+
+
+@pytest.mark.parametrize(
+    "name", ["records_per_unit", "gradient_path", "self_test", "noise_source", "libraries"]
+)
+def test_a_claim_without_a_field_of_its_training_counts_as_none(tmp_path, name):
+    fields = json.loads(claim().split("privacy: ")[1])
+    del fields[name]
+    manifest = read(tmp_path, f"{GOOD}privacy: {json.dumps(fields)}\n")
+    assert manifest.privacy is None
+    assert name in manifest.privacy_fault
 
 
 @pytest.mark.parametrize("changed", [{"epsilon": "8.0"}, {"steps": "3"}, {"n_units": 9.0}])

@@ -16,7 +16,8 @@ from training_recipes import rows_of, small_recipe
 from auditkit.errors import AuditkitError, ConfigurationError, InvalidArgument
 from auditkit.recommenders.adapters.manifest import RecommenderManifest
 from auditkit.training.batches import collate
-from auditkit.training.dp_sgd import Accounting, Ledger, PrivateGradients, calibrate
+from auditkit.training.dp.dp_sgd import PrivateGradients
+from auditkit.training.dp.ledger import Accounting, Ledger, calibrate
 from auditkit.training.loop import train
 from auditkit.training.model import build_model
 from auditkit.training.objectives import language_model
@@ -43,7 +44,7 @@ def private():
     model = build_model(recipe.model, rows.tokenizer, seed=0)
     model.train()
     pad = rows.tokenizer.pad_token_id
-    units = rows.fixed_rows()
+    units = [[row] for row in rows.fixed_rows()]
 
     def losses(chosen):
         return language_model(model, collate(chosen, pad=pad))
@@ -86,7 +87,7 @@ def test_one_step_without_noise_equals_the_dp_optimizer_of_opacus(private):
         expected_batch_size=8,
         loss_reduction="mean",
     )
-    torch.autograd.backward(losses(rows).sum())
+    torch.autograd.backward(losses([row for (row,) in rows]).sum())
     oracle.pre_step()
     for own, parameter in zip(ours, gradients.parameters, strict=True):
         torch.testing.assert_close(own, parameter.grad, rtol=1e-4, atol=1e-6)
@@ -167,8 +168,18 @@ def test_the_ledger_counts_lost_steps_too(tmp_path):
     ledger.charge(noise_multiplier=1.0, sample_rate=0.05)
     six = ledger.spent(1e-4)
     assert (five.steps, six.steps) == (5, 6)
+    assert six.accountant == "prv"
     assert six.epsilon > five.epsilon > 0
     assert six.epsilon_rdp >= six.epsilon
+
+
+def test_steps_that_prv_cannot_compute_are_claimed_by_rdp(tmp_path):
+    ledger = Ledger(tmp_path / "ledger.jsonl")
+    for _ in range(3):
+        ledger.charge(noise_multiplier=0.05, sample_rate=0.5)
+    spent = ledger.spent(1e-5)
+    assert spent.accountant == "rdp"
+    assert spent.epsilon == spent.epsilon_rdp > 100
 
 
 def test_a_private_run_ends_with_a_claim_within_its_target(tmp_path):
@@ -239,9 +250,9 @@ def test_the_self_test_sees_no_training_row(tmp_path, monkeypatch):
     seen = []
     own = PrivateGradients.self_test
 
-    def recorded(gradients, rows):
-        seen.extend(rows)
-        return own(gradients, rows)
+    def recorded(gradients, units):
+        seen.extend(row for unit in units for row in unit)
+        return own(gradients, units)
 
     monkeypatch.setattr(PrivateGradients, "self_test", recorded)
     recipe = small_recipe(dropout=0.0, privacy=DP, steps=1)

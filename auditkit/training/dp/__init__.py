@@ -1,0 +1,1 @@
+"""Differentially private training: gradients, accounting and checks, without a recipe's data."""

@@ -1,0 +1,165 @@
+"""Per-example gradients of linear layers, at about the cost of an ordinary backward pass.
+
+The gradient of a weight is a sum over examples, G = sum_b sum_t g_bt x_bt^T. An autograd function
+in place of each trainable layer's forward computes the same product without the sum over b, keeps
+it, and passes on only the gradient of the inputs. A layer that is used twice adds both products
+before any norm is taken. Saved tensors are those of the ordinary layer, so activation checkpointing
+of both kinds works: the function's backward runs once, on what was recomputed.
+
+Gradients are kept only during `backward`, so gradients that an objective computes for itself
+(adversarial steps) leave no trace. Source: the outer-product form of per-example gradients
+(Goodfellow 2015, "Efficient per-example gradient computations").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, Literal
+
+import torch
+from torch.nn.functional import linear
+
+from auditkit.errors import AuditkitError, ConfigurationError
+
+__all__ = ["LinearGradients", "linear_layers", "unsupported_parameter"]
+
+
+class _Sink:
+    """Gradients [B, out, in] of one weight, kept while `recording`."""
+
+    def __init__(self) -> None:
+        self.recording = False
+        self.value: torch.Tensor | None = None
+
+    def add(self, outer: torch.Tensor, inputs: torch.Tensor) -> None:
+        """Add sum_t outer_bt inputs_bt^T; the first dimension is the batch."""
+        n = len(outer)
+        left = outer.reshape(n, -1, outer.shape[-1]).transpose(1, 2)
+        product = left @ inputs.reshape(n, -1, inputs.shape[-1])
+        if self.value is not None and len(self.value) != n:
+            raise AuditkitError(
+                f"A trained layer got batches of {len(self.value)} and {n} in one step, so its "
+                "gradients cannot be told apart by example. Keep the batch as first dimension."
+            )
+        self.value = product if self.value is None else self.value.add_(product)
+
+
+class _RecordedLinear(torch.autograd.Function):
+    """A linear layer whose backward keeps the weight's gradients by example."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        inputs: torch.Tensor,
+        weight: torch.Tensor,
+        bias: torch.Tensor | None,
+        sink: _Sink,
+    ) -> torch.Tensor:
+        ctx.save_for_backward(inputs, weight)
+        ctx.sink = sink
+        return linear(inputs, weight, bias)
+
+    @staticmethod
+    def backward(ctx: Any, *outer: torch.Tensor) -> tuple[torch.Tensor | None, None, None, None]:
+        inputs, weight = ctx.saved_tensors
+        if ctx.sink.recording:
+            ctx.sink.add(outer[0], inputs)
+        return outer[0] @ weight if ctx.needs_input_grad[0] else None, None, None, None
+
+
+def _recorded(layer: torch.nn.Linear, sink: _Sink, inputs: torch.Tensor) -> torch.Tensor:
+    arguments = inputs, layer.weight, layer.bias, sink
+    found: torch.Tensor = _RecordedLinear.apply(*arguments)  # type: ignore[no-untyped-call]
+    return found
+
+
+def unsupported_parameter(model: torch.nn.Module) -> str | None:
+    """Why the first trainable parameter is not the unshared weight of a linear layer.
+
+    Returns:
+        The parameter with the reason; None if every trainable parameter is supported.
+    """
+    owners: dict[int, list[tuple[str, torch.nn.Module, str]]] = {}
+    for path, module in model.named_modules():
+        for name, parameter in module.named_parameters(recurse=False):
+            if parameter.requires_grad:
+                place = f"{path}.{name}" if path else name
+                owners.setdefault(id(parameter), []).append((place, module, name))
+    for found in owners.values():
+        place, module, name = found[0]
+        if len(found) > 1:
+            return f"{place} is shared with {found[1][0]}"
+        # A subclass may compute something else.
+        if type(module) is not torch.nn.Linear:
+            return f"{place} belongs to a {type(module).__name__}, not to a torch.nn.Linear"
+        if name != "weight":
+            return f"{place} is the {name} of a linear layer, not its weight"
+    return None
+
+
+def linear_layers(model: torch.nn.Module) -> list[torch.nn.Linear]:
+    """Layers of the trainable weights, in the order of `model.parameters()`."""
+    owner = {
+        id(module.weight): module
+        for module in model.modules()
+        if type(module) is torch.nn.Linear and module.weight.requires_grad
+    }
+    return [owner[id(p)] for p in model.parameters() if p.requires_grad]
+
+
+class LinearGradients:
+    """Source of per-example gradients for a model whose trainable parameters are linear weights.
+
+    Raises:
+        ConfigurationError: a trainable parameter is something else.
+    """
+
+    name: Literal["fast"] = "fast"
+
+    def __init__(self, model: torch.nn.Module) -> None:
+        fault = unsupported_parameter(model)
+        if fault is not None:
+            raise ConfigurationError(
+                f"privacy.gradient_path: fast cannot be used, because {fault}. Set it to auto or "
+                "hooks, or train a LoRA adapter on linear layers."
+            )
+        self._layers = linear_layers(model)
+        self._sinks = [_Sink() for _ in self._layers]
+        self._attach()
+
+    def _attach(self) -> None:
+        for layer, sink in zip(self._layers, self._sinks, strict=True):
+            vars(layer)["forward"] = partial(_recorded, layer, sink)
+
+    def close(self) -> None:
+        """Give every layer its own forward again."""
+        for layer in self._layers:
+            vars(layer).pop("forward", None)
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Within the block, the model computes ordinary gradients; blocks may be nested."""
+        attached = any("forward" in vars(layer) for layer in self._layers)
+        self.close()
+        try:
+            yield
+        finally:
+            if attached:
+                self._attach()
+
+    def backward(self, total: torch.Tensor) -> list[torch.Tensor | None]:
+        """Backward pass of a sum of losses.
+
+        Returns:
+            Gradients [B, out, in] of every trainable weight; None for one that was not used.
+        """
+        for sink in self._sinks:
+            sink.value, sink.recording = None, True
+        try:
+            torch.autograd.backward(total)
+            return [sink.value for sink in self._sinks]
+        finally:
+            for sink in self._sinks:
+                sink.value, sink.recording = None, False
