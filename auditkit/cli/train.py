@@ -138,11 +138,17 @@ def _plan(recipe: TrainingRecipe, *, allow_outside: bool) -> str:
     """Text on the number of steps and, for a private recipe, on the noise that the accountant
     computes.
     """
-    if recipe.privacy is None:
-        tasks = ", ".join(f"{rows} {name}" for name, rows in recipe.tasks.items())
-        return f"{recipe.name}: {recipe.steps} steps of {tasks} rows, no privacy"
     from auditkit.catalog.datasets.user_tables import open_dataset
-    from auditkit.training.private_plan import private_plan
 
-    dataset = open_dataset(recipe.data.dataset, allow_outside=allow_outside)
-    return private_plan(recipe, recipe.privacy, dataset)
+    if recipe.privacy:
+        from auditkit.training.private_plan import private_plan
+
+        dataset = open_dataset(recipe.data.dataset, allow_outside=allow_outside)
+        return private_plan(recipe, recipe.privacy, dataset)
+    if recipe.data.synthetic:
+        from auditkit.training.synthetic_histories import synthetic_plan
+
+        dataset = open_dataset(recipe.data.dataset, allow_outside=allow_outside)
+        return synthetic_plan(recipe, recipe.data.synthetic, dataset)
+    tasks = ", ".join(f"{rows} {name}" for name, rows in recipe.tasks.items())
+    return f"{recipe.name}: {recipe.steps} steps of {tasks} rows, no privacy"

@@ -15,9 +15,11 @@ import warnings
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
+import numpy as np
+
 from auditkit.errors import InvalidArgument, MissingDependency
 
-__all__ = ["ACCOUNTANTS", "Accountant", "StepRun", "epsilon_of", "noise_for"]
+__all__ = ["ACCOUNTANTS", "Accountant", "StepRun", "delta_for", "epsilon_of", "noise_for"]
 
 Accountant = Literal["prv", "rdp"]
 ACCOUNTANTS: tuple[Accountant, ...] = ("prv", "rdp")
@@ -34,6 +36,21 @@ class StepRun(NamedTuple):
     noise_multiplier: float
     sample_rate: float
     steps: int
+
+
+def delta_for(n_units: int, *, stated: float | None = None) -> float:
+    """The stated delta, or 1 / (10 N) for N units.
+
+    Raises:
+        InvalidArgument: a stated delta of 1 / N or more.
+    """
+    delta = 1 / (10 * n_units) if stated is None else stated
+    if delta >= 1 / n_units:
+        raise InvalidArgument(
+            f"A delta of {delta:g} is not below 1 / {n_units}, so publishing the data of a random "
+            "unit would meet it. Give a smaller delta, or leave it out for 1 / (10 N)."
+        )
+    return delta
 
 
 def epsilon_of(runs: Sequence[StepRun], *, delta: float, accountant: Accountant = "prv") -> float:
@@ -58,7 +75,8 @@ def epsilon_of(runs: Sequence[StepRun], *, delta: float, accountant: Accountant 
         return 0.0
     chosen.history = [(run.noise_multiplier, run.sample_rate, run.steps) for run in runs]
     try:
-        with warnings.catch_warnings():  # PRV takes its domain from a coarse RDP, which says so
+        # PRV takes its domain from a coarse RDP, which says so, and divides by 0 at a rate of 1.
+        with warnings.catch_warnings(), np.errstate(divide="ignore"):
             warnings.simplefilter("ignore", UserWarning)
             found = float(chosen.get_epsilon(delta=delta))
             if accountant == "prv" and 0 < found < _COARSE:  # its default error is always .01
@@ -94,7 +112,7 @@ def noise_for(
 
     errors = {"eps_error": _error(epsilon)} if accountant == "prv" else {}
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), np.errstate(divide="ignore"):
             warnings.simplefilter("ignore", UserWarning)
             found = get_noise_multiplier(
                 target_epsilon=epsilon,

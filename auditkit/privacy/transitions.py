@@ -32,15 +32,15 @@ _AT_ONCE = 256  # histories that are sampled together
 
 
 class Lags(NamedTuple):
-    """How far back transitions are counted: `count` interactions, each weighted by `decay` more."""
+    """How far back transitions are counted: `reach` interactions, each weighted by `decay` more."""
 
-    count: int = 10
+    reach: int = 10
     decay: float = 0.85
 
     @property
     def weights(self) -> NDArray[np.float64]:
-        """Weights of the latest to the earliest interaction, [count]."""
-        return np.array(self.decay ** np.arange(self.count))
+        """Weights of the latest to the earliest interaction, [reach]."""
+        return np.array(self.decay ** np.arange(self.reach))
 
 
 class TransitionCounts(NamedTuple):
@@ -69,7 +69,7 @@ def transition_counts(
     Raises:
         InvalidArgument: a catalog of more than 10,000 items, or a window below 2.
     """
-    if n_items > _MOST_ITEMS or window < 2 or lags.count < 1 or not 0 < lags.decay <= 1:
+    if n_items > _MOST_ITEMS or window < 2 or lags.reach < 1 or not 0 < lags.decay <= 1:
         raise InvalidArgument(
             f"transition_counts got n_items={n_items}, window={window}, lags={tuple(lags)}. Give "
             f"at most {_MOST_ITEMS:,} items (all cells get noise), a window of at least 2, at "
@@ -98,7 +98,7 @@ def _units(
             places = np.arange(1, len(items))
             if not len(places):
                 continue
-            distance = np.arange(1, lags.count + 1)
+            distance = np.arange(1, lags.reach + 1)
             source = places[:, None] - distance
             kept = source >= 0
             weight = np.broadcast_to(lags.weights, kept.shape)
@@ -152,7 +152,7 @@ class NoisyTransitions:
         """Weight of every item after the given ones.
 
         Args:
-            recent: [B, up to `lags.count`] item rows, latest first.
+            recent: [B, up to `lags.reach`] item rows, latest first.
 
         Returns:
             [B, items] above 0.
@@ -182,7 +182,7 @@ class NoisyTransitions:
         histories = np.zeros((n, length), dtype=np.int64)
         left = np.ones((n, len(self.frequency)), dtype=bool)
         for place in range(length):
-            begin = max(0, place - self.lags.count)
+            begin = max(0, place - self.lags.reach)
             chances = self.scores(histories[:, begin:place][:, ::-1]) * left
             bounds = chances.cumsum(axis=1)
             drawn = rng.random((n, 1)) * bounds[:, -1:]

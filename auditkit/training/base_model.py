@@ -55,13 +55,13 @@ def place_base(
 
 
 def public_base(recipe: TrainingRecipe) -> Path | None:
-    """Folder of the base of a private recipe; None without privacy or without a base.
+    """Folder of the base of a recipe with a privacy claim; None without claim or without base.
 
     Raises:
         ConfigurationError: auditkit trained the base. A private run releases it too, outside of its
             epsilon.
     """
-    if recipe.privacy is None or recipe.model.base is None:
+    if not recipe.claims_privacy or recipe.model.base is None:
         return None
     source = _folder(recipe.model.base)
     if source is None or RecommenderManifest.read(source).training is not None:

@@ -65,8 +65,8 @@ class Validation:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             write_folder(
-                folder, self._recipe, trainee=self._trainee, rows=self._rows, steps=0,
-                base=self._base,
+                folder, self._recipe, trainee=self._trainee, dataset=self._dataset, rows=self._rows,
+                steps=0, base=self._base,
             )  # fmt: skip
             recommender = load_folder(folder, self._dataset)
         model.train()

@@ -43,10 +43,12 @@ from auditkit.training.preflight import require_attributes, require_ratings, val
 from auditkit.training.recipe import TrainingRecipe
 from auditkit.training.reweighting import target_weights
 from auditkit.training.roundtrip_check import Verification
+from auditkit.training.synthetic_histories import open_synthetic
 from auditkit.training.training_rows import TrainingRows
 from auditkit.training.weighted_objectives import Weighted, backward, total_loss
 
 if TYPE_CHECKING:
+    from auditkit.recommenders.adapters.manifest import PrivacyClaim
     from auditkit.training.private_training import PrivateRun
 
 __all__ = ["StepReport", "train", "training_rows"]
@@ -123,6 +125,7 @@ class _Session:
         tokens: number of input tokens in these steps; 0 in private training, where the realized
             batches are private.
         module: `weighted`, wrapped for several processes.
+        claim: privacy claim of synthetic histories, if the recipe trains on them.
         best: weights of the best validation, if the recipe validates.
     """
 
@@ -137,6 +140,7 @@ class _Session:
     trained: list[torch.nn.Parameter]
     optimizer: torch.optim.AdamW
     private: PrivateRun | None
+    claim: PrivacyClaim | None
     batches: Iterator[Sequence[AnyRow]]
     validation: Validation | None
     best: BestWeights
@@ -205,7 +209,7 @@ class _Session:
         """Write the model folder, load it again to compare, and remove the checkpoints."""
         model = self.trainee.model
         self.best.restore(model)
-        privacy = self.private.finish() if self.private else None
+        privacy = self.private.finish() if self.private else self.claim
         self.accelerator.wait_for_everyone()
         if self.accelerator.is_main_process:
             model.cpu().eval()
@@ -213,6 +217,7 @@ class _Session:
                 self.out,
                 self.recipe,
                 trainee=self.trainee,
+                dataset=dataset,
                 rows=self.rows,
                 privacy=privacy,
                 steps=self.best.step or self.done,
@@ -241,8 +246,11 @@ def _prepare(
     accelerator: Accelerator,
 ) -> _Session:
     """Create model, rows, objectives and optimizer; restore the latest checkpoint if any."""
-    trainee = prepare(recipe, dataset, base=base)
-    rows = training_rows(recipe, dataset, trainee, base=base)
+    with accelerator.main_process_first():
+        synthetic = open_synthetic(recipe, dataset, out, identity)
+    read = synthetic.dataset if synthetic else dataset
+    trainee = prepare(recipe, read, base=base)
+    rows = training_rows(recipe, read, trainee, base=base)
     model = trainee.model.to(accelerator.device)
     model.train()
     if recipe.optimizer.checkpoint_activations:
@@ -289,6 +297,7 @@ def _prepare(
         trained=trained,
         optimizer=optimizer,
         private=private,
+        claim=synthetic.claim if synthetic else None,
         batches=rows.batches(recipe.tasks, first_step=done),
         validation=(
             Validation(settings, recipe, dataset, trainee, rows, base) if settings else None
@@ -307,6 +316,7 @@ def training_rows(
     """Training rows of a recipe; deterministic, so that a resume uses the same rows.
 
     Args:
+        dataset: data with the users to train on, real or synthetic.
         base: folder of the base model, for recipes with a base.
 
     Raises:
@@ -314,7 +324,9 @@ def training_rows(
     """
     require_ratings(recipe, dataset)
     require_attributes(recipe, dataset)
-    holdout = draw_holdout(recipe, n_users=len(dataset.interactions.user_ids))
+    holdout: frozenset[int] = frozenset()
+    if recipe.data.synthetic is None:  # held-out users have no part in synthetic histories
+        holdout = draw_holdout(recipe, n_users=len(dataset.interactions.user_ids))
     return TrainingRows(
         dataset=dataset,
         prompts=trainee.prompts,

@@ -24,6 +24,7 @@ from auditkit.recommenders.adapters.manifest import (
 from auditkit.serialization.atomic_files import set_aside, write_atomically
 from auditkit.serialization.canonical_json import canonical_json, read_json, sha256_json
 from auditkit.training.base_model import BASE, base_identity, link
+from auditkit.training.history_sampling import draw_holdout
 from auditkit.training.model import Trainee
 from auditkit.training.recipe import TrainingRecipe
 from auditkit.training.training_rows import TrainingRows
@@ -129,6 +130,7 @@ def write_folder(
     recipe: TrainingRecipe,
     *,
     trainee: Trainee,
+    dataset: Dataset,
     rows: TrainingRows,
     privacy: PrivacyClaim | None = None,
     steps: int,
@@ -137,10 +139,11 @@ def write_folder(
     """Write weights or adapter, tokenizer, templates and `recommender.yaml`, a TARGET for audits.
 
     Args:
+        dataset: the data that audits read; `rows` may be of synthetic users.
         base: folder with the weights of the base, to be referenced in `out`; None if `out` already
             contains them.
     """
-    model, dataset = trainee.model, rows.dataset
+    model, users = trainee.model, dataset.interactions.user_ids
     adapted = recipe.adapter != "full"
     options = {}
     if adapted:
@@ -173,7 +176,7 @@ def write_folder(
             data_sha256=dataset.fingerprint,
             fit=recipe.data.fit,
             tie_seed=dataset.interactions.tie_seed,
-            holdout_users=[dataset.interactions.user_ids[user] for user in sorted(rows.holdout)],
+            holdout_users=[users[i] for i in sorted(draw_holdout(recipe, n_users=len(users)))],
             objectives=dict(recipe.objectives),
             steps=steps,
             parameters=sum(p.numel() for p in model.parameters() if p.requires_grad),

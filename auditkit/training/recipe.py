@@ -16,6 +16,7 @@ __all__ = [
     "PrivacyRecipe",
     "ReweightingRecipe",
     "SoftPromptRecipe",
+    "SyntheticRecipe",
     "TrainingRecipe",
     "ValidationRecipe",
 ]
@@ -36,6 +37,26 @@ class ReweightingRecipe(_Section):
     gamma: float = Field(default=1.0, gt=0)
 
 
+class SyntheticRecipe(_Section):
+    """Training on synthetic histories, sampled from noisy item transitions of the real ones.
+
+    The transitions are released once by the Gaussian mechanism with `epsilon` at `delta`, by
+    default 1 / (10 N) for N units. `unit` is one `target` with the interactions before it, a
+    `window` of consecutive interactions that no other window shares, or a `user`. A transition
+    leads from each of the latest `lags` interactions, whose weight falls by `decay`.
+    `histories` of `length` items are sampled, at most the catalog's number of items.
+    """
+
+    unit: Literal["target", "window", "user"] = "target"
+    epsilon: float = Field(default=8.0, gt=0)
+    delta: float | None = Field(default=None, gt=0, lt=1)
+    lags: int = Field(default=10, ge=1)
+    decay: float = Field(default=0.85, gt=0, le=1)
+    window: int = Field(default=10, ge=2)
+    histories: int = Field(default=4_000, ge=2)
+    length: int = Field(default=100, ge=3)
+
+
 class DataRecipe(_Section):
     """Interactions to train on, and users to hold out.
 
@@ -43,7 +64,7 @@ class DataRecipe(_Section):
     (seeded) are excluded from training; they are still evaluated and are the non-members of the
     membership audit. `fit` decides whether the validation item is trained on. `bucketing` batches
     rows of similar length. `attribute_masking` is the probability that a row states no attribute of
-    its user. `reweighting` weights targets by item group.
+    its user. `reweighting` weights targets by item group. `synthetic` replaces the histories.
     """
 
     dataset: str = "ml-100k"
@@ -53,6 +74,7 @@ class DataRecipe(_Section):
     bucketing: bool = False
     attribute_masking: float = Field(default=0.0, ge=0, le=1)
     reweighting: ReweightingRecipe | None = None
+    synthetic: SyntheticRecipe | None = None
 
 
 class ModelRecipe(_Section):
@@ -205,3 +227,8 @@ class TrainingRecipe(_Section):
     adversary: AdversaryRecipe | None = None
     perturbation: PerturbationRecipe | None = None
     privacy: PrivacyRecipe | None = None
+
+    @property
+    def claims_privacy(self) -> bool:
+        """Whether the trained model gets a claim of differential privacy."""
+        return self.privacy is not None or self.data.synthetic is not None

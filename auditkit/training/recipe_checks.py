@@ -71,6 +71,7 @@ def _conflicts(recipe: TrainingRecipe) -> Iterator[Fault]:
             "needs data.fit: all_but_validation; otherwise its items are training data",
         )
     yield from _not_private(recipe, coupled)
+    yield from _not_synthetic(recipe)
 
 
 def _unfit(recipe: TrainingRecipe, tasks: Mapping[str, Task]) -> Iterator[Fault]:
@@ -185,6 +186,21 @@ def _not_private(recipe: TrainingRecipe, coupled: list[str]) -> Iterator[Fault]:
     if recipe.model.base is None and recipe.model.dropout:
         # Dropout is a forward hook between a layer and the hooks that record its gradient.
         yield "model.dropout", "must be 0 when privacy is on"
+
+
+def _not_synthetic(recipe: TrainingRecipe) -> Iterator[Fault]:
+    """Yield fields that training on synthetic histories cannot use."""
+    if recipe.data.synthetic is None:
+        return
+    if recipe.privacy:
+        yield "privacy", "adds noise again to synthetic histories, which have a claim; remove it"
+    if recipe.validation:
+        yield "validation", "would spend privacy budget outside the accounting; remove it"
+    if recipe.data.reweighting:
+        yield "data.reweighting", "uses private histories without noise"
+    for name in ("like", "rating"):
+        if recipe.tasks.get(name):
+            yield f"tasks.{name}", "needs ratings, which synthetic histories do not have"
 
 
 def read_training_recipe(path: Path, *, allow_outside: bool = False) -> TrainingRecipe:

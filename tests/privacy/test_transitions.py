@@ -17,7 +17,7 @@ from auditkit.privacy.transitions import (
     transition_counts,
 )
 
-LAGS = Lags(count=3, decay=0.5)
+LAGS = Lags(reach=3, decay=0.5)
 histories = st.lists(
     st.lists(st.integers(0, 5), max_size=12).map(lambda items: np.array(items, dtype=np.int32)),
     min_size=1,
@@ -57,7 +57,7 @@ def test_every_unit_has_norm_one(data, unit):
     size = 4 if unit == "window" else 99
     parts = [h[b : b + size] for h in data for b in range(0, len(h), size)]
     if unit == "target":
-        parts = [h[max(0, t - LAGS.count) : t + 1] for h in data for t in range(1, len(h))]
+        parts = [h[max(0, t - LAGS.reach) : t + 1] for h in data for t in range(1, len(h))]
         alone = []
         for part in parts:
             pairs = counts([part], "user").matrix if len(part) == 2 else None

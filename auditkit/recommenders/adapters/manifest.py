@@ -101,7 +101,7 @@ class PrivacyClaim(_Section):
         not_covered: what the claim does not protect.
     """
 
-    mechanism: Literal["dp_sgd"]
+    mechanism: Literal["dp_sgd", "gaussian_transitions"]
     claim: Literal["dp", "none"]
     reason: str | None = None
     epsilon: float
@@ -111,12 +111,12 @@ class PrivacyClaim(_Section):
     n_units: int
     records_per_unit: int
     adjacency: Literal["add_remove"]
-    sampling: Literal["poisson"]
+    sampling: Literal["poisson", "all"]
     sample_rate: float
     steps: int
     noise_multiplier: float
     clip_norm: float
-    gradient_path: Literal["hooks", "fast", "ghost"]
+    gradient_path: Literal["hooks", "fast", "ghost", "none"]
     self_test: dict[str, float]
     noise_source: str
     accountant: str

@@ -14,7 +14,14 @@ from itertools import groupby
 from pathlib import Path
 
 from auditkit.errors import ConfigurationError, InvalidArgument
-from auditkit.privacy.accounting import ACCOUNTANTS, Accountant, StepRun, epsilon_of, noise_for
+from auditkit.privacy.accounting import (
+    ACCOUNTANTS,
+    Accountant,
+    StepRun,
+    delta_for,
+    epsilon_of,
+    noise_for,
+)
 from auditkit.serialization.atomic_files import write_atomically
 from auditkit.serialization.canonical_json import canonical_json, read_json
 from auditkit.training.dp.settings import PrivacySettings
@@ -63,12 +70,7 @@ def calibrate(recipe: PrivacySettings, *, n_units: int, steps: int) -> Accountin
             "training data. Choose a smaller batch."
         )
     rate = recipe.expected_batch / n_units
-    delta = 1 / (10 * n_units) if recipe.delta is None else recipe.delta
-    if delta >= 1 / n_units:
-        raise InvalidArgument(
-            f"privacy.delta {delta:g} is not below 1 / {n_units}, so publishing the data of a "
-            "random unit would meet it. Give a smaller delta, or leave it out for 1 / (10 N)."
-        )
+    delta = delta_for(n_units, stated=recipe.delta)
     noise = noise_for(recipe.epsilon, sample_rate=rate, steps=steps, delta=delta)
     return Accounting(
         n_units=n_units,
