@@ -20,6 +20,7 @@ from auditkit.shipped_recipes import find_recipe
 from auditkit.training.history_sampling import draw_holdout
 from auditkit.training.recipe import TrainingRecipe
 from auditkit.training.recipe_checks import read_training_recipe
+from auditkit.training.tasks import TASKS
 
 __all__ = ["BASE", "base_identity", "is_recipe", "link", "place_base", "public_base"]
 
@@ -55,22 +56,33 @@ def place_base(
 
 
 def public_base(recipe: TrainingRecipe) -> Path | None:
-    """Folder of the base of a recipe with a privacy claim; None without claim or without base.
+    """Folder of the base of a recipe with a privacy claim; None without claim or base folder.
+
+    The base may be a recipe that trains on the catalog alone, which is public.
 
     Raises:
-        ConfigurationError: auditkit trained the base. A private run releases it too, outside of its
-            epsilon.
+        ConfigurationError: the base was trained on users. A private run releases it too, outside of
+            its epsilon.
     """
     if not recipe.claims_privacy or recipe.model.base is None:
         return None
     source = _folder(recipe.model.base)
+    if source is None and _reads_catalog_only(_recipe(recipe.model.base)):
+        return None
     if source is None or RecommenderManifest.read(source).training is not None:
         raise ConfigurationError(
             f"model.base {recipe.model.base} is trained on users' interactions, which the privacy "
-            "claim of this run would not cover. Use a base with public weights, or train from "
-            "scratch."
+            "claim of this run would not cover. Use a base with public weights or a recipe that "
+            "trains on items only, or train from scratch."
         )
     return source
+
+
+def _reads_catalog_only(recipe: TrainingRecipe) -> bool:
+    """Whether a recipe reads items and no users."""
+    on_items = all(TASKS[name].source == "item" for name, rows in recipe.tasks.items() if rows)
+    unordered = recipe.model.indexing in ("item", "random", "titles")
+    return recipe.model.base is None and on_items and unordered
 
 
 def _copy(source: Path, placed: Path, staging: Path) -> None:
