@@ -77,9 +77,7 @@ def main():
         hr, ndcg = (found["utility.ranking." + m, "all"] for m in ("hr@10", "ndcg@10"))
         claim = RecommenderManifest.read(folder).privacy
         size, epsilon = (f"{claim.n_units:,}", f"{claim.epsilon:.2f}") if claim else ("", "none")
-        lines.append(
-            f"| {route} | {unit} | {size} | {epsilon} | {shown(hr)} | {shown(ndcg)} |"
-        )
+        lines.append(f"| {route} | {unit} | {size} | {epsilon} | {shown(hr)} | {shown(ndcg)} |")
         print(lines[-1], flush=True)
         reference = reference or found
     hr, ndcg = (

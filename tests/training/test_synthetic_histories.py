@@ -149,3 +149,27 @@ def test_plan_names_units_and_noise(opened):
     words = synthetic_plan(recipe(), SETTINGS, world())
     assert f"transitions of {claim.n_units} users" in words
     assert f"noise multiplier {claim.noise_multiplier:.4f}" in words
+
+
+def test_a_base_recipe_that_reads_the_catalog_alone_is_allowed(tmp_path):
+    """Its rows are about items, which are public; one row about users makes it private."""
+    catalog = """
+version: 1
+name: catalog
+steps: 2
+data: {holdout_users: 10, window: 4}
+model: {width: 16, layers: 1, heads: 2, mlp: 32, text_vocabulary: 300}
+tasks: {recommend: %d, describe: 2}
+"""
+    for rows, name in ((0, "catalog.yaml"), (2, "users.yaml")):
+        (tmp_path / name).write_text(catalog % rows, encoding="utf-8")
+    made = recipe().model_copy(
+        update={"model": small_model().model_copy(update={"base": str(tmp_path / "catalog.yaml")})}
+    )
+    out = train(made, tmp_path / "model", dataset=world())
+    assert (out / "base" / "recommender.yaml").is_file()
+    private = made.model_copy(
+        update={"model": made.model.model_copy(update={"base": str(tmp_path / "users.yaml")})}
+    )
+    with pytest.raises(ConfigurationError, match="items only"):
+        train(private, tmp_path / "other", dataset=world())
