@@ -23,7 +23,7 @@ from auditkit.engine.releases import cache_argument, cache_of_output, fill
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-__all__ = ["Body", "Counters", "Path", "cache_of", "path_of", "upcast"]
+__all__ = ["Body", "Counters", "Path", "cache_of", "decoder_of", "path_of", "upcast"]
 
 # Keys and values of every layer, each [1 or rows, heads, tokens, head size].
 Path = list[tuple[torch.Tensor, torch.Tensor]]
@@ -66,6 +66,18 @@ def cache_of(path: Path, rows: int = 1) -> DynamicCache:
     return cache
 
 
+def decoder_of(base: PreTrainedModel) -> torch.nn.Module:
+    """The part of a causal language model without its head, which returns the last hidden states.
+
+    Args:
+        base: the model without a peft wrapper.
+    """
+    # In release 4.57 `get_decoder` of GPT-2 returns the model with its head.
+    unnamed = base.base_model is base  # a name that does not fit, as of Gemma 3 in release 4.57
+    decoder: torch.nn.Module = base.get_decoder() if unnamed else base.base_model
+    return decoder
+
+
 class Body:
     """A causal language model split into decoder and head.
 
@@ -84,9 +96,7 @@ class Body:
         self.n_virtual = 0
         if config is not None and config.is_prompt_learning:
             self.n_virtual = int(config.num_virtual_tokens)
-        self._decoder, self._head = self.base.base_model, self.base.get_output_embeddings()
-        if self._decoder is self.base:  # a name that does not fit, as of Gemma 3 in release 4.57
-            self._decoder = self.base.get_decoder()
+        self._decoder, self._head = decoder_of(self.base), self.base.get_output_embeddings()
         accepted = inspect.signature(self._decoder.forward).parameters
         self.takes_positions = "position_ids" in accepted
         self._cache = cache_argument(self._decoder)

@@ -18,7 +18,7 @@ import torch
 from torch.nn.functional import cross_entropy, normalize
 from transformers import T5ForConditionalGeneration
 
-from auditkit.engine.decoder import upcast
+from auditkit.engine.decoder import decoder_of, upcast
 from auditkit.engine.embedding_perturbation import perturbed_losses
 from auditkit.engine.releases import cache_argument
 from auditkit.errors import InvalidArgument
@@ -285,7 +285,7 @@ def last_states(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
     if adapter is not None and adapter.is_prompt_learning:
         inputs, mask = _behind_soft_prompt(model, batch)
     positions = (mask.cumsum(dim=1) - 1).clamp(min=0)
-    decoder = model.get_decoder()
+    decoder = decoder_of(model.get_base_model() if adapter is not None else model)
     hidden: torch.Tensor = decoder(
         **inputs, attention_mask=mask, position_ids=positions, use_cache=False
     ).last_hidden_state
@@ -303,7 +303,7 @@ def _behind_prefix(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
     place = torch.arange(width, device=batch.input_ids.device)[None]
     turned, back = (place + padding) % width, (place - padding) % width
     mask = batch.attention_mask.gather(1, turned)
-    decoder = model.get_decoder()
+    decoder = decoder_of(model.get_base_model())
     hidden: torch.Tensor = decoder(
         input_ids=batch.input_ids.gather(1, turned),
         attention_mask=torch.cat([mask.new_ones((len(mask), n)), mask], dim=1),

@@ -72,6 +72,8 @@ class PrivateRun:
     ) -> None:
         self._recipe, self._settings = recipe, settings
         self._units = privacy_units(rows, settings)
+        with torch.no_grad():  # a row that is too long must not end the run at a random step
+            losses([max((row for unit in self._units for row in unit), key=lambda r: len(r.ids))])
         accounting = calibrate(settings, n_units=len(self._units), steps=recipe.steps)
         self._gradients = PrivateGradients(model, losses, settings, accounting)
         self._ledger = Ledger(folder / LEDGER)

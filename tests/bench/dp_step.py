@@ -8,6 +8,7 @@ run; then the peak memory of each kind of step in a process of its own.
 
 from __future__ import annotations
 
+import os
 import statistics
 import subprocess
 import sys
@@ -133,9 +134,13 @@ def peak(kind, batch, tokens):
 
 def memory(batch, tokens):
     found = {}
+    # Freed tensors go back to the system at once, so that the peak is that of live tensors.
+    exact = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "16384", "MALLOC_TRIM_THRESHOLD_": "0"}
     for kind in KINDS:
         command = [sys.executable, __file__, kind, str(batch), str(tokens)]
-        found[kind] = float(subprocess.run(command, capture_output=True, check=True).stdout)
+        found[kind] = float(
+            subprocess.run(command, capture_output=True, check=True, env=exact).stdout
+        )
     held = sum(p.numel() for p in Step("plain", batch).trained) * batch * 4 / 1e6
     print(
         f"{batch:3d} x {tokens:3d}  peak of a plain step {found['plain']:.0f} MB; "

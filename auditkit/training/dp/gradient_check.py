@@ -79,7 +79,7 @@ def check_gradients(
         raise AuditkitError(
             f"The per-example gradients are not additive (relative error {additivity:.2g}, "
             f"sensitivity {sensitivity:.4g} clip norms). Use an objective whose examples are "
-            "independent."
+            "independent, or train a LoRA adapter on linear layers."
         )
     return SelfTest(additivity, sensitivity)
 

@@ -13,7 +13,8 @@ from typing import Literal, Protocol
 import torch
 
 from auditkit.errors import ConfigurationError, MissingDependency
-from auditkit.training.dp.linear_gradients import LinearGradients, unsupported_parameter
+from auditkit.training.dp.linear_gradients import LinearGradients
+from auditkit.training.dp.linear_layers import unsupported_parameter
 
 __all__ = ["GradientPath", "GradientSource", "open_gradients"]
 
@@ -75,7 +76,10 @@ def open_gradients(model: torch.nn.Module, path: GradientPath) -> GradientSource
 def _require_supported(model: torch.nn.Module) -> None:
     trainable = [name for name, p in model.named_parameters() if p.requires_grad]
     if not trainable:
-        raise _refusal("A model without trainable parameters", "it", "an adapter, or full training")
+        raise ConfigurationError(
+            "The model has no trainable parameters (requires_grad is false for all). Add an "
+            "adapter, or train all weights."
+        )
     for part, what, instead in _REFUSED_PARAMETERS:
         if found := next((name for name in trainable if part in name), None):
             raise _refusal(what, f"parameter {found}", instead)

@@ -22,8 +22,9 @@ import torch
 from torch.nn.functional import linear
 
 from auditkit.errors import AuditkitError, ConfigurationError
+from auditkit.training.dp.linear_layers import linear_layers, unsupported_parameter
 
-__all__ = ["LinearGradients", "linear_layers", "unsupported_parameter"]
+__all__ = ["LinearGradients"]
 
 
 class _Sink:
@@ -69,44 +70,11 @@ class _RecordedLinear(torch.autograd.Function):
         return outer[0] @ weight if ctx.needs_input_grad[0] else None, None, None, None
 
 
-def _recorded(layer: torch.nn.Linear, sink: _Sink, inputs: torch.Tensor) -> torch.Tensor:
-    arguments = inputs, layer.weight, layer.bias, sink
+def _recorded(layer: torch.nn.Linear, sink: _Sink, input: torch.Tensor) -> torch.Tensor:
+    """Forward of a linear layer, with the signature of `torch.nn.Linear.forward`."""
+    arguments = input, layer.weight, layer.bias, sink
     found: torch.Tensor = _RecordedLinear.apply(*arguments)  # type: ignore[no-untyped-call]
     return found
-
-
-def unsupported_parameter(model: torch.nn.Module) -> str | None:
-    """Why the first trainable parameter is not the unshared weight of a linear layer.
-
-    Returns:
-        The parameter with the reason; None if every trainable parameter is supported.
-    """
-    owners: dict[int, list[tuple[str, torch.nn.Module, str]]] = {}
-    for path, module in model.named_modules():
-        for name, parameter in module.named_parameters(recurse=False):
-            if parameter.requires_grad:
-                place = f"{path}.{name}" if path else name
-                owners.setdefault(id(parameter), []).append((place, module, name))
-    for found in owners.values():
-        place, module, name = found[0]
-        if len(found) > 1:
-            return f"{place} is shared with {found[1][0]}"
-        # A subclass may compute something else.
-        if type(module) is not torch.nn.Linear:
-            return f"{place} belongs to a {type(module).__name__}, not to a torch.nn.Linear"
-        if name != "weight":
-            return f"{place} is the {name} of a linear layer, not its weight"
-    return None
-
-
-def linear_layers(model: torch.nn.Module) -> list[torch.nn.Linear]:
-    """Layers of the trainable weights, in the order of `model.parameters()`."""
-    owner = {
-        id(module.weight): module
-        for module in model.modules()
-        if type(module) is torch.nn.Linear and module.weight.requires_grad
-    }
-    return [owner[id(p)] for p in model.parameters() if p.requires_grad]
 
 
 class LinearGradients:

@@ -69,7 +69,7 @@ def frozen():
         (described_as_quantized, "A quantized base", "in float32"),
         (half_base, r"Mixed precision \(parameter .*embed_tokens.weight in bfloat16", "float32"),
         (lambda: torch.nn.DataParallel(llama()), "several processes", "one process"),
-        (frozen, "without trainable parameters", "adapter"),
+        (frozen, "has no trainable parameters", "adapter"),
     ],
 )  # fmt: skip
 def test_an_unsupported_model_is_refused_on_every_path(make, named, instead, path):

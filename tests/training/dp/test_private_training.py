@@ -13,7 +13,7 @@ from peft import PeftModel
 from private_models import LORA, llama, prepared, ragged_rows
 from small_folder import save
 from small_world import world
-from training_recipes import rows_of, small_recipe
+from training_recipes import rows_of, small_model, small_recipe
 
 from auditkit.errors import AuditkitError, ConfigurationError, InvalidArgument
 from auditkit.recommenders.adapters.folder_checks import sample_outputs
@@ -237,6 +237,14 @@ def test_checkpoints_of_a_private_run_count_no_tokens(base, tmp_path):
     states = sorted((tmp_path / "m" / "checkpoints").glob("step-*/state.json"))
     assert states
     assert all(json.loads(path.read_text())["tokens"] == 0 for path in states)
+
+
+def test_a_row_beyond_the_context_is_refused_before_the_first_step(tmp_path):
+    steps = []
+    recipe = small_recipe(model=small_model(context=40, dropout=0.0), privacy=dp(), steps=2)
+    with pytest.raises(ConfigurationError, match=r"Raise model\.context"):
+        train(recipe, tmp_path / "m", dataset=world(), on_step=steps.append)
+    assert steps == []
 
 
 def test_a_delta_of_one_over_n_is_refused():
