@@ -3,8 +3,9 @@
 How often item j follows item i within a few interactions, and how often each item follows any, are
 counted once, with Gaussian noise on every number, and all that follows is computed from the noisy
 counts. The counts of a unit together have an L2 norm of 1, so a noise of standard deviation sigma
-is one step of the Gaussian mechanism (`auditkit.privacy.accounting` with a sample rate of 1). For small recommenders this costs less
-utility than DP-SGD, whose noise is added in every step to every weight.
+is one step of the Gaussian mechanism (`auditkit.privacy.accounting` with a sample rate of 1). For
+small recommenders this costs less utility than DP-SGD, whose noise is added in every step to every
+weight.
 
 Source: Dwork & Roth 2014 (Gaussian mechanism, post-processing); McKenna et al. 2021 (data sampled
 from noisy marginals); the lagged transitions are those of a first-order Markov chain with decay.
