@@ -22,10 +22,12 @@ import torch
 from accelerate import Accelerator
 
 from auditkit.catalog.dataset import Dataset
+from auditkit.privacy.canary_file import Canary
 from auditkit.seeding import generator
 from auditkit.training.attribute_adversary import adversary_of
 from auditkit.training.base_model import place_base
 from auditkit.training.batches import AnyRow, Row, n_tokens
+from auditkit.training.canaries import canary_record, place_canaries, with_canaries
 from auditkit.training.checkpoint import BestWeights, load_checkpoint, save_checkpoint
 from auditkit.training.early_stopping import Validation
 from auditkit.training.history_sampling import draw_holdout
@@ -96,7 +98,8 @@ def train(
             dataset=dataset,
             train=lambda r, folder: _once(r, folder, dataset, on_step),
         )
-    session = _prepare(recipe, out, identity, dataset, base, accelerator)
+        canaries = place_canaries(recipe, out, dataset, identity)
+    session = _prepare(recipe, out, identity, dataset, base, accelerator, canaries)
     cpu_before = session.clock.cpu_seconds
     private, first = session.private is not None, accelerator.is_main_process
     with TrainingLog(out, first_step=session.done, silent=private or not first) as log:
@@ -215,6 +218,7 @@ class _Session:
                 rows=self.rows,
                 privacy=privacy,
                 steps=self.best.step or self.done,
+                canaries=canary_record(self.recipe, self.out),
             )
             self.roundtrip.check(self.out, self.trainee, dataset)
             write_record(
@@ -238,10 +242,11 @@ def _prepare(
     dataset: Dataset,
     base: Path | None,
     accelerator: Accelerator,
+    canaries: Sequence[Canary],
 ) -> _Session:
     """Create model, rows, objectives and optimizer; restore the latest checkpoint if any."""
     trainee = prepare(recipe, dataset, base=base)
-    rows = training_rows(recipe, dataset, trainee, base=base)
+    rows = training_rows(recipe, dataset, trainee, base=base, canaries=canaries)
     model = trainee.model.to(accelerator.device)
     model.train()
     if recipe.optimizer.checkpoint_activations:
@@ -302,12 +307,18 @@ def _prepare(
 
 
 def training_rows(
-    recipe: TrainingRecipe, dataset: Dataset, trainee: Trainee, *, base: Path | None = None
+    recipe: TrainingRecipe,
+    dataset: Dataset,
+    trainee: Trainee,
+    *,
+    base: Path | None = None,
+    canaries: Sequence[Canary] = (),
 ) -> TrainingRows:
     """Training rows of a recipe; deterministic, so that a resume uses the same rows.
 
     Args:
         base: folder of the base model, for recipes with a base.
+        canaries: all canaries of the run; those that are planted become users.
 
     Raises:
         ConfigurationError: the data lack ratings or attributes that a task needs.
@@ -315,8 +326,9 @@ def training_rows(
     require_ratings(recipe, dataset)
     require_attributes(recipe, dataset)
     holdout = draw_holdout(recipe, n_users=len(dataset.interactions.user_ids))
+    repeats = recipe.canaries.repeats if recipe.canaries else 1
     return TrainingRows(
-        dataset=dataset,
+        dataset=with_canaries(dataset, canaries, repeats=repeats, fit=recipe.data),
         prompts=trainee.prompts,
         tokenizer=trainee.tokenizer,
         tokens=trainee.tokens,

@@ -15,6 +15,7 @@ from auditkit.catalog.dataset import Dataset
 from auditkit.errors import ConfigurationError
 from auditkit.recommenders.adapters.manifest import (
     MANIFEST,
+    CanaryRecord,
     CatalogReference,
     Decoding,
     PrivacyClaim,
@@ -48,6 +49,8 @@ _RECORD, _LOG, _INDEX = "manifest.json", "log.jsonl", "item_index.json"
 def identity_of(recipe: TrainingRecipe, dataset: Dataset) -> dict[str, str]:
     """Hashes of recipe and data, which identify a model."""
     fields = recipe.model_dump(mode="json", exclude={"checkpoint_every"})
+    if recipe.canaries is None:
+        del fields["canaries"]  # recipes without canaries keep the identity of earlier versions
     if (base := base_identity(recipe)) is not None:
         fields["model"]["base"] = base
     return {"recipe_sha256": sha256_json(fields), "data_sha256": dataset.fingerprint}
@@ -164,12 +167,14 @@ def write_folder(
     privacy: PrivacyClaim | None = None,
     steps: int,
     base: Path | None = None,
+    canaries: CanaryRecord | None = None,
 ) -> None:
     """Write weights or adapter, tokenizer, templates and `recommender.yaml`, a TARGET for audits.
 
     Args:
         base: folder with the weights of the base, to be referenced in `out`; None if `out` already
             contains them.
+        canaries: what to declare about planted canaries.
     """
     model, dataset = trainee.model, rows.dataset
     adapted = recipe.adapter != "full"
@@ -208,6 +213,7 @@ def write_folder(
             objectives=dict(recipe.objectives),
             steps=steps,
             parameters=sum(p.numel() for p in model.parameters() if p.requires_grad),
+            canaries=canaries,
         ),
         privacy=privacy,
     ).write(out)
