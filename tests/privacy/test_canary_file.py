@@ -1,4 +1,4 @@
-"""The private list of canaries is read back as it was written, and damage is named with its line."""
+"""The private list of canaries is read back as written, and damage is named with its line."""
 
 from __future__ import annotations
 
