@@ -32,11 +32,13 @@ VALIDATION = {"training": {**MANIFEST["training"], "fit": "all_but_validation"}}
 # Of one held-out item recall@10 is hr@10; `tests/probes/utility/test_ranking.py` holds out several.
 OF_SEVERAL = {"utility.ranking.recall@10", "utility.validation.recall@10"}
 # Crossed attributes and further wordings: `tests/probes/fairness/counterfactual/test_probe.py`;
-# sampled lists: `tests/probes/hallucination/test_sampled_lists.py`.
+# sampled lists: `tests/probes/hallucination/test_sampled_lists.py`; rarer false positives:
+# `tests/probes/privacy/test_membership.py`.
 ON_REQUEST = {
     "fairness.counterfactual.interaction",
     "fairness.counterfactual.snsr_wording",
     "hallucination.mitigation.sample_agreement",
+    "privacy.membership.tpr_at_fpr_0.001",
 }
 # Only for a catalog with variants: `tests/demo/test_shop.py`.
 OF_VARIANTS = {"hallucination.catalog.ambiguous_variant_rate"}
