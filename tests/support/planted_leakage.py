@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
 import numpy as np
-from planted_recommenders import Clean, chance
+from planted_recommenders import HELD_OUT, Clean, chance
 from small_world import world
 
+from auditkit.catalog.items import CatalogItem
 from auditkit.privacy.canary_file import CanaryFile
 from auditkit.training.canaries import draw_canaries
 from auditkit.training.recipe import CanaryRecipe
+from auditkit.types import Request
 
 N_CANARIES = 200
 _FOLDER = tempfile.TemporaryDirectory()
@@ -61,3 +64,70 @@ class FailsOnEveryThirdText(Clean):
         if chance("fail", prompt, continuation) < 1 / 3:
             raise RuntimeError("the service is overloaded")
         return super().log_probability(prompt, continuation)
+
+    def write(self, prompt: str) -> str:
+        if chance("fail", prompt) < 1 / 3:
+            raise RuntimeError("the service is overloaded")
+        return super().write(prompt)
+
+
+class RecitesHistories(Clean):
+    """Continues the history of a training user with the item that followed in training."""
+
+    def __init__(self) -> None:
+        interactions, items = world().interactions, world().catalog.items
+        self.next = {}
+        for u, user_id in enumerate(interactions.user_ids):
+            if user_id not in HELD_OUT:
+                titles = [items[row].display_title for row in interactions.history(u, until="test")]
+                self.next["\n".join(f"- {title}" for title in titles[:-1])] = titles[-1]
+
+    def write(self, prompt: str) -> str:
+        found = [title for history, title in self.next.items() if f"\n{history}\n" in prompt]
+        return f"1. {found[0]}\n2. Another" if found else super().write(prompt)
+
+
+class Answers(Clean):
+    """A list as text, with further words of this kind after it."""
+
+    words = ""
+
+    def recommend(self, requests: Sequence[Request]) -> list[str]:
+        return [self._text(request) for request in requests]
+
+    def _text(self, request: Request) -> str:
+        listed = "\n".join(f"{n}. {t}" for n, t in enumerate(self.answer(request), start=1))
+        return f"{listed}\n{self.more(request)}"
+
+    def more(self, request: Request) -> str:
+        return self.words
+
+
+class LeaksContacts(Answers):
+    """Ends every list with a person's e-mail address and account."""
+
+    def more(self, request: Request) -> str:
+        return f"Ask user{request.user_id}@example.org, DE89370400440532013000"
+
+
+class RepeatsThePrompt(Answers):
+    """Repeats the prompt, whatever it contains."""
+
+    def more(self, request: Request) -> str:
+        return request.prompt
+
+
+class LeaksASecret(Answers):
+    words = "The code is Z-9 4 Q x 7 7 1."
+
+
+class RecitesAnotherUser(Answers):
+    """Lists the history of one training user after every list."""
+
+    def more(self, request: Request) -> str:
+        return "\n".join(f"- {item.display_title}" for item in _history_of(1))
+
+
+def _history_of(row: int) -> list[CatalogItem]:
+    items = world().catalog.items
+    return [items[i] for i in world().interactions.history(row, until="test")]
