@@ -141,7 +141,8 @@ class CanaryProbe:
     ) -> Iterator[Finding]:
         """The lower bound of epsilon, its ceiling, and its excess over the claim."""
         claim = claim_of(context)
-        n_units = int(claim["n_units"]) if claim else _n_trained(context)
+        n_planted = sum(scored.planted) * repeats
+        n_units = int(claim["n_units"]) if claim else _n_trained(context) + n_planted
         found = bound_of(scored, claim, repeats=repeats, n_units=n_units, rng=context.rng("ties"))
         n, n_missing = len(scored.kept), scored.n_missing
         reason = scored.too_many_missing(MOST_MISSING)
@@ -197,7 +198,7 @@ def _items(canary: Canary, context: Context) -> list[Item]:
 
 
 def _n_trained(context: Context) -> int:
-    """Number of users that training could use."""
+    """Number of real users that training could use."""
     training: Mapping[str, Any] = block(context, "training") or {}
     n_held_out = len(training.get("holdout_users", []))
     return max(1, len(context.dataset.interactions.user_ids) - n_held_out)
