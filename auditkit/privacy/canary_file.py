@@ -93,7 +93,10 @@ class CanaryFile(NamedTuple):
         ]
         _require_distinct(path, [entry.id for entry in entries])
         canaries = tuple(Canary(entry.id, entry.items, entry.planted) for entry in entries)
-        identity = header.model_dump(include={"recipe_sha256", "data_sha256"})
+        identity = {
+            "recipe_sha256": header.recipe_sha256,
+            "data_sha256": header.data_sha256,
+        }
         return cls(canaries, header.repeats, identity)
 
 

@@ -139,7 +139,9 @@ class CanaryProbe:
     def _bounds(
         self, context: Context, scored: CanaryScores, repeats: int, words: str
     ) -> Iterator[Finding]:
-        """The lower bound of epsilon, its ceiling, and its excess over the claim."""
+        """The lower bound of epsilon, its ceiling, and its excess over the claim. Without a claim
+        the excess is of the group `claim=none`, so that a rule on it is shown and does not block.
+        """
         claim = claim_of(context)
         n_planted = sum(scored.planted) * repeats
         n_units = int(claim["n_units"]) if claim else _n_trained(context) + n_planted
@@ -165,6 +167,7 @@ class CanaryProbe:
                 undefined(unit, direction, reason=why, n=n, n_missing=n_missing)
                 if missing or value is None
                 else _exact(metric, value, n, n_missing, one_sided=name == "epsilon_lower"),
+                group="claim=none" if value is None else "all",
                 parameters=dict(at),
                 baseline=ceiling if name == "epsilon_lower" and not missing else None,
                 notes=[found.verdict, words] if name == "epsilon_lower" and not missing else [],

@@ -87,7 +87,7 @@ def test_copies_of_a_canary_are_compared_with_the_claim_of_a_group():
 
 
 def test_without_a_claim_the_excess_is_undefined_with_the_reason():
-    estimate = run(Clean()).one("privacy.canary.over_claim").estimate
+    estimate = run(Clean()).one("privacy.canary.over_claim", "claim=none").estimate
     assert estimate.value is None
     assert "claims no differential privacy" in estimate.reason
 
@@ -114,7 +114,7 @@ def test_scores_without_information_give_no_bound_in_95_percent_of_audits():
 
 
 def test_many_missing_scores_on_a_side_leave_the_audit_undefined():
-    manifest = {"training": TRAINING}
+    manifest = {"training": TRAINING, "privacy": CLAIM}
     found = run_probe(
         "privacy.canary", FailsOnEveryThirdText(), manifest=manifest, max_error_rate=1.0,
         canaries_file=canaries_file(),
