@@ -23,17 +23,18 @@ from accelerate import Accelerator
 
 from auditkit.catalog.dataset import Dataset
 from auditkit.privacy.canary_file import Canary
+from auditkit.privacy.canary_planting import place_canaries, with_canaries
 from auditkit.seeding import generator
 from auditkit.training.attribute_adversary import adversary_of
 from auditkit.training.base_model import place_base
 from auditkit.training.batches import AnyRow, Row, n_tokens
-from auditkit.training.canaries import canary_record, place_canaries, with_canaries
 from auditkit.training.checkpoint import BestWeights, load_checkpoint, save_checkpoint
 from auditkit.training.early_stopping import Validation
 from auditkit.training.history_sampling import draw_holdout
 from auditkit.training.model import Trainee, prepare
 from auditkit.training.model_folder import (
     TrainingLog,
+    canary_record,
     identity_of,
     is_trained,
     open_ledger,
@@ -98,7 +99,7 @@ def train(
             dataset=dataset,
             train=lambda r, folder: _once(r, folder, dataset, on_step),
         )
-        canaries = place_canaries(recipe, out, dataset, identity)
+        canaries = _canaries(recipe, out, dataset, identity)
     session = _prepare(recipe, out, identity, dataset, base, accelerator, canaries)
     cpu_before = session.clock.cpu_seconds
     private, first = session.private is not None, accelerator.is_main_process
@@ -328,7 +329,7 @@ def training_rows(
     holdout = draw_holdout(recipe, n_users=len(dataset.interactions.user_ids))
     repeats = recipe.canaries.repeats if recipe.canaries else 1
     return TrainingRows(
-        dataset=with_canaries(dataset, canaries, repeats=repeats, fit=recipe.data),
+        dataset=with_canaries(dataset, canaries, repeats=repeats, fit=recipe.data.fit),
         prompts=trainee.prompts,
         tokenizer=trainee.tokenizer,
         tokens=trainee.tokens,
@@ -342,6 +343,23 @@ def training_rows(
         labeled=recipe.adversary.attribute if recipe.adversary else "",
         item_weights=target_weights(recipe, dataset, base, holdout),
         bucketing=recipe.data.bucketing,
+    )
+
+
+def _canaries(
+    recipe: TrainingRecipe, out: Path, dataset: Dataset, identity: Mapping[str, str]
+) -> tuple[Canary, ...]:
+    """All canaries of the run, planted or not; none without the section."""
+    wanted = recipe.canaries
+    if wanted is None:
+        return ()
+    return place_canaries(
+        out,
+        dataset,
+        identity,
+        count=wanted.count,
+        length=wanted.length,
+        repeats=wanted.repeats,
     )
 
 

@@ -13,6 +13,7 @@ import yaml
 
 from auditkit.catalog.dataset import Dataset
 from auditkit.errors import ConfigurationError
+from auditkit.privacy.canary_file import canary_path
 from auditkit.recommenders.adapters.manifest import (
     MANIFEST,
     CanaryRecord,
@@ -22,7 +23,7 @@ from auditkit.recommenders.adapters.manifest import (
     RecommenderManifest,
     TrainingRecord,
 )
-from auditkit.serialization.atomic_files import set_aside, write_atomically
+from auditkit.serialization.atomic_files import set_aside, sha256_file, write_atomically
 from auditkit.serialization.canonical_json import canonical_json, read_json, sha256_json
 from auditkit.training.base_model import BASE, base_identity, link
 from auditkit.training.model import Trainee
@@ -32,6 +33,7 @@ from auditkit.training.training_rows import TrainingRows
 __all__ = [
     "LEDGER",
     "TrainingLog",
+    "canary_record",
     "identity_of",
     "is_trained",
     "open_ledger",
@@ -217,6 +219,19 @@ def write_folder(
         ),
         privacy=privacy,
     ).write(out)
+
+
+def canary_record(recipe: TrainingRecipe, out: Path) -> CanaryRecord | None:
+    """What the folder declares about its canaries, without saying which are planted."""
+    if recipe.canaries is None:
+        return None
+    return CanaryRecord(
+        count=recipe.canaries.count,
+        repeats=recipe.canaries.repeats,
+        length=recipe.canaries.length,
+        unit="user",
+        file_sha256=sha256_file(canary_path(out)),
+    )
 
 
 def _history_window(recipe: TrainingRecipe, trainee: Trainee) -> int:

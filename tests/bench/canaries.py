@@ -31,7 +31,7 @@ from auditkit.training.recipe import CanaryRecipe, OptimizerRecipe, PrivacyRecip
 
 # name: (epsilon or None, copies of a planted canary, steps)
 ARMS = {
-    "no DP, 4 copies": (None, 4, 250),
+    "no DP, 4 copies": (None, 4, 400),
     "epsilon 8": (8.0, 1, 100),
     "epsilon 3": (3.0, 1, 100),
     "epsilon 1": (1.0, 1, 100),

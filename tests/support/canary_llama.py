@@ -15,12 +15,11 @@ from small_folder import save
 from small_world import world
 
 from auditkit.privacy.canary_file import CanaryFile
+from auditkit.privacy.canary_planting import draw_canaries
 from auditkit.probes.base import Context, load_users
 from auditkit.probes.privacy.records import canary_record, training_record
 from auditkit.recommenders.adapters.list_recommender import LanguageModelRecommender
 from auditkit.recommenders.adapters.model_folder import load_folder
-from auditkit.training.canaries import draw_canaries
-from auditkit.training.recipe import CanaryRecipe
 from auditkit.types import Item
 
 IDS = tuple(world().interactions.item_ids)
@@ -36,7 +35,7 @@ _FOLDER = tempfile.TemporaryDirectory()
 
 def coins(seed: int, *, count: int = 200, repeats: int = 4) -> tuple[CanaryFile, str]:
     """Canaries of 5 items with the coins of a seed, and the path of their file."""
-    drawn = draw_canaries(CanaryRecipe(count=count, length=5), IDS, np.random.default_rng(seed))
+    drawn = draw_canaries(IDS, count=count, length=5, rng=np.random.default_rng(seed))
     listed = CanaryFile(drawn, repeats, {"recipe_sha256": "0" * 64, "data_sha256": "0" * 64})
     path = Path(_FOLDER.name) / f"{seed}-{count}.canaries.jsonl"
     listed.write(path)

@@ -13,8 +13,7 @@ from small_world import world
 
 from auditkit.catalog.items import CatalogItem
 from auditkit.privacy.canary_file import CanaryFile
-from auditkit.training.canaries import draw_canaries
-from auditkit.training.recipe import CanaryRecipe
+from auditkit.privacy.canary_planting import draw_canaries
 from auditkit.types import Request
 
 N_CANARIES = 200
@@ -25,7 +24,7 @@ _FOLDER = tempfile.TemporaryDirectory()
 def canaries() -> CanaryFile:
     """200 canaries of 5 items each."""
     ids = world().interactions.item_ids
-    drawn = draw_canaries(CanaryRecipe(count=N_CANARIES, length=5), ids, np.random.default_rng(1))
+    drawn = draw_canaries(ids, count=N_CANARIES, length=5, rng=np.random.default_rng(1))
     return CanaryFile(drawn, 1, {"recipe_sha256": "0" * 64, "data_sha256": world().fingerprint})
 
 

@@ -11,15 +11,15 @@ from training_recipes import rows_of, small_recipe
 
 from auditkit.errors import ConfigurationError
 from auditkit.privacy.canary_file import Canary, CanaryFile, canary_path
+from auditkit.privacy.canary_planting import draw_canaries, with_canaries
 from auditkit.recommenders.adapters.model_folder import load_folder
 from auditkit.serialization.atomic_files import sha256_file
 from auditkit.serialization.canonical_json import sha256_json
-from auditkit.training.canaries import draw_canaries, with_canaries
 from auditkit.training.history_sampling import training_histories
 from auditkit.training.loop import train, training_rows
 from auditkit.training.model import prepare
 from auditkit.training.model_folder import identity_of
-from auditkit.training.recipe import CanaryRecipe, DataRecipe
+from auditkit.training.recipe import CanaryRecipe
 from auditkit.training.recipe_checks import recipe_errors
 
 CANARIES = CanaryRecipe(count=20, length=6)
@@ -28,7 +28,8 @@ FITS = pytest.mark.parametrize("fit", ["all_but_test", "all_but_validation"])
 
 
 def drawn(recipe=CANARIES, seed=0):
-    return draw_canaries(recipe, IDS, np.random.default_rng(seed))
+    rng = np.random.default_rng(seed)
+    return draw_canaries(IDS, count=recipe.count, length=recipe.length, rng=rng)
 
 
 def test_coins_are_fair_and_items_are_distinct():
@@ -43,7 +44,7 @@ def test_coins_are_fair_and_items_are_distinct():
 @pytest.mark.parametrize("repeats", [1, 3])
 def test_the_training_history_of_a_planted_canary_is_the_whole_canary(fit, repeats):
     canaries = drawn()
-    data = with_canaries(world(), canaries, repeats=repeats, fit=DataRecipe(fit=fit))
+    data = with_canaries(world(), canaries, repeats=repeats, fit=fit)
     n = len(world().interactions.user_ids)
     histories = training_histories(data, fit=fit)
     planted = [canary for canary in canaries if canary.planted for _ in range(repeats)]
@@ -60,7 +61,7 @@ def test_a_temporal_split_holds_whole_canaries_too():
     cuts = (int(np.quantile(times, 0.8)), int(np.quantile(times, 0.9)))
     temporal = replace(world(), interactions=replace(world().interactions, cuts=cuts))
     canaries = drawn()
-    data = with_canaries(temporal, canaries, repeats=1, fit=DataRecipe())
+    data = with_canaries(temporal, canaries, repeats=1, fit="all_but_test")
     histories = training_histories(data, fit="all_but_validation")
     wanted = [canary.items for canary in canaries if canary.planted]
     assert [tuple(IDS[row] for row in items) for items in histories[80:]] == wanted

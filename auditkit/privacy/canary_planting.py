@@ -1,6 +1,6 @@
 """Plant canaries: synthetic users with random histories, each in with probability 1/2.
 
-A canary takes the way of a real user through sampling, tasks and templates, so an audit of canaries
+A planted canary is sampled, rendered and trained on like a real user, so an audit of canaries
 audits the training loop as it is. Coins and histories come from the operating system's entropy and
 are written before the first step; a run that is resumed uses the same ones.
 
@@ -12,61 +12,66 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from auditkit.catalog.dataset import Dataset
 from auditkit.errors import ConfigurationError
 from auditkit.privacy.canary_file import Canary, CanaryFile, canary_path
-from auditkit.recommenders.adapters.manifest import CanaryRecord
-from auditkit.serialization.atomic_files import set_aside, sha256_file
-from auditkit.training.recipe import CanaryRecipe, DataRecipe, TrainingRecipe
+from auditkit.serialization.atomic_files import set_aside
 
-__all__ = ["canary_record", "draw_canaries", "place_canaries", "with_canaries"]
+__all__ = ["draw_canaries", "place_canaries", "with_canaries"]
 
 
 def draw_canaries(
-    recipe: CanaryRecipe, item_ids: Sequence[str], rng: np.random.Generator
+    item_ids: Sequence[str], *, count: int, length: int, rng: np.random.Generator
 ) -> tuple[Canary, ...]:
     """Draw the histories and the coins of all canaries.
 
     Args:
         item_ids: ids of the catalog, from which items are drawn without replacement.
+        count: number of canaries. length: items of each.
         rng: must be independent of everything that an attacker could know.
 
     Raises:
         ConfigurationError: the catalog has fewer items than a canary.
     """
-    if recipe.length > len(item_ids):
+    if length > len(item_ids):
         raise ConfigurationError(
-            f"canaries.length {recipe.length} exceeds the {len(item_ids)} items of the catalog. "
+            f"canaries.length {length} exceeds the {len(item_ids)} items of the catalog. "
             "Choose a shorter one."
         )
     drawn = []
-    for number in range(recipe.count):
-        rows = rng.choice(len(item_ids), size=recipe.length, replace=False)
+    for number in range(count):
+        rows = rng.choice(len(item_ids), size=length, replace=False)
         items = tuple(item_ids[row] for row in rows)
         drawn.append(Canary(f"canary-{number:05d}", items, bool(rng.integers(2))))
     return tuple(drawn)
 
 
 def place_canaries(
-    recipe: TrainingRecipe, out: Path, dataset: Dataset, identity: Mapping[str, str]
+    out: Path,
+    dataset: Dataset,
+    identity: Mapping[str, str],
+    *,
+    count: int,
+    length: int,
+    repeats: int,
 ) -> tuple[Canary, ...]:
     """The canaries of a training run: those of its file, else new ones that are written there.
 
     Args:
         out: model folder; the file is beside it.
         identity: of the training run; the file of another run is set aside.
+        count, length: as in `draw_canaries`. repeats: copies of a planted canary.
 
     Returns:
-        All canaries, planted or not; empty without a section `canaries`.
+        All canaries, planted or not.
 
     Raises:
         ConfigurationError: a checkpoint is resumed, and the file is missing or that of another run.
     """
-    if recipe.canaries is None:
-        return ()
     path = canary_path(out)
     found = CanaryFile.read(path) if path.is_file() else None
     if found is not None and found.identity == identity:
@@ -79,13 +84,17 @@ def place_canaries(
     if found is not None:
         set_aside(path)
     rng = np.random.default_rng()  # the operating system's entropy
-    drawn = draw_canaries(recipe.canaries, dataset.interactions.item_ids, rng)
-    CanaryFile(drawn, recipe.canaries.repeats, identity).write(path)
+    drawn = draw_canaries(dataset.interactions.item_ids, count=count, length=length, rng=rng)
+    CanaryFile(drawn, repeats, identity).write(path)
     return drawn
 
 
 def with_canaries(
-    dataset: Dataset, canaries: Sequence[Canary], *, repeats: int, fit: DataRecipe
+    dataset: Dataset,
+    canaries: Sequence[Canary],
+    *,
+    repeats: int,
+    fit: Literal["all_but_test", "all_but_validation"],
 ) -> Dataset:
     """The data with `repeats` users for every planted canary, after the real users.
 
@@ -96,7 +105,7 @@ def with_canaries(
     if not planted:
         return dataset
     rows, index = dataset.interactions, dataset.catalog.index
-    n_held_out = 0 if rows.cuts else (1 if fit.fit == "all_but_test" else 2)
+    n_held_out = 0 if rows.cuts else (1 if fit == "all_but_test" else 2)
     histories = [
         [*(index[item] for item in canary.items), *[index[canary.items[-1]]] * n_held_out]
         for canary in planted
@@ -117,16 +126,3 @@ def with_canaries(
         attributes=(*rows.attributes, *[unknown] * len(planted)),
     )
     return Dataset(dataset.catalog, more, dataset.notes, content_sha256=dataset.fingerprint)
-
-
-def canary_record(recipe: TrainingRecipe, out: Path) -> CanaryRecord | None:
-    """What a model folder declares about its canaries, without saying which are planted."""
-    if recipe.canaries is None:
-        return None
-    return CanaryRecord(
-        count=recipe.canaries.count,
-        repeats=recipe.canaries.repeats,
-        length=recipe.canaries.length,
-        unit="user",
-        file_sha256=sha256_file(canary_path(out)),
-    )
