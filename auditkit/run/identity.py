@@ -19,6 +19,7 @@ from auditkit.domains.shipped import MOVIES, domain_pack
 from auditkit.errors import ConfigurationError
 from auditkit.evidence.manifest import MANIFEST, read_manifest
 from auditkit.recommenders.adapters.folder_fingerprint import folder_fingerprint
+from auditkit.recommenders.adapters.manifest import MANIFEST as RECOMMENDER
 from auditkit.recommenders.adapters.manifest import RecommenderManifest
 from auditkit.recommenders.loading.load import LoadedRecommender, load_recommender
 from auditkit.run.data import load_data
@@ -64,15 +65,21 @@ def _files(recipe: AuditRecipe) -> dict[str, JsonValue]:
 
 
 def _model_folders(recipe: AuditRecipe) -> dict[str, JsonValue]:
-    return {
-        f"{probe_id}.{name}": [
-            folder_fingerprint(Path(str(folder)), RecommenderManifest.read(Path(str(folder))))
-            for folder in (named if isinstance(named, list) else [named])
-        ]
-        for probe_id, parameters in recipe.probes.items()
-        for name, named in parameters.items()
-        if name.endswith(("_model", "_models")) and named
-    }
+    found: dict[str, JsonValue] = {}
+    for probe_id, parameters in recipe.probes.items():
+        for name, named in parameters.items():
+            if name.endswith(("_model", "_models")):
+                listed = named if isinstance(named, list) else [named]
+                folders = [Path(one) for one in listed if isinstance(one, str) and one]
+                # Another name, such as that of a served model, is in the hash of the recipe.
+                hashes: list[JsonValue] = [
+                    folder_fingerprint(folder, RecommenderManifest.read(folder))
+                    for folder in folders
+                    if (folder / RECOMMENDER).is_file()
+                ]
+                if hashes:
+                    found[f"{probe_id}.{name}"] = hashes
+    return found
 
 
 def _named_files(recipe: AuditRecipe) -> dict[str, JsonValue]:

@@ -143,6 +143,8 @@ class CanaryProbe:
         the excess is of the group `claim=none`, so that a rule on it is shown and does not block.
         """
         claim = claim_of(context)
+        declared = (block(context, "training") or {}).get("canaries")
+        where = ["the audited weights contain the planted canaries"] if declared else []
         n_planted = sum(scored.planted) * repeats
         n_units = int(claim["n_units"]) if claim else _n_trained(context) + n_planted
         found = bound_of(scored, claim, repeats=repeats, n_units=n_units, rng=context.rng("ties"))
@@ -170,7 +172,9 @@ class CanaryProbe:
                 group="claim=none" if value is None else "all",
                 parameters=dict(at),
                 baseline=ceiling if name == "epsilon_lower" and not missing else None,
-                notes=[found.verdict, words] if name == "epsilon_lower" and not missing else [],
+                notes=[found.verdict, words, *where]
+                if name == "epsilon_lower" and not missing
+                else [],
             )
 
     def _auc(self, context: Context, scored: CanaryScores, words: str) -> Finding:
