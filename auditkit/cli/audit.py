@@ -60,6 +60,8 @@ def audit(
     target_card: opt.TargetCard = None,
     domain: opt.Domain = None,
     only: opt.Only = None,
+    forget: opt.Forget = None,
+    retrained: opt.Retrained = None,
     policy: opt.PolicyName = None,
     resume: opt.Resume = True,
     retry_errors: opt.RetryErrors = False,
@@ -100,6 +102,7 @@ def audit(
         chosen = chosen.model_copy(update={"data": data})
     if only:
         chosen = chosen.only(only.split(","))
+    chosen = opt.with_forgetting(chosen, forget, retrained)
     options = AuditOptions(
         catalog=catalog,
         prompts=prompts,

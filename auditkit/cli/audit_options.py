@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+if TYPE_CHECKING:
+    from auditkit.run.recipe import AuditRecipe
+
 __all__ = [
     "AllowCode", "AllowOutside", "AsJson", "Cache", "CallSeconds", "Catalog", "Cluster", "Data",
-    "Domain", "DryRun", "KeepRaw", "Limit", "MaxCalls", "MaxErrorRate", "MaxMinutes", "MaxTokens",
-    "Online", "Only", "Out", "Pilot", "PlanFile", "PolicyName", "PriceIn", "PriceOut", "Prompts",
-    "Quiet", "RecipeName", "Resume", "RetryErrors", "TargetCard", "TargetName", "TimeCalls",
-    "Workers", "check_combination", "check_cost_options",
+    "Domain", "DryRun", "Forget", "KeepRaw", "Limit", "MaxCalls", "MaxErrorRate", "MaxMinutes",
+    "MaxTokens", "Online", "Only", "Out", "Pilot", "PlanFile", "PolicyName", "PriceIn", "PriceOut",
+    "Prompts", "Quiet", "RecipeName", "Resume", "Retrained", "RetryErrors", "TargetCard",
+    "TargetName", "TimeCalls", "Workers", "check_combination", "check_cost_options",
+    "with_forgetting",
 ]  # fmt: skip
 
 TargetName = Annotated[
@@ -69,6 +73,14 @@ PriceOut = Annotated[
 ]
 Only = Annotated[
     str | None, typer.Option("--only", help="dimensions or probe ids, separated by commas")
+]
+Forget = Annotated[
+    Path | None,
+    typer.Option("--forget", help="file of user ids: does TARGET still know them?"),
+]
+Retrained = Annotated[
+    Path | None,
+    typer.Option("--retrained", help="model folder that was trained without the users of --forget"),
 ]
 PolicyName = Annotated[
     str | None, typer.Option("--policy", help="also gate: policy name or YAML file")
@@ -177,3 +189,22 @@ def check_cost_options(
         raise typer.BadParameter("--time-calls belongs to a dry run. Give --dry-run too.")
     if (price_in is None) != (price_out is None):
         raise typer.BadParameter("A price needs both --price-in and --price-out. Give both.")
+
+
+def with_forgetting(
+    recipe: AuditRecipe, forget: Path | None, retrained: Path | None
+) -> AuditRecipe:
+    """The recipe with the probe of unlearning, if its options are given.
+
+    Raises:
+        typer.BadParameter: one option without the other, or a path that does not exist.
+    """
+    if forget is None and retrained is None:
+        return recipe
+    if forget is None or retrained is None:
+        raise typer.BadParameter("Unlearning needs both --forget USERS and --retrained FOLDER.")
+    if not forget.is_file() or not retrained.is_dir():
+        missing = retrained if forget.is_file() else forget
+        raise typer.BadParameter(f"{missing} does not exist. Give a file and a model folder.")
+    asked = {"users_file": str(forget), "retrained_model": str(retrained)}
+    return recipe.model_copy(update={"probes": {**recipe.probes, "privacy.forgetting": asked}})

@@ -6,12 +6,14 @@ Histories follow the leave-last-out protocol: no window contains a user's test i
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
 
 from auditkit.catalog.dataset import Dataset
 from auditkit.errors import ConfigurationError, InvalidArgument
+from auditkit.privacy.user_list import read_user_ids
 from auditkit.seeding import generator
 
 if TYPE_CHECKING:
@@ -20,7 +22,16 @@ if TYPE_CHECKING:
 
     from auditkit.training.recipe import TrainingRecipe
 
-__all__ = ["Fit", "HistorySampler", "HistoryWindow", "Source", "draw_holdout", "training_histories"]
+__all__ = [
+    "Fit",
+    "HistorySampler",
+    "HistoryWindow",
+    "Source",
+    "draw_holdout",
+    "left_out",
+    "training_histories",
+    "unlearned",
+]
 
 
 Source = Literal["stretch", "event", "item"]
@@ -60,6 +71,26 @@ def draw_holdout(recipe: TrainingRecipe, *, n_users: int) -> frozenset[int]:
     return frozenset(int(user) for user in drawn)
 
 
+def left_out(recipe: TrainingRecipe, user_ids: Sequence[str]) -> frozenset[int]:
+    """Positions of the users whose rows are not in the training data: held-out users, and those to
+    be forgotten unless gradient ascent unlearns them.
+    """
+    held_out = draw_holdout(recipe, n_users=len(user_ids))
+    forgetting = recipe.data.forgetting
+    if forgetting is None or forgetting.ascent:
+        return held_out
+    return held_out | set(read_user_ids(Path(forgetting.users_file), user_ids))
+
+
+def unlearned(recipe: TrainingRecipe, user_ids: Sequence[str]) -> frozenset[int]:
+    """Positions of the users whom gradient ascent unlearns; empty without it."""
+    forgetting = recipe.data.forgetting
+    if forgetting is None or not forgetting.ascent:
+        return frozenset()
+    asked = read_user_ids(Path(forgetting.users_file), user_ids)
+    return frozenset(asked) - draw_holdout(recipe, n_users=len(user_ids))
+
+
 @dataclass(frozen=True, kw_only=True)
 class HistorySampler:
     """Samples for tasks, as a pure function of seed and epoch.
@@ -69,6 +100,7 @@ class HistorySampler:
         n_items: number of items in the catalog.
         window: maximum length of a history window, in items.
         bucketing: whether samples of similar length are batched together.
+        repeats: how often an epoch has the windows of a user, 1 for users that are not in it.
     """
 
     histories: Mapping[int, NDArray[np.int32]]
@@ -76,6 +108,7 @@ class HistorySampler:
     window: int
     seed: int
     bucketing: bool
+    repeats: Mapping[int, int] = field(default_factory=dict)
 
     def stream(self, source: Source, name: str, size: int) -> Iterator[list[HistoryWindow | int]]:
         """Yield lists of `size` samples for a task, endlessly."""
@@ -102,10 +135,11 @@ class HistorySampler:
                     for end in range(2, len(items) + 1)
                 ]
                 continue
-            # The offset of the windows changes in every epoch.
-            bounds = [0, *range(int(rng.integers(self.window)), len(items), self.window)]
-            cuts = itertools.pairwise([*bounds, len(items)])
-            found += [HistoryWindow(user, begin, end) for begin, end in cuts if end - begin > 1]
+            for _ in range(self.repeats.get(user, 1)):
+                # The offset of the windows changes in every epoch.
+                bounds = [0, *range(int(rng.integers(self.window)), len(items), self.window)]
+                cuts = itertools.pairwise([*bounds, len(items)])
+                found += [HistoryWindow(user, begin, end) for begin, end in cuts if end - begin > 1]
         if not found:
             raise ConfigurationError(
                 "No user has two training interactions. Give more data or a smaller "

@@ -31,7 +31,7 @@ from auditkit.training.batches import AnyRow, n_tokens
 from auditkit.training.checkpoint import BestWeights, load_checkpoint, save_checkpoint
 from auditkit.training.dp.ledger import open_ledger
 from auditkit.training.early_stopping import Validation
-from auditkit.training.history_sampling import draw_holdout
+from auditkit.training.history_sampling import left_out, unlearned
 from auditkit.training.model import Trainee, prepare
 from auditkit.training.model_folder import (
     TrainingLog,
@@ -338,8 +338,10 @@ def training_rows(
     require_ratings(recipe, dataset)
     require_attributes(recipe, dataset)
     holdout: frozenset[int] = frozenset()
-    if recipe.data.synthetic is None:  # held-out users have no part in synthetic histories
-        holdout = draw_holdout(recipe, n_users=len(dataset.interactions.user_ids))
+    ascended: frozenset[int] = frozenset()
+    if recipe.data.synthetic is None:  # real users have no part in synthetic histories
+        holdout = left_out(recipe, dataset.interactions.user_ids)
+        ascended = unlearned(recipe, dataset.interactions.user_ids)
     repeats = recipe.canaries.repeats if recipe.canaries else 1
     return TrainingRows(
         dataset=with_canaries(dataset, canaries, repeats=repeats, fit=recipe.data.fit),
@@ -356,6 +358,8 @@ def training_rows(
         labeled=recipe.adversary.attribute if recipe.adversary else "",
         item_weights=target_weights(recipe, dataset, base, holdout),
         bucketing=recipe.data.bucketing,
+        unlearned=ascended,
+        ascent=recipe.data.forgetting.ascent if recipe.data.forgetting else 0.0,
     )
 
 

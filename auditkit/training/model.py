@@ -30,7 +30,7 @@ from auditkit.recommenders.adapters.manifest import RecommenderManifest
 from auditkit.recommenders.adapters.model_folder import load_folder
 from auditkit.recommenders.prompting.prompts import Prompts
 from auditkit.recommenders.prompting.token_encoding import item_tokens
-from auditkit.training.history_sampling import draw_holdout, training_histories
+from auditkit.training.history_sampling import left_out, training_histories
 from auditkit.training.item_indexing import index_items
 from auditkit.training.recipe import LoraRecipe, ModelRecipe, SoftPromptRecipe, TrainingRecipe
 from auditkit.training.tokenizer import build_tokenizer
@@ -77,7 +77,8 @@ def prepare(recipe: TrainingRecipe, dataset: Dataset, *, base: Path | None) -> T
         return _adapted(recipe, prompts, base)
     index = None
     if recipe.model.indexing != "titles":
-        held_out = draw_holdout(recipe, n_users=len(dataset.interactions.user_ids))
+        users = dataset.interactions.user_ids
+        held_out = frozenset() if recipe.data.synthetic else left_out(recipe, users)
         everybody = training_histories(dataset, fit=recipe.data.fit)
         histories = [items for user, items in enumerate(everybody) if user not in held_out]
         index = index_items(recipe.model.indexing, dataset, histories, seed=recipe.seed)

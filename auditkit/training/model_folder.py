@@ -53,6 +53,12 @@ def identity_of(recipe: TrainingRecipe, dataset: Dataset) -> dict[str, str]:
         del fields["canaries"]  # recipes without canaries keep the identity of earlier versions
     if recipe.data.synthetic is None:
         del fields["data"]["synthetic"]  # and so do those without synthetic histories
+    if recipe.data.forgetting is None:
+        del fields["data"]["forgetting"]
+    else:
+        fields["data"]["forgetting"]["users_file"] = sha256_file(
+            Path(recipe.data.forgetting.users_file)
+        )
     if (base := base_identity(recipe)) is not None:
         fields["model"]["base"] = base
     return {"recipe_sha256": sha256_json(fields), "data_sha256": dataset.fingerprint}

@@ -10,6 +10,7 @@ __all__ = [
     "AdversaryRecipe",
     "CanaryRecipe",
     "DataRecipe",
+    "ForgettingRecipe",
     "LoraRecipe",
     "ModelRecipe",
     "OptimizerRecipe",
@@ -58,6 +59,18 @@ class SyntheticRecipe(_Section):
     length: int = Field(default=100, ge=3)
 
 
+class ForgettingRecipe(_Section):
+    """Users who asked to be forgotten: the ids of `users_file`, one in each line.
+
+    Without `ascent` their rows are left out, so a model from scratch is retrained without them.
+    With it, at least a quarter of the rows are theirs, whose loss has the weight -`ascent`, which
+    unlearns them from `model.base` by gradient ascent (Jang et al. 2023).
+    """
+
+    users_file: str
+    ascent: float = Field(default=0.0, ge=0)
+
+
 class DataRecipe(_Section):
     """Interactions to train on, and users to hold out.
 
@@ -66,6 +79,7 @@ class DataRecipe(_Section):
     membership audit. `fit` decides whether the validation item is trained on. `bucketing` batches
     rows of similar length. `attribute_masking` is the probability that a row states no attribute of
     its user. `reweighting` weights targets by item group. `synthetic` replaces the histories.
+    `forgetting` leaves users out, or unlearns them.
     """
 
     dataset: str = "ml-100k"
@@ -76,6 +90,7 @@ class DataRecipe(_Section):
     attribute_masking: float = Field(default=0.0, ge=0, le=1)
     reweighting: ReweightingRecipe | None = None
     synthetic: SyntheticRecipe | None = None
+    forgetting: ForgettingRecipe | None = None
 
 
 class ModelRecipe(_Section):

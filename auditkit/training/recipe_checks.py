@@ -77,6 +77,7 @@ def _conflicts(recipe: TrainingRecipe) -> Iterator[Fault]:
         )
     yield from _not_private(recipe, coupled)
     yield from _not_synthetic(recipe)
+    yield from _not_forgetting(recipe)
 
 
 def _unfit(recipe: TrainingRecipe, tasks: Mapping[str, Task]) -> Iterator[Fault]:
@@ -208,6 +209,25 @@ def _not_synthetic(recipe: TrainingRecipe) -> Iterator[Fault]:
             yield f"tasks.{name}", "needs ratings, which synthetic histories do not have"
 
 
+def _not_forgetting(recipe: TrainingRecipe) -> Iterator[Fault]:
+    """Yield fields that do not go together with users who are to be forgotten."""
+    forgetting = recipe.data.forgetting
+    if forgetting is None:
+        return
+    if recipe.claims_privacy and forgetting.ascent:
+        yield "data.forgetting.ascent", "has no privacy claim; leave it out to leave users out"
+    if not forgetting.ascent:
+        return
+    if recipe.model.base is None:
+        yield "data.forgetting.ascent", "needs model.base, which has learned from the users"
+    if set(recipe.objectives) != {"language_model"}:
+        yield "data.forgetting.ascent", "needs language_model as the only objective"
+    if not recipe.tasks.get("recommend"):
+        yield "data.forgetting.ascent", "needs task recommend, whose rows are of users"
+    if recipe.data.reweighting:
+        yield "data.reweighting", "sets weights of targets, as data.forgetting.ascent does"
+
+
 def read_training_recipe(path: Path, *, allow_outside: bool = False) -> TrainingRecipe:
     """Read and validate a recipe.
 
@@ -222,7 +242,7 @@ def read_training_recipe(path: Path, *, allow_outside: bool = False) -> Training
     document = load_yaml(path)
     found = resolve_named_files(
         document,
-        [["data", "dataset"], ["model", "base"]],
+        [["data", "dataset"], ["data", "forgetting", "users_file"], ["model", "base"]],
         folders=[Path(), path.parent],
         allow_outside=allow_outside,
     )

@@ -33,7 +33,7 @@ from auditkit.recommenders.prompting.attribute_phrases import known_values
 from auditkit.seeding import generator
 from auditkit.serialization.atomic_files import write_atomically
 from auditkit.serialization.canonical_json import canonical_json, read_json
-from auditkit.training.history_sampling import draw_holdout, training_histories
+from auditkit.training.history_sampling import left_out, training_histories
 from auditkit.training.recipe import SyntheticRecipe, TrainingRecipe
 
 __all__ = ["RELEASE", "Synthetic", "open_synthetic", "synthetic_plan"]
@@ -139,7 +139,7 @@ def _planned(
     dataset: Dataset,
     canaries: Sequence[Canary],
 ) -> _Planned:
-    held_out = draw_holdout(recipe, n_users=len(dataset.interactions.user_ids))
+    held_out = left_out(recipe, dataset.interactions.user_ids)
     repeats = recipe.canaries.repeats if recipe.canaries else 1
     read = with_canaries(dataset, canaries, repeats=repeats, fit=recipe.data.fit)
     histories = [

@@ -74,6 +74,8 @@ class TrainingRows:
         labeled: attribute whose value is the label of a row; empty for none.
         item_weights: target weights, [catalog items]; None if all are 1.
         bucketing: whether samples of similar length are batched together.
+        unlearned: indices of users whose targets have the weight `-ascent`; at least a quarter of
+            the rows are theirs.
     """
 
     dataset: Dataset
@@ -90,6 +92,8 @@ class TrainingRows:
     labeled: str = ""
     item_weights: NDArray[np.float64] | None = None
     bucketing: bool = False
+    unlearned: frozenset[int] = frozenset()
+    ascent: float = 0.0
 
     # --- samples
 
@@ -114,7 +118,15 @@ class TrainingRows:
             window=self.window,
             seed=self.seed,
             bucketing=self.bucketing,
+            repeats=self._repeats,
         )
+
+    @property
+    def _repeats(self) -> dict[int, int]:
+        """Repeats that make a quarter of the windows those of users who are unlearned."""
+        theirs = sum(len(self._histories[user]) for user in self.unlearned)
+        others = sum(map(len, self._histories.values())) - theirs
+        return dict.fromkeys(self.unlearned, max(1, round(others / (3 * max(1, theirs)))))
 
     def batches(self, tasks: Mapping[str, int], *, first_step: int) -> Iterator[list[AnyRow]]:
         """Yield batches endlessly, starting at a given step.
@@ -137,11 +149,13 @@ class TrainingRows:
                 yield [self._made(name, draw, rng) for name in drawn for draw in drawn[name]]
 
     def _made(self, name: str, drawn: HistoryWindow | int, rng: np.random.Generator) -> AnyRow:
-        """Row made from a sample, with the label of the sample's user if `labeled` is set."""
+        """Row made from a sample, with the label or the negative weight of the sample's user."""
         row = TASKS[name].make(self, drawn, rng)
-        if self.labeled and isinstance(row, Row) and isinstance(drawn, HistoryWindow):
-            return row._replace(label=self._labels[drawn.user])
-        return row
+        if not isinstance(row, Row) or not isinstance(drawn, HistoryWindow):
+            return row
+        if drawn.user in self.unlearned:
+            return row._replace(weights=(-self.ascent,) * (len(row.ids) - row.first_target))
+        return row._replace(label=self._labels[drawn.user]) if self.labeled else row
 
     @cached_property
     def _labels(self) -> list[int]:

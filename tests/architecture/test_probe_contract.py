@@ -6,6 +6,7 @@ import inspect
 from functools import cache
 
 import pytest
+from planted_forgetting import some_users_file, untrained_folder
 from planted_leakage import FailsOnEveryThirdText, canaries_file
 from planted_recommenders import HELD_OUT, Clean, FailsEveryThird, FindsEveryTestItem
 from planted_stages import Keeps, pipeline
@@ -60,6 +61,8 @@ def manifest_for(probe_id: str) -> dict[str, object]:
 
 def parameters_for(probe_id: str) -> dict[str, str]:
     """What a recipe must name, because it is not in the model folder."""
+    if probe_id == "privacy.forgetting":
+        return {"users_file": some_users_file(), "retrained_model": untrained_folder()}
     return {"canaries_file": canaries_file()} if probe_id == "privacy.canary" else {}
 
 
