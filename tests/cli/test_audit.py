@@ -94,6 +94,11 @@ def test_only_runs_what_it_names(run):
         (["baseline:random", "--only", "utilty"], "Did you mean 'utility"),
         (["baseline:random", "--policy", "relese"], "Did you mean 'release'"),
         (["baseline:random", "--catalog", "none.csv"], "none.csv"),
+        (["baseline:random", "--forget", "tiny.yaml"], "both --forget"),
+        (
+            ["baseline:random", "--forget", "none.txt", "--retrained", "."],
+            "none.txt does not exist",
+        ),
     ],
 )
 def test_what_the_user_must_fix_exits_with_two_and_leaves_no_folder(run, folder, arguments, words):
