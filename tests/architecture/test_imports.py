@@ -23,6 +23,7 @@ LAYERS = (
     ("stats",),
     ("metrics", "catalog", "policy", "privacy"),
     ("claims", "recommenders", "perturb", "reporting"),
+    ("attribution",),
     ("probes", "training", "gating", "drafting"),
     ("run",),
     ("api", "cli"),
