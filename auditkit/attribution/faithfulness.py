@@ -18,7 +18,7 @@ from scipy.stats import rankdata
 from auditkit.attribution.masks import mask_of
 from auditkit.attribution.missing import Missing
 from auditkit.metrics.attacks import kendall_tau_b
-from auditkit.metrics.attribution import Infidelity, infidelity, lds
+from auditkit.metrics.attribution import Infidelity, aopc, infidelity, lds
 
 __all__ = [
     "Agreement", "Aopc", "agreement", "aopc_of", "infidelity_of", "lds_of", "path_masks", "pearson",
@@ -97,20 +97,22 @@ def aopc_of(
         scale: applied to every value, such as exp for drops of the probability.
     """
     n = len(order)
-    full = n <= 8 and all(mask in known for mask in range(1 << n))
-    paths = [order] if full else [order, *random_orders]
-    lacking = {m for path in paths for m in path_masks(path, kind)} | {(1 << n) - 1}
-    if any(mask not in known for mask in lacking):
-        return Missing("a value on an order is missing")
-    if not full and not random_orders:
+    if n <= 8 and all(mask in known for mask in range(1 << n)):
+        return _on_table(np.array([scale(known[mask]) for mask in range(1 << n)]), order, kind)
+    if not random_orders:
         return Missing("no random orders were measured")
+    paths = [path_masks(path, kind) for path in (order, *random_orders)]
+    if any(mask not in known for mask in ((1 << n) - 1, *(m for path in paths for m in path))):
+        return Missing("a value on an order is missing")
     whole = scale(known[(1 << n) - 1])
-    curves = [np.mean([whole - scale(known[m]) for m in path_masks(p, kind)]) for p in paths]
-    value = float(curves[0])
-    if not full:
-        unknown = Missing("needs all subsets of at most 8 spans")
-        return Aopc(value, float(np.mean(curves[1:])), unknown, unknown)
-    drops = np.array([whole - scale(known[mask]) for mask in range(1 << n)])
+    means = [float(np.mean([whole - scale(known[mask]) for mask in path])) for path in paths]
+    unknown = Missing("needs all subsets of at most 8 spans")
+    return Aopc(means[0], float(np.mean(means[1:])), unknown, unknown)
+
+
+def _on_table(table: Vector, order: Sequence[int], kind: AopcKind) -> Aopc:
+    n = len(order)
+    value, drops = aopc(table, order, kind=kind), table[-1] - table
     sizes = np.array([mask.bit_count() for mask in range(1 << n)])
     reached = range(n) if kind == "comprehensiveness" else range(1, n + 1)
     random = float(np.mean([drops[sizes == size].mean() for size in reached]))

@@ -37,6 +37,7 @@ def train(
 ) -> None:
     """Train a recommender, or resume an interrupted training. Then measure its utility."""
     from auditkit.cli.tables import findings_table
+    from auditkit.privacy.canary_file import canary_path
     from auditkit.shipped_recipes import find_recipe
     from auditkit.training.recipe_checks import read_training_recipe
 
@@ -65,6 +66,8 @@ def train(
             "choose settings by the utility.validation findings; the others are on test items",
             err=True,
         )
+    if chosen.canaries is not None:
+        typer.echo(f"coins of the canaries, to be kept private: {canary_path(out)}", err=True)
     typer.echo(str(out), err=True)
 
 

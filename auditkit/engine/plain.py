@@ -7,8 +7,9 @@ position ids.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -17,7 +18,12 @@ from auditkit.engine.padding import pad_right
 from auditkit.engine.prefix import batches_of
 from auditkit.engine.prefix_tree import Ids
 
-__all__ = ["score_plain"]
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from transformers import PreTrainedModel
+
+__all__ = ["distributions", "score_plain"]
 
 
 @torch.inference_mode()
@@ -37,6 +43,27 @@ def score_plain(
             for i, found in zip(part, score(body, members, counters), strict=True):
                 values[i] = found
     return values
+
+
+@torch.inference_mode()
+def distributions(
+    model: PreTrainedModel, pairs: Sequence[tuple[Ids, Ids]]
+) -> Iterator[NDArray[np.float64]]:
+    """Yield the log-probabilities of all tokens of the vocabulary before every continuation token,
+    nats, [tokens, vocabulary], with one forward pass per pair; also for an encoder-decoder.
+    """
+    for prompt, continuation in pairs:
+        ids = torch.tensor([[*prompt, *continuation[:-1]]], device=model.device)
+        if model.config.is_encoder_decoder:
+            start = model.config.decoder_start_token_id
+            read = torch.tensor([list(prompt)], device=model.device)
+            written = torch.tensor([[start, *continuation[:-1]]], device=model.device)
+            logits = model(input_ids=read, decoder_input_ids=written).logits[0]
+        else:
+            logits = model(input_ids=ids, use_cache=False).logits[0]
+        # A soft prompt precedes the tokens in the logits.
+        rows = logits[-len(continuation) :].double()
+        yield rows.log_softmax(dim=1).cpu().numpy()
 
 
 def _through_body(

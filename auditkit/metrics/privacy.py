@@ -1,8 +1,9 @@
-"""Membership inference metrics: how well a score separates training users from held-out users.
+"""Metrics of privacy attacks; here, how well a score separates training users from held-out users.
 
 AUC is an average over users. The true-positive rate at a small false-positive rate measures the
 risk of the users who are easiest to identify, which matters for privacy. Source: Carlini et al.
-2022 (low false-positive rates).
+2022 (low false-positive rates). Scores of attacks are in `membership_scores` and
+`reference_attacks`, figures of planted canaries in `canary_audit`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from auditkit.errors import InvalidArgument
+from auditkit.metrics.canary_audit import exposure, one_run_epsilon_lower_bound
+from auditkit.metrics.membership_scores import (
+    min_k,
+    min_k_plus_plus,
+    next_token_moments,
+    zlib_ratio,
+)
+from auditkit.metrics.reference_attacks import lira, rmia
 from auditkit.stats.bounds import quantile_levels
 from auditkit.stats.intervals import clopper_pearson
 from auditkit.stats.resampled_estimate import (
@@ -22,25 +31,38 @@ from auditkit.stats.resampled_estimate import (
     with_quantiles,
 )
 
-__all__ = ["auc", "auc_value", "tpr_at_fpr", "tpr_at_fpr_value"]
+__all__ = [
+    "auc",
+    "auc_value",
+    "exposure",
+    "lira",
+    "min_k",
+    "min_k_plus_plus",
+    "next_token_moments",
+    "one_run_epsilon_lower_bound",
+    "rmia",
+    "tpr_at_fpr",
+    "tpr_at_fpr_value",
+    "zlib_ratio",
+]
 
 DRAWS = 2_000
 
 
-def auc_value(members: ArrayLike, others: ArrayLike) -> float | None:
+def auc_value(members: ArrayLike, nonmembers: ArrayLike) -> float | None:
     """Probability that a member scores above a non-member, with ties counting 1/2 (Mann-Whitney).
 
     Args:
-        members, others: scores of members and non-members, higher is more member-like.
+        members, nonmembers: scores of members and non-members, higher is more member-like.
 
     Returns:
         Value in [0, 1]; ideal 0.5, which is chance level. None if a side is empty.
     """
-    m, o = _scores(members), _scores(others)
+    m, o = _scores(members), _scores(nonmembers)
     return _auc(m, o) if len(m) and len(o) else None
 
 
-def tpr_at_fpr_value(members: ArrayLike, others: ArrayLike, *, fpr: float) -> float | None:
+def tpr_at_fpr_value(members: ArrayLike, nonmembers: ArrayLike, *, fpr: float) -> float | None:
     """Largest true-positive rate over thresholds whose false-positive rate is at most `fpr`.
 
     The ROC curve is a step function: all scores equal to the threshold are classified as members,
@@ -48,7 +70,7 @@ def tpr_at_fpr_value(members: ArrayLike, others: ArrayLike, *, fpr: float) -> fl
     values.
 
     Args:
-        members, others: scores of members and non-members, higher is more member-like.
+        members, nonmembers: scores of members and non-members, higher is more member-like.
         fpr: allowed share of non-members, in (0, 1).
 
     Returns:
@@ -58,7 +80,7 @@ def tpr_at_fpr_value(members: ArrayLike, others: ArrayLike, *, fpr: float) -> fl
     Raises:
         InvalidArgument: fpr outside (0, 1), or a score that is not finite.
     """
-    m, o = _scores(members), _scores(others)
+    m, o = _scores(members), _scores(nonmembers)
     if not _enough(m, o, fpr):
         return None
     return float(_found(m, o, fpr) / len(m))
@@ -66,9 +88,9 @@ def tpr_at_fpr_value(members: ArrayLike, others: ArrayLike, *, fpr: float) -> fl
 
 def auc(
     members: ArrayLike,
-    others: ArrayLike,
+    nonmembers: ArrayLike,
     *,
-    rng: np.random.Generator,
+    rng: np.random.Generator | None = None,
     draws: int = DRAWS,
     n_missing: int = 0,
 ) -> ResampledEstimate:
@@ -78,15 +100,15 @@ def auc(
     The interval is then widened to the Clopper-Pearson bound of the smaller side.
 
     Args:
-        members, others: one score per user, higher is more member-like.
-        rng: generator for the resamples.
+        members, nonmembers: one score per user, higher is more member-like.
+        rng: generator for the resamples; None for one with seed 0.
         draws: number of resamples.
         n_missing: number of users that could not be scored.
 
     Returns:
         Estimate in [0, 1], ideal 0.5, n = users of both sides; undefined if a side is empty.
     """
-    m, o = _scores(members), _scores(others)
+    m, o = _scores(members), _scores(nonmembers)
     n, value = len(m) + len(o), auc_value(m, o)
     if value is None:
         reason = f"{len(m)} members and {len(o)} non-members; needs one of each"
@@ -100,10 +122,10 @@ def auc(
 
 def tpr_at_fpr(
     members: ArrayLike,
-    others: ArrayLike,
+    nonmembers: ArrayLike,
     *,
     fpr: float,
-    rng: np.random.Generator,
+    rng: np.random.Generator | None = None,
     draws: int = DRAWS,
     n_missing: int = 0,
 ) -> ResampledEstimate:
@@ -114,7 +136,7 @@ def tpr_at_fpr(
     a point (0 of n members found).
 
     Args:
-        members, others, rng, draws, n_missing: as in `auc`.
+        members, nonmembers, rng, draws, n_missing: as in `auc`.
         fpr: allowed false-positive rate, such as 0.01, in (0, 1).
 
     Returns:
@@ -124,7 +146,7 @@ def tpr_at_fpr(
     Raises:
         InvalidArgument: fpr outside (0, 1), or a score that is not finite.
     """
-    m, o = _scores(members), _scores(others)
+    m, o = _scores(members), _scores(nonmembers)
     unit = "fraction of trained users"
     value = tpr_at_fpr_value(m, o, fpr=fpr)
     if value is None:
@@ -145,32 +167,38 @@ def _scores(values: ArrayLike) -> NDArray[np.float64]:
     return scores
 
 
-def _auc(members: NDArray[np.float64], others: NDArray[np.float64]) -> float:
-    ordered = np.sort(others)
+def _auc(members: NDArray[np.float64], nonmembers: NDArray[np.float64]) -> float:
+    ordered = np.sort(nonmembers)
     below = np.searchsorted(ordered, members) + np.searchsorted(ordered, members, side="right")
-    return float(below.sum() / (2 * len(members) * len(others)))
+    return float(below.sum() / (2 * len(members) * len(nonmembers)))
 
 
-def _enough(members: NDArray[np.float64], others: NDArray[np.float64], fpr: float) -> bool:
+def _enough(members: NDArray[np.float64], nonmembers: NDArray[np.float64], fpr: float) -> bool:
     if not 0 < fpr < 1:
         raise InvalidArgument(
             f"tpr_at_fpr got a false-positive rate of {fpr}. Give one between 0 and 1."
         )
-    return len(members) > 0 and len(others) > 0 and len(others) * fpr >= 1 - 1e-9
+    return len(members) > 0 and len(nonmembers) > 0 and len(nonmembers) * fpr >= 1 - 1e-9
 
 
-def _found(members: NDArray[np.float64], others: NDArray[np.float64], fpr: float) -> int:
+def _found(members: NDArray[np.float64], nonmembers: NDArray[np.float64], fpr: float) -> int:
     """Number of members above the smallest threshold that keeps the false-positive rate."""
-    allowed = math.floor(len(others) * fpr + 1e-9)
-    first_refused = np.partition(others, len(others) - 1 - allowed)[len(others) - 1 - allowed]
+    allowed = math.floor(len(nonmembers) * fpr + 1e-9)
+    place = len(nonmembers) - 1 - allowed
+    first_refused = np.partition(nonmembers, place)[place]
     return int(np.sum(members > first_refused))
 
 
 def _resamples(
-    members: NDArray[np.float64], others: NDArray[np.float64], rng: np.random.Generator, draws: int
+    members: NDArray[np.float64],
+    nonmembers: NDArray[np.float64],
+    rng: np.random.Generator | None,
+    draws: int,
 ) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    rng = np.random.default_rng(0) if rng is None else rng
     return [
-        (rng.choice(members, len(members)), rng.choice(others, len(others))) for _ in range(draws)
+        (rng.choice(members, len(members)), rng.choice(nonmembers, len(nonmembers)))
+        for _ in range(draws)
     ]
 
 

@@ -1,10 +1,11 @@
 """Noisy item transitions, and synthetic histories sampled from them.
 
-How often item j follows item i within a few interactions is counted once, with Gaussian noise on
-every cell, and all that follows is computed from the noisy counts. Every unit contributes a matrix
-of L2 norm at most 1, so a noise of standard deviation sigma is one step of the Gaussian mechanism
-(`auditkit.privacy.accounting` with a sample rate of 1). For small recommenders this costs less
-utility than DP-SGD, whose noise is added in every step to every weight.
+How often item j follows item i within a few interactions, and how often each item follows any, are
+counted once, with Gaussian noise on every number, and all that follows is computed from the noisy
+counts. The counts of a unit together have an L2 norm of 1, so a noise of standard deviation sigma
+is one step of the Gaussian mechanism (`auditkit.privacy.accounting` with a sample rate of 1). For
+small recommenders this costs less utility than DP-SGD, whose noise is added in every step to every
+weight.
 
 Source: Dwork & Roth 2014 (Gaussian mechanism, post-processing); McKenna et al. 2021 (data sampled
 from noisy marginals); the lagged transitions are those of a first-order Markov chain with decay.
@@ -25,9 +26,10 @@ __all__ = ["Lags", "NoisyTransitions", "TransitionCounts", "Unit", "transition_c
 
 Unit = Literal["target", "window", "user"]
 _MOST_ITEMS = 10_000  # every cell gets noise, so the matrix is dense
-_THRESHOLD = 3.5  # cells below this many standard deviations of the noise are set to 0
+_THRESHOLD = 4.0  # cells below this many standard deviations of the noise are set to 0
 _DAMPING = 0.5  # exponent of a row's sum; 1 would give rare items the weight of popular ones
-_POPULAR_SHARE = 0.1  # weight of the item frequencies in every step
+_POPULAR_SHARE = 1.0  # weight of the item frequencies in every step
+_FREQUENCY_BUDGET = 0.1  # share of the squared norm that the item frequencies have
 _AT_ONCE = 256  # histories that are sampled together
 
 
@@ -44,9 +46,15 @@ class Lags(NamedTuple):
 
 
 class TransitionCounts(NamedTuple):
-    """Sum of the units' matrices [items, items], each of norm at most 1, and number of units."""
+    """Sums over units, each of which contributes numbers of a joint norm of 1.
+
+    Attributes:
+        matrix: transitions, [items, items].
+        frequency: items that follow any other, [items].
+    """
 
     matrix: NDArray[np.float64]
+    frequency: NDArray[np.float64]
     n_units: int
 
 
@@ -75,13 +83,25 @@ def transition_counts(
             f"at most {_MOST_ITEMS:,} items (all cells get noise), a window of at least 2, at "
             "least 1 lag and a decay in (0, 1]."
         )
-    matrix, n_units = np.zeros((n_items, n_items)), 0
+    matrix, frequency, n_units = np.zeros((n_items, n_items)), np.zeros(n_items), 0
     for before, after, weight in _units(histories, unit, lags, window):
-        cells, place = np.unique(before * np.int64(n_items) + after, return_inverse=True)
-        summed = np.bincount(place, weights=weight)
-        matrix.ravel()[cells] += summed / np.linalg.norm(summed)
+        cells = before * np.int64(n_items) + after
+        _add(matrix.ravel(), cells, weight, (1 - _FREQUENCY_BUDGET) ** 0.5)
+        _add(frequency, after, weight, _FREQUENCY_BUDGET**0.5)
         n_units += 1
-    return TransitionCounts(matrix, n_units)
+    return TransitionCounts(matrix, frequency, n_units)
+
+
+def _add(
+    total: NDArray[np.float64],
+    places: NDArray[np.int64],
+    weight: NDArray[np.float64],
+    norm: float,
+) -> None:
+    """Add the weights of one unit, summed by place and scaled to a norm."""
+    distinct, position = np.unique(places, return_inverse=True)
+    summed = np.bincount(position, weights=weight)
+    total[distinct] += summed * (norm / np.linalg.norm(summed))
 
 
 _Pairs = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]
@@ -142,8 +162,9 @@ class NoisyTransitions:
         """
         noisy = counts.matrix + rng.normal(0, noise_multiplier, counts.matrix.shape)
         kept = np.where(noisy > _THRESHOLD * noise_multiplier, noisy, 0.0)
-        # Items without a cell above the noise are drawn rarely, not never.
-        total = kept.sum(axis=0) + 1e-3
+        noisy_total = counts.frequency + rng.normal(0, noise_multiplier, counts.frequency.shape)
+        # Items that are rarer than the noise are drawn rarely, not never.
+        total = np.where(noisy_total > noise_multiplier, noisy_total, 1e-3)
         rows = np.maximum(kept.sum(axis=1, keepdims=True), 1e-9)
         weights = (kept / rows**_DAMPING).astype(np.float32)
         return cls(weights, total / total.sum(), lags)

@@ -44,6 +44,7 @@ __all__ = [
     "Scores",
     "Sized",
     "Staged",
+    "TokenMoments",
     "TokenScores",
     "Works",
     "WritesTitles",
@@ -122,6 +123,19 @@ class Scores(Protocol):
         self, prompts: Sequence[str], continuations: Sequence[Sequence[str]]
     ) -> Sequence[Sequence[TokenScores]]:
         """Score every continuation of every prompt."""
+        ...
+
+
+@runtime_checkable
+class TokenMoments(Protocol):
+    """A model in this process that provides the whole next-token distribution."""
+
+    def token_moments(
+        self, prompts: Sequence[str], continuations: Sequence[str]
+    ) -> Sequence[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+        """Mean and standard deviation of the log-probability of the next token, nats, [tokens]
+        each, for the tokens of one continuation of every prompt.
+        """
         ...
 
 

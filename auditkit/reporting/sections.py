@@ -35,10 +35,12 @@ DIMENSIONS: Mapping[str, tuple[str, str]] = {
     "explain": ("Explanation", "Do the stated reasons determine the list?"),
 }
 _LEAK = "fairness.leak.attack_auc"
+_LOWER = "privacy.canary.epsilon_lower"
 _ORIGINS = {
     _LEAK: 0.5,
     "privacy.membership.auc": 0.5,
     "privacy.membership.tpr_at_fpr_0.01": 0.01,
+    "privacy.canary.auc": 0.5,
 }
 _FALSE_ALARMS = 0.01
 _ACRONYMS = frozenset({"asr", "auc", "fpr", "hr", "mrr", "ndcg", "rbo", "snsr", "snsv", "tpr"})
@@ -195,7 +197,8 @@ def _claims(findings: Sequence[Finding]) -> tuple[ClaimRow, ...]:
     found = {finding.metric: finding for finding in findings}
     epsilon, delta = (found.get(f"privacy.claim.{name}") for name in ("epsilon", "delta"))
     attacks = [f for f in findings if f.metric in _ATTACKS]
-    if not (epsilon or attacks):
+    lower = found.get(_LOWER)
+    if not (epsilon or attacks or lower):
         return ()
     unit = epsilon.parameters.get("unit") if epsilon else None
     e, d = _claimed(epsilon), _claimed(delta)
@@ -204,6 +207,8 @@ def _claims(findings: Sequence[Finding]) -> tuple[ClaimRow, ...]:
         ClaimRow("delta (probability)", d, None, "probability that epsilon does not hold"),
         ClaimRow("protected unit", str(unit or "none claimed"), None, "unit that epsilon protects"),
     ]
+    if lower:
+        rows.append(ClaimRow("epsilon shown by canaries, nats", e, lower, _reading(lower)))
     for attack in attacks:
         name, reading = _ATTACKS[attack.metric]
         name = name if attack.group == "all" else f"{name}, {attack.group}"
@@ -214,6 +219,14 @@ def _claims(findings: Sequence[Finding]) -> tuple[ClaimRow, ...]:
             reading += "; the claim allows at most exp(epsilon) x 0.01 + delta"
         rows.append(ClaimRow(name, allowed, attack, reading))
     return tuple(rows)
+
+
+def _reading(lower: Finding) -> str:
+    """What the bound of an audit of canaries says, beside the largest that it could have shown."""
+    most = lower.baseline.value if lower.baseline else None
+    if most is None:
+        return lower.estimate.reason or "a lower bound"
+    return f"a lower bound, at most {most:.2f} in this audit; {lower.notes[0]}"
 
 
 def _largest_rate(epsilon: float, delta: float) -> float:

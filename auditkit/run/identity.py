@@ -18,6 +18,9 @@ from auditkit.catalog.dataset import Dataset
 from auditkit.domains.shipped import MOVIES, domain_pack
 from auditkit.errors import ConfigurationError
 from auditkit.evidence.manifest import MANIFEST, read_manifest
+from auditkit.recommenders.adapters.folder_fingerprint import folder_fingerprint
+from auditkit.recommenders.adapters.manifest import MANIFEST as RECOMMENDER
+from auditkit.recommenders.adapters.manifest import RecommenderManifest
 from auditkit.recommenders.loading.load import LoadedRecommender, load_recommender
 from auditkit.run.data import load_data
 from auditkit.run.recipe import AuditRecipe
@@ -55,7 +58,31 @@ def _domain(catalog: Catalog) -> dict[str, JsonValue]:
 
 
 def _files(recipe: AuditRecipe) -> dict[str, JsonValue]:
-    """Hashes of the files that probes read: the files in parameters whose names end in `_file`."""
+    """Hashes of what probes read: files in parameters whose names end in `_file`, and model folders
+    in those that end in `_model` or `_models`.
+    """
+    return {**_named_files(recipe), **_model_folders(recipe)}
+
+
+def _model_folders(recipe: AuditRecipe) -> dict[str, JsonValue]:
+    found: dict[str, JsonValue] = {}
+    for probe_id, parameters in recipe.probes.items():
+        for name, named in parameters.items():
+            if name.endswith(("_model", "_models")):
+                listed = named if isinstance(named, list) else [named]
+                folders = [Path(one) for one in listed if isinstance(one, str) and one]
+                # Another name, such as that of a served model, is in the hash of the recipe.
+                hashes: list[JsonValue] = [
+                    folder_fingerprint(folder, RecommenderManifest.read(folder))
+                    for folder in folders
+                    if (folder / RECOMMENDER).is_file()
+                ]
+                if hashes:
+                    found[f"{probe_id}.{name}"] = hashes
+    return found
+
+
+def _named_files(recipe: AuditRecipe) -> dict[str, JsonValue]:
     return {
         f"{probe_id}.{name}": sha256_file(Path(named))
         for probe_id, parameters in recipe.probes.items()

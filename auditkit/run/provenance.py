@@ -19,6 +19,7 @@ from auditkit.evidence.failures import (
     same_at_any_temperature,
     truncated_lists,
 )
+from auditkit.privacy.measured_detectors import measured_detectors
 from auditkit.probes.hallucination.claims import self_check as claims_self_check
 from auditkit.recommenders.execution.score_recheck import BOUND, largest_difference
 from auditkit.recommenders.execution.target import Target
@@ -94,11 +95,12 @@ def describe_catalog(catalog: Catalog, dataset: Dataset) -> dict[str, JsonValue]
 def detectors(recipe: AuditRecipe, target: Target, catalog: Catalog) -> tuple[Detector, ...]:
     """Detectors used in this audit, with their measured error rates."""
     linker, on_titles, on_texts = (_linker_detector(catalog, recipe.seed), *measured_quality())
+    scanned = measured_detectors() if "privacy.scan" in recipe.probes else ()
     if "hallucination.claims" not in recipe.probes:
-        return (linker, on_titles)
+        return (linker, on_titles, *scanned)
     form = target.prompts.description
     own = claims_self_check(catalog, form=form, seed=recipe.seed)
-    return (linker, on_titles, own, on_texts)
+    return (linker, on_titles, own, on_texts, *scanned)
 
 
 def _linker_detector(catalog: Catalog, seed: int) -> Detector:

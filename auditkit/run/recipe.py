@@ -81,12 +81,9 @@ def read_recipe(path: Path, *, allow_outside: bool = False) -> AuditRecipe:
         ConfigurationError: every error at once, each with file and line.
     """
     document = load_yaml(path)
-    named = [["data"], ["catalog"]] + [
-        ["probes", probe_id, name]
-        for probe_id, parameters in _stated_probes(document).items()
-        for name in parameters
-        if name.endswith("_file")
-    ]
+    named: list[list[str | int]] = [["data"], ["catalog"]]
+    for probe_id, parameters in _stated_probes(document).items():
+        named += [["probes", probe_id, *place] for place in _named_places(parameters)]
     folders = [Path(), path.parent]
     outside = resolve_named_files(document, named, folders=folders, allow_outside=allow_outside)
     if outside:  # before the probes are built, which read their files
@@ -107,6 +104,16 @@ def _stated_probes(document: Document) -> Mapping[str, Mapping[str, Any]]:
     stated = document.data.get("probes") if isinstance(document.data, dict) else None
     entries = stated.items() if isinstance(stated, dict) else ()
     return {name: entry for name, entry in entries if isinstance(entry, dict)}
+
+
+def _named_places(parameters: Mapping[str, Any]) -> Iterator[list[str | int]]:
+    """Places of the parameters that name files or model folders."""
+    for name, value in parameters.items():
+        if name.endswith(("_file", "_model")):
+            yield [name]
+        elif name.endswith("_models") and isinstance(value, list):
+            for position in range(len(value)):
+                yield [name, position]
 
 
 def _probe_errors(

@@ -17,7 +17,7 @@ from typing import Any
 
 from auditkit.security.redaction import map_text
 
-__all__ = ["mask", "mask_response"]
+__all__ = ["find_contacts_and_cards", "mask", "mask_response"]
 
 _RESPONSE = ("text", "trace", "derived", "reason")
 _KEPT = ("item_id", "link")  # ids of the catalog
@@ -51,6 +51,20 @@ _ISBN_BEFORE = re.compile(r"(?:ISBN|ISSN|EAN|ASIN)(?:-1[03])?\W{0,3}$", re.IGNOR
 def mask(text: str) -> str:
     """Replace personal data in a text by `[email]`, `[card]` and `[phone]`."""
     return _masked(text, lambda kind, _: f"[{kind}]")
+
+
+def find_contacts_and_cards(text: str) -> list[tuple[str, str]]:
+    """E-mail addresses, telephone numbers and card numbers in a text, as (kind, value) in the order
+    of kinds; the value of a number is its digits.
+    """
+    found: list[tuple[str, str]] = []
+
+    def noted(kind: str, value: str) -> str:
+        found.append((kind, value))
+        return f"[{kind}]"
+
+    _masked(text, noted)
+    return found
 
 
 def mask_response(body: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from auditkit.serialization.strict_yaml import Document
 from auditkit.serialization.yaml_errors import located
@@ -18,7 +19,7 @@ __all__ = ["resolve_named_files"]
 
 def resolve_named_files(
     document: Document,
-    places: Iterable[Sequence[str]],
+    places: Iterable[Sequence[str | int]],
     *,
     folders: Sequence[Path],
     allow_outside: bool,
@@ -30,7 +31,8 @@ def resolve_named_files(
 
     Args:
         document: its entries at `places` may be changed.
-        places: key paths of the entries that may name a file; other names are left as they are.
+        places: key paths of the entries that may name a file or folder, with positions in lists;
+            other names are left as they are.
         folders: where relative paths are looked for, in this order.
         allow_outside: whether files outside the folders are allowed.
 
@@ -40,7 +42,7 @@ def resolve_named_files(
     errors = []
     for place in places:
         section, key = _section(document.data, place[:-1]), place[-1]
-        named = section.get(key)
+        named = section[key] if _holds(section, key) else None
         if not isinstance(named, str) or not named or "\0" in named:
             continue
         folder = next((one for one in folders if (one / named).exists()), folders[0])
@@ -56,11 +58,17 @@ def resolve_named_files(
     return errors
 
 
-def _section(data: object, place: Sequence[str]) -> dict[str, object]:
-    """The mapping at a key path; an empty one if there is none."""
+def _section(data: Any, place: Sequence[str | int]) -> Any:
+    """The mapping or list at a key path; an empty mapping if there is none."""
     for key in place:
         data = data.get(key) if isinstance(data, dict) else None
-    return data if isinstance(data, dict) else {}
+    return data if isinstance(data, dict | list) else {}
+
+
+def _holds(section: Any, key: str | int) -> bool:
+    if isinstance(section, list):
+        return isinstance(key, int) and key < len(section)
+    return key in section
 
 
 def _inside(path: Path, folder: Path) -> bool:

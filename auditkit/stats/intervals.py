@@ -14,7 +14,7 @@ from scipy import special
 
 from auditkit.errors import InvalidArgument
 
-__all__ = ["Interval", "clopper_pearson", "korn_graubard_n_eff", "wilson"]
+__all__ = ["Interval", "clopper_pearson", "korn_graubard_n_eff", "newcombe", "wilson"]
 
 
 class Interval(NamedTuple):
@@ -75,6 +75,31 @@ def clopper_pearson(
     low = 0.0 if x == 0 or side == "upper" else float(special.betaincinv(x, n - x + 1, tail))
     high = 1.0 if x == n or side == "lower" else float(special.betainccinv(x + 1, n - x, tail))
     return Interval(low, high)
+
+
+def newcombe(x1: float, n1: float, x2: float, n2: float, level: float = 0.95) -> Interval:
+    """Interval of the difference of two independent rates, x1 / n1 - x2 / n2.
+
+    With d = p1 - p2 and Wilson ends l and u: low = d - sqrt((p1 - l1)^2 + (u2 - p2)^2), high = d +
+    sqrt((u1 - p1)^2 + (p2 - l2)^2).
+
+    Args:
+        x1, n1, x2, n2: counts of both rates, as in `wilson`. level: two-sided coverage.
+
+    Returns:
+        Ends in [-1, 1]; contains the difference.
+
+    Raises:
+        InvalidArgument: a count or the level outside its range.
+
+    Source: Newcombe 1998, method 10.
+    """
+    one, two = wilson(x1, n1, level), wilson(x2, n2, level)
+    p1, p2 = x1 / n1, x2 / n2
+    d = p1 - p2
+    low = d - math.hypot(p1 - one.low, two.high - p2)
+    high = d + math.hypot(one.high - p1, p2 - two.low)
+    return Interval(max(-1.0, low), min(1.0, high))
 
 
 def korn_graubard_n_eff(values: Sequence[float], unit_ids: Sequence[Hashable]) -> float:

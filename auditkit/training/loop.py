@@ -22,6 +22,8 @@ import torch
 from accelerate import Accelerator
 
 from auditkit.catalog.dataset import Dataset
+from auditkit.privacy.canary_file import Canary
+from auditkit.privacy.canary_planting import place_canaries, with_canaries
 from auditkit.seeding import generator
 from auditkit.training.attribute_adversary import adversary_of
 from auditkit.training.base_model import place_base
@@ -33,6 +35,7 @@ from auditkit.training.history_sampling import draw_holdout
 from auditkit.training.model import Trainee, prepare
 from auditkit.training.model_folder import (
     TrainingLog,
+    canary_record,
     identity_of,
     is_trained,
     require_same_model,
@@ -98,7 +101,8 @@ def train(
             dataset=dataset,
             train=lambda r, folder: _once(r, folder, dataset, on_step),
         )
-    session = _prepare(recipe, out, identity, dataset, base, accelerator)
+        canaries = _canaries(recipe, out, dataset, identity)
+    session = _prepare(recipe, out, identity, dataset, base, accelerator, canaries)
     cpu_before = session.clock.cpu_seconds
     private, first = session.private is not None, accelerator.is_main_process
     with TrainingLog(out, first_step=session.done, silent=private or not first) as log:
@@ -221,6 +225,7 @@ class _Session:
                 rows=self.rows,
                 privacy=privacy,
                 steps=self.best.step or self.done,
+                canaries=canary_record(self.recipe, self.out),
             )
             self.roundtrip.check(self.out, self.trainee, dataset)
             write_record(
@@ -244,13 +249,15 @@ def _prepare(
     dataset: Dataset,
     base: Path | None,
     accelerator: Accelerator,
+    canaries: Sequence[Canary],
 ) -> _Session:
     """Create model, rows, objectives and optimizer; restore the latest checkpoint if any."""
     with accelerator.main_process_first():
-        synthetic = open_synthetic(recipe, dataset, out, identity)
+        synthetic = open_synthetic(recipe, dataset, out, identity, canaries=canaries)
     read = synthetic.dataset if synthetic else dataset
+    planted = () if synthetic else canaries  # those of synthetic histories are in the release
     trainee = prepare(recipe, read, base=base)
-    rows = training_rows(recipe, read, trainee, base=base)
+    rows = training_rows(recipe, read, trainee, base=base, canaries=planted)
     model = trainee.model.to(accelerator.device)
     model.train()
     if recipe.optimizer.checkpoint_activations:
@@ -311,13 +318,19 @@ def _prepare(
 
 
 def training_rows(
-    recipe: TrainingRecipe, dataset: Dataset, trainee: Trainee, *, base: Path | None = None
+    recipe: TrainingRecipe,
+    dataset: Dataset,
+    trainee: Trainee,
+    *,
+    base: Path | None = None,
+    canaries: Sequence[Canary] = (),
 ) -> TrainingRows:
     """Training rows of a recipe; deterministic, so that a resume uses the same rows.
 
     Args:
         dataset: data with the users to train on, real or synthetic.
         base: folder of the base model, for recipes with a base.
+        canaries: all canaries of the run; those that are planted become users.
 
     Raises:
         ConfigurationError: the data lack ratings or attributes that a task needs.
@@ -327,8 +340,9 @@ def training_rows(
     holdout: frozenset[int] = frozenset()
     if recipe.data.synthetic is None:  # held-out users have no part in synthetic histories
         holdout = draw_holdout(recipe, n_users=len(dataset.interactions.user_ids))
+    repeats = recipe.canaries.repeats if recipe.canaries else 1
     return TrainingRows(
-        dataset=dataset,
+        dataset=with_canaries(dataset, canaries, repeats=repeats, fit=recipe.data.fit),
         prompts=trainee.prompts,
         tokenizer=trainee.tokenizer,
         tokens=trainee.tokens,
@@ -342,6 +356,23 @@ def training_rows(
         labeled=recipe.adversary.attribute if recipe.adversary else "",
         item_weights=target_weights(recipe, dataset, base, holdout),
         bucketing=recipe.data.bucketing,
+    )
+
+
+def _canaries(
+    recipe: TrainingRecipe, out: Path, dataset: Dataset, identity: Mapping[str, str]
+) -> tuple[Canary, ...]:
+    """All canaries of the run, planted or not; none without the section."""
+    wanted = recipe.canaries
+    if wanted is None:
+        return ()
+    return place_canaries(
+        out,
+        dataset,
+        identity,
+        count=wanted.count,
+        length=wanted.length,
+        repeats=wanted.repeats,
     )
 
 

@@ -13,15 +13,17 @@ import yaml
 
 from auditkit.catalog.dataset import Dataset
 from auditkit.errors import ConfigurationError
+from auditkit.privacy.canary_file import canary_path
 from auditkit.recommenders.adapters.manifest import (
     MANIFEST,
+    CanaryRecord,
     CatalogReference,
     Decoding,
     PrivacyClaim,
     RecommenderManifest,
     TrainingRecord,
 )
-from auditkit.serialization.atomic_files import set_aside, write_atomically
+from auditkit.serialization.atomic_files import set_aside, sha256_file, write_atomically
 from auditkit.serialization.canonical_json import canonical_json, read_json, sha256_json
 from auditkit.training.base_model import BASE, base_identity, link
 from auditkit.training.history_sampling import draw_holdout
@@ -31,6 +33,7 @@ from auditkit.training.training_rows import TrainingRows
 
 __all__ = [
     "TrainingLog",
+    "canary_record",
     "identity_of",
     "is_trained",
     "require_same_model",
@@ -46,6 +49,10 @@ _RECORD, _LOG, _INDEX = "manifest.json", "log.jsonl", "item_index.json"
 def identity_of(recipe: TrainingRecipe, dataset: Dataset) -> dict[str, str]:
     """Hashes of recipe and data, which identify a model."""
     fields = recipe.model_dump(mode="json", exclude={"checkpoint_every"})
+    if recipe.canaries is None:
+        del fields["canaries"]  # recipes without canaries keep the identity of earlier versions
+    if recipe.data.synthetic is None:
+        del fields["data"]["synthetic"]  # and so do those without synthetic histories
     if (base := base_identity(recipe)) is not None:
         fields["model"]["base"] = base
     return {"recipe_sha256": sha256_json(fields), "data_sha256": dataset.fingerprint}
@@ -135,6 +142,7 @@ def write_folder(
     privacy: PrivacyClaim | None = None,
     steps: int,
     base: Path | None = None,
+    canaries: CanaryRecord | None = None,
 ) -> None:
     """Write weights or adapter, tokenizer, templates and `recommender.yaml`, a TARGET for audits.
 
@@ -142,6 +150,7 @@ def write_folder(
         dataset: the data that audits read; `rows` may be of synthetic users.
         base: folder with the weights of the base, to be referenced in `out`; None if `out` already
             contains them.
+        canaries: what to declare about planted canaries.
     """
     model, users = trainee.model, dataset.interactions.user_ids
     adapted = recipe.adapter != "full"
@@ -180,9 +189,23 @@ def write_folder(
             objectives=dict(recipe.objectives),
             steps=steps,
             parameters=sum(p.numel() for p in model.parameters() if p.requires_grad),
+            canaries=canaries,
         ),
         privacy=privacy,
     ).write(out)
+
+
+def canary_record(recipe: TrainingRecipe, out: Path) -> CanaryRecord | None:
+    """What the folder declares about its canaries, without saying which are planted."""
+    if recipe.canaries is None:
+        return None
+    return CanaryRecord(
+        count=recipe.canaries.count,
+        repeats=recipe.canaries.repeats,
+        length=recipe.canaries.length,
+        unit="user",
+        file_sha256=sha256_file(canary_path(out)),
+    )
 
 
 def _history_window(recipe: TrainingRecipe, trainee: Trainee) -> int:

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 __all__ = [
     "AdversaryRecipe",
+    "CanaryRecipe",
     "DataRecipe",
     "LoraRecipe",
     "ModelRecipe",
@@ -198,6 +199,20 @@ class PrivacyRecipe(_Section):
     test_seed: int | None = Field(default=None, ge=0)
 
 
+class CanaryRecipe(_Section):
+    """Canaries for an audit of leakage: `count` synthetic users with random histories.
+
+    Each is put into the training data with probability 1/2, `repeats` times. A canary of `length`
+    items is one user and, as it fits into a history window, one training row. The coins are in
+    `NAME.canaries.jsonl` beside the model folder `NAME`; keep that file private.
+    """
+
+    count: int = Field(ge=4)
+    repeats: int = Field(default=1, ge=1)
+    length: int = Field(default=12, ge=2)
+    kind: Literal["items"] = "items"
+
+
 Adapter = Annotated[LoraRecipe | SoftPromptRecipe | PrefixRecipe, Field(discriminator="method")]
 
 
@@ -227,6 +242,7 @@ class TrainingRecipe(_Section):
     adversary: AdversaryRecipe | None = None
     perturbation: PerturbationRecipe | None = None
     privacy: PrivacyRecipe | None = None
+    canaries: CanaryRecipe | None = None
 
     @property
     def claims_privacy(self) -> bool:

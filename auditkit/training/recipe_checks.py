@@ -70,6 +70,11 @@ def _conflicts(recipe: TrainingRecipe) -> Iterator[Fault]:
             "validation",
             "needs data.fit: all_but_validation; otherwise its items are training data",
         )
+    if recipe.canaries and recipe.canaries.length > recipe.data.window:
+        yield (
+            "canaries.length",
+            f"exceeds data.window {recipe.data.window}; a canary must be one training row",
+        )
     yield from _not_private(recipe, coupled)
     yield from _not_synthetic(recipe)
 

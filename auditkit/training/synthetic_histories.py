@@ -8,7 +8,7 @@ post-processing, so tasks, objectives and steps are free.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
@@ -20,6 +20,8 @@ from auditkit.catalog.dataset import Dataset
 from auditkit.catalog.interactions import Interactions
 from auditkit.errors import ConfigurationError
 from auditkit.privacy.accounting import StepRun, delta_for, epsilon_of, noise_for
+from auditkit.privacy.canary_file import Canary
+from auditkit.privacy.canary_planting import with_canaries
 from auditkit.privacy.transitions import (
     Lags,
     NoisyTransitions,
@@ -53,12 +55,18 @@ class Synthetic(NamedTuple):
 
 
 def open_synthetic(
-    recipe: TrainingRecipe, dataset: Dataset, folder: Path, identity: Mapping[str, str]
+    recipe: TrainingRecipe,
+    dataset: Dataset,
+    folder: Path,
+    identity: Mapping[str, str],
+    *,
+    canaries: Sequence[Canary] = (),
 ) -> Synthetic | None:
     """Sample the histories of a recipe from the release in `folder`, which is made if missing.
 
     Args:
         identity: hashes of recipe and data; the release of another run is replaced.
+        canaries: all canaries of the run; those that are planted become users of the release.
 
     Returns:
         None for a recipe that trains on real histories.
@@ -72,7 +80,7 @@ def open_synthetic(
         return None
     claim = _stored_claim(folder, identity)
     if claim is None:
-        noisy, claim = _release(recipe, settings, dataset)
+        noisy, claim = _release(recipe, settings, dataset, canaries)
         np.savez_compressed(
             folder / f"{RELEASE}.npz", weights=noisy.weights, frequency=noisy.frequency
         )
@@ -97,7 +105,7 @@ def synthetic_plan(recipe: TrainingRecipe, settings: SyntheticRecipe, dataset: D
         ConfigurationError: no user has two training interactions.
         InvalidArgument: the target epsilon cannot be met, or the catalog is too large.
     """
-    counts, noise, delta = _planned(recipe, settings, dataset)
+    counts, noise, delta = _planned(recipe, settings, dataset, ())
     noun = {"target": "targets", "window": f"windows of {settings.window} items", "user": "users"}
     return (
         f"{recipe.name}: {recipe.steps} steps on {settings.histories} synthetic histories, "
@@ -125,11 +133,18 @@ class _Planned(NamedTuple):
     delta: float
 
 
-def _planned(recipe: TrainingRecipe, settings: SyntheticRecipe, dataset: Dataset) -> _Planned:
+def _planned(
+    recipe: TrainingRecipe,
+    settings: SyntheticRecipe,
+    dataset: Dataset,
+    canaries: Sequence[Canary],
+) -> _Planned:
     held_out = draw_holdout(recipe, n_users=len(dataset.interactions.user_ids))
+    repeats = recipe.canaries.repeats if recipe.canaries else 1
+    read = with_canaries(dataset, canaries, repeats=repeats, fit=recipe.data.fit)
     histories = [
         history
-        for user, history in enumerate(training_histories(dataset, fit=recipe.data.fit))
+        for user, history in enumerate(training_histories(read, fit=recipe.data.fit))
         if user not in held_out
     ]
     counts = transition_counts(
@@ -147,10 +162,13 @@ def _planned(recipe: TrainingRecipe, settings: SyntheticRecipe, dataset: Dataset
 
 
 def _release(
-    recipe: TrainingRecipe, settings: SyntheticRecipe, dataset: Dataset
+    recipe: TrainingRecipe,
+    settings: SyntheticRecipe,
+    dataset: Dataset,
+    canaries: Sequence[Canary],
 ) -> tuple[NoisyTransitions, PrivacyClaim]:
     """Count transitions, add noise of OS entropy, and state what that costs."""
-    counts, noise, delta = _planned(recipe, settings, dataset)
+    counts, noise, delta = _planned(recipe, settings, dataset, canaries)
     noisy = NoisyTransitions.release(
         counts, noise_multiplier=noise, lags=Lags(settings.lags, settings.decay), rng=_os_entropy()
     )

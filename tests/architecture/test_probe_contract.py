@@ -6,6 +6,7 @@ import inspect
 from functools import cache
 
 import pytest
+from planted_leakage import FailsOnEveryThirdText, canaries_file
 from planted_recommenders import HELD_OUT, Clean, FailsEveryThird, FindsEveryTestItem
 from planted_stages import Keeps, pipeline
 from run_probe import ProbeRun, run_probe
@@ -31,11 +32,13 @@ VALIDATION = {"training": {**MANIFEST["training"], "fit": "all_but_validation"}}
 # Of one held-out item recall@10 is hr@10; `tests/probes/utility/test_ranking.py` holds out several.
 OF_SEVERAL = {"utility.ranking.recall@10", "utility.validation.recall@10"}
 # Crossed attributes and further wordings: `tests/probes/fairness/counterfactual/test_probe.py`;
-# sampled lists: `tests/probes/hallucination/test_sampled_lists.py`.
+# sampled lists: `tests/probes/hallucination/test_sampled_lists.py`; rarer false positives:
+# `tests/probes/privacy/test_membership.py`.
 ON_REQUEST = {
     "fairness.counterfactual.interaction",
     "fairness.counterfactual.snsr_wording",
     "hallucination.mitigation.sample_agreement",
+    "privacy.membership.tpr_at_fpr_0.001",
 }
 # Only for a catalog with variants: `tests/demo/test_shop.py`.
 OF_VARIANTS = {"hallucination.catalog.ambiguous_variant_rate"}
@@ -55,10 +58,16 @@ def manifest_for(probe_id: str) -> dict[str, object]:
     return VALIDATION if probe_id == "utility.validation" else MANIFEST
 
 
+def parameters_for(probe_id: str) -> dict[str, str]:
+    """What a recipe must name, because it is not in the model folder."""
+    return {"canaries_file": canaries_file()} if probe_id == "privacy.canary" else {}
+
+
 @cache
 def clean_run(probe_id: str) -> ProbeRun:
     """One run with the default parameters; tests only read it."""
-    return run_probe(probe_id, clean_for(probe_id), manifest=manifest_for(probe_id))
+    parameters = parameters_for(probe_id)
+    return run_probe(probe_id, clean_for(probe_id), manifest=manifest_for(probe_id), **parameters)
 
 
 @EVERY_PROBE
@@ -85,7 +94,8 @@ def test_probe_asks_at_least_thirty_requests_by_default(probe_id):
 
 @EVERY_PROBE
 def test_probe_is_deterministic_under_a_seed(probe_id):
-    again = run_probe(probe_id, clean_for(probe_id), manifest=manifest_for(probe_id))
+    parameters = parameters_for(probe_id)
+    again = run_probe(probe_id, clean_for(probe_id), manifest=manifest_for(probe_id), **parameters)
     assert again == clean_run(probe_id)
 
 
@@ -117,10 +127,15 @@ class FailsAndFinds(FailsEveryThird, FindsEveryTestItem):
 )
 def test_probe_counts_as_missing_what_a_failing_target_did_not_answer(probe_id):
     failing = FailsAndFinds() if probe_id == "fairness.group_utility" else FailsEveryThird()
+    if probe_id in ("privacy.canary", "privacy.extraction"):
+        failing = FailsOnEveryThirdText()
     if probe_id == "utility.stages":
         failing = pipeline(FailsEveryThird(), Keeps())
     # Every request is sent, however many fail: the circuit breaker has tests of its own.
-    run = run_probe(probe_id, failing, manifest=manifest_for(probe_id), max_error_rate=1.0)
+    parameters = parameters_for(probe_id)
+    run = run_probe(
+        probe_id, failing, manifest=manifest_for(probe_id), max_error_rate=1.0, **parameters
+    )
     failed = run.counts["target_error"]
     asked = sum(run.counts.values()) - run.counts["not_run"]  # the stop rule ends a long probe
     assert 0.1 < failed / asked < 0.6

@@ -101,3 +101,10 @@ def test_a_false_positive_rate_outside_its_range_is_an_error(fpr):
 def test_a_score_that_is_not_finite_is_an_error():
     with pytest.raises(InvalidArgument):
         auc_value([float("nan")], [0])
+
+
+def test_estimates_need_no_generator_and_are_then_the_same_every_time():
+    members, nonmembers = [0.3, 0.7, 0.9], [0.1, 0.2, 0.8, 0.4]
+    assert auc(members, nonmembers) == auc(members, nonmembers)
+    assert auc(members, nonmembers).estimate.value == pytest.approx(9 / 12)
+    assert tpr_at_fpr(members, nonmembers, fpr=0.25) == tpr_at_fpr(members, nonmembers, fpr=0.25)

@@ -12,8 +12,11 @@ from auditkit.policy.decide import decide, lint, needed_n
 from auditkit.policy.schema import Policy
 
 
-def test_the_shipped_policy_has_no_doubtful_line():
-    assert lint(Policy.read(Path("recipes/policy/release.yaml"))) == []
+@pytest.mark.parametrize(
+    "path", sorted(Path("recipes/policy").glob("*.yaml")), ids=lambda p: p.stem
+)
+def test_a_shipped_policy_has_no_doubtful_line(path):
+    assert lint(Policy.read(path)) == []
 
 
 def test_lint_names_limits_that_no_sample_can_show(tmp_path):

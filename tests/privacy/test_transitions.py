@@ -18,6 +18,7 @@ from auditkit.privacy.transitions import (
 )
 
 LAGS = Lags(reach=3, decay=0.5)
+PAIRS, ITEMS = 0.9**0.5, 0.1**0.5  # norms of a unit's transitions and of its items
 histories = st.lists(
     st.lists(st.integers(0, 5), max_size=12).map(lambda items: np.array(items, dtype=np.int32)),
     min_size=1,
@@ -34,14 +35,18 @@ def test_worked_example():
     # Pairs 0-1 and 1-2 have weight 1 and 0-2 has weight 1/2: their norm is 3/2.
     found = counts([one], "user")
     assert found.n_units == 1
-    assert found.matrix[0, 1] == found.matrix[1, 2] == pytest.approx(2 / 3)
-    assert found.matrix[0, 2] == pytest.approx(1 / 3)
+    assert found.matrix[0, 1] == found.matrix[1, 2] == pytest.approx(PAIRS * 2 / 3)
+    assert found.matrix[0, 2] == pytest.approx(PAIRS / 3)
+    # Item 1 follows with weight 1 and item 2 with 3/2: their norm is the root of 13/4.
+    assert found.frequency[1] == pytest.approx(ITEMS * 1 / 3.25**0.5)
+    assert found.frequency[2] == pytest.approx(ITEMS * 1.5 / 3.25**0.5)
     # As two targets, item 1 after 0, and item 2 after 1 and 0.
     found = counts([one], "target")
     assert found.n_units == 2
-    assert found.matrix[0, 1] == pytest.approx(1)
-    assert found.matrix[1, 2] == pytest.approx(1 / 1.25**0.5)
-    assert found.matrix[0, 2] == pytest.approx(0.5 / 1.25**0.5)
+    assert found.matrix[0, 1] == pytest.approx(PAIRS)
+    assert found.matrix[1, 2] == pytest.approx(PAIRS / 1.25**0.5)
+    assert found.matrix[0, 2] == pytest.approx(PAIRS * 0.5 / 1.25**0.5)
+    assert found.frequency[1] == found.frequency[2] == pytest.approx(ITEMS)
 
 
 def test_windows_share_no_pair():
@@ -53,7 +58,7 @@ def test_windows_share_no_pair():
 
 @given(histories, st.sampled_from(["target", "window", "user"]))
 def test_every_unit_has_norm_one(data, unit):
-    """The matrix is a sum over units, so each one alone shows what its removal changes."""
+    """The counts are sums over units, so each one alone shows what its removal changes."""
     size = 4 if unit == "window" else 99
     parts = [h[b : b + size] for h in data for b in range(0, len(h), size)]
     if unit == "target":
@@ -64,19 +69,25 @@ def test_every_unit_has_norm_one(data, unit):
             last = np.zeros((6, 6))
             for lag, weight in enumerate(LAGS.weights[: len(part) - 1], start=1):
                 last[part[-1 - lag], part[-1]] += weight
-            alone.append(last / np.linalg.norm(last))
-            assert pairs is None or np.allclose(pairs, alone[-1])
+            items = last.sum(axis=0) / np.linalg.norm(last.sum(axis=0))
+            joint = np.vstack([PAIRS * last / np.linalg.norm(last), ITEMS * items])
+            alone.append(joint)
+            assert pairs is None or np.allclose(pairs, joint[:6])
     else:
-        alone = [counts([part], "user").matrix for part in parts if len(part) > 1]
+        alone = [stacked(counts([part], "user")) for part in parts if len(part) > 1]
     found = counts(data, unit, window=4)
     assert found.n_units == len(alone)
-    assert np.allclose(found.matrix, sum(alone, np.zeros((6, 6))))
+    assert np.allclose(stacked(found), sum(alone, np.zeros((7, 6))))
     assert all(np.linalg.norm(one) == pytest.approx(1) for one in alone)
+
+
+def stacked(found):
+    return np.vstack([found.matrix, found.frequency])
 
 
 def released(matrix, noise, seed=0):
     return NoisyTransitions.release(
-        TransitionCounts(matrix, 1),
+        TransitionCounts(matrix, matrix.sum(axis=0), 1),
         noise_multiplier=noise,
         lags=LAGS,
         rng=np.random.default_rng(seed),
@@ -87,7 +98,7 @@ def test_all_cells_get_noise_of_the_stated_size():
     """Of cells without any count, as many are above the threshold as the normal law says."""
     n = 400
     kept = int((released(np.zeros((n, n)), 2.0).weights > 0).sum())
-    assert kept == pytest.approx(n * n * 2.326e-4, abs=4 * (n * n * 2.326e-4) ** 0.5)
+    assert kept == pytest.approx(n * n * 3.167e-5, abs=4 * (n * n * 3.167e-5) ** 0.5)
     large = np.full((n, n), 1e6)
     noise = released(large, 2.0).weights * (large.sum(axis=1, keepdims=True) ** 0.5) - large
     # Float32 weights of a million have an error of .03, far below the noise.

@@ -73,6 +73,13 @@ def test_file_of_a_probe_is_checked(own):
         read_recipe(own / "audit.yaml")
 
 
+def test_model_folders_of_a_probe_are_checked_with_their_position(own):
+    probe = "  privacy.canary: {base_model: ../foreign}\n"
+    (own / "audit.yaml").write_text(AUDIT.format(data="ml-100k") + probe)
+    with pytest.raises(ConfigurationError, match=r"base_model: .* outside"):
+        read_recipe(own / "audit.yaml")
+
+
 @pytest.mark.parametrize(
     "named", ["shop.yaml", "./shop.yaml", "part/../shop.yaml", "ml-100k", "no-such-file.yaml"]
 )

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy.stats import beta, binomtest
 
 from auditkit.errors import InvalidArgument
-from auditkit.stats.intervals import clopper_pearson, korn_graubard_n_eff, wilson
+from auditkit.stats.intervals import clopper_pearson, korn_graubard_n_eff, newcombe, wilson
 
 
 @st.composite
@@ -88,3 +88,18 @@ def test_the_effective_size_never_exceeds_the_rows(rows):
 def test_rows_that_tell_nothing_about_the_spread_are_refused(values, units):
     with pytest.raises(InvalidArgument):
         korn_graubard_n_eff(values, units)
+
+
+def test_newcombe_by_the_papers_example():
+    # Newcombe 1998, table II, method 10: 56/70 - 48/80 is .2 with .0524 to .3339.
+    found = newcombe(56, 70, 48, 80)
+    assert found.low == pytest.approx(0.0524, abs=5e-5)
+    assert found.high == pytest.approx(0.3339, abs=5e-5)
+
+
+@given(n1=st.integers(1, 40), n2=st.integers(1, 40), data=st.data())
+def test_newcombe_contains_the_difference_and_is_antisymmetric(n1, n2, data):
+    x1, x2 = data.draw(st.integers(0, n1)), data.draw(st.integers(0, n2))
+    found, swapped = newcombe(x1, n1, x2, n2), newcombe(x2, n2, x1, n1)
+    assert -1 <= found.low <= x1 / n1 - x2 / n2 <= found.high <= 1
+    assert (found.low, found.high) == pytest.approx((-swapped.high, -swapped.low))

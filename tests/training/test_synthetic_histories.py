@@ -11,6 +11,7 @@ from small_world import world
 from training_recipes import small_model, small_recipe
 
 from auditkit.errors import AuditkitError, ConfigurationError
+from auditkit.privacy.canary_file import Canary
 from auditkit.recommenders.adapters.manifest import RecommenderManifest
 from auditkit.training.history_sampling import draw_holdout, training_histories
 from auditkit.training.loop import train
@@ -173,3 +174,29 @@ tasks: {recommend: %d, describe: 2}
     )
     with pytest.raises(ConfigurationError, match="items only"):
         train(private, tmp_path / "other", dataset=world())
+
+
+def test_planted_canaries_are_in_the_release_and_others_are_not(tmp_path, monkeypatch):
+    """With little and equal noise, the transitions of a canary that was put in stand out."""
+    monkeypatch.setattr(
+        "auditkit.training.synthetic_histories._os_entropy", lambda: np.random.default_rng(7)
+    )
+    items = world().catalog.ids
+    canaries = [
+        Canary(id=f"c{number}", items=tuple(items[6 * number : 6 * number + 6]), planted=not number)
+        for number in range(2)
+    ]
+    settings = SETTINGS.model_copy(update={"epsilon": 200.0})
+    found = []
+    for number, all_of_them in enumerate(((), canaries)):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        open_synthetic(recipe(settings), world(), folder, IDENTITY, canaries=all_of_them)
+        with np.load(folder / "transitions.npz") as arrays:
+            found.append(arrays["weights"])
+    gains = [
+        np.mean([(found[1] - found[0])[6 * n + i, 6 * n + i + 1] for i in range(5)])
+        for n in range(2)
+    ]
+    assert gains[0] > 0.04
+    assert abs(gains[1]) < 0.02

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Literal
 from auditkit.domains.shipped import domain_pack
 from auditkit.engine.generation import Decoding
 from auditkit.engine.inference import Engine
+from auditkit.engine.plain import distributions
 from auditkit.errors import TargetUnavailable
+from auditkit.metrics.membership_scores import next_token_moments
 from auditkit.recommenders.adapters.folder_fingerprint import folder_fingerprint
 from auditkit.recommenders.adapters.manifest import RecommenderManifest, resolve_inside
 from auditkit.recommenders.prompting.prompts import Prompts, as_text, describe_user, item_reference
@@ -24,6 +26,8 @@ from auditkit.serialization.canonical_json import read_json
 from auditkit.types import Item, Message, Request
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 __all__ = ["LanguageModel"]
@@ -147,6 +151,15 @@ class LanguageModel:
     ) -> list[list[TokenScores]]:
         """The same scores, computed with one forward pass per pair."""
         return self._scores(prompts, continuations, run=self.engine.rescore)
+
+    def token_moments(
+        self, prompts: Sequence[str], continuations: Sequence[str]
+    ) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+        """Mean and standard deviation of the log-probability of the next token at every token of
+        one continuation of each prompt, nats.
+        """
+        pairs = self._pairs(prompts, [[continuation] for continuation in continuations])
+        return [next_token_moments(table) for table in distributions(self.model, pairs)]
 
     def cost(
         self, prompts: Sequence[str], continuations: Sequence[Sequence[str]]

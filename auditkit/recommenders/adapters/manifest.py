@@ -29,6 +29,7 @@ from auditkit.serialization.yaml_errors import validate
 
 __all__ = [
     "MANIFEST",
+    "CanaryRecord",
     "CatalogReference",
     "Decoding",
     "PrivacyClaim",
@@ -71,6 +72,18 @@ class Decoding(_Section):
     beams: int = Field(default=1, ge=1, le=64)
 
 
+class CanaryRecord(_Section):
+    """Canaries of the training: `count` of them, each in with probability 1/2 and then `repeats`
+    times. `file_sha256` is the hash of the private file with the coins.
+    """
+
+    count: int
+    repeats: int
+    length: int
+    unit: Literal["user"]
+    file_sha256: str
+
+
 class TrainingRecord(_Section):
     """Facts about the training that audits need. `holdout_users` were never in the training data:
     they are the known non-members.
@@ -86,6 +99,7 @@ class TrainingRecord(_Section):
     steps: int
     parameters: int
     rows: dict[str, int] = {}
+    canaries: CanaryRecord | None = None
 
 
 class PrivacyClaim(_Section):

@@ -248,7 +248,7 @@ def test_a_row_beyond_the_context_is_refused_before_the_first_step(tmp_path):
 
 
 def test_a_delta_of_one_over_n_is_refused():
-    with pytest.raises(InvalidArgument, match=r"privacy.delta 0.01 is not below 1 / 100"):
+    with pytest.raises(InvalidArgument, match=r"A delta of 0.01 is not below 1 / 100"):
         calibrate(dp(delta=0.01), n_units=100, steps=1)
 
 
