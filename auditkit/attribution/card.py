@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import rankdata
 
 from auditkit.attribution.estimators import Attribution, ranking
 from auditkit.attribution.faithfulness import (
@@ -23,7 +24,7 @@ from auditkit.attribution.faithfulness import (
     infidelity_of,
     lds_of,
 )
-from auditkit.attribution.masks import mask_of
+from auditkit.attribution.masks import bits_of, mask_of
 from auditkit.attribution.missing import Missing
 from auditkit.metrics.attribution import Infidelity, banzhaf
 
@@ -34,7 +35,9 @@ _RESAMPLES = 200
 _NO_EDIT, _NO_SEED = Missing("no edit was measured"), Missing("no second seed was measured")
 _NO_ORDER = Missing("the order was not changed")
 _NO_WEIGHTS = Missing("not measured: needs several users and the weights of the model")
-# Thresholds of the flag, in nats and in units of the LDS.
+# Thresholds of the flag, in nats, as a share of the effect, and in units of the LDS. With two
+# redundant causes among ten spans, the LDS of both methods is noisy on 64 masks, so their
+# difference alone finds only 3 in 4 of them; the measured redundancy of the pair finds all.
 _LEAST_EFFECT, _LOST_SHARE, _LDS_GAIN = 1.0, 0.5, 0.10
 
 
@@ -42,8 +45,9 @@ class Blindness(NamedTuple):
     """Does leave-one-out overlook redundant causes?
 
     Attributes:
-        flagged: the history has an effect of at least 1 nat, leave-one-out finds at most half of
-            it, and predicts removals worse than `linear`.
+        flagged: the history has an effect of at least 1 nat and leave-one-out finds at most half of
+            it; and either it predicts removals worse than the explainer does, or two of the
+            explainer's top spans replace each other.
         pair: positions of the two spans that replace each other most; None if not flagged.
         redundancy: what removing both costs beyond the sum of the single removals, nats.
     """
@@ -188,8 +192,9 @@ def _blindness(
     # A constant leave-one-out predicts nothing, as an LDS of 0 does.
     seen = 0.0 if isinstance(scores[1], Missing) else scores[1]
     lost = float(loo.sum()) <= _LOST_SHARE * effect
-    if effect < _LEAST_EFFECT or not lost or scores[0] - seen < _LDS_GAIN:
+    if effect < _LEAST_EFFECT or not lost:
         return Blindness(False)
+    worse = scores[0] - seen >= _LDS_GAIN
     found = [
         (known[whole] - known[mask] - sum(loo[i] for i in gone), gone)
         for mask in pair_masks(loo, linear)
@@ -197,8 +202,10 @@ def _blindness(
         for gone in [tuple(i for i in range(n) if not mask >> i & 1)]
     ]
     if not found:
-        return Blindness(True)
+        return Blindness(worse)
     redundancy, gone = max(found, key=lambda one: (one[0], [-i for i in one[1]]))
+    if not worse and redundancy < _LOST_SHARE * effect:
+        return Blindness(False)
     return Blindness(True, (gone[0], gone[1]), float(redundancy))
 
 
@@ -220,13 +227,14 @@ def _lds_interval(
     if full:
         return Missing("all subsets: no sampling error")
     left = [mask for mask in masks if mask in known]
-    found = []
-    for _ in range(_RESAMPLES):
-        drawn = [left[int(i)] for i in rng.integers(0, len(left), size=len(left))] if left else []
-        score = lds_of(known, drawn, values)
-        if not isinstance(score, Missing):
-            found.append(score)
-    if len(found) < 50:
+    if len(left) < 2:
+        return Missing("fewer than 2 values")
+    drawn = rng.integers(0, len(left), size=(_RESAMPLES, len(left)))
+    sides = (np.array([known[mask] for mask in left]), bits_of(left, len(values)) @ values)
+    ranks = [np.asarray(rankdata(side[drawn], axis=1)) for side in sides]
+    x, y = (one - one.mean(axis=1, keepdims=True) for one in ranks)
+    sizes = np.sqrt((x**2).sum(axis=1) * (y**2).sum(axis=1))
+    if np.count_nonzero(sizes) < _RESAMPLES / 2:
         return Missing("too few resamples have an LDS")
-    low, high = np.quantile(found, (0.025, 0.975))
+    low, high = np.quantile((x * y).sum(axis=1)[sizes > 0] / sizes[sizes > 0], (0.025, 0.975))
     return float(low), float(high)
