@@ -1,0 +1,1 @@
+"""Probes of explanations: what moved a recommendation, and whether stated reasons are true."""
