@@ -2,10 +2,12 @@
 the table of `docs/explain/private-recommenders.md`.
 
 What `models/private/` holds with its evaluation is taken as it is, so a stopped run goes on.
+`--finished` trains nothing and writes the models that are there.
 """
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from writing import shown, write_between
@@ -73,6 +75,8 @@ def main():
     ]
     reference = None
     for name, route, unit, recipe in variants():
+        if "--finished" in sys.argv and not (FOLDER / name / "evaluation/result.json").is_file():
+            continue
         found, folder = evaluated(name, recipe)
         hr, ndcg = (found["utility.ranking." + m, "all"] for m in ("hr@10", "ndcg@10"))
         claim = RecommenderManifest.read(folder).privacy
