@@ -49,7 +49,7 @@ def variants():
         for unit, words in DP_SGD.items():
             for epsilon in EPSILONS:
                 # A step expects as many users as it would rows, if there are so many.
-                batch = base.privacy.expected_batch if unit == "example" else 256
+                batch = base.privacy.expected_batch if unit == "example" else 64
                 privacy = base.privacy.model_copy(
                     update={"unit": unit, "epsilon": epsilon, "expected_batch": batch}
                 )
