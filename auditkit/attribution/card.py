@@ -186,14 +186,13 @@ def _blindness(
     if loo is None or whole not in known or 0 not in known:
         return Missing("leave-one-out or the empty request was not measured")
     effect = known[whole] - known[0]
+    if effect < _LEAST_EFFECT or float(loo.sum()) > _LOST_SHARE * effect:
+        return Blindness(False)
     scores = [lds_of(known, masks, one) for one in (linear, loo)]
     if isinstance(scores[0], Missing):
         return scores[0]
     # A constant leave-one-out predicts nothing, as an LDS of 0 does.
     seen = 0.0 if isinstance(scores[1], Missing) else scores[1]
-    lost = float(loo.sum()) <= _LOST_SHARE * effect
-    if effect < _LEAST_EFFECT or not lost:
-        return Blindness(False)
     worse = scores[0] - seen >= _LDS_GAIN
     found = [
         (known[whole] - known[mask] - sum(loo[i] for i in gone), gone)

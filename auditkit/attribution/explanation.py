@@ -67,12 +67,16 @@ class Explanation:
     """One explained recommendation.
 
     Attributes:
-        attribution: the effect of every span of `game`. loo: that of leave-one-out.
+        attribution: the effect of every span of `game`. plan: its masks. loo: the effect by
+            leave-one-out.
+        orders: random control orders of the spans; none if all subsets are known.
         known: values by mask. card: tests of the attribution.
     """
 
     game: Game
+    plan: Plan
     attribution: Attribution
+    orders: Sequence[Sequence[int]]
     loo: NDArray[np.float64] | None
     known: Mapping[int, float]
     card: Card
@@ -180,7 +184,10 @@ class _Draft:
             in_nats=self._value in _NATS,
         )
         card = self._with_edits(card, self._found)
-        return Explanation(self.game, self._found, self._single, known, card)
+        return Explanation(
+            game=self.game, plan=self._plan, attribution=self._found, orders=self._orders,
+            loo=self._single, known=known, card=card,
+        )  # fmt: skip
 
     def _others(self) -> dict[str, NDArray[np.float64]]:
         """Attributions by other methods."""

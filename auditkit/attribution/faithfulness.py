@@ -21,8 +21,8 @@ from auditkit.metrics.attacks import kendall_tau_b
 from auditkit.metrics.attribution import Infidelity, aopc, infidelity, lds
 
 __all__ = [
-    "Agreement", "Aopc", "agreement", "aopc_of", "infidelity_of", "lds_of", "path_masks", "pearson",
-    "spearman",
+    "Agreement", "Aopc", "AopcKind", "above_random", "agreement", "aopc_of", "infidelity_of",
+    "lds_of", "path_masks", "pearson", "spearman",
 ]  # fmt: skip
 
 Vector = NDArray[np.float64]
@@ -108,6 +108,37 @@ def aopc_of(
     means = [float(np.mean([whole - scale(known[mask]) for mask in path])) for path in paths]
     unknown = Missing("needs all subsets of at most 8 spans")
     return Aopc(means[0], float(np.mean(means[1:])), unknown, unknown)
+
+
+def above_random(
+    known: Known, order: Sequence[int], random_orders: Sequence[Sequence[int]], kind: AopcKind
+) -> float | Missing:
+    """Mean drop along an order minus the mean drop of random orders, without the trivial steps.
+
+    Comprehensiveness takes k = 2..n-1 removals, because a single removal may have determined the
+    order; sufficiency k = 1..n-1 kept spans. At the other end all orders are equal. Noise has
+    expectation 0. With a full table, the control is exact.
+    """
+    n = len(order)
+    steps = range(2 if kind == "comprehensiveness" else 1, n)
+    if n < 3:
+        return Missing("needs at least 3 spans")
+    if n <= 8 and all(mask in known for mask in range(1 << n)):
+        sizes = [n - k if kind == "comprehensiveness" else k for k in steps]
+        every = {
+            size: np.mean([known[m] for m in range(1 << n) if m.bit_count() == size])
+            for size in sizes
+        }
+        controls = [float(np.mean([every[size] for size in sizes]))]
+    else:
+        paths = [path_masks(one, kind) for one in random_orders]
+        if not paths or any(path[k - 1] not in known for path in paths for k in steps):
+            return Missing("a value on a random order is missing")
+        controls = [float(np.mean([known[path[k - 1]] for k in steps])) for path in paths]
+    own = path_masks(order, kind)
+    if any(own[k - 1] not in known for k in steps):
+        return Missing("a value on the attributed order is missing")
+    return float(np.mean(controls) - np.mean([known[own[k - 1]] for k in steps]))
 
 
 def _on_table(table: Vector, order: Sequence[int], kind: AopcKind) -> Aopc:
