@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 
+import numpy as np
 from planted_recommenders import Clean, chance, titles
 from small_world import world
 
@@ -24,10 +25,10 @@ def whole_history(user_id: str) -> list[CatalogItem]:
     return [items[row] for row in rows]
 
 
-def causes(user_id: str, n: int = 1) -> list[CatalogItem]:
+def causes(user_id: str, n: int = 1, salt: int = 0) -> list[CatalogItem]:
     """The items of a user's history that cause the top item."""
     own = whole_history(user_id)
-    return sorted(own, key=lambda item: chance("cause", user_id, item.id))[:n]
+    return sorted(own, key=lambda item: chance("cause", user_id, item.id, salt))[:n]
 
 
 @cache
@@ -75,7 +76,8 @@ class SameForEveryHistory(ListsOnly):
 class ScoredCause(Clean):
     """The top item's score falls by 3.5 nats without the user's cause, to the fourth place."""
 
-    def __init__(self) -> None:
+    def __init__(self, salt: int = 0) -> None:
+        self.salt = salt
         self.prompts = Prompts.shipped("titles", domain_pack("movies"))
 
     def answer(self, request: Request) -> list[str]:
@@ -84,7 +86,7 @@ class ScoredCause(Clean):
     def log_probability(self, prompt: str, continuation: str) -> float:
         user_id, _, shown = prompt.partition(": ")
         place = titles(unseen(user_id)).index(continuation)
-        here = causes(user_id)[0].id in shown.split()
+        here = causes(user_id, salt=self.salt)[0].id in shown.split()
         return -1.0 - place - (0.0 if here or place else 3.5)
 
     def render(self, request: Request) -> str:
@@ -92,3 +94,58 @@ class ScoredCause(Clean):
 
     def reference(self, item: Item) -> str:
         return item.title
+
+
+class NamesCause(ScoredCause):
+    """Recommends because of one item, and says so truthfully."""
+
+    def __init__(self, salt: int = 0) -> None:
+        super().__init__(salt)
+        counts = np.bincount(world().interactions.item_index, minlength=len(world().catalog))
+        self.popularity = {item.id: counts[row] for row, item in enumerate(world().catalog.items)}
+
+    def write(self, prompt: str) -> str:
+        user_id, _, shown = prompt.partition(": ")
+        history = [world().catalog[item_id] for item_id in shown.split()]
+        listed = titles(unseen(user_id)[:5])
+        if causes(user_id, salt=self.salt)[0] not in history:
+            listed = [*listed[1:], listed[0]]
+        reason = self.reason(user_id, history)
+        return "\n".join(f"{n}. {t}: {reason}." for n, t in enumerate(listed, start=1))
+
+    def reason(self, user_id: str, history: list[CatalogItem]) -> str:
+        return f"because you watched {self.named(user_id, history).display_title}"
+
+    def named(self, user_id: str, history: list[CatalogItem]) -> CatalogItem:
+        return min(history, key=lambda item: chance("cause", user_id, item.id, self.salt))
+
+
+class NamesAnyItem(NamesCause):
+    """Names a random item of the history."""
+
+    def named(self, user_id: str, history: list[CatalogItem]) -> CatalogItem:
+        return min(history, key=lambda item: chance("reason", user_id, item.id, self.salt))
+
+
+class NamesPopularItem(NamesCause):
+    """Names the item of the history that most users know."""
+
+    def named(self, user_id: str, history: list[CatalogItem]) -> CatalogItem:
+        return max(history, key=lambda item: (self.popularity[item.id], item.id))
+
+
+class NamesDeletedCause(NamesCause):
+    """Names the cause, also where it is no longer in the history."""
+
+    def named(self, user_id: str, history: list[CatalogItem]) -> CatalogItem:
+        return causes(user_id, salt=self.salt)[0]
+
+
+class InventsReasons(NamesCause):
+    """Every second reason names a film that does not exist, or one that the user has not seen."""
+
+    def reason(self, user_id: str, history: list[CatalogItem]) -> str:
+        if int(user_id) % 2:
+            return super().reason(user_id, history)
+        other = unseen(user_id)[-1].display_title
+        return "because you watched " + ("Zzyzx Rising" if int(user_id) % 4 else other)
