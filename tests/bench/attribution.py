@@ -74,16 +74,12 @@ def captum(recommender, game, method, **options):
     """Attribution, tokens and CPU seconds of Captum alone."""
     inp, seen = Prompt(recommender, game), [0]
 
-    def count(module, arguments, keywords):
+    def counted(**keywords):
         seen[0] += keywords["input_ids"].numel()
+        return original(**keywords)
 
-    hook = recommender.model.register_forward_pre_hook(count, with_kwargs=True)
     original = recommender.model.forward
-    # Captum calls `forward` itself, which runs no hooks.
-    recommender.model.forward = lambda **keywords: (
-        count(None, (), keywords),
-        original(**keywords),
-    )[1]
+    recommender.model.forward = counted  # Captum calls `forward` itself, which runs no hooks
     torch.manual_seed(0)
     explainer = LLMAttribution(method(recommender.model), recommender.tokenizer)
     target = torch.tensor(inp.ids(game.everything)[1])
@@ -91,7 +87,6 @@ def captum(recommender, game, method, **options):
     with torch.inference_mode():
         found = explainer.attribute(inp, target=target, **options)
     seconds = time.process_time() - begin
-    hook.remove()
     recommender.model.forward = original
     return found.seq_attr.numpy(), seen[0], seconds
 
