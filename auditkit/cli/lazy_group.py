@@ -20,6 +20,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "demo": ("demo", "Get data, audit a recommender and gate it."),
     "init": ("init", "Draft the files of an audit from your tables."),
     "audit": ("audit", "Measure a recommender and write the report."),
+    "explain": (
+        "explain",
+        "Explain one item of one user's list, with the card of the explanation.",
+    ),
     "gate": ("gate", "Exit 0 if the audit meets the policy, 10 if not, 11 if inconclusive."),
     "report": ("report", "Write report.html, summary.md and findings.csv of a run folder."),
     "verify": ("verify", "Check the evidence and the outputs of a run folder."),

@@ -37,7 +37,7 @@ from auditkit.reporting.standards import table
 from auditkit.serialization.canonical_json import canonical_json
 from auditkit.types import RESPONSE_STATUSES, Finding
 
-__all__ = ["palette", "render_html"]
+__all__ = ["environment", "page_style", "palette", "render_html", "style_only_policy"]
 
 SOFT_LIMIT_BYTES = 2_000_000
 _MAX_CARDS = 120
@@ -54,7 +54,7 @@ def _file(name: str) -> str:
     return (files("auditkit.reporting") / name).read_text(encoding="utf-8")
 
 
-def _style() -> str:
+def page_style() -> str:
     """Style sheet that defines both palettes as CSS variables."""
 
     def block(theme: str) -> str:
@@ -86,8 +86,9 @@ def _finalize(value: object) -> Markup:
 
 
 @cache
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
+def environment() -> jinja2.Environment:
+    """The template engine, which escapes every string."""
+    engine = jinja2.Environment(
         loader=jinja2.PackageLoader("auditkit.reporting", "templates"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
@@ -95,7 +96,7 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(
+    engine.filters.update(
         num=format_number,
         attribute=attribute,
         breakable=breakable,
@@ -103,7 +104,7 @@ def _environment() -> jinja2.Environment:
         slug=slug,
         unmasked=partial(inert, masked=False),
     )
-    return environment
+    return engine
 
 
 def render_html(source: ReportSource) -> str:
@@ -128,10 +129,10 @@ def render_html(source: ReportSource) -> str:
 def _render(source: ReportSource, limit: int) -> str:
     result, decision = source.result, source.decision
     sections = build_sections(result, decision)
-    style, script = _style(), _file("templates/report.js")
+    style, script = page_style(), _file("templates/report.js")
     state = decision.verdict if decision else "none"
     page = (
-        _environment()
+        environment()
         .get_template("report.html.j2")
         .render(
             source=source,
@@ -169,6 +170,14 @@ def _content_security_policy(style: str, script: str) -> str:
     return (
         f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; "
         "img-src data:; base-uri 'none'; form-action 'none'; frame-src 'none'; object-src 'none'"
+    )
+
+
+def style_only_policy(style: str) -> str:
+    """Content security policy of a page without scripts."""
+    return (
+        f"default-src 'none'; style-src '{_hash(style)}'; base-uri 'none'; form-action 'none'; "
+        "frame-src 'none'; object-src 'none'"
     )
 
 

@@ -22,6 +22,7 @@ _RULES: Mapping[str, Any] = json.loads(
 _HTML, _SVG, _META, _COMMON, _PRESENTATION = (
     frozenset(_RULES[name].split()) for name in ("html", "svg", "meta", "common", "presentation")
 )
+_COUNTS = ("none", "one")
 _ATTRIBUTES = {tag: frozenset(names.split()) for tag, names in _RULES["attributes"].items()}
 
 
@@ -83,8 +84,11 @@ class _Checker(HTMLParser):
             self.reject(f"meta {attributes.get('name')}")
 
 
-def check_html(page: str) -> None:
+def check_html(page: str, *, n_scripts: int = 1) -> None:
     """Reject a page with elements or attributes outside the allow-list.
+
+    Args:
+        n_scripts: the number of script elements that the page has.
 
     Raises:
         AuditkitError: names the first violation; the page must not be written.
@@ -93,8 +97,10 @@ def check_html(page: str) -> None:
     checker.feed(page)
     checker.close()
     for tag in _RULES["once"].split():
-        if checker.fault is None and checker.seen.get(tag) != 1:
-            checker.fault = f"{checker.seen.get(tag, 0)} elements <{tag}>, exactly one is allowed"
+        allowed = n_scripts if tag == "script" else 1
+        if checker.fault is None and checker.seen.get(tag, 0) != allowed:
+            seen = checker.seen.get(tag, 0)
+            checker.fault = f"{seen} elements <{tag}>, exactly {_COUNTS[allowed]} is allowed"
     if checker.fault:
         raise AuditkitError(
             f"The rendered report violates the HTML allow-list ({checker.fault}). "

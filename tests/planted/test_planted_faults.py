@@ -25,6 +25,7 @@ from planted_recommenders import (
     OneCause,
     ReadsEveryLetter,
     RecommendsConsumed,
+    RedundantCauses,
     RefusesSomeWomen,
     RepeatsItems,
     ServesMenBetter,
@@ -468,6 +469,33 @@ def test_comprehensiveness_is_zero_when_the_history_does_not_matter():
     estimate = run_probe("explain.attribution", Clean()).one("explain.comprehensiveness").estimate
     assert estimate.value == 0
     assert (estimate.low, estimate.high) == (None, None)
+
+
+def test_card_of_one_cause_is_faithful():
+    run = run_probe("explain.attribution", OneCause())
+    assert run.one("explain.sufficiency").estimate.value < -0.5
+    assert run.one("explain.infidelity").estimate.value == pytest.approx(0, abs=1e-6)
+    assert run.one("explain.loo_blind").estimate.value == 0
+    assert run.one("explain.agreement").estimate.value == pytest.approx(1)
+    assert run.one("explain.sensitivity").estimate.value == pytest.approx(0, abs=1e-6)
+
+
+def test_card_of_redundant_causes_warns_of_leave_one_out():
+    run = run_probe("explain.attribution", RedundantCauses())
+    blind = run.one("explain.loo_blind")
+    assert blind.estimate.low > 0.5
+    assert "replace each other" in blind.evidence[0].what
+    assert {r for e in blind.evidence for r in e.requests} <= run.asked
+    assert run.one("explain.attribution.top_effect").estimate.value == pytest.approx(0, abs=1e-6)
+
+
+def test_card_is_missing_with_a_reason_when_the_history_does_not_matter():
+    run = run_probe("explain.attribution", Clean())
+    for metric in ("explain.lds", "explain.lds_ceiling", "explain.sensitivity"):
+        estimate = run.one(metric).estimate
+        assert (estimate.status, bool(estimate.reason)) == ("undefined", True)
+    assert run.one("explain.loo_blind").estimate.value == 0
+    assert run.one("explain.randomization").estimate.reason == "needs the weights of the model"
 
 
 # --- utility ------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from run_probe import run_probe
 from auditkit.policy.decide import decide
 from auditkit.policy.schema import Policy
 from auditkit.reporting.exposure_section import build_exposure
-from auditkit.reporting.html import _environment, render_html
+from auditkit.reporting.html import environment, render_html
 from auditkit.reporting.html_allowlist import check_html
 from auditkit.reporting.run_reader import read_source
 from auditkit.reporting.sections import build_sections
@@ -166,7 +166,7 @@ def test_parameters_of_any_form_never_break_the_figures(parameters):
         )
     ]
     found = build_exposure(rows)
-    template = _environment().from_string(
+    template = environment().from_string(
         '{% from "exposure.html.j2" import exposure %}{{ exposure(found) }}'
     )
     assert template.render(found=found)

@@ -332,6 +332,19 @@ class OneCause(Clean):
         )
 
 
+class RedundantCauses(OneCause):
+    """The top item's score depends on two items of the history, and either suffices."""
+
+    def log_probability(self, prompt: str, continuation: str) -> float:
+        user_id, _, shown = prompt.partition(": ")
+        interactions, items = world().interactions, world().catalog.items
+        rows = interactions.history(interactions.user_ids.index(user_id), until="test")[-10:]
+        ids = [items[row].id for row in rows]
+        first = self.cause(user_id, ids)
+        second = self.cause(user_id, [item_id for item_id in ids if item_id != first])
+        return -0.5 if {first, second} & set(shown.split()) else -4.0
+
+
 class FailsEveryThird(Clean):
     """A third of all questions raise, whatever they ask."""
 

@@ -1,207 +1,155 @@
 """Explanations: which history items caused the top recommendation, and is the attribution faithful?
 
-Captum's FeatureAblation removes each history item in turn; the prompt is rendered again without it,
-and all variants are scored in one batch. The deletion check tests whether the attribution is
-faithful: removing items in the attributed order must lower the top item's log-probability more than
-removing them in random order. Source: Captum (Kokhlikyan et al. 2020); comprehensiveness of ERASER
-(DeYoung et al. 2020) with a random-order control.
+The default explainer fits the top item's log-probability to random subsets of the recent history;
+every prompt is rendered again without the removed items, and all are scored together. Deleting
+items in the attributed order must lower the log-probability more than random orders do. Some users
+get the whole faithfulness card, and some an exact table of all subsets, which shows the best that
+any additive explanation could do. Sources: ContextCite (Cohen-Wang et al. 2024); ERASER (DeYoung et
+al. 2020); Adebayo et al. 2018; `docs/explain/explanations.md`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import JsonValue
 
-from auditkit.errors import InvalidArgument, MissingDependency, TargetError
-from auditkit.probes.base import Context, User, finding, token_scores, unit_of
+from auditkit.attribution.estimators import ESTIMATORS, Estimator, ranking
+from auditkit.attribution.explanation import Explanation, Settings, explain
+from auditkit.attribution.faithfulness import AopcKind, above_random
+from auditkit.attribution.missing import Missing
+from auditkit.attribution.spans import spans_of
+from auditkit.attribution.values import Game
+from auditkit.errors import InvalidArgument
+from auditkit.probes.base import Context, User
+from auditkit.probes.explanation.card_findings import (
+    Parameters,
+    Scored,
+    blindness_finding,
+    card_findings,
+    ceiling_finding,
+    mean_finding,
+    randomization_finding,
+)
 from auditkit.recommenders.execution.target import Target
 from auditkit.recommenders.protocols import Recommends, Scores
-from auditkit.stats.bootstrap import bootstrap_mean
 from auditkit.types import Evidence, Finding, Item, Request
 
-__all__ = ["AttributionProbe", "ablate"]
+__all__ = ["AttributionProbe"]
 
 PREFIX = "explain.attribution"
-Mask = tuple[bool, ...]
-
-
-class Game:
-    """The value function v(S): the log-probability in nats of a user's top item, given only the
-    history items in S.
-
-    Args:
-        spans: removable history items, oldest first.
-        top: the item whose recommendation is explained.
-    """
-
-    def __init__(self, target: Target, user_id: str, spans: Sequence[Item], top: Item) -> None:
-        self._target, self._user_id, self._spans = target, user_id, tuple(spans)
-        self.top = top
-        self.request_ids: dict[Mask, str] = {}
-
-    def values(self, masks: Sequence[Mask]) -> NDArray[np.float64]:
-        """v for every mask, [n] nats; equal masks are scored once.
-
-        Raises:
-            TargetError: a score failed; the user then counts as missing.
-        """
-        requests = []
-        for mask in masks:
-            kept = tuple(item for item, keep in zip(self._spans, mask, strict=True) if keep)
-            request = Request(user_id=self._user_id, history=kept, k=1)
-            requests.append(Request(**{**request.__dict__, "prompt": self._target.render(request)}))
-        answers = self._target.score(requests, [[self._target.reference(self.top)]] * len(requests))
-        for mask, answer in zip(masks, answers, strict=True):
-            if answer.status != "ok":
-                raise TargetError(answer.reason or answer.status)
-            self.request_ids[mask] = answer.request_id
-        return np.array([sum(token_scores(answer)) for answer in answers])
-
-
-def ablate(game: Game, *, n: int) -> NDArray[np.float64]:
-    """Captum's FeatureAblation over `n` spans: v(all) - v(all without i) for each span i, in nats,
-    computed in one batch.
-
-    Raises:
-        MissingDependency: the extra `explain` is not installed.
-    """
-    try:
-        import torch
-        from captum.attr import FeatureAblation
-    except ModuleNotFoundError as error:
-        raise MissingDependency(str(error.name), extra="explain", purpose="Attribution") from None
-
-    def forward(masks: torch.Tensor) -> torch.Tensor:
-        return torch.from_numpy(
-            game.values([tuple(bool(bit) for bit in row) for row in masks.tolist()])
-        )
-
-    everything = torch.ones((1, n), dtype=torch.float64)
-    effects = FeatureAblation(forward).attribute(
-        everything, baselines=0.0, perturbations_per_eval=n
-    )
-    return np.asarray(effects[0].numpy(), dtype=np.float64)
+KINDS: tuple[AopcKind, ...] = ("comprehensiveness", "sufficiency")
 
 
 @dataclass(frozen=True, kw_only=True)
 class AttributionProbe:
-    """Leave-one-out attribution of the top item over recent history, with a deletion check against
-    random order.
+    """Attribution of the top item over recent history, tested against random order and by a
+    faithfulness card.
 
     Attributes:
         n_users: number of users.
         n_spans: number of latest history items to attribute; older items are not in the prompt.
         n_orders: number of random deletion orders per user in the check.
+        explainer: the estimator whose attribution is tested.
+        n_card: number of these users with a card: LDS, infidelity, agreement, edits.
+        n_tables: number of these users with values of all subsets of their latest 8 items.
+        n_random: number of these users in the test with random weights.
     """
 
     n_users: int = 40
     n_spans: int = 10
     n_orders: int = 8
+    explainer: Estimator = "linear"
+    n_card: int = 20
+    n_tables: int = 8
+    n_random: int = 10
     needs: ClassVar[tuple[type, ...]] = (Recommends, Scores)
 
     def __post_init__(self) -> None:
         if self.n_users < 1 or self.n_spans < 3 or self.n_orders < 1:
             raise InvalidArgument(f"{PREFIX} needs n_users >= 1, n_spans >= 3 and n_orders >= 1.")
+        if self.explainer not in ESTIMATORS or min(self.n_card, self.n_tables, self.n_random) < 0:
+            raise InvalidArgument(
+                f"{PREFIX} got explainer={self.explainer!r} and counts {self.n_card}, "
+                f"{self.n_tables}, {self.n_random}. Use one of {', '.join(ESTIMATORS)} and counts "
+                "of at least 0."
+            )
 
     def run(self, target: Target, context: Context) -> Iterator[Finding]:
-        """Explain each user's top item, then delete history items in attributed and in random
-        order.
+        """Explain each user's top item, delete history items in attributed and in random order, and
+        test the attributions.
         """
         sampled = context.sample_users(self.n_users)
-        users = [user for user in sampled if len(user.history) >= 3]
-        spans = [user.history[-self.n_spans :] for user in users]
-        lists = target.recommend(
-            [
-                Request(user_id=user.id, history=own, k=1)
-                for user, own in zip(users, spans, strict=True)
-            ]
-        )
-        effects: list[float] = []
-        gains: list[tuple[User, float]] = []
-        evidence: list[Evidence] = []
-        for user, own, answer in zip(users, spans, lists, strict=True):
-            top = _top(target, answer.items[0].item_id if answer.items else None)
-            if top is None:
-                continue
-            game = Game(target, user.id, own, top)
-            try:
-                attribution = ablate(game, n=len(own))
-                order = sorted(range(len(own)), key=lambda i: (-attribution[i], i))
-                gain = self._comprehensiveness(game, order, context.rng("orders", user.id))
-            except TargetError:
-                continue
-            effects.append(float(attribution[order[0]]))
-            gains.append((user, gain))
-            evidence.append(_evidence_of(game, own, order[0], float(attribution[order[0]])))
-        yield from self._findings(
-            context, effects, gains, evidence, n_missing=len(sampled) - len(effects)
-        )
-
-    def _comprehensiveness(
-        self, game: Game, order: Sequence[int], rng: np.random.Generator
-    ) -> float:
-        """Mean drop in nats after k deletions in the attributed order, averaged over k = 2..n-1,
-        minus the same mean for random orders.
-
-        k = 1 is omitted because its value determined the order, so that even noise would look
-        faithful. At k = n all items are deleted in every order. Pure noise has expectation 0.
-        """
-        orders = [
-            list(order),
-            *(rng.permutation(len(order)).tolist() for _ in range(self.n_orders)),
-        ]
-        masks = [
-            tuple(i not in path[:k] for i in range(len(order)))
-            for path in orders
-            for k in range(2, len(order))
-        ]
-        whole = game.values([(True,) * len(order)])[0]
-        drops = whole - game.values(masks).reshape(len(orders), -1)
-        return float(drops[0].mean() - drops[1:].mean())
-
-    def _findings(
-        self,
-        context: Context,
-        effects: Sequence[float],
-        gains: Sequence[tuple[User, float]],
-        evidence: Sequence[Evidence],
-        *,
-        n_missing: int,
-    ) -> Iterator[Finding]:
+        games = self._games(target, [user for user in sampled if len(user.history) >= 3])
+        carded = [user.id for user in sampled if user.id in games][: self.n_card]
+        found = self._explained(target, games, carded, seed=context.seed)
+        nothing = Missing("no recommended item of the catalog, or fewer than 3 history items")
+        scored = [Scored(user.id, found.get(user.id, nothing)) for user in sampled]
         parameters: dict[str, JsonValue] = {
-            "n_spans": self.n_spans,
-            "n_orders": self.n_orders,
-            "method": "captum FeatureAblation",
-        }
-        for metric, values in (
-            ("explain.comprehensiveness", [gain for _, gain in gains]),
-            (f"{PREFIX}.top_effect", list(effects)),
-        ):
-            unit, direction = unit_of(metric)
-            check = metric == "explain.comprehensiveness"
-            yield finding(
-                context,
-                metric,
-                bootstrap_mean(
-                    values,
-                    rng=context.rng(metric),
-                    unit=unit,
-                    direction=direction,
-                    n_missing=n_missing,
-                ),
-                parameters=parameters,
-                units=[(user.id, gain, 1.0) for user, gain in gains] if check else (),
-                evidence=() if check else evidence[:5],
-                notes=[
-                    "leave-one-out misses redundant causes: if each of two items suffices, both "
-                    "effects are 0"
-                ],
+            "n_spans": self.n_spans, "n_orders": self.n_orders, "method": self.explainer,
+        }  # fmt: skip
+        yield from self._order_findings(context, scored, parameters)
+        cards = [row for row in scored if row.user_id in carded]
+        # Users without an explanation were planned to have a card, too.
+        cards += [row for row in scored if row not in cards][: self.n_card - len(cards)]
+        if self.n_card:
+            yield from card_findings(context, cards, parameters)
+            yield blindness_finding(context, cards, parameters)
+        if self.n_tables:
+            tables = [games[user] for user in carded[: self.n_tables]]
+            yield ceiling_finding(target, context, tables, self.explainer, parameters)
+        if self.n_random:
+            yield randomization_finding(target, context, scored[: self.n_random], parameters)
+
+    def _games(self, target: Target, users: Sequence[User]) -> dict[str, Game]:
+        """The game of every user whose top item is in the catalog."""
+        requests = [
+            Request(user_id=user.id, history=user.history[-self.n_spans :], k=1) for user in users
+        ]
+        games = {}
+        for request, answer in zip(requests, target.recommend(requests), strict=True):
+            top = _top(target, answer.items[0].item_id if answer.items else None)
+            if top is not None:
+                spans = spans_of(request, most=self.n_spans)
+                games[request.user_id] = Game(request, spans, (top,))
+        return games
+
+    def _explained(
+        self, target: Target, games: Mapping[str, Game], carded: Sequence[str], *, seed: int
+    ) -> dict[str, Explanation | Missing]:
+        """Explanations by user; only those of `carded` users have all masks of a card."""
+        whole = Settings(estimator=self.explainer, n_orders=self.n_orders)
+        order_only = replace(whole, n_evaluation=0, edits=False)
+        rest = [user for user in games if user not in carded]
+        found: dict[str, Explanation | Missing] = {}
+        for users, settings in ((carded, whole), (rest, order_only)):
+            own = [games[user] for user in users]
+            found.update(
+                zip(users, explain(target, own, settings=settings, seed=seed), strict=True)
             )
+        return found
+
+    def _order_findings(
+        self, context: Context, scored: Sequence[Scored], parameters: Parameters
+    ) -> Iterator[Finding]:
+        """Drops in attributed order minus drops in random order, and the effect of the top item."""
+
+        def gain(kind: AopcKind) -> Callable[[Explanation], float | Missing]:
+            return lambda one: above_random(
+                one.known, ranking(one.attribution.values), one.orders, kind
+            )
+
+        for kind in KINDS:
+            yield mean_finding(
+                context, f"explain.{kind}", scored, gain(kind), parameters, with_units=True
+            )
+        shown = [_evidence_of(one) for _, one in scored if not isinstance(one, Missing)]
+        yield mean_finding(
+            context, f"{PREFIX}.top_effect", scored, _top_effect, parameters,
+            evidence=[one for one in shown if one is not None][:5],
+        )  # fmt: skip
 
 
 def _top(target: Target, item_id: str | None) -> Item | None:
@@ -210,11 +158,20 @@ def _top(target: Target, item_id: str | None) -> Item | None:
     return Item(item_id, target.catalog[item_id].display_title)
 
 
-def _evidence_of(game: Game, spans: Sequence[Item], strongest: int, effect: float) -> Evidence:
-    everything = (True,) * len(spans)
-    without = tuple(i != strongest for i in range(len(spans)))
+def _top_effect(one: Explanation) -> float | Missing:
+    """What removing the span with the largest attribution costs, nats."""
+    if one.loo is None:
+        return Missing("a request without one item was not answered")
+    return float(one.loo[ranking(one.attribution.values)[0]])
+
+
+def _evidence_of(one: Explanation) -> Evidence | None:
+    strongest, effect = ranking(one.attribution.values)[0], _top_effect(one)
+    if isinstance(effect, Missing):
+        return None
+    rows, whole = one.game.rows, one.game.everything
     return Evidence(
-        requests=(game.request_ids[everything], game.request_ids[without]),
-        what=f"{game.top.title} was recommended first; without {spans[strongest].title} "
-        f"its log-probability falls by {effect:.2f} nats",
+        requests=(rows[whole].requests[0], rows[whole ^ 1 << strongest].requests[0]),
+        what=f"{one.game.candidates[one.game.item].title} was recommended first; without "
+        f"{one.game.spans[strongest].text} its log-probability falls by {effect:.2f} nats",
     )

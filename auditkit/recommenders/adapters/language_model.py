@@ -182,6 +182,10 @@ class LanguageModel:
         read = len(self._encode(request.prompt, request.messages)) + self.engine.body.n_virtual
         return None if limit is None else limit - read
 
+    def token_ids(self, prompt: str, continuation: str) -> Pair:
+        """Token ids of a rendered prompt and of a continuation, as they are scored."""
+        return self._split(prompt, continuation)
+
     def work(self) -> Mapping[str, int]:
         """Counts of the engine's work since the model was loaded, such as forward passes and
         tokens.

@@ -1,0 +1,219 @@
+"""Explain recommendations: attributions with their faithfulness cards, in two calls of the target.
+
+The masks of the explainer, of the other methods, of the tests and of the edited requests are known
+in advance and measured in the first call, over all requests together. The second call measures what
+depends on the attribution: removing and keeping its top spans, and pairs of suspected redundant
+causes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from auditkit.attribution.card import Card, card_of, pair_masks
+from auditkit.attribution.edits import benign_edits, relative_change, reversed_history
+from auditkit.attribution.estimators import (
+    Attribution,
+    Estimator,
+    Plan,
+    estimate,
+    plan,
+    ranking,
+)
+from auditkit.attribution.faithfulness import path_masks
+from auditkit.attribution.integrated_gradients import integrated_gradients
+from auditkit.attribution.masks import every_mask, uniform_masks
+from auditkit.attribution.missing import Missing
+from auditkit.attribution.values import Game, ValueKind, measure, value_of
+from auditkit.recommenders.execution.target import Target
+from auditkit.seeding import generator
+
+__all__ = ["Explanation", "Settings", "explain", "known_values"]
+
+_SECOND_SEED = "another mask seed"
+_NATS: tuple[ValueKind, ...] = ("logp", "contrast", "margin", "first_divergent")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How explanations are made and tested.
+
+    Attributes:
+        estimator: the explainer. budget: its evaluations; None for max(32, 4n).
+        value: the value function; `games` must have its source.
+        n_evaluation: masks for LDS and infidelity. n_orders: random control orders.
+        full_table: with at most this many spans, all subsets are measured; at most 8.
+        edits: measure benign edits, the reversed history and a second mask seed.
+        gradients: compare with integrated gradients, if the model is a decoder in this process and
+            the value is `logp`.
+    """
+
+    estimator: Estimator = "linear"
+    budget: int | None = None
+    value: ValueKind = "logp"
+    n_evaluation: int = 64
+    n_orders: int = 20
+    full_table: int = 6
+    edits: bool = True
+    gradients: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """One explained recommendation.
+
+    Attributes:
+        attribution: the effect of every span of `game`. plan: its masks. loo: the effect by
+            leave-one-out.
+        orders: random control orders of the spans; none if all subsets are known.
+        known: values by mask. card: tests of the attribution.
+    """
+
+    game: Game
+    plan: Plan
+    attribution: Attribution
+    orders: Sequence[Sequence[int]]
+    loo: NDArray[np.float64] | None
+    known: Mapping[int, float]
+    card: Card
+
+
+def explain(
+    target: Target, games: Sequence[Game], *, settings: Settings, seed: int
+) -> list[Explanation | Missing]:
+    """Explain recommendations; Missing for a request without spans or with too few values.
+
+    Args:
+        games: one per recommendation, in any number. seed: of masks and orders; each user has
+            generators of its own, so the set of games does not matter.
+    """
+    drafts = [_Draft(target, game, settings, seed) if game.n else None for game in games]
+    able = [draft for draft in drafts if draft is not None]
+    measure(target, [plan for draft in able for plan in draft.first()])
+    measure(target, [(draft.game, draft.second()) for draft in able])
+    nothing = Missing("nothing removable: the request has no spans")
+    return [nothing if draft is None else draft.result() for draft in drafts]
+
+
+def known_values(
+    game: Game, masks: Sequence[int], kind: ValueKind = "logp", *, item: int | None = None
+) -> dict[int, float]:
+    """Values by mask, without the missing ones."""
+    table = game.table(masks)
+    if not len(table.masks):
+        return {}
+    values = value_of(table, kind, item=item)
+    return dict(zip(table.masks, values.tolist(), strict=True))
+
+
+class _Draft:
+    """The plans of one request between the two calls."""
+
+    def __init__(self, target: Target, game: Game, settings: Settings, seed: int) -> None:
+        self.game, self._settings, self._seed = game, settings, seed
+        self._value, self._target = settings.value, target
+        n, whole = game.n, game.everything
+        self._plan = plan(settings.estimator, n, self._rng("masks"), budget=settings.budget)
+        self._loo = plan("loo", n, self._rng("loo"))
+        self._full = n <= min(settings.full_table, 8)
+        used = {*self._plan.masks, *self._loo.masks, 0, whole}
+        self._evaluation = every_mask(n) if self._full else uniform_masks(
+            n, settings.n_evaluation, self._rng("evaluation"), without=used
+        )  # fmt: skip
+        rng = self._rng("orders")
+        half = [
+            tuple(int(i) for i in rng.permutation(n)) for _ in range(-(-settings.n_orders // 2))
+        ]
+        self._orders = [] if self._full else [o for one in half for o in (one, one[::-1])]
+        self._edits: list[tuple[str, Game, Plan]] = []
+        if settings.edits:
+            self._plan_edits(target.prompts.recommend)
+
+    def _rng(self, *names: str) -> np.random.Generator:
+        return generator(self._seed, "explain", self.game.request.user_id, *names)
+
+    def _plan_edits(self, wordings: Sequence[str]) -> None:
+        request, spans = self.game.request, self.game.spans
+        edits = benign_edits(request, spans, wordings)
+        turned = reversed_history(request, spans)
+        for edit in [*edits, *([turned] if turned else [])]:
+            game = replace(self.game, request=edit.request, spans=edit.spans, rows={})
+            self._edits.append((edit.name, game, self._plan))
+        again = self._settings.estimator, self.game.n, self._rng("second seed")
+        self._edits.append((_SECOND_SEED, self.game, plan(*again, budget=self._settings.budget)))
+
+    def first(self) -> list[tuple[Game, Sequence[int]]]:
+        """The masks that do not depend on the attribution."""
+        paths = [m for order in self._orders for m in path_masks(order, "comprehensiveness")]
+        needed = (*self._plan.needed, *self._loo.masks, *self._evaluation, *paths)
+        return [(self.game, needed), *((game, planned.needed) for _, game, planned in self._edits)]
+
+    def second(self) -> list[int]:
+        """The masks along the attribution, and pairs of its top spans."""
+        self._known = known_values(self.game, list(self.game.rows), self._value)
+        self._found = self._estimate(self._plan, self._known)
+        single = estimate(self._loo, self._known, self._rng("bootstrap"))
+        self._single = None if isinstance(single, Missing) else single.values
+        if isinstance(self._found, Missing):
+            return []
+        order = ranking(self._found.values)
+        masks = [*path_masks(order, "comprehensiveness"), *path_masks(order, "sufficiency")]
+        if self._single is not None and self.game.n > 1:
+            masks += pair_masks(self._single, self._found.values)
+        return masks
+
+    def result(self) -> Explanation | Missing:
+        """The attribution with its card."""
+        if isinstance(self._found, Missing):
+            return self._found
+        known = known_values(self.game, list(self.game.rows), self._value)
+        card = card_of(
+            self._found,
+            known,
+            fitted=self._plan.masks,
+            evaluation=self._evaluation,
+            orders=self._orders,
+            others=self._others(),
+            n_asked=len(self.game.rows),
+            seed=self._seed,
+            rng=self._rng("card"),
+            in_nats=self._value in _NATS,
+        )
+        card = self._with_edits(card, self._found)
+        return Explanation(
+            game=self.game, plan=self._plan, attribution=self._found, orders=self._orders,
+            loo=self._single, known=known, card=card,
+        )  # fmt: skip
+
+    def _others(self) -> dict[str, NDArray[np.float64]]:
+        """Attributions by other methods."""
+        found = {} if self._single is None else {"loo": self._single}
+        if self._settings.gradients and self._value == "logp":
+            game = self.game
+            item = game.candidates[game.item]
+            path = integrated_gradients(self._target.recommender, game.request, game.spans, item)
+            if not isinstance(path, Missing):
+                found["ig"] = path.values
+        return found
+
+    def _with_edits(self, card: Card, found: Attribution) -> Card:
+        changes: dict[str, float | Missing] = {}
+        for name, game, planned in self._edits:
+            after = self._estimate(planned, known_values(game, planned.needed, self._value))
+            changes[name] = (
+                after if isinstance(after, Missing) else relative_change(found.values, after.values)
+            )
+        noise = changes.pop(_SECOND_SEED, card.noise)
+        order = changes.pop("reversed order", card.order)
+        measured = [value for value in changes.values() if not isinstance(value, Missing)]
+        worst = max(measured) if measured else next(iter(changes.values()), card.sensitivity)
+        return replace(card, sensitivity=worst, noise=noise, order=order)
+
+    def _estimate(self, planned: Plan, known: Mapping[int, float]) -> Attribution | Missing:
+        tokens = self.game.rows[self.game.everything].tokens
+        n_tokens = len(tokens[self.game.item]) if tokens else 1
+        return estimate(planned, known, self._rng("bootstrap"), n_tokens=n_tokens)
