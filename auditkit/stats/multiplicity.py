@@ -1,4 +1,6 @@
-"""Adjusted p-values that control the family-wise error rate of several decisions."""
+"""Adjusted p-values that control the family-wise error rate of several decisions, or the false
+discovery rate.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +12,31 @@ import numpy as np
 from auditkit.errors import InvalidArgument
 from auditkit.stats.relabeling import TOLERANCE, Tested
 
-__all__ = ["holm", "westfall_young"]
+__all__ = ["benjamini_hochberg", "holm", "westfall_young"]
 
 K = TypeVar("K", bound=Hashable)
+
+
+def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
+    """Benjamini and Hochberg's step-up adjustment.
+
+    Args:
+        p_values: one per decision, in [0, 1], in any order.
+
+    Returns:
+        Adjusted p-values in the given order, in [0, 1], never below the given ones. Rejecting where
+        the adjusted value is at most alpha keeps the expected share of false rejections at alpha,
+        for independent or positively dependent tests.
+
+    Source: Benjamini & Hochberg 1995; q_(j) = min over i >= j of min(1, m p_(i) / i).
+    """
+    order = sorted(range(len(p_values)), key=p_values.__getitem__)
+    adjusted = [0.0] * len(p_values)
+    smallest = 1.0
+    for rank, index in reversed(list(enumerate(order, start=1))):
+        smallest = min(smallest, p_values[index] * len(p_values) / rank)
+        adjusted[index] = smallest
+    return adjusted
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

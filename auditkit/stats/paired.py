@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -108,13 +108,20 @@ def paired_bootstrap(
     return PairedComparison(delta, lower, upper, p_value)
 
 
-def sign_flip_p(changes: Sequence[float], *, rng: np.random.Generator, draws: int = 9_999) -> float:
-    """Two-sided test whether paired changes are symmetric around 0, by flipping their signs.
+def sign_flip_p(
+    changes: Sequence[float],
+    *,
+    rng: np.random.Generator,
+    draws: int = 9_999,
+    alternative: Literal["two-sided", "greater"] = "two-sided",
+) -> float:
+    """Test whether paired changes are symmetric around 0, by flipping their signs.
 
     Args:
         changes: one change per unit, shape [n]; an unchanged unit is 0.
         rng: generator for the flips.
         draws: number of random assignments of signs.
+        alternative: `greater` tests against positive changes only.
 
     Returns:
         p-value in (0, 1]; 1 if no unit changed.
@@ -125,6 +132,8 @@ def sign_flip_p(changes: Sequence[float], *, rng: np.random.Generator, draws: in
     if not len(values):
         return 1.0
     signs = 1.0 - 2.0 * sign_flips(rng, draws=draws, n=len(values))
+    if alternative == "greater":
+        return permutation_p(float(values.sum()), signs @ values)
     return permutation_p(abs(float(values.sum())), np.abs(signs @ values))
 
 

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from auditkit.errors import InvalidArgument
-from auditkit.stats.multiplicity import holm, westfall_young
+from auditkit.stats.multiplicity import benjamini_hochberg, holm, westfall_young
 from auditkit.stats.relabeling import Tested
 
 p_lists = st.lists(st.floats(0, 1), min_size=1, max_size=12)
@@ -106,3 +107,15 @@ def test_family_wise_error_is_five_percent():
 def test_different_numbers_of_draws_are_an_error():
     with pytest.raises(InvalidArgument):
         westfall_young({"a": Tested(0.0, np.zeros(9)), "b": Tested(0.0, np.zeros(10))})
+
+
+def test_benjamini_hochberg_by_hand():
+    found = benjamini_hochberg([0.01, 0.04, 0.03, 0.5])
+    np.testing.assert_allclose(found, [0.04, 0.04 * 4 / 3, 0.04 * 4 / 3, 0.5])
+    assert benjamini_hochberg([]) == []
+
+
+@given(p_values=st.lists(st.floats(0, 1), min_size=1, max_size=12))
+def test_benjamini_hochberg_equals_that_of_scipy(p_values):
+    expected = stats.false_discovery_control(p_values)
+    np.testing.assert_allclose(benjamini_hochberg(p_values), expected, rtol=0, atol=1e-12)

@@ -82,3 +82,10 @@ def test_the_size_of_the_sign_flip_test_is_held():
         for _ in range(1_000)
     ]
     assert 0.01 <= np.mean(np.array(p) <= 0.05) <= 0.07  # few distinct sums: conservative
+
+
+def test_a_one_sided_sign_flip_test_finds_only_increases():
+    rng = np.random.default_rng(0)
+    assert sign_flip_p([1.0] * 10, rng=rng, draws=4_999, alternative="greater") < 0.01
+    assert sign_flip_p([-1.0] * 10, rng=rng, draws=4_999, alternative="greater") == 1
+    assert sign_flip_p([-1.0] * 10, rng=rng, draws=4_999) < 0.01

@@ -44,6 +44,7 @@ class RankedLists:
     """
 
     reads_prompt = False
+    reads_history = False
 
     def __init__(self, path: Path, archive: ScoreArchive, listed: NDArray[Any]) -> None:
         self.name, self._path = f"scores:{path.name}", path

@@ -30,6 +30,7 @@ class ScoreMatrix:
     """
 
     reads_prompt = False
+    reads_history = False
 
     def __init__(self, path: Path, archive: ScoreArchive) -> None:
         self.name, self._path = f"scores:{path.name}", path

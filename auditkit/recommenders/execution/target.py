@@ -138,6 +138,11 @@ class Target:
         """False for recommenders that ignore the prompt text."""
         return bool(getattr(self.recommender, "reads_prompt", True))
 
+    @property
+    def reads_history(self) -> bool:
+        """False for stored scores or lists of users, which only leave out items of the history."""
+        return bool(getattr(self.recommender, "reads_history", True))
+
     def for_probe(self, spec: ProbeSpec) -> Target:
         """A copy of the target that records for one probe, with counts at zero."""
         bound = copy.copy(self)

@@ -18,8 +18,9 @@ from auditkit.types import Item, Request, Response
 __all__ = ["EditedRequests"]
 
 _AS_THEY_ARE = (
-    "prompts", "render", "reference", "describe_prompt", "manifest", "reads_prompt", "work",
-    "run_notes", "close", "request_limits", "n_parameters", "stages", "score_parameters",
+    "prompts", "render", "reference", "describe_prompt", "manifest", "reads_prompt",
+    "reads_history", "work", "run_notes", "close", "request_limits", "n_parameters", "stages",
+    "score_parameters",
 )  # fmt: skip
 
 

@@ -23,7 +23,16 @@ from auditkit.types import Request, Response
 __all__ = ["Reranked", "rerank"]
 
 _CANDIDATES = 5  # times k
-_AS_THEY_ARE = ("prompts", "render", "reference", "manifest", "reads_prompt", "work", "run_notes")
+_AS_THEY_ARE = (
+    "prompts",
+    "render",
+    "reference",
+    "manifest",
+    "reads_prompt",
+    "reads_history",
+    "work",
+    "run_notes",
+)
 
 
 def rerank(

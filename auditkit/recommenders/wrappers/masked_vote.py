@@ -26,7 +26,16 @@ from auditkit.types import RankedItem, Request, Response
 __all__ = ["KEPT_SHARE", "MaskedVote", "item_key", "tally"]
 
 KEPT_SHARE = 0.2  # of the words
-_AS_THEY_ARE = ("prompts", "render", "reference", "manifest", "reads_prompt", "work", "run_notes")
+_AS_THEY_ARE = (
+    "prompts",
+    "render",
+    "reference",
+    "manifest",
+    "reads_prompt",
+    "reads_history",
+    "work",
+    "run_notes",
+)
 
 
 class _Voter(Recommends, Renders, Protocol):

@@ -1,0 +1,73 @@
+"""Evidence of the say-do probe: sentences that compare a stated reason with what deletion shows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+from auditkit.metrics.stated_reasons import Deletion
+from auditkit.probes.explanation.reason_controls import Measured
+from auditkit.probes.explanation.reason_statements import Statement
+from auditkit.types import Evidence
+
+__all__ = ["foreign_reason", "repeated_reason", "user_of", "weakest_statements"]
+
+_N_SHOWN = 5
+
+
+def repeated_reason(one: Statement) -> Evidence:
+    """A reason that names a deleted item."""
+    return Evidence(
+        requests=(one.request_id,),
+        what=f"{one.explained.item.title} was recommended because of {_stated(one)}; asked again "
+        "without it in the history, the reason still names it",
+    )
+
+
+def foreign_reason(one: Statement) -> Evidence:
+    """A reason that names an item which is not in the history."""
+    names = ", ".join(one.reason.elsewhere)
+    return Evidence(
+        requests=(one.request_id,),
+        what=f"the reason for {one.explained.item.title} names {names}, which is not in the "
+        "history",
+    )
+
+
+def weakest_statements(
+    kept: Mapping[str, Measured],
+    deletions: Mapping[str, Deletion],
+    adjusted_p: Mapping[str, float],
+) -> list[Evidence]:
+    """The statements with the smallest deletion effects: what was said, and what deletion does."""
+    weakest = sorted(deletions, key=lambda user: deletions[user].effect)
+    found = []
+    for user in weakest[:_N_SHOWN]:
+        one = kept[user]
+        explained, positions = one.statement.explained, one.statement.reason.positions
+        rank = min(one.order.index(i) for i in positions) + 1
+        adjusted = adjusted_p.get(user)
+        p = "too few controls for a p-value" if adjusted is None else f"adjusted p {adjusted:.3g}"
+        after = explained.outcomes[explained.without(positions)]
+        first = "it stays first" if after.top == explained.item.id else "another item is first"
+        found.append(
+            Evidence(
+                requests=(one.statement.request_id, after.request_id),
+                what=f"{explained.item.title} was recommended because of "
+                f"{_stated(one.statement)}, which ranks {rank} of {explained.n} by effect; "
+                f"deleting it has an effect of {deletions[user].effect:.2f} beyond that of other "
+                f"items ({p}), and {first}",
+            )
+        )
+    return found
+
+
+def _stated(one: Statement) -> str:
+    titles = [one.explained.request.history[i].title for i in one.reason.positions]
+    counts = Counter(titles)
+    return " and ".join(title if n == 1 else f"{title} ({n} times)" for title, n in counts.items())
+
+
+def user_of(one: Statement) -> str:
+    """Id of the user to whom a statement was made."""
+    return one.explained.user.id
