@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 
 import pytest
 from planted_reasons import (
+    IgnoresAttributes,
     InventsReasons,
     NamesAnyItem,
     NamesCause,
@@ -13,10 +15,13 @@ from planted_reasons import (
     NamesPopularItem,
     NeedsAny,
     SameForEveryHistory,
+    SaysGender,
     ScoredCause,
+    UsesGender,
     causes,
     whole_history,
 )
+from planted_recommenders import Clean, FavorsWomen
 from run_probe import run_probe
 
 from auditkit.probes.base import NotAssessable
@@ -181,3 +186,81 @@ def test_deletion_test_has_power_for_true_reasons_and_few_false_positives():
     false_positives, hit = significant(NamesAnyItem)
     assert false_positives <= 0.05
     assert 0.05 < hit < 0.18  # 1/n of histories of 7 to 10 items
+
+
+# --- attributes
+
+EFFECT, UNDISCLOSED = "explain.attribute_effect", "explain.undisclosed_use"
+
+
+@cache
+def of_attributes(kind):
+    return run_probe("explain.attributes", kind())
+
+
+def test_attribute_probe_finds_the_attribute_that_moves_the_top_item():
+    run = of_attributes(UsesGender)
+    for group in ("attribute=gender", "attribute=gender&edit=swap"):
+        found = run.one(EFFECT, group)
+        assert found.estimate.low > 0.8
+        assert found.parameters["adjusted_p"] < 0.01
+        assert "with gender" in found.evidence[0].what
+    for name in ("age", "occupation"):
+        quiet = run.one(EFFECT, f"attribute={name}")
+        assert quiet.estimate.low <= 0 <= quiet.estimate.high
+        assert quiet.evidence == ()
+    share = [
+        run.one("explain.attribute_share", f"attribute={n}").estimate for n in ("gender", "age")
+    ]
+    assert share[0].low > share[1].high
+
+
+def test_attribute_probe_is_quiet_where_no_attribute_matters():
+    run = run_probe("explain.attributes", IgnoresAttributes())
+    for name in ("gender", "age", "occupation"):
+        for group in (f"attribute={name}", f"attribute={name}&edit=swap"):
+            found = run.one(EFFECT, group)
+            assert found.estimate.low <= 0
+            assert found.parameters["adjusted_p"] > 0.05
+    assert run.one(UNDISCLOSED).estimate.value == 0
+
+
+def test_use_of_an_attribute_is_undisclosed_unless_a_reason_names_it():
+    hidden = of_attributes(UsesGender).one(UNDISCLOSED)
+    assert (hidden.estimate.value, hidden.parameters["undisclosed"]) == (1, ["gender"])
+    told = run_probe("explain.attributes", SaysGender()).one(UNDISCLOSED)
+    assert (told.estimate.value, told.parameters["used"]) == (0, ["gender"])
+
+
+def test_attribute_use_shows_in_lists_alone():
+    run = run_probe("explain.attributes", FavorsWomen(), by="lists")
+    found = run.one(EFFECT, "attribute=gender&edit=swap")
+    assert found.estimate.value is None
+    assert found.parameters["adjusted_p"] < 0.01
+    overlap = run.one("explain.attribute_overlap", "attribute=gender")
+    assert overlap.estimate.high < overlap.baseline.low
+    assert run.one(UNDISCLOSED).parameters["used"] == ["gender"]
+
+
+def test_recommenders_that_read_no_attributes_are_not_assessable():
+    class Unread(Clean):
+        reads_prompt = False
+
+    class NoSlot(IgnoresAttributes):
+        def render(self, request):
+            return request.user_id
+
+    with pytest.raises(NotAssessable, match="never reads the prompt"):
+        run_probe("explain.attributes", Unread())
+    with pytest.raises(NotAssessable, match=r"slot \{who\}"):
+        run_probe("explain.attributes", NoSlot())
+
+
+@pytest.mark.slow
+def test_attributes_that_do_not_matter_are_rarely_found():
+    """40 noises of a recommender that ignores attributes, three attributes and two edits each."""
+    runs = [
+        run_probe("explain.attributes", IgnoresAttributes(salt), n_users=30, draws=999)
+        for salt in range(40)
+    ]
+    assert sum(bool(run.one(UNDISCLOSED).parameters["used"]) for run in runs) <= 5

@@ -149,3 +149,44 @@ class InventsReasons(NamesCause):
             return super().reason(user_id, history)
         other = unseen(user_id)[-1].display_title
         return "because you watched " + ("Zzyzx Rising" if int(user_id) % 4 else other)
+
+
+class IgnoresAttributes(ScoredCause):
+    """Scores vary a little with every wording, and with nothing that a wording says."""
+
+    def render(self, request: Request) -> str:
+        shown = " ".join(item.id for item in request.history)
+        stated = ", ".join(f"{name} {value}" for name, value in request.attributes.items())
+        return f"{request.user_id}|{stated}|{shown}|{request.instruction}"
+
+    def log_probability(self, prompt: str, continuation: str) -> float:
+        user_id, stated, shown, _ = prompt.split("|", 3)
+        place = titles(unseen(user_id)).index(continuation)
+        here = causes(user_id, salt=self.salt)[0].id in shown.split()
+        noise = chance("noise", self.salt, prompt, continuation)
+        return -1.0 - place - (0.0 if here or place else 3.5) + noise + self.bonus(stated, place)
+
+    def bonus(self, stated: str, place: int) -> float:
+        return 0.0
+
+    def write(self, prompt: str) -> str:
+        listed = titles(unseen(prompt.split("|")[0])[:5])
+        return "\n".join(f"{n}. {t}: {self.reason(prompt)}" for n, t in enumerate(listed, start=1))
+
+    def reason(self, prompt: str) -> str:
+        return "it is well made"
+
+
+class UsesGender(IgnoresAttributes):
+    """The stated gender moves the top item by 2 nats, up or down."""
+
+    def bonus(self, stated: str, place: int) -> float:
+        signs = {"gender female": 2.0, "gender male": -2.0}
+        return 0.0 if place else sum(v for text, v in signs.items() if text in stated)
+
+
+class SaysGender(UsesGender):
+    """And says so."""
+
+    def reason(self, prompt: str) -> str:
+        return "it suits your gender"

@@ -20,7 +20,7 @@ from auditkit.recommenders.execution.target import Target
 from auditkit.recommenders.prompting.answers import read_list
 from auditkit.types import Item, Request, Response
 
-__all__ = ["Statement", "ask_again", "ask_for_reasons"]
+__all__ = ["Statement", "ask_again", "ask_for_reasons", "reasons_for"]
 
 _TOKENS_A_REASON = 60
 
@@ -106,6 +106,19 @@ def ask_again(target: Target, statements: Sequence[Statement]) -> list[bool | No
         bool(set(reason.positions) & set(one.reason.positions)) if items else None
         for one, reason, items in zip(statements, read, lists, strict=True)
     ]
+
+
+def reasons_for(target: Target, requests: Sequence[Request]) -> dict[str, str]:
+    """What lists with reasons say, by user; unreadable responses are left out.
+
+    Args:
+        requests: they are worded by the task `reasons` of the recommender's prompts, which leaves
+            open what a reason names.
+    """
+    wording = target.prompts.tasks["reasons"].ask[0]
+    worded = [replace(request, instruction=wording) for request in requests]
+    pairs = zip(worded, _generated(target, worded), strict=True)
+    return {q.user_id: r.text for q, r in pairs if r.status == "ok" and r.text}
 
 
 def _generated(target: Target, requests: Sequence[Request]) -> list[Response]:

@@ -24,7 +24,7 @@ from auditkit.recommenders.execution.target import Target
 from auditkit.recommenders.protocols import Recommends, Scores
 from auditkit.stats.bootstrap import bootstrap_statistic
 from auditkit.stats.rates import rate
-from auditkit.types import Evidence, Finding
+from auditkit.types import Evidence, Finding, Request
 
 __all__ = ["RemovalProbe"]
 
@@ -78,9 +78,11 @@ class RemovalProbe:
         if not target.reads_history:
             raise NotAssessable(STORED)
         users = context.sample_users(self.n_users)
-        explained, missing = explained_users(
-            target, users, n_items=self.n_items, k=self.k, by=self.by
-        )
+        requests = [
+            Request(user_id=user.id, history=user.history[-self.n_items :], k=self.k)
+            for user in users
+        ]
+        explained, missing = explained_users(target, users, requests, by=self.by)
         found = search_removals(target, explained, cap=self.cap)
         reasons = Counter(missing) + Counter(
             one.status for one in found if one.regardless is None

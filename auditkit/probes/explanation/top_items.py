@@ -1,4 +1,4 @@
-"""The top item of a recommendation when some items of the history are removed.
+"""The top item of a recommendation when parts of the request are removed.
 
 By scores, the top item is the candidate with the highest log-probability; the candidates are the
 list for the whole history, and ties are won by the earlier one. By lists, it is the first item of
@@ -14,7 +14,7 @@ from typing import Literal
 
 import numpy as np
 
-from auditkit.attribution.spans import Span, masked, spans_of
+from auditkit.attribution.spans import Span, SpanKind, masked, spans_of
 from auditkit.attribution.values import Game, measure
 from auditkit.probes.base import User, item_ids
 from auditkit.recommenders.execution.target import Target
@@ -39,21 +39,24 @@ class Outcome:
         place: of the explained item, 1-based; None if it is not listed.
         strength: of the explained item: by scores, its log-probability minus that of the strongest
             rival, nats; by lists, its reciprocal rank.
+        ranking: ids in order, best first: of all candidates by scores, or of the list.
         request_id: the recorded request.
     """
 
     top: str
     place: int | None
     strength: float
+    ranking: tuple[str, ...]
     request_id: str
 
 
 @dataclass(eq=False)
 class Explained:
-    """One user's recommendation and what becomes of it under masks of the history.
+    """One user's recommendation and what becomes of it when parts of the request are removed.
 
     Attributes:
-        request: the whole request. spans: its history items, n of them, oldest first.
+        request: the whole request. spans: its removable parts, n of them; of the history, oldest
+            first.
         item: the explained item: the first of the list for the whole history.
         candidates: items of that list, the explained item first.
         outcomes: by mask; masks that could not be measured are in `failed`.
@@ -70,12 +73,12 @@ class Explained:
 
     @property
     def n(self) -> int:
-        """Number of history items."""
+        """Number of spans."""
         return len(self.spans)
 
     @property
     def everything(self) -> int:
-        """The mask that keeps the whole history."""
+        """The mask that keeps the whole request."""
         return (1 << self.n) - 1
 
     def without(self, removal: Sequence[int]) -> int:
@@ -91,19 +94,22 @@ def source_of(target: Target, by: By) -> Literal["scores", "lists"]:
 
 
 def explained_users(
-    target: Target, users: Sequence[User], *, n_items: int, k: int, by: By
+    target: Target,
+    users: Sequence[User],
+    requests: Sequence[Request],
+    *,
+    by: By,
+    kinds: Sequence[SpanKind] = ("history",),
 ) -> tuple[list[Explained], dict[str, int]]:
     """Request each user's list, and set up the recommendation of its first item.
 
     Args:
-        n_items: number of latest history items in the request. k: length of the list.
+        requests: one per user, with at most 20 history items.
+        kinds: what may be removed.
 
     Returns:
         One per user with a list, and the number of users without one, by reason.
     """
-    requests = [
-        Request(user_id=user.id, history=user.history[-n_items:], k=k) for user in users
-    ]  # fmt: skip
     found, missing = [], dict[str, int]()
     for user, request, response in zip(users, requests, target.recommend(requests), strict=True):
         why = _unusable(request, response)
@@ -113,7 +119,7 @@ def explained_users(
         if why:
             missing[why] = missing.get(why, 0) + 1
             continue
-        spans = spans_of(request, most=n_items)
+        spans = spans_of(request, kinds=kinds)
         scored = source_of(target, by) == "scores"
         game = Game(request, spans, candidates) if scored else None
         one = Explained(user, request, spans, candidates[0], candidates, game)
@@ -170,7 +176,7 @@ def _of_list(one: Explained, response: Response) -> Outcome:
     ids = [key for key in item_ids(response) if key not in seen]
     place = ids.index(one.item.id) + 1 if one.item.id in ids else None
     strength = 1 / place if place else 0.0
-    return Outcome(ids[0] if ids else "", place, strength, response.request_id)
+    return Outcome(ids[0] if ids else "", place, strength, tuple(ids), response.request_id)
 
 
 def _of_scores(one: Explained, mask: int) -> Outcome | None:
@@ -184,4 +190,5 @@ def _of_scores(one: Explained, mask: int) -> Outcome | None:
     order = np.argsort(-values, kind="stable")
     place = int(np.flatnonzero(order == 0)[0]) + 1
     margin = float(values[0] - values[1:].max())
-    return Outcome(one.candidates[int(order[0])].id, place, margin, row.requests[0])
+    ranking = tuple(one.candidates[int(i)].id for i in order)
+    return Outcome(ranking[0], place, margin, ranking, row.requests[0])
