@@ -81,6 +81,7 @@ figures: $(VENV)/.dev  ## rebuild the tables of docs/explain/families.md from re
 	$(BIN)/python tests/figures/families.py --indexing
 
 bench: $(VENV)/.dev  ## run the benchmarks; they print ratios measured in one run and assert nothing
+	$(BIN)/python tests/bench/attribution.py
 	$(BIN)/python tests/bench/cli_startup.py
 	$(BIN)/python tests/bench/cues.py
 	$(BIN)/python tests/bench/dp_step.py

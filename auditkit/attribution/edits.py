@@ -51,17 +51,17 @@ def benign_edits(request: Request, spans: Sequence[Span], wordings: Sequence[str
 
 
 def reversed_history(request: Request, spans: Sequence[Span]) -> Edit | None:
-    """The request with its history reversed; None if a span has several items, whose order would
-    change, or if fewer than two items are spans.
+    """The request with its history reversed, each span with the same items as before; None if
+    fewer than two spans are history.
     """
-    items = [span for span in spans if span.kind == "history"]
-    if len(items) < 2 or len(items) != len(request.history):
+    n = len(request.history)
+    if sum(span.kind == "history" for span in spans) < 2:
         return None
-    turned = replace(request, history=request.history[::-1], prompt="")
     moved = (
-        replace(span, index=len(items) - 1 - span.index) if span.kind == "history" else span
+        replace(span, index=n - span.index - span.size) if span.kind == "history" else span
         for span in spans
     )
+    turned = replace(request, history=request.history[::-1], prompt="")
     return Edit("reversed order", turned, tuple(moved))
 
 

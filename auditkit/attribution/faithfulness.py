@@ -13,7 +13,6 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from auditkit.attribution.masks import mask_of
 from auditkit.attribution.missing import Missing
@@ -41,6 +40,8 @@ def lds_of(known: Known, masks: Sequence[int], attribution: Vector) -> float | M
 
 def spearman(left: Vector, right: Vector) -> float | Missing:
     """Rank correlation with average ranks of ties, in [-1, 1]."""
+    from scipy.stats import rankdata  # 1 s of imports
+
     return pearson(np.asarray(rankdata(left)), np.asarray(rankdata(right)))
 
 

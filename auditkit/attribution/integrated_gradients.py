@@ -19,11 +19,12 @@ from numpy.typing import NDArray
 from auditkit.attribution.missing import Missing
 from auditkit.attribution.spans import Span, masked
 from auditkit.errors import MissingDependency
-from auditkit.recommenders.adapters.language_model import LanguageModel
 from auditkit.types import Item, Request
 
 if TYPE_CHECKING:
     import torch
+
+    from auditkit.recommenders.adapters.language_model import LanguageModel
 
 __all__ = ["PathAttribution", "integrated_gradients", "token_positions"]
 
@@ -56,6 +57,8 @@ def integrated_gradients(
     Raises:
         MissingDependency: the extra `explain` is not installed.
     """
+    from auditkit.recommenders.adapters.language_model import LanguageModel
+
     if not isinstance(recommender, LanguageModel):
         return Missing("needs a language model in this process")
     if recommender.manifest.kind != "causal":

@@ -20,7 +20,6 @@ from auditkit.attribution.estimators import Plan, estimate
 from auditkit.attribution.faithfulness import spearman
 from auditkit.attribution.missing import Missing
 from auditkit.attribution.values import Game
-from auditkit.recommenders.adapters.language_model import LanguageModel
 
 __all__ = ["Explainer", "RandomizationTest", "null_quantile", "randomization_test"]
 
@@ -75,6 +74,8 @@ def randomization_test(
     Returns:
         The correlations; Missing without the weights or with fewer than eight prompts.
     """
+    from auditkit.recommenders.adapters.language_model import LanguageModel
+
     if not isinstance(recommender, LanguageModel):
         return Missing("needs the weights of the model")
     from auditkit.attribution.random_weights import scores_of, with_random_weights

@@ -14,7 +14,6 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import rankdata
 
 from auditkit.errors import InvalidArgument
 from auditkit.metrics.coalitions import (
@@ -164,6 +163,8 @@ def lds(
 
     Source: Park et al. 2023 (TRAK), Eq. 6; Cohen-Wang et al. 2024.
     """
+    from scipy.stats import rankdata  # 1 s of imports
+
     a, v, kept = _subsets(attribution, values, masks, name="lds")
     if len(a) < 3 or len(v) < 3:
         return None

@@ -110,7 +110,11 @@ def test_edits_keep_the_spans_of_the_request():
             assert {kept.id for kept in left.history} == {
                 other.id for other in request.history if other != item
             }
-    assert reversed_history(request, spans_of(request, most=2)) is None
+    block = spans_of(request, most=2)
+    old_only = reversed_history(request, block)
+    kept = masked(old_only.request, old_only.spans, 0b001).history
+    assert kept == (ITEMS[1], ITEMS[0])
+    assert reversed_history(request, block[:1]) is None
     own = Request(user_id="1", history=(Item("1", "A"),), instruction="Mine")
     assert benign_edits(own, spans_of(own), ["a {k}", "b {k}"]) == []
 
