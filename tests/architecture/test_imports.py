@@ -237,7 +237,7 @@ def test_exceptions_are_caught_broadly_only_where_they_are_recorded(path):
 # What docs/reference offers to users and the package itself does not call.
 OFFERED = {
     "Probe", "__getattr__", "counterfactual_test", "dcg_exposure", "exposure_at_k", "exposure_lift",
-    "group_utility", "leave_one_out", "mean_rank", "minimal_removal_sets", "ndcg_at_k",
+    "group_utility", "leave_one_out", "mean_rank", "ndcg_at_k",
     "queries_per_success", "rank_shift", "read_records", "tail_share", "write_records",
 }  # fmt: skip
 
