@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from auditkit.attribution.captum_methods import CaptumMethod, record, replay
 from auditkit.attribution.card import Card, card_of, pair_masks
 from auditkit.attribution.edits import benign_edits, relative_change, reversed_history
 from auditkit.attribution.estimators import (
@@ -50,6 +51,7 @@ class Settings:
         edits: measure benign edits, the reversed history and a second mask seed.
         gradients: compare with integrated gradients, if the model is a decoder in this process and
             the value is `logp`.
+        captum: methods of Captum to compare with, at their default budgets.
     """
 
     estimator: Estimator = "linear"
@@ -60,6 +62,7 @@ class Settings:
     full_table: int = 6
     edits: bool = True
     gradients: bool = False
+    captum: tuple[CaptumMethod, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,6 +132,7 @@ class _Draft:
             tuple(int(i) for i in rng.permutation(n)) for _ in range(-(-settings.n_orders // 2))
         ]
         self._orders = [] if self._full else [o for one in half for o in (one, one[::-1])]
+        self._captum = [record(name, n, seed=seed) for name in settings.captum if n > 1]
         self._edits: list[tuple[str, Game, Plan]] = []
         if settings.edits:
             self._plan_edits(target.prompts.recommend)
@@ -149,6 +153,7 @@ class _Draft:
     def first(self) -> list[tuple[Game, Sequence[int]]]:
         """The masks that do not depend on the attribution."""
         paths = [m for order in self._orders for m in path_masks(order, "comprehensiveness")]
+        paths += [mask for run in self._captum for mask in run.masks]
         needed = (*self._plan.needed, *self._loo.masks, *self._evaluation, *paths)
         return [(self.game, needed), *((game, planned.needed) for _, game, planned in self._edits)]
 
@@ -198,6 +203,9 @@ class _Draft:
             path = integrated_gradients(self._target.recommender, game.request, game.spans, item)
             if not isinstance(path, Missing):
                 found["ig"] = path.values
+        for run in self._captum:
+            if all(mask in self._known for mask in run.masks):
+                found[f"Captum {run.method}"] = replay(run, self._known)
         return found
 
     def _with_edits(self, card: Card, found: Attribution) -> Card:

@@ -36,6 +36,10 @@ def explain(
     ] = "linear",
     budget: Annotated[int | None, typer.Option(min=2, help="evaluations of the estimator")] = None,
     spans: Annotated[int, typer.Option(min=1, help="latest history items shown one by one")] = 10,
+    captum: Annotated[
+        Literal["FeatureAblation", "ShapleyValueSampling", "KernelShap"] | None,
+        typer.Option(help="also compare with this method of Captum"),
+    ] = None,
     seed: Annotated[int, typer.Option(help="seed of the random masks")] = 0,
     html: Annotated[Path | None, typer.Option("--html", help="also write a page")] = None,
     data: opt.Data = None,
@@ -65,7 +69,14 @@ def explain(
         catalog=catalog, prompts=prompts, target_card=target_card, domain=domain, online=online,
         allow_code=allow_code, allow_outside=allow_outside,
     )  # fmt: skip
-    how = ExplainOptions(item_id=item, estimator=estimator, budget=budget, n_spans=spans, seed=seed)
+    how = ExplainOptions(
+        item_id=item,
+        estimator=estimator,
+        budget=budget,
+        n_spans=spans,
+        seed=seed,
+        captum=() if captum is None else (captum,),
+    )
     found = explain_user(target, user, recipe, how=how, options=options)
     view = view_of(found)
     if html is not None:

@@ -13,6 +13,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from auditkit.attribution.captum_methods import CaptumMethod
 from auditkit.attribution.estimators import Estimator
 from auditkit.attribution.explanation import Explanation, Settings, explain
 from auditkit.attribution.missing import Missing
@@ -47,13 +48,14 @@ class ExplainOptions:
         item_id: catalog id of the item to explain; None for the first of the list.
         estimator: the explainer. budget: its evaluations; None for the default.
         n_spans: number of single history items; older items are one span.
-        seed: of masks and orders.
+        captum: methods of Captum to compare with. seed: of masks and orders.
     """
 
     item_id: str | None = None
     estimator: Estimator = "linear"
     budget: int | None = None
     n_spans: int = 10
+    captum: tuple[CaptumMethod, ...] = ()
     seed: int = 0
 
 
@@ -164,6 +166,7 @@ def _explained(
         value="logp" if scored else "reciprocal_rank",
         n_orders=8,
         gradients=scored,
+        captum=how.captum,
     )
     (explanation,) = explain(target, [game], settings=settings, seed=how.seed)
     done, after = time.monotonic(), _tokens(loaded.recommender)

@@ -53,6 +53,10 @@ def _card(one: Explanation, unit: str) -> tuple[CardRow, ...]:
     interval = card.lds_interval
     ends = "" if isinstance(interval, Missing) else f" [{interval[0]:.2f}, {interval[1]:.2f}]"
     squared = card.infidelity if isinstance(card.infidelity, Missing) else card.infidelity.raw
+    scaled: object = squared
+    if not isinstance(card.infidelity, Missing):
+        factor = card.infidelity.rescaled
+        scaled = Missing("the effects predict no drop") if factor is None else factor
     rows = [
         CardRow(
             "predicts removals (LDS)",
@@ -60,6 +64,11 @@ def _card(one: Explanation, unit: str) -> tuple[CardRow, ...]:
             f"rank correlation over {card.lds_masks} random removals; 1 is ideal",
         ),
         CardRow("ceiling of the LDS", _words(card.lds_ceiling), "best of any additive explanation"),
+        CardRow(
+            "interaction share",
+            _words(card.interaction_share),
+            "1 - ceiling: what no additive explanation can say",
+        ),
         CardRow(
             "removing the top items",
             _aopc(card.comprehensiveness, unit),
@@ -71,7 +80,22 @@ def _card(one: Explanation, unit: str) -> tuple[CardRow, ...]:
             "mean drop; should be below that of random order",
         ),
         CardRow(
+            "removing them, in probability",
+            _aopc(card.comprehensiveness_p, "of probability"),
+            "the same drop of the probability",
+        ),
+        CardRow(
+            "keeping only them, in probability",
+            _aopc(card.sufficiency_p, "of probability"),
+            "the same drop of the probability",
+        ),
+        CardRow(
             "infidelity", _words(squared), f"mean squared error of drops, {unit}^2; 0 is ideal"
+        ),
+        CardRow(
+            "infidelity, rescaled",
+            _words(scaled),
+            "the same after the best multiplication of the effects",
         ),
         CardRow(
             "benign edits", _words(card.sensitivity), "relative change of the effects; 0 is ideal"
@@ -83,7 +107,8 @@ def _card(one: Explanation, unit: str) -> tuple[CardRow, ...]:
         CardRow(
             f"agreement with {name}",
             _words(other.pearson),
-            f"Pearson correlation; {other.jaccard:.0%} of the top 3 are shared",
+            f"Pearson correlation; tau-b {_words(other.kendall)}; {other.jaccard:.0%} of the top 3 "
+            "are shared",
         )
         for name, other in card.agreement.items()
     ]

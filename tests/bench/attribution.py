@@ -143,8 +143,8 @@ def cost(recommender):
                 ("uncached", {"use_cached_outputs": False}),
                 ("one forward a mask", {"forward_in_tokens": False}),
             ):
-                if label == "uncached" and samples:
-                    continue
+                if samples and how.get("forward_in_tokens", True):
+                    continue  # half an hour
                 there, theirs, took = captum(
                     recommender, Game(request, spans, (top,)), method, **samples, **how
                 )

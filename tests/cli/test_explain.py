@@ -34,12 +34,16 @@ def run(capsys):
 
 def test_model_is_explained_with_its_card(run, folder):
     save(folder / "model")
-    code, out, _ = run("model", "--user", "3", "--spans", "6", "--timing", "--html", "e.html")
+    code, out, _ = run(
+        "model", "--user", "3", "--spans", "6", "--timing", "--html", "e.html",
+        "--captum", "KernelShap",
+    )  # fmt: skip
     assert code == 0
     assert "list of user 3 by tiny:" in out
     assert "(rank 1), nats [95 % interval]:" in out
     assert re.search(r"predicts removals \(LDS\) +-?\d", out)
     assert re.search(r"agreement with ig +-?\d", out)
+    assert re.search(r"agreement with Captum KernelShap +-?\d", out)
     assert "older items" in out
     assert re.search(r"wall time: loading \d+\.\d\d s, list", out)
     page = (folder / "e.html").read_text()
