@@ -22,7 +22,8 @@ from auditkit.claims.typed.language import language_of, phrase_set, words_of
 
 __all__ = ["StatedReason", "first_item_text", "read_reasons"]
 
-_NEXT_ITEM = re.compile(r"\n\s*(?:\d+\s*[.):]|[-*\u2022]\s)")
+_NUMBERED = re.compile(r"\n\s*[*_]*\d+\s*[.):]")
+_MARKED = re.compile(r"\n\s*(?:\d+\s*[.):]|[-*\u2022]\s)")
 _CLAUSE_END = re.compile(r"[.;\n]")
 _REACH = 120  # characters after the cue
 # A name in quotes, or a run of capitalized words, and a year after it.
@@ -56,11 +57,20 @@ class StatedReason(NamedTuple):
 
 
 def first_item_text(text: str, title: str) -> str:
-    """What a list says about its first item: the text after the title, up to the next item."""
+    """What a list says about its first item: the text after the title, up to the next item.
+
+    Args:
+        text: of the list. Bullets below a numbered item belong to it.
+        title: the item as it was read from the list; it may contain the reason.
+    """
     begin = text.casefold().find(title.casefold())
-    rest = text[begin + len(title) :] if begin >= 0 else text
-    following = _NEXT_ITEM.search(rest)
-    return rest[: following.start()] if following else rest
+    if begin < 0:
+        return text
+    marker = text[text.rfind("\n", 0, begin) + 1 : begin]
+    after = begin + len(title)
+    following = (_NUMBERED if any(map(str.isdigit, marker)) else _MARKED).search(text, after)
+    about = text[after : following.start() if following else len(text)]
+    return about if about.strip(" .:-*_\n") else title
 
 
 def read_reasons(

@@ -76,3 +76,22 @@ def test_the_text_about_the_first_item_ends_before_the_second():
     text = f"Sure!\n1. {A} (1950): because of {B}.\n2. {C}: because of {D}."
     assert first_item_text(text, f"{A} (1950)") == f": because of {B}."
     assert first_item_text("1. X: fine", "Y") == "1. X: fine"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"1. **{A}**\n   - because you watched {B}\n2. **{C}**\n   - because you watched {D}",
+        f"* {A}: because you watched {B}\n* {C}: because you watched {D}",
+        f"1. {A}\n\n2. {C}: because you watched {D}",
+    ],
+)
+def test_bullets_below_a_numbered_item_belong_to_it(text):
+    about = first_item_text(text, A)
+    assert D not in about
+    assert (B in about) == (B in text)
+
+
+def test_a_title_that_was_read_with_its_reason_is_the_reason():
+    read_as = f"{A} because you watched {B}"
+    assert first_item_text(f"1. {read_as}\n2. {C}", read_as) == read_as

@@ -200,25 +200,23 @@ def of_attributes(kind):
 
 def test_attribute_probe_finds_the_attribute_that_moves_the_top_item():
     run = of_attributes(UsesGender)
-    for group in ("attribute=gender", "attribute=gender&edit=swap"):
+    for group in ("gender", "swap=gender"):
         found = run.one(EFFECT, group)
         assert found.estimate.low > 0.8
         assert found.parameters["adjusted_p"] < 0.01
         assert "with gender" in found.evidence[0].what
     for name in ("age", "occupation"):
-        quiet = run.one(EFFECT, f"attribute={name}")
+        quiet = run.one(EFFECT, name)
         assert quiet.estimate.low <= 0 <= quiet.estimate.high
         assert quiet.evidence == ()
-    share = [
-        run.one("explain.attribute_share", f"attribute={n}").estimate for n in ("gender", "age")
-    ]
+    share = [run.one("explain.attribute_share", n).estimate for n in ("gender", "age")]
     assert share[0].low > share[1].high
 
 
 def test_attribute_probe_is_quiet_where_no_attribute_matters():
     run = run_probe("explain.attributes", IgnoresAttributes())
     for name in ("gender", "age", "occupation"):
-        for group in (f"attribute={name}", f"attribute={name}&edit=swap"):
+        for group in (name, f"swap={name}"):
             found = run.one(EFFECT, group)
             assert found.estimate.low <= 0
             assert found.parameters["adjusted_p"] > 0.05
@@ -234,10 +232,10 @@ def test_use_of_an_attribute_is_undisclosed_unless_a_reason_names_it():
 
 def test_attribute_use_shows_in_lists_alone():
     run = run_probe("explain.attributes", FavorsWomen(), by="lists")
-    found = run.one(EFFECT, "attribute=gender&edit=swap")
+    found = run.one(EFFECT, "swap=gender")
     assert found.estimate.value is None
     assert found.parameters["adjusted_p"] < 0.01
-    overlap = run.one("explain.attribute_overlap", "attribute=gender")
+    overlap = run.one("explain.attribute_overlap", "gender")
     assert overlap.estimate.high < overlap.baseline.low
     assert run.one(UNDISCLOSED).parameters["used"] == ["gender"]
 

@@ -56,7 +56,7 @@ def _effect(context: Context, measured: Measured, edit: Edit, tested: Tested) ->
         context,
         EFFECT,
         shown,
-        group=f"attribute={name}" if kind == "delete" else f"attribute={name}&edit={kind}",
+        group=name if kind == "delete" else f"swap={name}",
         parameters=parameters,
         units=tested.units if measured.source == "scores" else (),
         evidence=_strongest(measured, edit) if tested.found else (),
@@ -80,11 +80,11 @@ def _overlap(context: Context, measured: Measured, name: str) -> Finding:
         context,
         OVERLAP,
         estimate,
-        group=f"attribute={name}",
+        group=name,
         parameters=_parameters(measured),
         baseline=_mean(context, OVERLAP, "placebo", controls, measured.n_users).estimate,
         units=[(user, value, 1.0) for user, value in own.items()],
-        notes=_notes(measured),
+        notes=[*_notes(measured), "baseline: the same for placebo attributes"],
     )
 
 
@@ -109,7 +109,7 @@ def _share(context: Context, measured: Measured, name: str) -> Finding:
         context,
         SHARE,
         _mean(context, SHARE, name, list(shares.values()), measured.n_users),
-        group=f"attribute={name}",
+        group=name,
         parameters=_parameters(measured),
         units=[(user, value, 1.0) for user, value in shares.items()],
         notes=_notes(measured),

@@ -39,8 +39,13 @@ def weakest_statements(
     deletions: Mapping[str, Deletion],
     adjusted_p: Mapping[str, float],
 ) -> list[Evidence]:
-    """The statements with the smallest deletion effects: what was said, and what deletion does."""
-    weakest = sorted(deletions, key=lambda user: deletions[user].effect)
+    """Statements without a positive deletion effect, the smallest first: what was said, and what
+    deletion does.
+    """
+    weakest = sorted(
+        (user for user in deletions if deletions[user].effect <= 0),
+        key=lambda user: deletions[user].effect,
+    )
     found = []
     for user in weakest[:_N_SHOWN]:
         one = kept[user]

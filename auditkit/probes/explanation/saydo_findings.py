@@ -104,6 +104,7 @@ class _Shared:
         chance: Mapping[str, float] | None = None,
         parameters: Mapping[str, JsonValue] | None = None,
         evidence: Sequence[Evidence] = (),
+        n_cases: int | None = None,
     ) -> Finding:
         """Mean over users; those without a value are missing."""
         full = f"{PREFIX}.{metric}"
@@ -137,7 +138,8 @@ class _Shared:
             baseline=baseline,
             units=[(user, float(value), 1.0) for user, value in known.items()],
             evidence=evidence,
-            notes=self.notes,
+            n_cases=n_cases,
+            notes=[*self.notes, *(["baseline: as many random items"] if chance else [])],
         )
 
     def rate(
@@ -205,8 +207,11 @@ def _effects(
             list(effects.values()), rng=rng, draws=draws, alternative="greater"
         )
     evidence = weakest_statements(kept, tested.deletions, tested.adjusted)
+    n_cases = sum(one.effect <= 0 for one in tested.deletions.values())
     if release.source == "scores":
-        return shared.mean("deletion_effect", effects, parameters=parameters, evidence=evidence)
+        return shared.mean(
+            "deletion_effect", effects, parameters=parameters, evidence=evidence, n_cases=n_cases
+        )
     if effects:
         parameters["effect_on_reciprocal_rank"] = float(np.mean(list(effects.values())))
     unit, direction = unit_of(f"{PREFIX}.deletion_effect")
@@ -221,6 +226,7 @@ def _effects(
         ),
         parameters={**shared.parameters, **parameters},
         evidence=evidence,
+        n_cases=n_cases,
         notes=shared.notes,
     )
 
