@@ -105,7 +105,14 @@ def explain(
 def known_values(
     game: Game, masks: Sequence[int], kind: ValueKind = "logp", *, item: int | None = None
 ) -> dict[int, float]:
-    """Values by mask, without the missing ones."""
+    """Values by mask, without the missing ones.
+
+    There are none for a value that compares with a fixed rival if the whole request, which decides
+    the rival, is missing.
+    """
+    whole = game.rows.get(game.everything)
+    if kind in ("contrast", "first_divergent") and (whole is None or whole.reason):
+        return {}
     table = game.table(masks)
     if not len(table.masks):
         return {}

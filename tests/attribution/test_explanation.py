@@ -78,6 +78,19 @@ def test_requests_without_spans_or_answers_are_missing(tmp_path):
     assert failed.reason.endswith("values are missing")
 
 
+def test_contrast_without_the_whole_request_is_missing(tmp_path):
+    class FailsOnSeven(Clean):
+        def log_probability(self, prompt, continuation):
+            if all(item.title in prompt for item in ITEMS[2:9]):
+                raise RuntimeError("too long")
+            return -1.0
+
+    target = target_for(FailsOnSeven(), tmp_path, batch_size=1)
+    settings = Settings(value="contrast", edits=False)
+    (found,) = explain(target, [game("2", 7)], settings=settings, seed=1)
+    assert isinstance(found, Missing)
+
+
 def test_lists_without_scores_are_explained_by_reciprocal_rank(tmp_path):
     class Copies(Clean):
         """Recommends the successor of every history item, the latest first."""
