@@ -18,7 +18,7 @@ FAST := -m "not slow and not gpu and not network"
 WORKERS ?= 3
 SLOW_WORKERS ?= 2
 # sys.monitoring (Python 3.12 and later) measures coverage almost for free. With the tracer before it
-# the tests take nearly twice as long, so there only `make test COVERAGE=1` measures, as .ci/run does.
+# the tests take nearly twice as long, so there only `make test COVERAGE=1` measures.
 MONITORING = $(shell $(BIN)/python -c "import sys; print(*[1] * (sys.version_info >= (3, 12)))")
 COVERAGE = $(MONITORING)
 COVER = --cov --cov-report=term:skip-covered --cov-fail-under=85

@@ -100,7 +100,7 @@ class CertificateProbe:
         k: length of the lists.
     """
 
-    n_users: int = 50
+    n_users: int = 30
     copies: int = 100
     kept_share: float = KEPT_SHARE
     confidence: float = 0.95
