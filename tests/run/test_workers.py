@@ -40,6 +40,13 @@ def answers(run):
     return [json.loads(line)["body"] | {"batch": None} for line in lines]
 
 
+def of(result, metric):
+    """Take the only finding of a metric out of a result."""
+    (found,) = [finding for finding in result["findings"] if finding["metric"] == metric]
+    result["findings"].remove(found)
+    return found
+
+
 @pytest.mark.slow
 def test_two_actors_give_the_result_of_one_process(tmp_path, recipe):
     folder = str(save(tmp_path / "model"))
@@ -48,6 +55,10 @@ def test_two_actors_give_the_result_of_one_process(tmp_path, recipe):
         run_audit(folder, recipe, tmp_path / name, options=AuditOptions(workers=workers))
         results.append(json.loads((tmp_path / name / "result.json").read_text()))
     assert len(results[0]["findings"]) > 10
+    # Models with random weights are made of the model, which only one process has.
+    alone, there = (of(result, "explain.randomization") for result in results)
+    assert alone["estimate"]["reason"] != there["estimate"]["reason"]
+    assert there["estimate"]["value"] is None
     assert results[0] == results[1]
     assert answers(tmp_path / "one") == answers(tmp_path / "two")
 
