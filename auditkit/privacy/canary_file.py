@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from auditkit.errors import ConfigurationError
 from auditkit.serialization.atomic_files import write_atomically
 from auditkit.serialization.canonical_json import canonical_json, read_json
+from auditkit.serialization.text_lines import read_lines
 
 __all__ = ["Canary", "CanaryFile", "canary_path"]
 
@@ -78,13 +79,11 @@ class CanaryFile(NamedTuple):
         Raises:
             ConfigurationError: the file is missing, a line is invalid, or two canaries have one id.
         """
-        try:
-            lines = path.read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigurationError(
-                f"{path} cannot be read as a list of canaries ({error}). Give the file that "
-                "`auditkit train` wrote beside the model folder."
-            ) from None
+        lines = read_lines(
+            path,
+            what="a list of canaries",
+            hint="Give the file that `auditkit train` wrote beside the model folder.",
+        )
         if not lines:
             raise _invalid(path, 1, "the file is empty")
         header = _read_line(_Header, path, 1, lines[0])

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from auditkit.errors import ConfigurationError
+from auditkit.serialization.text_lines import read_lines
 
 __all__ = ["read_user_ids"]
 
@@ -16,12 +17,9 @@ def read_user_ids(path: Path, user_ids: Sequence[str]) -> list[int]:
     Raises:
         ConfigurationError: no such file, no id, or an id that the data lack.
     """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(
-            f"{path} cannot be read ({error}). Give a text file with one user id in each line."
-        ) from None
+    lines = read_lines(
+        path, what="a list of users", hint="Give a text file with one user id in each line."
+    )
     named = [line.strip() for line in lines if line.strip()]
     index = {user: position for position, user in enumerate(user_ids)}
     unknown = [user for user in named if user not in index]

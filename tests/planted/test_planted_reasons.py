@@ -9,12 +9,12 @@ import pytest
 from planted_reasons import (
     IgnoresAttributes,
     InventsReasons,
+    ListsOnly,
     NamesAnyItem,
     NamesCause,
     NamesDeletedCause,
     NamesPopularItem,
     NeedsAny,
-    SameForEveryHistory,
     SaysGender,
     ScoredCause,
     UsesGender,
@@ -65,7 +65,7 @@ def test_a_large_set_of_redundant_causes_is_found_greedily_within_the_limit():
 
 
 def test_removal_probe_finds_what_is_recommended_regardless_of_history():
-    run = run_probe("explain.removal", SameForEveryHistory(), cap=10)
+    run = run_probe("explain.removal", ListsOnly(), cap=10)
     found = run.one(REGARDLESS)
     assert found.estimate.low > 0.9
     assert "by popularity" in found.evidence[0].what

@@ -40,7 +40,10 @@ def unseen(user_id: str) -> list[CatalogItem]:
 
 
 class ListsOnly:
-    """A recommender that returns lists and nothing else; the top item depends on `moved`."""
+    """A recommender that returns lists and nothing else, the same for every history.
+
+    In a subclass, another item is first where `moved` says so.
+    """
 
     name = "lists only"
 
@@ -52,7 +55,7 @@ class ListsOnly:
         return [*clean[1:], clean[0]] if self.moved(request) else clean
 
     def moved(self, request: Request) -> bool:
-        raise NotImplementedError
+        return False
 
 
 class NeedsAny(ListsOnly):
@@ -64,13 +67,6 @@ class NeedsAny(ListsOnly):
     def moved(self, request: Request) -> bool:
         shown = {item.id for item in request.history}
         return not shown & {item.id for item in causes(request.user_id, self.n_causes)}
-
-
-class SameForEveryHistory(ListsOnly):
-    """The history does not matter."""
-
-    def moved(self, request: Request) -> bool:
-        return False
 
 
 class ScoredCause(Clean):

@@ -24,6 +24,7 @@ from auditkit.probes.privacy.records import block
 from auditkit.probes.privacy.training_ngrams import repeats_one_user
 from auditkit.recommenders.execution.target import Target
 from auditkit.recommenders.protocols import Generates, Recommends
+from auditkit.serialization.text_lines import read_lines
 from auditkit.stats.rates import clustered_rate
 from auditkit.stats.resampled_estimate import undefined
 from auditkit.types import Evidence, Finding, Response
@@ -174,13 +175,9 @@ class ScanProbe:
         if not self.secrets_file:
             return []
         path = Path(self.secrets_file)
-        try:
-            lines = path.read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigurationError(
-                f"{path} cannot be read as a list of secrets ({error}). Give a text file with one "
-                "secret per line."
-            ) from None
+        lines = read_lines(
+            path, what="a list of secrets", hint="Give a text file with one secret per line."
+        )
         secrets = [folded(line) for line in lines if folded(line)]
         short = [secret for secret in secrets if len(secret) < 6]
         if not secrets or short:

@@ -9,7 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-__all__ = ["offer"]
+__all__ = ["OF_LISTS", "offer"]
+
+# What a wrapper that provides only lists delegates unchanged.
+OF_LISTS = (
+    "prompts",
+    "render",
+    "reference",
+    "manifest",
+    "reads_prompt",
+    "reads_history",
+    "work",
+    "run_notes",
+)
 
 
 def offer(

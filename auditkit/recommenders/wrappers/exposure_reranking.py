@@ -16,23 +16,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from auditkit.errors import InvalidArgument, TargetError
 from auditkit.recommenders.protocols import RawResponse, Recommends
-from auditkit.recommenders.wrappers.delegation import offer
+from auditkit.recommenders.wrappers.delegation import OF_LISTS, offer
 from auditkit.recommenders.wrappers.item_groups import ItemGroups
 from auditkit.types import Request, Response
 
 __all__ = ["Reranked", "rerank"]
 
 _CANDIDATES = 5  # times k
-_AS_THEY_ARE = (
-    "prompts",
-    "render",
-    "reference",
-    "manifest",
-    "reads_prompt",
-    "reads_history",
-    "work",
-    "run_notes",
-)
 
 
 def rerank(
@@ -95,7 +85,7 @@ class Reranked:
     def __init__(self, name: str, inner: Recommends, groups: ItemGroups, *, weight: float) -> None:
         self.name = name
         self._inner, self._groups, self._weight = inner, groups, weight
-        offer(self, inner, as_they_are=_AS_THEY_ARE, changed={})
+        offer(self, inner, as_they_are=OF_LISTS, changed={})
 
     def recommend(self, requests: Sequence[Request]) -> list[RawResponse]:
         """Request 5 k items per list, re-rank them and return the best k.

@@ -19,23 +19,13 @@ from typing import Protocol
 from auditkit.recommenders.execution.response_checks import check_response, require_one_each
 from auditkit.recommenders.prompting.word_masks import WordMasks, words_of
 from auditkit.recommenders.protocols import RawResponse, Recommends, Renders
-from auditkit.recommenders.wrappers.delegation import offer
+from auditkit.recommenders.wrappers.delegation import OF_LISTS, offer
 from auditkit.seeding import generator
 from auditkit.types import RankedItem, Request, Response
 
 __all__ = ["KEPT_SHARE", "MaskedVote", "item_key", "tally"]
 
 KEPT_SHARE = 0.2  # of the words
-_AS_THEY_ARE = (
-    "prompts",
-    "render",
-    "reference",
-    "manifest",
-    "reads_prompt",
-    "reads_history",
-    "work",
-    "run_notes",
-)
 
 
 class _Voter(Recommends, Renders, Protocol):
@@ -55,7 +45,7 @@ class MaskedVote:
     def __init__(self, name: str, inner: _Voter, *, instruction: str, copies: int) -> None:
         self.name = name
         self._inner, self._instruction, self._copies = inner, instruction, copies
-        offer(self, inner, as_they_are=_AS_THEY_ARE, changed={})
+        offer(self, inner, as_they_are=OF_LISTS, changed={})
 
     def recommend(self, requests: Sequence[Request]) -> list[RawResponse]:
         """Ask for the copies of all requests at once, and return one list per request.
