@@ -13,7 +13,7 @@ INSTALL := -m pip install -q --no-compile
 # TextAttack requires flair, which requires transformers below 5. The edits need neither.
 TEXTATTACK := --no-deps textattack==0.3.11
 PYTEST := -m pytest -p no:cacheprovider
-FAST := -m "not slow and not gpu and not network"
+FAST := -m "not slow and not long and not gpu and not network"
 # One more than the cores: tests wait for servers, signals and subprocesses. Slow tests compute.
 WORKERS ?= 3
 SLOW_WORKERS ?= 2
@@ -29,7 +29,7 @@ define ENVIRONMENT
 	$(@D)/bin/python -c "import torch" 2>/dev/null || command -v nvidia-smi >/dev/null 2>&1 || $(@D)/bin/python $(INSTALL) $(TORCH_CPU)
 endef
 
-.PHONY: help demo test test-slow test-compat quick lint docs golden figures bench gpu clean
+.PHONY: help demo test test-slow test-long test-compat quick lint docs golden figures bench gpu clean
 
 help:  ## print this list of targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,8 +55,11 @@ demo: $(VENV)/.run  ## get data, train, audit and gate; ends with the path of th
 test: $(VENV)/.dev  ## run all tests except slow, gpu and network; at most 10 minutes on 2 cores
 	$(if $(MONITORING),COVERAGE_CORE=sysmon) $(BIN)/python $(PYTEST) -n $(WORKERS) --dist loadfile $(FAST) $(if $(COVERAGE),$(COVER))
 
-test-slow: $(VENV)/.dev  ## run the slow tests; at most 40 minutes on 2 cores
-	$(BIN)/python $(PYTEST) -n $(SLOW_WORKERS) --dist loadfile --no-loadscope-reorder -m "slow and not gpu"
+test-slow: $(VENV)/.dev  ## run the slow tests; at most 30 minutes on 2 cores
+	OMP_NUM_THREADS=1 $(BIN)/python $(PYTEST) -n $(SLOW_WORKERS) --dist loadfile --no-loadscope-reorder -m "slow and not gpu" --durations=30
+
+test-long: $(VENV)/.dev  ## fine-tune SmolLM2 and compare it with its base; about 30 minutes
+	$(BIN)/python $(PYTEST) -m "long and not gpu"
 
 test-compat: $(COMPAT)/.dev $(VENV)/.run  ## run the tests of models, training and edits on transformers 4.57
 	AUDITKIT_OTHER_PYTHON=$(CURDIR)/$(BIN)/python $(COMPAT)/bin/python $(PYTEST) -n $(WORKERS) --dist loadfile $(FAST) $(addprefix tests/, compat engine recommenders training perturb planted/test_planted_faults.py)

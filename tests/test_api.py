@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 
 import pytest
+from evidence_lines import replace_in_evidence
 from run_folder import write_run
 from small_folder import save
 from small_world import write_cache
@@ -51,8 +52,7 @@ def test_audit_gate_and_report_give_the_files_of_the_command_line(cache, policy,
 
 def test_gate_of_a_folder_verifies_its_evidence(policy, tmp_path):
     write_run(tmp_path / "run")
-    evidence = tmp_path / "run" / "evidence.jsonl"
-    evidence.write_bytes(evidence.read_bytes().replace(b"ok", b"ko", 1))
+    replace_in_evidence(tmp_path / "run", "ok", "ko")
     with pytest.raises(IntegrityError):
         auditkit.gate(tmp_path / "run", policy)
     with pytest.raises(ConfigurationError, match="not a run folder"):

@@ -9,10 +9,13 @@ import unicodedata
 from xml.etree import ElementTree
 
 import pytest
+from evidence_lines import evidence_text
 from hostile_texts import PAYLOADS
 from small_world import write_cache
 
 from auditkit.cli import main
+from auditkit.evidence.manifest import read_manifest
+from auditkit.evidence.run_log import read_log
 from auditkit.reporting.html_allowlist import check_html
 
 RECIPE = """version: 1
@@ -100,10 +103,11 @@ def hidden(text):
 
 
 def test_answers_reached_the_evidence_as_they_were(outputs):
-    evidence = (outputs[0] / "run" / "evidence.jsonl").read_bytes()
+    evidence = evidence_text(outputs[0] / "run")
     assert evidence.isascii()
-    texts = {item["raw"] for line in evidence.splitlines()
-             for item in json.loads(line)["body"]["items"]}  # fmt: skip
+    run = outputs[0] / "run"
+    bodies, _ = read_log(run, read_manifest(run)["run_key"])
+    texts = {item["raw"] for body in bodies for item in body["items"]}
     assert PAYLOADS[0] in texts
     assert PAYLOADS[4] in texts
     assert PAYLOADS[12] in texts

@@ -19,7 +19,8 @@ from typing import Any, Literal
 from pydantic import JsonValue
 
 from auditkit.errors import ConfigurationError, IntegrityError, InvalidArgument
-from auditkit.evidence.run_log import EVIDENCE, RunLog, read_log
+from auditkit.evidence.evidence_file import evidence_path
+from auditkit.evidence.run_log import RunLog, read_log
 from auditkit.security.redaction import Redaction
 from auditkit.serialization.atomic_files import sha256_file, write_atomically
 from auditkit.serialization.canonical_json import canonical_json, read_json
@@ -144,12 +145,18 @@ def seal_manifest(
 
 
 def _evidence_of(log: RunLog) -> dict[str, JsonValue]:
-    return {"file": EVIDENCE, "n_records": len(log.records), "root": log.root}
+    return _described(log.path, len(log.records), log.root)
 
 
 def _read_evidence(run: Path, run_key: str) -> dict[str, JsonValue]:
     bodies, root = read_log(run, run_key)
-    return {"file": EVIDENCE, "n_records": len(bodies), "root": root}
+    return _described(evidence_path(run), len(bodies), root)
+
+
+def _described(path: Path, n_records: int, root: str) -> dict[str, JsonValue]:
+    """What the manifest records of the evidence; its SHA-256 covers the bytes beside the lines."""
+    digest = sha256_file(path) if path.exists() else None
+    return {"file": path.name, "n_records": n_records, "root": root, "sha256": digest}
 
 
 def verify_run(
@@ -172,15 +179,17 @@ def verify_run(
     if len(bodies) != evidence.get("n_records"):
         killed = manifest["status"] == "running" and len(bodies) > int(evidence["n_records"])
         raise _altered(
-            run / EVIDENCE,
+            evidence_path(run),
             f"{len(bodies)} records, the manifest has {evidence.get('n_records')}",
             hint="The audit was killed before it sealed the folder: repeat its command to resume. "
             * killed,
         )
     if found != evidence.get("root"):
-        raise _altered(run / EVIDENCE, f"root {found}, the manifest has {evidence.get('root')}")
+        raise _altered(evidence_path(run), f"root {found}, the manifest has {evidence.get('root')}")
+    if evidence.get("sha256") not in (None, sha256_file(evidence_path(run))):
+        raise _altered(evidence_path(run), "its SHA-256 differs from the manifest")
     if root is not None and root.lower() != found:
-        raise _altered(run / EVIDENCE, f"root {found}, expected {root}")
+        raise _altered(evidence_path(run), f"root {found}, expected {root}")
     _check_outputs(run, manifest["outputs"], [n for n in OUTPUTS if n not in replacing])
     result = run / "result.json"
     if result.is_file() and _run_key_of(result) != key:
@@ -224,7 +233,9 @@ def verify_resumable(run: Path, log: RunLog) -> None:
     manifest = read_manifest(run)
     n_sealed, root = manifest["evidence"].get("n_records"), manifest["evidence"].get("root")
     if not isinstance(n_sealed, int) or log.root_after(n_sealed) not in (None, root):
-        raise _altered(run / EVIDENCE, f"the first {n_sealed} records do not have the root {root}")
+        raise _altered(
+            evidence_path(run), f"the first {n_sealed} records do not have the root {root}"
+        )
     _check_outputs(run, manifest["outputs"], OUTPUTS_OF["gate"])
 
 

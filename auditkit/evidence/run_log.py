@@ -1,69 +1,117 @@
 """Hash-chained evidence log: write, resume, read and verify.
 
 Each line is `{"body", "prev", "seq", "sha256"}`; `prev` of the first line is the run key, later the
-hash of the previous line, and the last hash is the *root* printed in every output. A batch is
-written with one write of complete lines. An incomplete last batch is moved to `evidence.torn`, and
-its requests are sent again; damage anywhere else is an integrity failure. The chain reveals
-accidents and partial edits. It does not reveal a complete rewrite, unless the root was kept
-elsewhere.
+hash of the previous line, and the last hash is the *root* printed in every output. The hash is that
+of the line as it was written, without `sha256`. A batch is written with one write of
+complete lines. An incomplete last batch is moved to `evidence.torn`, and its requests are sent
+again; damage anywhere else is an integrity failure. The chain reveals accidents and partial edits.
+It does not reveal a complete rewrite, unless the root was kept elsewhere.
 """
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from auditkit.errors import AuditkitError, EvidenceError, IntegrityError
+from auditkit.evidence.evidence_file import (
+    EVIDENCE,
+    Damage,
+    batches_of,
+    encode_batch,
+    evidence_path,
+)
 from auditkit.evidence.free_space import TO_RECORD, TO_START, require_free_space
+from auditkit.evidence.shared_values import SharedValues, with_shared_values
 from auditkit.security.personal_data import mask_response
 from auditkit.security.redaction import Redaction
-from auditkit.serialization.canonical_json import canonical_json, read_json, sha256_json
+from auditkit.serialization.canonical_json import canonical_json, sha256_bytes
 
-__all__ = ["EVIDENCE", "RunLog", "SealedLog", "lock_run", "read_log"]
-
-EVIDENCE = "evidence.jsonl"
-_MAX_LINE_BYTES = 128 << 20
+__all__ = ["Record", "RunLog", "SealedLog", "lock_run", "read_chain", "read_log"]
 
 Body = Mapping[str, Any]
+# The hash shows that a line is as it was written, so a repeated key need not be looked for.
+_PARSER = json.JSONDecoder()
 
 
-def _seal(body: Body, *, prev: str, seq: int) -> tuple[str, str]:
+@dataclass(frozen=True)
+class Record:
+    """One line of the evidence: its position in the hash chain, its hash and its content."""
+
+    seq: int
+    sha256: str
+    body: Body
+
+
+def _seal(body: Body, *, prev: str, seq: int) -> tuple[bytes, str]:
     """The line of a record, and the hash that the next record continues."""
-    digest = sha256_json({"body": body, "prev": prev, "seq": seq})
-    return canonical_json({"body": body, "prev": prev, "seq": seq, "sha256": digest}), digest
+    content = canonical_json({"body": body, "prev": prev, "seq": seq}).encode("ascii")
+    digest = sha256_bytes(content)
+    return content[:-1] + b',"sha256":"' + digest.encode("ascii") + b'"}\n', digest
 
 
-class _Damage(Exception):
-    """Raised for a line that does not continue the hash chain."""
+def _read(line: bytes, *, prev: str, seq: int, records: Sequence[Body]) -> tuple[Body, str]:
+    """The content and the hash of the record that continues the chain; the reverse of `_seal`."""
+    link = f',"prev":"{prev}","seq":{seq}'.encode()
+    content, found, rest = line.rpartition(b',"sha256":"')
+    digest = sha256_bytes(content + b"}")
+    if not found or not content.endswith(link) or rest != f'{digest}"}}\n'.encode():
+        raise Damage(
+            "the record does not continue the hash chain (wrong seq, prev or sha256, or another "
+            "form than it was written in)"
+        )
+    try:
+        body = _PARSER.decode(content[: -len(link)].removeprefix(b'{"body":').decode("ascii"))
+        if not isinstance(body, dict):
+            raise TypeError("a record is an object")
+        return with_shared_values(body, records), digest
+    except (ValueError, TypeError, RecursionError) as error:
+        raise Damage(f"not a record ({error})") from None
 
 
-def _chain(path: Path, run_key: str) -> Iterator[tuple[int, Body, str]]:
-    """Yield (end offset, body, hash) of each record; raise `_Damage` at the first mismatch."""
-    prev, offset = run_key, 0
-    with path.open("rb") as stream:
-        for seq, line in enumerate(iter(lambda: stream.readline(_MAX_LINE_BYTES + 1), b"")):
-            place = f"{path.name}:{seq + 1}, seq {seq}"
-            if not line.endswith(b"\n"):
-                raise _Damage(f"{place}: the line is cut off or longer than 128 MiB")
-            try:
-                record = read_json(line.decode("ascii"))
-                body, digest = record["body"], record["sha256"]
-                expected = sha256_json({"body": body, "prev": prev, "seq": seq})
-            except (ValueError, KeyError, TypeError, RecursionError) as error:
-                raise _Damage(f"{place}: not a record ({type(error).__name__})") from None
-            if (record.get("seq"), record.get("prev"), digest) != (seq, prev, expected) or len(
-                record
-            ) != 4:
-                raise _Damage(
-                    f"{place}: the record does not continue the hash chain "
-                    "(wrong seq, prev or sha256, or an extra field)"
-                )
-            prev, offset = digest, offset + len(line)
-            yield offset, body, digest
+def _batches(path: Path, run_key: str) -> Iterator[tuple[int, list[Record]]]:
+    """Yield (offset of its end, records) of each part of the file that was written whole.
+
+    Raises:
+        Damage: at the first mismatch; the message begins with its place.
+    """
+    prev, seq, bodies = run_key, 0, list[Body]()
+    try:
+        for end, lines in batches_of(path):
+            batch = []
+            for line in lines:
+                body, prev = _read(line, prev=prev, seq=seq, records=bodies)
+                batch.append(Record(seq, prev, body))
+                bodies.append(body)
+                seq += 1
+            yield end, batch
+    except Damage as damage:
+        place = f"{path.name}:{seq + 1}, seq {seq}"
+        raise Damage(f"{place}: {damage}", torn=damage.torn) from None
+
+
+def read_chain(run: Path, run_key: str) -> Iterator[Record]:
+    """Read and verify a complete log, record by record; a run without a log has none.
+
+    Raises:
+        IntegrityError: a record is damaged; the message names the first.
+    """
+    path = evidence_path(run)
+    if not path.exists():
+        return
+    try:
+        for _, batch in _batches(path, run_key):
+            yield from batch
+    except Damage as damage:
+        raise IntegrityError(
+            f"{path} was altered or damaged at {damage}. Restore the file or run the audit again."
+        ) from None
 
 
 def read_log(run: Path, run_key: str) -> tuple[list[Body], str]:
@@ -75,20 +123,8 @@ def read_log(run: Path, run_key: str) -> tuple[list[Body], str]:
     Raises:
         IntegrityError: a record is damaged; the message names the first.
     """
-    path = run / EVIDENCE
-    if not path.exists():
-        return [], run_key
-    bodies, root = [], run_key
-    try:
-        for _, body, digest in _chain(path, run_key):
-            bodies.append(body)
-            root = digest
-    except _Damage as damage:
-        raise IntegrityError(
-            f"{run / EVIDENCE} was altered or damaged at {damage}. Restore the file or run the "
-            "audit again."
-        ) from None
-    return bodies, root
+    records = list(read_chain(run, run_key))
+    return [record.body for record in records], records[-1].sha256 if records else run_key
 
 
 @contextlib.contextmanager
@@ -131,10 +167,11 @@ class RunLog:
     def __init__(self, run: Path, run_key: str, *, keep_raw: bool = False) -> None:
         run.mkdir(parents=True, exist_ok=True, mode=0o700)
         require_free_space(run, TO_START)
-        self.path = run / EVIDENCE
+        self.path = evidence_path(run)
         self.root = run_key
         self.records: list[Body] = []
         self._recovered_roots = [run_key]
+        self._shared = SharedValues() if self.path.name == EVIDENCE else None
         self._redaction, self._keep_raw = Redaction(), keep_raw
         if self.path.exists():
             self._recover(run_key)
@@ -142,30 +179,39 @@ class RunLog:
 
     def _recover(self, run_key: str) -> None:
         """Load the complete batches; move an incomplete last batch to `evidence.torn`."""
-        ends: list[tuple[int, str]] = []
+        records, ends = list[Record](), [0]
         try:
-            for end, body, digest in _chain(self.path, run_key):
-                self.records.append(body)
-                ends.append((end, digest))
-        except _Damage as damage:
-            rest = self.path.read_bytes()[ends[-1][0] if ends else 0 :]
-            if b"\n" in rest:  # an interrupted write ends inside a line
+            for end, batch in _batches(self.path, run_key):
+                records += batch
+                ends += [ends[-1]] * (len(batch) - 1) + [end]
+        except Damage as damage:
+            if not damage.torn:
                 raise IntegrityError(
                     f"{self.path} was altered or damaged at {damage}. Restore the file, or start "
                     "a new run with --out."
                 ) from None
-        while self.records and self.records[-1]["batch"][2] + 1 != self.records[-1]["batch"][1]:
-            self.records.pop()
-        whole = ends[len(self.records) - 1] if self.records else (0, run_key)
-        torn = self.path.read_bytes()[whole[0] :]
+        while records and records[-1].body["batch"][2] + 1 != records[-1].body["batch"][1]:
+            records.pop()
+        whole = ends[len(records)]
+        self._set_aside(whole)
+        for record in records:
+            self._as_written(record.body, record.seq)  # to know its long values
+            self.records.append(record.body)
+            self._recovered_roots.append(record.sha256)
+        self.root = self._recovered_roots[-1]
+
+    def _set_aside(self, whole: int) -> None:
+        """Move what follows the complete batches to `evidence.torn`."""
+        torn = self.path.read_bytes()[whole:]
         if torn:
             path = self.path.parent / "evidence.torn"
             handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
             with os.fdopen(handle, "ab") as stream:
                 stream.write(torn)
-            os.truncate(self.path, whole[0])
-        self.root = whole[1]
-        self._recovered_roots += [digest for _, digest in ends[: len(self.records)]]
+            os.truncate(self.path, whole)
+
+    def _as_written(self, body: Body, seq: int) -> Body:
+        return self._shared.replace(body, seq) if self._shared else body
 
     def root_after(self, n: int) -> str | None:
         """Root of the first n records that an earlier start wrote; None if it wrote fewer."""
@@ -187,13 +233,13 @@ class RunLog:
             }
             for i, body in enumerate(bodies)
         ]
-        for seq, body in enumerate(sealed, start=len(self.records)):
-            line, root = _seal(body, prev=root, seq=seq)
-            lines.append(line + "\n")
-        content = "".join(lines).encode("ascii")
-        require_free_space(self.path.parent, TO_RECORD + len(content))
         whole, before = os.fstat(self._handle).st_size, (self.root, len(self.records))
         try:
+            for seq, body in enumerate(sealed, start=len(self.records)):
+                line, root = _seal(self._as_written(body, seq), prev=root, seq=seq)
+                lines.append(line)
+            content = encode_batch(self.path, b"".join(lines))
+            require_free_space(self.path.parent, TO_RECORD + len(content))
             if os.write(self._handle, content) != len(content):
                 raise OSError("only a part of a batch could be written")
             os.fsync(self._handle)
@@ -203,6 +249,8 @@ class RunLog:
             os.ftruncate(self._handle, whole)
             self.root = before[0]
             del self.records[before[1] :]
+            if self._shared:
+                self._shared.forget(before[1])
             if not isinstance(error, OSError):
                 raise
             raise EvidenceError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,23 +9,11 @@ from typing import Any
 
 from auditkit.evidence.failures import commonest_error
 from auditkit.evidence.manifest import MANIFEST, read_manifest
-from auditkit.evidence.run_log import EVIDENCE, read_log
+from auditkit.evidence.run_log import Record, read_chain
 from auditkit.policy.decision import Decision
-from auditkit.serialization.canonical_json import read_json
 from auditkit.types import AuditResult
 
 __all__ = ["Record", "ReportSource", "read_source"]
-
-_REQUEST_ID = re.compile(r'"request_id":"([^"]*)"')
-
-
-@dataclass(frozen=True)
-class Record:
-    """One line of the evidence with its position in the hash chain, hash and content."""
-
-    seq: int
-    sha256: str
-    body: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -60,7 +47,8 @@ def read_source(run: Path) -> ReportSource:
         IntegrityError: result, evidence, manifest or verdict is damaged.
     """
     result = AuditResult.read(run)
-    bodies, root = read_log(run, result.run_key)
+    log = list(read_chain(run, result.run_key))
+    root = log[-1].sha256 if log else result.run_key
     manifest = read_manifest(run) if (run / MANIFEST).exists() else {}
     decision, notes = Decision.read(run), list(result.notes)
     if decision is not None and (
@@ -73,24 +61,10 @@ def read_source(run: Path) -> ReportSource:
         result=result,
         manifest=manifest,
         decision=decision,
-        records=_records(run, wanted) if bodies and wanted else {},
-        n_records=len(bodies),
+        # A later record of a request replaces earlier ones.
+        records={r.body["request_id"]: r for r in log if r.body.get("request_id") in wanted},
+        n_records=len(log),
         root=root,
         notes=tuple(notes),
-        error=commonest_error(bodies),
+        error=commonest_error([record.body for record in log]),
     )
-
-
-def _records(run: Path, wanted: set[str]) -> dict[str, Record]:
-    """The last record of every wanted request, by request id; a later record replaces earlier
-    ones.
-    """
-    found = {}
-    with (run / EVIDENCE).open(encoding="ascii") as stream:
-        for line in stream:
-            if wanted.isdisjoint(_REQUEST_ID.findall(line)):
-                continue  # parsing all lines of a large log would take twice the time
-            record = read_json(line)
-            if (request := record["body"].get("request_id")) in wanted:
-                found[request] = Record(record["seq"], record["sha256"], record["body"])
-    return found

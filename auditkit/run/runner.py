@@ -72,7 +72,7 @@ def run_audit(
 
     Args:
         target: see `load_recommender`.
-        out: the run folder; `result.json`, `evidence.jsonl` and `manifest.json` are written to it.
+        out: the run folder; `result.json`, the evidence and `manifest.json` are written to it.
         options: catalog, budget and how calls are executed.
 
     Raises:

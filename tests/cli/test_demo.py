@@ -11,6 +11,8 @@ import time
 
 import pytest
 
+from auditkit.evidence.evidence_file import EVIDENCE
+
 DEMO = [sys.executable, "-c", "from auditkit.cli import main; main(['demo', '-q'])"]
 
 
@@ -20,7 +22,7 @@ def test_the_demo_survives_ctrl_c_and_reuses_model_and_answers(ml100k, tmp_path)
     for line in process.stderr:
         if line.startswith("3/4"):
             break
-    evidence = tmp_path / "reports" / "demo" / "evidence.jsonl"
+    evidence = tmp_path / "reports" / "demo" / EVIDENCE
     while not (evidence.exists() and evidence.stat().st_size):
         time.sleep(0.2)
         assert process.poll() is None

@@ -10,6 +10,8 @@ from protocol_server import serving
 from small_world import write_cache
 
 from auditkit.cli import main
+from auditkit.evidence.manifest import read_manifest
+from auditkit.evidence.run_log import read_log
 from auditkit.recommenders.remote.request_limits import RequestLimits
 
 RECIPE = """version: 1
@@ -66,8 +68,8 @@ def audit(capsys):
 
 
 def bodies(folder):
-    lines = (folder / "run" / "evidence.jsonl").read_text().splitlines()
-    return [json.loads(line)["body"] for line in lines]
+    run = folder / "run"
+    return read_log(run, read_manifest(run)["run_key"])[0]
 
 
 def test_every_request_to_a_misbehaving_server_is_accounted_for(audit, folder, hurried):

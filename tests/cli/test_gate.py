@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 import typer
+from evidence_lines import replace_in_evidence
 from run_folder import write_policy, write_run
 from typer.testing import CliRunner
 
@@ -72,12 +73,11 @@ def test_gating_twice_gives_the_same_bytes(folder):
 
 
 def test_altered_evidence_stops_the_gate_without_a_verdict(folder):
-    path = folder / "run" / "evidence.jsonl"
-    path.write_text(path.read_text().replace("Brazil", "Brasil", 1))
+    replace_in_evidence(folder / "run", "Brazil", "Brasil")
     called = _call("gate", folder / "run", "--policy", folder / "policy.yaml")
     assert isinstance(called.exception, IntegrityError)
     assert called.exception.exit_code == 13
-    assert "evidence.jsonl:1" in str(called.exception)
+    assert "evidence.jsonl.gz:1" in str(called.exception)
     assert not (folder / "run" / "verdict.json").exists()
 
 

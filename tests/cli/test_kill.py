@@ -14,8 +14,9 @@ import pytest
 from killed_audit import TARGET, start
 from small_world import write_cache
 
+from auditkit.evidence.evidence_file import EVIDENCE
 from auditkit.evidence.manifest import read_manifest, verify_run
-from auditkit.evidence.run_log import EVIDENCE, RunLog
+from auditkit.evidence.run_log import RunLog
 from auditkit.run.options import AuditOptions
 from auditkit.run.recipe import AuditRecipe, read_recipe
 from auditkit.run.runner import run_audit

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 
 import httpx
@@ -14,6 +13,7 @@ from auditkit.cli import main
 from auditkit.demo.shop import make_shop, write_shop
 from auditkit.demo.shop_server import ShopRecommender, serve_shop
 from auditkit.evidence.manifest import read_manifest
+from auditkit.evidence.run_log import read_log
 from auditkit.recommenders.prompting.parsing import parse_list
 from auditkit.types import AuditResult
 
@@ -112,8 +112,8 @@ def test_an_audit_finds_the_planted_share_within_its_interval(shop, folder, tmp_
     assert rate.low <= 0.2 <= rate.high
     assert found["utility.ranking.hr@10", "all"].estimate.value > 0
     assert found["hallucination.catalog.ambiguous_variant_rate", "all"].estimate.value > 0.1
-    prompts = [json.loads(line)["body"]["request"]["prompt"] for line in
-               (out / "evidence.jsonl").read_text(encoding="utf-8").splitlines()]  # fmt: skip
+    log, _ = read_log(out, result.run_key)
+    prompts = [record["request"]["prompt"] for record in log]
     assert all("product" in prompt and "movie" not in prompt for prompt in prompts)
     assert read_manifest(out)["status"] == "complete"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import random
 import shutil
@@ -10,6 +11,7 @@ import pytest
 from run_folder import RUN_KEY, write_policy, write_run
 
 from auditkit.errors import IntegrityError, InvalidArgument
+from auditkit.evidence.evidence_file import EVIDENCE
 from auditkit.evidence.manifest import (
     OUTPUTS,
     read_manifest,
@@ -61,7 +63,7 @@ def test_a_manifest_of_another_run_is_not_overwritten(run, tmp_path):
         seal_manifest(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["evidence.jsonl", *OUTPUTS])
+@pytest.mark.parametrize("name", [EVIDENCE, *OUTPUTS])
 def test_any_changed_byte_is_found_and_the_file_is_named(run, name):
     path = run / name
     content = bytearray(path.read_bytes())
@@ -76,8 +78,8 @@ def test_any_changed_byte_is_found_and_the_file_is_named(run, name):
 
 
 def test_a_record_cut_from_the_end_is_found(run):
-    path = run / "evidence.jsonl"
-    path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
+    path = run / EVIDENCE
+    path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes()).rpartition(b'{"body"')[0]))
     with pytest.raises(IntegrityError, match="5 records, the manifest has 6"):
         verify_run(run)
 

@@ -6,6 +6,7 @@ import dataclasses
 import json
 
 import pytest
+from evidence_lines import evidence_text
 from policies import OUT, judging
 from run_folder import audit_result, outcome, rate, record, write_run
 from small_world import write_cache
@@ -83,7 +84,7 @@ def test_evidence_is_masked_unless_raw_is_asked_for_and_verifies_either_way(
         with pytest.raises(SystemExit) as stopped:
             main(command)
         assert not stopped.value.code, capsys.readouterr().err
-    evidence = (tmp_path / "run" / "evidence.jsonl").read_text()
+    evidence = evidence_text(tmp_path / "run")
     assert ("b@example.org" in evidence) == keep_raw
     assert "978-3-16-148410-0" in evidence
     assert "@example.org" not in (tmp_path / "run" / "report.html").read_text()

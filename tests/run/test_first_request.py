@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from evidence_lines import written_bodies
 from protocol_server import serving
 from recorded_server import answering
 from server_formats import VLLM
@@ -92,7 +93,7 @@ def test_healthy_folder_is_audited_without_a_recorded_trial(folder):
     save(folder / "model")
     result = audit(folder / "model", folder / "run")
     (outcome,) = result.outcomes
-    records = (folder / "run" / "evidence.jsonl").read_text().splitlines()
+    records = written_bodies(folder / "run")
     assert (outcome.status, outcome.counts["ok"]) == ("ran", 40)
     assert len(records) == 40
 

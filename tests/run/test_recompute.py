@@ -10,6 +10,7 @@ from small_world import write_cache
 
 from auditkit.cli import main
 from auditkit.errors import ConfigurationError, IntegrityError
+from auditkit.evidence.evidence_file import EVIDENCE
 from auditkit.evidence.manifest import MANIFEST, read_manifest, seal_manifest, verify_run
 from auditkit.evidence.run_log import RunLog, SealedLog
 from auditkit.run.options import AuditOptions
@@ -158,7 +159,7 @@ def test_resuming_derives_an_edited_result_again(tmp_path):
 
 def test_resuming_refuses_evidence_that_was_rewritten_and_outputs_that_were_edited(tmp_path):
     run = _audit(tmp_path)
-    path, key = run / "evidence.jsonl", read_manifest(run)["run_key"]
+    path, key = run / EVIDENCE, read_manifest(run)["run_key"]
     whole = path.read_bytes()
     bodies = [dict(body) for body in SealedLog(run, key).records]
     bodies[3]["items"] = []

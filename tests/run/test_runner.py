@@ -7,12 +7,14 @@ import shutil
 from pathlib import Path
 
 import pytest
+from evidence_lines import replace_in_evidence
 from small_world import write_cache
 
 import auditkit
 from auditkit.errors import AuditkitError, ConfigurationError, IntegrityError
+from auditkit.evidence.evidence_file import EVIDENCE
 from auditkit.evidence.manifest import read_manifest, verify_run
-from auditkit.evidence.run_log import EVIDENCE, lock_run, read_log
+from auditkit.evidence.run_log import lock_run, read_log
 from auditkit.gating import gate_run
 from auditkit.policy.schema import Policy
 from auditkit.reporting import write_report
@@ -184,9 +186,8 @@ def test_damaged_manifest_is_an_integrity_error(tmp_path):
 
 def test_altered_evidence_is_an_integrity_error(tmp_path):
     audit("Clean", tmp_path / "run")
-    path = tmp_path / "run" / EVIDENCE
-    path.write_bytes(path.read_bytes().replace(b'"status":"ok"', b'"status":"xx"', 1))
-    with pytest.raises(IntegrityError, match=r"evidence\.jsonl:1\b"):
+    replace_in_evidence(tmp_path / "run", '"status":"ok"', '"status":"xx"')
+    with pytest.raises(IntegrityError, match=r"evidence\.jsonl\.gz:1\b"):
         audit("Clean", tmp_path / "run")
 
 

@@ -7,6 +7,7 @@ import sys
 from functools import partial
 
 import pytest
+from evidence_lines import written_bodies
 from small_folder import save
 from small_world import world, write_cache
 
@@ -36,8 +37,7 @@ def recipe(tmp_path, monkeypatch):
 
 def answers(run):
     """The records without the batch that each was written in."""
-    lines = (run / "evidence.jsonl").read_text().splitlines()
-    return [json.loads(line)["body"] | {"batch": None} for line in lines]
+    return [body | {"batch": None} for body in written_bodies(run)]
 
 
 def of(result, metric):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 import os
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from evidence_lines import evidence_text
 from small_world import write_cache
 
 CANARY = "canary/4711+Zq\"9'x"
@@ -101,7 +103,7 @@ def audited(tmp_path_factory):
 
 def test_recommender_did_echo_the_secret(audited):
     folder, streams = audited
-    evidence = (folder / "run" / "evidence.jsonl").read_text()
+    evidence = evidence_text(folder / "run")
     assert evidence.count(f"[redacted:{len(CANARY)}]") > 50
     assert [done.returncode for done in streams[1:]] == [11, 0, 2, 0], streams
     assert "[redacted:" in streams[0].stderr
@@ -114,7 +116,8 @@ def test_no_file_holds_the_secret_in_any_form(audited):
     files.append(folder / "plan.jsonl")
     assert len(files) > 7
     for path in files:
-        text = path.read_bytes().decode("utf-8") if path.is_file() else ""
+        content = path.read_bytes() if path.is_file() else b""
+        text = (gzip.decompress(content) if path.suffix == ".gz" else content).decode("utf-8")
         assert [form for form in encodings() if form in text] == [], path
 
 

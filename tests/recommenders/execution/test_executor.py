@@ -12,7 +12,8 @@ from run_probe import RUN_KEY, target_for
 from small_world import world
 
 from auditkit.errors import TargetError
-from auditkit.evidence.run_log import EVIDENCE, read_log
+from auditkit.evidence.evidence_file import EVIDENCE
+from auditkit.evidence.run_log import read_log
 from auditkit.recommenders.execution.response_cache import ResponseCache
 from auditkit.recommenders.execution.stop_rule import Budget, StopRule
 from auditkit.recommenders.remote.transport import RequestLimits, Transport

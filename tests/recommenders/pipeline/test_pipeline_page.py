@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 from pathlib import Path
 
 import pytest
+from evidence_lines import written_bodies
 from ranking_server import candidates_in, ranking
 from small_world import write_cache
 
@@ -59,5 +59,5 @@ def test_the_commands_of_the_page_work_one_after_the_other(page, capsys):
     result = AuditResult.read(Path("run"))
     added = [f for f in result.findings if f.metric == "utility.stages.left_candidates_rate"]
     assert [f.estimate.value for f in added] == [0]
-    record = json.loads(Path("run/evidence.jsonl").read_text().splitlines()[0])["body"]
+    record = written_bodies(Path("run"))[0]
     assert record["request"]["messages"][0]["content"] == "You rank items for a shop."
