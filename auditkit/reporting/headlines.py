@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from auditkit.policy.decision import Decision, RuleVerdict
 from auditkit.policy.vocabulary import REFERENCE
 from auditkit.registry import metrics
 from auditkit.reporting.sections import Section
+from auditkit.reporting.statements.first_screen import limit_in_words
+from auditkit.reporting.statements.numbers import in_words, range_in_words
+from auditkit.reporting.statements.wording import clause
 from auditkit.types import AuditResult, Finding
 
 __all__ = ["Headline", "headlines"]
@@ -22,20 +26,30 @@ _EFFECTS = ("fails", "blocks", "tolerated", "passes", "shown")
 _SEVERITIES = ("blocker", "major", "minor", "info")
 
 
+class InWords(NamedTuple):
+    """A value, its interval and limit, and a sentence about it, as people say them."""
+
+    value: str
+    range: str
+    limit: str
+    said: str
+
+
 @dataclass(frozen=True)
 class Headline:
     """Content of the card of a dimension.
 
     `rule` is the verdict on the displayed number. `gravest` is the most severe verdict of the
     dimension, which may be about a check that could not run; it determines the card's color and
-    word. `reasons` say why probes did not run.
+    word. `reasons` say why
+    probes did not run.
     """
 
     section: Section
     finding: Finding | None
     rule: RuleVerdict | None
     gravest: RuleVerdict | None
-    about: str
+    words: InWords
     reasons: tuple[str, ...]
     n_rules: int
     n_open: int
@@ -75,14 +89,29 @@ def _headline(result: AuditResult, decision: Decision | None, section: Section) 
     finding = next(iter([*usual, *findings]), None)
     if rule is not None:
         finding = measured[rule.metric, rule.group]
-    name = finding.metric if finding else ""
-    about = metrics()[name].about if name in metrics() else ""
     stopped = [o for o in section.outcomes if o.status != "ran"]
     reasons = [f"{o.probe} {o.status}: {o.reason or 'no reason recorded'}" for o in stopped]
     if not section.outcomes:
         reasons = ["no probe of this dimension was planned"]
     n_open = sum(r.verdict != "pass" for r in rules)
-    return Headline(section, finding, rule, gravest, about, tuple(reasons), len(rules), n_open)
+    words = _in_words(finding, rule)
+    return Headline(section, finding, rule, gravest, words, tuple(reasons), len(rules), n_open)
+
+
+def _in_words(finding: Finding | None, rule: RuleVerdict | None) -> InWords:
+    estimate = finding.estimate if finding else None
+    limit = limit_in_words(rule, rule.unit) if rule else ""
+    if finding is None or estimate is None or estimate.value is None:
+        return InWords("\u2013", "", limit, "")
+    spec = metrics().get(finding.metric)
+    unit, low, high = spec.unit if spec else "", estimate.low, estimate.high
+    said = clause(finding.metric, finding.group, estimate)
+    return InWords(
+        value=in_words(estimate.value, unit, low=low, high=high),
+        range="" if low is None or high is None else range_in_words(low, high, unit),
+        limit=limit,
+        said=f"{said[0].upper()}{said[1:]}.",
+    )
 
 
 def _gravity(rule: RuleVerdict) -> tuple[int, int, int]:

@@ -28,12 +28,14 @@ from auditkit.reporting.html_escaping import (
     format_number,
     inert,
     json_number,
+    prose,
     slug,
 )
 from auditkit.reporting.run_reader import ReportSource
 from auditkit.reporting.sarif import tool_version
 from auditkit.reporting.sections import Section, build_sections, row_of, verdict_of
 from auditkit.reporting.standards import table
+from auditkit.reporting.statements.first_screen import first_screen
 from auditkit.serialization.canonical_json import canonical_json
 from auditkit.types import RESPONSE_STATUSES, Finding
 
@@ -101,6 +103,7 @@ def environment() -> jinja2.Environment:
         attribute=attribute,
         breakable=breakable,
         json=json_number,
+        prose=prose,
         slug=slug,
         unmasked=partial(inert, masked=False),
     )
@@ -146,6 +149,12 @@ def _render(source: ReportSource, limit: int) -> str:
             script=Markup(script),
             version=tool_version(),
             headlines=headlines(result, decision, sections),
+            screen=first_screen(
+                result,
+                decision,
+                n_not_planned=len(_not_planned(result.outcomes)),
+                n_small_groups=len(_small_groups(result.findings)),
+            ),
             sections=sections,
             cards={s.key: _cards_of(source, s, limit) for s in sections},
             rows=[_finding_row(source, finding) for finding in result.findings],

@@ -23,6 +23,7 @@ __all__ = [
     "format_number",
     "inert",
     "json_number",
+    "prose",
     "slug",
 ]
 
@@ -64,6 +65,13 @@ def breakable(text: str) -> Markup:
     shown = mask(text)
     parts = re.split(r"(?<=[._=&])", shown) if len(shown) <= MAX_FIELD else [shown]
     return Markup("<wbr>").join(inert(part, masked=False) for part in parts)
+
+
+def prose(text: str) -> Markup:
+    """Text of auditkit's own in which backticks mark code."""
+    parts = [inert(part) for part in text.split("`")]
+    marked = [Markup("<code>{}</code>").format(p) if i % 2 else p for i, p in enumerate(parts)]
+    return Markup("").join(marked)
 
 
 def attribute(text: str) -> Markup:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from auditkit.reporting.run_reader import ReportSource
+from auditkit.reporting.statements.first_screen import gravity, statement
 from auditkit.security.escaping import format_number, visible
 from auditkit.security.personal_data import mask
 from auditkit.types import Finding
 
 __all__ = ["markdown_text", "render_summary"]
 
-_MAX_ROWS = 34
+_MAX_ROWS = 30
+_MAX_REASONS = 3
 _MAX_ERROR = 300
 _SPECIAL = frozenset("|\\`<>&@[]!*_")
 
@@ -32,6 +34,10 @@ def render_summary(source: ReportSource) -> str:
             f"**{decision.verdict.upper()}** (exit {decision.exit_code}) by policy "
             f"{markdown_text(decision.policy)}: {decision.summary}"
         )
+        against = [r for r in decision.rules if r.effect in ("fails", "blocks")]
+        for rule in sorted(against, key=gravity)[:_MAX_REASONS]:
+            told = statement(rule, result)
+            lines += ["", f"- {markdown_text(f'{told.sentence} {told.facts}', limit=_MAX_ERROR)}"]
     lines += ["", f"Target: {markdown_text(result.target.name)}", ""]
     lines += _rule_rows(source) if decision else _finding_rows(result.findings)
     lines += ["", "## Not tested", ""]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -80,6 +81,34 @@ def test_hostile_text_stays_inert_with_the_content_policy_removed(open_page, rep
     page.set_content(html[:start] + html[html.index(">", start) + 1 :])
     assert page.trouble == []
     assert page.locator("img, iframe").count() == 0
+
+
+ANSWERS = {
+    "may it ship": r"It must not be released: \d+ checks? of \d+ failed\.",
+    "why not": r"\d+% of .* 95% interval: \d+ to \d+%; limit: at most \d+%\.",
+    "show me one case": r"For example: ",
+    "what changed since last week": r"What changed: ",
+    "what was not tested": r"What was not tested: \d+ ",
+}
+
+
+@pytest.mark.parametrize("question", ANSWERS)
+def test_the_first_screen_answers_what_a_release_manager_asks(open_page, question):
+    page = open_page()
+    page.goto((EXAMPLES / "p5-mini" / "report.html").as_uri())
+    found = page.locator("header p").filter(has_text=re.compile(ANSWERS[question])).first
+    assert found.is_visible()
+    box = found.bounding_box()
+    assert box["y"] + box["height"] <= 900
+
+
+def test_one_click_leads_to_all_cases_and_to_what_was_not_tested(open_page):
+    page = open_page()
+    page.goto((EXAMPLES / "p5-mini" / "report.html").as_uri())
+    page.get_by_role("link", name="All cases").first.click()
+    assert page.locator("section:target .asked").count() > 0
+    page.get_by_role("link", name="Details").click()
+    assert page.locator("section:target h2").inner_text() == "What was not tested"
 
 
 def test_the_findings_can_be_searched_filtered_and_sorted(open_page):

@@ -1,0 +1,1 @@
+"""What was found, in sentences for readers who do not know the metrics."""

@@ -1,0 +1,207 @@
+"""The first screen: may it ship, why not, one example, what changed, what was not tested."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from auditkit.policy.decision import Decision, RuleVerdict
+from auditkit.policy.rules import STATISTICAL
+from auditkit.registry import metrics
+from auditkit.reporting.statements.numbers import in_words, range_in_words
+from auditkit.reporting.statements.wording import clause, means, remedy
+from auditkit.types import AuditResult, Finding
+
+__all__ = ["FirstScreen", "Statement", "first_screen", "gravity", "limit_in_words", "statement"]
+
+_EFFECTS = ("fails", "blocks", "tolerated", "passes", "shown")
+_SEVERITIES = ("blocker", "major", "minor", "info")
+_SHOWN = 5
+_WHY_OPEN = {
+    "straddles": "the interval includes the limit, so more data must decide",
+    "too_few": "too few users were measured",
+    "low_coverage": "too many answers are missing",
+    "probe_skipped": "the check could not run",
+    "probe_error": "the check crashed",
+    "metric_missing": "the audit did not measure it",
+    "group_missing": "the data have no such group",
+}
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One rule in words.
+
+    Attributes:
+        state: verdict of the rule.
+        dimension: section of the report that holds all recorded cases.
+        sentence: what was measured.
+        facts: its interval and limit, and why a rule is undecided.
+        example: one recorded case; empty if there is none.
+        means: what users notice; empty for a rule that passes.
+        remedy: what to try next; empty for a rule that passes.
+    """
+
+    state: str
+    dimension: str
+    sentence: str
+    facts: str = ""
+    example: str = ""
+    means: str = ""
+    remedy: str = ""
+
+
+@dataclass(frozen=True)
+class FirstScreen:
+    """Sentences of the first screen.
+
+    Attributes:
+        may_it_ship: the decision.
+        why: the rules that decide against a release, the most severe first.
+        n_more: number of such rules beyond those in `why`.
+        changed: the comparison with the baseline of the policy, or that there was none.
+        not_tested: what the audit did not cover.
+    """
+
+    may_it_ship: str
+    why: tuple[Statement, ...]
+    n_more: int
+    changed: str
+    not_tested: str
+
+
+def first_screen(
+    result: AuditResult, decision: Decision | None, *, n_not_planned: int, n_small_groups: int
+) -> FirstScreen:
+    """Build the sentences of the first screen.
+
+    Args:
+        result: the measurements.
+        decision: the verdicts; None if no policy was applied.
+        n_not_planned: number of probes that the recipe left out.
+        n_small_groups: number of groups that are too small for a statement.
+    """
+    rules = decision.rules if decision else ()
+    against = sorted((r for r in rules if r.effect in ("fails", "blocks")), key=gravity)
+    return FirstScreen(
+        may_it_ship=_may_it_ship(decision, against),
+        why=tuple(statement(rule, result) for rule in against[:_SHOWN]),
+        n_more=max(0, len(against) - _SHOWN),
+        changed=_changed(rules),
+        not_tested=_not_tested(result, n_not_planned, n_small_groups),
+    )
+
+
+def gravity(rule: RuleVerdict) -> tuple[int, int, bool]:
+    """Sort key: rules that stop a release first, then by severity, measured ones first."""
+    return _EFFECTS.index(rule.effect), _SEVERITIES.index(rule.severity), rule.value is None
+
+
+def _may_it_ship(decision: Decision | None, against: Sequence[RuleVerdict]) -> str:
+    if decision is None:
+        return "No policy was applied to these measurements, so this is not a release decision."
+    n, failed = len(decision.rules), sum(rule.effect == "fails" for rule in against)
+    if decision.verdict == "pass":
+        open_ = decision.counts["inconclusive"]
+        some = f"; {open_} undecided ones do not block it" if open_ else ""
+        return f"It may be released: no rule of the policy speaks against it{some}."
+    if decision.verdict == "fail":
+        return f"It must not be released: {_count(failed, 'check')} of {n} failed."
+    undecided = len(against) - failed
+    if undecided:
+        return (
+            f"It cannot be released yet: {_count(undecided, 'check')} of {n} could not be decided."
+        )
+    return "It cannot be released yet: a requirement for the run as a whole is not met."
+
+
+def _changed(rules: Sequence[RuleVerdict]) -> str:
+    compared = [rule for rule in rules if rule.against_baseline]
+    if not compared:
+        return "No earlier run was compared; `auditkit diff EARLIER THIS` shows what changed."
+    worse = sum(rule.verdict == "fail" for rule in compared)
+    open_ = sum(rule.verdict == "inconclusive" for rule in compared)
+    return (
+        f"Compared with the baseline, {worse} of {_count(len(compared), 'metric')} got worse than "
+        f"the policy allows, {open_} could not be decided."
+    )
+
+
+def _not_tested(result: AuditResult, n_not_planned: int, n_small_groups: int) -> str:
+    stopped = [outcome for outcome in result.outcomes if outcome.status != "ran"]
+    crashed = sum(outcome.status == "error" for outcome in stopped)
+    skipped = len(stopped) - crashed
+    parts = [
+        (crashed, "check", "crashed", "crashed"),
+        (skipped, "planned check", "could not run", "could not run"),
+        (n_not_planned, "check", "was not in the recipe", "were not in the recipe"),
+        (n_small_groups, "group", "has fewer than 30 users", "have fewer than 30 users"),
+    ]
+    told = [f"{_count(n, noun)} {one if n == 1 else many}" for n, noun, one, many in parts if n]
+    return "; ".join(told) + "." if told else "Every check of auditkit ran."
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n} {noun}" + ("s" if n != 1 else "")
+
+
+def statement(rule: RuleVerdict, result: AuditResult) -> Statement:
+    """A rule in words, with an example where one was recorded."""
+    finding = _finding(rule, result)
+    sentence, facts = _sentence(rule, finding)
+    if rule.verdict != "fail":
+        return Statement(rule.verdict, rule.dimension, sentence, facts)
+    cases = finding.evidence if finding else ()
+    return Statement(
+        state=rule.verdict,
+        dimension=rule.dimension,
+        sentence=sentence,
+        facts=facts,
+        example=cases[0].what if cases else "",
+        means=means(rule.metric),
+        remedy=remedy(rule.metric),
+    )
+
+
+def _finding(rule: RuleVerdict, result: AuditResult) -> Finding | None:
+    fitting = [f for f in result.findings if (f.metric, f.group) == (rule.metric, rule.group)]
+    return next((f for f in fitting if f.estimate.value == rule.value), next(iter(fitting), None))
+
+
+def _sentence(rule: RuleVerdict, finding: Finding | None) -> tuple[str, str]:
+    estimate = finding.estimate if finding else None
+    if rule.against_baseline and rule.value is not None:
+        return f"Against the baseline: {rule.sentence}", ""
+    if estimate is None or estimate.value is None:
+        why = _why_open(rule)
+        return f"Not measured: {_rule_in_words(rule)}.", f"{why[0].upper()}{why[1:]}."
+    said = clause(rule.metric, rule.group, estimate)
+    spec = metrics().get(rule.metric)
+    unit = spec.unit if spec else ""
+    facts = [f"limit: {limit_in_words(rule, unit)}"]
+    if estimate.low is not None and estimate.high is not None:
+        level = f"{100 * estimate.level:.3g}%"
+        facts.insert(0, f"{level} interval: {range_in_words(estimate.low, estimate.high, unit)}")
+    if rule.verdict == "inconclusive":
+        return f"Undecided: {said}.", f"{'; '.join([*facts, _why_open(rule)])}."
+    return f"{said[0].upper()}{said[1:]}.", f"{'; '.join(facts)}."
+
+
+def _rule_in_words(rule: RuleVerdict) -> str:
+    group = "" if rule.group == "all" else f" ({rule.group.replace('=', ' = ')})"
+    return f"{rule.rule.replace('-', ' ')}{group}"
+
+
+def _why_open(rule: RuleVerdict) -> str:
+    word = rule.reason or "not measured"
+    told = _WHY_OPEN.get(word, word.replace("_", " "))
+    return f"{told} ({rule.detail})" if rule.detail and word not in STATISTICAL else told
+
+
+def limit_in_words(rule: RuleVerdict, unit: str) -> str:
+    """The limit of a rule with its unit, such as `at most 10%`."""
+    low, high = rule.low_limit, rule.high_limit
+    words = [None if limit is None else in_words(limit, unit) for limit in (low, high)]
+    if words[0] is not None and words[1] is not None:
+        return f"between {words[0]} and {words[1]}"
+    return f"at least {words[0]}" if words[0] is not None else f"at most {words[1]}"

@@ -1,0 +1,69 @@
+"""What a metric says in a sentence, what it means for users, and what this project offers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter
+
+from auditkit.registry import metrics
+from auditkit.reporting.statements.numbers import in_words
+from auditkit.serialization.strict_yaml import parse_yaml
+from auditkit.serialization.yaml_errors import validate
+from auditkit.types import Estimate
+
+__all__ = ["Wording", "clause", "means", "remedy", "wording"]
+
+
+class Wording(BaseModel):
+    """Content of `wording.yaml`: texts by the id of a metric, or by a prefix of ids."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    says: dict[str, str]
+    means: dict[str, str]
+    remedy: dict[str, str]
+
+
+@cache
+def wording() -> Wording:
+    """Read the shipped `wording.yaml`."""
+    text = (files("auditkit.reporting.statements") / "wording.yaml").read_text(encoding="utf-8")
+    return validate(parse_yaml(text, source="wording.yaml"), TypeAdapter(Wording))
+
+
+def clause(metric: str, group: str, estimate: Estimate) -> str:
+    """What the value of a finding says, as a clause without a full stop.
+
+    Args:
+        metric: id of the metric.
+        group: `all`, an attribute, or `attribute=value`.
+        estimate: with a value.
+    """
+    assert estimate.value is not None
+    spec = metrics().get(metric)
+    unit = spec.unit if spec else ""
+    value = in_words(estimate.value, unit, low=estimate.low, high=estimate.high)
+    shown = group.replace("=", " = ").replace("&", " and ")
+    template = wording().says.get(metric)
+    if template is None:
+        about = spec.about if spec else metric
+        return f"{metric}{'' if group == 'all' else f' for {shown}'} is {value}: {about}"
+    said = template.format(value=value, group=shown)
+    return said if group == "all" or "{group}" in template else f"{said} ({shown})"
+
+
+def means(metric: str) -> str:
+    """What users notice if the metric is bad; empty if nothing is recorded."""
+    return _longest(wording().means, metric)
+
+
+def remedy(metric: str) -> str:
+    """What to try next, with its measured effect where one was measured; may be empty."""
+    return _longest(wording().remedy, metric)
+
+
+def _longest(texts: Mapping[str, str], metric: str) -> str:
+    fitting = [prefix for prefix in texts if f"{metric}.".startswith(f"{prefix}.")]
+    return texts[max(fitting, key=len)] if fitting else ""
