@@ -19,6 +19,7 @@ from auditkit.serialization.atomic_files import write_atomically
 from auditkit.serialization.canonical_json import canonical_json, read_json
 
 __all__ = [
+    "BY_CONSTRUCTION",
     "RESPONSE_STATUSES",
     "SCHEMA_VERSION",
     "AuditResult",
@@ -43,6 +44,8 @@ __all__ = [
 ]
 
 SCHEMA_VERSION = "1.0"
+# Start of the note of a probe that says why a rate can only be 0; the rest is the reason.
+BY_CONSTRUCTION = "0 by construction: "
 Direction = Literal["lower", "higher", "neutral"]
 Status = Literal[
     "ok", "no_answer", "refusal", "parse_error", "truncated", "timeout", "target_error"
@@ -234,6 +237,18 @@ class Finding:
     evidence: tuple[Evidence, ...] = ()
     n_cases: int | None = None
     notes: tuple[str, ...] = ()
+
+    @property
+    def by_construction(self) -> str | None:
+        """Why the rate can only be 0, such as "an item token names a catalog item"; None for a
+        measured value.
+
+        It is read from the notes, so results that were written earlier are judged alike. A value
+        other than 0 contradicts the note and is judged as a measurement.
+        """
+        stated = [note for note in self.notes if note.startswith(BY_CONSTRUCTION)]
+        fixed = bool(stated) and self.estimate.value == 0
+        return stated[0].removeprefix(BY_CONSTRUCTION) if fixed else None
 
 
 @dataclass(frozen=True, kw_only=True)

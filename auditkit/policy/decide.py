@@ -225,18 +225,21 @@ def _verdict(case: Case, policy: Policy, *, strict: bool) -> RuleVerdict:
 
 def _word(case: Case) -> Word:
     """The verdict as a word: pass, fail, or inconclusive; the statistical reason of the last is
-    recorded on the case.
+    recorded on the case, as is a pass by construction.
     """
     assert case.finding is not None
     if case.beyond or any(p < 1 - case.confidence for p in case.p_adjusted):
         return "fail"
-    n, certain = case.finding.estimate.n, isinstance(case.finding.law, Exact)
+    n = case.finding.estimate.n
+    certain = isinstance(case.finding.law, Exact) or case.by_construction is not None
     if not case.within:
         case.stop("straddles", "the bounds enclose the limit")
         return "inconclusive"
     if n < case.min_n and not certain and case.rule.decide == "bound":
         case.stop("too_few", f"n = {n}, {case.min_n} are needed to pass")
         return "inconclusive"
+    if case.by_construction is not None:
+        case.reason, case.detail = "by_construction", case.by_construction
     return "pass"
 
 

@@ -95,7 +95,8 @@ class Rule(_Limited):
 
     `on_skipped: show` is for a metric that some targets or data cannot have, such as
     log-probabilities of a server or an attribute of users: if the probe was skipped, or measured
-    other groups only, the rule is reported and does not block.
+    other groups only, the rule is reported and does not block. `require_evidence` makes a rate that
+    is 0 by construction inconclusive, because nothing was measured.
     """
 
     id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")]
@@ -111,6 +112,7 @@ class Rule(_Limited):
     min_coverage: Fraction | None = None
     min_n: Count | None = None
     decide: Decide = "bound"
+    require_evidence: bool = False
 
     @model_validator(mode="after")
     def _one_condition(self) -> Rule:
