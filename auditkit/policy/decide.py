@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from auditkit.errors import ConfigurationError
 from auditkit.evidence.manifest import Verification
 from auditkit.policy.baseline import check_comparable, compare, incomparable
+from auditkit.policy.conjunction import combined, single_conditions
 from auditkit.policy.decision import AppliedWaiver, Decision, Effect, RuleVerdict, Word
 from auditkit.policy.lint import Lint, NeededN, lint, needed_n
 from auditkit.policy.overall import check_requirements, overall
@@ -67,7 +68,12 @@ def decide(
     file = policy.file
     today = as_of or datetime.datetime.now(datetime.UTC).date()
     waivers, warnings = _waivers_in_force(policy, today)
-    cases = [case for rule in file.rules for case in cases_of(rule, result, file.defaults)]
+    cases = [
+        case
+        for rule in file.rules
+        for one in single_conditions(rule)
+        for case in cases_of(one, result, file.defaults)
+    ]
     for case in cases:
         _look_up(case, result, waivers, file.defaults)
     warnings += _unused(file.waivers, cases)
@@ -76,7 +82,8 @@ def decide(
         check_comparable(differences)
     _correct(cases, file.defaults)
     _settle_groups(cases)
-    rules = tuple(_verdict(case, policy, strict=strict) for case in cases)
+    several = frozenset(rule.id for rule in file.rules if rule.all_of)
+    rules = tuple(combined([_verdict(case, policy, strict=strict) for case in cases], several))
     requirements = check_requirements(file.require, result)
     word, exit_code, reasons = overall(rules, requirements, incomparable=differences)
     return Decision(
