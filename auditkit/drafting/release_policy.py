@@ -1,4 +1,4 @@
-"""The shipped release policy for the kind of a target, with rules on the groups that the data have."""
+"""The shipped release policy of a kind of target, with rules on the groups that the data have."""
 
 from __future__ import annotations
 

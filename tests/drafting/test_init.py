@@ -15,8 +15,8 @@ from auditkit.catalog.datasets.user_tables import open_dataset
 from auditkit.cli import main
 from auditkit.drafting.column_roles import joined_columns
 from auditkit.drafting.draft import Tables, draft_files, write_files
-from auditkit.drafting.table_profile import profile_table
 from auditkit.drafting.release_policy import policy_for, shipped_policy_of
+from auditkit.drafting.table_profile import profile_table
 from auditkit.errors import CatalogError, ConfigurationError
 from auditkit.policy.schema import Policy
 from auditkit.recommenders.adapters.manifest import RecommenderManifest
