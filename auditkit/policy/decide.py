@@ -27,8 +27,9 @@ from auditkit.policy.rules import (
     measure_difference,
 )
 from auditkit.policy.schema import Defaults, Policy, PolicyFile, Waiver
+from auditkit.policy.stated_checks import require_stated_checks
 from auditkit.policy.vocabulary import DECIDING
-from auditkit.registry import metrics
+from auditkit.registry import metric_spec
 from auditkit.stats.multiplicity import holm
 from auditkit.types import AuditResult, Exact, Finding
 
@@ -63,17 +64,15 @@ def decide(
         The decision, from which all outputs are written.
 
     Raises:
-        ConfigurationError: there are baseline rules, and the baseline is missing or not comparable.
+        ConfigurationError: there are baseline rules, and the baseline is missing or not comparable;
+            or a rule names a check that the recipe of the run does not state.
     """
     file = policy.file
     today = as_of or datetime.datetime.now(datetime.UTC).date()
     waivers, warnings = _waivers_in_force(policy, today)
-    cases = [
-        case
-        for rule in file.rules
-        for one in single_conditions(rule)
-        for case in cases_of(one, result, file.defaults)
-    ]
+    conditions = [one for rule in file.rules for one in single_conditions(rule)]
+    require_stated_checks(conditions, result)
+    cases = [case for one in conditions for case in cases_of(one, result, file.defaults)]
     for case in cases:
         _look_up(case, result, waivers, file.defaults)
     warnings += _unused(file.waivers, cases)
@@ -224,7 +223,7 @@ def _verdict(case: Case, policy: Policy, *, strict: bool) -> RuleVerdict:
         p_adjusted=min(case.p_adjusted, default=None),
         n=estimate.n if estimate else None,
         n_missing=estimate.n_missing if estimate else None,
-        unit=metrics()[rule.metric].unit,
+        unit=metric_spec(rule.metric).unit,
         waiver=_applied(case),
         line=policy.rule_lines.get(rule.id, 1),
     )

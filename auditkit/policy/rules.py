@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from auditkit.policy.schema import Defaults, Rule, Waiver
 from auditkit.policy.vocabulary import Limits, group_attributes
-from auditkit.registry import metrics
+from auditkit.registry import metric_spec
 from auditkit.stats.bounds import Side, one_sided_bounds, p_fail
 from auditkit.stats.paired import PairedComparison
 from auditkit.types import AuditResult, Band, Binomial, Exact, Finding
@@ -96,7 +96,7 @@ def cases_of(rule: Rule, result: AuditResult, defaults: Defaults) -> Iterator[Ca
 
 def find(rule: Rule, group: str, result: AuditResult) -> Finding | tuple[str, str | None]:
     """The finding that a rule evaluates; (reason, detail) if there is not exactly one."""
-    probe = metrics()[rule.metric].probe
+    probe = metric_spec(rule.metric).probe
     outcomes = [outcome for outcome in result.outcomes if outcome.probe == probe]
     for outcome in outcomes:
         if outcome.status != "ran":

@@ -32,7 +32,7 @@ from auditkit.policy.vocabulary import (
     ProbeId,
     Severity,
 )
-from auditkit.registry import metrics
+from auditkit.registry import metric_spec
 from auditkit.serialization.canonical_json import sha256_bytes
 from auditkit.serialization.strict_yaml import load_yaml
 from auditkit.serialization.yaml_errors import validate
@@ -91,7 +91,7 @@ class Rule(Limited):
             stated = " and ".join(given) if given else "none"
             raise ValueError(f"give exactly one of max, min, range, baseline (got {stated})")
         if self.baseline is not None:
-            if metrics()[self.metric].direction == "neutral":
+            if metric_spec(self.metric).direction == "neutral":
                 raise ValueError("a baseline rule needs a metric with a better direction")
             if self.decide == "point":
                 raise ValueError("a baseline rule is decided by its bound; remove decide: point")
