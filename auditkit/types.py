@@ -15,6 +15,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, JsonValue, TypeAdapter, ValidationError
 
 from auditkit.errors import IntegrityError
+from auditkit.security.escaping import format_number
+from auditkit.security.html_table import escaped_table
 from auditkit.serialization.atomic_files import write_atomically
 from auditkit.serialization.canonical_json import canonical_json, read_json
 
@@ -357,6 +359,25 @@ class AuditResult:
                 f"{path} does not exist. Give the run folder that `auditkit audit --out` wrote."
             )
         return cls.from_json(path.read_text(encoding="utf-8"), source=str(path))
+
+    def _repr_html_(self) -> str:
+        """A table of the findings for notebooks, escaped and at most 200 KB."""
+        ran = sum(outcome.status == "ran" for outcome in self.outcomes)
+        caption = (
+            f"Audit of {self.target.name}: {len(self.findings)} findings, {ran} of "
+            f"{len(self.outcomes)} probes ran. Measurements only; a policy judges them."
+        )
+        rows = [
+            (
+                found.metric,
+                found.group,
+                format_number(found.estimate.value),
+                f"{format_number(found.estimate.low)} to {format_number(found.estimate.high)}",
+                f"{found.estimate.n:,}",
+            )
+            for found in self.findings
+        ]
+        return escaped_table(caption, ("metric", "group", "value", "95% interval", "n"), rows)
 
     def write(self, run: Path) -> None:
         """Write `result.json` into a run folder, atomically."""

@@ -18,14 +18,20 @@ def register(app: typer.Typer) -> None:
 def report(
     run: Annotated[Path, typer.Argument(help="run folder of an audit")],
     out: Annotated[Path | None, typer.Option(help="write the HTML page here as well")] = None,
+    model_card: Annotated[
+        bool, typer.Option("--model-card", help="write model-card.md for the Hugging Face Hub")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
     """Write report.html, summary.md and findings.csv of a run folder. The target is not asked."""
     import json
 
     from auditkit.reporting import write_report
+    from auditkit.reporting.exports.model_card import write_model_card
 
     written = write_report(run, out=out)
+    if model_card:
+        written.append(write_model_card(run))
     if as_json:
         typer.echo(json.dumps([str(path) for path in written]))
     else:
