@@ -186,6 +186,23 @@ def test_what_the_policy_tolerates_is_skipped_and_not_an_error(tmp_path):
         assert counts == {"errors": "0", "skipped": "0", "failures": "0", kind: "1"}
 
 
+def test_junitparser_reads_the_same_verdicts(judged_run):
+    junitparser = pytest.importorskip("junitparser", reason="junitparser is not installed")
+    suites = junitparser.JUnitXml.fromfile(str(judged_run / "junit.xml"))
+    decision = Decision.read(judged_run)
+    tags = {"pass": [], "fail": ["Failure"], "inconclusive": ["Error"]}
+    found = {case.name: [type(one).__name__ for one in case.result] for s in suites for case in s}
+    assert found == {
+        rule.name: ["Skipped"]
+        if rule.verdict != "pass" and rule.effect in ("shown", "tolerated")
+        else tags[rule.verdict]
+        for rule in decision.rules
+    }
+    assert (suites.tests, suites.failures) == (
+        len(decision.rules), sum(words == ["Failure"] for words in found.values()),
+    )  # fmt: skip
+
+
 def test_passes_by_construction_are_counted_apart_in_every_output(tmp_path):
     notes = ("0 by construction: an item token names a catalog item",)
     condition = f"metric: {OUT}, max: 0.05"
