@@ -69,9 +69,9 @@ def decide(
     """
     file = policy.file
     today = as_of or datetime.datetime.now(datetime.UTC).date()
+    require_stated_checks(file, result.recipe.get("probes"))
     waivers, warnings = _waivers_in_force(policy, today)
     conditions = [one for rule in file.rules for one in single_conditions(rule)]
-    require_stated_checks(conditions, result)
     cases = [case for one in conditions for case in cases_of(one, result, file.defaults)]
     for case in cases:
         _look_up(case, result, waivers, file.defaults)

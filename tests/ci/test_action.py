@@ -95,11 +95,18 @@ def test_a_failing_gate_fails_the_job_and_the_comment_says_what_changed(job, pas
     assert "not comparable" not in body
 
 
+def test_a_gate_without_a_run_folder_is_no_green_job():
+    """A condition on a file would skip the gate, and a job whose gate was skipped passes."""
+    steps = yaml.safe_load(ACTION.read_text(encoding="utf-8"))["runs"]["steps"]
+    assert {s["name"]: s.get("if") for s in steps}["Gate"] == "${{ !cancelled() }}"
+
+
 def test_a_pull_request_of_a_fork_gets_no_comment(job, passed):
     steps = yaml.safe_load(ACTION.read_text(encoding="utf-8"))["runs"]["steps"]
     condition = next(step["if"] for step in steps if step["name"] == "Comment")
     for fork, asked in ((True, False), (False, True)):
         event = {"name": "pull_request", "pull_request": {"head": {"repo": {"fork": fork}}}}
+        (job[0] / "outputs.txt").write_text("comment-file=base/comment.md\n")
         found = Workflow(job[0], {"comment": "true", "run": "base"}, event, job[1])
         assert found.is_true(condition) is asked
 
@@ -107,8 +114,9 @@ def test_a_pull_request_of_a_fork_gets_no_comment(job, passed):
 def test_an_audit_that_cannot_start_fails_before_the_gate_and_runs_no_text_of_an_input(job):
     target = 'scores:"; touch hacked; echo $(touch hacked2) "'
     found = workflow(job, target=target, run="absent", comment="true")
-    assert found.ran == {"Audit": 2}
-    assert {"Gate", "Report", "Comment"} <= set(found.skipped)
+    assert found.ran == {"Audit": 2, "Gate": 2, "Report": 0}
+    assert "Comment" in found.skipped
+    assert "the audit did not start" in found.output
     assert not list(job[0].glob("hacked*"))
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from small_world import write_cache
 
+from auditkit.cli import main
 from auditkit.evidence.manifest import read_manifest
 from auditkit.gating import gate_run
 from auditkit.policy.schema import Policy
@@ -52,6 +53,17 @@ def test_the_page_leads_to_a_verdict_a_report_and_the_same_numbers_again(files):
     assert "Own checks" in page
     assert "films that we cannot deliver" in page
     assert recompute_run(run).differences == ()
+
+
+def test_a_policy_that_names_another_check_is_refused_before_the_audit(files, capsys):
+    policy = files / "policy.yaml"
+    policy.write_text(policy.read_text().replace("check.links", "check.linkz"))
+    with pytest.raises(SystemExit) as ended:
+        main(["audit", "baseline:popularity", "--recipe", str(files / "recipe.yaml"),
+              "--policy", str(policy), "--out", str(files / "run"), "--quiet"])  # fmt: skip
+    assert ended.value.code == 2
+    assert "Did you mean 'links'" in capsys.readouterr().err
+    assert not (files / "run").exists()
 
 
 def test_a_changed_check_is_another_run(files):

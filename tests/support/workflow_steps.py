@@ -95,10 +95,12 @@ class Workflow:
         python = re.sub(r"!(?!=)", " not ", python).strip()
         python = re.sub(r"(?<!')\btrue\b", "True", python)
         python = re.sub(r"inputs\.([\w-]+)", r"inputs['\1']", python)
+        python = re.sub(r"steps\.\w+\.outputs\.([\w-]+)", r"outputs.get('\1', '')", python)
         python = re.sub(r"github\.event((?:\.\w+)+)", r"event('\1')", python)
         known = {
             "inputs": self.inputs,
             "event": self._event,
+            "outputs": self.outputs,
             "github": type("github", (), {"event_name": self.event["name"], "token": "t"}),
             "success": lambda: self.exit_code == 0,
             "cancelled": lambda: False,

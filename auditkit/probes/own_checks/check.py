@@ -6,13 +6,13 @@ A check that could never find anything is rejected when the recipe is read.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from auditkit.catalog.graph.schema import Operator
+from auditkit.probes.own_checks.patterns import check_pattern
 
 __all__ = ["OwnCheck"]
 
@@ -21,8 +21,6 @@ _CONDITIONS = {
     "answer": ("fewer_than",),
     "text": ("contains", "lacks", "matches"),
 }
-# A repeated group with a repetition inside, such as (a+)+, may take exponential time.
-_NESTED = re.compile(r"\([^()]*[*+}][^()]*\)\s*[*+{]")
 Text = Annotated[str, Field(min_length=1, max_length=200)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 
@@ -85,24 +83,5 @@ class OwnCheck(BaseModel):
         if len(list(self._comparisons())) != (1 if self.attribute is not None else 0):
             raise ValueError("attribute takes exactly one of is, is_not, below, above")
         if self.matches is not None:
-            _check_pattern(self.matches)
+            check_pattern(self.matches)
         return self
-
-
-def _check_pattern(pattern: str) -> None:
-    """Refuse a pattern that is invalid, finds every text, or may take exponential time.
-
-    Raises:
-        ValueError: with the reason.
-    """
-    try:
-        found_in_nothing = re.search(pattern, "") is not None
-    except re.error as error:
-        raise ValueError(f"matches is not a regular expression: {error}") from None
-    if found_in_nothing:
-        raise ValueError("matches finds the empty text, so every answer would be a violation")
-    if _NESTED.search(pattern):
-        raise ValueError(
-            "matches repeats a group that has a repetition inside, which may take hours on one "
-            "text; write it without nesting, or use contains"
-        )

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from auditkit.errors import ConfigurationError
+from auditkit.probes.own_checks.patterns import has_nested_repetition
 from auditkit.run.recipe import read_recipe
 
 GOOD = """\
@@ -72,6 +73,19 @@ def test_a_check_that_could_find_nothing_is_refused_with_its_line(tmp_path, entr
     with pytest.raises(ConfigurationError, match=re.escape(message)) as error:
         recipe(tmp_path, f"{line}  - {{id: bad, about: x, {entry}}}\n")
     assert "recipe.yaml:5" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "nested"),
+    [
+        ("(a+)+x", True), ("((a+)b)*x", True), (r"(?:\d{1,}-)+x", True), ("(a*b|c){2,}x", True),
+        ("(ab)+x", False), (r"(\+49)+x", False), ("([+*]b)+x", False), ("(a{3}b)+x", False),
+        (r"https?://\S+", False), ("a+b+", False), ("(a+)b+", False), (r"\(a+\)+x", False),
+    ],
+)  # fmt: skip
+def test_nested_repetitions_are_found_by_their_structure(pattern, nested):
+    re.compile(pattern)
+    assert has_nested_repetition(pattern) is nested
 
 
 def test_ids_occur_once(tmp_path):
