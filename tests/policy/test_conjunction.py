@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from policies import DUP, OUT, judging, result_of
-from run_folder import AS_OF, rate
+from run_folder import AS_OF, rate, write_run
 from scipy.stats import binom
 
 from auditkit.errors import ConfigurationError
 from auditkit.policy.decide import decide, lint, needed_n
+from auditkit.reporting import write_report
 
 BOTH = f"""\
   - id: both
@@ -91,6 +94,15 @@ def test_a_waiver_of_several_conditions_is_refused(tmp_path):
     rest = "waivers:\n  - {rule: both, max: 0.2, reason: x, owner: y, expires: 2027-01-01}"
     with pytest.raises(ConfigurationError, match="which condition of all_of"):
         judging(tmp_path, BOTH, rest)
+
+
+def test_the_report_names_every_condition(tmp_path):
+    judging(tmp_path, BOTH)
+    result = result_of(rate(OUT, 0, 200), rate(DUP, 60, 200))
+    run = write_run(tmp_path / "run", result, policy=tmp_path / "policy.yaml")
+    write_report(run)
+    page = re.sub(r"<[^>]*>", "", (run / "report.html").read_text(encoding="utf-8"))
+    assert f"all of: {OUT} at most 0.05: pass; {DUP} at most 0.05: fail" in page
 
 
 def test_lint_and_sample_sizes_read_every_condition(tmp_path):
