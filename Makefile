@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # A second environment with the previous major release of transformers, for test-compat.
 COMPAT := .venv-compat
+# A third one with the tools that build a release, for dist.
+DIST := .venv-dist
 # The CPU build of torch is pinned where no GPU is found; a plain install would pull gigabytes of CUDA.
 TORCH_CPU := torch==2.13.0
 # Python compiles a module when it is first imported, if it may write the result; compiling all
@@ -29,7 +31,7 @@ define ENVIRONMENT
 	$(@D)/bin/python -c "import torch" 2>/dev/null || command -v nvidia-smi >/dev/null 2>&1 || $(@D)/bin/python $(INSTALL) $(TORCH_CPU)
 endef
 
-.PHONY: help demo test test-slow test-long test-compat quick lint docs golden figures bench gpu clean
+.PHONY: help demo test test-slow test-long test-compat quick lint docs golden figures bench gpu dist clean
 
 help:  ## print this list of targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +49,11 @@ $(VENV)/.dev: $(VENV)/.run  ## virtual environment with the development dependen
 $(COMPAT)/.dev: pyproject.toml  ## the same with transformers 4.57 and all that TextAttack requires
 	$(ENVIRONMENT)
 	$(COMPAT)/bin/python $(INSTALL) -e ".[all,attack,test]" transformers==4.57.6
+	touch $@
+
+$(DIST)/.tools: Makefile  ## virtual environment that builds and checks distributions
+	test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
+	$(@D)/bin/python $(INSTALL) build twine
 	touch $@
 
 demo: $(VENV)/.run  ## get data, train, audit and gate; ends with the path of the report
@@ -98,5 +105,11 @@ bench: $(VENV)/.dev  ## run the benchmarks; they print ratios measured in one ru
 gpu: $(VENV)/.dev  ## compare a GPU with the CPU and time the engine on it; writes gpu.md; at most 5 minutes
 	$(BIN)/python tests/bench/gpu.py
 
-clean:  ## remove .venv, site and caches
-	rm -rf $(VENV) $(COMPAT) site .mypy_cache .ruff_cache
+dist: $(DIST)/.tools $(VENV)/.dev  ## build wheel and sdist, check them, and gate a run with the core dependencies only
+	rm -rf dist
+	$(DIST)/bin/python -m build -o dist .
+	$(DIST)/bin/twine check --strict dist/*
+	$(BIN)/python tests/support/core_install.py dist/*.whl
+
+clean:  ## remove .venv, dist, site and caches
+	rm -rf $(VENV) $(COMPAT) $(DIST) dist site .mypy_cache .ruff_cache

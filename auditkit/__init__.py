@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from auditkit.catalog.building.open import load_catalog
     from auditkit.catalog.catalog import Catalog
     from auditkit.errors import AuditkitError
+    from auditkit.reporting.exports.mlflow_run import log_to_mlflow
     from auditkit.run.options import AuditOptions
     from auditkit.types import AuditResult, Estimate, Finding, Item, Request, Response
 
@@ -31,6 +32,7 @@ __all__ = [
     "gate",
     "load_catalog",
     "load_recommender",
+    "log_to_mlflow",
     "report",
     "train",
 ]
@@ -43,6 +45,7 @@ _HOME = {
     "gate": "auditkit.api",
     "load_catalog": "auditkit.catalog.building.open",
     "load_recommender": "auditkit.api",
+    "log_to_mlflow": "auditkit.reporting.exports.mlflow_run",
     "report": "auditkit.api",
     "train": "auditkit.api",
 }

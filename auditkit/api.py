@@ -102,19 +102,25 @@ def gate(
     )
 
 
-def report(run: str | Path, *, out: str | Path | None = None) -> list[Path]:
+def report(
+    run: str | Path, *, out: str | Path | None = None, model_card: bool = False
+) -> list[Path]:
     """Write `report.html`, `summary.md` and `findings.csv` of a run folder.
 
     Args:
         run: run folder of an audit.
         out: write the HTML page here as well.
+        model_card: write `model-card.md` too, for the README of a model on the Hugging Face Hub.
 
     Returns:
         The files that were written.
     """
     from auditkit.reporting import write_report
+    from auditkit.reporting.exports.model_card import write_model_card
 
-    return list(write_report(Path(run), out=None if out is None else Path(out)))
+    page = None if out is None else Path(out)
+    written = list(write_report(Path(run), out=page))
+    return [*written, write_model_card(Path(run))] if model_card else written
 
 
 def load_recommender(

@@ -8,6 +8,7 @@ the entry point group `auditkit.probes`, each with a mapping of the same form.
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -21,6 +22,7 @@ from auditkit.errors import ConfigurationError, did_you_mean
 from auditkit.types import Direction
 
 __all__ = [
+    "OWN_CHECKS",
     "MetricSpec",
     "ProbeSpec",
     "load_object",
@@ -29,6 +31,10 @@ __all__ = [
     "probe_spec",
     "probes",
 ]
+
+
+OWN_CHECKS = "check"  # id of the probe that runs the checks of a recipe, as metrics check.<id>
+_OWN_METRIC = re.compile(r"check\.[a-z0-9][a-z0-9_-]{0,59}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,11 +84,16 @@ def _parse(probe_id: str, entry: Mapping[str, Any]) -> ProbeSpec:
 
 
 @cache
+def _file() -> Mapping[str, Any]:
+    text = (files("auditkit") / "registry.yaml").read_text(encoding="utf-8")
+    content: Mapping[str, Any] = yaml.safe_load(text)
+    return content
+
+
+@cache
 def probes() -> Mapping[str, ProbeSpec]:
     """Every registered probe by id, in the order of `registry.yaml`."""
-    entries: dict[str, Any] = yaml.safe_load(
-        (files("auditkit") / "registry.yaml").read_text(encoding="utf-8")
-    )["probes"]
+    entries: dict[str, Any] = dict(_file()["probes"])
     for point in entry_points(group="auditkit.probes"):
         entries.update(point.load())
     return {probe_id: _parse(probe_id, entry) for probe_id, entry in entries.items()}
@@ -95,11 +106,13 @@ def metrics() -> Mapping[str, MetricSpec]:
 
 
 def probe_spec(probe_id: str) -> ProbeSpec:
-    """Look a probe up.
+    """Look a probe up; `check` is the probe of the recipe's own checks, which is not registered.
 
     Raises:
         ConfigurationError: unknown id.
     """
+    if probe_id == OWN_CHECKS:
+        return _parse(OWN_CHECKS, _file()["own_checks"])
     try:
         return probes()[probe_id]
     except KeyError:
@@ -112,9 +125,20 @@ def probe_spec(probe_id: str) -> ProbeSpec:
 def metric_spec(metric_id: str) -> MetricSpec:
     """Look a metric up by its full id.
 
+    `check.<id>` is a metric of a recipe's own checks; whether a run has it, only its result tells.
+
     Raises:
         ConfigurationError: unknown id.
     """
+    if _OWN_METRIC.fullmatch(metric_id):
+        return MetricSpec(
+            id=metric_id,
+            probe=OWN_CHECKS,
+            unit="fraction",
+            direction="lower",
+            ideal=0,
+            about="share of violations of a check that the recipe states",
+        )
     try:
         return metrics()[metric_id]
     except KeyError:

@@ -15,10 +15,13 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, JsonValue, TypeAdapter, ValidationError
 
 from auditkit.errors import IntegrityError
+from auditkit.security.escaping import format_number
+from auditkit.security.html_table import escaped_table
 from auditkit.serialization.atomic_files import write_atomically
 from auditkit.serialization.canonical_json import canonical_json, read_json
 
 __all__ = [
+    "BY_CONSTRUCTION",
     "RESPONSE_STATUSES",
     "SCHEMA_VERSION",
     "AuditResult",
@@ -43,6 +46,8 @@ __all__ = [
 ]
 
 SCHEMA_VERSION = "1.0"
+# Start of the note of a probe that says why a rate can only be 0; the rest is the reason.
+BY_CONSTRUCTION = "0 by construction: "
 Direction = Literal["lower", "higher", "neutral"]
 Status = Literal[
     "ok", "no_answer", "refusal", "parse_error", "truncated", "timeout", "target_error"
@@ -235,6 +240,18 @@ class Finding:
     n_cases: int | None = None
     notes: tuple[str, ...] = ()
 
+    @property
+    def by_construction(self) -> str | None:
+        """Why the rate can only be 0, such as "an item token names a catalog item"; None for a
+        measured value.
+
+        It is read from the notes, so results that were written earlier are judged alike. A value
+        other than 0 contradicts the note and is judged as a measurement.
+        """
+        stated = [note for note in self.notes if note.startswith(BY_CONSTRUCTION)]
+        fixed = bool(stated) and self.estimate.value == 0
+        return stated[0].removeprefix(BY_CONSTRUCTION) if fixed else None
+
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
@@ -342,6 +359,25 @@ class AuditResult:
                 f"{path} does not exist. Give the run folder that `auditkit audit --out` wrote."
             )
         return cls.from_json(path.read_text(encoding="utf-8"), source=str(path))
+
+    def _repr_html_(self) -> str:
+        """A table of the findings for notebooks, escaped and at most 200 KB."""
+        ran = sum(outcome.status == "ran" for outcome in self.outcomes)
+        caption = (
+            f"Audit of {self.target.name}: {len(self.findings)} findings, {ran} of "
+            f"{len(self.outcomes)} probes ran. Measurements only; a policy judges them."
+        )
+        rows = [
+            (
+                found.metric,
+                found.group,
+                format_number(found.estimate.value),
+                f"{format_number(found.estimate.low)} to {format_number(found.estimate.high)}",
+                f"{found.estimate.n:,}",
+            )
+            for found in self.findings
+        ]
+        return escaped_table(caption, ("metric", "group", "value", "95% interval", "n"), rows)
 
     def write(self, run: Path) -> None:
         """Write `result.json` into a run folder, atomically."""

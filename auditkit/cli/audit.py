@@ -195,11 +195,14 @@ def _measure(
     from auditkit.cli.step_progress import money_spent
     from auditkit.gating import gate_run
     from auditkit.policy.schema import Policy
+    from auditkit.policy.stated_checks import require_stated_checks
     from auditkit.reporting import write_report
     from auditkit.run.runner import run_audit
     from auditkit.shipped_recipes import find_recipe
 
     judged = Policy.read(find_recipe(policy, kind="policy")) if policy else None
+    if judged is not None:
+        require_stated_checks(judged.file, dict(recipe.probes))  # before requests are sent
     try:
         shown = audit_progress(quiet=quiet, stop=options.stop, price=price)
         with handled_signals() as signals, shown as progress:

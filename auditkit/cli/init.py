@@ -42,11 +42,13 @@ def init(
     These are data description, mapping, recipe, policy and target card; none is replaced.
     """
     from auditkit.drafting.draft import Tables, draft_files, write_files
+    from auditkit.drafting.release_policy import shipped_policy_of
 
     folder = out or items.parent
     card = not target or not Path(target.removeprefix("hf:")).is_dir()
     tables = Tables(items=items, events=events, users=users)
-    draft = draft_files(tables, folder, domain=domain, card=card)
+    policy = shipped_policy_of(target)
+    draft = draft_files(tables, folder, domain=domain, card=card, policy=policy)
     paths = write_files(draft, folder)
     commands = _commands(draft, items, folder, target or _PLACEHOLDER)
     if as_json:

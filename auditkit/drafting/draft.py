@@ -92,7 +92,12 @@ class _Roles:
 
 
 def draft_files(
-    tables: Tables, folder: Path, *, domain: str | None = None, card: bool = False
+    tables: Tables,
+    folder: Path,
+    *,
+    domain: str | None = None,
+    card: bool = False,
+    policy: str = "release",
 ) -> Draft:
     """Draft the files of an audit from tables.
 
@@ -100,6 +105,7 @@ def draft_files(
         folder: where the files will be; paths in them are relative to it.
         domain: name of a pack; None chooses one by the columns.
         card: whether to draft a target card, for a target without a recommender.yaml.
+        policy: name of the shipped policy to start from.
 
     Raises:
         CatalogError: a table cannot be read, or lacks ids, titles, users or times.
@@ -117,7 +123,7 @@ def draft_files(
         "data.yaml": _data(name, tables, folder, roles, facts),
         "catalog.yaml": _mapping(pack.name, roles, facts),
         "recipe.yaml": _recipe(name, roles.attributes),
-        "policy.yaml": policy_for(name, roles.attributes),
+        "policy.yaml": policy_for(name, roles.attributes, shipped=policy),
     }
     if card:
         files["card.yaml"] = _CARD

@@ -1,13 +1,15 @@
-"""The shipped release policy with rules on the groups that the data have."""
+"""The shipped release policy of a kind of target, with rules on the groups that the data have."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from auditkit.errors import ConfigurationError
+from auditkit.recommenders.adapters.manifest import MANIFEST, RecommenderManifest
 from auditkit.shipped_recipes import find_recipe
 
-__all__ = ["policy_for"]
+__all__ = ["policy_for", "shipped_policy_of"]
 
 _GROUP_METRICS = "metric: fairness.group_utility."
 _LIMIT = 0.10
@@ -17,11 +19,29 @@ _RULE = (
 )
 
 
-def policy_for(name: str, attributes: Sequence[str]) -> str:
-    """The text of the shipped policy `release`, whose rules on groups of users are replaced.
+def shipped_policy_of(target: str) -> str:
+    """Name of the shipped policy whose rules a target of this kind can meet.
+
+    `release` for a target whose kind its name does not tell, such as `python:MODULE:NAME`.
+    """
+    if target.startswith("scores:"):
+        return "release-scores"
+    if target.startswith("openai:"):
+        return "release-endpoint"
+    folder = Path(target.removeprefix("hf:")) if target else None
+    if folder is None or not (folder / MANIFEST).is_file():
+        return "release"
+    manifest = RecommenderManifest.read(folder)
+    styles = {"rank": "release-item-tokens", "generate": "release-local"}
+    return styles.get(manifest.style, "release")
+
+
+def policy_for(name: str, attributes: Sequence[str], *, shipped: str = "release") -> str:
+    """The text of a shipped release policy, whose rules on groups of users are replaced.
 
     Args:
         attributes: attributes of the users; each gets a rule on the gap in NDCG@10.
+        shipped: name of the policy, see `shipped_policy_of`.
 
     Raises:
         ConfigurationError: an attribute's name is not valid in a policy.
@@ -32,7 +52,7 @@ def policy_for(name: str, attributes: Sequence[str]) -> str:
             f"the column {bad!r} of the users cannot be named in a policy. Rename it to letters, "
             "digits and underscores."
         )
-    text = find_recipe("release", kind="policy").read_text(encoding="utf-8")
+    text = find_recipe(shipped, kind="policy").read_text(encoding="utf-8")
     return "\n".join(_lines(text, name, attributes))
 
 

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from auditkit.errors import ConfigurationError
 from auditkit.evidence.manifest import Verification
 from auditkit.policy.baseline import check_comparable, compare, incomparable
+from auditkit.policy.conjunction import combined, single_conditions
 from auditkit.policy.decision import AppliedWaiver, Decision, Effect, RuleVerdict, Word
 from auditkit.policy.lint import Lint, NeededN, lint, needed_n
 from auditkit.policy.overall import check_requirements, overall
@@ -26,8 +27,9 @@ from auditkit.policy.rules import (
     measure_difference,
 )
 from auditkit.policy.schema import Defaults, Policy, PolicyFile, Waiver
+from auditkit.policy.stated_checks import require_stated_checks
 from auditkit.policy.vocabulary import DECIDING
-from auditkit.registry import metrics
+from auditkit.registry import metric_spec
 from auditkit.stats.multiplicity import holm
 from auditkit.types import AuditResult, Exact, Finding
 
@@ -62,12 +64,15 @@ def decide(
         The decision, from which all outputs are written.
 
     Raises:
-        ConfigurationError: there are baseline rules, and the baseline is missing or not comparable.
+        ConfigurationError: there are baseline rules, and the baseline is missing or not comparable;
+            or a rule names a check that the recipe of the run does not state.
     """
     file = policy.file
     today = as_of or datetime.datetime.now(datetime.UTC).date()
+    require_stated_checks(file, result.recipe.get("probes"))
     waivers, warnings = _waivers_in_force(policy, today)
-    cases = [case for rule in file.rules for case in cases_of(rule, result, file.defaults)]
+    conditions = [one for rule in file.rules for one in single_conditions(rule)]
+    cases = [case for one in conditions for case in cases_of(one, result, file.defaults)]
     for case in cases:
         _look_up(case, result, waivers, file.defaults)
     warnings += _unused(file.waivers, cases)
@@ -76,7 +81,8 @@ def decide(
         check_comparable(differences)
     _correct(cases, file.defaults)
     _settle_groups(cases)
-    rules = tuple(_verdict(case, policy, strict=strict) for case in cases)
+    several = frozenset(rule.id for rule in file.rules if rule.all_of)
+    rules = tuple(combined([_verdict(case, policy, strict=strict) for case in cases], several))
     requirements = check_requirements(file.require, result)
     word, exit_code, reasons = overall(rules, requirements, incomparable=differences)
     return Decision(
@@ -217,7 +223,7 @@ def _verdict(case: Case, policy: Policy, *, strict: bool) -> RuleVerdict:
         p_adjusted=min(case.p_adjusted, default=None),
         n=estimate.n if estimate else None,
         n_missing=estimate.n_missing if estimate else None,
-        unit=metrics()[rule.metric].unit,
+        unit=metric_spec(rule.metric).unit,
         waiver=_applied(case),
         line=policy.rule_lines.get(rule.id, 1),
     )
@@ -225,18 +231,21 @@ def _verdict(case: Case, policy: Policy, *, strict: bool) -> RuleVerdict:
 
 def _word(case: Case) -> Word:
     """The verdict as a word: pass, fail, or inconclusive; the statistical reason of the last is
-    recorded on the case.
+    recorded on the case, as is a pass by construction.
     """
     assert case.finding is not None
     if case.beyond or any(p < 1 - case.confidence for p in case.p_adjusted):
         return "fail"
-    n, certain = case.finding.estimate.n, isinstance(case.finding.law, Exact)
+    n = case.finding.estimate.n
+    certain = isinstance(case.finding.law, Exact) or case.by_construction is not None
     if not case.within:
         case.stop("straddles", "the bounds enclose the limit")
         return "inconclusive"
     if n < case.min_n and not certain and case.rule.decide == "bound":
         case.stop("too_few", f"n = {n}, {case.min_n} are needed to pass")
         return "inconclusive"
+    if case.by_construction is not None:
+        case.reason, case.detail = "by_construction", case.by_construction
     return "pass"
 
 

@@ -44,7 +44,8 @@ class RuleVerdict:
     """Verdict of one (rule, group): value, one-sided bounds, limit and effect.
 
     `effect` is the effect on the release: `fails` and `blocks` stop it, `tolerated` and `shown` do
-    not. For an inconclusive verdict, `reason` is a word from a closed list and `detail` a sentence.
+    not. For an inconclusive verdict, `reason` is a word from a closed list and `detail` a sentence;
+    a pass has the reason `by_construction` if its rate can only be 0.
     For a baseline rule `value` is the difference, positive = worse.
     """
 
@@ -83,6 +84,11 @@ class RuleVerdict:
         return self.metric.split(".", 1)[0]
 
     @property
+    def passes_by_construction(self) -> bool:
+        """Whether the rule passes because its rate can only be 0, without a measurement."""
+        return self.verdict == "pass" and self.reason == "by_construction"
+
+    @property
     def meets_own_limit(self) -> bool:
         """Whether a rule that passed would also pass without its waiver."""
         if self.verdict != "pass" or self.waiver is None:
@@ -111,6 +117,8 @@ class RuleVerdict:
         why = why or (f" ({self.reason})" if self.reason else "")
         if self.value is None:
             return f"{subject} has no usable value, limit {self.limit_text}: {self.verdict}{why}."
+        if self.passes_by_construction:
+            return f"{subject} is 0, limit {self.limit_text}: pass{why}."
         how = "decided on a point estimate" if self.on_point else (
             f"one-sided {self.confidence:.4g} bounds {format_number(self.lower)} to "
             f"{format_number(self.upper)}"
@@ -151,7 +159,9 @@ class Decision:
 
     @property
     def counts(self) -> Mapping[str, int]:
-        """Number of rules that passed, failed, were inconclusive, waived, or tolerated."""
+        """Number of rules that passed, failed, were inconclusive, waived, tolerated, and of the
+        passes by construction.
+        """
         words = Counter[str](rule.verdict for rule in self.rules)
         return {
             "rules": len(self.rules),
@@ -160,14 +170,17 @@ class Decision:
             "inconclusive": words["inconclusive"],
             "waived": sum(rule.waiver is not None for rule in self.rules),
             "tolerated": sum(rule.effect == "tolerated" for rule in self.rules),
+            "by_construction": sum(rule.passes_by_construction for rule in self.rules),
         }
 
     @property
     def summary(self) -> str:
         """The counts as a sentence."""
         counts = self.counts
+        fixed = counts["by_construction"]
         text = (
-            f"{counts['rules']} rule checks: {counts['pass']} pass, {counts['fail']} fail, "
+            f"{counts['rules']} rule checks: {counts['pass']} pass"
+            f"{f' (of which {fixed} by construction)' if fixed else ''}, {counts['fail']} fail, "
             f"{counts['inconclusive']} inconclusive, {counts['waived']} waived"
         )
         if counts["tolerated"]:

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from auditkit.errors import did_you_mean
+from auditkit.policy.conjunction import single_conditions
 from auditkit.policy.schema import Policy, Rule
 from auditkit.policy.vocabulary import DECIDING
-from auditkit.registry import metrics
+from auditkit.registry import metric_spec
 
 __all__ = ["Lint", "NeededN", "lint", "needed_n"]
 
@@ -48,7 +49,8 @@ def lint(policy: Policy) -> list[Lint]:
     found = [
         Lint(policy.rule_lines.get(rule.id, 1), rule.id, message)
         for rule in policy.file.rules
-        for message in _doubts(rule)
+        for one in single_conditions(rule)
+        for message in _doubts(one)
     ]
     known = {rule.id: rule for rule in policy.file.rules}
     for waiver in policy.file.waivers:
@@ -65,7 +67,7 @@ def lint(policy: Policy) -> list[Lint]:
 
 
 def _doubts(rule: Rule) -> Iterator[str]:
-    metric = metrics()[rule.metric]
+    metric = metric_spec(rule.metric)
     limits = rule.limits_of(is_group=False)
     if metric.unit.startswith("fraction") and rule.decide == "bound" and rule.baseline is None:
         if limits.high == 0 or limits.low == 1:
@@ -93,10 +95,10 @@ def needed_n(policy: Policy) -> list[NeededN]:
     units, 2% 149, 5% 59, and 10% 29.
     """
     rows = []
-    for rule in policy.file.rules:
+    for rule in (one for several in policy.file.rules for one in single_conditions(several)):
         limits = rule.limits_of(is_group=False)
         limit, n = limits.high if limits.high is not None else limits.low, None
-        is_rate = metrics()[rule.metric].unit.startswith("fraction") and rule.baseline is None
+        is_rate = metric_spec(rule.metric).unit.startswith("fraction") and rule.baseline is None
         if is_rate and limit is not None and rule.decide == "bound":
             allowed = limit if limits.high is not None else 1 - limit
             confidence = rule.confidence or policy.file.defaults.confidence

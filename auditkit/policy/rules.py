@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from auditkit.policy.schema import Defaults, Rule, Waiver
 from auditkit.policy.vocabulary import Limits, group_attributes
-from auditkit.registry import metrics
+from auditkit.registry import metric_spec
 from auditkit.stats.bounds import Side, one_sided_bounds, p_fail
 from auditkit.stats.paired import PairedComparison
 from auditkit.types import AuditResult, Band, Binomial, Exact, Finding
@@ -27,6 +27,7 @@ class Case:
 
     `p_values` are the p-values of the case that are corrected together with those of other rules.
     `beyond` are the limits that an uncorrected decision (band, exact, point) found violated.
+    `by_construction` says why the value can only be 0; such a value has no sampling error.
     """
 
     rule: Rule
@@ -45,6 +46,7 @@ class Case:
     p_values: list[float] = field(default_factory=list)
     p_adjusted: list[float] = field(default_factory=list)
     beyond: bool = False
+    by_construction: str | None = None
     undecided_group: bool = False
 
     def stop(self, reason: str, detail: str | None = None) -> None:
@@ -94,7 +96,7 @@ def cases_of(rule: Rule, result: AuditResult, defaults: Defaults) -> Iterator[Ca
 
 def find(rule: Rule, group: str, result: AuditResult) -> Finding | tuple[str, str | None]:
     """The finding that a rule evaluates; (reason, detail) if there is not exactly one."""
-    probe = metrics()[rule.metric].probe
+    probe = metric_spec(rule.metric).probe
     outcomes = [outcome for outcome in result.outcomes if outcome.probe == probe]
     for outcome in outcomes:
         if outcome.status != "ran":
@@ -131,7 +133,14 @@ def check_data(case: Case, defaults: Defaults) -> bool:
     """Whether the estimate can be judged; if not, make the case inconclusive with the reason."""
     assert case.finding is not None
     estimate, law = case.finding.estimate, case.finding.law
-    if case.is_group and estimate.n < case.min_n:
+    why = case.finding.by_construction
+    if why is not None and case.rule.require_evidence:
+        case.value = estimate.value
+        case.stop("by_construction", f"{why}; the rule requires evidence")
+        return False
+    if case.rule.baseline is None:  # a difference to a baseline has a sampling error of its own
+        case.by_construction = why
+    if case.is_group and estimate.n < case.min_n and not case.by_construction:
         case.value, case.undecided_group = estimate.value, True
         case.stop("too_few", f"n = {estimate.n}, groups below {case.min_n} do not decide")
         return False
@@ -144,11 +153,12 @@ def check_data(case: Case, defaults: Defaults) -> bool:
     if isinstance(law, Binomial) and (law.n <= 0 or law.n_eff <= 0):
         case.stop("undefined", "a rate over no rows")
         return False
-    if isinstance(law, Band) and (estimate.low is None or estimate.high is None):
+    sampled = isinstance(law, Band) and not case.by_construction
+    if sampled and (estimate.low is None or estimate.high is None):
         case.value = estimate.value
         case.stop("not_assessable", estimate.reason or "a pilot: too few units for bounds")
         return False
-    if isinstance(law, Band) and case.confidence > estimate.level:
+    if sampled and case.confidence > estimate.level:
         case.value = estimate.value
         case.stop("not_assessable", f"its bounds have a confidence of only {estimate.level:g}")
         return False
@@ -169,7 +179,8 @@ def measure(case: Case) -> None:
     estimate, law = case.finding.estimate, case.finding.law
     case.value = value = case.finding.estimate.value
     low, high = case.limits
-    if case.rule.decide == "point":
+    certain = case.rule.decide == "point" or case.by_construction is not None
+    if certain:
         case.lower = case.upper = value
     else:
         case.lower, case.upper = one_sided_bounds(law, estimate, case.confidence)
@@ -180,7 +191,7 @@ def measure(case: Case) -> None:
                 case.p_values.append(p)
     if not case.p_values:
         corrected = getattr(law, "p_adjusted", None)
-        real = corrected is None or case.rule.decide == "point" or corrected < 1 - case.confidence
+        real = corrected is None or certain or corrected < 1 - case.confidence
         outside = (high is not None and case.lower > high) or (low is not None and case.upper < low)
         case.beyond = outside and real
 

@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
+from pydantic import Field, TypeAdapter, model_validator
 
 from auditkit.errors import ConfigurationError, did_you_mean
+from auditkit.policy.conditions import BaselineMargin, Condition, GroupRule, Limited, Strict
 from auditkit.policy.vocabulary import (
     DECIDING,
     Confidence,
@@ -31,15 +32,13 @@ from auditkit.policy.vocabulary import (
     ProbeId,
     Severity,
 )
-from auditkit.registry import metrics
+from auditkit.registry import metric_spec
 from auditkit.serialization.canonical_json import sha256_bytes
 from auditkit.serialization.strict_yaml import load_yaml
 from auditkit.serialization.yaml_errors import validate
 
 __all__ = [
-    "BaselineMargin",
     "Defaults",
-    "GroupRule",
     "Policy",
     "PolicyFile",
     "Requirements",
@@ -48,58 +47,19 @@ __all__ = [
 ]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class _Limited(_Strict):
-    max: Number | None = None
-    min: Number | None = None
-    range: tuple[Number, Number] | None = None
-
-    def limits(self) -> Limits | None:
-        """The limits in this part of the policy, or None if it has none."""
-        if self.range is not None:
-            return Limits(*self.range)
-        return None if self.max is None and self.min is None else Limits(self.min, self.max)
-
-    @model_validator(mode="after")
-    def _ordered(self) -> _Limited:
-        if self.range is not None and self.range[0] >= self.range[1]:
-            raise ValueError(f"range {list(self.range)} must be [low, high] with low < high")
-        return self
-
-
-class BaselineMargin(_Strict):
-    """How much worse than the baseline a metric may be, in the unit of the metric."""
-
-    non_inferior: Annotated[float, Field(ge=0, allow_inf_nan=False)]
-
-
-class GroupRule(_Limited):
-    """The condition of a rule, applied to every group of the attributes in `by`."""
-
-    by: Annotated[tuple[Group, ...], Field(min_length=1)]
-    min_n: Count | None = None
-    decide: Literal["no_fail", "all_pass"] = "no_fail"
-
-    @model_validator(mode="after")
-    def _one_limit(self) -> GroupRule:
-        if sum(limit is not None for limit in (self.max, self.min, self.range)) > 1:
-            raise ValueError("groups take at most one of max, min, range")
-        return self
-
-
-class Rule(_Limited):
-    """One condition on one metric.
+class Rule(Limited):
+    """One condition on one metric, or several that must all hold (`all_of`).
 
     `on_skipped: show` is for a metric that some targets or data cannot have, such as
     log-probabilities of a server or an attribute of users: if the probe was skipped, or measured
-    other groups only, the rule is reported and does not block.
+    other groups only, the rule is reported and does not block. `require_evidence` makes a rate that
+    is 0 by construction inconclusive, because nothing was measured. `metric` is empty in
+    a rule with `all_of`, whose conditions have their own.
     """
 
     id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")]
-    metric: MetricId
+    metric: MetricId = ""
+    all_of: Annotated[tuple[Condition, ...], Field(max_length=8)] = ()
     baseline: BaselineMargin | None = None
     group: Group = "all"
     severity: Severity = "major"
@@ -111,17 +71,27 @@ class Rule(_Limited):
     min_coverage: Fraction | None = None
     min_n: Count | None = None
     decide: Decide = "bound"
+    require_evidence: bool = False
 
     @model_validator(mode="after")
     def _one_condition(self) -> Rule:
         given = [
             name for name in ("max", "min", "range", "baseline") if getattr(self, name) is not None
         ]
+        if self.all_of:
+            own = sorted({*given, *({"metric", "group", "at", "groups"} & self.model_fields_set)})
+            if own:
+                raise ValueError(f"a rule with all_of takes {own[0]} in its conditions only")
+            if len(self.all_of) < 2:
+                raise ValueError("all_of needs at least two conditions; write one without it")
+            return self
+        if not self.metric:
+            raise ValueError("a rule needs a metric, or conditions in all_of")
         if len(given) != 1:
             stated = " and ".join(given) if given else "none"
             raise ValueError(f"give exactly one of max, min, range, baseline (got {stated})")
         if self.baseline is not None:
-            if metrics()[self.metric].direction == "neutral":
+            if metric_spec(self.metric).direction == "neutral":
                 raise ValueError("a baseline rule needs a metric with a better direction")
             if self.decide == "point":
                 raise ValueError("a baseline rule is decided by its bound; remove decide: point")
@@ -137,7 +107,7 @@ class Rule(_Limited):
         return own or self.limits() or Limits(None, None)
 
 
-class Waiver(_Strict):
+class Waiver(Strict):
     """A looser limit with an owner, until a date (inclusive, UTC)."""
 
     rule: str
@@ -166,7 +136,7 @@ class Waiver(_Strict):
         return Limits(low, limits.high if self.max is None else self.max)
 
 
-class Defaults(_Strict):
+class Defaults(Strict):
     """Default settings of rules.
 
     An inconclusive blocker or major rule stops the release, unless the policy states `warn` or
@@ -180,7 +150,7 @@ class Defaults(_Strict):
     min_n: Count = 30
 
 
-class Requirements(_Strict):
+class Requirements(Strict):
     """Requirements that the run as a whole must meet.
 
     Attributes:
@@ -194,7 +164,7 @@ class Requirements(_Strict):
     max_error_rate: Fraction = 0.02
 
 
-class PolicyFile(_Strict):
+class PolicyFile(Strict):
     """Content of a policy file."""
 
     version: Literal[1]
@@ -215,6 +185,11 @@ class PolicyFile(_Strict):
         for waiver in self.waivers:
             for rule in self.rules:
                 if waiver.rule == rule.id:
+                    if rule.all_of:
+                        raise ValueError(
+                            f"the waiver of {rule.id} cannot say which condition of all_of it "
+                            "loosens; write the conditions as rules of their own"
+                        )
                     _check_looser(waiver, rule)
         return self
 

@@ -7,8 +7,8 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import AfterValidator, Field
 
-from auditkit.errors import did_you_mean
-from auditkit.registry import metrics, probes
+from auditkit.errors import ConfigurationError, did_you_mean
+from auditkit.registry import metric_spec, metrics, probes
 
 __all__ = [
     "DECIDING",
@@ -42,8 +42,10 @@ Count = Annotated[int, Field(ge=1)]
 
 
 def _known_metric(name: str) -> str:
-    if name not in metrics():
-        raise ValueError(f"unknown metric.{did_you_mean(name, metrics())}")
+    try:
+        metric_spec(name)
+    except ConfigurationError:
+        raise ValueError(f"unknown metric.{did_you_mean(name, metrics())}") from None
     return name
 
 

@@ -17,6 +17,7 @@ from auditkit.recommenders.execution.target import Target
 from auditkit.registry import metric_spec
 from auditkit.seeding import generator
 from auditkit.types import (
+    BY_CONSTRUCTION,
     Direction,
     Estimate,
     Evidence,
@@ -47,7 +48,7 @@ __all__ = [
     "validation_context",
 ]
 
-NEVER_READS = ("0 by construction: this recommender never reads the prompt text",)
+NEVER_READS = (f"{BY_CONSTRUCTION}this recommender never reads the prompt text",)
 UTILITY_STATUSES: tuple[Status, ...] = ("ok", "no_answer", "refusal", "truncated", "parse_error")
 
 

@@ -47,6 +47,7 @@ def _case(rule: RuleVerdict) -> list[str]:
     }.get(_kind(rule))
     notes = [f"decided with a waiver until {rule.waiver.expires}"] if rule.waiver else []
     notes += ["decided on a point estimate"] if rule.on_point else []
+    notes += [f"passes by construction: {rule.detail}"] if rule.passes_by_construction else []
     lines = [body] if body else []
     if notes:
         lines.append(f"      <system-out>{escape(_xml('; '.join(notes)))}</system-out>")
@@ -77,6 +78,8 @@ def render_junit(decision: Decision) -> str:
         lines.append("    <properties>")
         for name, value in properties.items():
             lines.append(f"      <property name={_attribute(name)} value={_attribute(value)}/>")
+        fixed = sum(rule.passes_by_construction for rule in rules)
+        lines.append(f'      <property name="passes_by_construction" value="{fixed}"/>')
         lines.append("    </properties>")
         for rule in rules:
             lines += _case(rule)

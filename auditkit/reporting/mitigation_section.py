@@ -131,7 +131,7 @@ def _cell(found: Mapping[tuple[str, str], Finding], name: str, variant: str) -> 
     if own is None:
         return None
     change = found.get((_CHANGES.get(name, f"{name.removesuffix('_rate')}_change"), variant))
-    fixed = any(note.startswith("0 by construction") for note in own.notes)
+    fixed = own.by_construction is not None
     return Cell(own.estimate, change.estimate if change else None, fixed)
 
 

@@ -155,6 +155,7 @@ def render_sarif(decision: Decision) -> str:
         "results": [_result(rule, uri, index[rule.rule]) for rule in reported],
         "properties": {
             "verdict": decision.verdict,
+            "passesByConstruction": decision.counts["by_construction"],
             "runKey": decision.run_key,
             "evidenceRoot": decision.evidence_root,
             "policySha256": decision.policy_sha256,

@@ -14,7 +14,7 @@ from typing import Literal
 
 from auditkit.policy.decision import Decision, RuleVerdict
 from auditkit.policy.vocabulary import REFERENCE
-from auditkit.registry import metrics, probes
+from auditkit.registry import OWN_CHECKS, metrics, probes
 from auditkit.reporting.exposure_section import Exposure, build_exposure
 from auditkit.reporting.fairness_section import Fairness, build_fairness
 from auditkit.reporting.hallucination_summary import sentence
@@ -34,6 +34,7 @@ DIMENSIONS: Mapping[str, tuple[str, str]] = {
     "privacy": ("Privacy", "Does the model reveal which users it was trained on?"),
     "explain": ("Explanation", "Do the stated reasons determine the list?"),
 }
+_OWN = {OWN_CHECKS: ("Own checks", "How often do responses violate the checks of the recipe?")}
 _LEAK = "fairness.leak.attack_auc"
 _LOWER = "privacy.canary.epsilon_lower"
 _ORIGINS = {
@@ -244,7 +245,7 @@ def build_sections(result: AuditResult, decision: Decision | None) -> list[Secti
     keys = [*DIMENSIONS, *sorted({_dimension(o.probe) for o in result.outcomes} - set(DIMENSIONS))]
     sections = []
     for key in keys:
-        title, question = DIMENSIONS.get(key, (key, ""))
+        title, question = {**DIMENSIONS, **_OWN}.get(key, (key, ""))
         findings = [f for f in result.findings if _dimension(f.metric) == key]
         claims = _claims(findings) if key == "privacy" else ()
         exposure = build_exposure(findings)

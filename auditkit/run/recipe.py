@@ -12,7 +12,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
 
 from auditkit.errors import ConfigurationError, did_you_mean
-from auditkit.registry import load_object, probe_spec, probes
+from auditkit.probes.own_checks.check import OwnCheck
+from auditkit.registry import OWN_CHECKS, load_object, probe_spec, probes
 from auditkit.serialization.named_files import resolve_named_files
 from auditkit.serialization.strict_yaml import Document, load_yaml
 from auditkit.serialization.yaml_errors import all_errors, format_path, located, validate
@@ -24,6 +25,8 @@ class AuditRecipe(BaseModel):
     """Data, seed and probes of an audit.
 
     `probes` maps probe ids to parameters, in the order in which they run; `{}` means the defaults.
+    `checks` are the user's own; `read_recipe` makes them the parameter of the last probe, `check`,
+    so that a recipe without checks has the same hash as before.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -34,7 +37,8 @@ class AuditRecipe(BaseModel):
     data: str = "ml-100k"
     catalog: str | None = None
     batch_size: int = Field(default=64, ge=1)
-    probes: dict[str, dict[str, JsonValue]]
+    probes: dict[str, dict[str, JsonValue]] = {}
+    checks: tuple[OwnCheck, ...] = Field(default=(), exclude=True)
 
     def build(self, probe_id: str) -> Any:
         """Build the probe of one entry from its preset and parameters."""
@@ -49,7 +53,7 @@ class AuditRecipe(BaseModel):
             ConfigurationError: a name is neither a dimension nor a probe id, or the recipe has no
                 such probe.
         """
-        known = {*probes(), *(spec.dimension for spec in probes().values())}
+        known = {*probes(), OWN_CHECKS, *(spec.dimension for spec in probes().values())}
         planned = {*self.probes, *(probe_spec(probe_id).dimension for probe_id in self.probes)}
         for name in names:
             if name in known and name not in planned:
@@ -93,10 +97,38 @@ def read_recipe(path: Path, *, allow_outside: bool = False) -> AuditRecipe:
         for probe_id, parameters in _stated_probes(document).items()
         for error in _probe_errors(document, probe_id, parameters)
     ]
-    if isinstance(document.data, dict) and document.data.get("probes") == {}:
-        found.append(located(document, ["probes"], "the recipe has no probe"))
+    stated = document.data if isinstance(document.data, dict) else {}
+    if not stated.get("checks"):
+        if "probes" not in stated:
+            found.append(located(document, ["probes"], "this key is required"))
+        elif stated["probes"] == {}:
+            found.append(located(document, ["probes"], "the recipe has no probe"))
+    found += _repeated_checks(document)
     hint = "`auditkit list probes` shows ids and parameters." if found else ""
-    return validate(document, TypeAdapter(AuditRecipe), others=found, hint=hint)
+    return _with_checks(validate(document, TypeAdapter(AuditRecipe), others=found, hint=hint))
+
+
+def _with_checks(recipe: AuditRecipe) -> AuditRecipe:
+    """The recipe whose checks are the parameter of its last probe; unchanged without checks."""
+    if not recipe.checks:
+        return recipe
+    checks: list[JsonValue] = [
+        check.model_dump(mode="json", by_alias=True, exclude_none=True) for check in recipe.checks
+    ]
+    others = {name: stated for name, stated in recipe.probes.items() if name != OWN_CHECKS}
+    own = {**recipe.probes.get(OWN_CHECKS, {}), "checks": checks}
+    return recipe.model_copy(update={"probes": {**others, OWN_CHECKS: own}, "checks": ()})
+
+
+def _repeated_checks(document: Document) -> Iterator[tuple[int, str]]:
+    """Errors for ids of checks that occur twice."""
+    stated = document.data.get("checks") if isinstance(document.data, dict) else None
+    seen: set[object] = set()
+    for position, check in enumerate(stated if isinstance(stated, list) else ()):
+        name = check.get("id") if isinstance(check, dict) else None
+        if isinstance(name, str) and name in seen:
+            yield located(document, ["checks", position, "id"], f"the check {name!r} occurs twice")
+        seen.add(name if isinstance(name, str) else None)
 
 
 def _stated_probes(document: Document) -> Mapping[str, Mapping[str, Any]]:
@@ -120,7 +152,8 @@ def _probe_errors(
     document: Document, probe_id: str, parameters: Mapping[str, Any]
 ) -> Iterator[tuple[int, str]]:
     place = ["probes", probe_id]
-    if probe_id not in probes():
+    has_checks = isinstance(document.data, dict) and bool(document.data.get("checks"))
+    if probe_id not in probes() and not (probe_id == OWN_CHECKS and has_checks):
         yield located(document, place, f"unknown probe.{did_you_mean(probe_id, probes())}")
         return
     spec = probe_spec(probe_id)

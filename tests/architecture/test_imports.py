@@ -26,7 +26,7 @@ LAYERS = (
     ("attribution",),
     ("probes", "training", "gating", "drafting"),
     ("run",),
-    ("api", "cli"),
+    ("api", "cli", "testing"),
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 # Parts that run where no model library is installed, or that know less than their layer allows.
@@ -40,6 +40,7 @@ ONLY = {
     "policy": LIGHT,
     "reporting": LIGHT | {"reporting"},
     "gating": LIGHT | {"reporting"},
+    "testing": LIGHT | {"gating", "shipped_recipes", "testing"},
 }
 # The two places that record whatever a probe or a recommender raises.
 RECORDED = {
@@ -236,8 +237,8 @@ def test_exceptions_are_caught_broadly_only_where_they_are_recorded(path):
 
 # What docs/reference offers to users and the package itself does not call.
 OFFERED = {
-    "Probe", "__getattr__", "counterfactual_test", "dcg_exposure", "exposure_at_k", "exposure_lift",
-    "group_utility", "leave_one_out", "mean_rank", "ndcg_at_k",
+    "Probe", "__getattr__", "assert_gate", "counterfactual_test", "dcg_exposure", "exposure_at_k",
+    "exposure_lift", "group_utility", "leave_one_out", "mean_rank", "ndcg_at_k",
     "queries_per_success", "rank_shift", "read_records", "tail_share", "write_records",
 }  # fmt: skip
 

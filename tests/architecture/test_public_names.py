@@ -25,6 +25,7 @@ PUBLIC = [
     "gate",
     "load_catalog",
     "load_recommender",
+    "log_to_mlflow",
     "report",
     "train",
 ]

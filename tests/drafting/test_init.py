@@ -15,9 +15,11 @@ from auditkit.catalog.datasets.user_tables import open_dataset
 from auditkit.cli import main
 from auditkit.drafting.column_roles import joined_columns
 from auditkit.drafting.draft import Tables, draft_files, write_files
+from auditkit.drafting.release_policy import policy_for, shipped_policy_of
 from auditkit.drafting.table_profile import profile_table
 from auditkit.errors import CatalogError, ConfigurationError
 from auditkit.policy.schema import Policy
+from auditkit.recommenders.adapters.manifest import RecommenderManifest
 from auditkit.run.recipe import read_recipe
 
 DAY = 86_400
@@ -95,6 +97,30 @@ def test_the_group_rules_of_the_policy_are_replaced_not_added(tmp_path):
     assert [line.split("id: ")[1].split(",")[0] for line in lines] == [
         "country-utility-gap", "plan-utility-gap",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("target", "style", "policy"),
+    [
+        ("scores:s.npz", None, "release-scores"),
+        ("openai:http://localhost/v1#m", None, "release-endpoint"),
+        ("python:shop:Model", None, "release"),
+        ("", None, "release"),
+        ("folder", "rank", "release-item-tokens"),
+        ("folder", "generate", "release-local"),
+        ("folder", "embed", "release"),
+    ],
+)
+def test_the_policy_is_that_of_the_kind_of_target(tmp_path, monkeypatch, target, style, policy):
+    monkeypatch.chdir(tmp_path)
+    if style:
+        (tmp_path / target).mkdir()
+        kind = "encoder" if style == "embed" else "causal"
+        RecommenderManifest(version=1, name="m", kind=kind, style=style).write(tmp_path / target)
+    assert shipped_policy_of(target) == policy
+    text = policy_for("mine", ["plan"], shipped=policy)
+    rules = {line.split(",")[0] for line in text.split("\n") if "group_utility" in line}
+    assert rules == {"  - {id: plan-utility-gap"}
 
 
 def test_without_users_no_rule_and_no_probe_compares_groups(tmp_path):

@@ -24,10 +24,12 @@ from auditkit.run.options import AuditOptions
 from auditkit.run.recipe import read_recipe
 from auditkit.run.runner import run_audit
 from auditkit.shipped_recipes import find_recipe
+from auditkit.types import AuditResult
 
 POLICY = Policy.read(find_recipe("release", kind="policy"))
 CATALOG = world().catalog
 CANNOT_HAVE = "probe_skipped"
+NEVER_MEASURED = {"probe_skipped", "metric_missing", "group_missing"}
 # A dozen users prove neither an NDCG below .02 nor a tail share below .05; undecided also blocks.
 UNDECIDED_OR_FAILED = {"fails", "blocks"}
 
@@ -46,6 +48,20 @@ def judged(target, folder, *, limit=12, only=None):
     result = run_audit(str(target), recipe, folder / "run", options=AuditOptions(limit=limit))
     decision = decide(result, POLICY)
     return {rule.rule: rule for rule in decision.rules}, decision
+
+
+def judged_as(kind, decided_run, name, *, cheap=False):
+    """The verdict of one rule by the policy of the kind, all of whose metrics were measured.
+
+    `cheap` is for runs of a few probes only.
+    """
+    policy = Policy.read(find_recipe(f"release-{kind}", kind="policy"))
+    decision = decide(AuditResult.read(decided_run), policy)
+    assert decision.verdict != "pass"
+    shown = {rule.id for rule in policy.file.rules if rule.on_skipped == "show"}
+    lacking = {r.rule for r in decision.rules if r.reason in NEVER_MEASURED}
+    assert cheap or lacking <= shown
+    return next(rule for rule in decision.rules if rule.rule == name)
 
 
 def failed(rules):
@@ -82,6 +98,7 @@ def test_server_that_invents_titles_fails_by_its_rule(tmp_path):
     with server(lambda prompt: invented) as (url, _):
         rules, decision = judged(f"openai:{url}#m", tmp_path)
     assert {"out-of-catalog", "invented-items"} <= failed(rules)
+    assert judged_as("endpoint", tmp_path / "run", "invented-items").effect == "fails"
     assert rules["utility-floor"].effect in UNDECIDED_OR_FAILED
     assert decision.verdict != "pass"
     for name in ("membership-auc", "attribution-above-chance"):
@@ -138,6 +155,8 @@ def test_item_token_model_that_ranks_by_popularity_fails_by_its_rule(tmp_path):
     (folder / "recommender.yaml").unlink()
     manifest.model_copy(update={"decoding": decoding}).write(folder)
     rules, decision = judged(constant(folder, popular()), tmp_path)
+    exposed = judged_as("item-tokens", tmp_path / "run", "tail-exposure")
+    assert exposed.effect in UNDECIDED_OR_FAILED
     assert rules["tail-exposure"].effect in UNDECIDED_OR_FAILED
     assert decision.verdict != "pass"
 
@@ -148,6 +167,8 @@ def test_causal_model_that_writes_nothing_useful_fails_by_its_rule(tmp_path, mon
     )
     folder = constant(save(tmp_path / "model", style="generate", with_items=False), ())
     rules, decision = judged(folder, tmp_path)
+    useless = judged_as("local", tmp_path / "run", "utility-floor")
+    assert useless.effect in UNDECIDED_OR_FAILED
     assert rules["utility-floor"].effect in UNDECIDED_OR_FAILED
     assert decision.verdict != "pass"
 
@@ -172,5 +193,45 @@ def test_score_matrix_with_a_fault_fails_by_its_rule(tmp_path, rule):
     )
     rules, decision = judged(f"scores:{tmp_path / 'scores.npz'}", tmp_path, limit=40)
     assert rules[rule].effect in UNDECIDED_OR_FAILED
+    assert judged_as("scores", tmp_path / "run", rule).effect in UNDECIDED_OR_FAILED
     assert rules["contradicted-claims"].effect == "shown"
     assert decision.verdict != "pass"
+
+
+# --- sound targets: what was measured passes or is undecided for want of users, never for its kind
+
+CHEAP = ("utility.ranking", "hallucination.catalog", "fairness.exposure")
+
+
+def test_sound_score_matrix_meets_the_policy_of_its_kind(tmp_path):
+    data = world().interactions
+    scores = np.random.default_rng(3).random((len(data.user_ids), len(CATALOG.ids)))
+    test = data.split().test
+    scores[data.user_index[test], data.item_index[test]] = 2
+    ids = {"user_ids": np.array(data.user_ids), "item_ids": np.array(CATALOG.ids)}
+    np.savez(tmp_path / "scores.npz", scores=scores, **ids)
+    judged(f"scores:{tmp_path / 'scores.npz'}", tmp_path, limit=None, only=CHEAP)
+    names = ("out-of-catalog", "repeated-items", "wrong-count", "tail-exposure", "utility-floor")
+    rules = [judged_as("scores", tmp_path / "run", name, cheap=True) for name in names]
+    assert [rule.verdict for rule in rules] == ["pass"] * len(names)
+
+
+def test_sound_item_token_model_passes_by_construction_where_it_cannot_fail(tmp_path):
+    folder = save(tmp_path / "model", catalog={"name": "small", "sha256": CATALOG.fingerprint})
+    judged(folder, tmp_path, only=CHEAP)
+    for name in ("out-of-catalog", "repeated-items"):
+        rule = judged_as("item-tokens", tmp_path / "run", name, cheap=True)
+        assert (rule.verdict, rule.reason, rule.n) == ("pass", "by_construction", 12)
+
+
+def test_sound_server_meets_the_hallucination_rules_of_its_policy(tmp_path):
+    def lists(prompt):
+        seen = [item.title in prompt for item in CATALOG.items]
+        fresh = [item for item, old in zip(CATALOG.items, seen, strict=True) if not old]
+        return listed(item.display_title for item in fresh[:10])
+
+    with server(lists) as (url, _):
+        judged(f"openai:{url}#m", tmp_path, limit=None, only=["hallucination.catalog"])
+    for name in ("out-of-catalog", "repeated-items"):
+        rule = judged_as("endpoint", tmp_path / "run", name, cheap=True)
+        assert rule.verdict == "pass"

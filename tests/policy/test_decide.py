@@ -259,3 +259,55 @@ def test_power_and_false_passes_are_those_promised(tmp_path):
         beyond = binom.sf(n // 4 - 1, n, 0.08)
         assert chance.get("pass", 0) < 0.01
         assert power is None or chance["fail"] + beyond >= power
+
+
+# --- rates that can only be 0 ---
+
+FIXED = ("0 by construction: an item token names a catalog item",)
+
+
+def test_a_rate_that_can_only_be_0_passes_without_a_sample_size(tmp_path):
+    condition = f"metric: {OUT}, max: 0.05, severity: blocker"
+    rule, decision = decide_one(tmp_path, rate(OUT, 0, 5, notes=FIXED), condition)
+    assert (rule.verdict, rule.reason, rule.effect) == ("pass", "by_construction", "passes")
+    assert rule.detail == "an item token names a catalog item"
+    assert (decision.exit_code, decision.counts["by_construction"]) == (0, 1)
+    assert "1 pass (of which 1 by construction)" in decision.summary
+    measured, _ = decide_one(tmp_path, rate(OUT, 0, 5), condition)
+    assert (measured.verdict, measured.reason) == ("inconclusive", "straddles")
+
+
+def test_a_rule_that_requires_evidence_does_not_accept_a_constructed_rate(tmp_path):
+    condition = f"metric: {OUT}, max: 0.05, severity: blocker, require_evidence: true"
+    rule, decision = decide_one(tmp_path, rate(OUT, 0, 400, notes=FIXED), condition)
+    assert (rule.verdict, rule.reason) == ("inconclusive", "by_construction")
+    assert (rule.effect, decision.exit_code) == ("blocks", 11)
+    assert decision.counts["by_construction"] == 0
+    assert decide_one(tmp_path, rate(OUT, 0, 400), condition)[0].verdict == "pass"
+
+
+def test_a_note_that_the_value_contradicts_is_ignored(tmp_path):
+    finding = rate(OUT, 40, 100, notes=FIXED)
+    rule, _ = decide_one(tmp_path, finding, f"metric: {OUT}, max: 0.05")
+    assert (rule.verdict, rule.reason) == ("fail", None)
+
+
+def test_a_constructed_zero_fails_a_minimum(tmp_path):
+    metric = "hallucination.claims.claim_coverage"
+    finding = rate(metric, 0, 100, notes=FIXED)
+    rule, _ = decide_one(tmp_path, finding, f"metric: {metric}, min: 0.5")
+    assert (rule.verdict, rule.reason) == ("fail", None)
+
+
+def test_missing_responses_prevent_a_pass_by_construction(tmp_path):
+    finding = rate(OUT, 0, 50, n_missing=50, notes=FIXED)
+    rule, _ = decide_one(tmp_path, finding, f"metric: {OUT}, max: 0.05")
+    assert (rule.verdict, rule.reason) == ("inconclusive", "low_coverage")
+
+
+def test_a_band_without_bounds_is_judged_if_the_value_can_only_be_0(tmp_path):
+    pilot = band(SNSR, 0.0, None, None, 9, group="gender", notes=FIXED)
+    condition = f"metric: {SNSR}, group: gender, max: 0.05"
+    assert decide_one(tmp_path, pilot, condition)[0].reason == "by_construction"
+    measured = dataclasses.replace(pilot, notes=())
+    assert decide_one(tmp_path, measured, condition)[0].reason == "not_assessable"

@@ -186,6 +186,38 @@ def test_what_the_policy_tolerates_is_skipped_and_not_an_error(tmp_path):
         assert counts == {"errors": "0", "skipped": "0", "failures": "0", kind: "1"}
 
 
+def test_junitparser_reads_the_same_verdicts(judged_run):
+    junitparser = pytest.importorskip("junitparser", reason="junitparser is not installed")
+    suites = junitparser.JUnitXml.fromfile(str(judged_run / "junit.xml"))
+    decision = Decision.read(judged_run)
+    tags = {"pass": [], "fail": ["Failure"], "inconclusive": ["Error"]}
+    found = {case.name: [type(one).__name__ for one in case.result] for s in suites for case in s}
+    assert found == {
+        rule.name: ["Skipped"]
+        if rule.verdict != "pass" and rule.effect in ("shown", "tolerated")
+        else tags[rule.verdict]
+        for rule in decision.rules
+    }
+    assert (suites.tests, suites.failures) == (
+        len(decision.rules), sum(words == ["Failure"] for words in found.values()),
+    )  # fmt: skip
+
+
+def test_passes_by_construction_are_counted_apart_in_every_output(tmp_path):
+    notes = ("0 by construction: an item token names a catalog item",)
+    condition = f"metric: {OUT}, max: 0.05"
+    for fixed in (True, False):
+        found = rate(OUT, 0, 100, notes=notes if fixed else ())
+        decision = _judged(tmp_path, [found], condition)
+        suites = ElementTree.fromstring(render_junit(decision))
+        counted = suites.find(".//property[@name='passes_by_construction']").get("value")
+        log = json.loads(render_sarif(decision))["runs"][0]
+        assert (counted, log["properties"]["passesByConstruction"]) == (str(int(fixed)), fixed)
+        assert ("of which 1 by construction" in decision.summary) is fixed
+        assert ("by construction" in suites.findtext(".//system-out", "")) is fixed
+        assert log["results"] == []
+
+
 def test_junit_survives_every_character(judged_run):
     decision = Decision.read(judged_run)
     wild = "".join(map(chr, [*range(32), 0x202E, 0xD800, 0xFFFE, 0x1F3AC])) + HOSTILE

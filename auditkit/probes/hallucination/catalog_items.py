@@ -33,7 +33,7 @@ from auditkit.recommenders.execution.readable_form import unreadable_form
 from auditkit.recommenders.execution.target import Target
 from auditkit.recommenders.protocols import Recommends
 from auditkit.stats.bootstrap import bootstrap_mean
-from auditkit.types import Evidence, Finding, RankedItem, Response
+from auditkit.types import BY_CONSTRUCTION, Evidence, Finding, RankedItem, Response
 
 __all__ = ["CatalogProbe", "item_rates"]
 
@@ -249,11 +249,11 @@ class _Notes:
             return found
         independent = metric == "duplicate_rate"
         if self.by_tokens and metric in _FIXED_BY_TOKENS and (self.same_catalog or independent):
-            found.append(f"0 by construction: {_FIXED_BY_TOKENS[metric]}")
+            found.append(f"{BY_CONSTRUCTION}{_FIXED_BY_TOKENS[metric]}")
         if metric == "consumed_rate" and self.hides_history and self.by_tokens:
-            found.append("0 by construction: decoding excludes the items of the history")
+            found.append(f"{BY_CONSTRUCTION}decoding excludes the items of the history")
         if _TERMS_OF.get(metric) == "candidates" and self.ranks_candidates:
-            found.append("0 by construction: the candidates were ranked, no title was generated")
+            found.append(f"{BY_CONSTRUCTION}the candidates were ranked, no title was generated")
         return found
 
 

@@ -42,7 +42,7 @@ from auditkit.recommenders.execution.readable_form import unreadable_form
 from auditkit.recommenders.execution.target import Target
 from auditkit.recommenders.protocols import Recommends
 from auditkit.stats.bootstrap import bootstrap_mean, bootstrap_ratio, paired_difference
-from auditkit.types import Evidence, Finding, Response
+from auditkit.types import BY_CONSTRUCTION, Evidence, Finding, Response
 
 __all__ = ["MitigationProbe"]
 
@@ -160,7 +160,7 @@ class MitigationProbe:
             is_first = name == "free" and metric == COLUMNS[0]
             unit, direction = unit_of(f"{PREFIX}.{metric}")
             why, fixed = _FIXED.get(name, ("", ()))
-            notes = [f"0 by construction: {why}"] if metric in fixed else []
+            notes = [f"{BY_CONSTRUCTION}{why}"] if metric in fixed else []
             if is_first:
                 notes += [f"not tested: {variant}, {reason}" for variant, reason in reasons.items()]
             worst = _worst(metric, own, asked, answers.responses)

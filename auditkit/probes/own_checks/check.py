@@ -1,0 +1,87 @@
+"""Schema of one entry of `checks:` in a recipe: what must not occur, and where it is looked for.
+
+Every check states a violation, so lower is better for each of them and a policy limits it by `max`.
+A check that could never find anything is rejected when the recipe is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from auditkit.catalog.graph.schema import Operator
+from auditkit.probes.own_checks.patterns import check_pattern
+
+__all__ = ["OwnCheck"]
+
+_CONDITIONS = {
+    "items": ("attribute", "in_history"),
+    "answer": ("fewer_than",),
+    "text": ("contains", "lacks", "matches"),
+}
+Text = Annotated[str, Field(min_length=1, max_length=200)]
+Number = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class OwnCheck(BaseModel):
+    """A violation to look for in the responses to neutral requests.
+
+    Attributes:
+        id: the metric is `check.<id>`.
+        about: what the check is for; shown in the report.
+        on: `items` counts listed catalog items, `answer` and `text` count responses.
+        attribute: predicate of the catalog's graph, such as `year`; with one of `is`, `is_not`,
+            `below` and `above` (exclusive bounds, a date as a text).
+        in_history: an item that the user's history contains.
+        fewer_than: an answer with fewer listed items.
+        contains: a text with any of these words, ignoring case. lacks: a text with none of them.
+        matches: a text in which this regular expression is found.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,59}$")]
+    about: Annotated[str, Field(min_length=1, max_length=300)]
+    on: Literal["items", "answer", "text"]
+    attribute: Text | None = None
+    is_value: Annotated[Text | int | float | None, Field(alias="is")] = None
+    is_not: Text | int | float | None = None
+    below: Number | Text | None = None
+    above: Number | Text | None = None
+    in_history: Literal[True] | None = None
+    fewer_than: Annotated[int, Field(ge=1)] | None = None
+    contains: Annotated[tuple[Text, ...], Field(min_length=1)] | None = None
+    lacks: Annotated[tuple[Text, ...], Field(min_length=1)] | None = None
+    matches: Text | None = None
+
+    @property
+    def comparison(self) -> tuple[Operator, str]:
+        """Operator and value that make an item a violation; of a check with `attribute`."""
+        operator, value = next(self._comparisons())
+        return operator, repr(value).removesuffix(".0") if isinstance(value, float) else value
+
+    def _comparisons(self) -> Iterator[tuple[Operator, str | float]]:
+        stated: tuple[tuple[Operator, str | int | float | None], ...] = (
+            ("=", self.is_value), ("!=", self.is_not), ("<", self.below), (">", self.above),
+        )  # fmt: skip
+        for operator, value in stated:
+            if value is not None:
+                yield operator, str(value) if isinstance(value, int) else value
+
+    @model_validator(mode="after")
+    def _one_condition(self) -> OwnCheck:
+        own = _CONDITIONS[self.on]
+        every = [name for names in _CONDITIONS.values() for name in names]
+        given = [name for name in every if getattr(self, name) is not None]
+        if len(given) != 1 or given[0] not in own:
+            stated = " and ".join(given) or "none"
+            raise ValueError(
+                f"a check on: {self.on} takes exactly one of {', '.join(own)} (got {stated})"
+            )
+        if len(list(self._comparisons())) != (1 if self.attribute is not None else 0):
+            raise ValueError("attribute takes exactly one of is, is_not, below, above")
+        if self.matches is not None:
+            check_pattern(self.matches)
+        return self

@@ -1,0 +1,95 @@
+"""`comment.md`: the body of a comment on a pull request, with what changed since a base run.
+
+The first line is a marker by which a CI job finds its earlier comment. There is no model text, and
+names are escaped as in `summary.md`. Verdicts are compared, not numbers: whether a difference of
+two values is more than chance is for a rule with `baseline`, which pairs the users.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from auditkit.evidence.manifest import verify_run
+from auditkit.policy.baseline import incomparable
+from auditkit.policy.decision import Decision, RuleVerdict
+from auditkit.reporting.run_reader import ReportSource, read_source
+from auditkit.reporting.summary import markdown_text, render_summary
+from auditkit.security.escaping import format_number
+from auditkit.serialization.atomic_files import write_atomically
+
+__all__ = ["MARKER", "render_comment", "write_comment"]
+
+MARKER = "<!-- auditkit -->"
+_MOST_ROWS = 30
+_MOST_DIFFERENCES = 5
+
+
+def write_comment(run: Path, path: Path, *, base: Path | None = None) -> Path:
+    """Write the comment of a run.
+
+    Args:
+        run: run folder whose verdict was decided.
+        path: file to write, replaced if it exists.
+        base: run folder to compare with, such as that of the target branch.
+
+    Raises:
+        IntegrityError: a run folder was altered.
+    """
+    for folder in (run, base):
+        if folder is not None:
+            verify_run(folder)
+    text = render_comment(read_source(run), None if base is None else read_source(base))
+    write_atomically(path, text)
+    return path
+
+
+def render_comment(source: ReportSource, base: ReportSource | None = None) -> str:
+    """Render the summary and, given a base run, the rules whose verdict changed."""
+    lines = [MARKER, render_summary(source).rstrip("\n"), ""]
+    if base is not None:
+        lines += ["## What changed since the base run", "", *_changes(source, base), ""]
+    return "\n".join(lines)
+
+
+def _changes(source: ReportSource, base: ReportSource) -> Iterator[str]:
+    differences = incomparable(source.result, base.result, [])
+    for line in differences[:_MOST_DIFFERENCES]:
+        yield f"- not comparable: {markdown_text(line, limit=200)}"
+    if base.decision is None or source.decision is None:
+        which = "base run" if base.decision is None else "run"
+        yield f"- the {which} was not judged; `auditkit gate` does that"
+        return
+    if base.decision.policy_sha256 != source.decision.policy_sha256:
+        yield "- the base run was judged by another policy or another version of it"
+    words = [one.verdict.upper() for one in (base.decision, source.decision)]
+    yield f"- verdict: {words[0]} before, {words[1]} now"
+    yield from _rule_changes(base.decision, source.decision)
+
+
+def _rule_changes(before: Decision, now: Decision) -> Iterator[str]:
+    old, new = ({rule.name: rule for rule in one.rules} for one in (before, now))
+    names = list(dict.fromkeys([*new, *old]))
+    changed = [name for name in names if _word(old.get(name)) != _word(new.get(name))]
+    yield f"- {len(names) - len(changed)} of {len(names)} rule checks have the same verdict"
+    if not changed:
+        return
+    yield ""
+    yield "| rule | before | now | value before | value now |"
+    yield "|---|---|---|---|---|"
+    for name in changed[:_MOST_ROWS]:
+        values = [
+            format_number(one.value if one else None) for one in (old.get(name), new.get(name))
+        ]
+        words = [_word(old.get(name)), _word(new.get(name))]
+        yield f"| {markdown_text(name)} | {' | '.join([*words, *values])} |"
+    if len(changed) > _MOST_ROWS:
+        yield ""
+        yield f"{_MOST_ROWS} of {len(changed)} changed rule checks shown."
+
+
+def _word(rule: RuleVerdict | None) -> str:
+    if rule is None:
+        return "not in the policy"
+    waived = " (waived)" if rule.waiver else ""
+    return f"{rule.verdict.upper()}{waived}"

@@ -1,0 +1,44 @@
+"""A small HTML table of untrusted text, for notebooks.
+
+It has no script, style sheet or link, and every cell is escaped, so that an item title cannot
+control the notebook that shows it. Size is bounded by the number of rows and characters.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+
+from auditkit.security.escaping import visible
+
+__all__ = ["escaped_table"]
+
+_MOST_CHARACTERS = 80
+
+
+def escaped_table(
+    caption: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, most: int = 100
+) -> str:
+    """Write rows of text as a table.
+
+    Args:
+        rows: one text per column; texts longer than 80 characters are cut.
+        most: number of rows that are shown; a last line says how many are left out.
+
+    Returns:
+        HTML of at most about 200 KB for five columns.
+    """
+    head = "".join(f'<th scope="col">{_cell(name)}</th>' for name in columns)
+    body = [f"<tr>{''.join(f'<td>{_cell(text)}</td>' for text in row)}</tr>" for row in rows[:most]]
+    left_out = len(rows) - most
+    if left_out > 0:
+        body.append(f'<tr><td colspan="{len(columns)}">and {left_out:,} more</td></tr>')
+    return (
+        f"<table><caption>{_cell(caption, 400)}</caption><thead><tr>{head}</tr></thead>"
+        f"<tbody>{''.join(body)}</tbody></table>"
+    )
+
+
+def _cell(text: str, limit: int = _MOST_CHARACTERS) -> str:
+    shown = text if len(text) <= limit else f"{text[: limit - 1]}\u2026"
+    return html.escape(visible(shown))
