@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from auditkit.catalog.linking.title_linker import Link
     from auditkit.claims.claim import Reading
 
-__all__ = ["check_claims", "match"]
+__all__ = ["check_claims", "explanations", "match"]
 
 _BATCH = 2_000
 CatalogName = Annotated[
@@ -91,7 +91,7 @@ def check_claims(
     from auditkit.cli.build_progress import build_progress
     from auditkit.security.escaping import terminal_text
 
-    rows = iter(list(_explanations(text)))
+    rows = iter(list(explanations(text)))
     with build_progress(quiet=quiet) as progress:
         opened = load_catalog(catalog, progress=progress)
         opened = replace(opened, domain=domain) if domain else opened
@@ -168,7 +168,7 @@ def _explanation(catalog: Catalog, link: Link) -> dict[str, JsonValue]:
     }
 
 
-def _explanations(path: Path) -> Iterator[dict[str, JsonValue]]:
+def explanations(path: Path) -> Iterator[dict[str, JsonValue]]:
     """Rows with `id`, `text` and `item_id`; lines of a plain file are numbered from 1."""
     from auditkit.errors import InvalidArgument
     from auditkit.serialization.canonical_json import read_json

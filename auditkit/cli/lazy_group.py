@@ -27,6 +27,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "gate": ("gate", "Exit 0 if the audit meets the policy, 10 if not, 11 if inconclusive."),
     "report": ("report", "Write report.html, summary.md and findings.csv of a run folder."),
     "verify": ("verify", "Check the evidence and the outputs of a run folder."),
+    "audit-data": (
+        "audit_data",
+        "Check training data: leaks across the split, impossible values, balance, facts in texts.",
+    ),
     "train": ("train", "Train a recommender, or resume an interrupted training."),
     "list": ("listing", "List probes, metrics or recipes with their ids."),
     "data": ("data", "Get public data and models without a model hub."),

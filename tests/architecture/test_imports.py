@@ -24,7 +24,7 @@ LAYERS = (
     ("metrics", "catalog", "policy", "privacy"),
     ("claims", "recommenders", "perturb", "reporting"),
     ("attribution",),
-    ("probes", "training", "gating", "drafting"),
+    ("probes", "training", "gating", "drafting", "data_audit"),
     ("run",),
     ("api", "cli", "testing"),
 )
