@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from auditkit.comparison.headline_metrics import (
+    HEADLINE_METRICS,
+    dimension_of,
+    headline_of,
+    is_reference,
+)
 from auditkit.policy.decision import Decision, RuleVerdict
-from auditkit.policy.vocabulary import REFERENCE
 from auditkit.registry import metrics
 from auditkit.reporting.sections import Section
 from auditkit.types import AuditResult, Finding
 
 __all__ = ["Headline", "headlines"]
 
-_FIRST = (
-    "utility.ranking.ndcg@10", "hallucination.catalog.out_of_catalog_rate",
-    "robustness.prompt.typo.asr", "fairness.counterfactual.snsr", "privacy.membership.auc",
-    "explain.comprehensiveness",
-)  # fmt: skip
 _EFFECTS = ("fails", "blocks", "tolerated", "passes", "shown")
 _SEVERITIES = ("blocker", "major", "minor", "info")
 
@@ -63,16 +63,13 @@ def headlines(
 def _headline(result: AuditResult, decision: Decision | None, section: Section) -> Headline:
     rules = [r for r in (decision.rules if decision else ()) if r.dimension == section.key]
     findings = [
-        f
-        for f in result.findings
-        if f.metric.split(".", 1)[0] == section.key and not f.group.startswith(f"{REFERENCE}=")
+        f for f in result.findings if dimension_of(f.metric) == section.key and not is_reference(f)
     ]
     gravest = min(rules, key=_gravity, default=None)
     measured = {(f.metric, f.group): f for f in findings}
     judged = [r for r in rules if (r.metric, r.group) in measured]
     rule = min(judged, key=_gravity, default=None)
-    usual = [f for f in findings if f.metric in _FIRST]
-    finding = next(iter([*usual, *findings]), None)
+    finding = headline_of(findings, section.key)
     if rule is not None:
         finding = measured[rule.metric, rule.group]
     name = finding.metric if finding else ""
@@ -86,5 +83,9 @@ def _headline(result: AuditResult, decision: Decision | None, section: Section) 
 
 
 def _gravity(rule: RuleVerdict) -> tuple[int, int, int]:
-    first = _FIRST.index(rule.metric) if rule.metric in _FIRST else len(_FIRST)
+    first = (
+        HEADLINE_METRICS.index(rule.metric)
+        if rule.metric in HEADLINE_METRICS
+        else len(HEADLINE_METRICS)
+    )
     return _EFFECTS.index(rule.effect), _SEVERITIES.index(rule.severity), first

@@ -1,0 +1,64 @@
+"""Comparison of two runs as one static page, in the style of the report and without a script."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from markupsafe import Markup
+
+from auditkit.comparison.diff import RunDiff
+from auditkit.comparison.metric_changes import MetricChange
+from auditkit.reporting.html import environment, page_style, style_only_policy
+from auditkit.reporting.html_allowlist import check_html
+from auditkit.reporting.pages.slope_chart import End, SlopeChart, draw_slope
+from auditkit.reporting.sarif import tool_version
+
+__all__ = ["render_diff"]
+
+# State of the mark beside each word, which is always printed too.
+_STATES: Mapping[str, str] = {
+    "worse": "fail",
+    "better": "pass",
+    "higher": "none",
+    "lower": "none",
+    "no clear change": "none",
+    "not compared": "inconclusive",
+}
+
+
+def render_diff(diff: RunDiff) -> str:
+    """The page as HTML.
+
+    Raises:
+        AuditkitError: the page violates the HTML allow-list; it must not be written.
+    """
+    style = page_style()
+    page = (
+        environment()
+        .get_template("diff.html.j2")
+        .render(
+            diff=diff,
+            slopes=[chart for row in diff.headlines if (chart := _slope(row)) is not None],
+            states=_STATES,
+            runs=(("Baseline", diff.baseline), ("Candidate", diff.candidate)),
+            covered=[row for row in diff.coverage if row.changed],
+            style=Markup(style),
+            csp=style_only_policy(style),
+            version=tool_version(),
+        )
+    )
+    check_html(page + "\n", n_scripts=0)
+    return page + "\n"
+
+
+def _slope(row: MetricChange) -> SlopeChart | None:
+    """The chart of a metric that both runs measured."""
+    old, new = row.baseline, row.candidate
+    if old is None or new is None or old.value is None or new.value is None:
+        return None
+    return draw_slope(
+        row.label,
+        row.unit,
+        End("baseline", old.value, old.low, old.high),
+        End("candidate", new.value, new.low, new.high),
+    )
