@@ -11,6 +11,7 @@ from pydantic import JsonValue
 from auditkit.comparison.answers import AnswerChanges, answer_changes, by_request
 from auditkit.comparison.configuration import Changed, changed_settings
 from auditkit.comparison.failures import FailureChanges, failure_changes
+from auditkit.comparison.headline_metrics import dimensions_of
 from auditkit.comparison.metric_changes import LEVEL, MetricChange, metric_changes
 from auditkit.comparison.recorded_run import RecordedRun, read_pair
 from auditkit.policy.decision import RuleVerdict
@@ -75,8 +76,10 @@ class RunDiff:
 
     @property
     def headlines(self) -> tuple[MetricChange, ...]:
-        """The metric of each dimension that the candidate measured."""
-        return tuple(row for row in self.metrics if row.headline)
+        """The metric of each dimension that the candidate measured, in the order of the report."""
+        order = dimensions_of(self.candidate.result.findings)
+        found = [row for row in self.metrics if row.headline]
+        return tuple(sorted(found, key=lambda row: order.index(row.dimension)))
 
     @property
     def n_compared(self) -> int:
@@ -96,8 +99,8 @@ class RunDiff:
         expected = (1 - LEVEL) * self.n_compared
         return (
             f"{self.n_moved} of {self.n_compared} paired differences have a {LEVEL:.0%} interval "
-            f"that excludes 0; without any change, about {expected:.1f} would. A rule with "
-            "`baseline:` in a policy decides."
+            f"that excludes 0; without any change, about {expected:.1f} would. This comparison "
+            "shows; a baseline rule of a policy decides."
         )
 
     def as_json(self) -> dict[str, JsonValue]:

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from auditkit.policy.decision import Decision, RuleVerdict
 from auditkit.policy.vocabulary import REFERENCE
 from auditkit.types import Finding
 
-__all__ = ["HEADLINE_METRICS", "dimension_of", "dimensions_of", "headline_of", "is_reference"]
+__all__ = [
+    "HEADLINE_METRICS", "dimension_of", "dimensions_of", "gravest_rule", "gravity", "headline_of",
+    "is_reference",
+]  # fmt: skip
 
 HEADLINE_METRICS = (
     "utility.ranking.ndcg@10", "hallucination.catalog.out_of_catalog_rate",
     "robustness.prompt.typo.asr", "fairness.counterfactual.snsr", "privacy.membership.auc",
     "explain.comprehensiveness",
 )  # fmt: skip
+
+_EFFECTS = ("fails", "blocks", "tolerated", "passes", "shown")
+_SEVERITIES = ("blocker", "major", "minor", "info")
 
 
 def dimension_of(metric: str) -> str:
@@ -42,3 +49,16 @@ def dimensions_of(findings: Sequence[Finding]) -> list[str]:
     usual = [dimension_of(metric) for metric in HEADLINE_METRICS]
     measured = list(dict.fromkeys(dimension_of(f.metric) for f in findings))
     return [*(d for d in usual if d in measured), *sorted(set(measured) - set(usual))]
+
+
+def gravity(rule: RuleVerdict) -> tuple[int, int, int]:
+    """Sort key of rules, the most severe verdict first; among equals the headline metric."""
+    usual = HEADLINE_METRICS
+    first = usual.index(rule.metric) if rule.metric in usual else len(usual)
+    return _EFFECTS.index(rule.effect), _SEVERITIES.index(rule.severity), first
+
+
+def gravest_rule(decision: Decision | None, dimension: str) -> RuleVerdict | None:
+    """The most severe verdict on a dimension; None if no rule judges it."""
+    rules = decision.rules if decision else ()
+    return min((r for r in rules if r.dimension == dimension), key=gravity, default=None)

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from auditkit.comparison.headline_metrics import (
-    HEADLINE_METRICS,
     dimension_of,
+    gravity,
     headline_of,
     is_reference,
 )
@@ -17,9 +17,6 @@ from auditkit.reporting.sections import Section
 from auditkit.types import AuditResult, Finding
 
 __all__ = ["Headline", "headlines"]
-
-_EFFECTS = ("fails", "blocks", "tolerated", "passes", "shown")
-_SEVERITIES = ("blocker", "major", "minor", "info")
 
 
 @dataclass(frozen=True)
@@ -65,10 +62,10 @@ def _headline(result: AuditResult, decision: Decision | None, section: Section) 
     findings = [
         f for f in result.findings if dimension_of(f.metric) == section.key and not is_reference(f)
     ]
-    gravest = min(rules, key=_gravity, default=None)
+    gravest = min(rules, key=gravity, default=None)
     measured = {(f.metric, f.group): f for f in findings}
     judged = [r for r in rules if (r.metric, r.group) in measured]
-    rule = min(judged, key=_gravity, default=None)
+    rule = min(judged, key=gravity, default=None)
     finding = headline_of(findings, section.key)
     if rule is not None:
         finding = measured[rule.metric, rule.group]
@@ -80,12 +77,3 @@ def _headline(result: AuditResult, decision: Decision | None, section: Section) 
         reasons = ["no probe of this dimension was planned"]
     n_open = sum(r.verdict != "pass" for r in rules)
     return Headline(section, finding, rule, gravest, about, tuple(reasons), len(rules), n_open)
-
-
-def _gravity(rule: RuleVerdict) -> tuple[int, int, int]:
-    first = (
-        HEADLINE_METRICS.index(rule.metric)
-        if rule.metric in HEADLINE_METRICS
-        else len(HEADLINE_METRICS)
-    )
-    return _EFFECTS.index(rule.effect), _SEVERITIES.index(rule.severity), first

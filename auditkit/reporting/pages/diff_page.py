@@ -12,6 +12,7 @@ from auditkit.reporting.html import environment, page_style, style_only_policy
 from auditkit.reporting.html_allowlist import check_html
 from auditkit.reporting.pages.slope_chart import End, SlopeChart, draw_slope
 from auditkit.reporting.sarif import tool_version
+from auditkit.reporting.sections import DIMENSIONS
 
 __all__ = ["render_diff"]
 
@@ -38,7 +39,11 @@ def render_diff(diff: RunDiff) -> str:
         .get_template("diff.html.j2")
         .render(
             diff=diff,
-            slopes=[chart for row in diff.headlines if (chart := _slope(row)) is not None],
+            slopes=[
+                (DIMENSIONS.get(row.dimension, (row.dimension, ""))[0], chart)
+                for row in diff.headlines
+                if (chart := _slope(row)) is not None
+            ],
             states=_STATES,
             runs=(("Baseline", diff.baseline), ("Candidate", diff.candidate)),
             covered=[row for row in diff.coverage if row.changed],
