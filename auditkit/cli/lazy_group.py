@@ -27,6 +27,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "gate": ("gate", "Exit 0 if the audit meets the policy, 10 if not, 11 if inconclusive."),
     "report": ("report", "Write report.html, summary.md and findings.csv of a run folder."),
     "diff": ("runs.diff", "Compare two runs, paired by request and unit."),
+    "replay": ("runs.replay", "Ask recorded requests of a run again."),
     "verify": ("verify", "Check the evidence and the outputs of a run folder."),
     "train": ("train", "Train a recommender, or resume an interrupted training."),
     "list": ("listing", "List probes, metrics or recipes with their ids."),
