@@ -34,6 +34,10 @@ def report(
         Path | None,
         typer.Option(help="write the HTML page here as well; with index, instead of index.html"),
     ] = None,
+    attest: Annotated[
+        bool,
+        typer.Option("--attest", help="also write attestation.json, an in-toto statement to sign"),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
     """Write report.html, summary.md and findings.csv of a run folder. The target is not asked.
@@ -48,11 +52,17 @@ def report(
             raise typer.BadParameter(
                 "give one run folder; only `auditkit report index RUNS_DIR` takes a second path"
             )
+        if attest:
+            raise typer.BadParameter("--attest is about one run. Leave it out with index.")
         written, code = _write_index(runs_dir, out)
     else:
         from auditkit.reporting import write_report
 
         written, code = write_report(run, out=out), 0
+        if attest:
+            from auditkit.reporting.attestation import write_attestation
+
+            written.append(write_attestation(run))
     if as_json:
         typer.echo(json.dumps([str(path) for path in written]))
     else:

@@ -271,3 +271,10 @@ def test_an_index_with_an_altered_run_is_written_names_it_and_exits_13(folder):
 def test_two_paths_are_a_usage_error_unless_the_first_is_the_word_index(folder):
     assert _call("report", folder / "run", folder).exit_code == 2
     assert _call("report", "index", folder / "run").exception.exit_code == 2
+
+
+def test_a_report_is_attested_when_asked(folder):
+    called = _call("report", folder / "run", "--attest", "--json")
+    assert json.loads(called.stdout)[-1] == str(folder / "run" / "attestation.json")
+    assert _call("verify", folder / "run").exit_code == 0
+    assert _call("report", "index", folder, "--attest").exit_code == 2
