@@ -19,6 +19,7 @@ __all__ = ["COMMANDS", "LazyGroup"]
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "demo": ("demo", "Get data, audit a recommender and gate it."),
     "init": ("init", "Draft the files of an audit from your tables."),
+    "doctor": ("doctor", "Show versions, memory, disk and extras; with TARGET also try it."),
     "audit": ("audit", "Measure a recommender and write the report."),
     "explain": (
         "explain",
