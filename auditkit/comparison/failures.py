@@ -3,7 +3,8 @@
 A unit fails if its rate is above 0 where lower is better, and if it is 0 where higher is better;
 the units of a finding are complete, so this count is exact. The evidence of a finding holds only
 its worst cases. A case that only one run cites is therefore counted as new or fixed only if the
-other run shows that it did not fail there: its list of cases is complete, or its unit did not fail.
+other run shows that it did not fail there: its unit was scored and did not fail, or, without units,
+the list of cases is complete and the responses to the case were scored.
 """
 
 from __future__ import annotations
@@ -78,11 +79,14 @@ class _Side:
         higher = self.finding.estimate.direction == "higher"
         return {unit: (x <= 0) == higher for unit, x, n in self.finding.units if n > 0}
 
-    @property
-    def complete(self) -> bool:
-        """Whether the evidence holds every case."""
+    def fails(self, case: Evidence, unit: str) -> bool | None:
+        """Whether a case that this run does not cite fails here; None if it does not tell."""
+        if self.finding.units:
+            return self.failing.get(unit)
         stated = self.finding.n_cases
-        return stated is None or stated == len(self.finding.evidence)
+        complete = stated is None or stated == len(self.finding.evidence)
+        answered = all(self.records[request].get("status") == "ok" for request in case.requests)
+        return False if complete and answered else None
 
     def unit_of(self, case: Evidence) -> str:
         """Unit of the last request of a case, the changed one."""
@@ -101,8 +105,8 @@ def failure_changes(
         records: records of the baseline and of the candidate by request id.
 
     Returns:
-        One row per finding with a change. Findings about which neither higher nor lower values are
-        better are left out: nothing fails there.
+        One row per finding with a change. Findings that are undefined in one of the runs are left
+        out, as are those about which neither higher nor lower values are better.
     """
     theirs = {(f.metric, f.group): f for f in baseline.findings}
     rows = []
@@ -110,6 +114,8 @@ def failure_changes(
         old = theirs.get((finding.metric, finding.group))
         if old is None or finding.estimate.direction == "neutral" or is_reference(finding):
             continue
+        if old.estimate.value is None or finding.estimate.value is None:
+            continue  # no case of an undefined metric was scored
         row = _changes(_Side(old, records[0]), _Side(finding, records[1]))
         if row.newly_failing or row.newly_fixed or row.cases_new or row.cases_fixed:
             rows.append(row)
@@ -142,11 +148,11 @@ def _told(citing: _Side, other: _Side) -> tuple[list[Evidence], int]:
     which the other run does not tell.
     """
     cited = {case.requests for case in other.finding.evidence}
-    failing, found, unknown = other.failing, [], 0
+    found, unknown = [], 0
     for case in citing.finding.evidence:
         if case.requests in cited or not all(r in other.records for r in case.requests):
             continue
-        fails = False if other.complete else failing.get(citing.unit_of(case))
+        fails = other.fails(case, citing.unit_of(case))
         if fails is None:
             unknown += 1
         elif not fails:
