@@ -89,7 +89,7 @@ class RunDiff:
     @property
     def n_moved(self) -> int:
         """Number of metrics whose interval of the difference excludes 0."""
-        return sum(row.word not in ("no clear change", "not compared") for row in self.metrics)
+        return sum(row.moved for row in self.metrics)
 
     @property
     def caution(self) -> str:

@@ -12,14 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from auditkit.comparison.headline_metrics import dimensions_of, gravest_rule, headline_of
-from auditkit.comparison.metric_changes import disjoint
+from auditkit.comparison.metric_changes import MOVED, Word, disjoint
 from auditkit.comparison.recorded_run import RecordedRun, find_runs, read_run
 from auditkit.errors import AuditkitError
 from auditkit.policy.baseline import differences
 from auditkit.types import Finding
 
-__all__ = ["Fault", "History", "Point", "Step", "Track", "read_history"]
+__all__ = ["Fault", "History", "Move", "Point", "Step", "Track", "read_history"]
 
+_PARAMETERS = "parameters of "
 _NEVER = "9999"  # sorts after every recorded time
 
 
@@ -53,21 +54,33 @@ class Track:
     points: tuple[Point, ...]
 
 
+@dataclass(frozen=True)
+class Move:
+    """A headline metric whose intervals in two neighbors do not overlap.
+
+    `word` is `worse`, `better`, `higher`, `lower`, or `not compared` if the metric was measured in
+    another way; `note` says what differs.
+    """
+
+    dimension: str
+    word: Word
+    note: str = ""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Step:
     """What changed from a run to the next one.
 
     Attributes:
         obstacles: conditions that differ, so that numbers are not compared; empty if none does.
-        moved: (dimension, word) of headline metrics with disjoint intervals; the word is `worse`,
-            `better`, `higher` or `lower`.
+        moved: headline metrics with disjoint intervals; empty if there are obstacles.
         verdicts: (dimension, verdict before, verdict after); the dimension `all` is the release.
         other_policy: whether the verdicts come from different policies.
         other_target: whether the fingerprint of the recommender differs.
     """
 
     obstacles: tuple[str, ...]
-    moved: tuple[tuple[str, str], ...]
+    moved: tuple[Move, ...]
     verdicts: tuple[tuple[str, str, str], ...]
     other_policy: bool
     other_target: bool
@@ -159,23 +172,22 @@ def _steps(runs: Sequence[RecordedRun], tracks: Sequence[Track]) -> Iterator[Ste
         )
 
 
-def _moved(
-    old: RecordedRun, new: RecordedRun, tracks: Sequence[Track], at: int
-) -> Iterator[tuple[str, str]]:
+def _moved(old: RecordedRun, new: RecordedRun, tracks: Sequence[Track], at: int) -> Iterator[Move]:
+    if differences(new.result, old.result, ()):
+        return
     for track in tracks:
         before, after = track.points[at - 1].finding, track.points[at].finding
         if before is None or after is None or not disjoint(before.estimate, after.estimate):
             continue
-        if differences(new.result, old.result, [(after, before)]):
+        names = [d.name for d in differences(new.result, old.result, [(after, before)])]
+        measured = [name for name in names if name.startswith(_PARAMETERS)]
+        if len(measured) < len(names):
+            yield Move(track.dimension, "not compared", f"other {', other '.join(names)}")
             continue
         rose = (after.estimate.value or 0.0) > (before.estimate.value or 0.0)
-        if after.estimate.direction == "neutral":
-            yield track.dimension, "higher" if rose else "lower"
-        else:
-            yield (
-                track.dimension,
-                "better" if rose == (after.estimate.direction == "higher") else ("worse"),
-            )
+        # Parameters of a finding may be measured too, such as the noise of a similarity.
+        note = "its parameters differ" if measured else ""
+        yield Move(track.dimension, MOVED[after.estimate.direction, rose], note)
 
 
 def _verdicts(

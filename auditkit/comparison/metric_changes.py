@@ -16,13 +16,14 @@ from auditkit.policy.baseline import MIN_PAIRS, compare, differences
 from auditkit.stats.paired import PairedComparison
 from auditkit.types import AuditResult, Direction, Estimate, Finding
 
-__all__ = ["LEVEL", "MetricChange", "Word", "disjoint", "metric_changes"]
+__all__ = ["LEVEL", "MOVED", "MetricChange", "Word", "disjoint", "metric_changes"]
 
 LEVEL = 0.95
 _ONE_SIDED = 1 - (1 - LEVEL) / 2
 _DRAWS = 2_000  # of the bootstrap; the ends of the interval are then known to about 2 %
 Word = Literal["worse", "better", "higher", "lower", "no clear change", "not compared"]
-_MOVED: Mapping[tuple[Direction, bool], Word] = {
+# What a change says, by the direction that is better and whether the value rose.
+MOVED: Mapping[tuple[Direction, bool], Word] = {
     ("lower", True): "worse",
     ("lower", False): "better",
     ("higher", True): "better",
@@ -42,6 +43,7 @@ class MetricChange:
             `high` are the ends of its 95 % interval. None if it cannot be computed.
         word: what the interval of the difference says; `no clear change` if it includes 0.
         reason: why there is no difference; empty if there is one.
+        disjoint: whether the intervals of the two estimates do not overlap.
         headline: whether the metric represents its dimension.
     """
 
@@ -57,7 +59,13 @@ class MetricChange:
     n_pairs: int = 0
     word: Word = "not compared"
     reason: str = ""
+    disjoint: bool = False
     headline: bool = False
+
+    @property
+    def moved(self) -> bool:
+        """Whether the interval of the paired difference excludes 0; false without a difference."""
+        return self.word not in ("no clear change", "not compared")
 
     @property
     def dimension(self) -> str:
@@ -142,6 +150,7 @@ def _change(
         unit=known.estimate.unit,
         baseline=old.estimate if old else None,
         candidate=new.estimate if new else None,
+        disjoint=bool(new and old and disjoint(old.estimate, new.estimate)),
         headline=headline,
     )
     if new is None or old is None:
@@ -149,7 +158,7 @@ def _change(
     if new.estimate.value is None or old.estimate.value is None:
         return _without(row, "a value is undefined")
     if not new.units or not old.units:
-        how = "do not overlap" if disjoint(old.estimate, new.estimate) else "overlap"
+        how = "do not overlap" if row.disjoint else "overlap"
         return _without(row, f"no units are recorded for this metric; the intervals {how}")
     return _without(row, fault) if fault else _paired(row, new, old, run)
 
@@ -178,7 +187,7 @@ def _with(
     row: MetricChange, difference: float, low: float, high: float, n_pairs: int
 ) -> MetricChange:
     moved = low > 0 or high < 0
-    word: Word = _MOVED[row.direction, low > 0] if moved else "no clear change"
+    word: Word = MOVED[row.direction, low > 0] if moved else "no clear change"
     return replace(
         row, difference=difference, low=low, high=high, n_pairs=n_pairs, word=word, reason=""
     )

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from auditkit.errors import ConfigurationError, IntegrityError
-from auditkit.evidence.manifest import MANIFEST, read_manifest, verify_run
+from auditkit.evidence.manifest import MANIFEST, Verification, read_manifest, verify_run
 from auditkit.evidence.run_log import read_log
 from auditkit.policy.decision import Decision
 from auditkit.serialization.canonical_json import read_json
@@ -72,7 +72,10 @@ def read_run(run: Path, *, with_records: bool = False) -> RecordedRun:
         ConfigurationError: the folder has no manifest.
         IntegrityError: evidence, result, manifest or verdict were altered.
     """
-    verification = verify_run(run)
+    return _read(run, verify_run(run), with_records=with_records)
+
+
+def _read(run: Path, verification: Verification, *, with_records: bool) -> RecordedRun:
     result, decision = AuditResult.read(run), Decision.read(run)
     if decision is not None and (
         decision.run_key != result.run_key
@@ -98,15 +101,15 @@ def read_pair(baseline: Path, candidate: Path) -> tuple[RecordedRun, RecordedRun
             of the schema.
         IntegrityError: evidence, result, manifest or verdict of one of them were altered.
     """
-    for run in (baseline, candidate):
-        verify_run(run)
+    verified = {run: verify_run(run) for run in (baseline, candidate)}
     versions = [_schema_version(run) for run in (baseline, candidate)]
     if versions[0].split(".")[0] != versions[1].split(".")[0]:
         raise ConfigurationError(
             f"{baseline} has schema version {versions[0]} and {candidate} has {versions[1]}, so "
             "their numbers cannot be compared. Run both audits with the same version of auditkit."
         )
-    return read_run(baseline, with_records=True), read_run(candidate, with_records=True)
+    old, new = (_read(run, verified[run], with_records=True) for run in (baseline, candidate))
+    return old, new
 
 
 def _schema_version(run: Path) -> str:

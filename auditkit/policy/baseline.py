@@ -13,7 +13,6 @@ from typing import NamedTuple
 from pydantic import JsonValue
 
 from auditkit.errors import ConfigurationError
-from auditkit.registry import metrics
 from auditkit.seeding import generator
 from auditkit.stats.paired import PairedComparison, paired_binary, paired_bootstrap
 from auditkit.types import AuditResult, Finding
@@ -138,7 +137,7 @@ def compare(
     if len(shared) < MIN_PAIRS:
         return "too_few", f"{len(shared)} pairs, {MIN_PAIRS} are needed"
     left, right = [candidate[unit] for unit in shared], [reference[unit] for unit in shared]
-    if metrics()[ours.metric].direction == "higher":
+    if ours.estimate.direction == "higher":
         left, right = right, left  # a decrease is worse
     if all(row in ((0, 1), (1, 1)) for row in (*left, *right)):
         return paired_binary(

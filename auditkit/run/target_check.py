@@ -37,6 +37,7 @@ __all__ = ["TargetCheck", "check_target"]
 _RUN_KEY = "0" * 64
 _K = 10
 _MAX_TOKENS = 256
+_SLOW = 3.0  # seconds; warming up does not matter then
 _ERRORS = ("target_error", "timeout")
 
 
@@ -45,7 +46,7 @@ class TargetCheck:
     """What was found out about a recommender.
 
     Attributes:
-        load_seconds: to load the recommender. request_seconds: of the second request.
+        load_seconds: to load the recommender. request_seconds: of the timed request.
         answer: the response to one request; None if the recommender neither lists nor generates.
         error: what the recommender raised, if the request failed.
         n_items: parsed items. n_linked: those that are in the catalog.
@@ -79,18 +80,19 @@ class TargetCheck:
 
 @dataclass(frozen=True)
 class _Asked:
-    """The records of both requests, and the seconds of the second one."""
+    """The record of the first request, and the timed one."""
 
     first: Mapping[str, Any]
-    second: TimedCall
+    timed: TimedCall
 
 
 def check_target(
     target: str, recipe: AuditRecipe, *, options: AuditOptions = AuditOptions()
 ) -> TargetCheck:
-    """Load a recommender, send one request twice, and estimate how long an audit takes.
+    """Load a recommender, send a request, and estimate how long an audit takes.
 
-    The second request is timed, because the first one of a model also warms it up.
+    A fast request is sent twice and the second one timed, because the first one of a model also
+    warms it up.
 
     Args:
         target: as for `run_audit`. recipe: names the data and the probes of the estimate.
@@ -120,7 +122,7 @@ def check_target(
         _, planned = count_calls(loaded, recipe, dataset, catalog)
     answer = None if found is None else answer_of(found.first)
     failed = answer is not None and answer.status in _ERRORS
-    timed = [] if found is None or failed else [found.second]
+    timed = [] if found is None or failed else [found.timed]
     cost = estimate_cost(loaded.recommender, planned.calls(), timed=timed)
     return TargetCheck(
         name=str(getattr(loaded.recommender, "name", target)),
@@ -130,7 +132,7 @@ def check_target(
         capabilities=capabilities,
         notes=loaded.notes,
         load_seconds=load_seconds,
-        request_seconds=None if found is None else found.second.seconds,
+        request_seconds=None if found is None else found.timed.seconds,
         answer=answer,
         error=str(found.first["derived"].get("error", "")) if found else "",
         n_items=len(answer.items) if answer else 0,
@@ -177,7 +179,7 @@ def _target(
 
 
 def _request(target: Target, log: RunLog, dataset: Dataset) -> _Asked | None:
-    """Send the neutral request of the first user twice; None if no text can be asked for."""
+    """Send the neutral request of the first user; None if no text can be asked for."""
     users = load_users(dataset)
     if not users:
         raise ConfigurationError("the data have no user with a history. Name other data (--data).")
@@ -185,13 +187,15 @@ def _request(target: Target, log: RunLog, dataset: Dataset) -> _Asked | None:
     request = replace(request, prompt=target.render(request))
     seconds = 0.0
     for repeat in range(2):
+        if seconds > _SLOW:
+            break
         started = time.monotonic()
         if not _send(target, replace(request, repeat=repeat)):
             return None
         seconds = time.monotonic() - started
-    first, second = log.records[0], log.records[-1]
-    call = Call("none", 1, second["request"]["op"], request)
-    return _Asked(first, TimedCall(call, response_of(second), seconds))
+    first, last = log.records[0], log.records[-1]
+    call = Call("none", 1, last["request"]["op"], request)
+    return _Asked(first, TimedCall(call, response_of(last), seconds))
 
 
 def _send(target: Target, request: Request) -> bool:

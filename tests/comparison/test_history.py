@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from paired_runs import HITS, POLICY, RATE, USERS, result_of, write_listed, write_pair
 
-from auditkit.comparison.history import read_history
+from auditkit.comparison.history import Move, read_history
 
 
 @pytest.fixture
@@ -31,7 +33,7 @@ def test_runs_are_ordered_by_the_end_of_their_audit_and_not_by_name(folder):
 
 def test_a_metric_moves_if_its_intervals_do_not_overlap(folder):
     (step,) = read_history(folder).steps
-    assert step.moved == (("hallucination", "worse"),)  # hits fall from 20 to 10: not enough
+    assert step.moved == (Move("hallucination", "worse"),)  # hits fall from 20 to 10: not enough
     assert step.verdicts == (("all", "pass", "fail"), ("hallucination", "pass", "fail"))
     assert step.other_target
     assert not step.other_policy
@@ -76,3 +78,21 @@ def test_an_altered_run_is_named_and_enters_no_number(folder):
     assert fault.path == folder / "v2"
     assert "was altered or damaged" in fault.message
     assert [p.finding.estimate.value for t in history.tracks for p in t.points] == [0.5, 0.1]
+
+
+def test_a_metric_that_was_measured_in_another_way_is_named_and_not_compared(folder):
+    def with_parameters(name, day, recipe=None, **parameters):
+        result = result_of(invented=(), hits=USERS[:20], **({"recipe": recipe} if recipe else {}))
+        first = replace(result.findings[0], parameters=parameters)
+        result = replace(result, findings=(first, *result.findings[1:]))
+        write_listed(folder / name, result, invented=(), finished=f"2026-06-0{day}T00:00:00Z")
+
+    with_parameters("v3", 3, sigma=0.1)
+    assert read_history(folder).steps[-1].moved == (
+        Move("hallucination", "better", "its parameters differ"),
+    )
+    recipe = {"name": "nightly", "data": "films", "probes": {"hallucination.catalog": {}}}
+    (folder / "v3" / "manifest.json").unlink()
+    with_parameters("v4", 4, recipe)
+    (move,) = read_history(folder).steps[-1].moved
+    assert (move.word, move.note) == ("not compared", "other recipe of hallucination.catalog")

@@ -43,11 +43,12 @@ def diff_lines(diff: RunDiff, *, every: bool = False) -> Iterator[Line]:
         yield _run_line(name, run), ""
     if diff.obstacles:
         word = "computed all the same" if diff.allowed else "not computed"
-        yield f"not comparable ({', '.join(diff.obstacles)}); differences are {word}", "yellow"
+        conditions = ", ".join(diff.obstacles)
+        yield f"measured under other conditions ({conditions}); differences are {word}", "yellow"
     yield from _headed("settings that differ", _settings(diff))
     yield from _headed("headline metrics", _metrics(diff.headlines))
     rest = [row for row in diff.metrics if not row.headline]
-    shown = rest if every else [row for row in rest if row.word in _STYLES and row.n_pairs]
+    shown = rest if every else [row for row in rest if row.moved or row.disjoint]
     yield from _headed("other metrics" if every else "other metrics that moved", _metrics(shown))
     yield from _headed("responses to equal requests", _answers(diff))
     yield from _headed("newly failing and newly fixed", _failures(diff))

@@ -69,8 +69,13 @@ def render_history(history: History, page: Path) -> str:
             name=history.folder.resolve().name,
             versions=versions,
             panels=[_panel(history, track) for track in history.tracks],
+            # Without the folder, so that a published page has no path of this machine.
             faults=[
-                (f.path.relative_to(history.folder).as_posix(), f.message) for f in history.faults
+                (
+                    f.path.relative_to(history.folder).as_posix(),
+                    f.message.replace(f"{history.folder}/", ""),
+                )
+                for f in history.faults
             ],
             titles={key: title for key, (title, _) in DIMENSIONS.items()},
             style=Markup(style),

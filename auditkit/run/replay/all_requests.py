@@ -91,7 +91,7 @@ def replay_run(
                 f"{lacking}, so there is nothing to write. Ask single requests with --id."
             )
         found, stopped = _collect(source, chosen, work, progress)
-        notes = (*source.notes, *_other_templates(source.loaded.recommender, chosen))
+        notes = (*source.notes, *_templates(source, chosen))
     if not stopped and all(answer["status"] in _ERRORS for answer in found.values()):
         stopped = f"none of {len(found)} requests got a response"
     done = ReplayedRun(asked=len(chosen), left_out=left_out, stopped=stopped, notes=notes)
@@ -158,6 +158,17 @@ def _write(out: Path, found: Found, done: ReplayedRun) -> ReplayedRun:
     write_atomically(out, "".join(f"{line}\n" for line in lines))
     failed = sum(statuses[status] for status in _ERRORS)
     return replace(done, written=len(lines), failed=failed, truncated=statuses["truncated"])
+
+
+def _templates(source: ReplaySource, chosen: Sequence[RecordedRequest]) -> tuple[str, ...]:
+    """Notes on prompts that another recommender or an audit of the file would write otherwise."""
+    own: tuple[str, ...] = ()
+    if "Renders" in source.run.result.target.capabilities:
+        own = (
+            "the prompts are those of the audited model's own templates; an audit of the file "
+            "writes others, so it may not find these responses by their ids",
+        )
+    return (*own, *_other_templates(source.loaded.recommender, chosen))
 
 
 def _other_templates(recommender: object, chosen: Sequence[RecordedRequest]) -> tuple[str, ...]:

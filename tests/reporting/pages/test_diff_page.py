@@ -60,7 +60,7 @@ def test_the_same_pair_gives_the_same_bytes(page, diff):
 
 def test_runs_under_other_conditions_are_marked_on_top(tmp_path):
     page = render_diff(diff_runs(*write_pair(tmp_path, seed=9)))
-    assert "Not comparable: seed differ, so no differences are computed" in page
+    assert "Measured under other conditions: seed. No differences are computed." in page
     assert "not comparable" in page
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 
 import pytest
 from paired_runs import USERS, result_of, write_listed, write_pair
@@ -104,3 +105,11 @@ def test_figures_and_tables_have_the_numbers_of_every_run(page, folder):
 
 def test_the_same_folder_gives_the_same_bytes(page, folder):
     assert render_history(read_history(folder), folder / "index.html") == page
+
+
+def test_a_folder_that_fails_is_named_without_the_path_of_this_machine(folder, tmp_path):
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    (copy / "v2" / "result.json").write_text("{}")
+    page = render_history(read_history(copy), copy / "index.html")
+    assert "v2/result.json was altered or damaged" in page
+    assert str(tmp_path) not in page
