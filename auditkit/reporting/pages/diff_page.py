@@ -16,6 +16,7 @@ from auditkit.reporting.sections import DIMENSIONS
 
 __all__ = ["render_diff"]
 
+_MAX_EXAMPLES = 30  # findings with examples, each at most four responses: below 2 MB
 # State of the mark beside each word, which is always printed too.
 _STATES: Mapping[str, str] = {
     "worse": "fail",
@@ -34,6 +35,7 @@ def render_diff(diff: RunDiff) -> str:
         AuditkitError: the page violates the HTML allow-list; it must not be written.
     """
     style = page_style()
+    changed = [row for row in diff.failures if row.failing or row.fixed]
     page = (
         environment()
         .get_template("diff.html.j2")
@@ -45,6 +47,8 @@ def render_diff(diff: RunDiff) -> str:
                 if (chart := _slope(row)) is not None
             ],
             states=_STATES,
+            examples=changed[:_MAX_EXAMPLES],
+            n_examples=len(changed),
             runs=(("Baseline", diff.baseline), ("Candidate", diff.candidate)),
             covered=[row for row in diff.coverage if row.changed],
             style=Markup(style),

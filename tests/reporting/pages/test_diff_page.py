@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import re
 
@@ -79,3 +80,9 @@ def test_a_slope_without_intervals_and_of_equal_values_is_drawn():
         f"<body><main><h1>h</h1>{chart.svg}</main></body></html>"
     )
     check_html(page, n_scripts=0)
+
+
+def test_many_findings_do_not_make_the_page_large(diff):
+    page = render_diff(dataclasses.replace(diff, failures=diff.failures * 40))
+    assert "Examples of 30 of 80 findings that have one." in page
+    assert page.count('<article class="evidence">') == 45  # two findings with three examples
