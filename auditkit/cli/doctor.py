@@ -53,6 +53,7 @@ def doctor(
         typer.echo("\n".join(_machine_lines(machine)))
     found = None
     if target is not None:
+        from auditkit.cli.display import busy
         from auditkit.run.options import AuditOptions
         from auditkit.run.recipe import read_recipe
         from auditkit.run.target_check import check_target
@@ -66,7 +67,8 @@ def doctor(
             call_seconds=call_seconds, online=online, allow_code=allow_code,
             allow_outside=allow_outside,
         )  # fmt: skip
-        found = check_target(target, chosen, options=options)
+        with busy("loading the target and sending a request"):
+            found = check_target(target, chosen, options=options)
         if not as_json:
             typer.echo("\n".join(_target_lines(found)))
     if as_json:

@@ -17,7 +17,7 @@ from auditkit.domains.shipped import domain_pack
 from auditkit.errors import CatalogError
 from auditkit.run.recipe import AuditRecipe
 
-__all__ = ["Overlap", "load_data", "overlap_of"]
+__all__ = ["Overlap", "load_data", "of_domain", "overlap_of"]
 
 _MIN_OVERLAP, _MIN_AGREEMENT = 0.50, 0.95
 _EXAMPLES = 2
@@ -65,13 +65,13 @@ def load_data(
     dataset = open_dataset(recipe.data, allow_outside=allow_outside)
     source = catalog or recipe.catalog
     if source in (None, recipe.data):
-        return _of_domain(dataset, dataset.catalog, domain)
+        return of_domain(dataset, dataset.catalog, domain)
     chosen = load_catalog(str(source), progress=progress)
     counts = _check_same_items(dataset, chosen)
-    return _of_domain(replace(dataset, notes=(*dataset.notes, *counts)), chosen, domain)
+    return of_domain(replace(dataset, notes=(*dataset.notes, *counts)), chosen, domain)
 
 
-def _of_domain(dataset: Dataset, catalog: Catalog, domain: str | None) -> tuple[Dataset, Catalog]:
+def of_domain(dataset: Dataset, catalog: Catalog, domain: str | None) -> tuple[Dataset, Catalog]:
     """Both with the domain that was named, else with that of the catalog, else of the data set."""
     chosen = domain or catalog.domain or dataset.catalog.domain
     domain_pack(chosen)  # an unknown domain is reported before anything is sent

@@ -24,7 +24,7 @@ from auditkit.recommenders.loading.load import LoadedRecommender, load_recommend
 from auditkit.recommenders.protocols import Generates, Recommends
 from auditkit.recommenders.target_uri import restriction_for
 from auditkit.run.cost import TimedCall, estimate_cost
-from auditkit.run.data import Overlap, load_data, overlap_of
+from auditkit.run.data import Overlap, load_data, of_domain, overlap_of
 from auditkit.run.declared_facts import with_declared_facts
 from auditkit.run.dry_run import count_calls
 from auditkit.run.options import AuditOptions
@@ -104,7 +104,8 @@ def check_target(
         ConfigurationError: the data have no user.
     """
     dataset, catalog, overlap = _data(recipe, options)
-    with restricted_network(restriction_for(target, online=options.online)):
+    restriction = restriction_for(target, online=options.online)
+    with restricted_network(restriction):
         started = time.monotonic()
         loaded = load_recommender(
             target, dataset=dataset, prompts=options.prompts, allow_code=options.allow_code
@@ -120,6 +121,8 @@ def check_target(
                 found = _request(asked, log, dataset)
                 capabilities = asked.capabilities
         _, planned = count_calls(loaded, recipe, dataset, catalog)
+        if restriction is not None:
+            restriction.check()  # the code that made the attempt may have hidden the error
     answer = None if found is None else answer_of(found.first)
     failed = answer is not None and answer.status in _ERRORS
     timed = [] if found is None or failed else [found.timed]
@@ -156,7 +159,9 @@ def _data(recipe: AuditRecipe, options: AuditOptions) -> tuple[Dataset, Catalog,
         return dataset, catalog, None
     chosen = load_catalog(options.catalog)
     overlap = overlap_of(dataset.catalog, chosen)
-    return dataset, catalog if overlap.fault else chosen, overlap
+    if overlap.fault:
+        return dataset, catalog, overlap
+    return *of_domain(dataset, chosen, options.domain), overlap
 
 
 def _target(

@@ -34,10 +34,12 @@ def diff(
     """Compare two runs, paired by request and unit. Exit 0 whatever differs."""
     import json
 
+    from auditkit.cli.display import busy
     from auditkit.cli.runs.diff_text import print_diff
     from auditkit.comparison.diff import diff_runs
 
-    found = diff_runs(baseline, candidate, allow_incomparable=allow_incomparable)
+    with busy("verifying and comparing two runs"):
+        found = diff_runs(baseline, candidate, allow_incomparable=allow_incomparable)
     if html is not None:
         from auditkit.reporting.pages.diff_page import render_diff
         from auditkit.serialization.atomic_files import write_atomically

@@ -57,6 +57,7 @@ def replay(
     With --id, one request is asked and both responses are shown. With --out, all requests for
     lists that do not depend on earlier responses are asked.
     """
+    from auditkit.cli.display import busy
     from auditkit.run.options import AuditOptions
     from auditkit.run.replay.one_request import replay_request
 
@@ -77,7 +78,8 @@ def replay(
         command = context.obj or ["replay", str(run)]
         code = _replay_all(run, out, target, options, command, as_json=as_json, quiet=quiet)
         raise typer.Exit(code)
-    found = replay_request(run, str(request_id), target=target, options=options)
+    with busy("loading the target and sending the request", quiet=quiet):
+        found = replay_request(run, str(request_id), target=target, options=options)
     typer.echo(_as_json(found) if as_json else "\n".join(_lines(found)))
     raise typer.Exit(_TARGET_FAILED if found.failed else 0)
 
