@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from auditkit.run.options import Progress
     from auditkit.training.loop import StepReport
 
-__all__ = ["audit_progress", "training_progress"]
+__all__ = ["audit_progress", "busy", "training_progress"]
 
 _SECONDS_BETWEEN_LINES = 10.0
 
@@ -81,6 +81,18 @@ def audit_progress(
             bar.update(task, description=terminal_text(what))
 
         yield Progress(catalog=catalog, probe=probe, requests=requests)
+
+
+@contextlib.contextmanager
+def busy(what: str, *, quiet: bool = False) -> Iterator[None]:
+    """Show on a terminal that something takes a while, without a number of steps."""
+    if quiet or not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console
+
+    with Console(stderr=True, markup=False).status(what):
+        yield
 
 
 @contextlib.contextmanager

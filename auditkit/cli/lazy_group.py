@@ -19,6 +19,7 @@ __all__ = ["COMMANDS", "LazyGroup"]
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "demo": ("demo", "Get data, audit a recommender and gate it."),
     "init": ("init", "Draft the files of an audit from your tables."),
+    "doctor": ("doctor", "Show versions, memory, disk and extras; with TARGET also try it."),
     "audit": ("audit", "Measure a recommender and write the report."),
     "explain": (
         "explain",
@@ -26,6 +27,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     ),
     "gate": ("gate", "Exit 0 if the audit meets the policy, 10 if not, 11 if inconclusive."),
     "report": ("report", "Write report.html, summary.md and findings.csv of a run folder."),
+    "diff": ("runs.diff", "Compare two runs, paired by request and unit."),
+    "replay": ("runs.replay", "Ask recorded requests of a run again."),
     "verify": ("verify", "Check the evidence and the outputs of a run folder."),
     "audit-data": (
         "audit_data",

@@ -8,19 +8,29 @@ a usage error, not a verdict.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from pydantic import JsonValue
 
 from auditkit.errors import ConfigurationError
-from auditkit.registry import metric_spec
 from auditkit.seeding import generator
 from auditkit.stats.paired import PairedComparison, paired_binary, paired_bootstrap
 from auditkit.types import AuditResult, Finding
 
-__all__ = ["MIN_PAIRS", "check_comparable", "compare", "incomparable"]
+__all__ = [
+    "MIN_PAIRS", "Difference", "check_comparable", "compare", "differences", "incomparable",
+]  # fmt: skip
 
 MIN_PAIRS = 30
 _MIN_PAIRED_SHARE = 0.9
+
+
+class Difference(NamedTuple):
+    """A condition under which two runs were measured, and its value in each."""
+
+    name: str
+    run: object
+    baseline: object
 
 
 def incomparable(
@@ -35,6 +45,15 @@ def incomparable(
     Returns:
         One line per difference; empty if the runs are comparable.
     """
+    return [
+        f"{c.name}: {c.run!r} against {c.baseline!r}" for c in differences(result, baseline, pairs)
+    ]
+
+
+def differences(
+    result: AuditResult, baseline: AuditResult, pairs: Sequence[tuple[Finding, Finding]]
+) -> list[Difference]:
+    """Conditions that differ between two runs, with both values; arguments as in `incomparable`."""
     stated: list[tuple[str, object, object]] = [
         ("version of auditkit", _release(result), _release(baseline)),
         (
@@ -54,20 +73,20 @@ def incomparable(
         name = f"{ours.metric} [{ours.group}]"
         stated.append((f"parameters of {name}", dict(ours.parameters), dict(theirs.parameters)))
         stated.append((f"version of {name}", ours.metric_version, theirs.metric_version))
-    return [f"{name}: {a!r} against {b!r}" for name, a, b in stated if a != b]
+    return [Difference(name, a, b) for name, a, b in stated if a != b]
 
 
-def check_comparable(differences: Sequence[str]) -> None:
+def check_comparable(found: Sequence[str]) -> None:
     """Require a baseline that was measured under the same conditions.
 
     Args:
-        differences: from `incomparable`.
+        found: differences, from `incomparable`.
 
     Raises:
         ConfigurationError: the conditions differ; the message lists every difference.
     """
-    if differences:
-        listed = "\n".join(f"  {difference}" for difference in differences)
+    if found:
+        listed = "\n".join(f"  {difference}" for difference in found)
         raise ConfigurationError(
             "the baseline is not comparable with this run; audit both with the same recipe, data, "
             "catalog, seed and version of auditkit, or look at the difference with "
@@ -88,9 +107,22 @@ def _stated(recipe: Mapping[str, JsonValue], probe: str) -> JsonValue:
 
 
 def compare(
-    ours: Finding, theirs: Finding, *, margin: float, confidence: float, run: AuditResult
+    ours: Finding,
+    theirs: Finding,
+    *,
+    margin: float,
+    confidence: float,
+    run: AuditResult,
+    draws: int = 10_000,
 ) -> PairedComparison | tuple[str, str]:
     """Compare two findings unit by unit.
+
+    Args:
+        ours, theirs: candidate and baseline.
+        margin: largest difference that is still acceptable.
+        confidence: one-sided level of each bound.
+        run: the candidate's run, whose key and seed determine the resamples.
+        draws: number of bootstrap resamples.
 
     Returns:
         The comparison, in which a positive difference is worse. If there are not enough pairs,
@@ -105,11 +137,11 @@ def compare(
     if len(shared) < MIN_PAIRS:
         return "too_few", f"{len(shared)} pairs, {MIN_PAIRS} are needed"
     left, right = [candidate[unit] for unit in shared], [reference[unit] for unit in shared]
-    if metric_spec(ours.metric).direction == "higher":
+    if ours.estimate.direction == "higher":
         left, right = right, left  # a decrease is worse
     if all(row in ((0, 1), (1, 1)) for row in (*left, *right)):
         return paired_binary(
             [x for x, _ in left], [x for x, _ in right], margin=margin, confidence=confidence
         )
     rng = generator(run.seed, run.run_key, ours.metric, ours.group, "baseline")
-    return paired_bootstrap(left, right, margin=margin, confidence=confidence, rng=rng)
+    return paired_bootstrap(left, right, margin=margin, confidence=confidence, rng=rng, draws=draws)

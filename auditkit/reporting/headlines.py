@@ -6,9 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from auditkit.comparison.headline_metrics import (
+    dimension_of,
+    gravity,
+    headline_of,
+    is_reference,
+)
 from auditkit.policy.decision import Decision, RuleVerdict
-from auditkit.policy.vocabulary import REFERENCE
-from auditkit.registry import metrics
 from auditkit.reporting.sections import Section
 from auditkit.reporting.statements.first_screen import limit_in_words
 from auditkit.reporting.statements.numbers import in_words, range_in_words
@@ -16,14 +20,6 @@ from auditkit.reporting.statements.wording import clause
 from auditkit.types import AuditResult, Finding
 
 __all__ = ["Headline", "headlines"]
-
-_FIRST = (
-    "utility.ranking.ndcg@10", "hallucination.catalog.out_of_catalog_rate",
-    "robustness.prompt.typo.asr", "fairness.counterfactual.snsr", "privacy.membership.auc",
-    "explain.comprehensiveness",
-)  # fmt: skip
-_EFFECTS = ("fails", "blocks", "tolerated", "passes", "shown")
-_SEVERITIES = ("blocker", "major", "minor", "info")
 
 
 class InWords(NamedTuple):
@@ -77,16 +73,13 @@ def headlines(
 def _headline(result: AuditResult, decision: Decision | None, section: Section) -> Headline:
     rules = [r for r in (decision.rules if decision else ()) if r.dimension == section.key]
     findings = [
-        f
-        for f in result.findings
-        if f.metric.split(".", 1)[0] == section.key and not f.group.startswith(f"{REFERENCE}=")
+        f for f in result.findings if dimension_of(f.metric) == section.key and not is_reference(f)
     ]
-    gravest = min(rules, key=_gravity, default=None)
+    gravest = min(rules, key=gravity, default=None)
     measured = {(f.metric, f.group): f for f in findings}
     judged = [r for r in rules if (r.metric, r.group) in measured]
-    rule = min(judged, key=_gravity, default=None)
-    usual = [f for f in findings if f.metric in _FIRST]
-    finding = next(iter([*usual, *findings]), None)
+    rule = min(judged, key=gravity, default=None)
+    finding = headline_of(findings, section.key)
     if rule is not None:
         finding = measured[rule.metric, rule.group]
     stopped = [o for o in section.outcomes if o.status != "ran"]
@@ -103,8 +96,7 @@ def _in_words(finding: Finding | None, rule: RuleVerdict | None) -> InWords:
     limit = limit_in_words(rule, rule.unit) if rule else ""
     if finding is None or estimate is None or estimate.value is None:
         return InWords("\u2013", "", limit, "")
-    spec = metrics().get(finding.metric)
-    unit, low, high = spec.unit if spec else "", estimate.low, estimate.high
+    unit, low, high = estimate.unit, estimate.low, estimate.high
     said = clause(finding.metric, finding.group, estimate)
     return InWords(
         value=in_words(estimate.value, unit, low=low, high=high),
@@ -112,8 +104,3 @@ def _in_words(finding: Finding | None, rule: RuleVerdict | None) -> InWords:
         limit=limit,
         said=f"{said[0].upper()}{said[1:]}.",
     )
-
-
-def _gravity(rule: RuleVerdict) -> tuple[int, int, int]:
-    first = _FIRST.index(rule.metric) if rule.metric in _FIRST else len(_FIRST)
-    return _EFFECTS.index(rule.effect), _SEVERITIES.index(rule.severity), first

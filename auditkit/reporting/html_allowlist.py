@@ -1,20 +1,22 @@
 """Check of a rendered page against an allow-list of HTML elements and attributes.
 
 Escaping is the first line of defense; this check finds a template without escaping before the file
-is written.
+is written. Only the history of runs may link to another file, and only to reports below it.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from html.parser import HTMLParser
 from importlib.resources import files
 from typing import Any
+from urllib.parse import unquote
 
 from auditkit.errors import AuditkitError
 
-__all__ = ["check_html"]
+__all__ = ["check_html", "is_report_link"]
 
 _RULES: Mapping[str, Any] = json.loads(
     (files("auditkit.reporting") / "allowlist.json").read_text(encoding="utf-8")
@@ -22,6 +24,8 @@ _RULES: Mapping[str, Any] = json.loads(
 _HTML, _SVG, _META, _COMMON, _PRESENTATION = (
     frozenset(_RULES[name].split()) for name in ("html", "svg", "meta", "common", "presentation")
 )
+# Percent-encoded parts; a colon, which would end a scheme, is always encoded.
+_REPORT_LINK = re.compile(r"(?:[A-Za-z0-9._~%+=@,-]+/)*report\.html")
 _COUNTS = ("none", "one")
 _ATTRIBUTES = {tag: frozenset(names.split()) for tag, names in _RULES["attributes"].items()}
 
@@ -29,8 +33,9 @@ _ATTRIBUTES = {tag: frozenset(names.split()) for tag, names in _RULES["attribute
 class _Checker(HTMLParser):
     """HTML parser that records the first violation of the allow-list."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, reports: bool) -> None:
         super().__init__(convert_charrefs=True)
+        self._reports = reports
         self.fault: str | None = None
         self.seen: dict[str, int] = {}
         self._svg_depth = 0
@@ -54,10 +59,13 @@ class _Checker(HTMLParser):
         for name, value in attrs:
             if name not in allowed and not name.startswith(("aria-", "data-")):
                 self.reject(f"attribute {name} of <{tag}>")
-            if name == "href" and not (value or "").startswith("#"):
+            if name == "href" and not self._may_link(value or ""):
                 self.reject("a link that leaves the page")
         if tag == "meta":
             self._check_meta(dict(attrs))
+
+    def _may_link(self, address: str) -> bool:
+        return address.startswith("#") or (self._reports and is_report_link(address))
 
     def handle_endtag(self, tag: str) -> None:
         """Track the end of an svg."""
@@ -84,16 +92,30 @@ class _Checker(HTMLParser):
             self.reject(f"meta {attributes.get('name')}")
 
 
-def check_html(page: str, *, n_scripts: int = 1) -> None:
+def is_report_link(address: str) -> bool:
+    """Whether an address is a relative path to a `report.html` in the folder of the page or in a
+    folder below it.
+
+    It has no scheme, no host, no query and no fragment, and no part of it leads upwards; browsers
+    read `%2e%2e` as `..`, so parts are checked after decoding.
+    """
+    if not _REPORT_LINK.fullmatch(address):
+        return False
+    parts = [unquote(part) for part in address.split("/")]
+    return not any(part in (".", "..") or "/" in part or "\\" in part for part in parts)
+
+
+def check_html(page: str, *, n_scripts: int = 1, reports: bool = False) -> None:
     """Reject a page with elements or attributes outside the allow-list.
 
     Args:
         n_scripts: the number of script elements that the page has.
+        reports: whether the page may link to reports, see `is_report_link`.
 
     Raises:
         AuditkitError: names the first violation; the page must not be written.
     """
-    checker = _Checker()
+    checker = _Checker(reports=reports)
     checker.feed(page)
     checker.close()
     for tag in _RULES["once"].split():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from auditkit.reporting.run_reader import ReportSource
-from auditkit.reporting.statements.first_screen import gravity, statement
+from auditkit.reporting.statements.first_screen import statement, weight
 from auditkit.security.escaping import format_number, visible
 from auditkit.security.personal_data import mask
 from auditkit.types import Finding
@@ -35,7 +35,7 @@ def render_summary(source: ReportSource) -> str:
             f"{markdown_text(decision.policy)}: {decision.summary}"
         )
         against = [r for r in decision.rules if r.effect in ("fails", "blocks")]
-        for rule in sorted(against, key=gravity)[:_MAX_REASONS]:
+        for rule in sorted(against, key=weight)[:_MAX_REASONS]:
             told = statement(rule, result)
             lines += ["", f"- {markdown_text(f'{told.sentence} {told.facts}', limit=_MAX_ERROR)}"]
     lines += ["", f"Target: {markdown_text(result.target.name)}", ""]

@@ -20,7 +20,7 @@ from auditkit.recommenders.protocols import Generates, Recommends, Staged
 from auditkit.recommenders.remote.request_limits import RequestLimits
 from auditkit.types import Response
 
-__all__ = ["CallCost", "estimate_cost", "time_calls"]
+__all__ = ["CallCost", "TimedCall", "estimate_cost", "time_calls"]
 
 _CHARACTERS_PER_TOKEN = 4.0
 _MILLION = 1e6

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import NamedTuple
 
 from auditkit.catalog.building.open import load_catalog
 from auditkit.catalog.catalog import Catalog
@@ -16,10 +17,28 @@ from auditkit.domains.shipped import domain_pack
 from auditkit.errors import CatalogError
 from auditkit.run.recipe import AuditRecipe
 
-__all__ = ["load_data"]
+__all__ = ["Overlap", "load_data", "of_domain", "overlap_of"]
 
 _MIN_OVERLAP, _MIN_AGREEMENT = 0.50, 0.95
 _EXAMPLES = 2
+
+
+class Overlap(NamedTuple):
+    """Items of a data set that a catalog has: all items, those with a shared id, and those of them
+    with the same title.
+    """
+
+    items: int
+    shared: int
+    same_title: int
+
+    @property
+    def fault(self) -> bool:
+        """Whether the catalog describes other items."""
+        return (
+            self.shared < _MIN_OVERLAP * self.items
+            or self.same_title < _MIN_AGREEMENT * self.shared
+        )
 
 
 def load_data(
@@ -46,13 +65,13 @@ def load_data(
     dataset = open_dataset(recipe.data, allow_outside=allow_outside)
     source = catalog or recipe.catalog
     if source in (None, recipe.data):
-        return _of_domain(dataset, dataset.catalog, domain)
+        return of_domain(dataset, dataset.catalog, domain)
     chosen = load_catalog(str(source), progress=progress)
     counts = _check_same_items(dataset, chosen)
-    return _of_domain(replace(dataset, notes=(*dataset.notes, *counts)), chosen, domain)
+    return of_domain(replace(dataset, notes=(*dataset.notes, *counts)), chosen, domain)
 
 
-def _of_domain(dataset: Dataset, catalog: Catalog, domain: str | None) -> tuple[Dataset, Catalog]:
+def of_domain(dataset: Dataset, catalog: Catalog, domain: str | None) -> tuple[Dataset, Catalog]:
     """Both with the domain that was named, else with that of the catalog, else of the data set."""
     chosen = domain or catalog.domain or dataset.catalog.domain
     domain_pack(chosen)  # an unknown domain is reported before anything is sent
@@ -73,7 +92,23 @@ def _check_same_items(dataset: Dataset, catalog: Catalog) -> list[str]:
         CatalogError: the catalog has less than half of the data set's ids, or shared ids have
             different titles.
     """
-    own = dataset.catalog
+    own, rows = dataset.catalog, catalog.index
+    found = overlap_of(own, catalog)
+    if found.fault:
+        ours, theirs = (" and ".join(map(repr, c.ids[:_EXAMPLES])) for c in (own, catalog))
+        raise CatalogError(
+            f"catalog {catalog.name} has {found.shared} of the {found.items} item ids of "
+            f"{own.name}, {found.same_title} with the same title; {own.name} has {ours}, "
+            f"{catalog.name} has {theirs}. Give a catalog with its ids and titles."
+        )
+    if found.shared == found.items:
+        return []
+    missing = next(item_id for item_id in own.ids if item_id not in rows)
+    return [f"{found.shared} of {found.items} item ids are in {catalog.name}, {missing!r} is not"]
+
+
+def overlap_of(own: Catalog, catalog: Catalog) -> Overlap:
+    """Count the items of a data set that are in a catalog."""
     rows = catalog.index
     shared = [
         (ours, catalog.titles[rows[item_id]])
@@ -81,14 +116,4 @@ def _check_same_items(dataset: Dataset, catalog: Catalog) -> list[str]:
         if item_id in rows
     ]
     same = [ours for ours, theirs in shared if ours == theirs or full_key(ours) == full_key(theirs)]
-    if len(shared) < _MIN_OVERLAP * len(own) or len(same) < _MIN_AGREEMENT * len(shared):
-        ours, theirs = (" and ".join(map(repr, c.ids[:_EXAMPLES])) for c in (own, catalog))
-        raise CatalogError(
-            f"catalog {catalog.name} has {len(shared)} of the {len(own)} item ids of "
-            f"{own.name}, {len(same)} with the same title; {own.name} has {ours}, {catalog.name} "
-            f"has {theirs}. Give a catalog with its ids and titles."
-        )
-    if len(shared) == len(own):
-        return []
-    missing = next(item_id for item_id in own.ids if item_id not in rows)
-    return [f"{len(shared)} of {len(own)} item ids are in {catalog.name}, {missing!r} is not"]
+    return Overlap(len(own), len(shared), len(same))

@@ -13,11 +13,13 @@ from typing import Any
 
 from pydantic import JsonValue
 
+from auditkit.catalog.catalog import Catalog
+from auditkit.catalog.dataset import Dataset
 from auditkit.probes.base import Adaptive, Context, User, load_users
 from auditkit.recommenders.execution.call_collector import CallCollector
 from auditkit.recommenders.execution.calls import Call
 from auditkit.recommenders.execution.target import Target
-from auditkit.recommenders.loading.load import load_recommender
+from auditkit.recommenders.loading.load import LoadedRecommender, load_recommender
 from auditkit.recommenders.loading.target_card import Price, TargetCard
 from auditkit.recommenders.protocols import Estimates, Remote
 from auditkit.recommenders.target_uri import restriction_for
@@ -33,7 +35,7 @@ from auditkit.security.redaction import Redaction
 from auditkit.serialization.atomic_files import write_atomically
 from auditkit.serialization.canonical_json import canonical_json
 
-__all__ = ["Plan", "PlannedProbe", "plan_audit", "scoring_cost"]
+__all__ = ["Plan", "PlannedProbe", "count_calls", "plan_audit", "scoring_cost"]
 
 _OPERATIONS = {"Recommends": "recommend", "Generates": "generate", "Scores": "score"}
 
@@ -134,33 +136,7 @@ def plan_audit(
             connects=n_timed > 0,
         )
         loaded = with_declared_facts(loaded, recipe, dataset, options)
-        planned = CallCollector()
-        asked = Target(
-            loaded.recommender,
-            catalog=catalog,
-            log=planned,
-            seed=recipe.seed,
-            fingerprint=loaded.fingerprint,
-            prompts=loaded.prompts,
-        )
-        users = load_users(dataset)
-        probes = []
-        for probe_id in recipe.probes:
-            before = len(planned.questions)
-            context = Context(dataset, recipe.seed, probe_id, loaded.manifest, users)
-            bound = asked.for_probe(probe_spec(probe_id))
-            outcome, _ = run_probe(recipe, bound, context, limit=options.limit)
-            own = list(planned.questions.values())[before:]
-            most = _most_requests(recipe, probe_id, users, options.limit) if own else None
-            probes.append(
-                PlannedProbe(
-                    probe=probe_id,
-                    requests=len(own),
-                    adaptive=most is not None or _asks_more(recipe, probe_id, own),
-                    most=most,
-                    skipped=None if own else outcome.reason,
-                )
-            )
+        probes, planned = count_calls(loaded, recipe, dataset, catalog, limit=options.limit)
         calls, card = planned.calls(), _card(options)
         timed = time_calls(loaded.recommender, calls, n_timed) if n_timed else []
         spending = None
@@ -177,6 +153,45 @@ def plan_audit(
             notes=_too_long(spending, card),
             lines=tuple(planned.lines(recipe.seed)),
         )
+
+
+def count_calls(
+    loaded: LoadedRecommender,
+    recipe: AuditRecipe,
+    dataset: Dataset,
+    catalog: Catalog,
+    *,
+    limit: int | None = None,
+) -> tuple[list[PlannedProbe], CallCollector]:
+    """Run every probe against a recording target; returns the probes and the collected calls."""
+    planned = CallCollector()
+    asked = Target(
+        loaded.recommender,
+        catalog=catalog,
+        log=planned,
+        seed=recipe.seed,
+        fingerprint=loaded.fingerprint,
+        prompts=loaded.prompts,
+    )
+    users = load_users(dataset)
+    probes = []
+    for probe_id in recipe.probes:
+        before = len(planned.questions)
+        context = Context(dataset, recipe.seed, probe_id, loaded.manifest, users)
+        bound = asked.for_probe(probe_spec(probe_id))
+        outcome, _ = run_probe(recipe, bound, context, limit=limit)
+        own = list(planned.questions.values())[before:]
+        most = _most_requests(recipe, probe_id, users, limit) if own else None
+        probes.append(
+            PlannedProbe(
+                probe=probe_id,
+                requests=len(own),
+                adaptive=most is not None or _asks_more(recipe, probe_id, own),
+                most=most,
+                skipped=None if own else outcome.reason,
+            )
+        )
+    return probes, planned
 
 
 def _card(options: AuditOptions) -> TargetCard | None:

@@ -36,7 +36,7 @@ from auditkit.security.network_guard import Restriction, restricted_network
 from auditkit.serialization.canonical_json import sha256_json
 from auditkit.types import AuditResult, Finding, Outcome
 
-__all__ = ["Recomputed", "recompute_run"]
+__all__ = ["Recomputed", "as_audited", "recipe_of", "recompute_run"]
 
 _RELATIVE, _ABSOLUTE = 1e-9, 1e-12  # numerical libraries differ in the last digits
 # Probes that read embeddings, which are not recorded.
@@ -75,8 +75,8 @@ def recompute_run(
         IntegrityError: result or evidence are damaged.
     """
     recorded, manifest = AuditResult.read(run), read_manifest(run)
-    target, options = _as_audited(manifest, target, options)
-    recipe = _recipe_of(recorded, manifest)
+    target, options = as_audited(manifest, target, options)
+    recipe = recipe_of(recorded, manifest)
     dataset, catalog = load_data(
         recipe,
         catalog=options.catalog,
@@ -102,10 +102,14 @@ def recompute_run(
     )
 
 
-def _as_audited(
+def as_audited(
     manifest: Mapping[str, Any], target: str | None, options: AuditOptions
 ) -> tuple[str, AuditOptions]:
-    """Target and options, completed by what the audit was given."""
+    """Target and options, completed by what the audit was given.
+
+    Raises:
+        ConfigurationError: no target is given, and the manifest names none.
+    """
     named = manifest.get("volatile", {}).get("audited", {})
     target = target or named.get("target")
     if target is None:
@@ -126,7 +130,7 @@ def _as_audited(
     )
 
 
-def _recipe_of(recorded: AuditResult, manifest: Mapping[str, Any]) -> AuditRecipe:
+def recipe_of(recorded: AuditResult, manifest: Mapping[str, Any]) -> AuditRecipe:
     """The recipe that `result.json` states, if it is the one of the run.
 
     Raises:

@@ -21,7 +21,7 @@ LAYERS = (
     ("errors", "seeding", "serialization", "security", "shipped_recipes", "domains"),
     ("types", "evidence", "registry", "engine", "demo"),
     ("stats",),
-    ("metrics", "catalog", "policy", "privacy"),
+    ("metrics", "catalog", "policy", "privacy", "comparison"),
     ("claims", "recommenders", "perturb", "reporting"),
     ("attribution",),
     ("probes", "training", "gating", "drafting", "data_audit"),
@@ -38,7 +38,8 @@ ONLY = {
     "engine": {"engine", "errors", "seeding"},
     "domains": {"domains", "errors", "serialization"},
     "policy": LIGHT,
-    "reporting": LIGHT | {"reporting"},
+    "comparison": LIGHT | {"comparison"},
+    "reporting": LIGHT | {"comparison", "reporting"},
     "gating": LIGHT | {"reporting"},
     "testing": LIGHT | {"gating", "shipped_recipes", "testing"},
 }

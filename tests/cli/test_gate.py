@@ -239,3 +239,42 @@ def test_reason_of_a_probe_that_did_not_run_cannot_steer_the_terminal(folder, mo
     assert "\x1b" not in shown
     assert "\n::error" not in shown
     assert r"a\x1b[2J\n:" in shown
+
+
+def test_a_report_on_a_folder_named_index_is_not_the_index(folder):
+    shutil.copytree(folder / "run", folder / "index")
+    assert _call("report", folder / "index").exit_code == 0
+    assert (folder / "index" / "report.html").is_file()
+
+
+def test_the_index_lists_every_run_and_links_to_its_report(folder):
+    assert _call("report", folder / "run").exit_code == 0
+    before = (folder / "run" / "report.html").read_bytes()
+    called = _call("report", "index", folder)
+    assert called.exit_code == 0
+    assert called.stdout.split() == [str(folder / "index.html")]
+    assert '<a href="run/report.html">run</a>' in (folder / "index.html").read_text("utf-8")
+    assert (folder / "run" / "report.html").read_bytes() == before
+    assert _call("verify", folder / "run").exit_code == 0
+
+
+def test_an_index_with_an_altered_run_is_written_names_it_and_exits_13(folder):
+    shutil.copytree(folder / "run", folder / "altered")
+    _edited(folder / "altered" / "result.json", '"value": 0.061', '"value": 0.001')
+    called = _call("report", "index", folder, "--out", folder / "all.html", "--json")
+    assert called.exit_code == 13
+    assert json.loads(called.stdout) == [str(folder / "all.html")]
+    assert "altered/result.json was altered or damaged" in called.stderr
+    assert "fail verification" in (folder / "all.html").read_text("utf-8")
+
+
+def test_two_paths_are_a_usage_error_unless_the_first_is_the_word_index(folder):
+    assert _call("report", folder / "run", folder).exit_code == 2
+    assert _call("report", "index", folder / "run").exception.exit_code == 2
+
+
+def test_a_report_is_attested_when_asked(folder):
+    called = _call("report", folder / "run", "--attest", "--json")
+    assert json.loads(called.stdout)[-1] == str(folder / "run" / "attestation.json")
+    assert _call("verify", folder / "run").exit_code == 0
+    assert _call("report", "index", folder, "--attest").exit_code == 2

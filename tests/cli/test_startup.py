@@ -66,6 +66,8 @@ def test_the_table_of_commands_names_them_all_and_says_what_their_help_says():
     modules = {module for module, _ in COMMANDS.values()}
     folder = Path(cli.__file__).parent
     registering = {
-        path.stem for path in folder.glob("*.py") if "def register(" in path.read_text("utf-8")
+        ".".join(path.relative_to(folder).with_suffix("").parts)
+        for path in folder.rglob("*.py")
+        if "def register(" in path.read_text("utf-8")
     }
     assert registering == modules

@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from auditkit.comparison.headline_metrics import gravity
 from auditkit.policy.decision import Decision, RuleVerdict
 from auditkit.policy.rules import STATISTICAL
-from auditkit.registry import metrics
 from auditkit.reporting.statements.numbers import in_words, range_in_words
 from auditkit.reporting.statements.wording import clause, means, remedy
 from auditkit.types import AuditResult, Finding
 
-__all__ = ["FirstScreen", "Statement", "first_screen", "gravity", "limit_in_words", "statement"]
+__all__ = ["FirstScreen", "Statement", "first_screen", "limit_in_words", "statement", "weight"]
 
-_EFFECTS = ("fails", "blocks", "tolerated", "passes", "shown")
-_SEVERITIES = ("blocker", "major", "minor", "info")
 _SHOWN = 5
 _WHY_OPEN = {
     "straddles": "the interval includes the limit, so more data must decide",
@@ -82,7 +80,7 @@ def first_screen(
         n_small_groups: number of groups that are too small for a statement.
     """
     rules = decision.rules if decision else ()
-    against = sorted((r for r in rules if r.effect in ("fails", "blocks")), key=gravity)
+    against = sorted((r for r in rules if r.effect in ("fails", "blocks")), key=weight)
     return FirstScreen(
         may_it_ship=_may_it_ship(decision, against),
         why=tuple(statement(rule, result) for rule in against[:_SHOWN]),
@@ -92,9 +90,10 @@ def first_screen(
     )
 
 
-def gravity(rule: RuleVerdict) -> tuple[int, int, bool]:
+def weight(rule: RuleVerdict) -> tuple[int, int, bool, int]:
     """Sort key: rules that stop a release first, then by severity, measured ones first."""
-    return _EFFECTS.index(rule.effect), _SEVERITIES.index(rule.severity), rule.value is None
+    effect, severity, usual = gravity(rule)
+    return effect, severity, rule.value is None, usual
 
 
 def _may_it_ship(decision: Decision | None, against: Sequence[RuleVerdict]) -> str:
@@ -176,8 +175,7 @@ def _sentence(rule: RuleVerdict, finding: Finding | None) -> tuple[str, str]:
         why = _why_open(rule)
         return f"Not measured: {_rule_in_words(rule)}.", f"{why[0].upper()}{why[1:]}."
     said = clause(rule.metric, rule.group, estimate)
-    spec = metrics().get(rule.metric)
-    unit = spec.unit if spec else ""
+    unit = estimate.unit
     facts = [f"limit: {limit_in_words(rule, unit)}"]
     if estimate.low is not None and estimate.high is not None:
         level = f"{100 * estimate.level:.3g}%"

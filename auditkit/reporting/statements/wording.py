@@ -42,13 +42,12 @@ def clause(metric: str, group: str, estimate: Estimate) -> str:
         estimate: with a value.
     """
     assert estimate.value is not None
-    spec = metrics().get(metric)
-    unit = spec.unit if spec else ""
-    value = in_words(estimate.value, unit, low=estimate.low, high=estimate.high)
+    value = in_words(estimate.value, estimate.unit, low=estimate.low, high=estimate.high)
     shown = group.replace("=", " = ").replace("&", " and ")
     template = wording().says.get(metric)
     if template is None:
-        about = spec.about if spec else metric
+        spec = metrics().get(metric)
+        about = spec.about if spec else "share of violations of a check that the recipe states"
         return f"{metric}{'' if group == 'all' else f' for {shown}'} is {value}: {about}"
     said = template.format(value=value, group=shown)
     return said if group == "all" or "{group}" in template else f"{said} ({shown})"

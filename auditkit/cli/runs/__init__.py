@@ -1,0 +1,1 @@
+"""Commands about recorded runs: compare two, and ask recorded requests again."""

@@ -1,0 +1,203 @@
+"""Comparison of a candidate run with a baseline run, paired by request and by unit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from pydantic import JsonValue
+
+from auditkit.comparison.answers import AnswerChanges, answer_changes, by_request
+from auditkit.comparison.configuration import Changed, changed_settings
+from auditkit.comparison.failures import FailureChanges, failure_changes
+from auditkit.comparison.headline_metrics import dimensions_of
+from auditkit.comparison.metric_changes import LEVEL, MetricChange, metric_changes
+from auditkit.comparison.recorded_run import RecordedRun, read_pair
+from auditkit.policy.decision import RuleVerdict
+from auditkit.types import Outcome
+
+__all__ = ["Coverage", "RuleChange", "RunDiff", "diff_runs"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Coverage:
+    """One probe in both runs: what happened, requests planned and answered with status `ok`.
+
+    `status` is that of the outcome, or `not planned`.
+    """
+
+    probe: str
+    status: tuple[str, str]
+    planned: tuple[int, int]
+    ok: tuple[int, int]
+    reason: tuple[str, str]
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything but the reason differs."""
+        return any(a != b for a, b in (self.status, self.planned, self.ok))
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuleChange:
+    """One rule whose verdict differs: `pass`, `fail`, `inconclusive`, or `no such rule`."""
+
+    rule: str
+    baseline: str
+    candidate: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunDiff:
+    """Everything that differs between two verified runs; the first is the baseline.
+
+    Attributes:
+        settings: configuration and fingerprints. metrics: every metric of both runs.
+        answers: responses to equal requests. failures: newly failing and fixed, by finding.
+        coverage: every probe. rules: rules whose verdict changed; empty if a run has no verdict.
+        allowed: whether differences were computed although the conditions differ.
+    """
+
+    baseline: RecordedRun
+    candidate: RecordedRun
+    settings: tuple[Changed, ...]
+    metrics: tuple[MetricChange, ...]
+    answers: AnswerChanges
+    failures: tuple[FailureChanges, ...]
+    coverage: tuple[Coverage, ...]
+    rules: tuple[RuleChange, ...]
+    allowed: bool = False
+
+    @property
+    def obstacles(self) -> tuple[str, ...]:
+        """Names of the conditions because of which the runs cannot be compared."""
+        return tuple(row.name for row in self.settings if not row.comparable)
+
+    @property
+    def headlines(self) -> tuple[MetricChange, ...]:
+        """The metric of each dimension that the candidate measured, in the order of the report."""
+        order = dimensions_of(self.candidate.result.findings)
+        found = [row for row in self.metrics if row.headline]
+        return tuple(sorted(found, key=lambda row: order.index(row.dimension)))
+
+    @property
+    def n_compared(self) -> int:
+        """Number of metrics with a paired difference."""
+        return sum(row.difference is not None for row in self.metrics)
+
+    @property
+    def n_moved(self) -> int:
+        """Number of metrics whose interval of the difference excludes 0."""
+        return sum(row.moved for row in self.metrics)
+
+    @property
+    def caution(self) -> str:
+        """How many intervals exclude 0, and how many would by chance."""
+        if not self.n_compared:
+            return "No metric has a paired difference, so nothing is said about a change."
+        expected = (1 - LEVEL) * self.n_compared
+        return (
+            f"{self.n_moved} of {self.n_compared} paired differences have a {LEVEL:.0%} interval "
+            f"that excludes 0; without any change, about {expected:.1f} would. This comparison "
+            "shows; a baseline rule of a policy decides."
+        )
+
+    def as_json(self) -> dict[str, JsonValue]:
+        """The comparison as JSON."""
+        return {
+            "baseline": _described(self.baseline),
+            "candidate": _described(self.candidate),
+            "comparable": not self.obstacles,
+            "settings": [row._asdict() for row in self.settings],
+            "metrics": [asdict(row) for row in self.metrics],
+            "answers": asdict(self.answers),
+            "failures": [asdict(row) for row in self.failures],
+            "coverage": [asdict(row) for row in self.coverage],
+            "rules": [asdict(row) for row in self.rules],
+            "note": self.caution,
+        }
+
+
+def diff_runs(baseline: Path, candidate: Path, *, allow_incomparable: bool = False) -> RunDiff:
+    """Verify two run folders and compare them.
+
+    Args:
+        baseline, candidate: run folders; a difference is candidate - baseline.
+        allow_incomparable: also compute differences of runs with other data, seed or recipe.
+
+    Raises:
+        ConfigurationError: a folder has no manifest, or the schema versions differ.
+        IntegrityError: evidence, result, manifest or verdict of one of them were altered.
+    """
+    old, new = read_pair(baseline, candidate)
+    records = by_request(old.records), by_request(new.records)
+    return RunDiff(
+        baseline=old,
+        candidate=new,
+        settings=changed_settings(old, new),
+        metrics=metric_changes(old.result, new.result, allow_incomparable=allow_incomparable),
+        answers=answer_changes(*records),
+        failures=failure_changes(old.result, new.result, records),
+        coverage=_coverage(old, new),
+        rules=_rules(old, new),
+        allowed=allow_incomparable,
+    )
+
+
+def _coverage(old: RecordedRun, new: RecordedRun) -> tuple[Coverage, ...]:
+    before, after = ({o.probe: o for o in run.result.outcomes} for run in (old, new))
+    return tuple(
+        _covered(probe, before.get(probe), after.get(probe))
+        for probe in dict.fromkeys([*after, *before])
+    )
+
+
+def _covered(probe: str, old: Outcome | None, new: Outcome | None) -> Coverage:
+    pair = (old, new)
+    status = [o.status if o else "not planned" for o in pair]
+    planned = [o.planned if o else 0 for o in pair]
+    ok = [o.counts.get("ok", 0) if o else 0 for o in pair]
+    reason = [(o.reason or "") if o else "" for o in pair]
+    return Coverage(
+        probe=probe,
+        status=(status[0], status[1]),
+        planned=(planned[0], planned[1]),
+        ok=(ok[0], ok[1]),
+        reason=(reason[0], reason[1]),
+    )
+
+
+def _rules(old: RecordedRun, new: RecordedRun) -> tuple[RuleChange, ...]:
+    if old.decision is None or new.decision is None:
+        return ()
+    before, after = _verdicts(old.decision.rules), _verdicts(new.decision.rules)
+    rows = [
+        RuleChange(
+            rule=name,
+            baseline=before.get(name, "no such rule"),
+            candidate=after.get(name, "no such rule"),
+        )
+        for name in dict.fromkeys([*after, *before])
+    ]
+    return tuple(row for row in rows if row.baseline != row.candidate)
+
+
+def _verdicts(rules: tuple[RuleVerdict, ...]) -> Mapping[str, str]:
+    return {rule.name: rule.verdict for rule in rules}
+
+
+def _described(run: RecordedRun) -> dict[str, JsonValue]:
+    decision = run.decision
+    return {
+        "folder": str(run.path),
+        "target": run.result.target.name,
+        "fingerprint": run.result.target.fingerprint,
+        "run_key": run.result.run_key,
+        "evidence_root": run.root,
+        "records": run.n_records,
+        "status": run.status,
+        "finished": run.finished,
+        "verdict": decision.verdict if decision else None,
+        "policy": decision.policy if decision else None,
+    }

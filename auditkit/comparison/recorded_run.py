@@ -1,0 +1,150 @@
+"""A verified run folder as the comparison reads it: result, verdict, manifest and evidence.
+
+Nothing is compared that cannot be verified. A verdict that was made for another result or evidence
+root is left out, as in the report.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from auditkit.errors import ConfigurationError, IntegrityError
+from auditkit.evidence.manifest import MANIFEST, Verification, read_manifest, verify_run
+from auditkit.evidence.run_log import read_log
+from auditkit.policy.decision import Decision
+from auditkit.serialization.canonical_json import read_json
+from auditkit.types import AuditResult
+
+__all__ = ["RecordedRun", "find_runs", "read_pair", "read_run"]
+
+_MAX_DEPTH = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordedRun:
+    """One verified run.
+
+    Attributes:
+        path: the folder. root: root of its evidence chain. n_records: length of the chain.
+        decision: the verdict on exactly this result and evidence; None if there is none.
+        records: bodies of the evidence in order; empty if they were not asked for.
+    """
+
+    path: Path
+    result: AuditResult
+    manifest: Mapping[str, Any]
+    root: str
+    n_records: int
+    decision: Decision | None = None
+    records: Sequence[Mapping[str, Any]] = ()
+
+    @property
+    def name(self) -> str:
+        """Name of the folder."""
+        return self.path.resolve().name
+
+    @property
+    def status(self) -> str:
+        """`complete`, `partial`, `interrupted` or `running`."""
+        return str(self.manifest.get("status", ""))
+
+    @property
+    def finished(self) -> str:
+        """Time at which the audit ended, UTC as `2026-06-01T10:00:00Z`; empty if not recorded."""
+        return str(self.manifest.get("volatile", {}).get("finished", ""))
+
+    @property
+    def verdict(self) -> str:
+        """`pass`, `fail`, `inconclusive`, or `none` if no policy was applied."""
+        return self.decision.verdict if self.decision else "none"
+
+
+def read_run(run: Path, *, with_records: bool = False) -> RecordedRun:
+    """Verify and read a run folder.
+
+    Args:
+        with_records: whether the evidence is kept in memory.
+
+    Raises:
+        ConfigurationError: the folder has no manifest.
+        IntegrityError: evidence, result, manifest or verdict were altered.
+    """
+    return _read(run, verify_run(run), with_records=with_records)
+
+
+def _read(run: Path, verification: Verification, *, with_records: bool) -> RecordedRun:
+    result, decision = AuditResult.read(run), Decision.read(run)
+    if decision is not None and (
+        decision.run_key != result.run_key
+        or decision.evidence_root not in (None, verification.root)
+    ):
+        decision = None
+    return RecordedRun(
+        path=run,
+        result=result,
+        manifest=read_manifest(run),
+        root=verification.root,
+        n_records=verification.n_records,
+        decision=decision,
+        records=read_log(run, verification.run_key)[0] if with_records else (),
+    )
+
+
+def read_pair(baseline: Path, candidate: Path) -> tuple[RecordedRun, RecordedRun]:
+    """Verify and read two run folders with their evidence.
+
+    Raises:
+        ConfigurationError: a folder has no manifest, or the results have different major versions
+            of the schema.
+        IntegrityError: evidence, result, manifest or verdict of one of them were altered.
+    """
+    verified = {run: verify_run(run) for run in (baseline, candidate)}
+    versions = [_schema_version(run) for run in (baseline, candidate)]
+    if versions[0].split(".")[0] != versions[1].split(".")[0]:
+        raise ConfigurationError(
+            f"{baseline} has schema version {versions[0]} and {candidate} has {versions[1]}, so "
+            "their numbers cannot be compared. Run both audits with the same version of auditkit."
+        )
+    old, new = (_read(run, verified[run], with_records=True) for run in (baseline, candidate))
+    return old, new
+
+
+def _schema_version(run: Path) -> str:
+    path = run / "result.json"
+    try:
+        return str(read_json(path.read_text(encoding="utf-8"))["schema_version"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise IntegrityError(
+            f"{path} cannot be read ({type(error).__name__}). Finish the audit of this folder, or "
+            "run it again."
+        ) from None
+
+
+def find_runs(folder: Path) -> list[Path]:
+    """Run folders in a folder and in its subfolders, sorted by path; links are not followed.
+
+    Raises:
+        ConfigurationError: the folder does not exist, or it contains no run.
+    """
+    if not folder.is_dir():
+        raise ConfigurationError(f"{folder} is not a folder. Give a folder that contains runs.")
+    found = sorted(_runs_below(folder, _MAX_DEPTH))
+    if not found:
+        raise ConfigurationError(
+            f"{folder} contains no run folder within {_MAX_DEPTH} levels: none has a {MANIFEST}. "
+            "Give the folder in which the --out folders of audits are."
+        )
+    return found
+
+
+def _runs_below(folder: Path, depth: int) -> Iterator[Path]:
+    for path in folder.iterdir():
+        if path.is_symlink() or not path.is_dir():
+            continue
+        if (path / MANIFEST).is_file():
+            yield path
+        elif depth > 1:
+            yield from _runs_below(path, depth - 1)

@@ -1,0 +1,97 @@
+"""`attestation.json`: an unsigned in-toto Statement v1 about the outputs of a run.
+
+Subjects are the sealed outputs with their SHA-256; the predicate holds the evidence root, the hash
+of the policy and the verdict. Signed by a tool of the reader's choice and kept elsewhere, it shows
+a complete rewrite of a run folder, which the hash chain alone does not. It has no clock time, so
+the same folder gives the same bytes.
+
+Source: in-toto Attestation Framework, Statement v1. The type of the predicate is a name, not an
+address.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import JsonValue
+
+from auditkit.errors import ConfigurationError
+from auditkit.evidence.manifest import Verification, verify_run
+from auditkit.policy.decision import Decision
+from auditkit.reporting.sarif import tool_version
+from auditkit.security.escaping import visible
+from auditkit.security.personal_data import mask
+from auditkit.serialization.atomic_files import write_atomically
+from auditkit.serialization.canonical_json import canonical_json
+from auditkit.types import AuditResult
+
+__all__ = ["ATTESTATION", "PREDICATE_TYPE", "STATEMENT_TYPE", "statement_of", "write_attestation"]
+
+ATTESTATION = "attestation.json"
+STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
+PREDICATE_TYPE = "urn:x-auditkit:audit-result:v1"
+
+
+def write_attestation(run: Path) -> Path:
+    """Verify a run folder and write its statement into it; returns the path.
+
+    The statement is not an output that the manifest seals, because it is about them.
+
+    Raises:
+        ConfigurationError: the folder has no manifest, or no sealed output.
+        IntegrityError: the run was altered.
+    """
+    verification = verify_run(run)
+    if not verification.outputs:
+        raise ConfigurationError(
+            f"{run} has no sealed output to attest, because its audit is not finished. Run the "
+            "audit to its end."
+        )
+    statement = statement_of(verification, AuditResult.read(run), Decision.read(run))
+    path = run / ATTESTATION
+    write_atomically(path, canonical_json(statement, indent=1) + "\n")
+    return path
+
+
+def statement_of(
+    verification: Verification, result: AuditResult, decision: Decision | None
+) -> dict[str, JsonValue]:
+    """The statement as JSON.
+
+    Args:
+        verification: result of a successful verification of the folder.
+        decision: the verdict in the folder; it is left out if it is about another state of the run.
+    """
+    judged = decision
+    if decision is not None and (
+        decision.run_key != verification.run_key
+        or decision.evidence_root not in (None, verification.root)
+    ):
+        judged = None
+    return {
+        "_type": STATEMENT_TYPE,
+        "subject": [
+            {"name": name, "digest": {"sha256": digest}}
+            for name, digest in sorted(verification.outputs.items())
+        ],
+        "predicateType": PREDICATE_TYPE,
+        "predicate": {
+            "tool": {"name": "auditkit", "version": tool_version()},
+            "runKey": verification.run_key,
+            "evidence": {
+                "root": verification.root,
+                "records": verification.n_records,
+                "status": verification.status,
+            },
+            "target": {
+                "name": visible(mask(result.target.name)),
+                "fingerprint": visible(mask(result.target.fingerprint)),
+                "verified": result.target.verified,
+            },
+            "policy": None
+            if judged is None
+            else {"name": visible(judged.policy), "sha256": judged.policy_sha256},
+            "verdict": None if judged is None else judged.verdict,
+            "exitCode": None if judged is None else judged.exit_code,
+        },
+    }

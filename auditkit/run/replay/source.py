@@ -1,0 +1,95 @@
+"""A verified run with the recommender that its requests are sent to again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from auditkit.catalog.catalog import Catalog
+from auditkit.comparison.recorded_run import RecordedRun, read_run
+from auditkit.evidence.run_log import RunLog
+from auditkit.recommenders.execution.stop_rule import StopRule
+from auditkit.recommenders.execution.target import Target
+from auditkit.recommenders.loading.load import LoadedRecommender, load_recommender
+from auditkit.recommenders.target_uri import restriction_for
+from auditkit.run.data import load_data
+from auditkit.run.declared_facts import with_declared_facts
+from auditkit.run.options import AuditOptions, Progress
+from auditkit.run.recipe import AuditRecipe
+from auditkit.run.recompute import as_audited, recipe_of
+from auditkit.security.network_guard import restricted_network
+
+__all__ = ["ReplaySource", "open_source"]
+
+
+@dataclass(frozen=True)
+class ReplaySource:
+    """A verified run with its recipe, and the recommender that is asked."""
+
+    run: RecordedRun
+    recipe: AuditRecipe
+    catalog: Catalog
+    loaded: LoadedRecommender
+    options: AuditOptions
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """A note if the recommender is not the audited one."""
+        audited = self.run.manifest.get("fingerprints", {}).get("target")
+        if audited in (None, self.loaded.fingerprint):
+            return ()
+        return ("this recommender is not the audited one: its fingerprint differs",)
+
+    def target(self, log: RunLog, stop: StopRule, progress: Progress = Progress()) -> Target:
+        """The recommender with a log for the new responses."""
+        timed = self.loaded.kind == "python" or self.loaded.code
+        return Target(
+            self.loaded.recommender,
+            catalog=self.catalog,
+            log=log,
+            seed=self.recipe.seed,
+            fingerprint=self.loaded.fingerprint,
+            prompts=self.loaded.prompts,
+            batch_size=self.recipe.batch_size,
+            stop=stop,
+            seconds=self.options.call_seconds if timed else None,
+            retry_errors=True,
+            defer_signals=self.options.defer_signals,
+            on_progress=progress.requests,
+        )
+
+
+@contextmanager
+def open_source(run: Path, target: str | None, options: AuditOptions) -> Iterator[ReplaySource]:
+    """Verify a run, load the recommender, and restrict the network while it is asked.
+
+    Args:
+        run: the run folder.
+        target: who is asked; None for the recommender that the manifest names.
+        options: as for `recompute_run`.
+
+    Raises:
+        ConfigurationError: the manifest names no recommender, and none is given.
+        TargetUnavailable: the recommender cannot be loaded.
+        IntegrityError: the run was altered.
+    """
+    recorded = read_run(run, with_records=True)
+    named, options = as_audited(recorded.manifest, target, options)
+    recipe = recipe_of(recorded.result, recorded.manifest)
+    dataset, catalog = load_data(
+        recipe,
+        catalog=options.catalog,
+        domain=options.domain,
+        allow_outside=options.allow_outside,
+    )
+    restriction = restriction_for(named, online=options.online)
+    with restricted_network(restriction):
+        loaded = load_recommender(
+            named, dataset=dataset, prompts=options.prompts, allow_code=options.allow_code
+        )
+        loaded = with_declared_facts(loaded, recipe, dataset, options)
+        yield ReplaySource(recorded, recipe, catalog, loaded, options)
+        if restriction is not None:
+            restriction.check()
