@@ -186,7 +186,7 @@ def _asked(request_id: str, record: Record) -> RecordedRequest:
     ]
     return RecordedRequest(
         request_id=request_id,
-        record=f"evidence.jsonl:{record.seq + 1}",
+        record=f"evidence.jsonl.gz:{record.seq + 1}",
         sha256=record.sha256,
         operation=_plain(request.get("op")) or "recommend",
         status=_plain(body.get("status")),

@@ -7,6 +7,7 @@ import re
 import socket
 
 import pytest
+from evidence_lines import replace_in_evidence
 from paired_runs import INVENTED, RATE, USERS, result_of, write_listed, write_pair
 from run_folder import HOSTILE
 
@@ -50,11 +51,10 @@ def test_json_has_both_values_and_the_interval(call, tmp_path):
 def test_exit_codes_tell_altered_evidence_from_a_wrong_folder(call, tmp_path):
     a, b = write_pair(tmp_path)
     assert call("diff", a, tmp_path)[0] == 2
-    path = b / "evidence.jsonl"
-    path.write_text(path.read_text().replace("Fargo", "Cargo", 1))
+    replace_in_evidence(b, "Fargo", "Cargo")
     code, out, err = call("diff", a, b)
     assert (code, out) == (13, "")
-    assert "evidence.jsonl:1" in err
+    assert "evidence.jsonl.gz:1" in err
 
 
 def test_other_conditions_are_shown_and_no_difference_is_computed(call, tmp_path):

@@ -6,6 +6,7 @@ import json
 
 import pytest
 from audited_runs import CLEAN, FAILS, INVENTS, audit
+from evidence_lines import written_bodies
 from small_world import write_cache
 
 from auditkit.cli import main
@@ -31,7 +32,7 @@ def call(capsys):
 
 @pytest.fixture(scope="module")
 def request_id(run):
-    return json.loads((run / "evidence.jsonl").read_text().splitlines()[0])["body"]["request_id"]
+    return written_bodies(run)[0]["request_id"]
 
 
 def test_one_request_shows_both_responses(call, run, request_id):
@@ -52,7 +53,7 @@ def test_a_failing_recommender_exits_12(call, run, tmp_path):
     code, _, err = call("replay", run, "--out", out, "--target", FAILS, "--allow-code", "-q")
     assert code == 12
     assert "the same command resumes from" in err
-    ids = [json.loads(line)["body"]["request_id"] for line in (run / "evidence.jsonl").open()]
+    ids = [body["request_id"] for body in written_bodies(run)]
     words = ("--target", FAILS, "--allow-code", "--json")
     codes = {call("replay", run, "--id", one, *words)[0] for one in ids[:9]}
     assert codes == {0, 12}

@@ -8,6 +8,7 @@ from paired_runs import USERS, result_of, write_listed, write_pair
 from auditkit.comparison.diff import diff_runs
 from auditkit.comparison.recorded_run import find_runs, read_run
 from auditkit.errors import ConfigurationError, IntegrityError
+from auditkit.evidence.evidence_file import EVIDENCE
 from auditkit.evidence.manifest import seal_manifest
 
 
@@ -17,11 +18,11 @@ def pair(tmp_path):
 
 
 @pytest.mark.parametrize("side", [0, 1])
-@pytest.mark.parametrize("name", ["evidence.jsonl", "result.json", "verdict.json"])
+@pytest.mark.parametrize("name", [EVIDENCE, "result.json", "verdict.json"])
 def test_an_altered_folder_is_refused(pair, side, name):
     path = pair[side] / name
     content = path.read_bytes()
-    path.write_bytes(content.replace(b"0", b"1", 1))
+    path.write_bytes(content[:40] + bytes([content[40] ^ 1]) + content[41:])
     with pytest.raises(IntegrityError, match="damaged"):
         diff_runs(*pair)
 

@@ -6,6 +6,7 @@ import json
 
 import pytest
 from audited_runs import CLEAN, CODE, FAILS, INVENTS, RECORDED, audit
+from evidence_lines import written_bodies
 from small_world import write_cache
 
 from auditkit.errors import ConfigurationError
@@ -87,8 +88,7 @@ def test_what_cannot_be_asked_again_is_counted_by_reason(environment, tmp_path):
         "of operation score, which recorded responses do not hold",
         "of operation generate, which recorded responses do not hold",
     }
-    lines = (run / "evidence.jsonl").read_text().splitlines()
-    assert len(lines) == done.asked + sum(done.left_out.values())
+    assert len(written_bodies(run)) == done.asked + sum(done.left_out.values())
     ids = [json.loads(line)["id"] for line in (tmp_path / "out.jsonl").read_text().splitlines()]
     assert len(ids) == len(set(ids)) == done.written
 

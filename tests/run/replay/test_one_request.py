@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 
 import pytest
 from audited_runs import CLEAN, CODE, FAILS, INVENTS, LISTS, audit
+from evidence_lines import replace_in_evidence
 from small_world import write_cache
 
 from auditkit.errors import ConfigurationError, IntegrityError, TargetUnavailable
+from auditkit.evidence.manifest import read_manifest
+from auditkit.evidence.run_log import read_log
 from auditkit.run.replay.one_request import replay_request
 
 
@@ -28,8 +30,7 @@ def run(environment, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def records(run):
-    lines = (run / "evidence.jsonl").read_text(encoding="ascii").splitlines()
-    return [json.loads(line)["body"] for line in lines]
+    return read_log(run, read_manifest(run)["run_key"])[0]
 
 
 def _first(records, operation):
@@ -103,7 +104,6 @@ def test_code_runs_only_if_it_is_allowed_and_evidence_is_verified(run, records, 
     with pytest.raises(TargetUnavailable, match="--allow-code"):
         replay_request(run, request)
     copy = shutil.copytree(run, tmp_path / "copy")
-    path = copy / "evidence.jsonl"
-    path.write_text(path.read_text().replace('"repeat":0', '"repeat":1', 1))
+    replace_in_evidence(copy, '"repeat":0', '"repeat":1')
     with pytest.raises(IntegrityError):
         replay_request(copy, request, options=CODE)
