@@ -20,7 +20,7 @@ from pydantic import JsonValue
 
 from auditkit.errors import ConfigurationError, IntegrityError, InvalidArgument
 from auditkit.evidence.evidence_file import evidence_path
-from auditkit.evidence.run_log import RunLog, read_log
+from auditkit.evidence.run_log import Record, RunLog, read_chain, read_log
 from auditkit.security.redaction import Redaction
 from auditkit.serialization.atomic_files import sha256_file, write_atomically
 from auditkit.serialization.canonical_json import canonical_json, read_json
@@ -32,6 +32,7 @@ __all__ = [
     "OUTPUTS_OF",
     "Verification",
     "read_manifest",
+    "read_verified",
     "seal_manifest",
     "verify_report",
     "verify_resumable",
@@ -162,7 +163,14 @@ def _described(path: Path, n_records: int, root: str) -> dict[str, JsonValue]:
 def verify_run(
     run: Path, *, root: str | None = None, replacing: Collection[str] = ()
 ) -> Verification:
-    """Check the chain, its root and length, and the hash of every output.
+    """Check a run folder as `read_verified` does, and forget its records."""
+    return read_verified(run, root=root, replacing=replacing)[0]
+
+
+def read_verified(
+    run: Path, *, root: str | None = None, replacing: Collection[str] = ()
+) -> tuple[Verification, list[Record]]:
+    """Check the chain, its root and length, and the hash of every output; return the records.
 
     Args:
         run: the run folder.
@@ -175,12 +183,13 @@ def verify_run(
     """
     manifest = read_manifest(run)
     key, evidence = str(manifest["run_key"]), manifest["evidence"]
-    bodies, found = read_log(run, key)
-    if len(bodies) != evidence.get("n_records"):
-        killed = manifest["status"] == "running" and len(bodies) > int(evidence["n_records"])
+    records = list(read_chain(run, key))
+    found = records[-1].sha256 if records else key
+    if len(records) != evidence.get("n_records"):
+        killed = manifest["status"] == "running" and len(records) > int(evidence["n_records"])
         raise _altered(
             evidence_path(run),
-            f"{len(bodies)} records, the manifest has {evidence.get('n_records')}",
+            f"{len(records)} records, the manifest has {evidence.get('n_records')}",
             hint="The audit was killed before it sealed the folder: repeat its command to resume. "
             * killed,
         )
@@ -194,13 +203,14 @@ def verify_run(
     result = run / "result.json"
     if result.is_file() and _run_key_of(result) != key:
         raise _altered(result, f"its run key is not {key}")
-    return Verification(
+    verification = Verification(
         run_key=key,
         root=found,
-        n_records=len(bodies),
+        n_records=len(records),
         status=str(manifest["status"]),
         outputs=dict(manifest["outputs"]),
     )
+    return verification, records
 
 
 def _check_outputs(run: Path, sealed: Mapping[str, Any], names: Collection[str]) -> None:

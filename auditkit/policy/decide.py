@@ -18,7 +18,6 @@ from auditkit.policy.decision import AppliedWaiver, Decision, Effect, RuleVerdic
 from auditkit.policy.lint import Lint, NeededN, lint, needed_n
 from auditkit.policy.overall import check_requirements, overall
 from auditkit.policy.rules import (
-    STATISTICAL,
     Case,
     cases_of,
     check_data,
@@ -28,7 +27,7 @@ from auditkit.policy.rules import (
 )
 from auditkit.policy.schema import Defaults, Policy, PolicyFile, Waiver
 from auditkit.policy.stated_checks import require_stated_checks
-from auditkit.policy.vocabulary import DECIDING
+from auditkit.policy.vocabulary import DECIDING, STATISTICAL
 from auditkit.registry import metric_spec
 from auditkit.stats.multiplicity import holm
 from auditkit.types import AuditResult, Exact, Finding

@@ -16,9 +16,7 @@ from auditkit.stats.bounds import Side, one_sided_bounds, p_fail
 from auditkit.stats.paired import PairedComparison
 from auditkit.types import AuditResult, Band, Binomial, Exact, Finding
 
-__all__ = ["STATISTICAL", "Case", "cases_of", "find", "measure"]
-
-STATISTICAL = frozenset({"straddles", "too_few"})
+__all__ = ["Case", "cases_of", "find", "measure"]
 
 
 @dataclass

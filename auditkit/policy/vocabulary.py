@@ -13,6 +13,7 @@ from auditkit.registry import metric_spec, metrics, probes
 __all__ = [
     "DECIDING",
     "REFERENCE",
+    "STATISTICAL",
     "Confidence",
     "Count",
     "Decide",
@@ -33,6 +34,7 @@ OnInconclusive = Literal["fail", "warn", "pass"]
 OnSkipped = Literal["block", "show"]
 Decide = Literal["bound", "point"]
 DECIDING: frozenset[str] = frozenset({"blocker", "major"})
+STATISTICAL = frozenset({"straddles", "too_few"})  # reasons that more data would remove
 REFERENCE = "baseline"  # findings of reference recommenders have the group `baseline=NAME`
 
 Number = Annotated[float, Field(allow_inf_nan=False)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,17 +37,21 @@ class ReportSource:
         return str(self.manifest.get("status", "unsealed"))
 
 
-def read_source(run: Path) -> ReportSource:
-    """Read and verify a run folder.
+def read_source(run: Path, log: Sequence[Record] | None = None) -> ReportSource:
+    """Read a run folder, and verify its evidence unless the caller has.
 
     Only records that findings reference are kept. A verdict that was made for another result or
     evidence root is ignored, and a note says so.
+
+    Args:
+        run: the run folder.
+        log: the verified records; None to read and verify them.
 
     Raises:
         IntegrityError: result, evidence, manifest or verdict is damaged.
     """
     result = AuditResult.read(run)
-    log = list(read_chain(run, result.run_key))
+    log = list(read_chain(run, result.run_key)) if log is None else log
     root = log[-1].sha256 if log else result.run_key
     manifest = read_manifest(run) if (run / MANIFEST).exists() else {}
     decision, notes = Decision.read(run), list(result.notes)

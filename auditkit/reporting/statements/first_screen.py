@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from auditkit.comparison.headline_metrics import gravity
 from auditkit.policy.decision import Decision, RuleVerdict
-from auditkit.policy.rules import STATISTICAL
+from auditkit.policy.vocabulary import STATISTICAL
 from auditkit.reporting.statements.numbers import in_words, range_in_words
 from auditkit.reporting.statements.wording import clause, means, remedy
 from auditkit.types import AuditResult, Finding
