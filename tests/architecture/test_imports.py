@@ -23,7 +23,7 @@ LAYERS = (
     ("stats",),
     ("metrics", "catalog", "policy", "privacy"),
     ("claims", "recommenders", "perturb", "reporting"),
-    ("attribution",),
+    ("attribution", "conversations"),
     ("probes", "training", "gating", "drafting"),
     ("run",),
     ("api", "cli", "testing"),
