@@ -8,8 +8,11 @@ differ by chance.
 from __future__ import annotations
 
 import json
+import os
 import re
+import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from planted_recommenders import chance
@@ -353,3 +356,15 @@ class FailsEveryThirdTurn(CleanAssistant):
         if chance("fail", request.id) < 1 / 3:
             raise RuntimeError("the service is overloaded")
         return super().turn(request, tools)
+
+
+class RecordedAssistant(ForgetsConstraint):
+    """Writes the requests that it gets into ASKED_LOG, and sleeps PAUSE seconds per batch."""
+
+    def converse(
+        self, requests: Sequence[Request], *, tools: Sequence[Mapping[str, Any]]
+    ) -> list[Reply]:
+        with Path(os.environ["ASKED_LOG"]).open("a", encoding="ascii") as stream:
+            stream.writelines(request.id + "\n" for request in requests)
+        time.sleep(float(os.environ.get("PAUSE", "0")))
+        return super().converse(requests, tools=tools)

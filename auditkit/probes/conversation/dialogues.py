@@ -41,7 +41,7 @@ from auditkit.probes.conversation.list_checks import (
     repeated_items,
 )
 from auditkit.probes.conversation.paraphrases import Triple, paraphrase_shift
-from auditkit.probes.conversation.requirements import require_chat
+from auditkit.probes.conversation.requirements import left_out, require_chat
 from auditkit.probes.conversation.rows import Row, rate_of_rows
 from auditkit.probes.conversation.secret_scenarios import SECRETS, secret_scenario
 from auditkit.probes.conversation.walk_scenarios import N_PARAPHRASED, Walker
@@ -111,10 +111,11 @@ class DialoguesProbe:
         walked = [conversation for one in triples for conversation in one]
         hold(target, [*walked, *secrets, *files["scenarios"], *files["recorded"]])
         if users:
+            notes = left_out(len(users) - len(triples), len(users))
             held = [*(one.original for one in triples), *secrets]
             for metric, group, rows in _checks(held, catalog):
-                yield rate_of_rows(context, metric, rows, group=group or "all")
-            yield paraphrase_shift(context, triples)
+                yield rate_of_rows(context, metric, rows, group=group or "all", notes=notes)
+            yield paraphrase_shift(context, triples, notes=notes)
         for name, held in files.items():
             for metric, group, rows in _checks(held, catalog):
                 if rows and (name, metric) != ("recorded", "no_list_rate"):

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from auditkit.conversations.dialogue import Dialogue, item_key
 from auditkit.metrics.list_similarity import jaccard_at_k
 from auditkit.probes.base import Context, finding, unit_of
-from auditkit.stats.bootstrap import paired_difference
+from auditkit.stats.bootstrap import bootstrap_mean
 from auditkit.types import Evidence, Finding
 
 __all__ = ["Triple", "paraphrase_shift"]
@@ -29,7 +29,9 @@ class Triple(NamedTuple):
     paraphrased: Dialogue
 
 
-def paraphrase_shift(context: Context, triples: Sequence[Triple]) -> Finding:
+def paraphrase_shift(
+    context: Context, triples: Sequence[Triple], *, notes: Sequence[str] = ()
+) -> Finding:
     """Mean over users of overlap(original, repeated) - overlap(original, paraphrased), with the
     overlaps (Jaccard) of all items listed in the common turns.
     """
@@ -40,10 +42,11 @@ def paraphrase_shift(context: Context, triples: Sequence[Triple]) -> Finding:
         pairs = [_overlap(one.original, other) for other in one[1:]]
         if pairs[0] is not None and pairs[1] is not None:
             scored.append((one, pairs[0], pairs[1]))
-    measured = paired_difference(
-        [again for _, _, again in scored], [same for _, same, _ in scored],
-        rng=context.rng(name), unit=unit, direction=direction,
-        n_missing=len(triples) - len(scored), limits=(0, 1),
+    # Bounds that hold for any distribution: the percentile bootstrap called a clean assistant with
+    # 30 users swayed in 9 of 200 simulations (`tests/bench/conversations.py`), not in 5.
+    measured = bootstrap_mean(
+        [same - again for _, same, again in scored], rng=context.rng(name), unit=unit,
+        direction=direction, n_missing=len(triples) - len(scored), limits=(-1, 1),
         reason="no two conversations of a user had lists in all turns",
     )  # fmt: skip
     # Without a shift on average, a single small overlap is a chance difference of two samples.
@@ -59,7 +62,7 @@ def paraphrase_shift(context: Context, triples: Sequence[Triple]) -> Finding:
         for one, same, again in shown[:_SHOWN]
     ]
     return finding(
-        context, name, measured, evidence=evidence, n_cases=len(shown),
+        context, name, measured, evidence=evidence, n_cases=len(shown), notes=notes,
         units=[(one.original.unit, same - again, 1.0) for one, same, again in scored],
     )  # fmt: skip
 

@@ -1,11 +1,11 @@
-"""What a target must be for a probe of conversations."""
+"""What a target and a catalog must offer for a probe of conversations."""
 
 from __future__ import annotations
 
 from auditkit.probes.base import NotAssessable
 from auditkit.recommenders.execution.target import Target
 
-__all__ = ["require_chat"]
+__all__ = ["left_out", "require_chat"]
 
 
 def require_chat(target: Target) -> None:
@@ -18,3 +18,8 @@ def require_chat(target: Target) -> None:
         raise NotAssessable(
             "the server has no chat turns, only completions, so it holds no conversation"
         )
+
+
+def left_out(n: int, of: int) -> tuple[str, ...]:
+    """A note on the users for whom no conversation could be made; empty if there are none."""
+    return (f"{n:,} of {of:,} users have no walk: too few items share two facts",) if n else ()

@@ -34,7 +34,13 @@ class Row(NamedTuple):
 
 
 def rate_of_rows(
-    context: Context, metric: str, rows: Sequence[Row], *, group: str = "all", shown: int = _SHOWN
+    context: Context,
+    metric: str,
+    rows: Sequence[Row],
+    *,
+    group: str = "all",
+    shown: int = _SHOWN,
+    notes: Sequence[str] = (),
 ) -> Finding:
     """Share of the scored rows that are wrong.
 
@@ -56,7 +62,7 @@ def rate_of_rows(
     wrong = [[row for row in own if row.wrong] for own in by_unit.values()]
     first = [own[0] for own in wrong if own][:shown]
     return finding(
-        context, name, measured, group=group,
+        context, name, measured, group=group, notes=notes,
         evidence=[Evidence(requests=(row.request,), what=row.what) for row in first],
         n_cases=sum(map(len, wrong)) if shown else None,
         units=[

@@ -15,7 +15,7 @@ from typing import ClassVar
 from auditkit.conversations.dialogue import Dialogue, hold
 from auditkit.errors import InvalidArgument
 from auditkit.probes.base import Context, NotAssessable, finding, unit_of
-from auditkit.probes.conversation.requirements import require_chat
+from auditkit.probes.conversation.requirements import left_out, require_chat
 from auditkit.probes.conversation.rows import Row, rate_of_rows
 from auditkit.probes.conversation.tool_checks import (
     bad_arguments,
@@ -78,6 +78,8 @@ class ToolsProbe:
         for one in (*main, *noted):
             one.most_rounds = self.most_rounds
         hold(target, [*main, *noted])
+        planned = min(self.n_users, len(context.users))
+        notes = left_out(planned - len(cases), planned)
         checks = {
             "missing_call_rate": missing_calls(main),
             "needless_call_rate": needless_calls(main),
@@ -88,7 +90,7 @@ class ToolsProbe:
             "invented_result_rate": invented_results(cases),
         }
         for metric, found in checks.items():
-            yield rate_of_rows(context, metric, [*found])
+            yield rate_of_rows(context, metric, [*found], notes=notes)
         for arm in ARMS:
             rows = [_row(one, getattr(one, arm)) for one in injections]
             yield rate_of_rows(context, "injection_rate", rows, group=f"arm={arm}", shown=0)
