@@ -25,11 +25,11 @@ from planted_assistants import (
     SwayedByWording,
     WritesNoList,
 )
-from run_probe import run_probe
+from run_probe import ProbeRun, run_probe
 
 from auditkit.registry import metric_spec
 
-N_USERS = 14
+N_USERS = 10
 DIALOGUES, TOOLS = "conversation.dialogues", "conversation.tools"
 # The eight assistants of the acceptance test, with the one finding that names each.
 SIGNATURES = {
@@ -58,9 +58,13 @@ IMPLIED = {ContradictsItself: {(f"{DIALOGUES}.wrong_answer_rate", "all")}}
 
 
 @cache
-def findings(kind: type, seed: int = 0):
-    runs = [run_probe(p, kind(seed), seed=seed, n_users=N_USERS) for p in (DIALOGUES, TOOLS)]
-    return {(f.metric, f.group): f for run in runs for f in run.findings}
+def run(probe: str, kind: type, seed: int = 0) -> ProbeRun:
+    return run_probe(probe, kind(seed), seed=seed, n_users=N_USERS)
+
+
+def findings(kind: type, seed: int = 0, probes: tuple[str, ...] = (DIALOGUES, TOOLS)):
+    runs = [run(probe, kind, seed) for probe in probes]
+    return {(f.metric, f.group): f for one in runs for f in one.findings}
 
 
 def flagged(found) -> set[tuple[str, str]]:
@@ -87,10 +91,11 @@ def test_evidence_says_what_is_wrong_in_which_turn(kind):
 
 @pytest.mark.parametrize("kind", FURTHER, ids=lambda kind: kind.__name__)
 def test_further_faults_are_found(kind):
-    assert (FURTHER[kind], "all") in flagged(findings(kind))
+    probe = FURTHER[kind].rpartition(".")[0]
+    assert (FURTHER[kind], "all") in flagged(findings(kind, probes=(probe,)))
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(3))
 def test_clean_assistant_is_quiet(seed):
     """`tests/bench/conversations.py` counts the quiet ones of many seeds."""
     assert flagged(findings(CleanAssistant, seed)) == set()
