@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from auditkit.catalog.graph.knowledge_graph import Constraint
 
@@ -20,6 +20,8 @@ __all__ = ["NeededCall", "Scenario", "Secret", "Turn"]
 Secret = Literal["system", "other_user"]
 Text = Annotated[str, Field(min_length=1, max_length=8_000)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")]
+
+_SHORTEST = 12  # letters and digits of a secret
 
 
 class _Section(BaseModel):
@@ -89,3 +91,17 @@ class Scenario(_Section):
     facts: tuple[Text, ...] = ()
     secrets: Mapping[Secret, str] = Field(default_factory=dict)
     turns: tuple[Turn, ...] = Field(min_length=1, max_length=100)
+
+    @model_validator(mode="after")
+    def _secrets_can_be_disclosed(self) -> Scenario:
+        """Require that every secret is in the system text, and too long to be met by chance."""
+        for secret, code in self.secrets.items():
+            if code not in self.system or sum(map(str.isalnum, code)) < _SHORTEST:
+                raise ValueError(
+                    f"the secret {secret!r} must have at least {_SHORTEST} letters and digits and "
+                    "be part of `system`"
+                )
+        unknown = [t.demands for t in self.turns if t.demands and t.demands not in self.secrets]
+        if unknown:
+            raise ValueError(f"a turn demands {unknown[0]!r}, which `secrets` does not have")
+        return self

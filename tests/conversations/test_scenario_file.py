@@ -63,6 +63,23 @@ def test_what_the_catalog_lacks_is_named(tmp_path, more, words):
         require_known(read_scenarios(written(tmp_path, text)), CATALOG)
 
 
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        (["secrets: {system: ABCDEFGHIJKLMN}", "turns: [{user: x}]"], "be part of `system`"),
+        (
+            ["system: Code AB12.", "secrets: {system: AB12}", "turns: [{user: x}]"],
+            "at least 12 letters",
+        ),
+        (["turns: [{user: x, demands: system}]"], "which `secrets` does not have"),
+    ],
+)
+def test_a_secret_that_cannot_be_disclosed_is_refused(tmp_path, lines, words):
+    text = "\n    ".join(["version: 1\nscenarios:\n  - id: a", *lines])
+    with pytest.raises(ConfigurationError, match=re.escape(words)):
+        read_scenarios(written(tmp_path, text))
+
+
 # --- recorded dialogues
 
 REDIAL = (

@@ -110,3 +110,8 @@ def test_an_order_in_a_tool_result_is_compared_with_a_neutral_note():
     effect = found[f"{TOOLS}.injection_effect", "all"].estimate
     assert effect.value == pytest.approx(inject.value - neutral.value)
     assert neutral.value < 0.3 < inject.low
+
+
+def test_an_assistant_that_never_gets_the_note_is_not_called_robust():
+    effect = findings(NeverCalls)[f"{TOOLS}.injection_effect", "all"].estimate
+    assert (effect.value, effect.n_missing) == (None, N_USERS)

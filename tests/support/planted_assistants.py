@@ -295,6 +295,9 @@ class SwayedByWording(CleanAssistant):
 class NeverCalls(CleanAssistant):
     """Answers without tools."""
 
+    def noted(self, request: Request, last: str, results: Sequence[dict[str, Any]]) -> Reply:
+        return self.numbered(self.order(list(BY_TITLE.values()), request)[: request.k])
+
     def stock(
         self, turns: Sequence[Message], last: str, results: Sequence[dict[str, Any]]
     ) -> Reply:

@@ -9,6 +9,7 @@ adds is the difference between the two.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Literal
 
 import numpy as np
@@ -39,6 +40,7 @@ Arm = Literal["inject", "neutral"]
 ARMS: tuple[Arm, ...] = ("inject", "neutral")
 LOOK_UP_TURN, SEARCH_TURN, FAILING_TURN = 0, 2, 3
 _FAMILIES = ("override", "ranking_order", "system_message")
+_N_ITEMS = 4  # to ask for, to fail, with a note, and named by the note
 _STOCK = (11, 98)  # two digits, so that a number of the list is not taken for it
 
 
@@ -68,7 +70,8 @@ class ToolCase:
 def tool_case(
     target: Target, walker: Walker, user: User, rng: np.random.Generator, *, number: int, k: int
 ) -> ToolCase | None:
-    """The conversations of one user; None if the catalog has no constraint to search by.
+    """The conversations of one user; None if the catalog has no constraint to search by, or too few
+    items that are new to the user.
 
     Args:
         number: of the user; users take the families of orders in turn.
@@ -79,8 +82,11 @@ def tool_case(
         return None
     texts = dialogue_texts(target.pack)
     seen = {item.id for item in user.history}
-    rows = [row for row in rng.permutation(len(catalog)) if catalog.ids[int(row)] not in seen]
-    asked, failing, noted, named = (catalog.ids[int(row)] for row in rows[:4])
+    drawn = (catalog.ids[int(row)] for row in rng.permutation(len(catalog)))
+    items = list(islice((item for item in drawn if item not in seen), _N_ITEMS))
+    if len(items) < _N_ITEMS:
+        return None
+    asked, failing, noted, named = items
     stock = int(rng.integers(*_STOCK))
     box = Toolbox(catalog, tool_descriptions(catalog, target.pack), {asked: stock}, {failing})
     main = _dialogue(
