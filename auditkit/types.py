@@ -43,6 +43,7 @@ __all__ = [
     "SamplingDistribution",
     "Status",
     "TargetDescription",
+    "ToolCall",
 ]
 
 SCHEMA_VERSION = "1.0"
@@ -69,11 +70,26 @@ class Item:
 
 
 @dataclass(frozen=True)
-class Message:
-    """An earlier turn of a conversation."""
+class ToolCall:
+    """A call of a tool by the assistant: its name, and its arguments as JSON text."""
 
-    role: Literal["system", "user", "assistant"]
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True)
+class Message:
+    """An earlier turn of a conversation.
+
+    `tool_calls` are those of an assistant turn; the `tool` turn with the result of one of them has
+    its id as `tool_call_id`.
+    """
+
+    role: Literal["system", "user", "assistant", "tool"]
     content: str
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

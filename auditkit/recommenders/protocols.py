@@ -26,6 +26,7 @@ __all__ = [
     "NOT_RUN",
     "Bounded",
     "Constrains",
+    "Converses",
     "Describes",
     "Differentiable",
     "Embeds",
@@ -36,6 +37,7 @@ __all__ = [
     "NotRun",
     "Operation",
     "RawResponse",
+    "RawTurn",
     "Rechecks",
     "Recommends",
     "Remote",
@@ -51,7 +53,7 @@ __all__ = [
 ]
 
 
-Operation = Literal["recommend", "generate", "score"]
+Operation = Literal["recommend", "generate", "score", "converse"]
 
 
 class NotRun:
@@ -60,6 +62,8 @@ class NotRun:
 
 NOT_RUN: Final = NotRun()
 RawResponse = Response | str | Sequence[str] | NotRun | None
+# The next turn of an assistant: its text, or an OpenAI-style message with `content`, `tool_calls`.
+RawTurn = Response | str | Mapping[str, Any] | None
 
 
 @dataclass(frozen=True)
@@ -112,6 +116,26 @@ class Generates(Protocol):
         seeds: Sequence[int],
     ) -> Sequence[str]:
         """Continue every prompt."""
+        ...
+
+
+@runtime_checkable
+class Converses(Protocol):
+    """Writes the next turn of a conversation, and may call tools.
+
+    `request.messages` are the earlier turns. `request.prompt` is the user's new turn; it is empty
+    if the last turn is the result of a tool. `tools` are OpenAI-style descriptions of the functions
+    that may be called: a turn calls them by `tool_calls`, auditkit executes them, and requests the
+    next turn with their results. An object that executes tools of its own returns a Response whose
+    `trace` has `name`, `arguments` and `result` of every call (`auditkit.conversations.ToolLog`).
+    """
+
+    name: str
+
+    def converse(
+        self, requests: Sequence[Request], *, tools: Sequence[Mapping[str, Any]]
+    ) -> Sequence[RawTurn]:
+        """Write the next turn of every conversation."""
         ...
 
 
@@ -339,4 +363,5 @@ CAPABILITIES: tuple[type, ...] = (
     Describes,
     Judges,
     Staged,
+    Converses,
 )

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from auditkit.reporting.recorded_turns import RecordedTurn, recorded_turns
 from auditkit.reporting.run_reader import Record, ReportSource
 from auditkit.security.personal_data import mask
 from auditkit.security.redaction import map_text
@@ -54,7 +55,7 @@ class RecordedStage:
 
 @dataclass(frozen=True)
 class RecordedRequest:
-    """One recorded request and its response."""
+    """One recorded request and its response; `turns` if it is a turn of a conversation."""
 
     request_id: str
     record: str
@@ -69,6 +70,7 @@ class RecordedRequest:
     stages: tuple[RecordedStage, ...]
     continuations: tuple[str, ...]
     derived: tuple[tuple[str, str], ...]
+    turns: tuple[RecordedTurn, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -198,6 +200,7 @@ def _asked(request_id: str, record: Record) -> RecordedRequest:
         stages=_stages(body),
         continuations=tuple(map(_plain, _list(request.get("continuations")))),
         derived=tuple((key, _plain(v)) for key, v in sorted(_mapping(body.get("derived")).items())),
+        turns=recorded_turns(body),
     )
 
 

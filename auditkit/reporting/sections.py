@@ -34,7 +34,14 @@ DIMENSIONS: Mapping[str, tuple[str, str]] = {
     "privacy": ("Privacy", "Does the model reveal which users it was trained on?"),
     "explain": ("Explanation", "Do the stated reasons determine the list?"),
 }
-_OWN = {OWN_CHECKS: ("Own checks", "How often do responses violate the checks of the recipe?")}
+# Sections that only a result with such a probe has.
+_OPTIONAL = {
+    "conversation": (
+        "Conversation",
+        "Does the assistant keep to what was said, and use its tools rightly?",
+    ),
+    OWN_CHECKS: ("Own checks", "How often do responses violate the checks of the recipe?"),
+}
 _LEAK = "fairness.leak.attack_auc"
 _LOWER = "privacy.canary.epsilon_lower"
 _ORIGINS = {
@@ -245,7 +252,7 @@ def build_sections(result: AuditResult, decision: Decision | None) -> list[Secti
     keys = [*DIMENSIONS, *sorted({_dimension(o.probe) for o in result.outcomes} - set(DIMENSIONS))]
     sections = []
     for key in keys:
-        title, question = {**DIMENSIONS, **_OWN}.get(key, (key, ""))
+        title, question = {**DIMENSIONS, **_OPTIONAL}.get(key, (key, ""))
         findings = [f for f in result.findings if _dimension(f.metric) == key]
         claims = _claims(findings) if key == "privacy" else ()
         exposure = build_exposure(findings)

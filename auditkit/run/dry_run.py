@@ -37,7 +37,9 @@ from auditkit.serialization.canonical_json import canonical_json
 
 __all__ = ["Plan", "PlannedProbe", "count_calls", "plan_audit", "scoring_cost"]
 
-_OPERATIONS = {"Recommends": "recommend", "Generates": "generate", "Scores": "score"}
+_OPERATIONS = {
+    "Recommends": "recommend", "Generates": "generate", "Scores": "score", "Converses": "converse",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,7 +23,7 @@ LAYERS = (
     ("stats",),
     ("metrics", "catalog", "policy", "privacy", "comparison"),
     ("claims", "recommenders", "perturb", "reporting"),
-    ("attribution",),
+    ("attribution", "conversations"),
     ("probes", "training", "gating", "drafting", "data_audit"),
     ("run",),
     ("api", "cli", "testing"),

@@ -6,6 +6,7 @@ import inspect
 from functools import cache
 
 import pytest
+from planted_assistants import CleanAssistant, FailsEveryThirdTurn
 from planted_forgetting import some_users_file, untrained_folder
 from planted_leakage import FailsOnEveryThirdText, canaries_file
 from planted_recommenders import HELD_OUT, Clean, FailsEveryThird, FindsEveryTestItem
@@ -52,6 +53,8 @@ ASKS = pytest.mark.parametrize("probe_id", [p for p in OWN if p != "privacy.clai
 def clean_for(probe_id: str) -> object:
     if probe_id == "utility.stages":
         return pipeline(FindsEveryTestItem(), Keeps())
+    if probe_id.startswith("conversation."):
+        return CleanAssistant()
     return FindsEveryTestItem() if probe_id == "fairness.group_utility" else Clean()
 
 
@@ -134,6 +137,8 @@ def test_probe_counts_as_missing_what_a_failing_target_did_not_answer(probe_id):
         failing = FailsOnEveryThirdText()
     if probe_id == "utility.stages":
         failing = pipeline(FailsEveryThird(), Keeps())
+    if probe_id.startswith("conversation."):
+        failing = FailsEveryThirdTurn()
     # Every request is sent, however many fail: the circuit breaker has tests of its own.
     parameters = parameters_for(probe_id)
     run = run_probe(

@@ -16,10 +16,11 @@ from auditkit.registry import metrics
 from auditkit.shipped_recipes import find_recipe
 
 KINDS = ("item-tokens", "local", "endpoint", "scores")
+JUDGED = (*(f"release-{kind}" for kind in KINDS), "conversation")
 
 
-def shipped(kind):
-    return Policy.read(find_recipe(f"release-{kind}", kind="policy"))
+def shipped(name):
+    return Policy.read(find_recipe(name, kind="policy"))
 
 
 def finding(rule, *, sound):
@@ -50,15 +51,15 @@ def judged(policy, broken=None):
     return decide(result, policy, as_of=AS_OF)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_sound_result_of_the_kind_passes(kind):
-    decision = judged(shipped(kind))
+@pytest.mark.parametrize("name", JUDGED)
+def test_a_sound_result_of_the_kind_passes(name):
+    decision = judged(shipped(name))
     assert (decision.verdict, decision.reasons) == ("pass", ())
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_every_deciding_rule_of_the_policy_can_stop_the_release(kind):
-    policy = shipped(kind)
+@pytest.mark.parametrize("name", JUDGED)
+def test_every_deciding_rule_of_the_policy_can_stop_the_release(name):
+    policy = shipped(name)
     for rule in policy.file.rules:
         decision = judged(policy, broken=rule.id)
         verdicts = {one.rule: one.verdict for one in decision.rules}

@@ -83,8 +83,8 @@ def test_sections_stand_in_the_order_of_the_specification(page):
     heads = re.findall(r"<h2>([^<]*)</h2>", page)
     assert heads == [
         "Overview", "What was not tested", "Findings", "Utility", "Hallucination", "Robustness",
-        "Fairness", "Privacy", "Explanation", "Rules", "Standards", "Methods", "Reproduction",
-        "Glossary",
+        "Fairness", "Privacy", "Explanation", "Conversation", "Rules", "Standards", "Methods",
+        "Reproduction", "Glossary",
     ]  # fmt: skip
 
 
@@ -149,7 +149,7 @@ def test_a_run_whose_every_probe_was_skipped_never_looks_green(tmp_path):
     page = render_html(read_source(run))
     assert _stamp(page) == "inconclusive"
     cards = re.findall(r'<article class="card (\w+)">', page)
-    assert len(cards) == 6
+    assert len(cards) == 7
     assert "pass" not in cards
 
 

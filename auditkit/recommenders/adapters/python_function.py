@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import NamedTuple
 
 from auditkit.errors import TargetUnavailable
-from auditkit.recommenders.protocols import RawResponse, Recommends
+from auditkit.recommenders.protocols import Converses, RawResponse, Recommends
 from auditkit.serialization.atomic_files import sha256_file
 from auditkit.types import Request
 
@@ -43,9 +43,9 @@ class FunctionRecommender:
         return self._function(requests)
 
 
-def import_recommender(path: str) -> Recommends:
-    """Import `MODULE:NAME` or `FILE.py:NAME`: an object with `recommend`, a class to instantiate,
-    or a plain function.
+def import_recommender(path: str) -> Recommends | Converses:
+    """Import `MODULE:NAME` or `FILE.py:NAME`: an object with `recommend` or `converse`, a class to
+    instantiate, or a plain function.
 
     Raises:
         TargetUnavailable: the module or name does not exist, or the object cannot recommend.
@@ -64,13 +64,13 @@ def import_recommender(path: str) -> Recommends:
             f"python:{path} calls sys.exit when it is imported (exit {error.code}). Put the code "
             'of a script under `if __name__ == "__main__":`.'
         ) from None
-    if isinstance(found, Recommends):
+    if isinstance(found, Recommends | Converses):
         return found
     if callable(found):
         return FunctionRecommender(path, found)
     raise TargetUnavailable(
         f"python:{path} is a {type(found).__name__}. Give a function of requests or an object "
-        "with recommend()."
+        "with recommend() or converse()."
     )
 
 

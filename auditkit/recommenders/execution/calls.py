@@ -13,9 +13,9 @@ from typing import Any
 
 from auditkit.recommenders.protocols import Operation
 from auditkit.serialization.canonical_json import sha256_json
-from auditkit.types import Item, RankedItem, Request, Response
+from auditkit.types import Item, Message, RankedItem, Request, Response
 
-__all__ = ["Call", "body_of", "response_of"]
+__all__ = ["Call", "body_of", "message_fields", "response_of"]
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Call:
             "k": asked.k,
             "candidates": None if listed is None else [_plain(item) for item in listed],
             "temperature": asked.temperature,
-            "messages": [asdict(message) for message in asked.messages],
+            "messages": [message_fields(message) for message in asked.messages],
             "prompt": asked.prompt,
             **({"who": asked.who} if asked.who else {}),
             **self.parameters,
@@ -70,6 +70,14 @@ class Call:
     def identified(self, seed: int) -> Request:
         """The request with its id and seed, as it is passed to the recommender."""
         return replace(self.request, id=self.id, seed=seed)
+
+
+def message_fields(message: Message) -> dict[str, Any]:
+    """A turn as JSON; without the fields of tools if it has none, so that the ids of calls without
+    tools stay the same.
+    """
+    written = asdict(message)
+    return {name: value for name, value in written.items() if value or name in ("role", "content")}
 
 
 def _plain(item: Item) -> dict[str, str]:

@@ -24,6 +24,7 @@ from auditkit.recommenders.execution.call_collector import CallCollector
 from auditkit.recommenders.execution.calls import Call
 from auditkit.recommenders.execution.executor import Ask, OnProgress, RequestExecutor
 from auditkit.recommenders.execution.response_cache import ResponseCache
+from auditkit.recommenders.execution.response_checks import require_one_each
 from auditkit.recommenders.execution.score_recheck import (
     as_derived,
     differences,
@@ -35,6 +36,7 @@ from auditkit.recommenders.prompting.answers import generated_text
 from auditkit.recommenders.prompting.prompts import Prompts, as_text
 from auditkit.recommenders.protocols import (
     CAPABILITIES,
+    Converses,
     Generates,
     Operation,
     RawResponse,
@@ -44,6 +46,7 @@ from auditkit.recommenders.protocols import (
     Scores,
     TokenScores,
 )
+from auditkit.recommenders.remote.chat_turns import read_turn
 from auditkit.recommenders.remote.transport import Transport
 from auditkit.registry import ProbeSpec
 from auditkit.serialization.canonical_json import sha256_json
@@ -192,6 +195,27 @@ class Target:
 
         parameters = {"max_new_tokens": max_new_tokens}
         return self._ask([self._call("generate", request, parameters) for request in requests], ask)
+
+    def converse(
+        self, requests: Sequence[Request], *, tools: Sequence[Mapping[str, Any]] = ()
+    ) -> list[Response]:
+        """Request the next turn of every conversation.
+
+        Args:
+            requests: their `messages` are the earlier turns, `prompt` is the new turn of the user;
+                a list is read from the text if `k` is above 0.
+            tools: OpenAI-style descriptions of the functions that may be called; the calls are in
+                the `trace` of a response.
+        """
+        recommender = cast(Converses, self.recommender)
+
+        def ask(batch: Sequence[Request], _: Sequence[Mapping[str, Any]]) -> Sequence[RawResponse]:
+            answers = recommender.converse(batch, tools=tools)
+            require_one_each(answers, batch)
+            return [read_turn(r, answer) for r, answer in zip(batch, answers, strict=True)]
+
+        parameters = {"tools": [dict(tool) for tool in tools]} if tools else {}
+        return self._ask([self._call("converse", r, parameters) for r in requests], ask)
 
     def score(
         self, requests: Sequence[Request], continuations: Sequence[Sequence[str]]

@@ -22,6 +22,7 @@ from auditkit.recommenders.prompting.prompts import as_text
 from auditkit.recommenders.protocols import Operation, TokenScores
 from auditkit.recommenders.remote.chat_logprobs import generated_token
 from auditkit.recommenders.remote.chat_scoring import ChatScorer, Scored
+from auditkit.recommenders.remote.chat_turns import chat_turns, turn_response
 from auditkit.recommenders.remote.completion import response_to, saying, usage_of
 from auditkit.recommenders.remote.echo_logprobs import continuation_logprobs
 from auditkit.recommenders.remote.error_body import RefusedField
@@ -103,10 +104,21 @@ class Endpoint:
     ) -> Response:
         if operation == "score":
             return await self._score(request, parameters["continuations"])
+        if operation == "converse":
+            return await self._converse(request, parameters.get("tools", ()))
         limit = parameters.get("max_new_tokens", self.max_tokens)
         result = await self._complete(request, max_tokens=limit)
         completion = saying(result, chat=self.chat)
         return response_to(request, completion, listed=operation == "recommend")
+
+    async def _converse(self, request: Request, tools: Sequence[Mapping[str, Any]]) -> Response:
+        """The next turn of a conversation, with the calls of tools in its trace."""
+        if not self.chat:
+            raise TargetError("no_chat", detail="the server has no chat turns")
+        body = {**self._limits(request, self.max_tokens), "messages": chat_turns(request)}
+        offered = {"tools": list(tools)} if tools else {}
+        result = await self._post("/chat/completions", {**body, **offered})
+        return turn_response(request, saying(result, chat=True))
 
     async def _post(
         self, path: str, body: Mapping[str, Any], *, from_root: bool = False
@@ -126,15 +138,18 @@ class Endpoint:
         return await self._server.post(path, self.fields.applied_to(body), from_root=from_root)
 
     async def _complete(self, request: Request, *, max_tokens: int) -> dict[str, Any]:
-        body: dict[str, Any] = {
+        body = self._limits(request, max_tokens)
+        if self.chat:
+            return await self._post("/chat/completions", {**body, "messages": _turns(request)})
+        return await self._post("/completions", {**body, "prompt": _as_text(request)})
+
+    def _limits(self, request: Request, max_tokens: int) -> dict[str, Any]:
+        return {
             "model": self.name,
             "temperature": request.temperature,
             "seed": request.seed % 2**31,
             "max_tokens": max_tokens,
         }
-        if self.chat:
-            return await self._post("/chat/completions", {**body, "messages": _turns(request)})
-        return await self._post("/completions", {**body, "prompt": _as_text(request)})
 
     async def _score(self, request: Request, continuations: Sequence[str]) -> Response:
         if self.scorer is not None:
@@ -207,6 +222,13 @@ class Endpoint:
     def recommend(self, requests: Sequence[Request]) -> list[Response]:
         """Request a list for every request."""
         return self.run_all(*[self.answer("recommend", request, {}) for request in requests])
+
+    def converse(
+        self, requests: Sequence[Request], *, tools: Sequence[Mapping[str, Any]]
+    ) -> list[Response]:
+        """Request the next turn of every conversation."""
+        offered = {"tools": tools}
+        return self.run_all(*[self.answer("converse", request, offered) for request in requests])
 
     def generate(
         self,

@@ -1,0 +1,107 @@
+"""Scenario: what the user says turn by turn, and what a right assistant keeps to.
+
+A scenario states the user's side alone. The assistant's turns are its real answers, so a turn may
+refer to them: `{rejected}` is what the user rejects of the last list. What is right follows from
+the scenario and the catalog: constraints, forbidden items, questions with a known answer, secrets,
+and the tool that a turn needs. There is no judge model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from auditkit.catalog.graph.knowledge_graph import Constraint
+
+__all__ = ["NeededCall", "Scenario", "Secret", "Turn"]
+
+Secret = Literal["system", "other_user"]
+Text = Annotated[str, Field(min_length=1, max_length=8_000)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")]
+
+_SHORTEST = 12  # letters and digits of a secret
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class NeededCall(_Section):
+    """The call of a tool without which a turn cannot be answered.
+
+    Attributes:
+        tool: its name.
+        item: id of the item to look up.
+        constraint: of the items to search.
+    """
+
+    tool: Literal["look_up", "search_catalog"]
+    item: str = ""
+    constraint: Constraint | None = None
+
+
+class Turn(_Section):
+    """One turn of the user.
+
+    Attributes:
+        user: its text; `{rejected}` becomes the titles that the turn rejects.
+        k: number of items that the user asks for; 0 for a turn that asks for no list.
+        states: constraints on items that hold from this turn on.
+        rejects: which items of the assistant's last list the user rejects: they must not be listed
+            again.
+        forbids: ids of items that must not be listed from this turn on.
+        question: name of a question that is to be answered with yes or no; answers to questions of
+            one name must agree.
+        answer: the right answer, if the catalog or the facts of the scenario have it.
+        demands: the secret that the user asks for.
+        calls: the call that the turn needs; `none` if it needs no tool, `any` if it may use one.
+    """
+
+    user: Text
+    k: int = Field(default=0, ge=0, le=100)
+    states: tuple[Constraint, ...] = ()
+    rejects: Literal["none", "first", "all"] = "none"
+    forbids: tuple[str, ...] = ()
+    question: str = ""
+    answer: Literal["yes", "no"] | None = None
+    demands: Secret | None = None
+    calls: NeededCall | Literal["any", "none"] = "any"
+
+
+class Scenario(_Section):
+    """A conversation from the side of the user.
+
+    Attributes:
+        id: its name in findings.
+        goal: what the user wants, said at the beginning of the first turn.
+        system: text of the system turn, after the recommender's own; empty for the shipped text.
+        constraints: they hold from the first turn on; the text of a turn must state them.
+        forbidden: ids of items that the assistant must not list.
+        facts: statements that the assistant may use; they are in the system turn.
+        secrets: random codes in the system turn, which the assistant must not disclose.
+    """
+
+    id: Name
+    goal: Annotated[str, Field(max_length=2_000)] = ""
+    system: Annotated[str, Field(max_length=20_000)] = ""
+    constraints: tuple[Constraint, ...] = ()
+    forbidden: tuple[str, ...] = ()
+    facts: tuple[Text, ...] = ()
+    secrets: Mapping[Secret, str] = Field(default_factory=dict)
+    turns: tuple[Turn, ...] = Field(min_length=1, max_length=100)
+
+    @model_validator(mode="after")
+    def _secrets_can_be_disclosed(self) -> Scenario:
+        """Require that every secret is in the system text, and too long to be met by chance."""
+        for secret, code in self.secrets.items():
+            if code not in self.system or sum(map(str.isalnum, code)) < _SHORTEST:
+                raise ValueError(
+                    f"the secret {secret!r} must have at least {_SHORTEST} letters and digits and "
+                    "be part of `system`"
+                )
+        unknown = [t.demands for t in self.turns if t.demands and t.demands not in self.secrets]
+        if unknown:
+            raise ValueError(f"a turn demands {unknown[0]!r}, which `secrets` does not have")
+        return self

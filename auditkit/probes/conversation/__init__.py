@@ -1,0 +1,1 @@
+"""Probes of conversations and of assistants with tools."""
