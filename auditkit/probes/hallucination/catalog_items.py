@@ -100,9 +100,8 @@ class CatalogProbe:
         asked = constrained_requests(target, context, context.sample_users(self.n_users), k=self.k)
         responses = target.recommend([one.request for one in asked])
         kept, _ = split_by_status(responses)
-        elsewhere = reference and titles_elsewhere(
-            (item for i in kept for item in responses[i].items), reference
-        )
+        listed = (item for i in kept for item in responses[i].items)
+        elsewhere = None if reference is None else titles_elsewhere(listed, reference)
         rates = {
             i: item_rates(
                 responses[i].items,
@@ -155,7 +154,7 @@ class CatalogProbe:
                     "n_users": self.n_users,
                     "titles": sum(len(responses[i].items) for i, _ in scored),
                     **({"undecided": undecided} if terms == "constraint" else {}),
-                    **(_named(reference) if reference and metric in _BY_REFERENCE else {}),
+                    **(_named(reference) if metric in _BY_REFERENCE else {}),
                 },
                 units=[(asked[i].user.id, float(value), 1.0) for i, value in scored],
                 evidence=_worst(scored, asked, responses, metric, target.catalog, elsewhere or {}),
@@ -219,8 +218,10 @@ def _metrics(catalog: Catalog, reference: Catalog | None) -> tuple[str, ...]:
     return (*METRICS, *of_variants, *(() if reference is None else ("absent_rate",)))
 
 
-def _named(reference: Catalog) -> dict[str, str | int]:
-    """The reference catalog, as a finding names it."""
+def _named(reference: Catalog | None) -> dict[str, str | int]:
+    """The reference catalog, as a finding names it; nothing without one."""
+    if reference is None:
+        return {}
     return {"reference_catalog": reference.name, "reference_titles": len(reference)}
 
 
