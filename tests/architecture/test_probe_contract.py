@@ -133,7 +133,7 @@ class FailsAndFinds(FailsEveryThird, FindsEveryTestItem):
 )
 def test_probe_counts_as_missing_what_a_failing_target_did_not_answer(probe_id):
     failing = FailsAndFinds() if probe_id == "fairness.group_utility" else FailsEveryThird()
-    if probe_id in ("privacy.canary", "privacy.extraction", "explain.saydo"):
+    if probe_id in ("privacy.canary", "privacy.extraction", "explain.saydo", "fairness.words"):
         failing = FailsOnEveryThirdText()
     if probe_id == "utility.stages":
         failing = pipeline(FailsEveryThird(), Keeps())
