@@ -51,9 +51,7 @@ def test_chance_differences_raise_alarms_in_few_audits():
     """Larger, with the size in docs/explain/fairness.md: tests/bench/words_size.py."""
     alarms = 0
     for seed in range(N_SEEDS):
-        run = run_probe(
-            PROBE, Explains(seed), seed=seed, n_probes=12, draws=199, bootstrap_draws=1
-        )
+        run = run_probe(PROBE, Explains(seed), seed=seed, n_probes=12, draws=199, bootstrap_draws=1)
         alarms += min(one.law.p_adjusted for one in run.findings) <= 0.05
     assert alarms <= MOST_ALARMS
 

@@ -33,7 +33,9 @@ def test_stated_error_rates_are_those_on_the_labeled_sentences():
 
 
 def test_word_lists_are_large_and_no_word_is_in_both():
-    positive, negative = (set(words.split()) for words in (_lexicon().positive, _lexicon().negative))
+    positive, negative = (
+        set(words.split()) for words in (_lexicon().positive, _lexicon().negative)
+    )
     assert min(len(positive), len(negative)) >= 150
     assert not positive & negative
 
