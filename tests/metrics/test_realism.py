@@ -105,7 +105,7 @@ def test_impossible_sessions_are_reported(session):
 
 def test_few_sessions_and_few_draws_are_reported():
     log = real_users(np.random.default_rng(8), 30)
-    with pytest.raises(InvalidArgument, match="19 real sessions. Give at least 20"):
+    with pytest.raises(InvalidArgument, match=r"19 real sessions\. Give at least 20"):
         check(log[:19], log)
     with pytest.raises(InvalidArgument, match="at least 1 / alpha - 1 draws"):
         check(log, log, alpha=0.001)
