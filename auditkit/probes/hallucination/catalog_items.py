@@ -28,6 +28,7 @@ from auditkit.probes.hallucination.item_checks import (
     item_rates,
     key_of,
     undecided_items,
+    unmatched,
 )
 from auditkit.probes.hallucination.reference_catalog import open_reference, titles_elsewhere
 from auditkit.recommenders.execution.readable_form import unreadable_form
@@ -327,7 +328,7 @@ def _shown(
     graph.
     """
     if metric == "absent_rate":
-        raw = next((i.raw for i in items if not i.item_id and i.raw in elsewhere), None)
+        raw = next((i.raw for i in items if unmatched(i) and i.raw in elsewhere), None)
         return f'"{raw}" is only in the reference catalog, as {elsewhere[raw]}' if raw else ""
     if metric in _BY_REFERENCE:
         items = [item for item in items if item.raw not in elsewhere]

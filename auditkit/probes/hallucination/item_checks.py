@@ -20,6 +20,7 @@ __all__ = [
     "item_rates",
     "key_of",
     "undecided_items",
+    "unmatched",
 ]
 
 INEXACT = LINKED - {"exact", "alias", "creator", "id", "duplicate_title"}
@@ -63,7 +64,7 @@ def item_rates(
     entries = [entry_of(catalog, item.item_id) for item in linked if item.item_id is not None]
     decided = n - ambiguous
     refused = decided - len(linked) - variants
-    outside = [item.link for item in items if not item.item_id and item.raw in (elsewhere or ())]
+    outside = [item.link for item in items if item.raw in (elsewhere or ()) and unmatched(item)]
     conflicts = sum(item.link == "year_conflict" for item in items)
     conflicts -= outside.count("year_conflict")
     near = sum(item.link == "near_miss" for item in items) - outside.count("near_miss")
@@ -102,6 +103,11 @@ def item_rates(
         broken = verdicts.count("contradicted")
         rates["constraint_violation_rate"] = _share(broken, broken + verdicts.count("supported"))
     return rates
+
+
+def unmatched(item: RankedItem) -> bool:
+    """Whether a text matches no item of the catalog, near misses and wrong years included."""
+    return item.item_id is None and item.link in ("none", "near_miss", "year_conflict")
 
 
 def undecided_items(

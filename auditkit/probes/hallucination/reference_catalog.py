@@ -1,6 +1,6 @@
 """Unlinked titles that exist outside the catalog, looked up in a larger reference catalog.
 
-A title that is not in the catalog may be invented, or it may be a real item that is not sold here.
+A title that is not in the catalog may be invented, or it may be a real item that the catalog lacks.
 The two need different remedies: the first is a hallucination, the second is solved by generation
 that is restricted to the catalog. A title that resembles one of the catalog counts as real only if
 the reference catalog has it literally, with the stated year. A misspelled title of the catalog thus
@@ -15,11 +15,11 @@ from auditkit.catalog.building.open import load_catalog
 from auditkit.catalog.catalog import Catalog
 from auditkit.catalog.linking.normalize import clean_query, full_key, parse_title
 from auditkit.catalog.linking.title_linker import EXACT, Link
+from auditkit.probes.hallucination.item_checks import unmatched
 from auditkit.types import RankedItem
 
 __all__ = ["open_reference", "titles_elsewhere"]
 
-_LOOKED_UP = ("none", "near_miss", "year_conflict")
 _BY_TITLE = EXACT - {"id"}  # an id of the reference catalog is not a title
 
 
@@ -44,17 +44,16 @@ def titles_elsewhere(items: Iterable[RankedItem], reference: Catalog) -> dict[st
         its title there without a repaired word or year. If the audited catalog has a similar title,
         or this title with another year, the text must also state the year of the reference.
     """
-    reasons = {
-        item.raw: item.link for item in items if item.item_id is None and item.link in _LOOKED_UP
-    }
+    looked_up = [item for item in items if unmatched(item)]
+    resembling = {item.raw for item in looked_up if item.link != "none"}
     found: dict[str, str] = {}
-    for link in reference.link(sorted(reasons)):
+    for link in reference.link(sorted({item.raw for item in looked_up})):
         item_id = _named_by(link, reference)
         if item_id is None:
             continue
         item = reference[item_id]
         stated = parse_title(clean_query(link.title)).year
-        if reasons[link.title] == "none" or (stated is not None and stated == item.year):
+        if link.title not in resembling or (stated is not None and stated == item.year):
             found[link.title] = item.display_title
     return found
 
