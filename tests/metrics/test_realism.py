@@ -32,7 +32,7 @@ def test_users_who_always_accept_are_rejected_in_95_of_100_seeds():
 def test_resampled_real_logs_are_accepted_in_90_of_100_seeds():
     """Size over more seeds: tests/bench/realism_size.py."""
     rejected = rejections(lambda rng, n: resampled(rng, real_users(rng, 5 * n), n), 100)
-    assert rejected <= 10  # 11 or more of 100 have a probability of .011 at 5 %
+    assert rejected <= 10
 
 
 @pytest.mark.parametrize("name", WRONG)
