@@ -47,13 +47,16 @@ def main() -> None:
         for seed in range(given.seeds)
     )
     low, high = clopper_pearson(alarms, given.seeds)
-    print(f"clean: {alarms} of {given.seeds} audits raise an alarm [{low:.3f}, {high:.3f}]")
+    print(
+        f"clean: {alarms} of {given.seeds} audits raise an alarm [{low:.3f}, {high:.3f}]",
+        flush=True,
+    )
     for name, (planted, measure) in PLANTED.items():
         found = sum(
             p_values(Explains(seed, **planted), seed, users=given.users)["gender", measure] <= ALPHA
             for seed in range(given.power_seeds)
         )
-        print(f"{name}: {measure} found in {found} of {given.power_seeds}")
+        print(f"{name}: {measure} found in {found} of {given.power_seeds}", flush=True)
 
 
 if __name__ == "__main__":
