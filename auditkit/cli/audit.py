@@ -56,6 +56,7 @@ def audit(
     out: opt.Out = None,
     data: opt.Data = None,
     catalog: opt.Catalog = None,
+    reference_catalog: opt.ReferenceCatalog = None,
     prompts: opt.Prompts = None,
     target_card: opt.TargetCard = None,
     domain: opt.Domain = None,
@@ -90,7 +91,7 @@ def audit(
     """Measure a recommender and write the report. Without a policy nothing is judged."""
     from auditkit.recommenders.execution.stop_rule import Budget, StopRule
     from auditkit.run.options import AuditOptions
-    from auditkit.run.recipe import read_recipe
+    from auditkit.run.recipe import read_recipe, with_reference
     from auditkit.shipped_recipes import find_recipe
 
     opt.check_combination(
@@ -102,6 +103,7 @@ def audit(
         chosen = chosen.model_copy(update={"data": data})
     if only:
         chosen = chosen.only(only.split(","))
+    chosen = with_reference(chosen, reference_catalog)
     chosen = opt.with_forgetting(chosen, forget, retrained)
     options = AuditOptions(
         catalog=catalog,

@@ -41,6 +41,12 @@ Catalog = Annotated[
     str | None,
     typer.Option("--catalog", help="catalog that the responses are checked against"),
 ]
+ReferenceCatalog = Annotated[
+    str | None,
+    typer.Option(
+        "--reference-catalog", help="larger catalog that tells absent titles from invented ones"
+    ),
+]
 Domain = Annotated[
     str | None,
     typer.Option("--domain", help="kind of the items: a domain pack, or the YAML file of your own"),

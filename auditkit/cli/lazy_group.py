@@ -34,6 +34,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
         "audit_data",
         "Check training data: leaks across the split, impossible values, balance, facts in texts.",
     ),
+    "check-users": (
+        "runs.check_users",
+        "Exit 10 if simulated sessions differ from the real ones, 0 if no difference was found.",
+    ),
     "train": ("train", "Train a recommender, or resume an interrupted training."),
     "list": ("listing", "List probes, metrics or recipes with their ids."),
     "data": ("data", "Get public data and models without a model hub."),

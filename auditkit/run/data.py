@@ -15,7 +15,7 @@ from auditkit.catalog.datasets.user_tables import open_dataset
 from auditkit.catalog.linking.normalize import full_key
 from auditkit.domains.shipped import domain_pack
 from auditkit.errors import CatalogError
-from auditkit.run.recipe import AuditRecipe
+from auditkit.run.recipe import CATALOG_CHECKS, AuditRecipe
 
 __all__ = ["Overlap", "load_data", "of_domain", "overlap_of"]
 
@@ -59,10 +59,13 @@ def load_data(
         progress: called with the current step and the number of new rows while a table is built.
 
     Raises:
-        CatalogError: the data or the catalog are missing or damaged.
+        CatalogError: the data, the catalog or the reference catalog are missing or damaged.
         ConfigurationError: there is no such domain pack, or it is not valid.
     """
     dataset = open_dataset(recipe.data, allow_outside=allow_outside)
+    reference = recipe.probes.get(CATALOG_CHECKS, {}).get("reference_file")
+    if reference:  # a missing or damaged file is reported, and a table built, before any request
+        load_catalog(str(reference), progress=progress)
     source = catalog or recipe.catalog
     if source in (None, recipe.data):
         return of_domain(dataset, dataset.catalog, domain)

@@ -20,6 +20,7 @@ from auditkit.evidence.failures import (
     truncated_lists,
 )
 from auditkit.privacy.measured_detectors import measured_detectors
+from auditkit.probes.fairness.words.tone import measured_tone
 from auditkit.probes.hallucination.claims import self_check as claims_self_check
 from auditkit.recommenders.execution.score_recheck import BOUND, largest_difference
 from auditkit.recommenders.execution.target import Target
@@ -96,6 +97,8 @@ def detectors(recipe: AuditRecipe, target: Target, catalog: Catalog) -> tuple[De
     """Detectors used in this audit, with their measured error rates."""
     linker, on_titles, on_texts = (_linker_detector(catalog, recipe.seed), *measured_quality())
     scanned = measured_detectors() if "privacy.scan" in recipe.probes else ()
+    if "fairness.words" in recipe.probes:
+        scanned = (*scanned, measured_tone())
     if "hallucination.claims" not in recipe.probes:
         return (linker, on_titles, *scanned)
     form = target.prompts.description

@@ -18,7 +18,9 @@ from auditkit.serialization.named_files import resolve_named_files
 from auditkit.serialization.strict_yaml import Document, load_yaml
 from auditkit.serialization.yaml_errors import all_errors, format_path, located, validate
 
-__all__ = ["AuditRecipe", "read_recipe"]
+__all__ = ["CATALOG_CHECKS", "AuditRecipe", "read_recipe", "with_reference"]
+
+CATALOG_CHECKS = "hallucination.catalog"
 
 
 class AuditRecipe(BaseModel):
@@ -26,7 +28,8 @@ class AuditRecipe(BaseModel):
 
     `probes` maps probe ids to parameters, in the order in which they run; `{}` means the defaults.
     `checks` are the user's own; `read_recipe` makes them the parameter of the last probe, `check`,
-    so that a recipe without checks has the same hash as before.
+    so that a recipe without checks has the same hash as before. `reference_catalog` becomes the
+    parameter `reference_file` of `hallucination.catalog` in the same way.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -36,6 +39,7 @@ class AuditRecipe(BaseModel):
     seed: int = Field(default=0, ge=0)
     data: str = "ml-100k"
     catalog: str | None = None
+    reference_catalog: str | None = Field(default=None, exclude=True)
     batch_size: int = Field(default=64, ge=1)
     probes: dict[str, dict[str, JsonValue]] = {}
     checks: tuple[OwnCheck, ...] = Field(default=(), exclude=True)
@@ -85,7 +89,7 @@ def read_recipe(path: Path, *, allow_outside: bool = False) -> AuditRecipe:
         ConfigurationError: every error at once, each with file and line.
     """
     document = load_yaml(path)
-    named: list[list[str | int]] = [["data"], ["catalog"]]
+    named: list[list[str | int]] = [["data"], ["catalog"], ["reference_catalog"]]
     for probe_id, parameters in _stated_probes(document).items():
         named += [["probes", probe_id, *place] for place in _named_places(parameters)]
     folders = [Path(), path.parent]
@@ -104,8 +108,29 @@ def read_recipe(path: Path, *, allow_outside: bool = False) -> AuditRecipe:
         elif stated["probes"] == {}:
             found.append(located(document, ["probes"], "the recipe has no probe"))
     found += _repeated_checks(document)
+    if "reference_catalog" in stated and CATALOG_CHECKS not in _stated_probes(document):
+        found.append(located(document, ["reference_catalog"], f"needs the probe {CATALOG_CHECKS}"))
     hint = "`auditkit list probes` shows ids and parameters." if found else ""
-    return _with_checks(validate(document, TypeAdapter(AuditRecipe), others=found, hint=hint))
+    read = validate(document, TypeAdapter(AuditRecipe), others=found, hint=hint)
+    return with_reference(_with_checks(read), read.reference_catalog)
+
+
+def with_reference(recipe: AuditRecipe, reference: str | None) -> AuditRecipe:
+    """The recipe whose catalog checks also look titles up in a reference catalog; None for none.
+
+    Raises:
+        ConfigurationError: the recipe has no catalog checks.
+    """
+    if reference is None:
+        return recipe
+    if CATALOG_CHECKS not in recipe.probes:
+        raise ConfigurationError(
+            f"a reference catalog needs the probe {CATALOG_CHECKS}, which recipe {recipe.name} "
+            "does not have. Add the probe, or leave the reference catalog out."
+        )
+    stated = {**recipe.probes[CATALOG_CHECKS], "reference_file": reference}
+    probes = {**recipe.probes, CATALOG_CHECKS: stated}
+    return recipe.model_copy(update={"probes": probes, "reference_catalog": None})
 
 
 def _with_checks(recipe: AuditRecipe) -> AuditRecipe:

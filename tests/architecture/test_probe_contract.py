@@ -44,6 +44,8 @@ ON_REQUEST = {
 }
 # Only for a catalog with variants: `tests/demo/test_shop.py`.
 OF_VARIANTS = {"hallucination.catalog.ambiguous_variant_rate"}
+# Only with a reference catalog: `tests/probes/hallucination/test_reference_catalog.py`.
+OF_REFERENCE = {"hallucination.catalog.absent_rate"}
 # A judge is a server that a recipe must name; `tests/probes/hallucination/test_judge.py` runs one.
 OWN = [p for p in probes() if p != "hallucination.judge"]
 EVERY_PROBE = pytest.mark.parametrize("probe_id", OWN)
@@ -109,7 +111,8 @@ def test_probe_is_deterministic_under_a_seed(probe_id):
 def test_probe_yields_its_registered_metrics_with_their_units(probe_id):
     run = clean_run(probe_id)
     registered = {metric.id for metric in probe_spec(probe_id).metrics}
-    assert {f.metric for f in run.findings} == registered - OF_SEVERAL - ON_REQUEST - OF_VARIANTS
+    others = OF_SEVERAL | ON_REQUEST | OF_VARIANTS | OF_REFERENCE
+    assert {f.metric for f in run.findings} == registered - others
     for finding in run.findings:
         spec = metric_spec(finding.metric)
         assert finding.probe == probe_id
@@ -133,7 +136,7 @@ class FailsAndFinds(FailsEveryThird, FindsEveryTestItem):
 )
 def test_probe_counts_as_missing_what_a_failing_target_did_not_answer(probe_id):
     failing = FailsAndFinds() if probe_id == "fairness.group_utility" else FailsEveryThird()
-    if probe_id in ("privacy.canary", "privacy.extraction", "explain.saydo"):
+    if probe_id in ("privacy.canary", "privacy.extraction", "explain.saydo", "fairness.words"):
         failing = FailsOnEveryThirdText()
     if probe_id == "utility.stages":
         failing = pipeline(FailsEveryThird(), Keeps())

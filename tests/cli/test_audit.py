@@ -56,6 +56,22 @@ def test_baseline_is_audited_and_not_judged(run, folder, name):
     assert (folder / "run" / "report.html").is_file()
 
 
+def test_reference_catalog_of_the_command_is_in_the_identity_and_the_result(run, folder):
+    (folder / "larger.csv").write_text("id,title,year\n1,Solaris,1972\n")
+    named = ("--reference-catalog", "larger.csv", "--only", "hallucination")
+    audited = ("audit", "baseline:random", "--recipe", "tiny.yaml")
+    code, out, _ = run(*audited, "--out", "run", *named)
+    assert code == 0
+    assert "hallucination.catalog.absent_rate" in out
+    identity = read_manifest(folder / "run")["fingerprints"]
+    assert "hallucination.catalog.reference_file" in identity
+    assert run("verify", "run", "--recompute")[0] == 0
+    code, _, err = run(*audited, "--out", "other", "--reference-catalog", "none.csv")
+    assert code == 2
+    assert "none.csv cannot be read" in err
+    assert not (folder / "other").exists()
+
+
 def test_default_folder_is_named_after_target_and_recipe(run, folder):
     assert run("audit", "baseline:random", "--recipe", "tiny.yaml", "-q")[0] == 0
     assert (folder / "reports" / "baseline-random-tiny" / "result.json").is_file()

@@ -28,7 +28,9 @@ from auditkit.probes.hallucination.item_checks import (
     item_rates,
     key_of,
     undecided_items,
+    unmatched,
 )
+from auditkit.probes.hallucination.reference_catalog import open_reference, titles_elsewhere
 from auditkit.recommenders.execution.readable_form import unreadable_form
 from auditkit.recommenders.execution.target import Target
 from auditkit.recommenders.protocols import Recommends
@@ -50,17 +52,19 @@ _TERMS_OF = {
 }
 _OF_UNMATCHED = (
     "out_of_catalog_rate", "invented_rate", "near_miss_rate", "year_conflict_rate",
-    "closed_set_failure_rate",
+    "closed_set_failure_rate", "absent_rate",
 )  # fmt: skip
 _FIXED_BY_TOKENS = {
     "out_of_catalog_rate": "an item token names a catalog item",
     "invented_rate": "an item token names a catalog item",
+    "absent_rate": "an item token names a catalog item",
     "near_miss_rate": "an item token names a catalog item",
     "year_conflict_rate": "an item token contains no year",
     "ambiguous_rate": "an item token names one item",
     "inexact_rate": "an item token names one item",
     "duplicate_rate": "a ranking contains every item once",
 }
+_BY_REFERENCE = ("absent_rate", "invented_rate", "near_miss_rate", "year_conflict_rate")
 _N_WORST = 5
 _N_BY_SIMILARITY = 100  # responses for the comparison with a similarity threshold, which is slow
 _MOST_COMPARED = 5_000  # catalog titles; every unmatched title is compared with each
@@ -76,10 +80,13 @@ class CatalogProbe:
         n_users: number of users, with one request each; a third of the requests have candidates
             and a third a constraint, if the recommender supports them.
         k: requested number of items.
+        reference_file: a larger catalog (a name, built file or table); titles that it has count as
+            real but absent, and not as invented.
     """
 
     n_users: int = 100
     k: int = 10
+    reference_file: str = ""
     needs: ClassVar[tuple[type, ...]] = (Recommends,)
 
     def __post_init__(self) -> None:
@@ -90,9 +97,12 @@ class CatalogProbe:
 
     def run(self, target: Target, context: Context) -> Iterator[Finding]:
         """Request lists, link their items, and yield one finding per check."""
+        reference = open_reference(self.reference_file)
         asked = constrained_requests(target, context, context.sample_users(self.n_users), k=self.k)
         responses = target.recommend([one.request for one in asked])
         kept, _ = split_by_status(responses)
+        listed = (item for i in kept for item in responses[i].items)
+        elsewhere = None if reference is None else titles_elsewhere(listed, reference)
         rates = {
             i: item_rates(
                 responses[i].items,
@@ -101,6 +111,7 @@ class CatalogProbe:
                 wanted=self.k,
                 candidates=_ids(asked[i]),
                 constraints=asked[i].constraints,
+                elsewhere=elsewhere,
             )
             for i in kept
         }
@@ -109,8 +120,7 @@ class CatalogProbe:
         )
         unreadable = unreadable_form((responses[i].items for i in kept), target.catalog)
         notes = _Notes(target, context, [(asked[i], responses[i]) for i in kept])
-        metrics = (*METRICS, "ambiguous_variant_rate") if target.catalog.variants else METRICS
-        for metric in metrics:
+        for metric in _metrics(target.catalog, reference):
             terms = _TERMS_OF.get(metric)
             concerned = [i for i, one in enumerate(asked) if terms in (None, one.terms)]
             scored = [
@@ -145,9 +155,10 @@ class CatalogProbe:
                     "n_users": self.n_users,
                     "titles": sum(len(responses[i].items) for i, _ in scored),
                     **({"undecided": undecided} if terms == "constraint" else {}),
+                    **(_named(reference) if metric in _BY_REFERENCE else {}),
                 },
                 units=[(asked[i].user.id, float(value), 1.0) for i, value in scored],
-                evidence=_worst(scored, asked, responses, metric, target.catalog),
+                evidence=_worst(scored, asked, responses, metric, target.catalog, elsewhere or {}),
                 n_cases=sum(bool(value) for _, value in scored),
                 notes=notes.of(metric, value=measured.estimate.value),
             )
@@ -200,6 +211,19 @@ class CatalogProbe:
             units=[(user, value, 1.0) for user, value in values],
             notes=[f"counted by Gestalt similarity >= {SIMILAR:.2f} to any title, for comparison"],
         )
+
+
+def _metrics(catalog: Catalog, reference: Catalog | None) -> tuple[str, ...]:
+    """The metrics that this catalog and this reference catalog allow, in the order of findings."""
+    of_variants = ("ambiguous_variant_rate",) if catalog.variants else ()
+    return (*METRICS, *of_variants, *(() if reference is None else ("absent_rate",)))
+
+
+def _named(reference: Catalog | None) -> dict[str, str | int]:
+    """The reference catalog, as a finding names it; nothing without one."""
+    if reference is None:
+        return {}
+    return {"reference_catalog": reference.name, "reference_titles": len(reference)}
 
 
 def _ids(asked: ConstrainedRequest) -> list[str] | None:
@@ -273,6 +297,7 @@ def _worst(
     responses: Sequence[Response],
     metric: str,
     catalog: Catalog,
+    elsewhere: Mapping[str, str],
 ) -> list[Evidence]:
     """Evidence: up to five responses with the largest absolute values of a metric, each with an
     example title.
@@ -282,7 +307,7 @@ def _worst(
     found = []
     for i, value in order[:_N_WORST]:
         share = f"{value:+.0f} items" if metric == "count_error" else f"{value:.0%} of this list"
-        shown = _shown(metric, asked[i], responses[i].items, catalog)
+        shown = _shown(metric, asked[i], responses[i].items, catalog, elsewhere)
         found.append(
             Evidence(
                 requests=(responses[i].request_id,),
@@ -293,11 +318,20 @@ def _worst(
 
 
 def _shown(
-    metric: str, asked: ConstrainedRequest, items: Sequence[RankedItem], catalog: Catalog
+    metric: str,
+    asked: ConstrainedRequest,
+    items: Sequence[RankedItem],
+    catalog: Catalog,
+    elsewhere: Mapping[str, str],
 ) -> str:
     """The first title that counts as an error of a metric, with the reason from the catalog or its
     graph.
     """
+    if metric == "absent_rate":
+        raw = next((i.raw for i in items if unmatched(i) and i.raw in elsewhere), None)
+        return f'"{raw}" is only in the reference catalog, as {elsewhere[raw]}' if raw else ""
+    if metric in _BY_REFERENCE:
+        items = [item for item in items if item.raw not in elsewhere]
     refused = {
         "out_of_catalog_rate": ("none", "near_miss", "year_conflict", "empty"),
         "invented_rate": ("none", "empty"),

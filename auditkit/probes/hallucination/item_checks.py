@@ -5,7 +5,7 @@ The length of a list is counted before linking and includes repeats (docs/explai
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from auditkit.catalog.catalog import Catalog
 from auditkit.catalog.graph.knowledge_graph import Constraint
@@ -20,6 +20,7 @@ __all__ = [
     "item_rates",
     "key_of",
     "undecided_items",
+    "unmatched",
 ]
 
 INEXACT = LINKED - {"exact", "alias", "creator", "id", "duplicate_title"}
@@ -33,6 +34,7 @@ def item_rates(
     wanted: int,
     candidates: Sequence[str] | None = None,
     constraints: Sequence[Constraint] = (),
+    elsewhere: Collection[str] | None = None,
 ) -> dict[str, float | None]:
     """Error rates of one list, by metric name.
 
@@ -43,6 +45,7 @@ def item_rates(
             is correct.
         candidates: ids that the list may contain; None for all items.
         constraints: constraints that every item must satisfy.
+        elsewhere: texts that a reference catalog has; None without a reference catalog.
 
     Returns:
         Fractions in [0, 1], ideal 0 (`count_error`: items, signed); None if the denominator is 0.
@@ -51,6 +54,8 @@ def item_rates(
         several variants fit count as items of the catalog. `inexact_rate`,
         `out_of_candidates_rate` and `consumed_rate` are fractions of linked items;
         `constraint_violation_rate` is a fraction of the linked items that the graph can decide.
+        With a reference catalog, titles that exist elsewhere are in `absent_rate` instead of the
+        other three rates, and the sum of the four is `out_of_catalog_rate`.
     """
     n = len(items)
     ambiguous = sum(item.link == "ambiguous" for item in items)
@@ -59,14 +64,16 @@ def item_rates(
     entries = [entry_of(catalog, item.item_id) for item in linked if item.item_id is not None]
     decided = n - ambiguous
     refused = decided - len(linked) - variants
+    outside = [item.link for item in items if item.raw in (elsewhere or ()) and unmatched(item)]
     conflicts = sum(item.link == "year_conflict" for item in items)
-    near = sum(item.link == "near_miss" for item in items)
+    conflicts -= outside.count("year_conflict")
+    near = sum(item.link == "near_miss" for item in items) - outside.count("near_miss")
     seen = {entry_of(catalog, item_id) for item_id in history if item_id in catalog.index}
     keys = [key_of(catalog, item) for item in items]
     right = wanted if candidates is None else min(wanted, len(candidates))
     rates: dict[str, float | None] = {
         "out_of_catalog_rate": _share(refused, decided),
-        "invented_rate": _share(refused - conflicts - near, decided),
+        "invented_rate": _share(refused - conflicts - near - len(outside), decided),
         "near_miss_rate": _share(near, decided),
         "year_conflict_rate": _share(conflicts, decided),
         "ambiguous_rate": _share(ambiguous, n),
@@ -80,11 +87,13 @@ def item_rates(
         "closed_set_failure_rate": None,
         "constraint_violation_rate": None,
     }
+    if elsewhere is not None:
+        rates["absent_rate"] = _share(len(outside), decided)
     if candidates is not None:
         allowed = {entry_of(catalog, item_id) for item_id in candidates if item_id in catalog.index}
-        outside = sum(entry not in allowed for entry in entries)
-        rates["out_of_candidates_rate"] = _share(outside, len(linked))
-        rates["closed_set_failure_rate"] = _share(refused + outside, decided)
+        others = sum(entry not in allowed for entry in entries)
+        rates["out_of_candidates_rate"] = _share(others, len(linked))
+        rates["closed_set_failure_rate"] = _share(refused + others, decided)
     if constraints:
         verdicts = [
             catalog.graph.constraint_verdict(item.item_id, constraints)
@@ -94,6 +103,11 @@ def item_rates(
         broken = verdicts.count("contradicted")
         rates["constraint_violation_rate"] = _share(broken, broken + verdicts.count("supported"))
     return rates
+
+
+def unmatched(item: RankedItem) -> bool:
+    """Whether a text matches no item of the catalog, near misses and wrong years included."""
+    return item.item_id is None and item.link in ("none", "near_miss", "year_conflict")
 
 
 def undecided_items(

@@ -1,0 +1,130 @@
+"""Reasons in the responses of a probe as tables of measures, [users, values].
+
+Titles are taken out of a text before its words are counted, so that "Beautiful Girls" is not praise
+and another list is not another tone. Every measure is a fraction or a share of its largest value,
+so that the same bounds and tests hold for all of them; `scale` turns it back into its unit.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from auditkit.catalog.catalog import Catalog
+from auditkit.catalog.linking.normalize import parse_title
+from auditkit.claims.reader import ClaimReader
+from auditkit.probes.fairness.words.tone import Tone, read_tone
+from auditkit.recommenders.execution.list_linking import link_list
+from auditkit.recommenders.prompting.answers import read_list
+from auditkit.types import Request, Response
+
+__all__ = ["MEASURES", "OF_ENGLISH", "Reasons", "without_titles"]
+
+FAILED = ("target_error", "timeout", "not_run")
+OF_ENGLISH = ("sentiment", "hedging", "courtesy")
+MEASURES = ("length", *OF_ENGLISH, "contradicted")
+_MARKER = re.compile(r"^\s*(?:\d+\s*[.):]|[-*\u2022#]+)\s*", re.MULTILINE)
+_AFTER_TITLE = re.compile(r":| [-\u2013\u2014] ")
+
+
+@dataclass(frozen=True)
+class Reasons:
+    """Responses of one attribute: the same user's history, once per value.
+
+    Attributes:
+        responses: [users][values].
+        requests: the requests, in the same shape.
+    """
+
+    catalog: Catalog
+    requests: Sequence[Sequence[Request]]
+    responses: Sequence[Sequence[Response]]
+
+    @cached_property
+    def users(self) -> list[int]:
+        """Rows without a failed call."""
+        return [
+            row
+            for row, own in enumerate(self.responses)
+            if not any(response.status in FAILED for response in own)
+        ]
+
+    @cached_property
+    def texts(self) -> list[list[str]]:
+        """The texts of these users without titles, [users][values]."""
+        return [
+            [
+                without_titles(response.text or "", request, self.catalog)
+                for request, response in zip(self.requests[row], self.responses[row], strict=True)
+            ]
+            for row in self.users
+        ]
+
+    @cached_property
+    def tones(self) -> list[list[Tone]]:
+        """The tone of every text, [users][values]."""
+        return [[read_tone(text) for text in own] for own in self.texts]
+
+    @property
+    def longest(self) -> int:
+        """Words of the longest text, at least 1."""
+        return max((tone.words for own in self.tones for tone in own), default=0) or 1
+
+    def scale(self, measure: str) -> float:
+        """The number by which a table of a measure is multiplied to get its unit."""
+        return {"length": float(self.longest), "sentiment": 2.0}.get(measure, 1.0)
+
+    def table(self, measure: str) -> NDArray[np.float64]:
+        """A measure in [0, 1], [users, values]; NaN for a text without decided claims."""
+        if measure == "contradicted":
+            return self._contradicted
+        values = [[_scaled(tone, measure, self.longest) for tone in own] for own in self.tones]
+        n_values = len(self.responses[0]) if self.responses else 0
+        return np.array(values, dtype=np.float64).reshape(-1, n_values)
+
+    @cached_property
+    def _contradicted(self) -> NDArray[np.float64]:
+        """Share of the decided claims of every text that the graph contradicts."""
+        texts = [one.text or "" for row in self.users for one in self.responses[row]]
+        different = list(dict.fromkeys(texts))
+        read = dict(zip(different, ClaimReader(self.catalog).read(different), strict=True))
+        shares = []
+        for text in texts:
+            verdicts = [claim.verdict for claim in read[text].claims]
+            wrong, right = verdicts.count("contradicted"), verdicts.count("supported")
+            shares.append(wrong / (wrong + right) if wrong + right else np.nan)
+        n_values = len(self.responses[0]) if self.responses else 0
+        return np.array(shares, dtype=np.float64).reshape(-1, n_values)
+
+
+def _scaled(tone: Tone, measure: str, longest: int) -> float:
+    """A measure of one text, scaled to [0, 1]."""
+    if measure == "length":
+        return tone.words / longest
+    if measure == "sentiment":
+        return (tone.sentiment + 1) / 2
+    return tone.hedging if measure == "hedging" else tone.courtesy
+
+
+def without_titles(text: str, request: Request, catalog: Catalog) -> str:
+    """A list with reasons, without list markers, its titles and those of the user's history.
+
+    A listed text that matches no item of the catalog is taken for a title up to the first colon or
+    dash, because the list reader may have kept the reason with it.
+    """
+    listed = [item.raw for item in read_list(text, k=request.k).items]
+    titles = [item.title for item in request.history]
+    for raw, link in zip(listed, link_list(listed, catalog), strict=True):
+        titles.append(raw if link.item_id else _AFTER_TITLE.split(raw)[0])
+        if link.item_id:
+            titles.append(catalog[link.item_id].display_title)
+    named = {name for title in titles for name in (title, parse_title(title).core) if name.strip()}
+    text = _MARKER.sub("", text)
+    for title in sorted(named, key=lambda name: (-len(name), name)):
+        text = re.sub(rf"(?<!\w){re.escape(title)}(?!\w)(?:\s*\(\d{{4}}\))?", " ", text)
+    return text
