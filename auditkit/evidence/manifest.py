@@ -195,8 +195,9 @@ def read_verified(
         )
     if found != evidence.get("root"):
         raise _altered(evidence_path(run), f"root {found}, the manifest has {evidence.get('root')}")
-    if evidence.get("sha256") not in (None, sha256_file(evidence_path(run))):
-        raise _altered(evidence_path(run), "its SHA-256 differs from the manifest")
+    path, sealed = evidence_path(run), evidence.get("sha256")
+    if sealed is not None and (not path.exists() or sha256_file(path) != sealed):
+        raise _altered(path, "its SHA-256 differs from the manifest")
     if root is not None and root.lower() != found:
         raise _altered(evidence_path(run), f"root {found}, expected {root}")
     _check_outputs(run, manifest["outputs"], [n for n in OUTPUTS if n not in replacing])

@@ -84,6 +84,17 @@ def test_a_record_cut_from_the_end_is_found(run):
         verify_run(run)
 
 
+def test_a_run_whose_evidence_is_gone_is_found_also_if_it_had_no_records(run):
+    manifest = read_manifest(run)
+    (run / EVIDENCE).unlink()
+    with pytest.raises(IntegrityError, match="0 records, the manifest has 6"):
+        verify_run(run)
+    manifest["evidence"] |= {"n_records": 0, "root": RUN_KEY}
+    (run / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(IntegrityError, match=r"evidence\.jsonl.*SHA-256"):
+        verify_run(run)
+
+
 def test_an_output_that_is_missing_or_unknown_is_found(run):
     (run / "summary.md").unlink()
     with pytest.raises(IntegrityError, match=r"summary\.md.*missing"):
