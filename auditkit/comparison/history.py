@@ -20,7 +20,6 @@ from auditkit.types import Finding
 
 __all__ = ["Fault", "History", "Move", "Point", "Step", "Track", "read_history"]
 
-_PARAMETERS = "parameters of "
 _NEVER = "9999"  # sorts after every recorded time
 
 
@@ -180,14 +179,11 @@ def _moved(old: RecordedRun, new: RecordedRun, tracks: Sequence[Track], at: int)
         if before is None or after is None or not disjoint(before.estimate, after.estimate):
             continue
         names = [d.name for d in differences(new.result, old.result, [(after, before)])]
-        measured = [name for name in names if name.startswith(_PARAMETERS)]
-        if len(measured) < len(names):
+        if names:
             yield Move(track.dimension, "not compared", f"other {', other '.join(names)}")
             continue
         rose = (after.estimate.value or 0.0) > (before.estimate.value or 0.0)
-        # Parameters of a finding may be measured too, such as the noise of a similarity.
-        note = "its parameters differ" if measured else ""
-        yield Move(track.dimension, MOVED[after.estimate.direction, rose], note)
+        yield Move(track.dimension, MOVED[after.estimate.direction, rose])
 
 
 def _verdicts(

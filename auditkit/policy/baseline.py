@@ -71,7 +71,8 @@ def differences(
         stated.append((name, _stated(result.recipe, probe), _stated(baseline.recipe, probe)))
     for ours, theirs in pairs:
         name = f"{ours.metric} [{ours.group}]"
-        stated.append((f"parameters of {name}", dict(ours.parameters), dict(theirs.parameters)))
+        # Parameters of a finding are not compared: those that are set come from the recipe, and
+        # the others were measured, such as the number of claims or the noise of a similarity.
         stated.append((f"version of {name}", ours.metric_version, theirs.metric_version))
     return [Difference(name, a, b) for name, a, b in stated if a != b]
 

@@ -44,6 +44,17 @@ def test_a_baseline_of_other_conditions_is_refused_with_every_difference(tmp_pat
     assert "seed: 20260601 against 1" in str(error.value)
 
 
+def test_measured_parameters_of_a_finding_do_not_prevent_a_comparison(tmp_path):
+    """Such as the number of claims, which differs between any two models."""
+    ours, theirs = (
+        dataclasses.replace(_with_units(10), parameters={"claims": n, "noise_floor": n / 7})
+        for n in (200, 190)
+    )
+    policy = judging(tmp_path, BASELINE_RULE)
+    decision = decide(result_of(ours), policy, baseline=result_of(theirs))
+    assert decision.rules[0].verdict == "pass"
+
+
 def _recipe(data="ml-100k", **probes):
     return {"version": 1, "data": data, "probes": probes}
 
