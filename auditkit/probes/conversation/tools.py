@@ -36,6 +36,7 @@ from auditkit.types import Evidence, Finding
 __all__ = ["ToolsProbe"]
 
 _TURNS = 6
+_PILOTS = 3  # fewer failures than open the circuit breaker, so that other probes still run
 _SHOWN = 5
 
 
@@ -68,7 +69,11 @@ class ToolsProbe:
         return min(self.n_users, n_users) * _TURNS * self.most_rounds
 
     def run(self, target: Target, context: Context) -> Iterator[Finding]:
-        """Hold all conversations, then check calls and answers."""
+        """Hold all conversations, then check calls and answers.
+
+        Raises:
+            NotAssessable: the first conversations with tools get no answer.
+        """
         require_chat(target)
         cases = self._cases(target, context)
         main = [case.main for case in cases]
@@ -76,6 +81,11 @@ class ToolsProbe:
         noted = [d for one in injections for d in (one.inject, one.neutral)]
         for one in (*main, *noted):
             one.most_rounds = self.most_rounds
+        hold(target, main[:_PILOTS])
+        if all(one.failed and not one.held[0].requests for one in main[:_PILOTS]):
+            raise NotAssessable(
+                "no conversation that offers tools got an answer; the server may not accept tools"
+            )
         hold(target, [*main, *noted])
         planned = min(self.n_users, len(context.users))
         notes = left_out(planned - len(cases), planned)

@@ -12,7 +12,7 @@ from run_probe import run_probe
 from small_world import world
 
 from auditkit.domains.shipped import domain_pack
-from auditkit.errors import ConfigurationError, InvalidArgument
+from auditkit.errors import ConfigurationError, InvalidArgument, TargetError
 from auditkit.probes.base import NotAssessable, load_users
 from auditkit.probes.conversation.answer_checks import yes_or_no
 from auditkit.probes.conversation.walk_scenarios import N_LISTS, Walker
@@ -82,6 +82,20 @@ def test_a_server_without_chat_is_not_assessable():
 
     with pytest.raises(NotAssessable, match="no chat turns"):
         run_probe(PROBE, Completions())
+
+
+def test_a_server_that_refuses_tools_is_not_assessable_after_three_conversations():
+    class RefusesTools(CleanAssistant):
+        asked = 0
+
+        def converse(self, requests, *, tools):
+            self.asked += len(requests)
+            raise TargetError("http_4xx")
+
+    assistant = RefusesTools()
+    with pytest.raises(NotAssessable, match="may not accept tools"):
+        run_probe("conversation.tools", assistant, n_users=9)
+    assert assistant.asked <= 6
 
 
 @pytest.mark.parametrize("more", [{"n_users": 0}, {"k": 0}, {"k": 21}])
