@@ -18,7 +18,7 @@ from auditkit.recommenders.adapters.baselines import load_baseline
 from auditkit.recommenders.pipeline.pipeline import Pipeline
 from auditkit.recommenders.pipeline.stage import build_stage
 from auditkit.recommenders.pipeline.stage_trace import stage_records
-from auditkit.recommenders.protocols import CAPABILITIES, NOT_RUN, Recommends, Remote, Scores
+from auditkit.recommenders.protocols import NOT_RUN, Recommends, Remote, Scores, Staged
 from auditkit.recommenders.remote.openai_endpoint import Endpoint
 from auditkit.security.personal_data import mask_response
 from auditkit.types import Item, Message, RankedItem, Request, Response
@@ -77,7 +77,7 @@ def test_capabilities_follow_from_the_stages():
     assert not isinstance(local, Remote | Scores)
     assert isinstance(local, Recommends)
     assert isinstance(pipeline(Finds(), Endpoint("http://127.0.0.1:9/v1#m")), Remote)
-    assert isinstance(local, CAPABILITIES[-1])
+    assert isinstance(local, Staged)
 
 
 def test_a_pipeline_of_baselines_reads_no_prompt():
