@@ -20,6 +20,7 @@ from planted_leakage import (
 )
 from planted_recommenders import HELD_OUT, Clean, ForgetsEveryone, Memorizes
 from run_probe import run_probe
+from scipy.stats import binomtest
 from small_world import world
 
 from auditkit.catalog.dataset import Dataset
@@ -101,9 +102,13 @@ def test_an_overfitted_model_reveals_its_members():
 
 @pytest.mark.slow
 def test_users_that_were_all_held_out_are_not_told_apart():
-    """Random halves of the users whom the model never saw, called members and non-members."""
+    """Random halves of the users whom the model never saw, called members and non-members.
+
+    The interval is to contain .5 in at least 93 % of the halves. Weights differ with the number of
+    threads, so the count is tested against 93 %, at a level of 1 %.
+    """
     covered = []
-    for seed in range(60):
+    for seed in range(120):
         rng = np.random.default_rng(seed)
         called_out = set(rng.choice(HALF, len(HALF) // 2, replace=False))
         run = run_probe(
@@ -115,8 +120,9 @@ def test_users_that_were_all_held_out_are_not_told_apart():
         )
         estimate = run.one(MEMBER_AUC, "attack=loss").estimate
         told_apart = estimate.value is None  # by the blind control, which may happen by chance
-        covered.append(told_apart or estimate.low <= 0.5 <= estimate.high)
-    assert np.mean(covered) >= 0.93
+        covered.append(bool(told_apart or estimate.low <= 0.5 <= estimate.high))
+    n_missed = covered.count(False)
+    assert binomtest(n_missed, len(covered), 0.07, alternative="greater").pvalue > 0.01
 
 
 @cache
