@@ -14,7 +14,7 @@ from auditkit.catalog.datasets.movielens import load_ml100k
 from auditkit.errors import CatalogError
 
 SLOW_TEST_SECONDS = 1200
-LONGEST = "test_tallrec.py"  # begins first, or it would run alone at the end
+LONGEST = "test_shipped_recipes.py"  # begins first, or it would run alone at the end
 
 # An example takes longer where other processes use the cores; that is no fault of the code.
 settings.register_profile("any_load", deadline=None, suppress_health_check=[HealthCheck.too_slow])
