@@ -24,14 +24,12 @@ from auditkit.errors import ConfigurationError, did_you_mean
 from auditkit.evidence.run_log import RunLog
 from auditkit.probes.base import User, load_users, neutral_request
 from auditkit.recommenders.execution.target import Target
-from auditkit.recommenders.loading.load import LoadedRecommender, load_recommender
+from auditkit.recommenders.loading.load import LoadedRecommender
 from auditkit.recommenders.protocols import Recommends, Scores, Works
-from auditkit.recommenders.target_uri import restriction_for
 from auditkit.run.data import load_data
-from auditkit.run.declared_facts import with_declared_facts
+from auditkit.run.opened import deadline_of, opened_recommender
 from auditkit.run.options import AuditOptions
 from auditkit.run.recipe import AuditRecipe
-from auditkit.security.network_guard import restricted_network
 from auditkit.types import Item, RankedItem, Request
 
 __all__ = ["ExplainOptions", "UserExplanation", "explain_user"]
@@ -108,12 +106,10 @@ def explain_user(
         domain=options.domain,
         allow_outside=options.allow_outside,
     )
-    restriction = restriction_for(target, online=options.online)
-    with restricted_network(restriction), tempfile.TemporaryDirectory() as folder:
-        loaded = load_recommender(
-            target, dataset=dataset, prompts=options.prompts, allow_code=options.allow_code
-        )
-        loaded = with_declared_facts(loaded, recipe, dataset, options)
+    with (
+        opened_recommender(target, recipe, dataset, options) as loaded,
+        tempfile.TemporaryDirectory() as folder,
+    ):
         log = RunLog(Path(folder), _RUN_KEY)
         with (
             closing(log),
@@ -126,15 +122,11 @@ def explain_user(
                     fingerprint=loaded.fingerprint,
                     prompts=loaded.prompts,
                     batch_size=recipe.batch_size,
-                    seconds=options.call_seconds
-                    if loaded.kind == "python" or loaded.code
-                    else None,
+                    seconds=deadline_of(loaded, options),
                 )
             ) as asked,
         ):
             found = _explained(asked, loaded, _user(dataset, user_id), how, started)
-        if restriction is not None:
-            restriction.check()
     return found
 
 

@@ -37,6 +37,7 @@ from auditkit.run.declared_facts import with_declared_facts
 from auditkit.run.domain_notes import domain_notes
 from auditkit.run.first_request import check_first_request
 from auditkit.run.identity import require_same_run, run_identity
+from auditkit.run.opened import deadline_of
 from auditkit.run.options import AuditOptions, Progress
 from auditkit.run.provenance import (
     describe_catalog,
@@ -223,7 +224,7 @@ def _target(
             batch_size=recipe.batch_size,
             window=window,
             stop=stop,
-            seconds=options.call_seconds if loaded.kind == "python" or loaded.code else None,
+            seconds=deadline_of(loaded, options),
             retry_errors=options.retry_errors,
             defer_signals=options.defer_signals,
             on_progress=progress.requests,

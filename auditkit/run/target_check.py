@@ -20,16 +20,14 @@ from auditkit.probes.base import load_users, neutral_request
 from auditkit.recommenders.execution.calls import Call, response_of
 from auditkit.recommenders.execution.stop_rule import StopRule
 from auditkit.recommenders.execution.target import Target
-from auditkit.recommenders.loading.load import LoadedRecommender, load_recommender
+from auditkit.recommenders.loading.load import LoadedRecommender
 from auditkit.recommenders.protocols import Generates, Recommends
-from auditkit.recommenders.target_uri import restriction_for
 from auditkit.run.cost import TimedCall, estimate_cost
 from auditkit.run.data import Overlap, load_data, of_domain, overlap_of
-from auditkit.run.declared_facts import with_declared_facts
 from auditkit.run.dry_run import count_calls
+from auditkit.run.opened import deadline_of, opened_recommender
 from auditkit.run.options import AuditOptions
 from auditkit.run.recipe import AuditRecipe
-from auditkit.security.network_guard import restricted_network
 from auditkit.types import Request
 
 __all__ = ["TargetCheck", "check_target"]
@@ -104,13 +102,8 @@ def check_target(
         ConfigurationError: the data have no user.
     """
     dataset, catalog, overlap = _data(recipe, options)
-    restriction = restriction_for(target, online=options.online)
-    with restricted_network(restriction):
-        started = time.monotonic()
-        loaded = load_recommender(
-            target, dataset=dataset, prompts=options.prompts, allow_code=options.allow_code
-        )
-        loaded = with_declared_facts(loaded, recipe, dataset, options)
+    started = time.monotonic()
+    with opened_recommender(target, recipe, dataset, options) as loaded:
         load_seconds = time.monotonic() - started
         with tempfile.TemporaryDirectory() as folder:
             log = RunLog(Path(folder), _RUN_KEY)
@@ -121,8 +114,6 @@ def check_target(
                 found = _request(asked, log, dataset)
                 capabilities = asked.capabilities
         _, planned = count_calls(loaded, recipe, dataset, catalog)
-        if restriction is not None:
-            restriction.check()  # the code that made the attempt may have hidden the error
     answer = None if found is None else answer_of(found.first)
     failed = answer is not None and answer.status in _ERRORS
     timed = [] if found is None or failed else [found.timed]
@@ -179,7 +170,7 @@ def _target(
         fingerprint=loaded.fingerprint,
         prompts=loaded.prompts,
         stop=StopRule(),
-        seconds=options.call_seconds if loaded.kind == "python" or loaded.code else None,
+        seconds=deadline_of(loaded, options),
     )
 
 

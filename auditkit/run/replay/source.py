@@ -12,14 +12,12 @@ from auditkit.comparison.recorded_run import RecordedRun, read_run
 from auditkit.evidence.run_log import RunLog
 from auditkit.recommenders.execution.stop_rule import StopRule
 from auditkit.recommenders.execution.target import Target
-from auditkit.recommenders.loading.load import LoadedRecommender, load_recommender
-from auditkit.recommenders.target_uri import restriction_for
+from auditkit.recommenders.loading.load import LoadedRecommender
 from auditkit.run.data import load_data
-from auditkit.run.declared_facts import with_declared_facts
+from auditkit.run.opened import deadline_of, opened_recommender
 from auditkit.run.options import AuditOptions, Progress
 from auditkit.run.recipe import AuditRecipe
 from auditkit.run.recompute import as_audited, recipe_of
-from auditkit.security.network_guard import restricted_network
 
 __all__ = ["ReplaySource", "open_source"]
 
@@ -44,7 +42,6 @@ class ReplaySource:
 
     def target(self, log: RunLog, stop: StopRule, progress: Progress = Progress()) -> Target:
         """The recommender with a log for the new responses."""
-        timed = self.loaded.kind == "python" or self.loaded.code
         return Target(
             self.loaded.recommender,
             catalog=self.catalog,
@@ -54,7 +51,7 @@ class ReplaySource:
             prompts=self.loaded.prompts,
             batch_size=self.recipe.batch_size,
             stop=stop,
-            seconds=self.options.call_seconds if timed else None,
+            seconds=deadline_of(self.loaded, self.options),
             retry_errors=True,
             defer_signals=self.options.defer_signals,
             on_progress=progress.requests,
@@ -84,12 +81,5 @@ def open_source(run: Path, target: str | None, options: AuditOptions) -> Iterato
         domain=options.domain,
         allow_outside=options.allow_outside,
     )
-    restriction = restriction_for(named, online=options.online)
-    with restricted_network(restriction):
-        loaded = load_recommender(
-            named, dataset=dataset, prompts=options.prompts, allow_code=options.allow_code
-        )
-        loaded = with_declared_facts(loaded, recipe, dataset, options)
+    with opened_recommender(named, recipe, dataset, options) as loaded:
         yield ReplaySource(recorded, recipe, catalog, loaded, options)
-        if restriction is not None:
-            restriction.check()
