@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -14,10 +13,10 @@ from auditkit.comparison.failures import FailureChanges, failure_changes
 from auditkit.comparison.headline_metrics import dimensions_of
 from auditkit.comparison.metric_changes import LEVEL, MetricChange, metric_changes
 from auditkit.comparison.recorded_run import RecordedRun, read_pair
-from auditkit.policy.decision import RuleVerdict
+from auditkit.comparison.rule_changes import RuleChange, rule_changes
 from auditkit.types import Outcome
 
-__all__ = ["Coverage", "RuleChange", "RunDiff", "diff_runs"]
+__all__ = ["Coverage", "RunDiff", "diff_runs"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,15 +36,6 @@ class Coverage:
     def changed(self) -> bool:
         """Whether anything but the reason differs."""
         return any(a != b for a, b in (self.status, self.planned, self.ok))
-
-
-@dataclass(frozen=True, kw_only=True)
-class RuleChange:
-    """One rule whose verdict differs: `pass`, `fail`, `inconclusive`, or `no such rule`."""
-
-    rule: str
-    baseline: str
-    candidate: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,20 +161,7 @@ def _covered(probe: str, old: Outcome | None, new: Outcome | None) -> Coverage:
 def _rules(old: RecordedRun, new: RecordedRun) -> tuple[RuleChange, ...]:
     if old.decision is None or new.decision is None:
         return ()
-    before, after = _verdicts(old.decision.rules), _verdicts(new.decision.rules)
-    rows = [
-        RuleChange(
-            rule=name,
-            baseline=before.get(name, "no such rule"),
-            candidate=after.get(name, "no such rule"),
-        )
-        for name in dict.fromkeys([*after, *before])
-    ]
-    return tuple(row for row in rows if row.baseline != row.candidate)
-
-
-def _verdicts(rules: tuple[RuleVerdict, ...]) -> Mapping[str, str]:
-    return {rule.name: rule.verdict for rule in rules}
+    return rule_changes(old.decision, new.decision)[0]
 
 
 def _described(run: RecordedRun) -> dict[str, JsonValue]:

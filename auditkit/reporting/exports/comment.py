@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from auditkit.evidence.manifest import verify_run
+from auditkit.comparison.rule_changes import ABSENT, rule_changes
 from auditkit.policy.baseline import incomparable
-from auditkit.policy.decision import Decision, RuleVerdict
-from auditkit.reporting.run_reader import ReportSource, read_source
+from auditkit.policy.decision import Decision
+from auditkit.reporting.run_reader import ReportSource, read_verified_source
 from auditkit.reporting.summary import markdown_text, render_summary
 from auditkit.security.escaping import format_number
 from auditkit.serialization.atomic_files import write_atomically
@@ -36,11 +36,8 @@ def write_comment(run: Path, path: Path, *, base: Path | None = None) -> Path:
     Raises:
         IntegrityError: a run folder was altered.
     """
-    for folder in (run, base):
-        if folder is not None:
-            verify_run(folder)
-    text = render_comment(read_source(run), None if base is None else read_source(base))
-    write_atomically(path, text)
+    before = None if base is None else read_verified_source(base)
+    write_atomically(path, render_comment(read_verified_source(run), before))
     return path
 
 
@@ -68,28 +65,23 @@ def _changes(source: ReportSource, base: ReportSource) -> Iterator[str]:
 
 
 def _rule_changes(before: Decision, now: Decision) -> Iterator[str]:
-    old, new = ({rule.name: rule for rule in one.rules} for one in (before, now))
-    names = list(dict.fromkeys([*new, *old]))
-    changed = [name for name in names if _word(old.get(name)) != _word(new.get(name))]
-    yield f"- {len(names) - len(changed)} of {len(names)} rule checks have the same verdict"
+    changed, n = rule_changes(before, now)
+    yield f"- {n - len(changed)} of {n} rule checks have the same verdict"
     if not changed:
         return
     yield ""
     yield "| rule | before | now | value before | value now |"
     yield "|---|---|---|---|---|"
-    for name in changed[:_MOST_ROWS]:
-        values = [
-            format_number(one.value if one else None) for one in (old.get(name), new.get(name))
-        ]
-        words = [_word(old.get(name)), _word(new.get(name))]
-        yield f"| {markdown_text(name)} | {' | '.join([*words, *values])} |"
+    for row in changed[:_MOST_ROWS]:
+        words = [_marked(row.baseline), _marked(row.candidate)]
+        values = [format_number(row.baseline_value), format_number(row.candidate_value)]
+        yield f"| {markdown_text(row.rule)} | {' | '.join([*words, *values])} |"
     if len(changed) > _MOST_ROWS:
         yield ""
         yield f"{_MOST_ROWS} of {len(changed)} changed rule checks shown."
 
 
-def _word(rule: RuleVerdict | None) -> str:
-    if rule is None:
-        return "not in the policy"
-    waived = " (waived)" if rule.waiver else ""
-    return f"{rule.verdict.upper()}{waived}"
+def _marked(word: str) -> str:
+    """A verdict in capitals, which stand out in a table without color."""
+    verdict, space, rest = word.partition(" ")
+    return word if word == ABSENT else f"{verdict.upper()}{space}{rest}"
