@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from auditkit.errors import ConfigurationError, IntegrityError
-from auditkit.evidence.manifest import MANIFEST, Verification, read_manifest, verify_run
-from auditkit.evidence.run_log import read_log
+from auditkit.evidence.manifest import MANIFEST, Verification, read_manifest, read_verified
+from auditkit.evidence.run_log import Record
 from auditkit.policy.decision import Decision
 from auditkit.serialization.canonical_json import read_json
 from auditkit.types import AuditResult
@@ -72,24 +72,19 @@ def read_run(run: Path, *, with_records: bool = False) -> RecordedRun:
         ConfigurationError: the folder has no manifest.
         IntegrityError: evidence, result, manifest or verdict were altered.
     """
-    return _read(run, verify_run(run), with_records=with_records)
+    verification, records = read_verified(run)
+    return _read(run, verification, records if with_records else ())
 
 
-def _read(run: Path, verification: Verification, *, with_records: bool) -> RecordedRun:
-    result, decision = AuditResult.read(run), Decision.read(run)
-    if decision is not None and (
-        decision.run_key != result.run_key
-        or decision.evidence_root not in (None, verification.root)
-    ):
-        decision = None
+def _read(run: Path, verification: Verification, records: Sequence[Record]) -> RecordedRun:
     return RecordedRun(
         path=run,
-        result=result,
+        result=AuditResult.read(run),
         manifest=read_manifest(run),
         root=verification.root,
         n_records=verification.n_records,
-        decision=decision,
-        records=read_log(run, verification.run_key)[0] if with_records else (),
+        decision=Decision.read_about(run, verification.run_key, verification.root),
+        records=tuple(record.body for record in records),
     )
 
 
@@ -101,15 +96,14 @@ def read_pair(baseline: Path, candidate: Path) -> tuple[RecordedRun, RecordedRun
             of the schema.
         IntegrityError: evidence, result, manifest or verdict of one of them were altered.
     """
-    verified = {run: verify_run(run) for run in (baseline, candidate)}
+    verified = [read_verified(run) for run in (baseline, candidate)]
     versions = [_schema_version(run) for run in (baseline, candidate)]
     if versions[0].split(".")[0] != versions[1].split(".")[0]:
         raise ConfigurationError(
             f"{baseline} has schema version {versions[0]} and {candidate} has {versions[1]}, so "
             "their numbers cannot be compared. Run both audits with the same version of auditkit."
         )
-    old, new = (_read(run, verified[run], with_records=True) for run in (baseline, candidate))
-    return old, new
+    return _read(baseline, *verified[0]), _read(candidate, *verified[1])
 
 
 def _schema_version(run: Path) -> str:

@@ -212,6 +212,16 @@ class Decision:
         except (ValueError, ValidationError):
             raise IntegrityError(f"{path} is damaged. Run `auditkit gate` again.") from None
 
+    def is_about(self, run_key: str, root: str) -> bool:
+        """Whether the decision was made on this run and this state of its evidence."""
+        return self.run_key == run_key and self.evidence_root in (None, root)
+
+    @classmethod
+    def read_about(cls, run: Path, run_key: str, root: str) -> Decision | None:
+        """Read `verdict.json` as `read` does; None also if it is about another state of the run."""
+        decision = cls.read(run)
+        return decision if decision is not None and decision.is_about(run_key, root) else None
+
     def as_text(self) -> str:
         """Text for a terminal: one line per rule, then reasons, with untrusted text escaped."""
         width = max([len(terminal_text(rule.name, 44)) for rule in self.rules], default=0)

@@ -22,15 +22,14 @@ def write_report(run: Path, *, out: Path | None = None) -> list[Path]:
         ConfigurationError: the folder has no manifest.
         IntegrityError: result, evidence, manifest or verdict was altered. The old files are kept.
     """
-    from auditkit.evidence.manifest import OUTPUTS_OF, read_verified, seal_manifest
+    from auditkit.evidence.manifest import OUTPUTS_OF, seal_manifest
     from auditkit.reporting.findings_csv import render_findings_csv
     from auditkit.reporting.html import render_html
-    from auditkit.reporting.run_reader import read_source
+    from auditkit.reporting.run_reader import read_verified_source
     from auditkit.reporting.summary import render_summary
     from auditkit.serialization.atomic_files import write_atomically
 
-    _, records = read_verified(run, replacing=OUTPUTS_OF["report"])
-    source = read_source(run, records)
+    source = read_verified_source(run, replacing=OUTPUTS_OF["report"])
     contents = {
         "report.html": render_html(source),
         "summary.md": render_summary(source),

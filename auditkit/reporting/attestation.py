@@ -47,7 +47,8 @@ def write_attestation(run: Path) -> Path:
             f"{run} has no sealed output to attest, because its audit is not finished. Run the "
             "audit to its end."
         )
-    statement = statement_of(verification, AuditResult.read(run), Decision.read(run))
+    decision = Decision.read_about(run, verification.run_key, verification.root)
+    statement = statement_of(verification, AuditResult.read(run), decision)
     path = run / ATTESTATION
     write_atomically(path, canonical_json(statement, indent=1) + "\n")
     return path
@@ -60,14 +61,8 @@ def statement_of(
 
     Args:
         verification: result of a successful verification of the folder.
-        decision: the verdict in the folder; it is left out if it is about another state of the run.
+        decision: the verdict on this state of the run; None if there is none.
     """
-    judged = decision
-    if decision is not None and (
-        decision.run_key != verification.run_key
-        or decision.evidence_root not in (None, verification.root)
-    ):
-        judged = None
     return {
         "_type": STATEMENT_TYPE,
         "subject": [
@@ -89,9 +84,9 @@ def statement_of(
                 "verified": result.target.verified,
             },
             "policy": None
-            if judged is None
-            else {"name": visible(judged.policy), "sha256": judged.policy_sha256},
-            "verdict": None if judged is None else judged.verdict,
-            "exitCode": None if judged is None else judged.exit_code,
+            if decision is None
+            else {"name": visible(decision.policy), "sha256": decision.policy_sha256},
+            "verdict": None if decision is None else decision.verdict,
+            "exitCode": None if decision is None else decision.exit_code,
         },
     }

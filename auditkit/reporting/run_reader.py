@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from auditkit.evidence.failures import commonest_error
-from auditkit.evidence.manifest import MANIFEST, read_manifest
+from auditkit.evidence.manifest import MANIFEST, read_manifest, read_verified
 from auditkit.evidence.run_log import Record, read_chain
 from auditkit.policy.decision import Decision
 from auditkit.types import AuditResult
 
-__all__ = ["Record", "ReportSource", "read_source"]
+__all__ = ["Record", "ReportSource", "read_source", "read_verified_source"]
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,12 @@ class ReportSource:
         return str(self.manifest.get("status", "unsealed"))
 
 
+def read_verified_source(run: Path, *, replacing: Collection[str] = ()) -> ReportSource:
+    """Verify a whole run folder and read it; arguments and errors as in `verify_run`."""
+    _, records = read_verified(run, replacing=replacing)
+    return read_source(run, records)
+
+
 def read_source(run: Path, log: Sequence[Record] | None = None) -> ReportSource:
     """Read a run folder, and verify its evidence unless the caller has.
 
@@ -55,9 +61,7 @@ def read_source(run: Path, log: Sequence[Record] | None = None) -> ReportSource:
     root = log[-1].sha256 if log else result.run_key
     manifest = read_manifest(run) if (run / MANIFEST).exists() else {}
     decision, notes = Decision.read(run), list(result.notes)
-    if decision is not None and (
-        decision.run_key != result.run_key or decision.evidence_root not in (None, root)
-    ):
+    if decision is not None and not decision.is_about(result.run_key, root):
         decision = None
         notes.append("verdict.json is about another state of this run and is not shown")
     wanted = {i for f in result.findings for e in f.evidence for i in e.requests}

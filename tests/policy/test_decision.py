@@ -22,6 +22,22 @@ def test_a_decision_reads_back_and_its_text_is_inert(tmp_path):
     assert "\n::" not in text
 
 
+def test_a_decision_on_another_run_or_state_is_not_read_as_one_on_this(tmp_path):
+    from run_folder import write_policy
+
+    result = audit_result()
+    decision = decide(result, Policy.read(write_policy(tmp_path)), as_of=AS_OF)
+    sealed = dataclasses.replace(decision, evidence_root="a" * 64)
+    sealed.write(tmp_path)
+    assert Decision.read_about(tmp_path, result.run_key, "a" * 64) == sealed
+    assert Decision.read_about(tmp_path, result.run_key, "b" * 64) is None
+    assert Decision.read_about(tmp_path, "0" * 64, "a" * 64) is None
+    decision.write(tmp_path)  # made without looking at the evidence
+    assert Decision.read_about(tmp_path, result.run_key, "b" * 64) == decision
+    (tmp_path / "verdict.json").unlink()
+    assert Decision.read_about(tmp_path, result.run_key, "a" * 64) is None
+
+
 def test_a_pilot_band_is_not_assessable_and_never_crashes_the_gate(tmp_path):
 
     from run_folder import audit_result

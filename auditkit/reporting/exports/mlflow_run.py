@@ -50,7 +50,8 @@ def log_to_mlflow(
         ) from None
     folder = Path(run)
     verification = verify_run(folder)
-    result, decision = AuditResult.read(folder), Decision.read(folder)
+    result = AuditResult.read(folder)
+    decision = Decision.read_about(folder, verification.run_key, verification.root)
     if tracking_uri is not None:
         mlflow.set_tracking_uri(tracking_uri)
     mlflow.set_experiment(experiment)

@@ -12,10 +12,9 @@ from pathlib import Path
 
 import yaml
 
-from auditkit.evidence.manifest import verify_run
 from auditkit.policy.decision import Decision
 from auditkit.policy.vocabulary import REFERENCE
-from auditkit.reporting.run_reader import ReportSource, read_source
+from auditkit.reporting.run_reader import ReportSource, read_verified_source
 from auditkit.reporting.summary import render_summary
 from auditkit.security.escaping import visible
 from auditkit.security.personal_data import mask
@@ -42,8 +41,7 @@ def write_model_card(run: Path) -> Path:
     Raises:
         IntegrityError: the run folder was altered.
     """
-    verify_run(run)
-    write_atomically(run / MODEL_CARD, render_model_card(read_source(run)))
+    write_atomically(run / MODEL_CARD, render_model_card(read_verified_source(run)))
     return run / MODEL_CARD
 
 
