@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 
 import pytest
@@ -14,10 +13,6 @@ from auditkit.comparison.history import read_history
 from auditkit.reporting import write_report
 from auditkit.reporting.pages.diff_page import render_diff
 from auditkit.reporting.pages.history_page import render_history
-
-sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
 
 
 @pytest.fixture(scope="module")
@@ -32,32 +27,9 @@ def folder(tmp_path_factory):
     return folder
 
 
-@pytest.fixture(scope="module")
-def browser():
-    with sync_api.sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield launched
-        launched.close()
-
-
 @pytest.fixture
-def open_page(browser, folder):
-    contexts = []
-
-    def opened(name, width=1280, **options):
-        context = browser.new_context(viewport={"width": width, "height": 900}, **options)
-        contexts.append(context)
-        page, address = context.new_page(), (folder / name).as_uri()
-        page.trouble = []
-        page.on("console", lambda message: page.trouble.append(message.text))
-        page.on("pageerror", lambda error: page.trouble.append(str(error)))
-        page.on("request", lambda r: r.url != address and page.trouble.append(r.url))
-        page.goto(address)
-        return page
-
-    yield opened
-    for context in contexts:
-        context.close()
+def open_page(new_page, folder):
+    return lambda name, *sizes, **options: new_page(folder / name, *sizes, **options)
 
 
 @pytest.mark.parametrize("name", ["diff.html", "index.html"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,10 +12,7 @@ from run_folder import write_policy, write_run
 
 from auditkit.reporting import write_report
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 EXAMPLES = Path(__file__).resolve().parents[2] / "reports" / "examples"
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
 
 
 @pytest.fixture(scope="module")
@@ -26,36 +23,9 @@ def report(tmp_path_factory):
     return run / "report.html"
 
 
-@pytest.fixture(scope="module")
-def browser():
-    with sync_api.sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield launched
-        launched.close()
-
-
 @pytest.fixture
-def open_page(browser, report):
-    contexts = []
-
-    def opened(width=1280, **options):
-        context = browser.new_context(viewport={"width": width, "height": 900}, **options)
-        contexts.append(context)
-        page = context.new_page()
-        page.trouble = []
-        page.on("console", lambda message: page.trouble.append(message.text))
-        page.on("dialog", lambda dialog: page.trouble.append("dialog"))
-        page.on("pageerror", lambda error: page.trouble.append(str(error)))
-        page.on(
-            "request",
-            lambda r: r.url.split("#")[0] != report.as_uri() and page.trouble.append(r.url),
-        )
-        page.goto(report.as_uri())
-        return page
-
-    yield opened
-    for context in contexts:
-        context.close()
+def open_page(new_page, report):
+    return partial(new_page, report)
 
 
 @pytest.mark.parametrize(

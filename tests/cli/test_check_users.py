@@ -8,8 +8,6 @@ import numpy as np
 import pytest
 from session_worlds import always_accept, real_users
 
-from auditkit.cli import main
-
 
 @pytest.fixture
 def logs(tmp_path):
@@ -22,15 +20,8 @@ def logs(tmp_path):
     return tmp_path
 
 
-def run(capsys, *arguments):
-    with pytest.raises(SystemExit) as stopped:
-        main(["check-users", *map(str, arguments)])
-    streams = capsys.readouterr()
-    return stopped.value.code or 0, streams.out, streams.err
-
-
-def test_users_who_always_accept_are_rejected(logs, capsys):
-    code, out, _ = run(capsys, logs / "real.jsonl", logs / "yes.jsonl", "--json")
+def test_users_who_always_accept_are_rejected(logs, call):
+    code, out, _ = call("check-users", logs / "real.jsonl", logs / "yes.jsonl", "--json")
     found = json.loads(out)
     assert code == 10
     assert found["rejected"]
@@ -38,8 +29,8 @@ def test_users_who_always_accept_are_rejected(logs, capsys):
     assert found["n_real"] == 60
 
 
-def test_users_who_are_alike_are_not_rejected_and_not_called_realistic(logs, capsys):
-    code, out, _ = run(capsys, logs / "real.jsonl", logs / "alike.jsonl")
+def test_users_who_are_alike_are_not_rejected_and_not_called_realistic(logs, call):
+    code, out, _ = call("check-users", logs / "real.jsonl", logs / "alike.jsonl")
     assert code == 0
     assert "not proof that the users are realistic" in out
     assert "repeat rate" in out
@@ -48,10 +39,10 @@ def test_users_who_are_alike_are_not_rejected_and_not_called_realistic(logs, cap
 @pytest.mark.parametrize(
     "line", ["{", "[]", '{"length": 2, "acceptances": 3, "repeats": 0}', '{"length": true}']
 )
-def test_a_wrong_line_is_named_with_an_example(logs, capsys, line):
+def test_a_wrong_line_is_named_with_an_example(logs, call, line):
     path = logs / "real.jsonl"
     path.write_text(path.read_text() + line + "\n")
-    code, _, err = run(capsys, path, logs / "yes.jsonl")
+    code, _, err = call("check-users", path, logs / "yes.jsonl")
     assert code == 2
     assert "real.jsonl:61 is not" in err
     assert '"acceptances": 3' in err

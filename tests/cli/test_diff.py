@@ -6,24 +6,11 @@ import json
 import re
 import socket
 
-import pytest
 from evidence_lines import replace_in_evidence
 from paired_runs import INVENTED, RATE, USERS, result_of, write_listed, write_pair
 from run_folder import HOSTILE
 
-from auditkit.cli import main
 from auditkit.types import TargetDescription
-
-
-@pytest.fixture
-def call(capsys):
-    def command(*words):
-        with pytest.raises(SystemExit) as stopped:
-            main([str(word) for word in words])
-        streams = capsys.readouterr()
-        return stopped.value.code or 0, streams.out, streams.err
-
-    return command
 
 
 def test_the_text_names_metrics_differences_examples_and_verdicts(call, tmp_path):

@@ -5,29 +5,21 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 from audited_runs import CLEAN
 from small_world import write_cache
 
-from auditkit.cli import main
-
 RECIPE = "version: 1\nname: tiny\nprobes:\n  hallucination.catalog: {n_users: 30}\n"
 
 
 @pytest.fixture
-def call(tmp_path, monkeypatch, capsys):
+def doctor(tmp_path, monkeypatch, call):
     monkeypatch.setenv("AUDITKIT_CACHE", str(write_cache(tmp_path / "cache")))
     monkeypatch.chdir(tmp_path)
     (tmp_path / "tiny.yaml").write_text(RECIPE)
-
-    def command(*words):
-        with pytest.raises(SystemExit) as stopped:
-            main(["doctor", *map(str, words)])
-        streams = capsys.readouterr()
-        return stopped.value.code or 0, streams.out, streams.err
-
-    return command
+    return partial(call, "doctor")
 
 
 def test_without_a_target_nothing_heavy_is_imported():
@@ -44,8 +36,8 @@ def test_without_a_target_nothing_heavy_is_imported():
     assert not {name.split(".")[0] for name in loaded} & heavy
 
 
-def test_the_machine_is_described(call):
-    code, out, _ = call()
+def test_the_machine_is_described(doctor):
+    code, out, _ = doctor()
     assert code == 0
     assert "cores: " in out
     assert "GiB free at" in out
@@ -53,23 +45,23 @@ def test_the_machine_is_described(call):
     assert "ml-100k" in out
 
 
-def test_a_target_is_tried_and_its_answer_shown(call):
-    code, out, _ = call("baseline:popularity", "--recipe", "tiny.yaml")
+def test_a_target_is_tried_and_its_answer_shown(doctor):
+    code, out, _ = doctor("baseline:popularity", "--recipe", "tiny.yaml")
     assert code == 0
     assert "parsed: 10 items, 10 of them in ml-100k" in out
     assert "recipe tiny: " in out
 
 
-def test_json_has_machine_and_target(call):
-    code, out, _ = call(CLEAN, "--recipe", "tiny.yaml", "--allow-code", "--json")
+def test_json_has_machine_and_target(doctor):
+    code, out, _ = doctor(CLEAN, "--recipe", "tiny.yaml", "--allow-code", "--json")
     found = json.loads(out)
     assert code == 0
     assert found["target"]["n_linked"] == 10
     assert found["machine"]["cores"] > 0
-    assert json.loads(call("--json")[1])["target"] is None
+    assert json.loads(doctor("--json")[1])["target"] is None
 
 
-def test_a_target_that_fails_exits_2_and_says_how(call, tmp_path):
+def test_a_target_that_fails_exits_2_and_says_how(doctor, tmp_path):
     (tmp_path / "broken.py").write_text(
         "class Broken:\n"
         "    name = 'broken'\n"
@@ -77,8 +69,8 @@ def test_a_target_that_fails_exits_2_and_says_how(call, tmp_path):
         "        raise RuntimeError('\\x1b[31mdown')\n"
     )
     words = ("--recipe", "tiny.yaml", "--allow-code")
-    code, out, _ = call(f"python:{tmp_path / 'broken.py'}:Broken", *words)
+    code, out, _ = doctor(f"python:{tmp_path / 'broken.py'}:Broken", *words)
     assert code == 2
     assert "request: target_error (exception)" in out
     assert "\x1b" not in out
-    assert call("no-such-target", "--recipe", "tiny.yaml")[0] == 2
+    assert doctor("no-such-target", "--recipe", "tiny.yaml")[0] == 2

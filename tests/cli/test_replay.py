@@ -9,25 +9,12 @@ from audited_runs import CLEAN, FAILS, INVENTS, audit
 from evidence_lines import written_bodies
 from small_world import write_cache
 
-from auditkit.cli import main
-
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AUDITKIT_CACHE", str(write_cache(tmp_path_factory.mktemp("w") / "cache")))
         yield audit(CLEAN, tmp_path_factory.mktemp("audited") / "run")
-
-
-@pytest.fixture
-def call(capsys):
-    def command(*words):
-        with pytest.raises(SystemExit) as stopped:
-            main([str(word) for word in words])
-        streams = capsys.readouterr()
-        return stopped.value.code or 0, streams.out, streams.err
-
-    return command
 
 
 @pytest.fixture(scope="module")

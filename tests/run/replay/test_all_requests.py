@@ -7,18 +7,10 @@ import json
 import pytest
 from audited_runs import CLEAN, CODE, FAILS, INVENTS, RECORDED, audit
 from evidence_lines import written_bodies
-from small_world import write_cache
 
 from auditkit.errors import ConfigurationError
 from auditkit.run.replay.all_requests import replay_run
 from auditkit.types import AuditResult
-
-
-@pytest.fixture(scope="module")
-def environment(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AUDITKIT_CACHE", str(write_cache(tmp_path_factory.mktemp("w") / "cache")))
-        yield
 
 
 @pytest.fixture(scope="module")

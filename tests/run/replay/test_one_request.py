@@ -7,19 +7,11 @@ import shutil
 import pytest
 from audited_runs import CLEAN, CODE, FAILS, INVENTS, LISTS, audit
 from evidence_lines import replace_in_evidence
-from small_world import write_cache
 
 from auditkit.errors import ConfigurationError, IntegrityError, TargetUnavailable
 from auditkit.evidence.manifest import read_manifest
 from auditkit.evidence.run_log import read_log
 from auditkit.run.replay.one_request import replay_request
-
-
-@pytest.fixture(scope="module")
-def environment(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AUDITKIT_CACHE", str(write_cache(tmp_path_factory.mktemp("w") / "cache")))
-        yield
 
 
 @pytest.fixture(scope="module")
