@@ -19,6 +19,8 @@ FAST := -m "not slow and not long and not gpu and not network"
 # One more than the cores: tests wait for servers, signals and subprocesses. Slow tests compute.
 WORKERS ?= 3
 SLOW_WORKERS ?= 2
+# One thread in each worker, for several compute at once.
+ONE := OMP_NUM_THREADS=1
 # sys.monitoring (Python 3.12 and later) measures coverage almost for free. With the tracer before it
 # the tests take nearly twice as long, so there only `make test COVERAGE=1` measures.
 MONITORING = $(shell $(BIN)/python -c "import sys; print(*[1] * (sys.version_info >= (3, 12)))")
@@ -60,19 +62,19 @@ demo: $(VENV)/.run  ## get data, train, audit and gate; ends with the path of th
 	$(BIN)/auditkit demo
 
 test: $(VENV)/.dev  ## run all tests except slow, gpu and network; at most 10 minutes on 2 cores
-	$(if $(MONITORING),COVERAGE_CORE=sysmon) $(BIN)/python $(PYTEST) -n $(WORKERS) --dist loadfile $(FAST) $(if $(COVERAGE),$(COVER))
+	$(ONE) $(if $(MONITORING),COVERAGE_CORE=sysmon) $(BIN)/python $(PYTEST) -n $(WORKERS) --dist loadfile $(FAST) $(if $(COVERAGE),$(COVER))
 
 test-slow: $(VENV)/.dev  ## run the slow tests; at most 30 minutes on 2 cores
-	OMP_NUM_THREADS=1 $(BIN)/python $(PYTEST) -n $(SLOW_WORKERS) --dist loadfile --no-loadscope-reorder -m "slow and not gpu" --durations=30
+	$(ONE) $(BIN)/python $(PYTEST) -n $(SLOW_WORKERS) --dist loadfile --no-loadscope-reorder -m "slow and not gpu" --durations=30
 
 test-long: $(VENV)/.dev  ## fine-tune SmolLM2 and compare it with its base; about 30 minutes
 	$(BIN)/python $(PYTEST) -m "long and not gpu"
 
 test-compat: $(COMPAT)/.dev $(VENV)/.run  ## run the tests of models, training and edits on transformers 4.57
-	AUDITKIT_OTHER_PYTHON=$(CURDIR)/$(BIN)/python $(COMPAT)/bin/python $(PYTEST) -n $(WORKERS) --dist loadfile $(FAST) $(addprefix tests/, compat engine recommenders training perturb planted/test_planted_faults.py)
+	$(ONE) AUDITKIT_OTHER_PYTHON=$(CURDIR)/$(BIN)/python $(COMPAT)/bin/python $(PYTEST) -n $(WORKERS) --dist loadfile $(FAST) $(addprefix tests/, compat engine recommenders training perturb planted/test_planted_faults.py)
 
 quick: $(VENV)/.dev  ## run the fast tests, for use during development; under 90 seconds
-	$(BIN)/python $(PYTEST) -n $(WORKERS) --dist loadfile $(FAST) -x --ignore=tests/browser --ignore=tests/planted
+	$(ONE) $(BIN)/python $(PYTEST) -n $(WORKERS) --dist loadfile $(FAST) -x --ignore=tests/browser --ignore=tests/planted
 
 lint: $(VENV)/.dev  ## check style, formatting, types, unused code and the documentation
 	$(BIN)/ruff check .

@@ -14,6 +14,7 @@ import math
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -90,7 +91,30 @@ def train(
     identity = identity_of(recipe, dataset)
     require_same_model(out, identity)
     out.mkdir(parents=True, exist_ok=True)
-    torch.set_num_threads(recipe.threads)
+    with _threads(recipe.threads):
+        _train(recipe, out, identity, dataset, on_step)
+    return out
+
+
+@contextmanager
+def _threads(n: int) -> Iterator[None]:
+    """Compute with n threads inside; rounding, and so what is computed later, depends on it."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(n)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _train(
+    recipe: TrainingRecipe,
+    out: Path,
+    identity: Mapping[str, Any],
+    dataset: Dataset,
+    on_step: Callable[[StepReport], None],
+) -> None:
+    """Take the steps that are left, and write the folder."""
     started, cpu_started = time.time(), time.process_time()
     accelerator = _accelerator(recipe)
     validate_batch_split(recipe, out, accelerator.num_processes)
@@ -117,7 +141,6 @@ def train(
         "seconds": round(time.time() - started, 2),
     }
     session.finish(dataset, record)
-    return out
 
 
 @dataclass(kw_only=True)

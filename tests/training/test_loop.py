@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 
 import pytest
+import torch
 from safetensors.torch import load_file
 from small_world import world
 from training_recipes import small_recipe
@@ -55,6 +56,20 @@ def test_a_killed_run_resumes_to_the_same_bytes(tmp_path, step):
         train(small_recipe(), tmp_path / "killed", dataset=world(), on_step=kill_at(step))
     resumed = train(small_recipe(), tmp_path / "killed", dataset=world())
     assert weights(resumed) == weights(whole)
+
+
+def test_training_leaves_the_number_of_threads_as_it_was(tmp_path):
+    """An audit in the same process would otherwise round in another way than one of its own."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        train(small_recipe(steps=1), tmp_path / "a", dataset=world())
+        assert torch.get_num_threads() == 2
+        with pytest.raises(Killed):
+            train(small_recipe(), tmp_path / "b", dataset=world(), on_step=kill_at(1))
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_a_checkpoint_of_another_recipe_is_refused(tmp_path):
