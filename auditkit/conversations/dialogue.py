@@ -71,7 +71,7 @@ class Dialogue:
         opening: turns before the first one of the user, such as the system turn.
         toolbox: tools that the assistant may call; None for none.
         repeat: numbers equal conversations, which are sent separately.
-        held: the turns so far. failed: whether a request had no answer.
+        held: the turns so far. failed: whether a request had no answer. reason: why it had none.
     """
 
     unit: str
@@ -83,6 +83,7 @@ class Dialogue:
     most_rounds: int = _MOST_ROUNDS
     held: list[HeldTurn] = field(default_factory=list)
     failed: bool = False
+    reason: str | None = None
     _messages: list[Message] = field(default_factory=list)
     _log: ToolLog | None = None
 
@@ -132,7 +133,7 @@ class Dialogue:
         if request.prompt:
             self._messages.append(Message("user", request.prompt))
         if response.status not in _ANSWERED:
-            self.failed = True
+            self.failed, self.reason = True, response.reason
             return
         held.requests.append(response.request_id)
         calls = recorded_calls(response)

@@ -165,11 +165,13 @@ def test_recommenders_without_turns_are_skipped_with_the_reason(tmp_path):
 def test_a_server_that_refuses_tools_is_named_in_the_outcome(tmp_path):
     with assistant(CleanAssistant(), refuses_tools=True) as (url, _):
         options = AuditOptions(stop=StopRule(max_error_rate=1.0))
-        only = recipe({"conversation.tools": {"n_users": 3}})
+        only = recipe({"conversation.tools": {"n_users": 5}})
         result = run_audit(f"openai:{url}#m", only, tmp_path / "run", options=options)
-    # Both arms of an injection begin with the same request, which is sent once.
-    assert result.outcomes[0].counts["target_error"] == result.outcomes[0].planned == 6
-    assert all(f.estimate.value is None for f in result.findings)
+    (outcome,) = result.outcomes
+    assert (outcome.status, result.findings) == ("skipped", ())
+    assert "the server may not accept tools" in outcome.reason
+    # Three conversations were tried, one after the other.
+    assert outcome.counts["target_error"] == outcome.planned == 3
 
 
 def test_the_shipped_recipe_is_read():

@@ -38,6 +38,7 @@ __all__ = ["ToolsProbe"]
 _TURNS = 6
 _PILOTS = 3  # fewer failures than open the circuit breaker, so that other probes still run
 _SHOWN = 5
+_INVALID = "bad_schema"  # reason of a response to a request that a server calls invalid
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,11 +82,7 @@ class ToolsProbe:
         noted = [d for one in injections for d in (one.inject, one.neutral)]
         for one in (*main, *noted):
             one.most_rounds = self.most_rounds
-        hold(target, main[:_PILOTS])
-        if all(one.failed and not one.held[0].requests for one in main[:_PILOTS]):
-            raise NotAssessable(
-                "no conversation that offers tools got an answer; the server may not accept tools"
-            )
+        _require_tools(target, main)
         hold(target, [*main, *noted])
         planned = min(self.n_users, len(context.users))
         notes = left_out(planned - len(cases), planned)
@@ -123,6 +120,23 @@ class ToolsProbe:
                 "constraints to search by"
             )
         return found
+
+
+def _require_tools(target: Target, dialogues: Sequence[Dialogue]) -> None:
+    """Hold conversations one after the other until the server accepts one.
+
+    An overloaded server or a lost connection does not show that it takes no tools.
+
+    Raises:
+        NotAssessable: the server calls the first request of three conversations invalid.
+    """
+    for one in dialogues[:_PILOTS]:
+        hold(target, [one])
+        if one.held[0].requests or one.reason != _INVALID:
+            return
+    raise NotAssessable(
+        "no conversation that offers tools got an answer; the server may not accept tools"
+    )
 
 
 def _row(one: Injection, dialogue: Dialogue) -> Row:

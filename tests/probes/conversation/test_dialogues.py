@@ -90,12 +90,27 @@ def test_a_server_that_refuses_tools_is_not_assessable_after_three_conversations
 
         def converse(self, requests, *, tools):
             self.asked += len(requests)
-            raise TargetError("http_4xx")
+            raise TargetError("bad_schema")
 
     assistant = RefusesTools()
     with pytest.raises(NotAssessable, match="may not accept tools"):
         run_probe("conversation.tools", assistant, n_users=9)
-    assert assistant.asked <= 6
+    assert assistant.asked == 3
+
+
+def test_failures_that_do_not_refuse_tools_are_counted_as_missing():
+    class Overloaded(CleanAssistant):
+        asked = 0
+
+        def converse(self, requests, *, tools):
+            self.asked += 1
+            if self.asked <= 3:
+                raise TargetError("http_5xx")
+            return super().converse(requests, tools=tools)
+
+    run = run_probe("conversation.tools", Overloaded(), n_users=9)
+    assert run.one("conversation.tools.missing_call_rate").estimate.n_missing > 0
+    assert run.counts["target_error"] > 0
 
 
 @pytest.mark.parametrize("more", [{"n_users": 0}, {"k": 0}, {"k": 21}])
