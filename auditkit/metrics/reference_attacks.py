@@ -15,7 +15,6 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr
-from scipy.stats import norm
 
 from auditkit.errors import InvalidArgument
 
@@ -64,6 +63,8 @@ def lira(
     if mode == "offline":
         return _listed(ndtr((phi - mean_out) / std_out))
     mean_in, std_in = _moments(reference, inside, variance)
+    from scipy.stats import norm  # 1 s of imports
+
     return _listed(norm.logpdf(phi, mean_in, std_in) - norm.logpdf(phi, mean_out, std_out))
 
 

@@ -15,7 +15,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binom
 
 from auditkit.errors import InvalidArgument
 
@@ -132,6 +131,8 @@ def _refuted(m: int, r: int, v: int, delta: float, significance: float) -> float
 
 def _p_value(epsilon: float, m: int, r: int, v: int, delta: float) -> float:
     """Largest probability of at least v correct guesses under (epsilon, delta)."""
+    from scipy.stats import binom  # 1 s of imports
+
     q = 1 / (1 + math.exp(-epsilon))
     beta = float(binom.sf(v - 1, r, q))
     if delta == 0 or v == 0:
