@@ -6,8 +6,9 @@
       - {name: ranking, target: "openai:http://127.0.0.1:8000/v1#shop-model", prompt: rerank.yaml}
 
 Every stage but the last passes `n` candidates on; the last returns as many items as a request asks
-for. The file is only parsed here, because the network guard has to know the endpoint before any
-recommender is loaded.
+for. The first stage may write a search query instead of a list (`writes: query`), which the second
+one then reads as its prompt. The file is only parsed here, because the network guard has to know
+the endpoint before any recommender is loaded.
 """
 
 from __future__ import annotations
@@ -33,7 +34,9 @@ class StageEntry(BaseModel):
     Attributes:
         name: names the stage in findings and evidence.
         target: any TARGET of `auditkit audit` except another pipeline.
-        n: number of candidates that are passed on, 1 to 1,000; None for the last stage.
+        n: number of candidates that are passed on, 1 to 1,000; None for the last stage, and for one
+            that writes a query.
+        writes: a list of items, or the search query of the next stage.
         prompt: template file of the stage, relative to the pipeline file; None for the templates of
             the recommender, or the shipped ones.
     """
@@ -43,6 +46,7 @@ class StageEntry(BaseModel):
     name: str = Field(pattern=r"^[a-z][a-z0-9-]*$", max_length=40)
     target: str = Field(min_length=1)
     n: int | None = Field(default=None, ge=1, le=MOST_CANDIDATES)
+    writes: Literal["list", "query"] = "list"
     prompt: str | None = Field(default=None, min_length=1)
 
 
@@ -80,13 +84,15 @@ def _errors(document: Document, stages: list[Any]) -> Iterator[tuple[int, str]]:
     entries = [(i, entry) for i, entry in enumerate(stages) if isinstance(entry, dict)]
     for i, entry in entries:
         last = i == len(stages) - 1
-        if not last and entry.get("n") is None:
+        if entry.get("writes") == "query":
+            yield from _query_errors(document, i, entry, last=last)
+        elif not last and entry.get("n") is None:
             yield located(
                 document,
                 ["stages", i],
                 "n is missing. Every stage but the last states how many candidates it passes on",
             )
-        if last and len(stages) > 1 and entry.get("n") is not None:
+        elif last and len(stages) > 1 and entry.get("n") is not None:
             yield located(
                 document,
                 ["stages", i, "n"],
@@ -98,3 +104,22 @@ def _errors(document: Document, stages: list[Any]) -> Iterator[tuple[int, str]]:
         if counts[name] > 1:
             message = f"two stages are named {name!r}. Give every stage another name"
             yield located(document, ["stages", i, "name"], message)
+
+
+def _query_errors(
+    document: Document, place: int, entry: dict[str, Any], *, last: bool
+) -> Iterator[tuple[int, str]]:
+    """Errors of a stage that writes a query."""
+    if place or last:
+        yield located(
+            document,
+            ["stages", place, "writes"],
+            "only the first of several stages writes a query, and the next one reads it. Remove "
+            "the key, or move the stage",
+        )
+    if entry.get("n") is not None:
+        yield located(
+            document,
+            ["stages", place, "n"],
+            "a stage that writes a query passes on no candidates. Remove n",
+        )

@@ -286,7 +286,7 @@ class Staged(Protocol):
     """A recommender of several stages, whose responses have a trace of what each stage did.
 
     Attributes:
-        stages: names of the stages, in the order in which they run.
+        stages: names of the stages that return items, in the order in which they run.
     """
 
     stages: tuple[str, ...]

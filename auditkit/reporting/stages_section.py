@@ -82,6 +82,10 @@ def _lost(own: Mapping[_Key, Finding], names: Sequence[str]) -> Iterator[StageRo
             yield StageRow(stage, what, found.estimate)
     for stage in names:
         yield StageRow(stage, "held-out items that it lost", own["lost_rate", stage].estimate)
+        if gain := own.get(("query_gain", stage)):
+            what = "recall of its query minus that of the titles of the history, paired by user"
+            worse = f"worse for {count(gain.parameters, 'n_worse'):,} users"
+            yield StageRow(stage, what, gain.estimate, worse)
     parts = {
         "left_out_rate": "of these: among its candidates, not in its list",
         "below_k_rate": "of these: in its list, below the top 10",
@@ -100,7 +104,7 @@ def _added(own: Mapping[_Key, Finding], names: Sequence[str]) -> Iterator[StageR
     for stage in names:
         for metric, what in words.items():
             if found := own.get((metric, stage)):
-                first = stage == names[0]
+                first = ("left_candidates_rate", stage) not in own
                 n = f"{count(found.parameters, 'n_added'):,} items"
                 said = "items that are not in the catalog" if first else what
                 yield StageRow(stage, said, found.estimate, n)

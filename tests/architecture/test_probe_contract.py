@@ -10,7 +10,7 @@ from planted_assistants import CleanAssistant, FailsEveryThirdTurn
 from planted_forgetting import some_users_file, untrained_folder
 from planted_leakage import FailsOnEveryThirdText, canaries_file
 from planted_recommenders import HELD_OUT, Clean, FailsEveryThird, FindsEveryTestItem
-from planted_stages import Keeps, pipeline
+from planted_stages import Asks, Keeps, Searches, pipeline, searching
 from run_probe import ProbeRun, run_probe
 
 from auditkit.probes.base import NotAssessable
@@ -54,7 +54,7 @@ ASKS = pytest.mark.parametrize("probe_id", [p for p in OWN if p != "privacy.clai
 
 def clean_for(probe_id: str) -> object:
     if probe_id == "utility.stages":
-        return pipeline(FindsEveryTestItem(), Keeps())
+        return searching(Asks(), Searches(), Keeps())
     if probe_id.startswith("conversation."):
         return CleanAssistant()
     return FindsEveryTestItem() if probe_id == "fairness.group_utility" else Clean()

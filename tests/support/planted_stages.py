@@ -10,7 +10,7 @@ from small_world import world
 from auditkit.domains.shipped import domain_pack
 from auditkit.recommenders.pipeline.pipeline import Pipeline
 from auditkit.recommenders.pipeline.stage import build_stage
-from auditkit.types import Request
+from auditkit.types import Request, Response
 
 N = 20  # candidates
 
@@ -115,15 +115,69 @@ class AddsReal(Keeps):
         return [*super().answer(request)[: request.k // 2], *others[:5]]
 
 
+class Searches(Finds):
+    """Finds the held-out item if the prompt names it or an item of the history."""
+
+    reads_prompt = True
+
+    def answer(self, request: Request) -> list[str]:
+        known = [*titles([held_out_item(request)]), *(item.title for item in request.history)]
+        if any(title in request.prompt for title in known):
+            return super().answer(request)
+        return NeverFinds.answer(self, request)
+
+
+class SearchesBadly(NeverFinds):
+    """Reads the query, and finds anything but the held-out item."""
+
+    reads_prompt = True
+
+
+class Asks:
+    """Writes the title of the held-out item as the query."""
+
+    name, reads_prompt = "asks", True
+
+    def recommend(self, requests: Sequence[Request]) -> list[Response]:
+        return [Response(request_id=one.id, status="ok", text=self.query(one)) for one in requests]
+
+    def query(self, request: Request) -> str:
+        return titles([held_out_item(request)])[0]
+
+
+class AsksOffTopic(Asks):
+    def query(self, request: Request) -> str:
+        return "Search query: weather in Lisbon"
+
+
+class AsksNothing(Asks):
+    def query(self, request: Request) -> str:
+        return "<think>What could this user like?</think>"
+
+
+def searching(writer: object, retriever: object, ranker: object, *, n: int = N) -> Pipeline:
+    """The three stages `query`, `retrieval` and `ranking` on the small world."""
+    return chain([("query", writer, None), ("retrieval", retriever, n), ("ranking", ranker, None)])
+
+
 def pipeline(retriever: object, ranker: object, *, n: int = N) -> Pipeline:
     """The two stages `retrieval` and `ranking` on the small world."""
     return chain([("retrieval", retriever, n), ("ranking", ranker, None)])
 
 
 def chain(stages: Sequence[tuple[str, object, int | None]]) -> Pipeline:
-    """A pipeline of (name, recommender, n)."""
+    """A pipeline of (name, recommender, n); a first stage without n writes the query."""
+    queries = stages[0][2] is None
     steps = [
-        build_stage(name, one, n=n, first=not place, prompt=None, pack=domain_pack("movies"))
+        build_stage(
+            name,
+            one,
+            n=n,
+            first=place <= queries,
+            prompt=None,
+            pack=domain_pack("movies"),
+            writes="query" if queries and not place else "list",
+        )
         for place, (name, one, n) in enumerate(stages)
     ]
     return Pipeline("pipeline:planted", steps, catalog=world().catalog)

@@ -1,13 +1,14 @@
 """What the stages of a pipeline did with one user's held-out items, and where each item came from.
 
 A held-out item that is missing from the final list was lost by one stage: the one after the last
-stage that still had it. An item that the last stage lists without having been given it is not lost.
-So the hit rate and the rates of the stages add up to 1.
+stage that still had it. An item that the last stage lists without having been given it is not
+lost. So the hit rate and the rates of the stages add up to 1. Where the first stage writes a query,
+an item that is not found by it, and is found by the titles of the history, is lost by the query.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from auditkit.catalog.catalog import Catalog
@@ -59,14 +60,17 @@ def stage_outcomes(
     *,
     catalog: Catalog,
     k: int,
+    query: StageOutcome | None = None,
 ) -> list[StageOutcome]:
-    """One outcome per stage.
+    """One outcome per stage that returns items.
 
     Args:
         records: of one response; stages that did not run have none.
         names: of all stages, in order.
         targets: held-out items of the user, at least one.
         catalog: of the items. k: length of the list that counts, at least 1.
+        query: filled in for the stage that writes the query, if there is one: what it lost, and
+            `has` for the plain query in its place.
     """
     ids = list(dict.fromkeys(target.id for target in targets))
     listed = [record.items for record in records]
@@ -84,7 +88,36 @@ def stage_outcomes(
     titles = {target.id: target.title for target in targets}
     for one in ids:
         _attribute(found, outputs, one, titles[one], names, share=1 / len(ids), k=k)
+    if query is not None:
+        _attribute_to_query(query, found[0], records, outputs, titles, k=k)
     return found
+
+
+def _attribute_to_query(
+    query: StageOutcome,
+    first: StageOutcome,
+    records: Sequence[StageRecord],
+    outputs: Sequence[Sequence[str]],
+    titles: Mapping[str, str],
+    *,
+    k: int,
+) -> None:
+    """Move what the query lost from the retriever to it."""
+    if not records:  # no query, so the retriever was not asked
+        query.lost, first.lost = first.lost, 0.0
+        query.examples["lost"] = "there is no query"
+        first.examples.pop("lost", None)
+        return
+    query.ran = True
+    plain = set(records[0].plain or ())
+    query.has = len(plain & set(titles)) / len(titles)
+    for one, title in titles.items():
+        ever = one in outputs[-1][:k] or any(one in output for output in outputs[:-1])
+        if one in plain and not ever:
+            query.lost += 1 / len(titles)
+            first.lost -= 1 / len(titles)
+            said = f'"{title}" is found by the titles of the history, and not by the query'
+            query.examples.setdefault("lost", said)
 
 
 def _attribute(

@@ -29,7 +29,7 @@ from auditkit.probes.base import (
 from auditkit.probes.pipeline.stage_outcomes import StageOutcome, stage_outcomes
 from auditkit.recommenders.execution.readable_form import unreadable_form
 from auditkit.recommenders.execution.target import Target
-from auditkit.recommenders.pipeline.stage_trace import stage_records
+from auditkit.recommenders.pipeline.stage_trace import has_trace, stage_records
 from auditkit.recommenders.protocols import Recommends, Staged
 from auditkit.stats.bootstrap import bootstrap_mean, paired_difference
 from auditkit.types import Evidence, Finding
@@ -37,6 +37,7 @@ from auditkit.types import Evidence, Finding
 __all__ = ["StagesProbe"]
 
 CUTOFF = 10
+QUERY = -1  # place of the stage before all that return items
 _N_SHOWN = 3
 _ADDED = ("left_candidates", "out_of_candidates", "out_of_catalog")
 
@@ -47,6 +48,7 @@ class _Passed(NamedTuple):
     user: User
     request_id: str
     stages: Sequence[StageOutcome]
+    query: StageOutcome | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,30 +81,37 @@ class StagesProbe:
         if unreadable:
             raise NotAssessable(unreadable)
         names = getattr(target.recommender, "stages", ())
-        passed = [
-            _Passed(
-                users[i],
-                responses[i].request_id,
-                stage_outcomes(
-                    records, names, users[i].test_items, catalog=target.catalog, k=CUTOFF
-                ),
-            )
-            for i in kept
-            if (records := stage_records(responses[i]))
-        ]
+        query = getattr(target.recommender, "query_stage", None)
+        passed = []
+        for i in kept:
+            if has_trace(responses[i]):
+                own = StageOutcome() if query else None
+                stages = stage_outcomes(
+                    stage_records(responses[i]),
+                    names,
+                    users[i].test_items,
+                    catalog=target.catalog,
+                    k=CUTOFF,
+                    query=own,
+                )
+                passed.append(_Passed(users[i], responses[i].request_id, stages, own))
         notes = context.sampled(self.n_users)
-        yield from _Findings(context, names, passed, len(users) - len(passed), notes).all()
+        n_missing = len(users) - len(passed)
+        yield from _Findings(context, names, passed, n_missing, notes, query).all()
 
 
 @dataclass(frozen=True)
 class _Findings:
-    """Findings on the outcomes of all users; `n_missing` users have no response."""
+    """Findings on the outcomes of all users; `n_missing` users have no response, and `query` is the
+    name of the stage that writes the query, if there is one.
+    """
 
     context: Context
     names: Sequence[str]
     passed: Sequence[_Passed]
     n_missing: int
     notes: Sequence[str]
+    query: str | None = None
 
     def all(self) -> Iterator[Finding]:
         """Yield the findings on held-out items, then on added items, then on the order."""
@@ -113,6 +122,8 @@ class _Findings:
             targets = sum(len(one.user.test_items) for one in self.passed)
             counts: dict[str, JsonValue] = {"n": n, "n_targets": targets}
             yield self._mean("candidate_recall", place, recall, counts=counts)
+        if self.query:
+            yield from self._of_query()
         for place in range(last + 1):
             lost = [one.stages[place].lost for one in self.passed]
             yield self._mean("lost_rate", place, lost, shows="lost")
@@ -126,6 +137,22 @@ class _Findings:
             yield self._mean("ndcg@10", place, [one.stages[place].ndcg for one in self.passed])
         for place in range(1, last + 1):
             yield self._change(place)
+
+    def _of_query(self) -> Iterator[Finding]:
+        """What the query lost, and its recall minus that of the titles of the history."""
+        asked = [(one, one.query) for one in self.passed if one.query is not None]
+        lost = [query.lost for _, query in asked]
+        yield self._mean("lost_rate", QUERY, lost, shows="lost")
+        ran = [(one, query) for one, query in asked if query.ran]
+        yield self._difference(
+            "query_gain",
+            str(self.query),
+            [one for one, _ in ran],
+            before=[query.has for _, query in ran],
+            after=[one.stages[0].has for one, _ in ran],
+            said="recall {before:.2f} with the titles of the history as the query, {after:.2f} "
+            "with the written one",
+        )
 
     def _added(self, place: int) -> Iterator[Finding]:
         """Items of a stage that were not among its candidates; of the first, not in the catalog."""
@@ -153,11 +180,12 @@ class _Findings:
     ) -> Finding:
         """The mean over users of a share in [0, 1], with the users that show it most."""
         of = self.passed if of is None else of
+        stage = str(self.query) if place == QUERY else self.names[place]
         full = f"{self.context.probe_id}.{name}"
         unit, direction = unit_of(full)
         measured = bootstrap_mean(
             values,
-            rng=self.context.rng(name, self.names[place]),
+            rng=self.context.rng(name, stage),
             unit=unit,
             direction=direction,
             n_missing=self.n_missing + len(self.passed) - len(of),
@@ -171,13 +199,13 @@ class _Findings:
             self.context,
             full,
             measured,
-            group=f"stage={self.names[place]}",
+            group=f"stage={stage}",
             parameters={"k": CUTOFF, **(held_out if counts is None else counts)},
             units=[(one.user.id, value, 1.0) for one, value in zip(of, values, strict=True)],
             evidence=[
                 Evidence(
                     requests=(one.request_id,),
-                    what=f"user {one.user.id}: {one.stages[place].examples[shows]}",
+                    what=f"user {one.user.id}: {_outcome(one, place).examples[shows]}",
                 )
                 for one, _ in sorted(cases, key=lambda case: -case[1])[:_N_SHOWN]
             ],
@@ -187,42 +215,58 @@ class _Findings:
 
     def _change(self, place: int) -> Finding:
         """NDCG@10 of the order of a stage minus that of the order of its candidates."""
-        full = f"{self.context.probe_id}.ndcg_change"
+        return self._difference(
+            "ndcg_change",
+            self.names[place],
+            self.passed,
+            before=[one.stages[place - 1].ndcg for one in self.passed],
+            after=[one.stages[place].ndcg for one in self.passed],
+            said=f"NDCG@10 {{before:.2f}} in the order of {self.names[place - 1]}, {{after:.2f}} "
+            f"after {self.names[place]}",
+        )
+
+    def _difference(
+        self,
+        name: str,
+        stage: str,
+        of: Sequence[_Passed],
+        *,
+        before: Sequence[float],
+        after: Sequence[float],
+        said: str,
+    ) -> Finding:
+        """The mean change of a share in [0, 1], with the users whom it harms most."""
+        full = f"{self.context.probe_id}.{name}"
         unit, direction = unit_of(full)
-        before = [one.stages[place - 1].ndcg for one in self.passed]
-        after = [one.stages[place].ndcg for one in self.passed]
         measured = paired_difference(
             before,
             after,
-            rng=self.context.rng("ndcg_change", self.names[place]),
+            rng=self.context.rng(name, stage),
             unit=unit,
             direction=direction,
-            n_missing=self.n_missing,
+            n_missing=self.n_missing + len(self.passed) - len(of),
             limits=(0, 1),
         )
-        worst = sorted(
-            (one for one in self.passed if one.stages[place].ndcg < one.stages[place - 1].ndcg),
-            key=lambda one: one.stages[place].ndcg - one.stages[place - 1].ndcg,
-        )
+        rows = list(zip(of, before, after, strict=True))
+        worse = sorted((row for row in rows if row[2] < row[1]), key=lambda row: row[2] - row[1])
         return finding(
             self.context,
             full,
             measured,
-            group=f"stage={self.names[place]}",
-            parameters={"k": CUTOFF, "n_worse": len(worst)},
-            units=[
-                (one.user.id, now - then, 1.0)
-                for one, then, now in zip(self.passed, before, after, strict=True)
-            ],
+            group=f"stage={stage}",
+            parameters={"k": CUTOFF, "n_worse": len(worse)},
+            units=[(one.user.id, now - then, 1.0) for one, then, now in rows],
             evidence=[
                 Evidence(
                     requests=(one.request_id,),
-                    what=f"user {one.user.id}: NDCG@10 {one.stages[place - 1].ndcg:.2f} in the "
-                    f"order of {self.names[place - 1]}, {one.stages[place].ndcg:.2f} after "
-                    f"{self.names[place]}",
+                    what=f"user {one.user.id}: {said.format(before=then, after=now)}",
                 )
-                for one in worst[:_N_SHOWN]
+                for one, then, now in worse[:_N_SHOWN]
             ],
-            n_cases=len(worst),
+            n_cases=len(worse),
             notes=self.notes,
         )
+
+
+def _outcome(one: _Passed, place: int) -> StageOutcome:
+    return one.query if place == QUERY and one.query is not None else one.stages[place]

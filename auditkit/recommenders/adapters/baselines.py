@@ -16,17 +16,19 @@ from auditkit.catalog.dataset import Dataset
 from auditkit.errors import TargetUnavailable, did_you_mean
 from auditkit.recommenders.adapters.classic_scorers import (
     Scorer,
+    best_rows,
     ease,
     item_knn,
     item_knn_recent,
     popularity,
     transition_counts,
 )
+from auditkit.recommenders.adapters.text_retriever import TextRetriever
 from auditkit.seeding import generator
 from auditkit.serialization.canonical_json import sha256_json
 from auditkit.types import Item, RankedItem, Request, Response
 
-__all__ = ["BASELINES", "BaselineRecommender", "best_rows", "load_baseline"]
+__all__ = ["BASELINES", "BaselineRecommender", "load_baseline"]
 
 
 class BaselineRecommender:
@@ -78,31 +80,11 @@ class BaselineRecommender:
         return Response(request_id=request.id, status="ok" if items else "no_answer", items=items)
 
 
-def best_rows(scores: NDArray[np.float64], *, k: int, without: Sequence[int]) -> NDArray[np.int64]:
-    """Rows of the k highest scores, best first; ties keep their order. Linear in the scores.
-
-    If at least k rows have a positive score, only these are compared: most scores of a large
-    catalog are 0, and so many ties slow a partition down by two orders of magnitude.
-
-    Args:
-        scores: [items]. without: rows that are left out.
-    """
-    allowed = np.ones(len(scores), dtype=bool)
-    allowed[list(without)] = False
-    positive = np.flatnonzero(allowed & (scores > 0))
-    rows = positive if len(positive) >= k else np.flatnonzero(allowed)
-    k = min(k, len(rows))
-    if not k:
-        return np.empty(0, dtype=np.int64)
-    own = scores[rows]
-    last = np.partition(own, len(own) - k)[len(own) - k]
-    above, equal = np.flatnonzero(own > last), np.flatnonzero(own == last)
-    best = np.sort(np.concatenate((above, equal[: k - len(above)])))
-    return np.asarray(rows[best[np.argsort(-own[best], kind="stable")]])
-
-
 def _rows(catalog: Catalog, items: Sequence[Item]) -> list[int]:
     return [catalog.index[item.id] for item in items if item.id in catalog.index]
+
+
+Baseline = BaselineRecommender | TextRetriever
 
 
 def _fitted(fit: Callable[[Dataset], Scorer]) -> Callable[[str, Dataset], BaselineRecommender]:
@@ -127,7 +109,7 @@ def _transitions(dataset: Dataset) -> Scorer:
     return transition_counts(items, offsets, n_items=len(dataset.catalog.items))
 
 
-BASELINES: Mapping[str, Callable[[str, Dataset], BaselineRecommender]] = MappingProxyType(
+BASELINES: Mapping[str, Callable[[str, Dataset], Baseline]] = MappingProxyType(
     {
         "popularity": _fitted(lambda data: popularity(data.interactions.matrix(until="test"))),
         "item-knn": _fitted(lambda data: item_knn(data.interactions.matrix(until="test"))),
@@ -137,11 +119,12 @@ BASELINES: Mapping[str, Callable[[str, Dataset], BaselineRecommender]] = Mapping
         "ease": _fitted(lambda data: ease(data.interactions.matrix(until="test"))),
         "transitions": _fitted(_transitions),
         "random": _random,
+        "bm25": TextRetriever,
     }
 )
 
 
-def load_baseline(name: str, dataset: Dataset) -> BaselineRecommender:
+def load_baseline(name: str, dataset: Dataset) -> Baseline:
     """Fit a baseline without the test items (transition counts also omit the validation items).
 
     Raises:

@@ -14,9 +14,9 @@ from auditkit.catalog.dataset import Dataset
 from auditkit.domains.shipped import domain_pack
 from auditkit.errors import ConfigurationError, TargetUnavailable
 from auditkit.recommenders.pipeline.pipeline import Pipeline
-from auditkit.recommenders.pipeline.stage import build_stage
+from auditkit.recommenders.pipeline.stage import build_stage, writes_lists
 from auditkit.recommenders.pipeline_file import StageEntry
-from auditkit.recommenders.protocols import Recommends
+from auditkit.recommenders.protocols import Generates, Recommends
 from auditkit.serialization.canonical_json import sha256_json
 
 __all__ = ["LoadedStage", "assemble", "resolve_prompt"]
@@ -48,6 +48,8 @@ def assemble(path: Path, loaded: Sequence[LoadedStage], dataset: Dataset) -> tup
     steps, identity = [], []
     for place, one in enumerate(loaded):
         name = one.entry.name
+        if one.entry.writes == "query":
+            _require_writer(path, one)
         if not isinstance(one.recommender, Recommends):
             raise TargetUnavailable(
                 f"{path}: stage {name!r} is a {one.kind}, which returns no lists. Name a "
@@ -57,15 +59,32 @@ def assemble(path: Path, loaded: Sequence[LoadedStage], dataset: Dataset) -> tup
             name,
             one.recommender,
             n=one.entry.n,
-            first=place == 0,
+            first=place == 0 or loaded[place - 1].entry.writes == "query",
             prompt=one.prompt,
             pack=domain_pack(dataset.catalog.domain),
+            writes=one.entry.writes,
         )
         steps.append(stage)
         templates = None if one.prompt is None else stage.prompts.as_mapping()
         identity.append([name, one.entry.n, one.fingerprint, templates])
+        if one.entry.writes == "query":
+            identity[-1].append("query")
+    if steps[0].writes == "query" and not steps[1].reads:
+        raise TargetUnavailable(
+            f"{path}: stage {steps[1].name!r} follows a search query and reads no text. Name a "
+            "retriever that does, such as baseline:bm25 or the folder of a dual encoder."
+        )
     pipeline = Pipeline(f"pipeline:{path.name}", steps, catalog=dataset.catalog)
     return pipeline, sha256_json(["pipeline", 1, identity])
+
+
+def _require_writer(path: Path, stage: LoadedStage) -> None:
+    """Raise TargetUnavailable if a recommender that is to write a query only scores items."""
+    if not isinstance(stage.recommender, Generates) and not writes_lists(stage.recommender):
+        raise TargetUnavailable(
+            f"{path}: stage {stage.entry.name!r} is a {stage.kind}, which scores items and writes "
+            "no query. Name a language model, an endpoint or a Python function."
+        )
 
 
 def resolve_prompt(path: Path, entry: StageEntry) -> Path | None:

@@ -16,8 +16,9 @@ from pydantic import JsonValue
 
 from auditkit.catalog.catalog import Catalog
 from auditkit.recommenders.execution.response_checks import check_response, link_items, list_after
+from auditkit.recommenders.pipeline.query import history_query, query_in
 from auditkit.recommenders.pipeline.stage import Stage, with_candidates_shown
-from auditkit.recommenders.pipeline.stage_trace import trace_entry
+from auditkit.recommenders.pipeline.stage_trace import PLAIN, query_entry, trace_entry
 from auditkit.recommenders.protocols import NOT_RUN, NotRun, RawResponse
 from auditkit.types import Item, RankedItem, Request, Response
 
@@ -41,11 +42,14 @@ class Passage:
         self._candidates = request.candidates
         self._trace: list[Mapping[str, JsonValue]] = []
         self._usage: Counter[str] = Counter()
+        self._query: str | None = None
         self.result: Response | NotRun | None = None
 
     def request_for(self, stage: Stage) -> Request:
         """The request of the next stage, with the candidates of the one before."""
         asked = replace(self._request, k=stage.n or self._request.k, candidates=self._candidates)
+        if self._query is not None:
+            return replace(asked, prompt=self._query, instruction="", messages=())
         if stage is self._worded:
             if not asked.prompt:
                 asked = replace(asked, prompt=stage.render(self._request))
@@ -56,8 +60,18 @@ class Passage:
             asked = replace(asked, prompt="", messages=())
         return with_candidates_shown(asked, stage.choose) if stage.shows else asked
 
-    def take(self, stage: Stage, asked: Request, answer: RawResponse) -> None:
+    def take(
+        self,
+        stage: Stage,
+        asked: Request,
+        answer: RawResponse,
+        *,
+        plain: RawResponse | None = None,
+    ) -> None:
         """Take the response of a stage to the request that `request_for` gave.
+
+        Args:
+            plain: the response to `plain_request`; its items are recorded for comparison.
 
         Raises:
             TargetError: the response has a wrong type or belongs to another request.
@@ -67,6 +81,9 @@ class Passage:
             self.result = NOT_RUN
             return
         self._usage.update(response.usage)
+        if stage.writes == "query":
+            self._take_query(stage, asked, response)
+            return
         if stage.n is None:
             self._end(response, trace_entry(stage.name, asked, response, None))
             return
@@ -76,12 +93,34 @@ class Passage:
         response = link_items(response, self._catalog)
         passed_on = _distinct(response.items)[: stage.n] if response.status == "ok" else []
         entry = trace_entry(stage.name, asked, response, passed_on)
+        self._query = None
+        found = None if plain is None else check_response(asked, plain)
+        if found is not None:
+            entry[PLAIN] = [one.item_id for one in link_items(found, self._catalog).items]
         if passed_on:
             self._trace += [entry, *response.trace]
             self._candidates = tuple(Item(one.item_id or "", one.raw) for one in passed_on)
             return
         status = "no_answer" if response.status == "ok" else response.status
         reason = response.reason or f"no candidates from stage {stage.name}"
+        self._end(replace(response, status=status, reason=reason, items=()), entry)
+
+    def plain_request(self, asked: Request) -> Request | None:
+        """The request of the stage that reads a query, with the plain query instead of the written
+        one; None for other stages.
+        """
+        if self._query is None:
+            return None
+        return replace(asked, prompt=history_query(self._request.history))
+
+    def _take_query(self, stage: Stage, asked: Request, response: Response) -> None:
+        entry = query_entry(stage.name, asked, response)
+        self._query = query_in(response.text or "") or None
+        if self._query is not None:
+            self._trace += [entry, *response.trace]
+            return
+        reason = response.reason or f"no query from stage {stage.name}"
+        status = "no_answer" if response.status == "ok" else response.status
         self._end(replace(response, status=status, reason=reason, items=()), entry)
 
     def _end(self, response: Response, entry: Mapping[str, JsonValue]) -> None:

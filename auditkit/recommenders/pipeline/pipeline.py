@@ -20,6 +20,7 @@ from auditkit.recommenders.pipeline.passage import Passage
 from auditkit.recommenders.pipeline.stage import Stage, titles_shown, with_candidates_shown
 from auditkit.recommenders.protocols import (
     NOT_RUN,
+    Generates,
     Operation,
     RawResponse,
     Remote,
@@ -28,9 +29,11 @@ from auditkit.recommenders.protocols import (
 )
 from auditkit.recommenders.wrappers.delegation import offer
 from auditkit.security.network_guard import NetworkForbidden
-from auditkit.types import Item, Request
+from auditkit.types import Item, Request, Response
 
 __all__ = ["Pipeline"]
+
+_QUERY_TOKENS = 48  # written by a local model
 
 
 class Pipeline:
@@ -42,8 +45,10 @@ class Pipeline:
         catalog: links what a stage writes to items.
 
     Attributes:
-        stages: names of the stages, in order.
-        prompts: templates of the stage that reads the prompt: the last one that reads any.
+        stages: names of the stages that return items, in order.
+        query_stage: name of the first stage if it writes a search query; else None.
+        prompts: templates of the stage that reads the prompt: the last one that reads any, except
+            one that reads a query.
         reads_prompt: whether any stage reads the prompt text.
 
     Raises:
@@ -59,8 +64,12 @@ class Pipeline:
                 "behind one endpoint, or audit them in two pipelines."
             )
         self.name, self._steps, self._catalog = name, tuple(steps), catalog
-        self.stages = tuple(stage.name for stage in steps)
-        self._worded = next((stage for stage in reversed(steps) if stage.reads), None)
+        self.stages = tuple(stage.name for stage in steps if stage.writes == "list")
+        self.query_stage = next((stage.name for stage in steps if stage.writes == "query"), None)
+        retriever = steps[1] if self.query_stage else None
+        self._worded = next(
+            (stage for stage in reversed(steps) if stage.reads and stage is not retriever), None
+        )
         self.reads_prompt = self._worded is not None
         self.prompts = (self._worded or steps[-1]).prompts
         for stage in servers:  # a capability is the presence of a method
@@ -107,11 +116,12 @@ class Pipeline:
         for stage in self._steps:
             waiting = [passage for passage in passages if passage.result is None]
             asked = [passage.request_for(stage) for passage in waiting]
-            for passage, request, answer in zip(
-                waiting, asked, self._local(stage, asked), strict=True
+            plain = self._plain(stage, waiting, asked)
+            for passage, request, answer, other in zip(
+                waiting, asked, self._local(stage, asked), plain, strict=True
             ):
                 with _named(stage):
-                    passage.take(stage, request, answer)
+                    passage.take(stage, request, answer, plain=other)
         return [passage.result or NOT_RUN for passage in passages]
 
     async def _answer(
@@ -124,6 +134,7 @@ class Pipeline:
         for stage in self._steps:
             asked = passage.request_for(stage)
             answer: RawResponse
+            plain: RawResponse | None = None
             if isinstance(stage.recommender, Remote):
                 with _named(stage):
                     answer = await stage.recommender.answer(operation, asked, parameters)
@@ -131,8 +142,9 @@ class Pipeline:
                     return answer
             else:
                 (answer,) = self._local(stage, [asked])
+                (plain,) = self._plain(stage, [passage], [asked])
             with _named(stage):
-                passage.take(stage, asked, answer)
+                passage.take(stage, asked, answer, plain=plain)
             if passage.result is not None:
                 break
         return passage.result or NOT_RUN
@@ -145,9 +157,21 @@ class Pipeline:
         if not requests:
             return []
         with _named(stage):
+            if stage.writes == "query" and isinstance(stage.recommender, Generates):
+                return _texts(stage.recommender, requests)
             answers = stage.recommender.recommend(requests)
             require_one_each(answers, requests)
         return answers
+
+    def _plain(
+        self, stage: Stage, passages: Sequence[Passage], asked: Sequence[Request]
+    ) -> Sequence[RawResponse | None]:
+        """Responses of a stage to the plain query, one per passage; None where it reads none."""
+        others = [
+            passage.plain_request(request) for passage, request in zip(passages, asked, strict=True)
+        ]
+        found = iter(self._local(stage, [request for request in others if request is not None]))
+        return [None if request is None else next(found) for request in others]
 
     # --- reports
 
@@ -157,6 +181,7 @@ class Pipeline:
         said = [
             f"{stage.name} is {getattr(stage.recommender, 'name', 'a recommender')}"
             + (f" and passes {stage.n:,} candidates on" if stage.n else "")
+            + (" and writes the query" if stage.writes == "query" else "")
             for stage in self._steps
         ]
         return f"Stages: {', '.join(said)}."
@@ -177,6 +202,20 @@ class Pipeline:
             if isinstance(stage.recommender, RunNotes)
             for note in stage.recommender.run_notes(answered)
         ]
+
+
+def _texts(model: Generates, requests: Sequence[Request]) -> list[RawResponse]:
+    """The greedy continuation of every prompt, as a response."""
+    texts = model.generate(
+        [request.prompt for request in requests],
+        max_new_tokens=_QUERY_TOKENS,
+        temperature=0,
+        seeds=[request.seed for request in requests],
+    )
+    return [
+        Response(request_id=request.id, status="ok" if text.strip() else "no_answer", text=text)
+        for request, text in zip(requests, texts, strict=True)
+    ]
 
 
 @contextmanager

@@ -4,7 +4,8 @@ A recommender that scores items (a local language model, a dual encoder, a matri
 the candidates as `Request.candidates` and ranks them. One that writes a list (a served model, a
 Python function) also gets their titles in the prompt, in the order of the stage before. The
 candidates of a request are known only when it is answered, so a rendered prompt keeps the slot
-`{candidates}` until then; the id of a request does not depend on what a stage returns.
+`{candidates}` until then; the id of a request does not depend on what a stage returns. The first
+stage may write a search query instead, which is the prompt of the second.
 """
 
 from __future__ import annotations
@@ -12,18 +13,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from pydantic import ValidationError
 
 from auditkit.domains.pack import DomainPack
 from auditkit.domains.shipped import wording
 from auditkit.errors import ConfigurationError
+from auditkit.recommenders.adapters.text_retriever import TextRetriever
 from auditkit.recommenders.prompting.prompts import Prompts
 from auditkit.recommenders.protocols import Embeds, Recommends, Renders, Sized
 from auditkit.serialization.strict_yaml import load_yaml
 from auditkit.types import Item, Request
 
-__all__ = ["SLOT", "Stage", "build_stage", "titles_shown", "with_candidates_shown"]
+__all__ = [
+    "SLOT", "Stage", "build_stage", "titles_shown", "with_candidates_shown",
+    "writes_lists",
+]  # fmt: skip
 
 SLOT = "{candidates}"
 
@@ -38,6 +44,7 @@ class Stage:
         prompts: its templates; the first of `recommend` is used.
         shows: whether the candidates of the stage before are written into its prompt.
         choose: words between a template without the slot and the candidates.
+        writes: `list`, or `query` for the search query of the next stage.
     """
 
     name: str
@@ -46,6 +53,7 @@ class Stage:
     prompts: Prompts
     shows: bool
     choose: str
+    writes: Literal["list", "query"] = "list"
 
     @property
     def reads(self) -> bool:
@@ -54,7 +62,7 @@ class Stage:
 
     def render(self, request: Request) -> str:
         """The prompt of a request, with an open slot for the candidates if the stage shows them."""
-        if isinstance(self.recommender, Renders):
+        if isinstance(self.recommender, Renders) and self.writes == "list":
             return self.recommender.render(request)
         if not self.shows:
             return self.prompts.render(request)
@@ -76,6 +84,7 @@ def build_stage(
     first: bool,
     prompt: Path | None,
     pack: DomainPack,
+    writes: Literal["list", "query"] = "list",
 ) -> Stage:
     """A stage with the templates of its recommender, of a file, or the shipped ones.
 
@@ -83,19 +92,22 @@ def build_stage(
         first: whether the stage chooses from all items.
         prompt: a template file; keys that it leaves out are those of the shipped templates.
         pack: the domain pack, whose words the shipped templates use.
+        writes: a list of items, or the search query of the next stage.
 
     Raises:
         ConfigurationError: the file is not a template file, has no slot for the candidates, or
             belongs to a recommender with templates of its own.
     """
     own = recommender.prompts if isinstance(recommender, Renders) else None
-    shows = not first and _writes(recommender)
-    if own is not None and prompt is not None:
+    shows = not first and writes_lists(recommender)
+    if own is not None and prompt is not None and writes == "list":
         raise ConfigurationError(
             f"stage {name!r} names {prompt}, but its recommender has its own templates. Change "
             "those in its folder, and remove `prompt`."
         )
     prompts = own or Prompts.shipped("titles", pack)
+    if writes == "query":
+        prompts = replace(prompts, recommend=(wording(pack, "search_query"),))
     if prompt is not None:
         prompts = _read(prompt, prompts)
         if shows and SLOT not in prompts.recommend[0]:
@@ -113,6 +125,7 @@ def build_stage(
         prompts=prompts,
         shows=shows and own is None,
         choose=wording(pack, "choose_from"),
+        writes=writes,
     )
 
 
@@ -128,9 +141,9 @@ def with_candidates_shown(request: Request, choose: str) -> Request:
     return replace(request, prompt=prompt.replace(SLOT, listed), messages=turns)
 
 
-def _writes(recommender: object) -> bool:
+def writes_lists(recommender: object) -> bool:
     """Whether a recommender writes a list instead of scoring the candidates of a request."""
-    scores = isinstance(recommender, Sized | Embeds)
+    scores = isinstance(recommender, Sized | Embeds | TextRetriever)
     return not scores and bool(getattr(recommender, "reads_prompt", True))
 
 
@@ -164,6 +177,9 @@ def _without_slot(title: str) -> str:
 
 def titles_shown(stages: Sequence[Stage]) -> int:
     """Number of candidates in the prompt of the stage that shows them; 0 if none does."""
-    counts = [stage.n or 0 for stage in stages]
-    shown = [min(counts[:i]) for i, stage in enumerate(stages) if i and stage.shows]
+    shown = [
+        min(before.n or 0 for before in stages[:i] if before.writes == "list")
+        for i, stage in enumerate(stages)
+        if i and stage.shows
+    ]
     return shown[-1] if shown else 0

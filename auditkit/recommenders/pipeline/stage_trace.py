@@ -15,9 +15,10 @@ from pydantic import JsonValue
 
 from auditkit.types import RankedItem, Request, Response
 
-__all__ = ["StageRecord", "stage_records", "trace_entry"]
+__all__ = ["PLAIN", "StageRecord", "has_trace", "query_entry", "stage_records", "trace_entry"]
 
-_STAGE = "stage"
+PLAIN = "plain"  # ids that the plain query found
+_STAGE, _WRITES = "stage", "writes"
 
 
 @dataclass(frozen=True)
@@ -28,11 +29,14 @@ class StageRecord:
         name: of the stage.
         given: candidates of the stage before; None for a stage that chose from all items.
         items: what the stage returned, best first; ids are None for items outside the catalog.
+        plain: ids of the items that the titles of the history as a query found; None for a stage
+            that reads no query.
     """
 
     name: str
     given: tuple[RankedItem, ...] | None
     items: tuple[RankedItem, ...]
+    plain: tuple[str, ...] | None = None
 
 
 def trace_entry(
@@ -45,11 +49,7 @@ def trace_entry(
         passed_on: candidates for the next stage; None for the last stage, whose items and text are
             in the response.
     """
-    entry: dict[str, JsonValue] = {_STAGE: name, "n": asked.k, "status": response.status}
-    if asked.prompt:
-        entry["prompt"] = asked.prompt
-    if asked.prompt and asked.messages:
-        entry["messages"] = [{"role": m.role, "content": m.content} for m in asked.messages]
+    entry = _entry(name, asked, response)
     if passed_on is None:
         return entry
     if response.text is not None:
@@ -67,15 +67,42 @@ def trace_entry(
     return entry
 
 
+def query_entry(name: str, asked: Request, response: Response) -> dict[str, JsonValue]:
+    """The trace entry of a stage that writes a query; its text is recorded as it was written."""
+    return {**_entry(name, asked, response), _WRITES: "query", "text": response.text or ""}
+
+
+def _entry(name: str, asked: Request, response: Response) -> dict[str, JsonValue]:
+    entry: dict[str, JsonValue] = {_STAGE: name, "n": asked.k, "status": response.status}
+    if asked.prompt:
+        entry["prompt"] = asked.prompt
+    if asked.prompt and asked.messages:
+        entry["messages"] = [{"role": m.role, "content": m.content} for m in asked.messages]
+    return entry
+
+
+def has_trace(response: Response) -> bool:
+    """Whether a response is one of a pipeline, also if no stage returned an item."""
+    return any(isinstance(entry.get(_STAGE), str) for entry in response.trace)
+
+
 def stage_records(response: Response) -> tuple[StageRecord, ...]:
-    """The recorded stages of a response, in order; empty if it is not one of a pipeline."""
-    entries = [entry for entry in response.trace if isinstance(entry.get(_STAGE), str)]
+    """The recorded stages of a response that return items, in order; empty if it is not one of a
+    pipeline, or if its first stage wrote no query.
+    """
+    entries = [
+        entry
+        for entry in response.trace
+        if isinstance(entry.get(_STAGE), str) and _WRITES not in entry
+    ]
     records: list[StageRecord] = []
     for entry in entries:
         listed = entry.get("items")
         items = tuple(_item(one) for one in listed) if isinstance(listed, list) else response.items
         given = records[-1].items if records else None
-        records.append(StageRecord(str(entry[_STAGE]), given, items))
+        plain = entry.get(PLAIN)
+        ids = tuple(str(one) for one in plain if one) if isinstance(plain, list) else None
+        records.append(StageRecord(str(entry[_STAGE]), given, items, ids))
     return tuple(records)
 
 

@@ -11,7 +11,7 @@ from auditkit.recommenders.adapters.baselines import BASELINES, load_baseline
 from auditkit.types import Item, Request
 
 ITEMS = tuple(Item(item.id, item.display_title) for item in world().catalog.items)
-EVERY = pytest.mark.parametrize("name", list(BASELINES))
+EVERY = pytest.mark.parametrize("name", sorted(set(BASELINES) - {"bm25"}))  # reads text
 
 
 def answer(name, **fields):

@@ -10,9 +10,9 @@ from scipy import sparse
 from auditkit.errors import InvalidArgument
 from auditkit.metrics.ranking import hr_at_k, mean_rank, ndcg_at_k
 from auditkit.recommenders.adapters import item_rows
-from auditkit.recommenders.adapters.baselines import best_rows
 from auditkit.recommenders.adapters.classic_scorers import (
     MOST_EASE_ITEMS,
+    best_rows,
     ease,
     item_knn,
     item_knn_recent,

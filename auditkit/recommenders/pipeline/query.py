@@ -1,0 +1,38 @@
+"""Search queries between two stages of a pipeline: one writes the text, and the next reads it.
+
+The plain query, which every written one is compared with, is the titles of the latest items of the
+history. A language model that cannot beat it costs a call and gains nothing.
+
+Source: query generation before retrieval as in GenRec pipelines (docs/how-to/audit-a-pipeline.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from auditkit.recommenders.prompting.reasoning import without_reasoning
+from auditkit.types import Item
+
+__all__ = ["history_query", "query_in"]
+
+N_LATEST = 10  # items of the history in the plain query
+MAX_LETTERS = 1_000
+_QUOTES = "\"'`\u201c\u201d\u201e\u00ab\u00bb*"
+_LABELS = ("search query:", "query:")
+
+
+def query_in(text: str) -> str:
+    """The query in the text of a model: without reasoning, label and quotes, in one line of at most
+    1,000 letters; empty if nothing is left.
+    """
+    line = " ".join(without_reasoning(text).text.split()).strip(_QUOTES + " ")
+    for label in _LABELS:
+        if line.lower().startswith(label):
+            line = line[len(label) :].strip(_QUOTES + " ")
+            break
+    return line[:MAX_LETTERS]
+
+
+def history_query(history: Sequence[Item]) -> str:
+    """The titles of the latest items of a history, oldest first."""
+    return " ".join(item.title for item in history[-N_LATEST:])
