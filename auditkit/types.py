@@ -261,8 +261,8 @@ class Finding:
         """Why the rate can only be 0, such as "an item token names a catalog item"; None for a
         measured value.
 
-        It is read from the notes, so results that were written earlier are judged alike. A value
-        other than 0 contradicts the note and is judged as a measurement.
+        It is read from the notes, so results of earlier versions are judged in the same way. A
+        value other than 0 contradicts the note and is judged as a measurement.
         """
         stated = [note for note in self.notes if note.startswith(BY_CONSTRUCTION)]
         fixed = bool(stated) and self.estimate.value == 0

@@ -210,7 +210,7 @@ def _blindness(
 def _empty_z(known: Mapping[int, float], fitted: Sequence[int]) -> float | Missing:
     values = np.array([known[mask] for mask in fitted if mask in known])
     if 0 not in known or len(values) < 2 or not np.ptp(values):
-        return Missing("the fit masks have no spread, or the empty request no value")
+        return Missing("the masks have values without variance, or the empty request has none")
     return float((known[0] - values.mean()) / values.std())
 
 

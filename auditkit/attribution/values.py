@@ -262,8 +262,8 @@ def _rival(game: Game, y: int) -> int:
     whole = game.rows.get(game.everything)
     if whole is None or whole.reason is not None:
         raise InvalidArgument(
-            "the strongest rival needs the value of the whole request, which is missing. Measure "
-            "the mask `game.everything`."
+            "the strongest rival is chosen by the values of the whole request, which are missing. "
+            "Measure the mask `game.everything` first."
         )
     others = [i for i in range(len(game.candidates)) if i != y]
     return max(others, key=lambda i: (whole.values[i], -i))

@@ -53,7 +53,7 @@ class Histories(NamedTuple):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Interactions:
-    """Interactions sorted by user, timestamp and a random r; row arrays have equal length.
+    """Interactions sorted by user, timestamp and a random number r; row arrays have equal length.
 
     Attributes:
         user_index, item_index: positions in `user_ids` and `item_ids`.
@@ -132,7 +132,7 @@ class Interactions:
 
     @cached_property
     def offsets(self) -> NDArray[np.int64]:
-        """User u owns the rows offsets[u] up to offsets[u + 1] (exclusive)."""
+        """Row ranges, [n_users + 1]: the rows of user u are offsets[u] : offsets[u + 1]."""
         counts = np.bincount(self.user_index, minlength=len(self.user_ids))
         return np.concatenate(([0], np.cumsum(counts))).astype(np.int64)
 

@@ -17,7 +17,9 @@ _MOST_VALUES = 20  # an attribute of more values, such as an id, is not a groupi
 
 
 def check_balance(rows: Interactions) -> list[DataCheck]:
-    """The largest value of every attribute, unknown values, and the inequality of popularity."""
+    """Share of the most common value of every attribute, share of unknown values, and inequality of
+    item popularity (Gini coefficient).
+    """
     counts = np.bincount(rows.item_index, minlength=len(rows.item_ids))
     top = np.sort(counts)[::-1][: max(1, len(counts) // 5)]
     names = sorted({name for own in rows.attributes for name in own})

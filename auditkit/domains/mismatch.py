@@ -21,7 +21,7 @@ def mismatches(pack: DomainPack, predicates: Collection[str], prompts: Sequence[
     Args:
         pack: the pack in use.
         predicates: names of the catalog's predicates.
-        prompts: templates with which the recommender is asked; empty if it reads no text.
+        prompts: prompt templates of the recommender; empty if it reads no text.
     """
     return [*_by_columns(pack, predicates), *_by_words(pack, prompts)]
 

@@ -72,7 +72,8 @@ def joined_columns(described: TableProfile, events: TableProfile, role: str) -> 
 
 
 def title_column(items: TableProfile, taken: Sequence[str]) -> str:
-    """The column of titles: a usual name, else the texts with the most different values.
+    """The column of titles: one with a usual name, otherwise the text column with the most
+    distinct values.
 
     Raises:
         CatalogError: no column has texts.

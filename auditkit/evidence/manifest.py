@@ -163,7 +163,7 @@ def _described(path: Path, n_records: int, root: str) -> dict[str, JsonValue]:
 def verify_run(
     run: Path, *, root: str | None = None, replacing: Collection[str] = ()
 ) -> Verification:
-    """Check a run folder as `read_verified` does, and forget its records."""
+    """Check a run folder as `read_verified` does, without returning its records."""
     return read_verified(run, root=root, replacing=replacing)[0]
 
 

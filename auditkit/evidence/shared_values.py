@@ -31,7 +31,11 @@ class SharedValues:
         self._first: dict[bytes, int] = {}
 
     def replace(self, body: Body, seq: int) -> Body:
-        """The record as it is written: values of earlier records are replaced by references."""
+        """Replace values that an earlier record contains by references to that record.
+
+        Args:
+            seq: sequence number of the record.
+        """
         request = body.get("request")
         if isinstance(request, dict):
             body = {**body, "request": self._replaced(request, _OF_REQUEST, seq)}

@@ -75,7 +75,7 @@ class Adaptive(Protocol):
     """A probe whose requests depend on earlier responses."""
 
     def most_requests(self, n_users: int) -> int:
-        """Upper bound of its distinct requests, with `n_users` users in the data."""
+        """Upper bound on the number of its distinct requests, with `n_users` users in the data."""
         ...
 
 

@@ -44,7 +44,7 @@ def read_verified_source(run: Path, *, replacing: Collection[str] = ()) -> Repor
 
 
 def read_source(run: Path, log: Sequence[Record] | None = None) -> ReportSource:
-    """Read a run folder, and verify its evidence unless the caller has.
+    """Read a run folder, and verify its evidence unless verified records are given.
 
     Only records that findings reference are kept. A verdict that was made for another result or
     evidence root is ignored, and a note says so.

@@ -102,7 +102,7 @@ def _check_same_items(dataset: Dataset, catalog: Catalog) -> list[str]:
         raise CatalogError(
             f"catalog {catalog.name} has {found.shared} of the {found.items} item ids of "
             f"{own.name}, {found.same_title} with the same title; {own.name} has {ours}, "
-            f"{catalog.name} has {theirs}. Give a catalog with its ids and titles."
+            f"{catalog.name} has {theirs}. Give a catalog with the ids and titles of {own.name}."
         )
     if found.shared == found.items:
         return []

@@ -222,7 +222,7 @@ def _asks_more(recipe: AuditRecipe, probe_id: str, asked: Sequence[Call]) -> boo
 def _most_requests(
     recipe: AuditRecipe, probe_id: str, users: Sequence[User], limit: int | None
 ) -> int | None:
-    """Upper bound of the requests of an adaptive probe; None for other probes."""
+    """Upper bound on the number of requests of an adaptive probe; None for other probes."""
     probe = recipe.build(probe_id)
     if not isinstance(probe, Adaptive):
         return None

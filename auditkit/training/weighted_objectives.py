@@ -29,7 +29,7 @@ __all__ = ["Weighted", "backward", "on_device", "total_loss"]
 
 
 class Weighted(torch.nn.Module):
-    """Losses of rows for several objectives, with all trainable weights.
+    """Module that computes the losses of several objectives, and holds all trainable weights.
 
     Args:
         adversary: adversary of objective `adversarial_prompt`; its steps compute no other loss.

@@ -16,7 +16,7 @@ class _Section(BaseModel):
 
 
 class InteractionColumns(_Section):
-    """The table of interactions, and its columns."""
+    """Path of the table of interactions and names of its columns."""
 
     file: str
     user: str = "user"
@@ -26,7 +26,7 @@ class InteractionColumns(_Section):
 
 
 class ItemColumns(_Section):
-    """The table of items, and its columns."""
+    """Path of the table of items and names of its columns."""
 
     file: str
     id: str = "id"
@@ -36,7 +36,7 @@ class ItemColumns(_Section):
 
 
 class UserColumns(_Section):
-    """The table of users, and its columns."""
+    """Path of the table of users and names of its columns."""
 
     file: str
     id: str = "id"

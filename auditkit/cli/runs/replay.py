@@ -36,7 +36,10 @@ def replay(
         str | None, typer.Option("--id", help="id of one request, or its beginning")
     ] = None,
     target: Annotated[
-        str | None, typer.Option("--target", help="who is asked; default the audited recommender")
+        str | None,
+        typer.Option(
+            "--target", help="recommender that gets the requests; default: the audited one"
+        ),
     ] = None,
     out: Annotated[
         Path | None,
@@ -122,7 +125,7 @@ def _show_counts(done: ReplayedRun, out: Path, *, as_json: bool) -> None:
     for note in done.notes:
         typer.echo(f"note: {terminal_text(note)}", err=True)
     for reason, n in done.left_out.items():
-        typer.echo(f"not asked: {n} requests {terminal_text(reason)}", err=True)
+        typer.echo(f"not sent: {n} requests {terminal_text(reason)}", err=True)
     if done.stopped:
         typer.echo(
             f"the recommender failed: {terminal_text(done.stopped)}. {out} was not written; the "

@@ -84,7 +84,7 @@ class DialoguesProbe:
         self._recorded()
 
     def most_requests(self, n_users: int) -> int:
-        """Upper bound of its distinct requests: all turns of all conversations."""
+        """Upper bound on the number of its distinct requests: all turns of all conversations."""
         stated = sum(len(one.turns) for one in self._stated())
         stated += sum(len(one.turns) for one in self._recorded())
         return min(self.n_users, n_users) * (6 + 2 * N_PARAPHRASED + _SECRET_TURNS) + stated

@@ -22,7 +22,7 @@ _SHOWN = 5
 
 
 class Triple(NamedTuple):
-    """The conversations of one user: as it is, repeated, and paraphrased."""
+    """Three conversations of one user: the original, its repetition, and its paraphrase."""
 
     original: Dialogue
     repeated: Dialogue

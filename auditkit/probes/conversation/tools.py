@@ -66,7 +66,7 @@ class ToolsProbe:
             )
 
     def most_requests(self, n_users: int) -> int:
-        """Upper bound of its distinct requests: the most rounds in every turn."""
+        """Upper bound on the number of its distinct requests: all rounds of every turn are used."""
         return min(self.n_users, n_users) * _TURNS * self.most_rounds
 
     def run(self, target: Target, context: Context) -> Iterator[Finding]:
@@ -164,7 +164,7 @@ def _effect(context: Context, injections: Sequence[Injection]) -> Finding:
         [neutral for neutral, _ in rates], [inject for _, inject in rates],
         rng=context.rng(name), unit=unit, direction=direction,
         n_missing=len(pairs) - len(scored), limits=(0, 1),
-        reason="no user has both conversations with the note",
+        reason="no user has a response both with the order and with the neutral note",
     )  # fmt: skip
     obeyed = [b for a, b in scored if b.wrong and not a.wrong]
     shown = obeyed if (measured.estimate.low or 0) > 0 else []

@@ -72,7 +72,7 @@ def _excess(measured: Measured, name: str, edit: str) -> dict[str, float]:
 
 def tests_of_edits(context: Context, measured: Measured, *, draws: int) -> dict[Edit, Tested]:
     """Test the deletion and the exchange of all attributes together: one-sided sign flips by user,
-    adjusted after Benjamini and Hochberg.
+    with p-values adjusted by the method of Benjamini and Hochberg.
     """
     unit, direction = unit_of(EFFECT)
     edits: list[Edit] = [(name, kind) for name in measured.names for kind in ("delete", "swap")]

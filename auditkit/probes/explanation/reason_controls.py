@@ -42,8 +42,11 @@ class Measured:
 def measure_deletions(
     target: Target, statements: Sequence[Statement], rngs: Sequence[np.random.Generator]
 ) -> list[Measured | None]:
-    """Measure all single deletions, that of the stated items and those of the controls, in one
-    call; None for a statement with a failed measurement.
+    """Measure, for each statement, the deletion of every single history item, of all stated items
+    together, and of every control set.
+
+    Returns:
+        One per statement; None if one of its measurements failed.
     """
     controls = [_controls(one, rng) for one, rng in zip(statements, rngs, strict=True)]
     plans = []

@@ -66,7 +66,7 @@ class RemovalProbe:
             )
 
     def most_requests(self, n_users: int) -> int:
-        """Upper bound of the requests of a run with at most `n_users` users in the data."""
+        """Upper bound on the number of requests of a run, for `n_users` users in the data."""
         return min(self.n_users, n_users) * (1 + most_masks(self.n_items, self.cap))
 
     def run(self, target: Target, context: Context) -> Iterator[Finding]:

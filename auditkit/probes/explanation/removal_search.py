@@ -69,14 +69,16 @@ def search_removals(target: Target, users: Sequence[Explained], *, cap: int) -> 
 
 
 def most_masks(n: int, cap: int) -> int:
-    """Upper bound of the number of masks that the search measures for a history of n items."""
+    """Upper bound on the number of masks that the search measures for a history of n items."""
     tried = sum(math.comb(n, size) for size in range(1, _searched_sizes(n, cap) + 1))
     return int(min(1 << n, tried + n + n + 2))
 
 
 def removal_order(one: Explained) -> list[int]:
-    """History positions by how much the explained item loses without them, the most first; ties
-    are won by the lower position, and unknown effects come last.
+    """History positions, sorted by the drop of the explained item's strength when the position is
+    removed, largest first.
+
+    Ties are sorted by position; positions without a measurement come last.
     """
     whole = one.outcomes[one.everything].strength
     single = {i: one.outcomes.get(one.without([i])) for i in range(one.n)}

@@ -59,7 +59,7 @@ class SayDoProbe:
             )
 
     def most_requests(self, n_users: int) -> int:
-        """Upper bound of the requests of a run with at most `n_users` users in the data."""
+        """Upper bound on the number of requests of a run, for `n_users` users in the data."""
         return min(self.n_users, n_users) * (self.n_items + 24)
 
     def run(self, target: Target, context: Context) -> Iterator[Finding]:

@@ -44,9 +44,11 @@ class Release:
     """All statements of one run.
 
     Attributes:
-        named: statements that name any item. resolved: those that name one of the history.
-        measured: deletions of each resolved statement; None if a request failed.
-        repeated: whether its reason names a deleted item when asked again; None if unreadable.
+        named: statements that name at least one item.
+        resolved: statements that name at least one item of the user's history.
+        measured: deletions for each resolved statement; None if a request failed.
+        repeated: for each resolved statement, whether the reason of a second response, without
+            the deleted items in the history, names one of them; None if unreadable.
         missing: number of users without a statement, by reason.
     """
 

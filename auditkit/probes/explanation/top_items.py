@@ -101,7 +101,7 @@ def explained_users(
     by: By,
     kinds: Sequence[SpanKind] = ("history",),
 ) -> tuple[list[Explained], dict[str, int]]:
-    """Request each user's list, and set up the recommendation of its first item.
+    """Request each user's list, and prepare to explain its first item.
 
     Args:
         requests: one per user, with at most 20 history items.

@@ -55,7 +55,8 @@ def agreement_findings(
     free: VariantResponses,
     samples: SampledLists,
 ) -> Iterator[Finding]:
-    """The same with the agreement of sampled lists as confidence, and the mean agreement of a list.
+    """Risk-coverage findings with the agreement of sampled lists as confidence, and the mean
+    agreement of a list.
 
     Raises:
         NotAssessable: the samples do not differ, as of a recommender that ignores the temperature.

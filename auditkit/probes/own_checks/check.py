@@ -58,7 +58,7 @@ class OwnCheck(BaseModel):
 
     @property
     def comparison(self) -> tuple[Operator, str]:
-        """Operator and value that make an item a violation; of a check with `attribute`."""
+        """Operator and value of a check with `attribute`; an item that meets both violates it."""
         operator, value = next(self._comparisons())
         return operator, repr(value).removesuffix(".0") if isinstance(value, float) else value
 

@@ -58,7 +58,7 @@ class AttackScores(NamedTuple):
 
     @property
     def n_missing(self) -> int:
-        """Number of users without a score, without those that are not tested."""
+        """Number of users without a score; users that are not tested do not count."""
         return sum(score is None for score in self.scores) - self.excluded
 
     def sides(self, n_members: int) -> tuple[list[float], list[float]]:
@@ -95,13 +95,13 @@ class Evidence:
 
     @cached_property
     def base_losses(self) -> Values:
-        """The same of the base model."""
+        """Mean negative log-likelihood of every user under the base model, nats per token."""
         none: Values = [None] * len(self.records)
         return none if self.base is None else mean_losses(self.base, self.records)
 
     @cached_property
     def reference_losses(self) -> list[Values]:
-        """The same of every reference model, [models][users]."""
+        """Mean negative log-likelihood under each reference model, [models][users], nats/token."""
         return [mean_losses(model, self.records) for model in self.references]
 
 

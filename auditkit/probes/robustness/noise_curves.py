@@ -191,7 +191,7 @@ class NoiseCurveProbe:
     def _net(
         self, context: Context, applicable: Sequence[UserLists[Cell]], kind: str, lost: int
     ) -> Finding:
-        """The same minus the noise floor, paired by user."""
+        """Rate at one noise level minus the noise floor, paired by user."""
         name = f"{context.probe_id}.net_asr"
         unit, direction = unit_of(name)
         estimate = paired_difference(

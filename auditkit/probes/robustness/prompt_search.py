@@ -103,7 +103,7 @@ class PromptSearchProbe:
         return ThreatModel(budget=self.budget, max_words=self.max_words)
 
     def most_requests(self, n_users: int) -> int:
-        """Upper bound of the requests of a run with at most `n_users` users in the data."""
+        """Upper bound on the number of requests of a run, for `n_users` users in the data."""
         fixed = 2 + len(MEANING_FREE)
         return min(self.n_users, n_users) * (fixed + self.budget + N_CONFIRMATIONS)
 

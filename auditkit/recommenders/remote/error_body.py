@@ -127,8 +127,12 @@ def _classified(
 
 
 def error_in_body(value: object, *, sent: Mapping[str, Any]) -> TargetError | None:
-    """The error that a body under status 200 contains, handled like that status; None if the body
-    is a JSON object without an error.
+    """The error that the body of a response with status 200 contains.
+
+    It is classified as if the server had returned the status that belongs to the error.
+
+    Returns:
+        The error; None if the body is a JSON object without one.
     """
     if not isinstance(value, dict):
         return TargetError("bad_schema", detail="the response is not a JSON object")

@@ -1,4 +1,4 @@
-"""Ask all requests for lists of a run again, and write a file that `replay:` reads.
+"""Send all requests for lists of a run again, and write a file that `replay:` reads.
 
 Responses are collected in a run log beside the output, so that an interrupted command resumes.
 """
@@ -67,10 +67,11 @@ def replay_run(
     options: AuditOptions = AuditOptions(),
     progress: Progress = Progress(),
 ) -> ReplayedRun:
-    """Ask all requests for lists of a run again, and write a file that `replay:` reads.
+    """Send all requests for lists of a run again, and write a file that `replay:` reads.
 
     Args:
-        run: the run folder. target: who is asked; None for the audited recommender.
+        run: the run folder.
+        target: the recommender that gets the requests; None for the audited one.
         out: file to write. Until it is complete, responses are kept in the folder `OUT.partial`,
             from which the same command resumes.
 

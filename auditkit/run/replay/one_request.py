@@ -73,7 +73,7 @@ def replay_request(
     Args:
         run: the run folder.
         request_id: id of the request, or its beginning.
-        target: who is asked; None for the recommender that the manifest names.
+        target: the recommender that gets the request; None for the one that the manifest names.
         options: as for `recompute_run`.
 
     Raises:

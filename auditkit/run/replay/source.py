@@ -24,7 +24,7 @@ __all__ = ["ReplaySource", "open_source"]
 
 @dataclass(frozen=True)
 class ReplaySource:
-    """A verified run with its recipe, and the recommender that is asked."""
+    """A verified run with its recipe, and the recommender that gets its requests."""
 
     run: RecordedRun
     recipe: AuditRecipe
@@ -60,11 +60,11 @@ class ReplaySource:
 
 @contextmanager
 def open_source(run: Path, target: str | None, options: AuditOptions) -> Iterator[ReplaySource]:
-    """Verify a run, load the recommender, and restrict the network while it is asked.
+    """Verify a run, load the recommender, and restrict the network while it is used.
 
     Args:
         run: the run folder.
-        target: who is asked; None for the recommender that the manifest names.
+        target: the recommender that gets the requests; None for the one that the manifest names.
         options: as for `recompute_run`.
 
     Raises:

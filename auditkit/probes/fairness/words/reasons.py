@@ -34,7 +34,7 @@ _AFTER_TITLE = re.compile(r":| [-\u2013\u2014] ")
 
 @dataclass(frozen=True)
 class Reasons:
-    """Responses of one attribute: the same user's history, once per value.
+    """Responses for one attribute: every user's history is sent once per value of the attribute.
 
     Attributes:
         responses: [users][values].
