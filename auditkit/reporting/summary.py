@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from auditkit.reporting.run_reader import ReportSource
 from auditkit.reporting.statements.first_screen import statement, weight
+from auditkit.reporting.statements.suspicion import suspicion
 from auditkit.security.escaping import format_number, visible
 from auditkit.security.personal_data import mask
 from auditkit.types import Finding
@@ -13,6 +14,7 @@ __all__ = ["markdown_text", "render_summary"]
 _MAX_ROWS = 30
 _MAX_REASONS = 3
 _MAX_ERROR = 300
+_MAX_WARNING = 500
 _SPECIAL = frozenset("|\\`<>&@[]!*_")
 
 
@@ -38,6 +40,8 @@ def render_summary(source: ReportSource) -> str:
         for rule in sorted(against, key=weight)[:_MAX_REASONS]:
             told = statement(rule, result)
             lines += ["", f"- {markdown_text(f'{told.sentence} {told.facts}', limit=_MAX_ERROR)}"]
+    if warning := suspicion(result.findings):
+        lines += ["", markdown_text(warning, limit=_MAX_WARNING)]
     lines += ["", f"Target: {markdown_text(result.target.name)}", ""]
     lines += _rule_rows(source) if decision else _finding_rows(result.findings)
     lines += ["", "## Not tested", ""]

@@ -31,7 +31,7 @@ def finding(rule, *, sound):
     if low is not None and high is not None:
         value = (low + high) / 2 if sound else high + 0.2
     elif high is not None:
-        value = 0.0 if sound else high + 0.3
+        value = (0.0 if high > 0 else high - 0.1) if sound else high + 0.3
     else:
         value = low + 0.3 if sound else low - 0.1
     if metric.startswith(("fairness.counterfactual", "fairness.group_utility")):

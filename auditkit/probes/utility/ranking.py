@@ -35,6 +35,7 @@ from auditkit.probes.base import (
     unit_of,
     validation_context,
 )
+from auditkit.probes.utility.suspicion import suspicion_findings
 from auditkit.recommenders.adapters.baselines import load_baseline
 from auditkit.recommenders.execution.readable_form import unreadable_form
 from auditkit.recommenders.execution.target import Target
@@ -99,7 +100,7 @@ def _listed(response: Response, targets: Collection[str], catalog: Catalog) -> l
 @dataclass(frozen=True, kw_only=True)
 class RankingProbe:
     """HR@10, NDCG@10 and MRR@10 of the held-out items, of the model and of baselines; in a temporal
-    split also recall@10.
+    split also recall@10. Says whether the model is better than training without leakage explains.
 
     Attributes:
         n_users: largest number of users; more are sampled with the seed of the run. None for all.
@@ -114,7 +115,7 @@ class RankingProbe:
     def run(self, target: Target, context: Context) -> Iterator[Finding]:
         """Request one list per user; one finding per metric for the model and each baseline."""
         require_unseen_test_items(context)
-        yield from _measured_lists(target, context, self.n_users)
+        yield from _measured_lists(target, context, self.n_users, suspects=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,8 +140,12 @@ class ValidationProbe:
         yield from _measured_lists(target, validation_context(context), self.n_users)
 
 
-def _measured_lists(target: Target, context: Context, n_users: int | None) -> Iterator[Finding]:
-    """Findings on every metric of the model, then of each baseline on the same users."""
+def _measured_lists(
+    target: Target, context: Context, n_users: int | None, *, suspects: bool = False
+) -> Iterator[Finding]:
+    """Findings on every metric of the model, then of each baseline on the same users; with
+    `suspects`, also whether the model is better than its training explains.
+    """
     users = [user for user in context.at_most(n_users) if user.test_items]
     if not users:
         raise NotAssessable("no user has a held-out item")
@@ -171,6 +176,7 @@ def _measured_lists(target: Target, context: Context, n_users: int | None) -> It
             notes=notes,
         )
     answered = [requests[i] for i in kept]
+    fitted: dict[str, NDArray[np.float64]] = {}
     for name in REFERENCES:
         try:
             if not answered:  # in a dry run, too, nothing is fitted
@@ -181,6 +187,7 @@ def _measured_lists(target: Target, context: Context, n_users: int | None) -> It
             yield from _not_run(context, name, own, error, n_missing=n_lost)
             continue
         reference = list_utility(asked, answers, target.catalog)
+        fitted[name] = reference["ndcg@10"]
         for metric, ours in own.items():
             full, values = f"{context.probe_id}.{metric}", reference[metric]
             unit, direction = unit_of(full)
@@ -200,6 +207,8 @@ def _measured_lists(target: Target, context: Context, n_users: int | None) -> It
                 parameters={"k": CUTOFF, **targets},
                 notes=[_gap_in_words(gap.value, gap.low, gap.high)],
             )
+    if suspects:
+        yield from suspicion_findings(context, asked, own["ndcg@10"], fitted, n_missing=n_missing)
 
 
 def _not_run(

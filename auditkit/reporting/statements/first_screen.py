@@ -9,6 +9,7 @@ from auditkit.comparison.headline_metrics import gravity
 from auditkit.policy.decision import Decision, RuleVerdict
 from auditkit.policy.vocabulary import STATISTICAL
 from auditkit.reporting.statements.numbers import in_words, range_in_words
+from auditkit.reporting.statements.suspicion import suspicion
 from auditkit.reporting.statements.wording import clause, means, remedy
 from auditkit.types import AuditResult, Finding
 
@@ -59,6 +60,7 @@ class FirstScreen:
         n_more: number of such rules beyond those in `why`.
         changed: the comparison with the baseline of the policy, or that there was none.
         not_tested: what the audit did not cover.
+        warning: that the model is suspiciously good; empty if it is not.
     """
 
     may_it_ship: str
@@ -66,6 +68,7 @@ class FirstScreen:
     n_more: int
     changed: str
     not_tested: str
+    warning: str = ""
 
 
 def first_screen(
@@ -81,12 +84,17 @@ def first_screen(
     """
     rules = decision.rules if decision else ()
     against = sorted((r for r in rules if r.effect in ("fails", "blocks")), key=weight)
+    warning = suspicion(result.findings)
+    shipping = _may_it_ship(decision, against)
+    if warning and decision is not None and decision.verdict == "pass":
+        shipping = f"{shipping[:-1]}, but see the warning."
     return FirstScreen(
-        may_it_ship=_may_it_ship(decision, against),
+        may_it_ship=shipping,
         why=tuple(statement(rule, result) for rule in against[:_SHOWN]),
         n_more=max(0, len(against) - _SHOWN),
         changed=_changed(rules),
         not_tested=_not_tested(result, n_not_planned, n_small_groups),
+        warning=warning,
     )
 
 

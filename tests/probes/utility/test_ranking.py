@@ -96,7 +96,8 @@ def test_items_that_a_user_had_before_are_counted():
 
 def test_of_one_held_out_item_recall_is_the_hit_rate_and_is_not_repeated():
     run = run_probe("utility.ranking", FindsEveryTestItem())
-    assert set(numbers(run, "utility.ranking")) == {"hr@10", "ndcg@10", "mrr@10"}
+    suspicion = {"excess_over_baseline", "held_out_in_training"}
+    assert set(numbers(run, "utility.ranking")) == {"hr@10", "ndcg@10", "mrr@10"} | suspicion
     users = [user for user in load_users(world()) if user.test_items]
     asked = [Request(id=u.id, user_id=u.id, history=u.history, k=10) for u in users]
     answers = load_baseline("popularity", world()).recommend(asked)
