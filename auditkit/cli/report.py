@@ -43,6 +43,12 @@ def report(
     base: Annotated[
         Path | None, typer.Option(help="run folder with which the comment compares")
     ] = None,
+    pdf: Annotated[
+        bool, typer.Option("--pdf", help="also print report.pdf by an installed Chromium")
+    ] = False,
+    chromium: Annotated[
+        Path | None, typer.Option(help="browser that prints; without it, the first on PATH")
+    ] = None,
     attest: Annotated[
         bool,
         typer.Option("--attest", help="also write attestation.json, an in-toto statement to sign"),
@@ -58,14 +64,17 @@ def report(
 
     if base is not None and comment is None:
         raise typer.BadParameter("--base is for the comment; name its file with --comment")
+    if chromium is not None and not pdf:
+        raise typer.BadParameter("--chromium is the browser of --pdf; give both")
     if runs_dir is not None:
         if str(run) != _INDEX:
             raise typer.BadParameter(
                 "give one run folder; only `auditkit report index RUNS_DIR` takes a second path"
             )
-        if attest or model_card or comment:
+        if attest or model_card or comment or pdf:
             raise typer.BadParameter(
-                "--attest, --model-card and --comment are about one run. Leave them out with index."
+                "--attest, --model-card, --comment and --pdf are about one run. Leave them out "
+                "with index."
             )
         written, code = _write_index(runs_dir, out)
     else:
@@ -80,6 +89,10 @@ def report(
             from auditkit.reporting.exports.model_card import write_model_card
 
             written.append(write_model_card(run))
+        if pdf:
+            from auditkit.reporting.exports.pdf import write_pdf
+
+            written.append(write_pdf(run, chromium=chromium))
         if attest:
             from auditkit.reporting.attestation import write_attestation
 

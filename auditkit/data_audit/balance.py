@@ -17,8 +17,8 @@ _MOST_VALUES = 20  # an attribute of more values, such as an id, is not a groupi
 
 
 def check_balance(rows: Interactions) -> list[DataCheck]:
-    """Share of the most common value of every attribute, share of unknown values, and inequality of
-    item popularity (Gini coefficient).
+    """Inequality of item popularity (Gini coefficient and share of the rarest four fifths), and per
+    attribute the share of its most common value and of unknown values.
     """
     counts = np.bincount(rows.item_index, minlength=len(rows.item_ids))
     top = np.sort(counts)[::-1][: max(1, len(counts) // 5)]

@@ -58,7 +58,9 @@ class OwnCheck(BaseModel):
 
     @property
     def comparison(self) -> tuple[Operator, str]:
-        """Operator and value of a check with `attribute`; an item that meets both violates it."""
+        """Operator and value of a check with `attribute`; an item that satisfies the comparison
+        violates the check.
+        """
         operator, value = next(self._comparisons())
         return operator, repr(value).removesuffix(".0") if isinstance(value, float) else value
 
