@@ -17,6 +17,7 @@ from run_probe import run_probe
 from small_world import world
 
 from auditkit.recommenders.adapters.baselines import load_baseline
+from auditkit.recommenders.pipeline.pipeline import Pipeline
 
 PROBE = "utility.stages"
 STAGES = ("query", "retrieval", "ranking")
@@ -62,6 +63,15 @@ def test_without_a_query_the_retriever_is_not_asked():
     loss = found.one(f"{PROBE}.lost_rate", "stage=query")
     assert loss.evidence[0].what.endswith("there is no query")
     assert found.one(f"{PROBE}.query_gain", "stage=query").estimate.value is None
+
+
+def test_without_the_plain_query_no_gain_is_claimed(monkeypatch):
+    monkeypatch.setattr(
+        Pipeline, "_plain", lambda self, stage, passages, asked: [None] * len(asked)
+    )
+    found = run_probe(PROBE, searching(AsksOffTopic(), Searches(), Keeps()))
+    assert found.one(f"{PROBE}.query_gain", "stage=query").estimate.value is None
+    assert lost(found) == {"query": 0, "retrieval": pytest.approx(1), "ranking": 0}
 
 
 def test_a_title_as_the_query_finds_its_item_by_bm25():

@@ -8,7 +8,7 @@ an item that is not found by it, and is found by the titles of the history, is l
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from auditkit.catalog.catalog import Catalog
@@ -69,8 +69,8 @@ def stage_outcomes(
         names: of all stages, in order.
         targets: held-out items of the user, at least one.
         catalog: of the items. k: length of the list that counts, at least 1.
-        query: filled in for the stage that writes the query, if there is one: what it lost, and
-            `has` for the plain query in its place.
+        query: filled in for the stage that writes the query, if there is one: what it lost, and,
+            if the plain query ran, `has` for that.
     """
     ids = list(dict.fromkeys(target.id for target in targets))
     listed = [record.items for record in records]
@@ -85,39 +85,35 @@ def stage_outcomes(
         if place < len(records):
             outcome.ran = True
             _items(outcome, records[place], catalog)
+    by_query = _fill_query(query, records, ids, catalog)
     titles = {target.id: target.title for target in targets}
     for one in ids:
-        _attribute(found, outputs, one, titles[one], names, share=1 / len(ids), k=k)
-    if query is not None:
-        _attribute_to_query(query, found[0], records, outputs, titles, k=k)
+        missed_by = query if one in by_query else None
+        _attribute(
+            found, outputs, one, titles[one], names, share=1 / len(ids), k=k, query=missed_by
+        )
     return found
 
 
-def _attribute_to_query(
-    query: StageOutcome,
-    first: StageOutcome,
+def _fill_query(
+    query: StageOutcome | None,
     records: Sequence[StageRecord],
-    outputs: Sequence[Sequence[str]],
-    titles: Mapping[str, str],
-    *,
-    k: int,
-) -> None:
-    """Move what the query lost from the retriever to it."""
-    if not records:  # no query, so the retriever was not asked
-        query.lost, first.lost = first.lost, 0.0
-        query.examples["lost"] = "there is no query"
-        first.examples.pop("lost", None)
-        return
+    targets: Sequence[str],
+    catalog: Catalog,
+) -> Collection[str]:
+    """Fill in the recall of the plain query; returns the held-out items that the written query is
+    to blame for if no stage returns them.
+    """
+    if query is None:
+        return ()
+    if not records:  # no query was written, so the retriever was not asked
+        return targets
+    if records[0].plain is None:
+        return ()
     query.ran = True
-    plain = set(records[0].plain or ())
-    query.has = len(plain & set(titles)) / len(titles)
-    for one, title in titles.items():
-        ever = one in outputs[-1][:k] or any(one in output for output in outputs[:-1])
-        if one in plain and not ever:
-            query.lost += 1 / len(titles)
-            first.lost -= 1 / len(titles)
-            said = f'"{title}" is found by the titles of the history, and not by the query'
-            query.examples.setdefault("lost", said)
+    found = set(_ids(records[0].plain, targets, catalog)) & set(targets)
+    query.has = len(found) / len(targets)
+    return found
 
 
 def _attribute(
@@ -129,15 +125,22 @@ def _attribute(
     *,
     share: float,
     k: int,
+    query: StageOutcome | None,
 ) -> None:
-    """Count one held-out item that is not among the first k for the stage that lost it."""
+    """Count one held-out item that is not among the first k for the stage that lost it; for
+    `query`, if there is one, in place of the first.
+    """
     last = len(outputs) - 1
     if target in outputs[last][:k]:
         return
     had = [place for place in range(last) if target in outputs[place]]
     at = had[-1] + 1 if had else 0
-    outcome = found[at]
+    outcome = query if query is not None and not had else found[at]
     outcome.lost += share
+    if query is not None and not had:
+        by_plain = f'"{title}" is found by the titles of the history, and not by the query'
+        outcome.examples.setdefault("lost", by_plain if query.ran else "there is no query")
+        return
     if not had:
         said = f'"{title}" is not among the {len(outputs[0])} candidates of {names[0]}'
         outcome.examples.setdefault("lost", said)

@@ -37,7 +37,6 @@ from auditkit.types import Evidence, Finding
 __all__ = ["StagesProbe"]
 
 CUTOFF = 10
-QUERY = -1  # place of the stage before all that return items
 _N_SHOWN = 3
 _ADDED = ("left_candidates", "out_of_candidates", "out_of_catalog")
 
@@ -48,7 +47,6 @@ class _Passed(NamedTuple):
     user: User
     request_id: str
     stages: Sequence[StageOutcome]
-    query: StageOutcome | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,25 +83,27 @@ class StagesProbe:
         passed = []
         for i in kept:
             if has_trace(responses[i]):
-                own = StageOutcome() if query else None
+                asks = [StageOutcome()] if query else []
                 stages = stage_outcomes(
                     stage_records(responses[i]),
                     names,
                     users[i].test_items,
                     catalog=target.catalog,
                     k=CUTOFF,
-                    query=own,
+                    query=asks[0] if asks else None,
                 )
-                passed.append(_Passed(users[i], responses[i].request_id, stages, own))
+                passed.append(_Passed(users[i], responses[i].request_id, [*asks, *stages]))
         notes = context.sampled(self.n_users)
         n_missing = len(users) - len(passed)
-        yield from _Findings(context, names, passed, n_missing, notes, query).all()
+        asking = (query,) if query else ()
+        every = (*asking, *names)
+        yield from _Findings(context, every, passed, n_missing, notes, first=len(asking)).all()
 
 
 @dataclass(frozen=True)
 class _Findings:
-    """Findings on the outcomes of all users; `n_missing` users have no response, and `query` is the
-    name of the stage that writes the query, if there is one.
+    """Findings on the outcomes of all users; `n_missing` users have no response. `first` is the
+    place of the first stage that returns items: 1 after a stage that writes a query, else 0.
     """
 
     context: Context
@@ -111,19 +111,19 @@ class _Findings:
     passed: Sequence[_Passed]
     n_missing: int
     notes: Sequence[str]
-    query: str | None = None
+    first: int = 0
 
     def all(self) -> Iterator[Finding]:
         """Yield the findings on held-out items, then on added items, then on the order."""
         last = len(self.names) - 1
-        for place in range(last):
+        for place in range(self.first, last):
             recall = [one.stages[place].has for one in self.passed]
             n = max((one.stages[place].n_items for one in self.passed), default=0)
             targets = sum(len(one.user.test_items) for one in self.passed)
             counts: dict[str, JsonValue] = {"n": n, "n_targets": targets}
             yield self._mean("candidate_recall", place, recall, counts=counts)
-        if self.query:
-            yield from self._of_query()
+        if self.first:
+            yield self._query_gain()
         for place in range(last + 1):
             lost = [one.stages[place].lost for one in self.passed]
             yield self._mean("lost_rate", place, lost, shows="lost")
@@ -131,25 +131,22 @@ class _Findings:
         yield self._mean("left_out_rate", last, left_out, shows="left_out")
         below = [one.stages[last].below_k for one in self.passed]
         yield self._mean("below_k_rate", last, below, shows="below_k")
-        for place in range(last + 1):
+        for place in range(self.first, last + 1):
             yield from self._added(place)
-        for place in range(last + 1):
+        for place in range(self.first, last + 1):
             yield self._mean("ndcg@10", place, [one.stages[place].ndcg for one in self.passed])
-        for place in range(1, last + 1):
+        for place in range(self.first + 1, last + 1):
             yield self._change(place)
 
-    def _of_query(self) -> Iterator[Finding]:
-        """What the query lost, and its recall minus that of the titles of the history."""
-        asked = [(one, one.query) for one in self.passed if one.query is not None]
-        lost = [query.lost for _, query in asked]
-        yield self._mean("lost_rate", QUERY, lost, shows="lost")
-        ran = [(one, query) for one, query in asked if query.ran]
-        yield self._difference(
+    def _query_gain(self) -> Finding:
+        """Recall of the written query minus that of the titles of the history."""
+        ran = [one for one in self.passed if one.stages[0].ran]
+        return self._difference(
             "query_gain",
-            str(self.query),
-            [one for one, _ in ran],
-            before=[query.has for _, query in ran],
-            after=[one.stages[0].has for one, _ in ran],
+            self.names[0],
+            ran,
+            before=[one.stages[0].has for one in ran],
+            after=[one.stages[1].has for one in ran],
             said="recall {before:.2f} with the titles of the history as the query, {after:.2f} "
             "with the written one",
         )
@@ -157,7 +154,7 @@ class _Findings:
     def _added(self, place: int) -> Iterator[Finding]:
         """Items of a stage that were not among its candidates; of the first, not in the catalog."""
         ran = [one for one in self.passed if one.stages[place].ran]
-        for kind in _ADDED if place else _ADDED[-1:]:
+        for kind in _ADDED if place > self.first else _ADDED[-1:]:
             rows = [(one, one.stages[place].outside[kind]) for one in ran]
             yield self._mean(
                 f"{kind}_rate",
@@ -180,12 +177,11 @@ class _Findings:
     ) -> Finding:
         """The mean over users of a share in [0, 1], with the users that show it most."""
         of = self.passed if of is None else of
-        stage = str(self.query) if place == QUERY else self.names[place]
         full = f"{self.context.probe_id}.{name}"
         unit, direction = unit_of(full)
         measured = bootstrap_mean(
             values,
-            rng=self.context.rng(name, stage),
+            rng=self.context.rng(name, self.names[place]),
             unit=unit,
             direction=direction,
             n_missing=self.n_missing + len(self.passed) - len(of),
@@ -199,13 +195,13 @@ class _Findings:
             self.context,
             full,
             measured,
-            group=f"stage={stage}",
+            group=f"stage={self.names[place]}",
             parameters={"k": CUTOFF, **(held_out if counts is None else counts)},
             units=[(one.user.id, value, 1.0) for one, value in zip(of, values, strict=True)],
             evidence=[
                 Evidence(
                     requests=(one.request_id,),
-                    what=f"user {one.user.id}: {_outcome(one, place).examples[shows]}",
+                    what=f"user {one.user.id}: {one.stages[place].examples[shows]}",
                 )
                 for one, _ in sorted(cases, key=lambda case: -case[1])[:_N_SHOWN]
             ],
@@ -266,7 +262,3 @@ class _Findings:
             n_cases=len(worse),
             notes=self.notes,
         )
-
-
-def _outcome(one: _Passed, place: int) -> StageOutcome:
-    return one.query if place == QUERY and one.query is not None else one.stages[place]

@@ -18,11 +18,13 @@ from auditkit.catalog.catalog import Catalog
 from auditkit.recommenders.execution.response_checks import check_response, link_items, list_after
 from auditkit.recommenders.pipeline.query import history_query, query_in
 from auditkit.recommenders.pipeline.stage import Stage, with_candidates_shown
-from auditkit.recommenders.pipeline.stage_trace import PLAIN, query_entry, trace_entry
+from auditkit.recommenders.pipeline.stage_trace import query_entry, trace_entry
 from auditkit.recommenders.protocols import NOT_RUN, NotRun, RawResponse
 from auditkit.types import Item, RankedItem, Request, Response
 
 __all__ = ["Passage"]
+
+_WITH_A_QUERY = ("ok", "no_answer", "parse_error")  # the text of a query is not parsed as a list
 
 
 class Passage:
@@ -84,19 +86,14 @@ class Passage:
         if stage.writes == "query":
             self._take_query(stage, asked, response)
             return
-        if stage.n is None:
-            self._end(response, trace_entry(stage.name, asked, response, None))
-            return
-        response = list_after(
-            stage.prompts.answer_after, response, k=asked.k, item_path=stage.prompts.item_path
-        )
-        response = link_items(response, self._catalog)
-        passed_on = _distinct(response.items)[: stage.n] if response.status == "ok" else []
-        entry = trace_entry(stage.name, asked, response, passed_on)
         self._query = None
-        found = None if plain is None else check_response(asked, plain)
-        if found is not None:
-            entry[PLAIN] = [one.item_id for one in link_items(found, self._catalog).items]
+        compared = None if plain is None else check_response(asked, plain)
+        found = None if compared is None else self._listed(stage, asked, compared)[1]
+        if stage.n is None:
+            self._end(response, trace_entry(stage.name, asked, response, None, plain=found))
+            return
+        response, passed_on = self._listed(stage, asked, response)
+        entry = trace_entry(stage.name, asked, response, passed_on, plain=found)
         if passed_on:
             self._trace += [entry, *response.trace]
             self._candidates = tuple(Item(one.item_id or "", one.raw) for one in passed_on)
@@ -104,6 +101,16 @@ class Passage:
         status = "no_answer" if response.status == "ok" else response.status
         reason = response.reason or f"no candidates from stage {stage.name}"
         self._end(replace(response, status=status, reason=reason, items=()), entry)
+
+    def _listed(
+        self, stage: Stage, asked: Request, response: Response
+    ) -> tuple[Response, list[RankedItem]]:
+        """The response with linked items, and its distinct items, at most as many as asked for."""
+        listed = list_after(
+            stage.prompts.answer_after, response, k=asked.k, item_path=stage.prompts.item_path
+        )
+        linked = link_items(listed, self._catalog)
+        return linked, _distinct(linked.items)[: asked.k] if linked.status == "ok" else []
 
     def plain_request(self, asked: Request) -> Request | None:
         """The request of the stage that reads a query, with the plain query instead of the written
@@ -115,7 +122,8 @@ class Passage:
 
     def _take_query(self, stage: Stage, asked: Request, response: Response) -> None:
         entry = query_entry(stage.name, asked, response)
-        self._query = query_in(response.text or "") or None
+        written = response.status in _WITH_A_QUERY
+        self._query = query_in(response.text or "") or None if written else None
         if self._query is not None:
             self._trace += [entry, *response.trace]
             return

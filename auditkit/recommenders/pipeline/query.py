@@ -2,8 +2,7 @@
 
 The plain query, which every written one is compared with, is the titles of the latest items of the
 history. A language model that cannot beat it costs a call and gains nothing.
-
-Source: query generation before retrieval as in GenRec pipelines (docs/how-to/audit-a-pipeline.md).
+See docs/how-to/audit-a-pipeline.md.
 """
 
 from __future__ import annotations

@@ -15,10 +15,9 @@ from pydantic import JsonValue
 
 from auditkit.types import RankedItem, Request, Response
 
-__all__ = ["PLAIN", "StageRecord", "has_trace", "query_entry", "stage_records", "trace_entry"]
+__all__ = ["StageRecord", "has_trace", "query_entry", "stage_records", "trace_entry"]
 
-PLAIN = "plain"  # ids that the plain query found
-_STAGE, _WRITES = "stage", "writes"
+_STAGE, _WRITES, _PLAIN = "stage", "writes", "plain"
 
 
 @dataclass(frozen=True)
@@ -29,18 +28,22 @@ class StageRecord:
         name: of the stage.
         given: candidates of the stage before; None for a stage that chose from all items.
         items: what the stage returned, best first; ids are None for items outside the catalog.
-        plain: ids of the items that the titles of the history as a query found; None for a stage
-            that reads no query.
+        plain: what the titles of the history as a query found; None if they were not asked.
     """
 
     name: str
     given: tuple[RankedItem, ...] | None
     items: tuple[RankedItem, ...]
-    plain: tuple[str, ...] | None = None
+    plain: tuple[RankedItem, ...] | None = None
 
 
 def trace_entry(
-    name: str, asked: Request, response: Response, passed_on: Sequence[RankedItem] | None
+    name: str,
+    asked: Request,
+    response: Response,
+    passed_on: Sequence[RankedItem] | None,
+    *,
+    plain: Sequence[RankedItem] | None = None,
 ) -> dict[str, JsonValue]:
     """The trace entry of one stage.
 
@@ -48,13 +51,21 @@ def trace_entry(
         asked: the request as the stage got it. response: what it returned, with linked items.
         passed_on: candidates for the next stage; None for the last stage, whose items and text are
             in the response.
+        plain: candidates that the plain query found, if it was asked.
     """
     entry = _entry(name, asked, response)
+    if plain is not None:
+        entry[_PLAIN] = _rows(plain)
     if passed_on is None:
         return entry
     if response.text is not None:
         entry["text"] = response.text
-    entry["items"] = [
+    entry["items"] = _rows(passed_on)
+    return entry
+
+
+def _rows(items: Sequence[RankedItem]) -> list[JsonValue]:
+    return [
         {
             "rank": rank,
             "item_id": item.item_id,
@@ -62,9 +73,8 @@ def trace_entry(
             "link": item.link,
             **({} if item.score is None else {"score": float(item.score)}),
         }
-        for rank, item in enumerate(passed_on, start=1)
+        for rank, item in enumerate(items, start=1)
     ]
-    return entry
 
 
 def query_entry(name: str, asked: Request, response: Response) -> dict[str, JsonValue]:
@@ -100,9 +110,9 @@ def stage_records(response: Response) -> tuple[StageRecord, ...]:
         listed = entry.get("items")
         items = tuple(_item(one) for one in listed) if isinstance(listed, list) else response.items
         given = records[-1].items if records else None
-        plain = entry.get(PLAIN)
-        ids = tuple(str(one) for one in plain if one) if isinstance(plain, list) else None
-        records.append(StageRecord(str(entry[_STAGE]), given, items, ids))
+        plain = entry.get(_PLAIN)
+        other = tuple(_item(one) for one in plain) if isinstance(plain, list) else None
+        records.append(StageRecord(str(entry[_STAGE]), given, items, other))
     return tuple(records)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from planted_stages import Asks, Keeps, Searches, searching
+from planted_stages import Asks, Keeps, Searches, chain, searching
 from small_folder import save
 from small_world import world
 
@@ -13,7 +13,7 @@ from auditkit.recommenders.loading.load import load_recommender
 from auditkit.recommenders.pipeline.query import history_query, query_in
 from auditkit.recommenders.pipeline.stage_trace import has_trace, stage_records
 from auditkit.recommenders.pipeline_file import read_pipeline
-from auditkit.types import Item
+from auditkit.types import Item, Response
 
 
 @pytest.mark.parametrize(
@@ -46,13 +46,39 @@ def test_the_trace_holds_the_text_of_the_query_and_what_the_plain_one_finds():
     assert query["text"] == user.test_items[0].title
     assert "Write one search query for" in query["prompt"]
     assert retrieval["prompt"] == query["text"]
-    assert user.test_items[0].id in retrieval["plain"]
+    assert user.test_items[0].id in [one["item_id"] for one in retrieval["plain"]]
     assert has_trace(response)
     records = stage_records(response)
     assert [one.name for one in records] == ["retrieval", "ranking"]
-    assert records[0].plain == tuple(retrieval["plain"])
+    assert [one.raw for one in records[0].plain] == [one["raw"] for one in retrieval["plain"]]
+    assert len(records[0].plain) == 20
     assert records[0].given is None
     assert records[1].given == records[0].items
+
+
+class Refuses(Asks):
+    """Declines in words that would be searched for if they were read as a query."""
+
+    def recommend(self, requests):
+        return [
+            Response(request_id=one.id, status="refusal", text="I cannot help.") for one in requests
+        ]
+
+
+def test_a_refusal_is_not_searched_for():
+    user = load_users(world())[0]
+    (response,) = searching(Refuses(), Searches(), Keeps()).recommend([neutral_request(user, k=5)])
+    assert (response.status, len(response.trace)) == ("refusal", 1)
+    assert has_trace(response)
+    assert stage_records(response) == ()
+
+
+def test_the_retriever_may_be_the_last_stage():
+    user = load_users(world())[0]
+    target = chain([("query", Asks(), None), ("retrieval", Searches(), None)])
+    (response,) = target.recommend([neutral_request(user, k=5)])
+    assert len(response.items) == 5
+    assert len(stage_records(response)[0].plain) == 5
 
 
 def write(path, first: str, second: str = "baseline:bm25", more: str = ""):
