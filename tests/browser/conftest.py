@@ -7,9 +7,13 @@ import shutil
 import pytest
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def browser():
-    """Chromium; without it, or without playwright, the tests are skipped."""
+    """Chromium; without it, or without playwright, the tests are skipped.
+
+    Its driver keeps an event loop running in this thread, so it ends with the module: a wider
+    scope would forbid `asyncio.run` to whatever the worker tests next.
+    """
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     if chromium is None:
