@@ -64,6 +64,7 @@ def gate(
     as_of: datetime.date | None = None,
     strict: bool = False,
     allow_incomparable: bool = False,
+    allow_outside: bool = False,
 ) -> Decision:
     """Judge a result or a run folder by a policy.
 
@@ -76,12 +77,15 @@ def gate(
         strict: whether every inconclusive rule blocks.
         allow_incomparable: compare with a baseline of another version, recipe, data or catalog; the
             verdict is then never pass.
+        allow_outside: whether the policy may name a baseline outside its folder and the current
+            one.
 
     Raises:
         ConfigurationError: the policy is invalid, or the folder is not a run folder.
         IntegrityError: the run or the baseline was altered.
     """
-    judged = Policy.read(find_recipe(str(policy), kind="policy"))
+    path = find_recipe(str(policy), kind="policy")
+    judged = Policy.read(path, allow_outside=allow_outside)
     other = None if baseline is None else Path(baseline)
     if not isinstance(result, AuditResult):
         return gate_run(

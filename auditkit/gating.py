@@ -61,18 +61,21 @@ def gate_run(
 
 
 def read_baseline(path: Path | None) -> AuditResult | None:
-    """Read a baseline: a run folder, which is verified, or a result.json with its pinned hash.
+    """Read a baseline: a run folder, or a file of its own.
+
+    A run folder, also one that its `result.json` names, is verified. A file of its own is compared
+    with the hash in `NAME.sha256` beside it, if there is one.
 
     Raises:
-        ConfigurationError: the file does not exist.
+        ConfigurationError: there is no such file, or the folder is not a run folder.
         IntegrityError: the baseline was altered.
     """
     if path is None:
         return None
-    if path.is_dir():
-        if (path / MANIFEST).exists():
-            verify_run(path)
-        return AuditResult.read(path)
+    run = path.parent if path.name == "result.json" and (path.parent / MANIFEST).exists() else path
+    if run.is_dir():
+        verify_run(run)
+        return AuditResult.read(run)
     if not path.is_file():
         raise ConfigurationError(f"baseline {path} does not exist. Give a run folder or a file.")
     pin = path.with_name(f"{path.name}.sha256")

@@ -202,7 +202,10 @@ def _measure(
     from auditkit.run.runner import run_audit
     from auditkit.shipped_recipes import find_recipe
 
-    judged = Policy.read(find_recipe(policy, kind="policy")) if policy else None
+    judged = None
+    if policy:
+        path = find_recipe(policy, kind="policy")
+        judged = Policy.read(path, allow_outside=options.allow_outside)
     if judged is not None:
         require_stated_checks(judged.file, dict(recipe.probes))  # before requests are sent
     try:

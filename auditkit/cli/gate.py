@@ -38,6 +38,10 @@ def gate(
             help="look at a baseline of another version, recipe or data; never passes",
         ),
     ] = False,
+    allow_outside: Annotated[
+        bool,
+        typer.Option("--allow-outside", help="let the policy name a baseline outside its folder"),
+    ] = False,
     check: Annotated[bool, typer.Option("--check", help="only check the policy")] = False,
     needed_n: Annotated[
         bool, typer.Option("--needed-n", help="print how many units each limit needs")
@@ -49,7 +53,7 @@ def gate(
     from auditkit.policy.schema import Policy
     from auditkit.shipped_recipes import find_recipe
 
-    judged = Policy.read(find_recipe(policy, kind="policy"))
+    judged = Policy.read(find_recipe(policy, kind="policy"), allow_outside=allow_outside)
     if check or needed_n:
         _inspect(judged, check=check, as_json=as_json)
         return

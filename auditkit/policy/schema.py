@@ -34,6 +34,7 @@ from auditkit.policy.vocabulary import (
 )
 from auditkit.registry import metric_spec
 from auditkit.serialization.canonical_json import sha256_bytes
+from auditkit.serialization.named_files import resolve_named_files
 from auditkit.serialization.strict_yaml import load_yaml
 from auditkit.serialization.yaml_errors import validate
 
@@ -222,20 +223,28 @@ class Policy:
     rule_lines: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, path: Path) -> Policy:
+    def read(cls, path: Path, *, allow_outside: bool = False) -> Policy:
         """Read and check a policy.
+
+        Args:
+            path: the YAML file.
+            allow_outside: whether its baseline may lie outside its folder and the current one.
 
         Raises:
             ConfigurationError: the file is unreadable or has errors; all are listed with lines.
         """
         document = load_yaml(path)
-        file = validate(document, _ADAPTER)
+        folders = [path.parent, Path.cwd()]
+        outside = resolve_named_files(
+            document, [["baseline"]], folders=folders, allow_outside=allow_outside
+        )
+        file = validate(document, _ADAPTER, others=outside)
         lines = {rule.id: document.line(["rules", i, "id"]) for i, rule in enumerate(file.rules)}
         return cls(file, str(path), sha256_bytes(path.read_bytes()), lines)
 
     def baseline_path(self) -> Path | None:
-        """Path of the baseline that the policy names, relative to the policy file; None if it names
-        none.
+        """Path of the baseline that the policy names, beside it or in the current folder; None if
+        it names none.
         """
         named = self.file.baseline
         return None if named is None else Path(self.source).parent / named

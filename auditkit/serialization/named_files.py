@@ -1,4 +1,4 @@
-"""The files that a recipe or a data description names, which must be beside it.
+"""The files that a recipe, a policy or a data description names, which must be beside it.
 
 A recipe may come from somebody else. It reads only files of its own folder and of the current one;
 `../`, other absolute paths and links that lead outside are refused unless the user allows them. A
@@ -48,8 +48,7 @@ def resolve_named_files(
         folder = next((one for one in folders if (one / named).exists()), folders[0])
         if folder != folders[0]:
             section[key] = str(folder / named)
-        bases = folders if Path(named).is_absolute() else [folder]
-        if not allow_outside and not any(_inside(folder / named, base) for base in bases):
+        if not allow_outside and not any(_inside(folder / named, base) for base in folders):
             message = (
                 f"{named!r} leads to {(folder / named).resolve()}, outside {folder.resolve()}. "
                 "Copy the file there, or add --allow-outside if you trust this file."

@@ -113,6 +113,40 @@ def test_a_pinned_baseline_that_was_altered_is_refused(folder):
     assert _call(*words).exit_code == 10
 
 
+@pytest.mark.parametrize("named", ["", "result.json"])
+def test_baseline_that_was_edited_after_its_audit_is_refused(folder, named):
+    shutil.copytree(folder / "run", folder / "old")
+    words = ("gate", folder / "run", "--policy", folder / "policy.yaml", "--baseline")
+    assert _call(*words, folder / "old" / named).exit_code == 10
+    edited = folder / "old" / "result.json"
+    edited.write_text(edited.read_text().replace('"seed":', '"seed": '))
+    assert isinstance(_call(*words, folder / "old" / named).exception, IntegrityError)
+    (folder / "old" / "manifest.json").unlink()
+    called = _call(*words, folder / "old")
+    assert "is not a run folder: it has no manifest.json" in str(called.exception)
+
+
+def test_policy_names_a_baseline_of_its_folder_or_the_current_one_only(folder, monkeypatch):
+    text = (folder / "policy.yaml").read_text()
+    shutil.copytree(folder / "run", folder / "old")
+    (folder / "part").mkdir()
+    policy = folder / "part" / "policy.yaml"
+    monkeypatch.chdir(folder / "part")
+    (folder / "part" / "linked").symlink_to(folder / "old")
+    for named in ("../old", folder / "old", "linked"):
+        policy.write_text(text + f"baseline: {named}\n")
+        refused = _call("gate", folder / "run", "--policy", policy)
+        assert "baseline: " in str(refused.exception)
+        assert "outside" in str(refused.exception)
+        allowed = _call("gate", folder / "run", "--policy", policy, "--allow-outside")
+        assert allowed.exit_code == 10
+    monkeypatch.chdir(folder)
+    policy.write_text(text + "baseline: ../old\n")
+    assert _call("gate", folder / "run", "--policy", policy).exit_code == 10
+    policy.write_text(text + "baseline: old\n")
+    assert _call("gate", folder / "run", "--policy", policy).exit_code == 10
+
+
 def test_a_report_is_rebuilt_and_verified_also_apart_from_its_run(folder):
     out = folder / "apart.html"
     called = _call("report", folder / "run", "--out", out, "--json")

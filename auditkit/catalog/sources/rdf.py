@@ -14,6 +14,7 @@ from typing import NamedTuple, Protocol
 from auditkit.catalog.graph.typed_values import canonical
 from auditkit.catalog.sources.column_mapping import Iri, RdfMapping
 from auditkit.catalog.sources.joins import Join, record_join
+from auditkit.catalog.sources.rewritten_numbers import RewrittenNumbers
 from auditkit.catalog.sources.unknown_cells import UnknownCells
 from auditkit.catalog.storage.draft import CatalogDraft, Source
 from auditkit.errors import CatalogError
@@ -23,9 +24,6 @@ __all__ = ["BLOCK", "RdfGraph", "RdfTerm", "add_rdf", "iri"]
 BLOCK = 500
 _RDF_TYPE = "http://www.w3.org/1999/02/22-rdf-syntax-ns#type"
 _IRI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\x00-\x20<>\"{}|^`\\\ud800-\udfff]*")
-_NUMERIC = re.compile(
-    r"http://www\.w3\.org/2001/XMLSchema#(?:\w*[iI]nteger|decimal|double|float|int|long|short|byte)"
-)
 
 
 class RdfTerm(NamedTuple):
@@ -89,13 +87,14 @@ def add_rdf(
     said = f"reading {graph.source.name}"
     genre = mapping.predicates.get("genre")
     known = bool(len(draft))
+    rewritten = RewrittenNumbers()
     if known:
-        subjects = _known_subjects(draft, graph, mapping)
+        subjects = _known_subjects(draft, graph, mapping, rewritten)
         draft.linked = (draft.linked or set()) | set(subjects.values())
     else:
         if genre is not None:
             draft.describe_genre(genre.predicate("genre"))
-        subjects = _new_items(draft, graph, mapping, lambda n: progress(said, n))
+        subjects = _new_items(draft, graph, mapping, rewritten, lambda n: progress(said, n))
     described: set[str] = set()
     for name, relation in mapping.predicates.items():
         predicate = relation.predicate(name)
@@ -110,6 +109,8 @@ def add_rdf(
                     draft.graph.add_item(row, named, subjects[value.text])
                     continue
                 text = " ".join(value.text.split())
+                if value.kind == "literal" and predicate.type in ("string", "entity"):
+                    rewritten.read(f"values of {name}", text, value.datatype)
                 if value.kind == "uri" and predicate.kind == "entity":
                     draft.graph.add_nameless(row, named, text)
                     continue
@@ -122,6 +123,9 @@ def add_rdf(
     if known and mapping.predicates:
         _require_described(draft, graph, subjects, described)
     source = graph.source
+    if source.sha256 is None:
+        for warning in rewritten.warnings():
+            draft.warn(f"{source.name}: {warning}")
     given = mapping.source
     draft.sources.append(
         Source(given.name or source.name, source.sha256, given.license, given.attribution)
@@ -133,7 +137,9 @@ def _blocks(subjects: Sequence[str]) -> Iterator[Sequence[str]]:
         yield subjects[begin : begin + BLOCK]
 
 
-def _known_subjects(draft: CatalogDraft, graph: RdfGraph, mapping: RdfMapping) -> dict[str, int]:
+def _known_subjects(
+    draft: CatalogDraft, graph: RdfGraph, mapping: RdfMapping, rewritten: RewrittenNumbers
+) -> dict[str, int]:
     """Catalog row of each subject that is an item of the draft, in the order of the subjects."""
     found: dict[str, int] = {}
     join = Join(graph.source.name, "the catalog", "items")
@@ -143,7 +149,7 @@ def _known_subjects(draft: CatalogDraft, graph: RdfGraph, mapping: RdfMapping) -
             iri(subject)
             found[subject] = row
     else:
-        for subject, item_id in _subjects(draft, graph, mapping):
+        for subject, item_id in _subjects(graph, mapping, rewritten):
             matched = join.find(draft.rows, item_id)
             if matched is not None:
                 found.setdefault(subject, matched)
@@ -171,7 +177,7 @@ def _require_described(
 
 
 def _subjects(
-    draft: CatalogDraft, graph: RdfGraph, mapping: RdfMapping
+    graph: RdfGraph, mapping: RdfMapping, rewritten: RewrittenNumbers
 ) -> Iterator[tuple[str, str]]:
     """Yield (subject, item id) of every item in the graph."""
     items = mapping.items
@@ -181,19 +187,12 @@ def _subjects(
         )
     wanted = f"?s {iri(_RDF_TYPE)} {iri(items.type)} . " if items.type else ""
     wanted += f"?s {iri(items.id)} ?id . " if items.id else ""
-    rewritten = False
     for row in graph.select(f"SELECT DISTINCT * WHERE {{ {wanted}}} ORDER BY ?s ?id"):
         subject = row["s"]
         if subject.kind != "uri":
             continue
-        is_number = items.id is not None and _NUMERIC.fullmatch(row["id"].datatype) is not None
-        if is_number and graph.source.sha256 is None and not rewritten:
-            rewritten = True
-            draft.warn(
-                f"{graph.source.name}: ids are typed numbers, which servers rewrite (007 becomes "
-                "7); store them as strings if users' histories have other ids"
-            )
         text = row["id"].text if items.id else subject.text.removeprefix(items.prefix)
+        rewritten.read("ids", text, row["id"].datatype if items.id else "")
         yield subject.text, " ".join(text.split())
 
 
@@ -201,6 +200,7 @@ def _new_items(
     draft: CatalogDraft,
     graph: RdfGraph,
     mapping: RdfMapping,
+    rewritten: RewrittenNumbers,
     progress: Callable[[int], None],
 ) -> dict[str, int]:
     """Add the graph's items and return the row of each subject.
@@ -209,16 +209,19 @@ def _new_items(
     """
     items = mapping.items
     ids: dict[str, str] = {}
-    for subject, item_id in _subjects(draft, graph, mapping):
+    for subject, item_id in _subjects(graph, mapping, rewritten):
         ids.setdefault(subject, item_id)
     rows: dict[str, int] = {}
     unknown = UnknownCells()
     n_untitled = 0
     for block in _blocks(list(ids)):
         title = items.title or mapping.label
-        titles = _in_language(_literals(graph, block, title), mapping.language)
+        written = _literals(graph, block, title)
+        titles = _in_language(written, mapping.language)
         years = _literals(graph, block, items.year) if items.year else {}
         others = _literals(graph, block, items.aliases or mapping.alias)
+        for term in (term for terms in (*written.values(), *others.values()) for term in terms):
+            rewritten.read("titles and aliases", term.text, term.datatype)
         for subject in block:
             if not titles.get(subject):
                 n_untitled += 1

@@ -28,6 +28,7 @@ from auditkit.catalog.sources import neo4j as neo4j_graph
 from auditkit.catalog.sources.column_mapping import NodeMapping, RdfMapping, read_mapping
 from auditkit.catalog.sources.neo4j import add_nodes
 from auditkit.catalog.sources.rdf import add_rdf, iri
+from auditkit.catalog.sources.rdf_file import RdfFile
 from auditkit.catalog.sources.sparql_endpoint import Endpoint
 from auditkit.catalog.storage.draft import CatalogDraft
 from auditkit.errors import CatalogError, ConfigurationError
@@ -488,20 +489,55 @@ def test_ids_and_texts_of_a_graph_stay_as_they_are_written(tmp_path):
     assert catalog.graph.verdict("007", "edition", "0042") == "supported"
 
 
-def test_a_server_that_may_rewrite_ids_is_warned_about():
-    mapping = RdfMapping.model_validate({"items": {"id": "http://e/code"}})
-    integer = pyoxigraph.NamedNode("http://www.w3.org/2001/XMLSchema#integer")
-    label = pyoxigraph.NamedNode("http://www.w3.org/2000/01/rdf-schema#label")
+TYPED = """
+    :1 a :Film ; r:label "Heat" ; :code "007"^^x:integer ; :size "1.50"^^x:decimal, "wide" .
+    :2 a :Film ; r:label "Ran" ; :code "P2" ; :size "007"^^x:unsignedShort ;
+        :minutes "0162"^^x:int .
+    :3 a :Film ; r:label "1917"^^x:integer ; :code "P3" ; :size "10.0" ; :by :x .
+    :x r:label "Mann" .
+"""
+
+
+def typed_numbers_mapping():
+    iris = {"size": "string", "minutes": "integer", "by": "entity"}
+    return RdfMapping.model_validate(
+        {
+            "items": {"id": "http://example.org/code"},
+            "predicates": {
+                name: {"iri": f"http://example.org/{name}", "type": kind}
+                for name, kind in iris.items()
+            },
+        }
+    )
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_numbers_that_a_server_may_rewrite_are_counted_by_what_is_read(known):
     store = pyoxigraph.Store()
-    film = pyoxigraph.NamedNode("http://e/1")
-    code = pyoxigraph.Literal("007", datatype=integer)
-    store.add(pyoxigraph.Quad(film, pyoxigraph.NamedNode("http://e/code"), code))
-    store.add(pyoxigraph.Quad(film, label, pyoxigraph.Literal("Heat")))
+    store.load((PREFIXES + TYPED).encode(), format=pyoxigraph.RdfFormat.TURTLE)
     draft = CatalogDraft()
+    if known:
+        for item_id in ("7", "P2", "P3"):
+            draft.add_item(item_id, item_id, None)
     with sparql_server(store) as (url, _), Endpoint(url) as endpoint:
-        add_rdf(draft, endpoint, mapping)
-    assert draft.ids == ["7"]
-    assert "which servers rewrite" in draft.warnings[0]
+        add_rdf(draft, endpoint, typed_numbers_mapping())
+    assert draft.ids == ["7", "P2", "P3"]
+    counts = [warning.partition(": ")[2].partition(". Servers")[0] for warning in draft.warnings]
+    titles = [] if known else ["titles and aliases: 1 of 3 are typed numbers, the first: '1917'"]
+    assert counts == [
+        "ids: 1 of 3 are typed numbers, the first: '7'",
+        *titles,
+        "values of size: 2 of 4 are typed numbers, the first: '1.5'",
+    ]  # numbers that are read as numbers (minutes) have no other value when rewritten
+
+
+def test_numbers_in_a_file_keep_their_spelling_and_are_not_counted(tmp_path):
+    path = write(tmp_path, "films.ttl", PREFIXES + TYPED)
+    draft = CatalogDraft()
+    with RdfFile(path) as graph:
+        add_rdf(draft, graph, typed_numbers_mapping())
+    assert draft.ids == ["007", "P2", "P3"]
+    assert not draft.warnings
 
 
 def test_a_graph_that_knows_none_of_the_items_is_an_error_with_examples(tmp_path):
