@@ -25,6 +25,7 @@ __all__ = ["Catalog"]
 
 _N_SHAPES = 1_000
 _CHUNK = 1 << 14
+_MOST_LINKS = 1 << 17  # links that are kept
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,8 +133,21 @@ class Catalog:
 
         A title that was written with its creator ("Dune by Frank Herbert") is linked if the
         knowledge graph has this creator for the item. A text that is not a title is linked by an
-        item id in it.
+        item id in it. Links are kept by title, because lists name popular items again and again.
         """
+        new = list(dict.fromkeys(title for title in titles if title not in self._links))
+        found = dict(zip(new, self._linked(new), strict=True))
+        links = [found.get(title) or self._links[title] for title in titles]
+        if len(self._links) + len(found) > _MOST_LINKS:
+            self._links.clear()
+        self._links.update(found)
+        return links
+
+    @cached_property
+    def _links(self) -> dict[str, Link]:
+        return {}
+
+    def _linked(self, titles: Sequence[str]) -> list[Link]:
         links = self._by_creators(self.linker.link(titles))
         coded_texts = [
             (number, one)

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from auditkit.catalog import catalog as catalog_module
 from auditkit.catalog.building.open import load_catalog
 from auditkit.catalog.catalog import Catalog
 from auditkit.catalog.items import CatalogItem
@@ -108,3 +109,18 @@ def test_a_catalog_carries_the_facts_of_its_items():
     assert catalog.graph.values("1", "genre") == ("Crime",)
     assert catalog.graph.values("1", "decade") == ("1990s",)
     assert catalog.graph.link == "none"
+
+
+def test_links_that_are_kept_are_those_of_the_linker(monkeypatch):
+    monkeypatch.setattr(catalog_module, "_MOST_LINKS", 3)
+    items = [CatalogItem(str(n), title, None) for n, title in enumerate(("Heat", "Ran", "Alien"))]
+    catalog, requested = Catalog(items), []
+    link = catalog.linker.link
+    monkeypatch.setattr(
+        catalog.linker, "link", lambda titles, **how: requested.extend(titles) or link(titles, **how)
+    )
+    written = ["Heat", "Nothing Of This", "Heat", "ran", "Alien (1979)"]
+    for titles in (written, written[::-1], ["Alien", *written]):
+        assert catalog.link(titles) == link(titles)
+    assert requested.count("Heat") == 2  # once, and again after the links were dropped
+    assert catalog.link([]) == []

@@ -68,7 +68,9 @@ def open_stored(folder: Path) -> Dataset | None:
             if _checksum(folder / name) != stated:
                 return None
         arrays = {
-            Path(name).stem: np.load(folder / name, mmap_mode="r", allow_pickle=False)
+            Path(name).stem: np.load(folder / name, mmap_mode="r", allow_pickle=False).view(
+                np.ndarray
+            )
             for name in described["files"]
         }
     except (OSError, ValueError, KeyError, TypeError):

@@ -185,8 +185,8 @@ class TitleIndex(NamedTuple):
             described = json.loads((folder / "index.json").read_text(encoding="utf-8"))
             if described["recipe"] != INDEX_FORMAT_VERSION or described["source"] != source:
                 return None
-            arrays = {
-                path.stem: np.load(path, mmap_mode="r", allow_pickle=False)
+            arrays = {  # views: np.memmap is slow to index
+                path.stem: np.load(path, mmap_mode="r", allow_pickle=False).view(np.ndarray)
                 for path in folder.glob("*.npy")
             }
             return cls._from_arrays(arrays, n_aliases=int(described["n_aliases"]))
