@@ -103,6 +103,7 @@ bench: $(VENV)/.dev  ## run the benchmarks; they print ratios measured in one ru
 	$(BIN)/python tests/bench/linking.py
 	$(BIN)/python tests/bench/training.py
 	$(BIN)/python tests/bench/trie.py
+	$(BIN)/python tests/bench/turns.py
 
 gpu: $(VENV)/.dev  ## compare a GPU with the CPU and time the engine on it; writes gpu.md; at most 5 minutes
 	$(BIN)/python tests/bench/gpu.py

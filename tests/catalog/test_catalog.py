@@ -117,7 +117,9 @@ def test_links_that_are_kept_are_those_of_the_linker(monkeypatch):
     catalog, requested = Catalog(items), []
     link = catalog.linker.link
     monkeypatch.setattr(
-        catalog.linker, "link", lambda titles, **how: requested.extend(titles) or link(titles, **how)
+        catalog.linker,
+        "link",
+        lambda titles, **how: requested.extend(titles) or link(titles, **how),
     )
     written = ["Heat", "Nothing Of This", "Heat", "ran", "Alien (1979)"]
     for titles in (written, written[::-1], ["Alien", *written]):

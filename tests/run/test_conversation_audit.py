@@ -67,7 +67,9 @@ def finished(run) -> set[str]:
     return {body["request_id"] for body in log.records}
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize(
+    "seed", [0, 1, *(pytest.param(n, marks=pytest.mark.slow) for n in range(2, 7))]
+)
 def test_a_run_killed_at_random_points_resumes_to_the_same_bytes(folder, seed):
     result = run_audit(PYTHON, recipe(), folder / "whole", options=CODE)
     assert len(asked(folder)) == len(set(asked(folder)))
