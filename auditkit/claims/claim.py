@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,6 +11,7 @@ from auditkit.catalog.graph.knowledge_graph import Verdict
 __all__ = ["Claim", "Reading", "Strength"]
 
 Strength = Literal["stated", "implied"]
+_RANGE = re.compile(r"=(?P<equal>[\d.-]+)|(?:>(?P<above>[\d.-]+))?(?:<(?P<below>[\d.-]+))?")
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,16 @@ class Claim:
     def stated(self) -> tuple[str, str, str, bool]:
         """(item id, relation, value, negated), the key of a claim within one text."""
         return self.item_id, self.relation, self.value, self.negated
+
+    @property
+    def value_text(self) -> str:
+        """The value for people: `1995` for `=1995`, `above 1989 and below 2000` for a range."""
+        bounds = _RANGE.fullmatch(self.value)
+        if bounds is None or not self.value:
+            return self.value
+        above, below = bounds["above"], bounds["below"]
+        ends = [f"above {above}" if above else "", f"below {below}" if below else ""]
+        return bounds["equal"] or " and ".join(filter(None, ends))
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,7 @@ def _told(claim: Claim, catalog: Catalog) -> str:
     """A contradicted claim beside the values of the catalog."""
     title = catalog.titles[catalog.index[claim.item_id]]
     actual = ", ".join(value for _, _, value in claim.evidence) or "another value"
-    return f"{title}: stated {claim.relation} {claim.value}; the catalog has {actual}"
+    return f"{title}: stated {claim.relation} {claim.value_text}; the catalog has {actual}"
 
 
 def check_repeats(texts: Sequence[TargetText], *, seed: int) -> list[DataCheck]:

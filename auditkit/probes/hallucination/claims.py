@@ -274,7 +274,7 @@ def _claim_sentence(claim: Claim, catalog: Catalog) -> str:
     held = ", ".join(dict.fromkeys(value for _, _, value in claim.evidence))
     denied = "not " if claim.negated else ""
     title = catalog[claim.item_id].display_title
-    return f"{title}: stated {claim.relation} {denied}{claim.value}; the catalog has {held}"
+    return f"{title}: stated {claim.relation} {denied}{claim.value_text}; the catalog has {held}"
 
 
 def _unparsed(readings: Sequence[Reading], ids: Sequence[str]) -> tuple[list[Evidence], int]:

@@ -188,6 +188,6 @@ def _evidence(one: _Judged) -> Evidence:
     claim = one.claim
     return Evidence(
         requests=(one.request_id,),
-        what=f"{claim.relation} {claim.value} of item {claim.item_id}: judge {said}; graph "
+        what=f"{claim.relation} {claim.value_text} of item {claim.item_id}: judge {said}; graph "
         f"{claim.verdict}",
     )
