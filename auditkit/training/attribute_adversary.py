@@ -22,15 +22,15 @@ from torch.func import functional_call
 from torch.nn.functional import cross_entropy
 
 from auditkit.errors import ConfigurationError, did_you_mean
-from auditkit.training.batches import Batch
 from auditkit.training.objectives import last_states
+from auditkit.training.rows.batches import Batch
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from auditkit.training.model import Trainee
     from auditkit.training.recipe import TrainingRecipe
-    from auditkit.training.training_rows import TrainingRows
+    from auditkit.training.rows.training_rows import TrainingRows
 
 __all__ = ["ADVERSARIAL", "Adversary", "adversary_of", "mean_states"]
 

@@ -17,10 +17,10 @@ from auditkit.recommenders.adapters.manifest import MANIFEST, RecommenderManifes
 from auditkit.recommenders.loading.load import MODELS, fetch_model
 from auditkit.serialization.canonical_json import sha256_json
 from auditkit.shipped_recipes import find_recipe
-from auditkit.training.history_sampling import draw_holdout
 from auditkit.training.recipe import TrainingRecipe
 from auditkit.training.recipe_checks import read_training_recipe
-from auditkit.training.tasks import TASKS
+from auditkit.training.rows.tasks import TASKS
+from auditkit.training.training_users import draw_holdout
 
 __all__ = ["BASE", "base_identity", "is_recipe", "link", "place_base", "public_base"]
 

@@ -19,7 +19,7 @@ from auditkit.seeding import generator
 from auditkit.training.model import Trainee
 from auditkit.training.model_folder import write_folder
 from auditkit.training.recipe import TrainingRecipe, ValidationRecipe
-from auditkit.training.training_rows import TrainingRows
+from auditkit.training.rows.training_rows import TrainingRows
 from auditkit.types import Request
 
 __all__ = ["Validation"]

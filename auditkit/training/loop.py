@@ -28,11 +28,9 @@ from auditkit.privacy.canary_planting import place_canaries, with_canaries
 from auditkit.seeding import generator
 from auditkit.training.attribute_adversary import adversary_of
 from auditkit.training.base_model import place_base
-from auditkit.training.batches import AnyRow, n_tokens
 from auditkit.training.checkpoint import BestWeights, load_checkpoint, save_checkpoint
 from auditkit.training.dp.ledger import open_ledger
 from auditkit.training.early_stopping import Validation
-from auditkit.training.history_sampling import left_out, unlearned
 from auditkit.training.model import Trainee, prepare
 from auditkit.training.model_folder import (
     TrainingLog,
@@ -47,8 +45,10 @@ from auditkit.training.preflight import require_attributes, require_ratings, val
 from auditkit.training.recipe import TrainingRecipe
 from auditkit.training.reweighting import target_weights
 from auditkit.training.roundtrip_check import Verification
+from auditkit.training.rows.batches import AnyRow, n_tokens
+from auditkit.training.rows.training_rows import TrainingRows
 from auditkit.training.synthetic_histories import open_synthetic
-from auditkit.training.training_rows import TrainingRows
+from auditkit.training.training_users import left_out, unlearned
 from auditkit.training.weighted_objectives import Weighted, backward, total_loss
 
 if TYPE_CHECKING:

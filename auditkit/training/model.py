@@ -30,11 +30,12 @@ from auditkit.recommenders.adapters.manifest import RecommenderManifest
 from auditkit.recommenders.adapters.model_folder import load_folder
 from auditkit.recommenders.prompting.prompts import Prompts
 from auditkit.recommenders.prompting.token_encoding import item_tokens
-from auditkit.training.history_sampling import left_out, training_histories
 from auditkit.training.item_indexing import index_items
 from auditkit.training.recipe import LoraRecipe, ModelRecipe, SoftPromptRecipe, TrainingRecipe
+from auditkit.training.rows.history_sampling import training_histories
+from auditkit.training.rows.training_rows import corpus
 from auditkit.training.tokenizer import build_tokenizer
-from auditkit.training.training_rows import corpus
+from auditkit.training.training_users import left_out
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast

@@ -26,10 +26,10 @@ from auditkit.recommenders.adapters.manifest import (
 from auditkit.serialization.atomic_files import set_aside, sha256_file, write_atomically
 from auditkit.serialization.canonical_json import canonical_json, read_json, sha256_json
 from auditkit.training.base_model import BASE, base_identity, link
-from auditkit.training.history_sampling import draw_holdout
 from auditkit.training.model import Trainee
 from auditkit.training.recipe import TrainingRecipe
-from auditkit.training.training_rows import TrainingRows
+from auditkit.training.rows.training_rows import TrainingRows
+from auditkit.training.training_users import draw_holdout
 
 __all__ = [
     "TrainingLog",

@@ -22,7 +22,7 @@ from auditkit.engine.decoder import decoder_of, upcast
 from auditkit.engine.embedding_perturbation import perturbed_losses
 from auditkit.engine.releases import cache_argument
 from auditkit.errors import InvalidArgument
-from auditkit.training.batches import NO_TARGET, AnyRow, Batch, Masked, Pair, PairBatch, Row
+from auditkit.training.rows.batches import NO_TARGET, AnyRow, Batch, Masked, Pair, PairBatch, Row
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

@@ -10,12 +10,12 @@ import numpy as np
 import torch
 
 from auditkit.recommenders.adapters.manifest import PrivacyClaim
-from auditkit.training.batches import Row
 from auditkit.training.dp.diagnostics import Diagnostics
 from auditkit.training.dp.dp_sgd import PrivateGradients
 from auditkit.training.dp.ledger import LEDGER, Ledger, calibrate
 from auditkit.training.recipe import PrivacyRecipe, TrainingRecipe
-from auditkit.training.training_rows import TrainingRows
+from auditkit.training.rows.batches import Row
+from auditkit.training.rows.training_rows import TrainingRows
 
 __all__ = ["PrivateRun", "privacy_units"]
 

@@ -13,10 +13,11 @@ from auditkit.recommenders.prompting.prompts import Prompts
 from auditkit.serialization.named_files import resolve_named_files
 from auditkit.serialization.strict_yaml import load_yaml
 from auditkit.serialization.yaml_errors import all_errors, validate
-from auditkit.training.batches import Row
 from auditkit.training.objectives import OBJECTIVES
 from auditkit.training.recipe import LoraRecipe, PrivacyRecipe, TrainingRecipe
-from auditkit.training.tasks import TASKS, Task
+from auditkit.training.rows.batches import Row
+from auditkit.training.rows.task import Task
+from auditkit.training.rows.tasks import TASKS
 
 __all__ = ["read_training_recipe", "recipe_errors"]
 

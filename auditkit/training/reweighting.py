@@ -20,8 +20,8 @@ from auditkit.errors import ConfigurationError
 from auditkit.recommenders.adapters.list_recommender import LanguageModelRecommender
 from auditkit.recommenders.adapters.model_folder import load_folder
 from auditkit.recommenders.wrappers.item_groups import ItemGroups, group_items
-from auditkit.training.history_sampling import training_histories
 from auditkit.training.recipe import TrainingRecipe
+from auditkit.training.rows.history_sampling import training_histories
 from auditkit.types import Item, Request
 
 __all__ = ["group_weights", "target_weights"]

@@ -33,8 +33,9 @@ from auditkit.recommenders.prompting.attribute_phrases import known_values
 from auditkit.seeding import generator
 from auditkit.serialization.atomic_files import write_atomically
 from auditkit.serialization.canonical_json import canonical_json, read_json
-from auditkit.training.history_sampling import left_out, training_histories
 from auditkit.training.recipe import SyntheticRecipe, TrainingRecipe
+from auditkit.training.rows.history_sampling import training_histories
+from auditkit.training.training_users import left_out
 
 __all__ = ["RELEASE", "Synthetic", "open_synthetic", "synthetic_plan"]
 

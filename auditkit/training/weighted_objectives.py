@@ -12,7 +12,10 @@ from accelerate import Accelerator
 from auditkit.errors import AuditkitError, ConfigurationError
 from auditkit.seeding import generator
 from auditkit.training.attribute_adversary import ADVERSARIAL, Adversary
-from auditkit.training.batches import (
+from auditkit.training.model import Trainee
+from auditkit.training.objectives import OBJECTIVES
+from auditkit.training.recipe import PerturbationRecipe, TrainingRecipe
+from auditkit.training.rows.batches import (
     AnyRow,
     Masked,
     Pair,
@@ -21,9 +24,6 @@ from auditkit.training.batches import (
     collate_masked,
     collate_pairs,
 )
-from auditkit.training.model import Trainee
-from auditkit.training.objectives import OBJECTIVES
-from auditkit.training.recipe import PerturbationRecipe, TrainingRecipe
 
 __all__ = ["Weighted", "backward", "on_device", "total_loss"]
 

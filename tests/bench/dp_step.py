@@ -21,11 +21,11 @@ import torch
 from peft import LoraConfig, get_peft_model
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from auditkit.training.batches import Row, collate
 from auditkit.training.dp.dp_sgd import PrivateGradients
 from auditkit.training.dp.ledger import Accounting
 from auditkit.training.objectives import language_model
 from auditkit.training.recipe import PrivacyRecipe
+from auditkit.training.rows.batches import Row, collate
 
 ROUNDS, VOCABULARY = 15, 2000
 SHAPES = ((32, 64), (8, 64), (8, 256))

@@ -18,10 +18,10 @@ import torch
 
 from auditkit.catalog.datasets.user_tables import open_dataset
 from auditkit.shipped_recipes import find_recipe
-from auditkit.training.batches import collate, n_tokens
 from auditkit.training.loop import train, training_rows
 from auditkit.training.model import prepare
 from auditkit.training.recipe_checks import read_training_recipe
+from auditkit.training.rows.batches import collate, n_tokens
 
 ROUNDS, STEPS = 9, 40
 

@@ -9,10 +9,10 @@ from training_recipes import rows_of, small_model, small_recipe
 
 from auditkit.engine.embedding_perturbation import perturbed_losses, radius_of
 from auditkit.errors import InvalidArgument
-from auditkit.training.batches import NO_TARGET, collate
 from auditkit.training.model import prepare
 from auditkit.training.objectives import embedding_adversarial, language_model
-from auditkit.training.training_rows import TrainingRows
+from auditkit.training.rows.batches import NO_TARGET, collate
+from auditkit.training.rows.training_rows import TrainingRows
 
 
 @pytest.fixture(scope="module")

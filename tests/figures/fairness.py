@@ -36,11 +36,11 @@ from auditkit.shipped_recipes import find_recipe
 from auditkit.stats.bootstrap import bootstrap_ratio
 from auditkit.stats.placebo import placebo_contrast
 from auditkit.training.attribute_adversary import mean_states
-from auditkit.training.batches import Row, collate
 from auditkit.training.loop import train
 from auditkit.training.model_folder import is_trained
 from auditkit.training.recipe import TrainingRecipe
 from auditkit.training.recipe_checks import read_training_recipe
+from auditkit.training.rows.batches import Row, collate
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "explain" / "fairness-repairs.md"
 MODELS = Path("models/fairness")

@@ -19,13 +19,13 @@ from training_recipes import rows_of, small_recipe
 from auditkit.engine.generation import Decoding
 from auditkit.engine.inference import Engine
 from auditkit.recommenders.adapters.model_folder import load_folder
-from auditkit.training.batches import collate
 from auditkit.training.dp.dp_sgd import PrivateGradients
 from auditkit.training.dp.ledger import Accounting
 from auditkit.training.loop import train
 from auditkit.training.model import build_model
 from auditkit.training.objectives import language_model
 from auditkit.training.recipe import PrivacyRecipe
+from auditkit.training.rows.batches import collate
 from auditkit.training.weighted_objectives import on_device
 
 pytestmark = pytest.mark.gpu

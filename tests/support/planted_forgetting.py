@@ -12,9 +12,9 @@ from small_world import world
 from training_recipes import small_model, small_recipe
 
 from auditkit.recommenders.adapters.manifest import TrainingRecord
-from auditkit.training.history_sampling import draw_holdout
 from auditkit.training.loop import train
 from auditkit.training.recipe import ForgettingRecipe, OptimizerRecipe
+from auditkit.training.training_users import draw_holdout
 
 _FOLDER = tempfile.TemporaryDirectory(prefix="auditkit-forgetting-")
 PLACE = Path(_FOLDER.name)

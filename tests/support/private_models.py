@@ -17,8 +17,8 @@ from transformers import (
     T5ForConditionalGeneration,
 )
 
-from auditkit.training.batches import Row, collate
 from auditkit.training.objectives import OBJECTIVES
+from auditkit.training.rows.batches import Row, collate
 
 VOCABULARY = 40
 torch.set_num_threads(1)

@@ -14,7 +14,7 @@ from auditkit.training.recipe import (
     PrivacyRecipe,
     TrainingRecipe,
 )
-from auditkit.training.training_rows import TrainingRows
+from auditkit.training.rows.training_rows import TrainingRows
 
 
 def small_recipe(

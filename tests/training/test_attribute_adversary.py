@@ -14,11 +14,11 @@ from training_recipes import small_model, small_recipe
 from auditkit.errors import ConfigurationError, InvalidArgument
 from auditkit.recommenders.adapters.model_folder import load_folder
 from auditkit.training.attribute_adversary import Adversary, adversary_of, mean_states
-from auditkit.training.batches import collate
 from auditkit.training.loop import train, training_rows
 from auditkit.training.model import prepare
 from auditkit.training.objectives import OBJECTIVES
 from auditkit.training.recipe import AdversaryRecipe, ModelRecipe, SoftPromptRecipe
+from auditkit.training.rows.batches import collate
 from auditkit.training.weighted_objectives import Weighted
 
 

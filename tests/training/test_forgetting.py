@@ -13,11 +13,11 @@ from training_recipes import rows_of, small_recipe
 from auditkit.errors import ConfigurationError
 from auditkit.privacy.user_list import read_user_ids
 from auditkit.recommenders.adapters.manifest import RecommenderManifest
-from auditkit.training.history_sampling import draw_holdout, left_out, unlearned
 from auditkit.training.loop import train
 from auditkit.training.model_folder import identity_of
 from auditkit.training.recipe import SyntheticRecipe
 from auditkit.training.recipe_checks import recipe_errors
+from auditkit.training.training_users import draw_holdout, left_out, unlearned
 
 ASKED = frozenset(read_user_ids(Path(forgotten_file()), USERS))
 

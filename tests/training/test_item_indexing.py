@@ -14,8 +14,8 @@ from auditkit.catalog.dataset import Dataset
 from auditkit.catalog.items import CatalogItem
 from auditkit.errors import ConfigurationError
 from auditkit.training import item_indexing
-from auditkit.training.history_sampling import training_histories
 from auditkit.training.item_indexing import INDEXINGS, index_items
+from auditkit.training.rows.history_sampling import training_histories
 
 NAMES = ["item", *INDEXINGS]
 

@@ -11,10 +11,10 @@ from peft import PrefixTuningConfig, PromptTuningConfig, get_peft_model
 from small_world import world
 from training_recipes import rows_of, small_model, small_recipe
 
-from auditkit.training.batches import Masked, collate, collate_masked, collate_pairs
 from auditkit.training.model import attach_dropout, build_model, prepare
 from auditkit.training.objectives import OBJECTIVES
-from auditkit.training.training_rows import TrainingRows
+from auditkit.training.rows.batches import Masked, collate, collate_masked, collate_pairs
+from auditkit.training.rows.training_rows import TrainingRows
 
 PER_EXAMPLE = [name for name, objective in OBJECTIVES.items() if objective.per_example]
 ARCHITECTURES = {"masked_language_model": ["bert"]}

@@ -15,12 +15,12 @@ from auditkit.privacy.canary_planting import draw_canaries, with_canaries
 from auditkit.recommenders.adapters.model_folder import load_folder
 from auditkit.serialization.atomic_files import sha256_file
 from auditkit.serialization.canonical_json import sha256_json
-from auditkit.training.history_sampling import training_histories
 from auditkit.training.loop import train, training_rows
 from auditkit.training.model import prepare
 from auditkit.training.model_folder import identity_of
 from auditkit.training.recipe import CanaryRecipe
 from auditkit.training.recipe_checks import recipe_errors
+from auditkit.training.rows.history_sampling import training_histories
 
 CANARIES = CanaryRecipe(count=20, length=6)
 IDS = tuple(world().interactions.item_ids)

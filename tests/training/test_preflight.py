@@ -38,7 +38,7 @@ def test_held_out_users_move_no_index(name):
     before = prepare(recipe, data, base=None).index
     items = data.interactions.item_index.copy()
     rows = data.interactions
-    from auditkit.training.history_sampling import draw_holdout
+    from auditkit.training.training_users import draw_holdout
 
     for user in draw_holdout(recipe, n_users=len(rows.user_ids)):
         place = slice(int(rows.offsets[user]), int(rows.offsets[user + 1]))

@@ -13,13 +13,14 @@ from small_world import world
 from training_recipes import rows_of, small_recipe
 
 from auditkit.recommenders.wrappers.item_groups import group_items
-from auditkit.training.batches import collate
-from auditkit.training.history_sampling import draw_holdout, training_histories
 from auditkit.training.loop import train
 from auditkit.training.model import build_model
 from auditkit.training.objectives import OBJECTIVES
 from auditkit.training.recipe import DataRecipe, ModelRecipe, ReweightingRecipe
 from auditkit.training.reweighting import group_weights, target_weights
+from auditkit.training.rows.batches import collate
+from auditkit.training.rows.history_sampling import training_histories
+from auditkit.training.training_users import draw_holdout
 
 SHARES = st.lists(st.integers(0, 1000).map(lambda n: n / 1000), min_size=2, max_size=6)
 

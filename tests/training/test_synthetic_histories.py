@@ -13,11 +13,12 @@ from training_recipes import small_model, small_recipe
 from auditkit.errors import AuditkitError, ConfigurationError
 from auditkit.privacy.canary_file import Canary
 from auditkit.recommenders.adapters.manifest import RecommenderManifest
-from auditkit.training.history_sampling import draw_holdout, training_histories
 from auditkit.training.loop import train
 from auditkit.training.recipe import SyntheticRecipe
 from auditkit.training.recipe_checks import recipe_errors
+from auditkit.training.rows.history_sampling import training_histories
 from auditkit.training.synthetic_histories import open_synthetic, synthetic_plan
+from auditkit.training.training_users import draw_holdout
 
 SETTINGS = SyntheticRecipe(unit="user", epsilon=2.0, histories=30, length=12)
 IDENTITY = {"recipe_sha256": "r", "data_sha256": "d"}

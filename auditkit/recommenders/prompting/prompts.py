@@ -38,7 +38,7 @@ __all__ = [
 
 SLOTS = (
     "who", "k", "history", "candidates", "item", "title", "genres", "year", "genre", "rating",
-    "liked", "disliked", "shared", "constraint", "anchor",
+    "liked", "disliked", "shared", "constraint", "anchor", "predicate", "values",
 )  # fmt: skip
 _INERT_OR_ITEM = re.compile(r"\\([\\<])|<item_([^\s<>\\]+)>")
 _SLOT = re.compile(r"\{(\w+)\}")

@@ -15,13 +15,13 @@ from training_recipes import rows_of, small_recipe
 
 from auditkit.errors import AuditkitError, ConfigurationError, InvalidArgument
 from auditkit.recommenders.adapters.manifest import RecommenderManifest
-from auditkit.training.batches import collate
 from auditkit.training.dp.dp_sgd import PrivateGradients
 from auditkit.training.dp.ledger import Accounting, Ledger, calibrate
 from auditkit.training.loop import train
 from auditkit.training.model import build_model
 from auditkit.training.objectives import language_model
 from auditkit.training.recipe import PrivacyRecipe
+from auditkit.training.rows.batches import collate
 
 DP = PrivacyRecipe(
     mechanism="dp_sgd", epsilon=8.0, clip_norm=0.5, expected_batch=8, physical_batch=3

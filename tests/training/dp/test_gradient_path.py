@@ -8,12 +8,12 @@ from peft import PrefixTuningConfig, PromptTuningConfig, get_peft_model
 from private_models import FULL, LORA, gpt2, llama, prepared, ragged_rows, t5, with_lora
 
 from auditkit.errors import AuditkitError, ConfigurationError
-from auditkit.training.batches import collate
 from auditkit.training.dp.dp_sgd import PrivateGradients
 from auditkit.training.dp.gradient_path import open_gradients
 from auditkit.training.dp.ledger import Accounting
 from auditkit.training.objectives import last_states
 from auditkit.training.recipe import PrivacyRecipe
+from auditkit.training.rows.batches import collate
 
 SILENT = Accounting(n_units=100, sample_rate=0.07, noise_multiplier=0.0, delta=1e-4)
 UNITS = [[row] for row in ragged_rows(4)]

@@ -7,11 +7,11 @@ import torch
 from private_models import FULL, LORA, median_norm, one_at_a_time, prepared, ragged_rows
 
 from auditkit.errors import AuditkitError
-from auditkit.training.batches import Row
 from auditkit.training.dp.dp_sgd import PrivateGradients
 from auditkit.training.dp.ledger import Accounting
 from auditkit.training.objectives import OBJECTIVES
 from auditkit.training.recipe import PrivacyRecipe
+from auditkit.training.rows.batches import Row
 
 SILENT = Accounting(n_units=100, sample_rate=0.07, noise_multiplier=0.0, delta=1e-4)
 # The others read rows that private training does not have, see `recipe_checks`.

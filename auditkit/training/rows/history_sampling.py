@@ -6,31 +6,24 @@ Histories follow the leave-last-out protocol: no window contains a user's test i
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
 
 from auditkit.catalog.dataset import Dataset
-from auditkit.errors import ConfigurationError, InvalidArgument
-from auditkit.privacy.user_list import read_user_ids
+from auditkit.errors import ConfigurationError
 from auditkit.seeding import generator
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from auditkit.training.recipe import TrainingRecipe
-
 __all__ = [
     "Fit",
     "HistorySampler",
     "HistoryWindow",
     "Source",
-    "draw_holdout",
-    "left_out",
     "training_histories",
-    "unlearned",
 ]
 
 
@@ -58,37 +51,6 @@ def training_histories(dataset: Dataset, *, fit: Fit) -> list[NDArray[np.int32]]
     until: Literal["validation", "test"] = "test" if fit == "all_but_test" else "validation"
     interactions = dataset.interactions
     return [interactions.history(user, until=until) for user in range(len(interactions.user_ids))]
-
-
-def draw_holdout(recipe: TrainingRecipe, *, n_users: int) -> frozenset[int]:
-    """Indices of the randomly drawn users that are excluded from training."""
-    wanted = recipe.data.holdout_users
-    if wanted >= n_users:
-        raise InvalidArgument(
-            f"data.holdout_users {wanted} leaves none of the {n_users} users. Choose fewer."
-        )
-    drawn = generator(recipe.seed, "holdout users").choice(n_users, size=wanted, replace=False)
-    return frozenset(int(user) for user in drawn)
-
-
-def left_out(recipe: TrainingRecipe, user_ids: Sequence[str]) -> frozenset[int]:
-    """Positions of the users whose rows are not in the training data: held-out users, and those to
-    be forgotten unless gradient ascent unlearns them.
-    """
-    held_out = draw_holdout(recipe, n_users=len(user_ids))
-    forgetting = recipe.data.forgetting
-    if forgetting is None or forgetting.ascent:
-        return held_out
-    return held_out | set(read_user_ids(Path(forgetting.users_file), user_ids))
-
-
-def unlearned(recipe: TrainingRecipe, user_ids: Sequence[str]) -> frozenset[int]:
-    """Positions of the users whom gradient ascent unlearns; empty without it."""
-    forgetting = recipe.data.forgetting
-    if forgetting is None or not forgetting.ascent:
-        return frozenset()
-    asked = read_user_ids(Path(forgetting.users_file), user_ids)
-    return frozenset(asked) - draw_holdout(recipe, n_users=len(user_ids))
 
 
 @dataclass(frozen=True, kw_only=True)

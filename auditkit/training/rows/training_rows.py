@@ -19,14 +19,15 @@ from auditkit.recommenders.prompting.attribute_phrases import known_values
 from auditkit.recommenders.prompting.prompts import Prompts, describe_user
 from auditkit.recommenders.prompting.token_encoding import encode
 from auditkit.seeding import generator
-from auditkit.training.batches import AnyRow, Row
-from auditkit.training.history_sampling import (
+from auditkit.training.rows.batches import AnyRow, Row
+from auditkit.training.rows.history_sampling import (
     Fit,
     HistorySampler,
     HistoryWindow,
     training_histories,
 )
-from auditkit.training.tasks import MASK_ITEM, TASKS
+from auditkit.training.rows.tasks import TASKS
+from auditkit.training.rows.user_tasks import MASK_ITEM
 from auditkit.types import Item
 
 if TYPE_CHECKING:
@@ -258,6 +259,27 @@ class TrainingRows:
         others = [item for item in drawn if item.id not in known][: n - 1]
         listed = [target, *others]
         return [listed[i] for i in rng.permutation(len(listed))]
+
+    def facts(self, item: Item) -> dict[str, tuple[str, ...]]:
+        """Values of an item by predicate, where the catalog graph has all of them, with names."""
+        if item.id not in self._facts:
+            graph = self.dataset.catalog.graph
+            values = {name: graph.values(item.id, name) for name in self._complete}
+            self._facts[item.id] = {name: found for name, found in values.items() if found}
+        return self._facts[item.id]
+
+    @cached_property
+    def _facts(self) -> dict[str, dict[str, tuple[str, ...]]]:
+        return {}
+
+    @cached_property
+    def _complete(self) -> list[str]:
+        """Predicates without unknown or nameless values, and not between items."""
+        return [
+            one.name
+            for one in self.dataset.catalog.graph.predicates
+            if one.world != "open" and one.labeled and one.type != "item"
+        ]
 
     def genres(self, item: Item) -> set[str]:
         """Genres of an item."""

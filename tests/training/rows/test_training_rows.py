@@ -11,11 +11,14 @@ import torch
 from small_world import N_ITEMS, N_USERS, world
 from training_recipes import rows_of, small_model, small_recipe
 
+from auditkit.catalog.graph.knowledge_graph import KnowledgeGraph
+from auditkit.catalog.graph.schema import Predicate
 from auditkit.errors import InvalidArgument
 from auditkit.recommenders.prompting.token_encoding import item_tokens
-from auditkit.training.batches import Row, collate
-from auditkit.training.tasks import TASKS
-from auditkit.training.training_rows import TrainingRows
+from auditkit.training.rows.batches import Row, collate
+from auditkit.training.rows.tasks import TASKS
+from auditkit.training.rows.training_rows import TrainingRows
+from auditkit.types import Item
 
 
 def test_no_row_holds_a_held_out_item_or_a_held_out_user():
@@ -85,6 +88,7 @@ def test_bucketing_groups_rows_of_like_length():
     assert spread[1] < 0.9 * spread[0], spread
 
 
+GRAPH = ("fact", "relation_path")
 EVERY_ROW = sorted(name for name, task in TASKS.items() if task.kind is Row and name != "like")
 
 
@@ -115,7 +119,7 @@ def test_every_task_states_what_the_data_say():
     rows = rows_of(small_recipe(tasks=tasks, window=6), data)
     items = {token: item for item, (token,) in rows.tokens.items()}
     for name, task in TASKS.items():
-        if task.kind is not Row or name in ("like", "recommend", "describe"):
+        if task.kind is not Row or name in ("like", "recommend", "describe", *GRAPH):
             continue
         draws = rows.draws.of_epoch(task.source, name, 0)[:20]
         for drawn in draws:
@@ -137,6 +141,59 @@ def test_every_task_states_what_the_data_say():
                 assert [items[token] for token in answer] == [rows.items_of(drawn)[-1].id]
             if name in ("direct", "rerank"):
                 assert answer[0] in row.ids[: row.first_target]
+
+
+def read_answer(rows, row):
+    return rows.tokenizer.decode(row.ids[row.first_target :], skip_special_tokens=True).strip()
+
+
+def test_facts_and_paths_are_those_of_the_graph():
+    data = world()
+    graph = data.catalog.graph
+    rows = rows_of(small_recipe(tasks=dict.fromkeys(GRAPH, 1), window=6), data)
+    seen = set()
+    for number in rows.draws.of_epoch("item", "fact", 0)[:40]:
+        row = TASKS["fact"].make(rows, number, np.random.default_rng(number))
+        question = rows.tokenizer.decode(row.ids[: row.first_target])
+        (name,) = [name for name in graph.codes if f" {name}" in question]
+        item = rows.item(number)
+        assert read_answer(rows, row) == f"{', '.join(graph.values(item.id, name))}."
+        assert rows.tokens[item.id][0] in row.ids[: row.first_target]
+        seen.add(name)
+    assert seen == {"genre", "year", "decade"}
+    items = {token: item for item, (token,) in rows.tokens.items()}
+    for drawn in rows.draws.of_epoch("event", "relation_path", 0)[:40]:
+        row = TASKS["relation_path"].make(rows, drawn, np.random.default_rng(drawn.begin))
+        named = [items[token] for token in row.ids[: row.first_target] if token in items]
+        target = rows.items_of(drawn)[-1].id
+        assert target in named
+        if len(named) == 1:  # nothing is shared with the drawn item
+            assert read_answer(rows, row).startswith("Genres: ")
+            continue
+        assert set(named) <= {item.id for item in rows.items_of(drawn)}
+        for part in read_answer(rows, row).removeprefix("Both: ").removesuffix(".").split("; "):
+            name, _, values = part.partition(" ")
+            for value in values.split(", "):
+                assert all(value in graph.values(one, name) for one in named)
+
+
+def test_facts_are_only_of_predicates_that_the_graph_has_completely():
+    predicates = [
+        Predicate("brand", "closed"),
+        Predicate("use", "open"),
+        Predicate("price", "functional", type="real"),
+    ]
+    triples = [("1", "brand", "Acme"), ("1", "use", "indoor"), ("1", "price", "9.5")]
+    data = world()
+    graph = KnowledgeGraph.from_triples(data.catalog.ids, predicates, triples)
+    data = replace(data, catalog=replace(data.catalog, build_graph=lambda _: graph))
+    rows = rows_of(small_recipe(tasks={"fact": 1}), data)
+    assert rows.facts(Item("1", "")) == {"brand": ("Acme",), "price": ("9.5",)}
+    assert rows.facts(Item("2", "")) == {}
+    number = data.catalog.index["2"]
+    assert "Genres: " in read_answer(
+        rows, TASKS["fact"].make(rows, number, np.random.default_rng(0))
+    )
 
 
 def test_yes_is_a_rating_above_three():

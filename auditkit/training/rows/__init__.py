@@ -1,0 +1,1 @@
+"""Training rows: samples of histories and items, made into texts and tokens by tasks."""

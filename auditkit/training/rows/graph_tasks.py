@@ -1,0 +1,61 @@
+"""Tasks that teach the catalog graph: single facts, and what two items of a history share.
+
+A fact is verbalized as a question about one predicate and its values (Agarwal et al. 2021). A
+relation path leads from an item of the history over shared values to the item that the user chose
+next (GLRec, Wu et al. 2024, puts such paths into prompts). Both take any predicate whose values the
+graph has completely, and are trained by `language_model`, beside the tasks about users.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from auditkit.training.rows.batches import Row
+from auditkit.training.rows.history_sampling import HistoryWindow
+from auditkit.training.rows.item_tasks import describe
+from auditkit.training.rows.task import Rows, recent
+
+__all__ = ["fact", "relation_path"]
+
+
+def fact(rows: Rows, item: int, rng: np.random.Generator) -> Row:
+    """All values of one random predicate of an item; an item without facts is described."""
+    described = rows.item(item)
+    facts = rows.facts(described)
+    if not facts:
+        return describe(rows, item, rng)
+    name = list(facts)[rng.integers(len(facts))]
+    wording = int(rng.integers(len(rows.prompts.tasks["fact"].ask)))
+    question = rows.prompts.ask("fact", wording=wording, predicate=_spoken(name), item=described)
+    return rows.text_row(question, rows.prompts.answer("fact", values=", ".join(facts[name])))
+
+
+def relation_path(rows: Rows, drawn: HistoryWindow, rng: np.random.Generator) -> Row:
+    """The values, by predicate, that the next item shares with a random item of the history.
+
+    If they share none, the next item is described.
+    """
+    *history, target = rows.items_of(recent(drawn))
+    other = history[rng.integers(len(history))]
+    shared = _shared(rows.facts(other), rows.facts(target))
+    if not shared:
+        return describe(rows, rows.row_of(target), rng)
+    wording = int(rng.integers(len(rows.prompts.tasks["relation_path"].ask)))
+    question = rows.prompts.ask("relation_path", wording=wording, shared=other, item=target)
+    stated = "; ".join(f"{_spoken(name)} {', '.join(values)}" for name, values in shared.items())
+    return rows.text_row(question, rows.prompts.answer("relation_path", values=stated))
+
+
+def _shared(
+    own: Mapping[str, tuple[str, ...]], other: Mapping[str, tuple[str, ...]]
+) -> dict[str, list[str]]:
+    """Values that both items have, by predicate."""
+    both = {name: [v for v in values if v in other.get(name, ())] for name, values in own.items()}
+    return {name: values for name, values in both.items() if values}
+
+
+def _spoken(predicate: str) -> str:
+    """Name of a predicate as words: "release date" for `release_date`."""
+    return predicate.replace("_", " ")
