@@ -112,6 +112,10 @@ def _card(one: Explanation, unit: str) -> tuple[CardRow, ...]:
         )
         for name, other in card.agreement.items()
     ]
+    rows += [
+        CardRow(f"agreement with {name}", _words(reason), "this method cannot be used here")
+        for name, reason in card.unavailable.items()
+    ]
     return (*rows, _blindness(one, card.loo), _random_weights(card))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 
+import numpy as np
 import pytest
 from small_folder import save
 from small_world import write_cache
@@ -70,6 +71,59 @@ def test_recommender_without_scores_is_explained_coarsely(run):
     assert code == 0
     assert "reciprocal rank" in out
     assert "coarse: the recommender has no scores" in out
+
+
+SCORERS = """
+from auditkit.recommenders.protocols import TokenScores
+
+
+class Scorer:
+    name = "scorer"
+
+    def score(self, prompts, continuations):
+        return [[self.value(p, c) for c in row] for p, row in zip(prompts, continuations)]
+
+    def value(self, prompt, text):
+        return TokenScores((-0.01 * len(prompt), -0.1 * len(text)))
+
+
+class Floats(Scorer):
+    def value(self, prompt, text):
+        return -1.0
+"""
+
+
+def test_scorer_without_lists_is_explained_for_a_named_item(run, folder):
+    (folder / "shop.py").write_text(SCORERS)
+    asked = ("python:shop.py:Scorer", "--user", "3", "--spans", "4", "--allow-code")
+    code, _, err = run(*asked)
+    assert code == 2
+    assert "Name the item whose score is to be explained with --item" in err
+    code, out, _ = run(*asked, "--item", "7", "--json")
+    assert code == 0
+    shown = json.loads(out)
+    assert shown["listed"] == []
+    effects = {one["span"]: one["effect"] for one in shown["effects"]}
+    assert all(effect < 0 for effect in effects.values())  # every title makes the prompt longer
+    assert "in this process" in shown["card"]["agreement with ig"]
+
+
+def test_failed_scores_are_named_with_a_remedy(run, folder):
+    (folder / "shop.py").write_text(SCORERS)
+    asked = ("python:shop.py:Floats", "--user", "3", "--spans", "4", "--allow-code")
+    code, out, _ = run(*asked, "--item", "7")
+    assert code == 0
+    assert re.search(r"no explanation: missing: .*failed with `\w+`. Run `auditkit doctor", out)
+
+
+def test_stored_scores_are_refused_with_a_remedy(run, folder):
+    users, items = [str(u) for u in range(1, 81)], [str(i) for i in range(1, 61)]
+    scores = np.random.default_rng(0).random((80, 60))
+    np.savez(folder / "s.npz", scores=scores, user_ids=users, item_ids=items)
+    code, _, err = run("scores:s.npz", "--user", "3")
+    assert code == 2
+    assert "stored results" in err
+    assert "audit the system that computes them" in err
 
 
 @pytest.mark.parametrize(
