@@ -31,8 +31,8 @@ from auditkit.probes.explanation.card_findings import (
     card_findings,
     ceiling_finding,
     mean_finding,
-    randomization_finding,
 )
+from auditkit.probes.explanation.random_weights_findings import random_weights_findings
 from auditkit.recommenders.execution.target import Target
 from auditkit.recommenders.protocols import Recommends, Scores
 from auditkit.types import Evidence, Finding, Item, Request
@@ -101,7 +101,8 @@ class AttributionProbe:
             tables = [games[user] for user in carded[: self.n_tables]]
             yield ceiling_finding(target, context, tables, self.explainer, parameters)
         if self.n_random:
-            yield randomization_finding(target, context, scored[: self.n_random], parameters)
+            some = scored[: self.n_random]
+            yield from random_weights_findings(target, context, some, parameters)
 
     def _games(self, target: Target, users: Sequence[User]) -> dict[str, Game]:
         """The game of every user whose top item is in the catalog."""
