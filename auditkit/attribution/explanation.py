@@ -73,7 +73,7 @@ class Explanation:
         attribution: the effect of every span of `game`. plan: its masks. loo: the effect by
             leave-one-out.
         orders: random control orders of the spans; none if all subsets are known.
-        known: values by mask. card: tests of the attribution.
+        known: values by mask. card: tests of the attribution. value: the value function.
     """
 
     game: Game
@@ -83,6 +83,7 @@ class Explanation:
     loo: NDArray[np.float64] | None
     known: Mapping[int, float]
     card: Card
+    value: ValueKind
 
 
 def explain(
@@ -199,7 +200,7 @@ class _Draft:
         card = replace(self._with_edits(card, self._found), unavailable=unavailable)
         return Explanation(
             game=self.game, plan=self._plan, attribution=self._found, orders=self._orders,
-            loo=self._single, known=known, card=card,
+            loo=self._single, known=known, card=card, value=self._value,
         )  # fmt: skip
 
     def _others(self) -> tuple[dict[str, NDArray[np.float64]], dict[str, Missing]]:

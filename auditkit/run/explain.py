@@ -19,6 +19,7 @@ from auditkit.attribution.estimators import Estimator
 from auditkit.attribution.explanation import Explanation, Settings, explain
 from auditkit.attribution.missing import Missing
 from auditkit.attribution.spans import spans_of
+from auditkit.attribution.token_map import TokenMap, token_map, token_texts
 from auditkit.attribution.values import Game
 from auditkit.evidence.run_log import RunLog
 from auditkit.probes.base import User, neutral_request
@@ -69,7 +70,7 @@ class UserExplanation:
     Attributes:
         target: name of the recommender. user_id: as in the data.
         listed: the list, best first. item: the explained item. rank: from 1; None if not listed.
-        explanation: attribution and card, or why there is none.
+        explanation: attribution and card, or why there is none. by_token: its effects by token.
         unit: of the effects. coarse: the recommender has no scores, so ranks were explained.
         seconds: wall time of loading, of the list and of the explanation.
         tokens: computed tokens by step; None if the recommender does not count them.
@@ -81,6 +82,7 @@ class UserExplanation:
     item: Item
     rank: int | None
     explanation: Explanation | Missing
+    by_token: TokenMap | Missing
     unit: str
     coarse: bool
     seconds: Mapping[str, float]
@@ -174,6 +176,7 @@ def _explained(
         item=item,
         rank=rank,
         explanation=explanation,
+        by_token=_by_token(target, explanation, item),
         unit="nats" if scored else "reciprocal rank",
         coarse=not scored,
         seconds={
@@ -183,6 +186,12 @@ def _explained(
         if work is None or between is None or after is None
         else {"list": between - work, "explanation": after - between},
     )  # fmt: skip
+
+
+def _by_token(target: Target, one: Explanation | Missing, item: Item) -> TokenMap | Missing:
+    if isinstance(one, Missing):
+        return one
+    return token_map(one, token_texts(target.recommender, one.game.request, item))
 
 
 def _with_cause(missing: Missing, game: Game) -> Missing:

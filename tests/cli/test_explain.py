@@ -11,8 +11,8 @@ from small_folder import save
 from small_world import write_cache
 
 from auditkit.cli import main
-from auditkit.reporting.explanation_page import CardRow, ExplanationView, render_explanation
 from auditkit.reporting.interval_plots import Row
+from auditkit.reporting.pages.explanation_page import CardRow, ExplanationView, render_explanation
 
 
 @pytest.fixture(autouse=True)
@@ -71,6 +71,20 @@ def test_recommender_without_scores_is_explained_coarsely(run):
     assert code == 0
     assert "reciprocal rank" in out
     assert "coarse: the recommender has no scores" in out
+
+
+def test_page_and_json_of_a_model_that_writes_titles_have_effects_by_token(run, folder):
+    save(folder / "model", style="generate", with_items=False)
+    asked = ("model", "--user", "3", "--item", "7", "--spans", "3", "--estimator", "loo")
+    code, out, _ = run(*asked, "--json", "--html", "e.html")
+    assert code == 0
+    shown = json.loads(out)
+    by_token = shown["by_token"]
+    assert by_token["spans"] == [one["span"] for one in shown["effects"]]
+    sums = [sum(row) for row in by_token["effects"]]
+    assert sums == pytest.approx([one["effect"] for one in shown["effects"]])
+    page = (folder / "e.html").read_text()
+    assert page.count('class="cell') == len(sums) * len(by_token["tokens"]) > len(sums)
 
 
 SCORERS = """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from planted_recommenders import OneCause
 from policies import verdicts_of
 from run_probe import run_probe
 from small_folder import ITEMS, save
@@ -18,7 +19,19 @@ from auditkit.probes.base import Context, load_users
 from auditkit.probes.explanation.attribution import AttributionProbe
 from auditkit.probes.explanation.random_weights_findings import findings_of_test
 from auditkit.recommenders.adapters.model_folder import load_folder
+from auditkit.recommenders.protocols import TokenScores
 from auditkit.types import Request
+
+
+class TwoTokens(OneCause):
+    """Every title has two tokens; the history changes the first only."""
+
+    def score(self, prompts, continuations):
+        return [
+            [TokenScores((*one.tokens, -1.0)) for one in row]
+            for row in super().score(prompts, continuations)
+        ]
+
 
 SMALL = {"n_users": 9, "n_spans": 6, "n_orders": 2, "n_card": 1, "n_tables": 1, "n_random": 9}
 
@@ -37,6 +50,16 @@ def test_probe_compares_with_random_weights(tmp_path):
     assert verdicts_of(run.findings, "explanation")["attribution-of-weights"] == test != "fail"
     assert run.one("explain.lds").estimate.n_missing + run.one("explain.lds").estimate.n == 1
     assert run.one("explain.sufficiency").estimate.n == 9
+    assert "by_token" not in run.one("explain.attribution.top_effect").parameters  # one token
+
+
+def test_effects_by_token_of_one_user_are_kept_for_the_report():
+    off = {"n_card": 0, "n_tables": 0, "n_random": 0}
+    run = run_probe("explain.attribution", TwoTokens(), n_users=3, n_spans=4, n_orders=2, **off)
+    stored = run.one("explain.attribution.top_effect").parameters["by_token"]
+    assert stored["tokens"] == ["1", "2"]
+    assert len(stored["spans"]) == len(stored["effects"]) == 4
+    assert [row[1] for row in stored["effects"]] == [0.0] * 4  # the second token never changes
 
 
 def test_ranking_by_position_fails_the_rule_on_random_weights(tmp_path):
