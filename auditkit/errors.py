@@ -55,7 +55,7 @@ class MissingDependency(AuditkitError):
 
     Args:
         package: name of the package.
-        purpose: what needs it, the subject of the message.
+        purpose: feature that needs the package; the message starts with it.
         extra: extra of auditkit that contains the package.
         command: command that installs it, where no extra can.
     """

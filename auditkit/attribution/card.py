@@ -8,7 +8,7 @@ Sources: see `faithfulness`, `randomization` and `edits`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -70,7 +70,8 @@ class Card:
             comprehensiveness_p, sufficiency_p: in probability.
         infidelity: nats^2. sensitivity: largest relative change under benign edits; noise: under
             another mask seed; order: under the reversed history.
-        agreement: with other methods, by name. loo: blindness of leave-one-out.
+        agreement: with other methods, by name. unavailable: methods that cannot be used, and why.
+        loo: blindness of leave-one-out.
         randomization: rank correlation with the explanation of a model with random weights, [0, 1].
     """
 
@@ -97,6 +98,7 @@ class Card:
     noise: float | Missing = _NO_SEED
     order: float | Missing = _NO_ORDER
     randomization: float | Missing = _NO_WEIGHTS
+    unavailable: Mapping[str, Missing] = field(default_factory=dict)
 
     @property
     def interaction_share(self) -> float | Missing:

@@ -34,10 +34,15 @@ class Edit:
 
 
 def benign_edits(request: Request, spans: Sequence[Span], wordings: Sequence[str]) -> list[Edit]:
-    """A second space after the first word, and the next of the recommender's own wordings.
+    """Edits of the instruction that should not change an explanation.
 
     Args:
-        wordings: templates of the recommender, the default first.
+        spans: the spans of `request`; the edits do not move them.
+        wordings: instruction templates of the recommender, the default first; at least one.
+
+    Returns:
+        A second space after the first word, and the recommender's second template if it has one
+        and the request has no instruction of its own.
     """
     own = request.instruction or wordings[0]
     first, space, rest = own.partition(" ")

@@ -73,7 +73,7 @@ class Explanation:
         attribution: the effect of every span of `game`. plan: its masks. loo: the effect by
             leave-one-out.
         orders: random control orders of the spans; none if all subsets are known.
-        known: values by mask. card: tests of the attribution.
+        known: values by mask. card: tests of the attribution. value: the value function.
     """
 
     game: Game
@@ -83,6 +83,7 @@ class Explanation:
     loo: NDArray[np.float64] | None
     known: Mapping[int, float]
     card: Card
+    value: ValueKind
 
 
 def explain(
@@ -183,37 +184,43 @@ class _Draft:
         if isinstance(self._found, Missing):
             return self._found
         known = known_values(self.game, list(self.game.rows), self._value)
+        others, unavailable = self._others()
         card = card_of(
             self._found,
             known,
             fitted=self._plan.masks,
             evaluation=self._evaluation,
             orders=self._orders,
-            others=self._others(),
+            others=others,
             n_asked=len(self.game.rows),
             seed=self._seed,
             rng=self._rng("card"),
             in_nats=self._value in _NATS,
         )
-        card = self._with_edits(card, self._found)
+        card = replace(self._with_edits(card, self._found), unavailable=unavailable)
         return Explanation(
             game=self.game, plan=self._plan, attribution=self._found, orders=self._orders,
-            loo=self._single, known=known, card=card,
+            loo=self._single, known=known, card=card, value=self._value,
         )  # fmt: skip
 
-    def _others(self) -> dict[str, NDArray[np.float64]]:
-        """Attributions by other methods."""
+    def _others(self) -> tuple[dict[str, NDArray[np.float64]], dict[str, Missing]]:
+        """Attributions by other methods, and the methods that cannot be used."""
         found = {} if self._single is None else {"loo": self._single}
+        absent: dict[str, Missing] = {}
         if self._settings.gradients and self._value == "logp":
             game = self.game
             item = game.candidates[game.item]
             path = integrated_gradients(self._target.recommender, game.request, game.spans, item)
-            if not isinstance(path, Missing):
+            if isinstance(path, Missing):
+                absent["ig"] = path
+            else:
                 found["ig"] = path.values
         for run in self._captum:
             if all(mask in self._known for mask in run.masks):
                 found[f"Captum {run.method}"] = replay(run, self._known)
-        return found
+            else:
+                absent[f"Captum {run.method}"] = Missing("some of its requests were not answered")
+        return found, absent
 
     def _with_edits(self, card: Card, found: Attribution) -> Card:
         changes: dict[str, float | Missing] = {}

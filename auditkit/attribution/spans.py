@@ -60,7 +60,8 @@ def spans_of(
     if "history" in kinds:
         n_old = max(0, len(request.history) - most)
         if n_old:
-            found.append(Span("history", 0, f"{n_old} older items", n_old))
+            items = "older item" if n_old == 1 else "older items"
+            found.append(Span("history", 0, f"{n_old} {items}", n_old))
         recent = enumerate(request.history[n_old:], start=n_old)
         found += [Span("history", i, item.title) for i, item in recent]
     if "attribute" in kinds and not request.who:

@@ -10,7 +10,7 @@ scores, come from the list that it returns. Source: section 2 of Cohen-Wang et a
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple, cast
 
@@ -192,7 +192,12 @@ def _measure_lists(target: Target, wanted: Sequence[tuple[Game, int]]) -> None:
 
 
 def _list_row(game: Game, responses: Sequence[Response]) -> Row:
-    """Mean over repeats; an item that is not listed has reciprocal rank 0 and no score."""
+    """Mean over repeats; an item that is not listed has reciprocal rank 0 and no score.
+
+    Items of the whole history are not counted in a rank: to suggest what was just removed says
+    nothing about the other items.
+    """
+    seen = {key for item in game.request.history for key in (item.id, identity(item.title))}
     ids = tuple(response.request_id for response in responses)
     failed = [r for r in responses if r.status not in ("ok", "no_answer", "truncated")]
     if failed:
@@ -201,13 +206,23 @@ def _list_row(game: Game, responses: Sequence[Response]) -> Row:
     for candidate in game.candidates:
         found = [_place(candidate, response) for response in responses]
         if game.source == "reciprocal_rank":
-            values.append(float(np.mean([0.0 if at is None else 1 / (at + 1) for at in found])))
+            ranks = [
+                None if at is None else _rank(at, response, seen)
+                for at, response in zip(found, responses, strict=True)
+            ]
+            values.append(float(np.mean([0.0 if rank is None else 1 / rank for rank in ranks])))
             continue
         score = None if found[0] is None else responses[0].items[found[0]].score
         if score is None or not np.isfinite(score):
             return Row((), (), ids, "no score for a candidate")
         values.append(float(score))
     return Row(tuple(values), (), ids)
+
+
+def _rank(place: int, response: Response, seen: Collection[str]) -> int:
+    """Rank, from 1, of the item at a place of a list among the items that are not in `seen`."""
+    before = (one.item_id or identity(one.raw) for one in response.items[:place])
+    return 1 + sum(key not in seen for key in before)
 
 
 def _place(item: Item, response: Response) -> int | None:

@@ -175,7 +175,7 @@ class Catalog:
 
     @cached_property
     def id_shapes(self) -> frozenset[str]:
-        """Shapes of a sample of the item ids."""
+        """Shapes of about 1,000 of the item ids, such as `AAA-99999` (see `code_shape`)."""
         step = max(1, len(self.ids) // _N_SHAPES)
         return frozenset(code_shape(self.ids[row]) for row in range(0, len(self.ids), step))
 

@@ -12,7 +12,7 @@ import typer
 from auditkit.cli import audit_options as opt
 
 if TYPE_CHECKING:
-    from auditkit.reporting.explanation_page import ExplanationView
+    from auditkit.reporting.pages.explanation_page import ExplanationView
 
 __all__ = ["register"]
 
@@ -86,7 +86,7 @@ def explain(
 
 
 def _write_page(view: ExplanationView, path: Path) -> None:
-    from auditkit.reporting.explanation_page import render_explanation
+    from auditkit.reporting.pages.explanation_page import render_explanation
     from auditkit.serialization.atomic_files import write_atomically
 
     write_atomically(path, render_explanation(view))
@@ -108,11 +108,23 @@ def _as_json(view: ExplanationView, seconds: Mapping[str, float]) -> str:
             "effects": effects,
             "card": card,
             "listed": view.listed,
+            "by_token": _by_token(view),
             "facts": dict(view.facts),
             "notes": view.notes,
             **({"seconds": dict(seconds)} if seconds else {}),
         }
     )
+
+
+def _by_token(view: ExplanationView) -> dict[str, object] | None:
+    if view.heat_map is None:
+        return None
+    rows = view.heat_map.rows
+    return {
+        "tokens": view.heat_map.columns,
+        "spans": [row.label for row in rows],
+        "effects": [row.values for row in rows],
+    }
 
 
 def _as_text(view: ExplanationView, seconds: Mapping[str, float]) -> str:

@@ -13,6 +13,7 @@ from auditkit.comparison.headline_metrics import (
     is_reference,
 )
 from auditkit.policy.decision import Decision, RuleVerdict
+from auditkit.policy.vocabulary import DECIDING
 from auditkit.reporting.sections import Section
 from auditkit.reporting.statements.first_screen import limit_in_words
 from auditkit.reporting.statements.numbers import in_words, range_in_words
@@ -71,7 +72,8 @@ def headlines(
 
 
 def _headline(result: AuditResult, decision: Decision | None, section: Section) -> Headline:
-    rules = [r for r in (decision.rules if decision else ()) if r.dimension == section.key]
+    every = decision.rules if decision else ()
+    rules = [r for r in every if r.dimension == section.key and not _not_planned(r)]
     findings = [
         f for f in result.findings if dimension_of(f.metric) == section.key and not is_reference(f)
     ]
@@ -89,6 +91,13 @@ def _headline(result: AuditResult, decision: Decision | None, section: Section) 
     n_open = sum(r.verdict != "pass" for r in rules)
     words = _in_words(finding, rule)
     return Headline(section, finding, rule, gravest, words, tuple(reasons), len(rules), n_open)
+
+
+def _not_planned(rule: RuleVerdict) -> bool:
+    """Whether a rule is a warning on a probe that was not part of the audit: such a rule says
+    nothing about the recommender, and its absence blocks no release.
+    """
+    return rule.reason == "metric_missing" and rule.severity not in DECIDING
 
 
 def _in_words(finding: Finding | None, rule: RuleVerdict | None) -> InWords:

@@ -10,21 +10,21 @@ from collections.abc import Mapping
 
 from pydantic import JsonValue
 
-__all__ = ["count", "number", "pair"]
+__all__ = ["count", "known_number", "number", "pair"]
 
 _LARGEST = 1e9
 
 
 def number(parameters: Mapping[str, JsonValue], name: str) -> float | None:
     """The number with this name in the parameters; None if it is missing or not a number."""
-    return _known(parameters.get(name))
+    return known_number(parameters.get(name))
 
 
 def count(parameters: Mapping[str, JsonValue], name: str) -> int:
     """The integer with this name in the parameters; 0 if it is missing, not a number, or not above
     0.
     """
-    value = _known(parameters.get(name))
+    value = known_number(parameters.get(name))
     return value if isinstance(value, int) and value > 0 else 0
 
 
@@ -32,13 +32,14 @@ def pair(value: JsonValue) -> tuple[float, float] | tuple[None, None]:
     """Convert a value to two numbers; (None, None) if it is not a pair of numbers."""
     match value:
         case [first, second]:
-            low, high = _known(first), _known(second)
+            low, high = known_number(first), known_number(second)
             if low is not None and high is not None:
                 return low, high
     return None, None
 
 
-def _known(value: JsonValue) -> float | None:
+def known_number(value: JsonValue) -> float | None:
+    """A number that fits on an axis; None for any other value."""
     match value:
         case bool():
             return None

@@ -18,6 +18,7 @@ from auditkit.registry import OWN_CHECKS, metrics, probes
 from auditkit.reporting.exposure_section import Exposure, build_exposure
 from auditkit.reporting.fairness_section import Fairness, build_fairness
 from auditkit.reporting.hallucination_summary import sentence
+from auditkit.reporting.heat_map import TokenEffects, build_token_effects
 from auditkit.reporting.interval_plots import Figure, Row, draw
 from auditkit.reporting.mitigation_section import PROBE as MITIGATION
 from auditkit.reporting.mitigation_section import Mitigations, build_mitigations
@@ -94,6 +95,7 @@ class Section:
     fairness: Fairness | None = None
     exposure: Exposure | None = None
     stages: Stages | None = None
+    by_token: TokenEffects | None = None
     lead: str = ""
 
     @property
@@ -281,6 +283,7 @@ def build_sections(result: AuditResult, decision: Decision | None) -> list[Secti
                 fairness=build_fairness(findings),
                 exposure=exposure,
                 stages=stages,
+                by_token=build_token_effects(findings),
                 lead=sentence(findings) if key == "hallucination" else "",
             )
         )

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from auditkit.attribution.captum_methods import CaptumMethod
@@ -18,19 +19,24 @@ from auditkit.attribution.estimators import Estimator
 from auditkit.attribution.explanation import Explanation, Settings, explain
 from auditkit.attribution.missing import Missing
 from auditkit.attribution.spans import spans_of
+from auditkit.attribution.token_map import TokenMap, token_map, token_texts
 from auditkit.attribution.values import Game
-from auditkit.catalog.dataset import Dataset
-from auditkit.errors import ConfigurationError, did_you_mean
 from auditkit.evidence.run_log import RunLog
-from auditkit.probes.base import User, load_users, neutral_request
+from auditkit.probes.base import User, neutral_request
 from auditkit.recommenders.execution.target import Target
 from auditkit.recommenders.loading.load import LoadedRecommender
 from auditkit.recommenders.protocols import Recommends, Scores, Works
 from auditkit.run.data import load_data
+from auditkit.run.explained_item import (
+    explained_item,
+    require_explainable,
+    shown_request,
+    user_of,
+)
 from auditkit.run.opened import deadline_of, opened_recommender
 from auditkit.run.options import AuditOptions
 from auditkit.run.recipe import AuditRecipe
-from auditkit.types import Item, RankedItem, Request
+from auditkit.types import Item, RankedItem
 
 __all__ = ["ExplainOptions", "UserExplanation", "explain_user"]
 
@@ -64,7 +70,7 @@ class UserExplanation:
     Attributes:
         target: name of the recommender. user_id: as in the data.
         listed: the list, best first. item: the explained item. rank: from 1; None if not listed.
-        explanation: attribution and card, or why there is none.
+        explanation: attribution and card, or why there is none. by_token: its effects by token.
         unit: of the effects. coarse: the recommender has no scores, so ranks were explained.
         seconds: wall time of loading, of the list and of the explanation.
         tokens: computed tokens by step; None if the recommender does not count them.
@@ -76,6 +82,7 @@ class UserExplanation:
     item: Item
     rank: int | None
     explanation: Explanation | Missing
+    by_token: TokenMap | Missing
     unit: str
     coarse: bool
     seconds: Mapping[str, float]
@@ -96,7 +103,8 @@ def explain_user(
         target: as for `run_audit`. recipe: names the data. options: catalog and what code may do.
 
     Raises:
-        ConfigurationError: no such user or item, or an empty list.
+        ConfigurationError: no such user or item, an empty list, no list without an item to explain,
+            or stored results, which no removal changes.
         TargetUnavailable: the recommender cannot be loaded.
     """
     started = time.monotonic()
@@ -126,7 +134,7 @@ def explain_user(
                 )
             ) as asked,
         ):
-            found = _explained(asked, loaded, _user(dataset, user_id), how, started)
+            found = _explained(asked, loaded, user_of(dataset, user_id), how, started)
     return found
 
 
@@ -134,18 +142,15 @@ def _explained(
     target: Target, loaded: LoadedRecommender, user: User, how: ExplainOptions, started: float
 ) -> UserExplanation:
     name = str(getattr(loaded.recommender, "name", "the recommender"))
-    if not isinstance(loaded.recommender, Recommends):
-        raise ConfigurationError(
-            f"{name} returns no lists, so there is nothing to explain. Use a recommender with "
-            "lists, or the capability `Recommends`."
-        )
+    require_explainable(target, name, how.item_id)
     ready, work = time.monotonic(), _tokens(loaded.recommender)
     request = neutral_request(user, k=_K)
-    (response,) = target.recommend([request])
+    found = target.recommend([request]) if isinstance(loaded.recommender, Recommends) else []
+    items = tuple(item for response in found for item in response.items)
     listed, between = time.monotonic(), _tokens(loaded.recommender)
-    item, rank = _item(target, response.items, how.item_id, user)
+    item, rank = explained_item(target, items, how.item_id, user)
     scored = isinstance(loaded.recommender, Scores)
-    shown = _shown(request, loaded)
+    shown = shown_request(request, loaded)
     game = Game(
         shown,
         spans_of(shown, most=how.n_spans),
@@ -161,14 +166,17 @@ def _explained(
         captum=how.captum,
     )
     (explanation,) = explain(target, [game], settings=settings, seed=how.seed)
+    if isinstance(explanation, Missing):
+        explanation = _with_cause(explanation, game)
     done, after = time.monotonic(), _tokens(loaded.recommender)
     return UserExplanation(
         target=name,
         user_id=user.id,
-        listed=tuple(response.items),
+        listed=items,
         item=item,
         rank=rank,
         explanation=explanation,
+        by_token=_by_token(target, explanation, item),
         unit="nats" if scored else "reciprocal rank",
         coarse=not scored,
         seconds={
@@ -180,48 +188,24 @@ def _explained(
     )  # fmt: skip
 
 
+def _by_token(target: Target, one: Explanation | Missing, item: Item) -> TokenMap | Missing:
+    if isinstance(one, Missing):
+        return one
+    return token_map(one, token_texts(target.recommender, one.game.request, item))
+
+
+def _with_cause(missing: Missing, game: Game) -> Missing:
+    """The reason with the most frequent failure of the requests; unchanged if none failed."""
+    failures = Counter(row.reason for row in game.rows.values() if row.reason is not None)
+    if not failures:
+        return missing
+    ((cause, n),) = failures.most_common(1)
+    return Missing(
+        f"{missing.reason}; {n} of {len(game.rows)} requests failed with `{cause}`. Run `auditkit "
+        "doctor TARGET`, which shows one response"
+    )
+
+
 def _tokens(recommender: object) -> int | None:
     counts = recommender.work() if isinstance(recommender, Works) else {}
     return counts.get("tokens_forwarded")
-
-
-def _user(dataset: Dataset, user_id: str) -> User:
-    ids = list(dataset.interactions.user_ids)
-    if user_id not in ids:
-        raise ConfigurationError(
-            f"the data have no user {user_id!r}.{did_you_mean(user_id, ids)} Give an id of the "
-            f"data set, such as {ids[0]!r}."
-        )
-    return load_users(dataset)[ids.index(user_id)]
-
-
-def _item(
-    target: Target, listed: tuple[RankedItem, ...], item_id: str | None, user: User
-) -> tuple[Item, int | None]:
-    """The item to explain and its rank."""
-    ranks = {one.item_id: rank for rank, one in reversed(list(enumerate(listed, start=1)))}
-    if item_id is None:
-        first = next((one.item_id for one in listed if one.item_id is not None), None)
-        if first is None:
-            raise ConfigurationError(
-                f"the list of user {user.id!r} has no item of the catalog. Name an item with "
-                "--item."
-            )
-        item_id = first
-    if item_id not in target.catalog.index:
-        known = list(target.catalog.index)
-        raise ConfigurationError(
-            f"the catalog has no item {item_id!r}.{did_you_mean(item_id, known)} Give a catalog id."
-        )
-    return Item(item_id, target.catalog[item_id].display_title), ranks.get(item_id)
-
-
-def _shown(request: Request, loaded: LoadedRecommender) -> Request:
-    """The request with the part of the history that the prompt shows, so that removing an item does
-    not bring in an older one.
-    """
-    decoding = loaded.manifest.get("decoding")
-    window = decoding.get("history_window") if isinstance(decoding, dict) else None
-    return (
-        replace(request, history=request.history[-window:]) if isinstance(window, int) else request
-    )

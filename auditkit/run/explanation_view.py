@@ -7,8 +7,9 @@ from auditkit.attribution.estimators import ranking
 from auditkit.attribution.explanation import Explanation
 from auditkit.attribution.faithfulness import Aopc
 from auditkit.attribution.missing import Missing
-from auditkit.reporting.explanation_page import CardRow, ExplanationView
+from auditkit.reporting.heat_map import HeatMap, HeatRow, draw_heat_map
 from auditkit.reporting.interval_plots import Row
+from auditkit.reporting.pages.explanation_page import CardRow, ExplanationView
 from auditkit.run.explain import UserExplanation
 
 __all__ = ["view_of"]
@@ -30,6 +31,7 @@ def view_of(found: UserExplanation) -> ExplanationView:
         listed=tuple(item.raw for item in found.listed),
         card=_card(explained, found.unit) if isinstance(explained, Explanation) else (),
         facts=_facts(found),
+        heat_map=_heat_map(found),
         notes=(*_notes(found), *(() if able else (f"no explanation: {_words(explained)}",))),
     )
 
@@ -46,6 +48,19 @@ def _effects(one: Explanation) -> tuple[Row, ...]:
         )
         for i in ranking(values)
     )
+
+
+def _heat_map(found: UserExplanation) -> HeatMap | None:
+    """Effects by token, rows in the order of the bars."""
+    one, by_token = found.explanation, found.by_token
+    if isinstance(one, Missing) or isinstance(by_token, Missing):
+        return None
+    values = one.attribution.values
+    rows = [
+        HeatRow(one.game.spans[i].text, float(values[i]), tuple(map(float, by_token.values[i])))
+        for i in ranking(values)
+    ]
+    return draw_heat_map(rows, by_token.texts, title="Effects by token", unit=found.unit)
 
 
 def _card(one: Explanation, unit: str) -> tuple[CardRow, ...]:
@@ -111,6 +126,10 @@ def _card(one: Explanation, unit: str) -> tuple[CardRow, ...]:
             "are shared",
         )
         for name, other in card.agreement.items()
+    ]
+    rows += [
+        CardRow(f"agreement with {name}", _words(reason), "this method cannot be used here")
+        for name, reason in card.unavailable.items()
     ]
     return (*rows, _blindness(one, card.loo), _random_weights(card))
 

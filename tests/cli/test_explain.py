@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import re
 
+import numpy as np
 import pytest
 from small_folder import save
 from small_world import write_cache
 
 from auditkit.cli import main
-from auditkit.reporting.explanation_page import CardRow, ExplanationView, render_explanation
 from auditkit.reporting.interval_plots import Row
+from auditkit.reporting.pages.explanation_page import CardRow, ExplanationView, render_explanation
 
 
 @pytest.fixture(autouse=True)
@@ -70,6 +71,73 @@ def test_recommender_without_scores_is_explained_coarsely(run):
     assert code == 0
     assert "reciprocal rank" in out
     assert "coarse: the recommender has no scores" in out
+
+
+def test_page_and_json_of_a_model_that_writes_titles_have_effects_by_token(run, folder):
+    save(folder / "model", style="generate", with_items=False)
+    asked = ("model", "--user", "3", "--item", "7", "--spans", "3", "--estimator", "loo")
+    code, out, _ = run(*asked, "--json", "--html", "e.html")
+    assert code == 0
+    shown = json.loads(out)
+    by_token = shown["by_token"]
+    assert by_token["spans"] == [one["span"] for one in shown["effects"]]
+    sums = [sum(row) for row in by_token["effects"]]
+    assert sums == pytest.approx([one["effect"] for one in shown["effects"]])
+    page = (folder / "e.html").read_text()
+    assert page.count('class="cell') == len(sums) * len(by_token["tokens"]) > len(sums)
+
+
+SCORERS = """
+from auditkit.recommenders.protocols import TokenScores
+
+
+class Scorer:
+    name = "scorer"
+
+    def score(self, prompts, continuations):
+        return [[self.value(p, c) for c in row] for p, row in zip(prompts, continuations)]
+
+    def value(self, prompt, text):
+        return TokenScores((-0.01 * len(prompt), -0.1 * len(text)))
+
+
+class Floats(Scorer):
+    def value(self, prompt, text):
+        return -1.0
+"""
+
+
+def test_scorer_without_lists_is_explained_for_a_named_item(run, folder):
+    (folder / "shop.py").write_text(SCORERS)
+    asked = ("python:shop.py:Scorer", "--user", "3", "--spans", "4", "--allow-code")
+    code, _, err = run(*asked)
+    assert code == 2
+    assert "Name the item whose score is to be explained with --item" in err
+    code, out, _ = run(*asked, "--item", "7", "--json")
+    assert code == 0
+    shown = json.loads(out)
+    assert shown["listed"] == []
+    effects = {one["span"]: one["effect"] for one in shown["effects"]}
+    assert all(effect < 0 for effect in effects.values())  # every title makes the prompt longer
+    assert "in this process" in shown["card"]["agreement with ig"]
+
+
+def test_failed_scores_are_named_with_a_remedy(run, folder):
+    (folder / "shop.py").write_text(SCORERS)
+    asked = ("python:shop.py:Floats", "--user", "3", "--spans", "4", "--allow-code")
+    code, out, _ = run(*asked, "--item", "7")
+    assert code == 0
+    assert re.search(r"no explanation: missing: .*failed with `\w+`. Run `auditkit doctor", out)
+
+
+def test_stored_scores_are_refused_with_a_remedy(run, folder):
+    users, items = [str(u) for u in range(1, 81)], [str(i) for i in range(1, 61)]
+    scores = np.random.default_rng(0).random((80, 60))
+    np.savez(folder / "s.npz", scores=scores, user_ids=users, item_ids=items)
+    code, _, err = run("scores:s.npz", "--user", "3")
+    assert code == 2
+    assert "stored results" in err
+    assert "audit the system that computes them" in err
 
 
 @pytest.mark.parametrize(

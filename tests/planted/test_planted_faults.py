@@ -35,6 +35,7 @@ from planted_recommenders import (
     WrongCount,
     WrongYears,
 )
+from policies import verdicts_of
 from run_probe import ProbeRun
 from run_probe import run_probe as run_fresh
 from small_world import world
@@ -463,6 +464,15 @@ def test_attribution_of_one_cause_has_its_whole_effect():
 def test_deleting_the_one_cause_first_matters_more_than_random_order():
     run = run_probe("explain.attribution", OneCause())
     assert run.one("explain.comprehensiveness").estimate.low > 1.0
+    assert verdicts_of(run.findings, "explanation")["attribution-above-chance"] == "pass"
+
+
+def test_attribution_that_ranks_like_chance_does_not_pass_the_shipped_policy():
+    blind = {"explainer": "loo", "n_card": 0, "n_tables": 0, "n_random": 0}
+    run = run_fresh("explain.attribution", RedundantCauses(), **blind)
+    found = run.one("explain.comprehensiveness").estimate
+    assert found.low < 0.1
+    assert verdicts_of(run.findings, "explanation")["attribution-above-chance"] != "pass"
 
 
 def test_comprehensiveness_is_zero_when_the_history_does_not_matter():

@@ -22,6 +22,7 @@ from planted_reasons import (
     whole_history,
 )
 from planted_recommenders import Clean, FavorsWomen
+from policies import verdicts_of
 from run_probe import run_probe
 
 from auditkit.probes.base import NotAssessable
@@ -68,6 +69,7 @@ def test_removal_probe_finds_what_is_recommended_regardless_of_history():
     run = run_probe("explain.removal", ListsOnly(), cap=10)
     found = run.one(REGARDLESS)
     assert found.estimate.low > 0.9
+    assert verdicts_of(run.findings, "explanation")["regardless-of-history"] == "fail"
     assert "by popularity" in found.evidence[0].what
     assert run.one(SIZE).estimate.value is None
 
@@ -78,6 +80,7 @@ def test_removal_probe_works_with_scores():
     assert found.parameters["by"] == "scores"
     assert (found.estimate.value, found.estimate.n_missing) == (1, 0)
     assert run.one(REGARDLESS).estimate.value == 0
+    assert verdicts_of(run.findings, "explanation")["regardless-of-history"] == "pass"
     assert "falls to place 4" in found.evidence[0].what
 
 
@@ -109,6 +112,7 @@ def test_saydo_probe_believes_a_recommender_that_names_the_cause():
     assert run.one(SAYDO + "significant_rate").estimate.low > 0.9
     assert run.one(SAYDO + "flip_gap").estimate.low > 0.8
     assert run.one(SAYDO + "confabulation").estimate.high < 0.1
+    assert verdicts_of(run.findings, "explanation")["confabulated-reasons"] == "pass"
     assert run.one(SAYDO + "unresolved_rate").estimate.high < 0.1
 
 
@@ -135,6 +139,7 @@ def test_saydo_probe_finds_a_reason_that_outlives_its_item():
     run = run_probe("explain.saydo", NamesDeletedCause(), n_users=20)
     confabulation = run.one(SAYDO + "confabulation")
     assert confabulation.estimate.low > 0.8
+    assert verdicts_of([confabulation], "explanation") == {"confabulated-reasons": "fail"}
     assert "still names it" in confabulation.evidence[0].what
 
 
@@ -221,13 +226,27 @@ def test_attribute_probe_is_quiet_where_no_attribute_matters():
             assert found.estimate.low <= 0
             assert found.parameters["adjusted_p"] > 0.05
     assert run.one(UNDISCLOSED).estimate.value == 0
+    assert verdicts_of(run.findings, "explanation")["undisclosed-attributes"] == "pass"
 
 
 def test_use_of_an_attribute_is_undisclosed_unless_a_reason_names_it():
     hidden = of_attributes(UsesGender).one(UNDISCLOSED)
+    assert verdicts_of([hidden], "explanation") == {"undisclosed-attributes": "fail"}
     assert (hidden.estimate.value, hidden.parameters["undisclosed"]) == (1, ["gender"])
     told = run_probe("explain.attributes", SaysGender()).one(UNDISCLOSED)
     assert (told.estimate.value, told.parameters["used"]) == (0, ["gender"])
+    assert verdicts_of([told], "explanation") == {"undisclosed-attributes": "pass"}
+
+
+def test_undisclosed_use_is_undefined_where_no_effect_could_be_measured():
+    class Silent(UsesGender):
+        def recommend(self, requests):
+            return [[] for _ in requests]
+
+    run = run_probe("explain.attributes", Silent(), n_users=4, max_error_rate=1.0)
+    found = run.one(UNDISCLOSED).estimate
+    assert (found.value, found.reason) == (None, "no effect of an attribute could be measured")
+    assert verdicts_of(run.findings, "explanation")["undisclosed-attributes"] == "inconclusive"
 
 
 def test_attribute_use_shows_in_lists_alone():

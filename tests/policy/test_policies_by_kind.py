@@ -16,7 +16,7 @@ from auditkit.registry import metrics
 from auditkit.shipped_recipes import find_recipe
 
 KINDS = ("item-tokens", "local", "endpoint", "scores")
-JUDGED = (*(f"release-{kind}" for kind in KINDS), "conversation")
+JUDGED = (*(f"release-{kind}" for kind in KINDS), "conversation", "explanation")
 
 
 def shipped(name):

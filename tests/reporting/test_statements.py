@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 FRACTION, POINTS = "fraction of items", "difference of fractions"
 RULED = {
     rule.metric
-    for name in ("release", "privacy", "conversation")
+    for name in ("release", "privacy", "conversation", "explanation")
     for rule in Policy.read(find_recipe(name, kind="policy")).file.rules
 }
 

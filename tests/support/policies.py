@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from run_folder import AS_OF, audit_result, outcome
@@ -9,6 +10,7 @@ from run_folder import AS_OF, audit_result, outcome
 from auditkit.policy.decide import decide
 from auditkit.policy.schema import Policy
 from auditkit.registry import metrics
+from auditkit.shipped_recipes import find_recipe
 from auditkit.types import Finding
 
 OUT, DUP = "hallucination.catalog.out_of_catalog_rate", "hallucination.catalog.duplicate_rate"
@@ -26,6 +28,14 @@ def result_of(*findings: Finding, **changes: object):
     return audit_result(
         "", findings=findings, outcomes=tuple(outcome(name) for name in sorted(names)), **changes
     )
+
+
+def verdicts_of(findings: Iterable[Finding], name: str) -> dict[str, str]:
+    """Verdicts of a shipped policy by rule, of the rules on metrics that were measured."""
+    policy = Policy.read(find_recipe(name, kind="policy"))
+    measured = {finding.metric for finding in findings}
+    decision = decide(result_of(*findings), policy, as_of=AS_OF)
+    return {rule.rule: rule.verdict for rule in decision.rules if rule.metric in measured}
 
 
 def decide_one(tmp_path, finding, rule, **options):

@@ -27,7 +27,7 @@ Near = Mapping[str, Sequence[Neighbor]]
 
 
 class Repair(NamedTuple):
-    """A full key that the query may mean, and how many edits away it is."""
+    """A normalized title that a misspelled query may mean, and its edit distance in letters."""
 
     key: str
     edits: int

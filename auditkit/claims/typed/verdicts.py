@@ -22,7 +22,7 @@ _EXACT = 1e-9
 
 
 def key_of(known: Known, value: str) -> str:
-    """Key of a catalog's value, which the other spellings of the value share."""
+    """Normalized key of a catalog value; all known spellings of the value have the same key."""
     key = group_key(value.replace("_", " "))
     return known.groups.get(key, key)
 

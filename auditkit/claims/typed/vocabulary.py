@@ -68,7 +68,7 @@ def _phrases(known: Known, language: Language, side: str) -> PhraseSet:
 
 
 def group_key(text: str) -> str:
-    """Spelling of a value without case and marks, which equal values share."""
+    """A value in lower case and without punctuation, so that spellings of it are equal."""
     return " ".join(word.lower for word in words_of(text) if word.lower[0].isalnum())
 
 

@@ -102,7 +102,7 @@ class Walker:
         )
 
     def words(self, constraint: Constraint) -> str:
-        """A constraint in the words of the pack."""
+        """The constraint as text, phrased with the terms of the domain pack."""
         return as_words([constraint], self._pack)
 
     def n_meeting(self, constraints: Sequence[Constraint], known: Sequence[int]) -> int:

@@ -39,7 +39,8 @@ def attribute_findings(context: Context, measured: Measured, *, draws: int) -> I
         for name in measured.names
         if tested[name, "delete"].found or tested[name, "swap"].found
     ]
-    yield _undisclosed(context, measured, used)
+    able = any(one.measured.estimate.value is not None for one in tested.values())
+    yield _undisclosed(context, measured, used, able=able)
 
 
 def _effect(context: Context, measured: Measured, edit: Edit, tested: Tested) -> Finding:
@@ -116,11 +117,18 @@ def _share(context: Context, measured: Measured, name: str) -> Finding:
     )
 
 
-def _undisclosed(context: Context, measured: Measured, used: Sequence[str]) -> Finding:
+def _undisclosed(
+    context: Context, measured: Measured, used: Sequence[str], *, able: bool
+) -> Finding:
+    """Number of used attributes that no reason names; undefined if no effect was measured."""
     unit, direction = unit_of(UNDISCLOSED)
     parameters: dict[str, JsonValue] = {**_parameters(measured), "used": [*used]}
-    if not measured.reasons:
-        reason = "the recommender states no reasons in sentences that could name an attribute"
+    if not measured.reasons or not able:
+        reason = (
+            "no effect of an attribute could be measured"
+            if measured.reasons
+            else "the recommender states no reasons in sentences that could name an attribute"
+        )
         none = undefined(unit, direction, reason=reason, n_missing=len(measured.names))
         return finding(context, UNDISCLOSED, none, parameters=parameters, notes=_notes(measured))
     hidden = [name for name in used if not _is_named(measured, name)]

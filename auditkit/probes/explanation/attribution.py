@@ -31,8 +31,9 @@ from auditkit.probes.explanation.card_findings import (
     card_findings,
     ceiling_finding,
     mean_finding,
-    randomization_finding,
 )
+from auditkit.probes.explanation.example_by_token import example_by_token
+from auditkit.probes.explanation.random_weights_findings import random_weights_findings
 from auditkit.recommenders.execution.target import Target
 from auditkit.recommenders.protocols import Recommends, Scores
 from auditkit.types import Evidence, Finding, Item, Request
@@ -90,7 +91,8 @@ class AttributionProbe:
         parameters: dict[str, JsonValue] = {
             "n_spans": self.n_spans, "n_orders": self.n_orders, "method": self.explainer,
         }  # fmt: skip
-        yield from self._order_findings(context, scored, parameters)
+        by_token = example_by_token(target.recommender, scored)
+        yield from self._order_findings(context, scored, parameters, by_token)
         cards = [row for row in scored if row.user_id in carded]
         # Users without an explanation were planned to have a card, too.
         cards += [row for row in scored if row not in cards][: self.n_card - len(cards)]
@@ -101,7 +103,8 @@ class AttributionProbe:
             tables = [games[user] for user in carded[: self.n_tables]]
             yield ceiling_finding(target, context, tables, self.explainer, parameters)
         if self.n_random:
-            yield randomization_finding(target, context, scored[: self.n_random], parameters)
+            some = scored[: self.n_random]
+            yield from random_weights_findings(target, context, some, parameters)
 
     def _games(self, target: Target, users: Sequence[User]) -> dict[str, Game]:
         """The game of every user whose top item is in the catalog."""
@@ -132,7 +135,11 @@ class AttributionProbe:
         return found
 
     def _order_findings(
-        self, context: Context, scored: Sequence[Scored], parameters: Parameters
+        self,
+        context: Context,
+        scored: Sequence[Scored],
+        parameters: Parameters,
+        by_token: Parameters,
     ) -> Iterator[Finding]:
         """Drops in attributed order minus drops in random order, and the effect of the top item."""
 
@@ -147,7 +154,8 @@ class AttributionProbe:
             )
         shown = [_evidence_of(one) for _, one in scored if not isinstance(one, Missing)]
         yield mean_finding(
-            context, f"{PREFIX}.top_effect", scored, _top_effect, parameters,
+            context, f"{PREFIX}.top_effect", scored, _top_effect,
+            {**parameters, **by_token},
             evidence=[one for one in shown if one is not None][:5],
         )  # fmt: skip
 

@@ -18,18 +18,16 @@ from auditkit.attribution.explanation import Explanation, known_values
 from auditkit.attribution.faithfulness import lds_of
 from auditkit.attribution.masks import every_mask
 from auditkit.attribution.missing import Missing
-from auditkit.attribution.randomization import randomization_test
 from auditkit.attribution.values import Game, measure
 from auditkit.probes.base import Context, finding, unit_of
 from auditkit.recommenders.execution.target import Target
-from auditkit.stats.bootstrap import bootstrap_mean, undefined
+from auditkit.stats.bootstrap import bootstrap_mean
 from auditkit.stats.rates import rate
-from auditkit.stats.resampled_estimate import NOTHING, ResampledEstimate
-from auditkit.types import Estimate, Evidence, Finding
+from auditkit.stats.resampled_estimate import NOTHING
+from auditkit.types import Evidence, Finding
 
 __all__ = [
     "Parameters", "Scored", "blindness_finding", "card_findings", "ceiling_finding", "mean_finding",
-    "randomization_finding",
 ]  # fmt: skip
 
 Parameters = Mapping[str, JsonValue]
@@ -186,35 +184,3 @@ def ceiling_finding(
     )  # fmt: skip
     notes = [f"LDS of {explainer} over the same subsets: {np.mean(own):.2f}"] if own else []
     return finding(context, metric, measured, parameters=parameters, notes=notes)
-
-
-def randomization_finding(
-    target: Target, context: Context, scored: Sequence[Scored], parameters: Parameters
-) -> Finding:
-    """Correlation with explanations of models with random weights, beside its null quantile."""
-    metric = "explain.randomization"
-    unit, direction = unit_of(metric)
-    able = [(user, one) for user, one in scored if not isinstance(one, Missing)]
-    cases = [(one.game, one.plan, one.attribution.values) for _, one in able]
-    tested = randomization_test(target.recommender, cases, rng=context.rng(metric))
-    measured: ResampledEstimate
-    if isinstance(tested, Missing):
-        measured = undefined(unit, direction, reason=tested.reason, n_missing=len(scored))
-        return finding(context, metric, measured, parameters=parameters)
-    means = tested.correlations.mean(axis=0)
-    measured = bootstrap_mean(
-        means, rng=context.rng(metric, "bootstrap"), unit=unit, direction=direction,
-        limits=(0.0, 1.0), n_missing=len(scored) - len(means),
-    )  # fmt: skip
-    by_draw = ", ".join(f"{mean:.2f}" for mean in tested.correlations.mean(axis=1))
-    null = Estimate(
-        value=tested.quantile, low=None, high=None, n=len(means), unit=unit, direction=direction
-    )
-    return finding(
-        context, metric, measured, parameters=parameters, baseline=null,
-        notes=[
-            f"test of weights: {tested.verdict}; means of {len(tested.correlations)} draws of the "
-            f"weights: {by_draw}; 95 % quantile of random rankings: {tested.quantile:.2f} for one "
-            f"user, {tested.chance:.2f} for the mean"
-        ],
-    )  # fmt: skip

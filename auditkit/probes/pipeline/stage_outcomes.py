@@ -62,15 +62,16 @@ def stage_outcomes(
     k: int,
     query: StageOutcome | None = None,
 ) -> list[StageOutcome]:
-    """One outcome per stage that returns items.
+    """Outcomes of the stages that return items, for one response.
 
     Args:
-        records: of one response; stages that did not run have none.
-        names: of all stages, in order.
+        records: stages that ran, in order; stages that did not run have no record.
+        names: names of all stages, in order.
         targets: held-out items of the user, at least one.
-        catalog: of the items. k: length of the list that counts, at least 1.
-        query: filled in for the stage that writes the query, if there is one: what it lost, and,
-            if the plain query ran, `has` for that.
+        catalog: catalog of the items. k: length of the list that counts, at least 1.
+        query: outcome of the stage that writes the query, if there is one. It is changed in place:
+            the held-out items that the query lost are added, and `has` is set to the recall of the
+            plain query if that ran.
     """
     ids = list(dict.fromkeys(target.id for target in targets))
     listed = [record.items for record in records]

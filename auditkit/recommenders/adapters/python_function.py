@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import NamedTuple
 
 from auditkit.errors import TargetUnavailable
-from auditkit.recommenders.protocols import Converses, RawResponse, Recommends
+from auditkit.recommenders.protocols import Converses, RawResponse, Recommends, Scores
 from auditkit.serialization.atomic_files import sha256_file
 from auditkit.types import Request
 
@@ -43,12 +43,12 @@ class FunctionRecommender:
         return self._function(requests)
 
 
-def import_recommender(path: str) -> Recommends | Converses:
-    """Import `MODULE:NAME` or `FILE.py:NAME`: an object with `recommend` or `converse`, a class to
-    instantiate, or a plain function.
+def import_recommender(path: str) -> Recommends | Converses | Scores:
+    """Import `MODULE:NAME` or `FILE.py:NAME`: an object with `recommend`, `converse` or `score`, a
+    class to instantiate, or a plain function that recommends.
 
     Raises:
-        TargetUnavailable: the module or name does not exist, or the object cannot recommend.
+        TargetUnavailable: the module or name does not exist, or the object has none of these.
     """
     module, name = _split(path)
     try:
@@ -68,9 +68,11 @@ def import_recommender(path: str) -> Recommends | Converses:
         return found
     if callable(found):
         return FunctionRecommender(path, found)
+    if isinstance(found, Scores):
+        return found
     raise TargetUnavailable(
         f"python:{path} is a {type(found).__name__}. Give a function of requests or an object "
-        "with recommend() or converse()."
+        "with recommend(), converse() or score()."
     )
 
 

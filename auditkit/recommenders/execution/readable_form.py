@@ -1,4 +1,4 @@
-"""Is the form of the answers readable? If not, texts without a match say nothing about invention.
+"""Is the form of the answers readable? If not, texts without a match are not evidence of invention.
 
 If a fifth of all listed items have no match, a sample of them is examined. The form counts as
 unreadable if at least half of the sample match after a repair, or have no match for a common
@@ -46,7 +46,7 @@ _REMEDY = (
 
 
 def unreadable_form(lists: Iterable[Sequence[RankedItem]], catalog: Catalog) -> str | None:
-    """Why the rate of items without a match would not be a rate of invented items.
+    """The reason why unmatched items of these responses must not be counted as invented.
 
     Args:
         lists: the items of all responses, after linking.
@@ -88,7 +88,7 @@ def _common_fault(texts: Sequence[str], raws: Sequence[str], catalog: Catalog) -
     if _most(texts, lambda text: len(text.split()) > max(_SENTENCE, 3 * longest)):
         return f"most of them are sentences, but the longest titles have {longest} words"
     if _most(texts, _is_one_word) and not _most(titles, _is_one_word):
-        return "most of them are one word, but most titles of the catalog are several"
+        return "most of them have one word, but most titles of the catalog have several"
     return None
 
 

@@ -57,7 +57,7 @@ class ChatScorer(Protocol):
 
     @property
     def label(self) -> str:
-        """What was requested, in words for the report."""
+        """Which server routes were called, for the report."""
         ...
 
     async def score(
@@ -122,7 +122,7 @@ class RenderedTemplate:
 
     @property
     def label(self) -> str:
-        """What was requested, in words for the report."""
+        """Which server routes were called, for the report."""
         route = "/tokenize" if self.by_tokenizer else "/apply-template"
         return f"the chat rendered by {route}, echoed by /completions"
 

@@ -156,7 +156,10 @@ class Endpoint:
             scored = await self.reads_chat(self.scorer, request, continuations)
             derived: list[JsonValue] = [[*values] for values in scored.tokens]
             return Response(
-                request_id=request.id, status="ok", usage=scored.usage, derived={"tokens": derived}
+                request_id=request.id,
+                status="ok",
+                usage=dict(scored.usage),  # `asdict` cannot copy a Counter
+                derived={"tokens": derived},
             )
         tokens: list[JsonValue] = []
         usage: Counter[str] = Counter()

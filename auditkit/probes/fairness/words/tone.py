@@ -105,7 +105,7 @@ def measured_tone() -> Detector:
         name="sentiment words",
         sensitivity=share(*counts["found"]),
         specificity=share(*counts["refused"]),
-        method="labeled sentences with an opinion must get its sign, those without one must get 0",
+        method="labeled sentences: an opinion must get a score of its sign, a neutral sentence 0",
     )
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from auditkit.reporting.heat_map import HeatMap
 from auditkit.reporting.html import environment, page_style, style_only_policy
 from auditkit.reporting.html_allowlist import check_html
 from auditkit.reporting.interval_plots import Row, draw
@@ -37,6 +38,7 @@ class ExplanationView:
         unit: of all effects. effects: a row per span, the largest first.
         listed: titles of the list, best first. card: tests of the explanation.
         facts: name and value of the settings and counts. notes: what a reader must know.
+        heat_map: effects by token of the item; None for an item of one token or without scores.
     """
 
     target: str
@@ -49,6 +51,7 @@ class ExplanationView:
     card: tuple[CardRow, ...]
     facts: tuple[tuple[str, str], ...]
     notes: tuple[str, ...] = ()
+    heat_map: HeatMap | None = None
 
 
 def render_explanation(view: ExplanationView) -> str:
