@@ -22,6 +22,7 @@ __all__ = [
     "full_key",
     "joined_key",
     "key_of_tokens",
+    "key_with_and",
     "parse_title",
     "prefix_of",
     "sorted_key",
@@ -136,6 +137,12 @@ def key_of_tokens(tokens: list[str]) -> str:
     if len(tokens) > 1 and tokens[0] in _ARTICLES:
         tokens = tokens[1:]
     return " ".join(_without_and(tokens))
+
+
+def key_with_and(text: str) -> str:
+    """Full key that keeps every `and`, for a text in which `and` may be a misspelled word."""
+    tokens = _without_article(fold(_move_article(decode_entities(text))))
+    return " ".join(_without_numerals(tokens) if len(tokens) > 1 else tokens)
 
 
 def sorted_key(key: str) -> str:

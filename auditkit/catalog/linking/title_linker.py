@@ -18,6 +18,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from auditkit.catalog.linking.letter_counts import TitleScan
 from auditkit.catalog.linking.near_misses import near_entries
 from auditkit.catalog.linking.normalize import (
     ParsedTitle,
@@ -27,13 +28,14 @@ from auditkit.catalog.linking.normalize import (
     parse_title,
     sorted_key,
 )
+from auditkit.catalog.linking.readings import articles_mended, readings
 from auditkit.catalog.linking.short_titles import rows_of_short_title, rows_with_rare_word
 from auditkit.catalog.linking.spelling_repair import MAX_TOKENS, repairs, tokens_to_look_up
 from auditkit.catalog.linking.text_hashing import HashTable, text_hashes
 from auditkit.catalog.linking.title_index import TitleIndex
 from auditkit.catalog.linking.variants import VariantIndex
 from auditkit.catalog.linking.vocabulary import english_words
-from auditkit.catalog.linking.whole_titles import nearest_entries, small_words_mended
+from auditkit.catalog.linking.whole_titles import NearbyQuery, nearest_entries
 
 __all__ = ["EXACT", "LINKED", "Link", "LinkReason", "Linking", "TitleLinker"]
 
@@ -62,6 +64,7 @@ STRICT_FROM = 100_000
 _ARTICLES = ("the", "a", "an")
 _SHORT_TITLE = 4
 _LONG_TITLE = 7
+_ROBUST_TITLE = 9  # letters; a shorter word that is two years off is likely another title
 _GLUED = 6
 _LAST_AFTER_COMMA = re.compile(r",\s*\w{2,4}$")
 
@@ -134,6 +137,7 @@ class TitleLinker:
     def __init__(self, ids: Sequence[str], index: TitleIndex, *, linking: Linking = "auto") -> None:
         self.ids, self.index = ids, index
         self.strict = linking == "strict" or (linking == "auto" and index.n_entries >= STRICT_FROM)
+        self._scan = TitleScan(index)
         self._stages = (
             _Stage("exact", index.full, _with_year_left_in, ignores_year=True),
             _Stage("exact", index.full, lambda query: [query.key]),
@@ -178,10 +182,14 @@ class TitleLinker:
             left = [query for query in queries if query.number not in links]
             for query, found in self._look_up(left, stage):
                 links[query.number] = self._decide(query, found)
+        conflicts: set[int] = set()  # repaired to a title of another year: the next may do better
         for repaired in (self._products, self._repaired, self._nearest):
-            left = [query for query in queries if query.number not in links]
+            done = links.keys() - conflicts
+            left = [query for query in queries if query.number not in done]
             for query, link in repaired(left):
                 links[query.number] = self._with_stated_size(query, link)
+                if link.reason == "year_conflict":
+                    conflicts.add(query.number)
         left = [query for query in queries if query.number not in links]
         near: list[list[int]] = [[] for _ in left]
         if near_misses:
@@ -195,10 +203,8 @@ class TitleLinker:
         """For each full key, the entries with this main title, alias or prefix; else the variants
         of the product with this name.
         """
-        found: list[dict[int, bool]] = [{} for _ in keys]
-        for table in (self.index.full, self.index.prefix):
-            self._collect(table, keys, found, str)
-        linked = [tuple(sorted(entries)) for entries in found]
+        found = self._collect((self.index.full, self.index.prefix), keys, str)
+        linked = [tuple(sorted(found.get(number, ()))) for number in range(len(keys))]
         if self.index.variants is None:
             return linked
         left = [number for number, entries in enumerate(linked) if not entries]
@@ -217,10 +223,10 @@ class TitleLinker:
     def _look_up(self, queries: Sequence[_Query], stage: _Stage) -> Iterator[tuple[_Query, _Found]]:
         """Yield the queries with a match in a stage; of several keys, the first match counts."""
         queried = [(query, key) for query in queries for key in stage.keys(query) if key]
-        found: list[dict[int, bool]] = [{} for _ in queried]
-        self._collect(stage.table, [key for _, key in queried], found, stage.key_of_row)
+        found = self._collect((stage.table,), [key for _, key in queried], stage.key_of_row)
         done: set[int] = set()
-        for (query, _), entries in zip(queried, found, strict=True):
+        for number, entries in sorted(found.items()):
+            query, _ = queried[number]
             entries.pop(-1 if query.absent is None else query.absent, None)
             if not stage.ignores_year:
                 self._drop_undated(query, entries)
@@ -239,22 +245,23 @@ class TitleLinker:
 
     def _collect(
         self,
-        table: HashTable,
+        tables: Sequence[HashTable],
         keys: Sequence[str],
-        found: Sequence[dict[int, bool]],
         key_of_row: Callable[[str], str],
-    ) -> None:
-        """Add the entries with key keys[i] to found[i], as False if only an alias has the key."""
-        if not keys:
-            return
-        numbers, rows = table.find(text_hashes(keys))
-        for number, row, key in zip(
-            numbers.tolist(), rows.tolist(), self.index.keys.texts(rows), strict=True
-        ):
-            if key_of_row(key) == keys[number]:
-                entry = int(self.index.entry_of[row])
-                entries = found[number]
-                entries[entry] = entries.get(entry, False) or not self.index.is_alias(row)
+    ) -> dict[int, dict[int, bool]]:
+        """The entries with key keys[i] by i, each False if only an alias has the key."""
+        found: dict[int, dict[int, bool]] = {}
+        hashes = text_hashes(keys)
+        for table in tables if keys else ():
+            numbers, rows = table.find(hashes)
+            for number, row, key in zip(
+                numbers.tolist(), rows.tolist(), self.index.keys.texts(rows), strict=True
+            ):
+                if key_of_row(key) == keys[number]:
+                    entry = int(self.index.entry_of[row])
+                    entries = found.setdefault(number, {})
+                    entries[entry] = entries.get(entry, False) or not self.index.is_alias(row)
+        return found
 
     def _decide(self, query: _Query, found: _Found) -> Link:
         """Apply the year rule to what a stage found."""
@@ -361,13 +368,12 @@ class TitleLinker:
             for query in queries
             for repair in dict.fromkeys(repairs(query.tokens, known[query.number], near))
         ]
-        found: list[dict[int, bool]] = [{} for _ in queried]
         keys = [repair.key for _, repair in queried]
-        for table in (self.index.full, self.index.prefix):
-            self._collect(table, keys, found, str)
+        found = self._collect((self.index.full, self.index.prefix), keys, str)
         best: dict[int, tuple[int, dict[int, bool]]] = {}
         shortest: dict[int, str] = {}
-        for (query, repair), entries in zip(queried, found, strict=True):
+        for number, entries in sorted(found.items()):
+            query, repair = queried[number]
             entries.pop(-1 if query.absent is None else query.absent, None)
             self._drop_undated(query, entries)
             if not entries:
@@ -388,24 +394,24 @@ class TitleLinker:
 
     def _nearest(self, queries: Sequence[_Query]) -> Iterator[tuple[_Query, Link]]:
         """Stage 9: the one title that is nearly the same text; see `whole_titles`."""
-        asked: list[tuple[_Query, str]] = []
-        for query in queries:
-            if not 0 < len(query.tokens) <= MAX_TOKENS:
-                continue
-            if query.parts.year is not None:
-                mended = small_words_mended(query.tokens, after_comma=_ends_after_comma(query))
-                asked += [(query, key) for _, key in mended]
-            asked.append((query, query.key))
-        keys = [(key, query.parts.year) for query, key in asked]
-        without = [query.absent for query, _ in asked]
-        done: set[int] = set()
-        for (query, _), entries in zip(
-            asked, nearest_entries(self.index, keys, without=without), strict=True
-        ):
-            if entries and query.number not in done:
-                done.add(query.number)
-                year = query.parts.year
-                yield query, self._decide(query, _Found(dict.fromkeys(entries, True), year, "typo"))
+        asked = [query for query in queries if 0 < len(query.tokens) <= MAX_TOKENS]
+        nearby = [
+            NearbyQuery(
+                readings(
+                    query.parts.core,
+                    query.tokens,
+                    dated=query.parts.year is not None,
+                    after_comma=_ends_after_comma(query),
+                ),
+                query.parts.year,
+                query.absent,
+            )
+            for query in asked
+        ]
+        for query, entries in zip(asked, nearest_entries(self._scan, nearby), strict=True):
+            if entries:
+                found = _Found(dict.fromkeys(entries, True), query.parts.year, "typo")
+                yield query, self._decide(query, found)
 
     def _decide_repair(
         self, query: _Query, entries: dict[int, bool], edits: int, title: str
@@ -421,6 +427,8 @@ class TitleLinker:
             return None
         tokens = query.tokens
         if len(tokens) == 1:
+            if self._years_off(entry, year) > 1 and len(title) < _ROBUST_TITLE:
+                return None
             if len(title) <= _SHORT_TITLE and not (exact_year and title[0] == tokens[0][0]):
                 return None
             if self.strict and year is None and (len(title) < _LONG_TITLE or edits > 1):
@@ -429,7 +437,7 @@ class TitleLinker:
 
     def _small_words_mended(self, query: _Query) -> Iterator[str]:
         """Keys with a misspelled article or `and` mended, if it is not a word: `Cure, Teh`."""
-        for token, key in small_words_mended(query.tokens, after_comma=_ends_after_comma(query)):
+        for token, key in articles_mended(query.tokens, after_comma=_ends_after_comma(query)):
             if token not in english_words() and self.index.vocabulary.rows([token])[0] < 0:
                 yield key
 

@@ -1,115 +1,146 @@
 """Misspelled titles that word-by-word correction leaves: one catalog title is nearly the same text.
 
-A similarity threshold would also link sequels and remakes, so three conditions replace it: numbers
-are equal, at most one or two letters differ in all, and only one catalog title is that near. A
-stated year must be that title's; without one, only long titles are accepted. Candidates share a
-rare word with the text, or have a word that a token of the text may mean.
+A similarity threshold would also link sequels and remakes. Instead numbers must be equal, at most
+two letters may differ in all, a stated year must be the title's, and the evidence for that title
+must outweigh chance (`title_evidence`).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from auditkit.catalog.linking.edit_distance import osa_counter, osa_in_python
+from auditkit.catalog.linking.edit_distance import damerau_counter
+from auditkit.catalog.linking.letter_counts import MAX_EDITS, TitleScan
+from auditkit.catalog.linking.readings import Reading
+from auditkit.catalog.linking.title_evidence import MARGIN, edit_nats, prior_log_odds, text_nats
 from auditkit.catalog.linking.title_index import TitleIndex
 from auditkit.catalog.linking.vocabulary import english_words
 
-__all__ = ["nearest_entries", "small_words_mended"]
+__all__ = ["NearbyQuery", "nearest_entries"]
 
 RAREST = 12  # words, a misspelled token counts with each word that it may mean
 _NUMBER = re.compile(r"\d+")
-_ARTICLES = ("la", "le", "les", "el", "los", "las", "il", "lo", "der", "die", "das", "det", "den")
-_SHORT, _LONG, _VERY_LONG = 4, 15, 25  # letters of a title
-_SMALL_CATALOG = 10_000  # in a larger one, short titles have neighbors of the same year
+_SMALL_CATALOG = 10_000  # titles; in a larger one, only those of one year are all scanned
 
 
-def small_words_mended(tokens: Sequence[str], *, after_comma: bool) -> Iterator[tuple[str, str]]:
-    """Yield each token that may be a misspelled article or `and`, with the full key that is meant.
+class NearbyQuery(NamedTuple):
+    """A title to look for.
 
-    An article may be misspelled at the beginning, or at the end after a comma. A full key has no
-    English article and no inner `and`, and other articles in front.
+    Attributes:
+        readings: its full key and others that it may mean; see `readings`.
+        year: the stated year; None if there is none.
+        hidden: an entry that does not count; None for none.
     """
-    first, last = " ".join(tokens[1:]), " ".join(tokens[:-1])
-    if after_comma and last:
-        if any(_near(tokens[-1], article) for article in ("the", "a", "an")):
-            yield tokens[-1], last
-        for article in _ARTICLES:
-            if _near(tokens[-1], article):
-                yield tokens[-1], f"{article} {last}"
-    if first and _near(tokens[0], "the"):
-        yield tokens[0], first
-    for i in range(1, len(tokens) - 1):
-        if _near(tokens[i], "and"):
-            yield tokens[i], " ".join([*tokens[:i], *tokens[i + 1 :]])
+
+    readings: Sequence[Reading]
+    year: int | None
+    hidden: int | None
 
 
-def _near(token: str, word: str) -> bool:
-    return osa_in_python(token, word, 1) == 1
+class _Asked(NamedTuple):
+    """One reading of a query, with the log-odds of a title that equals it."""
+
+    query: int
+    key: str
+    edits: int
+    year: int | None
+    odds: float
 
 
-def nearest_entries(
-    index: TitleIndex, keys: Sequence[tuple[str, int | None]], *, without: Sequence[int | None]
-) -> list[list[int]]:
-    """For each full key and its year, the entries at the smallest accepted distance.
+def nearest_entries(scan: TitleScan, queries: Sequence[NearbyQuery]) -> list[list[int]]:
+    """For each title, the entries that it may mean, most likely first.
 
-    Args:
-        without: for each key, an entry that does not count.
+    Returns:
+        Per query, the best entry and those that are at most 10 times less likely; empty if the
+        best one may be as near by chance.
     """
-    tokens = list(dict.fromkeys(token for key, _ in keys for token in key.split()))
-    rows = dict(zip(tokens, index.vocabulary.rows(tokens).tolist(), strict=True))
-    meant = index.vocabulary.neighbors(tokens, within=2)
-    words = list({other.word for near in meant.values() for other in near})
-    rows_of_words = dict(zip(words, index.vocabulary.rows(words).tolist(), strict=True))
-    counts, found = index.vocabulary.counts, []
-    for (key, year), hidden in zip(keys, without, strict=True):
-        own = key.split()
-        n_words = sum(rows[token] >= 0 or token in english_words() for token in own)
-        known = {rows[token] for token in own if rows[token] >= 0}
-        unsure = own if len(known) < 2 else [token for token in own if rows[token] < 0]
-        known |= {rows_of_words[other.word] for token in unsure for other in meant.get(token, ())}
-        # Of words alone, one may be changed, if another one stays.
-        most = 2 if n_words < len(own) else min(1, n_words - 1)
-        rarest = sorted(known, key=lambda row: (int(counts[row]), row))[:RAREST]
-        found.append(_nearest(index, key, year, index.entries_with(rarest), hidden, most))
-    return found
+    words, index = _MeantWords(scan.index, queries), scan.index
+    asked = list(_asked(scan, queries, words))
+    found = _rows_near(scan, asked, words)
+    rows = np.concatenate([np.zeros(0, dtype=np.int64), *found])
+    owners = [ask for ask, near in zip(asked, found, strict=True) for _ in range(len(near))]
+    titles = index.keys.texts(rows)
+    distances = damerau_counter()([ask.key for ask in owners], titles, MAX_EDITS) if titles else []
+    odds: list[dict[int, float]] = [{} for _ in queries]
+    for ask, row, title, edits in zip(owners, rows.tolist(), titles, distances, strict=True):
+        if edits + ask.edits > MAX_EDITS or _NUMBER.findall(ask.key) != _NUMBER.findall(title):
+            continue
+        entry = int(index.entry_of[row])
+        if entry != queries[ask.query].hidden:
+            found_odds = ask.odds - edit_nats(ask.key, title, edits)
+            odds[ask.query][entry] = max(found_odds, odds[ask.query].get(entry, found_odds))
+    return [_likely(of_entries) for of_entries in odds]
 
 
-def _nearest(
-    index: TitleIndex,
-    key: str,
-    year: int | None,
-    entries: NDArray[np.int32],
-    hidden: int | None,
-    most: int,
-) -> list[int]:
-    """Entries at the smallest distance, at most `most`."""
-    entries = entries[np.abs(index.letters[entries].astype(np.int64) - len(key)) <= 2]
-    if year is not None:
-        entries = entries[index.years[entries] == year]
-    if hidden is not None:
-        entries = entries[entries != hidden]
-    if not len(entries):
+def _likely(odds: Mapping[int, float]) -> list[int]:
+    """The entry with the best log-odds and those near it; none if they are against all."""
+    best = max(odds.values(), default=0.0)
+    if best <= 0:
         return []
-    texts = index.keys.texts(entries)
-    numbers, small = _NUMBER.findall(key), index.n_entries < _SMALL_CATALOG
-    best: dict[int, list[int]] = {}
-    distances = osa_counter()([key] * len(texts), texts, 2)
-    for entry, text, distance in zip(entries.tolist(), texts, distances, strict=True):
-        allowed = min(most, _most(key, text, year, small=small))
-        if distance <= allowed and _NUMBER.findall(text) == numbers:
-            best.setdefault(distance, []).append(entry)
-    return best[min(best)] if best else []
+    return sorted((e for e in odds if odds[e] >= best - MARGIN), key=lambda e: (-odds[e], e))
 
 
-def _most(key: str, text: str, year: int | None, *, small: bool) -> int:
-    """Largest accepted number of edits between a text and a title."""
-    letters = min(len(key), len(text))
-    if year is None:
-        return int(letters >= _LONG) + int(letters >= _VERY_LONG)
-    if letters < (_SHORT if small else _SHORT + 2):
-        return int(small and key[0] == text[0])
-    return 1 if letters < (5 if small else 9) else 2
+def _asked(scan: TitleScan, queries: Sequence[NearbyQuery], words: _MeantWords) -> Iterator[_Asked]:
+    """The readings that say enough to mean a title. Edits in an article tell nothing."""
+    for number, query in enumerate(queries):
+        dated = query.year is not None
+        prior = prior_log_odds(scan.n_titles(query.year), dated=dated)
+        for key, edits in query.readings:
+            odds = prior + text_nats(key, words.is_word, dated=dated)
+            if odds > 0:
+                yield _Asked(number, key, edits, query.year, odds)
+
+
+def _rows_near(
+    scan: TitleScan, asked: Sequence[_Asked], words: _MeantWords
+) -> list[NDArray[np.int64]]:
+    """Rows of the index that may be within two edits of each reading, and of its year."""
+    small = scan.index.n_entries < _SMALL_CATALOG
+    scanned = [ask for ask in asked if small or ask.year is not None]
+    found = iter(scan.rows([ask.key for ask in scanned], [ask.year for ask in scanned]))
+    return [next(found) if small or ask.year is not None else words.rows(ask.key) for ask in asked]
+
+
+class _MeantWords:
+    """The words of many texts, and the entries of a large catalog that have one of their rare words
+    or a word that a token may mean.
+    """
+
+    def __init__(self, index: TitleIndex, queries: Sequence[NearbyQuery]) -> None:
+        self._index = index
+        tokens = _tokens(queries)
+        self._rows = dict(zip(tokens, index.vocabulary.rows(tokens).tolist(), strict=True))
+        undated = [q for q in queries if q.year is None and index.n_entries >= _SMALL_CATALOG]
+        self._meant = index.vocabulary.neighbors(_tokens(undated), within=2)
+        words = list({other.word for near in self._meant.values() for other in near})
+        self._rows_of_words = dict(zip(words, index.vocabulary.rows(words).tolist(), strict=True))
+
+    def is_word(self, token: str) -> bool:
+        """Whether a token is a word of the catalog or of English."""
+        return self._rows[token] >= 0 or token in english_words()
+
+    def rows(self, key: str) -> NDArray[np.int64]:
+        """Rows of main titles with at most two letters more or less than the text."""
+        tokens = key.split()
+        known = {self._rows[token] for token in tokens if self._rows[token] >= 0}
+        unsure = tokens if len(known) < 2 else [t for t in tokens if self._rows[t] < 0]
+        known |= {
+            self._rows_of_words[other.word]
+            for token in unsure
+            for other in self._meant.get(token, ())
+        }
+        counts = self._index.vocabulary.counts
+        rarest = sorted(known, key=lambda row: (int(counts[row]), row))[:RAREST]
+        entries = self._index.entries_with(rarest).astype(np.int64)
+        near = np.abs(self._index.letters[entries].astype(np.int64) - len(key)) <= MAX_EDITS
+        return entries[near]
+
+
+def _tokens(queries: Sequence[NearbyQuery]) -> list[str]:
+    keys = [reading.key for query in queries for reading in query.readings]
+    return list(dict.fromkeys(token for key in keys for token in key.split()))

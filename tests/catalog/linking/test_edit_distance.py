@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rapidfuzz.distance import OSA
+from rapidfuzz.distance import OSA, DamerauLevenshtein
 from rapidfuzz.fuzz import ratio
 
 from auditkit.catalog.linking.edit_distance import (
+    damerau_counter,
+    damerau_in_python,
     osa_counter,
     osa_in_python,
     ratio_counter,
@@ -59,3 +61,21 @@ def test_without_rapidfuzz_python_counts(monkeypatch):
     finally:
         osa_counter.cache_clear()
         ratio_counter.cache_clear()
+
+
+def test_two_swapped_letters_may_be_edited_again():
+    assert damerau_in_python("nian", "ninja", 2) == 2
+    assert osa_in_python("nian", "ninja", 3) == 3
+
+
+@pytest.mark.parametrize("limit", [0, 1, 2])
+def test_both_ways_to_count_edits_of_edited_letters_agree_with_rapidfuzz(limit):
+    left, right = words(10_000, "abc"), words(10_000, "abcd")[::-1]
+    left[::2] = [word[1:3] + word[:1] + word[4:] for word in right[::2]]
+    theirs = [
+        DamerauLevenshtein.distance(a, b, score_cutoff=limit)
+        for a, b in zip(left, right, strict=True)
+    ]
+    assert [damerau_in_python(a, b, limit) for a, b in zip(left, right, strict=True)] == theirs
+    assert damerau_counter()(left, right, limit) == theirs
+    assert 0 < sum(distance <= limit for distance in theirs) < 10_000

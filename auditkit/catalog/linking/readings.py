@@ -1,0 +1,128 @@
+"""Full keys that a text may mean if an article, `and`, `Part` or a bracket in it is misspelled.
+
+Normalization drops these from a full key, but only if they are spelled right: `Van, hTe` would be
+compared as `van hte` with `van`. Every reading states how many edits it assumes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+from auditkit.catalog.linking.edit_distance import damerau_in_python
+from auditkit.catalog.linking.normalize import full_key, key_with_and
+from auditkit.catalog.linking.vocabulary import english_words
+
+__all__ = ["Reading", "articles_mended", "readings"]
+
+_ENGLISH = ("the", "a", "an")
+_FOREIGN = ("la", "le", "les", "el", "los", "las", "il", "lo", "der", "die", "das", "det", "den")
+_COUNTED = ("part", "chapter", "volume", "episode")
+_MAX_EDITS = 2
+_AND_BEFORE_LETTER = re.compile(r" an d(?=\w)")
+_AND_AFTER_LETTER = re.compile(r" (\w)and ")
+
+
+class Reading(NamedTuple):
+    """A full key, and the number of edits between it and the text, 0 to 2."""
+
+    key: str
+    edits: int
+
+
+def articles_mended(tokens: Sequence[str], *, after_comma: bool) -> Iterator[tuple[str, str]]:
+    """Yield each token that may be an article or `and` with one error, with the key then meant.
+
+    Args:
+        tokens: tokens of the text's full key.
+        after_comma: whether a comma precedes the last token, as in `Cure, Teh`.
+    """
+    if after_comma and len(tokens) > 1:
+        for reading in _article_at_end(tokens):
+            if reading.edits == 1:
+                yield tokens[-1], reading.key
+    if len(tokens) > 1 and _edits(tokens[0], "the") == 1:
+        yield tokens[0], " ".join(tokens[1:])
+    for i in range(1, len(tokens) - 1):
+        if _edits(tokens[i], "and") == 1:
+            yield tokens[i], _without(tokens, i)
+
+
+def readings(core: str, tokens: Sequence[str], *, dated: bool, after_comma: bool) -> list[Reading]:
+    """All readings of a title, each key with the fewest edits; first the key itself.
+
+    Args:
+        core: the title without its year.
+        tokens: tokens of its full key.
+        dated: whether a year is stated. Without one, no article is mended: too many titles differ
+            in one short word.
+        after_comma: whether a comma precedes the last token.
+    """
+    own = Reading(" ".join(tokens), 0)
+    others = list(_readings(core, tokens))
+    if dated and len(tokens) > 1:
+        others += _without_article(tokens, after_comma)
+    found = {own.key: own}
+    for reading in sorted(others, key=lambda reading: reading.edits):
+        if reading.key and reading.edits <= _MAX_EDITS:
+            found.setdefault(reading.key, reading)
+    return list(found.values())
+
+
+def _readings(core: str, tokens: Sequence[str]) -> Iterator[Reading]:
+    """Readings of `and`, of words before a number, and of a title before a bracket."""
+    key = " ".join(tokens)
+    if "and" in core.lower():
+        yield Reading(key_with_and(core), 0)  # a misspelled "land"
+        yield Reading(_AND_AFTER_LETTER.sub(r"\1 ", key), 1)  # "live sand let"
+    yield Reading(_AND_BEFORE_LETTER.sub(" ", key), 1)  # "live an dlet"
+    if "(" in core:  # a bracket or the comma in it was moved
+        yield Reading(full_key(core[: core.index("(")]), 1)
+    for i in range(1, len(tokens) - 1):
+        edits = _edits(tokens[i], "and")
+        if edits == 1 or (edits == _MAX_EDITS and tokens[i] not in english_words()):
+            yield Reading(_without(tokens, i), edits)
+        if tokens[i + 1].isdigit() and any(_edits(tokens[i], word) == 1 for word in _COUNTED):
+            yield Reading(_without(tokens, i), 1)
+
+
+def _without_article(tokens: Sequence[str], after_comma: bool) -> Iterator[Reading]:
+    """Readings of the first or the last token as an article."""
+    edits = min(_edits(tokens[0], article) for article in ("the", "a"))
+    if edits <= (_MAX_EDITS if len(tokens[0]) > 1 else 1):
+        yield Reading(" ".join(tokens[1:]), edits)
+    glued = tokens[0] + tokens[1]
+    if glued.startswith("the") and len(glued) > len("the"):  # "th efly"
+        yield Reading(" ".join([glued.removeprefix("the"), *tokens[2:]]), 1)
+    for reading in _article_at_end(tokens):
+        if after_comma or reading.edits < _MAX_EDITS:  # the comma itself may be misplaced
+            yield reading
+
+
+def _article_at_end(tokens: Sequence[str]) -> Iterator[Reading]:
+    rest = " ".join(tokens[:-1])
+    for front, edits in _articles_near(tokens[-1]):
+        yield Reading(f"{front}{rest}", edits)
+
+
+@lru_cache(maxsize=1 << 15)  # last words of titles recur
+def _articles_near(token: str) -> tuple[tuple[str, int], ...]:
+    """For each article that a token may be, what the key then begins with, and the edits."""
+    english = min(_edits(token, article) for article in _ENGLISH)
+    near = [("", english), *((f"{article} ", _edits(token, article)) for article in _FOREIGN)]
+    if token == "l":
+        near.append(("l", 0))
+    return tuple((front, edits) for front, edits in near if edits <= _MAX_EDITS)
+
+
+def _edits(token: str, word: str) -> int:
+    """Edits between a token and a small word; 3 if there are more or the token has a digit."""
+    if len(token) > len(word) + _MAX_EDITS or not token.isalpha():
+        return _MAX_EDITS + 1
+    return damerau_in_python(token, word, _MAX_EDITS)
+
+
+def _without(tokens: Sequence[str], i: int) -> str:
+    return " ".join([*tokens[:i], *tokens[i + 1 :]])
