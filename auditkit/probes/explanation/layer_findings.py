@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
-from auditkit.metrics.probing import LayerProbe, Probing, probe_layers
+from auditkit.attribution.layer_probing import LayerProbe, Probing, probe_layers
 from auditkit.probes.base import Context, finding, unit_of
 from auditkit.stats.bootstrap import undefined
 from auditkit.stats.bounds import quantile_levels

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from sklearn.metrics import balanced_accuracy_score
 from threadpoolctl import threadpool_limits
 
+from auditkit.attribution.layer_probing import balanced_accuracy, permutation_p, probe_layers
 from auditkit.errors import InvalidArgument
-from auditkit.metrics.probing import balanced_accuracy, permutation_p, probe_layers
 
 FAST = {"draws": 99, "permutations": 49}
 
@@ -84,8 +84,8 @@ def test_small_classes_and_single_values_have_no_result():
 
 
 @pytest.mark.slow
-def test_selectivity_covers_zero_and_p_is_uniform_without_an_attribute():
-    covered, p_values = [], []
+def test_selectivity_mostly_covers_zero_without_an_attribute():
+    covered = []
     with threadpool_limits(1):
         for seed in range(60):
             rng = np.random.default_rng(seed)
@@ -93,7 +93,16 @@ def test_selectivity_covers_zero_and_p_is_uniform_without_an_attribute():
             found = probe_layers([rng.normal(size=(160, 16))], names, rng=rng, draws=199)
             low, high = np.quantile(found.layers[0].selectivity_draws, (0.025, 0.975))
             covered.append(low <= 0 <= high)
-            p_values.append(found.p)
     assert np.mean(covered) >= 0.85
-    assert np.mean(np.array(p_values) <= 0.05) <= 0.11
-    assert 0.35 <= np.mean(np.array(p_values) <= 0.5) <= 0.65
+
+
+@pytest.mark.slow
+def test_p_is_not_small_by_chance_too_often_without_an_attribute():
+    p_values = []
+    for seed in range(2000):
+        rng = np.random.default_rng(90_000 + seed)
+        y = rng.permutation(np.arange(60) % (2 + seed % 2))
+        p_values.append(permutation_p([rng.normal(size=(60, 8))], y, rng=rng, permutations=19))
+    for level in (0.05, 0.1, 0.5, 0.9):
+        reached = np.mean(np.array(p_values) <= level + 1e-9)
+        assert level - 0.15 < reached < level + 0.025  # ties of accuracies make p larger

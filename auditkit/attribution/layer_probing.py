@@ -7,7 +7,9 @@ Selectivity is therefore the accuracy minus the accuracy of the same classifier 
 any layer is compared with that under permuted labels, with the same permutation for all layers.
 
 The permutations use ridge regression on class indicators instead of the logistic classifier,
-because one matrix then serves all permutations; a permutation test is valid for any statistic.
+because one matrix then serves all permutations; a permutation test is valid for any statistic. They
+also show how much more an out-of-fold accuracy varies than that of independent users, because the
+users of the other folds decide it, too: intervals are wider by this factor.
 """
 
 from __future__ import annotations
@@ -101,22 +103,50 @@ def probe_layers(
     seed = int(rng.integers(2**31))
     controls = [rng.permutation(y) for _ in range(shuffles)]
     weights = np.vstack([np.ones((1, len(y))), resample_weights(rng, n=len(y), draws=draws)])
-    found = tuple(_probe(table, y, controls, weights, seed) for table in layers)
-    p = permutation_p(layers, y, rng=rng, permutations=permutations)
-    return Probing(found, tuple(map(str, classes)), p)
+    permuted = permuted_accuracies(layers, y, rng=rng, permutations=permutations)
+    found = tuple(
+        _probe(table, y, controls, weights, seed, factor=_excess_spread(own[1:], sizes))
+        for table, own in zip(layers, permuted, strict=True)
+    )
+    return Probing(found, tuple(map(str, classes)), _p_of_largest(permuted))
+
+
+def _excess_spread(permuted: Array, sizes: Codes) -> float:
+    """Standard deviation of accuracies under permuted labels, divided by that of independent users;
+    at least 1.
+    """
+    mean = float(permuted.mean())
+    independent = float(np.sqrt((mean * (1 - mean) / sizes).sum())) / len(sizes)
+    return max(1.0, float(permuted.std()) / independent) if independent else 1.0
 
 
 def _probe(
-    table: Array, y: Codes, controls: Sequence[Codes], weights: Array, seed: int
+    table: Array,
+    y: Codes,
+    controls: Sequence[Codes],
+    weights: Array,
+    seed: int,
+    *,
+    factor: float,
 ) -> LayerProbe:
-    """The first row of `weights` is the data, the others are resamples."""
+    """The first row of `weights` is the data, the others are resamples, whose deviations from it
+    are multiplied by `factor`.
+    """
 
     def reached(codes: Codes) -> Array:
         scores = out_of_fold_scores(table, codes, attacker="logistic", seed=seed, folds=FOLDS)
         return balanced_accuracy(scores.argmax(axis=1), codes, weights)
 
     own, control = reached(y), np.mean([reached(codes) for codes in controls], axis=0)
-    return LayerProbe(float(own[0]), float(control[0]), own[1:], (own - control)[1:])
+    gain = own - control
+    # The shuffled labelings are a sample, too, which resampling users does not show.
+    of_gain = factor * np.sqrt(1 + 1 / len(controls))
+    return LayerProbe(
+        float(own[0]),
+        float(control[0]),
+        np.clip(own[0] + factor * (own[1:] - own[0]), 0, 1),
+        np.clip(gain[0] + of_gain * (gain[1:] - gain[0]), -1, 1),
+    )
 
 
 def balanced_accuracy(predicted: ArrayLike, codes: ArrayLike, weights: ArrayLike) -> Array:
@@ -140,6 +170,17 @@ def balanced_accuracy(predicted: ArrayLike, codes: ArrayLike, weights: ArrayLike
     return np.asarray(np.nanmean(recalls, axis=0))
 
 
+def permuted_accuracies(
+    tables: Sequence[Array], codes: Codes, *, rng: np.random.Generator, permutations: int
+) -> Array:
+    """Balanced accuracies by ridge regression, [layers, 1 + permutations]: of the labels first,
+    then of permuted labels, which are the same for all layers.
+    """
+    labelings = np.stack([codes, *(rng.permutation(codes) for _ in range(permutations))])
+    folds = rng.permutation(np.arange(len(codes)) % FOLDS)
+    return np.stack([_ridge_accuracy(table, labelings, folds) for table in tables])
+
+
 def permutation_p(
     tables: Sequence[Array], codes: Codes, *, rng: np.random.Generator, permutations: int
 ) -> float:
@@ -148,9 +189,11 @@ def permutation_p(
     Returns:
         (1 + number of permutations that reach the observed value) / (1 + permutations).
     """
-    labelings = np.stack([codes, *(rng.permutation(codes) for _ in range(permutations))])
-    folds = rng.permutation(np.arange(len(codes)) % FOLDS)
-    largest = np.max([_ridge_accuracy(table, labelings, folds) for table in tables], axis=0)
+    return _p_of_largest(permuted_accuracies(tables, codes, rng=rng, permutations=permutations))
+
+
+def _p_of_largest(accuracies: Array) -> float:
+    largest = accuracies.max(axis=0)
     return float(np.mean(largest >= largest[0] - 1e-12))
 
 
