@@ -125,19 +125,19 @@ def out_of_fold_scores(
 
     x, y = np.asarray(inputs, dtype=np.float64), np.asarray(codes, dtype=np.int64)
     scores = np.zeros((len(y), int(y.max()) + 1))
-    for train, held_out in StratifiedKFold(folds, shuffle=True, random_state=seed).split(x, y):
-        model: Any = (
-            LogisticRegression(max_iter=1_000)
-            if attacker == "logistic"
-            else MLPClassifier((64, 64), max_iter=200, random_state=seed)
-        )
-        pipeline = make_pipeline(StandardScaler(), model)
-        # One thread is faster for tables of this size and always rounds in the same way.
-        with warnings.catch_warnings(), threadpool_limits(1):
-            # An attacker that stops early is a weaker attacker, not an error.
-            warnings.simplefilter("ignore", ConvergenceWarning)
+    # One thread is faster for tables of this size and always rounds in the same way.
+    with warnings.catch_warnings(), threadpool_limits(1):
+        # An attacker that stops early is a weaker attacker, not an error.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        for train, held_out in StratifiedKFold(folds, shuffle=True, random_state=seed).split(x, y):
+            model: Any = (
+                LogisticRegression(max_iter=1_000)
+                if attacker == "logistic"
+                else MLPClassifier((64, 64), max_iter=200, random_state=seed)
+            )
+            pipeline = make_pipeline(StandardScaler(), model)
             pipeline.fit(x[train], y[train])
-        scores[held_out] = pipeline.predict_proba(x[held_out])
+            scores[held_out] = pipeline.predict_proba(x[held_out])
     return scores
 
 

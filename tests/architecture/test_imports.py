@@ -58,6 +58,7 @@ HEAVY = {
         "recommenders/adapters/",
         "training/",
         "attribution/captum_methods.py",
+        "attribution/hidden_states.py",
         "attribution/integrated_gradients.py",
         "attribution/random_weights.py",
     ),

@@ -8,6 +8,7 @@ from functools import cache
 import pytest
 from planted_assistants import CleanAssistant, FailsEveryThirdTurn
 from planted_forgetting import some_users_file, untrained_folder
+from planted_layers import tiny_model
 from planted_leakage import FailsOnEveryThirdText, canaries_file
 from planted_recommenders import HELD_OUT, Clean, FailsEveryThird, FindsEveryTestItem
 from planted_stages import Asks, Keeps, Searches, pipeline, searching
@@ -55,6 +56,8 @@ ASKS = pytest.mark.parametrize("probe_id", [p for p in OWN if p != "privacy.clai
 
 
 def clean_for(probe_id: str) -> object:
+    if probe_id == "explain.layers":
+        return tiny_model()
     if probe_id == "utility.stages":
         return searching(Asks(), Searches(), Keeps())
     if probe_id.startswith("conversation."):
@@ -66,8 +69,10 @@ def manifest_for(probe_id: str) -> dict[str, object]:
     return VALIDATION if probe_id == "utility.validation" else MANIFEST
 
 
-def parameters_for(probe_id: str) -> dict[str, str]:
-    """What a recipe must name, because it is not in the model folder."""
+def parameters_for(probe_id: str) -> dict[str, object]:
+    """What a recipe must name, because it is not in the model folder, and what saves time."""
+    if probe_id == "explain.layers":
+        return {"attributes": ("gender",), "permutations": 19, "draws": 99}
     if probe_id == "privacy.forgetting":
         return {"users_file": some_users_file(), "retrained_model": untrained_folder()}
     return {"canaries_file": canaries_file()} if probe_id == "privacy.canary" else {}
@@ -144,6 +149,8 @@ def test_probe_counts_as_missing_what_a_failing_target_did_not_answer(probe_id):
         failing = pipeline(FailsEveryThird(), Keeps())
     if probe_id.startswith("conversation."):
         failing = FailsEveryThirdTurn()
+    if probe_id == "explain.layers":
+        failing = tiny_model(fails=True)
     # Every request is sent, however many fail: the circuit breaker has tests of its own.
     parameters = parameters_for(probe_id)
     run = run_probe(
