@@ -27,7 +27,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     ),
     "gate": ("gate", "Exit 0 if the audit meets the policy, 10 if not, 11 if inconclusive."),
     "report": ("report", "Write report.html, summary.md and findings.csv of a run folder."),
-    "diff": ("runs.diff", "Compare two runs, paired by request and unit."),
+    "diff": (
+        "runs.diff",
+        "Compare two runs: responses paired by request, metrics by user or other unit.",
+    ),
     "replay": ("runs.replay", "Ask recorded requests of a run again."),
     "verify": ("verify", "Check the evidence and the outputs of a run folder."),
     "audit-data": (

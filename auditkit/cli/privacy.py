@@ -100,7 +100,7 @@ def lower_bound(
     )
     said = (
         f"epsilon is at least {found.epsilon:.4f} ({confidence:.0%} confidence); with all "
-        f"{guesses} guesses correct it would be {found.ceiling:.4f}"
+        f"{guesses} guesses correct this bound would be {found.ceiling:.4f}"
     )
     _print({"epsilon_lower": found.epsilon, "ceiling": found.ceiling}, said, as_json=as_json)
 

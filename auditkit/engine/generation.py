@@ -76,10 +76,11 @@ def generate(
     pad: bool = True,
     cached: bool = True,
 ) -> list[Generated]:
-    """Continue each prompt until the model's end token, `stop` or a limit.
+    """Continue each prompt until the model's end token or an end that `decoding` sets.
 
     Args:
-        share: whether paired prompts may share a cache; requires that `packed` is certified.
+        share: whether prompts may share the cache of a common prefix; only for models whose
+            `packed` executor passed its self-check.
         pad: whether prompts of unequal length may be in the same batch.
         cached: whether to keep keys and values; without them every step forwards the whole text.
     """

@@ -73,7 +73,7 @@ def _score_tails(
 
 
 def by_prompt(pairs: Sequence[tuple[Ids, Ids]]) -> dict[tuple[int, ...], list[int]]:
-    """Indices of the pairs with each distinct prompt, in order of first occurrence."""
+    """Indices of the (prompt, continuation) pairs by prompt, in order of first occurrence."""
     found: dict[tuple[int, ...], list[int]] = {}
     for i, (prompt, _) in enumerate(pairs):
         found.setdefault(tuple(prompt), []).append(i)

@@ -195,7 +195,10 @@ def infidelity(
     """
     a, v, kept = _subsets(attribution, values, masks, name="infidelity")
     if masks is not None and (whole is None or not math.isfinite(whole)):
-        raise InvalidArgument("infidelity got masks without v(all). Give `whole`, a finite number.")
+        raise InvalidArgument(
+            "infidelity got masks without the value of the whole prompt. Give it as `whole`, a "
+            "finite number."
+        )
     total = float(v[-1]) if masks is None or whole is None else whole
     removes = kept.sum(axis=1) < len(a)
     if not removes.any():

@@ -19,7 +19,9 @@ Statistic = Callable[[NDArray[np.int64]], NDArray[np.float64]]
 
 
 def auc_over_users(users: ArrayLike, scores: ArrayLike, labels: ArrayLike) -> tuple[int, Statistic]:
-    """AUC: probability that a liked example scores above a disliked one, with ties counting 1/2.
+    """AUC of all examples together, as a function of resampled users.
+
+    It is the probability that a liked example scores above a disliked one; ties count 1/2.
 
     Args:
         users: user of each example, [n].
@@ -27,8 +29,9 @@ def auc_over_users(users: ArrayLike, scores: ArrayLike, labels: ArrayLike) -> tu
         labels: 1 for liked, else 0, [n].
 
     Returns:
-        Number of users, and a function from row numbers [block, users] to AUC [block] in [0, 1],
-        ideal 1; NaN for a resample with only one class.
+        Number n of distinct users, and a function from resampled user positions [block, n], each
+        in 0 .. n - 1, to the AUC of each resample, [block] in [0, 1], ideal 1; NaN for a resample
+        with only one class.
     """
     owner, n = _numbered(users)
     x, liked = _finite(scores, len(owner)), np.asarray(labels, dtype=bool)

@@ -100,7 +100,10 @@ def chance_of_a_hit(n_items: int, n_targets: int, *, k: int) -> float:
 
 
 def mrr(rank: ArrayLike | None, *, k: int | None = None) -> NDArray[np.float64]:
-    """Reciprocal rank 1 / (rank + 1), 0 if absent or beyond `k`. Range [0, 1], ideal 1."""
+    """Reciprocal rank of each entry, 1 / (rank + 1) for ranks from 0, without averaging.
+
+    It is 0 for an item that is not in the list, or from rank `k` on. Range [0, 1], ideal 1.
+    """
     ranks = _ranks(rank, 1 if k is None else k)
     return np.where(ranks < (np.inf if k is None else k), 1 / (ranks + 1), 0.0)
 

@@ -68,11 +68,11 @@ class FeatureDifference(NamedTuple):
 
 @dataclass(frozen=True)
 class Realism:
-    """Result of the check.
+    """How simulated sessions differ from real ones.
 
     Attributes:
-        n_real, n_simulated: compared sessions of each log.
-        differences: by feature, and `all jointly`.
+        n_real, n_simulated: number of sessions that were compared.
+        differences: test result by feature; the key `all jointly` has the test of all features.
         alpha: family-wise error rate of the decision.
     """
 

@@ -80,13 +80,13 @@ def positive_mass(attribution: Sequence[float], stated: Sequence[int]) -> float 
 
 
 def pooled_p_values(deletions: Mapping[str, Deletion]) -> dict[str, float | None]:
-    """One-sided p-value of each deletion effect, against the controls of all reasons of its size.
+    """One-sided p-value of each deletion effect, against control deletions of as many items.
 
     A few controls of one prompt cannot give a small p-value, so those of all prompts are pooled,
     each centered on the other controls of its own prompt.
 
     Args:
-        deletions: by user.
+        deletions: by user, one of a stated reason and its controls.
 
     Returns:
         p = (1 + number of control effects at least as large) / (1 + number of control effects), in

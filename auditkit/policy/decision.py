@@ -213,7 +213,9 @@ class Decision:
             raise IntegrityError(f"{path} is damaged. Run `auditkit gate` again.") from None
 
     def is_about(self, run_key: str, root: str) -> bool:
-        """Whether the decision was made on this run and this state of its evidence."""
+        """Whether the decision was made on the run with this key, and its evidence had this root
+        hash.
+        """
         return self.run_key == run_key and self.evidence_root in (None, root)
 
     @classmethod

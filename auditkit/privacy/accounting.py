@@ -143,7 +143,11 @@ def _error(epsilon: float) -> float:
 
 def _accountant(name: str):  # type: ignore[no-untyped-def]  # Opacus has no types
     if name not in ACCOUNTANTS:
-        why = " GDP reports less than the true epsilon." if name == "gdp" else ""
+        why = (
+            " Its central limit approximation can report less than the true epsilon."
+            if name == "gdp"
+            else ""
+        )
         raise InvalidArgument(
             f"The accountant {name!r} is not used.{why} Give one of {', '.join(ACCOUNTANTS)}."
         )

@@ -57,7 +57,7 @@ def _file(name: str) -> str:
 
 
 def page_style() -> str:
-    """Style sheet that defines both palettes as CSS variables."""
+    """Style sheet that defines the light and the dark palette as CSS variables."""
 
     def block(theme: str) -> str:
         return "".join(f"--{name}:{value};" for name, value in palette()[theme].items())

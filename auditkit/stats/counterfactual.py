@@ -71,7 +71,7 @@ def counterfactual_test(
     if table.ndim != 2 or np.any((table < 0) | (table > 1)):
         raise InvalidArgument(
             f"counterfactual_test got an array of shape {table.shape}. Give similarities in "
-            "[0, 1], one row per probe and one column per value."
+            "[0, 1], one row per request and one column per value of the attribute."
         )
     complete = table[~np.isnan(table).any(axis=1)]
     n, n_missing = len(complete), len(table) - len(complete)

@@ -92,7 +92,10 @@ class PrivateRun:
             self._diagnostics.write(statistics._asdict())
 
     def finish(self) -> PrivacyClaim:
-        """Restore the model and compute the privacy claim, including steps lost in a kill."""
+        """Remove the hooks from the model and compute the privacy claim.
+
+        It counts all steps of the ledger, also those whose result a killed process lost.
+        """
         self._gradients.close()
         accounting, settings = self._gradients.accounting, self._settings
         spent = self._ledger.spent(accounting.delta)

@@ -116,7 +116,10 @@ def _repairs(recipe: TrainingRecipe) -> Iterator[Fault]:
     if adversarial and recipe.adversary is None:
         yield "objectives.adversarial_prompt", "needs a section adversary: {attribute: ..}"
     if recipe.adversary and not adversarial:
-        yield "adversary", "is used only by objectives.adversarial_prompt; add it"
+        yield (
+            "adversary",
+            "is used only by objectives.adversarial_prompt; add that objective or remove this",
+        )
     if adversarial and (recipe.adapter == "full" or isinstance(recipe.adapter, LoraRecipe)):
         yield "adapter", "must be soft_prompt or prefix for objectives.adversarial_prompt"
     if recipe.adversary and recipe.steps <= recipe.adversary.turns:

@@ -40,7 +40,7 @@ def test_noise_meets_its_target_without_needless_noise(epsilon, accountant):
 
 
 def test_the_gdp_accountant_is_refused_by_name():
-    with pytest.raises(InvalidArgument, match="GDP reports less than the true epsilon"):
+    with pytest.raises(InvalidArgument, match="can report less than the true epsilon"):
         epsilon_of([RUN], delta=1e-5, accountant="gdp")
 
 

@@ -65,8 +65,8 @@ def open_dataset(name: str, *, allow_outside: bool = False) -> Dataset:
     path = Path(name)
     if path.suffix not in (".yaml", ".yml") and path.exists():
         raise CatalogError(
-            f"the data set {name} is not a YAML file. Write a YAML file that names this table and "
-            "that of the items, with their columns (docs/how-to/train-your-own.md), and give that."
+            f"{name} is a table, not a data set. Write a YAML file that names this table, the "
+            "table of the items, and their columns (docs/how-to/train-your-own.md), and give the YAML file."
         )
     if path.suffix not in (".yaml", ".yml"):
         raise CatalogError(

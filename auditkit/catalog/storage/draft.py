@@ -121,7 +121,7 @@ class CatalogDraft:
         self.warnings.append(text)
 
     def linker(self, linking: Linking = "auto") -> TitleLinker:
-        """Title linker of the items so far; the index is built once for all external tables."""
+        """Linker of titles to the items added so far; it is built anew after items were added."""
         if self._index is None or self._index[0] != len(self):
             years = [year or None for year in self.years]
             self._index = len(self), TitleIndex.build(self.titles, years, self.aliases)

@@ -145,7 +145,9 @@ def _pooling(file: Path) -> str:
         ]
     names = [named] if isinstance(named, str) else list(named)
     if len(names) != 1 or names[0] not in POOLINGS:
-        raise _refused(file, f"pools by {' and '.join(map(str, names)) or 'nothing'}")
+        raise _refused(
+            file, f"pools by {' and '.join(map(str, names))}" if names else "has no pooling mode"
+        )
     return str(names[0])
 
 

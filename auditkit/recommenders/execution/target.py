@@ -63,17 +63,18 @@ class Target:
         catalog: links titles and ids to items.
         log: provides the responses that are already recorded; `CallCollector` only collects the
             calls.
-        fingerprint: identifies the recommender in cache keys, with catalog and version.
+        fingerprint: identifies the recommender; cache keys consist of it, the catalog and the
+            version.
         prompts: templates for a recommender without its own; None uses the shipped ones.
-        batch_size: requests per call of the recommender. window: number of requests sent at once,
-            if several workers share them.
+        batch_size: requests per call of the recommender.
+        window: number of requests that several workers share at a time.
         stop: budget and circuit breaker; records whether and why the run was stopped.
         transport: concurrency and retries for a remote recommender.
         seconds: deadline of one call; None for no deadline.
         retry_errors: repeat calls whose log record is an error.
         defer_signals: context manager around a call and the writing of its record.
-        on_progress: called with the numbers of requests that were just finished, and that are left
-            in the current step of a probe.
+        on_progress: called with two numbers: requests that were just finished, and requests that
+            are left in the current step of a probe.
     """
 
     def __init__(

@@ -38,8 +38,10 @@ def assemble(path: Path, loaded: Sequence[LoadedStage], dataset: Dataset) -> tup
     """The pipeline and its fingerprint.
 
     Args:
-        path: of the pipeline file. loaded: two or more stages in order.
-        dataset: its catalog links what a stage writes, and names the domain of the prompts.
+        path: the pipeline file.
+        loaded: two or more stages, in order.
+        dataset: its catalog links the titles that a stage writes, and its domain gives the words
+            of the prompts.
 
     Raises:
         ConfigurationError: a prompt file is invalid, or several stages are servers.

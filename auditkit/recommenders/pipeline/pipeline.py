@@ -60,8 +60,8 @@ class Pipeline:
         if len(servers) > 1:
             names = " and ".join(repr(stage.name) for stage in servers)
             raise ConfigurationError(
-                f"the stages {names} are servers, and a pipeline can have one. Serve both steps "
-                "behind one endpoint, or audit them in two pipelines."
+                f"the stages {names} are servers, but a pipeline can have only one. Serve "
+                "them behind one endpoint, or audit each in a pipeline of its own."
             )
         self.name, self._steps, self._catalog = name, tuple(steps), catalog
         self.stages = tuple(stage.name for stage in steps if stage.writes == "list")

@@ -108,7 +108,7 @@ def _neutralized(options: dict[str, str], name: str, inner: object, dataset: Dat
     settings: JsonValue = ["neutralized", [*allow], [*neutralizer.patterns], [*neutralizer.titles]]
     note = f"{note}{kept}: invariance to these phrases is by construction."
     if len(searched) < len(items):
-        note += " The catalog is too large to protect all titles: some may be edited in texts."
+        note += " The catalog has too many titles to leave all of them unedited in requests."
     return Wrapped(recommender, settings, note)
 
 

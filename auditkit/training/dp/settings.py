@@ -31,7 +31,7 @@ class PrivacySettings(Protocol):
 
     @property
     def delta(self) -> float | None:
-        """Target delta, below 1 / N; None for 1 / (10 N)."""
+        """Target delta, below 1 / N for N training units; None means 1 / (10 N)."""
 
     @property
     def records_per_unit(self) -> int:
@@ -39,7 +39,7 @@ class PrivacySettings(Protocol):
 
     @property
     def gradient_path(self) -> Literal["auto", "fast", "hooks"]:
-        """Source of per-example gradients."""
+        """How per-example gradients are computed; see `gradient_path`."""
 
     @property
     def test_seed(self) -> int | None:

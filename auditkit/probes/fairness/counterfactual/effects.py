@@ -133,7 +133,7 @@ def placebo_finding(reporting: Reporting, arm: ArmTests) -> Finding:
 
 def missing_finding(reporting: Reporting, arm: ArmTests) -> Finding:
     """Whether responses without a usable list (refused, unparsed or short) are more frequent for
-    one value.
+    one value of the attribute than for the others.
     """
     metric, table = f"{PREFIX}.missing_gap", reporting.answers.unusable(arm.arm)
     if len(table) < 2:
