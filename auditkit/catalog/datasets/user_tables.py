@@ -66,7 +66,8 @@ def open_dataset(name: str, *, allow_outside: bool = False) -> Dataset:
     if path.suffix not in (".yaml", ".yml") and path.exists():
         raise CatalogError(
             f"{name} is a table, not a data set. Write a YAML file that names this table, the "
-            "table of the items, and their columns (docs/how-to/train-your-own.md), and give the YAML file."
+            "table of the items, and their columns (docs/how-to/train-your-own.md), and give the "
+            "YAML file."
         )
     if path.suffix not in (".yaml", ".yml"):
         raise CatalogError(

@@ -49,7 +49,7 @@ def test_second_start_reads_no_table_and_has_the_same_data(shop, monkeypatch):
     first = parsed(shop, monkeypatch)
     monkeypatch.setattr(user_tables, "_read", lambda *_: pytest.fail("the tables were read"))
     again = load_own_data(shop)
-    assert isinstance(again.interactions.item_index, np.memmap)
+    assert isinstance(again.interactions.item_index.base, np.memmap)
     assert list(again.catalog.items) == list(first.catalog.items)
     assert again.catalog.items[3:] == tuple(first.catalog.items[3:])
     assert again.notes == first.notes
