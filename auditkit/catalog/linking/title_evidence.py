@@ -7,9 +7,10 @@ log-odds of the first are
     nats of the text - nats of the edits - ln(number of titles that are searched) + prior.
 
 The more a text says, the less likely another title is as near; the more titles are searched, the
-more likely. The nats of the edits are exact for random edits: one of four kinds (leave out, swap
+more likely. The nats of the edits follow from random edits: one of four kinds (leave out, swap
 with the next, put in, replace), one of the letters of the title, and for the last two kinds one of
-26 letters. The nats of the text and the prior are fitted (docs/explain/title-linking.md).
+26 letters; a letter that only moved costs no choice. The nats of the text and the prior are fitted
+(docs/explain/title-linking.md).
 """
 
 from __future__ import annotations
