@@ -86,6 +86,7 @@ def test_texts_belong_to_metrics_and_name_files_and_recipes_that_exist():
         (".02 [.006, .07]", "robustness"),
         (".147", "private-recommenders"),
         (".000 [.000, .116]", "hallucination-mitigation"),
+        (".288 [.269, .307]", "hallucination-mitigation"),
     ],
 )
 def test_measured_effects_are_those_of_the_documentation(number, page):
