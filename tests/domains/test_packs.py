@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -34,7 +35,10 @@ def every_prompt(name):
 @pytest.mark.parametrize("name", TEMPLATES)
 def test_the_prompts_of_movies_are_those_of_recorded_runs(name):
     recorded = Prompts.from_mapping(RECORDED[name])
-    assert Prompts.shipped(name, domain_pack(MOVIES)) == recorded
+    shipped = Prompts.shipped(name, domain_pack(MOVIES))
+    kept = {task: prompt for task, prompt in shipped.tasks.items() if task in recorded.tasks}
+    # A model folder has only the tasks of its recipe, so a new one changes no recorded prompt.
+    assert replace(shipped, tasks=kept) == recorded
 
 
 def test_the_wordings_of_movies_are_those_of_recorded_runs():

@@ -31,7 +31,10 @@ def diff(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
-    """Compare two runs, paired by request and unit. Exit 0 whatever differs."""
+    """Compare two runs: responses paired by request, metrics by user or other unit.
+
+    Exit 0 whatever differs.
+    """
     import json
 
     from auditkit.cli.display import busy
