@@ -56,9 +56,10 @@ def test_two_actors_give_the_result_of_one_process(tmp_path, recipe):
         results.append(json.loads((tmp_path / name / "result.json").read_text()))
     assert len(results[0]["findings"]) > 10
     # Models with random weights are made of the model, which only one process has.
-    alone, there = (of(result, "explain.randomization") for result in results)
-    assert alone["estimate"]["reason"] != there["estimate"]["reason"]
-    assert there["estimate"]["value"] is None
+    for metric in ("explain.randomization", "explain.randomization_excess"):
+        alone, there = (of(result, metric) for result in results)
+        assert alone["estimate"]["reason"] != there["estimate"]["reason"]
+        assert there["estimate"]["value"] is None
     assert results[0] == results[1]
     assert answers(tmp_path / "one") == answers(tmp_path / "two")
 
