@@ -34,7 +34,7 @@ from auditkit.types import Request
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
-N_INPUTS = int(os.environ.get("AUDITKIT_FUZZ_INPUTS", "50000"))
+N_INPUTS = int(os.environ.get("AUDITKIT_FUZZ_INPUTS", "200000"))
 SEED = int(os.environ.get("AUDITKIT_FUZZ_SEED", "0"))
 SECONDS, MOST_BYTES = 2.0, 300 << 20
 CHUNK = 1000
