@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Literal
 
 from auditkit.catalog.graph.knowledge_graph import Verdict
+from auditkit.catalog.graph.typed_values import range_text
 
 __all__ = ["Claim", "Reading", "Strength"]
 
 Strength = Literal["stated", "implied"]
-_RANGE = re.compile(r"=(?P<equal>[\d.-]+)|(?:>(?P<above>[\d.-]+))?(?:<(?P<below>[\d.-]+))?")
 
 
 @dataclass(frozen=True)
@@ -45,12 +44,7 @@ class Claim:
     @property
     def value_text(self) -> str:
         """The value for people: `1995` for `=1995`, `above 1989 and below 2000` for a range."""
-        bounds = _RANGE.fullmatch(self.value)
-        if bounds is None or not self.value:
-            return self.value
-        above, below = bounds["above"], bounds["below"]
-        ends = [f"above {above}" if above else "", f"below {below}" if below else ""]
-        return bounds["equal"] or " and ".join(filter(None, ends))
+        return range_text(self.value)
 
 
 @dataclass(frozen=True)

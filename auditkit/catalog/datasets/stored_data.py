@@ -26,6 +26,7 @@ from auditkit.catalog.interactions import Interactions
 from auditkit.catalog.items import CatalogItem, ItemColumns, encode_items
 from auditkit.catalog.linking.string_array import Strings
 from auditkit.serialization.canonical_json import canonical_json, read_json
+from auditkit.serialization.mapped_arrays import map_array
 
 __all__ = ["DATA_FORMAT_VERSION", "open_stored", "store"]
 
@@ -67,12 +68,7 @@ def open_stored(folder: Path) -> Dataset | None:
         for name, stated in described["files"].items():
             if _checksum(folder / name) != stated:
                 return None
-        arrays = {
-            Path(name).stem: np.load(folder / name, mmap_mode="r", allow_pickle=False).view(
-                np.ndarray
-            )
-            for name in described["files"]
-        }
+        arrays = {Path(name).stem: map_array(folder / name) for name in described["files"]}
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return _dataset(arrays, described, folder)

@@ -15,6 +15,7 @@ from auditkit.catalog.graph.schema import Operator, ValueType
 
 __all__ = [
     "NumberRange", "canonical", "claimed_range", "constrained_range", "days_of", "number_of",
+    "range_text",
 ]  # fmt: skip
 
 _DATE = re.compile(
@@ -92,6 +93,18 @@ def claimed_range(value: str, of: ValueType) -> NumberRange | None:
     except ValueError:
         return None
     return NumberRange(low, high)
+
+
+def range_text(value: str) -> str:
+    """A value for people: `1995` for `=1995`, `above 1989 and below 2000` for `>1989<2000`.
+
+    Other values are returned as they are.
+    """
+    parts = _BOUNDS.fullmatch(value)
+    if parts is None:
+        return value
+    named = {"above": parts["above"], "below": parts["below"]}
+    return parts["equal"] or " and ".join(f"{name} {end}" for name, end in named.items() if end)
 
 
 def constrained_range(operator: Operator, value: str, of: ValueType) -> NumberRange:

@@ -32,6 +32,7 @@ from auditkit.catalog.linking.text_hashing import ROW_BITS, HashTable, text_hash
 from auditkit.catalog.linking.variants import VariantIndex
 from auditkit.catalog.linking.vocabulary import Vocabulary
 from auditkit.errors import CatalogError
+from auditkit.serialization.mapped_arrays import map_array
 
 __all__ = ["INDEX_FORMAT_VERSION", "TitleIndex", "without_digits"]
 
@@ -185,10 +186,7 @@ class TitleIndex(NamedTuple):
             described = json.loads((folder / "index.json").read_text(encoding="utf-8"))
             if described["recipe"] != INDEX_FORMAT_VERSION or described["source"] != source:
                 return None
-            arrays = {  # views: np.memmap is slow to index
-                path.stem: np.load(path, mmap_mode="r", allow_pickle=False).view(np.ndarray)
-                for path in folder.glob("*.npy")
-            }
+            arrays = {path.stem: map_array(path) for path in folder.glob("*.npy")}
             return cls._from_arrays(arrays, n_aliases=int(described["n_aliases"]))
         except (OSError, ValueError, KeyError, TypeError):
             return None

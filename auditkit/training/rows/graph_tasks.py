@@ -16,6 +16,7 @@ from auditkit.training.rows.batches import Row
 from auditkit.training.rows.history_sampling import HistoryWindow
 from auditkit.training.rows.item_tasks import describe
 from auditkit.training.rows.task import Rows, recent
+from auditkit.types import Item
 
 __all__ = ["fact", "relation_path"]
 
@@ -27,9 +28,8 @@ def fact(rows: Rows, item: int, rng: np.random.Generator) -> Row:
     if not facts:
         return describe(rows, item, rng)
     name = list(facts)[rng.integers(len(facts))]
-    wording = int(rng.integers(len(rows.prompts.tasks["fact"].ask)))
-    question = rows.prompts.ask("fact", wording=wording, predicate=_spoken(name), item=described)
-    return rows.text_row(question, rows.prompts.answer("fact", values=", ".join(facts[name])))
+    values = ", ".join(facts[name])
+    return _row(rows, "fact", rng, values, predicate=_spoken(name), item=described)
 
 
 def relation_path(rows: Rows, drawn: HistoryWindow, rng: np.random.Generator) -> Row:
@@ -42,10 +42,15 @@ def relation_path(rows: Rows, drawn: HistoryWindow, rng: np.random.Generator) ->
     shared = _shared(rows.facts(other), rows.facts(target))
     if not shared:
         return describe(rows, rows.row_of(target), rng)
-    wording = int(rng.integers(len(rows.prompts.tasks["relation_path"].ask)))
-    question = rows.prompts.ask("relation_path", wording=wording, shared=other, item=target)
     stated = "; ".join(f"{_spoken(name)} {', '.join(values)}" for name, values in shared.items())
-    return rows.text_row(question, rows.prompts.answer("relation_path", values=stated))
+    return _row(rows, "relation_path", rng, stated, shared=other, item=target)
+
+
+def _row(rows: Rows, task: str, rng: np.random.Generator, values: str, **slots: str | Item) -> Row:
+    """A question in a random wording of the task, and the values as its answer."""
+    wording = int(rng.integers(len(rows.prompts.tasks[task].ask)))
+    question = rows.prompts.ask(task, wording=wording, **slots)
+    return rows.text_row(question, rows.prompts.answer(task, values=values))
 
 
 def _shared(
