@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from auditkit.security.personal_data import mask, mask_response
+from tests.support.growth import grows_linearly
 
 
 @pytest.mark.parametrize(
@@ -73,12 +72,7 @@ def test_different_values_of_one_response_stay_different():
     assert (masked["request_id"], masked["request"]) == (body["request_id"], body["request"])
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["a" * 200_000, "1" * 200_000, "1 " * 100_000, "a." * 100_000 + "@", "(212) " * 50_000,
-     "phone " * 50_000, "4-" * 100_000, "+1" * 100_000],
-)  # fmt: skip
-def test_long_text_is_masked_in_linear_time(text):
-    started = time.perf_counter()
-    mask(text)
-    assert time.perf_counter() - started < 5
+@pytest.mark.parametrize("part", ["a", "1", "1 ", "a.", "(212) ", "phone ", "4-", "+1"])
+@pytest.mark.parametrize("end", ["", "@"])
+def test_long_text_is_masked_in_linear_time(part, end):
+    assert grows_linearly(lambda n_parts: mask(part * n_parts + end), 12_000)
