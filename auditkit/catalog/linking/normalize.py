@@ -15,6 +15,8 @@ from itertools import pairwise
 from typing import NamedTuple
 
 __all__ = [
+    "DROPPED_BEFORE_DIGIT",
+    "ROMAN_NUMERALS",
     "ParsedTitle",
     "clean_query",
     "decode_entities",
@@ -48,7 +50,7 @@ _LETTERS = str.maketrans({"ø": "o", "æ": "ae", "œ": "oe", "ł": "l", "đ": "d
 _SYMBOLS = str.maketrans({"\u2019": "'", "\u2018": "'", "&": " and ", "@": " at "})
 _DROPPED = str.maketrans("", "", "'.")
 _ARTICLES = frozenset({"the", "a", "an"})
-_ROMAN = dict(
+ROMAN_NUMERALS = dict(
     zip(
         ["ii", "iii", "iv", "v", "vi", "vii", "viii", "ix", "x"],
         map(str, range(2, 11)),
@@ -63,7 +65,7 @@ _WORDS = dict(
     )
 )
 _COUNTED = frozenset({"part", "chapter", "volume", "episode"})
-_DROPPED_BEFORE_DIGIT = _COUNTED | {"vol"}
+DROPPED_BEFORE_DIGIT = _COUNTED | {"vol"}
 
 
 class ParsedTitle(NamedTuple):
@@ -200,13 +202,13 @@ def _without_numerals(tokens: list[str]) -> list[str]:
     """Step 7, after the first token: `Part II` and `Part Two` become `2`."""
     digits = tokens[:1]
     for before, token in pairwise(tokens):
-        if token in _ROMAN:
-            token = _ROMAN[token]
+        if token in ROMAN_NUMERALS:
+            token = ROMAN_NUMERALS[token]
         elif before in _COUNTED:
             token = _WORDS.get(token, token)
         digits.append(token)
     return digits[:1] + [
         token
         for token, after in zip(digits[1:], [*digits[2:], ""], strict=False)
-        if not (token in _DROPPED_BEFORE_DIGIT and after.isdigit())
+        if not (token in DROPPED_BEFORE_DIGIT and after.isdigit())
     ]

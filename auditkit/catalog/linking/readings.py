@@ -1,7 +1,8 @@
-"""Full keys that a text may mean if an article, `and`, `Part` or a bracket in it is misspelled.
+"""Full keys that a text may mean if an article, `and`, a numeral or a bracket in it is misspelled.
 
-Normalization drops these from a full key, but only if they are spelled right: `Van, hTe` would be
-compared as `van hte` with `van`. Every reading states how many edits it assumes.
+Normalization drops small words from a full key and turns numerals into digits, but only if they are
+spelled right: `Van, hTe` would be compared as `van hte` with `van`, and `Rocky IIqI` as a title
+without a number. Every reading states how many edits it assumes.
 """
 
 from __future__ import annotations
@@ -12,7 +13,12 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from auditkit.catalog.linking.edit_distance import damerau_in_python
-from auditkit.catalog.linking.normalize import full_key, key_with_and
+from auditkit.catalog.linking.normalize import (
+    DROPPED_BEFORE_DIGIT,
+    ROMAN_NUMERALS,
+    full_key,
+    key_with_and,
+)
 from auditkit.catalog.linking.vocabulary import english_words
 
 __all__ = ["Reading", "articles_mended", "readings"]
@@ -56,14 +62,15 @@ def readings(core: str, tokens: Sequence[str], *, dated: bool, after_comma: bool
     Args:
         core: the title without its year.
         tokens: tokens of its full key.
-        dated: whether a year is stated. Without one, no article is mended: too many titles differ
-            in one short word.
+        dated: whether a year is stated. Without one, no article and no numeral is mended: too
+            many titles differ in one short word, and sequels in their number only.
         after_comma: whether a comma precedes the last token.
     """
     own = Reading(" ".join(tokens), 0)
     others = list(_readings(core, tokens))
     if dated and len(tokens) > 1:
         others += _without_article(tokens, after_comma)
+        others += _with_numeral(tokens)
     found = {own.key: own}
     for reading in sorted(others, key=lambda reading: reading.edits):
         if reading.key and reading.edits <= _MAX_EDITS:
@@ -88,6 +95,25 @@ def _readings(core: str, tokens: Sequence[str]) -> Iterator[Reading]:
             yield Reading(_without(tokens, i), 1)
 
 
+def _with_numeral(tokens: Sequence[str]) -> Iterator[Reading]:
+    """Readings of one token after the first as a Roman numeral with one edit."""
+    for i in range(1, len(tokens)):
+        token = tokens[i]
+        if token in english_words():
+            continue
+        if token[1:] in ROMAN_NUMERALS:  # the space was moved: "eagl eiv"
+            yield _counted([*tokens[: i - 1], tokens[i - 1] + token[0]], token[1:], tokens[i + 1 :])
+        for numeral in ROMAN_NUMERALS:
+            if _edits(token, numeral) == 1:
+                yield _counted(tokens[:i], numeral, tokens[i + 1 :])
+
+
+def _counted(front: Sequence[str], numeral: str, rest: Sequence[str]) -> Reading:
+    """The reading with the numeral's digits, without the word `part` before them."""
+    front = front[:-1] if len(front) > 1 and front[-1] in DROPPED_BEFORE_DIGIT else front
+    return Reading(" ".join([*front, ROMAN_NUMERALS[numeral], *rest]), 1)
+
+
 def _without_article(tokens: Sequence[str], after_comma: bool) -> Iterator[Reading]:
     """Readings of the first or the last token as an article."""
     edits = min(_edits(tokens[0], article) for article in ("the", "a"))
@@ -105,6 +131,8 @@ def _article_at_end(tokens: Sequence[str]) -> Iterator[Reading]:
     rest = " ".join(tokens[:-1])
     for front, edits in _articles_near(tokens[-1]):
         yield Reading(f"{front}{rest}", edits)
+    if len(tokens) > 2 and tokens[-2] + tokens[-1] in _ENGLISH:  # "visitors, th e(les visiteurs)"
+        yield Reading(" ".join(tokens[:-2]), 1)
 
 
 @lru_cache(maxsize=1 << 15)  # last words of titles recur

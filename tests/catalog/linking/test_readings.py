@@ -39,7 +39,37 @@ def test_an_article_after_a_comma_may_be_misspelled(core, title):
     assert full_key(title) in {reading.key for reading in all_readings(core, after_comma=True)}
 
 
-def test_without_a_year_no_article_is_mended():
+@pytest.mark.parametrize(
+    ("core", "title"),
+    [
+        ("Rocky IIqI", "Rocky III"),
+        ("Rocky cII", "Rocky III"),
+        ("Rocky cII", "Rocky VII"),
+        ("Rock yIII", "Rocky III"),
+        ("Meatballs Part qII", "Meatballs Part II"),
+        ("Meatballs Par tII", "Meatballs Part II"),
+        ("Evil Dead IsI (Dead By", "Evil Dead II (Dead By"),
+    ],
+)
+def test_a_numeral_may_be_misspelled(core, title):
+    assert Reading(full_key(title), 1) in all_readings(core)
+
+
+@pytest.mark.parametrize("core", ["Rocky II", "Rocky IV", "Rocky 2"])
+def test_a_correct_numeral_is_never_another_one(core):
+    assert [reading.key for reading in all_readings(core)] == [full_key(core)]
+
+
+def test_a_word_is_not_a_misspelled_numeral():
+    assert full_key("Live II Texas") not in {r.key for r in all_readings("Live in Texas")}
+
+
+def test_the_space_after_an_article_at_the_end_may_be_moved():
+    assert Reading("visitors", 1) in all_readings("Visitors, Th e")
+
+
+def test_without_a_year_no_article_and_no_numeral_is_mended():
+    assert [r.key for r in all_readings("Rocky IIqI", dated=False)] == ["rocky iiqi"]
     assert [r.key for r in all_readings("hTe Firm", dated=False)] == ["hte firm"]
 
 
