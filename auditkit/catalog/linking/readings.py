@@ -38,16 +38,19 @@ class Reading(NamedTuple):
     edits: int
 
 
-def articles_mended(tokens: Sequence[str], *, after_comma: bool) -> Iterator[tuple[str, str]]:
+def articles_mended(
+    tokens: Sequence[str], *, dated: bool, after_comma: bool
+) -> Iterator[tuple[str, str]]:
     """Yield each token that may be an article or `and` with one error, with the key then meant.
 
     Args:
         tokens: tokens of the text's full key.
+        dated: whether a year is stated. If so, an article after a comma may have two errors.
         after_comma: whether a comma precedes the last token, as in `Cure, Teh`.
     """
     if after_comma and len(tokens) > 1:
         for reading in _article_at_end(tokens):
-            if reading.edits == 1:
+            if 1 <= reading.edits <= (_MAX_EDITS if dated else 1):
                 yield tokens[-1], reading.key
     if len(tokens) > 1 and _edits(tokens[0], "the") == 1:
         yield tokens[0], " ".join(tokens[1:])

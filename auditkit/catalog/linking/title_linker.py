@@ -66,7 +66,7 @@ _SHORT_TITLE = 4
 _LONG_TITLE = 7
 _ROBUST_TITLE = 9  # letters; a shorter word that is two years off is likely another title
 _GLUED = 6
-_LAST_AFTER_COMMA = re.compile(r",\s*\w{2,4}$")
+_LAST_AFTER_COMMA = re.compile(r",\s*\w{2,5}$")
 
 
 @dataclass(frozen=True)
@@ -437,7 +437,11 @@ class TitleLinker:
 
     def _small_words_mended(self, query: _Query) -> Iterator[str]:
         """Keys with a misspelled article or `and` mended, if it is not a word: `Cure, Teh`."""
-        for token, key in articles_mended(query.tokens, after_comma=_ends_after_comma(query)):
+        for token, key in articles_mended(
+            query.tokens,
+            dated=query.parts.year is not None,
+            after_comma=_ends_after_comma(query),
+        ):
             if token not in english_words() and self.index.vocabulary.rows([token])[0] < 0:
                 yield key
 

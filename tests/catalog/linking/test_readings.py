@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from auditkit.catalog.linking.normalize import full_key
-from auditkit.catalog.linking.readings import Reading, readings
+from auditkit.catalog.linking.readings import Reading, articles_mended, readings
 
 
 def all_readings(core, *, dated=True, after_comma=False):
@@ -66,6 +66,12 @@ def test_a_word_is_not_a_misspelled_numeral():
 
 def test_the_space_after_an_article_at_the_end_may_be_moved():
     assert Reading("visitors", 1) in all_readings("Visitors, Th e")
+
+
+@pytest.mark.parametrize(("dated", "mended"), [(True, {"idolmaker"}), (False, set())])
+def test_an_article_after_a_comma_may_have_two_errors_if_a_year_is_stated(dated, mended):
+    found = articles_mended(["idolmaker", "ghthe"], dated=dated, after_comma=True)
+    assert {key for _, key in found} == mended
 
 
 def test_without_a_year_no_article_and_no_numeral_is_mended():
