@@ -13,6 +13,7 @@ from auditkit.catalog.catalog import Catalog
 from auditkit.catalog.dataset import Dataset
 from auditkit.catalog.quality.linker_evaluation import self_check
 from auditkit.catalog.quality.measured_quality import measured_quality
+from auditkit.evidence.cut_prompts import cut_prompts
 from auditkit.evidence.failures import (
     commonest_error,
     reasoning_removed,
@@ -134,12 +135,17 @@ def scores_checked(records: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
 def notes_on_responses(
     loaded: LoadedRecommender, records: Sequence[Mapping[str, Any]]
 ) -> tuple[str, ...]:
-    """Notes on failed and truncated responses, and on reasoning in them."""
+    """Notes on failed and truncated responses, reasoning in them, and prompts that were cut."""
     error = commonest_error(records)
     notes = ((error,) if error else ()) + reasoning_removed(records)
     if "endpoint" not in loaded.kind:  # also as a stage of a pipeline
         return notes
-    return (*notes, *truncated_lists(records), *same_at_any_temperature(records))
+    return (
+        *notes,
+        *cut_prompts(records),
+        *truncated_lists(records),
+        *same_at_any_temperature(records),
+    )
 
 
 def work_of(recommender: object) -> Mapping[str, JsonValue]:

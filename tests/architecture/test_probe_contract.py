@@ -12,6 +12,7 @@ from planted_layers import tiny_model
 from planted_leakage import FailsOnEveryThirdText, canaries_file
 from planted_recommenders import HELD_OUT, Clean, FailsEveryThird, FindsEveryTestItem
 from planted_stages import Asks, Keeps, Searches, pipeline, searching
+from planted_windows import CountsAndFails, ReportsTokens
 from run_probe import ProbeRun, run_probe
 
 from auditkit.probes.base import NotAssessable
@@ -60,6 +61,8 @@ def clean_for(probe_id: str) -> object:
         return tiny_model()
     if probe_id == "utility.stages":
         return searching(Asks(), Searches(), Keeps())
+    if probe_id == "robustness.overflow":
+        return ReportsTokens()
     if probe_id.startswith("conversation."):
         return CleanAssistant()
     return FindsEveryTestItem() if probe_id == "fairness.group_utility" else Clean()
@@ -149,6 +152,8 @@ def test_probe_counts_as_missing_what_a_failing_target_did_not_answer(probe_id):
         failing = pipeline(FailsEveryThird(), Keeps())
     if probe_id.startswith("conversation."):
         failing = FailsEveryThirdTurn()
+    if probe_id == "robustness.overflow":
+        failing = CountsAndFails()
     if probe_id == "explain.layers":
         failing = tiny_model(fails=True)
     # Every request is sent, however many fail: the circuit breaker has tests of its own.

@@ -187,3 +187,11 @@ def test_one_success_is_enough_to_go_on():
     unsent = StopRule()
     unsent.check_any_success()
     assert unsent.stopped is None
+
+
+def test_server_that_cuts_prompts_without_an_error_is_told_in_the_result(folder):
+    template = PROMPTS.replace("who liked:", f"who liked: {'words before the history ' * 600}")
+    (folder / "prompts.yaml").write_text(template)
+    with serving(window=400, cuts=True) as (url, _):
+        result = audit(f"openai:{url}#m", folder / "run", prompts=folder / "prompts.yaml")
+    assert any("40 of 40 prompts were cut by the server" in note for note in result.notes)

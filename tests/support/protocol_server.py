@@ -32,6 +32,8 @@ class Behavior:
         self.every_third = options.get("every_third", False)
         self.faults = options.get("faults", ())  # one after the other, by distinct prompt
         self.text = options.get("text", LIST)
+        self.window = options.get("window")  # in words; a longer prompt is refused, or cut
+        self.cuts = options.get("cuts", False)
         self.echo_faults = options.get("echo_faults", 0)
         self.echo_usage = options.get("echo_usage")
         self.shifted = options.get("shifted", False)
@@ -47,11 +49,11 @@ class Behavior:
         return self.faults[list(self.prompts).index(prompt) % len(self.faults)]
 
 
-def answer(text, *, chat, reason="stop"):
+def answer(text, *, chat, reason="stop", prompt_tokens=7):
     choice = {"message": {"role": "assistant", "content": text}} if chat else {"text": text}
     return {
         "choices": [{**choice, "finish_reason": reason}],
-        "usage": {"prompt_tokens": 7, "completion_tokens": 5},
+        "usage": {"prompt_tokens": prompt_tokens, "completion_tokens": 5},
     }
 
 
@@ -135,6 +137,8 @@ class Handler(BaseHTTPRequestHandler):
             return self.send(json.dumps({"choices": [{"text": " x", "logprobs": table}]}))
         if seen.every_third and call % 3 == 0:
             return self.send(b"", status=503)
+        if seen.window:
+            return self.read(len(prompt.split()), seen, chat=chat)
         fault = FAULT.search(prompt)
         name = fault[1] if fault else seen.fault_of(prompt)
         if name.endswith("_once") and attempt > 1:
@@ -155,6 +159,13 @@ class Handler(BaseHTTPRequestHandler):
 
     def good(self, chat):
         self.send(json.dumps(answer(self.server.behavior.text, chat=chat)))
+
+    def read(self, n_words, seen, *, chat):
+        if n_words > seen.window and not seen.cuts:
+            said = f"This model's maximum context length is {seen.window} tokens."
+            return self.send(json.dumps({"error": {"message": said}}), status=400)
+        read = min(n_words, seen.window)
+        return self.send(json.dumps(answer(seen.text, chat=chat, prompt_tokens=read)))
 
     def tools(self, chat):
         found = answer(LIST, chat=True)
