@@ -25,8 +25,8 @@ TargetName = Annotated[
         metavar="TARGET",
         help="model folder, openai:BASE_URL#MODEL, baseline:NAME, replay:FILE.jsonl, "
         "scores:FILE.npz, python:MODULE:NAME, python:FILE.py:NAME or pipeline:FILE.yaml; "
-        "neutralized:, instructed:, canonical:, snapped:, voted: or reranked:LAMBDA: in front of "
-        "it audits a mitigation",
+        "neutralized:, instructed:, canonical:, snapped:, screened:, voted: or reranked:LAMBDA: "
+        "in front of it audits a mitigation",
     ),
 ]
 RecipeName = Annotated[str, typer.Option("--recipe", help="quick, standard, or a YAML file")]

@@ -24,8 +24,8 @@ __all__ = [
 PIPELINE = "pipeline"
 # The argument between a prefix and its target, by prefix: none, or one number.
 WRAPPERS: Mapping[str, str] = {
-    "neutralized": "", "instructed": "", "canonical": "", "snapped": "", "voted": "",
-    "reranked": "LAMBDA",
+    "neutralized": "", "instructed": "", "canonical": "", "snapped": "",
+    "screened": "", "voted": "", "reranked": "LAMBDA",
 }  # fmt: skip
 _PREFIX = re.compile(rf"({'|'.join(WRAPPERS)})(?:\(([^()]*)\))?:(.*)", re.DOTALL)
 _NUMBER = re.compile(r"([-+.\de]+):(.*)", re.DOTALL)

@@ -28,11 +28,11 @@ from small_world import world
 
 from auditkit.probes.base import NotAssessable
 from auditkit.probes.robustness.item_cues import CUES
-from auditkit.probes.robustness.item_injection import injection_templates
+from auditkit.probes.robustness.item_injection import ItemInjectionProbe
 from auditkit.recommenders.adapters.baselines import load_baseline
 
 INJECT, CUE = "robustness.item.inject", "robustness.item.cues"
-FAMILIES = tuple(injection_templates())
+FAMILIES = ItemInjectionProbe().families
 
 
 @cache

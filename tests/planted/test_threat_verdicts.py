@@ -30,7 +30,7 @@ from planted_threats import (
 from run_probe import run_probe
 
 from auditkit.probes.robustness.item_cues import CUES
-from auditkit.probes.robustness.item_injection import injection_templates
+from auditkit.probes.robustness.item_injection import ItemInjectionProbe
 from auditkit.types import Estimate
 
 LIMIT = 0.10
@@ -51,7 +51,7 @@ def judged(estimate: Estimate) -> str:
 def injections(kind: type) -> dict[str, str]:
     run = run_probe("robustness.item.inject", Linked(kind()), n_users=N_USERS)
     stable = judged(run.one("robustness.item.inject.noise_floor").estimate) == "pass"
-    groups = [f"family={family}" for family in injection_templates()]
+    groups = [f"family={family}" for family in ItemInjectionProbe().families]
     found = {g: judged(run.one("robustness.item.inject.inject_effect", g).estimate) for g in groups}
     return found if stable else dict.fromkeys(groups, "unclear")
 

@@ -2,8 +2,9 @@
 
 `neutralized:TARGET` removes attribute phrases from requests, `instructed:TARGET` instructs the
 recommender to ignore them, `canonical:TARGET` replaces look-alike and invisible characters,
-`snapped:TARGET` replaces misspelled titles by those of the catalog, `voted:TARGET` lets the lists
-of masked copies vote, and `reranked:LAMBDA:TARGET` re-ranks lists. Prefixes can be combined; the
+`snapped:TARGET` replaces misspelled titles by those of the catalog, `screened:TARGET` removes
+sentences that address the model from the texts of items, `voted:TARGET` lets the lists of masked
+copies vote, and `reranked:LAMBDA:TARGET` re-ranks lists. Prefixes can be combined; the
 outermost processes a request first. Each wrapped recommender has a separate fingerprint.
 """
 
@@ -23,6 +24,11 @@ from auditkit.recommenders.wrappers.canonicalization import Canonicalizer
 from auditkit.recommenders.wrappers.edited_requests import EditedRequests
 from auditkit.recommenders.wrappers.exposure_reranking import Reranked
 from auditkit.recommenders.wrappers.item_groups import Grouping, group_items
+from auditkit.recommenders.wrappers.item_screen import (
+    rules_sha256,
+    screened_lines,
+    screened_request,
+)
 from auditkit.recommenders.wrappers.masked_vote import KEPT_SHARE, MaskedVote
 from auditkit.recommenders.wrappers.neutralization import Neutralizer
 from auditkit.recommenders.wrappers.title_snapping import FLOOR, TitleSnapper
@@ -76,6 +82,8 @@ def wrap(prefix: Prefix, inner: object, dataset: Dataset) -> Wrapped:
         return _canonical(name, inner, dataset)
     if prefix.name == "snapped":
         return _snapped(options, name, inner, dataset)
+    if prefix.name == "screened":
+        return _screened(name, inner)
     if prefix.name == "voted":
         return _voted(options, name, inner)
     return _instructed(name, inner)
@@ -148,6 +156,15 @@ def _snapped(options: dict[str, str], name: str, inner: object, dataset: Dataset
         f"similarity is at least {floor:g}."
     )
     return Wrapped(recommender, ["snapped", floor, dataset.catalog.fingerprint], note)
+
+
+def _screened(name: str, inner: object) -> Wrapped:
+    recommender = EditedRequests(name, inner, request=screened_request, text=screened_lines)
+    note = (
+        "Sentences that order, imitate a role or praise without measure are removed from the texts "
+        "of items before the recommender reads them."
+    )
+    return Wrapped(recommender, ["screened", rules_sha256()], note)
 
 
 def _voted(options: dict[str, str], name: str, inner: object) -> Wrapped:

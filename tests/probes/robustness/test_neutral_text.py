@@ -7,12 +7,12 @@ import re
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
-from auditkit.probes.robustness.item_injection import injection_templates
+from auditkit.probes.robustness.item_injection import ItemInjectionProbe, injection_templates
 from auditkit.probes.robustness.neutral_text import neutral_like, same_length
 
 TITLES = ("Up", "Paper Orchard (1990)", "Wireless Over-Ear Headphones, 40 h, Black",
           "Senior Nurse (m/w/d) at Klinikum Süd", "千と千尋の神隠し")  # fmt: skip
-TEXTS = [text for listed in injection_templates().values() for text in listed]
+TEXTS = [text for name in ItemInjectionProbe().families for text in injection_templates()[name]]
 
 
 def bpe():
