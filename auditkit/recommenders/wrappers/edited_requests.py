@@ -11,7 +11,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from auditkit.recommenders.protocols import ItemQuestion, Operation, RawResponse, TokenScores
+from auditkit.recommenders.protocols import (
+    ItemQuestion,
+    Operation,
+    RawResponse,
+    RawTurn,
+    TokenScores,
+)
 from auditkit.recommenders.wrappers.delegation import offer
 from auditkit.types import Item, Request, Response
 
@@ -32,6 +38,8 @@ class EditedRequests:
         inner: the recommender that reads the edited requests.
         request: edits a request, including its rendered prompt; it keeps the id.
         text: edits a text that is not part of a request.
+        turn: edits a request of a conversation, its earlier turns included; None if the edit has no
+            meaning there, so that the wrapped recommender does not converse.
     """
 
     def __init__(
@@ -41,10 +49,11 @@ class EditedRequests:
         *,
         request: Callable[[Request], Request],
         text: Callable[[str], str],
+        turn: Callable[[Request], Request] | None = None,
     ) -> None:
         self.name = name
         self._inner: Any = inner  # checked by `offer`, name by name
-        self._request, self._text = request, text
+        self._request, self._text, self._turn = request, text, turn
         offer(
             self,
             inner,
@@ -60,6 +69,7 @@ class EditedRequests:
                 "score": self._score,
                 "rescore": self._rescore,
                 "cost": self._cost,
+                **({} if turn is None else {"converse": self._converse}),
             },
         )
 
@@ -72,8 +82,16 @@ class EditedRequests:
     async def _answer(
         self, operation: Operation, request: Request, parameters: Mapping[str, Any]
     ) -> Response:
-        response: Response = await self._inner.answer(operation, self._request(request), parameters)
+        edit = self._turn if operation == "converse" and self._turn else self._request
+        response: Response = await self._inner.answer(operation, edit(request), parameters)
         return response
+
+    def _converse(
+        self, requests: Sequence[Request], *, tools: Sequence[Mapping[str, Any]]
+    ) -> Sequence[RawTurn]:
+        edit = self._turn or self._request
+        turns: Sequence[RawTurn] = self._inner.converse([edit(r) for r in requests], tools=tools)
+        return turns
 
     def _item_question(
         self, task: str, request: Request, item: Item, *, disliked: Sequence[Item] = ()

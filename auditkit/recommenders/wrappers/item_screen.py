@@ -3,8 +3,9 @@
 A seller can write an order to the model into a title or a description. Rules
 (`injection_rules.yaml`) find orders about the ranking, overrides of the instructions, imitated
 roles and delimiters, and self-superlatives. Each match is removed up to the end of its sentence.
-Only the texts of items are screened: those of the history and the candidates, and the lines of a
-prompt that list something. The instruction, which gives orders too, stays as it is.
+Only the texts of items are screened: those of the history and the candidates, the lines of a prompt
+that list something, and in a conversation the results of tools. The instruction, which gives orders
+too, stays as it is.
 
 Rules find what they know. An order in other words passes; docs/explain/robustness.md shows how
 often.
@@ -12,6 +13,7 @@ often.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -20,11 +22,19 @@ from hashlib import sha256
 from importlib.resources import files
 
 import yaml
+from pydantic import JsonValue
 
 from auditkit.recommenders.prompting.prompts import escape
 from auditkit.types import Item, Request
 
-__all__ = ["REMOVED", "rules_sha256", "screened", "screened_lines", "screened_request"]
+__all__ = [
+    "REMOVED",
+    "rules_sha256",
+    "screened",
+    "screened_lines",
+    "screened_request",
+    "screened_turn",
+]
 
 REMOVED = "[text removed]"  # in place of a text of which nothing is left
 _LISTED = re.compile(r"^(\s*(?:[-*\u2022]|\d{1,3}[.)])\s+)(.*)$", re.MULTILINE)
@@ -85,3 +95,37 @@ def screened_request(request: Request) -> Request:
         messages=tuple(replace(turn, content=edited(turn.content)) for turn in request.messages),
         prompt=edited(request.prompt),
     )
+
+
+def screened_turn(request: Request) -> Request:
+    """The conversation with screened results of tools; the other turns as in
+    `screened_request`.
+    """
+    edited = screened_request(request)
+    return replace(
+        edited,
+        messages=tuple(
+            replace(turn, content=_screened_result(turn.content)) if turn.role == "tool" else turn
+            for turn in edited.messages
+        ),
+    )
+
+
+def _screened_result(content: str) -> str:
+    """The result of a tool with every text in it screened; JSON stays JSON."""
+    try:
+        value = json.loads(content)
+    except ValueError:
+        return "\n".join(map(screened, content.split("\n")))
+    kept = _screened_values(value)
+    return content if kept == value else json.dumps(kept, ensure_ascii=False)
+
+
+def _screened_values(value: JsonValue) -> JsonValue:
+    if isinstance(value, str):
+        return "\n".join(map(screened, value.split("\n")))
+    if isinstance(value, list):
+        return [_screened_values(one) for one in value]
+    if isinstance(value, dict):
+        return {key: _screened_values(one) for key, one in value.items()}
+    return value

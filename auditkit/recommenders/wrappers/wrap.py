@@ -28,6 +28,7 @@ from auditkit.recommenders.wrappers.item_screen import (
     rules_sha256,
     screened_lines,
     screened_request,
+    screened_turn,
 )
 from auditkit.recommenders.wrappers.masked_vote import KEPT_SHARE, MaskedVote
 from auditkit.recommenders.wrappers.neutralization import Neutralizer
@@ -110,7 +111,9 @@ def _neutralized(options: dict[str, str], name: str, inner: object, dataset: Dat
     searched = items if len(items) <= _MOST_TITLES else ()
     titles = (title for item in searched for title in (item.title, item.display_title))
     neutralizer = Neutralizer(shipped_wordings(), values, allow=allow, catalog=titles)
-    recommender = EditedRequests(name, inner, request=neutralizer.request, text=neutralizer.text)
+    recommender = EditedRequests(
+        name, inner, request=neutralizer.request, text=neutralizer.text, turn=neutralizer.request
+    )
     note = "Phrases that state an attribute are replaced before the recommender reads a request"
     kept = f", except {' and '.join(allow)}" if allow else ""
     settings: JsonValue = ["neutralized", [*allow], [*neutralizer.patterns], [*neutralizer.titles]]
@@ -124,7 +127,19 @@ def _instructed(name: str, inner: object) -> Wrapped:
     def request(asked: Request) -> Request:
         return replace(asked, prompt=INSTRUCTION + asked.prompt)
 
-    recommender = EditedRequests(name, inner, request=request, text=lambda text: INSTRUCTION + text)
+    def turn(asked: Request) -> Request:
+        """The conversation with the instruction before the first words of the user."""
+        for i, message in enumerate(asked.messages):
+            if message.role == "user":
+                first = replace(message, content=INSTRUCTION + message.content)
+                return replace(
+                    asked, messages=(*asked.messages[:i], first, *asked.messages[i + 1 :])
+                )
+        return request(asked)
+
+    recommender = EditedRequests(
+        name, inner, request=request, text=lambda text: INSTRUCTION + text, turn=turn
+    )
     note = f"Every request begins with: {INSTRUCTION.strip()}"
     return Wrapped(recommender, ["instructed", INSTRUCTION], note)
 
@@ -132,7 +147,11 @@ def _instructed(name: str, inner: object) -> Wrapped:
 def _canonical(name: str, inner: object, dataset: Dataset) -> Wrapped:
     canonicalizer = Canonicalizer(dataset.catalog.titles)
     recommender = EditedRequests(
-        name, inner, request=canonicalizer.request, text=canonicalizer.text
+        name,
+        inner,
+        request=canonicalizer.request,
+        text=canonicalizer.text,
+        turn=canonicalizer.request,
     )
     note = (
         "Invisible characters are removed from requests, and look-alike letters are replaced by "
@@ -159,10 +178,12 @@ def _snapped(options: dict[str, str], name: str, inner: object, dataset: Dataset
 
 
 def _screened(name: str, inner: object) -> Wrapped:
-    recommender = EditedRequests(name, inner, request=screened_request, text=screened_lines)
+    recommender = EditedRequests(
+        name, inner, request=screened_request, text=screened_lines, turn=screened_turn
+    )
     note = (
         "Sentences that order, imitate a role or praise without measure are removed from the texts "
-        "of items before the recommender reads them."
+        "of items and the results of tools before the recommender reads them."
     )
     return Wrapped(recommender, ["screened", rules_sha256()], note)
 
