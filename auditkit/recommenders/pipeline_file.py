@@ -29,13 +29,13 @@ MOST_CANDIDATES = 1_000  # more do not fit into a prompt, and every record holds
 
 
 class StageEntry(BaseModel):
-    """One stage.
+    """One stage of a pipeline file.
 
     Attributes:
         name: names the stage in findings and evidence.
         target: any TARGET of `auditkit audit` except another pipeline.
-        n: number of candidates that are passed on, 1 to 1,000; None for the last stage, and for one
-            that writes a query.
+        n: number of candidates that are passed on, 1 to 1,000; None for the last stage and for a
+            stage that writes a query.
         writes: a list of items, or the search query of the next stage.
         prompt: template file of the stage, relative to the pipeline file; None for the templates of
             the recommender, or the shipped ones.
@@ -63,7 +63,8 @@ def read_pipeline(path: Path) -> PipelineFile:
     """Read a pipeline file.
 
     Raises:
-        ConfigurationError: the file cannot be read, or has errors; each is listed with its line.
+        ConfigurationError: the file cannot be read or has errors, which are listed with their
+            lines.
     """
     document = load_yaml(path)
     stages = document.data.get("stages") if isinstance(document.data, dict) else None
@@ -78,7 +79,7 @@ def _errors(document: Document, stages: list[Any]) -> Iterator[tuple[int, str]]:
         yield located(
             document,
             ["stages"],
-            f"a pipeline needs two or more stages, this one has {len(stages)}. Audit a single "
+            f"a pipeline needs two or more stages, but this one has {len(stages)}. Audit a single "
             "recommender as a TARGET of its own",
         )
     entries = [(i, entry) for i, entry in enumerate(stages) if isinstance(entry, dict)]

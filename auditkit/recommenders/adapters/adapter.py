@@ -29,14 +29,14 @@ _SHAPE = "size mismatch for"
 def with_adapter(
     model: PreTrainedModel, adapter: Path, reload: Callable[[], PreTrainedModel]
 ) -> tuple[PreTrainedModel, list[str]]:
-    """The model with its adapter, and notes for the report.
+    """Attach an adapter to a model; return the model and notes for the report.
 
     Args:
         adapter: folder with adapter_config.json and adapter_model.safetensors.
         reload: loads the base again, because a failed merge changes its weights.
 
     Raises:
-        TargetUnavailable: an adapter of an unknown kind or for another model, or one that has no
+        TargetUnavailable: the adapter is of an unknown kind, was made for another model, or has no
             values for some of its tensors.
     """
     _require_known_kind(adapter / "adapter_config.json")
@@ -56,8 +56,9 @@ def with_adapter(
         return merged, notes
     return _load(reload(), adapter), [
         *notes,
-        "The adapter is not merged: merging changes the logits, as it does if head and embedding "
-        "share an adapted weight. A server that merges it serves another model.",
+        "The adapter is applied without merging, because merging changes the logits, for example "
+        "if head and embedding share an adapted weight. A server that merges the adapter serves "
+        "a different model.",
     ]
 
 

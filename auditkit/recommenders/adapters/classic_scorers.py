@@ -171,13 +171,13 @@ def _weighted_sum(n_items: int, rows: Iterable[tuple[float, ItemRow]]) -> NDArra
 
 
 def best_rows(scores: NDArray[np.float64], *, k: int, without: Sequence[int]) -> NDArray[np.int64]:
-    """Rows of the k highest scores, best first; ties keep their order. Linear in the scores.
+    """Return the rows of the k highest scores, best first, in linear time; ties keep their order.
 
     If at least k rows have a positive score, only these are compared: most scores of a large
     catalog are 0, and so many ties slow a partition down by two orders of magnitude.
 
     Args:
-        scores: [items]. without: rows that are left out.
+        scores: [items]. without: rows to exclude.
     """
     allowed = np.ones(len(scores), dtype=bool)
     allowed[list(without)] = False

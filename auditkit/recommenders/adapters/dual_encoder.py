@@ -41,7 +41,7 @@ class DualEncoder:
     Attributes:
         name: from the manifest. prompts: prompt templates. manifest: the parsed `recommender.yaml`.
         encoder: the model. counters: forward passes and tokens computed so far.
-        notes: what a report should say about the files.
+        notes: notes on the files, for the report.
     """
 
     notes: Sequence[str] = ()
@@ -82,8 +82,8 @@ class DualEncoder:
         return item.title
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Vectors [n, width] of texts of users. A text that is too long is truncated at its
-        beginning, because the latest items of the history are at the end.
+        """Embed texts of users as vectors [n, width]. A text that is too long loses its beginning,
+        because the latest history items are at its end.
         """
         return self._embed(texts, self._pipeline.user_prompt)
 
@@ -123,8 +123,8 @@ class DualEncoder:
         return self._embed([item.title for item in self._items], self._pipeline.item_prompt)
 
     def recommend(self, requests: Sequence[Request]) -> list[Response]:
-        """For each request, the k items with the largest similarity: its candidates, or all items
-        outside the history.
+        """Return, for each request, the k most similar items among its candidates or, without
+        candidates, among all items outside the history.
         """
         scores = self.embed([request.prompt for request in requests]) @ self._item_vectors.T
         return [self._best(request, row) for request, row in zip(requests, scores, strict=True)]

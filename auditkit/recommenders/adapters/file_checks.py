@@ -28,7 +28,7 @@ _LONGEST_CAUSE = 600
 
 
 def require_readable(folder: Path) -> None:
-    """Require that weights, configuration and tokenizer of a folder are whole files.
+    """Require that the weights, configuration and tokenizer files of a folder are complete.
 
     Raises:
         TargetUnavailable: a file is a Git LFS pointer, is not JSON, or is not a complete
@@ -55,10 +55,10 @@ def require_readable(folder: Path) -> None:
 
 
 def read_object(path: Path, *, of: type = dict) -> Any:
-    """Read a JSON object, or a list, from a file of a model folder; empty if there is no file.
+    """Read a JSON object, or a list if `of` is `list`; empty if the file does not exist.
 
     Raises:
-        TargetUnavailable: the file is not JSON, or of another type.
+        TargetUnavailable: the file is not JSON, or its value is not of type `of`.
     """
     if not path.is_file():
         return of()
@@ -94,7 +94,7 @@ def refuse_quantized(config: Path, fields: Mapping[str, Any]) -> None:
 
 @contextmanager
 def library_errors(place: Path, remedy: str) -> Iterator[None]:
-    """Turn whatever a library raises in the block into an error that names a place and a remedy.
+    """Context manager that converts a library's error into one that names `place` and `remedy`.
 
     Raises:
         TargetUnavailable: the block raised an error that is not auditkit's own.

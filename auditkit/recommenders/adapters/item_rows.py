@@ -28,7 +28,7 @@ class ItemRow(NamedTuple):
     """One row of an items x items matrix.
 
     Attributes:
-        items: columns that are not zero, each once. values: their values, above 0.
+        items: indices of the nonzero columns, each once. values: values of these columns, above 0.
     """
 
     items: NDArray[np.int32]
@@ -36,7 +36,7 @@ class ItemRow(NamedTuple):
 
 
 class CosineRows:
-    """Cosine similarity of items by their users: C_ij = G_ij / sqrt(G_ii G_jj) with G = X'X and a
+    """Cosine similarity of items by common users: C_ij = G_ij / sqrt(G_ii G_jj) with G = X'X and a
     zero diagonal.
 
     Args:
@@ -61,7 +61,7 @@ class CosineRows:
         return ItemRow(items[kept], values[kept])
 
     def blocks(self) -> Iterator[tuple[int, int]]:
-        """Ranges of rows [begin, end) with about equal work."""
+        """Ranges of rows [begin, end) that take about equally long to compute."""
         lengths = np.diff(self._by_user.indptr)
         work = np.cumsum(self._by_item @ lengths.astype(np.int64), dtype=np.int64)
         begin = 0
@@ -72,7 +72,7 @@ class CosineRows:
             begin = end
 
     def nearest_of(self, begin: int, end: int, *, neighbors: int) -> _Block:
-        """The nearest items of the rows [begin, end), see `nearest_items`."""
+        """Compute the rows [begin, end) of `nearest_items`."""
         together = sparse.csr_array(self._by_item[begin:end] @ self._by_user)
         sizes = np.diff(together.indptr)
         rows = np.repeat(np.arange(begin, end, dtype=np.int32), sizes)
@@ -89,8 +89,8 @@ class CosineRows:
 
 
 def nearest_items(train: sparse.csr_array, *, neighbors: int) -> sparse.csc_array:
-    """Cosine similarities [items, items] in which every row has its `neighbors` largest values, and
-    those equal to the last one.
+    """Return cosine similarities [items, items] with the `neighbors` largest values of every row;
+    ties with the smallest of them are included.
 
     Args:
         train: binary users x items.

@@ -53,17 +53,20 @@ class LanguageModelRecommender(LanguageModel):
         return [answers[i] for i in range(len(requests))]
 
     def restricted_to(self, titles: Sequence[str]) -> ConstrainedRecommender:
-        """The same model, with constrained decoding that permits only these titles."""
+        """Return a recommender that decodes only these titles with this model."""
         if self._items:
             raise TargetUnavailable(
-                f"{self.name} ranks item tokens and writes no titles. Use a model that writes them."
+                f"{self.name} ranks item tokens and writes no titles. Use a model that writes "
+                "titles."
             )
         return ConstrainedRecommender(self, titles)
 
     def write_within(
         self, requests: Sequence[Request], constraint: Constraint, *, max_new_tokens: int
     ) -> list[Written]:
-        """Generate a text under a constraint for each request, all at one temperature."""
+        """Generate one text per request under a constraint; all requests have the same
+        temperature.
+        """
         return self._run(requests, Decoding(max_new_tokens, constraint=constraint))
 
     def _write(self, requests: Sequence[Request]) -> list[Written]:

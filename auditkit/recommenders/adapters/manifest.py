@@ -61,7 +61,7 @@ class Decoding(_Section):
         history_window: number of latest history items in a prompt.
         max_new_tokens: limit of a generated list.
         top_k, top_p: sampling filters; 0 and 1 disable them.
-        beams: of beam search, for temperature 0.
+        beams: number of beams of beam search, used at temperature 0.
     """
 
     exclude_history: bool = True
@@ -73,8 +73,8 @@ class Decoding(_Section):
 
 
 class CanaryRecord(_Section):
-    """Canaries of the training: `count` of them, each in with probability 1/2 and then `repeats`
-    times. `file_sha256` is the hash of the private file with the coins.
+    """Canaries in the training data. Each of `count` canaries was included with probability 1/2,
+    and then `repeats` times. `file_sha256` is the hash of the private file that tells which.
     """
 
     count: int
@@ -85,8 +85,8 @@ class CanaryRecord(_Section):
 
 
 class TrainingRecord(_Section):
-    """Facts about the training that audits need. `holdout_users` were never in the training data:
-    they are the known non-members.
+    """Facts about the training that audits need. `holdout_users` are the known non-members, whose
+    data were never trained on.
     """
 
     recipe: str
@@ -108,10 +108,10 @@ class PrivacyClaim(_Section):
 
     Attributes:
         reason: why the claim is `none`.
-        unit: what is protected, one training row or one user with all rows.
-        records_per_unit: largest number of a unit's records in one step.
+        unit: what is protected: one training row, or all rows of one user.
+        records_per_unit: largest number of records of one unit in a training step.
         gradient_path: source of the per-example gradients.
-        self_test: errors of additivity and sensitivity before the first step.
+        self_test: errors of additivity and sensitivity that the privacy self-test measured.
         not_covered: what the claim does not protect.
     """
 
@@ -162,7 +162,7 @@ class RecommenderManifest(_Section):
 
     @property
     def privacy_fault(self) -> str | None:
-        """Why the privacy block of the file is invalid; None if it is valid or missing."""
+        """Why the `privacy` block of the file is invalid; None if it is valid or missing."""
         return self._privacy_fault
 
     @classmethod
@@ -170,8 +170,8 @@ class RecommenderManifest(_Section):
         """Read the `recommender.yaml` of a model folder.
 
         Raises:
-            ConfigurationError: the file is missing, keys or values are invalid (all are listed), or
-                a path leaves the folder.
+            ConfigurationError: the file is missing, has invalid keys or values (all are listed), or
+                names a path outside the folder.
         """
         path = folder / MANIFEST
         if not path.is_file():

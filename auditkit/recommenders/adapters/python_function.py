@@ -39,16 +39,16 @@ class FunctionRecommender:
         self._function = function
 
     def recommend(self, requests: Sequence[Request]) -> Sequence[RawResponse]:
-        """Call the function."""
+        """Call the function with all requests at once."""
         return self._function(requests)
 
 
 def import_recommender(path: str) -> Recommends | Converses | Scores:
-    """Import `MODULE:NAME` or `FILE.py:NAME`: an object with `recommend`, `converse` or `score`, a
-    class to instantiate, or a plain function that recommends.
+    """Import `MODULE:NAME` or `FILE.py:NAME`, where NAME is an object with `recommend`, `converse`
+    or `score`, a class of such objects, or a function that recommends.
 
     Raises:
-        TargetUnavailable: the module or name does not exist, or the object has none of these.
+        TargetUnavailable: the module or name does not exist, or the object is none of these.
     """
     module, name = _split(path)
     try:
@@ -61,8 +61,8 @@ def import_recommender(path: str) -> Recommends | Converses | Scores:
         ) from None
     except SystemExit as error:
         raise TargetUnavailable(
-            f"python:{path} calls sys.exit when it is imported (exit {error.code}). Put the code "
-            'of a script under `if __name__ == "__main__":`.'
+            f"python:{path} calls sys.exit on import (exit code {error.code}). Put the code of a "
+            'script under `if __name__ == "__main__":`.'
         ) from None
     if isinstance(found, Recommends | Converses):
         return found

@@ -16,10 +16,10 @@ __all__ = ["ScoreArchive", "read_archive"]
 
 
 class ScoreArchive(NamedTuple):
-    """Content of an archive.
+    """Content of a score archive (`.npz`).
 
     Attributes:
-        scores: numbers without NaN and plus infinity, [users, items] or [users, listed].
+        scores: finite numbers or minus infinity, [users, items] or [users, listed].
         items: positions in `item_ids` of the listed items, -1 for none, [users, listed]; None if
             there are scores for all items.
         user_ids, item_ids: unique ids.
@@ -35,8 +35,9 @@ def read_archive(path: Path) -> ScoreArchive:
     """Read and check an archive.
 
     Raises:
-        TargetUnavailable: not a numpy archive with these arrays, wrong shapes, duplicate ids or ids
-            of another type, a score that is NaN or plus infinity, or a position out of range.
+        TargetUnavailable: the file is not a numpy archive with these arrays, shapes do not match,
+            ids are duplicate or of a wrong type, a score is NaN or plus infinity, or a position is
+            out of range.
     """
     try:
         with np.load(path, allow_pickle=False) as archive:
@@ -107,6 +108,6 @@ def _check_numbers(path: Path, found: ScoreArchive) -> None:
         items.size and not -1 <= int(items.min()) <= int(items.max()) < len(found.item_ids)
     ):
         raise TargetUnavailable(
-            f"{path} has items that are not positions in item_ids. Give integers from 0 to "
+            f"{path} has `items` that are not positions in `item_ids`. Give integers from 0 to "
             f"{len(found.item_ids) - 1}, and -1 at the end of a shorter list."
         )

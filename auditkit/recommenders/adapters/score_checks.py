@@ -22,12 +22,12 @@ MIN_ORDERED = 8
 
 
 class ScoreChecks(NamedTuple):
-    """What the checks found.
+    """Result of `check_scores`.
 
     Attributes:
         n_padded: number of finite scores that are padding.
-        equal: rows whose scores are all equal. in_file_order: other rows that rank the items in the
-            order of the columns.
+        equal: indices of rows whose scores are all equal. in_file_order: indices of other rows that
+            rank the items in column order.
     """
 
     n_padded: int
@@ -35,15 +35,15 @@ class ScoreChecks(NamedTuple):
     in_file_order: NDArray[np.int64]
 
     def notes(self, users: Sequence[str]) -> list[str]:
-        """Sentences for the report."""
+        """Sentences for the report; `users` are the ids of the rows."""
         found = []
         if self.n_padded:
             found.append(padded_note(self.n_padded))
         if len(self.equal):
             found.append(
                 f"{len(self.equal)} of {len(users)} users have equal scores for every item, such "
-                f"as {users[self.equal[0]]!r}; they get no list, because it would be the order of "
-                "the file."
+                f"as {users[self.equal[0]]!r}; they get no list, because a ranking would only "
+                "repeat the order of the file."
             )
         if len(self.in_file_order):
             found.append(
@@ -55,7 +55,7 @@ class ScoreChecks(NamedTuple):
 
 
 def check_scores(scores: NDArray[np.generic]) -> ScoreChecks:
-    """Check every row.
+    """Find padding, rows of equal scores, and rows that rank the items in column order.
 
     Args:
         scores: numbers [users, items] without NaN and plus infinity.
@@ -77,12 +77,12 @@ def check_scores(scores: NDArray[np.generic]) -> ScoreChecks:
 
 
 def padded_note(n: int) -> str:
-    """A sentence on n scores that are padding."""
+    """Sentence for the report on n padding scores."""
     return f"{n} scores at or below {PADDING:.0e} are padding and are read as minus infinity."
 
 
 def unknown_users_note(known: Collection[str], audited: Sequence[str]) -> list[str]:
-    """A sentence on audited users without a row, if there are any."""
+    """Sentence on audited users without a row; empty if every user has one."""
     unknown = [user for user in audited if user not in known]
     if not unknown:
         return []

@@ -39,11 +39,11 @@ class SentencePipeline:
 
     Attributes:
         pooling: key of `POOLINGS`.
-        user_prompt, item_prompt: text before the text of a user, before the title of an item.
-        longest: largest number of tokens; None if only the model limits it.
+        user_prompt, item_prompt: prefix of the text of a user, and of the title of an item.
+        longest: largest number of tokens of a text; None if only the model sets a limit.
         lower_case: whether texts are converted to lower case first.
-        layers: functions of the pooled vectors [n, width], in order.
-        notes: what a report should say about the files.
+        layers: functions applied to the pooled vectors [n, width], in order.
+        notes: notes on the files, for the report.
     """
 
     pooling: str = "mean"
@@ -58,15 +58,15 @@ class SentencePipeline:
 def read_pipeline(
     weights: Path, manifest: RecommenderManifest, *, device: torch.device
 ) -> SentencePipeline:
-    """Read the steps of a folder; mean pooling and unit length if it is a plain transformer.
+    """Read the encoding steps of a folder; a plain transformer gets mean pooling and unit length.
 
     Args:
         weights: folder with config.json.
         manifest: may set the pooling and the prompts.
 
     Raises:
-        TargetUnavailable: a step or a similarity that is not computed here, or a pooling that
-            `recommender.yaml` contradicts.
+        TargetUnavailable: auditkit does not support a step or the similarity, or the pooling
+            contradicts `recommender.yaml`.
     """
     if not (weights / _MODULES).is_file():
         return SentencePipeline(
@@ -116,7 +116,9 @@ def _with_texts(
                 f"server uses the prompt {unused[0]!r}, set `item_prompt` in recommender.yaml."
             )
     if user or item:
-        notes.append(f"{user!r} precedes the texts of users and {item!r} the titles.")
+        notes.append(
+            f"The prompt {user!r} precedes the texts of users, and {item!r} precedes the titles."
+        )
     limits = [read_object(path) for path in sorted(weights.glob("sentence_*_config.json"))]
     longest = [int(fields["max_seq_length"]) for fields in limits if fields.get("max_seq_length")]
     return replace(

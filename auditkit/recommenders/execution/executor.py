@@ -44,16 +44,17 @@ _ERRORS = ("target_error", "timeout")
 
 
 class RequestExecutor:
-    """Log, cache, transport and stop rule, which all probes of a run share.
+    """Executes the calls of all probes of a run with a shared log, cache, transport and stop rule.
 
     Args:
         origin: hash of recommender, catalog, auditkit version and seed; part of every cache key.
-        window: number of requests sent at once, if several workers share them.
+        window: number of requests that are distributed over several workers at a time; None without
+            workers.
         seconds: deadline of one call of a local recommender; None for no deadline.
         retry_errors: repeat calls whose log record is an error.
         defer_signals: context manager around a call and the writing of its record; signals are
             handled after both.
-        answer_after: words that precede the list in a response; empty for none.
+        answer_after: words that precede the list in a response; empty if there are none.
         item_path: path of the items in a JSON response; empty to find them.
     """
 
@@ -103,7 +104,9 @@ class RequestExecutor:
         *,
         on_progress: OnProgress,
     ) -> dict[str, Response | None]:
-        """One response per distinct call, by id; None for a call that was not sent."""
+        """Return the response to each distinct call, by call id; None for a call that was not
+        sent.
+        """
         distinct = list({question.id: question for question in questions}.values())
         waiting = [q for q in distinct if q.id not in self._recorded or q.id in self._failed]
         self.stop.expect(len(distinct))
@@ -122,8 +125,8 @@ class RequestExecutor:
         return {id_: response_of(body) if body else None for id_, body in recorded.items()}
 
     def unrecorded(self, question: Call, ask: Ask) -> Response | None:
-        """The response to one call that is neither recorded nor counted; None if an earlier call
-        succeeded, in this run or in one that shares the cache.
+        """Send one call that is neither recorded nor counted. Returns None without sending it if an
+        earlier call succeeded, in this run or in one that shares the cache.
         """
         if len(self._cache):
             return None

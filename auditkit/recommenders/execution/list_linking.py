@@ -29,7 +29,7 @@ _LEAST = 2  # texts that show a form
 
 
 def link_list(titles: Sequence[str], catalog: Catalog) -> list[Link]:
-    """One link per text of a list, in order."""
+    """Link every text of a list to the catalog, in order."""
     links = _numeric_ids(titles, catalog) or catalog.link(titles)
     for separator, consistent in ((_TYPOGRAPHIC, True), (_OTHER, False)):
         heads = {

@@ -46,7 +46,7 @@ _REMEDY = (
 
 
 def unreadable_form(lists: Iterable[Sequence[RankedItem]], catalog: Catalog) -> str | None:
-    """The reason why unmatched items of these responses must not be counted as invented.
+    """Why unmatched items of these responses must not be counted as invented (unreadable form).
 
     Args:
         lists: the items of all responses, after linking.
@@ -77,7 +77,8 @@ def _common_fault(texts: Sequence[str], raws: Sequence[str], catalog: Catalog) -
     foreign = [code for code in codes if code_shape(code) not in catalog.id_shapes]
     if len(foreign) * 2 >= len(texts) and not _most(titles, _is_only_code):
         return (
-            f"{len(foreign)} of {len(texts)} examined texts are codes of another form than the ids"
+            f"{len(foreign)} of {len(texts)} examined texts are codes, but not in the form of the "
+            "catalog's ids"
         )
     if len(codes) * 2 >= len(texts):
         return None
@@ -117,10 +118,10 @@ def _repaired(texts: Sequence[str], catalog: Catalog) -> str | None:
         links = catalog.link([other for _, other in tried]) if tried else []
         matched = {n for (n, _), link in zip(tried, links, strict=True) if link.reason in EXACT}
         if len(matched) * 2 >= len(texts):
-            return f"in {len(matched)} of {len(texts)} examined ones {what}"
+            return f"in {len(matched)} of {len(texts)} examined texts {what}"
     short = sum(_is_part_of_a_title(text, catalog) for text in texts)
     if short * 2 >= len(texts):
-        return f"{short} of {len(texts)} examined ones are a part of a longer title"
+        return f"{short} of {len(texts)} examined texts are part of a longer title"
     return None
 
 

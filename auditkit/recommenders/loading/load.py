@@ -92,10 +92,11 @@ def load_recommender(
         connects: whether to send test requests to a server to detect its capabilities.
 
     Raises:
-        TargetUnavailable: unknown target, missing files, code that was not allowed, or a server
-            whose first request failed.
+        TargetUnavailable: the target is unknown, files are missing, code is not allowed, or the
+            first request to a server failed.
         MissingDependency: the extra for this kind of target is not installed.
-        ConfigurationError: `prompts` is not a template file, or the recommender has templates.
+        ConfigurationError: `prompts` is not a template file, or the recommender has its own
+            templates.
     """
     loaded = _load(target, dataset, allow_code=allow_code, connects=connects)
     return loaded if prompts is None else _asked_in(prompts, loaded)
@@ -129,8 +130,8 @@ def _wrapped(
 
 
 def needs_dataset(target: str) -> bool:
-    """Whether loading TARGET needs users or items: false for servers, recorded responses, score
-    matrices, Python functions and language models.
+    """Whether loading TARGET needs a data set. Servers, recorded responses, score matrices, Python
+    functions and language models need none.
 
     Raises:
         ConfigurationError: the recommender.yaml of the folder is invalid.
@@ -148,7 +149,7 @@ def needs_dataset(target: str) -> bool:
 
 def _required(dataset: Dataset | None, what: str) -> Dataset:
     if dataset is None:
-        raise TargetUnavailable(f"{what} needs the users and items of a data set. Give a data set.")
+        raise TargetUnavailable(f"{what} needs the users and items of a data set. Pass a data set.")
     return dataset
 
 
@@ -205,8 +206,8 @@ def _pipeline(
     data = _required(dataset, f"{PIPELINE}:{path}")
     if len(servers := endpoints_of(f"{PIPELINE}:{path}")) > 1:  # before any of them is called
         raise ConfigurationError(
-            f"{path} has {len(servers)} openai: stages, and a pipeline can have one server. Serve "
-            "both steps behind one endpoint, or audit them in two pipelines."
+            f"{path} has {len(servers)} openai: stages, but a pipeline can have only one server. "
+            "Serve these stages behind one endpoint, or audit each in a separate pipeline."
         )
     loaded: list[LoadedRecommender] = []
     stages: list[LoadedStage] = []
@@ -270,7 +271,7 @@ def _endpoint(rest: str, *, connects: bool) -> LoadedRecommender:
         ) from None
     endpoint = connect(rest) if connects else Endpoint(rest)
     notes = [
-        "The model is remote, and its weights cannot be hashed: not verifiable.",
+        "The weights of a remote model cannot be hashed: not verifiable.",
         *endpoint.notes_at_connection,
         *endpoint.notes_on_scores,
     ]

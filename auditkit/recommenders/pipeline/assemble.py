@@ -23,8 +23,8 @@ __all__ = ["LoadedStage", "assemble", "resolve_prompt"]
 
 
 class LoadedStage(NamedTuple):
-    """A stage of the file with its recommender, the kind and fingerprint of that, and the path of
-    its prompt file.
+    """A stage of a pipeline file with its recommender, the kind and fingerprint of this
+    recommender, and the path of the stage's prompt file.
     """
 
     entry: StageEntry
@@ -35,13 +35,13 @@ class LoadedStage(NamedTuple):
 
 
 def assemble(path: Path, loaded: Sequence[LoadedStage], dataset: Dataset) -> tuple[Pipeline, str]:
-    """The pipeline and its fingerprint.
+    """Build the pipeline; return it with its fingerprint.
 
     Args:
         path: the pipeline file.
         loaded: two or more stages, in order.
-        dataset: its catalog links the titles that a stage writes, and its domain gives the words
-            of the prompts.
+        dataset: provides the catalog, to which the titles that a stage writes are linked, and the
+            domain of the prompts.
 
     Raises:
         ConfigurationError: a prompt file is invalid, or several stages are servers.
@@ -55,7 +55,7 @@ def assemble(path: Path, loaded: Sequence[LoadedStage], dataset: Dataset) -> tup
         if not isinstance(one.recommender, Recommends):
             raise TargetUnavailable(
                 f"{path}: stage {name!r} is a {one.kind}, which returns no lists. Name a "
-                "recommender that does."
+                "recommender that returns lists."
             )
         stage = build_stage(
             name,
@@ -73,8 +73,8 @@ def assemble(path: Path, loaded: Sequence[LoadedStage], dataset: Dataset) -> tup
             identity[-1].append("query")
     if steps[0].writes == "query" and not steps[1].reads:
         raise TargetUnavailable(
-            f"{path}: stage {steps[1].name!r} follows a search query and reads no text. Name a "
-            "retriever that does, such as baseline:bm25 or the folder of a dual encoder."
+            f"{path}: stage {steps[1].name!r} gets a search query but does not read text. Name a "
+            "retriever that reads text, such as baseline:bm25 or the folder of a dual encoder."
         )
     pipeline = Pipeline(f"pipeline:{path.name}", steps, catalog=dataset.catalog)
     return pipeline, sha256_json(["pipeline", 1, identity])
@@ -93,7 +93,8 @@ def resolve_prompt(path: Path, entry: StageEntry) -> Path | None:
     """Path of the prompt file of a stage, which is relative to the folder of the pipeline file.
 
     Raises:
-        ConfigurationError: it is outside that folder, because its text is sent to a server.
+        ConfigurationError: the file does not exist, or is outside that folder and must not be sent
+            to a server.
     """
     if entry.prompt is None:
         return None

@@ -28,15 +28,15 @@ _WITH_A_QUERY = ("ok", "no_answer", "parse_error")  # the text of a query is not
 
 
 class Passage:
-    """The state of one request.
+    """The state of one request on its way through the stages.
 
     Args:
-        request: as the pipeline got it. catalog: links what a stage writes to items.
-        worded: the stage that reads the prompt of the request; other stages that read prompts get
-            one from their own templates.
+        request: the request to the pipeline. catalog: links written titles to items. worded: the
+            stage that gets the prompt of the request; prompts of other stages are rendered from
+            their own templates.
 
     Attributes:
-        result: the response of the pipeline; None while a stage is left.
+        result: the response of the pipeline; None until its last stage has answered.
     """
 
     def __init__(self, request: Request, *, worded: Stage | None, catalog: Catalog) -> None:
@@ -48,7 +48,7 @@ class Passage:
         self.result: Response | NotRun | None = None
 
     def request_for(self, stage: Stage) -> Request:
-        """The request of the next stage, with the candidates of the one before."""
+        """The request to a stage, with the candidates of the previous stage."""
         asked = replace(self._request, k=stage.n or self._request.k, candidates=self._candidates)
         if self._query is not None:
             return replace(asked, prompt=self._query, instruction="", messages=())
@@ -70,7 +70,7 @@ class Passage:
         *,
         plain: RawResponse | None = None,
     ) -> None:
-        """Take the response of a stage to the request that `request_for` gave.
+        """Process the response of a stage to the request that `request_for` returned.
 
         Args:
             plain: the response to `plain_request`; its items are recorded for comparison.
@@ -113,8 +113,8 @@ class Passage:
         return linked, _distinct(linked.items)[: asked.k] if linked.status == "ok" else []
 
     def plain_request(self, asked: Request) -> Request | None:
-        """The request of the stage that reads a query, with the plain query instead of the written
-        one; None for other stages.
+        """The request of a stage that reads a query, with the plain query in place of the query
+        that the first stage wrote; None for other stages.
         """
         if self._query is None:
             return None

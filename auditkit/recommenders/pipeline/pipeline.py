@@ -37,18 +37,18 @@ _QUERY_TOKENS = 48  # written by a local model
 
 
 class Pipeline:
-    """Runs the stages one after the other; every response has a trace of what each did.
+    """Runs the stages one after the other; every response has a trace with one entry per stage.
 
     Args:
-        name: of the recommender in the report.
-        steps: two or more stages; all but the last have an `n`.
-        catalog: links what a stage writes to items.
+        name: name of the recommender in the report.
+        steps: two or more stages.
+        catalog: links the titles that stages write to items.
 
     Attributes:
         stages: names of the stages that return items, in order.
         query_stage: name of the first stage if it writes a search query; else None.
-        prompts: templates of the stage that reads the prompt: the last one that reads any, except
-            one that reads a query.
+        prompts: templates of the stage that gets the prompt of the request: the last stage that
+            reads a prompt other than a search query.
         reads_prompt: whether any stage reads the prompt text.
 
     Raises:
@@ -83,7 +83,7 @@ class Pipeline:
     # --- prompts
 
     def render(self, request: Request) -> str:
-        """The prompt of a request, with an open slot for candidates that are shown."""
+        """Render the prompt of a request; the slot for the candidates stays open."""
         return (self._worded or self._steps[-1]).render(request)
 
     def reference(self, item: Item) -> str:
@@ -91,8 +91,8 @@ class Pipeline:
         return item.title
 
     def planned_prompt(self, request: Request) -> str:
-        """The prompt of a request as long as it will be: the open slot is filled with as many
-        titles, evenly drawn from the catalog, because a plan calls no stage.
+        """A prompt as long as the final one, for a plan that calls no stage. The open slot is
+        filled with as many titles as there will be candidates, drawn evenly from the catalog.
         """
         n = titles_shown(self._steps)
         if not n or self._worded is None or not self._worded.shows:
@@ -110,7 +110,7 @@ class Pipeline:
         """Run every stage on all requests, one stage after the other.
 
         Raises:
-            TargetError: a stage failed; the detail names it.
+            TargetError: a stage failed; the detail names the stage.
         """
         passages = [self._passage(request) for request in requests]
         for stage in self._steps:
@@ -177,7 +177,7 @@ class Pipeline:
 
     @property
     def summary(self) -> str:
-        """The stages in a sentence, with the name and the number of candidates of each."""
+        """A sentence that lists the stages with their names and numbers of candidates."""
         said = [
             f"{stage.name} is {getattr(stage.recommender, 'name', 'a recommender')}"
             + (f" and passes {stage.n:,} candidates on" if stage.n else "")

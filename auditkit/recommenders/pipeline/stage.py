@@ -36,14 +36,14 @@ SLOT = "{candidates}"
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """One stage.
+    """One stage of a pipeline.
 
     Attributes:
-        name: of the stage. recommender: answers its requests.
+        name: name of the stage. recommender: answers its requests.
         n: number of candidates that are passed on; None for the last stage.
-        prompts: its templates; the first of `recommend` is used.
-        shows: whether the candidates of the stage before are written into its prompt.
-        choose: words between a template without the slot and the candidates.
+        prompts: templates of the stage; the first template of `recommend` is used.
+        shows: whether the candidates of the previous stage are written into the prompt.
+        choose: words between the prompt and the candidates if the template has no slot for them.
         writes: `list`, or `query` for the search query of the next stage.
     """
 
@@ -86,12 +86,12 @@ def build_stage(
     pack: DomainPack,
     writes: Literal["list", "query"] = "list",
 ) -> Stage:
-    """A stage with the templates of its recommender, of a file, or the shipped ones.
+    """Build a stage with the templates of its recommender, of a file, or of auditkit.
 
     Args:
         first: whether the stage chooses from all items.
-        prompt: a template file; keys that it leaves out are those of the shipped templates.
-        pack: the domain pack, whose words the shipped templates use.
+        prompt: a template file; missing keys are taken from the shipped templates.
+        pack: the domain pack, whose words fill the shipped templates.
         writes: a list of items, or the search query of the next stage.
 
     Raises:
@@ -130,8 +130,8 @@ def build_stage(
 
 
 def with_candidates_shown(request: Request, choose: str) -> Request:
-    """The request with the titles of its candidates in the open slot of its prompt, or of an
-    earlier turn of the conversation; without a slot they follow the prompt.
+    """Write the titles of the candidates into the open slot of the prompt or of an earlier turn.
+    Without a slot, `choose` and the titles follow the prompt.
     """
     listed = "\n- ".join(item.title for item in request.candidates or ())
     prompt, messages = request.prompt, request.messages
@@ -176,7 +176,7 @@ def _without_slot(title: str) -> str:
 
 
 def titles_shown(stages: Sequence[Stage]) -> int:
-    """Number of candidates in the prompt of the stage that shows them; 0 if none does."""
+    """Number of candidates that a stage shows in its prompt; 0 if no stage shows candidates."""
     shown = [
         min(before.n or 0 for before in stages[:i] if before.writes == "list")
         for i, stage in enumerate(stages)

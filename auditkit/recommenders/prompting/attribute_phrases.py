@@ -57,7 +57,7 @@ class Attribute(_Part):
     """A sensitive attribute with mutually exclusive values.
 
     Attributes:
-        legal_basis: why the attribute is tested. crossed_with: attributes that are combined with it
+        legal_basis: why the attribute is tested. crossed_with: attributes with which it is combined
             in intersectional tests.
         values: at least two, with distinct ids and phrases.
     """
@@ -126,7 +126,7 @@ def _refuse_equal(values: tuple[AttributeValue, ...]) -> None:
 
 
 def read_wordings(path: Path) -> Wordings:
-    """Read a file of attributes.
+    """Read a file of attribute phrases.
 
     Raises:
         ConfigurationError: the file is invalid; all errors are listed, each with file and line.
@@ -136,7 +136,7 @@ def read_wordings(path: Path) -> Wordings:
 
 @cache
 def shipped_wordings() -> Wordings:
-    """The eight shipped attributes."""
+    """Return the eight shipped attributes with their phrases."""
     return read_wordings(
         Path(str(files("auditkit.recommenders.prompting") / "templates/attributes.yaml"))
     )

@@ -79,12 +79,12 @@ def ends_with_year(line: str) -> bool:
 
 
 def is_emphasized(line: str) -> bool:
-    """Whether a line begins with a span in bold or quotes that a separator or nothing follows."""
+    """Whether a line begins with a span in bold or quotes, followed by a separator or nothing."""
     return len(line) <= _LONGEST and _span(line.strip()) is not None
 
 
 def bare_title(line: str) -> str:
-    """A title without decoration, its price, and the comment or period after its year."""
+    """Remove the decoration and price of a title, and a comment or period after its year."""
     line = line.strip()
     if len(line) > _LONGEST:  # no title; the patterns below would read it many times
         return line
@@ -107,7 +107,9 @@ def _undecorated(text: str) -> str:
 
 
 def bare_titles(lines: Sequence[str]) -> list[str]:
-    """Titles of the lines of one list, also without the comments that most of its lines have."""
+    """Extract the title from each line of a list. Comments after titles are removed if at least
+    half of the lines have one.
+    """
     titles = [bare_title(line) for line in lines]
     plain = [
         i for i, line in enumerate(lines) if len(line) <= _LONGEST and _span(line.strip()) is None
@@ -138,7 +140,7 @@ def _dash_of_comments(titles: Sequence[str]) -> str:
 
 
 def looks_like_comment(text: str) -> bool:
-    """Whether words after a title are a comment and not a subtitle.
+    """Whether the words after a title are a comment rather than a subtitle.
 
     A comment begins in lower case, has a price, percentage or rating, is long, or is a sentence.
     The words of a subtitle are capitalized, and a color or size belongs to a product.

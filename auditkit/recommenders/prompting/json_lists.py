@@ -35,9 +35,9 @@ def has_json(text: str) -> bool:
 
 
 def json_titles(text: str) -> tuple[str, ...] | None:
-    """Texts that name the items of the first JSON value, or of JSON lines; None if there is none.
+    """Texts that name items in the first JSON value or in JSON lines; None without JSON.
 
-    A truncated list gives its complete elements. A Python list or dictionary is read too.
+    Of a truncated list, only complete elements are read. A Python list or dictionary is read too.
     """
     if text[:1] in "[{" and text[:2] not in ("[]", "{}") and len(text) <= _LONGEST_LITERAL:
         with contextlib.suppress(ValueError, TypeError, SyntaxError, MemoryError, RecursionError):

@@ -58,7 +58,7 @@ _TITLES_BEGIN_SO = ("hashed", "dashed", "letter", "roman")  # "#1 Cheerleader Ca
 
 
 class MarkedLine(NamedTuple):
-    """A line after its marker; `bullet` is an indented or plain bullet instead of a number."""
+    """Rest of a line after its marker; `bullet` is False if the marker is a number."""
 
     rest: str
     bullet: bool
@@ -81,7 +81,7 @@ class _Numbered(NamedTuple):
 
 
 def marked_lines(lines: Sequence[str]) -> list[MarkedLine]:
-    """The lines that begin with a marker, without it, in order."""
+    """Return the lines that begin with a list marker, in order and without the marker."""
     numbered = [
         found for place, line in enumerate(lines) if (found := _number(place, line)) is not None
     ]

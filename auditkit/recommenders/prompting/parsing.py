@@ -271,7 +271,7 @@ def status_of_text(
     """The status of a response: no answer, refusal, truncated, parse error, or ok.
 
     Args:
-        text: of the response.
+        text: text of the response; None if there is none.
         n_items: number of complete items parsed from it.
         cut: whether the text was truncated by a token limit.
         k: requested number of items; a truncated response with at least k items is ok.

@@ -130,8 +130,8 @@ class Prompts:
         system: the system turn; empty for none.
         examples: few-shot examples, as earlier turns of the conversation.
         answer_after: words that precede the list, for models that reason first.
-        item_path: where a JSON answer has the title or id of each item, such as
-            `result.picks[].sku`; empty to find it.
+        item_path: path of the title or id of each item in a JSON answer, such as
+            `result.picks[].sku`; empty to detect the path.
         tasks: additional tasks that the recommender was trained on, by name.
     """
 
@@ -165,7 +165,7 @@ class Prompts:
         """Read a template file.
 
         Raises:
-            ConfigurationError: not a template file, or an unknown slot.
+            ConfigurationError: the file is not a template file, or a template has an unknown slot.
         """
         try:
             return cls.from_mapping(load_yaml(path).data)
@@ -191,11 +191,11 @@ class Prompts:
 
     @classmethod
     def from_mapping(cls, fields: Mapping[str, object]) -> Prompts:
-        """Build from the mapping of a template file.
+        """Build the templates from the content of a template file.
 
         Raises:
-            ConfigurationError: an unknown key or slot.
-            ValidationError: a missing key or a value of the wrong type.
+            ConfigurationError: `fields` has an unknown key, or a template an unknown slot.
+            ValidationError: a key is missing, or a value has a wrong type.
         """
         if not isinstance(fields, Mapping):
             raise TypeError("not a mapping")
@@ -208,7 +208,7 @@ class Prompts:
         return TypeAdapter(cls).validate_python(fields)
 
     def as_mapping(self) -> dict[str, object]:
-        """The mapping that `from_mapping` reads."""
+        """Return the mapping that `from_mapping` reads."""
         return {
             "history": self.history,
             "recommend": list(self.recommend),
@@ -261,12 +261,14 @@ class Prompts:
         return self._fill(self.describe[wording % len(self.describe)], item=self._item(item))
 
     def ask(self, task: str, *, wording: int = 0, **slots: str | Item | Sequence[Item]) -> str:
-        """Render the prompt of a task, with slots for text, an item or several items."""
+        """Render the prompt of a task. `wording` is the index of its template; `slots` fill the
+        template with texts, items or sequences of items.
+        """
         wordings = self.tasks[task].ask
         return self._fill(wordings[wording % len(wordings)], **self._written(slots))
 
     def answer(self, task: str, **slots: str | Item | Sequence[Item]) -> str:
-        """Render the answer to a task."""
+        """Render the answer to a task; `slots` fill the template as in `ask`."""
         return self._fill(self.tasks[task].answer, **self._written(slots))
 
     def _written(self, slots: Mapping[str, str | Item | Sequence[Item]]) -> dict[str, str]:

@@ -39,12 +39,12 @@ _BARE_FINAL = "assistantfinal"
 
 
 class Answer(NamedTuple):
-    """An answer without reasoning.
+    """An answer whose reasoning was removed.
 
     Attributes:
         text: the text without reasoning. n_removed: number of passages of reasoning.
-        unfinished: whether the text ends within reasoning, so that the answer never began or was
-            interrupted.
+        unfinished: whether the text ends within a passage of reasoning, so that the answer is
+            missing or was interrupted.
     """
 
     text: str

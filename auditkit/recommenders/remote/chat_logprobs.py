@@ -30,7 +30,7 @@ _MOST_UNKNOWN = 16  # characters in a run of such tokens
 
 
 class PromptToken(NamedTuple):
-    """One token of a rendered chat.
+    """One token of a rendered chat, with its log-probability.
 
     Attributes:
         id: the server's token id, as text. logprob: nats. text: the token decoded on its own.
@@ -42,7 +42,7 @@ class PromptToken(NamedTuple):
 
 
 def prompt_tokens(result: Mapping[str, Any]) -> list[PromptToken]:
-    """The tokens of a rendered chat after its first token, for which nothing is predicted.
+    """The tokens of a rendered chat except its first, which has no log-probability.
 
     Raises:
         TargetError: the response has no `prompt_logprobs` with one token per entry.
@@ -68,8 +68,8 @@ def continuation_values(
     the end of the prompt.
 
     Args:
-        before: tokens of the chat up to where the answer begins.
-        whole: tokens of the same chat with the beginning of the answer.
+        before: tokens of the chat before the answer.
+        whole: tokens of the same chat followed by the beginning of the answer.
 
     Raises:
         TargetError: the two chats differ before the answer, the tokens do not spell the
@@ -126,8 +126,9 @@ def generated_token(result: Mapping[str, Any]) -> tuple[str, float]:
     """Text of the first generated token of a chat, and its log-probability in nats.
 
     Raises:
-        TargetError: no log-probability; or the answer does not begin with this token, or begins
-            with reasoning, so that a list follows something else than the prompt.
+        TargetError: the result has no log-probability, the answer does not begin with this token,
+            or the answer begins with reasoning, so that a list would not follow the prompt
+            directly.
     """
     try:
         choice = result["choices"][0]

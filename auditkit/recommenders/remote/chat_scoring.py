@@ -113,8 +113,8 @@ class RenderedTemplate:
     Attributes:
         by_tokenizer: whether `/tokenize` and `/detokenize` render the chat, instead of
             `/apply-template`.
-        strips_first: whether the special token with which the rendered chat begins is left out,
-            because the server adds it again.
+        strips_first: whether the first special token of the rendered chat is removed, because the
+            server adds it again.
     """
 
     by_tokenizer: bool

@@ -93,11 +93,11 @@ class Server:
     async def post(
         self, path: str, body: Mapping[str, Any], *, from_root: bool = False
     ) -> dict[str, Any]:
-        """Send JSON, receive a JSON object.
+        """Send JSON and return the JSON object of the response.
 
         Args:
-            path: begins with a slash. from_root: whether it follows the base URL without the API
-                version (`/v1`) at its end.
+            path: begins with a slash. from_root: whether the path is appended to the base URL
+                without its API version (`/v1`).
 
         Raises:
             TargetError: the exchange failed; the run log records its `reason`.

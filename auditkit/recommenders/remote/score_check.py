@@ -30,8 +30,8 @@ _CHAT_PROMPTS = ("What is the capital of France?", "Name a movie with a robot.")
 _CHAT_CONTINUATIONS = ("Paris", "Paris is\n")
 _INTERNAL, _BROKEN = "status 500", ("connection", "incomplete_body")
 _REASONED = (
-    "The model reasons before it answers, so log-probabilities of the answer alone are not those "
-    "of its lists and were not used."
+    "The model reasons before it answers, so log-probabilities of the answer alone do not apply "
+    "to its lists and were not used."
 )
 _AGREE = 0.1  # nats; batching and caches change the scores of a server by less
 
@@ -45,7 +45,7 @@ class Retried(Protocol):
 
 
 class ScoreCheck(NamedTuple):
-    """What a server's scores are good for.
+    """Whether and how the scores of a server are used.
 
     Attributes:
         usable: whether scores are used. scorer: how answers in a chat are scored; None for plain
@@ -58,11 +58,11 @@ class ScoreCheck(NamedTuple):
 
 
 def check_scores(endpoint: Endpoint, retried: Retried) -> ScoreCheck:
-    """Find out how the endpoint can score what it generates: answers in a chat or completions.
+    """Test whether the endpoint can score answers in a chat or completions consistently.
 
     Raises:
-        TargetError: a lasting fault; the server may support scores, and if that is unknown, no
-            probe may be skipped.
+        TargetError: a test request failed in every attempt. Whether the server supports scores is
+            then unknown, so no probe may be skipped for lack of scores.
     """
     return _check_chat(endpoint, retried) if endpoint.chat else _check_plain(endpoint, retried)
 
@@ -98,8 +98,8 @@ def _check_chat(endpoint: Endpoint, retried: Retried) -> ScoreCheck:
         False,
         notes=(
             *notes,
-            "The server returns log-probabilities of plain text only, without the model's chat "
-            "template: they are not those of its lists and were not used.",
+            "The server returns log-probabilities only of plain text without the model's chat "
+            "template. They do not apply to its lists and were not used.",
         ),
     )
 
@@ -121,8 +121,8 @@ def _attempt(retried: Retried, ask: Callable[[], T], failed: list[str] | None = 
             failed.append(_REASONED)
         elif failed is not None and (error.detail.startswith(_INTERNAL) or error.reason in _BROKEN):
             failed.append(
-                f"A test request for log-probabilities in a chat failed each time ({error}): they "
-                "were not used."
+                "A test request for log-probabilities in a chat failed in every attempt "
+                f"({error}), so log-probabilities were not used."
             )
         elif error.retryable or error.reason == "deadline":
             raise
@@ -178,7 +178,7 @@ def _run(endpoint: Endpoint, asked: Coroutine[Any, Any, T]) -> T:
 
 
 def _noise(noise: float) -> str:
-    return f"One text scored twice differs by {noise:.3g} nats."
+    return f"Two scores of the same text differ by {noise:.3g} nats."
 
 
 def _inconsistent(place: str, gap: float) -> str:

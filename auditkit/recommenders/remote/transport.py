@@ -80,7 +80,8 @@ class Transport:
         return self.waited >= self._request_limits.waiting
 
     def ask(self, questions: Sequence[PlannedCall]) -> Generator[Response]:
-        """Yield one response per call, in order, each as soon as all earlier ones have arrived.
+        """Yield one response per call, in order, as soon as it and all earlier responses have
+        arrived.
 
         Closing the generator cancels the calls in flight.
         """

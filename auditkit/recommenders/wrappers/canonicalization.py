@@ -30,10 +30,10 @@ _BLANKS = re.compile(r"[^\S\n]+")
 
 
 class Canonicalizer:
-    """Makes texts canonical.
+    """Removes invisible characters and replaces look-alike letters by ASCII letters.
 
     Args:
-        titles: of the catalog; their tokens are never changed.
+        titles: titles of the catalog; tokens that occur in them are never changed.
     """
 
     def __init__(self, titles: Iterable[str]) -> None:
@@ -43,14 +43,14 @@ class Canonicalizer:
         self._foreign = frozenset(scripts - {"LATIN"})
 
     def text(self, text: str) -> str:
-        """The canonical text."""
+        """Return the canonical form of a text."""
         if not text.isascii() or any(control in text for control in _DELETIONS):
             text = _without_invisible(_with_deletions(text))
             text = _TOKEN.sub(lambda found: self._token(found[0]), text)
         return _BLANKS.sub(" ", text)
 
     def request(self, request: Request) -> Request:
-        """The request with canonical texts; ids are kept."""
+        """Return the request with canonical texts; ids are unchanged."""
         candidates = request.candidates
         return replace(
             request,

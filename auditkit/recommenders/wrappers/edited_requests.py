@@ -30,8 +30,8 @@ class EditedRequests:
     Args:
         name: of the wrapped recommender with its prefix, such as `neutralized:p5-mini`.
         inner: the recommender that reads the edited requests.
-        request: edits a request, including its rendered prompt; it keeps the id.
-        text: edits a text that is not part of a request.
+        request: function that edits a request, including its rendered prompt, but not its id.
+        text: function that edits a text that is not part of a request.
     """
 
     def __init__(

@@ -24,11 +24,11 @@ _REMEMBERED = 100_000
 
 
 class TitleSnapper:
-    """Replaces titles by the nearest ones of a catalog.
+    """Replaces titles outside the catalog by the most similar titles of the catalog.
 
     Args:
-        titles: as prompts show them.
-        floor: smallest similarity of a replaced title, in [0, 1].
+        titles: titles of the catalog, as prompts show them.
+        floor: smallest similarity at which a title is replaced, in [0, 1].
     """
 
     def __init__(self, titles: Iterable[str], *, floor: float = FLOOR) -> None:
@@ -59,7 +59,7 @@ class TitleSnapper:
         return self._titles[nearest[0][2]]
 
     def request(self, request: Request) -> Request:
-        """The request with snapped titles, in its items and its texts."""
+        """Return the request with replaced titles, in its items and its texts."""
         candidates = request.candidates
         items = (*request.history, *(candidates or ()))
         changed = {i.title: s for i in items if (s := self.snap(i.title)) != i.title}

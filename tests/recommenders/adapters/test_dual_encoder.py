@@ -75,7 +75,7 @@ def test_it_recommends_and_embeds_but_has_no_scores(encoder):
 def test_target_folder_gets_the_items_of_the_data_set(tmp_path):
     loaded = load_recommender(str(save(tmp_path)), dataset=world())
     assert loaded.kind == "encoder, style embed"
-    with pytest.raises(TargetUnavailable, match="Give the data set"):
+    with pytest.raises(TargetUnavailable, match="Pass a data set"):
         load_folder(tmp_path)
 
 

@@ -68,7 +68,7 @@ def test_what_the_folder_says_stands_in_the_report(tmp_path):
     folder, _ = sentence_folder(tmp_path, pooling="cls", prompts={**PROMPTS, "document": "the "})
     assert load_folder(folder, world()).notes[-2:] == (
         "Vectors follow modules.json: pooling by cls, similarity by cosine.",
-        "'a man said ' precedes the texts of users and 'the ' the titles.",
+        "The prompt 'a man said ' precedes the texts of users, and 'the ' precedes the titles.",
     )
 
 
