@@ -31,7 +31,7 @@ _LARGEST = float(np.finfo(np.float32).max)  # ratings are stored in this precisi
 
 
 def id_text(value: object, column: str) -> str:
-    """Text of an id, as it is written.
+    """Text of an id, exactly as it is written.
 
     Raises:
         ValueError: the cell is empty, a list or an object, or has an unpaired surrogate.
@@ -52,13 +52,13 @@ def id_text(value: object, column: str) -> str:
 
 
 class IdColumn:
-    """Numbers the ids of one column in the order of their first cell.
+    """Numbers the distinct ids of one column in order of first occurrence.
 
     Attributes:
-        texts: the id of every number.
+        texts: the ids; the id with number i is texts[i].
 
     Args:
-        column: its name, for messages.
+        column: name of the column, for messages.
     """
 
     def __init__(self, column: str) -> None:
@@ -72,7 +72,9 @@ class IdColumn:
     def numbers(
         self, cells: Sequence[object], lines: Sequence[int], faults: list[str]
     ) -> NDArray[np.int64]:
-        """Number of every cell; a cell without an id gets -1 and is added to `faults`."""
+        """Return the number of the id in every cell; a cell without an id gets -1, and its error is
+        added to `faults`.
+        """
         kinds = set(map(type, cells))
         known = self._known.get(kinds.pop()) if len(kinds) == 1 else None
         look_up = self._one if known is None else known.__getitem__
@@ -126,13 +128,13 @@ class Numbers(Protocol):
     largest: float
 
     def many(self, cells: Sequence[object]) -> Array | None:
-        """Numbers of cells of one common type, NaN for an empty cell; None if another type, an
-        unusual text or an invalid value is among them.
+        """Read cells of one common type at once, [cells]; NaN for an empty cell. None if the types
+        differ, or if a text is unusual or a value invalid, so that `one` must read each cell.
         """
         ...
 
     def one(self, cell: object, column: str) -> float:
-        """The number of a cell.
+        """Read one cell.
 
         Raises:
             ValueError: the cell cannot be read.
@@ -148,10 +150,11 @@ def known_numbers(
     unknown: UnknownCells,
     faults: list[str],
 ) -> Array:
-    """Numbers of a column, [cells]; NaN for a cell that is unknown or cannot be read.
+    """Read the cells of a column as numbers, [cells]; NaN for an unknown or unreadable cell.
 
     Args:
-        unknown: counts these cells; if it is strict, those that cannot be read are `faults`.
+        unknown: counts the unknown and unreadable cells; if it is strict, unreadable cells are
+            added to `faults`.
     """
     values = reader.many(cells)
     if values is not None and not np.any(np.abs(values) > reader.largest):
@@ -176,16 +179,16 @@ def known_numbers(
 
 
 class Ratings:
-    """Reads finite numbers that single precision can hold."""
+    """Reads finite numbers in the range of single precision."""
 
     largest = _LARGEST
 
     def many(self, cells: Sequence[object]) -> Array | None:
-        """As in `Numbers`."""
+        """Read cells of one common type at once, as `Numbers.many` describes."""
         return _plain_numbers(cells, set(map(type, cells)))
 
     def one(self, cell: object, column: str) -> float:
-        """As in `Numbers`."""
+        """Read one cell, as `Numbers.one` describes."""
         text = str(cell).strip()
         try:
             if "_" in text:  # 1_000 is a number for Python only
@@ -209,7 +212,7 @@ class Times:
         self._without_zone = 0
 
     def many(self, cells: Sequence[object]) -> Array | None:
-        """As in `Numbers`."""
+        """Read cells of one common type at once, as `Numbers.many` describes."""
         kinds = set(map(type, cells))
         found = _plain_numbers(cells, kinds)
         if found is not None:
@@ -242,7 +245,7 @@ class Times:
         return np.where(np.isnat(moments), np.nan, seconds)
 
     def one(self, cell: object, column: str) -> float:
-        """As in `Numbers`."""
+        """Read one cell, as `Numbers.one` describes."""
         text = str(cell).strip()
         if not _ISO_DATE.match(text):
             try:
@@ -265,7 +268,7 @@ class Times:
         return seconds
 
     def notes(self, name: str) -> list[str]:
-        """A note on the dates that were read as UTC, if there are any."""
+        """Note on dates without a time zone, which were read as UTC; empty without any."""
         if not self._without_zone:
             return []
         return [f"{name}: {self._without_zone} dates without a time zone are read as UTC"]

@@ -29,7 +29,7 @@ class Events(NamedTuple):
     Attributes:
         user_index: position in `user_ids`. item_index: position in the catalog.
         timestamp: seconds since 1970. rating: 1 where the data has none.
-        user_ids: in the order of their first usable row.
+        user_ids: ids of the users, in order of their first usable row.
     """
 
     user_index: NDArray[np.int32]
@@ -48,12 +48,12 @@ def read_events(
     strict: bool,
     notes: list[str],
 ) -> Events:
-    """Read the interactions; rows without a known item, time or rating are counted and left out.
+    """Read the interactions. Rows without a known item, time or rating are skipped and counted.
 
     Args:
         items_file: name of the table of items, for messages.
-        strict: whether such a row is an error.
-        notes: list of notes on these rows that is extended.
+        strict: whether a row without a known item, time or rating is an error.
+        notes: list to which notes on skipped rows are added.
 
     Raises:
         CatalogError: the table is not valid, or no row can be used.

@@ -30,17 +30,17 @@ def read_attributes(
     strict: bool,
     notes: list[str],
 ) -> list[Mapping[str, str]]:
-    """One attribute mapping per user; a missing value is "unknown". Users with equal values share
-    one mapping.
+    """Read one attribute mapping per user, in which a missing value is "unknown". Users with equal
+    values share one mapping object.
 
     Args:
         users: ids of the users that have interactions.
         events_file: name of the table of interactions, for messages.
         strict: whether an unreadable cell is an error.
-        notes: list of notes on users and cells that is extended.
+        notes: list to which notes on users and cells are added.
 
     Raises:
-        CatalogError: the table is not valid, or has none of the users.
+        CatalogError: the table is not valid, or contains none of the users.
     """
     number = {user: row for row, user in enumerate(users)}
     unknown, faults = UnknownCells(strict=strict), list[str]()

@@ -37,10 +37,11 @@ class _Wanted(NamedTuple):
 
 
 def judge(graph: Triples, row: int, predicate: str, value: str) -> Judgment:
-    """Verdict and evidence on one claim about one item; predicates as in `KnowledgeGraph.verdict`.
+    """Return verdict and evidence for the claim that an item has a value of a predicate; see
+    `KnowledgeGraph.verdict` for the predicates and values.
 
     Raises:
-        CatalogError: `value` must be an item and is not in the catalog.
+        CatalogError: `value` must be an item id, but is not in the catalog.
     """
     if predicate.startswith(SAME):
         return _shared(graph, row, graph.row(value), predicate.removeprefix(SAME))
@@ -60,10 +61,10 @@ def judge(graph: Triples, row: int, predicate: str, value: str) -> Judgment:
 
 
 def meets(graph: Triples, row: int, constraint: Constraint) -> Verdict:
-    """Verdict on whether an item meets one constraint.
+    """Return the verdict on the statement that an item meets a constraint.
 
     Raises:
-        InvalidArgument: a comparison with a value that is not a number.
+        InvalidArgument: an order comparison has a value that is not a number or date.
     """
     p = graph.codes.get(constraint.predicate)
     if p is None:
@@ -74,10 +75,11 @@ def meets(graph: Triples, row: int, constraint: Constraint) -> Verdict:
 
 
 def conditions_of(graph: Triples, constraint: Constraint) -> list[Condition] | None:
-    """Conditions that select the items that certainly meet a constraint; None if no item can.
+    """Return conditions that select exactly the items that certainly meet a constraint; None if no
+    item can meet it.
 
     Raises:
-        InvalidArgument: a comparison with a value that is not a number.
+        InvalidArgument: an order comparison has a value that is not a number or date.
     """
     p = graph.codes.get(constraint.predicate)
     if p is None:
@@ -101,7 +103,9 @@ def conditions_of(graph: Triples, constraint: Constraint) -> list[Condition] | N
 
 
 def merged(conditions: Sequence[Condition], predicates: Sequence[Predicate]) -> list[Condition]:
-    """Intersect the conditions on each functional predicate, which has a single value."""
+    """Merge all conditions on one functional predicate, which has a single value, by intersecting
+    their ranges.
+    """
     ranges: dict[int, tuple[int, int]] = {}
     others = []
     for condition in conditions:

@@ -40,7 +40,7 @@ class Byline(NamedTuple):
 
 
 def bylines(text: str) -> list[Byline]:
-    """All ways to split a written title into title and creator, the most likely first."""
+    """Return all ways to split a written title into title and creators, most likely first."""
     body, year, _ = split_year(clean_query(text))
     written = f" ({year})" if year is not None else ""
     found = [
@@ -66,7 +66,9 @@ def _splits(body: str) -> Iterator[tuple[str, str]]:
 
 
 def is_by(written: str, creators: Iterable[str]) -> bool:
-    """Whether every written name is one of an item's creators; initials and a surname suffice."""
+    """Whether every creator in a written byline is one of an item's creators; initials and a
+    surname suffice for a match.
+    """
     listed = [part for creator in creators for part in (creator, *_LISTED.split(creator))]
     known = [_name(creator) for creator in dict.fromkeys(listed)]
     whole = [_name(written)]

@@ -23,7 +23,7 @@ LEAST_RATIO = 85.0
 
 
 def near_entries(index: TitleIndex, keys: Sequence[str]) -> list[list[int]]:
-    """For each full key, up to five entries with a similar title, best first."""
+    """Return, for each full key, up to five entries with similar titles, most similar first."""
     usable = ["" if key.startswith("raw:") else key for key in keys]
     ratio = ratio_counter()
     found: list[list[int]] = []

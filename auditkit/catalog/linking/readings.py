@@ -26,14 +26,15 @@ _AND_AFTER_LETTER = re.compile(r" (\w)and ")
 
 
 class Reading(NamedTuple):
-    """A full key, and the number of edits between it and the text, 0 to 2."""
+    """A full key that a text may mean, and its number of edits from the text, 0 to 2."""
 
     key: str
     edits: int
 
 
 def articles_mended(tokens: Sequence[str], *, after_comma: bool) -> Iterator[tuple[str, str]]:
-    """Yield each token that may be an article or `and` with one error, with the key then meant.
+    """Yield (token, key) for each token that may be a misspelled article or `and` (one edit); key
+    is the full key with that token corrected.
 
     Args:
         tokens: tokens of the text's full key.
@@ -51,13 +52,14 @@ def articles_mended(tokens: Sequence[str], *, after_comma: bool) -> Iterator[tup
 
 
 def readings(core: str, tokens: Sequence[str], *, dated: bool, after_comma: bool) -> list[Reading]:
-    """All readings of a title, each key with the fewest edits; first the key itself.
+    """Return all readings of a title, each key once with its fewest edits; the unchanged key is
+    first.
 
     Args:
-        core: the title without its year.
-        tokens: tokens of its full key.
-        dated: whether a year is stated. Without one, no article is mended: too many titles differ
-            in one short word.
+        core: the written title without its year.
+        tokens: tokens of the title's full key.
+        dated: whether a year is stated. Without a year, articles are not corrected, because too
+            many titles differ in one short word.
         after_comma: whether a comma precedes the last token.
     """
     own = Reading(" ".join(tokens), 0)

@@ -32,10 +32,10 @@ _KINDS, _LETTERS = 4, 26
 
 
 def text_nats(key: str, is_word: Callable[[str], bool], *, dated: bool) -> float:
-    """Nats that a text says about the title that it means.
+    """Evidence, in nats, that a text gives about the title that it means.
 
-    A text that consists of words may well be the correct title of another film, so it says less,
-    and a single word says nothing: a word is a title of its own.
+    A text of ordinary words may be the correct title of another item and gives less evidence. A
+    single word gives none.
 
     Args:
         key: full key of the text.
@@ -59,7 +59,8 @@ def text_nats(key: str, is_word: Callable[[str], bool], *, dated: bool) -> float
 
 
 def edit_nats(key: str, title: str, edits: int) -> float:
-    """Nats of the edits that turn a title into a text: minus the log of their probability.
+    """Cost, in nats, of the edits that turn a title into a text: minus the log of their
+    probability.
 
     Args:
         key, title: full keys.
@@ -73,11 +74,11 @@ def edit_nats(key: str, title: str, edits: int) -> float:
 
 
 def prior_log_odds(n_titles: int, *, dated: bool) -> float:
-    """Log-odds before a text is compared with any title.
+    """Prior log-odds, in nats, that a text means one particular title among those searched.
 
     Args:
         n_titles: number of titles that are searched.
-        dated: whether they are those of a stated year.
+        dated: whether only titles of the stated year are searched.
     """
     if dated:
         return _FITTED_DATED - log(max(n_titles, _FEWEST_OF_YEAR))

@@ -74,8 +74,8 @@ class Link:
     """Result for one written title.
 
     Attributes:
-        title: the text as given.
-        item_id: the item that it names; None if it is ambiguous or has no match.
+        title: the written text.
+        item_id: the linked item; None if the title is ambiguous or has no match.
         reason: one of `LINKED` if it was linked; else `ambiguous_variant` for the short name of
             several variants or products, `ambiguous`, `year_conflict`, `near_miss`, `none` or
             `empty`.
@@ -130,8 +130,8 @@ class TitleLinker:
         ids: item ids in catalog order.
         index: index of the catalog's titles.
         linking: `loose` accepts a corrected title whose year is up to two years off; `strict`
-            requires an equal year, or seven letters of a one-word title without a year; `auto` is
-            strict for 100,000 entries or more.
+            requires an equal year, and at least seven letters for a corrected one-word title
+            without a year; `auto` is strict for 100,000 entries or more.
     """
 
     def __init__(self, ids: Sequence[str], index: TitleIndex, *, linking: Linking = "auto") -> None:
@@ -163,10 +163,10 @@ class TitleLinker:
 
         Args:
             titles: texts as the recommender wrote them.
-            without: for every title, the index of one entry that is hidden, with its words; used by
-                the self-check.
-            near_misses: whether to distinguish `near_miss` from `none`; False is faster and
-                returns `none` for both.
+            without: for every title, the index of one entry that is hidden together with its words;
+                used by the self-check.
+            near_misses: whether to search for near misses; False is faster and reports them as
+                `none`.
 
         Returns:
             One `Link` per title, in order.
@@ -200,8 +200,8 @@ class TitleLinker:
         return [links[number] for number in range(len(queries))]
 
     def link_texts(self, keys: Sequence[str]) -> list[tuple[int, ...]]:
-        """For each full key, the entries with this main title, alias or prefix; else the variants
-        of the product with this name.
+        """Return, for each full key, the entries with this main title, alias or prefix or, if there
+        are none, the variants of the product with this name.
         """
         found = self._collect((self.index.full, self.index.prefix), keys, str)
         linked = [tuple(sorted(found.get(number, ()))) for number in range(len(keys))]

@@ -37,7 +37,7 @@ MAX_LETTERS = 32  # the neighborhood grows with the square of the length
 
 
 class Neighbor(NamedTuple):
-    """A word near a token, and their edit distance."""
+    """A word near a token, with its edit distance from the token."""
 
     word: str
     distance: int
@@ -102,14 +102,15 @@ class Vocabulary:
         return found
 
     def neighbors(self, tokens: Sequence[str], *, within: int) -> dict[str, tuple[Neighbor, ...]]:
-        """Up to 12 other catalog words near each token, sorted by (distance, -count, word).
+        """Return up to 12 catalog words near each token, sorted by (distance, -count, word),
+        without the token itself.
 
-        A word is near a token only if both contain the same digits. Tokens that are too short, too
-        long, or only digits are not in the result.
+        A word can be near a token only if both contain the same digits. Tokens that are too short,
+        too long, or only digits are not in the result.
 
         Args:
             tokens: the tokens to look up.
-            within: largest number of edits, 1 or 2. Two edits count only if the token and the word
+            within: largest number of edits, 1 or 2. Two edits are allowed only if token and word
                 both have at least five letters.
         """
         wanted = {token: (token, within) for token in tokens if _may_be_meant(token)}

@@ -29,12 +29,12 @@ _SMALL_CATALOG = 10_000  # titles; in a larger one, only those of one year are a
 
 
 class NearbyQuery(NamedTuple):
-    """A title to look for.
+    """A written title for which similar catalog titles are searched.
 
     Attributes:
-        readings: its full key and others that it may mean; see `readings`.
+        readings: its full key, and further keys that it may mean; see `readings`.
         year: the stated year; None if there is none.
-        hidden: an entry that does not count; None for none.
+        hidden: index of an entry that is ignored; None if no entry is ignored.
     """
 
     readings: Sequence[Reading]
@@ -53,11 +53,11 @@ class _Asked(NamedTuple):
 
 
 def nearest_entries(scan: TitleScan, queries: Sequence[NearbyQuery]) -> list[list[int]]:
-    """For each title, the entries that it may mean, most likely first.
+    """Return, for each query, the entries that its title may mean, most likely first.
 
     Returns:
-        Per query, the best entry and those that are at most 10 times less likely; empty if the
-        best one may be as near by chance.
+        For each query, the best entry and the entries at most 10 times less likely; empty if the
+        best entry may be as similar by chance.
     """
     words, index = _MeantWords(scan.index, queries), scan.index
     asked = list(_asked(scan, queries, words))

@@ -44,7 +44,7 @@ class RdfGraph(Protocol):
         ...
 
     def select(self, query: str) -> Iterable[Mapping[str, RdfTerm]]:
-        """Yield rows of bindings; unbound variables are absent.
+        """Yield the bindings of each result row; unbound variables are absent.
 
         Raises:
             CatalogError: the graph cannot be queried.
@@ -56,7 +56,8 @@ def iri(text: str) -> str:
     """Format an IRI for SPARQL.
 
     Raises:
-        CatalogError: the text is not an IRI, or contains characters that could end it.
+        CatalogError: the text is not an IRI, or contains a character that could end the IRI in a
+            query.
     """
     if not _IRI.fullmatch(text):
         raise CatalogError(
@@ -170,8 +171,8 @@ def _require_described(
     if subjects and not described:
         examples = " and ".join(list(subjects)[:2])
         raise CatalogError(
-            f"{counts}; it was asked for {examples}. Check items.prefix, items.id and the IRIs of "
-            "the mapping."
+            f"{counts}; the query used IRIs such as {examples}. Check items.prefix, items.id and "
+            "the IRIs of the mapping."
         )
     draft.notes.append(counts)
 
@@ -242,7 +243,7 @@ def _new_items(
         draft.warn(warning)
     if not rows:
         raise CatalogError(
-            f"{graph.source.name} holds no items as the mapping describes them. Check items.type, "
+            f"{graph.source.name} contains no items that the mapping describes. Check items.type, "
             "items.id and items.title."
         )
     return rows

@@ -20,7 +20,7 @@ _NUMERIC = re.compile(
 
 
 class RewrittenNumbers:
-    """Counts, by what is read, the values and those among them that are typed numbers."""
+    """Counts all values and typed numbers, separately for ids and for each predicate."""
 
     def __init__(self) -> None:
         self._n_read: Counter[str] = Counter()
@@ -31,7 +31,7 @@ class RewrittenNumbers:
         """Count a value.
 
         Args:
-            what: what is read as a text, such as "ids" or the name of a predicate.
+            what: "ids" or the name of the predicate whose values are read as texts.
             text: the value.
             datatype: IRI of its type; "" if none.
         """
@@ -41,7 +41,7 @@ class RewrittenNumbers:
             self._first.setdefault(what, text)
 
     def warnings(self) -> Iterator[str]:
-        """Yield a warning with the counts for everything that had typed numbers."""
+        """Yield a warning with the counts for ids or a predicate that had typed numbers."""
         for what, n in self._n_numbers.items():
             yield (
                 f"{what}: {n} of {self._n_read[what]} are typed numbers, the first: "
