@@ -32,8 +32,8 @@ def spans_of(
     """Split one text into spans, in order.
 
     Args:
-        titles: windows whose key belongs to catalog entries, with these entries.
-        own: tells whether an entry is the known subject of the text.
+        titles: windows whose key matches catalog entries, each with these entries.
+        own: returns whether an entry is the known subject of the text.
     """
     genre_words = frozenset(run[0] for run in names.genres if len(run) == 1)
     claimed = full_names(text, tokens, names)

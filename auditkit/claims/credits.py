@@ -39,7 +39,7 @@ def person_statements(scope: Scope) -> Iterator[Stated]:
 
 
 def subjects_of(clause: Clause, context: Context) -> tuple[Subject, ...]:
-    """Persons that open a clause, to which the next clause may refer."""
+    """Persons at the beginning of a clause, to whom the next clause may refer."""
     negators = negators_of(clause.words)
     found: list[Subject] = []
     for place, piece in enumerate(clause.pieces):
@@ -63,7 +63,7 @@ def subjects_of(clause: Clause, context: Context) -> tuple[Subject, ...]:
 
 
 def last_persons(clause: Clause) -> tuple[Subject, ...]:
-    """Persons at the end of a clause, the referents of "who directed it"."""
+    """Persons at the end of a clause, to whom a following "who directed it" refers."""
     negators = negators_of(clause.words)
     found: list[Subject] = []
     for place in range(len(clause.pieces) - 1, -1, -1):

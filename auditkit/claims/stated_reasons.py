@@ -40,11 +40,11 @@ _CONSUMED = re.compile(
 
 
 class StatedReason(NamedTuple):
-    """The titles that one reason names.
+    """The titles that one stated reason names.
 
     Attributes:
         positions: positions in the history, ascending.
-        elsewhere: titles as written that are not in the history: of the catalog or unknown.
+        elsewhere: written titles that are not in the history, whether or not the catalog has them.
     """
 
     positions: tuple[int, ...]
@@ -57,11 +57,11 @@ class StatedReason(NamedTuple):
 
 
 def first_item_text(text: str, title: str) -> str:
-    """What a list says about its first item: the text after the title, up to the next item.
+    """Extract what a list says about its first item: the text from its title to the next item.
 
     Args:
-        text: of the list. Bullets below a numbered item belong to it.
-        title: the item as it was read from the list; it may contain the reason.
+        text: text of the list. Bullets below a numbered item belong to this item.
+        title: the item as it was parsed from the list; it may include the reason.
     """
     begin = text.casefold().find(title.casefold())
     if begin < 0:
@@ -84,11 +84,11 @@ def read_reasons(
     Args:
         texts: the reason of each recommendation.
         histories: item ids of each user's history, oldest first.
-        items: the recommended item of each; an id that is not in the catalog is ignored.
+        items: id of each recommended item; an id that is not in the catalog is ignored.
 
     Returns:
-        One reason per text, in order. A title that several items have is in the history if one of
-        them is; all positions with that title are returned.
+        One reason per text, in order. A title that several items share counts as in the history if
+        one of these items is; all positions with that title are returned.
     """
     tokens = [tokenize(text) for text in texts]
     spans = [windows(text, row) for text, row in zip(texts, tokens, strict=True)]

@@ -31,25 +31,26 @@ def perturbed_losses(
     steps: int = 1,
     inner: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> torch.Tensor:
-    """Losses with the embeddings of the prompt moved in the direction that increases them.
+    """Compute losses under an adversarial perturbation of the prompt's embeddings.
 
-    One step is FGM: r = epsilon g / |g| with the gradient g at r = 0. With more steps (FreeLB), r
-    begins at a random point of the ball, and the losses at every point of the ascent are averaged.
+    The perturbation r of norm at most epsilon increases the loss. One step is FGM: r = epsilon g /
+    |g| with the gradient g at r = 0. With more steps (FreeLB), r begins at a random point of the
+    ball, and the losses at every point of the ascent are averaged.
 
     Args:
-        model: a transformers model; `losses` runs it.
-        losses: returns the losses [B] in nats; called `steps` times, and once more for one step.
-        prompt: bool [B, T], the tokens whose embeddings are moved.
-        scale: radius of the ball, see `radius_of`; above 0.
+        model: a transformers model, which `losses` runs.
+        losses: returns the losses [B] in nats; called `steps` times, or twice if `steps` is 1.
+        prompt: bool [B, T], the tokens whose embeddings are perturbed.
+        scale: relative radius of the ball, see `radius_of`; above 0.
         steps: number of gradient steps, at least 1.
-        inner: context of the gradients that find the direction. Differentially private training
-            gives one in which no per-example gradient is recorded.
+        inner: context manager for the computation of g. Differentially private training passes one
+            that records no per-example gradients.
 
     Returns:
-        [B] nats.
+        Losses [B] in nats.
 
     Raises:
-        InvalidArgument: a scale of 0 or below, or fewer than 1 step.
+        InvalidArgument: `scale` is not above 0, or `steps` is below 1.
     """
     if scale <= 0 or steps < 1:
         raise InvalidArgument(

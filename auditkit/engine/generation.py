@@ -36,7 +36,8 @@ class Decoding(NamedTuple):
     """Decoding options. Temperature 0 is greedy; `top_k` 0 and `top_p` 1 disable filtering.
 
     Attributes:
-        stop: called after every token; returns whether the new tokens of a row are complete.
+        stop: called after every token with the new tokens of a row; returns whether they are
+            complete.
         constraint: restriction of the text, for example to titles of a catalog.
         beams: number of beams; values above 1 need temperature 0.
     """
@@ -54,9 +55,9 @@ class Generated(NamedTuple):
     """New token ids of one prompt.
 
     Attributes:
-        cut: whether a limit was reached before the text ended.
-        margin: smallest gap between the two best logits of any step, a near tie below 1e-3; None
-            for sampled text.
+        cut: whether the limit of new tokens was reached before the text ended.
+        margin: smallest gap between the two largest logits over all steps, below 1e-3 for a near
+            tie; None for sampled text.
     """
 
     ids: list[int]
@@ -81,8 +82,8 @@ def generate(
     Args:
         share: whether prompts may share the cache of a common prefix; only for models whose
             `packed` executor passed its self-check.
-        pad: whether prompts of unequal length may be in the same batch.
-        cached: whether to keep keys and values; without them every step forwards the whole text.
+        pad: whether prompts of unequal length may be padded into one batch.
+        cached: whether to cache keys and values; otherwise every step forwards the whole text.
     """
     results: list[Generated | None] = [None] * len(prompts)
     for batch in batches(prompts, share=share, equal=not pad):
@@ -260,6 +261,8 @@ def _filtered(logits: torch.Tensor, top_k: int, top_p: float) -> torch.Tensor:
 
 
 def end_tokens(model: PreTrainedModel) -> frozenset[int]:
-    """End tokens of the generation configuration, which may differ from the tokenizer's."""
+    """Ids of the end tokens in the generation configuration, which may differ from the tokenizer's
+    end token.
+    """
     ends = model.generation_config.eos_token_id
     return frozenset(ends if isinstance(ends, list) else [] if ends is None else [ends])

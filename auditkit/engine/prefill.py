@@ -23,7 +23,7 @@ _WASTE = 1.05
 
 
 class Prefilled(NamedTuple):
-    """Prefilled batch, ready for generation.
+    """A batch whose prompts were run through the model, ready for generation.
 
     Attributes:
         logits: logits of the next token, [rows, vocabulary].
@@ -38,7 +38,7 @@ class Prefilled(NamedTuple):
 
 
 def prefill(body: Body, batch: Batch, counters: Counters) -> Prefilled:
-    """Prefill every prompt of a batch; rows keep their order."""
+    """Run the prompts of a batch through the model; rows have the order of the prompts."""
     path = _shared(body, batch.prefix, counters)
     past = body.n_virtual + len(batch.prefix)
     longest = max(map(len, batch.tails))

@@ -19,7 +19,9 @@ _ITEM_WITHIN = 3  # words after a value
 
 
 def is_another_value(scope: Scope, known: Known, candidate: Candidate) -> bool:
-    """Whether the words around a value make it a difference, another price or a use."""
+    """Whether the words around a value show that it is not a fact of the item: a difference ("2 cm
+    longer"), a replaced value or a use.
+    """
     if _is_replaced(scope, candidate):
         return True
     if not scope.numeric(candidate) or known.spec.type in ("year", "date"):

@@ -41,14 +41,15 @@ class Clause:
     """Words of one clause.
 
     Attributes:
-        words: in order, without the words of titles.
-        topic: entries of the one item that it is about; empty if there is none or several.
-        titles: places in `words` in front of which a title stood.
-        silent: character ranges that state nothing.
-        follows: last word of the clause before in the same sentence.
-        heading: last word of the first clause of the sentence, if this is only a few nouns.
+        words: words in order, without the words of titles.
+        topic: catalog entries of the item that the clause is about; empty for no item or several
+            items.
+        titles: indices in `words` before which a title was removed.
+        silent: character ranges that make no claim, such as questions.
+        follows: last word of the previous clause of the same sentence.
+        heading: last word of the first clause of the sentence, if that clause is only a few nouns.
         begin, end: character offsets.
-        sentence: number of its sentence.
+        sentence: number of the sentence in the text.
     """
 
     words: list[Word]
@@ -62,7 +63,7 @@ class Clause:
     heading: str = ""
 
     def is_silent(self, offset: int) -> bool:
-        """Whether the word at this offset is in a part that states nothing."""
+        """Whether the word at a character offset is in a part that makes no claim."""
         return _is_within(self.silent, offset)
 
 
@@ -76,11 +77,11 @@ def clauses_of(
     own: tuple[int, ...],
     language: Language,
 ) -> list[Clause]:
-    """Split a text into clauses, with their items.
+    """Split a text into clauses, each with the item that it is about.
 
     Args:
         mentions: titles in the text, in order and without overlaps.
-        own: entries of the known subject of the text; empty if unknown.
+        own: catalog entries of the known subject of the text; empty if unknown.
     """
     found: list[Clause] = []
     begins = [mention.begin for mention in mentions]

@@ -33,7 +33,9 @@ def _words(language: Language, name: str) -> frozenset[str]:
 
 
 def is_of_part(scope: Scope, known: Known, candidate: Candidate) -> bool:
-    """Whether a value is one of a part; prices, years and names only of a part in the pack."""
+    """Whether a value belongs to a part of the item. A price, year or name does so only if the
+    domain pack lists the part.
+    """
     if not scope.parts.heads or known.spec.free:
         return False
     role = _role_after(scope, known, candidate)
@@ -54,7 +56,9 @@ def _is_adverb(scope: Scope, word: str) -> bool:
 
 
 def is_noun(scope: Scope, place: int) -> bool:
-    """Whether the word may be a noun: in German, one with a capital inside its sentence."""
+    """Whether a word may be a noun; in German, only if it is capitalized and not first in its
+    sentence.
+    """
     if not 0 <= place < len(scope.words):
         return False
     word = scope.words[place]
@@ -68,7 +72,7 @@ def is_noun(scope: Scope, place: int) -> bool:
 
 
 def role_of(scope: Scope, known: Known, place: int) -> Role:
-    """What a noun stands for."""
+    """Whether a noun denotes the item, a part that the pack lists, or something unknown."""
     word, language = scope.lower(place), scope.language
     if word in _words(language, "stand_ins") or known.cues(language, "nouns").at(
         scope.words, place

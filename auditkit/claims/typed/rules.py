@@ -28,8 +28,8 @@ _OPENING = 3  # words in front of a noun that opens a clause
 
 @dataclass(frozen=True)
 class Accepted:
-    """A value that is a fact of the item: its reading, its strength, its comparison, and whether it
-    is negated.
+    """A value that a clause states as a fact of the item, with its reading, strength and
+    comparison, and whether it is negated.
     """
 
     candidate: Candidate
@@ -47,12 +47,12 @@ def accepted_in(
     owned: Callable[[Option], bool],
     own: OwnWords,
 ) -> list[Accepted]:
-    """The facts of the clause.
+    """Select the values that a clause states as facts of its item.
 
     Args:
-        owned: whether the catalog has this value for the clause's item; it decides between
-            predicates whose type the value fits equally well.
-        own: words of the clause's item.
+        owned: returns whether the catalog has this value for the clause's item; used to choose
+            between predicates whose type the value fits equally well.
+        own: words of the titles and categories of the clause's item.
     """
     scope = Scope(clause, candidates, vocabulary, language, own)
     found: dict[int, Accepted] = {}
