@@ -32,9 +32,10 @@ def audit_data(
     Args:
         dataset: items and interactions, with the split that training uses.
         texts: texts that the recommender learns to write, such as explanations.
-        seed: of the sample of texts and of the hashes that find near copies.
-        as_of: the day after which a time is impossible; now by default.
-        progress: called with the current step and the number of new units.
+        seed: seed of the sample of texts and of the hashes that find near copies.
+        as_of: times after this are reported as impossible; by default the current time.
+        progress: called with the name of the current step and the number of units since the last
+            call.
     """
     rows, catalog = dataset.interactions, dataset.catalog
     today = as_of or datetime.datetime.now(datetime.UTC)

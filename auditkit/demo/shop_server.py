@@ -38,7 +38,7 @@ class ShopRecommender:
     """Answers prompts about the products of a shop.
 
     Args:
-        shop: its products and purchases.
+        shop: provides the products and purchases.
         invented: share of listed items that are not in the shop.
     """
 
@@ -59,7 +59,9 @@ class ShopRecommender:
                 self._pairs.setdefault(before, Counter())[after] += 1
 
     def answer(self, prompt: str) -> str:
-        """A list for a prompt, or the facts about the one product that it asks about."""
+        """Answer a prompt with a list or, if the prompt asks about one product, with facts about
+        it.
+        """
         asked = "\n".join(line for line in prompt.split("\n") if not line.startswith("- "))
         if _FACTS.search(asked):
             named = [product for name, product in self._by_name.items() if name in asked]

@@ -16,10 +16,11 @@ _SHOWN = 3  # columns in a message
 
 
 def mismatches(pack: DomainPack, predicates: Collection[str], prompts: Sequence[str]) -> list[str]:
-    """One sentence for each sign that the words do not fit the catalog.
+    """Return one warning for each sign that the domain pack does not fit the catalog or the
+    prompts.
 
     Args:
-        pack: the pack in use.
+        pack: the domain pack in use.
         predicates: names of the catalog's predicates.
         prompts: prompt templates of the recommender; empty if it reads no text.
     """
@@ -27,7 +28,9 @@ def mismatches(pack: DomainPack, predicates: Collection[str], prompts: Sequence[
 
 
 def domain_of(columns: Collection[str]) -> tuple[str, list[str]] | None:
-    """The domain with the most of these columns, and which they are; None if it has only one."""
+    """The domain to which most of the columns belong, with these columns; None if fewer than two
+    columns belong to any domain.
+    """
     names = {name.casefold() for name in columns}
     found = {name: names & set(domain_pack(name).columns) for name in DOMAINS}
     best = max(DOMAINS, key=lambda name: len(found[name]))

@@ -27,7 +27,7 @@ _RESERVED = ("year", "decade")
 
 @dataclass(frozen=True)
 class ItemFact:
-    """A predicate of the drafted mapping."""
+    """A fact column of the drafted mapping, with its predicate."""
 
     name: str
     column: str
@@ -37,7 +37,9 @@ class ItemFact:
 
 @dataclass(frozen=True)
 class FactColumns:
-    """The drafted facts, the columns of variants, and why the other columns are left out."""
+    """The drafted facts, the columns of variants, and the reason for each column that is not
+    used.
+    """
 
     facts: tuple[ItemFact, ...]
     variants: tuple[str, ...]
@@ -45,11 +47,11 @@ class FactColumns:
 
 
 def fact_columns(items: TableProfile, taken: Sequence[str], pack: DomainPack) -> FactColumns:
-    """Choose the facts of the items.
+    """Choose the columns that become facts of the items.
 
     Args:
         taken: columns that already have a role.
-        pack: of the domain; its predicates give types.
+        pack: the domain pack, whose predicates provide types.
     """
     facts: dict[str, ItemFact] = {}
     variants: list[str] = []
