@@ -62,7 +62,7 @@ class Catalog:
         if len(self.index) != len(self.items):
             twice = next(key for row, key in enumerate(self.ids) if self.index[key] != row)
             raise CatalogError(
-                f"the item id {twice!r} occurs twice in {self.name}. Ids must be unique."
+                f"the item id {twice!r} occurs twice in {self.name}. Give every item its own id."
             )
 
     @cached_property

@@ -36,7 +36,7 @@ class Clause:
         opener: the mark before the clause; without a mark, its first word; "" at the beginning of a
             sentence.
         sentence: number of the sentence.
-        topics: entries of each film that the clause is about; empty if unknown.
+        topics: catalog entries of each film that the clause is about; empty if unknown.
         explicit: whether the clause itself names these films.
         silent_from: index of the first span of the part that claims nothing, because a statement of
             taste, a hedge or a question begins there.

@@ -64,8 +64,8 @@ class DomainClaims:
         """Read and verify the typed claims of a text.
 
         Args:
-            own: catalog entries of the known subject; empty if unknown. subject: its item id; None
-                if unknown.
+            own: catalog entries of the known subject; empty if unknown. subject: item id of the
+                known subject; None if unknown.
             besides_films: whether to omit predicates that the film rules read.
         """
         typed = read_typed(text, mentions, own, self._vocabulary, self._owned, self._own_words)

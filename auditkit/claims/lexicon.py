@@ -91,5 +91,5 @@ def lexicon() -> Mapping[str, Any]:
 
 @cache
 def phrases(name: str) -> Phrases:
-    """Return a list of `films.lexicon.yaml`, or the keys of a table, as phrases."""
+    """Return one list of `films.lexicon.yaml`, or the keys of one of its tables, as phrases."""
     return Phrases([str(text) for text in lexicon()[name]])

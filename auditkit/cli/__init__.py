@@ -34,8 +34,9 @@ app.callback()(lambda: None)
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and exit with its code.
 
-    Deliberate errors and errors of the operating system are printed in two sentences. Anything else
-    is a bug of auditkit and keeps its traceback. Secrets of the environment are never printed.
+    Errors of auditkit and of the operating system are printed as short messages. Any other
+    exception is a bug and is printed with its traceback. Secrets in the environment are never
+    printed.
     """
     from auditkit.security.redaction import redact_process, redacted_streams
 

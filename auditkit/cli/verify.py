@@ -16,18 +16,21 @@ _MOST_SHOWN = 10
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command to an app."""
+    """Add the command `verify` to the application."""
     app.command()(verify)
 
 
 def verify(
     target: Annotated[Path, typer.Argument(help="run folder, or a report.html")],
     run: Annotated[
-        Path | None, typer.Argument(help="run folder of the report; its own folder by default")
+        Path | None,
+        typer.Argument(help="run folder of the report; default: the folder of report.html"),
     ] = None,
-    root: Annotated[str | None, typer.Option(help="evidence root that was kept elsewhere")] = None,
+    root: Annotated[
+        str | None, typer.Option(help="evidence root that was stored elsewhere")
+    ] = None,
     recompute: Annotated[
-        bool, typer.Option("--recompute", help="derive the metrics again from the evidence")
+        bool, typer.Option("--recompute", help="compute the metrics again from the evidence")
     ] = False,
     audited: Annotated[
         str | None,
@@ -47,7 +50,8 @@ def verify(
         bool, typer.Option("--allow-code", help="allow a python: target; with --recompute")
     ] = False,
     allow_outside: Annotated[
-        bool, typer.Option("--allow-outside", help="as in the audit; with --recompute")
+        bool,
+        typer.Option("--allow-outside", help="as --allow-outside of the audit; with --recompute"),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
@@ -103,7 +107,7 @@ def _recompute(folder: Path, target: str | None, options: AuditOptions) -> int:
         shown = recomputed.differences[:_MOST_SHOWN]
         listed = "\n".join(f"  {terminal_text(difference)}" for difference in shown)
         raise IntegrityError(
-            f"{folder / 'result.json'} is not what the evidence gives, at "
+            f"{folder / 'result.json'} differs from the metrics recomputed from the evidence in "
             f"{len(recomputed.differences)} places; run the audit again:\n{listed}"
         )
     return recomputed.n_findings

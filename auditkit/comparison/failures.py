@@ -26,7 +26,7 @@ _MAX_REQUESTS = 2
 
 @dataclass(frozen=True)
 class Pair:
-    """One request with the response of each run; None if the run did not ask it."""
+    """One request with the response of each run; None if the run did not send the request."""
 
     request_id: str
     prompt: str
@@ -36,7 +36,9 @@ class Pair:
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """One example: the unit, what the finding says about it, and the responses of both runs."""
+    """One example of a change: the unit, the finding's description of the case, and the responses
+    of both runs.
+    """
 
     unit: str
     what: str
@@ -45,12 +47,14 @@ class Change:
 
 @dataclass(frozen=True, kw_only=True)
 class FailureChanges:
-    """What changed in one finding.
+    """Units and cases of one finding that changed between the runs.
 
     Attributes:
-        n_units: units in both runs. newly_failing, newly_fixed: those of them that changed.
-        cases_new, cases_fixed: cited cases that the other run shows not to fail there.
-        cases_open: cases that one run cites and of which the other run does not tell.
+        n_units: number of units in both runs. newly_failing, newly_fixed: how many of these units
+            changed.
+        cases_new, cases_fixed: number of cases that only the candidate or only the baseline cites,
+            and that do not fail in the other run.
+        cases_open: number of cases that one run cites and about which the other run has no data.
         failing, fixed: one example each; None if there is none.
     """
 
@@ -99,14 +103,14 @@ def failure_changes(
     candidate: AuditResult,
     records: tuple[Records, Records],
 ) -> tuple[FailureChanges, ...]:
-    """Newly failing and newly fixed units and cases of every finding that both runs have.
+    """Find newly failing and newly fixed units and cases of every finding in both runs.
 
     Args:
         records: records of the baseline and of the candidate by request id.
 
     Returns:
-        One row per finding with a change. Findings that are undefined in one of the runs are left
-        out, as are those about which neither higher nor lower values are better.
+        One row per finding with a change. Findings that are undefined in a run, or that have no
+        better direction, are left out.
     """
     theirs = {(f.metric, f.group): f for f in baseline.findings}
     rows = []

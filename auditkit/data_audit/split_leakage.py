@@ -44,9 +44,9 @@ def check_split(rows: Interactions, *, seed: int) -> list[DataCheck]:
         ),
         share(
             "split.copied_history",
-            f"users with {_MIN_ITEMS} or more items whose history equals that of another user to "
-            f"at least {_SIMILARITY:.0%} (Jaccard), so that the test item of one is in the "
-            "training data of the other",
+            f"users with {_MIN_ITEMS} or more items whose history has a Jaccard similarity of at "
+            f"least {_SIMILARITY:.0%} to that of another user, in whose training data the test "
+            "item is",
             len({user for pair in copies for user in pair}), large, "users", limit=0.001,
             examples=tuple(
                 f"users {rows.user_ids[a]} and {rows.user_ids[b]}" for a, b in copies[:MAX_EXAMPLES]

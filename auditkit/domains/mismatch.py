@@ -45,10 +45,10 @@ def _by_columns(pack: DomainPack, predicates: Collection[str]) -> Iterator[str]:
     if best == pack.name:
         return
     listed = ", ".join(columns[:_SHOWN])
-    said = "the catalog names none" if pack.name == NEUTRAL else f"the domain is {pack.name}"
+    said = "the catalog names no domain" if pack.name == NEUTRAL else f"the domain is {pack.name}"
     yield (
-        f"domain: the columns {listed} are those of {best}, but {said}. "
-        f"Set `domain: {best}` in the mapping, or give --domain {best}."
+        f"domain: the columns {listed} belong to the domain {best}, but {said}. Set `domain: "
+        f"{best}` in the mapping, or give --domain {best}."
     )
 
 
@@ -60,6 +60,7 @@ def _by_words(pack: DomainPack, prompts: Sequence[str]) -> Iterator[str]:
         other = domain_pack(name)
         if name != pack.name and (words := sorted(used & set(other.words) - own)):
             yield (
-                f"domain: the prompts of the recommender say {words[0]!r}, a word for {name}, but "
-                f"the domain is {pack.name}. Change its templates, or give --domain {name}."
+                f"domain: the prompts of the recommender contain {words[0]!r}, a word of the "
+                f"domain {name}, but the domain is {pack.name}. Change the templates of the "
+                f"recommender, or give --domain {name}."
             )

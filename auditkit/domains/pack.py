@@ -119,9 +119,10 @@ class DomainPack(_Section):
         words: nouns of the domain; if a recommender's prompt contains one under another pack, this
             is reported as a mismatch.
         columns: predicates that only catalogs of this domain have.
-        wordings: prompts that replace the default ones, by name (`wordings.yaml`).
-        templates: prompt templates that replace the shipped ones, by file and key.
-        constraints, facts: what requests may demand, and what candidates show.
+        wordings: prompt texts that replace the default texts, by name (`wordings.yaml`).
+        templates: prompt templates that replace the shipped templates, by file and key.
+        constraints: constraints that requests may state. facts: facts that are shown with
+            candidates.
         grammar: `films` if the claim rules for films apply to English texts.
         item_words: further words that denote the item in texts, besides `nouns`.
         parts: words for parts of an item, by language; the values of a part are not values of the

@@ -90,13 +90,13 @@ def title_column(items: TableProfile, taken: Sequence[str]) -> str:
     if not texts:
         raise CatalogError(
             f"{items.path} has no column of texts that could be titles. Columns: "
-            f"{', '.join(items.columns)}. Add one named title."
+            f"{', '.join(items.columns)}. Add a column named title."
         )
     return max(texts, key=lambda one: (_is_named(one, "title"), len(one.counts))).name
 
 
 def user_column(events: TableProfile, taken: Sequence[str]) -> str:
-    """Find the column of users without a table of users: a column with a usual name or else a
+    """Find the column of users if there is no table of users: a column with a usual name or else a
     column of repeated ids.
 
     Raises:
@@ -140,10 +140,12 @@ def year_column(items: TableProfile, taken: Sequence[str]) -> str | None:
 def attribute_fault(column: ColumnProfile) -> str | None:
     """Why the users cannot be compared by groups of this column; None if they can."""
     if len(column.counts) > _MOST_GROUPS:
-        return f"{len(column.counts):,} values; put them into at most {_MOST_GROUPS} bins first"
+        return (
+            f"has {len(column.counts):,} values; group them into at most {_MOST_GROUPS} bins first"
+        )
     large = [count for count in column.counts.values() if count >= LEAST_USERS]
     if len(large) < 2:
-        return f"fewer than two values with {LEAST_USERS} users"
+        return f"fewer than two values have {LEAST_USERS} users"
     return None
 
 

@@ -64,11 +64,13 @@ def fact_columns(items: TableProfile, taken: Sequence[str], pack: DomainPack) ->
             continue
         known = _known(column.name, pack)
         if known is None and len(column.counts) > _FEW_VALUES * column.n_rows:
-            left_out[column.name] = f"{len(column.counts):,} values that no claim states"
+            left_out[column.name] = (
+                f"has {len(column.counts):,} distinct values, which claims are unlikely to state"
+            )
             continue
         fact = _fact(column, known)
         if fact.name in facts:
-            left_out[column.name] = f"{facts[fact.name].column} has the same meaning"
+            left_out[column.name] = f"the column {facts[fact.name].column} has the same meaning"
             continue
         facts[fact.name] = fact
         if pack.name == "products" and is_variant_column(column.name):
@@ -81,13 +83,13 @@ def _fault(column: ColumnProfile) -> str | None:
     if not column.n_filled:
         return "empty"
     if column.kind == "object":
-        return "objects; name their keys in the mapping, such as details.Brand"
+        return "contains objects; name their keys in the mapping, such as details.Brand"
     if column.has_addresses:
         return "web addresses"
     if column.mean_length > _LONGEST_VALUE and column.kind != "list":
         return "long texts"
     if len(column.counts) == 1:
-        return "one value for all items"
+        return "all items have the same value"
     return None
 
 

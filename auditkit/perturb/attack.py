@@ -49,21 +49,21 @@ def attack(
     """Attack every request within a threat model.
 
     Args:
-        requests: clean requests, one per user; without an instruction, the first template of the
-            target is used. Prompts are rendered anew.
-        goal: of all requests, or one goal per request.
+        requests: clean requests, one per user; a request without an instruction gets the first
+            template of the target. All prompts are rendered again.
+        goal: goal of all requests, or one goal per request.
         search: `random_stop`, `greedy` or `local`; `deepwordbug` or `textbugger` for the recipes of
-            TextAttack, one user at a time; `replay` for the stored edits alone.
-        seed: of every random choice, with the name of the search and the user's id.
-        stored: records of earlier attacks; their edits of the same text are tried first, one query
-            each, those of the same user before those of others; recipes of TextAttack ignore them.
+            TextAttack, one user at a time; `replay` tries only the stored edits.
+        seed: seed of all random choices, together with the name of the search and the user id.
+        stored: records of earlier attacks. Their edits of an equal text are tried first, one query
+            each, beginning with edits of the same user. Recipes of TextAttack ignore them.
 
     Returns:
         One record per request, in order.
 
     Raises:
-        InvalidArgument: an unknown search, or another number of goals than of requests.
-        MissingDependency: a recipe of TextAttack without TextAttack.
+        InvalidArgument: the search is unknown, or the numbers of goals and requests differ.
+        MissingDependency: the search is a recipe of TextAttack, which is not installed.
     """
     known = (*SEARCHES, *STOCK_RECIPES, REPLAY)
     if search not in known:

@@ -20,10 +20,10 @@ _MOST_KNOWN = 1000  # rounds without a new text, after which a search has run ou
 
 
 class Run:
-    """One search with its attempt.
+    """One running search, with the attempt that records its results.
 
     Attributes:
-        edits: of the text that reached the goal; empty so far.
+        edits: edits of the text that reached the goal; empty if no text has.
     """
 
     def __init__(self, attempt: Attempt, searching: Searching) -> None:
@@ -42,7 +42,7 @@ class Run:
         return [text if not final or self.attempt.allows(text) else None for text in texts]
 
     def next_texts(self) -> list[str]:
-        """The next texts to ask; empty if the search has ended."""
+        """The next texts to send; empty if the search has ended."""
         for _ in range(_MOST_KNOWN):
             if self._pending is None or self.attempt.exhausted:
                 break
@@ -53,7 +53,7 @@ class Run:
         return []
 
     def advance(self) -> None:
-        """Continue the search with what the attempt knows about its candidates."""
+        """Continue the search with the outcomes of its last candidates."""
         pending = self._pending
         if pending is None:
             return
@@ -70,7 +70,9 @@ class Run:
 
 
 def run_in_lockstep(target: Target, runs: Sequence[Run]) -> None:
-    """Run all searches to their ends; the attempts hold the results."""
+    """Run all searches to their ends, with their requests sent together; the attempts contain the
+    results.
+    """
     while True:
         asked = [(run, text) for run in runs for text in run.next_texts()]
         if not asked:

@@ -26,7 +26,8 @@ class ValidityCheck:
     """Checks adversarial texts; built once per attack.
 
     Args:
-        catalog: whose titles are kept by the canonical form and found by their nearest.
+        catalog: its titles are not changed by canonicalization, and an edited title is compared
+            with the nearest of them.
     """
 
     def __init__(self, catalog: Catalog) -> None:
@@ -35,7 +36,7 @@ class ValidityCheck:
         self._snapper: TitleSnapper | None = None
 
     def violations(self, attempt: Attempt, text: str, edits: Edits) -> tuple[str, ...]:
-        """What makes a text invalid, in words; empty for a valid one."""
+        """Reasons why a text is invalid, in words; empty for a valid text."""
         original, threat = attempt.text, attempt.threat
         found = []
         if not original.keeps_protected(text):

@@ -36,9 +36,10 @@ class StageEntry(BaseModel):
         target: any TARGET of `auditkit audit` except another pipeline.
         n: number of candidates that are passed on, 1 to 1,000; None for the last stage and for a
             stage that writes a query.
-        writes: a list of items, or the search query of the next stage.
-        prompt: template file of the stage, relative to the pipeline file; None for the templates of
-            the recommender, or the shipped ones.
+        writes: `list` if the stage returns items, `query` if it writes the search query of the next
+            stage.
+        prompt: template file of the stage, relative to the pipeline file; None uses the templates
+            of the recommender or, without any, the shipped templates.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -115,8 +116,8 @@ def _query_errors(
         yield located(
             document,
             ["stages", place, "writes"],
-            "only the first of several stages writes a query, and the next one reads it. Remove "
-            "the key, or move the stage",
+            "only the first of several stages can write a query, which the next stage reads. "
+            "Remove the key, or move the stage",
         )
     if entry.get("n") is not None:
         yield located(

@@ -169,7 +169,7 @@ def test_the_second_table_adds_facts_and_references(tmp_path):
     inputs = Inputs(sources=(str(tmp_path),))
     report = build_catalog(inputs, tmp_path / "c.akg")
     assert report.warnings == (
-        "more.csv with the catalog: 2 of 3 rows match by item id, 1 do not and are not used, "
+        "more.csv with the catalog: 2 of 3 rows match by item id, 1 do not match and are not used, "
         "such as '7'",
     )
     assert load_catalog(tmp_path / "c.akg").graph.values("2", "mood") == ("loud",)
@@ -372,7 +372,7 @@ def test_a_link_that_cannot_be_checked_is_used_with_a_warning(tmp_path):
         ("x.kg", "a:token\tb:token\n1\t2\n", "3 columns"),
         ("x.kg", "h:token\tr:token\tt:token\n1\t2\n", r"x.kg:2 has 2 columns instead of 3"),
         ("x.link", "no header\n", "name:type"),
-        ("x.item", "item_id:token\tclass:token_seq\n1\tA\n", "Name one of them"),
+        ("x.item", "item_id:token\tclass:token_seq\n1\tA\n", "Name one column item_id"),
         ("x.item", "item_id:token\tname:token_seq\n1\t \n", r"x.item:2: empty id or title"),
         ("x.item", "item_id:token\tname:token_seq\n1\tA\n1\tB\n", r"x.item:3: the item id '1'"),
     ],
@@ -420,5 +420,5 @@ def test_a_crosswalk_is_a_table_of_pairs_or_of_titles(tmp_path, text, linked):
 def test_a_crosswalk_of_another_shape_is_refused(tmp_path):
     inputs = atomic(tmp_path, "1\tHeat\tA\n", "m.1\tr\tm.2\n", "1\tm.1\n")
     crosswalk = write(tmp_path.parent, f"{tmp_path.name}-walk.csv", "a,b,c\n1,2,3\n")
-    with pytest.raises(CatalogError, match="Give two columns of ids"):
+    with pytest.raises(CatalogError, match="Give two id columns"):
         build_catalog(Inputs(sources=inputs.sources, crosswalk=crosswalk), tmp_path / "c.akg")

@@ -152,7 +152,9 @@ def test_the_command_prints_the_commands_up_to_a_verdict_and_they_work(tmp_path,
 def test_an_existing_file_is_never_replaced(tmp_path):
     tables = shop(tmp_path)
     (tmp_path / "policy.yaml").write_text("mine", encoding="utf-8")
-    with pytest.raises(ConfigurationError, match=r"policy\.yaml already exists\. Give another folder"):
+    with pytest.raises(
+        ConfigurationError, match=r"policy\.yaml already exists\. Give another folder"
+    ):
         write_files(draft_files(tables, tmp_path), tmp_path)
     assert (tmp_path / "policy.yaml").read_text() == "mine"
     assert not (tmp_path / "data.yaml").exists()

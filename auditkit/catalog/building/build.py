@@ -120,7 +120,8 @@ def _require_replaceable(inputs: Inputs, out: Path) -> None:
                 )
     if os.path.lexists(out) and not is_ours(out) and not (out.is_file() and _is_empty(out)):
         raise CatalogError(
-            f"--out {out} exists and is not an auditkit catalog. Give another --out or remove it."
+            f"--out {out} exists and is not an auditkit catalog. Give another --out, or remove "
+            "the file."
         )
     if index_folder(out) is None:
         raise CatalogError(

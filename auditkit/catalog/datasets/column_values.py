@@ -128,13 +128,13 @@ class Numbers(Protocol):
     largest: float
 
     def many(self, cells: Sequence[object]) -> Array | None:
-        """Read cells of one common type at once, [cells]; NaN for an empty cell. None if the types
-        differ, or if a text is unusual or a value invalid, so that `one` must read each cell.
+        """Read all cells at once, [cells]; NaN for an empty cell. Returns None if `one` must read
+        the cells, because types differ, a text is unusual, or a value is invalid.
         """
         ...
 
     def one(self, cell: object, column: str) -> float:
-        """Read one cell.
+        """Return the number in one cell.
 
         Raises:
             ValueError: the cell cannot be read.
@@ -184,7 +184,7 @@ class Ratings:
     largest = _LARGEST
 
     def many(self, cells: Sequence[object]) -> Array | None:
-        """Read cells of one common type at once, as `Numbers.many` describes."""
+        """Read all cells at once, as `Numbers.many` describes."""
         return _plain_numbers(cells, set(map(type, cells)))
 
     def one(self, cell: object, column: str) -> float:
@@ -212,7 +212,7 @@ class Times:
         self._without_zone = 0
 
     def many(self, cells: Sequence[object]) -> Array | None:
-        """Read cells of one common type at once, as `Numbers.many` describes."""
+        """Read all cells at once, as `Numbers.many` describes."""
         kinds = set(map(type, cells))
         found = _plain_numbers(cells, kinds)
         if found is not None:
@@ -251,7 +251,7 @@ class Times:
             try:
                 number = Ratings().one(cell, column)
             except ValueError as error:
-                raise ValueError(f"{error} of seconds and no ISO date such as 2024-03-01") from None
+                raise ValueError(f"{error} of seconds or an ISO date such as 2024-03-01") from None
             return self._checked(number, column)
         try:
             moment = datetime.datetime.fromisoformat(text)

@@ -169,8 +169,8 @@ def _split(dataset: Dataset, cuts: Cuts | None, path: Path) -> Dataset:
     divided = replace(dataset.interactions, cuts=moments)
     if not len(divided.split().test):
         raise CatalogError(
-            f"{path}: no user has interactions both before and after {cuts.test_from} seconds. "
-            "Choose another split.test_from."
+            f"{path}: no user has interactions both before and after the time {cuts.test_from} "
+            "(seconds since 1970). Choose another split.test_from."
         )
     return replace(dataset, interactions=divided)
 

@@ -54,7 +54,7 @@ class TripleKeys:
         shape: sizes of the graph.
 
     Raises:
-        CatalogError: more subjects, predicates or terms than fit into a key.
+        CatalogError: there are more subjects, predicates or terms than fit into a key.
     """
 
     def __init__(self, keys: Codes, shape: Shape) -> None:

@@ -90,8 +90,8 @@ class KnowledgeGraph:
             warnings, link: as in the class.
 
         Raises:
-            CatalogError: an unknown item or predicate, a value that is not of its predicate's type,
-                or more terms than fit into a key.
+            CatalogError: an item or predicate is unknown, a value is not of its predicate's type,
+                or there are more terms than fit into a key.
         """
         builder, rows = GraphBuilder(), {item: row for row, item in enumerate(item_ids)}
         codes = {predicate.name: builder.predicate(predicate) for predicate in predicates}
@@ -244,9 +244,9 @@ class KnowledgeGraph:
 
         Args:
             item_id: one id, or the ids of all items that may be meant.
-            predicate: name of a predicate, for which `value` is a label. For `same:NAME` and
-                `sequel_of`, `value` is the id of another item, with which the item shares a value
-                of NAME or whose sequel it is.
+            predicate: name of a predicate; or `same:NAME` or `sequel_of`, for which `value` is the
+                id of another item. `same:NAME` claims that both items share a value of NAME, and
+                `sequel_of` that the item is a sequel to the other item.
             value: the claimed value; for numbers also a range such as `=1995`, `<1970`, `>1979` or
                 `>1989<2000` (exclusive bounds).
             negated: whether the claim is negated.

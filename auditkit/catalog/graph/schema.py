@@ -142,7 +142,7 @@ class TripleStore(Protocol):
         """Whether each subject s[i] has any value of predicate p[i], bool [pairs].
 
         Raises:
-            InvalidArgument: a code out of range.
+            InvalidArgument: a code is out of range.
         """
         ...
 
@@ -150,7 +150,7 @@ class TripleStore(Protocol):
         """All objects of each (subject, predicate) pair, as one ragged array.
 
         Raises:
-            InvalidArgument: a code out of range.
+            InvalidArgument: a code is out of range.
         """
         ...
 

@@ -115,7 +115,8 @@ def constrained_range(operator: Operator, value: str, of: ValueType) -> NumberRa
     """Return the range of numbers that meet a constraint; for `!=`, of numbers that violate it.
 
     Raises:
-        ValueError: the predicate's values are not numbers or dates, or `value` is not.
+        ValueError: the values of the predicate are not numbers or dates, or `value` is not a number
+            or date.
     """
     if of not in ("integer", "real", "date"):
         raise ValueError("the predicate has no numbers")

@@ -33,7 +33,7 @@ _MAX_SPLITS = 8
 
 
 class Byline(NamedTuple):
-    """A title, with its year if one was written, and the names of its creators."""
+    """A title, its year if stated, and the names of its creators."""
 
     title: str
     creator: str

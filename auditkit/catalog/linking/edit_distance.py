@@ -48,7 +48,7 @@ def osa_counter() -> Callable[[Sequence[str], Sequence[str], int], list[int]]:
     """Return the fastest installed function that computes edit distances of pairs of words.
 
     Returns:
-        (lefts, rights, limit) -> distances, `limit` + 1 where they are larger.
+        Function (lefts, rights, limit) -> distances; `limit` + 1 means any larger distance.
     """
     try:
         from rapidfuzz.distance import OSA
@@ -100,7 +100,7 @@ def damerau_counter() -> Callable[[Sequence[str], Sequence[str], int], list[int]
     """Return the fastest installed function that computes the distances of `damerau_in_python`.
 
     Returns:
-        (lefts, rights, limit) -> distances, `limit` + 1 where they are larger.
+        Function (lefts, rights, limit) -> distances; `limit` + 1 means any larger distance.
     """
     try:
         from rapidfuzz.distance import DamerauLevenshtein

@@ -51,7 +51,8 @@ class TitleIndex(NamedTuple):
         keys: full key of every row.
         letters: int32 [n entries], length of each main key.
         entry_of: int32 [rows], the entry of every row.
-        n_aliases: rows n to n + n_aliases - 1 are aliases, later rows are prefixes.
+        n_aliases: number of aliases; rows n to n + n_aliases - 1 are aliases, and later rows are
+            prefixes.
         full: rows of main titles and aliases by hash of the full key.
         prefix: rows of prefixes by hash of the full key.
         ordered, joined, bare: rows of main titles by hash of the sorted key, of the key without

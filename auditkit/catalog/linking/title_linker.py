@@ -76,9 +76,9 @@ class Link:
     Attributes:
         title: the written text.
         item_id: the linked item; None if the title is ambiguous or has no match.
-        reason: one of `LINKED` if it was linked; else `ambiguous_variant` for the short name of
-            several variants or products, `ambiguous`, `year_conflict`, `near_miss`, `none` or
-            `empty`.
+        reason: one of `LINKED` if the title was linked; otherwise `ambiguous_variant` for the short
+            name of several variants or products, `ambiguous`, `year_conflict`, `near_miss`, `none`
+            or `empty`.
         candidates: item ids, best first, at most 10: all ids of the linked entry, or one id per
             possible entry.
     """

@@ -164,7 +164,7 @@ class VariantIndex(NamedTuple):
         return {key: i for i, key in enumerate(self.values.texts(np.arange(len(self.values))))}
 
     def find(self, key: str, numbers: Mapping[str, int]) -> VariantMatch | None:
-        """Find the items whose base a text names, and that have the values it states.
+        """Find the items whose base a text names and whose values it states.
 
         Args:
             key: full key of the text.
@@ -192,8 +192,8 @@ class VariantIndex(NamedTuple):
         )
 
     def of_unknown_value(self, key: str) -> tuple[int, ...]:
-        """Items of the base at the beginning of a text that is followed by a size or number that no
-        item has.
+        """If a text is a base followed by a size or number that no item has, return the items of
+        this base; otherwise no items.
 
         An unknown size must not be corrected to another size as if it were misspelled.
         """

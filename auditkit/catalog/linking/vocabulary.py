@@ -45,7 +45,7 @@ class Neighbor(NamedTuple):
 
 @cache
 def english_words() -> frozenset[str]:
-    """Read the 15,491 common English words."""
+    """Read the shipped list of 15,491 common English words."""
     text = (files("auditkit.catalog.linking") / "english_words.txt").read_text(encoding="utf-8")
     return frozenset(text.split())
 

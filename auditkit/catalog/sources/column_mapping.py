@@ -59,7 +59,7 @@ def predicate_by_name(column: str) -> Predicate:
 
 def _free(name: str) -> str:
     if name in ("year", "decade"):
-        raise ValueError("year and decade are reserved. Use another name.")
+        raise ValueError("the predicate names year and decade are reserved. Use another name.")
     return name
 
 
@@ -172,7 +172,9 @@ class RdfMapping(_Mapping):
 
 
 class Edge(_Relation):
-    """A property of the item's node, or a relationship to nodes whose `name` is the value."""
+    """A property of an item node, or a relationship to other nodes, whose property `name` is the
+    value.
+    """
 
     property: str | None = None
     relationship: str | None = None
@@ -181,7 +183,9 @@ class Edge(_Relation):
 
 
 class NodeItems(_Section):
-    """The nodes of a Neo4j graph that are items, and the properties with their fields."""
+    """The label of item nodes in a Neo4j graph, and the properties that contain the fields of an
+    item.
+    """
 
     label: str
     id: str = "id"
@@ -216,7 +220,7 @@ def read_mapping(path: Path, model: type[MappingType]) -> MappingType:
     """Read and check a mapping file.
 
     Args:
-        path: YAML.
+        path: the YAML file.
         model: schema for the source: `TableMapping`, `RdfMapping` or `NodeMapping`.
 
     Raises:

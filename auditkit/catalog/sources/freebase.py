@@ -50,6 +50,8 @@ IGNORED = frozenset(p.inverse_of for p in RELATIONS.values() if p.type != "item"
 
 
 def read_crosswalk() -> tuple[tuple[str, str], ...]:
-    """Pairs (MovieLens-1M id, MovieLens-100k id); a 1M id may occur in several pairs."""
+    """Read the shipped pairs (MovieLens-1M id, MovieLens-100k id); a 1M id may occur in several
+    pairs.
+    """
     text = (files("auditkit.catalog.sources") / "ml1m_to_ml100k.csv").read_text(encoding="utf-8")
     return tuple((row["ml1m_id"], row["ml100k_id"]) for row in csv.DictReader(text.splitlines()))

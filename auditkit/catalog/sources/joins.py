@@ -86,10 +86,10 @@ class Join:
         if not self.n_matched:
             theirs = " and ".join(map(repr, islice(known, _EXAMPLES))) or "no id"
             raise CatalogError(
-                f"{counts}. {self._left} has {ours}, {self._right} has {theirs}. Write the ids "
-                "alike in both."
+                f"{counts}. {self._left} has {ours}, {self._right} has {theirs}. Write the ids in "
+                "the same form in both tables."
             )
-        return f"{counts}, {self.n_unmatched} do not and are not used, such as {ours}"
+        return f"{counts}, {self.n_unmatched} do not match and are not used, such as {ours}"
 
 
 def record_join(draft: CatalogDraft, join: Join, known: Iterable[str]) -> None:

@@ -61,7 +61,7 @@ def iri(text: str) -> str:
     """
     if not _IRI.fullmatch(text):
         raise CatalogError(
-            f"{text[:80]!r} is not a valid IRI. Write it in full, such as http://example.org/x"
+            f"{text[:80]!r} is not a valid IRI. Write the full IRI, such as http://example.org/x"
         )
     return f"<{text}>"
 

@@ -105,8 +105,8 @@ def add_items(draft: CatalogDraft, path: Path) -> None:
     }
     if place["id"] is None or place["title"] is None:
         raise CatalogError(
-            f"{path} has the columns {', '.join(name for name, _ in columns)}. Name one of them "
-            f"{' or '.join(COLUMNS['id'])} and one {' or '.join(COLUMNS['title'])}."
+            f"{path} has the columns {', '.join(name for name, _ in columns)}. Name one column "
+            f"{' or '.join(COLUMNS['id'])} and one column {' or '.join(COLUMNS['title'])}."
         )
     others = [
         (i, _predicate(name, kind), kind)
@@ -227,7 +227,9 @@ def _entities(
     _, rows = read_atomic(link)
     for number, cells in rows:
         if len(cells) != 2:
-            raise CatalogError(f"{link}:{number} does not have 2 columns. Give item_id, entity_id.")
+            raise CatalogError(
+                f"{link}:{number} does not have 2 columns. Give the columns item_id and entity_id."
+            )
         entity_of_link[cells[0]] = cells[1]
     if crosswalk is None:
         join = Join(link.name, "the catalog", "items")
@@ -263,7 +265,9 @@ def _require_heads(
 def _triples(kg: Path) -> Iterator[list[str]]:
     columns, rows = read_atomic(kg)
     if len(columns) != 3:
-        raise CatalogError(f"{kg} does not have 3 columns. Give head_id, relation_id, tail_id.")
+        raise CatalogError(
+            f"{kg} does not have 3 columns. Give the columns head_id, relation_id and tail_id."
+        )
     return (cells for _, cells in rows)
 
 

@@ -33,7 +33,7 @@ class RewrittenNumbers:
         Args:
             what: "ids" or the name of the predicate whose values are read as texts.
             text: the value.
-            datatype: IRI of its type; "" if none.
+            datatype: IRI of the datatype of the value; "" if the value has none.
         """
         self._n_read[what] += 1
         if _NUMERIC.fullmatch(datatype):

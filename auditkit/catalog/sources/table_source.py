@@ -125,7 +125,7 @@ def _warn_about_columns(draft: CatalogDraft, path: Path, columns: TableColumns) 
 
 
 def file_source(path: Path, said: SourceSection) -> Source:
-    """Source entry of a file, named as the mapping says or else by the file name."""
+    """Source entry of a file; its name is the one in the mapping or, without one, the file name."""
     return Source(said.name or path.name, sha256_file(path), said.license, said.attribution)
 
 

@@ -87,8 +87,8 @@ def crosswalk_pairs(draft: CatalogDraft, path: Path) -> list[tuple[str, str]]:
     foreign = next(chain(usual, names), "")
     if not titled and len(names) != 2:
         raise CatalogError(
-            f"{path} has the columns {', '.join(names) or '(none)'}. Give two columns of ids, "
-            "foreign id first, or an id, a title and a year."
+            f"{path} has the columns {', '.join(names) or '(none)'}. Give two id columns, with "
+            "the foreign id first, or the columns id, title and year."
         )
     if not titled:
         return [(str(row[names[0]]).strip(), str(row[names[1]]).strip()) for _, row in rows]

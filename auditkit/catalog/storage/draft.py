@@ -82,14 +82,15 @@ class CatalogDraft:
         """
         if year is not None and not 0 <= year <= LAST_YEAR:
             raise CatalogError(
-                f"the item {item_id!r} has the year {year}. Give 1 to {LAST_YEAR}, or none."
+                f"the item {item_id!r} has the year {year}. Give a year from 1 to {LAST_YEAR}, or "
+                "no year."
             )
         for text in (item_id, title, *genres, *aliases):
             if not is_text(text):
-                raise CatalogError(f"{text[:80]!r} has an unpaired surrogate. Correct it.")
+                raise CatalogError(f"{text[:80]!r} has an unpaired surrogate. Correct the text.")
         row = self.rows.setdefault(item_id, len(self.ids))
         if row != len(self.ids):
-            raise CatalogError(f"the item id {item_id!r} occurs twice. Ids must be unique.")
+            raise CatalogError(f"the item id {item_id!r} occurs twice. Give every item its own id.")
         self.ids.append(item_id)
         self.titles.append(title)
         self.years.append(year or 0)

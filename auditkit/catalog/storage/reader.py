@@ -68,8 +68,8 @@ def is_ours(path: Path) -> bool:
 
 
 def index_folder(path: Path) -> Path | None:
-    """Folder for a file's title index; None if a folder that auditkit did not write has its
-    path.
+    """Folder for a file's title index; None if its path is taken by a folder that auditkit did not
+    write.
     """
     folder = path.with_name(f"{path.name}.index")
     try:
@@ -110,8 +110,8 @@ def open_built(path: Path) -> Catalog:
 def index_titles(path: Path) -> None:
     """Build the title index of a file and store it next to the file.
 
-    No object per item is created. A folder at the place of the index that auditkit did not write is
-    not replaced; the index is then rebuilt at every use.
+    No object per item is created. If a folder that auditkit did not write has the path of the
+    index, that folder is not replaced, and the index is rebuilt at every use.
 
     Raises:
         CatalogError: the file is damaged or of another version.

@@ -28,8 +28,8 @@ def key_of(known: Known, value: str) -> str:
 
 
 def decide(fitting: Sequence[bool | None], world: World, *, negated: bool) -> Verdict:
-    """Verdict on a claim, given for each value of the item whether it fits; None if it cannot be
-    compared.
+    """Return the verdict on a claim. `fitting` states for each value of the item whether it agrees
+    with the claimed value; None means that the two cannot be compared.
     """
     if any(fitting):
         return "contradicted" if negated else "supported"

@@ -55,9 +55,7 @@ class BaselineRecommender:
         return sha256_json([self.name, self._dataset.fingerprint])
 
     def recommend(self, requests: Sequence[Request]) -> list[Response]:
-        """Return the best k items outside the history for every request; ties keep catalog
-        order.
-        """
+        """Return the best k items outside the history for each request; ties keep catalog order."""
         return [self._answer(request) for request in requests]
 
     def _answer(self, request: Request) -> Response:

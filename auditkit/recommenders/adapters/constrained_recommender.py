@@ -95,7 +95,9 @@ def title_trie(
     broken = np.isin(tokens, [separator])
     if broken.any():
         title = titles[int(np.repeat(np.arange(len(titles)), lengths)[broken][0])]
-        raise TargetUnavailable(f"the title {title!r} contains a line break. Remove it.")
+        raise TargetUnavailable(
+            f"the title {title!r} contains a line break. Remove the line break."
+        )
     return build_trie(tokens, lengths, vocabulary=len(tokenizer)), separator
 
 
@@ -192,7 +194,7 @@ class ConstrainedRecommender:
         """Generate lists of k titles.
 
         Args:
-            requests: with rendered prompts.
+            requests: requests with rendered prompts.
             allowed: returns which of `titles` may be listed for a request, bool [titles]. Each
                 title is then listed at most once, and a list ends early when no allowed title is
                 left. None allows every title, with repeats.

@@ -39,7 +39,8 @@ class DualEncoder:
     """A recommender that ranks a catalog with a text encoder.
 
     Attributes:
-        name: from the manifest. prompts: prompt templates. manifest: the parsed `recommender.yaml`.
+        name: name in the manifest. prompts: prompt templates. manifest: the parsed
+            `recommender.yaml`.
         encoder: the model. counters: forward passes and tokens computed so far.
         notes: notes on the files, for the report.
     """

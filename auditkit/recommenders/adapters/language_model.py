@@ -39,8 +39,8 @@ class LanguageModel:
     """A causal or encoder-decoder language model with its templates.
 
     Attributes:
-        name: from the manifest. prompts: prompt templates. model, tokenizer: the model in float32,
-            in evaluation mode, and its tokenizer.
+        name: name in the manifest. prompts: prompt templates. model, tokenizer: the model in
+            float32, in evaluation mode, and its tokenizer.
         item_index: tokens of every item, for models with several tokens per item.
         manifest: the parsed `recommender.yaml`. engine: runs the model.
         notes: notes on the files, for the report.
@@ -145,7 +145,7 @@ class LanguageModel:
     def score(
         self, prompts: Sequence[str], continuations: Sequence[Sequence[str]]
     ) -> list[list[TokenScores]]:
-        """Log-probabilities of every continuation, nats per token."""
+        """Return the log-probability of every token of every continuation, in nats."""
         return self._scores(prompts, continuations, run=self.engine.score)
 
     def rescore(

@@ -38,7 +38,7 @@ class LanguageModelRecommender(LanguageModel):
     """A language model that recommends lists."""
 
     def recommend(self, requests: Sequence[Request]) -> list[Response]:
-        """Rank the catalog (style `rank`), rank the candidates, or generate a list."""
+        """Rank the catalog (style `rank`), rank the candidates of a request, or generate a list."""
         if self._items:
             return self._rank(requests)
         answers: dict[int, Response] = {}

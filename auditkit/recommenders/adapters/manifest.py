@@ -59,7 +59,7 @@ class Decoding(_Section):
     Attributes:
         exclude_history: whether items of the history are excluded.
         history_window: number of latest history items in a prompt.
-        max_new_tokens: limit of a generated list.
+        max_new_tokens: maximum number of tokens of a generated list.
         top_k, top_p: sampling filters; 0 and 1 disable them.
         beams: number of beams of beam search, used at temperature 0.
     """
@@ -74,7 +74,8 @@ class Decoding(_Section):
 
 class CanaryRecord(_Section):
     """Canaries in the training data. Each of `count` canaries was included with probability 1/2,
-    and then `repeats` times. `file_sha256` is the hash of the private file that tells which.
+    and then `repeats` times. `file_sha256` is the hash of the private file that lists the included
+    canaries.
     """
 
     count: int
@@ -184,8 +185,8 @@ class RecommenderManifest(_Section):
         manifest._privacy_fault = fault
         if (manifest.kind == "encoder") != (manifest.style == "embed"):
             raise ConfigurationError(
-                f"{path} combines kind '{manifest.kind}' with style '{manifest.style}'. Use style "
-                "'embed' with kind 'encoder', and only with it."
+                f"{path} combines kind '{manifest.kind}' with style '{manifest.style}'. Style "
+                "'embed' and kind 'encoder' must be used together."
             )
         for name in ("weights", "tokenizer", "adapter", "prompt", "item_index"):
             value = getattr(manifest, name)
@@ -225,7 +226,8 @@ def resolve_inside(folder: Path, relative: str) -> Path:
     path = (root / relative).resolve()
     if not path.is_relative_to(root):
         raise ConfigurationError(
-            f"{folder / MANIFEST} names {path}, which is outside the folder. Copy it inside."
+            f"{folder / MANIFEST} names {path}, which is outside the folder. Copy the file into "
+            "the folder."
         )
     if not path.exists():
         raise ConfigurationError(

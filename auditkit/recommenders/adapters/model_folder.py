@@ -100,7 +100,10 @@ def _load_model(folder: Path, manifest: RecommenderManifest) -> tuple[PreTrained
     fields = read_object(weights / "config.json")
     refuse_quantized(weights / "config.json", fields)
     config, unread = read_config(weights, fields)
-    releases = f"The weights were written by transformers {writer(fields)}, read by {VERSION}."
+    releases = (
+        f"The weights were written by transformers {writer(fields)} and are read by transformers "
+        f"{VERSION}."
+    )
     notes = [releases, *unread]
     with library_errors(weights, "Check that config.json describes these weights."):
         model, more = _base_model(weights, manifest.kind, config)

@@ -37,8 +37,8 @@ class RankedLists:
     candidate. Padding is never recommended, and a user whose scores are all equal gets no list.
 
     Args:
-        path: the file. archive: content of the file. listed: positions of the listed items, [users,
-            n].
+        path: the file. archive: content of the file. listed: [users, n] positions of the listed
+            items.
 
     Raises:
         TargetUnavailable: a list contains an item twice.
@@ -72,7 +72,7 @@ class RankedLists:
             row, column = twice[0]
             raise TargetUnavailable(
                 f"{path} lists item {self._items[ordered[row, column]]!r} twice for user "
-                f"{users[row]!r}. Keep one."
+                f"{users[row]!r}. Keep one of the two entries."
             )
 
     def fingerprint(self) -> str:

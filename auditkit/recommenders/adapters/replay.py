@@ -55,7 +55,7 @@ class ReplayRecommender:
             if request_id in lines:
                 raise TargetUnavailable(
                     f"{path} has two responses to request {request_id}, in lines "
-                    f"{lines[request_id]} and {number}. Keep one."
+                    f"{lines[request_id]} and {number}. Keep one of them."
                 )
             lines[request_id] = number
             self._answers[request_id] = answer

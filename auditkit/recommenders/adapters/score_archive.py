@@ -20,8 +20,8 @@ class ScoreArchive(NamedTuple):
 
     Attributes:
         scores: finite numbers or minus infinity, [users, items] or [users, listed].
-        items: positions in `item_ids` of the listed items, -1 for none, [users, listed]; None if
-            there are scores for all items.
+        items: positions in `item_ids` of the listed items, -1 where a list is shorter, [users,
+            listed]; None if there are scores for all items.
         user_ids, item_ids: unique ids.
     """
 
@@ -63,8 +63,8 @@ def _ids(path: Path, name: str, ids: NDArray[np.generic]) -> list[str]:
     """Ids as strings, as in the data set; floats are rejected, because "1.0" is not "1"."""
     if ids.ndim != 1 or ids.dtype.kind not in "iuU":
         raise TargetUnavailable(
-            f"{path} has {name} of type {ids.dtype} and shape {ids.shape}. Give one row of "
-            "integers or strings, as in the data set."
+            f"{path} has {name} of type {ids.dtype} and shape {ids.shape}. Give a one-dimensional "
+            "array of integers or strings, as in the data set."
         )
     return [str(value) for value in ids.tolist()]
 
@@ -100,7 +100,7 @@ def _check_numbers(path: Path, found: ScoreArchive) -> None:
         raise TargetUnavailable(
             f"{path} contains {len(wrong)} scores that are NaN or plus infinity, the first for "
             f"user {found.user_ids[row]!r} and item {found.item_ids[place]!r} (row {row}, column "
-            f"{column}). Exclude items with minus infinity."
+            f"{column}). Use minus infinity to exclude an item."
         )
     if items is None:
         return

@@ -78,7 +78,7 @@ def check_scores(scores: NDArray[np.generic]) -> ScoreChecks:
 
 def padded_note(n: int) -> str:
     """Sentence for the report on n padding scores."""
-    return f"{n} scores at or below {PADDING:.0e} are padding and are read as minus infinity."
+    return f"{n} scores at or below {PADDING:.0e} are padding and are treated as minus infinity."
 
 
 def unknown_users_note(known: Collection[str], audited: Sequence[str]) -> list[str]:

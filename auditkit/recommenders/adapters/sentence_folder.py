@@ -112,7 +112,7 @@ def _with_texts(
         unused = [name for name in _OTHER_PROMPTS if prompts.get(name)]
         if unused and not item:
             notes.append(
-                f"Titles get no prompt, as from encode_document of sentence-transformers. If your "
+                "Titles get no prompt, as with encode_document of sentence-transformers. If your "
                 f"server uses the prompt {unused[0]!r}, set `item_prompt` in recommender.yaml."
             )
     if user or item:
@@ -135,7 +135,7 @@ def _pooling(file: Path) -> str:
     """The pooling of a folder: one name since release 6, one flag per kind before."""
     fields = read_object(file)
     if fields.get("include_prompt", True) is not True:
-        raise _refused(file, "leaves the prompt out of its pooling")
+        raise _refused(file, "excludes the prompt from its pooling")
     named = fields.get("pooling_mode")
     if named is None:
         flags = [

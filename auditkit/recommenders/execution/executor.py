@@ -55,7 +55,7 @@ class RequestExecutor:
         defer_signals: context manager around a call and the writing of its record; signals are
             handled after both.
         answer_after: words that precede the list in a response; empty if there are none.
-        item_path: path of the items in a JSON response; empty to find them.
+        item_path: path of the items in a JSON response; empty to detect the path.
     """
 
     def __init__(

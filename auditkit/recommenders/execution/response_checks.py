@@ -100,7 +100,7 @@ def list_after(words: str, response: Response, *, k: int, item_path: str = "") -
         words: marker of the final answer; only the text after the marker is parsed. Empty if there
             is no marker.
         k: requested length of the list.
-        item_path: path of the items in a JSON answer; empty to find them.
+        item_path: path of the items in a JSON answer; empty to detect the path.
 
     Returns:
         The response with status and items of its final answer. If the marker is missing, its reason

@@ -65,7 +65,7 @@ class Target:
             which collects the calls without sending them.
         fingerprint: identifies the recommender; cache keys depend on this, the catalog, the version
             and the seed.
-        prompts: templates for a recommender without its own; None uses the shipped ones.
+        prompts: templates for a recommender without templates; None uses the shipped templates.
         batch_size: requests per call of the recommender.
         window: number of requests that are distributed over several workers at a time; None without
             workers.

@@ -56,7 +56,7 @@ class LoadedRecommender:
         notes: shown in the report, such as "0 by construction".
         manifest: the parsed recommender.yaml; empty for a recommender without one.
         code: file and SHA-256 of the module of a Python callable; None for other recommenders.
-        prompts: templates given by the user; None for the recommender's own or the shipped ones.
+        prompts: templates given by the user; None if the user gave none.
     """
 
     recommender: object
@@ -87,7 +87,7 @@ def load_recommender(
             `neutralized:`, `canonical:`, `snapped:` and `reranked:LAMBDA:`.
         dataset: baselines are fitted on it, dual encoders rank its items, mitigations read its
             users; None is allowed if `needs_dataset` returns False.
-        prompts: a template file for a recommender without templates.
+        prompts: a template file for a recommender without its own templates.
         allow_code: whether `python:` may import and run code.
         connects: whether to send test requests to a server to detect its capabilities.
 
@@ -310,7 +310,7 @@ def _plugin(kind: str, rest: str, dataset: Dataset | None) -> LoadedRecommender:
     if not isinstance(recommender, CAPABILITIES):
         raise TargetUnavailable(
             f"the adapter {kind!r} of {_package(entry)} returned a {type(recommender).__name__}. "
-            "It must return an object with name and recommend(), or another capability."
+            "An adapter must return an object with `name` and recommend() or another capability."
         )
     own = getattr(recommender, "fingerprint", None)
     package = _package(entry)

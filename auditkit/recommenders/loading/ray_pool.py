@@ -78,7 +78,7 @@ class Spread:
     recommender.
 
     Attributes:
-        window: number of requests to pass at once.
+        window: number of requests to pass to the recommender at once.
     """
 
     def __init__(self, local: object, actors: Sequence[Any], batch_size: int) -> None:

@@ -103,7 +103,7 @@ def resolve_prompt(path: Path, entry: StageEntry) -> Path | None:
     if not found.is_relative_to(root):
         raise ConfigurationError(
             f"{path}: stage {entry.name!r} names the prompt file {entry.prompt}, which is outside "
-            "the folder of the pipeline file. Copy it there."
+            "the folder of the pipeline file. Copy the file into that folder."
         )
     if not found.is_file():
         raise ConfigurationError(

@@ -44,7 +44,8 @@ class Stage:
         prompts: templates of the stage; the first template of `recommend` is used.
         shows: whether the candidates of the previous stage are written into the prompt.
         choose: words between the prompt and the candidates if the template has no slot for them.
-        writes: `list`, or `query` for the search query of the next stage.
+        writes: `list` if the stage returns items, `query` if it writes the search query of the next
+            stage.
     """
 
     name: str
@@ -92,7 +93,8 @@ def build_stage(
         first: whether the stage chooses from all items.
         prompt: a template file; missing keys are taken from the shipped templates.
         pack: the domain pack, whose words fill the shipped templates.
-        writes: a list of items, or the search query of the next stage.
+        writes: `list` if the stage returns items, `query` if it writes the search query of the next
+            stage.
 
     Raises:
         ConfigurationError: the file is not a template file, has no slot for the candidates, or

@@ -78,8 +78,8 @@ class Wordings(_Part):
     Attributes:
         neutral: phrases without an attribute: the first is the neutral request, the second is the
             repeated neutral request.
-        placebo: phrases that should have no effect. attributes: by name; names contain no `&` or
-            `=`.
+        placebo: phrases that should have no effect. attributes: attributes by name; names contain
+            no `&` or `=`.
     """
 
     version: Literal[1]

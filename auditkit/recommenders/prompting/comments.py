@@ -162,13 +162,13 @@ def looks_like_comment(text: str) -> bool:
 
 
 def quoted_titles(text: str) -> tuple[str, ...]:
-    """Spans in bold or quotes within prose."""
+    """Return the spans in bold or quotes in a prose text."""
     spans = (match[1] or match[2] for match in _IN_TEXT.finditer(text))
     return tuple(span.strip(_DECORATION + ".,") for span in spans if not span.endswith(":"))
 
 
 def prose_around(text: str) -> str:
-    """Prose without its spans in bold or quotes."""
+    """Return a prose text without its spans in bold or quotes."""
     return _IN_TEXT.sub(" ", text)
 
 

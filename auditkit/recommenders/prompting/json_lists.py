@@ -35,7 +35,7 @@ def has_json(text: str) -> bool:
 
 
 def json_titles(text: str) -> tuple[str, ...] | None:
-    """Texts that name items in the first JSON value or in JSON lines; None without JSON.
+    """Texts that name items in the first JSON value or in JSON lines; None if the text has no JSON.
 
     Of a truncated list, only complete elements are read. A Python list or dictionary is read too.
     """
@@ -67,7 +67,7 @@ def _from_root(path: str) -> str:
 
 
 def titles_at(text: str, path: str) -> tuple[str, ...] | None:
-    """Texts at a declared path of the first JSON value; None if the text has no such value.
+    """Texts at a declared path of the first JSON value; None if the text has no JSON value.
 
     Args:
         path: names joined by periods, with `[]` after the name of a list, such as

@@ -231,10 +231,11 @@ def _is_refusal_line(line: str) -> bool:
 
 
 def fairllm_clean(text: str) -> list[str]:
-    """Clean a response like FaiRLLM's notebook, only for comparison with published tables.
+    """Clean a response as FaiRLLM's notebook does, only for comparison with published tables.
 
-    It merges titles with the same text before a hyphen, loses a digit at the end of a title (which
-    joins the next number of the list), and finds no titles in a list that is not numbered `1. `.
+    The cleaning merges titles with equal text before a hyphen, loses a digit at the end of a title
+    (the digit joins the next number of the list), and finds no titles in a list that is not
+    numbered `1. `.
 
     Returns:
         Cleaned titles in order, with repeats and empty titles.

@@ -76,7 +76,7 @@ def as_text(messages: Sequence[Message]) -> str:
 
 
 def describe_user(attributes: Mapping[str, str]) -> str:
-    """A noun phrase that states a user's attributes, without unknown values.
+    """Return a noun phrase that states a user's attributes, except those with unknown values.
 
     Example:
         >>> describe_user({"gender": "female", "age": "under 25", "occupation": "student"})
@@ -107,7 +107,7 @@ class TaskPrompt:
     """Templates of an additional task that a recommender was trained on.
 
     Attributes:
-        ask: templates of the request; the first is the default, all are used in training.
+        ask: templates of the request; the first is the default, and training uses all of them.
         answer: template of the answer.
         options: all possible answers, if there are only a few.
     """
@@ -123,8 +123,8 @@ class Prompts:
 
     Args:
         history: whether items are written as `<item_..>` references or as titles.
-        recommend: templates of the request for a list; the first is the default, all are used in
-            training.
+        recommend: templates of the request for a list; the first is the default, and training uses
+            all of them.
         describe: templates of the request to describe one item.
         description: template of the answer to `describe`.
         system: the system turn; empty for none.
@@ -178,7 +178,7 @@ class Prompts:
     def shipped(
         cls, name: Literal["item_tokens", "titles", "title_lists"], pack: DomainPack
     ) -> Prompts:
-        """Read one of the template files that are included in auditkit, in the words of a domain.
+        """Read a template file that ships with auditkit, filled with the words of a domain.
 
         Raises:
             ConfigurationError: a template of the pack has an unknown key or slot.

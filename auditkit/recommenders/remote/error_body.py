@@ -69,7 +69,7 @@ _MAX_DEPTH = 8
 
 
 class RefusedField(TargetError):
-    """The server refuses a field of the request.
+    """Error: the server refuses a field of the request.
 
     Attributes:
         field: name of the field. by_value: whether only its value is refused.

@@ -200,8 +200,8 @@ def _object(content: bytes, sent: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def seconds_of(retry_after: str, *, now: float) -> float | None:
-    """Seconds to wait according to a `Retry-After` header, a number or an HTTP date; 0 for a past
-    date.
+    """Seconds to wait according to a `Retry-After` header with a number of seconds or an HTTP date;
+    0 for a past date.
 
     Source: RFC 9110, section 10.2.3.
     """

@@ -37,7 +37,7 @@ _AGREE = 0.1  # nats; batching and caches change the scores of a server by less
 
 
 class Retried(Protocol):
-    """Runs a test request with the retries of all later requests."""
+    """Runs a test request with the same retries as all later requests."""
 
     def __call__(self, ask: Callable[[], T]) -> T:
         """Run it; the last error is raised."""
@@ -49,7 +49,7 @@ class ScoreCheck(NamedTuple):
 
     Attributes:
         usable: whether scores are used. scorer: how answers in a chat are scored; None for plain
-            completions. notes: for the report.
+            completions. notes: notes for the report.
     """
 
     usable: bool

@@ -28,7 +28,7 @@ class EditedRequests:
     """A recommender with edited requests.
 
     Args:
-        name: of the wrapped recommender with its prefix, such as `neutralized:p5-mini`.
+        name: name of the wrapped recommender with the prefix, such as `neutralized:p5-mini`.
         inner: the recommender that reads the edited requests.
         request: function that edits a request, including its rendered prompt, but not its id.
         text: function that edits a text that is not part of a request.

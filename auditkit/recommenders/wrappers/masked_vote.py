@@ -92,8 +92,7 @@ def tally(lists: Sequence[Sequence[RankedItem]]) -> list[RankedItem]:
     """Rank all items by number of first places, then by sum of 1 / rank, then by first appearance.
 
     Returns:
-        The items, best first; the score of an item is the share of lists that begin with it, in [0,
-        1].
+        The items, best first. The score of an item is the share of lists that begin with this item.
     """
     first: Counter[str] = Counter()
     weight: defaultdict[str, float] = defaultdict(float)

@@ -38,7 +38,7 @@ class Neutralizer:
         values: attribute values in the data set, from `attribute_phrases.known_values`.
         allow: attributes that are not replaced, such as an age for which the films must be
             suitable.
-        catalog: titles that are not edited in any text.
+        catalog: provides the titles that are not edited in any text.
 
     Attributes:
         patterns: regular expressions that are searched for.

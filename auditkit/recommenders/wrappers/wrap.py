@@ -162,7 +162,8 @@ def _voted(options: dict[str, str], name: str, inner: object) -> Wrapped:
         )
     if isinstance(inner, Remote):
         raise TargetUnavailable(
-            f"{name} needs a local recommender. Let the server vote, and audit it as an endpoint."
+            f"{name} needs a local recommender. Apply the vote on the server, and audit the "
+            "server as an endpoint."
         )
     copies = int(stated)
     recommender = MaskedVote(name, inner, instruction=inner.prompts.recommend[0], copies=copies)

@@ -82,5 +82,7 @@ def test_target_folder_gets_the_items_of_the_data_set(tmp_path):
 @pytest.mark.parametrize(("kind", "style"), [("encoder", "rank"), ("causal", "embed")])
 def test_style_that_does_not_fit_the_kind_is_refused(tmp_path, kind, style):
     save(tmp_path, kind=kind, style=style)
-    with pytest.raises(ConfigurationError, match="Use style 'embed' with kind 'encoder'"):
+    with pytest.raises(
+        ConfigurationError, match="Style 'embed' and kind 'encoder' must be used together"
+    ):
         load_folder(tmp_path, world())

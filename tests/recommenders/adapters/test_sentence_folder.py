@@ -122,7 +122,11 @@ def test_lower_case_is_applied(tmp_path):
     [
         ("1_Pooling/config.json", {"pooling_mode": ["cls", "mean"]}, "pools by cls and mean"),
         ("1_Pooling/config.json", {"pooling_mode": "weightedmean"}, "pools by weightedmean"),
-        ("1_Pooling/config.json", {"include_prompt": False}, "leaves the prompt out"),
+        (
+            "1_Pooling/config.json",
+            {"include_prompt": False},
+            "excludes the prompt from its pooling",
+        ),
         ("2_Dense/config.json", {"activation_function": "torch.nn.GELU"}, "of another form"),
         ("2_Dense/config.json", {"use_residual": True}, "of another form"),
         (

@@ -134,7 +134,7 @@ def test_the_next_stage_has_to_read_text(tmp_path):
                 "{name: b, target: t, writes: query}",
                 "{name: c, target: t}",
             ],
-            "only the first of several stages writes a query",
+            "only the first of several stages can write a query",
         ),
         (["{name: a, target: t, n: 5, writes: query}", "{name: b, target: t}"], "Remove n"),
         (["{name: a, target: t, n: 5}", "{name: b, target: t, writes: query}"], "only the first"),
