@@ -164,7 +164,7 @@ class Catalog:
         return links
 
     def _by_code(self, link: Link, one: Coded, rest: Link) -> Link:
-        """The link of a text with a code: its item, unless the words beside it name another one."""
+        """Link a text by the code in it, unless the words next to the code name another item."""
         named = rest.item_id is not None and rest.reason in EXACT
         if one.code.isdigit() and len(one.code) < LEAST_DIGITS and named:
             return replace(rest, title=link.title)  # the number may be a rank
@@ -199,7 +199,7 @@ class Catalog:
         return tuple(name for name in CREATOR_PREDICATES if name in self.graph.codes)
 
     def _by_creator(self, splits: Mapping[int, Sequence[Byline]]) -> dict[int, Link]:
-        """Links of titles whose other part names the creator of the item."""
+        """Link titles that are written together with the creator of the item."""
         parts = [(number, byline) for number, found in splits.items() for byline in found]
         named = self.linker.link([byline.title for _, byline in parts], near_misses=False)
         links: dict[int, Link] = {}
@@ -226,5 +226,5 @@ class Catalog:
 
 
 def _hashed(item: CatalogItem) -> list[object]:
-    """What the fingerprint of a catalog contains of an item."""
+    """The fields of an item that are part of the catalog's fingerprint."""
     return [item.id, item.title, item.year, list(item.genres), *filter(None, [item.aliases])]

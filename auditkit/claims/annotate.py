@@ -80,7 +80,7 @@ def _fill(taken: list[Span | None], text: str, tokens: Sequence[Token], names: N
 def _read_at(
     text: str, tokens: Sequence[Token], masked: Sequence[str], place: int, names: Names
 ) -> tuple[int, Span | None]:
-    """Index of the next token to read, and the span that begins at `place`, or None."""
+    """Return the index of the next token to read, and the span that begins at `place`, or None."""
 
     def piece(kind: Kind, after: int, *values: str) -> tuple[int, Span]:
         begin, end = tokens[place].begin, tokens[after - 1].end

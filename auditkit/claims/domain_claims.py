@@ -1,4 +1,6 @@
-"""Typed claims about the items of one catalog with their verdicts, beside or without film rules."""
+"""Typed claims about the items of one catalog with their verdicts, with or without the film
+rules.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Detection of person names, known to the graph or not."""
+"""Detect person names, whether or not the graph contains them."""
 
 from __future__ import annotations
 
@@ -140,7 +140,9 @@ def _never_names() -> frozenset[str]:
 
 
 def _capitals_end(text: str, tokens: Sequence[Token], masked: Sequence[str], at: int) -> int:
-    """End (exclusive) of the run of capitalized tokens that begins at `at`; `at` if none does."""
+    """End (exclusive) of the run of capitalized tokens that begins at `at`; `at` if there is no
+    such run.
+    """
 
     def capital(i: int) -> bool:
         return (

@@ -125,7 +125,9 @@ class ClaimReader:
         return Reading(tuple(claims.values()), tuple(unparsed), n_factual)
 
     def _choose_by_year(self, pieces: Sequence[Span], own: Topic | None) -> None:
-        """Choose among entries with the same title by a year nearby, else the known subject."""
+        """Choose among entries of one title by a year near the title or, without one, choose the
+        known subject.
+        """
         years = self.catalog.linker.index.years
         for place, piece in enumerate(pieces):
             if piece.kind != "title":

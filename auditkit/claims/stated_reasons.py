@@ -1,11 +1,10 @@
-"""Titles that a recommendation gives as its reason, such as "because you watched X".
+"""Find the titles that a recommendation gives as its reason, such as "because you watched X".
 
 A title in the reason is a position of the user's history, another item of the catalog, or unknown:
 a name after words such as "because you" that no title of the catalog matches, in quotes, with a
 year, or right after a verb such as "watched". A name after "like" may be a person or a country, and
-is not read as a title. The recommended item
-itself is not a reason. Titles are found like those of claims (`title_mentions`), in English and
-German.
+is not read as a title. The recommended item itself is not a reason. Titles are found like those of
+claims (`title_mentions`), in English and German.
 """
 
 from __future__ import annotations
@@ -128,7 +127,9 @@ def _entry(catalog: Catalog, item_id: str) -> int:
 
 
 def _unknown_names(text: str, mentions: Sequence[Mention]) -> Iterator[str]:
-    """Names after words of taste that are not part of a known title; at most one for each."""
+    """Find names after words of taste that are not part of a known title; at most one name per
+    word.
+    """
     words = words_of(text)
     cues = phrase_set(language_of(words), "taste")
     for _, behind in cues.places(words):

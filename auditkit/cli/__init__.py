@@ -50,11 +50,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _escape_what_cannot_be_encoded() -> None:
-    """Let a title that the encoding of the output lacks be printed as an escape, not end the
-    command.
+    """Print characters that the output encoding lacks as escapes instead of raising an error.
 
-    An ASCII stream is that of a process without a locale. click writes UTF-8 to it, past the
-    stream that redacts secrets, so the stream itself is set to UTF-8.
+    A process without a locale has an ASCII stream. click would bypass the stream that redacts
+    secrets to write UTF-8 to it, so the stream itself is set to UTF-8.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -100,7 +99,7 @@ def _run(arguments: list[str]) -> None:
 
 
 def _leave_closed_pipe() -> None:
-    """End as a command that SIGPIPE ends: quietly, and with a code that a verdict never has.
+    """End as after SIGPIPE: without a message, and with an exit code that no verdict has.
 
     The reader, such as `head`, has closed the pipe, so the rest of the output is dropped.
     """

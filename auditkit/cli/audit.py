@@ -142,7 +142,7 @@ def audit(
 
 
 def _price(price_in: float | None, price_out: float | None, card: Path | None) -> Price | None:
-    """The price of the options, else of the target card; None if neither has one."""
+    """Price from the options or else from the target card; None if neither states a price."""
     from auditkit.recommenders.loading.target_card import Price, TargetCard
 
     if price_in is not None and price_out is not None:

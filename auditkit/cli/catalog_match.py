@@ -149,8 +149,8 @@ def _link_row(link: Link) -> dict[str, JsonValue]:
 
 
 def _explanation(catalog: Catalog, link: Link) -> dict[str, JsonValue]:
-    """Title of the linked item, or else of the first candidate, and how far the written title is
-    from it.
+    """Title of the linked item or else of the first candidate, with the differences of the written
+    title from it.
     """
     from auditkit.catalog.linking.edit_distance import osa_counter
     from auditkit.catalog.linking.normalize import clean_query, full_key, parse_title
@@ -202,7 +202,7 @@ def explanations(path: Path) -> Iterator[dict[str, JsonValue]]:
 
 
 def _known(row: dict[str, JsonValue], path: Path, catalog: Catalog) -> dict[str, JsonValue]:
-    """The row, if the catalog has its item; otherwise raise an error."""
+    """Return the row if its item is in the catalog; otherwise raise an error."""
     from auditkit.errors import InvalidArgument
 
     if row["item_id"] is not None and row["item_id"] not in catalog.index:

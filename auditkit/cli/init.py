@@ -61,7 +61,7 @@ def init(
 
 
 def _commands(draft: Draft, items: Path, folder: Path, target: str) -> list[str]:
-    """The commands up to a verdict."""
+    """Return the commands that lead from the drafts to a verdict."""
     from auditkit.drafting.draft import CATALOG
 
     audit = ["auditkit", "audit", target, "--recipe", str(folder / "recipe.yaml")]

@@ -59,7 +59,7 @@ def report(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
-    """Write report.html, summary.md and findings.csv of a run folder, without calling the target.
+    """Write report.html, summary.md and findings.csv of a run folder. The target is not called.
 
     `report index RUNS_DIR` writes one page about all runs of a folder. Exit 13 if a run was
     altered; the page then names this run.

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the first ends the run after the current call, the second at once."""
+"""Ctrl-C and SIGTERM: the first signal ends the run after the current call, the second at once."""
 
 from __future__ import annotations
 

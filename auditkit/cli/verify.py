@@ -91,10 +91,8 @@ def verify(
 
 
 def _recompute(folder: Path, target: str | None, options: AuditOptions) -> int:
-    """Derive the metrics again; returns how many findings agree.
-
-    Raises:
-        IntegrityError: result.json differs from what the evidence gives.
+    """Compute the metrics again; return how many findings agree. Raises: IntegrityError:
+    result.json differs from the recomputed metrics.
     """
     from auditkit.errors import IntegrityError
     from auditkit.run.recompute import recompute_run

@@ -1,4 +1,4 @@
-"""Recorded responses of one run by request id, and how those of two runs differ.
+"""Recorded responses of a run by request id, and differences between the responses of two runs.
 
 Records may contain hostile text, so fields of an unexpected type are ignored. Personal data are
 masked, because a comparison is passed on.
@@ -76,7 +76,9 @@ def _text(value: object) -> str:
 
 
 def _listed(body: Body) -> tuple[object, ...]:
-    """What makes two responses equal: status, items, and the text of one without items."""
+    """Values that are equal for equal responses: status and items, or the text if there are no
+    items.
+    """
     rows = body.get("items")
     items = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
     listed = tuple(_text(row.get("item_id")) or _text(row.get("raw")) for row in items)

@@ -1,7 +1,7 @@
 """Units and requests that newly fail or are newly fixed, finding by finding.
 
 A unit fails if its rate is above 0 where lower is better, and if it is 0 where higher is better;
-the units of a finding are complete, so this count is exact. The evidence of a finding holds only
+the units of a finding are complete, so this count is exact. The evidence of a finding contains only
 its worst cases. A case that only one run cites is therefore counted as new or fixed only if the
 other run shows that it did not fail there: its unit was scored and did not fail, or, without units,
 the list of cases is complete and the responses to the case were scored.
@@ -84,7 +84,9 @@ class _Side:
         return {unit: (x <= 0) == higher for unit, x, n in self.finding.units if n > 0}
 
     def fails(self, case: Evidence, unit: str) -> bool | None:
-        """Whether a case that this run does not cite fails here; None if it does not tell."""
+        """Whether a case that this run does not cite fails in this run; None if its data do not
+        show that.
+        """
         if self.finding.units:
             return self.failing.get(unit)
         stated = self.finding.n_cases
@@ -93,7 +95,7 @@ class _Side:
         return False if complete and answered else None
 
     def unit_of(self, case: Evidence) -> str:
-        """Unit of the last request of a case, the changed one."""
+        """Unit of the last request of a case, which is the changed request."""
         body = self.records.get(case.requests[-1], {}) if case.requests else {}
         return str(body.get("unit", ""))
 
@@ -148,8 +150,8 @@ def _changes(old: _Side, new: _Side) -> FailureChanges:
 
 
 def _told(citing: _Side, other: _Side) -> tuple[list[Evidence], int]:
-    """Cases that one run cites and that did not fail in the other, and the number of cases of
-    which the other run does not tell.
+    """Cases that one run cites and that did not fail in the other run, and the number of cases
+    about which the other run has no data.
     """
     cited = {case.requests for case in other.finding.evidence}
     found, unknown = [], 0

@@ -1,4 +1,4 @@
-"""The metric that represents a dimension: the usual one, or the first that was measured."""
+"""The metric that represents a dimension: the usual metric, or the first that was measured."""
 
 from __future__ import annotations
 

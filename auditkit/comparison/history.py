@@ -1,8 +1,8 @@
 """History of many runs: versions in the order in which their audits ended, and what changed.
 
-Neighbors are compared only if they were measured under the same conditions. A metric counts as
-moved if the intervals of both runs do not overlap, which is a stricter test than that of a paired
-difference: use `auditkit diff` for two runs.
+Consecutive runs are compared only if they were measured under the same conditions. A metric counts
+as moved if the intervals of both runs do not overlap, which is a stricter test than that of a
+paired difference: use `auditkit diff` for two runs.
 """
 
 from __future__ import annotations

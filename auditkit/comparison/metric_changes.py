@@ -1,7 +1,7 @@
 """Change of every measured metric between two runs, paired by unit where both runs have units.
 
-The differences of all metrics are 95 % intervals one by one, without a correction for their number:
-the comparison shows, and a rule with `baseline:` in a policy decides.
+Each difference has its own 95 % interval, without a correction for the number of metrics, so the
+comparison only describes; a rule with `baseline:` in a policy decides.
 """
 
 from __future__ import annotations

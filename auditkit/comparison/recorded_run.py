@@ -1,7 +1,7 @@
 """A verified run folder as the comparison reads it: result, verdict, manifest and evidence.
 
-Nothing is compared that cannot be verified. A verdict that was made for another result or evidence
-root is left out, as in the report.
+Only verified runs are compared. A verdict on another result or evidence root is left out, as in the
+report.
 """
 
 from __future__ import annotations

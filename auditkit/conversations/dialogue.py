@@ -1,9 +1,9 @@
-"""Hold conversations: send turn t with the assistant's own answers to the turns before it.
+"""Run conversations: each turn is sent with the assistant's own answers to the previous turns.
 
-Every turn is one recorded request, and a turn with calls of tools is one more request for each
-round of calls. What is sent depends on the answers so far and on nothing else, so a run that was
-killed asks no finished turn again. Conversations are held in lock-step: one batch has the next
-request of each. A conversation ends at a request without an answer; its later turns are missing.
+Every turn is one recorded request, and every round of tool calls is one more request. A request
+depends only on the answers so far, so a resumed run repeats no finished turn. Conversations run in
+lock-step: a batch contains the next request of each. A conversation ends at a request without an
+answer; its later turns are missing.
 """
 
 from __future__ import annotations

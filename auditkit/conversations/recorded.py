@@ -1,4 +1,4 @@
-"""Read recorded dialogues from JSON lines, so that the user's turns can be said again.
+"""Read recorded dialogues from JSON lines, so that the user's turns can be repeated.
 
 The recorded answers of the assistant are left out: the audited assistant gives its own. Four forms
 are recognized by their keys: `turns` (auditkit's own), `messages` with roles (OpenAI), a list
@@ -111,7 +111,9 @@ def _by_role(turns: Sequence[Mapping[str, Any]], role: str, text: str) -> Iterat
 
 
 def _redial(fields: Mapping[str, Any]) -> Iterator[_Said]:
-    """The seeker of a dialogue started it; items are written with their titles."""
+    """Read a ReDial dialogue. The user is the worker who started it; item references are replaced
+    by titles.
+    """
     mentions = fields.get("movieMentions") or {}
     for message in fields["messages"]:
         text = _MENTION.sub(lambda m: mentions.get(m[1]) or m[0], message["text"])

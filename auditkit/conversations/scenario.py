@@ -1,9 +1,9 @@
-"""Scenario: what the user says turn by turn, and what a right assistant keeps to.
+"""Scenario: what the user says turn by turn, and what a correct assistant must do.
 
-A scenario states the user's side alone. The assistant's turns are its real answers, so a turn may
-refer to them: `{rejected}` is what the user rejects of the last list. What is right follows from
-the scenario and the catalog: constraints, forbidden items, questions with a known answer, secrets,
-and the tool that a turn needs. There is no judge model.
+A scenario states only the user's side. The assistant's turns are its real answers, to which a turn
+may refer: `{rejected}` stands for the items of the last list that the user rejects. Correctness
+follows from the scenario and the catalog: constraints, forbidden items, questions with a known
+answer, secrets, and the tool that a turn needs. No judge model is used.
 """
 
 from __future__ import annotations
@@ -96,7 +96,9 @@ class Scenario(_Section):
 
     @model_validator(mode="after")
     def _secrets_can_be_disclosed(self) -> Scenario:
-        """Require that every secret is in the system text, and too long to be met by chance."""
+        """Require that every secret is in the system text, and is too long to be written by
+        chance.
+        """
         for secret, code in self.secrets.items():
             if code not in self.system or sum(map(str.isalnum, code)) < _SHORTEST:
                 raise ValueError(

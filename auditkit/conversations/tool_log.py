@@ -1,9 +1,9 @@
 """Record of tool calls: name, arguments, result and order.
 
-Calls reach auditkit in two ways. An assistant that auditkit gives tools asks for them in its turn,
-auditkit executes them, and the results are in the messages of its next request. An assistant with
-tools of its own returns the calls with their results in the `trace` of its response. Both are read
-as `ToolRecord`, and both are in the evidence, so a recomputation measures the same.
+Calls reach auditkit in two ways. An assistant that gets its tools from auditkit calls them in its
+turn, auditkit executes the calls, and the results are in the messages of the next request. An
+assistant with its own tools returns the calls with their results in the `trace` of its response.
+Both are read as `ToolRecord`, and both are in the evidence, so a recomputation measures the same.
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ def audit_data(
 
 
 def _same_titles(catalog: Catalog) -> DataCheck:
-    """Items whose title and year another item has too: a model cannot tell them apart."""
+    """Items with the same title and year as another item, which a model cannot distinguish."""
     keys = [
         (full_key(title), year) for title, year in zip(catalog.titles, catalog.years, strict=True)
     ]

@@ -1,4 +1,5 @@
-"""Leaks across the split: held-out items that training holds too, and copied histories.
+"""Leakage across the split: held-out items that are also in the training data, and copied
+histories.
 
 Source of the third check: Ji et al. 2023, "A Critical Study on Data Leakage in Recommender System
 Offline Evaluation" (training rows of other users that are later than a test row).

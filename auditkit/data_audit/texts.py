@@ -77,7 +77,7 @@ def check_facts(
 
 
 def _told(claim: Claim, catalog: Catalog) -> str:
-    """A contradicted claim beside the values of the catalog."""
+    """A sentence with a contradicted claim and the values of the catalog."""
     title = catalog.titles[catalog.index[claim.item_id]]
     actual = ", ".join(value for _, _, value in claim.evidence) or "another value"
     return f"{title}: stated {claim.relation} {claim.value_text}; the catalog has {actual}"

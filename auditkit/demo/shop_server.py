@@ -108,8 +108,8 @@ class ShopRecommender:
         return name if name not in self._bases else f"{name} Q"
 
     def _ranked(self, history: Sequence[Product], allowed: Sequence[Product]) -> list[Product]:
-        """Allowed products, one variant of each: of the same brand and category first, then of the
-        category, by popularity; products often bought next rise.
+        """Rank the allowed products, one variant of each: first the same brand and category, then
+        the category, by popularity; products that are often bought next get a higher rank.
         """
         own = {product.base for product in history}
         brands = {(product.category, product.brand) for product in history}
@@ -149,8 +149,8 @@ def _fits(product: Product, asked: str) -> bool:
 
 
 def _bound(handler: type[BaseHTTPRequestHandler]) -> ThreadingHTTPServer:
-    """A server at the usual port, so that a repeated audit knows its target again, or at a free
-    one.
+    """Start a server at the usual port, so that a repeated audit has the same target; at a free
+    port if the usual port is taken.
     """
     try:
         return ThreadingHTTPServer(("127.0.0.1", _USUAL_PORT), handler)

@@ -53,7 +53,7 @@ def _by_columns(pack: DomainPack, predicates: Collection[str]) -> Iterator[str]:
 
 
 def _by_words(pack: DomainPack, prompts: Sequence[str]) -> Iterator[str]:
-    """A prompt with nouns of another domain, unless the pack has these words too."""
+    """Yield a warning if a prompt contains nouns of another domain that the pack does not have."""
     used = {word.casefold() for text in prompts for word in _WORD.findall(text)}
     own = {*pack.words, *pack.item_words, pack.nouns.item, pack.nouns.items}
     for name in DOMAINS:

@@ -1,4 +1,4 @@
-"""Find a domain pack by name or file, and the wordings of the prompts in its words."""
+"""Find a domain pack by name or file, and fill prompt texts with its words."""
 
 from __future__ import annotations
 

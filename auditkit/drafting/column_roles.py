@@ -1,7 +1,7 @@
 """Choose the columns that are ids, titles, times and attributes.
 
-Names alone decide nothing: the id of the items is the column without repeats whose values the
-events name, and an attribute of users has a few values with enough users each.
+Names alone do not decide: the id of items is the column of unique values to which the events refer,
+and an attribute of users is a column with few values and enough users per value.
 """
 
 from __future__ import annotations

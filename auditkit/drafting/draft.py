@@ -1,8 +1,7 @@
 """Draft the description of the data, the mapping, a recipe, a policy and a target card.
 
-Each draft is a file for a person to check: it says in comments what was assumed. The recipe and
-the policy compare the groups that the users' table has, so no rule waits for an attribute that the
-data lack.
+Each draft is a file for a person to check; its comments state what was assumed. The recipe and the
+policy compare the groups in the table of users, so no rule needs an attribute that the data lack.
 """
 
 from __future__ import annotations
@@ -293,7 +292,7 @@ def _recipe(name: str, attributes: Sequence[str]) -> str:
 
 
 def _flow(section: Mapping[str, object]) -> str:
-    """A mapping on one line, without the keys that have no value."""
+    """Write a mapping on one line, without the keys that have no value."""
     stated = {key: value for key, value in section.items() if value is not None}
     return yaml.safe_dump(
         stated, default_flow_style=True, sort_keys=False, allow_unicode=True,

@@ -1,7 +1,8 @@
 """Choose the columns of items that become facts of the catalog, with their types and worlds.
 
-Only columns that the domain pack knows get a world in which other values are false, because only
-their claims are read from texts. Other columns with few values are kept as open facts.
+Only columns that the domain pack knows get a closed or functional world, in which other values are
+false, because only claims about these predicates are read from texts. Other columns with few values
+are kept as open facts.
 """
 
 from __future__ import annotations
@@ -79,7 +80,7 @@ def fact_columns(items: TableProfile, taken: Sequence[str], pack: DomainPack) ->
 
 
 def _fault(column: ColumnProfile) -> str | None:
-    """Why a column holds no facts; None if it may hold some."""
+    """Why a column contains no facts; None if it may contain facts."""
     if not column.n_filled:
         return "empty"
     if column.kind == "object":
@@ -133,5 +134,5 @@ def _spelled(name: str) -> str:
 
 
 def _free(name: str) -> str:
-    """A name that the catalog does not reserve."""
+    """Make a predicate name that the catalog does not reserve."""
     return f"{name}_value" if name in _RESERVED else name

@@ -1,4 +1,4 @@
-"""What a sample of a table's rows says about its columns: kind, number of values, lengths."""
+"""Profile the columns of a table from a sample of its rows: type, number of values, lengths."""
 
 from __future__ import annotations
 

@@ -39,7 +39,9 @@ def beam_search(
 
 @contextmanager
 def _only_special_tokens(model: PreTrainedModel) -> Iterator[None]:
-    """Within the block, the model's generation configuration has no other settings."""
+    """Context manager that removes all settings but special tokens from the model's generation
+    configuration.
+    """
     own = model.generation_config
     kept = {name: getattr(own, name, None) for name in SPECIAL_TOKENS}
     model.generation_config = GenerationConfig(**kept)

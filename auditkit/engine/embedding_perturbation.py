@@ -1,7 +1,8 @@
 """Losses under adversarial perturbations of the prompt's embeddings (FGM, FreeLB).
 
 The perturbation is added by a hook on the input embeddings, so it works for full models and LoRA.
-It is a constant for the gradients of the weights, and that of an example depends on no other one.
+It is treated as a constant in the gradients of the weights, and the perturbation of an example
+depends on no other example.
 
 Source: FGM (Miyato et al. 2017), FreeLB (Zhu et al. 2020, algorithm 1). Both papers perturb
 normalized or all embeddings; here only the real tokens of the prompt are perturbed, and the radius
@@ -99,14 +100,14 @@ def _norms(offset: torch.Tensor) -> torch.Tensor:
 
 
 def _scaled(direction: torch.Tensor, length: float) -> torch.Tensor:
-    """Each example's direction with this length; 0 stays 0."""
+    """Scale each example's direction to this length; a zero direction stays zero."""
     return length * direction / _norms(direction)
 
 
 @contextmanager
 def _added(table: torch.nn.Module, offset: torch.Tensor) -> Iterator[None]:
-    """Within the block, an offset is added to the embeddings that the model looks up first; an
-    encoder-decoder may look up those of its decoder with the same table.
+    """Context manager that adds an offset to the embeddings of the first lookup. An encoder-decoder
+    may use the same table again for its decoder, whose embeddings are not changed.
     """
 
     def add(_: torch.nn.Module, __: object, found: torch.Tensor) -> torch.Tensor:

@@ -1,11 +1,11 @@
 """Self-probe that checks which executors give correct scores for a model.
 
 Correctness is measured on the outputs and not inferred from the model's name. Every executor must
-reproduce one forward per pair on a toy set, and again at the longest length of a call, because a
-short set does not reveal a sliding window. A small model is checked in float64, because with tiny
-random weights a wrong mask may change a title's score by less than any float32 threshold. The
-negative control, a mask that lets siblings attend to each other, must fail; otherwise the probe
-cannot detect a wrong mask. See docs/explain/engine.md.
+reproduce one forward pass per pair on a small set of pairs, and again at the longest length of a
+call, because short pairs do not reveal a sliding window. A small model is checked in float64,
+because with tiny random weights a wrong mask may change a title's score by less than any float32
+threshold. The negative control, a mask that lets siblings attend to each other, must fail;
+otherwise the probe cannot detect a wrong mask. See docs/explain/engine.md.
 """
 
 from __future__ import annotations
@@ -216,7 +216,9 @@ def _toy_set(body: Body) -> list[Pair]:
 
 
 def _tails(body: Body) -> list[list[int]]:
-    """Toy continuations: with shared tokens, as a prefix of another, distinct, of one token."""
+    """Small test continuations: some share tokens, one is a prefix of another, one is distinct, and
+    one has a single token.
+    """
     draw = np.random.default_rng(1)
     a, b, c, d, e, f, g, h = (int(t) for t in draw.integers(body.vocabulary, size=8))
     return [[a, b, c, d], [a, b, e], [a, b], [f, g, h, a, b], [h]]

@@ -124,7 +124,7 @@ def _continue(body: Body, batch: Batch, rows: _Rows, counters: Counters) -> None
 
 
 def _recompute(body: Body, batch: Batch, rows: _Rows, counters: Counters) -> None:
-    """Generate token by token with a forward of the whole text for each."""
+    """Generate token by token, with a forward pass of the whole text for each token."""
     texts = [[*batch.prefix, *tail] for tail in batch.tails]
     while True:
         chosen, kept = rows.choose(next_token_logits(body, texts, counters, pad=False))
@@ -192,8 +192,9 @@ class _Rows:
         """Choose a token for every current row of logits [rows, vocabulary].
 
         Returns:
-            The tokens, and the rows to keep. All rows are kept until half are done, so that the
-            cache is not copied each time a row ends; none if all are done or a limit is reached.
+            The tokens, and the rows to keep. All rows are kept until half of them are done, so that
+            the cache is not copied each time a row ends. No rows are kept if all are done or a
+            limit is reached.
         """
         decoding = self._decoding
         tokens = self._tokens(self._walk.mask(logits) if self._walk else logits)

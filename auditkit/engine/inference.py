@@ -200,7 +200,8 @@ class Engine:
     def _validate_length(self, read: int, written: int) -> None:
         """Reject sequences longer than the model's context, because inputs are never truncated.
 
-        An encoder-decoder has separate limits for prompt and continuation; other models share one.
+        An encoder-decoder has separate limits for prompt and continuation; other models have one
+        limit for both.
         """
         if self.model.config.is_encoder_decoder:
             # T5 has relative positions and no limit in its configuration.
@@ -214,7 +215,7 @@ class Engine:
             )
 
     def _executor(self, pairs: Sequence[Pair]) -> str:
-        """Name of the cheapest executor that passes the self-probe at this call's length."""
+        """Name of the cheapest executor that passes the self-probe at the length of this call."""
         forced = os.environ.get(_FORCE)
         if forced and forced not in EXECUTORS:
             raise ConfigurationError(
@@ -279,7 +280,9 @@ class Engine:
 
 
 def _longest(pairs: Sequence[Pair], apart: bool) -> tuple[int, int]:
-    """(longest prompt, longest continuation) if `apart`, else (longest pair, 0), in tokens."""
+    """Return (longest prompt, longest continuation) if `apart`, else (longest pair, 0), in
+    tokens.
+    """
     if apart:
         return max(len(prompt) for prompt, _ in pairs), max(len(text) for _, text in pairs)
     return max(len(prompt) + len(text) - 1 for prompt, text in pairs), 0

@@ -1,7 +1,8 @@
 """Prefill the cache of a batch: the shared prefix once, then the remaining tokens by length.
 
 Rows of unequal length are forwarded in parts and their caches are padded afterwards, because
-padding in a cache costs nothing, while padding in a forward costs as much as a token.
+padding in a cache costs nothing, while a padding token in a forward pass costs as much as a real
+token.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""The attack on one user's request: what was looked at, what it cost, and the best edit so far.
+"""State of the attack on one user's request: the texts that were sent, their cost, and the best
+edit so far.
 
-Queries are the distinct prompts that this attack looked at: a text that it proposes again is free,
-while one that another attack already asked is counted, although the Target need not send it again.
+Queries are the distinct prompts of this attack. A text that it proposes again is not counted, but a
+text that another attack already sent is counted, although the Target does not send it again.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
-"""Goals of attacks on rankings: replace items of the top k, or move one item into or out of it.
+"""Goals of attacks on rankings: replace items of the top k, or move one item into or out of the top
+k.
 
 A goal compares the ranking before and after an edit and gives a margin, which searches increase.
 With the scores of all candidates, success is a strict margin: a tie, or a margin within the
-rounding of the engine, is a near tie and no success. Without scores, success is the condition on
-the list itself.
+rounding of the engine, is a near tie and not a success. Without scores, the condition on the list
+itself decides.
 """
 
 from __future__ import annotations

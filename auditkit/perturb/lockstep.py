@@ -1,8 +1,8 @@
 """Run the searches of many users in lock-step, so that the Target gets their prompts in batches.
 
-In every round, each unfinished search yields its candidates; those of all users are one call of the
-Target. What a search sees depends on its own user only, so the results are equal for any batch size
-and any order of the users.
+In every round, each unfinished search yields its candidates, and the Target gets the candidates of
+all users in one call. What a search sees depends only on its own user, so the results are equal for
+any batch size and any order of the users.
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ class Run:
         self._texts = self._candidates(self._pending)
 
     def _candidates(self, pending: Try | None) -> list[str | None]:
-        """The text of every candidate; None for one that the threat model does not allow."""
+        """The text of every candidate; None for a candidate that the threat model does not
+        allow.
+        """
         if pending is None:
             return []
         original = self.attempt.text.text

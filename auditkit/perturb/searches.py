@@ -1,8 +1,8 @@
-"""Search methods: generators that yield candidate edits and receive what is known about them.
+"""Search methods: generators that yield candidate edits and receive their outcomes.
 
-A search knows neither the Target nor other users, so a driver can run many searches at once. It
-ends when its candidates are used up; the driver ends it at the first success or when the budget is
-spent. Every random choice comes from the generator of the user.
+A search depends on its own user only and does not use the Target, so a driver can run many searches
+at once. A search ends when it has no more candidates; the driver ends it at the first success or
+when the budget is spent. Every random choice comes from the generator of the user.
 
 Sources: importance by deletion and greedy edits as in DeepWordBug (Gao et al. 2018) and TextBugger
 (Li et al. 2019).

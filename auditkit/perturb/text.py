@@ -153,7 +153,7 @@ def _case(text: str, rng: np.random.Generator, count: int) -> str:
 
 
 def _space(text: str, rng: np.random.Generator, count: int) -> str:
-    """Double or triple some blanks between words."""
+    """Double or triple some spaces between words."""
     return _replace_letters(
         text, rng, count, lambda character: "   " if character == " " else character
     )
@@ -166,7 +166,7 @@ def _typo(text: str, rng: np.random.Generator, count: int) -> str:
 
 
 def _doubled_blank(text: str, rng: np.random.Generator, count: int) -> str:
-    """Double the first blank: an edit without meaning, to measure the noise floor."""
+    """Double the first space, an edit without meaning, to measure the noise floor."""
     return text.replace(" ", "  ", 1)
 
 

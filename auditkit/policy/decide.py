@@ -231,8 +231,8 @@ def _verdict(case: Case, policy: Policy, *, strict: bool) -> RuleVerdict:
 
 
 def _word(case: Case) -> Word:
-    """The verdict as a word: pass, fail, or inconclusive; the statistical reason of the last is
-    recorded on the case, as is a pass by construction.
+    """Return the verdict: pass, fail or inconclusive. The statistical reason of an inconclusive
+    verdict, and a pass by construction, are recorded in the case.
     """
     assert case.finding is not None
     if case.beyond or any(p < 1 - case.confidence for p in case.p_adjusted):

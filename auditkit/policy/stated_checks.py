@@ -1,7 +1,8 @@
-"""Rules on a recipe's own checks (`check.<id>`): a policy may only name checks that the run has.
+"""Rules on the own checks of a recipe (`check.<id>`): a policy may only name checks of the run's
+recipe.
 
-Ids of these metrics are not registered, so a misspelled one is found when recipe and policy are
-known together: before an audit with a policy, and when a run is judged.
+Ids of these metrics are not registered, so a misspelled id is found when recipe and policy are both
+known: before an audit with a policy, and when a run is judged.
 """
 
 from __future__ import annotations

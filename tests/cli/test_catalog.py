@@ -372,7 +372,7 @@ def test_a_link_that_cannot_be_checked_is_used_with_a_warning(tmp_path):
         ("x.kg", "a:token\tb:token\n1\t2\n", "3 columns"),
         ("x.kg", "h:token\tr:token\tt:token\n1\t2\n", r"x.kg:2 has 2 columns instead of 3"),
         ("x.link", "no header\n", "name:type"),
-        ("x.item", "item_id:token\tclass:token_seq\n1\tA\n", "Name one column item_id"),
+        ("x.item", "item_id:token\tclass:token_seq\n1\tA\n", "Name one column id or item_id"),
         ("x.item", "item_id:token\tname:token_seq\n1\t \n", r"x.item:2: empty id or title"),
         ("x.item", "item_id:token\tname:token_seq\n1\tA\n1\tB\n", r"x.item:3: the item id '1'"),
     ],

@@ -164,7 +164,7 @@ def _add_ml100k(draft: CatalogDraft, folder: Path, inputs: Inputs, progress: Pro
 
 
 def _add_folder(draft: CatalogDraft, folder: Path, inputs: Inputs, progress: Progress) -> None:
-    """Add a folder of RecBole atomic files, or of tables, those named `items` first."""
+    """Add a folder of RecBole atomic files or of tables; tables named `items` come first."""
     atomic = {suffix: sorted(folder.glob(f"*{suffix}")) for suffix in (".item", ".kg", ".link")}
     if atomic[".item"]:
         several = next((found for found in atomic.values() if len(found) > 1), None)
@@ -227,7 +227,7 @@ def _add_file(draft: CatalogDraft, path: Path, inputs: Inputs, progress: Progres
 
 
 def _maps_a_graph(inputs: Inputs) -> bool:
-    """Whether the mapping describes an RDF or Neo4j source, and so not the tables."""
+    """Whether the mapping describes an RDF or Neo4j source and not a table."""
     others = [s for s in inputs.sources if Path(s).suffix.lower() in RDF or "://" in s]
     return bool(others)
 

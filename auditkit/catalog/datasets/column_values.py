@@ -1,7 +1,7 @@
 """Convert columns of cells to ids, times and ratings, many cells at once.
 
-A column of one common type is converted by numpy. A column that holds anything else is converted
-cell by cell with the same result, so that messages name the first line of every problem.
+A column of one common type is converted by numpy. Any other column is converted cell by cell, with
+equal results, so that messages name the first line of every problem.
 """
 
 from __future__ import annotations
@@ -94,7 +94,9 @@ class IdColumn:
 
 
 class _Numbered(dict[object, int]):
-    """Number of a text; a new text gets the next number, a cell without an id gets -1."""
+    """Maps a text to its number; a new text gets the next number, and a cell without an id gets
+    -1.
+    """
 
     def __init__(self, column: str, texts: list[str]) -> None:
         self._column, self._texts = column, texts
@@ -112,7 +114,7 @@ class _Numbered(dict[object, int]):
 
 
 class _Integers(dict[object, int]):
-    """Number of an integer, which is that of its text."""
+    """Maps an integer to the number of its text."""
 
     def __init__(self, texts: _Numbered) -> None:
         self._of_texts = texts

@@ -74,7 +74,7 @@ def read_events(
 
 
 class _EventTable:
-    """Usable rows so far, and what was counted."""
+    """The usable rows so far, and the counts of skipped rows."""
 
     def __init__(self, columns: InteractionColumns, catalog: Catalog, items: Join) -> None:
         self.items, self.unknown = items, UnknownCells(strict=items.strict)
@@ -161,7 +161,7 @@ class _EventTable:
         return self._ranks[users]
 
     def events(self) -> Events:
-        """All rows; the batches are freed."""
+        """Return all rows, and free the batches."""
         order = np.argsort(self._ranks[self._ranks >= 0])
         named = np.flatnonzero(self._ranks >= 0)[order]
         users, items, times, ratings = map(list, zip(*self.parts, strict=True))
@@ -176,14 +176,14 @@ class _EventTable:
 
 
 def _joined(parts: list[NDArray[Any]]) -> NDArray[Any]:
-    """The arrays one after another; the list is emptied."""
+    """Concatenate the arrays and empty the list, to free memory."""
     whole = np.concatenate(parts)
     parts.clear()
     return whole
 
 
 class _Cells:
-    """Cells of one column of a batch; those of a missing JSON key are absent."""
+    """Cells of one column of a batch, without the cells of a missing JSON key."""
 
     def __init__(self, batch: Batch, name: str) -> None:
         self.all = batch.columns.get(name) or [ABSENT] * len(batch.lines)

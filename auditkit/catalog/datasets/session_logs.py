@@ -1,4 +1,4 @@
-"""Logs of sessions, one JSON object per line, as `auditkit check-users` compares them."""
+"""Read logs of sessions with one JSON object per line, which `auditkit check-users` compares."""
 
 from __future__ import annotations
 

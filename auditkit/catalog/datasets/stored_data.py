@@ -85,7 +85,7 @@ def _checksum(path: Path) -> list[int]:
 
 
 def _parts(dataset: Dataset) -> tuple[Arrays, dict[str, Any]]:
-    """Arrays and all else of a data set."""
+    """Split a data set into its arrays and its other content."""
     catalog, rows = dataset.catalog, dataset.interactions
     genres = [item.genres for item in catalog.items]
     names = {

@@ -171,7 +171,7 @@ class TripleKeys:
         predicates: Sequence[int] | None,
         max_degree: int,
     ) -> list[tuple[Codes, ...]]:
-        """Arrays (pair, hops, predicate, value) of all paths, one tuple per kind of path."""
+        """All paths as arrays (pair, hops, predicate, value), one tuple per kind of path."""
         found: list[tuple[Codes, ...]] = []
         for near, far in ((a, b), (b, a)):
             pair, p, o = self._facts_of(near, predicates)

@@ -1,7 +1,7 @@
 """Evaluation of claims and constraints against a graph.
 
-These functions select the values of an item that matter, for any store; the rules for verdicts are
-in `verdict_rules`.
+These functions select the relevant values of an item from any store; `verdict_rules` contains the
+rules for verdicts.
 """
 
 from __future__ import annotations
@@ -123,8 +123,8 @@ def _decide(
 ) -> Verdict:
     """Verdict on a claim.
 
-    The item's values contradict a name only if all of them are named, and a day only if none of
-    them is a month or year that contains it.
+    The values of an item contradict a claimed name only if all of them have names, and a claimed
+    day only if none of them is a month or year that contains this day.
     """
     nameless = _nameless(graph)
     comparable = any(code in nameless for code in wanted.codes) or not any(
@@ -135,7 +135,9 @@ def _decide(
 
 
 def _claimed(graph: Triples, p: int, value: str) -> _Wanted | None:
-    """Values that a claim accepts; None if its value is a text but the predicate is numeric."""
+    """The values that agree with a claim; None if the claimed value is a text but the predicate is
+    numeric.
+    """
     of = graph.predicates[p].type
     if of not in _NUMERIC:
         return _Wanted(frozenset(graph.terms.codes(value)))
@@ -158,7 +160,7 @@ def _constrained(graph: Triples, constraint: Constraint, p: int) -> _Wanted:
 
 
 def _matching(graph: Triples, p: int, objects: Sequence[int], wanted: _Wanted) -> list[int]:
-    """The values that are certainly accepted; a date without a day only with all of its days."""
+    """The values that certainly agree; a date without a day agrees only if all of its days do."""
     if wanted.numbers is None:
         return [code for code in objects if code in wanted.codes]
     low, high = wanted.numbers
@@ -171,7 +173,7 @@ def _matching(graph: Triples, p: int, objects: Sequence[int], wanted: _Wanted) -
 
 
 def _overlapping(graph: Triples, p: int, objects: Sequence[int], wanted: _Wanted) -> bool:
-    """Whether a value is a date without a day, of which some days are accepted and others not."""
+    """Whether a value is a date without a day of which only some days agree."""
     if wanted.numbers is None:
         return False
     low, high = wanted.numbers
@@ -182,7 +184,7 @@ def _overlapping(graph: Triples, p: int, objects: Sequence[int], wanted: _Wanted
 
 
 def _spans(graph: Triples, p: int, objects: Sequence[int]) -> list[NumberRange | None]:
-    """The range of each number or date; None for a term that is neither."""
+    """The range of each number or date; None for other terms."""
     is_date = graph.predicates[p].type == "date"
     return [
         None if number is None else days_of(number) if is_date else NumberRange(number, number)
@@ -191,7 +193,9 @@ def _spans(graph: Triples, p: int, objects: Sequence[int]) -> list[NumberRange |
 
 
 def _shared(graph: Triples, row: int, other: int, name: str) -> Judgment:
-    """Judge `same:NAME` by the named predicate if both items have values, else by Freebase ids."""
+    """Judge `same:NAME` by the predicate NAME if both items have values of it, and otherwise by
+    Freebase ids.
+    """
     for named in (name, f"fb:{name}"):
         p = graph.codes.get(named)
         if p is None:

@@ -198,7 +198,7 @@ class SqliteTriples:
         return np.flatnonzero(mask)
 
     def _items(self, p: int, begin: int, end: int) -> Codes | NDArray[np.bool_]:
-        """Rows of the items with an object in [begin, end), or a cached mask for the full range."""
+        """Rows of the items with an object in [begin, end); for the full range, a cached mask."""
         if (begin, end) != (0, self.shape.terms):
             return self._subjects(p, begin, end)
         if p not in self._having:

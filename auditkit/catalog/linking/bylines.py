@@ -1,7 +1,8 @@
 """Split titles that are written together with their creator, such as "Dune by Frank Herbert".
 
-A split is only a proposal: "Stand by Me" and "Death by Chocolate" are titles. It counts if the
-title part links to an item whose creator, according to the knowledge graph, is the other part.
+A split is only a proposal, because "Stand by Me" and "Death by Chocolate" are titles. It is
+accepted if the title part links to an item whose creator, according to the knowledge graph, is the
+other part.
 """
 
 from __future__ import annotations

@@ -38,7 +38,9 @@ class _Group:
         )
 
     def near(self, length: int, signature: np.uint64, longest: int) -> NDArray[np.int64]:
-        """Rows whose length and signature an edited text of this length may have."""
+        """Rows whose length differs by at most `longest`, and whose signature differs by no more
+        bits than two edits can change.
+        """
         kept = np.flatnonzero(np.abs(self.lengths - length) <= longest)
         changed = (self.signatures[kept] ^ signature).view(np.uint8).reshape(-1, 8)
         near: NDArray[np.int64] = self.rows[kept[_ONES[changed].sum(axis=1) <= _MAX_BITS]]
@@ -99,7 +101,7 @@ class TitleScan:
 
 
 def _signatures(letters: NDArray[np.uint8], owner: NDArray[np.int64], n: int) -> NDArray[np.uint64]:
-    """Two bits per bucket of letters, uint64 [n]; bytes outside ASCII do not count."""
+    """Signatures with two bits per bucket of letters, uint64 [n]; non-ASCII bytes are ignored."""
     plain = letters < _ASCII
     cells = owner[plain] * _BUCKETS + letters[plain] % _BUCKETS
     counts = np.bincount(cells, minlength=n * _BUCKETS).reshape(n, _BUCKETS)

@@ -192,7 +192,9 @@ def fold(text: str) -> list[str]:
 
 
 def _without_article(tokens: list[str]) -> list[str]:
-    """Step 6: remove a leading article of two or more tokens, or otherwise a trailing one."""
+    """Step 6: of two or more tokens, remove a leading article or, without one, a trailing
+    article.
+    """
     if len(tokens) > 1 and tokens[0] in _ARTICLES:
         return tokens[1:]
     if len(tokens) > 1 and tokens[-1] in _ARTICLES:
@@ -201,7 +203,7 @@ def _without_article(tokens: list[str]) -> list[str]:
 
 
 def _without_and(tokens: list[str]) -> list[str]:
-    """Step 8: of three or more tokens, remove every `and` except a leading one."""
+    """Step 8: of three or more tokens, remove every `and` except a leading `and`."""
     if len(tokens) < 3:
         return tokens
     return tokens[:1] + [token for token in tokens[1:] if token != "and"]

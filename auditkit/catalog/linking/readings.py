@@ -1,7 +1,8 @@
 """Full keys that a text may mean if an article, `and`, `Part` or a bracket in it is misspelled.
 
-Normalization drops these from a full key, but only if they are spelled right: `Van, hTe` would be
-compared as `van hte` with `van`. Every reading states how many edits it assumes.
+Normalization removes these words from a full key, but only if they are spelled correctly: `Van,
+hTe` would have the key `van hte` and not match `van`. Every reading states how many edits it
+assumes.
 """
 
 from __future__ import annotations
@@ -111,7 +112,9 @@ def _article_at_end(tokens: Sequence[str]) -> Iterator[Reading]:
 
 @lru_cache(maxsize=1 << 15)  # last words of titles recur
 def _articles_near(token: str) -> tuple[tuple[str, int], ...]:
-    """For each article that a token may be, what the key then begins with, and the edits."""
+    """For each article that a token may be, yield the beginning of the key and the number of
+    edits.
+    """
     english = min(_edits(token, article) for article in _ENGLISH)
     near = [("", english), *((f"{article} ", _edits(token, article)) for article in _FOREIGN)]
     if token == "l":
@@ -120,7 +123,7 @@ def _articles_near(token: str) -> tuple[tuple[str, int], ...]:
 
 
 def _edits(token: str, word: str) -> int:
-    """Edits between a token and a small word; 3 if there are more or the token has a digit."""
+    """Number of edits between a token and a short word, at most 3; 3 if the token has a digit."""
     if len(token) > len(word) + _MAX_EDITS or not token.isalpha():
         return _MAX_EDITS + 1
     return damerau_in_python(token, word, _MAX_EDITS)

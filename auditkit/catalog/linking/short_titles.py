@@ -1,8 +1,8 @@
 """Products that are named by a part of their long title: `WH-1000XM4` or `Sony WH-1000XM4` for
 `Sony WH-1000XM4 Wireless Headphones, Black`.
 
-Only the beginning or the end of a title may be left out, and one of the written words must be
-rare, as a model number is. Which items of one product fit is decided by the caller.
+Only the beginning or the end of a title may be omitted, and one of the written words must be rare,
+such as a model number. The caller decides which items of a product match.
 """
 
 from __future__ import annotations

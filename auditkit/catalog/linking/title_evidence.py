@@ -1,16 +1,16 @@
-"""How strongly a misspelled text speaks for one catalog title: log-odds in nats.
+"""Evidence of a misspelled text for one catalog title, as log-odds in nats.
 
 Two explanations of a text are compared. Either a title of the catalog was meant and a few letters
-were changed, or a title that the catalog lacks was meant and lies near one of it by chance. The
-log-odds of the first are
+were changed, or a title outside the catalog was meant that is similar to a catalog title by chance.
+The log-odds of the first explanation are
 
     nats of the text - nats of the edits - ln(number of titles that are searched) + prior.
 
-The more a text says, the less likely another title is as near; the more titles are searched, the
-more likely. The nats of the edits follow from random edits: one of four kinds (leave out, swap
-with the next, put in, replace), one of the letters of the title, and for the last two kinds one of
-26 letters; a letter that only moved costs no choice. The nats of the text and the prior are fitted
-(docs/explain/title-linking.md).
+The more informative a text is, the less likely another title is as similar by chance; the more
+titles are searched, the more likely this is. The nats of the edits follow from random edits: one of
+four kinds (leave out, swap with the next, put in, replace), one of the letters of the title, and
+for the last two kinds one of 26 letters; a letter that only moved costs no choice. The nats of the
+text and the prior are fitted (docs/explain/title-linking.md).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Linking of written titles to catalog items (docs/explain/hallucination.md, Titles).
+"""Link written titles to catalog items (docs/explain/hallucination.md, Titles).
 
 Normalized keys are matched exactly in a fixed order of stages. The first stage that finds an entry
 ends the search, and a year rule decides. There is no similarity threshold, because every threshold
@@ -221,7 +221,9 @@ class TitleLinker:
         return _Query(title, number, parts, text, full_key(parts.core) if text else "", absent)
 
     def _look_up(self, queries: Sequence[_Query], stage: _Stage) -> Iterator[tuple[_Query, _Found]]:
-        """Yield the queries with a match in a stage; of several keys, the first match counts."""
+        """Yield the queries that match in a stage; of several keys of a query, the first match
+        counts.
+        """
         queried = [(query, key) for query in queries for key in stage.keys(query) if key]
         found = self._collect((stage.table,), [key for _, key in queried], stage.key_of_row)
         done: set[int] = set()
@@ -290,7 +292,7 @@ class TitleLinker:
         return Link(title, ids[0], reason, ids)
 
     def _products(self, queries: Sequence[_Query]) -> Iterator[tuple[_Query, Link]]:
-        """Titles of products that leave out a variant, or words of a long title."""
+        """Link titles of products that omit a variant or words of a long title."""
         variants = self.index.variants
         if variants is None:
             return
@@ -314,14 +316,16 @@ class TitleLinker:
                 yield query, Link(query.title, None, "ambiguous_variant", ids)
 
     def _rows_of_short_title(self, variants: VariantIndex, key: str) -> Sequence[int]:
-        """Items of which a text names a part of the title, perhaps without values in its middle."""
+        """Items of whose title a text is a part, possibly without variant values in the middle."""
         whole = rows_of_short_title(self.index, key)
         near = rows_with_rare_word(self.index, key)
         shortened = variants.shortened(key, self._variant_numbers, near)
         return sorted({*whole, *shortened.tolist()})
 
     def _with_stated_size(self, query: _Query, link: Link) -> Link:
-        """The link; a near miss if a misspelling would change a size or another short value."""
+        """Return the link, or a near miss if the correction would change a size or another short
+        value.
+        """
         variants = self.index.variants
         if variants is None or link.reason != "typo" or link.item_id is None:
             return link
@@ -393,7 +397,9 @@ class TitleLinker:
                     yield query, link
 
     def _nearest(self, queries: Sequence[_Query]) -> Iterator[tuple[_Query, Link]]:
-        """Stage 9: the one title that is nearly the same text; see `whole_titles`."""
+        """Stage 9: link to the single title that is nearly equal to the text; see
+        `whole_titles`.
+        """
         asked = [query for query in queries if 0 < len(query.tokens) <= MAX_TOKENS]
         nearby = [
             NearbyQuery(
@@ -436,7 +442,9 @@ class TitleLinker:
         return link
 
     def _small_words_mended(self, query: _Query) -> Iterator[str]:
-        """Keys with a misspelled article or `and` mended, if it is not a word: `Cure, Teh`."""
+        """Keys in which an article or `and` is corrected that was misspelled as a non-word, as in
+        `Cure, Teh`.
+        """
         for token, key in articles_mended(query.tokens, after_comma=_ends_after_comma(query)):
             if token not in english_words() and self.index.vocabulary.rows([token])[0] < 0:
                 yield key

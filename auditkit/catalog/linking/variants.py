@@ -1,9 +1,9 @@
 """Variants of products: items whose titles differ only in values such as color and size.
 
-A title that leaves such a value out ("Trail Jacket" for "Trail Jacket, Blue, M") names a product
-of the catalog, but not one item. The *base* of an item is its full key without its own values. A
-written title is compared with the bases as it is, then without the values at its end, then without
-all values in it; the values that it states must be those of the item.
+A title that omits such a value ("Trail Jacket" for "Trail Jacket, Blue, M") names a product of the
+catalog, but not one item. The *base* of an item is its full key without its own values. A written
+title is compared with the bases three times: unchanged, without the values at its end, and without
+any values. The values that it states must be values of the item.
 """
 
 from __future__ import annotations
@@ -262,7 +262,7 @@ def _value_key(text: str) -> str:
 
 @cache
 def _synonyms() -> dict[tuple[str, ...], str]:
-    """The usual word of each other word for a size or color, as tokens."""
+    """Map each synonym for a size or color to its usual word, as tokens."""
     return {
         tuple(fold(other)): "".join(fold(word))
         for word, others in _data()["same"].items()
@@ -271,7 +271,9 @@ def _synonyms() -> dict[tuple[str, ...], str]:
 
 
 def _canonical(tokens: Sequence[str]) -> list[str]:
-    """Tokens with units apart from their numbers (`256gb`) and one word for each size and color."""
+    """Split units from their numbers (`256gb`), and replace words for sizes and colors by their
+    usual word.
+    """
     apart = [part for token in tokens for part in _UNIT.sub(r"\1 \2", token).split()]
     found, start, same = list[str](), 0, _synonyms()
     while start < len(apart):
@@ -334,7 +336,7 @@ def _readings(
 
 
 def _value_at_end(tokens: list[str], numbers: Mapping[str, int]) -> tuple[list[str], int] | None:
-    """The text before a value at the end, and that value; the longest value counts."""
+    """Split off the longest value at the end; return the rest of the text and this value."""
     tokens = _without_labels(tokens)
     for length in range(min(_LONGEST_VALUE, len(tokens) - 1), 0, -1):
         value = numbers.get(" ".join(tokens[-length:]))
@@ -346,7 +348,7 @@ def _value_at_end(tokens: list[str], numbers: Mapping[str, int]) -> tuple[list[s
 def _without_inner(
     tokens: list[str], numbers: Mapping[str, int]
 ) -> tuple[list[str], tuple[int, ...]]:
-    """Tokens without any value, and the values."""
+    """Remove all values from the tokens; return the remaining tokens and the values."""
     kept, values, start = list[str](), list[int](), 0
     while start < len(tokens):
         lengths = range(min(_LONGEST_VALUE, len(tokens) - start), 0, -1)

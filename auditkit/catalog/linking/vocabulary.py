@@ -164,7 +164,9 @@ def _may_be_meant(word: str) -> bool:
 
 
 def _comparable(token: str, word: str, distance: int) -> bool:
-    """Whether a distance counts: two edits only in long words, and never in digits ("64gb")."""
+    """Whether a distance is accepted: two edits only in long words, and no edits of digits
+    ("64gb").
+    """
     if distance > 1 and min(len(token), len(word)) < _LONG_TOKEN:
         return False
     return (token.isalpha() and word.isalpha()) or _digits(token) == _digits(word)

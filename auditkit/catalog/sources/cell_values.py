@@ -66,7 +66,7 @@ def cell_texts(value: object, column: str, *, separator: str = "|") -> tuple[str
 
 
 def _written(value: object) -> object:
-    """A float as text: as the file has it, or whole numbers without a fraction."""
+    """Text of a float: as written in the file, or without a fraction for a whole number."""
     if isinstance(value, float) and not isinstance(value, WrittenNumber):
         return str(int(value)) if value.is_integer() else repr(value)
     return value

@@ -1,7 +1,7 @@
 """Mapping of Freebase's film relations to predicates of the catalog.
 
-Most relations exist in both directions; we keep the one whose head is the film. Entities have ids
-and no names, so the predicates have the prefix `fb:` and can never contradict a name. The file
+Most relations exist in both directions; we keep the direction whose head is the film. Entities have
+ids and no names, so the predicates have the prefix `fb:` and can never contradict a name. The file
 `ml-100k.link` of the wheel is keyed by MovieLens-1M ids; `ml1m_to_ml100k.csv` maps them to
 MovieLens-100k ids, matched by title and year.
 

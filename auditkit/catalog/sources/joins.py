@@ -1,4 +1,4 @@
-"""Count the rows that a join of two tables matches and those that it loses.
+"""Count the rows that a join of two tables matches and the rows that it loses.
 
 Ids are compared as they are written: `1` and `1.0` are different ids. A join that matches nothing
 is an error, because the two tables then almost always write the same ids differently.

@@ -250,7 +250,7 @@ def _new_items(
 
 
 def _first_year(terms: Sequence[RdfTerm], unknown: UnknownCells) -> int | None:
-    """The year of the first date that can be read; the others are counted."""
+    """The year of the first readable date; unreadable dates are counted."""
     years: list[int] = []
     for term in terms:
         try:
@@ -280,7 +280,7 @@ def _values_query(block: Sequence[str], predicate: str) -> str:
 
 
 def _in_language(literals: Mapping[str, Sequence[RdfTerm]], language: str) -> dict[str, str]:
-    """One name per subject, in the language or the best substitute for it."""
+    """One name per subject, in the requested language or the best substitute."""
     names: dict[str, str] = {}
     for subject, terms in literals.items():
         ranks = ((_rank(term.language, language), term.text) for term in terms)
@@ -293,7 +293,8 @@ def _in_language(literals: Mapping[str, Sequence[RdfTerm]], language: str) -> di
 def _rank(language: str, wanted: str) -> int | None:
     """Preference of a language, 0 is best; None for another language.
 
-    The requested one, then one with the same primary subtag, then `mul`, then none.
+    The requested language comes first, then languages with the same primary subtag, then `mul`,
+    then no language.
     """
     own, asked = language.casefold(), wanted.casefold()
     if own == asked:

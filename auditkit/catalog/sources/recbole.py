@@ -1,7 +1,7 @@
 """RecBole atomic files of any data set: `.item`, and a graph in `.kg` linked to items by `.link`.
 
-A link file may be keyed by the ids of another data set. The one of MovieLens-100k is, and gives
-nearly every film the director of another film (RecSysDatasets#130). Therefore every link is
+A link file may be keyed by the ids of another data set. The link file of MovieLens-100k is, and it
+gives nearly every film the director of another film (RecSysDatasets#130). Therefore every link is
 checked: the genres of catalog and graph must agree at least twice as well as under shuffled links.
 Entities have ids and no names, so their facts can support "shares a director" but cannot contradict
 a name.
@@ -254,7 +254,7 @@ def _require_heads(
     """Count the linked entities that have triples.
 
     Raises:
-        CatalogError: none has any.
+        CatalogError: no linked entity has triples.
     """
     join = Join(link.name, kg.name, "entities")
     for entity in rows_of:

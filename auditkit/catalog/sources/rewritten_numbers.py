@@ -1,8 +1,8 @@
-"""Typed numbers from a SPARQL server, which may have another spelling than the one stored.
+"""Typed numbers from a SPARQL server, whose spelling may differ from the stored one.
 
 Servers normalize typed literals, each by its own rules: "007"^^xsd:integer is returned as 7 and
-"1.50"^^xsd:decimal as 1.5. That is the same number, but another text. So where a text is read, as
-ids, titles and strings are, such values are counted. Files keep the written form.
+"1.50"^^xsd:decimal as 1.5. These are equal numbers, but different texts. Therefore such values are
+counted where a text is read, as for ids, titles and strings. RDF files preserve the written form.
 """
 
 from __future__ import annotations

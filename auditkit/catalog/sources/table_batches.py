@@ -2,7 +2,7 @@
 
 The rows of a batch are read and turned into columns by compiled code (`csv`, `json`, duckdb and
 `zip`), so a table of 50 million rows is read without a Python statement per row; only batches with
-a fault are looked at row by row.
+errors are processed row by row.
 
 The cells of a CSV file are separated by commas, or by semicolons or tabs if only these give the
 required columns. A `.inter`, `.item` or `.user` file of RecBole is a TSV file whose column names

@@ -1,7 +1,7 @@
 """Read tables into a catalog draft: items from the first table, facts from every table.
 
-Rows are streamed, and all errors of a file are reported in one message. With a mapping only the
-columns that it names are read; without one every column is read, by its name.
+Rows are streamed, and all errors of a file are reported in one message. With a mapping, only the
+columns that it names are read; without a mapping, every column is read.
 """
 
 from __future__ import annotations

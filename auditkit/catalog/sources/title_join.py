@@ -128,12 +128,12 @@ def _is_id(name: str) -> bool:
 
 
 def _place(draft: CatalogDraft, titles: list[str], name: str) -> list[tuple[int, ...]]:
-    """Rows of the items that each title names; none if it is not linked.
+    """Rows of the items that each title names; empty for a title that is not linked.
 
     The counts are added to the draft, as a warning if a title is not linked.
 
     Raises:
-        CatalogError: there are titles, and none is linked.
+        CatalogError: there are titles, but no title is linked.
     """
     # With `strict`, a corrected title is never `year_off`, so `typo` marks every correction.
     linker = draft.linker("strict")

@@ -1,8 +1,8 @@
 """Clauses of a text with the item that each is about, in any language of `grammar.yaml`.
 
-A clause is about the one item that it names outside a comparison, else about the item of the clause
-before it. After a taste frame ("if you like"), a hedge or a comparison ("than X") a clause states
-nothing, and neither does a question.
+A clause is about the one item that it names outside a comparison or, without one, about the item of
+the previous clause. A clause makes no claim after a statement of taste ("if you like"), a hedge or
+a comparison ("than X"). A question makes no claim.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ def _sentences(words: Sequence[Word]) -> Iterator[tuple[list[Word], bool]]:
 
 
 def _goes_through(words: Sequence[Word], place: int) -> bool:
-    """Whether the point belongs to a number or an abbreviation."""
+    """Whether a period belongs to a number or an abbreviation."""
     before = words[place - 1] if place else None
     after = words[place + 1] if place + 1 < len(words) else None
     if before is None or after is None:
@@ -206,6 +206,6 @@ def _silent(
 
 
 def _next_join(part: Sequence[Word], place: int, language: Language) -> int:
-    """Character offset of the first word for "and" after a word, else of the end."""
+    """Character offset of the first word for "and" after a word; without one, of the end."""
     joins = grammar(language, "joins")
     return next((word.begin for word in part[place:] if word.lower in joins), part[-1].end)

@@ -87,7 +87,9 @@ def _same_quantity(known: Known, mine: Quantity, own: Quantity, operator: str) -
 def _all_fit(
     mine: Sequence[float], own: Sequence[float], operator: str, tolerance: float
 ) -> bool | None:
-    """Compare numbers in any order; one of several edges supports, but decides nothing else."""
+    """Compare numbers in any order. If the claim states only one of several edges, it can be
+    supported but not contradicted.
+    """
     if len(mine) > len(own):
         return None
     left = list(own)

@@ -1,4 +1,4 @@
-"""`auditkit replay`: ask recorded requests again, one of them or all."""
+"""`auditkit replay`: send one recorded request or all recorded requests again."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def _replay_all(
     as_json: bool,
     quiet: bool,
 ) -> int:
-    """Ask all requests, print the counts, and return the exit code."""
+    """Send all requests, print the counts, and return the exit code."""
     from dataclasses import asdict, replace
 
     from auditkit.cli.display import audit_progress

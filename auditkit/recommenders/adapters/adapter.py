@@ -1,7 +1,7 @@
 """Load a peft adapter onto its base model, merged only where merging changes nothing.
 
-Merging is exact for most adapters. With a tied head it is not: the delta of the head or of the
-embedding is added to the shared weight, so it also changes the other one, and peft 0.21.2 adds it
+Merging is exact for most adapters. With a tied head it is not exact: the delta of the head or of
+the embedding is added to the weight that both share, so it changes both, and peft 0.21.2 adds it
 twice with `ensure_weight_tying`. The logits before and after merging are therefore compared.
 """
 

@@ -4,7 +4,7 @@ Each function fits on training rows only and returns a scorer, which maps a hist
 oldest first) to scores over the catalog. Higher is better; an item without training rows scores 0.
 A model that ranks worse than the transition counts has learned less than these counts contain.
 Memory and time grow with the interactions, not with the square of the catalog; only EASE needs a
-dense matrix of items, and refuses larger catalogs.
+dense items x items matrix, and rejects large catalogs.
 """
 
 from __future__ import annotations
@@ -166,7 +166,7 @@ def transition_counts(
 
 
 def _weighted_sum(n_items: int, rows: Iterable[tuple[float, ItemRow]]) -> NDArray[np.float64]:
-    """Sum of weighted rows over the catalog, [items], added in the order given."""
+    """Sum of weighted rows, [items]; rows are added in the given order."""
     scores = np.zeros(n_items)
     for weight, row in rows:
         scores[row.items] += weight * row.values

@@ -104,8 +104,8 @@ def title_trie(
 def _separator(
     tokenizer: PreTrainedTokenizerFast, titles: Sequence[str], openings: Sequence[str]
 ) -> int:
-    """The id of the single token that separates two lines of a list; a line is an opening and a
-    title.
+    """Id of the single token that separates two lines of a list, each of which is an opening
+    followed by a title.
     """
     draw = random.Random(0)
     places = [draw.randrange(len(openings) - 1) for _ in range(_PAIRS)]
@@ -242,7 +242,7 @@ class ConstrainedRecommender:
         return max(1, min([wanted, *rooms]))
 
     def _titles(self, generated: Generated, openings: Sequence[Sequence[int]]) -> list[str]:
-        """The titles of a constrained text, without a truncated last title."""
+        """Return the titles of a constrained text, without a truncated last title."""
         lines: list[list[int]] = [[]]
         for token in generated.ids:
             if token == self._separator:

@@ -104,11 +104,13 @@ class DualEncoder:
             return list(backend.encode(text.lower() if self._pipeline.lower_case else text).ids)
 
     def _head(self, before: str) -> int:
-        """Number of tokens at the beginning that are kept: a special token and the prompt."""
+        """Number of tokens at the beginning that truncation does not remove: a special token and
+        the prompt.
+        """
         return max(1, len(self._encode(before)) - 1) if before else 1
 
     def _excess(self, ids: Sequence[int]) -> int:
-        """Number of tokens beyond what the encoder reads.
+        """Number of tokens beyond the limit of the encoder.
 
         The tokenizer may know a smaller limit: RoBERTa has two more positions than it can read.
         """

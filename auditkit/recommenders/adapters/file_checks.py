@@ -1,7 +1,7 @@
-"""Checks of the files of a model before a library reads them, and names for what a library raises.
+"""Check the files of a model before a library reads them, and rephrase errors of the library.
 
-Of a file that is only a Git LFS pointer, was cut off or was edited by hand, transformers says
-"header too large" or names another file. The checks here name the file.
+For a file that is a Git LFS pointer, is truncated or was edited by hand, transformers reports
+"header too large" or names another file. These checks name the right file.
 """
 
 from __future__ import annotations
@@ -123,7 +123,9 @@ def _refuse_pointer(path: Path) -> None:
 
 
 def _require_tokenizer(path: Path) -> None:
-    """Require the format of the tokenizers library; other programs use the same file name."""
+    """Require the format of the tokenizers library, because other programs use the same file
+    name.
+    """
     model = read_object(path).get("model")
     if not isinstance(model, dict) or "vocab" not in model:
         raise TargetUnavailable(

@@ -1,8 +1,8 @@
-"""Checks that the installed transformers computes what the files of a model folder describe.
+"""Check that the installed transformers computes what the files of a model folder describe.
 
-A file of another release can be loaded without an error and compute something else: settings that
-are not read, weights that are missing, a head that is tied or not. Such a folder is rejected if its
-numbers would be wrong, and described in a note if only its text generation differs.
+A file of another release may load without an error and still give other numbers, because settings
+are ignored, weights are missing, or a head is tied or not. Such a folder is rejected if its numbers
+would be wrong, and described in a note if only its text generation differs.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def _load_config(weights: Path, fields: Mapping[str, Any]) -> PretrainedConfig:
 
 
 def _unread(fields: Mapping[str, Any], config: PretrainedConfig) -> Iterator[str]:
-    """Keys of config.json that are set and only stored on the configuration."""
+    """Keys of config.json that are set, but only stored in the configuration and not used."""
     kind = type(config)
     known = {*kind().to_dict(), *kind.attribute_map, *_HARMLESS}
     for base in kind.__mro__:

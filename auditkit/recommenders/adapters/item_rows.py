@@ -1,8 +1,8 @@
 """Rows of item-to-item matrices that are too large to store: cosine similarities and transitions.
 
-A dense items x items matrix of 10^6 items has 8 TB. Its rows are computed from the users' histories
-when they are needed, or kept only where they are among the nearest items. Every number equals that
-of the dense matrix, also in the last bit, because sums are formed in the same order.
+A dense matrix of 10^6 x 10^6 items takes 8 TB. Rows are therefore computed from the users'
+histories when they are needed, or only the values of the nearest items are stored. Every number is
+bit-identical to that of the dense matrix, because sums are formed in the same order.
 """
 
 from __future__ import annotations
@@ -109,14 +109,14 @@ def nearest_items(train: sparse.csr_array, *, neighbors: int) -> sparse.csc_arra
 
 
 def _joined(parts: list[NDArray[Any]]) -> NDArray[Any]:
-    """The arrays one after another; the list is emptied."""
+    """Concatenate the arrays and empty the list, to free memory."""
     whole = np.concatenate(parts)
     parts.clear()
     return whole
 
 
 class _Block(NamedTuple):
-    """Adjacent rows: number of items of each, and items and values of all."""
+    """Adjacent rows: the number of items of each row, and the items and values of all rows."""
 
     counts: NDArray[np.int64]
     items: NDArray[np.int32]

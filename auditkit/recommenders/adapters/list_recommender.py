@@ -70,7 +70,9 @@ class LanguageModelRecommender(LanguageModel):
         return self._run(requests, Decoding(max_new_tokens, constraint=constraint))
 
     def _write(self, requests: Sequence[Request]) -> list[Written]:
-        """Generate lists as text, each until it has k complete items, all at one temperature."""
+        """Generate lists as text, each until it has k complete items; all requests have the same
+        temperature.
+        """
 
         def complete(row: int, ids: list[int]) -> bool:
             text = decode(self.tokenizer, ids)
@@ -171,7 +173,7 @@ class LanguageModelRecommender(LanguageModel):
     def _ranked(
         request: Request, items: Sequence[Item], scores: Sequence[float], *, link: str = "none"
     ) -> Response:
-        """A response with the k items that have the highest scores; ties keep their order."""
+        """Build a response with the k items of the highest scores; ties keep their order."""
         order = sorted(range(len(items)), key=lambda i: -scores[i])[: request.k]
         found = tuple(
             RankedItem(raw=items[i].title, item_id=items[i].id, link=link, score=scores[i])

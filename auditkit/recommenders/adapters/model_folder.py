@@ -2,7 +2,7 @@
 
 Only safetensors are loaded, without remote code and network access. An adapter in the folder of the
 weights is rejected, because transformers would load it automatically. `folder_checks` rejects files
-of other releases that the installed one would misread.
+of other releases that the installed transformers would misread.
 """
 
 from __future__ import annotations

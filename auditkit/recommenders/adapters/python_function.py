@@ -1,7 +1,7 @@
 """Python functions and objects as recommenders.
 
-The user's code is executed, so the command line requires `--allow-code`. Modules are found as by
-`python -m`: in the current folder first.
+The user's code is executed, so the command line requires `--allow-code`. Modules are searched for
+first in the current folder, as with `python -m`.
 """
 
 from __future__ import annotations
@@ -118,7 +118,9 @@ def _import(module: str) -> ModuleType:
 
 
 def _file_module(file: Path) -> str:
-    """Name in `sys.modules` of a file: its own, or another if an installed module has that."""
+    """Name of a file in `sys.modules`: the file name, or another name if an installed module has
+    this name.
+    """
     file = file.resolve()
     taken = sys.modules.get(file.stem)
     free = taken is None or Path(getattr(taken, "__file__", None) or "").resolve() == file

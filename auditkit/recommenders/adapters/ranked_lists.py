@@ -2,7 +2,7 @@
 
 Scores of a million users for a million items do not fit anywhere, but the best 30 items of each
 take 240 MB. `implicit` and other libraries return such lists: `items` [users, n] are positions in
-`item_ids`, `scores` [users, n] belong to them.
+`item_ids`, and `scores` [users, n] are the scores of these items.
 """
 
 from __future__ import annotations

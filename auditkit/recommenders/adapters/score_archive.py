@@ -1,4 +1,4 @@
-"""Read the numpy archive of a `scores:` target: scores of all items, or lists of the best ones."""
+"""Read the numpy archive of a `scores:` target: scores of all items, or lists of the best items."""
 
 from __future__ import annotations
 

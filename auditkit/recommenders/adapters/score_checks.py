@@ -1,8 +1,8 @@
 """Check a score matrix for values that libraries write in place of scores.
 
 Padding is the common case: RecBole and implicit write minus infinity or the lowest float32 for
-excluded items, LensKit writes NaN, and own code often writes -1e9. A user without training data has
-equal scores for every item in implicit, so that a ranking of them is the order of the file.
+excluded items, LensKit writes NaN, and custom code often writes -1e9. A user without training data
+has equal scores for every item in implicit, so that a ranking would be the order of the file.
 """
 
 from __future__ import annotations

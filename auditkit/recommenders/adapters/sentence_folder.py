@@ -1,8 +1,8 @@
-"""What a sentence-transformers folder says about its vectors besides the weights.
+"""Read how a sentence-transformers folder computes vectors from the outputs of its model.
 
 `modules.json` lists the steps after the transformer: pooling, linear layers, normalization. Other
-files hold the prompts before a text and its longest length. A folder with a step that is not
-computed here is rejected, because its vectors would be those of another model.
+files contain the prompts before a text and the largest length. A folder with a step that auditkit
+does not support is rejected, because its vectors would be wrong.
 
 Source: the folders of sentence-transformers 2 to 6 (docs/how-to/recommender-yaml.md).
 """
@@ -95,7 +95,7 @@ def read_pipeline(
 def _with_texts(
     weights: Path, found: SentencePipeline, manifest: RecommenderManifest
 ) -> SentencePipeline:
-    """Add similarity, prompts, length and case, which are in files of their own."""
+    """Add similarity, prompts, length and case, which are in separate files."""
     file = weights / "config_sentence_transformers.json"
     settings = read_object(file)
     similarity = settings.get("similarity_fn_name") or "cosine"
@@ -132,7 +132,9 @@ def _with_texts(
 
 
 def _pooling(file: Path) -> str:
-    """The pooling of a folder: one name since release 6, one flag per kind before."""
+    """Read the pooling of a folder, which is one name since release 6 and was one flag per kind
+    before.
+    """
     fields = read_object(file)
     if fields.get("include_prompt", True) is not True:
         raise _refused(file, "excludes the prompt from its pooling")

@@ -1,5 +1,5 @@
-"""Execute calls and record their responses; each response comes from the run log, else from the
-cache, else from the recommender.
+"""Execute calls and record their responses; a response is taken from the run log, from the cache
+or, if neither has it, from the recommender.
 
 A call with a record in the log is never sent again, so an audit that was killed resumes with the
 same numbers. A local batch is logged atomically, because the other prompts in a batch slightly
@@ -208,7 +208,7 @@ class RequestExecutor:
         yield together
 
     def _answers(self, questions: Sequence[Call], ask: Ask) -> Iterator[Response | None]:
-        """Yield validated responses in order; ends early if the stop rule applies."""
+        """Yield validated responses in order; stop early if the stop rule applies."""
         requests = [q.identified(request_seed(self._seed, q.id)) for q in questions]
         if self.transport is None:
             yield from self._local(requests, [q.parameters for q in questions], ask)
@@ -231,9 +231,9 @@ class RequestExecutor:
     def _local(
         self, requests: Sequence[Request], parameters: Sequence[Mapping[str, Any]], ask: Ask
     ) -> list[Response | None]:
-        """One validated response per request; the requests of a batch that fails or returns a wrong
-        type or length are sent one by one, those of a batch that does not fit into memory in
-        halves. Budgets stop between these parts too.
+        """Return one validated response per request. If a batch fails or returns a wrong type or
+        length, its requests are sent one by one; if it does not fit into memory, it is sent in
+        halves. The stop rule also applies between these parts.
         """
         if not requests or self.stop.spent():
             return [None] * len(requests)
@@ -267,7 +267,7 @@ class RequestExecutor:
 
 
 def _checked_alone(request: Request, answer: RawResponse) -> Response | None:
-    """Validate a remote response; an invalid one is recorded as an error of its request."""
+    """Validate a remote response; an invalid response becomes an error of its request."""
     try:
         return check_response(request, answer)
     except Exception as error:

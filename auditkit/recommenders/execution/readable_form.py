@@ -2,7 +2,7 @@
 
 If a fifth of all listed items have no match, a sample of them is examined. The form counts as
 unreadable if at least half of the sample match after a repair, or have no match for a common
-reason that lies in the form: codes of another system, sentences, or placeholders.
+reason: they are codes of another system, sentences, or placeholders.
 """
 
 from __future__ import annotations
@@ -71,7 +71,9 @@ def unreadable_form(lists: Iterable[Sequence[RankedItem]], catalog: Catalog) -> 
 
 
 def _common_fault(texts: Sequence[str], raws: Sequence[str], catalog: Catalog) -> str | None:
-    """A property of most texts that titles of this catalog do not have."""
+    """Describe a property of most texts that titles of this catalog do not have; None without
+    one.
+    """
     titles = [catalog.items[row].title for row in range(0, len(catalog), _step(len(catalog)))]
     codes = [text.strip() for text in texts if _is_only_code(text)]
     foreign = [code for code in codes if code_shape(code) not in catalog.id_shapes]
@@ -94,7 +96,7 @@ def _common_fault(texts: Sequence[str], raws: Sequence[str], catalog: Catalog) -
 
 
 def _repaired(texts: Sequence[str], catalog: Catalog) -> str | None:
-    """The repair after which most texts match exactly."""
+    """Describe the repair after which most texts match exactly; None without one."""
     shared = _shared_words(texts)
     if len(shared) < _LEAST_SHARED:
         shared = set()
@@ -126,7 +128,8 @@ def _repaired(texts: Sequence[str], catalog: Catalog) -> str | None:
 
 
 def _parts(text: str) -> Iterable[str]:
-    """Parts that may be titles: of several words, between marks of a format or beside a comment.
+    """Parts of a text that may be titles: several words between formatting marks or next to a
+    comment.
 
     What follows a comma, colon, dash or bracket and does not read like a comment may be an invented
     subtitle or variant, so it is not a fault of the form.
@@ -164,7 +167,7 @@ def _is_part_of_a_title(text: str, catalog: Catalog) -> bool:
 
 
 def _is_placeholder(text: str) -> bool:
-    """Whether a text has no word but generic ones, as in "Product 3"."""
+    """Whether a text consists only of generic words, as in "Product 3"."""
     words = re.findall(r"[^\W\d_]+", text)
     return all(is_item_field(word) or word.casefold() in _BLANK for word in words)
 

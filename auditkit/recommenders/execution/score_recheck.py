@@ -1,9 +1,9 @@
 """Recompute a sample of scores with one forward pass each, to check the optimized executor.
 
-About one request in a hundred is rechecked. It is chosen by its id alone, so that a resumed or
-distributed run rechecks the same requests. At least one of 32 requests or more is rechecked, and at
-most 64 per call, because a plain score costs as much as dozens of packed ones. The difference is
-written to the run log; a difference above the bound is an error of the probe.
+About one request in a hundred is rechecked. The choice depends only on the request id, so that a
+resumed or distributed run rechecks the same requests. Of 32 or more requests, at least one is
+rechecked; per call, at most 64 are, because a plain score costs as much as dozens of packed scores.
+The difference is written to the run log; a difference above the bound is an error of the probe.
 """
 
 from __future__ import annotations

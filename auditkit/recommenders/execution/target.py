@@ -318,8 +318,8 @@ class Target:
         return renderer.render(request)
 
     def _whole_prompt(self, request: Request) -> str:
-        """The prompt with the earlier turns of the conversation before it, as one text. A
-        recommender with its own templates renders the turns itself.
+        """Return earlier turns and prompt as one text. A recommender with its own templates renders
+        the turns itself.
         """
         own = isinstance(self.recommender, Renders)
         return request.prompt if own else as_text(request.messages) + request.prompt

@@ -103,7 +103,7 @@ def load_recommender(
 
 
 def _asked_in(path: Path, loaded: LoadedRecommender) -> LoadedRecommender:
-    """The recommender with the prompt templates of a file, which become part of its fingerprint."""
+    """Give a recommender the prompt templates of a file, which become part of its fingerprint."""
     if isinstance(loaded.recommender, Renders):
         raise ConfigurationError(
             f"--prompts {path}: this target has its own templates. Change those in its folder; in "
@@ -117,7 +117,7 @@ def _asked_in(path: Path, loaded: LoadedRecommender) -> LoadedRecommender:
 def _wrapped(
     prefix: Prefix, loaded: LoadedRecommender, dataset: Dataset | None
 ) -> LoadedRecommender:
-    """The recommender with a wrapper; its other properties are unchanged."""
+    """Wrap a recommender; its other properties are unchanged."""
     from auditkit.recommenders.wrappers.wrap import wrap
 
     recommender, settings, note = wrap(prefix, loaded.recommender, _required(dataset, prefix.name))
@@ -242,8 +242,8 @@ def _pipeline(
 
 
 def _trained_elsewhere(loaded: LoadedRecommender, dataset: Dataset) -> dict[str, JsonValue]:
-    """The training record of a stage that was trained on other data than the audited, which may
-    contain the held-out items.
+    """Training record of a stage that was trained on data other than the audited data; its training
+    data may contain held-out items.
     """
     training = loaded.manifest.get("training")
     declared = training.get("data_sha256") if isinstance(training, dict) else None
@@ -255,7 +255,7 @@ class _Identified(Protocol):
 
 
 def _hashed(recommender: _Identified, kind: str) -> LoadedRecommender:
-    """A recommender whose fingerprint covers all of its data."""
+    """Build the description of a recommender whose fingerprint covers all of its data."""
     return LoadedRecommender(
         recommender=recommender, kind=kind, fingerprint=recommender.fingerprint(), verified=True
     )

@@ -93,8 +93,8 @@ class Spread:
         self.window = len(actors) * batch_size
 
     def _spread(self, name: str) -> Callable[..., list[Any]]:
-        """The named method, run on the actors: each gets complete batches, and results keep their
-        order.
+        """Return the named method in a form that runs on the actors. Each actor gets complete
+        batches, and results keep their order.
         """
 
         def call(first: Sequence[Any], *others: Sequence[Any], **options: Any) -> list[Any]:

@@ -1,7 +1,7 @@
 """Assemble a pipeline of loaded recommenders, and compute its fingerprint.
 
-The fingerprint covers what the file says and what it names: order, names and numbers of the stages,
-the fingerprint of every recommender, and the templates of a prompt file.
+The fingerprint covers the order, names and numbers of the stages, the fingerprint of every
+recommender, and the templates of prompt files.
 """
 
 from __future__ import annotations
@@ -81,7 +81,9 @@ def assemble(path: Path, loaded: Sequence[LoadedStage], dataset: Dataset) -> tup
 
 
 def _require_writer(path: Path, stage: LoadedStage) -> None:
-    """Raise TargetUnavailable if a recommender that is to write a query only scores items."""
+    """Raise TargetUnavailable if a stage that must write a query has a recommender that only scores
+    items.
+    """
     if not isinstance(stage.recommender, Generates) and not writes_lists(stage.recommender):
         raise TargetUnavailable(
             f"{path}: stage {stage.entry.name!r} is a {stage.kind}, which scores items and writes "

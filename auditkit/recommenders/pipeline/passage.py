@@ -1,9 +1,9 @@
-"""The way of one request through the stages of a pipeline.
+"""The path of one request through the stages of a pipeline.
 
-A passage holds no connection and starts no call: it gives the request of the next stage and takes
-its response. So the same steps serve batches of a local pipeline and concurrent calls of one with a
-server. A stage that returns no item ends the passage, because the later stages have nothing to
-choose from.
+A passage has no connection and makes no call: it builds the request to the next stage and processes
+the response. Therefore a local pipeline can run it in batches, and a pipeline with a server in
+concurrent calls. A stage that returns no item ends the passage, because the later stages have
+nothing to choose from.
 """
 
 from __future__ import annotations
@@ -105,7 +105,9 @@ class Passage:
     def _listed(
         self, stage: Stage, asked: Request, response: Response
     ) -> tuple[Response, list[RankedItem]]:
-        """The response with linked items, and its distinct items, at most as many as asked for."""
+        """Return the response with linked items, and its distinct items, cut to the requested
+        number.
+        """
         listed = list_after(
             stage.prompts.answer_after, response, k=asked.k, item_path=stage.prompts.item_path
         )
@@ -137,7 +139,7 @@ class Passage:
 
 
 def _distinct(items: tuple[RankedItem, ...]) -> list[RankedItem]:
-    """The items without repeats; one outside the catalog is known by its text."""
+    """Drop repeated items; an item outside the catalog is identified by its text."""
     found: dict[str, RankedItem] = {}
     for item in items:
         found.setdefault(f"id:{item.item_id}" if item.item_id else f"raw:{item.raw}", item)

@@ -1,8 +1,10 @@
-"""A recommender of several stages: each gets the candidates that the one before returned.
+"""A recommender of several stages, each of which gets the candidates that the previous stage
+returned.
 
-A chain with a served model is called like that model: one call per request, with its retries,
-deadlines and connections. The stages before and after it run in this process within the same call.
-At most one stage may be a server, so that a deadline and a rate limit mean one exchange.
+A pipeline with a served model is called like this model: one call per request, with the retries,
+deadlines and connections of the server. The stages before and after it run in this process within
+the same call. At most one stage may be a server, so that deadlines and rate limits apply to one
+exchange.
 """
 
 from __future__ import annotations
@@ -127,8 +129,8 @@ class Pipeline:
     async def _answer(
         self, operation: Operation, request: Request, parameters: Mapping[str, Any]
     ) -> RawResponse:
-        """Run one request through the stages. An operation other than `recommend`, which tries the
-        prompt, ends with the response of the server.
+        """Run one request through the stages. Any operation other than `recommend` only tests the
+        prompt, and ends with the response of the server.
         """
         passage = self._passage(request)
         for stage in self._steps:
@@ -166,7 +168,9 @@ class Pipeline:
     def _plain(
         self, stage: Stage, passages: Sequence[Passage], asked: Sequence[Request]
     ) -> Sequence[RawResponse | None]:
-        """Responses of a stage to the plain query, one per passage; None where it reads none."""
+        """Responses of a stage to the plain query, one per passage; None if the stage reads no
+        query.
+        """
         others = [
             passage.plain_request(request) for passage, request in zip(passages, asked, strict=True)
         ]
@@ -220,7 +224,7 @@ def _texts(model: Generates, requests: Sequence[Request]) -> list[RawResponse]:
 
 @contextmanager
 def _named(stage: Stage) -> Iterator[None]:
-    """Name the stage in the errors of its recommender."""
+    """Context manager that adds the name of the stage to the errors of its recommender."""
     try:
         yield
     except NetworkForbidden:

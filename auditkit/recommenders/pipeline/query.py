@@ -1,8 +1,8 @@
 """Search queries between two stages of a pipeline: one writes the text, and the next reads it.
 
-The plain query, which every written one is compared with, is the titles of the latest items of the
-history. A language model that cannot beat it costs a call and gains nothing.
-See docs/how-to/audit-a-pipeline.md.
+Every written query is compared with the plain query, which is the titles of the latest history
+items. A language model that is not better than the plain query costs a call without any gain. See
+docs/how-to/audit-a-pipeline.md.
 """
 
 from __future__ import annotations

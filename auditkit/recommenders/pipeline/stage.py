@@ -1,9 +1,9 @@
 """One stage of a pipeline: a recommender, its prompt templates, and how it sees the candidates.
 
 A recommender that scores items (a local language model, a dual encoder, a matrix, a baseline) gets
-the candidates as `Request.candidates` and ranks them. One that writes a list (a served model, a
-Python function) also gets their titles in the prompt, in the order of the stage before. The
-candidates of a request are known only when it is answered, so a rendered prompt keeps the slot
+the candidates as `Request.candidates` and ranks them. A recommender that writes a list (a served
+model, a Python function) also gets their titles in the prompt, in the order of the previous stage.
+The candidates of a request are known only when it is answered, so a rendered prompt keeps the slot
 `{candidates}` until then; the id of a request does not depend on what a stage returns. The first
 stage may write a search query instead, which is the prompt of the second.
 """
@@ -150,10 +150,8 @@ def writes_lists(recommender: object) -> bool:
 
 
 def _read(path: Path, base: Prompts) -> Prompts:
-    """The templates of a file over those of `base`.
-
-    Raises:
-        ConfigurationError: not a template file, or an unknown key or slot.
+    """Read the templates of a file, with missing keys from `base`. Raises: ConfigurationError: the
+    file is not a template file, or has an unknown key or slot.
     """
     stated = load_yaml(path).data
     if not isinstance(stated, dict):
@@ -173,7 +171,7 @@ def _read(path: Path, base: Prompts) -> Prompts:
 
 
 def _without_slot(title: str) -> str:
-    """A title that is not read as a slot."""
+    """Remove the braces of a slot in a title, so that the title is not filled as a slot."""
     return title.replace(SLOT, SLOT.strip("{}"))
 
 

@@ -1,4 +1,4 @@
-"""What every stage of a pipeline got and returned, in the `trace` of a response.
+"""Input and output of every stage of a pipeline, in the `trace` of a response.
 
 The run log records the trace with the response, so the candidates of every stage can be read from
 the evidence, and a probe that compares stages measures the same numbers when a run is resumed or

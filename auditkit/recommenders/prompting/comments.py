@@ -1,9 +1,9 @@
-"""Separate a title from what a recommender writes around it on the same line.
+"""Separate a title from the text around it on the same line.
 
-A title is a span in bold or quotes at the beginning of the line, or it ends before a price. It
-also ends before a dash, colon or bracket if words that do not read like a subtitle follow in at
-least half of the lines: a subtitle ("Alien - Resurrection") is part of the title. Comments that
-only the catalog can tell from a subtitle are left to linking.
+A title is a span in bold or quotes at the beginning of the line, or it ends before a price. It also
+ends before a dash, colon or bracket if words that do not read like a subtitle follow in at least
+half of the lines: a subtitle ("Alien - Resurrection") is part of the title. Comments that only the
+catalog can tell from a subtitle are left to linking.
 """
 
 from __future__ import annotations
@@ -96,8 +96,8 @@ def bare_title(line: str) -> str:
 
 
 def _undecorated(text: str) -> str:
-    """Text without emphasis, and without quotation marks around the whole; an inch mark or a quoted
-    last word stays.
+    """Remove emphasis, and quotation marks around the whole text; an inch mark or a quoted last
+    word is not changed.
     """
     text = text.strip(_EMPHASIS)
     while len(text) > 1 and text[0] in _OPENING:
@@ -204,7 +204,9 @@ def _before_colon(line: str) -> str:
 
 
 def _before(separator: re.Pattern[str], line: str, *, fewest: int) -> str:
-    """The text before the first separator that at least `fewest` words of a comment follow."""
+    """The text before the first separator after which a comment of at least `fewest` words
+    begins.
+    """
     for match in separator.finditer(line):
         head, tail = line[: match.start()].strip(), line[match.end() :]
         if head and len(tail.split()) >= fewest and looks_like_comment(tail):
@@ -213,7 +215,7 @@ def _before(separator: re.Pattern[str], line: str, *, fewest: int) -> str:
 
 
 def _before_bracket(line: str) -> str:
-    """The text before brackets that hold a price, a rating or words in lower case."""
+    """The text before brackets that contain a price, a rating or words in lower case."""
     bracket = _BRACKET.search(line)
     if bracket is None:
         return ""
@@ -226,7 +228,8 @@ def _before_bracket(line: str) -> str:
 
 
 def _without_price(line: str) -> str:
-    """Cut a price with what introduces and follows it, unless the line begins with it.
+    """Remove a price, with the words that introduce it and the text after it, unless the line
+    begins with the price.
 
     A price within the words of a line is part of the title ("The $64,000 Question").
     """

@@ -1,8 +1,8 @@
 """Which field of a JSON object, or which column of a table, names the item.
 
 Field names are compared without case, separators and accents, so `productName`, `product_name` and
-`Product Name` are one name. If no field has a known name, the field whose values differ between
-the objects and have the most letters is taken.
+`Product Name` are one name. If no field has a known name, the field is used whose values differ
+between the objects and have the most letters.
 """
 
 from __future__ import annotations

@@ -84,7 +84,7 @@ def parse_list(text: str, *, k: int | None = None) -> ParsedList:
 
 
 def _parsed(text: str, k: int | None) -> ParsedList:
-    """As `parse_list`; a title may be empty."""
+    """Parse a list as `parse_list` does; titles may be empty."""
     stripped = dedent(_FENCE.sub("", text)).strip("\r\n")
     lines = [line.rstrip() for line in stripped.splitlines() if line.strip()]
     marked = _marked(lines)
@@ -123,7 +123,7 @@ def parse_cut(text: str, *, k: int | None = None) -> ParsedList:
 
 
 def _marked(lines: Sequence[str]) -> tuple[str, ...]:
-    """Titles after numbers or bullets; bullets below them, and their details, are comments."""
+    """Titles after numbers or bullets; bullets and details below a title are comments."""
     found = marked_lines(lines)
     if found and all(line.rest.startswith("{") for line in found):
         return json_titles("\n".join(line.rest for line in found)) or ()
@@ -147,13 +147,15 @@ def _is_detail(text: str) -> bool:
 
 
 def _titles(parts: Sequence[str]) -> tuple[str, ...]:
-    """Titles without decoration; blank ones and introductions (a colon at the end) are dropped."""
+    """Titles without decoration; blank titles and introductions (with a colon at the end) are
+    dropped.
+    """
     bare = bare_titles(_without_label(parts))
     return tuple(title for title in bare if title and not title.endswith(":"))
 
 
 def _without_label(parts: Sequence[str]) -> Sequence[str]:
-    """Parts without the field name that all of them begin with, as in "Title: Heat"."""
+    """Remove the field name with which all parts begin, as in "Title: Heat"."""
     fields = [_FIELD.match(part) for part in parts]
     if len(parts) < 2 or not all(field and is_item_field(field["name"]) for field in fields):
         return parts

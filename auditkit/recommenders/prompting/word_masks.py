@@ -1,7 +1,7 @@
-"""Copies of an instruction that keep a few of its words; slots are always kept.
+"""Copies of an instruction that contain only a few of its words, and all of its slots.
 
-All copies are made if they are few, so that a vote over them is exact. Otherwise they are drawn
-uniformly, independently of the words.
+If few copies exist, all are made, so that a vote over them is exact. Otherwise copies are drawn
+uniformly at random.
 """
 
 from __future__ import annotations

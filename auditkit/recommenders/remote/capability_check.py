@@ -59,7 +59,7 @@ def _say_hello(endpoint: Endpoint) -> None:
 
 
 def _retried(endpoint: Endpoint, ask: Callable[[], T]) -> T:
-    """Send test requests with the retries of all later requests.
+    """Send test requests with the same retries as all later requests.
 
     A refused connection is not retried, because at the first request the address is more likely to
     be wrong than the server to be down for a moment.
@@ -82,8 +82,8 @@ def _retried(endpoint: Endpoint, ask: Callable[[], T]) -> T:
 
 
 def _with_scores(target: str, endpoint: Endpoint) -> Endpoint:
-    """The endpoint with its scoring capability if its scores are consistent, otherwise without
-    it.
+    """Return the endpoint with the capability to score if its scores are consistent, and otherwise
+    without.
 
     Raises:
         TargetError: as in `check_scores`.

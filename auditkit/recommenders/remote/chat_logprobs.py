@@ -5,8 +5,8 @@ A generated token has its log-probability in `logprobs`. The tokens of the promp
 token, then `{token_id: {"logprob", "rank", "decoded_token"}}`. With `prompt_logprobs: 0` an entry
 has only the token of the prompt.
 
-The tokens of a continuation are those that a chat with the continuation has and a chat without it
-has not. Their texts must spell the continuation: templates that strip the last message would
+The tokens of a continuation are those by which a chat with the continuation differs from the chat
+without it. Their texts must spell the continuation: templates that strip the last message would
 otherwise give the log-probabilities of another text.
 """
 
@@ -106,8 +106,8 @@ def _spells(tokens: Sequence[str], text: str, *, merged: bool) -> bool:
 
 
 def _matches(spelled: str, text: str) -> bool:
-    """Whether a text equals another one in which replacement characters are unknown; in linear
-    time, because both may come from a hostile server.
+    """Whether two texts are equal if each replacement character of `spelled` matches any character.
+    The time is linear, because both may come from a hostile server.
     """
     places = {0}
     for number, known in enumerate(_PARTS.split(spelled)):

@@ -1,9 +1,9 @@
 """Classify an error response of an OpenAI-compatible server by its status code and body.
 
-Servers agree on the status codes and on little else. The words that decide are looked up in the
-fields `code`, `type`, `param`, `loc`, `message` and `detail`, wherever they are nested;
-docs/reference/endpoints.md names the server of every form. No text of the server is passed on: a
-detail contains only names that auditkit sent itself.
+Servers agree on status codes but on little else. The error is classified by words in the fields
+`code`, `type`, `param`, `loc`, `message` and `detail`, wherever they are nested;
+docs/reference/endpoints.md names the server of every form. The text of a server never appears in an
+error: its detail contains only names that auditkit sent.
 """
 
 from __future__ import annotations

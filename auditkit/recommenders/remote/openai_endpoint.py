@@ -124,7 +124,7 @@ class Endpoint:
     async def _post(
         self, path: str, body: Mapping[str, Any], *, from_root: bool = False
     ) -> dict[str, Any]:
-        """Send a request, again without the fields that the server refuses.
+        """Send a request, and repeat it without the fields that the server refuses.
 
         Args:
             from_root: whether the path follows the address without its API version.
@@ -294,10 +294,10 @@ class ScoringEndpoint(Endpoint):
 
 
 def _max_tokens(text: str) -> int:
-    """The token limit from the environment, else the default.
+    """Token limit from the environment variable or, if it is not set, the default.
 
     Raises:
-        ConfigurationError: not a whole number above 0.
+        ConfigurationError: the variable is not a whole number above 0.
     """
     if not text.strip():
         return _MAX_TOKENS

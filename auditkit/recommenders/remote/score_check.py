@@ -40,7 +40,7 @@ class Retried(Protocol):
     """Runs a test request with the same retries as all later requests."""
 
     def __call__(self, ask: Callable[[], T]) -> T:
-        """Run it; the last error is raised."""
+        """Run a test request with retries; the last error is raised."""
         ...
 
 
@@ -77,7 +77,7 @@ def _check_plain(endpoint: Endpoint, retried: Retried) -> ScoreCheck:
 
 
 def _check_chat(endpoint: Endpoint, retried: Retried) -> ScoreCheck:
-    """The first way to score answers in a chat whose numbers are consistent."""
+    """Find the first way to score answers in a chat that gives consistent numbers."""
     failed: list[str] = []
     written = _attempt(retried, lambda: _written(endpoint), failed)
     gaps = []
@@ -108,11 +108,11 @@ def _attempt(retried: Retried, ask: Callable[[], T], failed: list[str] | None = 
     """The result of a test request; None if the server does not support it.
 
     Args:
-        failed: receives a note on an error that lasts, because some servers fail for every request
-            of this kind, and on reasoning; None if such an error ends the check.
+        failed: list that receives a note on a lasting error, because some servers fail for every
+            request of this kind, or on reasoning; None if such an error must end the check.
 
     Raises:
-        TargetError: a fault that may pass, after all retries.
+        TargetError: a transient error persists after all retries.
     """
     try:
         return retried(ask)

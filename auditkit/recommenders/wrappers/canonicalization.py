@@ -80,7 +80,7 @@ class Canonicalizer:
 
 
 def _with_deletions(text: str) -> str:
-    """The text after its backspace and delete controls, each of which removes a character."""
+    """Apply the backspace and delete controls of a text, each of which removes a character."""
     kept: list[str] = []
     for character in text:
         if character not in _DELETIONS:
@@ -128,9 +128,10 @@ def _folded(character: str) -> str:
 
 @cache
 def _prototypes() -> Mapping[str, str]:
-    """The ASCII letter or digit that looks like each other character, if one does.
+    """Map each character that looks like an ASCII letter or digit to this letter or digit.
 
-    Of several (l, I and 1), one of the same case is chosen, and letters before digits.
+    Of several look-alikes (l, I and 1), one of the same case is chosen, and a letter rather than a
+    digit.
     """
     try:
         from confusable_homoglyphs import confusables

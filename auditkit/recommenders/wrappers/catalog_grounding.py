@@ -1,8 +1,8 @@
 """Catalog grounding: drop titles without a unique match in the catalog, and request replacements.
 
 Dropping titles only makes a list shorter. The type of each link is kept, so that titles with an
-inexact match ("rescued") can be distinguished from exact ones. The request for replacements names
-no catalog titles: prompts with candidate titles are a separate variant
+inexact match ("rescued") can be distinguished from exact matches. The request for replacements
+names no catalog titles: prompts with candidate titles are a separate variant
 (docs/explain/hallucination-mitigation.md).
 """
 

@@ -1,9 +1,9 @@
 """A wrapper that edits requests before a recommender reads them.
 
-The run log contains the original requests and the recommender reads the edited ones, so the same
-probe can measure the recommender with and without the edit. The wrapper does not give access to the
-model (`Differentiable`, `Constrains`), because gradients and constrained decoding would bypass the
-edit.
+The run log contains the original requests and the recommender reads the edited requests, so the
+same probe can measure the recommender with and without the edit. The wrapper does not give access
+to the model (`Differentiable`, `Constrains`), because gradients and constrained decoding would
+bypass the edit.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 Every request is sent as several copies that keep a few words of the instruction, with all slots.
 Items are ordered by the number of copies that list them first, then by the sum of 1 / rank. If few
-copies exist, all are sent, and `auditkit.metrics.certificate` says how many words may be replaced
-without another first item. A request costs as many calls as it has copies.
+copies exist, all are sent, and `auditkit.metrics.certificate` computes how many words may be
+replaced without changing the first item. A request costs as many calls as it has copies.
 
 Source: Zeng et al. 2023 (RanMASK), with removed instead of masked words.
 """

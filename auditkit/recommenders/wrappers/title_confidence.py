@@ -62,7 +62,9 @@ def title_confidences(
 
 
 class _Plan:
-    """The continuations to score for one response, and the pair of continuations of each item."""
+    """The continuations to score for one response, and for each item the indices of its two
+    continuations.
+    """
 
     def __init__(self, response: Response, reference: Callable[[Item], str]) -> None:
         titles = [item.raw for item in response.items]

@@ -1,10 +1,10 @@
 """Snap misspelled titles of a request to the nearest title of the catalog.
 
-Only the titles of the request's history and candidates are changed, and where they are in its
-texts. A title that the catalog has is kept. Another one is replaced by the title with the highest
-normalized Levenshtein similarity (case ignored) if it is at least the floor and no other title is
-as near; otherwise it stays as it is, because a title that the catalog does not have must not become
-one that it has.
+Only the titles of the history and of the candidates are changed, in the items and in the texts of a
+request. Titles of the catalog are not changed. Any other title is replaced by the catalog title
+with the highest normalized Levenshtein similarity (case ignored), if this similarity is at least
+the floor and no other title is as similar. Otherwise the title is not changed, because a title
+outside the catalog must not become a wrong title of the catalog.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class TitleSnapper:
         self.snap = lru_cache(maxsize=_REMEMBERED)(self._snap)
 
     def _snap(self, title: str) -> str:
-        """The nearest title of the catalog, or the given one."""
+        """The most similar title of the catalog, or the given title."""
         if title in self._known:
             return title
         try:

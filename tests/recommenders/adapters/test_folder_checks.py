@@ -34,7 +34,7 @@ def with_weights(folder, change_them):
 def test_writer_and_reader_are_named_and_nothing_else_is_said(folder):
     change(folder / "config.json", transformers_version="4.40.1")
     assert load_folder(folder).notes == (
-        f"The weights were written by transformers 4.40.1, read by {VERSION}.",
+        f"The weights were written by transformers 4.40.1 and are read by transformers {VERSION}.",
     )
 
 
