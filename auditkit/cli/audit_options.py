@@ -140,7 +140,7 @@ CallSeconds = Annotated[
 ]
 Workers = Annotated[
     int | None,
-    typer.Option("--workers", min=1, help="use N Ray actors, each with the recommender loaded"),
+    typer.Option("--workers", min=1, help="use N Ray actors, each of which loads the recommender"),
 ]
 Cluster = Annotated[
     str | None,

@@ -48,7 +48,10 @@ def gate(
     ] = False,
     check: Annotated[bool, typer.Option("--check", help="only check the policy")] = False,
     needed_n: Annotated[
-        bool, typer.Option("--needed-n", help="print how many units each limit needs")
+        bool,
+        typer.Option(
+            "--needed-n", help="print how many units without a violation each limit needs"
+        ),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:

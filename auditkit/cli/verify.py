@@ -51,7 +51,9 @@ def verify(
     ] = False,
     allow_outside: Annotated[
         bool,
-        typer.Option("--allow-outside", help="as --allow-outside of the audit; with --recompute"),
+        typer.Option(
+            "--allow-outside", help="same as --allow-outside of the audit; with --recompute"
+        ),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
@@ -100,7 +102,9 @@ def _recompute(folder: Path, target: str | None, options: AuditOptions) -> int:
 
     recomputed = recompute_run(folder, target=target, options=options)
     for probe in recomputed.left_out:
-        typer.echo(f"{probe} is not recomputed: the embeddings are not in the evidence", err=True)
+        typer.echo(
+            f"{probe} is not recomputed, because the embeddings are not in the evidence", err=True
+        )
     if recomputed.differences:
         shown = recomputed.differences[:_MOST_SHOWN]
         listed = "\n".join(f"  {terminal_text(difference)}" for difference in shown)

@@ -52,7 +52,7 @@ class ColumnProfile:
 
     @property
     def has_addresses(self) -> bool:
-        """Whether values of the column are web addresses."""
+        """Whether the values of the column are web addresses."""
         return any(value.startswith(("http://", "https://", "www.")) for value in self.counts)
 
 

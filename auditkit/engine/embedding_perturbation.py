@@ -34,9 +34,9 @@ def perturbed_losses(
 ) -> torch.Tensor:
     """Compute losses under an adversarial perturbation of the prompt's embeddings.
 
-    The perturbation r of norm at most epsilon increases the loss. One step is FGM: r = epsilon g /
-    |g| with the gradient g at r = 0. With more steps (FreeLB), r begins at a random point of the
-    ball, and the losses at every point of the ascent are averaged.
+    The perturbation r is in the ball of radius epsilon and increases the loss. One step is FGM: r =
+    epsilon g / |g| with the gradient g at r = 0. With more steps (FreeLB), r begins at a random
+    point of the ball, and the losses at every point of the ascent are averaged.
 
     Args:
         model: a transformers model, which `losses` runs.

@@ -215,7 +215,7 @@ class TitleWalk:
         if self._strict:
             n = int(escaped.sum())
             self._lists.escapes += n
-            raise TargetError("escape", detail=f"{n} tokens are outside the catalog trie")
+            raise TargetError("escape", detail=f"{n} tokens lead out of the catalog trie")
 
 
 def _table(openings: Sequence[Sequence[int]]) -> NDArray[np.int64]:

@@ -217,7 +217,8 @@ def _check_looser(waiver: Waiver, rule: Rule) -> None:
         or ((own.high is None) != (waived.high is None))
     ):
         raise ValueError(
-            f"the waiver of {rule.id} must be looser than the rule's limit, on the same side"
+            f"the waiver of {rule.id} must state a looser value of the limit that the rule has "
+            "(max or min)"
         )
 
 

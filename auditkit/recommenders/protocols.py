@@ -157,8 +157,8 @@ class TokenMoments(Protocol):
     def token_moments(
         self, prompts: Sequence[str], continuations: Sequence[str]
     ) -> Sequence[tuple[NDArray[np.float64], NDArray[np.float64]]]:
-        """Return the mean and standard deviation, in nats, [tokens] each, of the next-token
-        log-probability at every token of the one continuation of each prompt.
+        """For every token of each prompt's continuation, return the mean and the standard deviation
+        of the model's next-token log-probability at this position, [tokens] each, in nats.
         """
         ...
 

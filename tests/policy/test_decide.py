@@ -226,7 +226,7 @@ def test_a_waiver_that_matches_nothing_is_a_warning(tmp_path):
 
 @pytest.mark.parametrize("limit", ["max: 0.04", "max: 0.05", "min: 0.01"])
 def test_a_waiver_must_be_looser_on_the_same_side(tmp_path, limit):
-    with pytest.raises(ConfigurationError, match="must be looser"):
+    with pytest.raises(ConfigurationError, match="must state a looser value of the limit"):
         _waived(tmp_path, limit)
 
 

@@ -69,7 +69,9 @@ def read_events(
     notes += [*left_out, *table.times.notes(path.name)]
     if not table.parts:
         why = "; ".join(filter(None, left_out)) or "it has no line below the header"
-        raise CatalogError(f"{path} has no usable interaction: {why}. Give at least one line.")
+        raise CatalogError(
+            f"{path} has no usable interaction: {why}. Give at least one usable line."
+        )
     return table.events()
 
 

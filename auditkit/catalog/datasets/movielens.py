@@ -76,7 +76,7 @@ def film_graph(
     Args:
         items: the catalog's items.
         folder: contains `ml-100k.kg` and `ml-100k.link`.
-        crosswalk: pairs (id in `.link`, item id); by default those that auditkit ships.
+        crosswalk: pairs (id in `.link`, item id); by default the shipped pairs.
 
     Returns:
         The graph; its `link` and `warnings` contain the result of the link check.

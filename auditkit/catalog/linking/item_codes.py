@@ -34,9 +34,9 @@ class Coded(NamedTuple):
 
     Attributes:
         item_id: id that the code matches; None for an unknown code.
-        foreign: whether an unknown code is certainly an id rather than a part of the title, such as
-            a model number, because it follows a word such as "EAN", begins the text, or has the
-            length of an EAN or ASIN.
+        foreign: whether an unknown code is certainly not part of a title, as a model number might
+            be, because it follows a word such as "EAN", begins the text, or has the length of an
+            EAN or ASIN.
     """
 
     item_id: str | None

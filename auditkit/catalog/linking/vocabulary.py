@@ -74,7 +74,7 @@ class Vocabulary:
 
     @classmethod
     def build(cls, counted: Mapping[str, int]) -> Vocabulary:
-        """Index distinct tokens; their order is the order of the rows."""
+        """Index distinct tokens, given with their counts; rows have the order of `counted`."""
         words = list(counted)
         meant = np.asarray([row for row, word in enumerate(words) if _may_be_meant(word)], np.int64)
         long = np.asarray([row for row in meant if len(words[row]) >= _LONG_WORD], np.int64)

@@ -199,7 +199,9 @@ class TableColumns:
         return None if self._mapping is None else self._mapping.domain
 
     def item(self, row: Row) -> Row:
-        """Cells with the fields of the item, by the names of `COLUMNS`."""
+        """Return the cells of a row that contain fields of the item, by their names in
+        `COLUMNS`.
+        """
         if self._given is None and str(AMAZON.items.id) in row:
             self._mapping, self.source = AMAZON, AMAZON.source
         if self._mapping is None:

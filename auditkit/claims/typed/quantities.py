@@ -91,7 +91,7 @@ def _units() -> tuple[Mapping[str, Unit], Mapping[str, Unit]]:
 
 
 def unit_of(written: str) -> Unit | None:
-    """Return the unit with a spelling; None if the text is not a unit."""
+    """Return the unit that a text spells; None if the text is not a unit."""
     exact, folded = _units()
     return exact.get(written) or folded.get(written.casefold())
 

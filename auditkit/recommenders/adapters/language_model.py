@@ -159,8 +159,8 @@ class LanguageModel:
     def token_moments(
         self, prompts: Sequence[str], continuations: Sequence[str]
     ) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
-        """Return the mean and standard deviation, in nats, of the next-token log-probability under
-        the model, at every token of the one continuation of each prompt.
+        """For every token of each prompt's continuation, return the mean and the standard deviation
+        of the model's next-token log-probability at this position, in nats.
         """
         pairs = self._pairs(prompts, [[continuation] for continuation in continuations])
         return [next_token_moments(table) for table in distributions(self.model, pairs)]

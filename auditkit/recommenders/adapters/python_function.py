@@ -77,7 +77,7 @@ def import_recommender(path: str) -> Recommends | Converses | Scores:
 
 
 def code_file(path: str) -> CodeFile | None:
-    """The file of an imported `MODULE:NAME`; None for a module that is not a file."""
+    """The file of an imported `MODULE:NAME`; None for a module without a file."""
     module, _ = _split(path)
     source = sys.modules[_file_module(Path(module)) if _is_file(module) else module].__file__
     return CodeFile(Path(source), sha256_file(Path(source))) if source else None

@@ -186,6 +186,6 @@ def _linear(
 
 def _refused(file: Path, what: str) -> TargetUnavailable:
     return TargetUnavailable(
-        f"{file} {what}, which auditkit does not compute. Serve the recommender and audit the "
+        f"{file} {what}, which auditkit does not support. Serve the recommender and audit the "
         "server, or wrap it as a python: target."
     )

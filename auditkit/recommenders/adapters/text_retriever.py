@@ -52,8 +52,8 @@ class TextRetriever:
 
     def recommend(self, requests: Sequence[Request]) -> list[Response]:
         """Return the best k items for every request, among its candidates or, without candidates,
-        all items outside the history. Only items that share a word with the prompt are listed; ties
-        rank in catalog order.
+        among all items outside the history. Only items that share a word with the prompt are
+        listed; ties rank in catalog order.
         """
         return [self._answer(request) for request in requests]
 

@@ -145,8 +145,8 @@ class Target:
 
     @property
     def reads_history(self) -> bool:
-        """Whether the recommender reads the history; stored scores and lists only exclude its
-        items.
+        """Whether lists depend on the history. Those of stored scores and stored lists only exclude
+        the items of the history.
         """
         return bool(getattr(self.recommender, "reads_history", True))
 
@@ -169,7 +169,7 @@ class Target:
     def recommend(
         self, requests: Sequence[Request], *, through: tuple[str, Recommends] | None = None
     ) -> list[Response]:
-        """Request a list for every request; an empty prompt is rendered first.
+        """Get a list for every request; an empty prompt is rendered first.
 
         Args:
             through: name and object of a variant of the recommender that is called instead; None

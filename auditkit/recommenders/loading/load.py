@@ -187,8 +187,8 @@ def _load(
         return _folder(folder, dataset)
     if folder.is_dir():
         raise TargetUnavailable(
-            f"{folder} contains no {MANIFEST}. Train with `auditkit train`, or write one for the "
-            "weights."
+            f"{folder} contains no {MANIFEST}. Train with `auditkit train`, or write a {MANIFEST} "
+            "for the weights."
         )
     if kind == "hf":
         raise TargetUnavailable(
@@ -297,7 +297,9 @@ def _plugin(kind: str, rest: str, dataset: Dataset | None) -> LoadedRecommender:
         )
     if len(found) > 1:
         packages = " and ".join(sorted(_package(entry) for entry in found))
-        raise TargetUnavailable(f"{packages} both contain an adapter {kind!r}. Uninstall one.")
+        raise TargetUnavailable(
+            f"{packages} both contain an adapter {kind!r}. Uninstall one of the packages."
+        )
     (entry,) = found
     try:
         adapter = entry.load()

@@ -62,8 +62,8 @@ class Pipeline:
         if len(servers) > 1:
             names = " and ".join(repr(stage.name) for stage in servers)
             raise ConfigurationError(
-                f"the stages {names} are servers, but a pipeline can have only one. Serve "
-                "them behind one endpoint, or audit each in a pipeline of its own."
+                f"the stages {names} are servers, but a pipeline can have only one. Serve them "
+                "behind one endpoint, or audit each in a separate pipeline."
             )
         self.name, self._steps, self._catalog = name, tuple(steps), catalog
         self.stages = tuple(stage.name for stage in steps if stage.writes == "list")

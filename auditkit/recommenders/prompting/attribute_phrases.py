@@ -93,7 +93,8 @@ class Wordings(_Part):
         _refuse_equal(self.placebo)
         if len(set(self.neutral)) < len(self.neutral):
             raise ValueError(
-                "two neutral phrases are equal, so a repeated request would be the same request"
+                "two neutral phrases are equal, so the repeated neutral request would be the "
+                "first one again"
             )
         stated = {v.phrase for one in self.attributes.values() for v in one.values}
         if same := stated & set(self.neutral):

@@ -143,7 +143,8 @@ def looks_like_comment(text: str) -> bool:
     """Whether the words after a title are a comment rather than a subtitle.
 
     A comment begins in lower case, has a price, percentage or rating, is long, or is a sentence.
-    The words of a subtitle are capitalized, and a color or size belongs to a product.
+    The words of a subtitle are capitalized. A color or size is not a comment, because it belongs to
+    the title of a product.
     """
     text = text.strip(_DECORATION)
     words = text.split()

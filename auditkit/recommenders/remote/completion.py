@@ -41,7 +41,8 @@ class Completion(NamedTuple):
     """The first choice of a completion.
 
     Attributes:
-        text: None if the server returned none. reason: the finish reason. usage: tokens by kind.
+        text: text of the choice; None if the server returned no text. reason: the finish reason.
+            usage: tokens by kind.
         trace: tool calls, each with name and arguments. refused: whether `text` is a refusal that
             the server returned instead of content.
     """

@@ -226,7 +226,7 @@ class Endpoint:
     # --- synchronous versions, with one attempt per request
 
     def recommend(self, requests: Sequence[Request]) -> list[Response]:
-        """Request a list for every request."""
+        """Get a list from the server for every request."""
         return self.run_all(*[self.answer("recommend", request, {}) for request in requests])
 
     def converse(
@@ -282,7 +282,7 @@ class ScoringEndpoint(Endpoint):
     def score(
         self, prompts: Sequence[str], continuations: Sequence[Sequence[str]]
     ) -> list[list[TokenScores]]:
-        """Log-probabilities of every continuation, nats per token."""
+        """Return the log-probability of every token of every continuation, in nats."""
         asked = [
             self.answer("score", Request(prompt=prompt), {"continuations": list(options)})
             for prompt, options in zip(prompts, continuations, strict=True)

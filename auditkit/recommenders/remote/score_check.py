@@ -99,7 +99,7 @@ def _check_chat(endpoint: Endpoint, retried: Retried) -> ScoreCheck:
         notes=(
             *notes,
             "The server returns log-probabilities only of plain text without the model's chat "
-            "template. They do not apply to its lists and were not used.",
+            "template. These do not apply to the lists of the model and were not used.",
         ),
     )
 
