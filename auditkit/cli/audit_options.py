@@ -219,6 +219,9 @@ def with_forgetting(
         raise typer.BadParameter("Unlearning needs both --forget USERS and --retrained FOLDER.")
     if not forget.is_file() or not retrained.is_dir():
         missing = retrained if forget.is_file() else forget
-        raise typer.BadParameter(f"{missing} does not exist. Give a file and a model folder.")
+        raise typer.BadParameter(
+            f"{missing} does not exist. Give a file with --forget and a model folder with "
+            "--retrained."
+        )
     asked = {"users_file": str(forget), "retrained_model": str(retrained)}
     return recipe.model_copy(update={"probes": {**recipe.probes, "privacy.forgetting": asked}})

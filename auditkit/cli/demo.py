@@ -32,7 +32,7 @@ def demo(
         ),
     ] = "movies",
     out: Annotated[
-        Path | None, typer.Option(help="run folder; default reports/demo or reports/demo-products")
+        Path | None, typer.Option(help="run folder; default: reports/demo or reports/demo-products")
     ] = None,
     models: Annotated[Path, typer.Option(help="folder of the trained model")] = Path("models"),
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="no progress")] = False,

@@ -23,7 +23,9 @@ def aligned(rows: Sequence[Sequence[str]]) -> str:
 
 
 def in_words(estimate: Estimate) -> str:
-    """Format an estimate as `0.1834 [0.1593, 0.2094]`; without a number, return its reason."""
+    """Format an estimate as `0.1834 [0.1593, 0.2094]`; an estimate without a value gives its
+    reason.
+    """
     if estimate.value is None:
         return f"- ({estimate.reason})"
     ends = [estimate.low, estimate.high]

@@ -95,7 +95,9 @@ class Rule(Limited):
             raise ValueError(f"give exactly one of max, min, range, baseline (got {stated})")
         if self.baseline is not None:
             if metric_spec(self.metric).direction == "neutral":
-                raise ValueError("a baseline rule needs a metric with a better direction")
+                raise ValueError(
+                    "a baseline rule needs a metric for which higher or lower values are better"
+                )
             if self.decide == "point":
                 raise ValueError(
                     "a baseline rule is always decided by its bound; remove `decide: point`"

@@ -117,7 +117,7 @@ class TitleIndex(NamedTuple):
             variants: for each variant, such as color and size, the values by row.
 
         Raises:
-            CatalogError: more titles than fit into a table.
+            CatalogError: there are more titles than fit into a table.
         """
         if 3 * len(titles) >= 1 << ROW_BITS:
             raise CatalogError(

@@ -47,9 +47,9 @@ class ScoreChecks(NamedTuple):
             )
         if len(self.in_file_order):
             found.append(
-                f"{len(self.in_file_order)} of {len(users)} users have the items ranked in the "
-                f"order of the file, such as {users[self.in_file_order[0]]!r}. Check that the "
-                "scores are not positions."
+                f"{len(self.in_file_order)} of {len(users)} users have scores that rank the items "
+                f"in the order of the file, such as {users[self.in_file_order[0]]!r}. Check that "
+                "the scores are not positions."
             )
         return found
 

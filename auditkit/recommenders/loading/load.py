@@ -106,8 +106,8 @@ def _asked_in(path: Path, loaded: LoadedRecommender) -> LoadedRecommender:
     """Give a recommender the prompt templates of a file, which become part of its fingerprint."""
     if isinstance(loaded.recommender, Renders):
         raise ConfigurationError(
-            f"--prompts {path}: this target has its own templates. Change those in its folder; in "
-            "a pipeline file, `prompt` names the templates of a stage."
+            f"--prompts {path}: this target has its own templates. Change the templates in the "
+            "folder of the target; in a pipeline file, `prompt` names the templates of a stage."
         )
     prompts = Prompts.read(path)
     fingerprint = sha256_json([loaded.fingerprint, prompts.as_mapping()])

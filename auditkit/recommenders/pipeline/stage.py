@@ -105,7 +105,7 @@ def build_stage(
     if own is not None and prompt is not None and writes == "list":
         raise ConfigurationError(
             f"stage {name!r} names {prompt}, but its recommender has its own templates. Change "
-            "those in its folder, and remove `prompt`."
+            "the templates in the folder of the recommender, and remove `prompt`."
         )
     prompts = own or Prompts.shipped("titles", pack)
     if writes == "query":
