@@ -97,8 +97,8 @@ def list_after(words: str, response: Response, *, k: int, item_path: str = "") -
     """Parse the list of a recommender whose templates declare the format of its answer.
 
     Args:
-        words: marker of the final answer; only the text after the marker is parsed. Empty if there
-            is no marker.
+        words: marker of the final answer; only the text after the marker is parsed. Empty if the
+            templates declare no marker.
         k: requested length of the list.
         item_path: path of the items in a JSON answer; empty to detect the path.
 
