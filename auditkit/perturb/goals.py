@@ -58,8 +58,8 @@ class Judgment:
     """Distance of an edited ranking from the goal of an attack.
 
     Attributes:
-        margin: higher is nearer; in nats if there are scores, otherwise in ranks or items. reached:
-            whether the goal is reached.
+        margin: higher is nearer; in nats with scores. Without scores, in ranks or, for
+            `untargeted`, by the overlap of the lists. reached: whether the goal is reached.
         near_tie: whether the margin is within rounding error; the goal then counts as not reached.
     """
 

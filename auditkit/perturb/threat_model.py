@@ -42,9 +42,9 @@ class ThreatModel:
 
     Attributes:
         surface: which text of a request is edited.
-        item_surface: for the surface `item`, how the edited item is recognized in the response: the
-            edited text appears only in the prompt, the response names the item by its id, or the
-            edited text itself is the scored string.
+        item_surface: for the surface `item`: `prompt_only` if the edited text appears only in the
+            prompt, `id` if the response names the item by its id, `scored_string` if the edited
+            text itself is scored.
         budget: largest number of distinct prompts, at least 1.
         max_words: largest number of edited words; None for max(5, a tenth of the editable words).
             The limit is never more than half of the editable words.

@@ -24,8 +24,8 @@ class Lint(NamedTuple):
 
 
 class NeededN(NamedTuple):
-    """Number of units at which zero violations certify the limit of a rule; None if the limit is
-    not an upper limit on a fraction.
+    """Number of units at which zero violations certify the limit of a rule; None if the rule does
+    not limit a fraction by its bounds.
     """
 
     rule: str

@@ -57,8 +57,8 @@ def _is_adverb(scope: Scope, word: str) -> bool:
 
 
 def is_noun(scope: Scope, place: int) -> bool:
-    """Whether a word may be a noun; in German, only if it is capitalized and not first in its
-    sentence.
+    """Whether a word may be a noun. In German, it must be capitalized, and the first word of a
+    clause must be a word for a part.
     """
     if not 0 <= place < len(scope.words):
         return False
