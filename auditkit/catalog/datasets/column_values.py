@@ -199,7 +199,7 @@ class Ratings:
         except ValueError:
             raise ValueError(f"{column} {text[:40]!r} is not a number") from None
         if not math.isfinite(number) or abs(number) > self.largest:
-            raise ValueError(f"{column} is infinite or exceeds the range of single precision")
+            raise ValueError(f"{column} is not finite or is too large")
         return number
 
 
