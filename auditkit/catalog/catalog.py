@@ -33,18 +33,18 @@ class Catalog:
     """The items of a catalog, their title linker and their knowledge graph.
 
     Attributes:
-        items: in catalog order; `ItemColumns` for a built file.
+        items: the items in catalog order; `ItemColumns` for a built file.
         name: name of the catalog in messages and reports.
-        build_graph: builds the knowledge graph on first use; by default the graph contains only
-            the year, decade and genres of the items.
+        build_graph: builds the knowledge graph on first use; by default the graph contains only the
+            year, decade and genres of the items.
         linking: strictness of title linking, see `TitleLinker`.
         content_sha256: SHA-256 over the items and the graph of a built file.
-        index_folder: folder that keeps the title index of a built file between runs.
+        index_folder: folder that stores the title index of a built file between runs.
         variants: predicates whose values distinguish the variants of a product, such as color.
         domain: name or file of the domain pack (`auditkit.domains`); None for the neutral one.
 
     Raises:
-        CatalogError: no items, or an id that occurs twice.
+        CatalogError: there are no items, or an id occurs twice.
     """
 
     items: Sequence[CatalogItem]
@@ -58,11 +58,11 @@ class Catalog:
 
     def __post_init__(self) -> None:
         if not self.items:
-            raise CatalogError(f"the catalog {self.name} has no items. Give at least one.")
+            raise CatalogError(f"the catalog {self.name} has no items. Give at least one item.")
         if len(self.index) != len(self.items):
             twice = next(key for row, key in enumerate(self.ids) if self.index[key] != row)
             raise CatalogError(
-                f"the item id {twice!r} occurs twice in {self.name}. Ids must be unique."
+                f"the item id {twice!r} occurs twice in {self.name}. Give every item its own id."
             )
 
     @cached_property
@@ -98,7 +98,9 @@ class Catalog:
 
     @cached_property
     def linker(self) -> TitleLinker:
-        """The title linker, built on first use; a built file's index is stored next to the file."""
+        """The title linker, which is built on first use; the title index of a built file is stored
+        next to that file.
+        """
         index = None
         if self.index_folder is not None:
             index = TitleIndex.open(self.index_folder, source=self.fingerprint)
@@ -117,7 +119,7 @@ class Catalog:
 
     @cached_property
     def graph(self) -> KnowledgeGraph:
-        """Facts about the items: year, decade and genre, and those that the source adds."""
+        """Facts about the items: year, decade, genre, and the further facts of the source."""
         if self.build_graph is not None:
             return self.build_graph(self.items)
         return KnowledgeGraph.from_triples(self.ids, ITEM_PREDICATES, item_triples(self.items))
@@ -129,11 +131,12 @@ class Catalog:
         return {row: texts[0] for row, texts in values.items() if texts}
 
     def link(self, titles: Sequence[str]) -> list[Link]:
-        """Link each written title to an item, with the reason; one `Link` per title, in order.
+        """Link each written title to an item; return one `Link` per title, in order.
 
         A title that was written with its creator ("Dune by Frank Herbert") is linked if the
-        knowledge graph has this creator for the item. A text that is not a title is linked by an
-        item id in it. Links are kept by title, because lists name popular items again and again.
+        knowledge graph lists this creator for the item. A text that is not a title is linked by an
+        item id that it contains. Links are cached by title, because popular items occur in many
+        lists.
         """
         new = list(dict.fromkeys(title for title in titles if title not in self._links))
         found = dict(zip(new, self._linked(new), strict=True))
@@ -161,7 +164,7 @@ class Catalog:
         return links
 
     def _by_code(self, link: Link, one: Coded, rest: Link) -> Link:
-        """The link of a text with a code: its item, unless the words beside it name another one."""
+        """Link a text by the code in it, unless the words next to the code name another item."""
         named = rest.item_id is not None and rest.reason in EXACT
         if one.code.isdigit() and len(one.code) < LEAST_DIGITS and named:
             return replace(rest, title=link.title)  # the number may be a rank
@@ -196,7 +199,7 @@ class Catalog:
         return tuple(name for name in CREATOR_PREDICATES if name in self.graph.codes)
 
     def _by_creator(self, splits: Mapping[int, Sequence[Byline]]) -> dict[int, Link]:
-        """Links of titles whose other part names the creator of the item."""
+        """Link titles that are written together with the creator of the item."""
         parts = [(number, byline) for number, found in splits.items() for byline in found]
         named = self.linker.link([byline.title for _, byline in parts], near_misses=False)
         links: dict[int, Link] = {}
@@ -223,5 +226,5 @@ class Catalog:
 
 
 def _hashed(item: CatalogItem) -> list[object]:
-    """What the fingerprint of a catalog contains of an item."""
+    """The fields of an item that are part of the catalog's fingerprint."""
     return [item.id, item.title, item.year, list(item.genres), *filter(None, [item.aliases])]

@@ -21,7 +21,7 @@ _CHUNK = 1 << 16
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Items and interactions; `interactions.item_ids` are the catalog's ids in catalog order.
+    """A catalog and interactions; `interactions.item_ids` are the catalog's ids in catalog order.
 
     `notes` count the rows of the tables that were joined, and the cells that could not be used.
     `content_sha256` is the fingerprint, if it is known from an earlier run.
@@ -34,7 +34,7 @@ class Dataset:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over catalog, user attributes and interactions in final order."""
+        """SHA-256 over catalog, user attributes and sorted interactions."""
         return self.content_sha256 or sha256_text(self._as_json())
 
     def _as_json(self) -> Iterator[str]:

@@ -27,10 +27,11 @@ _BLOCK = 1 << 22  # rows that are sorted at once
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Split:
-    """Rows of `Interactions` by role, and the number of users without a held-out row.
+    """Rows of `Interactions` by role (training, validation, test), and the number of users without
+    a held-out row.
 
-    Each user has at most one test and one validation row; in a temporal split, these are the
-    user's first rows in the two periods.
+    Each user has at most one test and one validation row; in a temporal split, these are the user's
+    first rows in the two periods.
     """
 
     train: NDArray[np.int64]
@@ -58,12 +59,12 @@ class Interactions:
     Attributes:
         user_index, item_index: positions in `user_ids` and `item_ids`.
         timestamp: seconds since 1970.
-        rating: as in the data; 1 where the data has none.
+        rating: rating as in the data; 1 where the data have none.
         attributes: one mapping per user, such as `{"gender": "female"}`; "unknown" if missing.
         tie_seed: seed of r.
         n_duplicates: number of exact duplicate rows that were dropped.
         cuts: for a temporal split, the times in seconds from which rows are validation and test;
-            None leaves each user's last two rows out.
+            None holds out each user's last two rows.
     """
 
     user_index: NDArray[np.int32]
@@ -90,11 +91,12 @@ class Interactions:
         attributes: Sequence[Mapping[str, str]],
         tie_seed: int = 0,
     ) -> Interactions:
-        """Sort rows given in file order and drop exact duplicates; repeats at other times are kept.
+        """Sort rows that are in file order, and drop exact duplicates. Repeats at other times are
+        not dropped.
 
         Raises:
-            CatalogError: arrays of unequal length, an index out of range, or not one attribute
-                mapping per user.
+            CatalogError: array lengths differ, an index is out of range, or the number of attribute
+                mappings differs from the number of users.
         """
         user = np.asarray(user_index, dtype=np.int32)
         item = np.asarray(item_index, dtype=np.int32)
@@ -105,9 +107,9 @@ class Interactions:
         ):
             raise CatalogError(
                 f"interactions have {len(user)} users, {len(item)} items, {len(time)} times and "
-                f"{len(stars)} ratings, "
-                f"{len(attributes)} attribute rows for {len(user_ids)} users. Give one of "
-                "each per interaction, and one attribute row per user."
+                f"{len(stars)} ratings; there are {len(attributes)} attribute rows for "
+                f"{len(user_ids)} users. Give one user, item, time and rating per interaction, "
+                "and one attribute row per user."
             )
         for index, ids, what in ((user, user_ids, "user"), (item, item_ids, "item")):
             if len(index) and (index.min() < 0 or index.max() >= len(ids)):
@@ -147,9 +149,10 @@ class Interactions:
     def split(self) -> Split:
         """Split the rows into training, validation and test.
 
-        Leave-last-out: a user's last row is test, the one before it validation. Users with one row
-        are only in training, users with two have no validation row. Temporal: the first row at or
-        after each cut, for users with rows before it.
+        Leave-last-out: the last row of a user is the test row, and the row before it is the
+        validation row. Users with one row have only training rows, and users with two have no
+        validation row. Temporal: the held-out rows are the first row at or after each cut, for
+        users with rows before that cut.
         """
         begin, ends = self.offsets[:-1], self.offsets[1:]
         known = {until: self._known(until) for until in ("validation", "test")}
@@ -173,7 +176,8 @@ class Interactions:
     def history(self, user_index: int, *, until: Until) -> NDArray[np.int32]:
         """Item indices of one user, oldest first, before the validation or the test item.
 
-        For a user without that item, all rows before the next held-out item are returned.
+        For a user without that item, the history ends before the next held-out item, if there is
+        one.
         """
         begin = self.offsets[user_index]
         return self.item_index[begin : begin + self._known_rows[until][user_index]]
@@ -185,8 +189,8 @@ class Interactions:
     def held_out(self, user_index: int, *, role: Until) -> NDArray[np.int32]:
         """Item indices on which one user is evaluated, oldest first.
 
-        This is the test or validation item, or all items of the period for a temporal split. It is
-        empty for users without a history before it.
+        The result is the test or validation item, or for a temporal split all items of the period.
+        It is empty for users without an earlier history.
         """
         begin, end = self.offsets[user_index], self.offsets[user_index + 1]
         first = self._known_rows[role][user_index]
@@ -195,7 +199,7 @@ class Interactions:
         return self.item_index[begin + first : end] if first else self.item_index[:0]
 
     def without_test(self) -> Interactions:
-        """Copy without the test rows; the validation rows become the test rows."""
+        """Return a copy without the test rows, in which the validation rows are the test rows."""
         kept = np.ones(len(self), dtype=bool)
         if self.cuts is None:
             kept[self.split().test] = False
@@ -222,7 +226,7 @@ class Interactions:
         return np.concatenate(([0], np.cumsum(self._known_rows[until])))
 
     def histories(self, *, until: Until) -> Histories:
-        """All histories before the validation or test items."""
+        """Histories of all users before their validation or test items."""
         known, offsets = self._known_rows[until], self.histories_offsets(until=until)
         inside = np.zeros(len(self) + 1, dtype=np.int8)
         np.add.at(inside, self.offsets[:-1], 1)
@@ -231,7 +235,7 @@ class Interactions:
         return Histories(self.item_index[inside[:-1].view(np.bool_)], offsets)
 
     def matrix(self, *, until: Until) -> sparse.csr_array:
-        """Binary users x items matrix of all histories before the validation or test item."""
+        """Binary matrix, users x items, of the histories before the validation or test items."""
         items, offsets = self.histories(until=until)
         shape = (len(self.user_ids), len(self.item_ids))
         ones = np.ones(len(items), dtype=np.int32)

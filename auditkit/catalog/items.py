@@ -32,7 +32,7 @@ ITEM_PREDICATES = (
 
 @dataclass(frozen=True, slots=True)
 class CatalogItem:
-    """One item; `title` does not contain the year, `aliases` are its other titles."""
+    """One item. `title` does not include the year; `aliases` are further titles of the item."""
 
     id: str
     title: str
@@ -54,8 +54,8 @@ class ItemColumns(Sequence[CatalogItem]):
         ids: item ids.
         titles: titles, without the year.
         years: years; None if unknown.
-        genres: returns the genres of a row.
-        aliases: other titles of the rows that have any.
+        genres: function from a row to its genres.
+        aliases: further titles, for the rows that have any.
     """
 
     ids: Sequence[str]
@@ -101,7 +101,7 @@ def item_triples(items: Sequence[CatalogItem]) -> list[tuple[str, str, str]]:
 
 
 def encode_items(items: Sequence[CatalogItem]) -> EncodedGraph:
-    """The triples of `item_triples` as codes, without an object per triple."""
+    """Return the triples of `item_triples` as codes, without creating an object per triple."""
     builder = GraphBuilder()
     codes = {predicate.name: builder.predicate(predicate) for predicate in ITEM_PREDICATES}
     for row, item in enumerate(items):

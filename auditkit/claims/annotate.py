@@ -32,8 +32,8 @@ def spans_of(
     """Split one text into spans, in order.
 
     Args:
-        titles: windows whose key belongs to catalog entries, with these entries.
-        own: tells whether an entry is the known subject of the text.
+        titles: windows whose key matches catalog entries, each with these entries.
+        own: returns whether an entry is the known subject of the text.
     """
     genre_words = frozenset(run[0] for run in names.genres if len(run) == 1)
     claimed = full_names(text, tokens, names)
@@ -80,7 +80,7 @@ def _fill(taken: list[Span | None], text: str, tokens: Sequence[Token], names: N
 def _read_at(
     text: str, tokens: Sequence[Token], masked: Sequence[str], place: int, names: Names
 ) -> tuple[int, Span | None]:
-    """Index of the next token to read, and the span that begins at `place`, or None."""
+    """Return the index of the next token to read, and the span that begins at `place`, or None."""
 
     def piece(kind: Kind, after: int, *values: str) -> tuple[int, Span]:
         begin, end = tokens[place].begin, tokens[after - 1].end

@@ -112,7 +112,7 @@ def _is_denied(scope: Scope, place: int) -> bool:
 
 
 def _has_determiner(scope: Scope, place: int) -> bool:
-    """Whether only adjectives separate the word from an "a", a "this" or a possessive before it."""
+    """Whether "a", "this" or a possessive precedes the word, with only adjectives in between."""
     for at in range(place - 1, max(place - 8, -1), -1):
         word = scope.word(at)
         if word in _DETERMINERS:

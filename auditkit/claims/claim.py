@@ -19,12 +19,12 @@ class Claim:
 
     Attributes:
         value: the label in the graph; `=1995`, `<1970`, `>1989<2000` for years; an item id for
-            `same:...` and `sequel_of`; the words of the text if the graph has no such value.
+            `same:...` and `sequel_of`; the words of the text if the graph does not know the value.
         span: character offsets of the words in the text; the end is exclusive.
-        evidence: the triples that the verdict is based on; for a contradiction,
-            the item's actual values.
+        evidence: the triples that the verdict is based on; for a contradiction, the item's actual
+            values.
         strength: `stated` if a cue phrase names the predicate ("directed by"), `implied` if only
-            the type and place of the value do.
+            the type and place of the value suggest the predicate.
     """
 
     item_id: str
@@ -43,13 +43,13 @@ class Claim:
 
     @property
     def value_text(self) -> str:
-        """The value for people: `1995` for `=1995`, `above 1989 and below 2000` for a range."""
+        """The value in words: `1995` for `=1995`, `above 1989 and below 2000` for a range."""
         return range_text(self.value)
 
 
 @dataclass(frozen=True)
 class Reading:
-    """Claims of one text.
+    """The claims that were read from one text.
 
     Attributes:
         claims: unique per (item, relation, value, negated).

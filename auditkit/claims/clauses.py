@@ -29,20 +29,20 @@ _LISTED = frozenset(("person", "genre", "title", "place", "year"))
 
 @dataclass(slots=True)
 class Clause:
-    """A run of spans and the films that it is about.
+    """A clause: consecutive spans of a sentence, and the films that they are about.
 
     Attributes:
         pieces: the spans in order.
-        opener: the mark before the clause, its first word if there is no mark, or "" at the
-            beginning of a sentence.
+        opener: the mark before the clause; without a mark, its first word; "" at the beginning of a
+            sentence.
         sentence: number of the sentence.
-        topics: entries of each film that the clause is about; empty if unknown.
+        topics: catalog entries of each film that the clause is about; empty if unknown.
         explicit: whether the clause itself names these films.
-        silent_from: index of the first span that claims nothing, because a taste frame, a hedge or
-            a question begins there.
+        silent_from: index of the first span of the part that claims nothing, because a statement of
+            taste, a hedge or a question begins there.
         denied: whether the clause is a question that the text answers with no.
         in_brackets: whether the clause is in round or square brackets.
-        contrasted: (film, whether it is said to be alike) for each film compared with.
+        contrasted: (film, whether the text calls it similar) for each film that is compared.
     """
 
     pieces: list[Span]
@@ -57,12 +57,12 @@ class Clause:
 
     @property
     def words(self) -> list[str]:
-        """The words; a span of another kind is represented by its kind in capitals."""
+        """Words of the clause; a span that is not a word is represented by its kind in capitals."""
         return _words(self.pieces)
 
 
 def clauses_of(pieces: Sequence[Span]) -> list[Clause]:
-    """Split a text into clauses; `find_topics` sets their topics."""
+    """Group the spans of a text into clauses without topics, which `find_topics` sets."""
     found: list[Clause] = []
     questions: list[Clause] = []
     for number, (sentence, is_question) in enumerate(_sentences(pieces)):

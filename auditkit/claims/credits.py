@@ -39,7 +39,7 @@ def person_statements(scope: Scope) -> Iterator[Stated]:
 
 
 def subjects_of(clause: Clause, context: Context) -> tuple[Subject, ...]:
-    """Persons that open a clause, to which the next clause may refer."""
+    """Persons at the beginning of a clause, to whom the next clause may refer."""
     negators = negators_of(clause.words)
     found: list[Subject] = []
     for place, piece in enumerate(clause.pieces):
@@ -63,7 +63,7 @@ def subjects_of(clause: Clause, context: Context) -> tuple[Subject, ...]:
 
 
 def last_persons(clause: Clause) -> tuple[Subject, ...]:
-    """Persons at the end of a clause, the referents of "who directed it"."""
+    """Persons at the end of a clause, to whom a following "who directed it" refers."""
     negators = negators_of(clause.words)
     found: list[Subject] = []
     for place in range(len(clause.pieces) - 1, -1, -1):
@@ -83,7 +83,7 @@ def last_persons(clause: Clause) -> tuple[Subject, ...]:
 
 
 def _groups(scope: Scope) -> Iterator[tuple[int, int]]:
-    """(first, end (exclusive)) of every run of coordinated persons.
+    """Return (first, end (exclusive)) of every run of coordinated persons.
 
     In "Hugh Grant, Andie MacDowell, Mike Newell at the helm" the last person is a separate run.
     """
@@ -110,7 +110,9 @@ def _groups(scope: Scope) -> Iterator[tuple[int, int]]:
 
 
 def _relation(scope: Scope, first: int, end: int) -> _Relation:
-    """(relation or None, index of the cue, films at the cue or None) for a run of persons."""
+    """Return (relation or None, index of the cue, films at the cue or None) for a run of
+    persons.
+    """
     known = any(p.labels for p in scope.pieces[first:end])
     rules = [_after_by, _after_cue, _possessive, _in_front_of_cue]
     if known:
@@ -123,7 +125,9 @@ def _relation(scope: Scope, first: int, end: int) -> _Relation:
 
 
 def _may(scope: Scope, first: int, end: int, relation: str, *, only: bool = False) -> bool:
-    """Whether the graph has all these persons in the relation; `only`: full names only there."""
+    """Whether the graph has all these persons in the relation; with `only`, whether their full
+    names occur in no other relation.
+    """
     people = [p for p in scope.pieces[first:end] if p.kind == "person"]
     return all(
         relation in p.labels and not (only and len(p.labels) > 1 and "surname" not in p.values)
@@ -350,7 +354,7 @@ def _continued(scope: Scope) -> Iterator[Stated]:
 
 # --- bare names -----------------------------------------------------------------------------------
 def _listed(scope: Scope, first: int, end: int) -> str | None:
-    """Relation of a bare name in apposition, in a list or as a tag; None for any other."""
+    """Relation of a bare name in apposition, in a list or as a tag; None for any other name."""
     content = [p for p in scope.pieces[:first] if p.kind != "mark" and p.lower not in _IN_LISTS]
     rest = [p for p in scope.pieces[end:] if p.kind != "mark" and p.lower not in _IN_LISTS]
     if content or rest:

@@ -1,4 +1,6 @@
-"""Typed claims about the items of one catalog with their verdicts, beside or without film rules."""
+"""Typed claims about the items of one catalog with their verdicts, with or without the film
+rules.
+"""
 
 from __future__ import annotations
 
@@ -38,11 +40,11 @@ class DomainClaims:
         self.adds_to_films = any(_is_besides_films(known) for known in self._vocabulary.known)
 
     def is_read_as_film(self, text: str) -> bool:
-        """Whether the film rules read this text: they know English and films."""
+        """Whether the film rules apply to a text, which they do to English texts on films."""
         return self._pack.grammar == "films" and language_of(words_of(text)) == "en"
 
     def strength_of(self, relation: str, words: str) -> Strength:
-        """`stated` if the words contain a cue phrase of the relation."""
+        """Return `stated` if the words contain a cue phrase of the relation, else `implied`."""
         known = next((k for k in self._vocabulary.known if k.name == relation), None)
         if known is None:
             return "stated"  # awards, sequels and shared attributes are found by their phrase
@@ -61,11 +63,12 @@ class DomainClaims:
         *,
         besides_films: bool,
     ) -> Reading:
-        """The typed claims of a text.
+        """Read and verify the typed claims of a text.
 
         Args:
-            own, subject: entries and id of the known subject; empty and None if unknown.
-            besides_films: leave out what the film rules read.
+            own: catalog entries of the known subject; empty if unknown. subject: item id of the
+                known subject; None if unknown.
+            besides_films: whether to omit predicates that the film rules read.
         """
         typed = read_typed(text, mentions, own, self._vocabulary, self._owned, self._own_words)
         claims: dict[tuple[str, str, str, bool], Claim] = {}
@@ -145,7 +148,9 @@ def _value_text(one: TypedClaim) -> str:
 
 
 def combined(films: Reading | None, typed: Reading) -> Reading:
-    """Both readings of one text; a clause that either could read is not unparsed."""
+    """Merge two readings of one text. A clause counts as unparsed only if neither reading has a
+    claim in it.
+    """
     if films is None:
         return typed
     known = {claim.stated for claim in films.claims}

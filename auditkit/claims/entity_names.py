@@ -14,7 +14,7 @@ PERSON_RELATIONS = ("director", "actor", "writer", "producer")
 
 
 class Names:
-    """Lookup tables of a graph's labels by their usual spellings.
+    """Lookup tables from the usual spellings of names to a graph's labels.
 
     Attributes:
         people: full name -> relation -> labels.
@@ -41,7 +41,7 @@ class Names:
 
 
 def name_key(name: str) -> str:
-    """Normalize a person's name: no punctuation, no case."""
+    """Normalize a person's name: lower case, without punctuation."""
     return " ".join(fold(name.replace("_", " ")))
 
 

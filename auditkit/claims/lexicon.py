@@ -35,7 +35,9 @@ def tokenize(text: str) -> list[Token]:
 
 @lru_cache(maxsize=1)
 def has_no_capital(text: str) -> bool:
-    """Whether a text has no capital letter; called at every word, so the last result is cached."""
+    """Whether a text has no capital letter. The last result is cached, because this is called for
+    every word of a text.
+    """
     return text.lower() == text
 
 
@@ -51,21 +53,23 @@ class Phrases:
             known.sort(key=len, reverse=True)
 
     def at(self, words: Sequence[str], place: int) -> int:
-        """Number of tokens of the longest phrase that begins at `place`, 0 if none does."""
+        """Number of tokens of the longest phrase that begins at `place`; 0 without a phrase
+        there.
+        """
         for phrase in self._by_first.get(words[place], ()):
             if tuple(words[place : place + len(phrase)]) == phrase:
                 return len(phrase)
         return 0
 
     def ending_at(self, words: Sequence[str], place: int) -> int:
-        """Number of tokens of the longest phrase that ends right before `place`, 0 if none does."""
+        """Number of tokens of the longest phrase that ends right before `place`; 0 without one."""
         for length in range(min(6, place), 0, -1):
             if self.at(words[:place], place - length) == length:
                 return length
         return 0
 
     def places(self, words: Sequence[str]) -> Iterator[tuple[int, int]]:
-        """Yield (begin, end) of every phrase: the longest at each place, without overlaps."""
+        """Yield (begin, end) of the longest phrase at each place, without overlaps."""
         place = 0
         while place < len(words):
             length = self.at(words, place)
@@ -87,5 +91,5 @@ def lexicon() -> Mapping[str, Any]:
 
 @cache
 def phrases(name: str) -> Phrases:
-    """One list of `films.lexicon.yaml`, or the keys of one of its tables."""
+    """Return one list of `films.lexicon.yaml`, or the keys of one of its tables, as phrases."""
     return Phrases([str(text) for text in lexicon()[name]])

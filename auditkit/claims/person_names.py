@@ -1,4 +1,4 @@
-"""Detection of person names, known to the graph or not."""
+"""Detect person names, whether or not the graph contains them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ _IN_FRONT_OF_NAMES = frozenset(
 
 
 def full_names(text: str, tokens: Sequence[Token], names: Names) -> list[tuple[int, int, Span]]:
-    """(first token, end token (exclusive), person) of every full name that the graph knows."""
+    """Find full names of the graph; return (first token, end token (exclusive), person) for
+    each.
+    """
     found = []
     for first, token in enumerate(tokens):
         if not token.lower[0].isalpha():
@@ -48,10 +50,10 @@ def name_at(
     """Find the surname or unknown name that begins at a token.
 
     Args:
-        masked: the tokens in lower case, "\\0" where a span was found already.
+        masked: the tokens in lower case; "\\0" for tokens of spans that were already found.
 
     Returns:
-        Index of the next token to read, and the name, None if none begins here.
+        Index of the next token to read, and the name; the name is None if no name begins here.
     """
     if has_no_capital(text):
         labels = names.surnames.get(name_key(masked[place]))
@@ -138,7 +140,9 @@ def _never_names() -> frozenset[str]:
 
 
 def _capitals_end(text: str, tokens: Sequence[Token], masked: Sequence[str], at: int) -> int:
-    """End (exclusive) of the run of capitalized tokens that begins at `at`; `at` if none does."""
+    """End (exclusive) of the run of capitalized tokens that begins at `at`; `at` if there is no
+    such run.
+    """
 
     def capital(i: int) -> bool:
         return (

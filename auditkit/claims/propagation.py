@@ -18,7 +18,7 @@ __all__ = ["ClauseStatements", "stated", "statements_of"]
 
 
 def stated(clause: Clause, context: Context) -> list[Stated]:
-    """Extract the statements of one clause, without those in a taste frame or after a hedge."""
+    """Extract the statements of one clause, except in statements of taste and after hedges."""
     scope = Scope(clause, context)
     found = [*person_statements(scope), *attribute_statements(scope), *connection_statements(scope)]
     named = {statement.relation for statement in found}
@@ -37,7 +37,7 @@ class ClauseStatements(NamedTuple):
 
 
 def statements_of(clauses: list[Clause]) -> list[ClauseStatements]:
-    """Extract the statements of every clause of a text, in the context of the clauses before it."""
+    """Extract the statements of every clause, in the context of the preceding clauses."""
     verbs = {c.sentence for c in clauses if any(w in lexicon()["verbs"] for w in c.words)}
     facts = {c.sentence for c in clauses if any(_is_fact(p) for p in c.pieces)}
     if facts:

@@ -39,8 +39,8 @@ def years_at(words: Sequence[str], place: int) -> tuple[int, str]:
     """Parse the year, range or decade that begins at a token.
 
     Returns:
-        Index of the token after it and its bounds; (0, "") if there is none. Bounds are exclusive:
-        "since 1980" is `>1979`. "Early", "mid" and "late" do not narrow a decade.
+        Index of the token after the year, and its bounds; (0, "") without a year. Bounds are
+        exclusive: "since 1980" is `>1979`. "Early", "mid" and "late" do not narrow a decade.
     """
     text = " ".join(words[place : place + _AHEAD])
     if match := _BOUNDED.match(text):
@@ -60,8 +60,8 @@ def minutes_at(words: Sequence[str], place: int) -> tuple[int, int]:
     """Parse the running time that begins at a token, such as "170 minutes" or "2h 50m".
 
     Returns:
-        Index of the token after it and the minutes; (0, 0) if there is none. Whole hours are
-        ignored, because "a three-hour epic" is rarely exact to the minute.
+        Index of the token after the running time, and the minutes; (0, 0) without one. Whole hours
+        are ignored, because "a three-hour epic" is rarely exact to the minute.
     """
     text = " ".join(words[place : place + _AHEAD])
     for pattern in _LENGTHS:

@@ -36,7 +36,7 @@ _FACTUAL = ("genre", "person", "year", "range", "runtime", "place")
 
 
 class ClaimReader:
-    """Reads the claims of texts about the items of one catalog, with the pack of its domain."""
+    """Reads claims about the items of one catalog, with the domain pack of this catalog."""
 
     def __init__(self, catalog: Catalog) -> None:
         self.catalog = catalog
@@ -50,19 +50,21 @@ class ClaimReader:
 
         Args:
             texts: explanations, in English or German.
-            item_ids: the known subject of each text, which prevents most attachment errors.
+            item_ids: id of the known subject of each text, or None; knowing it prevents most claims
+                about the wrong item.
 
         Returns:
             One `Reading` per text, in order.
 
         Raises:
-            CatalogError: the catalog has no item with such an id.
+            CatalogError: an id is not in the catalog.
         """
         subjects = item_ids if item_ids is not None else [None] * len(texts)
         unknown = [one for one in subjects if one is not None and one not in self.catalog.index]
         if unknown:
             raise CatalogError(
-                f"the catalog {self.catalog.name} has no item {unknown[0]!r}. Give one of its ids."
+                f"the catalog {self.catalog.name} has no item {unknown[0]!r}. Give ids of items "
+                "in the catalog."
             )
         tokens = [tokenize(text) for text in texts]
         spans = [windows(text, row) for text, row in zip(texts, tokens, strict=True)]
@@ -123,7 +125,9 @@ class ClaimReader:
         return Reading(tuple(claims.values()), tuple(unparsed), n_factual)
 
     def _choose_by_year(self, pieces: Sequence[Span], own: Topic | None) -> None:
-        """Choose among entries with the same title by a year nearby, else the known subject."""
+        """Choose among entries of one title by a year near the title or, without one, choose the
+        known subject.
+        """
         years = self.catalog.linker.index.years
         for place, piece in enumerate(pieces):
             if piece.kind != "title":

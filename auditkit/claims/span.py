@@ -17,11 +17,11 @@ class Span:
     """One span of a text.
 
     Attributes:
-        lower: the words in lower case; the rules match them only for `word` and `mark`.
+        lower: the words in lower case; rules match them only in spans of kind `word` and `mark`.
         begin, end: character offsets in the text; `end` is exclusive.
         raw: the words as written in the text.
         entries: the catalog entries that a title may mean.
-        values: genres, a bound of years such as "=1995", or minutes.
+        values: genres, a range of years such as "=1995", or minutes.
         labels: the graph's labels of a person or place, by relation.
     """
 

@@ -1,11 +1,10 @@
-"""Titles that a recommendation gives as its reason, such as "because you watched X".
+"""Find the titles that a recommendation gives as its reason, such as "because you watched X".
 
 A title in the reason is a position of the user's history, another item of the catalog, or unknown:
 a name after words such as "because you" that no title of the catalog matches, in quotes, with a
 year, or right after a verb such as "watched". A name after "like" may be a person or a country, and
-is not read as a title. The recommended item
-itself is not a reason. Titles are found like those of claims (`title_mentions`), in English and
-German.
+is not read as a title. The recommended item itself is not a reason. Titles are found like those of
+claims (`title_mentions`), in English and German.
 """
 
 from __future__ import annotations
@@ -40,11 +39,11 @@ _CONSUMED = re.compile(
 
 
 class StatedReason(NamedTuple):
-    """The titles that one reason names.
+    """The titles that one stated reason names.
 
     Attributes:
         positions: positions in the history, ascending.
-        elsewhere: titles as written that are not in the history: of the catalog or unknown.
+        elsewhere: written titles that are not in the history, whether or not the catalog has them.
     """
 
     positions: tuple[int, ...]
@@ -57,11 +56,11 @@ class StatedReason(NamedTuple):
 
 
 def first_item_text(text: str, title: str) -> str:
-    """What a list says about its first item: the text after the title, up to the next item.
+    """Extract what a list says about its first item: the text from its title to the next item.
 
     Args:
-        text: of the list. Bullets below a numbered item belong to it.
-        title: the item as it was read from the list; it may contain the reason.
+        text: text of the list. Bullets below a numbered item belong to this item.
+        title: the item as it was parsed from the list; it may include the reason.
     """
     begin = text.casefold().find(title.casefold())
     if begin < 0:
@@ -84,11 +83,11 @@ def read_reasons(
     Args:
         texts: the reason of each recommendation.
         histories: item ids of each user's history, oldest first.
-        items: the recommended item of each; an id that is not in the catalog is ignored.
+        items: id of each recommended item; an id that is not in the catalog is ignored.
 
     Returns:
-        One reason per text, in order. A title that several items have is in the history if one of
-        them is; all positions with that title are returned.
+        One reason per text, in order. A title that several items share counts as in the history if
+        one of these items is; all positions with that title are returned.
     """
     tokens = [tokenize(text) for text in texts]
     spans = [windows(text, row) for text, row in zip(texts, tokens, strict=True)]
@@ -128,7 +127,9 @@ def _entry(catalog: Catalog, item_id: str) -> int:
 
 
 def _unknown_names(text: str, mentions: Sequence[Mention]) -> Iterator[str]:
-    """Names after words of taste that are not part of a known title; at most one for each."""
+    """Find names after words of taste that are not part of a known title; at most one name per
+    word.
+    """
     words = words_of(text)
     cues = phrase_set(language_of(words), "taste")
     for _, behind in cues.places(words):

@@ -20,8 +20,9 @@ class Stated(NamedTuple):
     """One statement whose item is not resolved yet: relation, value and character offsets.
 
     Attributes:
-        labels: the names that a person may mean, by relation; otherwise empty.
-        topics: the films that it is about; None means those of the clause.
+        labels: for a person, the graph's labels that the name may mean, by relation; otherwise
+            empty.
+        topics: the films that the statement is about; None for the topics of the clause.
     """
 
     relation: str
@@ -41,13 +42,14 @@ class Subject(NamedTuple):
 
 
 class Context(NamedTuple):
-    """Context from the clauses before this one.
+    """Context of a clause, from the preceding clauses.
 
     Attributes:
-        sentence_has_verb: False for lists of tags, where a bare word classifies.
-        sentence_has_fact: whether the sentence contains a title, a genre or a known person; if the
-            sentence is only a year, whether the text does.
-        inherited: relation of the persons at the end of the previous clause, for lists.
+        sentence_has_verb: False for lists of tags, in which a bare word such as "drama" is a claim.
+        sentence_has_fact: whether the sentence contains a title, a genre or a known person; for a
+            sentence that is only a year, whether the text does.
+        inherited: relation of the persons at the end of the previous clause, which continues in a
+            list.
         subjects: persons that the clause may refer to.
         before: the previous clause of the same sentence.
         negated: whether the previous clause ends with "not".
@@ -79,7 +81,7 @@ class Scope:
         )
 
     def negated(self, *places: int) -> bool:
-        """Whether the last of these places is in the scope of a negation."""
+        """Whether the rightmost of these places is in the scope of a negation."""
         return self.all_negated or any(begin < max(places) < end for begin, end in self.negators)
 
     def kind(self, place: int) -> str:
@@ -87,7 +89,9 @@ class Scope:
         return self.pieces[place].kind if 0 <= place < len(self.pieces) else ""
 
     def word(self, place: int) -> str:
-        """Word at `place`; the kind in capitals for another span, "" outside the clause."""
+        """Word at `place`; for a span that is not a word, its kind in capitals; "" outside the
+        clause.
+        """
         return self.words[place] if 0 <= place < len(self.words) else ""
 
     def cue(self, name: str, place: int) -> int:
@@ -99,7 +103,9 @@ class Scope:
         return phrases(name).anywhere(self.words)
 
     def is_any(self, place: int, name: str) -> bool:
-        """Whether the word at `place` is in the lexicon list `name` of single words."""
+        """Whether the word at `place` is in the list `name` of the lexicon, a list of single
+        words.
+        """
         return self.word(place) in lexicon()[name]
 
     def has_verb(self) -> bool:
@@ -115,14 +121,16 @@ class Scope:
         topics: tuple[Topic, ...] | None = None,
         labels: dict[str, list[str]] | None = None,
     ) -> Stated:
-        """Make a statement from the span at `place`; `cues` are more places that may be negated."""
+        """Build a statement from the span at `place`; a negation at `place` or at one of the places
+        `cues` negates it.
+        """
         piece = self.pieces[place]
         negated = self.negated(place, *cues)
         return Stated(relation, value, negated, piece.begin, piece.end, labels or {}, topics)
 
 
 def negators_of(words: Sequence[str]) -> list[tuple[int, int]]:
-    """(index of its first word, end of its scope (exclusive)) of every negation."""
+    """Find negations; return (index of the first word, end of the scope (exclusive)) of each."""
     excused = {
         place for begin, end in phrases("not_negators").places(words) for place in range(begin, end)
     }

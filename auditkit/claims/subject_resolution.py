@@ -24,7 +24,7 @@ def find_topics(found: Sequence[Clause], own: Topic | None) -> None:
     """Set the topics of every clause.
 
     Args:
-        own: entries of the film that is the known subject of the text.
+        own: catalog entries of the film that is the known subject of the text; None if unknown.
     """
     current: tuple[Topic, ...] = (own,) if own is not None else ()
     group: tuple[Topic, ...] = ()  # the last films that were named together

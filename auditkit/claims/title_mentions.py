@@ -25,7 +25,7 @@ _BEHIND_TITLE = frozenset((".", ",", ":", "-", "\u2013", "\u2014", "/", "(", ")"
 
 
 class Window(NamedTuple):
-    """Tokens `first` up to `behind` (exclusive), which may be a title, and their full key."""
+    """A possible title: the tokens from `first` to `behind` (exclusive), and their full key."""
 
     first: int
     behind: int
@@ -61,10 +61,10 @@ def windows(text: str, tokens: Sequence[Token]) -> list[Window]:
 def is_mention(
     text: str, tokens: Sequence[Token], window: Window, own: bool, genre_words: frozenset[str]
 ) -> bool:
-    """Whether this run of tokens names a film here and does not only share its words.
+    """Whether a run of tokens names a film rather than only containing the words of its title.
 
     Args:
-        own: whether it is the title of the text's known subject.
+        own: whether the tokens are the title of the text's known subject.
         genre_words: single words that name a genre; as titles they need quotes or a year.
     """
     begin, end = tokens[window.first].begin, tokens[window.behind - 1].end
@@ -128,11 +128,11 @@ def mentions_of(
     titles: Sequence[tuple[Window, tuple[int, ...]]],
     own: tuple[int, ...] | None,
 ) -> list[Mention]:
-    """The titles that a text mentions, in order; where two overlap, the longer one.
+    """Find the titles that a text mentions, in order; of overlapping titles, the longest.
 
     Args:
-        titles: windows whose key belongs to catalog entries, with these entries.
-        own: entries of the known subject.
+        titles: windows whose key matches catalog entries, each with these entries.
+        own: catalog entries of the known subject; None if unknown.
     """
     taken = [False] * len(tokens)
     found = []

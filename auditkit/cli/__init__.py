@@ -34,8 +34,9 @@ app.callback()(lambda: None)
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and exit with its code.
 
-    Deliberate errors and errors of the operating system are printed in two sentences. Anything else
-    is a bug of auditkit and keeps its traceback. Secrets of the environment are never printed.
+    Errors of auditkit and of the operating system are printed as short messages. Any other
+    exception is a bug and is printed with its traceback. Secrets in the environment are never
+    printed.
     """
     from auditkit.security.redaction import redact_process, redacted_streams
 
@@ -49,11 +50,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _escape_what_cannot_be_encoded() -> None:
-    """Let a title that the encoding of the output lacks be printed as an escape, not end the
-    command.
+    """Print characters that the output encoding lacks as escapes instead of raising an error.
 
-    An ASCII stream is that of a process without a locale. click writes UTF-8 to it, past the
-    stream that redacts secrets, so the stream itself is set to UTF-8.
+    A process without a locale has an ASCII stream. click would bypass the stream that redacts
+    secrets to write UTF-8 to it, so the stream itself is set to UTF-8.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -99,7 +99,7 @@ def _run(arguments: list[str]) -> None:
 
 
 def _leave_closed_pipe() -> None:
-    """End as a command that SIGPIPE ends: quietly, and with a code that a verdict never has.
+    """End as after SIGPIPE: without a message, and with an exit code that no verdict has.
 
     The reader, such as `head`, has closed the pipe, so the rest of the output is dropped.
     """

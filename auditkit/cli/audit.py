@@ -29,7 +29,9 @@ _BREAKER_OPENED = 12
 
 
 class Sent(NamedTuple):
-    """What a dry run sends and estimates: timed calls, their price, and the fairness pilot."""
+    """Results of the requests that a dry run sends: timed calls, their price, and the fairness
+    pilot.
+    """
 
     n_timed: int
     price: Price | None
@@ -37,12 +39,12 @@ class Sent(NamedTuple):
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command to an app."""
+    """Add the command `audit` to the application."""
     app.command()(audit)
 
 
 def default_run_folder(target: str, recipe: str) -> Path:
-    """The folder `reports/TARGET-RECIPE`, so that the same command resumes its own run."""
+    """Default run folder `reports/TARGET-RECIPE`, with which a repeated command resumes its run."""
     words = [Path(target).name if "/" in target else target, recipe]
     return Path("reports") / "-".join(
         "".join(c if c.isalnum() or c in "._-" else "-" for c in word) for word in words
@@ -140,7 +142,7 @@ def audit(
 
 
 def _price(price_in: float | None, price_out: float | None, card: Path | None) -> Price | None:
-    """The price of the options, else of the target card; None if neither has one."""
+    """Price from the options or else from the target card; None if neither states a price."""
     from auditkit.recommenders.loading.target_card import Price, TargetCard
 
     if price_in is not None and price_out is not None:
@@ -214,7 +216,7 @@ def _measure(
             deferring = replace(options, defer_signals=signals.deferred)
             result = run_audit(target, recipe, run, options=deferring, progress=progress)
     except KeyboardInterrupt as interrupt:
-        typer.echo(f"interrupted; {run} keeps the responses so far. Continue with:", err=True)
+        typer.echo(f"interrupted; {run} contains the responses so far. Continue with:", err=True)
         typer.echo(f"  {shlex.join(['auditkit', *command])}", err=True)
         return exit_code_of(interrupt)
     decision = gate_run(run, judged) if judged else None

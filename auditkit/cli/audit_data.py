@@ -32,19 +32,23 @@ def audit_data(
         typer.Option(help='texts that the model learns to write: .jsonl with "text", "item_id"'),
     ] = None,
     run: Annotated[
-        Path | None, typer.Option(help="audit of a model trained on the data, shown beside it")
+        Path | None,
+        typer.Option(
+            help="run folder of an audit of a model trained on the data; its metrics are shown "
+            "next to the checks"
+        ),
     ] = None,
     fail: Annotated[
         bool, typer.Option("--fail", help=f"exit {_EXIT_FLAGGED} if a check is above its limit")
     ] = False,
-    seed: Annotated[int, typer.Option(help="of the sample of texts and of the hashes")] = 0,
+    seed: Annotated[int, typer.Option(help="seed of the sample of texts and of the hashes")] = 0,
     allow_outside: Annotated[
-        bool, typer.Option("--allow-outside", help="tables may lie outside the folder of DATA")
+        bool, typer.Option("--allow-outside", help="allow tables outside the folder of DATA")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="no progress")] = False,
 ) -> None:
-    """Check training data: leaks across the split, impossible values, balance, facts in texts."""
+    """Check training data: leakage across the split, impossible values, balance, facts in texts."""
     from auditkit.catalog.datasets.user_tables import open_dataset
     from auditkit.cli.build_progress import build_progress
     from auditkit.cli.catalog_match import explanations

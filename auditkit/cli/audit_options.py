@@ -24,9 +24,9 @@ TargetName = Annotated[
     typer.Argument(
         metavar="TARGET",
         help="model folder, openai:BASE_URL#MODEL, baseline:NAME, replay:FILE.jsonl, "
-        "scores:FILE.npz, python:MODULE:NAME, python:FILE.py:NAME or pipeline:FILE.yaml; "
-        "neutralized:, instructed:, canonical:, snapped:, screened:, voted: or reranked:LAMBDA: "
-        "in front of it audits a mitigation",
+        "scores:FILE.npz, python:MODULE:NAME, python:FILE.py:NAME or pipeline:FILE.yaml; the "
+        "prefix neutralized:, instructed:, canonical:, snapped:, screened:, voted: or "
+        "reranked:LAMBDA: audits a mitigation",
     ),
 ]
 RecipeName = Annotated[str, typer.Option("--recipe", help="quick, standard, or a YAML file")]
@@ -44,16 +44,19 @@ Catalog = Annotated[
 ReferenceCatalog = Annotated[
     str | None,
     typer.Option(
-        "--reference-catalog", help="larger catalog that tells absent titles from invented ones"
+        "--reference-catalog",
+        help="larger catalog, to distinguish absent titles from invented ones",
     ),
 ]
 Domain = Annotated[
     str | None,
-    typer.Option("--domain", help="kind of the items: a domain pack, or the YAML file of your own"),
+    typer.Option(
+        "--domain", help="kind of the items: name of a domain pack, or YAML file of your own pack"
+    ),
 ]
 Prompts = Annotated[
     Path | None,
-    typer.Option("--prompts", help="template file for a target without templates of its own"),
+    typer.Option("--prompts", help="template file for a target without its own templates"),
 ]
 TargetCard = Annotated[
     Path | None,
@@ -82,7 +85,9 @@ Only = Annotated[
 ]
 Forget = Annotated[
     Path | None,
-    typer.Option("--forget", help="file of user ids: does TARGET still know them?"),
+    typer.Option(
+        "--forget", help="file of user ids, to test whether TARGET still knows these users"
+    ),
 ]
 Retrained = Annotated[
     Path | None,
@@ -93,29 +98,32 @@ PolicyName = Annotated[
 ]
 Resume = Annotated[bool, typer.Option("--resume/--no-resume", help="continue an interrupted run")]
 RetryErrors = Annotated[
-    bool, typer.Option("--retry-errors", help="ask again what ended as an error or timeout")
+    bool, typer.Option("--retry-errors", help="repeat requests that ended in an error or timeout")
 ]
 Cache = Annotated[
-    Path | None, typer.Option("--cache", help="folder of responses that later runs reuse")
+    Path | None, typer.Option("--cache", help="folder that stores responses for later runs")
 ]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="ask nothing; print what would be asked")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="send no request; print the plan of requests")
+]
 PlanFile = Annotated[
     Path | None, typer.Option("--plan", help="with --dry-run: write every request as JSONL")
 ]
 Pilot = Annotated[
     bool,
     typer.Option(
-        "--pilot", help="with --dry-run: ask 20 fairness probes; print how many are needed"
+        "--pilot", help="with --dry-run: send 20 fairness probes; print how many are needed"
     ),
 ]
 Limit = Annotated[
-    int | None, typer.Option("--limit", min=1, help="at most N users or items per probe: a sample")
+    int | None, typer.Option("--limit", min=1, help="sample at most N users or items per probe")
 ]
 MaxCalls = Annotated[
     int | None, typer.Option("--max-calls", min=1, help="stop after N requests of this run")
 ]
 MaxTokens = Annotated[
-    int | None, typer.Option("--max-tokens", min=1, help="stop after N tokens reported as used")
+    int | None,
+    typer.Option("--max-tokens", min=1, help="stop after N tokens, as the target reports them"),
 ]
 MaxMinutes = Annotated[
     float | None, typer.Option("--max-minutes", min=0, help="stop after N minutes")
@@ -132,15 +140,15 @@ CallSeconds = Annotated[
 ]
 Workers = Annotated[
     int | None,
-    typer.Option("--workers", min=1, help="use N Ray actors, each with the recommender loaded"),
+    typer.Option("--workers", min=1, help="use N Ray actors, each of which loads the recommender"),
 ]
 Cluster = Annotated[
     str | None,
-    typer.Option("--cluster", help="address of a running Ray cluster; default starts one here"),
+    typer.Option("--cluster", help="address of a running Ray cluster; default: start one here"),
 ]
 Online = Annotated[
     bool,
-    typer.Option("--online/--offline", help="let a local recommender's code use the network"),
+    typer.Option("--online/--offline", help="let the code of a local recommender use the network"),
 ]
 AllowCode = Annotated[bool, typer.Option("--allow-code", help="let python: targets run")]
 AllowOutside = Annotated[
@@ -151,7 +159,7 @@ AllowOutside = Annotated[
 ]
 KeepRaw = Annotated[
     bool,
-    typer.Option("--keep-raw", help="record personal data in responses unmasked in the evidence"),
+    typer.Option("--keep-raw", help="do not mask personal data of responses in the evidence"),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="print result.json")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="no progress")]
@@ -164,7 +172,7 @@ def check_combination(
     """Reject options that need another option.
 
     Raises:
-        typer.BadParameter: an option is missing; the message names it.
+        typer.BadParameter: a required option is missing; the message names this option.
     """
     if not target.strip():
         raise typer.BadParameter(
@@ -176,7 +184,7 @@ def check_combination(
             "--plan writes the requests that --dry-run plans. Give both options."
         )
     if pilot and not dry_run:
-        raise typer.BadParameter("--pilot belongs to a dry run. Give --dry-run too.")
+        raise typer.BadParameter("--pilot needs --dry-run. Give both options.")
     if cluster and workers is None:
         raise typer.BadParameter(
             "--cluster is the address of the cluster for --workers. Give both options."
@@ -189,10 +197,10 @@ def check_cost_options(
     """Reject options of the cost estimate that need another option.
 
     Raises:
-        typer.BadParameter: an option is missing; the message names it.
+        typer.BadParameter: a required option is missing; the message names this option.
     """
     if time_calls and not dry_run:
-        raise typer.BadParameter("--time-calls belongs to a dry run. Give --dry-run too.")
+        raise typer.BadParameter("--time-calls needs --dry-run. Give both options.")
     if (price_in is None) != (price_out is None):
         raise typer.BadParameter("A price needs both --price-in and --price-out. Give both.")
 
@@ -200,10 +208,10 @@ def check_cost_options(
 def with_forgetting(
     recipe: AuditRecipe, forget: Path | None, retrained: Path | None
 ) -> AuditRecipe:
-    """The recipe with the probe of unlearning, if its options are given.
+    """Add the probe of unlearning to a recipe, if its two options are given.
 
     Raises:
-        typer.BadParameter: one option without the other, or a path that does not exist.
+        typer.BadParameter: only one of the options is given, or a path does not exist.
     """
     if forget is None and retrained is None:
         return recipe
@@ -211,6 +219,9 @@ def with_forgetting(
         raise typer.BadParameter("Unlearning needs both --forget USERS and --retrained FOLDER.")
     if not forget.is_file() or not retrained.is_dir():
         missing = retrained if forget.is_file() else forget
-        raise typer.BadParameter(f"{missing} does not exist. Give a file and a model folder.")
+        raise typer.BadParameter(
+            f"{missing} does not exist. Give a file with --forget and a model folder with "
+            "--retrained."
+        )
     asked = {"users_file": str(forget), "retrained_model": str(retrained)}
     return recipe.model_copy(update={"probes": {**recipe.probes, "privacy.forgetting": asked}})

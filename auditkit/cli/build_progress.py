@@ -13,7 +13,9 @@ __all__ = ["build_progress"]
 
 @contextlib.contextmanager
 def build_progress(*, quiet: bool = False) -> Iterator[Callable[[str, int], None]]:
-    """Yield a callback for the current step and the number of new rows."""
+    """Yield a callback that shows progress; its arguments are the current step and the number of
+    new rows.
+    """
     if quiet:
         yield lambda what, n: None
         return

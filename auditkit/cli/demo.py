@@ -17,7 +17,7 @@ _INVENTED = 0.1  # share of the shop endpoint's items
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command to an app."""
+    """Add the command `demo` to the application."""
     app.command()(demo)
 
 
@@ -27,21 +27,25 @@ def demo(
     ] = None,
     domain: Annotated[
         Literal["movies", "products"],
-        typer.Option(help="movies trains on MovieLens; products asks a chat endpoint of a shop"),
+        typer.Option(
+            help="movies: train on MovieLens; products: audit the chat endpoint of a shop"
+        ),
     ] = "movies",
     out: Annotated[
-        Path | None, typer.Option(help="run folder; default reports/demo or reports/demo-products")
+        Path | None, typer.Option(help="run folder; default: reports/demo or reports/demo-products")
     ] = None,
     models: Annotated[Path, typer.Option(help="folder of the trained model")] = Path("models"),
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="no progress")] = False,
 ) -> None:
-    """Get data, audit a recommender and gate it. Exit 0 whatever the verdict."""
+    """Get data, audit a recommender and gate it. The exit code is 0 for every verdict."""
     from auditkit.cli.signals import exit_code_of
 
     try:
         if domain == "products":
             if model is not None:
-                raise typer.BadParameter("--model is for --domain movies. Leave one of them out.")
+                raise typer.BadParameter(
+                    "--model works only with --domain movies. Leave one of the two options out."
+                )
             _products(out or Path("reports") / "demo-products", quiet=quiet)
         else:
             _movies(out or Path("reports") / "demo", models, model, quiet=quiet)
@@ -108,7 +112,7 @@ def _audited(
 
     kept = set_aside_other_run(target, recipe, out, catalog=options.catalog)
     if kept is not None:
-        typer.echo(f"an older run of another model or version is kept in {kept}", err=True)
+        typer.echo(f"an older run of another model or version was moved to {kept}", err=True)
     typer.echo(f"3/4 audit: {out}", err=True)
     with handled_signals() as signals, audit_progress(quiet=quiet) as progress:
         deferring = replace(options, defer_signals=signals.deferred)
@@ -118,6 +122,7 @@ def _audited(
     write_report(out)
     typer.echo(decision.as_text())
     typer.echo(
-        f"a CI job would get exit code {decision.exit_code}; the demo itself exits 0", err=True
+        f"in a CI job, the gate would exit with code {decision.exit_code}; the demo exits with 0",
+        err=True,
     )
     typer.echo(str((out / "report.html").resolve()))

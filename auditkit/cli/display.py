@@ -29,8 +29,8 @@ def audit_progress(
     in the current step, and the money spent.
 
     Args:
-        stop: counts the tokens of the run. price: of a million tokens; money is shown if both are
-            given.
+        stop: counts the tokens of the run. price: price of a million tokens. The cost is shown if
+            both are given.
     """
     from auditkit.cli.step_progress import StepProgress
     from auditkit.run.options import Progress
@@ -85,7 +85,7 @@ def audit_progress(
 
 @contextlib.contextmanager
 def busy(what: str, *, quiet: bool = False) -> Iterator[None]:
-    """Show on a terminal that something takes a while, without a number of steps."""
+    """Show on a terminal that a task of unknown length is running."""
     if quiet or not sys.stderr.isatty():
         yield
         return

@@ -21,7 +21,7 @@ _MIB = 1 << 20
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command to an app."""
+    """Add the command `doctor` to the application."""
     app.command()(doctor)
 
 
@@ -42,7 +42,7 @@ def doctor(
     allow_outside: opt.AllowOutside = False,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
-    """Show versions, memory, disk and extras; with TARGET also try it. Exit 2 if it fails."""
+    """Show versions, memory, disk and extras; try TARGET if given. Exit 2 if TARGET fails."""
     import json
     from dataclasses import asdict
 
@@ -121,7 +121,10 @@ def _target_lines(found: TargetCheck) -> Iterator[str]:
             f"({share:.0%}) are in the catalog, {found.overlap.same_title} with the same title"
         )
         if found.overlap.fault:
-            yield "the catalog describes other items: give one with the ids and titles of the data"
+            yield (
+                "the catalog describes other items: give a catalog with the ids and titles of "
+                "the data"
+            )
     estimate = "unknown" if found.minutes is None else f"about {found.minutes:,.1f} minutes"
     yield (
         f"recipe {terminal_text(found.recipe)}: {found.calls} requests, {estimate} if each takes "
@@ -134,7 +137,7 @@ def _answer_lines(found: TargetCheck) -> Iterator[str]:
 
     answer = found.answer
     if answer is None:
-        yield "request: none sent, because the recommender neither returns lists nor writes text"
+        yield "request: not sent, because the recommender returns no lists and writes no text"
         return
     reason = f" ({terminal_text(answer.reason)})" if answer.reason else ""
     yield f"request: {terminal_text(answer.status)}{reason} in {found.request_seconds or 0:.2f} s"

@@ -20,7 +20,7 @@ _BAR = 20
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command to an app."""
+    """Add the command `explain` to the application."""
     app.command()(explain)
 
 
@@ -28,17 +28,20 @@ def explain(
     target: opt.TargetName,
     user: Annotated[str, typer.Option("--user", help="id of the user in the data")],
     item: Annotated[
-        str | None, typer.Option("--item", help="catalog id of the item; default the first listed")
+        str | None,
+        typer.Option("--item", help="catalog id of the item; default: first item of the list"),
     ] = None,
     estimator: Annotated[
         Literal["linear", "lasso", "loo", "shapley", "kernelshap", "exact"],
         typer.Option(help="how effects are estimated"),
     ] = "linear",
     budget: Annotated[int | None, typer.Option(min=2, help="evaluations of the estimator")] = None,
-    spans: Annotated[int, typer.Option(min=1, help="latest history items shown one by one")] = 10,
+    spans: Annotated[
+        int, typer.Option(min=1, help="number of latest history items with separate effects")
+    ] = 10,
     captum: Annotated[
         Literal["FeatureAblation", "ShapleyValueSampling", "KernelShap"] | None,
-        typer.Option(help="also compare with this method of Captum"),
+        typer.Option(help="compare with this method of Captum too"),
     ] = None,
     seed: Annotated[int, typer.Option(help="seed of the random masks")] = 0,
     html: Annotated[Path | None, typer.Option("--html", help="also write a page")] = None,
@@ -51,11 +54,14 @@ def explain(
     allow_code: opt.AllowCode = False,
     allow_outside: opt.AllowOutside = False,
     timing: Annotated[
-        bool, typer.Option("--timing", help="print seconds of loading, list and explanation")
+        bool,
+        typer.Option(
+            "--timing", help="print the seconds of loading, of the list and of the explanation"
+        ),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
-    """Explain one item of one user's list, with the card of the explanation."""
+    """Explain one item of a user's list, with the faithfulness card of the explanation."""
     from auditkit.run.explain import ExplainOptions, explain_user
     from auditkit.run.explanation_view import view_of
     from auditkit.run.options import AuditOptions

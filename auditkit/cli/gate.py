@@ -15,7 +15,7 @@ __all__ = ["register"]
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command to an app."""
+    """Add the command `gate` to the application."""
     app.command()(gate)
 
 
@@ -26,7 +26,10 @@ def gate(
         Path | None, typer.Option(help="run folder or result.json to compare with")
     ] = None,
     as_of: Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="day on which waivers are judged")
+        datetime | None,
+        typer.Option(
+            formats=["%Y-%m-%d"], help="day for which expiry dates of waivers are checked"
+        ),
     ] = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="every inconclusive rule blocks")
@@ -35,7 +38,8 @@ def gate(
         bool,
         typer.Option(
             "--allow-incomparable",
-            help="look at a baseline of another version, recipe or data; never passes",
+            help="compare with a baseline of another version, recipe or data; the verdict is then "
+            "never pass",
         ),
     ] = False,
     allow_outside: Annotated[
@@ -44,7 +48,10 @@ def gate(
     ] = False,
     check: Annotated[bool, typer.Option("--check", help="only check the policy")] = False,
     needed_n: Annotated[
-        bool, typer.Option("--needed-n", help="print how many units each limit needs")
+        bool,
+        typer.Option(
+            "--needed-n", help="print how many units without a violation each limit needs"
+        ),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:

@@ -18,7 +18,7 @@ _PLACEHOLDER = "openai:https://HOST/v1#MODEL"
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command to an app."""
+    """Add the command `init` to the application."""
     app.command()(init)
 
 
@@ -30,16 +30,17 @@ def init(
         str, typer.Option(help="TARGET of the audit, for the printed commands and a target card")
     ] = "",
     domain: Annotated[
-        str | None, typer.Option(help="kind of the items; default by the columns")
+        str | None, typer.Option(help="kind of the items; default: inferred from the columns")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="folder of the files; default the folder of the items")
+        Path | None, typer.Option(help="folder for the files; default: folder of the items")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
     """Draft the files of an audit from your tables.
 
-    These are data description, mapping, recipe, policy and target card; none is replaced.
+    The files are data description, mapping, recipe, policy and target card. Existing files are
+    never replaced.
     """
     from auditkit.drafting.draft import Tables, draft_files, write_files
     from auditkit.drafting.release_policy import shipped_policy_of
@@ -60,7 +61,7 @@ def init(
 
 
 def _commands(draft: Draft, items: Path, folder: Path, target: str) -> list[str]:
-    """The commands up to a verdict."""
+    """Return the commands that lead from the drafts to a verdict."""
     from auditkit.drafting.draft import CATALOG
 
     audit = ["auditkit", "audit", target, "--recipe", str(folder / "recipe.yaml")]
@@ -97,4 +98,6 @@ def _print(draft: Draft, paths: list[Path]) -> None:
     typer.echo(f"domain: {draft.domain}{why}; --domain sets another", err=True)
     for path in paths:
         typer.echo(f"wrote {path}", err=True)
-    typer.echo("Check these files, above all the worlds in catalog.yaml. Then:", err=True)
+    typer.echo(
+        "Check these files, above all the world assumptions in catalog.yaml. Then run:", err=True
+    )

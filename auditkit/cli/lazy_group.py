@@ -19,46 +19,50 @@ __all__ = ["COMMANDS", "LazyGroup"]
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "demo": ("demo", "Get data, audit a recommender and gate it."),
     "init": ("init", "Draft the files of an audit from your tables."),
-    "doctor": ("doctor", "Show versions, memory, disk and extras; with TARGET also try it."),
+    "doctor": ("doctor", "Show versions, memory, disk and extras; try TARGET if given."),
     "audit": ("audit", "Measure a recommender and write the report."),
     "explain": (
         "explain",
-        "Explain one item of one user's list, with the card of the explanation.",
+        "Explain one item of a user's list, with the faithfulness card of the explanation.",
     ),
     "gate": ("gate", "Exit 0 if the audit meets the policy, 10 if not, 11 if inconclusive."),
     "report": ("report", "Write report.html, summary.md and findings.csv of a run folder."),
     "diff": (
         "runs.diff",
-        "Compare two runs: responses paired by request, metrics by user or other unit.",
+        "Compare two runs: responses are paired by request, metrics by user or other unit.",
     ),
-    "replay": ("runs.replay", "Ask recorded requests of a run again."),
+    "replay": ("runs.replay", "Send recorded requests of a run again."),
     "verify": ("verify", "Check the evidence and the outputs of a run folder."),
     "audit-data": (
         "audit_data",
-        "Check training data: leaks across the split, impossible values, balance, facts in texts.",
+        "Check training data: leakage across the split, impossible values, balance, facts in "
+        "texts.",
     ),
     "check-users": (
         "runs.check_users",
-        "Exit 10 if simulated sessions differ from the real ones, 0 if no difference was found.",
+        "Exit 10 if simulated sessions differ from real sessions, 0 if no difference was found.",
     ),
     "train": ("train", "Train a recommender, or resume an interrupted training."),
     "list": ("listing", "List probes, metrics or recipes with their ids."),
     "data": ("data", "Get public data and models without a model hub."),
     "catalog": ("catalog", "Build catalogs, link titles and check claims."),
-    "privacy": ("privacy", "Account for private training, and bound what an audit shows."),
+    "privacy": (
+        "privacy",
+        "Compute epsilon and noise of private training, and the lower bound of a canary audit.",
+    ),
     "recipes": ("listing", "List and copy the recipes and policies of auditkit."),
 }
 
 
 class LazyGroup(TyperGroup):
-    """The commands of `COMMANDS`, in that order."""
+    """Command group that imports a command of `COMMANDS` only when it is called."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Names of all commands."""
         return list(COMMANDS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """The command, imported now; None if there is no such command."""
+        """Import and return a command; None if no command has this name."""
         if cmd_name not in COMMANDS:
             return None
         module = importlib.import_module(f"auditkit.cli.{COMMANDS[cmd_name][0]}")

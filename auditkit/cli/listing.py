@@ -13,7 +13,7 @@ __all__ = ["register"]
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands to an app."""
+    """Add the command `list` and the command group `recipes` to the application."""
     app.command("list")(show)
     group = typer.Typer(
         no_args_is_help=True, help="List and copy the recipes and policies of auditkit."
@@ -71,8 +71,10 @@ def recipes(as_json: Annotated[bool, typer.Option("--json", help="print JSON")] 
 
 
 def copy(
-    name: Annotated[str, typer.Argument(help="such as audit/quick or policy/release")],
-    to: Annotated[Path | None, typer.Option(help="file to write; default NAME.yaml here")] = None,
+    name: Annotated[str, typer.Argument(help="name, such as audit/quick or policy/release")],
+    to: Annotated[
+        Path | None, typer.Option(help="file to write; default: NAME.yaml in the current folder")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="overwrite an existing file")] = False,
 ) -> None:
     """Write an editable copy of a shipped recipe or policy."""
@@ -87,7 +89,7 @@ def copy(
     destination = to or Path(f"{Path(name).name}.yaml")
     if destination.exists() and not force:
         raise ConfigurationError(
-            f"{destination} exists. Give another --to, or --force to overwrite it."
+            f"{destination} already exists. Give another --to, or --force to overwrite it."
         )
     destination.write_text(known[name].read_text(encoding="utf-8"), encoding="utf-8")
     typer.echo(str(destination))

@@ -12,7 +12,7 @@ __all__ = ["pilot_table", "plan_table"]
 
 
 def plan_table(plan: Plan) -> str:
-    """Text table with one line per probe, then the totals."""
+    """Format a plan as a text table with one line per probe, followed by the totals."""
     from auditkit.cli.tables import aligned
     from auditkit.security.escaping import terminal_text
 
@@ -20,10 +20,13 @@ def plan_table(plan: Plan) -> str:
     for probe in plan.probes:
         note = f"skipped: {terminal_text(probe.skipped)}" if probe.skipped else ""
         if probe.adaptive:
-            note = "more requests depend on the responses"
+            note = "plus requests that depend on the responses"
             note += "" if probe.most is None else f", at most {probe.most:,} in all"
         rows.append((probe.probe, str(probe.requests), note))
-    calls = f"{plan.requests} distinct requests, {plan.calls} calls (probes share equal requests)"
+    calls = (
+        f"{plan.requests} distinct requests, {plan.calls} calls (equal requests of several probes "
+        "are sent once)"
+    )
     notes = [f"note: {terminal_text(note)}" for note in plan.notes]
     return "\n".join([aligned(rows), calls, *_cost(plan), *_spending(plan), *notes])
 
@@ -60,7 +63,7 @@ def _cost(plan: Plan) -> list[str]:
 
 
 def pilot_table(pilot: PilotRun) -> str:
-    """Text table with the needed and the planned number of probes for every attribute."""
+    """Format a pilot as a text table with the needed and planned number of probes per attribute."""
     from auditkit.cli.tables import aligned
     from auditkit.security.escaping import terminal_text
 
@@ -80,7 +83,7 @@ def pilot_table(pilot: PilotRun) -> str:
                 str(row.to_pass),
                 str(row.to_detect),
                 str(row.planned),
-                "a fair recommender may stay inconclusive" if few else "",
+                "even a fair recommender may stay inconclusive" if few else "",
             )
         )
     margin = pilot.rows[0].margin

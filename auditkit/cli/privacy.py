@@ -12,12 +12,13 @@ __all__ = ["register"]
 _FALSE_ALARMS = 0.01
 
 SampleRate = Annotated[
-    float, typer.Option(help="probability with which each unit is in a step, such as batch / N")
+    float,
+    typer.Option(help="probability that a unit is in a step, such as batch size / number of units"),
 ]
 Steps = Annotated[int, typer.Option(help="number of steps")]
 Delta = Annotated[float, typer.Option(help="delta, below 1 / N for N units; 1 / (10 N) is usual")]
 AccountantName = Annotated[
-    Literal["prv", "rdp"], typer.Option(help="prv for claims; rdp is an upper bound")
+    Literal["prv", "rdp"], typer.Option(help="accountant: prv for claims, rdp for an upper bound")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="print one JSON object")]
 
@@ -25,7 +26,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="print one JSON object")]
 def register(app: typer.Typer) -> None:
     """Add the command group `privacy` to the application."""
     group = typer.Typer(
-        no_args_is_help=True, help="Account for private training, and bound what an audit shows."
+        no_args_is_help=True,
+        help="Compute epsilon and noise of private training, and the lower bound of a canary "
+        "audit.",
     )
     group.command("epsilon")(epsilon)
     group.command("noise")(noise)
@@ -35,18 +38,18 @@ def register(app: typer.Typer) -> None:
 
 def epsilon(
     noise_multiplier: Annotated[
-        float, typer.Option(help="standard deviation of the noise over the clipping norm")
+        float, typer.Option(help="standard deviation of the noise divided by the clipping norm")
     ],
     sample_rate: SampleRate,
     steps: Steps,
     delta: Delta,
     accountant: AccountantName = "prv",
     group_size: Annotated[
-        int, typer.Option(help="units that belong together, such as the rows of one user")
+        int, typer.Option(help="number of units that belong together, such as the rows of one user")
     ] = 1,
     as_json: AsJson = False,
 ) -> None:
-    """Print the epsilon of DP-SGD with Poisson sampling, and what it allows an attacker."""
+    """Print the epsilon of DP-SGD with Poisson sampling, and its limit for attacks."""
     from auditkit.privacy.accounting import StepRun, epsilon_of
     from auditkit.privacy.bounds import Claim, group_claim, tpr_allowed
 
@@ -55,8 +58,8 @@ def epsilon(
     claim = group_claim(one, group_size)
     said = (
         f"epsilon {claim.epsilon:.4f} at delta {claim.delta:g}, by the {accountant.upper()} "
-        f"accountant; an attack may find at most {tpr_allowed(claim, _FALSE_ALARMS):.1%} of the "
-        f"members with {_FALSE_ALARMS:.0%} false alarms"
+        f"accountant; an attack can identify at most {tpr_allowed(claim, _FALSE_ALARMS):.1%} of "
+        f"the members at a false positive rate of {_FALSE_ALARMS:.0%}"
     )
     values: dict[str, object] = {
         "epsilon": claim.epsilon, "delta": claim.delta, "accountant": accountant,
@@ -72,7 +75,9 @@ def noise(
     accountant: AccountantName = "prv",
     as_json: AsJson = False,
 ) -> None:
-    """Print the smallest noise multiplier that meets a target epsilon, and the epsilon it gives."""
+    """Print the smallest noise multiplier that meets a target epsilon, and the resulting
+    epsilon.
+    """
     from auditkit.privacy.accounting import StepRun, epsilon_of, noise_for
 
     multiplier = noise_for(
@@ -85,14 +90,17 @@ def noise(
 
 
 def lower_bound(
-    canaries: Annotated[int, typer.Option(help="canaries, each in with probability 1/2")],
-    guesses: Annotated[int, typer.Option(help="canaries for which a guess was made")],
+    canaries: Annotated[
+        int,
+        typer.Option(help="number of canaries, each of which was trained on with probability 1/2"),
+    ],
+    guesses: Annotated[int, typer.Option(help="number of canaries for which a guess was made")],
     correct: Annotated[int, typer.Option(help="correct guesses")],
     delta: Delta,
-    confidence: Annotated[float, typer.Option(help="of the bound")] = 0.95,
+    confidence: Annotated[float, typer.Option(help="confidence of the bound")] = 0.95,
     as_json: AsJson = False,
 ) -> None:
-    """Print the epsilon that an audit of one training run shows, and the most it could show."""
+    """Print the lower bound of epsilon from an audit of one training run, and its ceiling."""
     from auditkit.privacy.bounds import one_run_bound
 
     found = one_run_bound(
@@ -100,7 +108,7 @@ def lower_bound(
     )
     said = (
         f"epsilon is at least {found.epsilon:.4f} ({confidence:.0%} confidence); with all "
-        f"{guesses} guesses correct this bound would be {found.ceiling:.4f}"
+        f"{guesses} guesses correct the bound would be {found.ceiling:.4f}"
     )
     _print({"epsilon_lower": found.epsilon, "ceiling": found.ceiling}, said, as_json=as_json)
 

@@ -18,7 +18,7 @@ _INTEGRITY = 13
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command to an app."""
+    """Add the command `report` to the application."""
     app.command()(report)
 
 
@@ -28,26 +28,30 @@ def report(
     ],
     runs_dir: Annotated[
         Path | None,
-        typer.Argument(help="after index: folder with run folders, up to two levels deep"),
+        typer.Argument(
+            help="only after index: folder that contains run folders, up to two levels deep"
+        ),
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="write the HTML page here as well; with index, instead of index.html"),
+        typer.Option(
+            help="also write the HTML page to this file; after index, write it only to this file"
+        ),
     ] = None,
     model_card: Annotated[
         bool, typer.Option("--model-card", help="write model-card.md for the Hugging Face Hub")
     ] = False,
     comment: Annotated[
-        Path | None, typer.Option(help="write the body of a pull request comment here")
+        Path | None, typer.Option(help="file for the body of a pull request comment")
     ] = None,
     base: Annotated[
-        Path | None, typer.Option(help="run folder with which the comment compares")
+        Path | None, typer.Option(help="run folder of the baseline in the comment")
     ] = None,
     pdf: Annotated[
-        bool, typer.Option("--pdf", help="also print report.pdf by an installed Chromium")
+        bool, typer.Option("--pdf", help="also write report.pdf with an installed Chromium")
     ] = False,
     chromium: Annotated[
-        Path | None, typer.Option(help="browser that prints; without it, the first on PATH")
+        Path | None, typer.Option(help="browser for --pdf; default: the first Chromium on PATH")
     ] = None,
     attest: Annotated[
         bool,
@@ -55,17 +59,17 @@ def report(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
-    """Write report.html, summary.md and findings.csv of a run folder. The target is not asked.
+    """Write report.html, summary.md and findings.csv of a run folder. The target is not called.
 
-    `report index RUNS_DIR` writes one page over all runs of a folder. Exit 13 if one of them was
-    altered; the page then names it.
+    `report index RUNS_DIR` writes one page about all runs of a folder. Exit 13 if a run was
+    altered; the page then names this run.
     """
     import json
 
     if base is not None and comment is None:
-        raise typer.BadParameter("--base is for the comment; name its file with --comment")
+        raise typer.BadParameter("--base needs --comment; give both options")
     if chromium is not None and not pdf:
-        raise typer.BadParameter("--chromium is the browser of --pdf; give both")
+        raise typer.BadParameter("--chromium needs --pdf; give both options")
     if runs_dir is not None:
         if str(run) != _INDEX:
             raise typer.BadParameter(
@@ -73,8 +77,8 @@ def report(
             )
         if attest or model_card or comment or pdf:
             raise typer.BadParameter(
-                "--attest, --model-card, --comment and --pdf are about one run. Leave them out "
-                "with index."
+                "--attest, --model-card, --comment and --pdf apply to a single run. Leave these "
+                "options out after index."
             )
         written, code = _write_index(runs_dir, out)
     else:
@@ -124,7 +128,9 @@ def _write_index(folder: Path, out: Path | None) -> tuple[list[Path], int]:
 
 @contextmanager
 def _reading() -> Iterator[Callable[[int, int], None] | None]:
-    """Yield a callback that shows how many runs were verified; None if stderr is not a terminal."""
+    """Yield a callback that shows how many runs were verified, or None if stderr is not a
+    terminal.
+    """
     import sys
 
     if not sys.stderr.isatty():

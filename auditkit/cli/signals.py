@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the first ends the run after the current call, the second at once."""
+"""Ctrl-C and SIGTERM: the first signal ends the run after the current call, the second at once."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def exit_code_of(interrupt: KeyboardInterrupt) -> int:
 
 
 class Signals:
-    """The received signal, if any, and whether a call is in progress that may still finish."""
+    """Handlers of SIGINT and SIGTERM, which let a call in progress finish."""
 
     def __init__(self) -> None:
         self._received = 0
         self._in_flight = False
 
     def receive(self, number: int, frame: FrameType | None) -> None:
-        """Handle a signal."""
+        """Handle a signal: raise `Interrupted`, or remember a first signal that is deferred."""
         if self._received:
             os._exit(128 + number)
         self._received = number
@@ -44,13 +44,15 @@ class Signals:
         signal.setitimer(signal.ITIMER_REAL, _GRACE_SECONDS)
 
     def expire(self, number: int, frame: FrameType | None) -> None:
-        """End a call that is still in progress after the grace period."""
+        """Raise `Interrupted` in a call that is still in progress after the grace period."""
         if self._in_flight:
             raise Interrupted(self._received)
 
     @contextlib.contextmanager
     def deferred(self) -> Iterator[None]:
-        """Defer a first signal to the end of the block, by at most 10 seconds."""
+        """Context manager that defers a first signal to the end of the block, for at most 10
+        seconds.
+        """
         self._in_flight = True
         try:
             yield
@@ -62,7 +64,7 @@ class Signals:
 
 @contextlib.contextmanager
 def handled_signals() -> Iterator[Signals]:
-    """Install the signal handlers until the end of a block."""
+    """Context manager that installs the signal handlers."""
     signals = Signals()
     kept = {number: signal.signal(number, signals.receive) for number in _HANDLED}
     kept[signal.SIGALRM] = signal.signal(signal.SIGALRM, signals.expire)

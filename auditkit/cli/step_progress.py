@@ -19,12 +19,13 @@ _SURE = 2.0  # seconds of a step before its rate is extrapolated
 class StepProgress:
     """Counts finished requests and extrapolates the rate of the current step.
 
-    The number of requests of later steps and probes is not known, so no time is given for them.
+    The numbers of requests of later steps and probes are unknown, so the time covers only the
+    current step.
 
     Args:
-        stop: counts the tokens of the run; None if they are not shown.
-        price: of a million tokens; None if it is unknown.
-        clock: seconds.
+        stop: counts the tokens of the run; None if tokens are not shown.
+        price: price of a million tokens; None if unknown.
+        clock: returns a time in seconds.
     """
 
     def __init__(
@@ -39,7 +40,9 @@ class StepProgress:
         self._began = clock()
 
     def add(self, done: int, left: int) -> None:
-        """Count finished requests; a new step begins when more are left than before."""
+        """Add `done` finished requests; a new step begins if `left` exceeds the previous number of
+        requests left.
+        """
         if left >= self._left:  # recorded requests of a new step are reported at its beginning
             self._began, self._of_step = self._clock(), 0
         else:
@@ -48,7 +51,7 @@ class StepProgress:
         self._left = left
 
     def text(self) -> str:
-        """Such as `1,200 requests, 3 min left in this step, 0.12 USD`."""
+        """Progress as text, such as `1,200 requests, 3 min left in this step, 0.12 USD`."""
         parts = [f"{self._finished:,} requests"]
         seconds = self._clock() - self._began
         if self._left and self._of_step and seconds >= _SURE:
@@ -61,6 +64,6 @@ class StepProgress:
 
 
 def money_spent(tokens: Tokens, price: Price) -> str:
-    """The cost of tokens, such as `0.12 USD`."""
+    """The cost of tokens as text, such as `0.12 USD`."""
     cost = (tokens.read * price.input + tokens.written * price.output) / 1e6
     return f"{cost:,.2f} {price.currency}"

@@ -12,7 +12,9 @@ __all__ = ["aligned", "fairness_table", "findings_table", "in_words"]
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> str:
-    """Align columns: pad each to its longest cell, with two spaces between columns."""
+    """Pad every column to its longest cell, with two spaces between columns; return one line per
+    row.
+    """
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
@@ -21,7 +23,9 @@ def aligned(rows: Sequence[Sequence[str]]) -> str:
 
 
 def in_words(estimate: Estimate) -> str:
-    """Format as `0.1834 [0.1593, 0.2094]`, or the reason why there is no number."""
+    """Format an estimate as `0.1834 [0.1593, 0.2094]`; an estimate without a value gives its
+    reason.
+    """
     if estimate.value is None:
         return f"- ({estimate.reason})"
     ends = [estimate.low, estimate.high]
@@ -30,7 +34,9 @@ def in_words(estimate: Estimate) -> str:
 
 
 def findings_table(findings: Iterable[Finding]) -> str:
-    """One line per finding: metric, group, value with interval, n, missing."""
+    """Format findings as a table with metric, group, value with interval, n and number of missing
+    units.
+    """
     from auditkit.security.escaping import terminal_text
 
     rows = [("metric", "group", "value [95 % interval]", "n", "missing")]
@@ -48,7 +54,9 @@ def findings_table(findings: Iterable[Finding]) -> str:
 
 
 def fairness_table(findings: Sequence[Finding]) -> str:
-    """SNSR of every attribute with noise floor, p-values and power; empty if there is none."""
+    """Format SNSR of every attribute with noise floor, p-values and power; empty without SNSR
+    findings.
+    """
     from auditkit.reporting.fairness_section import build_fairness
     from auditkit.security.escaping import terminal_text
 

@@ -19,7 +19,7 @@ __all__ = ["evaluate_folder", "register", "train_folder"]
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command to an app."""
+    """Add the command `train` to the application."""
     app.command()(train)
 
 
@@ -63,23 +63,26 @@ def train(
     )
     if chosen.data.fit == "all_but_validation":
         typer.echo(
-            "choose settings by the utility.validation findings; the others are on test items",
+            "choose settings by the utility.validation findings; the other findings are on test "
+            "items",
             err=True,
         )
     if chosen.canaries is not None:
-        typer.echo(f"coins of the canaries, to be kept private: {canary_path(out)}", err=True)
+        typer.echo(
+            f"private file of the canaries that were trained on: {canary_path(out)}", err=True
+        )
     typer.echo(str(out), err=True)
 
 
 def protocol(result: AuditResult) -> str:
-    """Evaluation protocol of the printed findings: the split, how ties are broken, and which data
+    """Evaluation protocol of the printed findings: the split, the tie breaking, and the data that
     are left out.
     """
     return "; ".join(str(result.catalog[name]) for name in ("split", "tie_rule", "left_out"))
 
 
 def is_first_process() -> bool:
-    """Whether this is the only process, or the first of those that a launcher started."""
+    """Whether this is the only process, or the first process that a launcher started."""
     return os.environ.get("RANK", "0") == "0"
 
 
@@ -91,12 +94,13 @@ def train_folder(
     set_aside: bool = False,
     allow_outside: bool = False,
 ) -> Path:
-    """Train into a folder; a finished model of the same recipe and data is kept as it is.
+    """Train a model into a folder. A finished model of the same recipe and data is not trained
+    again.
 
     Args:
-        set_aside: whether to rename the folder of another recipe's finished model; otherwise such a
-            folder is an error.
-        allow_outside: whether a description of data may name tables outside its folder.
+        set_aside: whether to rename a folder with a finished model of another recipe; otherwise
+            such a folder is an error.
+        allow_outside: whether a data description may name tables outside its folder.
     """
     from auditkit.catalog.datasets.user_tables import open_dataset
     from auditkit.cli.display import training_progress
@@ -105,10 +109,10 @@ def train_folder(
 
     dataset = open_dataset(recipe.data.dataset, allow_outside=allow_outside)
     if is_trained(out, recipe, dataset):
-        typer.echo(f"{out} holds this model already", err=True)
+        typer.echo(f"{out} already contains this model", err=True)
         return out
     if set_aside and (kept := set_aside_other_model(out, recipe, dataset)) is not None:
-        typer.echo(f"an older model of another recipe or data is kept in {kept}", err=True)
+        typer.echo(f"an older model of another recipe or data was moved to {kept}", err=True)
     with warnings.catch_warnings(), training_progress(recipe.name, quiet=quiet) as on_step:
         # Opacus' hooks and accountants warn about what the self-test and the ledger check.
         warnings.simplefilter("ignore", UserWarning)
@@ -118,7 +122,7 @@ def train_folder(
 def evaluate_folder(
     folder: Path, *, data: str = "ml-100k", quiet: bool = False, allow_outside: bool = False
 ) -> AuditResult:
-    """Run the utility probes that the model supports, into `FOLDER/evaluation`."""
+    """Run the utility probes that the model supports; the run folder is `FOLDER/evaluation`."""
     from auditkit.cli.display import audit_progress
     from auditkit.registry import probes
     from auditkit.run.identity import set_aside_other_run

@@ -16,18 +16,21 @@ _MOST_SHOWN = 10
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command to an app."""
+    """Add the command `verify` to the application."""
     app.command()(verify)
 
 
 def verify(
     target: Annotated[Path, typer.Argument(help="run folder, or a report.html")],
     run: Annotated[
-        Path | None, typer.Argument(help="run folder of the report; its own folder by default")
+        Path | None,
+        typer.Argument(help="run folder of the report; default: the folder of report.html"),
     ] = None,
-    root: Annotated[str | None, typer.Option(help="evidence root that was kept elsewhere")] = None,
+    root: Annotated[
+        str | None, typer.Option(help="evidence root that was stored elsewhere")
+    ] = None,
     recompute: Annotated[
-        bool, typer.Option("--recompute", help="derive the metrics again from the evidence")
+        bool, typer.Option("--recompute", help="compute the metrics again from the evidence")
     ] = False,
     audited: Annotated[
         str | None,
@@ -47,7 +50,10 @@ def verify(
         bool, typer.Option("--allow-code", help="allow a python: target; with --recompute")
     ] = False,
     allow_outside: Annotated[
-        bool, typer.Option("--allow-outside", help="as in the audit; with --recompute")
+        bool,
+        typer.Option(
+            "--allow-outside", help="same as --allow-outside of the audit; with --recompute"
+        ),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
@@ -87,10 +93,8 @@ def verify(
 
 
 def _recompute(folder: Path, target: str | None, options: AuditOptions) -> int:
-    """Derive the metrics again; returns how many findings agree.
-
-    Raises:
-        IntegrityError: result.json differs from what the evidence gives.
+    """Compute the metrics again; return how many findings agree. Raises: IntegrityError:
+    result.json differs from the recomputed metrics.
     """
     from auditkit.errors import IntegrityError
     from auditkit.run.recompute import recompute_run
@@ -98,12 +102,14 @@ def _recompute(folder: Path, target: str | None, options: AuditOptions) -> int:
 
     recomputed = recompute_run(folder, target=target, options=options)
     for probe in recomputed.left_out:
-        typer.echo(f"{probe} is not recomputed: the embeddings are not in the evidence", err=True)
+        typer.echo(
+            f"{probe} is not recomputed, because the embeddings are not in the evidence", err=True
+        )
     if recomputed.differences:
         shown = recomputed.differences[:_MOST_SHOWN]
         listed = "\n".join(f"  {terminal_text(difference)}" for difference in shown)
         raise IntegrityError(
-            f"{folder / 'result.json'} is not what the evidence gives, at "
+            f"{folder / 'result.json'} differs from the metrics recomputed from the evidence in "
             f"{len(recomputed.differences)} places; run the audit again:\n{listed}"
         )
     return recomputed.n_findings

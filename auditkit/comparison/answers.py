@@ -1,4 +1,4 @@
-"""Recorded responses of one run by request id, and how those of two runs differ.
+"""Recorded responses of a run by request id, and differences between the responses of two runs.
 
 Records may contain hostile text, so fields of an unexpected type are ignored. Personal data are
 masked, because a comparison is passed on.
@@ -21,7 +21,7 @@ Body = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Answer:
-    """One response as a reader sees it; `items` are (title, whether it is in the catalog)."""
+    """One response in readable form; `items` are pairs (title, whether it is in the catalog)."""
 
     status: str
     reason: str
@@ -34,11 +34,13 @@ class AnswerChanges:
     """How the responses to equal requests differ.
 
     Attributes:
-        shared: number of requests in both runs. only_baseline, only_candidate: in one run only.
+        shared: number of requests in both runs. only_baseline, only_candidate: number of requests
+            in only one run.
         equal: number of shared requests with the same status and the same items in the same order.
-        newly_failed, newly_answered: shared requests whose status changed from `ok`, or to it.
-        transitions: (status in the baseline, status in the candidate, count), for other statuses
-            than equal ones, the commonest first. examples: a request id for each of them.
+        newly_failed, newly_answered: number of shared requests whose status changed from `ok` or to
+            `ok`.
+        transitions: (status in the baseline, status in the candidate, count) for changed statuses,
+            most frequent first. examples: one request id for each transition.
     """
 
     shared: int
@@ -52,12 +54,12 @@ class AnswerChanges:
 
 
 def by_request(records: Sequence[Body]) -> dict[str, Body]:
-    """The last record of every request; a later record replaces earlier ones."""
+    """Map request ids to records; of several records of a request, the last is used."""
     return {str(body.get("request_id")): body for body in records}
 
 
 def answer_of(body: Body) -> Answer:
-    """The response of a record, with personal data masked."""
+    """Convert a record to a readable response, with personal data masked."""
     shown = map_text(body, mask)
     rows = shown.get("items")
     items = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
@@ -74,7 +76,9 @@ def _text(value: object) -> str:
 
 
 def _listed(body: Body) -> tuple[object, ...]:
-    """What makes two responses equal: status, items, and the text of one without items."""
+    """Values that are equal for equal responses: status and items, or the text if there are no
+    items.
+    """
     rows = body.get("items")
     items = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
     listed = tuple(_text(row.get("item_id")) or _text(row.get("raw")) for row in items)
@@ -82,7 +86,7 @@ def _listed(body: Body) -> tuple[object, ...]:
 
 
 def answer_changes(baseline: Mapping[str, Body], candidate: Mapping[str, Body]) -> AnswerChanges:
-    """Compare the responses of two runs to the requests that both asked.
+    """Compare the responses of two runs to the requests that both runs sent.
 
     Args:
         baseline, candidate: records by request id, see `by_request`.

@@ -26,7 +26,7 @@ _MAX_TEXT = 300
 class Changed(NamedTuple):
     """A setting or fingerprint with its value in each run, as text.
 
-    `comparable` is false if the numbers of the two runs cannot be compared because of it.
+    `comparable` is False if this change makes the numbers of the two runs incomparable.
     """
 
     name: str
@@ -36,8 +36,8 @@ class Changed(NamedTuple):
 
 
 def changed_settings(baseline: RecordedRun, candidate: RecordedRun) -> tuple[Changed, ...]:
-    """Every setting that differs: conditions of the measurement first, then target, recipe,
-    fingerprints and versions of packages.
+    """All settings that differ: first the conditions of the measurement, then target, recipe,
+    fingerprints and package versions.
     """
     old, new = baseline.result, candidate.result
     rows = [

@@ -21,9 +21,10 @@ __all__ = ["Coverage", "RunDiff", "diff_runs"]
 
 @dataclass(frozen=True, kw_only=True)
 class Coverage:
-    """One probe in both runs: what happened, requests planned and answered with status `ok`.
+    """One probe in both runs: its outcome, and its numbers of planned requests and of responses
+    with status `ok`.
 
-    `status` is that of the outcome, or `not planned`.
+    `status` is the status of the outcome, or `not planned`.
     """
 
     probe: str
@@ -34,17 +35,18 @@ class Coverage:
 
     @property
     def changed(self) -> bool:
-        """Whether anything but the reason differs."""
+        """Whether anything other than the reason differs."""
         return any(a != b for a, b in (self.status, self.planned, self.ok))
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunDiff:
-    """Everything that differs between two verified runs; the first is the baseline.
+    """All differences between two verified runs, a baseline and a candidate.
 
     Attributes:
         settings: configuration and fingerprints. metrics: every metric of both runs.
-        answers: responses to equal requests. failures: newly failing and fixed, by finding.
+        answers: responses to equal requests. failures: newly failing and newly fixed units, by
+            finding.
         coverage: every probe. rules: rules whose verdict changed; empty if a run has no verdict.
         allowed: whether differences were computed although the conditions differ.
     """
@@ -61,12 +63,14 @@ class RunDiff:
 
     @property
     def obstacles(self) -> tuple[str, ...]:
-        """Names of the conditions because of which the runs cannot be compared."""
+        """Names of the conditions that differ and make the runs incomparable."""
         return tuple(row.name for row in self.settings if not row.comparable)
 
     @property
     def headlines(self) -> tuple[MetricChange, ...]:
-        """The metric of each dimension that the candidate measured, in the order of the report."""
+        """Change of the headline metric of each dimension that the candidate measured, in the order
+        of the report.
+        """
         order = dimensions_of(self.candidate.result.findings)
         found = [row for row in self.metrics if row.headline]
         return tuple(sorted(found, key=lambda row: order.index(row.dimension)))
@@ -83,14 +87,15 @@ class RunDiff:
 
     @property
     def caution(self) -> str:
-        """How many intervals exclude 0, and how many would by chance."""
+        """A sentence on how many intervals exclude 0, and how many are expected to by chance."""
         if not self.n_compared:
-            return "No metric has a paired difference, so nothing is said about a change."
+            return "No metric has a paired difference, so it is unknown whether metrics changed."
         expected = (1 - LEVEL) * self.n_compared
         return (
             f"{self.n_moved} of {self.n_compared} paired differences have a {LEVEL:.0%} interval "
-            f"that excludes 0; without any change, about {expected:.1f} would. This comparison "
-            "shows; a baseline rule of a policy decides."
+            f"that excludes 0; if nothing had changed, about {expected:.1f} would exclude 0 by "
+            "chance. This comparison does not decide anything; use a baseline rule of a policy "
+            "to decide."
         )
 
     def as_json(self) -> dict[str, JsonValue]:
@@ -114,11 +119,11 @@ def diff_runs(baseline: Path, candidate: Path, *, allow_incomparable: bool = Fal
 
     Args:
         baseline, candidate: run folders; a difference is candidate - baseline.
-        allow_incomparable: also compute differences of runs with other data, seed or recipe.
+        allow_incomparable: whether to compute differences even if data, seed or recipe differ.
 
     Raises:
         ConfigurationError: a folder has no manifest, or the schema versions differ.
-        IntegrityError: evidence, result, manifest or verdict of one of them were altered.
+        IntegrityError: the evidence, result, manifest or verdict of a run was altered.
     """
     old, new = read_pair(baseline, candidate)
     records = by_request(old.records), by_request(new.records)

@@ -1,7 +1,7 @@
 """Units and requests that newly fail or are newly fixed, finding by finding.
 
 A unit fails if its rate is above 0 where lower is better, and if it is 0 where higher is better;
-the units of a finding are complete, so this count is exact. The evidence of a finding holds only
+the units of a finding are complete, so this count is exact. The evidence of a finding contains only
 its worst cases. A case that only one run cites is therefore counted as new or fixed only if the
 other run shows that it did not fail there: its unit was scored and did not fail, or, without units,
 the list of cases is complete and the responses to the case were scored.
@@ -26,7 +26,7 @@ _MAX_REQUESTS = 2
 
 @dataclass(frozen=True)
 class Pair:
-    """One request with the response of each run; None if the run did not ask it."""
+    """One request with the response of each run; None if the run did not send the request."""
 
     request_id: str
     prompt: str
@@ -36,7 +36,9 @@ class Pair:
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """One example: the unit, what the finding says about it, and the responses of both runs."""
+    """One example of a change: the unit, the finding's description of the case, and the responses
+    of both runs.
+    """
 
     unit: str
     what: str
@@ -45,12 +47,14 @@ class Change:
 
 @dataclass(frozen=True, kw_only=True)
 class FailureChanges:
-    """What changed in one finding.
+    """Units and cases of one finding that changed between the runs.
 
     Attributes:
-        n_units: units in both runs. newly_failing, newly_fixed: those of them that changed.
-        cases_new, cases_fixed: cited cases that the other run shows not to fail there.
-        cases_open: cases that one run cites and of which the other run does not tell.
+        n_units: number of units in both runs. newly_failing, newly_fixed: how many of these units
+            changed.
+        cases_new, cases_fixed: number of cases that only the candidate or only the baseline cites,
+            and that do not fail in the other run.
+        cases_open: number of cases that one run cites and about which the other run has no data.
         failing, fixed: one example each; None if there is none.
     """
 
@@ -80,7 +84,9 @@ class _Side:
         return {unit: (x <= 0) == higher for unit, x, n in self.finding.units if n > 0}
 
     def fails(self, case: Evidence, unit: str) -> bool | None:
-        """Whether a case that this run does not cite fails here; None if it does not tell."""
+        """Whether a case that this run does not cite fails in this run; None if its data do not
+        show that.
+        """
         if self.finding.units:
             return self.failing.get(unit)
         stated = self.finding.n_cases
@@ -89,7 +95,7 @@ class _Side:
         return False if complete and answered else None
 
     def unit_of(self, case: Evidence) -> str:
-        """Unit of the last request of a case, the changed one."""
+        """Unit of the last request of a case, which is the changed request."""
         body = self.records.get(case.requests[-1], {}) if case.requests else {}
         return str(body.get("unit", ""))
 
@@ -99,14 +105,14 @@ def failure_changes(
     candidate: AuditResult,
     records: tuple[Records, Records],
 ) -> tuple[FailureChanges, ...]:
-    """Newly failing and newly fixed units and cases of every finding that both runs have.
+    """Find newly failing and newly fixed units and cases of every finding in both runs.
 
     Args:
         records: records of the baseline and of the candidate by request id.
 
     Returns:
-        One row per finding with a change. Findings that are undefined in one of the runs are left
-        out, as are those about which neither higher nor lower values are better.
+        One row per finding with a change. Findings that are undefined in a run, or that have no
+        better direction, are left out.
     """
     theirs = {(f.metric, f.group): f for f in baseline.findings}
     rows = []
@@ -144,8 +150,8 @@ def _changes(old: _Side, new: _Side) -> FailureChanges:
 
 
 def _told(citing: _Side, other: _Side) -> tuple[list[Evidence], int]:
-    """Cases that one run cites and that did not fail in the other, and the number of cases of
-    which the other run does not tell.
+    """Cases that one run cites and that did not fail in the other run, and the number of cases
+    about which the other run has no data.
     """
     cited = {case.requests for case in other.finding.evidence}
     found, unknown = [], 0

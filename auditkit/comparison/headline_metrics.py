@@ -1,4 +1,4 @@
-"""The metric that represents a dimension: the usual one, or the first that was measured."""
+"""The metric that represents a dimension: the usual metric, or the first that was measured."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def dimension_of(metric: str) -> str:
 
 
 def is_reference(finding: Finding) -> bool:
-    """Whether a finding is about a reference recommender, such as popularity."""
+    """Whether a finding describes a reference recommender, such as popularity."""
     return finding.group.startswith(f"{REFERENCE}=")
 
 
@@ -37,28 +37,34 @@ def headline_of(findings: Sequence[Finding], dimension: str) -> Finding | None:
     """The finding that represents a dimension.
 
     Returns:
-        The first finding of the usual metric, else the first of the dimension; None if the
-        dimension was not measured. Reference recommenders are left out.
+        The first finding of the usual metric or, without one, the first finding of the dimension;
+        None if the dimension was not measured. Findings on reference recommenders are ignored.
     """
     own = [f for f in findings if dimension_of(f.metric) == dimension and not is_reference(f)]
     return next(iter([*(f for f in own if f.metric in HEADLINE_METRICS), *own]), None)
 
 
 def dimensions_of(findings: Sequence[Finding]) -> list[str]:
-    """Dimensions with a finding, the six usual ones first, in the order of the report."""
+    """Dimensions with a finding: the six standard dimensions in the order of the report, then
+    others.
+    """
     usual = [dimension_of(metric) for metric in HEADLINE_METRICS]
     measured = list(dict.fromkeys(dimension_of(f.metric) for f in findings))
     return [*(d for d in usual if d in measured), *sorted(set(measured) - set(usual))]
 
 
 def gravity(rule: RuleVerdict) -> tuple[int, int, int]:
-    """Sort key of rules, the most severe verdict first; among equals the headline metric."""
+    """Sort key of rules: the most severe verdict first, and for equal severity the headline metric
+    first.
+    """
     usual = HEADLINE_METRICS
     first = usual.index(rule.metric) if rule.metric in usual else len(usual)
     return _EFFECTS.index(rule.effect), _SEVERITIES.index(rule.severity), first
 
 
 def gravest_rule(decision: Decision | None, dimension: str) -> RuleVerdict | None:
-    """The most severe verdict on a dimension; None if no rule judges it."""
+    """The rule with the most severe verdict on a dimension; None if no rule judges the
+    dimension.
+    """
     rules = decision.rules if decision else ()
     return min((r for r in rules if r.dimension == dimension), key=gravity, default=None)

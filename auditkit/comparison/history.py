@@ -1,8 +1,8 @@
 """History of many runs: versions in the order in which their audits ended, and what changed.
 
-Neighbors are compared only if they were measured under the same conditions. A metric counts as
-moved if the intervals of both runs do not overlap, which is a stricter test than that of a paired
-difference: use `auditkit diff` for two runs.
+Consecutive runs are compared only if they were measured under the same conditions. A metric counts
+as moved if the intervals of both runs do not overlap, which is a stricter test than that of a
+paired difference: use `auditkit diff` for two runs.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _NEVER = "9999"  # sorts after every recorded time
 
 @dataclass(frozen=True)
 class Fault:
-    """A run folder that cannot be shown, because it fails verification."""
+    """A run folder that is not shown because it fails verification."""
 
     path: Path
     message: str
@@ -45,7 +45,9 @@ class Point:
 
 @dataclass(frozen=True)
 class Track:
-    """One dimension over time: its headline metric, and a point per run in their order."""
+    """One dimension over time: its headline metric, and one point per run, in the order of the
+    runs.
+    """
 
     dimension: str
     metric: str
@@ -55,10 +57,10 @@ class Track:
 
 @dataclass(frozen=True)
 class Move:
-    """A headline metric whose intervals in two neighbors do not overlap.
+    """A headline metric whose intervals in two consecutive runs do not overlap.
 
-    `word` is `worse`, `better`, `higher`, `lower`, or `not compared` if the metric was measured in
-    another way; `note` says what differs.
+    `word` is `worse`, `better`, `higher`, `lower`, or `not compared` if the two runs measured the
+    metric in different ways; `note` says what differs.
     """
 
     dimension: str
@@ -68,12 +70,14 @@ class Move:
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """What changed from a run to the next one.
+    """What changed between two consecutive runs.
 
     Attributes:
-        obstacles: conditions that differ, so that numbers are not compared; empty if none does.
+        obstacles: conditions that differ, so that numbers are not compared; empty if the runs are
+            comparable.
         moved: headline metrics with disjoint intervals; empty if there are obstacles.
-        verdicts: (dimension, verdict before, verdict after); the dimension `all` is the release.
+        verdicts: (dimension, verdict before, verdict after) of changed verdicts; the dimension
+            `all` is the verdict on the run.
         other_policy: whether the verdicts come from different policies.
         other_target: whether the fingerprint of the recommender differs.
     """
@@ -86,13 +90,13 @@ class Step:
 
     @property
     def quiet(self) -> bool:
-        """Whether nothing is to be told."""
+        """Whether the step has no change to report."""
         return not (self.obstacles or self.moved or self.verdicts)
 
 
 @dataclass(frozen=True, kw_only=True)
 class History:
-    """Verified runs of a folder, oldest first; `steps` has one entry less than `runs`."""
+    """Verified runs of a folder, oldest first; `steps` has one entry fewer than `runs`."""
 
     folder: Path
     runs: tuple[RecordedRun, ...]
@@ -110,10 +114,11 @@ def read_history(folder: Path, *, progress: Callable[[int, int], None] | None = 
 
     Args:
         folder: contains the run folders.
-        progress: called with the number of runs that were read, and of all runs.
+        progress: called with the number of runs read so far, and the number of all runs.
 
     Returns:
-        The history. A folder that fails verification is listed with its error and enters no number.
+        The history. A folder that fails verification is listed with its error and is not used in
+        any number.
 
     Raises:
         ConfigurationError: the folder contains no run.

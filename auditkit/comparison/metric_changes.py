@@ -1,7 +1,7 @@
 """Change of every measured metric between two runs, paired by unit where both runs have units.
 
-The differences of all metrics are 95 % intervals one by one, without a correction for their number:
-the comparison shows, and a rule with `baseline:` in a policy decides.
+Each difference has its own 95 % interval, without a correction for the number of metrics, so the
+comparison only describes; a rule with `baseline:` in a policy decides.
 """
 
 from __future__ import annotations
@@ -40,9 +40,10 @@ class MetricChange:
     Attributes:
         baseline, candidate: the estimates; None if the run did not measure the metric.
         difference: candidate - baseline over shared units, in the unit of the metric; `low` and
-            `high` are the ends of its 95 % interval. None if it cannot be computed.
-        word: what the interval of the difference says; `no clear change` if it includes 0.
-        reason: why there is no difference; empty if there is one.
+            `high` are the ends of its 95 % interval. None if the difference cannot be computed.
+        word: direction of the change by the interval of the difference; `no clear change` if the
+            interval includes 0.
+        reason: why `difference` is None; otherwise empty.
         disjoint: whether the intervals of the two estimates do not overlap.
         headline: whether the metric represents its dimension.
     """
@@ -64,7 +65,7 @@ class MetricChange:
 
     @property
     def moved(self) -> bool:
-        """Whether the interval of the paired difference excludes 0; false without a difference."""
+        """Whether the interval of the paired difference excludes 0; False without a difference."""
         return self.word not in ("no clear change", "not compared")
 
     @property
@@ -81,15 +82,16 @@ class MetricChange:
 def metric_changes(
     baseline: AuditResult, candidate: AuditResult, *, allow_incomparable: bool = False
 ) -> tuple[MetricChange, ...]:
-    """Compare every metric and group that one of two runs measured.
+    """Compare every metric and group that at least one of two runs measured.
 
     Args:
-        allow_incomparable: compute differences also where the runs were measured under other
-            conditions, such as another seed.
+        allow_incomparable: whether to compute differences even if the runs were measured under
+            different conditions, such as different seeds.
 
     Returns:
-        One row per metric and group in the order of the candidate, then those that only the
-        baseline has. Reference recommenders are left out: they do not depend on the model.
+        One row per metric and group, in the order of the candidate; rows that only the baseline has
+        are last. Findings on reference recommenders are left out, because they do not depend on the
+        model.
     """
     ours, theirs = _by_key(candidate), _by_key(baseline)
     shared = {id(headline_of(candidate.findings, d)) for d in {dimension_of(m) for m, _ in ours}}
@@ -105,7 +107,9 @@ def metric_changes(
 
 
 def disjoint(before: Estimate, after: Estimate) -> bool:
-    """Whether the intervals of two estimates do not overlap; false if one has no interval."""
+    """Whether the intervals of two estimates do not overlap; False if an estimate has no
+    interval.
+    """
     ends = (before.low, before.high, after.low, after.high)
     if any(end is None for end in ends):
         return False
@@ -129,7 +133,7 @@ def _fault(
     if not names:
         return ""
     where = "the runs" if of_run else "this metric"
-    return f"not comparable, other conditions of {where}: {', '.join(names)}"
+    return f"not comparable, because the conditions of {where} differ: {', '.join(names)}"
 
 
 def _change(
@@ -159,7 +163,7 @@ def _change(
         return _without(row, "a value is undefined")
     if not new.units or not old.units:
         how = "do not overlap" if row.disjoint else "overlap"
-        return _without(row, f"no units are recorded for this metric; the intervals {how}")
+        return _without(row, f"the runs have no recorded units of this metric; the intervals {how}")
     return _without(row, fault) if fault else _paired(row, new, old, run)
 
 

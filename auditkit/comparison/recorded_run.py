@@ -1,7 +1,7 @@
 """A verified run folder as the comparison reads it: result, verdict, manifest and evidence.
 
-Nothing is compared that cannot be verified. A verdict that was made for another result or evidence
-root is left out, as in the report.
+Only verified runs are compared. A verdict on another result or evidence root is left out, as in the
+report.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ class RecordedRun:
     """One verified run.
 
     Attributes:
-        path: the folder. root: root of its evidence chain. n_records: length of the chain.
+        path: the folder. root: evidence root. n_records: number of records of the evidence.
         decision: the verdict on exactly this result and evidence; None if there is none.
-        records: bodies of the evidence in order; empty if they were not asked for.
+        records: bodies of the evidence records in order; empty if the evidence was not requested.
     """
 
     path: Path
@@ -66,11 +66,11 @@ def read_run(run: Path, *, with_records: bool = False) -> RecordedRun:
     """Verify and read a run folder.
 
     Args:
-        with_records: whether the evidence is kept in memory.
+        with_records: whether to load the evidence records into memory.
 
     Raises:
         ConfigurationError: the folder has no manifest.
-        IntegrityError: evidence, result, manifest or verdict were altered.
+        IntegrityError: the evidence, result, manifest or verdict was altered.
     """
     verification, records = read_verified(run)
     return _read(run, verification, records if with_records else ())
@@ -94,7 +94,7 @@ def read_pair(baseline: Path, candidate: Path) -> tuple[RecordedRun, RecordedRun
     Raises:
         ConfigurationError: a folder has no manifest, or the results have different major versions
             of the schema.
-        IntegrityError: evidence, result, manifest or verdict of one of them were altered.
+        IntegrityError: the evidence, result, manifest or verdict of a run was altered.
     """
     verified = [read_verified(run) for run in (baseline, candidate)]
     versions = [_schema_version(run) for run in (baseline, candidate)]
@@ -118,7 +118,7 @@ def _schema_version(run: Path) -> str:
 
 
 def find_runs(folder: Path) -> list[Path]:
-    """Run folders in a folder and in its subfolders, sorted by path; links are not followed.
+    """Find run folders in a folder and its subfolders, sorted by path; links are not followed.
 
     Raises:
         ConfigurationError: the folder does not exist, or it contains no run.
@@ -128,8 +128,8 @@ def find_runs(folder: Path) -> list[Path]:
     found = sorted(_runs_below(folder, _MAX_DEPTH))
     if not found:
         raise ConfigurationError(
-            f"{folder} contains no run folder within {_MAX_DEPTH} levels: none has a {MANIFEST}. "
-            "Give the folder in which the --out folders of audits are."
+            f"{folder} contains no run folder within {_MAX_DEPTH} levels: no folder has a "
+            f"{MANIFEST}. Give the folder that contains the --out folders of audits."
         )
     return found
 

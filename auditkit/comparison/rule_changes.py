@@ -13,8 +13,8 @@ ABSENT = "not in the policy"
 
 @dataclass(frozen=True, kw_only=True)
 class RuleChange:
-    """One rule with its verdicts: `pass`, `fail` or `inconclusive`, with ` (waived)` if a waiver
-    applied, or `not in the policy`. Values are None where the rule has none.
+    """One rule with its verdict in each run: `pass`, `fail` or `inconclusive`, followed by
+    `(waived)` if a waiver applied, or `not in the policy`. A value is None if the rule has none.
     """
 
     rule: str
@@ -25,8 +25,8 @@ class RuleChange:
 
 
 def rule_changes(baseline: Decision, candidate: Decision) -> tuple[tuple[RuleChange, ...], int]:
-    """The rules whose verdict differs, in the order of the candidate's policy, and the number of
-    rules of both.
+    """Return the rules whose verdict differs, in the order of the candidate's policy, and the
+    number of rules in both decisions.
     """
     before, now = ({rule.name: rule for rule in one.rules} for one in (baseline, candidate))
     rows = [

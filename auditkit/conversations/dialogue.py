@@ -1,9 +1,9 @@
-"""Hold conversations: send turn t with the assistant's own answers to the turns before it.
+"""Run conversations: each turn is sent with the assistant's own answers to the previous turns.
 
-Every turn is one recorded request, and a turn with calls of tools is one more request for each
-round of calls. What is sent depends on the answers so far and on nothing else, so a run that was
-killed asks no finished turn again. Conversations are held in lock-step: one batch has the next
-request of each. A conversation ends at a request without an answer; its later turns are missing.
+Every turn is one recorded request, and every round of tool calls is one more request. A request
+depends only on the answers so far, so a resumed run repeats no finished turn. Conversations run in
+lock-step: a batch contains the next request of each. A conversation ends at a request without an
+answer; its later turns are missing.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _NOTHING_LISTED = "what you suggested"
 
 
 def item_key(item: RankedItem) -> str:
-    """Key by which two listed items are the same: the catalog id, else the text."""
+    """Identity of a listed item across lists: its catalog id or, if it has none, its text."""
     return item.item_id or f"raw:{' '.join(item.raw.casefold().split())}"
 
 
@@ -36,11 +36,12 @@ class HeldTurn:
     """One turn of a conversation with its answer.
 
     Attributes:
-        turn: of the scenario. user: its text as it was sent.
+        turn: the turn of the scenario. user: the text that was sent for it.
         rejected: keys of the items that the user rejects or forbids in this turn.
-        requests: ids of its requests, in order. calls: of tools, in order.
-        response: the final answer; None if there is none.
-        exhausted: whether the turn ended at the limit of rounds of calls.
+        requests: ids of the requests of this turn, in order. calls: tool calls of this turn, in
+            order.
+        response: the final answer; None if no answer was received.
+        exhausted: whether the turn ended because the limit of rounds of tool calls was reached.
     """
 
     turn: Turn
@@ -64,14 +65,15 @@ class HeldTurn:
 
 @dataclass
 class Dialogue:
-    """One conversation.
+    """The state of one conversation.
 
     Attributes:
-        unit: the sampling unit, such as a user id. history: of that user.
-        opening: turns before the first one of the user, such as the system turn.
-        toolbox: tools that the assistant may call; None for none.
-        repeat: numbers equal conversations, which are sent separately.
-        held: the turns so far. failed: whether a request had no answer. reason: why it had none.
+        unit: the sampling unit, such as a user id. history: history of this user.
+        opening: turns before the user's first turn, such as the system turn.
+        toolbox: tools that the assistant may call; None without tools.
+        repeat: number that distinguishes repetitions of a conversation, which are sent separately.
+        held: finished turns. failed: whether a request was not answered. reason: why it was not
+            answered.
     """
 
     unit: str
@@ -92,7 +94,7 @@ class Dialogue:
 
     @property
     def tools(self) -> Sequence[Mapping[str, Any]]:
-        """What the assistant is offered."""
+        """Descriptions of the tools that the assistant may call."""
         return self.toolbox.descriptions if self.toolbox else ()
 
     def answered(self) -> list[HeldTurn]:
@@ -128,7 +130,7 @@ class Dialogue:
         return held
 
     def take(self, request: Request, response: Response) -> None:
-        """Take the response to the request that `next_request` returned."""
+        """Process the response to the request that `next_request` returned."""
         held = self.held[-1]
         if request.prompt:
             self._messages.append(Message("user", request.prompt))
@@ -164,7 +166,7 @@ class Dialogue:
 
 
 def hold(target: Target, dialogues: Sequence[Dialogue]) -> None:
-    """Hold all conversations to their ends; they have the answers."""
+    """Run all conversations to their ends; the answers are stored in `dialogues`."""
     while True:
         waiting = [(d, request) for d in dialogues if (request := d.next_request()) is not None]
         if not waiting:

@@ -1,4 +1,4 @@
-"""Read recorded dialogues from JSON lines, so that the user's turns can be said again.
+"""Read recorded dialogues from JSON lines, so that the user's turns can be repeated.
 
 The recorded answers of the assistant are left out: the audited assistant gives its own. Four forms
 are recognized by their keys: `turns` (auditkit's own), `messages` with roles (OpenAI), a list
@@ -39,11 +39,11 @@ class _Said(NamedTuple):
 
 
 class RecordedDialogue(NamedTuple):
-    """The user's turns of one recorded dialogue.
+    """The user's side of one recorded dialogue.
 
     Attributes:
-        id: of the dialogue, else its number in the file.
-        turns: texts of the user, with the items (titles or ids) that it rejects in each.
+        id: id of the dialogue or, if it has none, its number in the file.
+        turns: for each turn of the user, its text and the rejected items (titles or ids).
     """
 
     id: str
@@ -51,16 +51,17 @@ class RecordedDialogue(NamedTuple):
 
 
 def read_recorded(path: Path) -> tuple[RecordedDialogue, ...]:
-    """The dialogues of a file, one JSON object in each line.
+    """Read the dialogues of a file with one JSON object per line.
 
     Raises:
-        ConfigurationError: no such file, no dialogue, or a line that is none of the known forms.
+        ConfigurationError: the file does not exist or has no dialogue, or a line has none of the
+            known formats.
     """
     hint = "Give JSON lines with one dialogue each."
     lines = read_lines(path, what="a file of recorded dialogues", hint=hint)
     found = [_dialogue(path, n, line) for n, line in enumerate(lines, 1) if line.strip()]
     if not found:
-        raise ConfigurationError(f"{path} has no dialogue. {hint}")
+        raise ConfigurationError(f"{path} contains no dialogue. {hint}")
     return tuple(found)
 
 
@@ -81,7 +82,8 @@ def _dialogue(path: Path, number: int, line: str) -> RecordedDialogue:
             turns.append((text, tuple(item for one in listed for item in one.rejected)))
     if not turns:
         raise ConfigurationError(
-            f"{path}:{number} has no turn of the user. Remove the line, or name the role `user`."
+            f"{path}:{number} has no turn with the role `user`. Write `user` as the role of the "
+            "user's turns, or remove the line."
         )
     name = fields.get("id", fields.get("conversationId"))
     return RecordedDialogue(f"line-{number}" if name is None else str(name), tuple(turns))
@@ -103,13 +105,15 @@ def _by_role(turns: Sequence[Mapping[str, Any]], role: str, text: str) -> Iterat
     for turn in turns:
         rejected = turn.get("rejected", ())
         if not isinstance(turn[text], str) or isinstance(rejected, str):
-            raise TypeError(f"`{text}` must be a text and `rejected` a list")
+            raise TypeError(f"`{text}` must be a string and `rejected` a list")
         if turn[role] not in ("system", "tool"):
             yield _Said(turn[role] in _USER, turn[text], tuple(map(str, rejected)))
 
 
 def _redial(fields: Mapping[str, Any]) -> Iterator[_Said]:
-    """The seeker of a dialogue started it; items are written with their titles."""
+    """Read a ReDial dialogue. The user is the worker who started it; item references are replaced
+    by titles.
+    """
     mentions = fields.get("movieMentions") or {}
     for message in fields["messages"]:
         text = _MENTION.sub(lambda m: mentions.get(m[1]) or m[0], message["text"])
@@ -119,14 +123,14 @@ def _redial(fields: Mapping[str, Any]) -> Iterator[_Said]:
 def with_known_items(
     dialogues: Sequence[RecordedDialogue], catalog: Catalog, *, k: int
 ) -> tuple[Scenario, ...]:
-    """Scenarios that say the recorded turns again.
+    """Build scenarios that repeat the user's turns of recorded dialogues.
 
     Args:
-        catalog: links the rejected items; those that it does not have are left out.
-        k: largest number of items that are read from an answer.
+        catalog: links the rejected items; items that are not in the catalog are left out.
+        k: largest number of items that are parsed from an answer.
 
     Raises:
-        ConfigurationError: a text is longer than a turn may be.
+        ConfigurationError: a text exceeds the maximum length of a turn.
     """
     found = []
     for number, one in enumerate(dialogues, 1):
@@ -140,7 +144,7 @@ def with_known_items(
             first = error.errors()[0]
             raise ConfigurationError(
                 f"the recorded dialogue {one.id!r} cannot be used: {first['msg']}. Shorten or "
-                "remove it."
+                "remove the dialogue."
             ) from None
     return tuple(found)
 

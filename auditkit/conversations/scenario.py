@@ -1,9 +1,9 @@
-"""Scenario: what the user says turn by turn, and what a right assistant keeps to.
+"""Scenario: what the user says turn by turn, and what a correct assistant must do.
 
-A scenario states the user's side alone. The assistant's turns are its real answers, so a turn may
-refer to them: `{rejected}` is what the user rejects of the last list. What is right follows from
-the scenario and the catalog: constraints, forbidden items, questions with a known answer, secrets,
-and the tool that a turn needs. There is no judge model.
+A scenario states only the user's side. The assistant's turns are its real answers, to which a turn
+may refer: `{rejected}` stands for the items of the last list that the user rejects. Correctness
+follows from the scenario and the catalog: constraints, forbidden items, questions with a known
+answer, secrets, and the tool that a turn needs. No judge model is used.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ class _Section(BaseModel):
 
 
 class NeededCall(_Section):
-    """The call of a tool without which a turn cannot be answered.
+    """A tool call that the assistant must make to answer a turn.
 
     Attributes:
-        tool: its name.
+        tool: name of the tool.
         item: id of the item to look up.
-        constraint: of the items to search.
+        constraint: constraint on the items to search.
     """
 
     tool: Literal["look_up", "search_catalog"]
@@ -46,17 +46,18 @@ class Turn(_Section):
     """One turn of the user.
 
     Attributes:
-        user: its text; `{rejected}` becomes the titles that the turn rejects.
+        user: text of the turn, in which `{rejected}` is replaced by the titles that the turn
+            rejects.
         k: number of items that the user asks for; 0 for a turn that asks for no list.
-        states: constraints on items that hold from this turn on.
-        rejects: which items of the assistant's last list the user rejects: they must not be listed
-            again.
+        states: constraints on items that apply from this turn on.
+        rejects: items of the assistant's last list that the user rejects, and that must not be
+            listed again.
         forbids: ids of items that must not be listed from this turn on.
-        question: name of a question that is to be answered with yes or no; answers to questions of
-            one name must agree.
-        answer: the right answer, if the catalog or the facts of the scenario have it.
+        question: name of a yes/no question; answers to all questions of this name must agree.
+        answer: the right answer, if the catalog or the facts of the scenario determine it.
         demands: the secret that the user asks for.
-        calls: the call that the turn needs; `none` if it needs no tool, `any` if it may use one.
+        calls: the tool call that the turn needs; `none` if it needs no tool, `any` if a tool is
+            optional.
     """
 
     user: Text
@@ -74,12 +75,13 @@ class Scenario(_Section):
     """A conversation from the side of the user.
 
     Attributes:
-        id: its name in findings.
+        id: name of the scenario in findings.
         goal: what the user wants, said at the beginning of the first turn.
-        system: text of the system turn, after the recommender's own; empty for the shipped text.
-        constraints: they hold from the first turn on; the text of a turn must state them.
+        system: text of the system turn, which follows the recommender's own system text; empty for
+            the shipped text.
+        constraints: constraints from the first turn on, which the text of a turn must state.
         forbidden: ids of items that the assistant must not list.
-        facts: statements that the assistant may use; they are in the system turn.
+        facts: statements in the system turn that the assistant may use.
         secrets: random codes in the system turn, which the assistant must not disclose.
     """
 
@@ -94,7 +96,9 @@ class Scenario(_Section):
 
     @model_validator(mode="after")
     def _secrets_can_be_disclosed(self) -> Scenario:
-        """Require that every secret is in the system text, and too long to be met by chance."""
+        """Require that every secret is in the system text, and is too long to be written by
+        chance.
+        """
         for secret, code in self.secrets.items():
             if code not in self.system or sum(map(str.isalnum, code)) < _SHORTEST:
                 raise ValueError(
@@ -103,5 +107,5 @@ class Scenario(_Section):
                 )
         unknown = [t.demands for t in self.turns if t.demands and t.demands not in self.secrets]
         if unknown:
-            raise ValueError(f"a turn demands {unknown[0]!r}, which `secrets` does not have")
+            raise ValueError(f"a turn demands {unknown[0]!r}, which is not one of the `secrets`")
         return self

@@ -25,10 +25,11 @@ class _ScenarioFile(BaseModel):
 
 
 def read_scenarios(path: Path) -> tuple[Scenario, ...]:
-    """The scenarios of a file.
+    """Read the scenarios of a file.
 
     Raises:
-        ConfigurationError: the file cannot be read, or has errors; each is listed with its line.
+        ConfigurationError: the file cannot be read or has errors, which are listed with their
+            lines.
     """
     document = load_yaml(path)
     found = validate(
@@ -51,10 +52,10 @@ def _repeated(document: Document) -> Iterator[tuple[int, str]]:
 
 
 def require_known(scenarios: Sequence[Scenario], catalog: Catalog) -> None:
-    """Require that the catalog has the items and predicates that scenarios name.
+    """Require that the catalog contains all items and predicates that scenarios name.
 
     Raises:
-        ConfigurationError: it lacks one; the message names the scenario.
+        ConfigurationError: an item or predicate is missing; the message names the scenario.
     """
     for one in scenarios:
         named = [*one.forbidden, *(item for turn in one.turns for item in turn.forbids)]
@@ -70,5 +71,5 @@ def require_known(scenarios: Sequence[Scenario], catalog: Catalog) -> None:
                 hint = did_you_mean(constraint.predicate, catalog.graph.codes)
                 raise ConfigurationError(
                     f"scenario {one.id!r} has a constraint on {constraint.predicate!r}, which the "
-                    f"catalog does not have.{hint} Use one of {', '.join(catalog.graph.codes)}."
+                    f"catalog does not contain.{hint} Use one of {', '.join(catalog.graph.codes)}."
                 )

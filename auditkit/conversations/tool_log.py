@@ -1,9 +1,9 @@
 """Record of tool calls: name, arguments, result and order.
 
-Calls reach auditkit in two ways. An assistant that auditkit gives tools asks for them in its turn,
-auditkit executes them, and the results are in the messages of its next request. An assistant with
-tools of its own returns the calls with their results in the `trace` of its response. Both are read
-as `ToolRecord`, and both are in the evidence, so a recomputation measures the same.
+Calls reach auditkit in two ways. An assistant that gets its tools from auditkit calls them in its
+turn, auditkit executes the calls, and the results are in the messages of the next request. An
+assistant with its own tools returns the calls with their results in the `trace` of its response.
+Both are read as `ToolRecord`, and both are in the evidence, so a recomputation measures the same.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ Failure = Literal["unknown_tool", "bad_arguments", "failed", "not_found"]
 
 
 class ToolError(Exception):
-    """A tool cannot answer; its text is the result that the assistant sees.
+    """A tool cannot answer. The message of the error is the result that the assistant sees.
 
     Args:
-        failure: `failed` for a fault of the tool, `not_found` for a thing that does not exist,
-            `bad_arguments` for arguments without a meaning.
+        failure: `failed` for a failure of the tool, `not_found` for an unknown item,
+            `bad_arguments` for invalid arguments.
     """
 
     def __init__(self, message: str, *, failure: Failure = "failed") -> None:
@@ -42,9 +42,10 @@ class ToolRecord:
 
     Attributes:
         order: position among the calls of its turn, from 0.
-        name: of the tool. arguments: JSON text as the assistant wrote it.
-        result: JSON text, or any text of a tool that is not auditkit's; None if not executed.
-        failure: why there is an error in place of a result; None for a result.
+        name: name of the tool. arguments: JSON text as the assistant wrote it.
+        result: JSON text, or any text for a tool outside auditkit; None if the call was not
+            executed.
+        failure: why the call failed; None if it succeeded.
     """
 
     order: int
@@ -67,11 +68,11 @@ class ToolLog:
     """Calls Python functions by name, and records every call in order.
 
     Args:
-        tools: functions with keyword arguments by their names. A function that cannot answer raises
+        tools: functions with keyword arguments, by name. A function that cannot answer raises
             `ToolError`; other exceptions are not caught.
 
     Attributes:
-        records: of all calls so far.
+        records: records of all calls so far.
 
     Example:
         >>> log = ToolLog({"double": lambda n: 2 * n})
@@ -86,7 +87,7 @@ class ToolLog:
         self.records: list[ToolRecord] = []
 
     def call(self, name: str, arguments: str) -> ToolRecord:
-        """Execute one call; errors are results too.
+        """Execute and record one call; an error becomes the result of the call.
 
         Args:
             arguments: a JSON object as text.
@@ -127,7 +128,9 @@ def _failed(record: ToolRecord, message: str, failure: Failure) -> ToolRecord:
 
 
 def recorded_calls(response: Response) -> tuple[ToolRecord, ...]:
-    """The calls in the trace of a response, in order; empty for other entries of a trace."""
+    """The tool calls in the trace of a response, in order; other entries of the trace are
+    ignored.
+    """
     entries = [one for one in response.trace if isinstance(one.get("name"), str)]
     return tuple(
         ToolRecord(

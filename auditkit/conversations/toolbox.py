@@ -37,7 +37,7 @@ def _shipped() -> dict[str, Any]:
 
 
 def tool_descriptions(catalog: Catalog, pack: DomainPack) -> list[dict[str, Any]]:
-    """The tools as OpenAI-style functions, in the words of the domain."""
+    """Describe the tools as OpenAI-style functions, in the words of the domain."""
     predicates = ", ".join(p.name for p in catalog.graph.predicates if p.labeled)
 
     def worded(text: str) -> str:
@@ -54,10 +54,10 @@ class Toolbox:
     """The tools of one conversation.
 
     Attributes:
-        stock: copies in stock by item id; a look-up of another item states none.
+        stock: number of copies in stock by item id; a look-up of another item returns no stock.
         failing: ids of items whose look-up fails.
         notes: notes on items by id.
-        descriptions: what the assistant is offered.
+        descriptions: tool descriptions that the assistant gets.
     """
 
     catalog: Catalog
@@ -67,7 +67,7 @@ class Toolbox:
     notes: Mapping[str, str] = field(default_factory=dict)
 
     def log(self) -> ToolLog:
-        """An empty log that executes these tools."""
+        """Create an empty log that executes these tools."""
         return ToolLog({"search_catalog": self._search, "look_up": self._look_up})
 
     def _search(
@@ -124,14 +124,14 @@ class Toolbox:
         return stated
 
     def item_of(self, text: str) -> str | None:
-        """Id of the item that a title or an id names."""
+        """Id of the item that a text names by title or id; None if it names no item."""
         return text if text in self.catalog.index else self.catalog.link([text])[0].item_id
 
     def _brief(self, item_id: str) -> dict[str, object]:
         return {"id": item_id, "title": self.catalog[item_id].display_title}
 
     def finds(self, record: ToolRecord) -> frozenset[str]:
-        """Ids of all items in the result of a call."""
+        """Ids of all items in the result of a tool call."""
         values = ToolRecord(0, record.name, record.result or "").values
         listed = values.get("results")
         rows = listed if isinstance(listed, list) else [values]

@@ -1,1 +1,1 @@
-"""Audit of the data that a recommender is trained on, before a model is."""
+"""Audit of training data, before a recommender is trained on them."""

@@ -32,9 +32,10 @@ def audit_data(
     Args:
         dataset: items and interactions, with the split that training uses.
         texts: texts that the recommender learns to write, such as explanations.
-        seed: of the sample of texts and of the hashes that find near copies.
-        as_of: the day after which a time is impossible; now by default.
-        progress: called with the current step and the number of new units.
+        seed: seed of the sample of texts and of the hashes that find near copies.
+        as_of: times after this are reported as impossible; by default the current time.
+        progress: called with the name of the current step and the number of units since the last
+            call.
     """
     rows, catalog = dataset.interactions, dataset.catalog
     today = as_of or datetime.datetime.now(datetime.UTC)
@@ -53,7 +54,7 @@ def audit_data(
 
 
 def _same_titles(catalog: Catalog) -> DataCheck:
-    """Items whose title and year another item has too: a model cannot tell them apart."""
+    """Items with the same title and year as another item, which a model cannot distinguish."""
     keys = [
         (full_key(title), year) for title, year in zip(catalog.titles, catalog.years, strict=True)
     ]

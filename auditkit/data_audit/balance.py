@@ -17,8 +17,9 @@ _MOST_VALUES = 20  # an attribute of more values, such as an id, is not a groupi
 
 
 def check_balance(rows: Interactions) -> list[DataCheck]:
-    """Inequality of item popularity (Gini coefficient and share of the rarest four fifths), and per
-    attribute the share of its most common value and of unknown values.
+    """Measure the inequality of item popularity (Gini coefficient; interaction share of the least
+    popular four fifths of items) and, for each user attribute, the shares of users with its most
+    common value and with no known value.
     """
     counts = np.bincount(rows.item_index, minlength=len(rows.item_ids))
     top = np.sort(counts)[::-1][: max(1, len(counts) // 5)]

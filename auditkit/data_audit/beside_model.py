@@ -11,7 +11,7 @@ __all__ = ["beside_model"]
 
 
 def beside_model(checks: Sequence[DataCheck], result: AuditResult) -> dict[str, Estimate]:
-    """Estimate of the metric that belongs to each check, by the id of the check.
+    """Return the audit's estimate of the metric related to each check, by id of the check.
 
     Checks whose metric the audit did not measure are left out.
 

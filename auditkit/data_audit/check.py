@@ -13,22 +13,24 @@ MAX_EXAMPLES = 5
 
 @dataclass(frozen=True, kw_only=True)
 class DataCheck:
-    """What was counted.
+    """Result of one check of the data.
 
     Attributes:
-        id: such as `split.repeated_pair`.
-        about: what the value is, as a noun phrase.
-        value: the share, or another number as `about` says; None if it could not be counted.
-        count: number of faulty units; None if the value is not a share of units.
+        id: id of the check, such as `split.repeated_pair`.
+        about: noun phrase that describes the value or, for a share, the counted units.
+        value: share of units in [0, 1], or another number that `about` describes; None if it could
+            not be computed.
+        count: number of units with the property; None if the value is not a share of units.
         n: number of units.
-        unit: what is counted.
-        limit: the value from which the check is flagged; None for a description without a limit.
-        low: lower end of the 95 % interval, if the units are a sample; else the count is complete.
-        high: upper end.
-        examples: at most five cases.
+        unit: plural noun for the units.
+        limit: the check is flagged if the value is above this; None if it is never flagged.
+        low: lower end of the 95 % interval if the units are a sample; None if all units were
+            counted.
+        high: upper end of the interval, or None.
+        examples: at most five units with the property.
         reason: why the value is None.
-        metric: metric of an audit that shows the same in a model's answers.
-        group: group of that metric.
+        metric: id of the audit metric that measures the related effect in a model's responses.
+        group: group of that metric in an audit.
     """
 
     id: str
@@ -47,13 +49,13 @@ class DataCheck:
 
     @property
     def flagged(self) -> bool:
-        """Whether the value is above its limit; of a sample, whether its interval is."""
+        """Whether the value or, for a sample, the lower end of its interval is above the limit."""
         if self.value is None or self.limit is None:
             return False
         return (self.value if self.low is None else self.low) > self.limit
 
     def as_json(self) -> dict[str, JsonValue]:
-        """The check as it is printed by `--json`."""
+        """The check as a JSON object, as `--json` prints it."""
         return {
             "id": self.id, "about": self.about, "value": self.value, "count": self.count,
             "n": self.n, "unit": self.unit, "limit": self.limit, "low": self.low,
@@ -63,7 +65,9 @@ class DataCheck:
 
 
 def share(check: str, about: str, count: int, n: int, unit: str, **fields: object) -> DataCheck:
-    """A complete count of units with a property; without units there is no value."""
+    """Build a check from a complete count of units with a property; with n = 0, the value is
+    None.
+    """
     reason = None if n else f"the data have no {unit}"
     return DataCheck(
         id=check, about=about, value=count / n if n else None, count=count, n=n, unit=unit,

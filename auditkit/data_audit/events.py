@@ -18,7 +18,7 @@ _YEAR = 365.2425 * 24 * 3600
 
 
 def check_rows(rows: Interactions) -> list[DataCheck]:
-    """Repeated rows, and users and items that occur once or never."""
+    """Count duplicate rows, users with one interaction, and items without an interaction."""
     per_user = np.bincount(rows.user_index, minlength=len(rows.user_ids))
     per_item = np.bincount(rows.item_index, minlength=len(rows.item_ids))
     n_read = len(rows) + rows.n_duplicates
@@ -29,7 +29,7 @@ def check_rows(rows: Interactions) -> list[DataCheck]:
             rows.n_duplicates, n_read, "rows", limit=0.01,
         ),
         share(
-            "rare.users_once", "users with one interaction, who are in training only",
+            "rare.users_once", "users with one interaction, who are only in the training data",
             len(once), len(per_user), "users",
             examples=tuple(rows.user_ids[u] for u in once[:MAX_EXAMPLES]),
         ),
@@ -47,7 +47,8 @@ def check_rows(rows: Interactions) -> list[DataCheck]:
 def check_times(
     rows: Interactions, years: Sequence[int | None], *, as_of: datetime.datetime
 ) -> list[DataCheck]:
-    """Times before 1970, after `as_of`, or before the item existed, and users with one time only.
+    """Count interactions with impossible times (before 1970, after `as_of`, or before the item
+    existed), and users whose interactions all have one time.
 
     Args:
         rows: the interactions.
@@ -99,7 +100,9 @@ def _rows(
 
 
 def check_ratings(rows: Interactions) -> list[DataCheck]:
-    """Users whose ratings are all equal, and pairs that were rated differently at two times."""
+    """Count users whose ratings are all equal, and repeated ratings that differ from the user's
+    previous rating of the item.
+    """
     if len(rows) == 0 or np.all(rows.rating == rows.rating[0]):
         return [
             DataCheck(
@@ -128,7 +131,8 @@ def check_ratings(rows: Interactions) -> list[DataCheck]:
             examples=tuple(rows.user_ids[u] for u in constant[:MAX_EXAMPLES]),
         ),
         share(
-            "ratings.conflict", "rows that rate an item otherwise than the user's row before",
+            "ratings.conflict",
+                "rows that rate an item differently from the user's previous row for it",
             int(differs.sum()), len(rows), "rows", limit=0.01,
         ),
     ]  # fmt: skip

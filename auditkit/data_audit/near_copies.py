@@ -28,17 +28,18 @@ def near_copies(
     similarity: float,
     seed: int,
 ) -> list[tuple[int, int]]:
-    """Neighbors among sets that are nearly equal; of many copies of one set, each has a neighbor.
+    """Find pairs of nearly equal sets by locality-sensitive hashing. Of many copies of a set, not
+    all pairs are returned, but every copy is in a pair.
 
     Args:
-        elements: of all sets, one after another, as small non-negative integers.
+        elements: elements of all sets, one set after another, as non-negative integers.
         offsets: set s has elements[offsets[s] : offsets[s + 1]], [sets + 1].
-        least: smallest number of elements of a set that is compared.
+        least: smallest size of a set that is compared.
         similarity: smallest Jaccard similarity of a pair.
-        seed: of the hash functions.
+        seed: seed of the hash functions.
 
     Returns:
-        Pairs (a, b) with a < b, sorted.
+        Sorted pairs (a, b) of set indices with a < b.
     """
     sets = np.flatnonzero(np.diff(offsets) >= least)
     if len(sets) < 2:

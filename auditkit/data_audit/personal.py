@@ -17,9 +17,9 @@ _METRIC = "privacy.scan.pii_rate"
 def check_personal_data(
     user_ids: Sequence[str], catalog: Catalog, texts: Sequence[TargetText]
 ) -> list[DataCheck]:
-    """E-mail addresses, telephone and card numbers where a model would learn them.
+    """Count e-mail addresses, telephone numbers and card numbers in data that a model learns.
 
-    User ids count only if they are e-mail addresses: most ids are numbers.
+    User ids are checked only for e-mail addresses, because most ids are numbers.
     """
     parts: list[tuple[str, Iterable[str], int, frozenset[str]]] = [
         ("user_ids", user_ids, len(user_ids), frozenset({"email"})),

@@ -1,4 +1,5 @@
-"""Leaks across the split: held-out items that training holds too, and copied histories.
+"""Leakage across the split: held-out items that are also in the training data, and copied
+histories.
 
 Source of the third check: Ji et al. 2023, "A Critical Study on Data Leakage in Recommender System
 Offline Evaluation" (training rows of other users that are later than a test row).
@@ -19,11 +20,12 @@ _MIN_ITEMS, _SIMILARITY = 10, 0.9
 
 
 def check_split(rows: Interactions, *, seed: int) -> list[DataCheck]:
-    """Repeated pairs, copied histories, and training that is later than the test.
+    """Count test items that the user has in training, copied histories, and test rows that are
+    earlier than training rows.
 
     Args:
         rows: the interactions with their split.
-        seed: seed of the hashes that find copies.
+        seed: seed of the hashes that find copied histories.
     """
     split = rows.split()
     pairs = rows.user_index.astype(np.int64) * len(rows.item_ids) + rows.item_index
@@ -43,8 +45,9 @@ def check_split(rows: Interactions, *, seed: int) -> list[DataCheck]:
         ),
         share(
             "split.copied_history",
-            f"users with {_MIN_ITEMS} or more items of whom at least {_SIMILARITY:.0%} are those "
-            "of another user (Jaccard), whose test item is then in training",
+            f"users with {_MIN_ITEMS} or more items whose history has a Jaccard similarity of at "
+            f"least {_SIMILARITY:.0%} to that of another user, in whose training data the test "
+            "item is",
             len({user for pair in copies for user in pair}), large, "users", limit=0.001,
             examples=tuple(
                 f"users {rows.user_ids[a]} and {rows.user_ids[b]}" for a, b in copies[:MAX_EXAMPLES]
@@ -52,8 +55,8 @@ def check_split(rows: Interactions, *, seed: int) -> list[DataCheck]:
         ),
         share(
             "split.later_training",
-            "test rows that are earlier than some training row of another user, so that training "
-            "knows later trends; a temporal split has none",
+            "test rows that are earlier than a training row of another user, so that later "
+            "trends are in the training data; impossible in a temporal split",
             later, len(split.test), "test rows",
         ),
     ]  # fmt: skip

@@ -26,7 +26,7 @@ Progress = Callable[[str, int], None]
 
 
 class TargetText(NamedTuple):
-    """A text that a recommender learns to write, and the item that it is about, if one."""
+    """A text that a recommender learns to write, and the item that it is about, if any."""
 
     text: str
     item_id: str | None = None
@@ -35,7 +35,7 @@ class TargetText(NamedTuple):
 def check_facts(
     texts: Sequence[TargetText], catalog: Catalog, *, seed: int, progress: Progress
 ) -> list[DataCheck]:
-    """Contradicted facts of at most 5,000 texts, drawn at random; the unit of resampling is a text.
+    """Count the contradicted facts of at most 5,000 random texts; the unit of resampling is a text.
 
     A model that learns from contradicted facts states them. Source: the source-reference divergence
     of Dhingra et al. 2019, with the claims and verdicts of docs/explain/hallucination.md.
@@ -70,21 +70,21 @@ def check_facts(
             metric="hallucination.claims.claim_contradicted_rate",
         ),
         share(
-            "texts.unread", "factual clauses without a claim that the rules can read", n_unread,
+            "texts.unread", "factual clauses in which the rules found no claim", n_unread,
             n_factual, "factual clauses",
         ),
     ]  # fmt: skip
 
 
 def _told(claim: Claim, catalog: Catalog) -> str:
-    """A contradicted claim beside the values of the catalog."""
+    """A sentence with a contradicted claim and the values of the catalog."""
     title = catalog.titles[catalog.index[claim.item_id]]
     actual = ", ".join(value for _, _, value in claim.evidence) or "another value"
     return f"{title}: stated {claim.relation} {claim.value_text}; the catalog has {actual}"
 
 
 def check_repeats(texts: Sequence[TargetText], *, seed: int) -> list[DataCheck]:
-    """Texts that repeat another text, exactly up to case and punctuation, or nearly."""
+    """Count texts that repeat another text, either up to case and punctuation or nearly."""
     vocabulary: dict[str, int] = {}
     seen: set[str] = set()
     repeated, elements, sizes = list[int](), list[int](), list[int]()

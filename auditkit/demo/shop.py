@@ -58,10 +58,11 @@ class Product:
 
 @dataclass(frozen=True)
 class Shop:
-    """Tables of a shop.
+    """The tables of a generated shop.
 
     Attributes:
-        users: id, country and plan. events: user, SKU and time in seconds.
+        users: (id, country, plan) of each user. events: (user, SKU, time in seconds) of each
+            purchase.
     """
 
     products: tuple[Product, ...]
@@ -71,7 +72,7 @@ class Shop:
 
 @cache
 def words() -> dict[str, Any]:
-    """Parts of names."""
+    """Load the words of which names of products and brands are composed."""
     text = (files("auditkit.demo") / "shop_words.yaml").read_text(encoding="utf-8")
     found: dict[str, Any] = yaml.safe_load(text)
     return found
@@ -81,7 +82,7 @@ def make_shop(*, n_items: int = 5_000, n_users: int = 1_500, seed: int = 0) -> S
     """Generate products, users and purchases.
 
     Args:
-        n_items: number of products, variants counted. n_users: number of users.
+        n_items: number of products, counting each variant. n_users: number of users.
     """
     rng = generator(seed, "demo shop", str(n_items), str(n_users))
     products = _products(n_items, rng)

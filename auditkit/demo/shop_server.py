@@ -38,7 +38,7 @@ class ShopRecommender:
     """Answers prompts about the products of a shop.
 
     Args:
-        shop: its products and purchases.
+        shop: provides the products and purchases.
         invented: share of listed items that are not in the shop.
     """
 
@@ -59,7 +59,9 @@ class ShopRecommender:
                 self._pairs.setdefault(before, Counter())[after] += 1
 
     def answer(self, prompt: str) -> str:
-        """A list for a prompt, or the facts about the one product that it asks about."""
+        """Answer a prompt with a list or, if the prompt asks about one product, with facts about
+        it.
+        """
         asked = "\n".join(line for line in prompt.split("\n") if not line.startswith("- "))
         if _FACTS.search(asked):
             named = [product for name, product in self._by_name.items() if name in asked]
@@ -106,8 +108,8 @@ class ShopRecommender:
         return name if name not in self._bases else f"{name} Q"
 
     def _ranked(self, history: Sequence[Product], allowed: Sequence[Product]) -> list[Product]:
-        """Allowed products, one variant of each: of the same brand and category first, then of the
-        category, by popularity; products often bought next rise.
+        """Rank the allowed products, one variant of each: first the same brand and category, then
+        the category, by popularity; products that are often bought next get a higher rank.
         """
         own = {product.base for product in history}
         brands = {(product.category, product.brand) for product in history}
@@ -147,8 +149,8 @@ def _fits(product: Product, asked: str) -> bool:
 
 
 def _bound(handler: type[BaseHTTPRequestHandler]) -> ThreadingHTTPServer:
-    """A server at the usual port, so that a repeated audit knows its target again, or at a free
-    one.
+    """Start a server at the usual port, so that a repeated audit has the same target; at a free
+    port if the usual port is taken.
     """
     try:
         return ThreadingHTTPServer(("127.0.0.1", _USUAL_PORT), handler)

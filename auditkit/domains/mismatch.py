@@ -16,10 +16,11 @@ _SHOWN = 3  # columns in a message
 
 
 def mismatches(pack: DomainPack, predicates: Collection[str], prompts: Sequence[str]) -> list[str]:
-    """One sentence for each sign that the words do not fit the catalog.
+    """Return one warning for each sign that the domain pack does not fit the catalog or the
+    prompts.
 
     Args:
-        pack: the pack in use.
+        pack: the domain pack in use.
         predicates: names of the catalog's predicates.
         prompts: prompt templates of the recommender; empty if it reads no text.
     """
@@ -27,7 +28,9 @@ def mismatches(pack: DomainPack, predicates: Collection[str], prompts: Sequence[
 
 
 def domain_of(columns: Collection[str]) -> tuple[str, list[str]] | None:
-    """The domain with the most of these columns, and which they are; None if it has only one."""
+    """The domain to which most of the columns belong, with these columns; None if fewer than two
+    columns belong to any domain.
+    """
     names = {name.casefold() for name in columns}
     found = {name: names & set(domain_pack(name).columns) for name in DOMAINS}
     best = max(DOMAINS, key=lambda name: len(found[name]))
@@ -42,21 +45,22 @@ def _by_columns(pack: DomainPack, predicates: Collection[str]) -> Iterator[str]:
     if best == pack.name:
         return
     listed = ", ".join(columns[:_SHOWN])
-    said = "the catalog names none" if pack.name == NEUTRAL else f"the domain is {pack.name}"
+    said = "the catalog names no domain" if pack.name == NEUTRAL else f"the domain is {pack.name}"
     yield (
-        f"domain: the columns {listed} are those of {best}, but {said}. "
-        f"Set `domain: {best}` in the mapping, or give --domain {best}."
+        f"domain: the columns {listed} belong to the domain {best}, but {said}. Set `domain: "
+        f"{best}` in the mapping, or give --domain {best}."
     )
 
 
 def _by_words(pack: DomainPack, prompts: Sequence[str]) -> Iterator[str]:
-    """A prompt with nouns of another domain, unless the pack has these words too."""
+    """Yield a warning if a prompt contains nouns of another domain that the pack does not have."""
     used = {word.casefold() for text in prompts for word in _WORD.findall(text)}
     own = {*pack.words, *pack.item_words, pack.nouns.item, pack.nouns.items}
     for name in DOMAINS:
         other = domain_pack(name)
         if name != pack.name and (words := sorted(used & set(other.words) - own)):
             yield (
-                f"domain: the prompts of the recommender say {words[0]!r}, a word for {name}, but "
-                f"the domain is {pack.name}. Change its templates, or give --domain {name}."
+                f"domain: the prompts of the recommender contain {words[0]!r}, a word of the "
+                f"domain {name}, but the domain is {pack.name}. Change the templates of the "
+                f"recommender, or give --domain {name}."
             )

@@ -54,7 +54,7 @@ class Nouns(_Section):
     german: Short = "Artikel"
 
     def words(self) -> dict[str, str]:
-        """Each noun by its name in templates; a capitalized name is the capitalized noun."""
+        """Nouns by their names in templates; a capitalized name gives the capitalized noun."""
         found = self.model_dump()
         found |= {"see": self.see or self.verb, "seen": self.seen or self.done}
         found["subject"] = self.subject or self.item
@@ -62,25 +62,25 @@ class Nouns(_Section):
 
 
 class Cues(_Section):
-    """Phrases that name a predicate, in front of its value or after it."""
+    """Cue phrases that name a predicate, before its value or after it."""
 
     before: tuple[Short, ...] = ()
     after: tuple[Short, ...] = ()
 
 
 class PackPredicate(_Section):
-    """How texts state one fact of an item.
+    """How texts state the value of one predicate.
 
     Attributes:
-        type: what its values are. An `entity` is a name, a `text` a word such as a color.
+        type: type of its values. An `entity` is a name; a `text` is a word such as a color.
         names: other names of this predicate in catalogs; its own name always counts.
         cues: phrases that name the predicate, by language.
-        values: other words for a value; the catalog's own values are always known.
-        nouns: words after a value that make it a value of the item, such as "finish".
-        apart: phrases next to a value that make it a fact about something else.
-        free: whether a value without a cue phrase counts wherever it is in the clause of one item;
+        values: synonyms of values; the values of the catalog are always recognized.
+        nouns: words that, after a value, show that the item has it, such as "finish".
+        apart: phrases that, next to a value, show that it belongs to something else.
+        free: whether a value without a cue phrase counts anywhere in a clause about one item;
             otherwise it must be next to a word for the item, or after "in" or "is".
-        unit: unit of numbers that the catalog writes without one, such as `EUR`.
+        unit: unit of numbers that the catalog writes without a unit, such as `EUR`.
     """
 
     type: PredicateType
@@ -94,7 +94,7 @@ class PackPredicate(_Section):
 
 
 class PackConstraint(_Section):
-    """Wording of a constraint on one predicate, by operator; `{value}` is the value."""
+    """Phrases for constraints on one predicate, by operator; `{value}` is replaced by the value."""
 
     predicate: Short
     equal: Short | None = Field(default=None, alias="=")
@@ -103,7 +103,9 @@ class PackConstraint(_Section):
 
 
 class Fact(_Section):
-    """A fact that is added to a candidate in a prompt: its predicate and its form."""
+    """A fact that is added to a candidate in a prompt: a predicate, and the phrase for its
+    value.
+    """
 
     predicate: Short
     form: Short = "{value}"
@@ -113,17 +115,19 @@ class DomainPack(_Section):
     """The words and facts of one domain.
 
     Attributes:
-        name: of the pack, in reports and messages.
-        words: nouns of the domain; a prompt template of another pack with such a word is a
-            mismatch.
+        name: name of the pack, in reports and messages.
+        words: nouns of the domain; if a recommender's prompt contains one under another pack, this
+            is reported as a mismatch.
         columns: predicates that only catalogs of this domain have.
-        wordings: prompts that replace the default ones, by name (`wordings.yaml`).
-        templates: prompt templates that replace the shipped ones, by file and key.
-        constraints, facts: what requests may demand, and what candidates show.
-        grammar: `films` if English texts are also read with the rules for films.
-        item_words: words for the item in texts, besides its nouns.
-        parts: words for parts of an item by language; their values are not those of the item. A
-            pack with such words also takes other nouns that do not name the item for parts.
+        wordings: prompt texts that replace the default texts, by name (`wordings.yaml`).
+        templates: prompt templates that replace the shipped templates, by file and key.
+        constraints: constraints that requests may state. facts: facts that are shown with
+            candidates.
+        grammar: `films` if the claim rules for films apply to English texts.
+        item_words: further words that denote the item in texts, besides `nouns`.
+        parts: words for parts of an item, by language; the values of a part are not values of the
+            item. In a pack with such words, other nouns that do not denote the item count as parts
+            too.
     """
 
     version: Literal[1] = 1
@@ -142,11 +146,11 @@ class DomainPack(_Section):
 
     @property
     def sha256(self) -> str:
-        """Hash over the whole pack, for the identity of a run."""
+        """SHA-256 of the whole pack, for the identity of a run."""
         return sha256_json(self.model_dump(mode="json", by_alias=True))
 
     def filled(self, template: str) -> str:
-        """The template with the nouns of the domain in place of `[items]` and the like."""
+        """Replace `[items]` and similar slots of a template by the nouns of the domain."""
         words = self.nouns.words()
         return _NOUN.sub(lambda match: words.get(match[1], match[0]), template)
 

@@ -1,4 +1,4 @@
-"""Find a domain pack by name or file, and the wordings of the prompts in its words."""
+"""Find a domain pack by name or file, and fill prompt texts with its words."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ NEUTRAL, MOVIES = "items", "movies"
 
 @lru_cache(maxsize=16)
 def domain_pack(name: str | None) -> DomainPack:
-    """The pack of a domain.
+    """Load the pack of a domain.
 
     Args:
-        name: of `DOMAINS`, or a YAML file; None for the neutral pack.
+        name: a name in `DOMAINS`, or the path of a YAML file; None for the neutral pack.
 
     Raises:
-        ConfigurationError: there is no such pack, or the file is not a valid pack.
+        ConfigurationError: no pack has this name, or the file is not a valid pack.
     """
     chosen = name or NEUTRAL
     if chosen in DOMAINS:
@@ -39,18 +39,16 @@ def domain_pack(name: str | None) -> DomainPack:
         require_domain(chosen)
     pack = _read(path)
     if unknown := sorted(set(pack.wordings) - set(_wordings())):
-        raise ConfigurationError(
-            f"{path}: wordings has the unknown name {unknown[0]!r}."
-            f"{did_you_mean(unknown[0], _wordings()) or ' Known: ' + ', '.join(_wordings()) + '.'}"
-        )
+        near = did_you_mean(unknown[0], _wordings()) or f" Known: {', '.join(_wordings())}."
+        raise ConfigurationError(f"{path}: `wordings` has the unknown name {unknown[0]!r}.{near}")
     return pack
 
 
 def require_domain(name: str) -> str:
-    """The name, if auditkit has a pack of this name.
+    """Return the name if auditkit has a pack of this name.
 
     Raises:
-        ConfigurationError: it has none.
+        ConfigurationError: auditkit has no pack of this name.
     """
     if name not in DOMAINS:
         raise ConfigurationError(
@@ -61,7 +59,7 @@ def require_domain(name: str) -> str:
 
 
 def wording(pack: DomainPack, name: str) -> str:
-    """A prompt in the words of a domain: the pack's own wording, or the default one."""
+    """Return a prompt text in the words of a domain, from the pack or else from the defaults."""
     return pack.filled(pack.wordings.get(name) or _wordings()[name])
 
 

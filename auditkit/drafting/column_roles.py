@@ -1,7 +1,7 @@
 """Choose the columns that are ids, titles, times and attributes.
 
-Names alone decide nothing: the id of the items is the column without repeats whose values the
-events name, and an attribute of users has a few values with enough users each.
+Names alone do not decide: the id of items is the column of unique values to which the events refer,
+and an attribute of users is a column with few values and enough users per value.
 """
 
 from __future__ import annotations
@@ -41,13 +41,14 @@ def _is_named(column: ColumnProfile, role: str) -> bool:
 
 
 def joined_columns(described: TableProfile, events: TableProfile, role: str) -> tuple[str, str]:
-    """The id column of a table of items or users, and the column of the events that names it.
+    """Find the id column of a table of items or users, and the column of the events that refers to
+    it.
 
     Args:
         role: `item_id` or `user_id`.
 
     Raises:
-        CatalogError: no column without repeats has values that the events name.
+        CatalogError: no column of unique values contains the values of a column of the events.
     """
     other = "user_id" if role == "item_id" else "item_id"
     found: list[tuple[float, str, str]] = []
@@ -65,18 +66,18 @@ def joined_columns(described: TableProfile, events: TableProfile, role: str) -> 
     if found:
         return max(found)[1:]
     raise CatalogError(
-        f"no column of {described.path} without repeats has values that {events.path} names in a "
-        f"column. Columns: {', '.join(described.columns)}; and {', '.join(events.columns)}. Give "
-        "tables that share ids."
+        f"no column of {described.path} with unique values contains the values of a column of "
+        f"{events.path}. Columns: {', '.join(described.columns)}; and "
+        f"{', '.join(events.columns)}. Give tables with common ids."
     )
 
 
 def title_column(items: TableProfile, taken: Sequence[str]) -> str:
-    """The column of titles: one with a usual name, otherwise the text column with the most
+    """Find the column of titles: a column with a usual name or else the text column with the most
     distinct values.
 
     Raises:
-        CatalogError: no column has texts.
+        CatalogError: no column contains texts.
     """
     texts = [
         column
@@ -89,13 +90,14 @@ def title_column(items: TableProfile, taken: Sequence[str]) -> str:
     if not texts:
         raise CatalogError(
             f"{items.path} has no column of texts that could be titles. Columns: "
-            f"{', '.join(items.columns)}. Add one named title."
+            f"{', '.join(items.columns)}. Add a column named title."
         )
     return max(texts, key=lambda one: (_is_named(one, "title"), len(one.counts))).name
 
 
 def user_column(events: TableProfile, taken: Sequence[str]) -> str:
-    """The column of users, if there is no table of users: a usual name, else ids with repeats.
+    """Find the column of users if there is no table of users: a column with a usual name or else a
+    column of repeated ids.
 
     Raises:
         CatalogError: there is none.
@@ -109,7 +111,7 @@ def user_column(events: TableProfile, taken: Sequence[str]) -> str:
 
 
 def time_column(events: TableProfile, taken: Sequence[str]) -> str:
-    """The column of times: dates, or seconds or milliseconds since 1970.
+    """Find the column of times: dates, or seconds or milliseconds since 1970.
 
     Raises:
         CatalogError: there is none.
@@ -118,7 +120,7 @@ def time_column(events: TableProfile, taken: Sequence[str]) -> str:
 
 
 def rating_column(events: TableProfile, taken: Sequence[str]) -> str | None:
-    """The column of ratings, or None."""
+    """Find the column of ratings; None if there is none."""
     for column in _free(events, taken):
         few = len(column.counts) <= _MOST_RATINGS and column.kind in ("integer", "real")
         if few and _is_named(column, "rating"):
@@ -127,7 +129,7 @@ def rating_column(events: TableProfile, taken: Sequence[str]) -> str | None:
 
 
 def year_column(items: TableProfile, taken: Sequence[str]) -> str | None:
-    """The column with the year of an item, or None."""
+    """Find the column with the year of an item; None if there is none."""
     for column in _free(items, taken):
         named = column.kind == "integer" and _is_named(column, "year")
         if named and all(int(value) in _YEARS for value in column.counts):
@@ -136,12 +138,14 @@ def year_column(items: TableProfile, taken: Sequence[str]) -> str | None:
 
 
 def attribute_fault(column: ColumnProfile) -> str | None:
-    """Why a column of users cannot be compared in groups; None if it can."""
+    """Why the users cannot be compared by groups of this column; None if they can."""
     if len(column.counts) > _MOST_GROUPS:
-        return f"{len(column.counts):,} values; put them into at most {_MOST_GROUPS} bins first"
+        return (
+            f"has {len(column.counts):,} values; group them into at most {_MOST_GROUPS} bins first"
+        )
     large = [count for count in column.counts.values() if count >= LEAST_USERS]
     if len(large) < 2:
-        return f"fewer than two values with {LEAST_USERS} users"
+        return f"fewer than two values have {LEAST_USERS} users"
     return None
 
 
@@ -163,6 +167,7 @@ def _required(
         return max(fitting, key=lambda one: _is_named(one, role)).name
     usual = ", ".join(_names()[role][:3])
     raise CatalogError(
-        f"{table.path} has no column that reads like a {role.removesuffix('_id')}. Columns: "
-        f"{', '.join(table.columns)}. Rename one to a usual name, such as {usual}."
+        f"{table.path} has no column that looks like a {role.removesuffix('_id')} column. "
+        f"Columns: {', '.join(table.columns)}. Rename the right column to a usual name, such as "
+        f"{usual}."
     )

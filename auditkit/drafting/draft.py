@@ -1,8 +1,7 @@
 """Draft the description of the data, the mapping, a recipe, a policy and a target card.
 
-Each draft is a file for a person to check: it says in comments what was assumed. The recipe and
-the policy compare the groups that the users' table has, so no rule waits for an attribute that the
-data lack.
+Each draft is a file for a person to check; its comments state what was assumed. The recipe and the
+policy compare the groups in the table of users, so no rule needs an attribute that the data lack.
 """
 
 from __future__ import annotations
@@ -51,21 +50,21 @@ class Tables:
 
     @property
     def paths(self) -> list[Path]:
-        """All tables."""
+        """Paths of all given tables."""
         return [path for path in (self.items, self.events, self.users) if path is not None]
 
 
 @dataclass(frozen=True)
 class Draft:
-    """Drafted files and what they assume.
+    """Drafted files, and the choices that they depend on.
 
     Attributes:
         files: content by file name.
-        chosen: (role, table, column) in order.
-        left_out: (table, column, reason).
-        domain: name of a pack. domain_columns: the columns that name it; empty if it was given or
-            none was found.
-        outside: whether a table is outside the folder of the files.
+        chosen: (role, table, column) of the columns that were chosen.
+        left_out: (table, column, reason) of the columns that were not used.
+        domain: name of the domain pack. domain_columns: columns from which the domain was inferred;
+            empty if the domain was given or no column suggested one.
+        outside: whether a table is outside the folder of the drafted files.
     """
 
     files: Mapping[str, str]
@@ -102,14 +101,14 @@ def draft_files(
     """Draft the files of an audit from tables.
 
     Args:
-        folder: where the files will be; paths in them are relative to it.
-        domain: name of a pack; None chooses one by the columns.
+        folder: folder for the files, to which their paths are relative.
+        domain: name of a domain pack; None infers the domain from the columns.
         card: whether to draft a target card, for a target without a recommender.yaml.
         policy: name of the shipped policy to start from.
 
     Raises:
         CatalogError: a table cannot be read, or lacks ids, titles, users or times.
-        ConfigurationError: there is no such domain pack.
+        ConfigurationError: no domain pack has this name.
     """
     items, events = profile_table(tables.items), profile_table(tables.events)
     users = None if tables.users is None else profile_table(tables.users)
@@ -144,12 +143,12 @@ def write_files(draft: Draft, folder: Path) -> list[Path]:
     """Write the drafted files.
 
     Raises:
-        ConfigurationError: a file exists; none is written.
+        ConfigurationError: a file already exists; no file is then written.
     """
     paths = [folder / name for name in draft.files]
     if existing := [path for path in paths if path.exists()]:
         raise ConfigurationError(
-            f"{existing[0]} exists. Give another folder with --out, or remove the file."
+            f"{existing[0]} already exists. Give another folder with --out, or remove the file."
         )
     folder.mkdir(parents=True, exist_ok=True)
     for path, text in zip(paths, draft.files.values(), strict=True):
@@ -293,7 +292,7 @@ def _recipe(name: str, attributes: Sequence[str]) -> str:
 
 
 def _flow(section: Mapping[str, object]) -> str:
-    """A mapping on one line, without the keys that have no value."""
+    """Write a mapping on one line, without the keys that have no value."""
     stated = {key: value for key, value in section.items() if value is not None}
     return yaml.safe_dump(
         stated, default_flow_style=True, sort_keys=False, allow_unicode=True,

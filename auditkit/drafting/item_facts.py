@@ -1,7 +1,8 @@
 """Choose the columns of items that become facts of the catalog, with their types and worlds.
 
-Only columns that the domain pack knows get a world in which other values are false, because only
-their claims are read from texts. Other columns with few values are kept as open facts.
+Only columns that the domain pack knows get a closed or functional world, in which other values are
+false, because only claims about these predicates are read from texts. Other columns with few values
+are kept as open facts.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ _RESERVED = ("year", "decade")
 
 @dataclass(frozen=True)
 class ItemFact:
-    """A predicate of the drafted mapping."""
+    """A fact column of the drafted mapping, with its predicate."""
 
     name: str
     column: str
@@ -37,7 +38,9 @@ class ItemFact:
 
 @dataclass(frozen=True)
 class FactColumns:
-    """The drafted facts, the columns of variants, and why the other columns are left out."""
+    """The drafted facts, the columns of variants, and the reason for each column that is not
+    used.
+    """
 
     facts: tuple[ItemFact, ...]
     variants: tuple[str, ...]
@@ -45,11 +48,11 @@ class FactColumns:
 
 
 def fact_columns(items: TableProfile, taken: Sequence[str], pack: DomainPack) -> FactColumns:
-    """Choose the facts of the items.
+    """Choose the columns that become facts of the items.
 
     Args:
         taken: columns that already have a role.
-        pack: of the domain; its predicates give types.
+        pack: the domain pack, whose predicates provide types.
     """
     facts: dict[str, ItemFact] = {}
     variants: list[str] = []
@@ -62,11 +65,13 @@ def fact_columns(items: TableProfile, taken: Sequence[str], pack: DomainPack) ->
             continue
         known = _known(column.name, pack)
         if known is None and len(column.counts) > _FEW_VALUES * column.n_rows:
-            left_out[column.name] = f"{len(column.counts):,} values that no claim states"
+            left_out[column.name] = (
+                f"has {len(column.counts):,} distinct values, which claims are unlikely to state"
+            )
             continue
         fact = _fact(column, known)
         if fact.name in facts:
-            left_out[column.name] = f"{facts[fact.name].column} has the same meaning"
+            left_out[column.name] = f"the column {facts[fact.name].column} has the same meaning"
             continue
         facts[fact.name] = fact
         if pack.name == "products" and is_variant_column(column.name):
@@ -75,17 +80,17 @@ def fact_columns(items: TableProfile, taken: Sequence[str], pack: DomainPack) ->
 
 
 def _fault(column: ColumnProfile) -> str | None:
-    """Why a column holds no facts; None if it may hold some."""
+    """Why a column contains no facts; None if it may contain facts."""
     if not column.n_filled:
         return "empty"
     if column.kind == "object":
-        return "objects; name their keys in the mapping, such as details.Brand"
+        return "contains objects; name their keys in the mapping, such as details.Brand"
     if column.has_addresses:
         return "web addresses"
     if column.mean_length > _LONGEST_VALUE and column.kind != "list":
         return "long texts"
     if len(column.counts) == 1:
-        return "one value for all items"
+        return "all items have the same value"
     return None
 
 
@@ -129,5 +134,5 @@ def _spelled(name: str) -> str:
 
 
 def _free(name: str) -> str:
-    """A name that the catalog does not reserve."""
+    """Make a predicate name that the catalog does not reserve."""
     return f"{name}_value" if name in _RESERVED else name

@@ -22,7 +22,8 @@ _RULE = (
 def shipped_policy_of(target: str) -> str:
     """Name of the shipped policy whose rules a target of this kind can meet.
 
-    `release` for a target whose kind its name does not tell, such as `python:MODULE:NAME`.
+    The result is `release` if the name does not tell the kind of target, such as
+    `python:MODULE:NAME`.
     """
     if target.startswith("scores:"):
         return "release-scores"
@@ -37,10 +38,11 @@ def shipped_policy_of(target: str) -> str:
 
 
 def policy_for(name: str, attributes: Sequence[str], *, shipped: str = "release") -> str:
-    """The text of a shipped release policy, whose rules on groups of users are replaced.
+    """Return a shipped release policy as YAML, with rules for the groups of the given attributes.
 
     Args:
-        attributes: attributes of the users; each gets a rule on the gap in NDCG@10.
+        attributes: attributes of the users; each gets a rule on its gap in NDCG@10, instead of the
+            shipped rules on groups.
         shipped: name of the policy, see `shipped_policy_of`.
 
     Raises:
@@ -49,8 +51,8 @@ def policy_for(name: str, attributes: Sequence[str], *, shipped: str = "release"
     bad = next((one for one in attributes if not one.replace("_", "").isalnum()), None)
     if bad is not None:
         raise ConfigurationError(
-            f"the column {bad!r} of the users cannot be named in a policy. Rename it to letters, "
-            "digits and underscores."
+            f"the name of the user column {bad!r} is not valid in a policy. Rename the column, "
+            "using letters, digits and underscores."
         )
     text = find_recipe(shipped, kind="policy").read_text(encoding="utf-8")
     return "\n".join(_lines(text, name, attributes))

@@ -1,4 +1,4 @@
-"""What a sample of a table's rows says about its columns: kind, number of values, lengths."""
+"""Profile the columns of a table from a sample of its rows: type, number of values, lengths."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _DELIMITERS = (",", ";", "\t")
 
 @dataclass(frozen=True)
 class ColumnProfile:
-    """One column of a sample.
+    """Statistics of one column, over the sampled rows of a table.
 
     Attributes:
-        counts: number of rows of every distinct value, as text.
-        kind: the narrowest kind of all values; `list` and `object` for cells of that type.
-        n_filled, n_rows: number of cells with a value, and of all cells.
+        counts: number of rows by distinct value, as text.
+        kind: narrowest type that fits all values; `list` or `object` if cells have this type.
+        n_filled: number of cells with a value. n_rows: number of all cells.
         mean_length: mean number of characters of a distinct value.
     """
 
@@ -42,7 +42,7 @@ class ColumnProfile:
 
     @property
     def is_unique(self) -> bool:
-        """Whether no two rows share a value, and every row has one."""
+        """Whether every row has a value that no other row has."""
         return 0 < self.n_rows == self.n_filled == len(self.counts)
 
     @property
@@ -52,7 +52,7 @@ class ColumnProfile:
 
     @property
     def has_addresses(self) -> bool:
-        """Whether values are web addresses."""
+        """Whether the values of the column are web addresses."""
         return any(value.startswith(("http://", "https://", "www.")) for value in self.counts)
 
 
@@ -72,7 +72,7 @@ def profile_table(path: Path) -> TableProfile:
         path: CSV, TSV, JSON lines, Parquet, or a file of RecBole.
 
     Raises:
-        CatalogError: the file is missing, is not such a table, or has no rows.
+        CatalogError: the file does not exist, is not a table of these formats, or has no rows.
     """
     faults: list[str] = []
     cells: dict[str, list[object]] = {}
@@ -88,7 +88,7 @@ def profile_table(path: Path) -> TableProfile:
             break
     if not n_rows:
         said = f" ({faults[0]})" if faults else ""
-        raise CatalogError(f"{path} has no row that can be read{said}. Give a table with a header.")
+        raise CatalogError(f"{path} contains no readable row{said}. Give a table with a header.")
     named = {name: _profile(name, column) for name, column in cells.items() if name}
     return TableProfile(path, named, n_rows)
 

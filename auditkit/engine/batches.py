@@ -26,9 +26,10 @@ def batches(prompts: Sequence[Ids], *, share: bool, equal: bool) -> Iterator[Bat
     """Yield batches of at most 16 prompts, with every prompt in exactly one batch.
 
     Args:
-        share: batch prompts that share at least half of their tokens, and at least 32, and compute
-            their common prefix once.
-        equal: batch only prompts of equal length, for models whose results change under padding.
+        share: whether to batch prompts that share at least half of their tokens, and at least 32
+            tokens, and to compute their common prefix once.
+        equal: whether to batch only prompts of equal length, for models whose results change under
+            padding.
     """
     alone = list(range(len(prompts)))
     if share:

@@ -32,14 +32,16 @@ SPECIAL_TOKENS = ("bos_token_id", "decoder_start_token_id", "eos_token_id", "pad
 def beam_search(
     model: PreTrainedModel, prompts: Sequence[Ids], decoding: Decoding, counters: Counters
 ) -> list[Generated]:
-    """Best of `decoding.beams` beams for every prompt."""
+    """Return the best hypothesis of a beam search with `decoding.beams` beams for every prompt."""
     with _only_special_tokens(model):
         return [_best(model, row, prompt, decoding, counters) for row, prompt in enumerate(prompts)]
 
 
 @contextmanager
 def _only_special_tokens(model: PreTrainedModel) -> Iterator[None]:
-    """Within the block, the model's generation configuration has no other settings."""
+    """Context manager that removes all settings but special tokens from the model's generation
+    configuration.
+    """
     own = model.generation_config
     kept = {name: getattr(own, name, None) for name in SPECIAL_TOKENS}
     model.generation_config = GenerationConfig(**kept)

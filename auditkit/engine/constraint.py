@@ -16,7 +16,7 @@ __all__ = ["Constraint", "Walk"]
 
 
 class Walk(Protocol):
-    """State of a constraint for the rows of one batch."""
+    """State of a constraint during decoding, for the rows of one batch."""
 
     def mask(self, logits: torch.Tensor) -> torch.Tensor:
         """Set logits [rows, vocabulary] to minus infinity for tokens that are not allowed.
@@ -30,7 +30,7 @@ class Walk(Protocol):
         ...
 
     def keep(self, rows: Sequence[int]) -> None:
-        """Keep only these rows, in this order."""
+        """Reduce the state to the given rows, in the given order."""
         ...
 
 
@@ -42,7 +42,7 @@ class Constraint(Protocol):
 
         Args:
             members: for every row, the index of its prompt in the call.
-            strict: whether a token that is not allowed is an error. Beam search passes False,
-                because it keeps hypotheses of probability 0; these end instead.
+            strict: whether a disallowed token is an error. If False, the row ends instead; beam
+                search needs this because it may keep hypotheses of probability 0.
         """
         ...

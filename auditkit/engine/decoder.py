@@ -33,9 +33,10 @@ _LOGIT_BYTES = 24 << 20
 
 @dataclass
 class Counters:
-    """Work counters: positions passed to the model, forward passes, and rows passed to the head.
+    """Counts of the positions passed to the model, the forward passes, and the rows passed to the
+    head.
 
-    Packed calls also count the tokens that one forward per pair would need, and the distinct
+    Packed calls also count the tokens that one forward pass per pair would need, and the distinct
     tokens in the token tree.
     """
 
@@ -46,7 +47,7 @@ class Counters:
     unique_tokens: int = 0
 
     def count(self, ids: torch.Tensor) -> None:
-        """Count one forward of a batch [rows, positions]."""
+        """Count one forward pass of a batch [rows, positions]."""
         self.tokens += ids.numel()
         self.forwards += 1
 
@@ -57,7 +58,9 @@ def upcast(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def cache_of(path: Path, rows: int = 1) -> DynamicCache:
-    """New cache whose `rows` rows share the keys and values of a path, which is not modified."""
+    """Create a cache whose `rows` rows share the keys and values of a path; the path is not
+    modified.
+    """
     cache = DynamicCache()
     for keys, values in path:
         layer = DynamicLayer()
@@ -67,7 +70,8 @@ def cache_of(path: Path, rows: int = 1) -> DynamicCache:
 
 
 def decoder_of(base: PreTrainedModel) -> torch.nn.Module:
-    """The part of a causal language model without its head, which returns the last hidden states.
+    """Return the decoder of a causal language model, that is, the model without its head, which
+    computes the last hidden states.
 
     Args:
         base: the model without a peft wrapper.
@@ -83,10 +87,10 @@ class Body:
 
     Attributes:
         model: the complete model as deployed, including adapters.
-        base: the model without a peft wrapper; it keeps LoRA layers.
+        base: the model without a peft wrapper, including LoRA layers.
         n_virtual: number of tokens of a soft prompt or tuned prefix, at the start of every path.
         kv_bytes: bytes of keys and values per token.
-        adjust: maps head outputs to logits; None if no known transformation reproduces them.
+        adjust: maps head outputs to logits; None if no known transformation reproduces the logits.
     """
 
     def __init__(self, model: PreTrainedModel) -> None:
@@ -129,7 +133,7 @@ class Body:
 
     @property
     def body_parameters(self) -> int:
-        """Number of parameters without embedding and head."""
+        """Number of parameters of the model without embedding and head."""
         outside = {id(self._head.weight), id(self.base.get_input_embeddings().weight)}
         return sum(p.numel() for p in self.base.parameters() if id(p) not in outside)
 
@@ -142,7 +146,9 @@ class Body:
         cache: DynamicCache | None,
         counters: Counters,
     ) -> torch.Tensor:
-        """Last hidden states [rows, positions, width] of one forward, which extends the cache."""
+        """Run one forward pass, which extends the cache; return the last hidden states [rows,
+        positions, width].
+        """
         counters.count(ids)
         extra: dict[str, object] = {} if cache is None else {self._cache: cache}
         if self.takes_positions:
@@ -163,7 +169,9 @@ class Body:
         use_cache: bool,
         counters: Counters,
     ) -> tuple[torch.Tensor, DynamicCache | None]:
-        """Model logits after each row's last token [rows, vocabulary], and the cache."""
+        """Run one forward pass; return the logits after each row's last token, [rows, vocabulary],
+        and the cache.
+        """
         counters.count(ids)
         counters.head_rows += ids.shape[0]
         extra: dict[str, object] = {} if cache is None else {self._cache: cache}
@@ -182,7 +190,8 @@ class Body:
     def log_probabilities(
         self, states: torch.Tensor, asked: Sequence[tuple[int, int]], counters: Counters
     ) -> list[float]:
-        """Log-probability in nats of every requested (row, token); states are [n, width].
+        """Return the log-probability in nats of every requested (row, token); `states` are [n,
+        width].
 
         The head runs once per distinct row, with at most 24 MiB of logits at a time.
         """
@@ -207,7 +216,9 @@ class Body:
 
     @torch.inference_mode()
     def root(self) -> Path:
-        """Keys and values of the soft prompt, which precede the first token; empty without one."""
+        """Keys and values of the soft prompt before the first token; empty without a soft
+        prompt.
+        """
         if not self.n_virtual:
             return []
         prompt = self.model.get_prompt(batch_size=1)

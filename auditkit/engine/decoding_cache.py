@@ -59,7 +59,9 @@ class _GrowingLayer(DynamicLayer):  # type: ignore[misc] # transformers ships no
 
 
 def growing(cache: DynamicCache) -> DynamicCache:
-    """Convert a cache to one that grows in place; a cache with sliding layers is unchanged."""
+    """Convert a cache to one that grows in place; a cache with sliding-window layers is returned
+    unchanged.
+    """
     if any(type(layer) is not DynamicLayer for layer in cache.layers):
         return cache
     for i, layer in enumerate(cache.layers):
@@ -98,7 +100,9 @@ def _attend(
 
 @contextmanager
 def grouped_attention(model: PreTrainedModel) -> Iterator[None]:
-    """Within the block, a model with sdpa attention uses grouped keys without repeating them."""
+    """Context manager in which sdpa attention uses the keys of grouped-query attention without
+    copying them.
+    """
     before = model.config._attn_implementation
     if before != "sdpa":
         yield

@@ -14,10 +14,10 @@ _VARIABLE = "AUDITKIT_DEVICE"
 
 
 def chosen_device() -> torch.device:
-    """The device named by AUDITKIT_DEVICE; otherwise the GPU if there is one, or the CPU.
+    """Return the device that AUDITKIT_DEVICE names; by default a GPU if there is one, else the CPU.
 
     Raises:
-        ConfigurationError: torch has no such device.
+        ConfigurationError: torch cannot use the named device.
     """
     name = os.environ.get(_VARIABLE) or ("cuda" if torch.cuda.is_available() else "cpu")
     try:

@@ -56,12 +56,12 @@ def embed(
     layers: Sequence[Callable[[torch.Tensor], torch.Tensor]] = (unit_length,),
     batch: int = 32,
 ) -> NDArray[np.float32]:
-    """Embeddings [n, width], in the order given.
+    """Return the embeddings of texts, [n, width], in the order of `texts`.
 
     Args:
         texts: token ids, including special tokens; no text is empty.
         pooling: key of `POOLINGS`.
-        layers: functions of the pooled vectors [n, width], in order.
+        layers: functions applied to the pooled vectors [n, width], in order.
     """
     order = sorted(range(len(texts)), key=lambda i: (len(texts[i]), i))
     rows: list[NDArray[np.float32] | None] = [None] * len(texts)

@@ -1,7 +1,8 @@
 """Losses under adversarial perturbations of the prompt's embeddings (FGM, FreeLB).
 
 The perturbation is added by a hook on the input embeddings, so it works for full models and LoRA.
-It is a constant for the gradients of the weights, and that of an example depends on no other one.
+It is treated as a constant in the gradients of the weights, and the perturbation of an example
+depends on no other example.
 
 Source: FGM (Miyato et al. 2017), FreeLB (Zhu et al. 2020, algorithm 1). Both papers perturb
 normalized or all embeddings; here only the real tokens of the prompt are perturbed, and the radius
@@ -31,25 +32,26 @@ def perturbed_losses(
     steps: int = 1,
     inner: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> torch.Tensor:
-    """Losses with the embeddings of the prompt moved in the direction that increases them.
+    """Compute losses under an adversarial perturbation of the prompt's embeddings.
 
-    One step is FGM: r = epsilon g / |g| with the gradient g at r = 0. With more steps (FreeLB), r
-    begins at a random point of the ball, and the losses at every point of the ascent are averaged.
+    The perturbation r is in the ball of radius epsilon and increases the loss. One step is FGM: r =
+    epsilon g / |g| with the gradient g at r = 0. With more steps (FreeLB), r begins at a random
+    point of the ball, and the losses at every point of the ascent are averaged.
 
     Args:
-        model: a transformers model; `losses` runs it.
-        losses: returns the losses [B] in nats; called `steps` times, and once more for one step.
-        prompt: bool [B, T], the tokens whose embeddings are moved.
-        scale: radius of the ball, see `radius_of`; above 0.
+        model: a transformers model, which `losses` runs.
+        losses: returns the losses [B] in nats; called `steps` times, or twice if `steps` is 1.
+        prompt: bool [B, T], the tokens whose embeddings are perturbed.
+        scale: relative radius of the ball, see `radius_of`; above 0.
         steps: number of gradient steps, at least 1.
-        inner: context of the gradients that find the direction. Differentially private training
-            gives one in which no per-example gradient is recorded.
+        inner: context manager for the computation of g. Differentially private training passes one
+            that records no per-example gradients.
 
     Returns:
-        [B] nats.
+        Losses [B] in nats.
 
     Raises:
-        InvalidArgument: a scale of 0 or below, or fewer than 1 step.
+        InvalidArgument: `scale` is not above 0, or `steps` is below 1.
     """
     if scale <= 0 or steps < 1:
         raise InvalidArgument(
@@ -98,14 +100,14 @@ def _norms(offset: torch.Tensor) -> torch.Tensor:
 
 
 def _scaled(direction: torch.Tensor, length: float) -> torch.Tensor:
-    """Each example's direction with this length; 0 stays 0."""
+    """Scale each example's direction to this length; a zero direction stays zero."""
     return length * direction / _norms(direction)
 
 
 @contextmanager
 def _added(table: torch.nn.Module, offset: torch.Tensor) -> Iterator[None]:
-    """Within the block, an offset is added to the embeddings that the model looks up first; an
-    encoder-decoder may look up those of its decoder with the same table.
+    """Context manager that adds an offset to the embeddings of the first lookup. An encoder-decoder
+    may use the same table again for its decoder, whose embeddings are not changed.
     """
 
     def add(_: torch.nn.Module, __: object, found: torch.Tensor) -> torch.Tensor:

@@ -34,7 +34,9 @@ def score_encdec(
     *,
     batch: int = 16,
 ) -> list[list[float]]:
-    """Log-probability in nats of every continuation token, decoded after the start token."""
+    """Return the log-probability in nats of every continuation token; the decoder begins with its
+    start token.
+    """
     values: list[list[float]] = [[] for _ in pairs]
     members = by_prompt(pairs)
     prompts = sorted(members, key=len)
@@ -59,7 +61,7 @@ def score_encdec(
 def encode_prompts(
     model: PreTrainedModel, prompts: Sequence[Ids], counters: Counters
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Encoder states [n, longest, width] and their mask [n, longest]."""
+    """Encode the prompts; return encoder states [n, longest, width] and their mask [n, longest]."""
     ids, mask = pad_right(prompts, device=model.device)
     counters.count(ids)
     states = model.get_encoder()(input_ids=ids, attention_mask=mask).last_hidden_state

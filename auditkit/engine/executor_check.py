@@ -1,11 +1,11 @@
 """Self-probe that checks which executors give correct scores for a model.
 
 Correctness is measured on the outputs and not inferred from the model's name. Every executor must
-reproduce one forward per pair on a toy set, and again at the longest length of a call, because a
-short set does not reveal a sliding window. A small model is checked in float64, because with tiny
-random weights a wrong mask may change a title's score by less than any float32 threshold. The
-negative control, a mask that lets siblings attend to each other, must fail; otherwise the probe
-cannot detect a wrong mask. See docs/explain/engine.md.
+reproduce one forward pass per pair on a small set of pairs, and again at the longest length of a
+call, because short pairs do not reveal a sliding window. A small model is checked in float64,
+because with tiny random weights a wrong mask may change a title's score by less than any float32
+threshold. The negative control, a mask that lets siblings attend to each other, must fail;
+otherwise the probe cannot detect a wrong mask. See docs/explain/engine.md.
 """
 
 from __future__ import annotations
@@ -51,10 +51,11 @@ class Certificate:
     """Result of the self-probe.
 
     Attributes:
-        passed: names of the executors that agree with one forward per pair.
-        differences: largest difference per title in nats; None if the executor raised an error.
-        threshold: largest difference that passes, nats per title.
-        control: difference of the negative control in nats; None if it raised an error.
+        passed: names of the executors that agree with one forward pass per pair.
+        differences: for each executor, the largest difference per title in nats; None if the
+            executor raised an error.
+        threshold: largest accepted difference, nats per title.
+        control: difference of the negative control in nats; None if the control raised an error.
         dtype: precision of the probe.
     """
 
@@ -67,7 +68,8 @@ class Certificate:
 
 
 def probe_body(body: Body) -> Body:
-    """Body for the probe: a float64 copy of a small model, otherwise the model itself.
+    """Return the model for the self-probe: a float64 copy of a small model, or else the model
+    itself.
 
     A model that does not compute in float64, such as some mixtures of experts, is not copied.
     """
@@ -81,7 +83,7 @@ def probe_body(body: Body) -> Body:
 
 
 def certify(probed: Body) -> Certificate:
-    """Check every executor on the toy set; `probed` comes from `probe_body`."""
+    """Check every executor on a small fixed set of pairs; `probed` comes from `probe_body`."""
     counters = Counters()
     pairs = _toy_set(probed)
     reference = _one_by_one(probed, pairs, counters)
@@ -105,7 +107,7 @@ def certify(probed: Body) -> Certificate:
 
 
 def fails_at(body: Body, name: str, length: int, threshold: float, counters: Counters) -> bool:
-    """Whether an executor differs from one forward per pair at `length` tokens.
+    """Whether an executor disagrees with one forward pass per pair at `length` tokens.
 
     `length` counts the prompt and the longest continuation together.
     """
@@ -123,7 +125,7 @@ def fails_at(body: Body, name: str, length: int, threshold: float, counters: Cou
 def pads_left(body: Body, threshold: float) -> bool:
     """Whether padding a prompt on the left, after a soft prompt, leaves its logits unchanged.
 
-    BLOOM returns NaN in this case, and soft prompts of peft return other values.
+    BLOOM returns NaN for such padding, and soft prompts of peft change the logits.
     """
     draw = np.random.default_rng(2)
     long, short = ([int(t) for t in draw.integers(body.vocabulary, size=n)] for n in (9, 4))
@@ -134,9 +136,10 @@ def pads_left(body: Body, threshold: float) -> bool:
 
 @torch.inference_mode()
 def keeps_cache(body: Body, threshold: float) -> bool:
-    """Whether two tokens, generated with a cache, have the logits of one forward.
+    """Whether generating two tokens with a cache gives the same logits as one forward pass.
 
-    Hybrid and state-space models have caches of their own, which some releases handle otherwise.
+    Hybrid and state-space models have special caches, which some releases of transformers handle
+    differently.
     """
     draw = np.random.default_rng(4)
     prompt, new = [[int(t) for t in draw.integers(body.vocabulary, size=n)] for n in (9, 2)]
@@ -213,7 +216,9 @@ def _toy_set(body: Body) -> list[Pair]:
 
 
 def _tails(body: Body) -> list[list[int]]:
-    """Toy continuations: with shared tokens, as a prefix of another, distinct, of one token."""
+    """Small test continuations: some share tokens, one is a prefix of another, one is distinct, and
+    one has a single token.
+    """
     draw = np.random.default_rng(1)
     a, b, c, d, e, f, g, h = (int(t) for t in draw.integers(body.vocabulary, size=8))
     return [[a, b, c, d], [a, b, e], [a, b], [f, g, h, a, b], [h]]

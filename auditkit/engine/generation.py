@@ -36,7 +36,8 @@ class Decoding(NamedTuple):
     """Decoding options. Temperature 0 is greedy; `top_k` 0 and `top_p` 1 disable filtering.
 
     Attributes:
-        stop: called after every token; returns whether the new tokens of a row are complete.
+        stop: called after every token with the new tokens of a row; returns whether they are
+            complete.
         constraint: restriction of the text, for example to titles of a catalog.
         beams: number of beams; values above 1 need temperature 0.
     """
@@ -54,9 +55,9 @@ class Generated(NamedTuple):
     """New token ids of one prompt.
 
     Attributes:
-        cut: whether a limit was reached before the text ended.
-        margin: smallest gap between the two best logits of any step, a near tie below 1e-3; None
-            for sampled text.
+        cut: whether the limit of new tokens was reached before the text ended.
+        margin: smallest gap between the two largest logits over all steps, below 1e-3 for a near
+            tie; None for sampled text.
     """
 
     ids: list[int]
@@ -81,8 +82,8 @@ def generate(
     Args:
         share: whether prompts may share the cache of a common prefix; only for models whose
             `packed` executor passed its self-check.
-        pad: whether prompts of unequal length may be in the same batch.
-        cached: whether to keep keys and values; without them every step forwards the whole text.
+        pad: whether prompts of unequal length may be padded into one batch.
+        cached: whether to cache keys and values; otherwise every step forwards the whole text.
     """
     results: list[Generated | None] = [None] * len(prompts)
     for batch in batches(prompts, share=share, equal=not pad):
@@ -123,7 +124,7 @@ def _continue(body: Body, batch: Batch, rows: _Rows, counters: Counters) -> None
 
 
 def _recompute(body: Body, batch: Batch, rows: _Rows, counters: Counters) -> None:
-    """Generate token by token with a forward of the whole text for each."""
+    """Generate token by token, with a forward pass of the whole text for each token."""
     texts = [[*batch.prefix, *tail] for tail in batch.tails]
     while True:
         chosen, kept = rows.choose(next_token_logits(body, texts, counters, pad=False))
@@ -191,8 +192,9 @@ class _Rows:
         """Choose a token for every current row of logits [rows, vocabulary].
 
         Returns:
-            The tokens, and the rows to keep. All rows are kept until half are done, so that the
-            cache is not copied each time a row ends; none if all are done or a limit is reached.
+            The tokens, and the rows to keep. All rows are kept until half of them are done, so that
+            the cache is not copied each time a row ends. No rows are kept if all are done or a
+            limit is reached.
         """
         decoding = self._decoding
         tokens = self._tokens(self._walk.mask(logits) if self._walk else logits)
@@ -260,6 +262,8 @@ def _filtered(logits: torch.Tensor, top_k: int, top_p: float) -> torch.Tensor:
 
 
 def end_tokens(model: PreTrainedModel) -> frozenset[int]:
-    """End tokens of the generation configuration, which may differ from the tokenizer's."""
+    """Ids of the end tokens in the generation configuration, which may differ from the tokenizer's
+    end token.
+    """
     ends = model.generation_config.eos_token_id
     return frozenset(ends if isinstance(ends, list) else [] if ends is None else [ends])

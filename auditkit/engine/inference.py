@@ -55,7 +55,7 @@ class Cost:
     """Estimated cost of scoring.
 
     Attributes:
-        tokens_asked: tokens that one forward per pair would process.
+        tokens_asked: tokens that one forward pass per pair would process.
         unique_tokens: distinct tokens in the token tree.
         tokens_to_compute: tokens that the executor forwards.
         executor: name of the executor.
@@ -71,7 +71,8 @@ class Cost:
 
 @dataclass
 class Engine:
-    """A causal or encoder-decoder language model; device and precision are those of its weights.
+    """Runs a causal or encoder-decoder language model on the device and in the precision of its
+    weights.
 
     Attributes:
         counters: work done for requests.
@@ -108,23 +109,24 @@ class Engine:
         return keeps_cache(self._probe, self.certificate.threshold)
 
     def score(self, pairs: Sequence[Pair]) -> list[list[float]]:
-        """Log-probability in nats of every continuation token, in the order given.
+        """Return the log-probability in nats of every continuation token, in the order of `pairs`.
 
         Raises:
             TargetError: a pair is longer than the model's context, or a value is NaN or infinite.
-            InvalidArgument: an empty prompt or continuation.
+            InvalidArgument: a prompt or continuation is empty.
             ConfigurationError: the executor set by AUDITKIT_EXECUTOR fails the self-probe.
         """
         return self._checked(pairs, executor=None)
 
     def rescore(self, pairs: Sequence[Pair]) -> list[list[float]]:
-        """Compute the scores with the `plain` executor, for rechecks."""
+        """Compute the scores of `score` with the `plain` executor, to check them."""
         return self._checked(pairs, executor="plain")
 
     def generate(
         self, prompts: Sequence[Ids], decoding: Decoding, *, seeds: Sequence[int] = ()
     ) -> list[Generated]:
-        """Continue every prompt; paired prompts share their prefix if the self-probe allows it.
+        """Continue every prompt. Prompts in one batch share their prefix if the self-probe allows
+        it.
 
         Raises:
             TargetError: a prompt plus the maximum number of new tokens exceeds the model's context.
@@ -150,7 +152,7 @@ class Engine:
         )
 
     def next_token_logits(self, prompts: Sequence[Ids]) -> torch.Tensor:
-        """Logits of the token after each prompt, [n, vocabulary] float32 or float64.
+        """Return the logits of the token after each prompt, [n, vocabulary], float32 or float64.
 
         Raises:
             TargetError: a prompt is longer than the model's context.
@@ -198,7 +200,8 @@ class Engine:
     def _validate_length(self, read: int, written: int) -> None:
         """Reject sequences longer than the model's context, because inputs are never truncated.
 
-        An encoder-decoder has separate limits for prompt and continuation; other models share one.
+        An encoder-decoder has separate limits for prompt and continuation; other models have one
+        limit for both.
         """
         if self.model.config.is_encoder_decoder:
             # T5 has relative positions and no limit in its configuration.
@@ -212,7 +215,7 @@ class Engine:
             )
 
     def _executor(self, pairs: Sequence[Pair]) -> str:
-        """Name of the cheapest executor that passes the self-probe at this call's length."""
+        """Name of the cheapest executor that passes the self-probe at the length of this call."""
         forced = os.environ.get(_FORCE)
         if forced and forced not in EXECUTORS:
             raise ConfigurationError(
@@ -277,7 +280,9 @@ class Engine:
 
 
 def _longest(pairs: Sequence[Pair], apart: bool) -> tuple[int, int]:
-    """(longest prompt, longest continuation) if `apart`, else (longest pair, 0), in tokens."""
+    """Return (longest prompt, longest continuation) if `apart`, else (longest pair, 0), in
+    tokens.
+    """
     if apart:
         return max(len(prompt) for prompt, _ in pairs), max(len(text) for _, text in pairs)
     return max(len(prompt) + len(text) - 1 for prompt, text in pairs), 0

@@ -22,7 +22,7 @@ __all__ = ["plan_for", "score_packed"]
 
 
 def plan_for(body: Body, pairs: Sequence[tuple[Ids, Ids]], limits: Limits | None = None) -> Plan:
-    """Plan the forwards of a call, given the model's key-value memory per token."""
+    """Plan the forward passes of a call, given the model's memory of keys and values per token."""
     return make_plan(build_tree(pairs), limits or Limits(kv_bytes=body.kv_bytes))
 
 
@@ -35,11 +35,11 @@ def score_packed(
     limits: Limits | None = None,
     siblings_visible: bool = False,
 ) -> list[list[float]]:
-    """Log-probability in nats of every continuation token.
+    """Return the log-probability in nats of every continuation token, with packed forward passes.
 
     Args:
-        siblings_visible: let sibling continuations attend to each other, which is wrong; only for
-            the negative control of the self-probe.
+        siblings_visible: whether sibling continuations attend to each other, which is wrong and
+            serves only as the negative control of the self-probe.
     """
     plan = plan_for(body, pairs, limits)
     counters.tokens_asked += plan.tree.tokens_asked

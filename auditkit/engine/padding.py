@@ -12,13 +12,13 @@ __all__ = ["pad_left", "pad_right"]
 
 
 def pad_left(rows: Sequence[Ids], *, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    """Ids and mask, each [n, longest], padded on the left for generation."""
+    """Pad rows on the left, for generation; return ids and mask, each [n, longest]."""
     width = max(map(len, rows))
     return _padded(rows, [width - len(row) for row in rows], width, device)
 
 
 def pad_right(rows: Sequence[Ids], *, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    """Ids and mask, each [n, longest], padded on the right for scoring."""
+    """Pad rows on the right, for scoring; return ids and mask, each [n, longest]."""
     return _padded(rows, [0] * len(rows), max(map(len, rows)), device)
 
 

@@ -30,7 +30,9 @@ __all__ = ["distributions", "score_plain"]
 def score_plain(
     body: Body, pairs: Sequence[tuple[Ids, Ids]], counters: Counters, *, batch: int = 32
 ) -> list[list[float]]:
-    """Log-probability in nats of every continuation token; equal pairs are not merged."""
+    """Return the log-probability in nats of every continuation token, with one row per pair; equal
+    pairs are not merged.
+    """
     lengths = [len(prompt) + len(continuation) - 1 for prompt, continuation in pairs]
     order = sorted(range(len(pairs)), key=lambda i: (lengths[i], i))
     whole = body.n_virtual > 0 or body.adjust is None
@@ -49,8 +51,9 @@ def score_plain(
 def distributions(
     model: PreTrainedModel, pairs: Sequence[tuple[Ids, Ids]]
 ) -> Iterator[NDArray[np.float64]]:
-    """Yield the log-probabilities of all tokens of the vocabulary before every continuation token,
-    nats, [tokens, vocabulary], with one forward pass per pair; also for an encoder-decoder.
+    """Yield, for each pair, the log-probabilities in nats of the whole vocabulary at every
+    continuation token, [tokens, vocabulary]. Every pair has its own forward pass; encoder-decoder
+    models are supported.
     """
     for prompt, continuation in pairs:
         ids = torch.tensor([[*prompt, *continuation[:-1]]], device=model.device)

@@ -22,7 +22,7 @@ __all__ = ["Group", "Limits", "Plan", "Prefix", "Row", "Step", "Wanted", "make_p
 class Wanted:
     """Requested log-probability of `token` after the token at `position` of a row or prefix.
 
-    `slot` is its index among the results.
+    `slot` is the index of this log-probability among the results.
     """
 
     position: int
@@ -32,7 +32,9 @@ class Wanted:
 
 @dataclass
 class Row:
-    """Sibling subtrees in one row. `parents` are positions in the row, -1 the path's end."""
+    """Sibling subtrees in one row. `parents` are the positions of parent tokens in the row; -1
+    means the last token of the path.
+    """
 
     tokens: list[int] = field(default_factory=list)
     parents: list[int] = field(default_factory=list)
@@ -40,7 +42,7 @@ class Row:
     wanted: list[Wanted] = field(default_factory=list)
 
     def add(self, node: Node, parent: int) -> None:
-        """Append a subtree whose parent is a position of this row."""
+        """Append a subtree below the token at position `parent` of this row."""
         waiting = [(node, parent)]
         while waiting:
             current, above = waiting.pop()
@@ -56,7 +58,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Prefix:
-    """Tokens forwarded once after `past` tokens of the path, which they extend."""
+    """Tokens that are forwarded once after `past` tokens of the path, and that extend the path."""
 
     past: int
     tokens: list[int]
@@ -65,14 +67,16 @@ class Prefix:
 
 @dataclass(frozen=True)
 class Group:
-    """Rows forwarded as one batch after `past` tokens of the path, which they do not change."""
+    """Rows that are forwarded as one batch after `past` tokens of the path, without extending the
+    path.
+    """
 
     past: int
     rows: list[Row]
 
     @property
     def width(self) -> int:
-        """Length of the longest row, to which the others are padded."""
+        """Length of the longest row, to which all rows are padded."""
         return max(len(row.tokens) for row in self.rows)
 
 
@@ -101,7 +105,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Plan:
-    """Forwards of one call."""
+    """Forward passes of one call."""
 
     tree: Tree
     steps: list[Step]
@@ -122,9 +126,9 @@ class Plan:
 
 
 def make_plan(tree: Tree, limits: Limits = Limits()) -> Plan:
-    """Plan the forwards of a tree; every (node, next token) is requested exactly once.
+    """Plan the forward passes for a tree; every (node, next token) is requested exactly once.
 
-    The tree is modified: short segments move into the nodes below them.
+    The tree is modified: short segments are moved into their child nodes.
     """
     cutter = _Cutter(limits, spare=int(limits.slack * tree.unique_tokens))
     return Plan(tree, list(cutter.steps(tree.root)))

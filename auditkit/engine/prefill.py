@@ -1,7 +1,8 @@
 """Prefill the cache of a batch: the shared prefix once, then the remaining tokens by length.
 
 Rows of unequal length are forwarded in parts and their caches are padded afterwards, because
-padding in a cache costs nothing, while padding in a forward costs as much as a token.
+padding in a cache costs nothing, while a padding token in a forward pass costs as much as a real
+token.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ _WASTE = 1.05
 
 
 class Prefilled(NamedTuple):
-    """Prefilled batch, ready for generation.
+    """A batch whose prompts were run through the model, ready for generation.
 
     Attributes:
         logits: logits of the next token, [rows, vocabulary].
@@ -38,7 +39,7 @@ class Prefilled(NamedTuple):
 
 
 def prefill(body: Body, batch: Batch, counters: Counters) -> Prefilled:
-    """Prefill every prompt of a batch; rows keep their order."""
+    """Run the prompts of a batch through the model; rows have the order of the prompts."""
     path = _shared(body, batch.prefix, counters)
     past = body.n_virtual + len(batch.prefix)
     longest = max(map(len, batch.tails))

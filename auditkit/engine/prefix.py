@@ -25,7 +25,9 @@ _MAX_BYTES = 1 << 30
 def score_prefix(
     body: Body, pairs: Sequence[tuple[Ids, Ids]], counters: Counters
 ) -> list[list[float]]:
-    """Log-probability in nats of every continuation token."""
+    """Return the log-probability in nats of every continuation token; each distinct prompt is
+    forwarded once.
+    """
     values: list[list[float]] = [[] for _ in pairs]
     for prompt, members in by_prompt(pairs).items():
         past = body.n_virtual + len(prompt)
@@ -73,7 +75,9 @@ def _score_tails(
 
 
 def by_prompt(pairs: Sequence[tuple[Ids, Ids]]) -> dict[tuple[int, ...], list[int]]:
-    """Indices of the (prompt, continuation) pairs by prompt, in order of first occurrence."""
+    """Group the indices of the (prompt, continuation) pairs by prompt, in order of first
+    occurrence.
+    """
     found: dict[tuple[int, ...], list[int]] = {}
     for i, (prompt, _) in enumerate(pairs):
         found.setdefault(tuple(prompt), []).append(i)
@@ -81,5 +85,5 @@ def by_prompt(pairs: Sequence[tuple[Ids, Ids]]) -> dict[tuple[int, ...], list[in
 
 
 def batches_of(indices: Sequence[int], size: int) -> Iterator[Sequence[int]]:
-    """Consecutive parts of at most `size` indices."""
+    """Split indices into consecutive parts of at most `size` indices."""
     return (indices[begin : begin + size] for begin in range(0, len(indices), size))

@@ -25,9 +25,9 @@ class Node:
 
     Attributes:
         tokens: at least one token id; empty for the root.
-        depth: number of tokens before the first one.
-        wanted: slot (index among the results) of every requested (depth, next token); the token
-            at that depth predicts the next token.
+        depth: number of tokens before the first token of this node.
+        wanted: slot (index among the results) of every requested (depth, next token); the token at
+            that depth predicts the next token.
         children: child nodes in lexicographic order of their tokens.
         size: number of tokens in the whole subtree.
     """
@@ -40,11 +40,11 @@ class Node:
 
     @property
     def end(self) -> int:
-        """Number of tokens from the root up to and including the last one of this node."""
+        """Number of tokens from the root to the last token of this node, inclusive."""
         return self.depth + len(self.tokens)
 
     def split(self, depth: int) -> None:
-        """Keep the tokens before a depth and move the rest into a single child."""
+        """Split the node at a depth: move its tokens from this depth on into a single child."""
         at = depth - self.depth
         below = {key: slot for key, slot in self.wanted.items() if key[0] >= depth}
         child = Node(self.tokens[at:], depth, below, self.children)
@@ -54,15 +54,15 @@ class Node:
 
 @dataclass(frozen=True)
 class Tree:
-    """All pairs of a call.
+    """The token tree of all pairs of a call.
 
     Attributes:
         root: node without tokens.
         slots: for each pair, the slot of every continuation token, in order.
         n_slots: number of distinct requested (node, next token) pairs.
-        tokens_asked: number of tokens that one forward per pair would process.
-        unique_tokens: number of tokens in the tree, the minimum to forward.
-        visible_keys: sum over those tokens of the keys they attend to.
+        tokens_asked: number of tokens that one forward pass per pair would process.
+        unique_tokens: number of tokens in the tree, the smallest number that must be forwarded.
+        visible_keys: number of keys that a token attends to, summed over the tokens of the tree.
         predicted_rows: number of distinct tokens after which a token is predicted.
     """
 
@@ -76,10 +76,10 @@ class Tree:
 
 
 def build_tree(pairs: Sequence[tuple[Ids, Ids]]) -> Tree:
-    """Merge (prompt ids, continuation ids) pairs; equal pairs share all their slots.
+    """Merge pairs (prompt ids, continuation ids) into a tree; equal pairs share all their slots.
 
     Raises:
-        InvalidArgument: an empty prompt or continuation.
+        InvalidArgument: a prompt or continuation is empty.
     """
     for prompt, continuation in pairs:
         if not len(prompt) or not len(continuation):

@@ -18,7 +18,7 @@ __all__ = ["next_token_logits"]
 def next_token_logits(
     body: Body, prompts: Sequence[Ids], counters: Counters, *, pad: bool = True
 ) -> torch.Tensor:
-    """Logits of the token after each prompt, in order, [n, vocabulary] float32 or float64."""
+    """Return the logits of the token after each prompt, [n, vocabulary], float32 or float64."""
     rows: list[torch.Tensor | None] = [None] * len(prompts)
     path = body.root()
     for batch in batches(prompts, share=False, equal=not pad):

@@ -32,20 +32,20 @@ MAJOR = int(VERSION.partition(".")[0])
 
 
 def fill(layer: DynamicLayer, keys: torch.Tensor, values: torch.Tensor) -> None:
-    """Give a new layer of a cache its keys and values, which are not copied."""
+    """Set the keys and values of a new cache layer, without copying them."""
     # An update without tokens initializes the other fields, whose names differ between releases.
     DynamicLayer.update(layer, keys[:, :, :0], values[:, :, :0])
     layer.keys, layer.values = keys, values
 
 
 def cache_argument(model: torch.nn.Module) -> str:
-    """Name of the argument of `forward` that takes the key-value cache."""
+    """Name of the argument of `forward` for the key-value cache."""
     renamed = "cache" in inspect.signature(model.forward).parameters
     return "cache" if renamed else "past_key_values"
 
 
 def cache_of_output(output: Mapping[str, Any]) -> Any:
-    """Key-value cache in the output of a forward; None without one."""
+    """Key-value cache in the output of a forward pass; None if the output has no cache."""
     return output.get("cache", output.get("past_key_values"))
 
 
@@ -57,7 +57,7 @@ def attention(config: PretrainedConfig) -> str | None:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Within the block, transformers shows neither progress bars nor warnings."""
+    """Context manager that suppresses the progress bars and warnings of transformers."""
     shown, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
     logging.disable_progress_bar()
     logging.set_verbosity_error()

@@ -26,15 +26,16 @@ __all__ = ["TitleLists", "TitleWalk"]
 
 @dataclass
 class TitleLists:
-    """Constraint to `sizes[i]` titles in the response to prompt i of a call.
+    """Constrains the response to prompt i of a call to a list of `sizes[i]` titles.
 
     Attributes:
         separator: token between two titles; no title contains it.
         ends: end tokens of the model's generation configuration.
         sizes: number of titles to list for each prompt, at least 1.
-        openings: tokens before each title of a list, such as its number; empty for none.
-        open_leaves: leaves that may be listed for a prompt, bool [leaves], each at most once.
-            Without it every title is allowed, including repeats.
+        openings: for each title of a list, the tokens before it, such as its number; empty if there
+            are none.
+        open_leaves: returns the leaves that may be listed for a prompt, bool [leaves], each at most
+            once. None allows every title, with repeats.
         escapes: number of chosen tokens that are not in the trie; 0 unless the decoding loop has a
             bug.
     """
@@ -66,13 +67,15 @@ class TitleLists:
 
     @cached_property
     def fork_tokens(self) -> NDArray[np.int64]:
-        """Tokens after the fork of the trie; empty if there is no fork."""
+        """Tokens that may follow the first branching node of the trie; empty if there is no such
+        node.
+        """
         fork = self.trie.fork
         return self.trie.children(fork)[0] if fork >= 0 else np.empty(0, np.int64)
 
 
 class TitleWalk:
-    """Trie state of the rows of one batch.
+    """Position in the trie of each row of one batch.
 
     The state is kept on the host, where tokens are chosen; only the indices of allowed tokens are
     copied to the device of the logits.
@@ -115,7 +118,7 @@ class TitleWalk:
         """Update the state with one chosen token per row.
 
         Raises:
-            TargetError: a token is not in the trie; it is counted as an escape.
+            TargetError: a token is not in the trie; the token is counted in `escapes`.
         """
         chosen = np.asarray(tokens, np.int64)
         opening = self._forced >= 0
@@ -139,7 +142,7 @@ class TitleWalk:
         self._settle()
 
     def keep(self, rows: Sequence[int]) -> None:
-        """Keep only these rows, in this order."""
+        """Reduce the state to the given rows, in the given order."""
         index = np.asarray(rows, np.int64)
         self._nodes, self._listed = self._nodes[index], self._listed[index]
         self._done, self._sizes = self._done[index], self._sizes[index]

@@ -28,7 +28,9 @@ _ABSENT = -1  # missing token or node
 
 
 class Spans(NamedTuple):
-    """Range of leaves below every node, `low` to `high` - 1, int32 [nodes]."""
+    """Range of leaves below every node: from `low`, inclusive, to `high`, exclusive, int32
+    [nodes].
+    """
 
     low: NDArray[np.int32]
     high: NDArray[np.int32]
@@ -43,7 +45,7 @@ class TitleTrie:
         keys: int64 [edges], ascending: node * base + token; edge e leads to node e + 1.
         base: size of the vocabulary plus one.
         levels: first node of every depth, followed by the number of nodes.
-        leaf_of: int32 [titles]; leaf of each given title. Leaves are numbered in the order of their
+        leaf_of: int32 [titles]; leaf of each title. Leaves are numbered in the order of their
             tokens, and equal titles share a leaf.
     """
 
@@ -55,7 +57,7 @@ class TitleTrie:
 
     @property
     def end(self) -> int:
-        """The symbol that ends every title."""
+        """The symbol END, which ends every title."""
         return self.base - 1
 
     @property
@@ -70,12 +72,12 @@ class TitleTrie:
 
     @property
     def n_bytes(self) -> int:
-        """Bytes of the arrays, without the spans that filters need."""
+        """Number of bytes of the arrays, without `spans`."""
         return self.indptr.nbytes + self.keys.nbytes + self.leaf_of.nbytes
 
     @cached_property
     def fork(self) -> int:
-        """First node at which titles differ; -1 if a title ends there or earlier."""
+        """First node after which titles differ; -1 if a title ends at or before this node."""
         node = 0
         while True:
             tokens, nodes = self.children(node)
@@ -86,19 +88,21 @@ class TitleTrie:
             node = int(nodes[0])
 
     def children(self, node: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Tokens that may follow a node, ascending, and the nodes that they lead to."""
+        """Return the tokens that may follow a node, ascending, and the child nodes to which they
+        lead.
+        """
         begin, end = int(self.indptr[node]), int(self.indptr[node + 1])
         return self.keys[begin:end] - node * self.base, np.arange(begin, end) + 1
 
     def step(self, nodes: NDArray[np.int64], tokens: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Child of every node for one token each, -1 if there is none, int64 [n]."""
+        """Return the child of nodes[i] for tokens[i], int64 [n]; -1 if there is no such child."""
         wanted = nodes * self.base + tokens
         edges = np.searchsorted(self.keys, wanted)
         found = self.keys[np.minimum(edges, len(self.keys) - 1)] == wanted
         return np.where(found & (nodes >= 0), edges + 1, _ABSENT)
 
     def find(self, tokens: Sequence[int]) -> int | None:
-        """Index of the first given title with exactly these tokens, or None."""
+        """Index of the first title with exactly these tokens; None if there is none."""
         node = np.zeros(1, np.int64)
         for token in (*tokens, self.end):
             if not 0 <= token < self.base:
@@ -109,14 +113,14 @@ class TitleTrie:
 
     @cached_property
     def title_of(self) -> NDArray[np.int32]:
-        """Index of the title of every leaf, the first among equal titles, int32 [leaves]."""
+        """Index of the title of every leaf, int32 [leaves]; of equal titles, the first."""
         titles = np.empty(self.n_leaves, np.int32)
         titles[self.leaf_of[::-1]] = np.arange(len(self.leaf_of), dtype=np.int32)[::-1]
         return titles
 
     @cached_property
     def spans(self) -> Spans:
-        """Ranges of leaves below every node, for filters; computed on first use."""
+        """Ranges of leaves below every node, which filters need; computed on first use."""
         n_nodes = self.levels[-1]
         parents = self.keys // self.base
         is_leaf = np.ones(n_nodes, bool)
@@ -147,7 +151,8 @@ def build_trie(
         vocabulary: size of the vocabulary; all ids are below it.
 
     Raises:
-        InvalidArgument: no titles, one without tokens, or an id outside the vocabulary.
+        InvalidArgument: there are no titles, a title has no tokens, or an id is outside the
+            vocabulary.
     """
     if not len(lengths) or lengths.min() < 1 or lengths.sum() != len(tokens):
         raise InvalidArgument(

@@ -1,10 +1,10 @@
 """Attack the rankings of a recommender: one call, one record per request.
 
-The clean request is sent twice, so that a recommender that answers equal requests differently is
-known as non-deterministic. The searches then run in lock-step; each success is sent again and must
-be reproduced (two of three times for a non-deterministic recommender), and is valid only if the
-text still is the same request. The Target remembers every response, so an attack that is run again,
-or one that proposes the prompts of another, sends only new prompts.
+The clean request is sent twice, to detect a non-deterministic recommender, which answers equal
+requests differently. The searches then run in lock-step; each success is sent again and must be
+reproduced (two of three times for a non-deterministic recommender), and is valid only if the text
+is still the same request. The Target caches every response, so a repeated attack, or an attack that
+proposes prompts of an earlier attack, sends only new prompts.
 """
 
 from __future__ import annotations
@@ -49,21 +49,21 @@ def attack(
     """Attack every request within a threat model.
 
     Args:
-        requests: clean requests, one per user; without an instruction, the first template of the
-            target is used. Prompts are rendered anew.
-        goal: of all requests, or one goal per request.
+        requests: clean requests, one per user; a request without an instruction gets the first
+            template of the target. All prompts are rendered again.
+        goal: goal of all requests, or one goal per request.
         search: `random_stop`, `greedy` or `local`; `deepwordbug` or `textbugger` for the recipes of
-            TextAttack, one user at a time; `replay` for the stored edits alone.
-        seed: of every random choice, with the name of the search and the user's id.
-        stored: records of earlier attacks; their edits of the same text are tried first, one query
-            each, those of the same user before those of others; recipes of TextAttack ignore them.
+            TextAttack, one user at a time; `replay` tries only the stored edits.
+        seed: seed of all random choices, together with the name of the search and the user id.
+        stored: records of earlier attacks. Their edits of an equal text are tried first, one query
+            each, beginning with edits of the same user. Recipes of TextAttack ignore them.
 
     Returns:
         One record per request, in order.
 
     Raises:
-        InvalidArgument: an unknown search, or another number of goals than of requests.
-        MissingDependency: a recipe of TextAttack without TextAttack.
+        InvalidArgument: the search is unknown, or the numbers of goals and requests differ.
+        MissingDependency: the search is a recipe of TextAttack, which is not installed.
     """
     known = (*SEARCHES, *STOCK_RECIPES, REPLAY)
     if search not in known:
@@ -107,7 +107,9 @@ def _begin(
     threat: ThreatModel,
     blank: AttackRecord,
 ) -> tuple[Attempt | None, AttackRecord]:
-    """The attempt of one request, None if it cannot be attacked, and its record so far."""
+    """Return the attempt on one request (None if the request cannot be attacked) and its record so
+    far.
+    """
     record = replace(blank, user=request.user_id, goal=goal, clean_request=before.request_id)
     failed = next((one for one in (before, again) if one.status in UNANSWERED), None)
     if failed is not None:
@@ -158,7 +160,7 @@ def _search(
 
 
 def _stored_edits(attempt: Attempt, stored: Sequence[AttackRecord]) -> list[Edits]:
-    """Edits of earlier attacks on the same text, those of the same user first."""
+    """Edits of earlier attacks on the same text, beginning with edits of the same user."""
     usable = [one for one in stored if one.edits and one.text == attempt.text.text]
     usable.sort(key=lambda one: one.user != attempt.request.user_id)
     return list(dict.fromkeys(one.edits for one in usable))

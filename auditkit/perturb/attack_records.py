@@ -23,18 +23,20 @@ AttackStatus = Literal["success", "invalid", "unconfirmed", "failed", "skipped",
 
 @dataclass(frozen=True, kw_only=True)
 class AttackRecord:
-    """The attack on one user.
+    """Result of the attack on one user.
 
     Attributes:
-        status: `success` is confirmed and valid, `invalid` confirmed and not valid; `unconfirmed`
-            was not reproduced; `skipped` was not eligible; `missing` lacks responses.
-        reason: why, for other statuses than success and failed.
-        text: the text that was edited. edits: of the adversarial text; empty without one.
+        status: `success` if confirmed and valid, `invalid` if confirmed but not valid, `failed` if
+            the goal was not reached, `unconfirmed` if a repeat did not reproduce the success,
+            `skipped` if not eligible, `missing` if responses are missing.
+        reason: explanation of a status other than `success` and `failed`.
+        text: the original text. edits: edits that give the adversarial text; empty if there is
+            none.
         clean_items, repeat_items, attacked_items: ids of the lists, best first.
-        queries: distinct prompts, with those of the confirmation.
+        queries: number of distinct prompts, including those of the confirmation.
         breakdown: whether the adversarial response has no list. near_tie: whether an edit came
-            within rounding of the goal, which does not count as success.
-        deterministic: whether a repeat of the clean request gave the same list.
+            within rounding error of the goal, which does not count as success.
+        deterministic: whether repeating the clean request gave an equal list.
         clean_request, attacked_request: ids in the run log.
     """
 
@@ -69,7 +71,7 @@ class AttackRecord:
         return self.status in ("success", "invalid")
 
     def edits_in_words(self) -> str:
-        """The edits as `old -> new`, with invisible and foreign characters as escapes."""
+        """The edits as `old -> new`, with invisible and non-ASCII characters escaped."""
         pairs = [
             f"{_ascii(self.text[edit.begin : edit.end])} -> {_ascii(edit.text)}"
             for edit in self.edits
@@ -91,7 +93,7 @@ def read_records(path: Path) -> list[AttackRecord]:
     """Read the records that `write_records` wrote.
 
     Raises:
-        InvalidArgument: a line that is not a record; the message names it.
+        InvalidArgument: a line is not a record; the message names the line.
     """
     adapter, records = TypeAdapter(AttackRecord), list[AttackRecord]()
     lines: Sequence[str] = path.read_text(encoding="utf-8").splitlines()

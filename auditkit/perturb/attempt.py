@@ -1,7 +1,8 @@
-"""The attack on one user's request: what was looked at, what it cost, and the best edit so far.
+"""State of the attack on one user's request: the texts that were sent, their cost, and the best
+edit so far.
 
-Queries are the distinct prompts that this attack looked at: a text that it proposes again is free,
-while one that another attack already asked is counted, although the Target need not send it again.
+Queries are the distinct prompts of this attack. A text that it proposes again is not counted, but a
+text that another attack already sent is counted, although the Target does not send it again.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ class Outcome:
     """What a search learns about one candidate text.
 
     Attributes:
-        margin: of the goal, higher is nearer; minus infinity if nothing was learned.
-        reached: whether the goal is reached. near_tie: whether rounding decides.
+        margin: margin to the goal; higher is nearer, minus infinity without information.
+        reached: whether the goal is reached. near_tie: whether the result is within rounding error.
         breakdown: whether the response has no list.
     """
 
@@ -43,13 +44,16 @@ class Attempt:
     """State of the attack on one request.
 
     Args:
-        request: clean request with its instruction. clean: its ranking. text: what may be edited.
-        goal, threat: what the attack is to achieve, and within which limits.
+        request: clean request with its instruction. clean: ranking of this request. text: text that
+            may be edited.
+        goal: what the attack is to achieve. threat: its limits.
 
     Attributes:
-        queries: distinct texts asked so far. unanswered: those without a response.
+        queries: number of distinct texts sent so far. unanswered: number of these texts without a
+            response.
         stopped: whether the budget of the whole run was used up before the attack ended.
-        found: the text that reached the goal; None so far. near_tie: whether a text nearly did.
+        found: the text that reached the goal; None if no text has. near_tie: whether a text was
+            within rounding error of the goal.
     """
 
     def __init__(
@@ -74,26 +78,30 @@ class Attempt:
 
     @property
     def exhausted(self) -> bool:
-        """Whether no more texts may be asked."""
+        """Whether no more texts may be sent."""
         return self.stopped or self.queries >= self.threat.budget
 
     def allows(self, text: str) -> bool:
-        """Whether a text keeps the protected spans and the largest edit distance."""
+        """Whether a text contains the protected spans unchanged and is within the largest edit
+        distance.
+        """
         (distance,) = osa_counter()([text], [self.text.text], self.threat.max_chars)
         return distance <= self.threat.max_chars and self.text.keeps_protected(text)
 
     def wanted(self, texts: Iterable[str]) -> list[str]:
-        """The distinct texts that must be asked, as many as the budget allows."""
+        """The distinct texts without an outcome, as many as the remaining budget allows."""
         fresh = [text for text in dict.fromkeys(texts) if text not in self._outcomes]
         return fresh[: self.threat.budget - self.queries]
 
     def request_for(self, text: str, *, repeat: int = 0) -> Request:
-        """The request with an edited text; a repeat is sent although an equal one is known."""
+        """Build the request with an edited text. A nonzero `repeat` sends the request again
+        although its response is known.
+        """
         edited = with_text(self.request, self.threat, text, item=self.goal.item)
         return replace(edited, repeat=repeat)
 
     def note(self, text: str, response: Response) -> None:
-        """Record the response to a text; one that was not sent ends the attempt."""
+        """Record the response to a text; a request that was not sent ends the attempt."""
         if response.reason == "not_run":
             self.stopped = True
             return
@@ -103,11 +111,13 @@ class Attempt:
         self._outcomes[text] = self.outcome_of(response)
 
     def outcome(self, text: str) -> Outcome:
-        """What is known about a text; nothing for one that was not asked."""
+        """The outcome of a text; an empty outcome if the text has no response."""
         return self._outcomes.get(text, _NOTHING)
 
     def outcome_of(self, response: Response) -> Outcome:
-        """Judge a response: an empty or unreadable list breaks an untargeted attack's target."""
+        """Judge a response. A response without a list counts as reaching the goal of an untargeted
+        attack, and as missing any other goal.
+        """
         if response.status in UNANSWERED:
             return _NOTHING
         if not response.items:
@@ -117,7 +127,9 @@ class Attempt:
         return Outcome(found.margin, found.reached, found.near_tie)
 
     def settle(self, texts: Iterable[str]) -> bool:
-        """Take the first text that reaches the goal. Returns whether there is one."""
+        """Set `found` to the first text that reaches the goal; return whether a text has been
+        found.
+        """
         for text in texts:
             outcome = self.outcome(text)
             self.near_tie |= outcome.near_tie

@@ -1,9 +1,10 @@
-"""Goals of attacks on rankings: replace items of the top k, or move one item into or out of it.
+"""Goals of attacks on rankings: replace items of the top k, or move one item into or out of the top
+k.
 
 A goal compares the ranking before and after an edit and gives a margin, which searches increase.
 With the scores of all candidates, success is a strict margin: a tie, or a margin within the
-rounding of the engine, is a near tie and no success. Without scores, success is the condition on
-the list itself.
+rounding of the engine, is a near tie and not a success. Without scores, the condition on the list
+itself decides.
 """
 
 from __future__ import annotations
@@ -24,10 +25,10 @@ NEAR_TIE = 1e-3  # nats; the bound between executors of the engine
 
 @dataclass(frozen=True)
 class Ranking:
-    """A list of item ids, best first and without repeats, and the scores of all candidates.
+    """A list of distinct item ids, best first, and the scores of all candidates.
 
     Attributes:
-        scores: by item id; None unless every candidate has one.
+        scores: scores by item id; None unless every candidate has a score.
     """
 
     ids: tuple[str, ...]
@@ -35,7 +36,9 @@ class Ranking:
 
     @classmethod
     def of(cls, response: Response, request: Request) -> Ranking:
-        """The ranking of a response; items without a catalog id count as their title."""
+        """Build the ranking of a response; an item without a catalog id is identified by its
+        title.
+        """
         listed = item_ids(response)
         ids = tuple(dict.fromkeys(listed))
         pairs = zip(listed, response.items, strict=True)
@@ -52,11 +55,12 @@ class Ranking:
 
 @dataclass(frozen=True)
 class Judgment:
-    """How far an edited ranking is from the goal.
+    """Distance of an edited ranking from the goal of an attack.
 
     Attributes:
-        margin: higher is nearer; nats with scores. reached: whether the goal is reached.
-        near_tie: whether rounding decides, so that the goal counts as not reached.
+        margin: higher is nearer; in nats with scores. Without scores, in ranks or, for
+            `untargeted`, by the overlap of the lists. reached: whether the goal is reached.
+        near_tie: whether the margin is within rounding error; the goal then counts as not reached.
     """
 
     margin: float
@@ -72,12 +76,13 @@ class Goal:
         kind: replace at least m items of the top k (`untargeted`), move an item into the top k
             (`promote`) or out of it (`demote`).
         k: length of the attacked part of the list.
-        m: for `untargeted`; None for ceil(k / 3).
+        m: number of replaced items of an `untargeted` goal; None for ceil(k / 3).
         item: id of the promoted or demoted item.
         near_tie: largest margin of scores, in nats, that counts as a tie.
 
     Raises:
-        InvalidArgument: a number outside its range, or an item where none or one is needed.
+        InvalidArgument: a number is out of range, `item` is missing for `promote` or `demote`, or
+            `item` is given for `untargeted`.
     """
 
     kind: Literal["untargeted", "promote", "demote"] = "untargeted"
@@ -94,8 +99,8 @@ class Goal:
             )
         if (self.kind == "untargeted") == bool(self.item):
             raise InvalidArgument(
-                f"A goal of kind {self.kind!r} got item={self.item!r}. Give an item to promote or "
-                "demote, and none for an untargeted goal."
+                f"A goal of kind {self.kind!r} got item={self.item!r}. Give the item to promote "
+                "or demote; an untargeted goal takes no item."
             )
 
     @property
@@ -104,7 +109,7 @@ class Goal:
         return breaking_count(self.k) if self.m is None else self.m
 
     def why_not_eligible(self, clean: Ranking) -> str | None:
-        """Why a clean ranking cannot be attacked; None if it can."""
+        """Why a clean ranking cannot be attacked; None if it can be attacked."""
         if self.kind == "untargeted":
             short = len(clean.ids[: self.k]) < self.n_replaced
             return f"a list of fewer than {self.n_replaced} items" if short else None
@@ -114,7 +119,7 @@ class Goal:
         return None
 
     def judge(self, clean: Ranking, after: Ranking) -> Judgment:
-        """Compare the rankings before and after an edit."""
+        """Judge whether the ranking after an edit reaches the goal, given the clean ranking."""
         both = clean.scores is not None and after.scores is not None
         if both and clean.scores.keys() == after.scores.keys():  # type: ignore[union-attr]
             margin = self._score_margin(clean, after.scores)  # type: ignore[arg-type]

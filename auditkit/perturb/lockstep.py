@@ -1,8 +1,8 @@
 """Run the searches of many users in lock-step, so that the Target gets their prompts in batches.
 
-In every round, each unfinished search yields its candidates; those of all users are one call of the
-Target. What a search sees depends on its own user only, so the results are equal for any batch size
-and any order of the users.
+In every round, each unfinished search yields its candidates, and the Target gets the candidates of
+all users in one call. What a search sees depends only on its own user, so the results are equal for
+any batch size and any order of the users.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ _MOST_KNOWN = 1000  # rounds without a new text, after which a search has run ou
 
 
 class Run:
-    """One search with its attempt.
+    """One running search, with the attempt that records its results.
 
     Attributes:
-        edits: of the text that reached the goal; empty so far.
+        edits: edits of the text that reached the goal; empty if no text has.
     """
 
     def __init__(self, attempt: Attempt, searching: Searching) -> None:
@@ -33,7 +33,9 @@ class Run:
         self._texts = self._candidates(self._pending)
 
     def _candidates(self, pending: Try | None) -> list[str | None]:
-        """The text of every candidate; None for one that the threat model does not allow."""
+        """The text of every candidate; None for a candidate that the threat model does not
+        allow.
+        """
         if pending is None:
             return []
         original = self.attempt.text.text
@@ -42,7 +44,7 @@ class Run:
         return [text if not final or self.attempt.allows(text) else None for text in texts]
 
     def next_texts(self) -> list[str]:
-        """The next texts to ask; empty if the search has ended."""
+        """The next texts to send; empty if the search has ended."""
         for _ in range(_MOST_KNOWN):
             if self._pending is None or self.attempt.exhausted:
                 break
@@ -53,7 +55,7 @@ class Run:
         return []
 
     def advance(self) -> None:
-        """Continue the search with what the attempt knows about its candidates."""
+        """Continue the search with the outcomes of its last candidates."""
         pending = self._pending
         if pending is None:
             return
@@ -70,7 +72,9 @@ class Run:
 
 
 def run_in_lockstep(target: Target, runs: Sequence[Run]) -> None:
-    """Run all searches to their ends; the attempts hold the results."""
+    """Run all searches to their ends, with their requests sent together; the attempts contain the
+    results.
+    """
     while True:
         asked = [(run, text) for run in runs for text in run.next_texts()]
         if not asked:

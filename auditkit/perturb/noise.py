@@ -1,7 +1,7 @@
-"""Noise operators with a rate: what keyboards, scanners, editors and invisible characters do.
+"""Noise operators with a rate, which imitate keyboards, scanners, editors and invisible characters.
 
-Each changes a number of distinct places of a text and returns the text unchanged if there are no
-such places. Unlike the typo edit, they need neither TextAttack nor torch.
+Each operator changes a number of distinct places of a text; a text without such places is returned
+unchanged. Unlike the typo edit, they need neither TextAttack nor torch.
 
 Source: character noise as in giskard and PromptBench; bidirectional reordering and deletion
 controls of Boucher et al. 2021, section III.
@@ -89,7 +89,7 @@ def _typing(text: str, rng: np.random.Generator, count: int) -> str:
 
 
 def _punctuation(text: str, rng: np.random.Generator, count: int) -> str:
-    """Drop punctuation marks, or add commas behind words where there are none."""
+    """Drop punctuation marks, or add commas after words in a text without punctuation marks."""
     marks = [at for at, character in enumerate(text) if character in string.punctuation]
     if marks:
         return _at_places(text, rng, count, fits=lambda at: at in set(marks), change=lambda at: "")
@@ -101,7 +101,7 @@ def _punctuation(text: str, rng: np.random.Generator, count: int) -> str:
 
 
 def _joined_words(text: str, rng: np.random.Generator, count: int) -> str:
-    """Drop blanks between words."""
+    """Drop spaces between words."""
 
     def fits(at: int) -> bool:
         return text[at] == " " and text[at - 1 : at].isalnum() and text[at + 1 : at + 2].isalnum()
@@ -126,7 +126,7 @@ def _bidi(text: str, rng: np.random.Generator, count: int) -> str:
 
 
 def _deletion_control(text: str, rng: np.random.Generator, count: int) -> str:
-    """Insert a letter and a backspace behind it."""
+    """Insert a letter followed by a backspace."""
 
     def change(at: int) -> str:
         return text[at] + string.ascii_lowercase[rng.integers(26)] + "\b"

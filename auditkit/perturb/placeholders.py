@@ -65,10 +65,10 @@ class _Finder(MetaPathFinder, Loader):
 
 @contextmanager
 def placeholders(packages: Sequence[str]) -> Iterator[None]:
-    """Within the block, packages that were not imported before are placeholders.
+    """Context manager that replaces packages that are not imported yet by placeholders.
 
-    Afterwards they are as before: installed ones can be imported as usual, and no other library
-    takes the others for installed.
+    After the block, the placeholders are removed: installed packages can be imported as usual, and
+    missing packages are missing again.
     """
     replaced = [name for name in packages if name not in sys.modules]
     finder = _Finder(replaced)

@@ -47,7 +47,7 @@ def load_textattack() -> Any:
     """Import TextAttack without network access and without changes to the environment.
 
     Raises:
-        MissingDependency: TextAttack or a package that it needs is not installed.
+        MissingDependency: TextAttack or a package that TextAttack needs is not installed.
     """
     if "textattack" in sys.modules:
         return sys.modules["textattack"]

@@ -1,8 +1,8 @@
-"""Search methods: generators that yield candidate edits and receive what is known about them.
+"""Search methods: generators that yield candidate edits and receive their outcomes.
 
-A search knows neither the Target nor other users, so a driver can run many searches at once. It
-ends when its candidates are used up; the driver ends it at the first success or when the budget is
-spent. Every random choice comes from the generator of the user.
+A search depends on its own user only and does not use the Target, so a driver can run many searches
+at once. A search ends when it has no more candidates; the driver ends it at the first success or
+when the budget is spent. Every random choice comes from the generator of the user.
 
 Sources: importance by deletion and greedy edits as in DeepWordBug (Gao et al. 2018) and TextBugger
 (Li et al. 2019).
@@ -26,11 +26,11 @@ _RANDOM_TRIES = 10
 
 
 class Try(NamedTuple):
-    """Candidates that a search asks about at once.
+    """Candidates whose outcomes a search needs in its next step.
 
     Attributes:
-        candidates: edits of the original text. final: whether they may be the result of the attack;
-            False for texts that only measure the importance of words.
+        candidates: for each candidate, its edits of the original text. final: whether they may be
+            the result of the attack; False for texts that only measure the importance of words.
     """
 
     candidates: tuple[Edits, ...]
@@ -38,10 +38,10 @@ class Try(NamedTuple):
 
 
 class SearchSpace(NamedTuple):
-    """What a search may propose.
+    """The text and the limits within which a search proposes edits.
 
     Attributes:
-        text: what is edited. limit: largest number of edited words. operators: kinds of edits.
+        text: text to edit. limit: largest number of edited words. operators: kinds of edits.
         clean_margin: margin of the unedited text.
     """
 
@@ -53,7 +53,7 @@ class SearchSpace(NamedTuple):
     def random_edits(
         self, words: Sequence[Span], count: int, rng: np.random.Generator
     ) -> list[SpanEdit]:
-        """Random edits of `count` of the words, each by a random operator."""
+        """Draw random edits of `count` of the words, each by a random operator."""
         chosen = [words[i] for i in rng.permutation(len(words))[:count].tolist()]
         edits = [random_edit(self.text, word, self.operators, rng) for word in chosen]
         return [edit for edit in edits if edit is not None]
@@ -64,7 +64,7 @@ Search: TypeAlias = Callable[[SearchSpace, np.random.Generator], Searching]
 
 
 def random_stop(space: SearchSpace, rng: np.random.Generator) -> Searching:
-    """Ten times 1..limit random edits."""
+    """Propose ten candidates for each number of random edits from 1 to the limit."""
     yield from _random_tries(space, rng)
 
 
@@ -84,7 +84,9 @@ def _random_tries(
 
 
 def greedy(space: SearchSpace, rng: np.random.Generator) -> Searching:
-    """Order words by what their deletion does; then edit them in this order, keeping gains."""
+    """Order the words by how much their deletion raises the margin; then edit them in this order,
+    and keep the edits that raise it.
+    """
     words = space.text.words
     without = yield Try(tuple((deletion(word),) for word in words), final=False)
     order = sorted(range(len(words)), key=lambda i: (-without[i].margin, i))
@@ -104,9 +106,10 @@ def greedy(space: SearchSpace, rng: np.random.Generator) -> Searching:
 
 
 def local(space: SearchSpace, rng: np.random.Generator) -> Searching:
-    """Random edits as in `random_stop`; then change one edit at a time, and keep what is as good.
+    """Begin with random edits as in `random_stop`; then change one edit at a time, and accept a
+    change that is at least as good.
 
-    Unlike a search by importance, it pays no query for a word that it does not edit.
+    Unlike a search by word importance, this search spends no query on words that it does not edit.
     """
     kept, highest = yield from _random_tries(space, rng)
     while True:

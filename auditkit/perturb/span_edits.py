@@ -28,7 +28,7 @@ _TOKEN = re.compile(r"\s+|\S+")
 
 
 class SpanEdit(NamedTuple):
-    """Replace the characters begin..end of the original text by `text`."""
+    """Replace the characters from `begin` to `end` (exclusive) of the original text by `text`."""
 
     begin: int
     end: int
@@ -39,7 +39,7 @@ Edits = tuple[SpanEdit, ...]
 
 
 def applied(text: str, edits: Iterable[SpanEdit]) -> str:
-    """The text after edits that do not overlap."""
+    """Apply edits that do not overlap to a text."""
     parts, at = [], 0
     for edit in sorted(edits):
         parts += [text[at : edit.begin], edit.text]
@@ -50,7 +50,7 @@ def applied(text: str, edits: Iterable[SpanEdit]) -> str:
 def proposals(
     text: EditableText, word: Span, kinds: Sequence[str], rng: np.random.Generator
 ) -> list[SpanEdit]:
-    """One random edit of a word by every kind of operator that changes it."""
+    """Draw one random edit of a word for every kind of operator that changes the word."""
     original = text.text[word.begin : word.end]
     changed = [NOISE[kind].change(original, rng, 1) for kind in kinds]
     return [SpanEdit(*word, new) for new in dict.fromkeys(changed) if new != original]
@@ -59,7 +59,9 @@ def proposals(
 def random_edit(
     text: EditableText, word: Span, kinds: Sequence[str], rng: np.random.Generator
 ) -> SpanEdit | None:
-    """A random edit of a word by a random kind of operator; None if no kind changes it."""
+    """Draw a random edit of a word by a random kind of operator; None if no kind changes the
+    word.
+    """
     original = text.text[word.begin : word.end]
     for i in rng.permutation(len(kinds)).tolist():
         new = NOISE[kinds[i]].change(original, rng, 1)
@@ -74,11 +76,11 @@ def deletion(word: Span) -> SpanEdit:
 
 
 def edits_between(original: EditableText, text: str) -> Edits:
-    """The edits of whole words that lead from the original to another text with the same protected
+    """Find the edits of whole words that change the original into a text with the same protected
     spans.
 
     Returns:
-        Changed runs of words and blanks, in order; empty for equal texts.
+        Edits of the changed runs of words and spaces, in order; empty for equal texts.
     """
     found: list[SpanEdit] = []
     at = 0
@@ -108,7 +110,9 @@ def _changed_words(before: str, after: str, begin: int) -> Iterator[SpanEdit]:
 
 
 def n_edited_words(original: str, edits: Sequence[SpanEdit]) -> int:
-    """Number of words, separated by blanks, that edits touch; an edit between words counts once."""
+    """Number of whitespace-separated words that edits touch; an edit between words counts as one
+    word.
+    """
     words = [match.span() for match in _WORD.finditer(original)]
     touched: set[tuple[int, int]] = set()
     for edit in edits:

@@ -35,7 +35,7 @@ STOCK_RECIPES = ("deepwordbug", "textbugger")
 
 
 def run_stock_recipe(name: str, target: Target, attempt: Attempt, rng: np.random.Generator) -> None:
-    """Run a recipe with TextAttack's own loop; the attempt holds the result.
+    """Run a recipe with TextAttack's own loop; the result is stored in `attempt`.
 
     Raises:
         MissingDependency: TextAttack is not installed.

@@ -26,9 +26,9 @@ __all__ = [
 
 
 class Edit(NamedTuple):
-    """A text edit: (text, generator, number of edits) -> text.
+    """A text edit, a function (text, random generator, number of edits) -> text.
 
-    `everywhere` edits change all places and ignore the number.
+    Edits with `everywhere` change all places and ignore the number.
     """
 
     change: Callable[[str, np.random.Generator, int], str]
@@ -41,7 +41,7 @@ _ZERO_WIDTH = ("\u200b", "\u200c", "\u200d")
 
 
 def edit_instruction(instruction: str, edit: Edit, rng: np.random.Generator, *, rate: float) -> str:
-    """Apply an edit to the text between the slots.
+    """Apply an edit to the text of an instruction outside its slots.
 
     Args:
         rate: number of edits per character of editable text; at least one edit is made.
@@ -57,10 +57,11 @@ def edit_instruction(instruction: str, edit: Edit, rng: np.random.Generator, *, 
 
 
 def edit_one_title(titles: Sequence[str], edit: Edit, rng: np.random.Generator) -> list[str]:
-    """Apply one edit to one random title that it changes; a bracketed year at the end is kept.
+    """Apply one edit to one title, drawn at random from the titles that the edit changes. A
+    bracketed year at the end is not edited.
 
     Returns:
-        The titles; equal to the given ones if the edit changes none of them.
+        The titles; unchanged if the edit changes none of them.
     """
     found = list(titles)
     for place in rng.permutation(len(titles)).tolist():
@@ -77,7 +78,7 @@ def edit_one_title(titles: Sequence[str], edit: Edit, rng: np.random.Generator) 
 def edit_titles(
     titles: Sequence[str], edit: Edit, rng: np.random.Generator, *, rate: float
 ) -> list[str]:
-    """Apply an edit to titles; a bracketed year at the end of a title is kept.
+    """Apply an edit to titles; a bracketed year at the end of a title is not edited.
 
     Args:
         rate: number of edits per character of all titles; at least one edit is made.
@@ -152,7 +153,7 @@ def _case(text: str, rng: np.random.Generator, count: int) -> str:
 
 
 def _space(text: str, rng: np.random.Generator, count: int) -> str:
-    """Double or triple some blanks between words."""
+    """Double or triple some spaces between words."""
     return _replace_letters(
         text, rng, count, lambda character: "   " if character == " " else character
     )
@@ -165,7 +166,7 @@ def _typo(text: str, rng: np.random.Generator, count: int) -> str:
 
 
 def _doubled_blank(text: str, rng: np.random.Generator, count: int) -> str:
-    """Double the first blank: an edit without meaning, to measure the noise floor."""
+    """Double the first space, an edit without meaning, to measure the noise floor."""
     return text.replace(" ", "  ", 1)
 
 

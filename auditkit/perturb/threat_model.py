@@ -30,7 +30,7 @@ _FEW_WORDS = 3
 
 
 class Span(NamedTuple):
-    """Characters begin..end of a text, without the one at end."""
+    """Characters of a text from `begin` to `end` (exclusive)."""
 
     begin: int
     end: int
@@ -38,25 +38,28 @@ class Span(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class ThreatModel:
-    """The attacker of one attack.
+    """What the attacker may edit, how far, and with how many queries.
 
     Attributes:
-        surface: the edited text.
-        item_surface: for `item`, what is scored or parsed: the edited text appears in the prompt
-            only, the item is answered by its id, or the edited text is itself the scored string.
+        surface: which text of a request is edited.
+        item_surface: for the surface `item`: `prompt_only` if the edited text appears only in the
+            prompt, `id` if the response names the item by its id, `scored_string` if the edited
+            text itself is scored.
         budget: largest number of distinct prompts, at least 1.
         max_words: largest number of edited words; None for max(5, a tenth of the editable words).
-            Never more than half of the editable words.
-        max_chars: largest edit distance of the edited text; a swap of neighbors counts once.
-        operators: kinds of noise that edit a word, of `auditkit.perturb.noise`; the recipes of
-            TextAttack have their own.
-        protected: phrases that remain byte-equal, beside slots and bracketed years.
+            The limit is never more than half of the editable words.
+        max_chars: largest edit distance of the edited text; a swap of adjacent letters counts as
+            one edit.
+        operators: kinds of noise in `auditkit.perturb.noise` that edit a word; recipes of
+            TextAttack use their own operators.
+        protected: phrases that remain byte-equal, in addition to slots and bracketed years.
         min_chrf: smallest chrF of the canonical edited text; None for .85 with at most three words
-            and .75 with more. min_cosine: smallest cosine of its trigram counts.
+            and .75 with more. min_cosine: smallest cosine similarity of trigram counts of the two
+            texts.
 
     Raises:
-        InvalidArgument: a number outside its range, an unknown operator, or a surface `item`
-            without item_surface.
+        InvalidArgument: a number is out of range, an operator is unknown, or `item_surface` is
+            missing for the surface `item` or given for another surface.
     """
 
     surface: Literal["instruction", "history", "item"] = "instruction"
@@ -88,7 +91,7 @@ class ThreatModel:
             raise InvalidArgument(
                 f"The threat model got surface={self.surface!r} and "
                 f"item_surface={self.item_surface!r}. Give an item_surface for the surface "
-                "'item', and none for others."
+                "'item', and no item_surface for other surfaces."
             )
 
     def word_limit(self, n_words: int) -> int:
@@ -112,7 +115,9 @@ class EditableText:
 
     @cached_property
     def words(self) -> tuple[Span, ...]:
-        """Editable words: at least two letters, outside protected spans, no stopwords."""
+        """Editable words, which have at least two letters, are outside protected spans and are not
+        stopwords.
+        """
         found = (Span(*match.span()) for match in _WORD.finditer(self.text))
         return tuple(
             word
@@ -123,7 +128,7 @@ class EditableText:
         )
 
     def gaps(self) -> Iterator[Span]:
-        """The stretches before, between and after the protected spans."""
+        """Yield the spans before, between and after the protected spans."""
         at = 0
         for span in self.protected:
             yield Span(at, span.begin)
@@ -131,7 +136,7 @@ class EditableText:
         yield Span(at, len(self.text))
 
     def keeps_protected(self, text: str) -> bool:
-        """Whether the protected spans are in a text, in order and as often as here."""
+        """Whether a text contains the protected spans in the same order and number as this text."""
         pieces = [self.text[span.begin : span.end] for span in self.protected]
         pattern = ".*?".join(map(re.escape, ["", *pieces, ""]))
         if not re.fullmatch(pattern, text, re.DOTALL):
@@ -147,14 +152,14 @@ def stopwords() -> frozenset[str]:
 
 
 def editable_text(request: Request, threat: ThreatModel, *, item: str = "") -> EditableText:
-    """The text of a request that a threat model allows to edit.
+    """Return the text of a request that the attacker may edit.
 
     Args:
-        request: with its instruction filled in.
-        item: id of the candidate whose title is edited, for the surface `item`.
+        request: a request with an instruction.
+        item: for the surface `item`, id of the candidate whose title is edited.
 
     Raises:
-        InvalidArgument: a title with a line break, or an item that is not among the candidates.
+        InvalidArgument: a title contains a line break, or the item is not among the candidates.
     """
     if threat.surface == "instruction":
         return _protecting(request.instruction, [_SLOT], threat.protected)
@@ -163,7 +168,7 @@ def editable_text(request: Request, threat: ThreatModel, *, item: str = "") -> E
         if any(_SEPARATOR in title for title in titles):
             raise InvalidArgument(
                 f"The history of user {request.user_id!r} has a title with a line break. Remove "
-                "it before an attack on titles."
+                "the line break before an attack on titles."
             )
         separator = re.compile(re.escape(_SEPARATOR))
         return _protecting(_SEPARATOR.join(titles), [_YEAR, separator], threat.protected)
@@ -171,7 +176,7 @@ def editable_text(request: Request, threat: ThreatModel, *, item: str = "") -> E
 
 
 def with_text(request: Request, threat: ThreatModel, text: str, *, item: str = "") -> Request:
-    """The request with the edited text at its place."""
+    """Return the request in which the editable text is replaced by `text`."""
     if threat.surface == "instruction":
         return replace(request, instruction=text, prompt="")
     if threat.surface == "history":

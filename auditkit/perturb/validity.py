@@ -1,11 +1,11 @@
-"""Is an adversarial text still the same request? Checked on its canonical form.
+"""Check on the canonical form of an adversarial text whether it is still the same request.
 
 Invisible and look-alike characters are resolved first, because a reader does not see them. The text
-must then be similar by two measures of characters, and its protected spans byte-equal; titles of a
-history must have the titles of the same items as their nearest in the catalog.
+must then be similar by two character-based measures, and its protected spans must be byte-equal.
+For every edited title of a history, the most similar catalog title must be that of the same item.
 
 Source: most adversarial texts of automatic attacks change the meaning (AdvGLUE, Wang et al. 2021),
-so success without a check of validity is not the headline.
+so success without a validity check is not reported as the main result.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ class ValidityCheck:
     """Checks adversarial texts; built once per attack.
 
     Args:
-        catalog: whose titles are kept by the canonical form and found by their nearest.
+        catalog: its titles are not changed by canonicalization, and an edited title is compared
+            with the nearest of them.
     """
 
     def __init__(self, catalog: Catalog) -> None:
@@ -35,7 +36,7 @@ class ValidityCheck:
         self._snapper: TitleSnapper | None = None
 
     def violations(self, attempt: Attempt, text: str, edits: Edits) -> tuple[str, ...]:
-        """What makes a text invalid, in words; empty for a valid one."""
+        """Reasons why a text is invalid, in words; empty for a valid text."""
         original, threat = attempt.text, attempt.threat
         found = []
         if not original.keeps_protected(text):
@@ -55,7 +56,7 @@ class ValidityCheck:
         return tuple(found)
 
     def _other_items(self, before: Sequence[str], after: Sequence[str]) -> list[str]:
-        """A title that is nearest to another item than before."""
+        """Find titles whose most similar catalog title belongs to another item than before."""
         if self._snapper is None:
             self._snapper = TitleSnapper(map(self._canonical.text, self._titles))
         if len(before) != len(after):

@@ -26,7 +26,7 @@ _MIN_PAIRED_SHARE = 0.9
 
 
 class Difference(NamedTuple):
-    """A condition under which two runs were measured, and its value in each."""
+    """A condition of the measurement, with its value in each of two runs."""
 
     name: str
     run: object
@@ -36,7 +36,7 @@ class Difference(NamedTuple):
 def incomparable(
     result: AuditResult, baseline: AuditResult, pairs: Sequence[tuple[Finding, Finding]]
 ) -> list[str]:
-    """Conditions under which the two runs were measured and that differ.
+    """List the conditions of the measurement that differ between two runs.
 
     Args:
         result, baseline: the two runs.
@@ -53,7 +53,9 @@ def incomparable(
 def differences(
     result: AuditResult, baseline: AuditResult, pairs: Sequence[tuple[Finding, Finding]]
 ) -> list[Difference]:
-    """Conditions that differ between two runs, with both values; arguments as in `incomparable`."""
+    """Return the conditions that differ between two runs, with both values; the arguments are those
+    of `incomparable`.
+    """
     stated: list[tuple[str, object, object]] = [
         ("version of auditkit", _release(result), _release(baseline)),
         (
@@ -78,7 +80,7 @@ def differences(
 
 
 def check_comparable(found: Sequence[str]) -> None:
-    """Require a baseline that was measured under the same conditions.
+    """Require that the baseline was measured under the same conditions.
 
     Args:
         found: differences, from `incomparable`.
@@ -89,9 +91,9 @@ def check_comparable(found: Sequence[str]) -> None:
     if found:
         listed = "\n".join(f"  {difference}" for difference in found)
         raise ConfigurationError(
-            "the baseline is not comparable with this run; audit both with the same recipe, data, "
-            "catalog, seed and version of auditkit, or look at the difference with "
-            f"--allow-incomparable, which never passes:\n{listed}"
+            "the baseline is not comparable with this run; audit both recommenders with the same "
+            "recipe, data, catalog, seed and version of auditkit, or show the difference with "
+            f"--allow-incomparable, with which the verdict is never pass:\n{listed}"
         )
 
 
@@ -119,16 +121,16 @@ def compare(
     """Compare two findings unit by unit.
 
     Args:
-        ours, theirs: candidate and baseline.
-        margin: largest difference that is still acceptable.
+        ours, theirs: finding of the candidate and of the baseline.
+        margin: largest acceptable difference, in the unit of the metric.
         confidence: one-sided level of each bound.
         run: the candidate's run, whose key and seed determine the resamples.
         draws: number of bootstrap resamples.
 
     Returns:
         The comparison, in which a positive difference is worse. If there are not enough pairs,
-        (reason, detail) instead: `incomparable` if less than 90% of the candidate's units have a
-        pair, `too_few` below 30 pairs.
+        (reason, detail) instead: `incomparable` if less than 90% of the candidate's units are in
+        both runs, `too_few` below 30 pairs.
     """
     candidate = {unit: (x, n) for unit, x, n in ours.units if n > 0}
     reference = {unit: (x, n) for unit, x, n in theirs.units if n > 0}
@@ -136,7 +138,7 @@ def compare(
     if not candidate or len(shared) < _MIN_PAIRED_SHARE * len(candidate):
         return "incomparable", f"{len(shared)} of {len(candidate)} units occur in both runs"
     if len(shared) < MIN_PAIRS:
-        return "too_few", f"{len(shared)} pairs, {MIN_PAIRS} are needed"
+        return "too_few", f"{len(shared)} pairs, but {MIN_PAIRS} are needed"
     left, right = [candidate[unit] for unit in shared], [reference[unit] for unit in shared]
     if ours.estimate.direction == "higher":
         left, right = right, left  # a decrease is worse

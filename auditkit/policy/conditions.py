@@ -26,7 +26,7 @@ class Limited(Strict):
     range: tuple[Number, Number] | None = None
 
     def limits(self) -> Limits | None:
-        """The limits in this part of the policy, or None if it has none."""
+        """The limits that this section states; None without limits."""
         if self.range is not None:
             return Limits(*self.range)
         return None if self.max is None and self.min is None else Limits(self.min, self.max)
@@ -54,7 +54,7 @@ class GroupRule(Limited):
     @model_validator(mode="after")
     def _one_limit(self) -> GroupRule:
         if sum(limit is not None for limit in (self.max, self.min, self.range)) > 1:
-            raise ValueError("groups take at most one of max, min, range")
+            raise ValueError("`groups` takes at most one of max, min, range")
         return self
 
 

@@ -23,7 +23,9 @@ _WORDS = ("fail", "inconclusive", "pass")
 
 
 def single_conditions(rule: Rule) -> Iterator[Rule]:
-    """A rule as rules of one condition each; only the rule itself without `all_of`."""
+    """Split a rule with `all_of` into one rule per condition; any other rule is returned unchanged
+    as the only element.
+    """
     if not rule.all_of:
         yield rule
     for one in rule.all_of:
@@ -32,15 +34,16 @@ def single_conditions(rule: Rule) -> Iterator[Rule]:
 
 
 def combined(verdicts: Sequence[RuleVerdict], several: frozenset[str]) -> list[RuleVerdict]:
-    """The verdicts, with those of the conditions of one rule replaced by one verdict.
+    """Combine the verdicts on the conditions of each `all_of` rule into one verdict.
 
     Args:
-        verdicts: in the order of the policy.
+        verdicts: verdicts in the order of the policy.
         several: ids of the rules with `all_of`.
 
     Returns:
-        One verdict for each of these rules: that of the decisive condition, which is a failing one,
-        else an inconclusive one, else the first; its detail names the verdict of every condition.
+        The verdicts, with one verdict per `all_of` rule: that of its first failing condition, else
+        of its first inconclusive condition, else of its first condition. The detail states the
+        verdict of every condition.
     """
     found: list[RuleVerdict] = []
     for rule_id, group in groupby(verdicts, key=lambda one: one.rule):

@@ -47,24 +47,24 @@ def decide(
     strict: bool = False,
     allow_incomparable: bool = False,
 ) -> Decision:
-    """Judge a result by a policy.
+    """Judge the result of an audit by a policy.
 
     Args:
         result: result of an audit.
         policy: the rules.
-        baseline: result with which baseline rules compare.
+        baseline: result with which baseline rules compare the candidate.
         verification: result of `verify_run`; its evidence root is written into the decision.
         as_of: the day for which expiry dates of waivers are checked; today in UTC by default.
-        strict: treat every inconclusive rule as blocking.
-        allow_incomparable: compare with a baseline of another version, recipe, data or catalog; the
-            verdict is then never pass.
+        strict: whether every inconclusive rule blocks.
+        allow_incomparable: whether to compare with a baseline of another version, recipe, data or
+            catalog; the verdict is then never pass.
 
     Returns:
         The decision, from which all outputs are written.
 
     Raises:
-        ConfigurationError: there are baseline rules, and the baseline is missing or not comparable;
-            or a rule names a check that the recipe of the run does not state.
+        ConfigurationError: the policy has baseline rules, but the baseline is missing or not
+            comparable; or a rule names a check that the recipe of the run does not state.
     """
     file = policy.file
     today = as_of or datetime.datetime.now(datetime.UTC).date()
@@ -107,14 +107,16 @@ def _waivers_in_force(policy: Policy, today: datetime.date) -> tuple[list[Waiver
     live = [waiver for waiver in policy.file.waivers if waiver.expires >= today]
     expired = [waiver for waiver in policy.file.waivers if waiver.expires < today]
     return live, [
-        f"waiver of {w.rule} expired on {w.expires.isoformat()}; the rule's own limit applies"
+        f"the waiver of rule {w.rule} expired on {w.expires.isoformat()}; the limit of the rule "
+        "applies"
         for w in expired
     ]
 
 
 def _unused(waivers: Sequence[Waiver], cases: Sequence[Case]) -> list[str]:
     return [
-        f"waiver of {waiver.rule}{f' (group {waiver.group})' * bool(waiver.group)} matches nothing"
+        f"the waiver of rule {waiver.rule}{f' (group {waiver.group})' * bool(waiver.group)} "
+        "matches no rule and group"
         for waiver in waivers
         if not any(waiver.applies_to(case.rule, case.group) for case in cases)
     ]
@@ -151,8 +153,8 @@ def _measure_all(
     if baseline is None:
         if any(case.rule.baseline is not None for case in cases):
             raise ConfigurationError(
-                "the policy has baseline rules and no baseline was given. "
-                "Name one with --baseline RUN or with `baseline:` in the policy."
+                "the policy has baseline rules, but no baseline was given. Name a baseline with "
+                "--baseline RUN or with `baseline:` in the policy."
             )
         return []
     pairs: list[tuple[Case, Finding, Finding]] = []
@@ -161,7 +163,7 @@ def _measure_all(
         if isinstance(theirs, Finding) and case.finding is not None:
             pairs.append((case, case.finding, theirs))
         else:
-            case.stop("incomparable", "the baseline has no such finding")
+            case.stop("incomparable", "the baseline has no finding for this metric and group")
     for case, ours, theirs in pairs:
         margin = case.limits.high or 0.0
         outcome = compare(ours, theirs, margin=margin, confidence=case.confidence, run=result)
@@ -229,8 +231,8 @@ def _verdict(case: Case, policy: Policy, *, strict: bool) -> RuleVerdict:
 
 
 def _word(case: Case) -> Word:
-    """The verdict as a word: pass, fail, or inconclusive; the statistical reason of the last is
-    recorded on the case, as is a pass by construction.
+    """Return the verdict: pass, fail or inconclusive. The statistical reason of an inconclusive
+    verdict, and a pass by construction, are recorded in the case.
     """
     assert case.finding is not None
     if case.beyond or any(p < 1 - case.confidence for p in case.p_adjusted):
@@ -241,7 +243,7 @@ def _word(case: Case) -> Word:
         case.stop("straddles", "the bounds enclose the limit")
         return "inconclusive"
     if n < case.min_n and not certain and case.rule.decide == "bound":
-        case.stop("too_few", f"n = {n}, {case.min_n} are needed to pass")
+        case.stop("too_few", f"n = {n}, but {case.min_n} are needed to pass")
         return "inconclusive"
     if case.by_construction is not None:
         case.reason, case.detail = "by_construction", case.by_construction

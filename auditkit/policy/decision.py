@@ -41,12 +41,12 @@ class AppliedWaiver:
 
 @dataclass(frozen=True, kw_only=True)
 class RuleVerdict:
-    """Verdict of one (rule, group): value, one-sided bounds, limit and effect.
+    """Verdict of one rule on one group, with value, one-sided bounds, limit and effect.
 
     `effect` is the effect on the release: `fails` and `blocks` stop it, `tolerated` and `shown` do
-    not. For an inconclusive verdict, `reason` is a word from a closed list and `detail` a sentence;
-    a pass has the reason `by_construction` if its rate can only be 0.
-    For a baseline rule `value` is the difference, positive = worse.
+    not. For an inconclusive verdict, `reason` is a word from a closed list and `detail` is a
+    sentence; a pass has the reason `by_construction` if its rate can only be 0. For a baseline
+    rule, `value` is the difference to the baseline; positive is worse.
     """
 
     rule: str
@@ -90,7 +90,7 @@ class RuleVerdict:
 
     @property
     def meets_own_limit(self) -> bool:
-        """Whether a rule that passed would also pass without its waiver."""
+        """Whether the rule passed and would also pass without its waiver."""
         if self.verdict != "pass" or self.waiver is None:
             return self.verdict == "pass"
         low, high = self.waiver.own_low_limit, self.waiver.own_high_limit
@@ -111,12 +111,12 @@ class RuleVerdict:
 
     @property
     def sentence(self) -> str:
-        """One sentence without model text: value, bounds, limit, n and verdict."""
+        """A sentence with value, bounds, limit, n and verdict, and without text of the model."""
         subject = self.metric if self.group == "all" else f"{self.metric} for {self.group}"
         why = f" ({self.reason}: {self.detail})" if self.detail else ""
         why = why or (f" ({self.reason})" if self.reason else "")
         if self.value is None:
-            return f"{subject} has no usable value, limit {self.limit_text}: {self.verdict}{why}."
+            return f"{subject} has no usable value; limit {self.limit_text}: {self.verdict}{why}."
         if self.passes_by_construction:
             return f"{subject} is 0, limit {self.limit_text}: pass{why}."
         how = "decided on a point estimate" if self.on_point else (
@@ -131,7 +131,7 @@ class RuleVerdict:
 
 @dataclass(frozen=True, kw_only=True)
 class RequirementCheck:
-    """Result of one requirement that the policy sets for the run as a whole."""
+    """Result of one requirement of the policy on the run as a whole."""
 
     name: str
     met: bool
@@ -159,8 +159,8 @@ class Decision:
 
     @property
     def counts(self) -> Mapping[str, int]:
-        """Number of rules that passed, failed, were inconclusive, waived, tolerated, and of the
-        passes by construction.
+        """Number of rules by result: passed, failed, inconclusive, waived, tolerated, and passed by
+        construction.
         """
         words = Counter[str](rule.verdict for rule in self.rules)
         return {
@@ -213,19 +213,21 @@ class Decision:
             raise IntegrityError(f"{path} is damaged. Run `auditkit gate` again.") from None
 
     def is_about(self, run_key: str, root: str) -> bool:
-        """Whether the decision was made on the run with this key, and its evidence had this root
-        hash.
-        """
+        """Whether the decision was made on the run with this key and this evidence root."""
         return self.run_key == run_key and self.evidence_root in (None, root)
 
     @classmethod
     def read_about(cls, run: Path, run_key: str, root: str) -> Decision | None:
-        """Read `verdict.json` as `read` does; None also if it is about another state of the run."""
+        """Read `verdict.json` as `read` does; also returns None if the decision is about another
+        state of the run.
+        """
         decision = cls.read(run)
         return decision if decision is not None and decision.is_about(run_key, root) else None
 
     def as_text(self) -> str:
-        """Text for a terminal: one line per rule, then reasons, with untrusted text escaped."""
+        """Text for a terminal, with one line per rule followed by the reasons; untrusted text is
+        escaped.
+        """
         width = max([len(terminal_text(rule.name, 44)) for rule in self.rules], default=0)
         lines = [f"{self.verdict.upper()} (exit {self.exit_code})  policy {self.policy}"]
         for rule in self.rules:

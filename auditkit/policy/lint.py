@@ -24,8 +24,8 @@ class Lint(NamedTuple):
 
 
 class NeededN(NamedTuple):
-    """Number of units that a rule needs to certify its limit with zero violations; None if not
-    applicable.
+    """Number of units at which zero violations certify the limit of a rule; None if the rule does
+    not limit a fraction by its bounds.
     """
 
     rule: str
@@ -35,7 +35,7 @@ class NeededN(NamedTuple):
 
 
 def lint(policy: Policy) -> list[Lint]:
-    """Warnings about rules and waivers that are valid but probably mistakes.
+    """Return warnings about rules and waivers that are valid but probably mistaken.
 
     Examples: a limit that no sample can prove to be met, a fairness rule on all users together, or
     a waiver of a rule that does not exist.
@@ -57,7 +57,9 @@ def lint(policy: Policy) -> list[Lint]:
         rule = known.get(waiver.rule)
         if rule is None:
             near = did_you_mean(waiver.rule, known)
-            found.append(Lint(1, waiver.rule, f"waiver of a rule that does not exist.{near}"))
+            found.append(
+                Lint(1, waiver.rule, f"this waiver names a rule that does not exist.{near}")
+            )
         elif waiver.group not in (None, rule.group) and rule.groups is None:
             line = policy.rule_lines.get(rule.id, 1)
             found.append(
@@ -72,27 +74,29 @@ def _doubts(rule: Rule) -> Iterator[str]:
     if metric.unit.startswith("fraction") and rule.decide == "bound" and rule.baseline is None:
         if limits.high == 0 or limits.low == 1:
             yield (
-                "this limit cannot be shown on a sample: use 0.01 (or 0.99) with n >= 299, "
-                "or decide: point"
+                "no sample can show that this limit is met: use 0.01 (or 0.99) with n >= 299, or "
+                "decide: point"
             )
         if limits.high == 1 or limits.low == 0:
-            yield "this limit can never be broken by a fraction"
+            yield "a fraction can never violate this limit"
     if rule.baseline is None and limits.low is None and metric.direction == "higher":
-        yield "max on a metric where higher is better"
+        yield "`max` limits a metric for which higher is better"
     if rule.baseline is None and limits.high is None and metric.direction == "lower":
-        yield "min on a metric where lower is better"
+        yield "`min` limits a metric for which lower is better"
     # The concentration of exposure is one number for all users; its groups are other metrics.
     concentration = rule.metric.startswith("fairness.exposure.")
     fairness = rule.metric.startswith("fairness.") and not concentration
     if fairness and rule.severity in DECIDING and rule.group == "all" and rule.groups is None:
-        yield "a fairness rule without group or groups hides failing groups in a mean"
+        yield (
+            "a fairness rule without `group` or `groups` judges a mean, which hides failing groups"
+        )
 
 
 def needed_n(policy: Policy) -> list[NeededN]:
-    """Number of units per rule at which zero violations certify the limit.
+    """Compute, for each rule, the number of units at which zero violations certify its limit.
 
     n = ceil(ln(1 - confidence) / ln(1 - max)). At a confidence of 0.95, a limit of 1% needs 299
-    units, 2% 149, 5% 59, and 10% 29.
+    units, 2% needs 149, 5% needs 59, and 10% needs 29.
     """
     rows = []
     for rule in (one for several in policy.file.rules for one in single_conditions(several)):

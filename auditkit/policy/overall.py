@@ -12,7 +12,9 @@ __all__ = ["check_requirements", "overall"]
 
 
 def check_requirements(require: Requirements, result: AuditResult) -> list[RequirementCheck]:
-    """Check required probes, the fingerprint, and the error budget."""
+    """Check the requirements of a policy: required probes, verified fingerprint, and error
+    budget.
+    """
     checks = []
     wanted: list[tuple[str, tuple[str, ...]]] = [(probe, ("ran",)) for probe in require.probes]
     wanted += [(probe, ("ran", "skipped")) for probe in require.probes_if_assessable]
@@ -37,7 +39,8 @@ def check_requirements(require: Requirements, result: AuditResult) -> list[Requi
         RequirementCheck(
             name="error_budget",
             met=errors <= require.max_error_rate * attempted,
-            detail=f"{errors} errors in {attempted} requests, {require.max_error_rate:.4g} allowed",
+            detail=f"{errors} errors in {attempted} requests; the allowed rate is "
+            f"{require.max_error_rate:.4g}",
         )
     )
     return checks
@@ -49,14 +52,16 @@ def overall(
     *,
     incomparable: Sequence[str] = (),
 ) -> tuple[Word, int, list[str]]:
-    """Overall verdict, exit code and reasons.
+    """Compute the overall verdict, the exit code and the reasons.
 
-    Priority: error budget, fail, any blocking rule or difference to the baseline, pass.
+    The first that applies decides: exceeded error budget, failing rule, blocking rule or
+    incomparable baseline, pass.
 
     Args:
         rules: verdicts of the rules.
         requirements: results of the requirements.
-        incomparable: differences to the baseline, if it was compared in spite of them.
+        incomparable: conditions that differ from those of the baseline, if the comparison was made
+            in spite of them.
     """
     unmet = [check for check in requirements if not check.met]
     if any(check.name == "error_budget" for check in unmet):

@@ -21,11 +21,11 @@ __all__ = ["Case", "cases_of", "find", "measure"]
 
 @dataclass
 class Case:
-    """Intermediate state of one (rule, group).
+    """Intermediate state of the decision of one rule on one group.
 
-    `p_values` are the p-values of the case that are corrected together with those of other rules.
-    `beyond` are the limits that an uncorrected decision (band, exact, point) found violated.
-    `by_construction` says why the value can only be 0; such a value has no sampling error.
+    `p_values` are corrected for multiplicity together with those of other rules. `beyond` are the
+    limits that a decision without correction (band, exact, point) found violated. `by_construction`
+    says why the value can only be 0; such a value has no sampling error.
     """
 
     rule: Rule
@@ -48,7 +48,7 @@ class Case:
     undecided_group: bool = False
 
     def stop(self, reason: str, detail: str | None = None) -> None:
-        """Make the case inconclusive, with a reason and its explanation."""
+        """Make the case inconclusive, with a reason and an explanation of this reason."""
         self.reason, self.detail = reason, detail
 
     @property
@@ -64,10 +64,10 @@ class Case:
 
 
 def cases_of(rule: Rule, result: AuditResult, defaults: Defaults) -> Iterator[Case]:
-    """Yield the case of the rule itself, then one case per group that the run measured.
+    """Yield the case of the rule itself, then one case for each group that the run measured.
 
-    An attribute in `groups.by` without any measured group is a separate case, inconclusive with
-    reason `metric_missing`, because an unmeasured group must not count as passing.
+    An attribute in `groups.by` without a measured group yields an inconclusive case with the reason
+    `metric_missing`, because an unmeasured group must not count as passing.
     """
 
     def case(group: str, *, is_group: bool) -> Case:
@@ -93,7 +93,9 @@ def cases_of(rule: Rule, result: AuditResult, defaults: Defaults) -> Iterator[Ca
 
 
 def find(rule: Rule, group: str, result: AuditResult) -> Finding | tuple[str, str | None]:
-    """The finding that a rule evaluates; (reason, detail) if there is not exactly one."""
+    """Return the finding that a rule evaluates, or (reason, detail) if not exactly one finding
+    matches.
+    """
     probe = metric_spec(rule.metric).probe
     outcomes = [outcome for outcome in result.outcomes if outcome.probe == probe]
     for outcome in outcomes:
@@ -105,13 +107,13 @@ def find(rule: Rule, group: str, result: AuditResult) -> Finding | tuple[str, st
     of_metric = {f.group for f in result.findings if f.metric == rule.metric}
     if not named and of_metric and "all" not in of_metric:
         groups = ", ".join(sorted(of_metric))
-        return "group_missing", f"the data have no such group, only {groups}"
+        return "group_missing", f"the data do not have this group, only {groups}"
     if not named:
         return "metric_missing", None if outcomes else "the probe was not part of the audit"
     if not matching:
         return "not_assessable", f"no finding was measured at {dict(rule.at)}"
     if len(matching) > 1:
-        return "not_assessable", f"{len(matching)} findings fit; name one with `at`"
+        return "not_assessable", f"{len(matching)} findings match; select one with `at`"
     return matching[0]
 
 
@@ -128,7 +130,9 @@ def _same(given: object, wanted: str | int | float | bool) -> bool:
 
 
 def check_data(case: Case, defaults: Defaults) -> bool:
-    """Whether the estimate can be judged; if not, make the case inconclusive with the reason."""
+    """Check whether the estimate can be judged; otherwise make the case inconclusive, and return
+    False.
+    """
     assert case.finding is not None
     estimate, law = case.finding.estimate, case.finding.law
     why = case.finding.by_construction
@@ -140,7 +144,7 @@ def check_data(case: Case, defaults: Defaults) -> bool:
         case.by_construction = why
     if case.is_group and estimate.n < case.min_n and not case.by_construction:
         case.value, case.undecided_group = estimate.value, True
-        case.stop("too_few", f"n = {estimate.n}, groups below {case.min_n} do not decide")
+        case.stop("too_few", f"n = {estimate.n}; groups with n below {case.min_n} do not decide")
         return False
     if estimate.value is None:
         reason = estimate.reason or "no value"
@@ -149,12 +153,12 @@ def check_data(case: Case, defaults: Defaults) -> bool:
         case.stop(word, reason.removeprefix("not_assessable").lstrip(": ") if own else reason)
         return False
     if isinstance(law, Binomial) and (law.n <= 0 or law.n_eff <= 0):
-        case.stop("undefined", "a rate over no rows")
+        case.stop("undefined", "the rate has no rows to be computed over")
         return False
     sampled = isinstance(law, Band) and not case.by_construction
     if sampled and (estimate.low is None or estimate.high is None):
         case.value = estimate.value
-        case.stop("not_assessable", estimate.reason or "a pilot: too few units for bounds")
+        case.stop("not_assessable", estimate.reason or "a pilot run has too few units for bounds")
         return False
     if sampled and case.confidence > estimate.level:
         case.value = estimate.value
@@ -165,13 +169,16 @@ def check_data(case: Case, defaults: Defaults) -> bool:
     coverage = estimate.n / planned if planned else float(isinstance(law, Exact))
     if coverage < needed:
         case.value = estimate.value
-        case.stop("low_coverage", f"{estimate.n} of {planned} units, {needed:.0%} are needed")
+        case.stop(
+            "low_coverage",
+            f"{estimate.n} of {planned} units were measured, {needed:.0%} are needed",
+        )
         return False
     return True
 
 
 def measure(case: Case) -> None:
-    """Set value, bounds and p-values of a case whose data were checked."""
+    """Set value, bounds and p-values of a case that passed `check_data`."""
     assert case.finding is not None
     assert case.finding.estimate.value is not None
     estimate, law = case.finding.estimate, case.finding.law
@@ -195,6 +202,6 @@ def measure(case: Case) -> None:
 
 
 def measure_difference(case: Case, comparison: PairedComparison) -> None:
-    """Set the values of a baseline rule from its paired comparison."""
+    """Set value, bounds and p-values of a baseline rule from its paired comparison."""
     case.value, case.lower, case.upper = comparison.delta, comparison.lower, comparison.upper
     case.p_values = [comparison.p_fail]

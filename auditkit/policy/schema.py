@@ -49,13 +49,13 @@ __all__ = [
 
 
 class Rule(Limited):
-    """One condition on one metric, or several that must all hold (`all_of`).
+    """One condition on one metric, or several conditions that must all hold (`all_of`).
 
     `on_skipped: show` is for a metric that some targets or data cannot have, such as
     log-probabilities of a server or an attribute of users: if the probe was skipped, or measured
-    other groups only, the rule is reported and does not block. `require_evidence` makes a rate that
-    is 0 by construction inconclusive, because nothing was measured. `metric` is empty in
-    a rule with `all_of`, whose conditions have their own.
+    only other groups, the rule is reported and does not block. `require_evidence` makes a rate that
+    is 0 by construction inconclusive, because nothing was measured. `metric` is empty in a rule
+    with `all_of`, whose conditions have their own.
     """
 
     id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")]
@@ -82,9 +82,11 @@ class Rule(Limited):
         if self.all_of:
             own = sorted({*given, *({"metric", "group", "at", "groups"} & self.model_fields_set)})
             if own:
-                raise ValueError(f"a rule with all_of takes {own[0]} in its conditions only")
+                raise ValueError(f"a rule with all_of takes {own[0]} only in its conditions")
             if len(self.all_of) < 2:
-                raise ValueError("all_of needs at least two conditions; write one without it")
+                raise ValueError(
+                    "all_of needs at least two conditions; write a single condition without all_of"
+                )
             return self
         if not self.metric:
             raise ValueError("a rule needs a metric, or conditions in all_of")
@@ -93,15 +95,23 @@ class Rule(Limited):
             raise ValueError(f"give exactly one of max, min, range, baseline (got {stated})")
         if self.baseline is not None:
             if metric_spec(self.metric).direction == "neutral":
-                raise ValueError("a baseline rule needs a metric with a better direction")
+                raise ValueError(
+                    "a baseline rule needs a metric for which higher or lower values are better"
+                )
             if self.decide == "point":
-                raise ValueError("a baseline rule is decided by its bound; remove decide: point")
+                raise ValueError(
+                    "a baseline rule is always decided by its bound; remove `decide: point`"
+                )
             if self.groups is not None and self.groups.limits() is not None:
-                raise ValueError("groups of a baseline rule use the rule's own margin")
+                raise ValueError(
+                    "groups of a baseline rule use the margin of the rule; remove their limits"
+                )
         return self
 
     def limits_of(self, *, is_group: bool) -> Limits:
-        """Limits of the rule itself or of its groups; a baseline margin is an upper limit."""
+        """Limits of the rule itself or, with `is_group`, of its groups; a baseline margin is an
+        upper limit on the difference.
+        """
         if self.baseline is not None:
             return Limits(None, self.baseline.non_inferior)
         own = self.groups.limits() if is_group and self.groups else None
@@ -109,7 +119,7 @@ class Rule(Limited):
 
 
 class Waiver(Strict):
-    """A looser limit with an owner, until a date (inclusive, UTC)."""
+    """A looser limit for one rule until an expiry date (inclusive, UTC), with an owner."""
 
     rule: str
     group: str | None = None
@@ -126,13 +136,13 @@ class Waiver(Strict):
         return self
 
     def applies_to(self, rule: Rule, group: str) -> bool:
-        """Whether the waiver is for this rule and group; a waiver without a group is for the rule
-        itself.
+        """Whether the waiver applies to this rule and group; a waiver without a group applies to
+        the rule itself.
         """
         return self.rule == rule.id and (self.group or rule.group) == group
 
     def loosen(self, limits: Limits) -> Limits:
-        """The limits of a rule, with those that the waiver states replaced."""
+        """Return the limits of a rule, in which the limits that the waiver states are replaced."""
         low = limits.low if self.min is None else self.min
         return Limits(low, limits.high if self.max is None else self.max)
 
@@ -141,7 +151,7 @@ class Defaults(Strict):
     """Default settings of rules.
 
     An inconclusive blocker or major rule stops the release, unless the policy states `warn` or
-    `pass` for it: what was not shown must not read as a pass.
+    `pass` for it, because a missing measurement must not count as a pass.
     """
 
     confidence: Confidence = 0.95
@@ -155,8 +165,9 @@ class Requirements(Strict):
     """Requirements that the run as a whole must meet.
 
     Attributes:
-        probes: must have run. probes_if_assessable: must have run, or have been skipped because
-            the target lacks a capability or the data do not allow the measurement.
+        probes: probes that must have run. probes_if_assessable: probes that must have run, unless
+            they were skipped because the target lacks a capability or the data do not allow the
+            measurement.
     """
 
     probes: tuple[ProbeId, ...] = ()
@@ -180,16 +191,18 @@ class PolicyFile(Strict):
     def _consistent(self) -> PolicyFile:
         ids = [rule.id for rule in self.rules]
         if twice := sorted({name for name in ids if ids.count(name) > 1}):
-            raise ValueError(f"rule ids must be unique, these occur twice: {', '.join(twice)}")
+            raise ValueError(
+                f"rule ids must be unique, but these occur more than once: {', '.join(twice)}"
+            )
         if not any(rule.severity in DECIDING for rule in self.rules):
-            raise ValueError("no rule is blocker or major, so nothing could fail")
+            raise ValueError("no rule has the severity blocker or major, so no run could fail")
         for waiver in self.waivers:
             for rule in self.rules:
                 if waiver.rule == rule.id:
                     if rule.all_of:
                         raise ValueError(
-                            f"the waiver of {rule.id} cannot say which condition of all_of it "
-                            "loosens; write the conditions as rules of their own"
+                            f"the waiver of {rule.id} cannot state which condition of all_of it "
+                            "loosens; write the conditions as separate rules"
                         )
                     _check_looser(waiver, rule)
         return self
@@ -206,7 +219,8 @@ def _check_looser(waiver: Waiver, rule: Rule) -> None:
         or ((own.high is None) != (waived.high is None))
     ):
         raise ValueError(
-            f"the waiver of {rule.id} must be looser than the rule's limit, on the same side"
+            f"the waiver of {rule.id} must state a looser value of the limit that the rule has "
+            "(max or min)"
         )
 
 
@@ -228,7 +242,8 @@ class Policy:
 
         Args:
             path: the YAML file.
-            allow_outside: whether its baseline may lie outside its folder and the current one.
+            allow_outside: whether the baseline that the policy names may be outside the policy's
+                folder and the current folder.
 
         Raises:
             ConfigurationError: the file is unreadable or has errors; all are listed with lines.
@@ -243,8 +258,8 @@ class Policy:
         return cls(file, str(path), sha256_bytes(path.read_bytes()), lines)
 
     def baseline_path(self) -> Path | None:
-        """Path of the baseline that the policy names, beside it or in the current folder; None if
-        it names none.
+        """Path of the baseline that the policy names, in the policy's folder or in the current
+        folder; None if the policy names no baseline.
         """
         named = self.file.baseline
         return None if named is None else Path(self.source).parent / named
@@ -253,7 +268,7 @@ class Policy:
         """Look a rule up by id.
 
         Raises:
-            ConfigurationError: unknown id.
+            ConfigurationError: no rule has this id.
         """
         for rule in self.file.rules:
             if rule.id == rule_id:

@@ -1,7 +1,8 @@
-"""Rules on a recipe's own checks (`check.<id>`): a policy may only name checks that the run has.
+"""Rules on the own checks of a recipe (`check.<id>`): a policy may only name checks of the run's
+recipe.
 
-Ids of these metrics are not registered, so a misspelled one is found when recipe and policy are
-known together: before an audit with a policy, and when a run is judged.
+Ids of these metrics are not registered, so a misspelled id is found when recipe and policy are both
+known: before an audit with a policy, and when a run is judged.
 """
 
 from __future__ import annotations
@@ -19,13 +20,13 @@ __all__ = ["require_stated_checks"]
 
 
 def require_stated_checks(policy: PolicyFile, probes: JsonValue) -> None:
-    """Require that every check that a rule names is in the recipe of the run.
+    """Require that the recipe of the run states every check that a rule names.
 
     Args:
         probes: section `probes` of the recipe: parameters by probe id.
 
     Raises:
-        ConfigurationError: a check that the recipe does not state; nothing is decided.
+        ConfigurationError: a rule names a check that the recipe does not state.
     """
     stated = _stated(probes if isinstance(probes, dict) else {})
     for rule in (one for several in policy.rules for one in single_conditions(several)):
@@ -34,8 +35,8 @@ def require_stated_checks(policy: PolicyFile, probes: JsonValue) -> None:
             known = f"It states {', '.join(stated)}." if stated else "It states no checks."
             raise ConfigurationError(
                 f"rule {rule.id} names the check {name!r}, which the recipe of this run does not "
-                f"state.{did_you_mean(name, stated)} {known} Add it to `checks:` of the recipe and "
-                "audit again, or correct the rule."
+                f"state.{did_you_mean(name, stated)} {known} Add it to `checks:` of the recipe "
+                "and audit again, or correct the rule."
             )
 
 

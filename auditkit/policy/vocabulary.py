@@ -58,16 +58,19 @@ def _known_probe(name: str) -> str:
 
 
 def group_attributes(group: str) -> str:
-    """Attributes of a group: `gender&age` for `gender=F&age=18-24`.
+    """Attributes of a group, joined by `&`: `gender&age` for `gender=F&age=18-24`.
 
-    Empty for `all`, and for the group of a gap finding, which is just the name of an attribute.
+    The result is empty for `all`, and for the group of a gap finding, which is only the name of an
+    attribute.
     """
     return "&".join(re.findall(r"(?:^|&)([^&=]+)=", group))
 
 
 def _no_reference(name: str) -> str:
     if name == REFERENCE or name.startswith(f"{REFERENCE}="):
-        raise ValueError("reference baselines are shown with the model and never judged")
+        raise ValueError(
+            "results of reference baselines are only shown, and rules cannot judge them"
+        )
     return name
 
 
@@ -83,7 +86,7 @@ class Limits(NamedTuple):
     high: float | None
 
     def within(self, other: Limits) -> bool:
-        """Whether every value that these limits allow is allowed by `other` too."""
+        """Whether `other` allows every value that these limits allow."""
         low, high = self._closed()
         other_low, other_high = other._closed()
         return other_low <= low and high <= other_high

@@ -29,16 +29,17 @@ MOST_CANDIDATES = 1_000  # more do not fit into a prompt, and every record holds
 
 
 class StageEntry(BaseModel):
-    """One stage.
+    """One stage of a pipeline file.
 
     Attributes:
         name: names the stage in findings and evidence.
         target: any TARGET of `auditkit audit` except another pipeline.
-        n: number of candidates that are passed on, 1 to 1,000; None for the last stage, and for one
-            that writes a query.
-        writes: a list of items, or the search query of the next stage.
-        prompt: template file of the stage, relative to the pipeline file; None for the templates of
-            the recommender, or the shipped ones.
+        n: number of candidates that are passed on, 1 to 1,000; None for the last stage and for a
+            stage that writes a query.
+        writes: `list` if the stage returns items, `query` if it writes the search query of the next
+            stage.
+        prompt: template file of the stage, relative to the pipeline file; None uses the templates
+            of the recommender or, without any, the shipped templates.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -63,7 +64,8 @@ def read_pipeline(path: Path) -> PipelineFile:
     """Read a pipeline file.
 
     Raises:
-        ConfigurationError: the file cannot be read, or has errors; each is listed with its line.
+        ConfigurationError: the file cannot be read or has errors, which are listed with their
+            lines.
     """
     document = load_yaml(path)
     stages = document.data.get("stages") if isinstance(document.data, dict) else None
@@ -78,7 +80,7 @@ def _errors(document: Document, stages: list[Any]) -> Iterator[tuple[int, str]]:
         yield located(
             document,
             ["stages"],
-            f"a pipeline needs two or more stages, this one has {len(stages)}. Audit a single "
+            f"a pipeline needs two or more stages, but this one has {len(stages)}. Audit a single "
             "recommender as a TARGET of its own",
         )
     entries = [(i, entry) for i, entry in enumerate(stages) if isinstance(entry, dict)]
@@ -114,8 +116,8 @@ def _query_errors(
         yield located(
             document,
             ["stages", place, "writes"],
-            "only the first of several stages writes a query, and the next one reads it. Remove "
-            "the key, or move the stage",
+            "only the first of several stages can write a query, which the next stage reads. "
+            "Remove the key, or move the stage",
         )
     if entry.get("n") is not None:
         yield located(

@@ -92,8 +92,8 @@ class ItemQuestion(NamedTuple):
 
 @runtime_checkable
 class Recommends(Protocol):
-    """Returns one ranked list per request, as a Response, as raw text to parse, or as titles with
-    the best first; None if there is no response.
+    """Returns one ranked list per request: a Response, raw text to parse, or titles, best first;
+    None if there is no response.
     """
 
     name: str
@@ -157,8 +157,8 @@ class TokenMoments(Protocol):
     def token_moments(
         self, prompts: Sequence[str], continuations: Sequence[str]
     ) -> Sequence[tuple[NDArray[np.float64], NDArray[np.float64]]]:
-        """Mean and standard deviation of the log-probability of the next token, nats, [tokens]
-        each, for the tokens of one continuation of every prompt.
+        """For every token of each prompt's continuation, return the mean and the standard deviation
+        of the model's next-token log-probability at this position, [tokens] each, in nats.
         """
         ...
 
@@ -189,7 +189,7 @@ class Sized(Protocol):
 
 @runtime_checkable
 class Renders(Protocol):
-    """A recommender with its own prompt templates; the shipped templates are used otherwise."""
+    """A recommender with its own prompt templates. Other recommenders get the shipped templates."""
 
     prompts: Prompts
 
@@ -218,10 +218,10 @@ class Judges(Protocol):
     def item_question(
         self, task: str, request: Request, item: Item, *, disliked: Sequence[Item] = ()
     ) -> ItemQuestion | None:
-        """The prompt about one item and its possible answers; None for an unsupported task.
+        """Return a prompt about one item with its permitted answers; None for an unsupported task.
 
         Args:
-            task: such as `rating` or `like`.
+            task: name of the task, such as `rating` or `like`.
             request: for `like`, its history contains the items that the user liked.
             disliked: items that the user disliked, for prompts that list them.
         """
@@ -232,7 +232,7 @@ class Judges(Protocol):
 class Remote(Protocol):
     """A recommender that is called over a network: one request per call, many calls at a time.
 
-    `answer` makes one attempt and raises `TargetError` if that fails; the Target handles retries,
+    `answer` makes one attempt and raises `TargetError` if it fails; the Target handles retries,
     waits and deadlines.
     """
 
@@ -262,8 +262,8 @@ class WritesTitles(Protocol):
         """Generate lists of titles.
 
         Args:
-            allowed: which of `titles` may be listed for a request, bool [titles]; without it every
-                title is allowed, including repeats.
+            allowed: returns which of `titles` may be listed for a request, bool [titles]; None
+                allows every title, with repeats.
         """
         ...
 
@@ -273,7 +273,7 @@ class Constrains(Protocol):
     """A model in this process whose decoding can be constrained to given titles."""
 
     def restricted_to(self, titles: Sequence[str]) -> WritesTitles:
-        """The same model, restricted to the titles.
+        """Return a recommender that generates only these titles with this model.
 
         Raises:
             TargetUnavailable: the model cannot be restricted; the message says why.
@@ -283,7 +283,7 @@ class Constrains(Protocol):
 
 @runtime_checkable
 class Staged(Protocol):
-    """A recommender of several stages, whose responses have a trace of what each stage did.
+    """A recommender of several stages, whose responses have a trace with one entry per stage.
 
     Attributes:
         stages: names of the stages that return items, in the order in which they run.
@@ -292,7 +292,9 @@ class Staged(Protocol):
     stages: tuple[str, ...]
 
     def planned_prompt(self, request: Request) -> str:
-        """The prompt of a rendered request, of the length that it will have with candidates."""
+        """Return the prompt of a rendered request, filled to the length that it will have with
+        candidates.
+        """
         ...
 
 
@@ -307,36 +309,34 @@ class Bounded(Protocol):
 
 @runtime_checkable
 class Rechecks(Protocol):
-    """Recomputes scores with one forward pass each, to check the optimized executor."""
+    """Recomputes scores with one forward pass per score, to check the optimized executor."""
 
     def rescore(
         self, prompts: Sequence[str], continuations: Sequence[Sequence[str]]
     ) -> Sequence[Sequence[TokenScores]]:
-        """Score every continuation of every prompt, with one forward pass each."""
+        """Score every continuation of every prompt with its own forward pass."""
         ...
 
 
 @runtime_checkable
 class Estimates(Protocol):
-    """Can estimate, before any scoring, how many tokens and seconds it will take."""
+    """Estimates how many tokens and seconds scoring will take."""
 
     def cost(
         self, prompts: Sequence[str], continuations: Sequence[Sequence[str]]
     ) -> Mapping[str, float]:
-        """Estimated cost: `tokens_asked`, the tokens with one forward pass per pair; `tokens`, the
-        tokens that are really computed; and `seconds`.
+        """Estimated cost: `tokens_asked`, the tokens if every pair had its own forward pass;
+        `tokens`, those that will be computed; and `seconds`.
         """
         ...
 
 
 @runtime_checkable
 class Works(Protocol):
-    """Counts its computations."""
+    """Counts the computations of its models."""
 
     def work(self) -> Mapping[str, int]:
-        """Numbers of forward passes, computed tokens and distinct requested tokens since
-        loading.
-        """
+        """Number of forward passes, computed tokens and distinct requested tokens since loading."""
         ...
 
 

@@ -64,8 +64,8 @@ def recommender_of(target: str) -> str:
 
 
 def endpoints_of(target: str) -> list[str]:
-    """The servers of a TARGET as `BASE_URL#MODEL`: one for `openai:`, those of the stages of a
-    `pipeline:`, else none.
+    """The servers of a TARGET as `BASE_URL#MODEL`: one for `openai:`, those of all stages for
+    `pipeline:`, and none for other targets.
 
     Raises:
         ConfigurationError: the pipeline file has errors.
@@ -80,8 +80,8 @@ def endpoints_of(target: str) -> list[str]:
 
 
 def restriction_for(target: str, *, online: bool = False) -> Restriction | None:
-    """The network access that an audit of TARGET needs: host and port of an endpoint, otherwise
-    none. A pipeline with several endpoints, which cannot be loaded, gets none.
+    """The network access that an audit of TARGET needs: host and port of its endpoint, or no
+    access. A pipeline with several endpoints cannot be loaded and gets no access.
 
     Raises:
         ConfigurationError: the pipeline file has errors.

@@ -79,8 +79,8 @@ def test_every_faulty_line_is_named_in_one_message(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "expected"),
     [
-        ("c.csv", b"", "no id"),
-        ("c.csv", b"name,year\nx,1\n", "no id"),
+        ("c.csv", b"", r"has the columns \(none\) but not id"),
+        ("c.csv", b"name,year\nx,1\n", "has the columns name, year but not id"),
         ("c.csv", b"id,title\n", "no items"),
         ("c.csv", b"id,title\n1,\xff\n", "not UTF-8"),
         ("c.jsonl", b"{", "line 1"),

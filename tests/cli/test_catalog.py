@@ -164,12 +164,12 @@ def test_the_second_table_adds_facts_and_references(tmp_path):
     write(tmp_path, "more.csv", "id,sequel,mood\n2,1,loud\n1,9,\n7,1,x\n")
     mapping = write(tmp_path, "m.yaml", "predicates:\n  sequel_of: {column: sequel, type: item}\n")
     items = tmp_path / "items.csv"
-    with pytest.raises(CatalogError, match="no sequel"):
+    with pytest.raises(CatalogError, match="but not sequel"):
         build_catalog(Inputs(sources=(str(items),), mapping=mapping), tmp_path / "c.akg")
     inputs = Inputs(sources=(str(tmp_path),))
     report = build_catalog(inputs, tmp_path / "c.akg")
     assert report.warnings == (
-        "more.csv with the catalog: 2 of 3 rows match by item id, 1 do not and are not used, "
+        "more.csv with the catalog: 2 of 3 rows match by item id, 1 do not match and are not used, "
         "such as '7'",
     )
     assert load_catalog(tmp_path / "c.akg").graph.values("2", "mood") == ("loud",)
@@ -181,7 +181,7 @@ def test_references_between_items_become_triples(tmp_path):
     graph = load_catalog(tmp_path / "films.akg").graph
     assert graph.verdict("2", "sequel_of", "1") == "supported"
     assert report.warnings == (
-        "films.csv: 1 of 2 references name no item and are left out, such as '8'",
+        "films.csv: 1 of 2 references to items match no item and are left out, such as '8'",
     )
 
 
@@ -198,8 +198,8 @@ def test_a_mapping_of_the_genre_column_sets_its_world(tmp_path):
     [
         ("id,title,runtime\n1,Heat,long\n", "line 2: runtime: 'long' is not a whole number"),
         ("id,title,runtime\n1,Heat,\n1,Ran,\n", "line 3: id '1' is already on line 2"),
-        ("id,title\n1,Heat\n", "no minutes|no runtime"),
-        ("id,title,runtime\n", "holds no items"),
+        ("id,title\n1,Heat\n", "but not (minutes|runtime)"),
+        ("id,title,runtime\n", "contains no items"),
         ("id,title,runtime\n1,Heat,170\n2,Ran\n", "line 3: 2 cells, the header has 3"),
         ("id,title,runtime\n1," + "x" * 200_000 + ",3\n", "line 2: field larger than"),
         ("id,title,runtime,year\n1,Heat,3,99999\n", "line 2: year: year '99999'"),
@@ -289,7 +289,7 @@ def test_a_faulty_mapping_is_refused(tmp_path, mapping, expected):
     [
         ({"sources": ()}, "no source is given"),
         ({"sources": ("absent.csv",)}, "cannot be read"),
-        ({"sources": ("films.doc",)}, "is of an unknown kind"),
+        ({"sources": ("films.doc",)}, "has an unknown file type"),
         ({"sources": ("a.ttl",)}, "needs --mapping"),
         ({"sources": ("sparql:http://x/",)}, "needs --mapping"),
         ({"sources": ("bolt://x",)}, "needs --mapping"),
@@ -360,7 +360,9 @@ def test_a_link_that_cannot_be_checked_is_used_with_a_warning(tmp_path):
     inputs = atomic(tmp_path, "1\tHeat\tunknown\n", "m.1\tr\tm.2\n", "1\tm.1\n")
     report = build_catalog(inputs, tmp_path / "c.akg")
     assert report.agreement is None
-    assert report.warnings == ("x.link could not be checked: catalog or graph has no genres",)
+    assert report.warnings == (
+        "x.link could not be checked, because the catalog or the graph has no genres",
+    )
     assert load_catalog(tmp_path / "c.akg").graph.link == "unchecked"
 
 
@@ -370,7 +372,7 @@ def test_a_link_that_cannot_be_checked_is_used_with_a_warning(tmp_path):
         ("x.kg", "a:token\tb:token\n1\t2\n", "3 columns"),
         ("x.kg", "h:token\tr:token\tt:token\n1\t2\n", r"x.kg:2 has 2 columns instead of 3"),
         ("x.link", "no header\n", "name:type"),
-        ("x.item", "item_id:token\tclass:token_seq\n1\tA\n", "Name one of them"),
+        ("x.item", "item_id:token\tclass:token_seq\n1\tA\n", "Name one column id or item_id"),
         ("x.item", "item_id:token\tname:token_seq\n1\t \n", r"x.item:2: empty id or title"),
         ("x.item", "item_id:token\tname:token_seq\n1\tA\n1\tB\n", r"x.item:3: the item id '1'"),
     ],
@@ -418,5 +420,5 @@ def test_a_crosswalk_is_a_table_of_pairs_or_of_titles(tmp_path, text, linked):
 def test_a_crosswalk_of_another_shape_is_refused(tmp_path):
     inputs = atomic(tmp_path, "1\tHeat\tA\n", "m.1\tr\tm.2\n", "1\tm.1\n")
     crosswalk = write(tmp_path.parent, f"{tmp_path.name}-walk.csv", "a,b,c\n1,2,3\n")
-    with pytest.raises(CatalogError, match="Give two columns of ids"):
+    with pytest.raises(CatalogError, match="Give two id columns"):
         build_catalog(Inputs(sources=inputs.sources, crosswalk=crosswalk), tmp_path / "c.akg")

@@ -37,7 +37,7 @@ def test_the_demo_survives_ctrl_c_and_reuses_model_and_answers(ml100k, tmp_path)
     assert evidence.read_bytes().startswith(interrupted)
 
     third = subprocess.run(DEMO, cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert "holds this model already" in third.stderr
+    assert "already contains this model" in third.stderr
     manifest = json.loads((tmp_path / "reports" / "demo" / "manifest.json").read_text())
     assert manifest["volatile"]["asked"] == 0
     assert third.stdout == second.stdout

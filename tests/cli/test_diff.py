@@ -47,7 +47,7 @@ def test_exit_codes_tell_altered_evidence_from_a_wrong_folder(call, tmp_path):
 def test_other_conditions_are_shown_and_no_difference_is_computed(call, tmp_path):
     a, b = write_pair(tmp_path, seed=8)
     out = call("diff", a, b)[1]
-    assert "measured under other conditions (seed); differences are not computed" in out
+    assert "measured under different conditions (seed); differences are not computed" in out
     assert "+0.5" not in out
     assert "+0.5" in call("diff", a, b, "--allow-incomparable")[1]
 

@@ -68,12 +68,12 @@ def test_units_that_are_not_binary_are_resampled():
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"seed": 8}, "not comparable, other conditions of the runs: seed"),
+        ({"seed": 8}, "not comparable, because the conditions of the runs differ: seed"),
         ({"catalog": {"name": "films", "sha256": "88" * 32}}, "catalog sha256"),
         ({"environment": {"auditkit": "0.2.0"}}, "version of auditkit"),
         (
             {"recipe": {"data": "films", "probes": {"hallucination.catalog": {"n_users": 9}}}},
-            "other conditions of this metric: recipe of hallucination.catalog",
+            "conditions of this metric differ: recipe of hallucination.catalog",
         ),
     ],
 )
@@ -90,12 +90,12 @@ def test_a_metric_without_pairs_says_why():
     full = result_of(invented=USERS[:4])
     bare = replace(full, findings=tuple(replace(f, units=()) for f in full.findings))
     assert _row(full, bare).reason == (
-        "no units are recorded for this metric; the intervals overlap"
+        "the runs have no recorded units of this metric; the intervals overlap"
     )
     few = replace(
         full, findings=tuple(replace(f, units=f.units[:10]) for f in full.findings)
     )  # fmt: skip
-    assert _row(few, few).reason == "too_few: 10 pairs, 30 are needed"
+    assert _row(few, few).reason == "too_few: 10 pairs, but 30 are needed"
     gone = replace(full, findings=full.findings[1:])
     assert _row(gone, full).reason == "only in the candidate"
     assert _row(full, gone).reason == "only in the baseline"

@@ -71,7 +71,7 @@ def test_what_the_catalog_lacks_is_named(tmp_path, more, words):
             ["system: Code AB12.", "secrets: {system: AB12}", "turns: [{user: x}]"],
             "at least 12 letters",
         ),
-        (["turns: [{user: x, demands: system}]"], "which `secrets` does not have"),
+        (["turns: [{user: x, demands: system}]"], "which is not one of the `secrets`"),
     ],
 )
 def test_a_secret_that_cannot_be_disclosed_is_refused(tmp_path, lines, words):
@@ -119,5 +119,5 @@ def test_a_line_of_no_known_form_is_named(tmp_path, line):
 
 
 def test_an_empty_file_is_refused(tmp_path):
-    with pytest.raises(ConfigurationError, match="has no dialogue"):
+    with pytest.raises(ConfigurationError, match="contains no dialogue"):
         read_recorded(written(tmp_path, "\n", "d.jsonl"))

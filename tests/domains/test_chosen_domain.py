@@ -98,7 +98,7 @@ def test_only_another_domain_than_movies_is_in_the_identity_and_misfits_are_note
     built(shop, f"domain: products\nitems: {{id: id, title: title}}\n{MAPPING}")
     movies, notes = audited(shop, "a", "--domain", "movies", "--catalog", str(shop / "items.csv"))
     assert "domain" not in movies
-    assert any("are those of products, but the domain is movies" in note for note in notes)
+    assert any("belong to the domain products, but the domain is movies" in note for note in notes)
     products, notes = audited(shop, "b", "--catalog", str(shop / "shop.akg"))
     assert "domain" in products
     assert not any(note.startswith("domain:") for note in notes)

@@ -152,7 +152,9 @@ def test_the_command_prints_the_commands_up_to_a_verdict_and_they_work(tmp_path,
 def test_an_existing_file_is_never_replaced(tmp_path):
     tables = shop(tmp_path)
     (tmp_path / "policy.yaml").write_text("mine", encoding="utf-8")
-    with pytest.raises(ConfigurationError, match=r"policy\.yaml exists\. Give another folder"):
+    with pytest.raises(
+        ConfigurationError, match=r"policy\.yaml already exists\. Give another folder"
+    ):
         write_files(draft_files(tables, tmp_path), tmp_path)
     assert (tmp_path / "policy.yaml").read_text() == "mine"
     assert not (tmp_path / "data.yaml").exists()
@@ -178,20 +180,20 @@ def test_numbers_of_users_are_not_taken_for_items(tmp_path):
 def test_tables_that_share_no_ids_are_named(tmp_path):
     items = write(tmp_path / "i.csv", ("id", "title"), [("a", "A"), ("b", "B")])
     events = write(tmp_path / "e.csv", ("user", "item", "time"), [("u", "c", 1_600_000_000)])
-    with pytest.raises(CatalogError, match="Give tables that share ids"):
+    with pytest.raises(CatalogError, match="Give tables with common ids"):
         draft_files(Tables(items=items, events=events), tmp_path)
 
 
 def test_events_without_a_time_are_named(tmp_path):
     items = write(tmp_path / "i.csv", ("id", "title"), [("a", "A"), ("b", "B")])
     events = write(tmp_path / "e.csv", ("user", "item"), [("u", "a"), ("u", "b")])
-    with pytest.raises(CatalogError, match="no column that reads like a timestamp"):
+    with pytest.raises(CatalogError, match="no column that looks like a timestamp column"):
         draft_files(Tables(items=items, events=events), tmp_path)
 
 
 def test_an_empty_table_is_named(tmp_path):
     (tmp_path / "empty.csv").write_text("id,title\n", encoding="utf-8")
-    with pytest.raises(CatalogError, match="has no row that can be read"):
+    with pytest.raises(CatalogError, match="contains no readable row"):
         profile_table(tmp_path / "empty.csv")
 
 

@@ -78,9 +78,12 @@ def test_false_failures_at_the_limit_stay_below_the_level(tmp_path):
         (f"all_of: [{{metric: {OUT}, max: 0.05}}]", "at least two conditions"),
         (
             f"metric: {OUT}, all_of: [{{metric: {OUT}, max: 1}}, {{metric: {DUP}, max: 1}}]",
-            "takes metric in",
+            "takes metric only in",
         ),
-        (f"max: 1, all_of: [{{metric: {OUT}, max: 1}}, {{metric: {DUP}, max: 1}}]", "takes max in"),
+        (
+            f"max: 1, all_of: [{{metric: {OUT}, max: 1}}, {{metric: {DUP}, max: 1}}]",
+            "takes max only in",
+        ),
         (f"all_of: [{{metric: {OUT}}}, {{metric: {DUP}, max: 1}}]", "exactly one of"),
         (f"all_of: [{{metric: {OUT}x, max: 1}}, {{metric: {DUP}, max: 1}}]", "unknown metric"),
     ],

@@ -32,7 +32,7 @@ def test_stages_are_read_in_order(path):
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        ([LAST], r":2: stages: a pipeline needs two or more stages, this one has 1"),
+        ([LAST], r":2: stages: a pipeline needs two or more stages, but this one has 1"),
         ([FIRST.replace(", n: 50", ""), LAST], r":3: stages\[0\]: n is missing"),
         ([FIRST, LAST.replace("}", ", n: 5}")], r":4: stages\[1\]\.n: the last stage .* Remove n"),
         ([FIRST, LAST.replace("ranking", "retrieval")], r"two stages are named 'retrieval'"),

@@ -33,10 +33,10 @@ class BuildReport:
     """Result of a build.
 
     Attributes:
-        linked, unlinked: number of items with and without an entity or facts of an external source;
-            None without such a source.
-        agreement: genre agreement of the link with the catalog, in [0, 1], ideal 1; None if nothing
-            was linked or no genres could be compared.
+        linked, unlinked: number of items with and without an entity or facts from an external
+            source; None if there is no such source.
+        agreement: genre agreement between the link and the catalog, in [0, 1], ideal 1; None if
+            nothing was linked or no genres could be compared.
         recall: fraction of known titles that the linker links, with its interval; ideal 1.
         refusal: fraction of hidden titles for which the linker names no item, with its interval;
             ideal 1.
@@ -84,15 +84,16 @@ def build_catalog(
 
     Args:
         inputs: the sources of items and facts.
-        out: the file to write. An older catalog there is replaced when the new one is complete; any
-            other file there is an error.
+        out: the file to write. An existing catalog is replaced when the new one is complete; any
+            other existing file is an error.
         store: `duckdb` (extra `graph`) for graphs that are scanned in large batches.
         linking: strictness of title linking, see `TitleLinker`.
-        progress: called with the current step and the number of rows since the last call.
+        progress: called with the name of the current step and the number of rows since the last
+            call.
 
     Raises:
-        CatalogError: an input is missing, not valid or of an unknown kind, or `out` would replace
-            an input or a file or folder that auditkit did not write.
+        CatalogError: an input is missing, not valid or of an unknown kind, or writing `out` would
+            replace an input, or a file or folder that auditkit did not write.
         ConfigurationError: the mapping is not valid.
         MissingDependency: an input needs an extra.
     """
@@ -119,7 +120,8 @@ def _require_replaceable(inputs: Inputs, out: Path) -> None:
                 )
     if os.path.lexists(out) and not is_ours(out) and not (out.is_file() and _is_empty(out)):
         raise CatalogError(
-            f"--out {out} exists and is not an auditkit catalog. Give another --out or remove it."
+            f"--out {out} exists and is not an auditkit catalog. Give another --out, or remove "
+            "the file."
         )
     if index_folder(out) is None:
         raise CatalogError(

@@ -57,7 +57,7 @@ class Inputs:
         items: a table or `.item` file that defines the catalog.
         kg, link: RecBole graph and its link to the items.
         crosswalk: table that maps the ids in `link` to item ids.
-        facts: table of facts about items, which it names by title and year.
+        facts: table of facts, whose rows name items by title and year.
         strict: whether a cell that cannot be read is an error instead of an unknown value.
     """
 
@@ -90,7 +90,9 @@ def read_inputs(inputs: Inputs, *, progress: Progress = lambda what, n: None) ->
     for source in inputs.sources:
         _add(draft, source, inputs, progress)
     if not len(draft):
-        raise CatalogError(f"{', '.join(inputs.sources)} hold no items. Add --items FILE.")
+        raise CatalogError(
+            f"{', '.join(inputs.sources)}: no source contains items. Add --items FILE."
+        )
     if inputs.kg is not None and inputs.link is not None:
         add_graph(
             draft,
@@ -162,14 +164,14 @@ def _add_ml100k(draft: CatalogDraft, folder: Path, inputs: Inputs, progress: Pro
 
 
 def _add_folder(draft: CatalogDraft, folder: Path, inputs: Inputs, progress: Progress) -> None:
-    """Add a folder of RecBole atomic files, or of tables, those named `items` first."""
+    """Add a folder of RecBole atomic files or of tables; tables named `items` come first."""
     atomic = {suffix: sorted(folder.glob(f"*{suffix}")) for suffix in (".item", ".kg", ".link")}
     if atomic[".item"]:
         several = next((found for found in atomic.values() if len(found) > 1), None)
         if several:
             raise CatalogError(
-                f"{folder} holds {several[0].name} and {several[1].name}. Name the files with "
-                "--items, --kg and --link."
+                f"{folder} contains both {several[0].name} and {several[1].name}. Name the files "
+                "with --items, --kg and --link."
             )
         if not len(draft):
             add_items(draft, atomic[".item"][0])
@@ -185,7 +187,7 @@ def _add_folder(draft: CatalogDraft, folder: Path, inputs: Inputs, progress: Pro
     files = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in (*TABLES, *RDF)]
     if not files:
         raise CatalogError(
-            f"{folder} holds no table, RDF or .item file. Give {', '.join((*TABLES, *RDF))}."
+            f"{folder} contains no table, RDF or .item file. Give {', '.join((*TABLES, *RDF))}."
         )
     for path in sorted(files, key=lambda path: path.stem not in ("items", "item", "catalog")):
         _add_file(draft, path, inputs, progress)
@@ -219,13 +221,13 @@ def _add_file(draft: CatalogDraft, path: Path, inputs: Inputs, progress: Progres
         )
     else:
         raise CatalogError(
-            f"{path} is of an unknown kind. Give {', '.join((*TABLES, '.item', *RDF))}, a folder, "
-            f"{', '.join(DATASETS)}, sparql:URL or bolt://HOST."
+            f"{path} has an unknown file type. Give {', '.join((*TABLES, '.item', *RDF))}, a "
+            f"folder, {', '.join(DATASETS)}, sparql:URL or bolt://HOST."
         )
 
 
 def _maps_a_graph(inputs: Inputs) -> bool:
-    """Whether the mapping describes an RDF or Neo4j source, and so not the tables."""
+    """Whether the mapping describes an RDF or Neo4j source and not a table."""
     others = [s for s in inputs.sources if Path(s).suffix.lower() in RDF or "://" in s]
     return bool(others)
 

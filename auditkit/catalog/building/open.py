@@ -36,14 +36,15 @@ def load_catalog(
     Args:
         source: `ml-100k` (downloaded if it is not in the cache), a file that `auditkit catalog
             build` wrote, or a CSV, TSV, JSON-lines or Parquet table. A table has the columns `id`
-            and `title` and optionally `year`, `genres` and `aliases` (values separated by `|`);
-            its other columns are facts.
-        linking: strictness of title linking, see `TitleLinker`; `auto` keeps the setting of a built
+            and `title` and optionally `year`, `genres` and `aliases` (values separated by `|`); its
+            other columns are facts.
+        linking: strictness of title linking, see `TitleLinker`; `auto` uses the setting of a built
             file.
-        progress: called with the current step and the number of rows while a table is built.
+        progress: called with the name of the current step and the number of rows since the last
+            call while the catalog of a table is built.
 
     Raises:
-        CatalogError: there is no such catalog, or it is damaged or not valid.
+        CatalogError: the catalog does not exist, is damaged or is not valid.
     """
     path = Path(source)
     if str(source) in DATASETS:

@@ -1,7 +1,7 @@
 """Convert columns of cells to ids, times and ratings, many cells at once.
 
-A column of one common type is converted by numpy. A column that holds anything else is converted
-cell by cell with the same result, so that messages name the first line of every problem.
+A column of one common type is converted by numpy. Any other column is converted cell by cell, with
+equal results, so that messages name the first line of every problem.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _LARGEST = float(np.finfo(np.float32).max)  # ratings are stored in this precisi
 
 
 def id_text(value: object, column: str) -> str:
-    """Text of an id, as it is written.
+    """Text of an id, exactly as it is written.
 
     Raises:
         ValueError: the cell is empty, a list or an object, or has an unpaired surrogate.
@@ -52,13 +52,13 @@ def id_text(value: object, column: str) -> str:
 
 
 class IdColumn:
-    """Numbers the ids of one column in the order of their first cell.
+    """Numbers the distinct ids of one column in order of first occurrence.
 
     Attributes:
-        texts: the id of every number.
+        texts: the ids; the id with number i is texts[i].
 
     Args:
-        column: its name, for messages.
+        column: name of the column, for messages.
     """
 
     def __init__(self, column: str) -> None:
@@ -72,7 +72,9 @@ class IdColumn:
     def numbers(
         self, cells: Sequence[object], lines: Sequence[int], faults: list[str]
     ) -> NDArray[np.int64]:
-        """Number of every cell; a cell without an id gets -1 and is added to `faults`."""
+        """Return the number of the id in every cell; a cell without an id gets -1, and its error is
+        added to `faults`.
+        """
         kinds = set(map(type, cells))
         known = self._known.get(kinds.pop()) if len(kinds) == 1 else None
         look_up = self._one if known is None else known.__getitem__
@@ -92,7 +94,9 @@ class IdColumn:
 
 
 class _Numbered(dict[object, int]):
-    """Number of a text; a new text gets the next number, a cell without an id gets -1."""
+    """Maps a text to its number; a new text gets the next number, and a cell without an id gets
+    -1.
+    """
 
     def __init__(self, column: str, texts: list[str]) -> None:
         self._column, self._texts = column, texts
@@ -110,7 +114,7 @@ class _Numbered(dict[object, int]):
 
 
 class _Integers(dict[object, int]):
-    """Number of an integer, which is that of its text."""
+    """Maps an integer to the number of its text."""
 
     def __init__(self, texts: _Numbered) -> None:
         self._of_texts = texts
@@ -126,13 +130,13 @@ class Numbers(Protocol):
     largest: float
 
     def many(self, cells: Sequence[object]) -> Array | None:
-        """Numbers of cells of one common type, NaN for an empty cell; None if another type, an
-        unusual text or an invalid value is among them.
+        """Read all cells at once, [cells]; NaN for an empty cell. Returns None if `one` must read
+        the cells, because types differ, a text is unusual, or a value is invalid.
         """
         ...
 
     def one(self, cell: object, column: str) -> float:
-        """The number of a cell.
+        """Return the number in one cell.
 
         Raises:
             ValueError: the cell cannot be read.
@@ -148,10 +152,11 @@ def known_numbers(
     unknown: UnknownCells,
     faults: list[str],
 ) -> Array:
-    """Numbers of a column, [cells]; NaN for a cell that is unknown or cannot be read.
+    """Read the cells of a column as numbers, [cells]; NaN for an unknown or unreadable cell.
 
     Args:
-        unknown: counts these cells; if it is strict, those that cannot be read are `faults`.
+        unknown: counts the unknown and unreadable cells; if it is strict, unreadable cells are
+            added to `faults`.
     """
     values = reader.many(cells)
     if values is not None and not np.any(np.abs(values) > reader.largest):
@@ -176,16 +181,16 @@ def known_numbers(
 
 
 class Ratings:
-    """Reads finite numbers that single precision can hold."""
+    """Reads finite numbers in the range of single precision."""
 
     largest = _LARGEST
 
     def many(self, cells: Sequence[object]) -> Array | None:
-        """As in `Numbers`."""
+        """Read all cells at once, as `Numbers.many` describes."""
         return _plain_numbers(cells, set(map(type, cells)))
 
     def one(self, cell: object, column: str) -> float:
-        """As in `Numbers`."""
+        """Read one cell, as `Numbers.one` describes."""
         text = str(cell).strip()
         try:
             if "_" in text:  # 1_000 is a number for Python only
@@ -194,7 +199,7 @@ class Ratings:
         except ValueError:
             raise ValueError(f"{column} {text[:40]!r} is not a number") from None
         if not math.isfinite(number) or abs(number) > self.largest:
-            raise ValueError(f"{column} is not finite or too large")
+            raise ValueError(f"{column} is not finite or is too large")
         return number
 
 
@@ -209,7 +214,7 @@ class Times:
         self._without_zone = 0
 
     def many(self, cells: Sequence[object]) -> Array | None:
-        """As in `Numbers`."""
+        """Read all cells at once, as `Numbers.many` describes."""
         kinds = set(map(type, cells))
         found = _plain_numbers(cells, kinds)
         if found is not None:
@@ -242,13 +247,13 @@ class Times:
         return np.where(np.isnat(moments), np.nan, seconds)
 
     def one(self, cell: object, column: str) -> float:
-        """As in `Numbers`."""
+        """Read one cell, as `Numbers.one` describes."""
         text = str(cell).strip()
         if not _ISO_DATE.match(text):
             try:
                 number = Ratings().one(cell, column)
             except ValueError as error:
-                raise ValueError(f"{error} of seconds and no ISO date such as 2024-03-01") from None
+                raise ValueError(f"{error} of seconds or an ISO date such as 2024-03-01") from None
             return self._checked(number, column)
         try:
             moment = datetime.datetime.fromisoformat(text)
@@ -265,7 +270,7 @@ class Times:
         return seconds
 
     def notes(self, name: str) -> list[str]:
-        """A note on the dates that were read as UTC, if there are any."""
+        """Note on dates without a time zone, which were read as UTC; empty without any."""
         if not self._without_zone:
             return []
         return [f"{name}: {self._without_zone} dates without a time zone are read as UTC"]

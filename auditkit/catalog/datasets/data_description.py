@@ -44,7 +44,7 @@ class UserColumns(_Section):
 
 
 class Cuts(_Section):
-    """Times in seconds from which interactions are validation and test."""
+    """Start times of the validation and the test period, in seconds since 1970."""
 
     validation_from: int
     test_from: int
@@ -57,7 +57,7 @@ class _Described(_Section):
 
 
 class TableDescription(_Described):
-    """Three tables."""
+    """A data set that is described by tables of interactions, items and, optionally, users."""
 
     strict: bool = False
     interactions: InteractionColumns
@@ -66,12 +66,12 @@ class TableDescription(_Described):
 
     @property
     def files(self) -> list[str]:
-        """Names of the tables, relative to the description."""
+        """Paths of the tables, relative to the description."""
         named = [self.interactions.file, self.items.file]
         return named if self.users is None else [*named, self.users.file]
 
 
 class ShippedData(_Described):
-    """A data set that auditkit knows."""
+    """A data set that auditkit can download."""
 
     source: Literal["ml-100k"]

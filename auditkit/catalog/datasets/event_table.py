@@ -29,7 +29,7 @@ class Events(NamedTuple):
     Attributes:
         user_index: position in `user_ids`. item_index: position in the catalog.
         timestamp: seconds since 1970. rating: 1 where the data has none.
-        user_ids: in the order of their first usable row.
+        user_ids: ids of the users, in order of their first usable row.
     """
 
     user_index: NDArray[np.int32]
@@ -48,12 +48,12 @@ def read_events(
     strict: bool,
     notes: list[str],
 ) -> Events:
-    """Read the interactions; rows without a known item, time or rating are counted and left out.
+    """Read the interactions. Rows without a known item, time or rating are skipped and counted.
 
     Args:
         items_file: name of the table of items, for messages.
-        strict: whether such a row is an error.
-        notes: list of notes on these rows that is extended.
+        strict: whether a row without a known item, time or rating is an error.
+        notes: list to which notes on skipped rows are added.
 
     Raises:
         CatalogError: the table is not valid, or no row can be used.
@@ -69,12 +69,14 @@ def read_events(
     notes += [*left_out, *table.times.notes(path.name)]
     if not table.parts:
         why = "; ".join(filter(None, left_out)) or "it has no line below the header"
-        raise CatalogError(f"{path} has no usable interaction: {why}. Give at least one line.")
+        raise CatalogError(
+            f"{path} has no usable interaction: {why}. Give at least one usable line."
+        )
     return table.events()
 
 
 class _EventTable:
-    """Usable rows so far, and what was counted."""
+    """The usable rows so far, and the counts of skipped rows."""
 
     def __init__(self, columns: InteractionColumns, catalog: Catalog, items: Join) -> None:
         self.items, self.unknown = items, UnknownCells(strict=items.strict)
@@ -161,7 +163,7 @@ class _EventTable:
         return self._ranks[users]
 
     def events(self) -> Events:
-        """All rows; the batches are freed."""
+        """Return all rows, and free the batches."""
         order = np.argsort(self._ranks[self._ranks >= 0])
         named = np.flatnonzero(self._ranks >= 0)[order]
         users, items, times, ratings = map(list, zip(*self.parts, strict=True))
@@ -176,14 +178,14 @@ class _EventTable:
 
 
 def _joined(parts: list[NDArray[Any]]) -> NDArray[Any]:
-    """The arrays one after another; the list is emptied."""
+    """Concatenate the arrays and empty the list, to free memory."""
     whole = np.concatenate(parts)
     parts.clear()
     return whole
 
 
 class _Cells:
-    """Cells of one column of a batch; those of a missing JSON key are absent."""
+    """Cells of one column of a batch, without the cells of a missing JSON key."""
 
     def __init__(self, batch: Batch, name: str) -> None:
         self.all = batch.columns.get(name) or [ABSENT] * len(batch.lines)

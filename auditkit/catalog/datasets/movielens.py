@@ -44,7 +44,7 @@ def load_ml100k(folder: Path, *, tie_seed: int = 0) -> Dataset:
     Args:
         folder: contains `ml-100k.inter`, `.item`, `.user` (and `.kg`, `.link` for the Freebase
             triples), or `u.data`, `u.item`, `u.user`.
-        tie_seed: seed of the order of interactions with the same timestamp.
+        tie_seed: seed of the random order of interactions with the same timestamp.
 
     Raises:
         CatalogError: a file is missing or a line cannot be read.
@@ -70,15 +70,16 @@ def film_graph(
     folder: Path,
     crosswalk: Iterable[tuple[str, str]] | None = None,
 ) -> KnowledgeGraph:
-    """Build the graph of year, decade and genre, and of Freebase if the link passes the check.
+    """Build the graph of year, decade and genre; Freebase facts are added if the link passes the
+    check.
 
     Args:
         items: the catalog's items.
         folder: contains `ml-100k.kg` and `ml-100k.link`.
-        crosswalk: pairs (id in `.link`, item id); by default those that auditkit ships.
+        crosswalk: pairs (id in `.link`, item id); by default the shipped pairs.
 
     Returns:
-        The graph; the result of the link check is in its `link` and `warnings`.
+        The graph; its `link` and `warnings` contain the result of the link check.
     """
     draft = CatalogDraft()
     for item in items:
@@ -91,7 +92,9 @@ def film_graph(
 
 
 def age_group(age: str) -> str:
-    """`under 25`, `25 to 39` or `40 and over`; `unknown` if the age is not a number."""
+    """Age group of an age in years: `under 25`, `25 to 39` or `40 and over`; `unknown` if the age
+    is not a number.
+    """
     if not age.isdecimal():
         return "unknown"
     years = int(age)

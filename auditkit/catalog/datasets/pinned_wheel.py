@@ -23,7 +23,7 @@ def download_wheel(requirement: str, sha256: str, folder: Path, *, remedy: str) 
         remedy: advice for the error message if the download fails.
 
     Raises:
-        CatalogError: pip is missing, fails, takes over ten minutes, or the hash differs.
+        CatalogError: pip is missing, fails or takes over ten minutes, or the hash differs.
     """
     requirements = folder / "requirements.txt"
     requirements.write_text(f"{requirement} --hash=sha256:{sha256}\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Logs of sessions, one JSON object per line, as `auditkit check-users` compares them."""
+"""Read logs of sessions with one JSON object per line, which `auditkit check-users` compares."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ _EXAMPLE = '{"length": 7, "acceptances": 3, "repeats": 1}'
 
 
 def read_sessions(path: Path) -> list[tuple[int, int, int]]:
-    """Read length, acceptances and repeats of every session; other keys are ignored.
+    """Read (length, acceptances, repeats) of every session of a JSON-lines file; other keys are
+    ignored.
 
     Raises:
-        ConfigurationError: the file cannot be read, or a line is not such a session; the message
-            names the line.
+        ConfigurationError: the file cannot be read, or a line is not a session; the message names
+            the line.
     """
     lines = read_lines(path, what="a log of sessions", hint="Give a JSON-lines file.")
     return [

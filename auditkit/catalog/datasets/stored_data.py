@@ -39,7 +39,8 @@ Arrays = Mapping[str, NDArray[Any]]
 
 
 def store(dataset: Dataset, folder: Path) -> None:
-    """Write a data set to a folder; nothing is written if the folder exists.
+    """Write a data set to a folder in a form that can be memory-mapped; does nothing if the folder
+    exists.
 
     Raises:
         OSError: the folder cannot be written.
@@ -59,7 +60,7 @@ def store(dataset: Dataset, folder: Path) -> None:
 
 
 def open_stored(folder: Path) -> Dataset | None:
-    """Memory-map a stored data set; None if there is none, or it is damaged."""
+    """Memory-map a stored data set; None if it does not exist or is damaged."""
     try:
         checksum, _, text = (folder / _META).read_text(encoding="ascii").partition("\n")
         if int(checksum) != zlib.crc32(text.encode()):
@@ -84,7 +85,7 @@ def _checksum(path: Path) -> list[int]:
 
 
 def _parts(dataset: Dataset) -> tuple[Arrays, dict[str, Any]]:
-    """Arrays and all else of a data set."""
+    """Split a data set into its arrays and its other content."""
     catalog, rows = dataset.catalog, dataset.interactions
     genres = [item.genres for item in catalog.items]
     names = {

@@ -1,4 +1,4 @@
-"""Read a table of users: the attributes of those that have interactions."""
+"""Read the attributes of the users that have interactions from a table of users."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ def read_attributes(
     strict: bool,
     notes: list[str],
 ) -> list[Mapping[str, str]]:
-    """One attribute mapping per user; a missing value is "unknown". Users with equal values share
-    one mapping.
+    """Read one attribute mapping per user, in which a missing value is "unknown". Users with equal
+    values share one mapping object.
 
     Args:
         users: ids of the users that have interactions.
         events_file: name of the table of interactions, for messages.
         strict: whether an unreadable cell is an error.
-        notes: list of notes on users and cells that is extended.
+        notes: list to which notes on users and cells are added.
 
     Raises:
-        CatalogError: the table is not valid, or has none of the users.
+        CatalogError: the table is not valid, or contains none of the users.
     """
     number = {user: row for row, user in enumerate(users)}
     unknown, faults = UnknownCells(strict=strict), list[str]()
@@ -76,7 +76,9 @@ def _first_rows(
     lines: Sequence[int],
     faults: list[str],
 ) -> NDArray[np.int64]:
-    """Places of the rows of users that have interactions; a user who occurs again is a fault."""
+    """Positions of the rows of users that have interactions; a user who occurs twice is an
+    error.
+    """
     places = np.flatnonzero(rows >= 0)
     first = np.zeros(len(places), dtype=bool)
     first[np.unique(rows[places], return_index=True)[1]] = True
@@ -109,7 +111,7 @@ def _attribute(cell: object, name: str, unknown: UnknownCells, line: int) -> str
     """The value of an attribute; "unknown" for an empty cell, a sentinel, a list or an object.
 
     Raises:
-        ValueError: a list or an object, and `unknown` is strict.
+        ValueError: the cell is a list or an object, and `unknown` is strict.
     """
     cell = None if cell is ABSENT else plain_cell(cell)
     if isinstance(cell, list | dict):

@@ -53,11 +53,11 @@ def open_dataset(name: str, *, allow_outside: bool = False) -> Dataset:
     """Open the data set of a recipe: `ml-100k`, or the path of a file that describes your data.
 
     Args:
-        name: the name or the path.
+        name: `ml-100k`, or the path of the file.
         allow_outside: whether the file may name tables outside its folder.
 
     Raises:
-        CatalogError: data are missing, damaged or not valid.
+        CatalogError: the data are missing, damaged or not valid.
         ConfigurationError: the description is not valid.
     """
     if name == "ml-100k":
@@ -79,12 +79,12 @@ def open_dataset(name: str, *, allow_outside: bool = False) -> Dataset:
 def load_own_data(path: Path, *, allow_outside: bool = False) -> Dataset:
     """Read the data set from the tables that a description file names.
 
-    Tables are read once. A form that is memory-mapped is kept in the cache under the hash of the
-    description and of the tables, so the next start with the same content reads no table.
+    The tables are read once. A memory-mapped copy is cached under the hash of the description and
+    the tables, so a later start with unchanged files reads no table.
 
     Args:
-        path: the description.
-        allow_outside: whether it may name tables outside its folder.
+        path: path of the description file.
+        allow_outside: whether the description may name tables outside its folder.
 
     Raises:
         ConfigurationError: the description is not valid.
@@ -169,8 +169,8 @@ def _split(dataset: Dataset, cuts: Cuts | None, path: Path) -> Dataset:
     divided = replace(dataset.interactions, cuts=moments)
     if not len(divided.split().test):
         raise CatalogError(
-            f"{path}: no user has interactions both before and after {cuts.test_from} seconds. "
-            "Choose another split.test_from."
+            f"{path}: no user has interactions both before and after the time {cuts.test_from} "
+            "(seconds since 1970). Choose another split.test_from."
         )
     return replace(dataset, interactions=divided)
 
@@ -184,7 +184,7 @@ def _catalog(folder: Path, described: TableDescription, unknown: UnknownCells) -
     def rename(row: Mapping[str, object]) -> Mapping[str, object]:
         item_id = id_text(row.get(columns.id), columns.id)
         if _NO_ID.search(item_id):
-            raise ValueError(f"the id {item_id!r} holds a blank, <, > or a backslash")
+            raise ValueError(f"the id {item_id!r} contains a space, <, > or a backslash")
         found = {ours: row.get(theirs) for ours, theirs in named.items() if theirs is not None}
         genres = found.get("genres")
         if atomic and isinstance(genres, str):  # RecBole separates the values of a cell by blanks

@@ -35,34 +35,34 @@ Codes = NDArray[np.int64]
 
 
 def pack(s: Codes, p: Codes, o: Codes) -> Codes:
-    """Pack triples into keys."""
+    """Pack each triple of codes into one 64-bit key."""
     return (s << (PREDICATE_BITS + OBJECT_BITS)) | (p << OBJECT_BITS) | o
 
 
 def ragged_rows(begin: Codes, end: Codes) -> tuple[Codes, Codes]:
-    """Concatenate the row ranges [begin, end); return (bounds of each range, rows)."""
+    """Concatenate row ranges [begin[i], end[i]); return (indptr of the ranges, rows)."""
     counts = end - begin
     indptr = np.concatenate(([0], np.cumsum(counts))).astype(np.int64)
     return indptr, np.arange(indptr[-1]) + np.repeat(begin - indptr[:-1], counts)
 
 
 class TripleKeys:
-    """A store of triples in memory.
+    """A triple store in memory.
 
     Args:
         keys: packed triples, ascending and unique.
         shape: sizes of the graph.
 
     Raises:
-        CatalogError: more subjects, predicates or terms than fit into a key.
+        CatalogError: there are more subjects, predicates or terms than fit into a key.
     """
 
     def __init__(self, keys: Codes, shape: Shape) -> None:
         if shape.subjects > _SUBJECTS or shape.predicates > _PREDICATES or shape.terms > _OBJECTS:
             raise CatalogError(
-                f"{shape.subjects} subjects, {shape.predicates} predicates and {shape.terms} terms "
-                f"do not fit the graph's key of {SUBJECT_BITS}, {PREDICATE_BITS} and {OBJECT_BITS} "
-                "bits. Split the catalog."
+                f"{shape.subjects} subjects, {shape.predicates} predicates and {shape.terms} "
+                f"terms do not fit into the {SUBJECT_BITS}, {PREDICATE_BITS} and {OBJECT_BITS} "
+                "bits of the graph's keys. Split the catalog."
             )
         self.keys, self.shape = keys, shape
 
@@ -78,7 +78,9 @@ class TripleKeys:
         return inverse
 
     def check(self, s: ArrayLike, p: ArrayLike, o: ArrayLike) -> NDArray[np.bool_]:
-        """Whether each triple, given as codes, is in the graph; False if a code is out of range."""
+        """Whether each triple (s[i], p[i], o[i]) is in the graph, bool [triples]; False for a code
+        out of range.
+        """
         queried = validated_triples(self.shape, s, p, o)
         hit = queried.possible.copy()
         hit[queried.possible] = self._contains(pack(*(c[queried.possible] for c in queried[:3])))
@@ -98,7 +100,7 @@ class TripleKeys:
         return hit
 
     def has(self, s: ArrayLike, p: ArrayLike) -> NDArray[np.bool_]:
-        """Whether each subject has any value of the predicate."""
+        """Whether each subject s[i] has any value of predicate p[i], bool [pairs]."""
         begin, end = self._ranges(*validated_pairs(self.shape, s, p))
         return np.asarray(end > begin)
 
@@ -113,10 +115,10 @@ class TripleKeys:
         return begin, np.searchsorted(self.keys, first + (1 << OBJECT_BITS))
 
     def select(self, conditions: Sequence[Condition]) -> Codes:
-        """Rows of the items that meet all conditions, ascending.
+        """Return the catalog rows of the items that meet all conditions, ascending.
 
-        Conditions are combined as Boolean masks over items, because intersections of lists took
-        1.7 s at 1 M items.
+        Conditions are combined as Boolean masks over items, because intersecting lists took 1.7 s
+        for 1 M items.
         """
         mask = np.ones(self.shape.items, dtype=bool)
         for condition in conditions:
@@ -135,7 +137,7 @@ class TripleKeys:
         return self._inverse[low:high] & _SUBJECTS
 
     def objects_of(self, p: int) -> Codes:
-        """Distinct objects of one predicate, ascending."""
+        """Codes of the distinct objects of one predicate, ascending."""
         low, high = (
             np.searchsorted(self._inverse, q << (OBJECT_BITS + SUBJECT_BITS)) for q in (p, p + 1)
         )
@@ -169,7 +171,7 @@ class TripleKeys:
         predicates: Sequence[int] | None,
         max_degree: int,
     ) -> list[tuple[Codes, ...]]:
-        """Arrays (pair, hops, predicate, value) of all paths, one tuple per kind of path."""
+        """All paths as arrays (pair, hops, predicate, value), one tuple per kind of path."""
         found: list[tuple[Codes, ...]] = []
         for near, far in ((a, b), (b, a)):
             pair, p, o = self._facts_of(near, predicates)

@@ -32,15 +32,15 @@ def is_text(text: str) -> bool:
 
 
 class EncodedGraph(NamedTuple):
-    """Triples as codes, and the meaning of the codes.
+    """A graph as triples of codes, with the tables that decode them.
 
     Attributes:
         keys: packed triples, ascending and unique.
-        starts: first code of each of `KINDS`, then the number of terms.
+        starts: first code of each kind of term in `KINDS`, then the number of terms.
         texts: texts of all terms after the items.
         numbers: values of all terms that are numbers or dates, in the order of their codes.
-        predicates: in the order of their codes; a functional one with two values for one item is
-            changed to closed.
+        predicates: predicates in the order of their codes; a functional predicate with two values
+            for one item was changed to closed.
         warnings: one message for each predicate that was changed to closed.
     """
 
@@ -57,7 +57,9 @@ class EncodedGraph(NamedTuple):
         return Shape(self.starts[1], self.starts[3], len(self.predicates), self.starts[-1])
 
     def counts(self) -> list[tuple[int, int]]:
-        """(number of triples, number of subjects) of each predicate."""
+        """Return (number of triples, number of subjects) for each predicate, in the order of
+        codes.
+        """
         n = len(self.predicates)
         triples, subjects = np.zeros((2, n), dtype=np.int64)
         for begin in range(0, len(self.keys), _CHUNK):
@@ -87,10 +89,11 @@ class GraphBuilder:
         self._s, self._p, self._o = array("i"), array("B"), array("i")
 
     def predicate(self, predicate: Predicate) -> int:
-        """Code of a predicate, added if its name is new.
+        """Return the code of a predicate, which is added if its name is new.
 
         Raises:
-            CatalogError: the name exists with another type or world, or is not valid text.
+            CatalogError: a predicate of this name has another type or world, or the name is not
+                valid text.
         """
         if not is_text(predicate.name):
             raise CatalogError(
@@ -105,8 +108,8 @@ class GraphBuilder:
             self.predicates.append(predicate)
         elif self.predicates[code] != predicate:
             raise CatalogError(
-                f"the predicate {predicate.name!r} has two worlds or types: "
-                f"{self.predicates[code].world} {self.predicates[code].type} and "
+                f"the predicate {predicate.name!r} is defined twice, as "
+                f"{self.predicates[code].world} {self.predicates[code].type} and as "
                 f"{predicate.world} {predicate.type}. Rename it in one of the mappings."
             )
         return code
@@ -146,7 +149,9 @@ class GraphBuilder:
         self._o.append(-1 - other)
 
     def facts_of(self, predicate: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-        """Item row and provisional object number of every fact of one predicate so far."""
+        """Return the item row and the provisional object number of every fact of one predicate
+        added so far.
+        """
         kept = np.frombuffer(self._p, dtype=np.uint8) == predicate
         s, o = (np.frombuffer(column, dtype=np.int32)[kept] for column in (self._s, self._o))
         return s, o
@@ -156,7 +161,7 @@ class GraphBuilder:
         return len(self._s)
 
     def encode(self, n_items: int) -> EncodedGraph:
-        """Number all terms and sort the triples; the builder is empty afterwards."""
+        """Assign the final codes and sort the triples; the builder is empty afterwards."""
         code_of = np.empty(self._n_terms, dtype=np.int64)
         starts, texts, numbers = [0, n_items], list[str](), list[float]()
         for kind in KINDS[1:]:
@@ -182,7 +187,9 @@ class GraphBuilder:
                 replace(p, world="closed") if p.name in doubled else p for p in predicates
             ),
             warnings=tuple(
-                f"{name} has two values for one item and is read as closed" for name in doubled
+                f"{name} has two values for one item and is therefore treated as closed instead "
+                "of functional"
+                for name in doubled
             ),
         )
 

@@ -1,7 +1,7 @@
 """Evaluation of claims and constraints against a graph.
 
-These functions select the values of an item that matter, for any store; the rules for verdicts are
-in `verdict_rules`.
+These functions select the relevant values of an item from any store; `verdict_rules` contains the
+rules for verdicts.
 """
 
 from __future__ import annotations
@@ -37,10 +37,11 @@ class _Wanted(NamedTuple):
 
 
 def judge(graph: Triples, row: int, predicate: str, value: str) -> Judgment:
-    """Verdict and evidence on one claim about one item; predicates as in `KnowledgeGraph.verdict`.
+    """Return verdict and evidence for the claim that an item has a value of a predicate; see
+    `KnowledgeGraph.verdict` for the predicates and values.
 
     Raises:
-        CatalogError: `value` must be an item and is not in the catalog.
+        CatalogError: `value` must be an item id, but is not in the catalog.
     """
     if predicate.startswith(SAME):
         return _shared(graph, row, graph.row(value), predicate.removeprefix(SAME))
@@ -60,10 +61,10 @@ def judge(graph: Triples, row: int, predicate: str, value: str) -> Judgment:
 
 
 def meets(graph: Triples, row: int, constraint: Constraint) -> Verdict:
-    """Verdict on whether an item meets one constraint.
+    """Return the verdict on the statement that an item meets a constraint.
 
     Raises:
-        InvalidArgument: a comparison with a value that is not a number.
+        InvalidArgument: an order comparison has a value that is not a number or date.
     """
     p = graph.codes.get(constraint.predicate)
     if p is None:
@@ -74,10 +75,11 @@ def meets(graph: Triples, row: int, constraint: Constraint) -> Verdict:
 
 
 def conditions_of(graph: Triples, constraint: Constraint) -> list[Condition] | None:
-    """Conditions that select the items that certainly meet a constraint; None if no item can.
+    """Return conditions that select exactly the items that certainly meet a constraint; None if no
+    item can meet it.
 
     Raises:
-        InvalidArgument: a comparison with a value that is not a number.
+        InvalidArgument: an order comparison has a value that is not a number or date.
     """
     p = graph.codes.get(constraint.predicate)
     if p is None:
@@ -101,7 +103,9 @@ def conditions_of(graph: Triples, constraint: Constraint) -> list[Condition] | N
 
 
 def merged(conditions: Sequence[Condition], predicates: Sequence[Predicate]) -> list[Condition]:
-    """Intersect the conditions on each functional predicate, which has a single value."""
+    """Merge all conditions on one functional predicate, which has a single value, by intersecting
+    their ranges.
+    """
     ranges: dict[int, tuple[int, int]] = {}
     others = []
     for condition in conditions:
@@ -119,8 +123,8 @@ def _decide(
 ) -> Verdict:
     """Verdict on a claim.
 
-    The item's values contradict a name only if all of them are named, and a day only if none of
-    them is a month or year that contains it.
+    The values of an item contradict a claimed name only if all of them have names, and a claimed
+    day only if none of them is a month or year that contains this day.
     """
     nameless = _nameless(graph)
     comparable = any(code in nameless for code in wanted.codes) or not any(
@@ -131,7 +135,9 @@ def _decide(
 
 
 def _claimed(graph: Triples, p: int, value: str) -> _Wanted | None:
-    """Values that a claim accepts; None if its value is a text but the predicate is numeric."""
+    """The values that agree with a claim; None if the claimed value is a text but the predicate is
+    numeric.
+    """
     of = graph.predicates[p].type
     if of not in _NUMERIC:
         return _Wanted(frozenset(graph.terms.codes(value)))
@@ -154,7 +160,7 @@ def _constrained(graph: Triples, constraint: Constraint, p: int) -> _Wanted:
 
 
 def _matching(graph: Triples, p: int, objects: Sequence[int], wanted: _Wanted) -> list[int]:
-    """The values that are certainly accepted; a date without a day only with all of its days."""
+    """The values that certainly agree; a date without a day agrees only if all of its days do."""
     if wanted.numbers is None:
         return [code for code in objects if code in wanted.codes]
     low, high = wanted.numbers
@@ -167,7 +173,7 @@ def _matching(graph: Triples, p: int, objects: Sequence[int], wanted: _Wanted) -
 
 
 def _overlapping(graph: Triples, p: int, objects: Sequence[int], wanted: _Wanted) -> bool:
-    """Whether a value is a date without a day, of which some days are accepted and others not."""
+    """Whether a value is a date without a day of which only some days agree."""
     if wanted.numbers is None:
         return False
     low, high = wanted.numbers
@@ -178,7 +184,7 @@ def _overlapping(graph: Triples, p: int, objects: Sequence[int], wanted: _Wanted
 
 
 def _spans(graph: Triples, p: int, objects: Sequence[int]) -> list[NumberRange | None]:
-    """The range of each number or date; None for a term that is neither."""
+    """The range of each number or date; None for other terms."""
     is_date = graph.predicates[p].type == "date"
     return [
         None if number is None else days_of(number) if is_date else NumberRange(number, number)
@@ -187,7 +193,9 @@ def _spans(graph: Triples, p: int, objects: Sequence[int]) -> list[NumberRange |
 
 
 def _shared(graph: Triples, row: int, other: int, name: str) -> Judgment:
-    """Judge `same:NAME` by the named predicate if both items have values, else by Freebase ids."""
+    """Judge `same:NAME` by the predicate NAME if both items have values of it, and otherwise by
+    Freebase ids.
+    """
     for named in (name, f"fb:{name}"):
         p = graph.codes.get(named)
         if p is None:

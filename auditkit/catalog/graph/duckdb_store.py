@@ -38,7 +38,7 @@ def import_duckdb(path: Path) -> ModuleType:
     """Import the package duckdb.
 
     Raises:
-        MissingDependency: it is not installed.
+        MissingDependency: duckdb is not installed.
     """
     try:
         import duckdb
@@ -78,7 +78,7 @@ class DuckdbFile:
         return DuckdbFile, (self.path,)
 
     def rows(self, query: str, values: Sequence[object] = ()) -> list[Any]:
-        """All rows of a query.
+        """Return all rows of a query.
 
         Raises:
             CatalogError: the file is damaged.
@@ -98,7 +98,7 @@ class DuckdbFile:
             raise self._damaged(error) from None
 
     def column(self, query: str, values: Sequence[object] = ()) -> Codes:
-        """First column of a query as an array.
+        """Return the first column of a query as an array.
 
         Raises:
             CatalogError: the file is damaged.
@@ -108,7 +108,7 @@ class DuckdbFile:
     def columns(
         self, query: str, values: Sequence[object] = (), **asked: Codes
     ) -> tuple[Codes, ...]:
-        """All columns of a query as arrays.
+        """Return all columns of a query as arrays.
 
         Args:
             query: SQL, which may read the table `asked`.
@@ -152,7 +152,9 @@ class DuckdbTriples:
         return self._n_triples
 
     def check(self, s: ArrayLike, p: ArrayLike, o: ArrayLike) -> NDArray[np.bool_]:
-        """Whether each triple, given as codes, is in the graph; False if a code is out of range."""
+        """Whether each triple (s[i], p[i], o[i]) is in the graph, bool [triples]; False for a code
+        out of range.
+        """
         asked = validated_triples(self.shape, s, p, o)
         hit = np.zeros(len(asked.s), dtype=bool)
         if len(hit):
@@ -167,7 +169,7 @@ class DuckdbTriples:
         return (hit & asked.possible).reshape(asked.shape)
 
     def has(self, s: ArrayLike, p: ArrayLike) -> NDArray[np.bool_]:
-        """Whether each subject has any value of the predicate."""
+        """Whether each subject s[i] has any value of predicate p[i], bool [pairs]."""
         subjects, predicates = validated_pairs(self.shape, s, p)
         hit = np.zeros(len(subjects), dtype=bool)
         if len(hit):
@@ -196,7 +198,7 @@ class DuckdbTriples:
         return Objects(np.concatenate(([0], ends)).astype(np.int64), values)
 
     def select(self, conditions: Sequence[Condition]) -> Codes:
-        """Rows of the items that meet all conditions, ascending."""
+        """Return the catalog rows of the items that meet all conditions, ascending."""
         mask = np.ones(self.shape.items, dtype=bool)
         for condition in conditions:
             hit = np.zeros(self.shape.items, dtype=bool)
@@ -210,7 +212,7 @@ class DuckdbTriples:
         return np.flatnonzero(mask)
 
     def objects_of(self, p: int) -> Codes:
-        """Distinct objects of one predicate, ascending."""
+        """Codes of the distinct objects of one predicate, ascending."""
         return self._file.column("SELECT DISTINCT o FROM triples WHERE p = ? ORDER BY o", (p,))
 
     def paths(

@@ -26,7 +26,7 @@ class TableFile(Protocol):
         ...
 
     def rows(self, query: str, values: Sequence[object] = ()) -> list[tuple[object, ...]]:
-        """All rows of a query.
+        """Return all rows of a query.
 
         Raises:
             CatalogError: the file is damaged.
@@ -42,7 +42,7 @@ class TableFile(Protocol):
         ...
 
     def column(self, query: str, values: Sequence[object] = ()) -> NDArray[np.int64]:
-        """First column of a query as an array.
+        """Return the first column of a query as an array.
 
         Raises:
             CatalogError: the file is damaged, or the column has values other than integers.
@@ -58,7 +58,7 @@ class FileTerms:
 
     @property
     def starts(self) -> tuple[int, ...]:
-        """First code of each kind, then the total number of terms."""
+        """First code of each kind of term, then the total number of terms."""
         return self._starts
 
     def codes(self, text: str) -> list[int]:

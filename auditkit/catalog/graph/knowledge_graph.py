@@ -42,7 +42,7 @@ class KnowledgeGraph:
     Args:
         store: the triples.
         terms: texts and numeric values of the terms, by code.
-        predicates: in the order of their codes.
+        predicates: predicates in the order of their codes.
         warnings: warnings of the builder.
         link: status of the link to an external graph.
 
@@ -82,15 +82,16 @@ class KnowledgeGraph:
         """Build a graph in memory.
 
         Args:
-            item_ids: in catalog order; they are subjects and may be objects (`sequel`).
-            predicates: all relations of the triples.
+            item_ids: item ids in catalog order, which are the subjects and may be objects
+                (`sequel`).
+            predicates: all predicates of the triples.
             triples: (item id, predicate name, value).
             item_triples: (item id, predicate name, item id), for relations between items.
             warnings, link: as in the class.
 
         Raises:
-            CatalogError: an unknown item or predicate, a value that is not of its predicate's type,
-                or more terms than fit into a key.
+            CatalogError: an item or predicate is unknown, a value is not of its predicate's type,
+                or there are more terms than fit into a key.
         """
         builder, rows = GraphBuilder(), {item: row for row, item in enumerate(item_ids)}
         codes = {predicate.name: builder.predicate(predicate) for predicate in predicates}
@@ -124,7 +125,7 @@ class KnowledgeGraph:
         warnings: Sequence[str] = (),
         link: LinkState = "none",
     ) -> KnowledgeGraph:
-        """Make a graph in memory from an encoded graph."""
+        """Build a graph in memory from an encoded graph."""
         return cls(
             TripleKeys(encoded.keys, encoded.shape),
             MemoryTerms(item_ids, encoded),
@@ -147,8 +148,8 @@ class KnowledgeGraph:
         row = next((c for c in self.terms.codes(item_id) if c < self.terms.starts[1]), None)
         if row is None:
             raise CatalogError(
-                f"the graph was queried for item {item_id!r}, which is not in the catalog. "
-                "Add or drop it."
+                f"the graph was queried for item {item_id!r}, which is not in the catalog. Add "
+                "the item to the catalog or drop the query."
             )
         return row
 
@@ -156,12 +157,12 @@ class KnowledgeGraph:
         """Code of a predicate.
 
         Raises:
-            CatalogError: unknown name.
+            CatalogError: the graph has no predicate of this name.
         """
         return _known(self.codes, name, "the graph has no predicate {}.")
 
     def term(self, label: str) -> int | None:
-        """Code of a value such as "Sci-Fi"; None if no triple has it."""
+        """Code of a value such as "Sci-Fi"; None if no triple has this value."""
         return next((c for c in self.terms.codes(label) if c >= self.terms.starts[1]), None)
 
     def label(self, code: int) -> str:
@@ -169,7 +170,8 @@ class KnowledgeGraph:
         return self.terms.texts([code])[0]
 
     def labels(self, predicate: str) -> tuple[str, ...]:
-        """All values of one predicate in the order of their codes: by number or alphabetically.
+        """All values of one predicate in the order of their codes: numbers ascending, texts
+        alphabetically.
 
         Raises:
             CatalogError: unknown predicate.
@@ -181,7 +183,7 @@ class KnowledgeGraph:
         return self._labels[predicate]
 
     def values(self, item_id: str, predicate: str) -> tuple[str, ...]:
-        """Values of one item; for relations between items these are item ids.
+        """Values of a predicate for one item; for relations between items, item ids.
 
         Raises:
             CatalogError: unknown item or predicate.
@@ -196,15 +198,17 @@ class KnowledgeGraph:
         return self.store.objects(s, p)
 
     def check(self, s: ArrayLike, p: ArrayLike, o: ArrayLike) -> NDArray[np.bool_]:
-        """Whether each triple of codes is in the graph."""
+        """Whether each triple (s[i], p[i], o[i]) of codes is in the graph, bool [triples]."""
         return self.store.check(s, p, o)
 
     def has(self, s: ArrayLike, p: ArrayLike) -> NDArray[np.bool_]:
-        """Whether each subject has any value of the predicate."""
+        """Whether each subject s[i] has any value of predicate p[i], bool [pairs]."""
         return self.store.has(s, p)
 
     def select(self, constraints: Sequence[Constraint]) -> NDArray[np.int64]:
-        """Rows of the items that certainly meet every constraint (verdict `supported`)."""
+        """Return the catalog rows of the items that certainly meet every constraint (verdict
+        `supported`).
+        """
         conditions: list[Condition] = []
         certain = True
         for constraint in constraints:
@@ -240,10 +244,11 @@ class KnowledgeGraph:
 
         Args:
             item_id: one id, or the ids of all items that may be meant.
-            predicate: name; `same:NAME` compares with the item whose id is `value`, `sequel_of`
-                claims that the item is a sequel to it.
-            value: a label of the graph; for numbers also `=1995`, `<1970`, `>1979`, `>1989<2000`
-                (exclusive bounds).
+            predicate: name of a predicate; or `same:NAME` or `sequel_of`, for which `value` is the
+                id of another item. `same:NAME` claims that both items share a value of NAME, and
+                `sequel_of` that the item is a sequel to the other item.
+            value: the claimed value; for numbers also a range such as `=1995`, `<1970`, `>1979` or
+                `>1989<2000` (exclusive bounds).
             negated: whether the claim is negated.
 
         Raises:
@@ -254,7 +259,9 @@ class KnowledgeGraph:
     def judge(
         self, item_id: str | Sequence[str], predicate: str, value: str, *, negated: bool = False
     ) -> Judgment:
-        """The verdict and its evidence; for several items, that of the first with this verdict."""
+        """Return the verdict and its evidence. For several items, the evidence is that of the first
+        item with this verdict.
+        """
         ids = [item_id] if isinstance(item_id, str) else item_id
         judged = [judge(self, self.row(one), predicate, value) for one in ids]
         if negated:
@@ -267,7 +274,7 @@ class KnowledgeGraph:
 
         Raises:
             CatalogError: the item is not in the catalog.
-            InvalidArgument: a comparison with a value that is not a number.
+            InvalidArgument: an order comparison has a value that is not a number or date.
         """
         row = self.row(item_id)
         return every(meets(self, row, constraint) for constraint in constraints)

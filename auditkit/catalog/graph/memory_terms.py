@@ -17,7 +17,7 @@ class MemoryTerms:
     """Texts and numeric values of the terms of an encoded graph, by code.
 
     Args:
-        item_ids: in catalog order.
+        item_ids: item ids in catalog order.
         encoded: the graph.
     """
 
@@ -27,7 +27,7 @@ class MemoryTerms:
 
     @property
     def starts(self) -> tuple[int, ...]:
-        """First code of each kind, then the total number of terms."""
+        """First code of each kind of term, then the total number of terms."""
         return self._starts
 
     @cached_property

@@ -33,7 +33,9 @@ class Shape(NamedTuple):
 
 
 class TripleQuery(NamedTuple):
-    """Flat arrays s, p and o, and a mask of the triples whose codes are all in range."""
+    """Flat code arrays s, p and o of equal length, and a mask of the triples whose codes are all in
+    range.
+    """
 
     s: Codes
     p: Codes
@@ -43,7 +45,7 @@ class TripleQuery(NamedTuple):
 
 
 def validated_triples(shape: Shape, s: ArrayLike, p: ArrayLike, o: ArrayLike) -> TripleQuery:
-    """Broadcast the three arguments to flat arrays, and mask triples with codes out of range."""
+    """Broadcast s, p and o to flat arrays, and compute the mask of triples with valid codes."""
     arrays = np.broadcast_arrays(*(np.asarray(code, dtype=np.int64) for code in (s, p, o)))
     s, p, o = (array.ravel() for array in arrays)
     inside = (s >= 0) & (s < shape.subjects) & (p >= 0) & (p < shape.predicates)
@@ -54,7 +56,7 @@ def validated_pairs(shape: Shape, s: ArrayLike, p: ArrayLike) -> tuple[Codes, Co
     """Broadcast subjects and predicates to flat arrays.
 
     Raises:
-        InvalidArgument: a code out of range.
+        InvalidArgument: a code is out of range.
     """
     s, p = np.broadcast_arrays(
         np.atleast_1d(np.asarray(s, np.int64)), np.atleast_1d(np.asarray(p, np.int64))
@@ -73,10 +75,10 @@ def validated_paths(
     max_hops: int,
     predicates: Sequence[int] | None,
 ) -> tuple[Codes, Codes]:
-    """Convert the two ends of the pairs to flat arrays.
+    """Check and convert the arguments of `paths`; return a and b as flat arrays.
 
     Raises:
-        InvalidArgument: a code out of range, or a number of hops other than 1 or 2.
+        InvalidArgument: a code is out of range, or `max_hops` is not 1 or 2.
     """
     if max_hops not in (1, 2):
         raise InvalidArgument(f"paths got max_hops={max_hops}. Give 1 or 2.")
@@ -101,7 +103,7 @@ def _require_in_range(codes: Codes, limit: int, what: str) -> None:
 
 
 def paths_of_rows(n_pairs: int, pair: Codes, hops: Codes, predicate: Codes, value: Codes) -> Paths:
-    """Make `Paths` from columns of paths, sorted and without duplicates."""
+    """Build `Paths` from columns with one row per path; sorts the paths and drops duplicates."""
     if len(pair):
         rows = np.unique(np.stack((pair, hops, predicate, value)), axis=1)
         pair, hops, predicate, value = rows

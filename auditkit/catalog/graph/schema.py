@@ -47,7 +47,7 @@ class Predicate:
         world: meaning of a missing value. *open*: unknown; *closed*: an item that has values has no
             others; *functional*: an item has one value.
         labeled: whether its values have names (Freebase ids have none).
-        type: type of its values; `item` if they may be items of the catalog.
+        type: type of its values; `item` if values may be items of the catalog.
         inverse_of: name of the inverse relation, if the source has both.
     """
 
@@ -59,7 +59,9 @@ class Predicate:
 
     @property
     def kind(self) -> Kind:
-        """Kind of its values; a value that is not an item of the catalog is an entity or an id."""
+        """Kind of the terms that encode its values; for type `item`, the kind of values that are
+        not catalog items.
+        """
         if self.type in ("entity", "item"):
             return "entity" if self.labeled else "id"
         return KIND_OF_TYPE[self.type] if self.labeled else "id"
@@ -67,10 +69,10 @@ class Predicate:
 
 @dataclass(frozen=True)
 class Constraint:
-    """Constraint of a request on its items: `year < 1970`, `genre = Comedy`.
+    """Constraint of a request on the recommended items, such as `year < 1970` or `genre = Comedy`.
 
     Raises:
-        InvalidArgument: an operator other than = != < <= > >=.
+        InvalidArgument: the operator is not one of = != < <= > >=.
     """
 
     predicate: str
@@ -86,9 +88,9 @@ class Constraint:
 
 
 class Condition(NamedTuple):
-    """A constraint: a subject has an object of predicate `p` whose code is in one of `ranges`.
+    """The condition that a subject has an object of predicate `p` whose code is in one of `ranges`.
 
-    Ranges are [begin, end). With `present` False, the subject must have no such object.
+    Ranges are [begin, end). If `present` is False, the subject must have no such object.
     """
 
     p: int
@@ -108,8 +110,8 @@ class Paths(NamedTuple):
 
     Attributes:
         indptr: int64 [pairs + 1].
-        hops: 1 for a direct triple, 2 for a value that both have.
-        predicate: code of the relation.
+        hops: 1 for a direct triple between a and b, 2 for a value that a and b share.
+        predicate: code of the predicate of the path.
         value: for 2 hops the shared object; for 1 hop the object of the triple, which is a or b.
             The rows of a pair are in ascending order of hops, predicate and value.
     """
@@ -121,9 +123,9 @@ class Paths(NamedTuple):
 
 
 class TripleStore(Protocol):
-    """Vectorized calls over triples of codes; every store returns the same results.
+    """Vectorized queries over triples of codes; all stores return equal results.
 
-    Arguments broadcast; p may be one code or an array.
+    Array arguments are broadcast, so p may be one code or an array.
     """
 
     def __len__(self) -> int:
@@ -131,14 +133,16 @@ class TripleStore(Protocol):
         ...
 
     def check(self, s: ArrayLike, p: ArrayLike, o: ArrayLike) -> NDArray[np.bool_]:
-        """Whether each triple, given as codes, is in the graph; False if a code is out of range."""
+        """Whether each triple (s[i], p[i], o[i]) is in the graph, bool [triples]; False for a code
+        out of range.
+        """
         ...
 
     def has(self, s: ArrayLike, p: ArrayLike) -> NDArray[np.bool_]:
-        """Whether each subject has any value of the predicate.
+        """Whether each subject s[i] has any value of predicate p[i], bool [pairs].
 
         Raises:
-            InvalidArgument: a code out of range.
+            InvalidArgument: a code is out of range.
         """
         ...
 
@@ -146,12 +150,12 @@ class TripleStore(Protocol):
         """All objects of each (subject, predicate) pair, as one ragged array.
 
         Raises:
-            InvalidArgument: a code out of range.
+            InvalidArgument: a code is out of range.
         """
         ...
 
     def select(self, conditions: Sequence[Condition]) -> NDArray[np.int64]:
-        """Rows of the items that meet all conditions, ascending."""
+        """Return the catalog rows of the items that meet all conditions, ascending."""
         ...
 
     def paths(
@@ -168,16 +172,17 @@ class TripleStore(Protocol):
         Args:
             a, b: subjects, arrays of equal length.
             max_hops: 1 for direct triples only, 2 also for shared objects of one predicate.
-            predicates: only these predicates; by default all.
-            max_degree: shared objects with more subjects are ignored, unless `predicates` is given.
+            predicates: codes of the predicates to follow; None for all.
+            max_degree: objects with more subjects than this are ignored in paths of two hops,
+                unless `predicates` is given.
 
         Raises:
-            InvalidArgument: a code out of range, or a number of hops other than 1 or 2.
+            InvalidArgument: a code is out of range, or `max_hops` is not 1 or 2.
         """
         ...
 
     def objects_of(self, p: int) -> NDArray[np.int64]:
-        """Distinct objects of one predicate, ascending."""
+        """Codes of the distinct objects of one predicate, ascending."""
         ...
 
 
@@ -186,7 +191,7 @@ class Terms(Protocol):
 
     @property
     def starts(self) -> tuple[int, ...]:
-        """First code of each of `KINDS`, then the total number of terms."""
+        """First code of each kind of term in `KINDS`, then the total number of terms."""
         ...
 
     def codes(self, text: str) -> list[int]:
@@ -203,12 +208,12 @@ class Terms(Protocol):
 
 
 class Triples(Protocol):
-    """The part of a knowledge graph that the evaluation of claims and constraints needs.
+    """The part of a knowledge graph that claims and constraints are evaluated on.
 
     Attributes:
         store: the triples.
         terms: texts and numeric values of the terms, by code.
-        predicates: in the order of their codes.
+        predicates: predicates in the order of their codes.
         codes: code of each predicate, by name.
     """
 

@@ -71,7 +71,7 @@ class SqliteFile:
         return SqliteFile, (self.path,)
 
     def rows(self, query: str, values: Sequence[object] = ()) -> list[Row]:
-        """All rows of a query.
+        """Return all rows of a query.
 
         Raises:
             CatalogError: the file is damaged.
@@ -89,7 +89,7 @@ class SqliteFile:
             raise self._damaged(error) from None
 
     def column(self, query: str, values: Sequence[object] = ()) -> Codes:
-        """First column of a query as an array.
+        """Return the first column of a query as an array.
 
         Raises:
             CatalogError: the file is damaged, or the column has values other than integers.
@@ -130,7 +130,7 @@ class SqliteTriples:
 
     @cached_property
     def view(self) -> TripleKeys:
-        """All triples as arrays, for batches.
+        """All triples as arrays in memory, for queries in batches.
 
         Raises:
             CatalogError: the number of triples differs from the file's metadata.
@@ -144,13 +144,15 @@ class SqliteTriples:
         )
         if len(keys) != self._n_triples or np.any(keys[1:] <= keys[:-1]):
             raise CatalogError(
-                f"{self._file.path} does not have the {self._n_triples} triples of its metadata. "
-                "Build it again with: auditkit catalog build"
+                f"{self._file.path} does not contain the {self._n_triples} triples that its "
+                "metadata states. Build it again with: auditkit catalog build"
             )
         return TripleKeys(keys, self.shape)
 
     def check(self, s: ArrayLike, p: ArrayLike, o: ArrayLike) -> NDArray[np.bool_]:
-        """Whether each triple, given as codes, is in the graph; False if a code is out of range."""
+        """Whether each triple (s[i], p[i], o[i]) is in the graph, bool [triples]; False for a code
+        out of range.
+        """
         queried = validated_triples(self.shape, s, p, o)
         if len(queried.s) > BATCH:
             return self.view.check(s, p, o)
@@ -164,7 +166,7 @@ class SqliteTriples:
         return np.asarray(found, dtype=bool).reshape(queried.shape)
 
     def has(self, s: ArrayLike, p: ArrayLike) -> NDArray[np.bool_]:
-        """Whether each subject has any value of the predicate."""
+        """Whether each subject s[i] has any value of predicate p[i], bool [pairs]."""
         subjects, predicates = validated_pairs(self.shape, s, p)
         if len(subjects) > BATCH:
             return self.view.has(subjects, predicates)
@@ -186,7 +188,7 @@ class SqliteTriples:
         return Objects(np.asarray(ends, dtype=np.int64), np.asarray(values, dtype=np.int64))
 
     def select(self, conditions: Sequence[Condition]) -> Codes:
-        """Rows of the items that meet all conditions, ascending."""
+        """Return the catalog rows of the items that meet all conditions, ascending."""
         mask = np.ones(self.shape.items, dtype=bool)
         for condition in conditions:
             hit = np.zeros(self.shape.items, dtype=bool)
@@ -196,7 +198,7 @@ class SqliteTriples:
         return np.flatnonzero(mask)
 
     def _items(self, p: int, begin: int, end: int) -> Codes | NDArray[np.bool_]:
-        """Rows of the items with an object in [begin, end), or a cached mask for the full range."""
+        """Rows of the items with an object in [begin, end); for the full range, a cached mask."""
         if (begin, end) != (0, self.shape.terms):
             return self._subjects(p, begin, end)
         if p not in self._having:
@@ -216,7 +218,7 @@ class SqliteTriples:
         return np.fromstring(str(rows), dtype=np.int64, sep=",")
 
     def objects_of(self, p: int) -> Codes:
-        """Distinct objects of one predicate, ascending."""
+        """Codes of the distinct objects of one predicate, ascending."""
         return self._file.column("SELECT DISTINCT o FROM triples WHERE p = ? ORDER BY o", (p,))
 
     def paths(

@@ -33,7 +33,8 @@ class NumberRange(NamedTuple):
 
 
 def canonical(text: str, of: ValueType) -> str:
-    """Canonical spelling: "1995" for the integer "1995.0", a day for "1995-11-22T00:00".
+    """Canonical spelling of a value, such as "1995" for the integer "1995.0" or "1995-11-22" for
+    the date "1995-11-22T00:00".
 
     Raises:
         ValueError: the text is not a value of this type.
@@ -62,18 +63,21 @@ def canonical(text: str, of: ValueType) -> str:
 
 
 def number_of(text: str, *, date: bool) -> float:
-    """Number for a canonical value; for a date YYYYMMDD, with 00 for an unknown month or day."""
+    """Number of a canonical value; a date becomes YYYYMMDD, with 00 for an unknown month or day."""
     return _days(text).low if date else float(text)
 
 
 def days_of(number: float) -> NumberRange:
-    """First and last day of a date from `number_of`: all days of a month or year without a day."""
+    """Range of the days of a date from `number_of`; a date without a day or month covers its whole
+    month or year.
+    """
     month, day = int(number) // 100 % 100, int(number) % 100
     return NumberRange(number, number + (0 if day else 99 if month else 9999))
 
 
 def claimed_range(value: str, of: ValueType) -> NumberRange | None:
-    """Range that a claim allows: "1995", "=1995", "<1970", ">1979", ">1989<2000" (exclusive).
+    """Range of numbers that a claim allows, from a value such as "1995", "=1995", "<1970", ">1979",
+    ">1989<2000" (exclusive).
 
     Returns:
         The range; None if the value is not a range or the predicate has no numbers.
@@ -96,9 +100,9 @@ def claimed_range(value: str, of: ValueType) -> NumberRange | None:
 
 
 def range_text(value: str) -> str:
-    """A value for people: `1995` for `=1995`, `above 1989 and below 2000` for `>1989<2000`.
+    """Write a claimed range in words, such as `above 1989 and below 2000` for `>1989<2000`.
 
-    Other values are returned as they are.
+    Other values are returned unchanged.
     """
     parts = _BOUNDS.fullmatch(value)
     if parts is None:
@@ -108,10 +112,11 @@ def range_text(value: str) -> str:
 
 
 def constrained_range(operator: Operator, value: str, of: ValueType) -> NumberRange:
-    """Range of numbers that meet a constraint; for `!=`, range of numbers that violate it.
+    """Return the range of numbers that meet a constraint; for `!=`, of numbers that violate it.
 
     Raises:
-        ValueError: the predicate has no numbers, or the value is not a number.
+        ValueError: the values of the predicate are not numbers or dates, or `value` is not a number
+            or date.
     """
     if of not in ("integer", "real", "date"):
         raise ValueError("the predicate has no numbers")

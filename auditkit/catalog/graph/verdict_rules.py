@@ -11,7 +11,7 @@ __all__ = ["Judgment", "decide", "every", "negation_of", "some"]
 
 
 class Judgment(NamedTuple):
-    """A verdict and its evidence: the supporting triples, or the item's actual values."""
+    """A verdict with its evidence, which is the supporting triples or the item's actual values."""
 
     verdict: Verdict
     evidence: tuple[tuple[str, str, str], ...] = ()
@@ -23,8 +23,8 @@ def decide(world: World, *, stated: bool, others: bool) -> Verdict:
     Args:
         world: world assumption of the predicate.
         stated: whether the item has the claimed value.
-        others: whether the item has values that are all comparable with the claimed one. A value
-            without a name is not comparable, because it may be the claimed one.
+        others: whether the item has values, and all of them can be compared with the claimed value.
+            A value without a name cannot be compared, because it may be the claimed value.
     """
     if stated:
         return "supported"
@@ -38,7 +38,9 @@ def negation_of(verdict: Verdict) -> Verdict:
 
 
 def some(verdicts: Iterable[Verdict]) -> Verdict:
-    """Verdict if a title has several entries: `supported` if any is, `contradicted` if all are."""
+    """Combine the verdicts for all items that a title may mean: `supported` if any is supported,
+    `contradicted` if all are contradicted, else `unverifiable`.
+    """
     found = set(verdicts)
     if "supported" in found:
         return "supported"
@@ -46,7 +48,7 @@ def some(verdicts: Iterable[Verdict]) -> Verdict:
 
 
 def every(verdicts: Iterable[Verdict]) -> Verdict:
-    """Verdict on constraints that must all hold; `supported` for no constraints."""
+    """Combine the verdicts on constraints that must all hold; `supported` if there are none."""
     found = set(verdicts)
     if "contradicted" in found:
         return "contradicted"

@@ -1,7 +1,8 @@
 """Split titles that are written together with their creator, such as "Dune by Frank Herbert".
 
-A split is only a proposal: "Stand by Me" and "Death by Chocolate" are titles. It counts if the
-title part links to an item whose creator, according to the knowledge graph, is the other part.
+A split is only a proposal, because "Stand by Me" and "Death by Chocolate" are titles. It is
+accepted if the title part links to an item whose creator, according to the knowledge graph, is the
+other part.
 """
 
 from __future__ import annotations
@@ -33,14 +34,14 @@ _MAX_SPLITS = 8
 
 
 class Byline(NamedTuple):
-    """A title, with its year if one was written, and the names of its creators."""
+    """A title, its year if stated, and the names of its creators."""
 
     title: str
     creator: str
 
 
 def bylines(text: str) -> list[Byline]:
-    """All ways to split a written title into title and creator, the most likely first."""
+    """Return all ways to split a written title into title and creators, most likely first."""
     body, year, _ = split_year(clean_query(text))
     written = f" ({year})" if year is not None else ""
     found = [
@@ -66,7 +67,9 @@ def _splits(body: str) -> Iterator[tuple[str, str]]:
 
 
 def is_by(written: str, creators: Iterable[str]) -> bool:
-    """Whether every written name is one of an item's creators; initials and a surname suffice."""
+    """Whether every creator in a written byline is one of an item's creators; initials and a
+    surname suffice for a match.
+    """
     listed = [part for creator in creators for part in (creator, *_LISTED.split(creator))]
     known = [_name(creator) for creator in dict.fromkeys(listed)]
     whole = [_name(written)]

@@ -23,7 +23,7 @@ __all__ = [
 
 
 def osa_in_python(left: str, right: str, limit: int) -> int:
-    """Edit distance of two words, or `limit` + 1 if it is larger than `limit`.
+    """Edit distance of two words (optimal string alignment); `limit` + 1 if it exceeds `limit`.
 
     Args:
         limit: largest distance that is computed exactly, at least 0.
@@ -45,10 +45,10 @@ def osa_in_python(left: str, right: str, limit: int) -> int:
 
 @cache
 def osa_counter() -> Callable[[Sequence[str], Sequence[str], int], list[int]]:
-    """The fastest installed function for the edit distances of many pairs of words.
+    """Return the fastest installed function that computes edit distances of pairs of words.
 
     Returns:
-        (lefts, rights, limit) -> distances, `limit` + 1 where they are larger.
+        Function (lefts, rights, limit) -> distances; `limit` + 1 means any larger distance.
     """
     try:
         from rapidfuzz.distance import OSA
@@ -63,10 +63,10 @@ def osa_counter() -> Callable[[Sequence[str], Sequence[str], int], list[int]]:
 
 
 def damerau_in_python(left: str, right: str, limit: int) -> int:
-    """Like `osa_in_python`, but two letters may be swapped and then be edited again.
+    """Edit distance as in `osa_in_python`, but swapped letters may be edited again.
 
-    `nian` is two edits from `ninja` (one letter left out, then two swapped) but three by optimal
-    string alignment, which never edits a letter twice.
+    The distance between `nian` and `ninja` is two (one deletion, then one swap), but three by
+    optimal string alignment, which never edits a letter twice.
 
     Source: Lowrance and Wagner (1975).
     """
@@ -97,10 +97,10 @@ def damerau_in_python(left: str, right: str, limit: int) -> int:
 
 @cache
 def damerau_counter() -> Callable[[Sequence[str], Sequence[str], int], list[int]]:
-    """The fastest installed function for the distances of `damerau_in_python`.
+    """Return the fastest installed function that computes the distances of `damerau_in_python`.
 
     Returns:
-        (lefts, rights, limit) -> distances, `limit` + 1 where they are larger.
+        Function (lefts, rights, limit) -> distances; `limit` + 1 means any larger distance.
     """
     try:
         from rapidfuzz.distance import DamerauLevenshtein
@@ -143,7 +143,7 @@ def ratio_in_python(left: str, right: str) -> float:
 
 @cache
 def ratio_counter() -> Callable[[str, str], float]:
-    """The fastest installed function for the similarity ratio."""
+    """Return the fastest installed function that computes the similarity ratio."""
     try:
         from rapidfuzz.fuzz import ratio
     except ImportError:

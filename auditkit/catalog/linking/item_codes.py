@@ -30,12 +30,13 @@ LEAST_DIGITS = 6  # of a code without letters
 
 
 class Coded(NamedTuple):
-    """A code in a text, and the text without it.
+    """A code in a text, and the rest of the text.
 
     Attributes:
-        item_id: None for an unknown code.
-        foreign: whether an unknown code is surely not a part of the title, as a model number is:
-            it follows a word such as "EAN", begins the text, or has the length of an EAN or ASIN.
+        item_id: id that the code matches; None for an unknown code.
+        foreign: whether an unknown code is certainly not part of a title, as a model number might
+            be, because it follows a word such as "EAN", begins the text, or has the length of an
+            EAN or ASIN.
     """
 
     item_id: str | None
@@ -59,7 +60,7 @@ def code_shape(text: str) -> str:
 
 
 def coded(text: str, ids: Mapping[str, int]) -> list[Coded]:
-    """The codes in a text that may name its item, known ids first.
+    """Find the codes in a text that may be item ids, known ids first.
 
     Args:
         ids: item ids of the catalog.

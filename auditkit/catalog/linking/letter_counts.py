@@ -38,7 +38,9 @@ class _Group:
         )
 
     def near(self, length: int, signature: np.uint64, longest: int) -> NDArray[np.int64]:
-        """Rows whose length and signature an edited text of this length may have."""
+        """Rows whose length differs by at most `longest`, and whose signature differs by no more
+        bits than two edits can change.
+        """
         kept = np.flatnonzero(np.abs(self.lengths - length) <= longest)
         changed = (self.signatures[kept] ^ signature).view(np.uint8).reshape(-1, 8)
         near: NDArray[np.int64] = self.rows[kept[_ONES[changed].sum(axis=1) <= _MAX_BITS]]
@@ -46,7 +48,7 @@ class _Group:
 
 
 class TitleScan:
-    """Titles and aliases of an index by year, grouped when a year is first searched.
+    """Searches the titles and aliases of an index by year; a year is grouped on first use.
 
     Args:
         index: index of the catalog's titles.
@@ -59,7 +61,7 @@ class TitleScan:
         self._by_year: NDArray[np.int64] | None = None
 
     def n_titles(self, year: int | None) -> int:
-        """Number of titles and aliases of one year, or of all if `year` is None."""
+        """Number of titles and aliases of one year, or of all years if `year` is None."""
         return self._n_rows if year is None else len(self._group(year).rows)
 
     def rows(self, keys: Sequence[str], years: Sequence[int | None]) -> list[NDArray[np.int64]]:
@@ -70,8 +72,8 @@ class TitleScan:
             years: for each key, the year of the entries to search; None for all entries.
 
         Returns:
-            Rows of main titles and aliases, int64 [n]. Every row within two edits is among them,
-            except titles with letters outside ASCII if the key has none.
+            Rows of main titles and aliases, int64 [n]. They include every row within two edits,
+            except titles with non-ASCII letters if the key has only ASCII letters.
         """
         texts = [key.encode("utf-8", "surrogatepass") for key in keys]
         lengths = [len(text) for text in texts]
@@ -99,7 +101,7 @@ class TitleScan:
 
 
 def _signatures(letters: NDArray[np.uint8], owner: NDArray[np.int64], n: int) -> NDArray[np.uint64]:
-    """Two bits per bucket of letters, uint64 [n]; bytes outside ASCII do not count."""
+    """Signatures with two bits per bucket of letters, uint64 [n]; non-ASCII bytes are ignored."""
     plain = letters < _ASCII
     cells = owner[plain] * _BUCKETS + letters[plain] % _BUCKETS
     counts = np.bincount(cells, minlength=n * _BUCKETS).reshape(n, _BUCKETS)

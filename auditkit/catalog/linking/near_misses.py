@@ -1,7 +1,7 @@
 """Search for catalog titles that are similar to a title without a match.
 
-The result only explains the missing match: another sequel number, or a similar text. It is never
-used to link a title, because different films can be equally similar
+The result only explains why there is no match: another sequel number, or a similar text. It is
+never used to link a title, because different films can be equally similar
 (docs/explain/hallucination.md).
 """
 
@@ -23,7 +23,7 @@ LEAST_RATIO = 85.0
 
 
 def near_entries(index: TitleIndex, keys: Sequence[str]) -> list[list[int]]:
-    """For each full key, up to five entries with a similar title, best first."""
+    """Return, for each full key, up to five entries with similar titles, most similar first."""
     usable = ["" if key.startswith("raw:") else key for key in keys]
     ratio = ratio_counter()
     found: list[list[int]] = []
@@ -38,7 +38,7 @@ def near_entries(index: TitleIndex, keys: Sequence[str]) -> list[list[int]]:
 
 
 def _other_number(index: TitleIndex, keys: Sequence[str]) -> list[list[int]]:
-    """For each key, the entries with the same tokens apart from numbers."""
+    """For each key, find the entries with equal tokens apart from numbers."""
     bare = [without_digits(key) for key in keys]
     found: list[list[int]] = [[] for _ in keys]
     queried, rows = index.bare.find(text_hashes(bare), at_most=MAX_POSTINGS)

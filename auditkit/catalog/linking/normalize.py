@@ -69,7 +69,7 @@ DROPPED_BEFORE_DIGIT = _COUNTED | {"vol"}
 
 
 class ParsedTitle(NamedTuple):
-    """Parts of a title: core, year, whether the year was in brackets, alias."""
+    """Parts of a title: core, year, whether the year was in brackets, and alias."""
 
     core: str
     year: int | None
@@ -78,7 +78,7 @@ class ParsedTitle(NamedTuple):
 
 
 def decode_entities(text: str) -> str:
-    """Decode HTML entities that end with a semicolon, also if they are escaped several times."""
+    """Decode HTML entities that end with a semicolon, even if they are escaped repeatedly."""
     for _ in range(_MAX_ESCAPES):
         if "&" not in text or not _ENTITY.search(text):
             break
@@ -87,7 +87,9 @@ def decode_entities(text: str) -> str:
 
 
 def clean_query(text: str) -> str:
-    """Step 1, queries only: remove whitespace, a list marker, bold marks and surrounding quotes."""
+    """Step 1, for queries only: remove surrounding whitespace and quotes, a list marker and bold
+    marks.
+    """
     text = _MARKER.sub("", " ".join(decode_entities(text).split()))
     text = text.replace("**", "").replace("__", "").strip(_SURROUNDING)
     # Single quotes are removed only in pairs: the last one of "Enfer, L'" belongs to the article.
@@ -96,7 +98,9 @@ def clean_query(text: str) -> str:
 
 
 def split_year(text: str) -> tuple[str, int | None, bool]:
-    """Step 2: the text without a year at its end, that year, and whether it was in brackets."""
+    """Step 2: split off a year at the end; return text, year and whether the year was in
+    brackets.
+    """
     match = _YEAR.search(text)
     if match is None or not text[: match.start()].strip():
         return text, None, False
@@ -104,13 +108,15 @@ def split_year(text: str) -> tuple[str, int | None, bool]:
 
 
 def split_alias(text: str) -> tuple[str, str | None]:
-    """Step 3: the title before a final parenthesis, and the text inside the parenthesis."""
+    """Step 3: split a title into the text before a final parenthesis and the text inside it."""
     match = _ALIAS.match(text) if text.endswith(")") else None
     return (match["main"], match["alias"].strip()) if match else (text, None)
 
 
 def parse_title(text: str, *, with_year: bool = True) -> ParsedTitle:
-    """Steps 2 and 3; `with_year` is False for catalog titles, whose year is a separate field."""
+    """Apply steps 2 and 3; `with_year` is False for catalog titles, whose year is a separate
+    field.
+    """
     text = decode_entities(text)
     core, year, bracketed = split_year(text) if with_year else (text, None, False)
     main, alias = split_alias(core)
@@ -118,11 +124,12 @@ def parse_title(text: str, *, with_year: bool = True) -> ParsedTitle:
 
 
 def full_key(text: str) -> str:
-    """Steps 4 to 8: the tokens that decide whether two titles are the same, joined by spaces.
+    """Steps 4 to 8: compute the key of a title, whose space-separated tokens decide whether two
+    titles match.
 
     Returns:
-        The key; `raw:` and the case-folded text if no letter or digit remains; empty for empty
-        text.
+        The key; `raw:` followed by the case-folded text if no letter or digit remains; empty for an
+        empty text.
     """
     text = decode_entities(text)
     tokens = _without_article(fold(_move_article(text)))
@@ -135,14 +142,16 @@ def full_key(text: str) -> str:
 
 
 def key_of_tokens(tokens: list[str]) -> str:
-    """Key of corrected tokens; a leading article and inner `and` are removed again."""
+    """Build the full key of corrected tokens, without a leading article and without `and` between
+    tokens.
+    """
     if len(tokens) > 1 and tokens[0] in _ARTICLES:
         tokens = tokens[1:]
     return " ".join(_without_and(tokens))
 
 
 def key_with_and(text: str) -> str:
-    """Full key that keeps every `and`, for a text in which `and` may be a misspelled word."""
+    """Full key including every `and`, for a text in which `and` may be another, misspelled word."""
     tokens = _without_article(fold(_move_article(decode_entities(text))))
     return " ".join(_without_numerals(tokens) if len(tokens) > 1 else tokens)
 
@@ -153,12 +162,12 @@ def sorted_key(key: str) -> str:
 
 
 def joined_key(key: str) -> str:
-    """Full key without spaces, to match words written together or apart."""
+    """Full key without spaces, to match compound words that are written with or without a space."""
     return key.replace(" ", "")
 
 
 def prefix_of(title: str) -> str | None:
-    """Main title before the first `:` or ` - `; None if there is none."""
+    """Main title before the first `:` or ` - `; None if the title contains neither."""
     main = _PREFIX_END.split(_move_article(title), maxsplit=1)
     return main[0].strip() if len(main) > 1 and main[0].strip() else None
 
@@ -173,7 +182,9 @@ def _move_article(text: str) -> str:
 
 
 def fold(text: str) -> list[str]:
-    """Step 5: runs of letters or digits, without diacritics, case, apostrophes or periods."""
+    """Step 5: split a text into runs of letters or digits, lower case, without diacritics,
+    apostrophes and periods.
+    """
     text = text.translate(_SYMBOLS)
     if text.isascii():
         return _TOKEN.findall(text.lower().translate(_DROPPED))
@@ -183,7 +194,9 @@ def fold(text: str) -> list[str]:
 
 
 def _without_article(tokens: list[str]) -> list[str]:
-    """Step 6: remove a leading article of two or more tokens, or otherwise a trailing one."""
+    """Step 6: of two or more tokens, remove a leading article or, without one, a trailing
+    article.
+    """
     if len(tokens) > 1 and tokens[0] in _ARTICLES:
         return tokens[1:]
     if len(tokens) > 1 and tokens[-1] in _ARTICLES:
@@ -192,7 +205,7 @@ def _without_article(tokens: list[str]) -> list[str]:
 
 
 def _without_and(tokens: list[str]) -> list[str]:
-    """Step 8: of three or more tokens, remove every `and` except a leading one."""
+    """Step 8: of three or more tokens, remove every `and` except a leading `and`."""
     if len(tokens) < 3:
         return tokens
     return tokens[:1] + [token for token in tokens[1:] if token != "and"]

@@ -1,8 +1,8 @@
 """Full keys that a text may mean if an article, `and`, a numeral or a bracket in it is misspelled.
 
-Normalization drops small words from a full key and turns numerals into digits, but only if they are
-spelled right: `Van, hTe` would be compared as `van hte` with `van`, and `Rocky IIqI` as a title
-without a number. Every reading states how many edits it assumes.
+Normalization removes small words from a full key and turns numerals into digits, but only if they
+are spelled correctly: `Van, hTe` would have the key `van hte` and not match `van`, and `Rocky IIqI`
+would be a title without a number. Every reading states how many edits it assumes.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _AND_AFTER_LETTER = re.compile(r" (\w)and ")
 
 
 class Reading(NamedTuple):
-    """A full key, and the number of edits between it and the text, 0 to 2."""
+    """A full key that a text may mean, and its number of edits from the text, 0 to 2."""
 
     key: str
     edits: int
@@ -41,7 +41,8 @@ class Reading(NamedTuple):
 def articles_mended(
     tokens: Sequence[str], *, dated: bool, after_comma: bool
 ) -> Iterator[tuple[str, str]]:
-    """Yield each token that may be an article or `and` with one error, with the key then meant.
+    """Yield (token, key) for each token that may be a misspelled article or `and` (one edit); key
+    is the full key with that token corrected.
 
     Args:
         tokens: tokens of the text's full key.
@@ -60,13 +61,14 @@ def articles_mended(
 
 
 def readings(core: str, tokens: Sequence[str], *, dated: bool, after_comma: bool) -> list[Reading]:
-    """All readings of a title, each key with the fewest edits; first the key itself.
+    """Return all readings of a title, each key once with its fewest edits; the unchanged key is
+    first.
 
     Args:
-        core: the title without its year.
-        tokens: tokens of its full key.
-        dated: whether a year is stated. Without one, no article and no numeral is mended: too
-            many titles differ in one short word, and sequels in their number only.
+        core: the written title without its year.
+        tokens: tokens of the title's full key.
+        dated: whether a year is stated. Without a year, articles and numerals are not corrected,
+            because too many titles differ in one short word, and sequels only in their number.
         after_comma: whether a comma precedes the last token.
     """
     own = Reading(" ".join(tokens), 0)
@@ -140,7 +142,9 @@ def _article_at_end(tokens: Sequence[str]) -> Iterator[Reading]:
 
 @lru_cache(maxsize=1 << 15)  # last words of titles recur
 def _articles_near(token: str) -> tuple[tuple[str, int], ...]:
-    """For each article that a token may be, what the key then begins with, and the edits."""
+    """For each article that a token may be, yield the beginning of the key and the number of
+    edits.
+    """
     english = min(_edits(token, article) for article in _ENGLISH)
     near = [("", english), *((f"{article} ", _edits(token, article)) for article in _FOREIGN)]
     if token == "l":
@@ -149,7 +153,7 @@ def _articles_near(token: str) -> tuple[tuple[str, int], ...]:
 
 
 def _edits(token: str, word: str) -> int:
-    """Edits between a token and a small word; 3 if there are more or the token has a digit."""
+    """Number of edits between a token and a short word, at most 3; 3 if the token has a digit."""
     if len(token) > len(word) + _MAX_EDITS or not token.isalpha():
         return _MAX_EDITS + 1
     return damerau_in_python(token, word, _MAX_EDITS)

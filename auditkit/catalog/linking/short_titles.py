@@ -1,8 +1,8 @@
 """Products that are named by a part of their long title: `WH-1000XM4` or `Sony WH-1000XM4` for
 `Sony WH-1000XM4 Wireless Headphones, Black`.
 
-Only the beginning or the end of a title may be left out, and one of the written words must be
-rare, as a model number is. Which items of one product fit is decided by the caller.
+Only the beginning or the end of a title may be omitted, and one of the written words must be rare,
+such as a model number. The caller decides which items of a product match.
 """
 
 from __future__ import annotations
@@ -19,20 +19,22 @@ _MOST_TOKENS = 40
 
 
 def rows_with_rare_word(index: TitleIndex, key: str) -> NDArray[np.int32]:
-    """Catalog rows of the items whose title has the rarest word of a text; none if it is common."""
+    """Catalog rows of the items whose title contains the rarest word of a text; empty if even this
+    word is common.
+    """
     entries = _entries_with_rarest(index, index.vocabulary.rows(key.split(" ")))
     members = [index.members(entry) for entry in entries.tolist()]
     return np.sort(np.concatenate([*members, np.zeros(0, dtype=np.int32)])).astype(np.int32)
 
 
 def rows_of_short_title(index: TitleIndex, key: str) -> list[int]:
-    """Catalog rows of the items whose title contains the words of a text, next to each other.
+    """Catalog rows of the items whose title contains the words of a text as a contiguous sequence.
 
     Args:
         key: full key of the text.
 
     Returns:
-        Rows in catalog order; empty if the text has fewer than two words or no rare one.
+        Rows in catalog order; empty if the text has fewer than two words, or no rare word.
     """
     tokens = key.split(" ")
     if not _LEAST_TOKENS <= len(tokens) <= _MOST_TOKENS:

@@ -36,7 +36,9 @@ class Repair(NamedTuple):
 def tokens_to_look_up(
     tokens: Sequence[str], is_word: Callable[[str], bool]
 ) -> tuple[list[str], list[str]]:
-    """Tokens for which `repairs` needs words: (unknown tokens, by 2 edits; words, by 1 edit)."""
+    """Tokens whose neighbors `repairs` needs: (unknown tokens, up to 2 edits; known words, up to 1
+    edit).
+    """
     strange = _strange(tokens, is_word)
     if len(strange) > MAX_EDITS or len(tokens) > MAX_TOKENS:
         return [], []
@@ -45,12 +47,13 @@ def tokens_to_look_up(
 
 
 def repairs(tokens: Sequence[str], is_word: Callable[[str], bool], near: Near) -> Iterator[Repair]:
-    """Yield corrected keys of a query, first those that change unknown tokens only (stage 7).
+    """Yield corrected keys of a query (stage 7); keys in which only unknown tokens change come
+    first.
 
     Args:
         tokens: tokens of the query's full key.
         is_word: tells whether a token is a word of the catalog or of English.
-        near: words of the catalog near each token that `tokens_to_look_up` returned.
+        near: catalog words near each token that `tokens_to_look_up` returned.
     """
     strange = _strange(tokens, is_word)
     if len(strange) > MAX_EDITS or len(tokens) > MAX_TOKENS:

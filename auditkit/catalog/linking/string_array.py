@@ -12,7 +12,7 @@ __all__ = ["Strings"]
 
 
 class Strings(NamedTuple):
-    """String i is the UTF-8 text `blob[offsets[i] : offsets[i + 1]]`."""
+    """An array of strings; string i is the UTF-8 text `blob[offsets[i] : offsets[i + 1]]`."""
 
     blob: NDArray[np.uint8]
     offsets: NDArray[np.int64]

@@ -46,7 +46,9 @@ def _hash_chunk(texts: Sequence[str]) -> NDArray[np.uint64]:
 
 
 def deletion_hashes(words: Sequence[str], letters: Collection[int]) -> Deletions:
-    """Hashes of each word with every choice of `letters` (any of 0, 1, 2) letters deleted."""
+    """Hashes of each word after every possible deletion of n letters, for each n of `letters` (0, 1
+    or 2).
+    """
     by_length: dict[int, list[int]] = {}
     for row, word in enumerate(words):
         by_length.setdefault(len(word), []).append(row)
@@ -102,7 +104,9 @@ def _mix(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 
 class HashTable(NamedTuple):
-    """Rows by hash, in one sorted array: 36 bits of the hash, then 28 bits of the row."""
+    """Maps hashes to rows by one sorted array of 36 bits of the hash followed by 28 bits of the
+    row.
+    """
 
     keys: NDArray[np.uint64]
 
@@ -119,7 +123,7 @@ class HashTable(NamedTuple):
         """Look up many hashes.
 
         Args:
-            at_most: largest number of rows per hash; the first rows are returned.
+            at_most: largest number of rows per hash, of which the first are returned; None for all.
 
         Returns:
             Two arrays of equal length: position in `hashes`, and a row that may have this hash.

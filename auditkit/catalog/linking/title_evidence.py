@@ -1,16 +1,16 @@
-"""How strongly a misspelled text speaks for one catalog title: log-odds in nats.
+"""Evidence of a misspelled text for one catalog title, as log-odds in nats.
 
 Two explanations of a text are compared. Either a title of the catalog was meant and a few letters
-were changed, or a title that the catalog lacks was meant and lies near one of it by chance. The
-log-odds of the first are
+were changed, or a title outside the catalog was meant that is similar to a catalog title by chance.
+The log-odds of the first explanation are
 
     nats of the text - nats of the edits - ln(number of titles that are searched) + prior.
 
-The more a text says, the less likely another title is as near; the more titles are searched, the
-more likely. The nats of the edits follow from random edits: one of four kinds (leave out, swap
-with the next, put in, replace), one of the letters of the title, and for the last two kinds one of
-26 letters; a letter that only moved costs no choice. The nats of the text and the prior are fitted
-(docs/explain/title-linking.md).
+The more informative a text is, the less likely another title is as similar by chance; the more
+titles are searched, the more likely this is. The nats of the edits follow from random edits: one of
+four kinds (leave out, swap with the next, put in, replace), one of the letters of the title, and
+for the last two kinds one of 26 letters; a letter that only moved costs no choice. The nats of the
+text and the prior are fitted (docs/explain/title-linking.md).
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ _KINDS, _LETTERS = 4, 26
 
 
 def text_nats(key: str, is_word: Callable[[str], bool], *, dated: bool) -> float:
-    """Nats that a text says about the title that it means.
+    """Evidence, in nats, that a text gives about the title that it means.
 
-    A text that consists of words may well be the correct title of another film, so it says less,
-    and a single word says nothing: a word is a title of its own.
+    A text of ordinary words may be the correct title of another item and gives less evidence. A
+    single word gives none.
 
     Args:
         key: full key of the text.
@@ -59,7 +59,8 @@ def text_nats(key: str, is_word: Callable[[str], bool], *, dated: bool) -> float
 
 
 def edit_nats(key: str, title: str, edits: int) -> float:
-    """Nats of the edits that turn a title into a text: minus the log of their probability.
+    """Cost, in nats, of the edits that turn a title into a text: minus the log of their
+    probability.
 
     Args:
         key, title: full keys.
@@ -73,11 +74,11 @@ def edit_nats(key: str, title: str, edits: int) -> float:
 
 
 def prior_log_odds(n_titles: int, *, dated: bool) -> float:
-    """Log-odds before a text is compared with any title.
+    """Prior log-odds, in nats, that a text means one particular title among those searched.
 
     Args:
         n_titles: number of titles that are searched.
-        dated: whether they are those of a stated year.
+        dated: whether only titles of the stated year are searched.
     """
     if dated:
         return _FITTED_DATED - log(max(n_titles, _FEWEST_OF_YEAR))

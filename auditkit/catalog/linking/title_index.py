@@ -51,7 +51,8 @@ class TitleIndex(NamedTuple):
         keys: full key of every row.
         letters: int32 [n entries], length of each main key.
         entry_of: int32 [rows], the entry of every row.
-        n_aliases: rows n to n + n_aliases - 1 are aliases, later rows are prefixes.
+        n_aliases: number of aliases; rows n to n + n_aliases - 1 are aliases, and later rows are
+            prefixes.
         full: rows of main titles and aliases by hash of the full key.
         prefix: rows of prefixes by hash of the full key.
         ordered, joined, bare: rows of main titles by hash of the sorted key, of the key without
@@ -59,7 +60,7 @@ class TitleIndex(NamedTuple):
         vocabulary: tokens of main titles and aliases.
         postings_from, postings: the first 200 entries that contain word w are
             postings[postings_from[w] : postings_from[w + 1]].
-        variants: bases and values of products with variants; None without any.
+        variants: bases and values of products with variants; None if there are none.
     """
 
     years: NDArray[np.int16]
@@ -89,7 +90,9 @@ class TitleIndex(NamedTuple):
         return self.n_entries <= row < self.n_entries + self.n_aliases
 
     def entries_with(self, words: Sequence[int]) -> NDArray[np.int32]:
-        """Entries that contain one of the words, which are rows of the vocabulary."""
+        """Entries whose title contains at least one of the words, given as rows of the
+        vocabulary.
+        """
         parts = [self.postings[self.postings_from[w] : self.postings_from[w + 1]] for w in words]
         return np.unique(np.concatenate(parts)) if parts else np.zeros(0, dtype=np.int32)
 
@@ -108,13 +111,13 @@ class TitleIndex(NamedTuple):
         """Index titles in catalog order.
 
         Args:
-            titles: without their year.
-            years: None or 0 if unknown.
-            aliases: other names of some items, by row.
+            titles: titles without their year.
+            years: year of each title; None or 0 if unknown.
+            aliases: further titles of some items, by row.
             variants: for each variant, such as color and size, the values by row.
 
         Raises:
-            CatalogError: more titles than fit into a table.
+            CatalogError: there are more titles than fit into a table.
         """
         if 3 * len(titles) >= 1 << ROW_BITS:
             raise CatalogError(
@@ -181,7 +184,7 @@ class TitleIndex(NamedTuple):
 
     @classmethod
     def open(cls, folder: Path, *, source: str) -> TitleIndex | None:
-        """Memory-map a stored index; None if `folder` has none of this source and format."""
+        """Memory-map a stored index; None if `folder` has no index of this source and format."""
         try:
             described = json.loads((folder / "index.json").read_text(encoding="utf-8"))
             if described["recipe"] != INDEX_FORMAT_VERSION or described["source"] != source:
@@ -235,7 +238,7 @@ class TitleIndex(NamedTuple):
 
 
 def without_digits(key: str) -> str:
-    """Full key without numbers, which is equal for a film and its numbered sequel."""
+    """Full key without numbers; a film and its numbered sequel have equal keys of this kind."""
     return " ".join(token for token in key.split(" ") if not token.isdigit())
 
 

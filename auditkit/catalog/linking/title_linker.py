@@ -1,4 +1,4 @@
-"""Linking of written titles to catalog items (docs/explain/hallucination.md, Titles).
+"""Link written titles to catalog items (docs/explain/hallucination.md, Titles).
 
 Normalized keys are matched exactly in a fixed order of stages. The first stage that finds an entry
 ends the search, and a year rule decides. There is no similarity threshold, because every threshold
@@ -74,11 +74,11 @@ class Link:
     """Result for one written title.
 
     Attributes:
-        title: the text as given.
-        item_id: the item that it names; None if it is ambiguous or has no match.
-        reason: one of `LINKED` if it was linked; else `ambiguous_variant` for the short name of
-            several variants or products, `ambiguous`, `year_conflict`, `near_miss`, `none` or
-            `empty`.
+        title: the written text.
+        item_id: the linked item; None if the title is ambiguous or has no match.
+        reason: one of `LINKED` if the title was linked; otherwise `ambiguous_variant` for the short
+            name of several variants or products, `ambiguous`, `year_conflict`, `near_miss`, `none`
+            or `empty`.
         candidates: item ids, best first, at most 10: all ids of the linked entry, or one id per
             possible entry.
     """
@@ -130,8 +130,8 @@ class TitleLinker:
         ids: item ids in catalog order.
         index: index of the catalog's titles.
         linking: `loose` accepts a corrected title whose year is up to two years off; `strict`
-            requires an equal year, or seven letters of a one-word title without a year; `auto` is
-            strict for 100,000 entries or more.
+            requires an equal year, and at least seven letters for a corrected one-word title
+            without a year; `auto` is strict for 100,000 entries or more.
     """
 
     def __init__(self, ids: Sequence[str], index: TitleIndex, *, linking: Linking = "auto") -> None:
@@ -163,10 +163,10 @@ class TitleLinker:
 
         Args:
             titles: texts as the recommender wrote them.
-            without: for every title, the index of one entry that is hidden, with its words; used by
-                the self-check.
-            near_misses: whether to distinguish `near_miss` from `none`; False is faster and
-                returns `none` for both.
+            without: for every title, the index of one entry that is hidden together with its words;
+                used by the self-check.
+            near_misses: whether to search for near misses; False is faster and reports them as
+                `none`.
 
         Returns:
             One `Link` per title, in order.
@@ -200,8 +200,8 @@ class TitleLinker:
         return [links[number] for number in range(len(queries))]
 
     def link_texts(self, keys: Sequence[str]) -> list[tuple[int, ...]]:
-        """For each full key, the entries with this main title, alias or prefix; else the variants
-        of the product with this name.
+        """Return, for each full key, the entries with this main title, alias or prefix or, if there
+        are none, the variants of the product with this name.
         """
         found = self._collect((self.index.full, self.index.prefix), keys, str)
         linked = [tuple(sorted(found.get(number, ()))) for number in range(len(keys))]
@@ -221,7 +221,9 @@ class TitleLinker:
         return _Query(title, number, parts, text, full_key(parts.core) if text else "", absent)
 
     def _look_up(self, queries: Sequence[_Query], stage: _Stage) -> Iterator[tuple[_Query, _Found]]:
-        """Yield the queries with a match in a stage; of several keys, the first match counts."""
+        """Yield the queries that match in a stage; of several keys of a query, the first match
+        counts.
+        """
         queried = [(query, key) for query in queries for key in stage.keys(query) if key]
         found = self._collect((stage.table,), [key for _, key in queried], stage.key_of_row)
         done: set[int] = set()
@@ -290,7 +292,7 @@ class TitleLinker:
         return Link(title, ids[0], reason, ids)
 
     def _products(self, queries: Sequence[_Query]) -> Iterator[tuple[_Query, Link]]:
-        """Titles of products that leave out a variant, or words of a long title."""
+        """Link titles of products that omit a variant or words of a long title."""
         variants = self.index.variants
         if variants is None:
             return
@@ -314,14 +316,16 @@ class TitleLinker:
                 yield query, Link(query.title, None, "ambiguous_variant", ids)
 
     def _rows_of_short_title(self, variants: VariantIndex, key: str) -> Sequence[int]:
-        """Items of which a text names a part of the title, perhaps without values in its middle."""
+        """Items of whose title a text is a part, possibly without variant values in the middle."""
         whole = rows_of_short_title(self.index, key)
         near = rows_with_rare_word(self.index, key)
         shortened = variants.shortened(key, self._variant_numbers, near)
         return sorted({*whole, *shortened.tolist()})
 
     def _with_stated_size(self, query: _Query, link: Link) -> Link:
-        """The link; a near miss if a misspelling would change a size or another short value."""
+        """Return the link, or a near miss if the correction would change a size or another short
+        value.
+        """
         variants = self.index.variants
         if variants is None or link.reason != "typo" or link.item_id is None:
             return link
@@ -393,7 +397,9 @@ class TitleLinker:
                     yield query, link
 
     def _nearest(self, queries: Sequence[_Query]) -> Iterator[tuple[_Query, Link]]:
-        """Stage 9: the one title that is nearly the same text; see `whole_titles`."""
+        """Stage 9: link to the single title that is nearly equal to the text; see
+        `whole_titles`.
+        """
         asked = [query for query in queries if 0 < len(query.tokens) <= MAX_TOKENS]
         nearby = [
             NearbyQuery(
@@ -436,7 +442,9 @@ class TitleLinker:
         return link
 
     def _small_words_mended(self, query: _Query) -> Iterator[str]:
-        """Keys with a misspelled article or `and` mended, if it is not a word: `Cure, Teh`."""
+        """Keys in which an article or `and` is corrected that was misspelled as a non-word, as in
+        `Cure, Teh`.
+        """
         for token, key in articles_mended(
             query.tokens,
             dated=query.parts.year is not None,

@@ -1,9 +1,9 @@
 """Variants of products: items whose titles differ only in values such as color and size.
 
-A title that leaves such a value out ("Trail Jacket" for "Trail Jacket, Blue, M") names a product
-of the catalog, but not one item. The *base* of an item is its full key without its own values. A
-written title is compared with the bases as it is, then without the values at its end, then without
-all values in it; the values that it states must be those of the item.
+A title that omits such a value ("Trail Jacket" for "Trail Jacket, Blue, M") names a product of the
+catalog, but not one item. The *base* of an item is its full key without its own values. A written
+title is compared with the bases three times: unchanged, without the values at its end, and without
+any values. The values that it states must be values of the item.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def is_variant_column(name: str) -> bool:
 
 
 def reads_like_variant(text: str) -> bool:
-    """Whether a few words state a color, a size or a number with a unit."""
+    """Whether a short text states a color, a size or a number with a unit."""
     tokens = _canonical(fold(text))
     return len(tokens) <= _MOST_OF_VARIANT and any(
         token in _colors()
@@ -71,8 +71,8 @@ class VariantMatch(NamedTuple):
     """Items (catalog rows) of one base.
 
     Attributes:
-        rows: the items that have every stated value.
-        others: the items of the base, if none has the stated values.
+        rows: items that have every stated value.
+        others: all items of the base, if none has every stated value.
     """
 
     rows: tuple[int, ...]
@@ -106,11 +106,11 @@ class VariantIndex(NamedTuple):
         """Index items in catalog order.
 
         Args:
-            titles: of all items.
-            values: for each variant (color, size, ...) the values by row.
+            titles: titles of all items.
+            values: for each variant (color, size, ...), its values by row.
 
         Returns:
-            None if no item has a value.
+            The index; None if no item has a value.
         """
         if not any(values):
             return None
@@ -146,7 +146,7 @@ class VariantIndex(NamedTuple):
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]]) -> VariantIndex | None:
-        """The index with these stored arrays; None if there are none of variants."""
+        """Rebuild the index from stored arrays; None if the arrays contain no variants."""
         if "variant_codes" not in arrays:
             return None
         return cls(
@@ -160,11 +160,11 @@ class VariantIndex(NamedTuple):
         )
 
     def numbers(self) -> dict[str, int]:
-        """Row of every value by its key."""
+        """Row in `values` of every value, by its key."""
         return {key: i for i, key in enumerate(self.values.texts(np.arange(len(self.values))))}
 
     def find(self, key: str, numbers: Mapping[str, int]) -> VariantMatch | None:
-        """The items that a text names by their base.
+        """Find the items whose base a text names and whose values it states.
 
         Args:
             key: full key of the text.
@@ -186,15 +186,16 @@ class VariantIndex(NamedTuple):
         return None
 
     def of_bases(self, keys: Sequence[str]) -> list[NDArray[np.int32]]:
-        """For each full key, the items (catalog rows) whose base it is, in one pass."""
+        """Return, for each full key, the items (catalog rows) with this base."""
         return self._items_of_bases(
             [" ".join(_without_labels(_canonical(key.split(" ")))) for key in keys]
         )
 
     def of_unknown_value(self, key: str) -> tuple[int, ...]:
-        """Items of the base that a text begins with, if a size or number that no item has follows.
+        """If a text is a base followed by a size or number that no item has, return the items of
+        this base; otherwise no items.
 
-        A size must not be taken for a misspelling of another one.
+        An unknown size must not be corrected to another size as if it were misspelled.
         """
         tokens = _canonical(key.split(" "))
         for n_left in range(1, min(_LONGEST_VALUE, len(tokens))):
@@ -205,7 +206,7 @@ class VariantIndex(NamedTuple):
         return ()
 
     def has_short_values(self, row: int, key: str) -> bool:
-        """Whether a text states each value of an item (catalog row) that is short or a number."""
+        """Whether a text states every value of an item (catalog row) that is short or numeric."""
         values = self.values.texts([code for code in self.codes[row].tolist() if code >= 0])
         key = " ".join(_canonical(key.split(" ")))
         return all(
@@ -225,8 +226,8 @@ class VariantIndex(NamedTuple):
     def shortened(
         self, key: str, numbers: Mapping[str, int], rows: NDArray[np.int32]
     ) -> NDArray[np.int32]:
-        """Those of some items (catalog rows) whose base contains the words of a text next to each
-        other, and that have the values which the text states.
+        """Filter items (catalog rows): their base must contain the words of a text as a contiguous
+        sequence, and they must have the values that the text states.
 
         Args:
             key, numbers: as in `find`.
@@ -261,7 +262,7 @@ def _value_key(text: str) -> str:
 
 @cache
 def _synonyms() -> dict[tuple[str, ...], str]:
-    """The usual word of each other word for a size or color, as tokens."""
+    """Map each synonym for a size or color to its usual word, as tokens."""
     return {
         tuple(fold(other)): "".join(fold(word))
         for word, others in _data()["same"].items()
@@ -270,7 +271,9 @@ def _synonyms() -> dict[tuple[str, ...], str]:
 
 
 def _canonical(tokens: Sequence[str]) -> list[str]:
-    """Tokens with units apart from their numbers (`256gb`) and one word for each size and color."""
+    """Split units from their numbers (`256gb`), and replace words for sizes and colors by their
+    usual word.
+    """
     apart = [part for token in tokens for part in _UNIT.sub(r"\1 \2", token).split()]
     found, start, same = list[str](), 0, _synonyms()
     while start < len(apart):
@@ -333,7 +336,7 @@ def _readings(
 
 
 def _value_at_end(tokens: list[str], numbers: Mapping[str, int]) -> tuple[list[str], int] | None:
-    """The text before a value at the end, and that value; the longest value counts."""
+    """Split off the longest value at the end; return the rest of the text and this value."""
     tokens = _without_labels(tokens)
     for length in range(min(_LONGEST_VALUE, len(tokens) - 1), 0, -1):
         value = numbers.get(" ".join(tokens[-length:]))
@@ -345,7 +348,7 @@ def _value_at_end(tokens: list[str], numbers: Mapping[str, int]) -> tuple[list[s
 def _without_inner(
     tokens: list[str], numbers: Mapping[str, int]
 ) -> tuple[list[str], tuple[int, ...]]:
-    """Tokens without any value, and the values."""
+    """Remove all values from the tokens; return the remaining tokens and the values."""
     kept, values, start = list[str](), list[int](), 0
     while start < len(tokens):
         lengths = range(min(_LONGEST_VALUE, len(tokens) - start), 0, -1)

@@ -37,7 +37,7 @@ MAX_LETTERS = 32  # the neighborhood grows with the square of the length
 
 
 class Neighbor(NamedTuple):
-    """A word near a token, and their edit distance."""
+    """A word near a token, with its edit distance from the token."""
 
     word: str
     distance: int
@@ -45,7 +45,7 @@ class Neighbor(NamedTuple):
 
 @cache
 def english_words() -> frozenset[str]:
-    """Read the 15,491 common English words."""
+    """Read the shipped list of 15,491 common English words."""
     text = (files("auditkit.catalog.linking") / "english_words.txt").read_text(encoding="utf-8")
     return frozenset(text.split())
 
@@ -74,7 +74,7 @@ class Vocabulary:
 
     @classmethod
     def build(cls, counted: Mapping[str, int]) -> Vocabulary:
-        """Index distinct tokens; their order is the order of the rows."""
+        """Index distinct tokens, given with their counts; rows have the order of `counted`."""
         words = list(counted)
         meant = np.asarray([row for row, word in enumerate(words) if _may_be_meant(word)], np.int64)
         long = np.asarray([row for row in meant if len(words[row]) >= _LONG_WORD], np.int64)
@@ -102,14 +102,15 @@ class Vocabulary:
         return found
 
     def neighbors(self, tokens: Sequence[str], *, within: int) -> dict[str, tuple[Neighbor, ...]]:
-        """Up to 12 other catalog words near each token, sorted by (distance, -count, word).
+        """Return up to 12 catalog words near each token, sorted by (distance, -count, word),
+        without the token itself.
 
-        A word is near a token only if both contain the same digits. Tokens that are too short, too
-        long, or only digits are not in the result.
+        A word can be near a token only if both contain the same digits. Tokens that are too short,
+        too long, or only digits are not in the result.
 
         Args:
             tokens: the tokens to look up.
-            within: largest number of edits, 1 or 2. Two edits count only if the token and the word
+            within: largest number of edits, 1 or 2. Two edits are allowed only if token and word
                 both have at least five letters.
         """
         wanted = {token: (token, within) for token in tokens if _may_be_meant(token)}
@@ -163,7 +164,9 @@ def _may_be_meant(word: str) -> bool:
 
 
 def _comparable(token: str, word: str, distance: int) -> bool:
-    """Whether a distance counts: two edits only in long words, and never in digits ("64gb")."""
+    """Whether a distance is accepted: two edits only in long words, and no edits of digits
+    ("64gb").
+    """
     if distance > 1 and min(len(token), len(word)) < _LONG_TOKEN:
         return False
     return (token.isalpha() and word.isalpha()) or _digits(token) == _digits(word)

@@ -1,4 +1,5 @@
-"""Misspelled titles that word-by-word correction leaves: one catalog title is nearly the same text.
+"""Link misspelled titles that word-by-word correction misses: one catalog title is nearly equal to
+the text.
 
 A similarity threshold would also link sequels and remakes. Instead numbers must be equal, at most
 two letters may differ in all, a stated year must be the title's, and the evidence for that title
@@ -29,12 +30,12 @@ _SMALL_CATALOG = 10_000  # titles; in a larger one, only those of one year are a
 
 
 class NearbyQuery(NamedTuple):
-    """A title to look for.
+    """A written title for which similar catalog titles are searched.
 
     Attributes:
-        readings: its full key and others that it may mean; see `readings`.
+        readings: its full key, and further keys that it may mean; see `readings`.
         year: the stated year; None if there is none.
-        hidden: an entry that does not count; None for none.
+        hidden: index of an entry that is ignored; None if no entry is ignored.
     """
 
     readings: Sequence[Reading]
@@ -53,11 +54,11 @@ class _Asked(NamedTuple):
 
 
 def nearest_entries(scan: TitleScan, queries: Sequence[NearbyQuery]) -> list[list[int]]:
-    """For each title, the entries that it may mean, most likely first.
+    """Return, for each query, the entries that its title may mean, most likely first.
 
     Returns:
-        Per query, the best entry and those that are at most 10 times less likely; empty if the
-        best one may be as near by chance.
+        For each query, the best entry and the entries at most 10 times less likely; empty if the
+        best entry may be as similar by chance.
     """
     words, index = _MeantWords(scan.index, queries), scan.index
     asked = list(_asked(scan, queries, words))
@@ -78,7 +79,9 @@ def nearest_entries(scan: TitleScan, queries: Sequence[NearbyQuery]) -> list[lis
 
 
 def _likely(odds: Mapping[int, float]) -> list[int]:
-    """The entry with the best log-odds and those near it; none if they are against all."""
+    """The entry with the best log-odds and the entries near it; empty if all log-odds are
+    negative.
+    """
     best = max(odds.values(), default=0.0)
     if best <= 0:
         return []
@@ -86,7 +89,7 @@ def _likely(odds: Mapping[int, float]) -> list[int]:
 
 
 def _asked(scan: TitleScan, queries: Sequence[NearbyQuery], words: _MeantWords) -> Iterator[_Asked]:
-    """The readings that say enough to mean a title. Edits in an article tell nothing."""
+    """Select the readings with enough evidence to mean a title. Edits of an article are ignored."""
     for number, query in enumerate(queries):
         dated = query.year is not None
         prior = prior_log_odds(scan.n_titles(query.year), dated=dated)

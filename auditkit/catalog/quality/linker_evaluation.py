@@ -24,7 +24,7 @@ FORM_WITHOUT_YEAR = "{title}"
 
 
 class Checkable(Protocol):
-    """The part of a catalog that the check of its linker needs."""
+    """The part of a catalog that is needed to evaluate its title linker."""
 
     @property
     def items(self) -> Sequence[CatalogItem]:
@@ -38,7 +38,7 @@ class Checkable(Protocol):
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of the content, the seed of the sample."""
+        """SHA-256 of the content."""
         ...
 
 
@@ -53,10 +53,10 @@ def self_check(catalog: Checkable, *, seed: int) -> SelfCheck:
     """Evaluate the linker of one catalog.
 
     Up to 500 sampled entries are queried plain, bold and numbered, in lower case, and without the
-    year. A result is correct if it is the entry, or `ambiguous` with the entry among the candidates
-    (a title without its year may name two films). A second sample of up to 500 entries is hidden
-    and queried with the year; a result is correct if it has no item. Hidden titles are not queried
-    without the year, because such a title may correctly name a remake.
+    year. A result is correct if it is the sampled entry, or `ambiguous` with this entry among the
+    candidates, because a title without its year may name two films. A second sample of up to 500
+    entries is hidden and queried with the year; a result is correct if it links no item. Hidden
+    titles are not queried without the year, because such a title may correctly name a remake.
 
     Args:
         catalog: the catalog whose linker is checked.

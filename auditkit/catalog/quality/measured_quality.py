@@ -18,7 +18,7 @@ __all__ = ["measured_quality"]
 
 @cache
 def measured_quality() -> tuple[Detector, ...]:
-    """Read the detectors with their rates on labeled texts."""
+    """Read the shipped error rates of auditkit's detectors, measured on labeled texts."""
     text = (files("auditkit.catalog.quality") / "measured_quality.json").read_text(encoding="utf-8")
     return tuple(
         Detector(

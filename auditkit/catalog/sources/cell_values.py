@@ -22,7 +22,7 @@ _MAX_LIST = 100_000
 
 
 class WrittenNumber(float):
-    """A number with a fraction or an exponent, with the text that the file has for it.
+    """A number with a fraction or an exponent that remembers its text in the file.
 
     Attributes:
         text: the number as it is written, such as `1.50` or `1e5`.
@@ -33,7 +33,7 @@ class WrittenNumber(float):
 
 
 def cell_text(value: object, column: str) -> str:
-    """Text of a cell, with runs of whitespace as one space; "" for an empty cell.
+    """Text of a cell, in which runs of whitespace become one space; "" for an empty cell.
 
     Raises:
         ValueError: the cell does not contain a text.
@@ -51,10 +51,10 @@ def cell_text(value: object, column: str) -> str:
 
 
 def cell_texts(value: object, column: str, *, separator: str = "|") -> tuple[str, ...]:
-    """Distinct values of a cell, which is a list, a printed list or a text with separators.
+    """Distinct values of a cell that is a list, the text of a list, or a text with separators.
 
     Raises:
-        ValueError: the cell contains something else.
+        ValueError: the cell is none of these.
     """
     if value is None:
         return ()
@@ -66,7 +66,7 @@ def cell_texts(value: object, column: str, *, separator: str = "|") -> tuple[str
 
 
 def _written(value: object) -> object:
-    """A float as text: as the file has it, or whole numbers without a fraction."""
+    """Text of a float: as written in the file, or without a fraction for a whole number."""
     if isinstance(value, float) and not isinstance(value, WrittenNumber):
         return str(int(value)) if value.is_integer() else repr(value)
     return value
@@ -99,12 +99,12 @@ def known_texts(
     sentinels: Collection[str] = SENTINELS,
     allowed: bool = False,
 ) -> tuple[str, ...]:
-    """Distinct values of a cell, without sentinels; empty if the cell cannot be read.
+    """Distinct known values of a cell, which excludes sentinels; empty if the cell cannot be read.
 
     Args:
-        unknown: counts the values that are left out.
+        unknown: counts the sentinels and unreadable values, which are left out.
         sentinels: texts that state an unknown value.
-        allowed: whether an unreadable cell is only counted, even if `unknown` is strict.
+        allowed: whether an unreadable cell is only counted even if `unknown` is strict.
 
     Raises:
         ValueError: the cell cannot be read and `unknown` is strict.

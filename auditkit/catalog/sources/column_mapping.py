@@ -49,8 +49,8 @@ MappingType = TypeVar("MappingType", bound="_Mapping")
 
 
 def predicate_by_name(column: str) -> Predicate:
-    """Predicate of a column without a mapping: known names have a type and a world, others are open
-    strings.
+    """Predicate of a column without a mapping. Known column names have a type and a world; other
+    columns are open strings.
     """
     name = "_".join(column.casefold().replace(":", " ").split()) or "column"
     name = _SPELLINGS.get(name, name)
@@ -59,7 +59,7 @@ def predicate_by_name(column: str) -> Predicate:
 
 def _free(name: str) -> str:
     if name in ("year", "decade"):
-        raise ValueError("year and decade are reserved. Use another name.")
+        raise ValueError("the predicate names year and decade are reserved. Use another name.")
     return name
 
 
@@ -96,7 +96,7 @@ class _Relation(_Section):
 
 
 class Column(_Relation):
-    """A column of a table, or several columns, of which the first with a value is used.
+    """A column of a table, or a list of columns, of which the first with a value is used.
 
     `details.Brand` is a key of an object in JSON lines. `skip_unreadable` allows unreadable cells
     in a `strict` mapping.
@@ -108,7 +108,8 @@ class Column(_Relation):
 
 
 class ItemColumns(_Section):
-    """Columns that describe the item itself; by default, columns with the usual names.
+    """Columns with the id, title and other fields of an item; by default, columns with the usual
+    names.
 
     `variant` lists the columns that distinguish the variants of a product, such as color and size.
     """
@@ -127,9 +128,9 @@ class _Mapping(_Section):
 
 
 class TableMapping(_Mapping):
-    """Mapping of CSV, TSV, JSON lines and Parquet; `facts` describes the table of --facts.
+    """Mapping of a CSV, TSV, JSON-lines or Parquet table; `facts` describes the table of --facts.
 
-    With `strict`, a cell that cannot be read is an error instead of an unknown value.
+    If `strict`, an unreadable cell is an error instead of an unknown value.
     """
 
     strict: bool = False
@@ -145,10 +146,11 @@ class Iri(_Relation):
 
 
 class RdfItems(_Section):
-    """Subjects that are items.
+    """The subjects of an RDF graph that are items.
 
-    `type` is their rdf:type. `id` is the predicate of the item id; without it, the rest of the IRI
-    after `prefix` is the id. `title` and `aliases` default to the label predicates, `year` to none.
+    `type` is their rdf:type. `id` is the predicate of the item id; without this predicate, the part
+    of the IRI after `prefix` is the id. `title` and `aliases` default to the usual label
+    predicates; `year` has no default.
     """
 
     type: str | None = None
@@ -170,7 +172,9 @@ class RdfMapping(_Mapping):
 
 
 class Edge(_Relation):
-    """A property of the item's node, or a relationship to nodes whose `name` is the value."""
+    """A property of an item node, or a relationship to other nodes, whose property `name` is the
+    value.
+    """
 
     property: str | None = None
     relationship: str | None = None
@@ -179,7 +183,9 @@ class Edge(_Relation):
 
 
 class NodeItems(_Section):
-    """Nodes that are items, and their properties."""
+    """The label of item nodes in a Neo4j graph, and the properties that contain the fields of an
+    item.
+    """
 
     label: str
     id: str = "id"
@@ -214,10 +220,10 @@ def read_mapping(path: Path, model: type[MappingType]) -> MappingType:
     """Read and check a mapping file.
 
     Args:
-        path: YAML.
+        path: the YAML file.
         model: schema for the source: `TableMapping`, `RdfMapping` or `NodeMapping`.
 
     Raises:
-        ConfigurationError: the file is not valid; the message has every error with its line.
+        ConfigurationError: the file is not valid; the message lists every error with its line.
     """
     return validate(load_yaml(path), TypeAdapter(model))

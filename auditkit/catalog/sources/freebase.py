@@ -1,7 +1,7 @@
 """Mapping of Freebase's film relations to predicates of the catalog.
 
-Most relations exist in both directions; we keep the one whose head is the film. Entities have ids
-and no names, so the predicates have the prefix `fb:` and can never contradict a name. The file
+Most relations exist in both directions; we keep the direction whose head is the film. Entities have
+ids and no names, so the predicates have the prefix `fb:` and can never contradict a name. The file
 `ml-100k.link` of the wheel is keyed by MovieLens-1M ids; `ml1m_to_ml100k.csv` maps them to
 MovieLens-100k ids, matched by title and year.
 
@@ -50,6 +50,8 @@ IGNORED = frozenset(p.inverse_of for p in RELATIONS.values() if p.type != "item"
 
 
 def read_crosswalk() -> tuple[tuple[str, str], ...]:
-    """Pairs (MovieLens-1M id, MovieLens-100k id); a 1M id may occur in several pairs."""
+    """Read the shipped pairs (MovieLens-1M id, MovieLens-100k id); a 1M id may occur in several
+    pairs.
+    """
     text = (files("auditkit.catalog.sources") / "ml1m_to_ml100k.csv").read_text(encoding="utf-8")
     return tuple((row["ml1m_id"], row["ml100k_id"]) for row in csv.DictReader(text.splitlines()))

@@ -1,4 +1,4 @@
-"""Count the rows that a join of two tables matches and those that it loses.
+"""Count the rows that a join of two tables matches and the rows that it loses.
 
 Ids are compared as they are written: `1` and `1.0` are different ids. A join that matches nothing
 is an error, because the two tables then almost always write the same ids differently.
@@ -20,12 +20,12 @@ _EXAMPLES = 2
 
 
 class Join:
-    """Looks up the ids of one table in another, and counts the matched and unmatched rows.
+    """Looks up the ids of one table in another table, and counts matched and unmatched rows.
 
     Args:
         left: name of the table whose rows are joined.
-        right: name of the table in which their ids are looked up.
-        what: what the ids are, such as `items`.
+        right: name of the table in which the ids are looked up.
+        what: plural name of what the ids identify, such as `items`.
         strict: whether an id without a match is an error.
     """
 
@@ -41,10 +41,10 @@ class Join:
         return self._strict
 
     def count(self, n_matched: int, unmatched: Sequence[str]) -> None:
-        """Count rows that were looked up elsewhere.
+        """Add rows that were looked up without `find` to the counts.
 
         Args:
-            n_matched: number of rows with a match. unmatched: ids of the rows without one.
+            n_matched: number of rows with a match. unmatched: ids of the rows without a match.
         """
         self.n_matched += n_matched
         self.n_unmatched += len(unmatched)
@@ -52,10 +52,10 @@ class Join:
             self._unmatched.update(dict.fromkeys(unmatched))
 
     def find(self, known: Mapping[str, Found], key: str) -> Found | None:
-        """The entry of an id, or None.
+        """Return the entry of an id and count the row; None without a match.
 
         Raises:
-            ValueError: there is none, and the join is strict.
+            ValueError: the id has no entry, and the join is strict.
         """
         found = known.get(key)
         if found is not None:
@@ -67,10 +67,11 @@ class Join:
         return None
 
     def report(self, known: Iterable[str]) -> str:
-        """The numbers of matched and unmatched rows, with examples of unmatched ids.
+        """Return a sentence with the numbers of matched and unmatched rows and examples of
+        unmatched ids.
 
         Args:
-            known: the ids of the other table, for examples.
+            known: ids of the table `right`, for examples.
 
         Raises:
             CatalogError: there are rows, and none matches.
@@ -85,14 +86,15 @@ class Join:
         if not self.n_matched:
             theirs = " and ".join(map(repr, islice(known, _EXAMPLES))) or "no id"
             raise CatalogError(
-                f"{counts}. {self._left} has {ours}, {self._right} has {theirs}. Write the ids "
-                "alike in both."
+                f"{counts}. {self._left} has {ours}, {self._right} has {theirs}. Write the ids in "
+                "the same form in both tables."
             )
-        return f"{counts}, {self.n_unmatched} do not and are not used, such as {ours}"
+        return f"{counts}, {self.n_unmatched} do not match and are not used, such as {ours}"
 
 
 def record_join(draft: CatalogDraft, join: Join, known: Iterable[str]) -> None:
-    """Add the counts of a join to a draft: as a warning if rows are lost, otherwise as a note.
+    """Add the counts of a join to a draft, as a warning if rows have no match and otherwise as a
+    note.
 
     Raises:
         CatalogError: there are rows, and none matches.

@@ -44,7 +44,7 @@ OUT, IN = _NEIGHBORS.format(edge="(n)-[r]->(m)"), _NEIGHBORS.format(edge="(n)<-[
 
 
 class Driver(Protocol):
-    """The part of `neo4j.Driver` that is used."""
+    """The part of `neo4j.Driver` that auditkit uses."""
 
     def execute_query(self, query_: str, parameters_: dict[str, Any], **settings: Any) -> Any:
         """Run one query; each element of the result's `records` has a method `data()`."""
@@ -98,7 +98,7 @@ def add_nodes(
         progress: called with the current step and the number of nodes since the last call.
 
     Raises:
-        CatalogError: the server does not respond, or has no such nodes.
+        CatalogError: the server does not respond, or has no nodes that the mapping describes.
     """
     run = _QueryRunner(driver, mapping.database, _shown(name) if "://" in name else name)
     row_of = _items(draft, run, mapping, lambda n: progress(f"reading {run.name}", n))
@@ -174,7 +174,7 @@ def _items(
     if not row_of:
         raise CatalogError(
             f"{run.name} has no nodes {items.label!r} that {items.id!r} and {items.title!r} match "
-            "to items. Check the mapping."
+            "to items of the catalog. Check the mapping."
         )
     if not new:
         draft.linked = (draft.linked or set()) | set(row_of.values())

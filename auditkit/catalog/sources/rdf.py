@@ -44,7 +44,7 @@ class RdfGraph(Protocol):
         ...
 
     def select(self, query: str) -> Iterable[Mapping[str, RdfTerm]]:
-        """Yield rows of bindings; unbound variables are absent.
+        """Yield the bindings of each result row; unbound variables are absent.
 
         Raises:
             CatalogError: the graph cannot be queried.
@@ -56,11 +56,12 @@ def iri(text: str) -> str:
     """Format an IRI for SPARQL.
 
     Raises:
-        CatalogError: the text is not an IRI, or contains characters that could end it.
+        CatalogError: the text is not an IRI, or contains a character that could end the IRI in a
+            query.
     """
     if not _IRI.fullmatch(text):
         raise CatalogError(
-            f"{text[:80]!r} is not a valid IRI. Write it in full, such as http://example.org/x"
+            f"{text[:80]!r} is not a valid IRI. Write the full IRI, such as http://example.org/x"
         )
     return f"<{text}>"
 
@@ -170,8 +171,8 @@ def _require_described(
     if subjects and not described:
         examples = " and ".join(list(subjects)[:2])
         raise CatalogError(
-            f"{counts}; it was asked for {examples}. Check items.prefix, items.id and the IRIs of "
-            "the mapping."
+            f"{counts}; the query used IRIs such as {examples}. Check items.prefix, items.id and "
+            "the IRIs of the mapping."
         )
     draft.notes.append(counts)
 
@@ -242,14 +243,14 @@ def _new_items(
         draft.warn(warning)
     if not rows:
         raise CatalogError(
-            f"{graph.source.name} holds no items as the mapping describes them. Check items.type, "
+            f"{graph.source.name} contains no items that the mapping describes. Check items.type, "
             "items.id and items.title."
         )
     return rows
 
 
 def _first_year(terms: Sequence[RdfTerm], unknown: UnknownCells) -> int | None:
-    """The year of the first date that can be read; the others are counted."""
+    """The year of the first readable date; unreadable dates are counted."""
     years: list[int] = []
     for term in terms:
         try:
@@ -279,7 +280,7 @@ def _values_query(block: Sequence[str], predicate: str) -> str:
 
 
 def _in_language(literals: Mapping[str, Sequence[RdfTerm]], language: str) -> dict[str, str]:
-    """One name per subject, in the language or the best substitute for it."""
+    """One name per subject, in the requested language or the best substitute."""
     names: dict[str, str] = {}
     for subject, terms in literals.items():
         ranks = ((_rank(term.language, language), term.text) for term in terms)
@@ -292,7 +293,8 @@ def _in_language(literals: Mapping[str, Sequence[RdfTerm]], language: str) -> di
 def _rank(language: str, wanted: str) -> int | None:
     """Preference of a language, 0 is best; None for another language.
 
-    The requested one, then one with the same primary subtag, then `mul`, then none.
+    The requested language comes first, then languages with the same primary subtag, then `mul`,
+    then no language.
     """
     own, asked = language.casefold(), wanted.casefold()
     if own == asked:

@@ -91,7 +91,7 @@ class RdfFile:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def select(self, query: str) -> Iterator[Mapping[str, RdfTerm]]:
-        """Yield the rows of bindings of a SPARQL query."""
+        """Yield the bindings of each result row of a SPARQL query."""
         import pyoxigraph
 
         if self._store is None:

@@ -1,7 +1,7 @@
 """RecBole atomic files of any data set: `.item`, and a graph in `.kg` linked to items by `.link`.
 
-A link file may be keyed by the ids of another data set. The one of MovieLens-100k is, and gives
-nearly every film the director of another film (RecSysDatasets#130). Therefore every link is
+A link file may be keyed by the ids of another data set. The link file of MovieLens-100k is, and it
+gives nearly every film the director of another film (RecSysDatasets#130). Therefore every link is
 checked: the genres of catalog and graph must agree at least twice as well as under shuffled links.
 Entities have ids and no names, so their facts can support "shares a director" but cannot contradict
 a name.
@@ -42,14 +42,16 @@ Matrix: TypeAlias = sparse.csr_array
 
 
 class Agreement(NamedTuple):
-    """Mean best Dice overlap of catalog and graph genres, for the link and for shuffled links."""
+    """Mean of the best Dice overlaps between catalog genres and graph genres, in [0, 1], for the
+    link and for shuffled links.
+    """
 
     link: float
     shuffled: float
 
 
 def read_atomic(path: Path) -> tuple[list[tuple[str, str]], Iterator[tuple[int, list[str]]]]:
-    """Read the name and type of every column, and the line number and cells of every row.
+    """Read an atomic file: name and type of every column, line number and cells of every row.
 
     Raises:
         CatalogError: the file cannot be read, has no `name:type` header, or the number of cells of
@@ -94,7 +96,7 @@ def add_items(draft: CatalogDraft, path: Path) -> None:
     dropped.
 
     Raises:
-        CatalogError: no column with ids or titles, or a faulty row.
+        CatalogError: the file has no column of ids or titles, or has an invalid row.
     """
     columns, rows = read_atomic(path)
     place = {
@@ -103,8 +105,8 @@ def add_items(draft: CatalogDraft, path: Path) -> None:
     }
     if place["id"] is None or place["title"] is None:
         raise CatalogError(
-            f"{path} has the columns {', '.join(name for name, _ in columns)}. Name one of them "
-            f"{' or '.join(COLUMNS['id'])} and one {' or '.join(COLUMNS['title'])}."
+            f"{path} has the columns {', '.join(name for name, _ in columns)}. Name one column "
+            f"{' or '.join(COLUMNS['id'])} and one column {' or '.join(COLUMNS['title'])}."
         )
     others = [
         (i, _predicate(name, kind), kind)
@@ -171,7 +173,7 @@ def add_graph(
         progress: called with the number of triples since the last call.
 
     Returns:
-        The agreement; None if catalog or graph has no genres.
+        The genre agreement; None if the catalog or the graph has no genres.
 
     Raises:
         CatalogError: a file cannot be read.
@@ -187,13 +189,15 @@ def add_graph(
     draft.sources += [file_source(path, source or SourceSection()) for path in (kg, link)]
     if agreement is None:
         draft.link = "unchecked"
-        draft.warn(f"{link.name} could not be checked: catalog or graph has no genres")
+        draft.warn(
+            f"{link.name} could not be checked, because the catalog or the graph has no genres"
+        )
     elif agreement.link < LEAST_RATIO * agreement.shuffled:
         draft.link = "refused"
         draft.linked = draft.linked or set()
         draft.warn(
             f"{link.name} is rejected: its genre agreement is {agreement.link:.3f}, that of "
-            f"shuffled links {agreement.shuffled:.3f}; its triples are left out"
+            f"shuffled links is {agreement.shuffled:.3f}; its triples are left out"
         )
         return agreement
     else:
@@ -223,7 +227,9 @@ def _entities(
     _, rows = read_atomic(link)
     for number, cells in rows:
         if len(cells) != 2:
-            raise CatalogError(f"{link}:{number} does not have 2 columns. Give item_id, entity_id.")
+            raise CatalogError(
+                f"{link}:{number} does not have 2 columns. Give the columns item_id and entity_id."
+            )
         entity_of_link[cells[0]] = cells[1]
     if crosswalk is None:
         join = Join(link.name, "the catalog", "items")
@@ -248,7 +254,7 @@ def _require_heads(
     """Count the linked entities that have triples.
 
     Raises:
-        CatalogError: none has any.
+        CatalogError: no linked entity has triples.
     """
     join = Join(link.name, kg.name, "entities")
     for entity in rows_of:
@@ -259,7 +265,9 @@ def _require_heads(
 def _triples(kg: Path) -> Iterator[list[str]]:
     columns, rows = read_atomic(kg)
     if len(columns) != 3:
-        raise CatalogError(f"{kg} does not have 3 columns. Give head_id, relation_id, tail_id.")
+        raise CatalogError(
+            f"{kg} does not have 3 columns. Give the columns head_id, relation_id and tail_id."
+        )
     return (cells for _, cells in rows)
 
 
@@ -297,9 +305,9 @@ def link_agreement(
 ) -> Agreement | None:
     """Measure how well the genres of linked entities agree with the catalog's genres.
 
-    For each catalog genre with at least 20 linked items A, take the largest Dice overlap
-    2|A n B| / (|A| + |B|) with the items B of any graph genre. The agreement is the mean of these
-    overlaps. Range [0, 1], ideal 1; a correct link is far above a shuffled one.
+    For each catalog genre with at least 20 linked items A, take the largest Dice overlap 2|A n B| /
+    (|A| + |B|) with the items B of any graph genre. The agreement is the mean of these overlaps.
+    Range [0, 1], ideal 1; a correct link is far above a shuffled one.
 
     Args:
         draft: the catalog draft with its items.
@@ -307,7 +315,8 @@ def link_agreement(
         genre_pairs: (entity, genre) pairs of the graph.
 
     Returns:
-        The agreement of the link and the mean over 5 shuffles; None if either side has no genres.
+        The agreement of the link, and the mean agreement of 5 shuffled links; None if the catalog
+        or the graph has no genres.
     """
     linked = {row: place for place, row in enumerate(sorted(entity_of))}
     places: dict[str, list[int]] = {}

@@ -1,8 +1,8 @@
-"""Typed numbers from a SPARQL server, which may have another spelling than the one stored.
+"""Typed numbers from a SPARQL server, whose spelling may differ from the stored one.
 
 Servers normalize typed literals, each by its own rules: "007"^^xsd:integer is returned as 7 and
-"1.50"^^xsd:decimal as 1.5. That is the same number, but another text. So where a text is read, as
-ids, titles and strings are, such values are counted. Files keep the written form.
+"1.50"^^xsd:decimal as 1.5. These are equal numbers, but different texts. Therefore such values are
+counted where a text is read, as for ids, titles and strings. RDF files preserve the written form.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _NUMERIC = re.compile(
 
 
 class RewrittenNumbers:
-    """Counts, by what is read, the values and those among them that are typed numbers."""
+    """Counts all values and typed numbers, separately for ids and for each predicate."""
 
     def __init__(self) -> None:
         self._n_read: Counter[str] = Counter()
@@ -31,9 +31,9 @@ class RewrittenNumbers:
         """Count a value.
 
         Args:
-            what: what is read as a text, such as "ids" or the name of a predicate.
+            what: "ids" or the name of the predicate whose values are read as texts.
             text: the value.
-            datatype: IRI of its type; "" if none.
+            datatype: IRI of the datatype of the value; "" if the value has none.
         """
         self._n_read[what] += 1
         if _NUMERIC.fullmatch(datatype):
@@ -41,7 +41,7 @@ class RewrittenNumbers:
             self._first.setdefault(what, text)
 
     def warnings(self) -> Iterator[str]:
-        """Yield a warning with the counts for everything that had typed numbers."""
+        """Yield a warning with the counts for ids or a predicate that had typed numbers."""
         for what, n in self._n_numbers.items():
             yield (
                 f"{what}: {n} of {self._n_read[what]} are typed numbers, the first: "

@@ -26,7 +26,7 @@ class Endpoint:
     """A server that implements the SPARQL protocol; use it in a `with` block.
 
     Args:
-        url: http or https; a user name and password in it are sent but never shown.
+        url: http or https; a user name and password in the URL are sent but never shown.
 
     Raises:
         CatalogError: the URL is not valid.
@@ -62,13 +62,15 @@ class Endpoint:
         self._client.close()
 
     def select(self, query: str) -> Iterator[Mapping[str, RdfTerm]]:
-        """Yield all rows of bindings of a SPARQL query, even if the server limits its responses.
+        """Yield the bindings of all result rows of a SPARQL query, even if the server limits its
+        responses.
 
         Args:
-            query: SELECT DISTINCT with a total order, so that its rows can be requested in pages.
+            query: SELECT DISTINCT with a total order, so that rows can be requested in pages.
 
         Raises:
-            CatalogError: no response within a minute, a server error, or not a SPARQL result.
+            CatalogError: the server does not respond within a minute, reports an error, or does not
+                return a SPARQL result.
         """
         for row in self._pages(query):
             bound = {}
@@ -95,7 +97,9 @@ class Endpoint:
         while True:
             page = self._bindings(f"{query} OFFSET {n}" if n else query)
             if page and page[0] == first:
-                raise self._error(f"it returns {len(page)} rows at once and ignores OFFSET")
+                raise self._error(
+                    f"the server returns only {len(page)} rows per response and ignores OFFSET"
+                )
             yield from page
             if len(page) < self._most_rows or not page:
                 return

@@ -2,7 +2,7 @@
 
 The rows of a batch are read and turned into columns by compiled code (`csv`, `json`, duckdb and
 `zip`), so a table of 50 million rows is read without a Python statement per row; only batches with
-a fault are looked at row by row.
+errors are processed row by row.
 
 The cells of a CSV file are separated by commas, or by semicolons or tabs if only these give the
 required columns. A `.inter`, `.item` or `.user` file of RecBole is a TSV file whose column names
@@ -49,9 +49,9 @@ class Batch(NamedTuple):
     """Adjacent rows of a table.
 
     Attributes:
-        lines: line of every row, or its number in a Parquet file.
-        columns: cells by column name, one per row; `ABSENT` where a JSON object lacks the key.
-            Cells of a Parquet file are as duckdb returns them, see `plain_cell`.
+        lines: line number of every row; row number in a Parquet file.
+        columns: cells by column name, one cell per row; `ABSENT` where a JSON object lacks the key.
+            Cells of a Parquet file have the types that duckdb returns, see `plain_cell`.
     """
 
     lines: Sequence[int]
@@ -72,13 +72,13 @@ def read_batches(
 
     Args:
         path: CSV, TSV, JSON lines, or Parquet.
-        faults: list of errors that is extended.
-        required: the possible names of each required column.
-        spelling: maps a column name of the file to the returned one; a pure function.
+        faults: list to which errors are added.
+        required: for each required column, its possible names.
+        spelling: pure function from a column name in the file to the name to return.
         wanted: names of the columns that are returned; None for all.
 
     Raises:
-        CatalogError: the file is missing, not UTF-8, lacks a column, or has one twice.
+        CatalogError: the file does not exist, is not UTF-8, lacks a column, or has a column twice.
     """
     kind = path.suffix.lower()
     if kind == ".parquet":
@@ -353,7 +353,7 @@ def _header(
     for names in required:
         if not set(names) & set(header):
             raise CatalogError(
-                f"{path} has the columns {', '.join(header) or '(none)'} and no {names[0]}. "
-                f"Name one of them {' or '.join(names)}."
+                f"{path} has the columns {', '.join(header) or '(none)'} but not {names[0]}. Name "
+                f"one column {' or '.join(names)}."
             )
     return header

@@ -50,7 +50,7 @@ def parse_items(
     """Read every item of a file whose column names differ from `COLUMNS`.
 
     Args:
-        required: the possible names of each required column.
+        required: for each required column, its possible names.
         unknown: counts the cells without a usable value.
         rename: maps a row of the file to the column names of `COLUMNS`.
     """
@@ -70,12 +70,14 @@ def parse_items(
         items.append(item)
     raise_line_errors(path, faults)
     if not items:
-        raise CatalogError(f"{path} holds no items. Give at least one line with an id and a title.")
+        raise CatalogError(
+            f"{path} contains no items. Give at least one line with an id and a title."
+        )
     return tuple(items)
 
 
 def raise_line_errors(path: Path, faults: Sequence[str]) -> None:
-    """Raise CatalogError with the first errors of a file, if it has any."""
+    """Raise a CatalogError that lists the first errors of a file, if there are any."""
     if faults:
         faults = sorted(faults, key=_line_of)
         more = len(faults) - MAX_FAULTS_SHOWN
@@ -130,7 +132,7 @@ def parse_item(row: Mapping[str, object], unknown: UnknownCells, *, line: int = 
         line: line of the row, for messages.
 
     Raises:
-        ValueError: the row has no id or title; or, if `unknown` is strict, an unreadable cell.
+        ValueError: the row has no id or title, or a cell is unreadable and `unknown` is strict.
     """
     item_id = cell_text(_cell(row, "id"), "id")
     title = cell_text(_cell(row, "title"), "title")

@@ -1,7 +1,7 @@
 """Read tables into a catalog draft: items from the first table, facts from every table.
 
-Rows are streamed, and all errors of a file are reported in one message. With a mapping only the
-columns that it names are read; without one every column is read, by its name.
+Rows are streamed, and all errors of a file are reported in one message. With a mapping, only the
+columns that it names are read; without a mapping, every column is read.
 """
 
 from __future__ import annotations
@@ -65,11 +65,11 @@ def add_table(
         draft: the catalog draft to extend.
         path: CSV, TSV, JSON lines, or Parquet (extra `graph`).
         mapping: assigns columns to item fields and predicates.
-        strict: whether a cell that cannot be read is an error instead of an unknown value.
+        strict: whether an unreadable cell is an error instead of an unknown value.
         progress: called with the number of rows since the last call.
 
     Raises:
-        CatalogError: the file is missing, not UTF-8, lacks a column, or has faulty lines.
+        CatalogError: the file does not exist, is not UTF-8, lacks a column, or has invalid lines.
     """
     new_items = not len(draft)
     columns = TableColumns(mapping)
@@ -102,7 +102,9 @@ def add_table(
             faults.append(f"line {line}: {error}")
     raise_line_errors(path, faults)
     if not len(draft):
-        raise CatalogError(f"{path} holds no items. Give at least one line with an id and a title.")
+        raise CatalogError(
+            f"{path} contains no items. Give at least one line with an id and a title."
+        )
     facts.finish(path.name)
     if new_items:
         described = {predicate.name for predicate in draft.graph.predicates}
@@ -123,7 +125,7 @@ def _warn_about_columns(draft: CatalogDraft, path: Path, columns: TableColumns) 
 
 
 def file_source(path: Path, said: SourceSection) -> Source:
-    """Source entry of a file; its name is the file name unless the mapping gives one."""
+    """Source entry of a file; its name is the one in the mapping or, without one, the file name."""
     return Source(said.name or path.name, sha256_file(path), said.license, said.attribution)
 
 
@@ -131,10 +133,11 @@ class TableColumns:
     """Assignment of a table's columns to item fields and predicates.
 
     Args:
-        mapping: the user's mapping; None assigns by column names and recognizes Amazon's metadata.
+        mapping: mapping of the user; None assigns columns by their names, including those of
+            Amazon's metadata.
 
     Attributes:
-        left_out: names of the columns beyond the first 200, if there is no mapping.
+        left_out: names of the columns beyond the first 200, which are not read without a mapping.
     """
 
     def __init__(self, mapping: TableMapping | None = None) -> None:
@@ -150,7 +153,7 @@ class TableColumns:
 
     @property
     def variants(self) -> list[str]:
-        """Predicates of the columns that distinguish variants, in their order."""
+        """Predicates of the columns that distinguish variants, in column order."""
         if self._mapping is None:
             return [
                 predicate.name
@@ -169,12 +172,14 @@ class TableColumns:
         return self._mapping is not None
 
     def spelling(self, name: str) -> str:
-        """Lower-case spelling of a usual name (`Title` -> `title`); other names unchanged."""
+        """Lower-case spelling of a usual column name (`Title` -> `title`); other names are
+        unchanged.
+        """
         folded = name.strip().casefold()
         return folded if folded in _USUAL and name not in self._written else name
 
     def required(self, *, with_title: bool) -> list[tuple[str, ...]]:
-        """Possible names of each column that a table must have."""
+        """For each column that a table must have, its possible names."""
         if self._mapping is None:
             ids = (*COLUMNS["id"], str(AMAZON.items.id))
             return [ids, COLUMNS["title"]] if with_title else [ids]
@@ -190,11 +195,13 @@ class TableColumns:
 
     @property
     def domain(self) -> str | None:
-        """Domain of the mapping; None without one."""
+        """Domain that the mapping names; None without a mapping or domain."""
         return None if self._mapping is None else self._mapping.domain
 
     def item(self, row: Row) -> Row:
-        """Cells of the row about the item itself, by the names of `COLUMNS`."""
+        """Return the cells of a row that contain fields of the item, by their names in
+        `COLUMNS`.
+        """
         if self._given is None and str(AMAZON.items.id) in row:
             self._mapping, self.source = AMAZON, AMAZON.source
         if self._mapping is None:
@@ -211,7 +218,7 @@ class TableColumns:
         return renamed
 
     def facts(self, row: Row, *, with_genre: bool) -> Iterator[tuple[Predicate, Column, object]]:
-        """Yield (predicate, column, cell) for every column that is not about the item itself."""
+        """Yield (predicate, column, cell) for every column that is not a field of the item."""
         if self._mapping is not None:
             for name, column in self._mapping.predicates.items():
                 if name != "genre" or with_genre:
@@ -242,7 +249,7 @@ class Facts:
     """Adds cells to a draft as typed values or references to items.
 
     Attributes:
-        unknown: counts the values that are left out.
+        unknown: counts the sentinels and unreadable values.
     """
 
     draft: CatalogDraft
@@ -277,11 +284,11 @@ class Facts:
     def add_known(
         self, row: int, predicate: Predicate, text: str, line: int, *, allowed: bool = False
     ) -> None:
-        """Add one value, or count it if it is a sentinel or not of the predicate's type.
+        """Add one value; a sentinel or a value of a wrong type is only counted.
 
         Raises:
-            ValueError: the text is not of the predicate's type, `unknown` is strict, and it is not
-                allowed.
+            ValueError: the text is not of the predicate's type, `unknown` is strict, and `allowed`
+                is False.
         """
         if text in SENTINELS:
             self.unknown.sentinel(predicate.name)
@@ -306,7 +313,7 @@ class Facts:
             self.draft.graph.add(row, code, canonical(text, predicate.type))
 
     def finish(self, name: str) -> None:
-        """Resolve references to items, and warn about values that were left out."""
+        """Resolve references to items, and add warnings about skipped values to the draft."""
         unknown: list[str] = []
         for row, code, text in self._pending:
             other = self.draft.rows.get(text)
@@ -317,8 +324,8 @@ class Facts:
         if unknown:
             examples = " and ".join(map(repr, list(dict.fromkeys(unknown))[:2]))
             self.draft.warn(
-                f"{name}: {len(unknown)} of {len(self._pending)} references name no item and are "
-                f"left out, such as {examples}"
+                f"{name}: {len(unknown)} of {len(self._pending)} references to items match no "
+                f"item and are left out, such as {examples}"
             )
         for warning in self.unknown.warnings(name):
             self.draft.warn(warning)

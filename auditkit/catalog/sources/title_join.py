@@ -39,19 +39,19 @@ Row = Mapping[str, object]
 def add_facts(
     draft: CatalogDraft, path: Path, mapping: TableMapping | None = None, *, strict: bool = False
 ) -> None:
-    """Add the facts of a table about films that it names by title and year.
+    """Add facts from a table whose rows name items by title and year.
 
-    Underscores and suffixes such as `(director)` are removed from labels. Predicates that the items
-    already have (genre, year) and columns with ids are left out unless a mapping names them.
+    Underscores and suffixes such as `(director)` are removed from labels. Columns with ids, and
+    predicates that the items already have (genre, year), are skipped unless a mapping names them.
 
     Args:
         draft: the catalog draft with its items.
         path: CSV, TSV, JSON lines or Parquet.
         mapping: assigns columns to predicates.
-        strict: whether a cell that cannot be read is an error instead of an unknown value.
+        strict: whether an unreadable cell is an error instead of an unknown value.
 
     Raises:
-        CatalogError: the file cannot be read or has faulty lines.
+        CatalogError: the file cannot be read or has invalid lines.
     """
     columns = TableColumns(mapping)
     rows = list(_rows(path, columns))
@@ -72,10 +72,11 @@ def add_facts(
 
 
 def crosswalk_pairs(draft: CatalogDraft, path: Path) -> list[tuple[str, str]]:
-    """Read pairs (foreign id, item id) from a table of pairs, or of foreign ids, titles and years.
+    """Read pairs (foreign id, item id) from a table with two id columns, or with foreign ids,
+    titles and years.
 
     Raises:
-        CatalogError: the file cannot be read, or does not have such columns.
+        CatalogError: the file cannot be read, or has other columns.
     """
     faults: list[str] = []
     rows = list(read_rows(path, faults, required=[], spelling=TableColumns().spelling))
@@ -86,8 +87,8 @@ def crosswalk_pairs(draft: CatalogDraft, path: Path) -> list[tuple[str, str]]:
     foreign = next(chain(usual, names), "")
     if not titled and len(names) != 2:
         raise CatalogError(
-            f"{path} has the columns {', '.join(names) or '(none)'}. Give two columns of ids, "
-            "foreign id first, or an id, a title and a year."
+            f"{path} has the columns {', '.join(names) or '(none)'}. Give two id columns, with "
+            "the foreign id first, or the columns id, title and year."
         )
     if not titled:
         return [(str(row[names[0]]).strip(), str(row[names[1]]).strip()) for _, row in rows]
@@ -127,12 +128,12 @@ def _is_id(name: str) -> bool:
 
 
 def _place(draft: CatalogDraft, titles: list[str], name: str) -> list[tuple[int, ...]]:
-    """Rows of the items that each title names; none if it is not linked.
+    """Rows of the items that each title names; empty for a title that is not linked.
 
     The counts are added to the draft, as a warning if a title is not linked.
 
     Raises:
-        CatalogError: there are titles, and none is linked.
+        CatalogError: there are titles, but no title is linked.
     """
     # With `strict`, a corrected title is never `year_off`, so `typo` marks every correction.
     linker = draft.linker("strict")
@@ -149,7 +150,8 @@ def _place(draft: CatalogDraft, titles: list[str], name: str) -> list[tuple[int,
     if titles and not linked:
         ours, theirs = (" and ".join(map(repr, some[:2])) for some in (titles, draft.titles))
         raise CatalogError(
-            f"{counts}. {name} has {ours}, the catalog has {theirs}. Give a table of these items."
+            f"{counts}. {name} has {ours}, the catalog has {theirs}. Give a table about items of "
+            "the catalog."
         )
     if linked < len(titles):
         draft.warn(counts)

@@ -22,7 +22,7 @@ TITLE_SENTINELS = frozenset({"\\N", "#N/A", "<NA>"})
 
 
 class UnknownCells:
-    """Counts the cells of one table that state no usable value.
+    """Counts the cells of one table without a usable value.
 
     Args:
         strict: whether an unreadable cell is an error.
@@ -35,11 +35,12 @@ class UnknownCells:
         self._sentinels: dict[str, tuple[int, int]] = {}
 
     def sentinel(self, column: str, *, n: int = 1, line: int = 0) -> None:
-        """Count values that are stated to be unknown.
+        """Count values that the table marks as unknown.
 
         Args:
             column: name of the column or predicate.
-            n: number of values. line: line of the first; 0 if the columns are read row by row.
+            n: number of values. line: line of the first value; 0 if the columns are read row by
+                row.
         """
         before, first = self._sentinels.get(column, (0, line))
         self._sentinels[column] = (before + n, first)
@@ -51,10 +52,10 @@ class UnknownCells:
             column: name of the column or predicate.
             what: what is wrong with the cell.
             line: line of the file; 0 for a source without lines.
-            allowed: whether it is only counted, even if `strict`.
+            allowed: whether the value is only counted even if `strict`.
 
         Raises:
-            ValueError: `strict`, and not allowed.
+            ValueError: `strict` is True and `allowed` is False.
         """
         if self._strict and not allowed:
             raise ValueError(f"{column}: {what}")
@@ -63,8 +64,8 @@ class UnknownCells:
         self._unreadable[column] = (n + 1, at, first)
 
     def warnings(self, name: str) -> list[str]:
-        """One warning per column with unreadable values, and one with sentinels, each in the order
-        of their first lines.
+        """One warning per column with unreadable values, then one per column with sentinels, in the
+        order of their first lines.
 
         Args:
             name: name of the table.

@@ -19,7 +19,7 @@ __all__ = ["CatalogDraft", "Source", "content_sha256"]
 
 @dataclass(frozen=True)
 class Source:
-    """A source of the catalog; `sha256` is set for files only."""
+    """A source of the catalog; `sha256` is set only for files."""
 
     name: str
     sha256: str | None = None
@@ -36,15 +36,15 @@ class CatalogDraft:
 
     Attributes:
         ids, titles, years: columns of the items in catalog order; year 0 if unknown.
-        aliases: other titles, by row.
-        rows: row of each id.
+        aliases: further titles, by row.
+        rows: catalog row of each id.
         graph: the triples.
         year, genre, decade: codes of these predicates.
-        linked: rows of the items with an entity or facts of an external source; None without such a
-            source.
+        linked: rows of the items with an entity or facts from an external source; None if there is
+            no such source.
         variants: predicates whose values distinguish the variants of a product.
         link, agreement: status and genre agreement of the link to an external graph.
-        domain: name of the domain pack; None for the neutral one.
+        domain: name of the domain pack; None for the neutral pack.
     """
 
     def __init__(self) -> None:
@@ -82,14 +82,15 @@ class CatalogDraft:
         """
         if year is not None and not 0 <= year <= LAST_YEAR:
             raise CatalogError(
-                f"the item {item_id!r} has the year {year}. Give 1 to {LAST_YEAR}, or none."
+                f"the item {item_id!r} has the year {year}. Give a year from 1 to {LAST_YEAR}, or "
+                "no year."
             )
         for text in (item_id, title, *genres, *aliases):
             if not is_text(text):
-                raise CatalogError(f"{text[:80]!r} has an unpaired surrogate. Correct it.")
+                raise CatalogError(f"{text[:80]!r} has an unpaired surrogate. Correct the text.")
         row = self.rows.setdefault(item_id, len(self.ids))
         if row != len(self.ids):
-            raise CatalogError(f"the item id {item_id!r} occurs twice. Ids must be unique.")
+            raise CatalogError(f"the item id {item_id!r} occurs twice. Give every item its own id.")
         self.ids.append(item_id)
         self.titles.append(title)
         self.years.append(year or 0)
@@ -104,7 +105,7 @@ class CatalogDraft:
         return row
 
     def describe_genre(self, predicate: Predicate) -> None:
-        """Read genres as the mapping describes them, instead of as closed strings.
+        """Set the type and world of the predicate `genre`; the default is closed strings.
 
         Raises:
             CatalogError: the draft already has items.
@@ -121,7 +122,9 @@ class CatalogDraft:
         self.warnings.append(text)
 
     def linker(self, linking: Linking = "auto") -> TitleLinker:
-        """Linker of titles to the items added so far; it is built anew after items were added."""
+        """Return a title linker for the items added so far; it is rebuilt after further items were
+        added.
+        """
         if self._index is None or self._index[0] != len(self):
             years = [year or None for year in self.years]
             self._index = len(self), TitleIndex.build(self.titles, years, self.aliases)

@@ -43,7 +43,7 @@ def write_duckdb(
     linking: Linking = "auto",
     progress: Callable[[int], None] = lambda n: None,
 ) -> None:
-    """Write a catalog file atomically; arguments as for `write_sqlite`.
+    """Write a duckdb catalog file atomically; for the arguments see `write_sqlite`.
 
     Raises:
         CatalogError: the file cannot be written.

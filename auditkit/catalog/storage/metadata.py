@@ -108,7 +108,7 @@ def item_rows(file: TableFile) -> Iterator[tuple[str, str, int | None]]:
 
 
 def aliases_of(file: TableFile, meta: FileMeta) -> dict[int, tuple[str, ...]]:
-    """Aliases of the items that have any, by catalog row."""
+    """Aliases by catalog row, for the items that have any."""
     found: dict[int, list[str]] = {}
     for row, text in file.iterate("SELECT row, text FROM aliases"):
         if not (isinstance(row, int) and 0 <= row < meta.n_items and isinstance(text, str)):
@@ -118,8 +118,8 @@ def aliases_of(file: TableFile, meta: FileMeta) -> dict[int, tuple[str, ...]]:
 
 
 def variant_values(file: TableFile, meta: FileMeta) -> list[dict[int, str]]:
-    """For each variant, the values of the items that have one, by catalog row; the first in the
-    order of terms if an item has several.
+    """For each variant, the values by catalog row. Items without a value are absent; of several
+    values of an item, the first in the order of codes is returned.
     """
     codes = {predicate.name: code for code, predicate in enumerate(meta.predicates)}
     if unknown := set(meta.variants) - codes.keys():
@@ -138,7 +138,7 @@ def variant_values(file: TableFile, meta: FileMeta) -> list[dict[int, str]]:
 
 
 def damaged(file: TableFile, what: str) -> CatalogError:
-    """The error for an inconsistent file."""
+    """Return the error for an inconsistent catalog file."""
     return CatalogError(
         f"{file.path} cannot be read as a catalog ({what}). Build it again with: auditkit catalog "
         "build"

@@ -45,7 +45,7 @@ _DUCKDB = b"DUCK"
 
 
 def built_by(path: Path) -> Literal["sqlite", "duckdb"] | None:
-    """Format of this catalog file; None if it is not a catalog or cannot be read."""
+    """Storage format of a catalog file; None if it is not a catalog or cannot be read."""
     try:
         with path.open("rb") as stream:
             head = stream.read(16)
@@ -68,7 +68,9 @@ def is_ours(path: Path) -> bool:
 
 
 def index_folder(path: Path) -> Path | None:
-    """Folder of a file's title index; None if a folder that auditkit did not write is there."""
+    """Folder for a file's title index; None if its path is taken by a folder that auditkit did not
+    write.
+    """
     folder = path.with_name(f"{path.name}.index")
     try:
         said = json.loads((folder / "index.json").read_text(encoding="utf-8"))
@@ -86,7 +88,7 @@ def _is_free(folder: Path) -> bool:
 
 
 def open_built(path: Path) -> Catalog:
-    """Open the catalog of a built file; the genres of an item are in alphabetical order.
+    """Open the catalog of a built file, in which the genres of an item are sorted alphabetically.
 
     Raises:
         CatalogError: the file is damaged or of another version.
@@ -108,8 +110,8 @@ def open_built(path: Path) -> Catalog:
 def index_titles(path: Path) -> None:
     """Build the title index of a file and store it next to the file.
 
-    No object per item is created. If a folder that auditkit did not write is in its place, it is
-    not replaced, and the index is built at every use.
+    No object per item is created. If a folder that auditkit did not write has the path of the
+    index, that folder is not replaced, and the index is rebuilt at every use.
 
     Raises:
         CatalogError: the file is damaged or of another version.
@@ -130,7 +132,7 @@ def index_titles(path: Path) -> None:
 
 
 def open_for_check(path: Path) -> Checkable:
-    """Open a built file for the check of the title linker, without an object per item.
+    """Open a built file to evaluate its title linker, without creating an object per item.
 
     Raises:
         CatalogError: the file is damaged or of another version.

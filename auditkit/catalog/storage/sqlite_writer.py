@@ -52,7 +52,7 @@ def write_sqlite(
     linking: Linking = "auto",
     progress: Callable[[int], None] = lambda n: None,
 ) -> None:
-    """Write a catalog file atomically.
+    """Write a SQLite catalog file atomically.
 
     Args:
         path: the file; it is replaced if it exists.
@@ -135,7 +135,7 @@ def _unwritable(path: Path, error: OSError) -> CatalogError:
 
 
 def rows_of_tables(draft: CatalogDraft, encoded: EncodedGraph, linking: Linking) -> dict[str, Rows]:
-    """Rows of each table except `triples`, by table name and in the order of their keys."""
+    """Rows of every table except `triples`, by table name; rows are sorted by primary key."""
     return {
         "meta": sorted(described(draft, encoded, linking).items()),
         "items": (
@@ -171,7 +171,9 @@ def _terms(draft: CatalogDraft, encoded: EncodedGraph) -> Rows:
 
 
 def described(draft: CatalogDraft, encoded: EncodedGraph, linking: Linking) -> dict[str, str]:
-    """Keys and values of the table `meta`, such as sources, warnings and the content hash."""
+    """Keys and values of the table `meta`, which contains sources, warnings, the content hash and
+    others.
+    """
     return {
         "agreement": canonical_json(draft.agreement),
         "content_sha256": content_sha256(draft, encoded),

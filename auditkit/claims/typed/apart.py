@@ -1,7 +1,8 @@
-"""Whether a value is a difference, a former or rival's one, or a use, and not one of the item.
+"""Detect values that are not values of the item: a difference, a former value, a rival's value or a
+use.
 
-"$100 less than its rival", "30 g lighter", "instead of $59.99", "a rival at $899", "enough for a
-2 kg roast".
+"$100 less than its rival", "30 g lighter", "instead of $59.99", "a rival at $899", "enough for a 2
+kg roast".
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ _ITEM_WITHIN = 3  # words after a value
 
 
 def is_another_value(scope: Scope, known: Known, candidate: Candidate) -> bool:
-    """Whether the words around a value make it a difference, another price or a use."""
+    """Whether the words around a value show that it is not a fact of the item: a difference ("2 cm
+    longer"), a replaced value or a use.
+    """
     if _is_replaced(scope, candidate):
         return True
     if not scope.numeric(candidate) or known.spec.type in ("year", "date"):
@@ -30,7 +33,7 @@ def is_another_value(scope: Scope, known: Known, candidate: Candidate) -> bool:
 
 
 def _is_replaced(scope: Scope, candidate: Candidate) -> bool:
-    """Whether it is the first value after "instead of" or "the rival at"."""
+    """Whether the value is the first after "instead of" or "the rival at"."""
     phrases = phrase_set(scope.language, "replaced")
     ends = scope.joins | frozenset(grammar(scope.language, "pronouns"))
     for at in range(candidate.first - 1, max(-1, candidate.first - _LONGEST_GAP - 1), -1):
@@ -43,7 +46,7 @@ def _is_replaced(scope: Scope, candidate: Candidate) -> bool:
 
 
 def _is_difference(scope: Scope, candidate: Candidate) -> bool:
-    """Whether a comparative follows the number, or "by" and a comparative are in front of it."""
+    """Whether a comparative follows the number, or "by" and a comparative precede it."""
     differences = grammar(scope.language, "differences")  # "leicht" is none, so endings matter
     at = candidate.end
     following = scope.lower(at)
@@ -54,7 +57,8 @@ def _is_difference(scope: Scope, candidate: Candidate) -> bool:
 
 
 def _is_use(scope: Scope, known: Known, candidate: Candidate) -> bool:
-    """Whether a phrase such as "for up to a" is in front of a number that no item word follows.
+    """Whether a phrase such as "for up to a" precedes a number that is not followed by a word for
+    the item.
 
     A noun in front of "up to" names what the number is about: "loaves up to 1.5 kg".
     """

@@ -45,10 +45,10 @@ def candidates_in(
     vocabulary: Vocabulary,
     language: Language,
 ) -> list[Candidate]:
-    """All values of a clause in order; where two overlap, the longer one.
+    """Find the values in a clause, in order; of overlapping values, the longest.
 
     Args:
-        quantities: those that begin in the clause.
+        quantities: the quantities that begin in the clause.
     """
     found = [
         *_of_dates(clause, text, vocabulary, language),

@@ -1,8 +1,8 @@
 """Clauses of a text with the item that each is about, in any language of `grammar.yaml`.
 
-A clause is about the one item that it names outside a comparison, else about the item of the clause
-before it. After a taste frame ("if you like"), a hedge or a comparison ("than X") a clause states
-nothing, and neither does a question.
+A clause is about the one item that it names outside a comparison or, without one, about the item of
+the previous clause. A clause makes no claim after a statement of taste ("if you like"), a hedge or
+a comparison ("than X"). A question makes no claim.
 """
 
 from __future__ import annotations
@@ -41,14 +41,15 @@ class Clause:
     """Words of one clause.
 
     Attributes:
-        words: in order, without the words of titles.
-        topic: entries of the one item that it is about; empty if there is none or several.
-        titles: places in `words` in front of which a title stood.
-        silent: character ranges that state nothing.
-        follows: last word of the clause before in the same sentence.
-        heading: last word of the first clause of the sentence, if this is only a few nouns.
+        words: words in order, without the words of titles.
+        topic: catalog entries of the item that the clause is about; empty for no item or several
+            items.
+        titles: indices in `words` before which a title was removed.
+        silent: character ranges that make no claim, such as questions.
+        follows: last word of the previous clause of the same sentence.
+        heading: last word of the first clause of the sentence, if that clause is only a few nouns.
         begin, end: character offsets.
-        sentence: number of its sentence.
+        sentence: number of the sentence in the text.
     """
 
     words: list[Word]
@@ -62,7 +63,7 @@ class Clause:
     heading: str = ""
 
     def is_silent(self, offset: int) -> bool:
-        """Whether the word at this offset is in a part that states nothing."""
+        """Whether the word at a character offset is in a part that makes no claim."""
         return _is_within(self.silent, offset)
 
 
@@ -76,11 +77,11 @@ def clauses_of(
     own: tuple[int, ...],
     language: Language,
 ) -> list[Clause]:
-    """Split a text into clauses, with their items.
+    """Split a text into clauses, each with the item that it is about.
 
     Args:
         mentions: titles in the text, in order and without overlaps.
-        own: entries of the known subject of the text; empty if unknown.
+        own: catalog entries of the known subject of the text; empty if unknown.
     """
     found: list[Clause] = []
     begins = [mention.begin for mention in mentions]
@@ -139,7 +140,7 @@ def _sentences(words: Sequence[Word]) -> Iterator[tuple[list[Word], bool]]:
 
 
 def _goes_through(words: Sequence[Word], place: int) -> bool:
-    """Whether the point belongs to a number or an abbreviation."""
+    """Whether a period belongs to a number or an abbreviation."""
     before = words[place - 1] if place else None
     after = words[place + 1] if place + 1 < len(words) else None
     if before is None or after is None:
@@ -205,6 +206,6 @@ def _silent(
 
 
 def _next_join(part: Sequence[Word], place: int, language: Language) -> int:
-    """Character offset of the first word for "and" after a word, else of the end."""
+    """Character offset of the first word for "and" after a word; without one, of the end."""
     joins = grammar(language, "joins")
     return next((word.begin for word in part[place:] if word.lower in joins), part[-1].end)

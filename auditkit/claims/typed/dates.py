@@ -14,7 +14,7 @@ _MONTH_FIRST = re.compile(r"\b([^\W\d_]{3,10})\.?\s(\d{1,2})(?:st|nd|rd|th)?,\s?
 
 
 def dates_in(text: str, months: Sequence[str]) -> Iterator[tuple[int, int, str]]:
-    """Yield (begin, end, ISO date) of every date.
+    """Yield (begin, end, ISO date) for every date in a text, with character offsets.
 
     Args:
         months: names of the twelve months in lower case.

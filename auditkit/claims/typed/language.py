@@ -21,7 +21,7 @@ _LANGUAGES: tuple[Language, ...] = ("en", "de")
 
 
 class Word(NamedTuple):
-    """A word, number or mark: in lower case, with its offsets, and as written."""
+    """A word, number or mark, in lower case and as written, with its character offsets."""
 
     lower: str
     begin: int
@@ -45,12 +45,12 @@ def _grammars() -> Mapping[str, Mapping[str, tuple[str, ...]]]:
 
 
 def grammar(language: Language, name: str) -> tuple[str, ...]:
-    """One word list of a language."""
+    """Return a word list of a language."""
     return _grammars()[language][name]
 
 
 def language_of(words: Sequence[Word]) -> Language:
-    """The language with more of its function words in the text; English if none has more."""
+    """The language of which a text has more function words; English for a tie."""
     counts = {
         language: sum(word.lower in _markers(language) for word in words) for language in _LANGUAGES
     }
@@ -64,7 +64,9 @@ def _markers(language: Language) -> frozenset[str]:
 
 @lru_cache(maxsize=65_536)
 def stems(word: str, language: Language) -> tuple[str, ...]:
-    """The word, then the word without each ending of its language that leaves three letters."""
+    """Return a word and its possible stems: the word without each inflectional ending of the
+    language that leaves at least three letters.
+    """
     found = [word]
     for ending in grammar(language, "endings"):
         if ending and word.endswith(ending) and len(word) - len(ending) >= 3:
@@ -73,7 +75,7 @@ def stems(word: str, language: Language) -> tuple[str, ...]:
 
 
 class PhraseSet:
-    """Phrases that are matched against words with any of their endings, longest phrase first."""
+    """Phrases that match words with any inflectional ending, longest phrase first."""
 
     def __init__(self, phrases: Sequence[str], language: Language) -> None:
         self._language = language
@@ -86,7 +88,9 @@ class PhraseSet:
             known.sort(key=len, reverse=True)
 
     def at(self, words: Sequence[Word], place: int) -> int:
-        """Number of words of the longest phrase that begins at `place`; 0 if none does."""
+        """Number of words of the longest phrase that begins at `place`; 0 without a phrase
+        there.
+        """
         best = 0
         for first in stems(words[place].lower, self._language):
             for run in self._by_first.get(first, ()):
@@ -122,5 +126,5 @@ def _same(word: str, wanted: str, language: Language) -> bool:
 
 @lru_cache(maxsize=64)
 def phrase_set(language: Language, name: str) -> PhraseSet:
-    """One word list of a language as phrases."""
+    """Return a word list of a language as phrases."""
     return PhraseSet(grammar(language, name), language)

@@ -2,8 +2,9 @@
 
 The noun that a value belongs to is, in this order: the head of the nouns after it ("a red gift
 box"), the noun in front of it or of its cue phrase ("a lid of glass", "the lamp black"), and the
-subject of its verb ("the handle, like the knob, is red"). A noun that is a part in the pack, or
-that is neither a word for the item nor of its title or category, takes the value from the item.
+subject of its verb ("the handle, like the knob, is red"). If this noun is a part in the pack, or if
+it is not a word for the item and not in its title or category, the value is not a value of the
+item.
 """
 
 from __future__ import annotations
@@ -33,7 +34,9 @@ def _words(language: Language, name: str) -> frozenset[str]:
 
 
 def is_of_part(scope: Scope, known: Known, candidate: Candidate) -> bool:
-    """Whether a value is one of a part; prices, years and names only of a part in the pack."""
+    """Whether a value belongs to a part of the item. A price, year or name does so only if the
+    domain pack lists the part.
+    """
     if not scope.parts.heads or known.spec.free:
         return False
     role = _role_after(scope, known, candidate)
@@ -54,7 +57,9 @@ def _is_adverb(scope: Scope, word: str) -> bool:
 
 
 def is_noun(scope: Scope, place: int) -> bool:
-    """Whether the word may be a noun: in German, one with a capital inside its sentence."""
+    """Whether a word may be a noun. In German, it must be capitalized, and the first word of a
+    clause must be a word for a part.
+    """
     if not 0 <= place < len(scope.words):
         return False
     word = scope.words[place]
@@ -68,7 +73,7 @@ def is_noun(scope: Scope, place: int) -> bool:
 
 
 def role_of(scope: Scope, known: Known, place: int) -> Role:
-    """What a noun stands for."""
+    """Whether a noun denotes the item, a part that the pack lists, or something unknown."""
     word, language = scope.lower(place), scope.language
     if word in _words(language, "stand_ins") or known.cues(language, "nouns").at(
         scope.words, place
@@ -98,7 +103,7 @@ def _ends_main_noun(scope: Scope, ways: Sequence[str]) -> bool:
 
 
 def _is_compound(scope: Scope, ways: Sequence[str]) -> bool:
-    """Whether a German noun ends with one for the item: "Edelstahlflasche" for "Flasche"."""
+    """Whether a German noun ends with a noun for the item: "Edelstahlflasche" for "Flasche"."""
     return scope.language == "de" and any(
         way.endswith(one) for one in scope.own.main for way in ways if len(one) >= _SHORTEST_HEAD
     )
@@ -171,7 +176,7 @@ def _determiner_before(scope: Scope, place: int) -> int | None:
 
 
 def _role_of_subject(scope: Scope, known: Known, first: int) -> Role | None:
-    """Role of the subject of the nearest verb in front of a value that has one."""
+    """Role of the subject of the nearest verb before a value that has a subject."""
     verbs = _words(scope.language, "verbs")
     end = first
     for at in range(first - 1, max(-1, first - _FARTHEST), -1):
@@ -211,7 +216,7 @@ def _role_of_new_subject(scope: Scope, known: Known, at: int) -> Role | None:
 
 
 def _role_of_antecedent(scope: Scope, first: int) -> Role | None:
-    """Role of the part in the clauses before, of which a clause without a subject speaks."""
+    """Role of the part in the previous clauses to which a clause without a subject refers."""
     begins = scope.lower(0)
     if begins in _words(scope.language, "clause_relatives"):
         before = scope.follows
@@ -231,7 +236,7 @@ def _role_after_verb(scope: Scope, known: Known, end: int) -> Role | None:
 
 
 def _group_begin(scope: Scope, end: int) -> int:
-    """First word after the last mark, verb or join in front of a word."""
+    """First word after the last mark, verb or conjunction before a word."""
     stop = scope.joins | MARKS | _words(scope.language, "verbs")
     at = end
     while at > 0 and end - at < _FARTHEST and scope.lower(at - 1) not in stop:

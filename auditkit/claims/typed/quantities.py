@@ -52,8 +52,8 @@ class Quantity:
     """One or more numbers with their unit.
 
     Attributes:
-        numbers: as written, in the unit.
-        unit: None if the number has none.
+        numbers: the numbers as written, in `unit`.
+        unit: None for numbers without a unit.
         begin, end: character offsets; the end is exclusive.
     """
 
@@ -64,13 +64,13 @@ class Quantity:
 
     @property
     def amounts(self) -> tuple[float, ...]:
-        """The numbers in the base unit of their dimension."""
+        """The numbers, converted to the base unit of their dimension."""
         factor = 1.0 if self.unit is None else self.unit.factor
         return tuple(number * factor for number in self.numbers)
 
     @property
     def text(self) -> str:
-        """The quantity in one spelling: `19.99 EUR`, `45 x 45 x 55 cm`."""
+        """Canonical spelling of the quantity, such as `19.99 EUR` or `45 x 45 x 55 cm`."""
         numbers = " x ".join(f"{number:.12g}" for number in self.numbers)
         return numbers if self.unit is None else f"{numbers} {self.unit.name}"
 
@@ -91,13 +91,13 @@ def _units() -> tuple[Mapping[str, Unit], Mapping[str, Unit]]:
 
 
 def unit_of(written: str) -> Unit | None:
-    """The unit of a spelling; None if it is not one."""
+    """Return the unit that a text spells; None if the text is not a unit."""
     exact, folded = _units()
     return exact.get(written) or folded.get(written.casefold())
 
 
 def number_of(written: str, language: Language) -> float:
-    """Value of a number as it is written in a language."""
+    """Parse a number with the decimal and thousands separators of a language."""
     plain = written.replace("'", "").replace("\u2019", "")
     marks = [char for char in plain if char in ".,"]
     if not marks:

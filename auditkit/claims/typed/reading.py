@@ -21,13 +21,13 @@ __all__ = ["TypedClaim", "TypedReading", "read_typed"]
 
 @dataclass(frozen=True)
 class TypedClaim:
-    """A fact that a text states, before its verdict.
+    """A fact that a text states, not yet verified.
 
     Attributes:
-        entries: the catalog entries of the item.
-        operator: `<`, `>`, `>=` or "" for a number.
-        language: of the text, for the catalog's numbers.
-        span: character offsets.
+        entries: catalog entries of the item.
+        operator: comparison of a number, `<`, `>` or `>=`; "" for equality.
+        language: language of the text.
+        span: character offsets of the words, end exclusive.
     """
 
     known: Known
@@ -43,7 +43,9 @@ class TypedClaim:
 
 @dataclass(frozen=True)
 class TypedReading:
-    """Claims of one text, and character offsets of its factual clauses with and without a claim."""
+    """Claims of one text, and the character offsets of its factual clauses with a claim and without
+    a claim.
+    """
 
     claims: tuple[TypedClaim, ...]
     parsed: tuple[tuple[int, int], ...]
@@ -58,13 +60,13 @@ def read_typed(
     owned: Callable[[tuple[int, ...], Language, Option], bool],
     own_words: Callable[[tuple[int, ...]], OwnWords],
 ) -> TypedReading:
-    """Read one text.
+    """Extract the typed claims of one text.
 
     Args:
         mentions: titles in the text, in order.
-        own: entries of the known subject; empty if unknown.
-        owned: whether an item has a value.
-        own_words: words of an item's titles and categories.
+        own: catalog entries of the known subject; empty if unknown.
+        owned: returns whether an item has a value in the catalog.
+        own_words: returns the words of an item's titles and categories.
     """
     words = words_of(text)
     language = language_of(words)

@@ -28,8 +28,8 @@ _OPENING = 3  # words in front of a noun that opens a clause
 
 @dataclass(frozen=True)
 class Accepted:
-    """A value that is a fact of the item: its reading, its strength, its comparison, and whether it
-    is negated.
+    """A value that a clause states as a fact of the item, with its reading, strength and
+    comparison, and whether it is negated.
     """
 
     candidate: Candidate
@@ -47,12 +47,12 @@ def accepted_in(
     owned: Callable[[Option], bool],
     own: OwnWords,
 ) -> list[Accepted]:
-    """The facts of the clause.
+    """Select the values that a clause states as facts of its item.
 
     Args:
-        owned: whether the catalog has this value for the clause's item; it decides between
-            predicates whose type the value fits equally well.
-        own: words of the clause's item.
+        owned: returns whether the catalog has this value for the clause's item; used to choose
+            between predicates whose type the value fits equally well.
+        own: words of the titles and categories of the clause's item.
     """
     scope = Scope(clause, candidates, vocabulary, language, own)
     found: dict[int, Accepted] = {}
@@ -105,7 +105,7 @@ def _is_of_another(scope: Scope, known: Known, candidate: Candidate) -> bool:
 
 
 def _one_of(options: Sequence[Option], owned: Callable[[Option], bool]) -> Option | None:
-    """The only option, else the only one whose value the item has."""
+    """Return the only option or, of several options, the only one whose value the item has."""
     if len(options) <= 1:
         return options[0] if options else None
     own = [option for option in options if owned(option)]
@@ -150,7 +150,9 @@ def _follows_article(scope: Scope, candidate: Candidate) -> bool:
 
 
 def _opens_clause(scope: Scope, candidate: Candidate) -> bool:
-    """Whether it describes the noun that opens the clause, or a maker's: "The red pot is"."""
+    """Whether the value describes the noun at the beginning of the clause: "The red pot is",
+    "Kessel's red pot is".
+    """
     opening = grammar(scope.language, "determiners")
     after = scope.lower(candidate.end)
     first = 0 < candidate.first <= _OPENING and scope.lower(0) in opening
@@ -158,7 +160,7 @@ def _opens_clause(scope: Scope, candidate: Candidate) -> bool:
 
 
 def _alone(scope: Scope, candidate: Candidate) -> bool:
-    """Whether the value is a clause of its own, or opens one: "White and made of plastic"."""
+    """Whether the value is a whole clause, or begins one: "White and made of plastic"."""
     after, before = scope.lower(candidate.end), scope.words[: candidate.first]
     opening = (*grammar(scope.language, "clauses"), *scope.joins)
     begins = all(word.lower in opening for word in before)
@@ -167,7 +169,9 @@ def _alone(scope: Scope, candidate: Candidate) -> bool:
 
 
 def _is_joined(scope: Scope, candidate: Candidate, known: Known) -> bool:
-    """Whether "and", "or" or a comma joins it with an accepted value of the same predicate."""
+    """Whether "and", "or" or a comma joins the value with an accepted value of the same
+    predicate.
+    """
     left, right = candidate.first - 1, candidate.end
     while scope.lower(left) in scope.joins:
         left -= 1
@@ -190,7 +194,9 @@ def _is_said(scope: Scope, candidate: Candidate) -> bool:
 
 
 def _operator(scope: Scope, candidate: Candidate) -> str | None:
-    """`<`, `>` or "" by the words in front of a number; None if it is not meant exactly."""
+    """Comparison `<`, `>` or "" by the words before a number; None if the number is only
+    approximate.
+    """
     if not scope.words[candidate.first].lower[0].isdigit() and not (
         candidate.end > candidate.first + 1 and scope.lower(candidate.end - 1).isdigit()
     ):

@@ -21,14 +21,14 @@ class Scope:
     """A clause with the lookups that the rules share.
 
     Attributes:
-        items: words for the item.
-        names: those of the pack.
-        follows, heading: last words of clauses before, as in `Clause`.
-        negators: (first word, end) of every negation.
-        taken: predicate of each word of an accepted value.
-        valued: places of words of values, without categories.
-        titles: places in front of which a title stood.
-        parts: words for parts of items.
+        items: words that denote the item.
+        names: words of the pack that denote the item.
+        follows, heading: last words of preceding clauses, as in `Clause`.
+        negators: (index of the first word, end of the scope) of every negation.
+        taken: predicate of each accepted value, by the index of each of its words.
+        valued: indices of the words of values other than categories.
+        titles: indices of words before which a title was removed.
+        parts: words that denote parts of items.
         own: words of the item's titles and categories.
     """
 
@@ -54,7 +54,7 @@ class Scope:
         self.taken: dict[int, Known] = {}
 
     def lower(self, place: int) -> str:
-        """Word at a place in lower case; "" outside the clause."""
+        """Word at index `place` in lower case; "" outside the clause."""
         return self.words[place].lower if 0 <= place < len(self.words) else ""
 
     def _negators(self) -> list[tuple[int, int]]:
@@ -68,14 +68,16 @@ class Scope:
         return [(begin, end) for begin, end in found if begin not in excused]
 
     def ends_before(self, phrases: PhraseSet, place: int) -> bool:
-        """Whether a phrase ends right before a word."""
+        """Whether a phrase ends right before the word at index `place`."""
         return any(
             phrases.at(self.words, begin) == place - begin
             for begin in range(max(0, place - _LONGEST_CUE), place)
         )
 
     def steps_back(self, known: Known, candidate: Candidate) -> int:
-        """Distance to a cue phrase in front of the value; 0 if there is none."""
+        """Number of words from the value back to the end of a cue phrase before it; 0 without
+        one.
+        """
         cues, at, skipped = known.cues(self.language, "before"), candidate.first, 0
         most = 1 if known.is_label else 2
         while at > 0 and candidate.first - at < _FARTHEST:
@@ -91,7 +93,9 @@ class Scope:
         return 0
 
     def cue_begin(self, known: Known, candidate: Candidate) -> int:
-        """First word of the cue phrase in front of the value; of the value if there is none."""
+        """Index of the first word of the cue phrase before the value or, without one, of the
+        value.
+        """
         steps = self.steps_back(known, candidate)
         if not steps:
             return candidate.first
@@ -100,16 +104,16 @@ class Scope:
         return next(at for at in begins if cues.at(self.words, at) == end - at)
 
     def numeric(self, candidate: Candidate) -> bool:
-        """Whether a value is a number."""
+        """Whether a value contains a number."""
         words = self.words[candidate.first : candidate.end]
         return any(word.lower.isdigit() for word in words)
 
     def is_noun_value(self, candidate: Candidate) -> bool:
-        """Whether a value is a word with a capital, as German nouns and no adjectives have."""
+        """Whether a value is capitalized, which in German distinguishes nouns from adjectives."""
         return self.words[candidate.first].raw[0].isupper()
 
     def cue_follows(self, known: Known, candidate: Candidate) -> bool:
-        """Whether a cue phrase follows the value, after at most two easy words."""
+        """Whether a cue phrase follows the value, with at most two filler words in between."""
         cues = known.cues(self.language, "after")
         for at in range(candidate.end, min(candidate.end + 3, len(self.words))):
             if cues.at(self.words, at):
@@ -121,7 +125,9 @@ class Scope:
         return False
 
     def is_apart(self, known: Known, candidate: Candidate) -> bool:
-        """Whether a phrase that makes the value another thing's is within three words of it."""
+        """Whether a phrase within three words of the value assigns it to something other than the
+        item.
+        """
         begin, end = max(0, candidate.first - 4), min(len(self.words), candidate.end + 3)
         phrases = known.cues(self.language, "apart")
         return any(

@@ -22,13 +22,15 @@ _EXACT = 1e-9
 
 
 def key_of(known: Known, value: str) -> str:
-    """Normalized key of a catalog value; all known spellings of the value have the same key."""
+    """Normalized key of a catalog value; all known spellings of a value have equal keys."""
     key = group_key(value.replace("_", " "))
     return known.groups.get(key, key)
 
 
 def decide(fitting: Sequence[bool | None], world: World, *, negated: bool) -> Verdict:
-    """The verdict, given whether each value of the item fits; None: it cannot be compared."""
+    """Return the verdict on a claim. `fitting` states for each value of the item whether it agrees
+    with the claimed value; None means that the two cannot be compared.
+    """
     if any(fitting):
         return "contradicted" if negated else "supported"
     comparable = [fit for fit in fitting if fit is not None]
@@ -38,11 +40,11 @@ def decide(fitting: Sequence[bool | None], world: World, *, negated: bool) -> Ve
 
 
 def fits(known: Known, claimed: str, operator: str, held: str, language: Language) -> bool | None:
-    """Whether a value of the catalog fits a claimed one; None if they cannot be compared.
+    """Whether a catalog value agrees with a claimed value; None if they cannot be compared.
 
     Args:
         claimed: the value of the claim, in the spelling of `Quantity.text` for numbers.
-        held: the catalog's value, as it is written there.
+        held: the value as written in the catalog.
     """
     if known.is_label:
         return _same_label(known, claimed, held)
@@ -85,7 +87,9 @@ def _same_quantity(known: Known, mine: Quantity, own: Quantity, operator: str) -
 def _all_fit(
     mine: Sequence[float], own: Sequence[float], operator: str, tolerance: float
 ) -> bool | None:
-    """Compare numbers in any order; one of several edges supports, but decides nothing else."""
+    """Compare numbers in any order. If the claim states only one of several edges, it can be
+    supported but not contradicted.
+    """
     if len(mine) > len(own):
         return None
     left = list(own)

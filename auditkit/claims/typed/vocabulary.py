@@ -30,10 +30,10 @@ class Known:
     """One predicate that texts may state.
 
     Attributes:
-        name: of the graph; that of the pack if the graph does not have it.
-        spec: type, cues and words.
+        name: name of the predicate in the graph or, if the graph lacks it, in the pack.
+        spec: type, cue phrases and words of the predicate.
         in_graph: whether the catalog has the predicate.
-        dimensions: of its numbers; empty for predicates without numbers.
+        dimensions: physical dimensions of its numbers; empty for predicates without numbers.
         groups: key of every spelling of a value -> key of the value.
         labels: key of a value -> the catalog's spelling of it.
     """
@@ -47,11 +47,13 @@ class Known:
 
     @cached_property
     def is_label(self) -> bool:
-        """Whether its values are names or words."""
+        """Whether the values of the predicate are names or words."""
         return self.spec.type in ("entity", "text")
 
     def cues(self, language: Language, side: str) -> PhraseSet:
-        """The cue phrases in front of a value (`before`) or after it."""
+        """Cue phrases of the predicate before a value or after it; `side` may also be `nouns` or
+        `apart`, see `PackPredicate`.
+        """
         return _phrases(self, language, side)
 
 
@@ -68,19 +70,21 @@ def _phrases(known: Known, language: Language, side: str) -> PhraseSet:
 
 
 def group_key(text: str) -> str:
-    """A value in lower case and without punctuation, so that spellings of it are equal."""
+    """A value in lower case and without punctuation, to compare spellings."""
     return " ".join(word.lower for word in words_of(text) if word.lower[0].isalnum())
 
 
 class OwnWords(NamedTuple):
-    """Words of an item: the main nouns of its titles and categories, and all words of these."""
+    """Words of an item's titles and categories: their main nouns, and all their words."""
 
     main: frozenset[str] = frozenset()
     words: frozenset[str] = frozenset()
 
 
 def own_words(names: Sequence[str]) -> OwnWords:
-    """Words of titles and categories; the main noun is the last word before "with" or a mark."""
+    """Collect the words of titles and categories. The main noun is the last word before "with" or a
+    punctuation mark.
+    """
     main: set[str] = set()
     every: set[str] = set()
     for name in names:
@@ -93,7 +97,7 @@ def own_words(names: Sequence[str]) -> OwnWords:
 
 
 class Parts:
-    """Words for parts of items; in German also as the last word of a compound.
+    """Words that denote parts of items; in German, also as the end of a compound.
 
     Attributes:
         heads: the words of each language in lower case.
@@ -106,7 +110,9 @@ class Parts:
         }
 
     def has(self, word: str, language: Language, *, compounds: bool = True) -> bool:
-        """Whether a word, or with `compounds` the end of a German one, is a word for a part."""
+        """Whether a word denotes a part; with `compounds`, also a German compound that ends with
+        such a word.
+        """
         heads = self.heads.get(language, frozenset())
         ways = stems(word, language)
         if any(way in heads for way in ways):
@@ -118,13 +124,13 @@ class Parts:
 
 
 class Vocabulary:
-    """The predicates of one catalog in the words of its pack.
+    """The predicates of one catalog with the words and phrases of its domain pack.
 
     Attributes:
-        known: all predicates, those of the pack first.
-        item_words: words for the item: nouns of the pack, and the catalog's categories.
-        pack_words: those of the pack alone.
-        parts: words for parts of an item.
+        known: all predicates, beginning with the predicates of the pack.
+        item_words: words that denote the item: nouns of the pack and categories of the catalog.
+        pack_words: the nouns of the pack alone.
+        parts: words that denote parts of an item.
         kinds: predicates that say what an item is, such as its category.
     """
 

@@ -1,1 +1,1 @@
-"""Commands about recorded runs: compare two, and ask recorded requests again."""
+"""Commands on recorded runs: compare two runs, and send recorded requests again."""

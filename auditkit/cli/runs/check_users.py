@@ -16,7 +16,7 @@ _EXIT_REJECTED = 10
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command to an app."""
+    """Add the command `check-users` to the application."""
     app.command("check-users")(check_users)
 
 
@@ -25,13 +25,13 @@ def check_users(
     simulated: Annotated[Path, typer.Argument(help="log of simulated sessions, JSON lines")],
     *,
     alpha: Annotated[
-        float, typer.Option(min=0.001, max=0.5, help="error rate of the decision")
+        float, typer.Option(min=0.001, max=0.5, help="probability of a false alarm")
     ] = 0.05,
-    draws: Annotated[int, typer.Option(min=999, help="random permutations")] = 1_999,
-    seed: Annotated[int, typer.Option(min=0, help="of the permutations")] = 0,
+    draws: Annotated[int, typer.Option(min=999, help="number of random permutations")] = 1_999,
+    seed: Annotated[int, typer.Option(min=0, help="seed of the permutations")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
-    """Exit 10 if simulated sessions differ from the real ones, 0 if no difference was found."""
+    """Exit 10 if simulated sessions differ from real sessions, 0 if no difference was found."""
     from auditkit.catalog.datasets.session_logs import read_sessions
     from auditkit.cli.display import busy
     from auditkit.metrics.realism import Session
@@ -64,7 +64,7 @@ def _show(found: Realism, *, as_json: bool) -> None:
         rows.append((name, own, other, gap, f"{one.distance:.3f}", f"{one.p_adjusted:.4f}"))
     typer.echo(aligned(rows))
     if found.rejected:
-        said = "The simulated users behave differently from the real ones."
+        said = "The simulated users behave differently from the real users."
     else:
         said = "No difference was found; this is not proof that the users are realistic."
     typer.echo(

@@ -11,19 +11,19 @@ __all__ = ["register"]
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command to an app."""
+    """Add the command `diff` to the application."""
     app.command()(diff)
 
 
 def diff(
     baseline: Annotated[Path, typer.Argument(help="run folder of the earlier audit")],
-    candidate: Annotated[Path, typer.Argument(help="run folder of the audit to compare with it")],
+    candidate: Annotated[Path, typer.Argument(help="run folder of the later audit")],
     html: Annotated[Path | None, typer.Option("--html", help="also write a page")] = None,
     allow_incomparable: Annotated[
         bool,
         typer.Option(
             "--allow-incomparable",
-            help="compute differences of runs with other data, seed or recipe",
+            help="compute differences even if data, seed or recipe differ",
         ),
     ] = False,
     every: Annotated[
@@ -31,9 +31,8 @@ def diff(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
-    """Compare two runs: responses paired by request, metrics by user or other unit.
-
-    Exit 0 whatever differs.
+    """Compare two runs: responses are paired by request, metrics by user or other unit. The exit
+    code is 0 whatever differs.
     """
     import json
 

@@ -24,7 +24,7 @@ Line = tuple[str, str]
 
 
 def print_diff(diff: RunDiff, *, every: bool = False) -> None:
-    """Print a comparison on stdout, in color if it is a terminal.
+    """Print a comparison on stdout, in color on a terminal.
 
     Args:
         every: whether unchanged metrics and probes are listed too.
@@ -38,13 +38,16 @@ def print_diff(diff: RunDiff, *, every: bool = False) -> None:
 
 
 def diff_lines(diff: RunDiff, *, every: bool = False) -> Iterator[Line]:
-    """Lines of a comparison, each with its style."""
+    """Return the lines of a comparison, each with its text style."""
     for name, run in (("baseline ", diff.baseline), ("candidate", diff.candidate)):
         yield _run_line(name, run), ""
     if diff.obstacles:
         word = "computed all the same" if diff.allowed else "not computed"
         conditions = ", ".join(diff.obstacles)
-        yield f"measured under other conditions ({conditions}); differences are {word}", "yellow"
+        yield (
+            f"measured under different conditions ({conditions}); differences are {word}",
+            "yellow",
+        )
     yield from _headed("settings that differ", _settings(diff))
     yield from _headed("headline metrics", _metrics(diff.headlines))
     rest = [row for row in diff.metrics if not row.headline]
@@ -141,7 +144,13 @@ def _answers(diff: RunDiff) -> Iterator[Line]:
         f"{found.only_baseline} only in the baseline, {found.only_candidate} only in the candidate",
         "",
     )
-    yield f"  {found.newly_failed} no longer have status ok, {found.newly_answered} newly have", ""
+    yield (
+        (
+            f"  {found.newly_failed} no longer have status ok, {found.newly_answered} newly have "
+            "status ok"
+        ),
+        "",
+    )
     for (before, after, count), example in zip(found.transitions, found.examples, strict=True):
         words = f"{terminal_text(before)} to {terminal_text(after)}"
         yield f"  {count} from {words}, such as request {terminal_text(example)}", ""

@@ -1,4 +1,4 @@
-"""`auditkit replay`: ask recorded requests again, one of them or all."""
+"""`auditkit replay`: send one recorded request or all recorded requests again."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _TARGET_FAILED = 12
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command to an app."""
+    """Add the command `replay` to the application."""
     app.command()(replay)
 
 
@@ -33,17 +33,19 @@ def replay(
     context: typer.Context,
     run: Annotated[Path, typer.Argument(help="run folder of an audit")],
     request_id: Annotated[
-        str | None, typer.Option("--id", help="id of one request, or its beginning")
+        str | None, typer.Option("--id", help="id of one request, or the beginning of the id")
     ] = None,
     target: Annotated[
         str | None,
         typer.Option(
-            "--target", help="recommender that gets the requests; default: the audited one"
+            "--target", help="recommender that gets the requests; default: the audited recommender"
         ),
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", help="without --id: file of all responses, to audit as replay:FILE"),
+        typer.Option(
+            "--out", help="without --id: file for all responses, which replay:FILE can audit"
+        ),
     ] = None,
     catalog: opt.Catalog = None,
     prompts: opt.Prompts = None,
@@ -55,10 +57,10 @@ def replay(
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
     quiet: opt.Quiet = False,
 ) -> None:
-    """Ask recorded requests of a run again. Exit 12 if the recommender fails.
+    """Send recorded requests of a run again. Exit 12 if the recommender fails.
 
-    With --id, one request is asked and both responses are shown. With --out, all requests for
-    lists that do not depend on earlier responses are asked.
+    With --id, one request is sent and both responses are shown. With --out, all requests for lists
+    are sent, except those that depend on earlier responses.
     """
     from auditkit.cli.display import busy
     from auditkit.run.options import AuditOptions
@@ -66,7 +68,7 @@ def replay(
 
     if (request_id is None) == (out is None):
         raise typer.BadParameter(
-            "give --id REQUEST_ID to ask one request, or --out FILE to ask all of them"
+            "give --id REQUEST_ID to send one request, or --out FILE to send all requests"
         )
     options = AuditOptions(
         catalog=catalog,
@@ -97,7 +99,7 @@ def _replay_all(
     as_json: bool,
     quiet: bool,
 ) -> int:
-    """Ask all requests, print the counts, and return the exit code."""
+    """Send all requests, print the counts, and return the exit code."""
     from dataclasses import asdict, replace
 
     from auditkit.cli.display import audit_progress
@@ -109,7 +111,7 @@ def _replay_all(
             done = replay_run(run, out, target=target, options=deferring, progress=progress)
     except KeyboardInterrupt as interrupt:
         typer.echo(
-            f"interrupted; {out}.partial keeps the responses so far. Continue with:", err=True
+            f"interrupted; {out}.partial contains the responses so far. Continue with:", err=True
         )
         typer.echo(f"  {shlex.join(['auditkit', *command])}", err=True)
         return exit_code_of(interrupt)

@@ -1,7 +1,7 @@
 """Load a peft adapter onto its base model, merged only where merging changes nothing.
 
-Merging is exact for most adapters. With a tied head it is not: the delta of the head or of the
-embedding is added to the shared weight, so it also changes the other one, and peft 0.21.2 adds it
+Merging is exact for most adapters. With a tied head it is not exact: the delta of the head or of
+the embedding is added to the weight that both share, so it changes both, and peft 0.21.2 adds it
 twice with `ensure_weight_tying`. The logits before and after merging are therefore compared.
 """
 
@@ -29,14 +29,14 @@ _SHAPE = "size mismatch for"
 def with_adapter(
     model: PreTrainedModel, adapter: Path, reload: Callable[[], PreTrainedModel]
 ) -> tuple[PreTrainedModel, list[str]]:
-    """The model with its adapter, and notes for the report.
+    """Attach an adapter to a model; return the model and notes for the report.
 
     Args:
         adapter: folder with adapter_config.json and adapter_model.safetensors.
         reload: loads the base again, because a failed merge changes its weights.
 
     Raises:
-        TargetUnavailable: an adapter of an unknown kind or for another model, or one that has no
+        TargetUnavailable: the adapter is of an unknown kind, was made for another model, or has no
             values for some of its tensors.
     """
     _require_known_kind(adapter / "adapter_config.json")
@@ -56,8 +56,9 @@ def with_adapter(
         return merged, notes
     return _load(reload(), adapter), [
         *notes,
-        "The adapter is not merged: merging changes the logits, as it does if head and embedding "
-        "share an adapted weight. A server that merges it serves another model.",
+        "The adapter is applied without merging, because merging changes the logits, for example "
+        "if head and embedding share an adapted weight. A server that merges the adapter serves "
+        "a different model.",
     ]
 
 

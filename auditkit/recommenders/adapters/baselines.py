@@ -32,12 +32,11 @@ __all__ = ["BASELINES", "BaselineRecommender", "load_baseline"]
 
 
 class BaselineRecommender:
-    """Ranks the catalog by the scores that a function computes from the history; excludes the
-    history.
+    """Ranks the catalog by scores computed from the history; never recommends a history item.
 
     Args:
-        name: of the baseline, such as `baseline:popularity`.
-        scorer: (request, history as catalog rows) -> scores over the catalog; higher is better.
+        name: name of the baseline, such as `baseline:popularity`.
+        scorer: function (request, history as catalog rows) -> scores [items]; higher is better.
     """
 
     reads_prompt = False
@@ -56,7 +55,7 @@ class BaselineRecommender:
         return sha256_json([self.name, self._dataset.fingerprint])
 
     def recommend(self, requests: Sequence[Request]) -> list[Response]:
-        """The best k items outside the history for every request; ties rank in catalog order."""
+        """Return the best k items outside the history for each request; ties keep catalog order."""
         return [self._answer(request) for request in requests]
 
     def _answer(self, request: Request) -> Response:
@@ -125,11 +124,12 @@ BASELINES: Mapping[str, Callable[[str, Dataset], Baseline]] = MappingProxyType(
 
 
 def load_baseline(name: str, dataset: Dataset) -> Baseline:
-    """Fit a baseline without the test items (transition counts also omit the validation items).
+    """Fit a baseline on all interactions except the test items (transition counts also omit the
+    validation items).
 
     Raises:
-        TargetUnavailable: unknown name.
-        InvalidArgument: EASE, and more items than it is fitted for.
+        TargetUnavailable: `name` is not a known baseline.
+        InvalidArgument: the baseline is EASE and the catalog has more items than EASE supports.
     """
     if name not in BASELINES:
         raise TargetUnavailable(

@@ -4,7 +4,7 @@ Each function fits on training rows only and returns a scorer, which maps a hist
 oldest first) to scores over the catalog. Higher is better; an item without training rows scores 0.
 A model that ranks worse than the transition counts has learned less than these counts contain.
 Memory and time grow with the interactions, not with the square of the catalog; only EASE needs a
-dense matrix of items, and refuses larger catalogs.
+dense items x items matrix, and rejects large catalogs.
 """
 
 from __future__ import annotations
@@ -41,7 +41,9 @@ _ROWS_KEPT = 64  # rows of popular items, which many histories need; up to 12 by
 
 
 def popularity(train: sparse.csr_array) -> Scorer:
-    """Score items by the column sums of the binary users x items matrix, equal for every user."""
+    """Score items by the column sums of the binary users x items matrix; all users get equal
+    scores.
+    """
     counts = np.asarray(train.sum(axis=0), dtype=np.float64).ravel()
 
     def score(history: ArrayLike) -> NDArray[np.float64]:
@@ -53,8 +55,9 @@ def popularity(train: sparse.csr_array) -> Scorer:
 def item_knn(train: sparse.csr_array, *, neighbors: int = 20) -> Scorer:
     """Score items by cosine similarity to the history, using the nearest items of each candidate.
 
-    C_ij = G_ij / sqrt(G_ii G_jj) with G = X'X and a zero diagonal; row i keeps its `neighbors`
-    largest values (ties at the last one are kept); score_i = sum of C_ij over the history.
+    C_ij = G_ij / sqrt(G_ii G_jj) with G = X'X and a zero diagonal; only the `neighbors` largest
+    values of row i are used, and ties with the smallest of them; score_i = sum of C_ij over the
+    items j of the history.
 
     Args:
         train: binary users x items.
@@ -99,15 +102,15 @@ def item_knn_recent(train: sparse.csr_array, *, recent: int = 3) -> Scorer:
 def ease(train: sparse.csr_array, *, regularization: float = 100.0) -> Scorer:
     """EASE^R: the linear item-to-item model with zero diagonal, in closed form (Steck 2019).
 
-    P = (X'X + lambda I)^-1, B_ij = -P_ij / P_jj, B_jj = 0; scores are the sum of B_i over the
-    history.
+    P = (X'X + lambda I)^-1, B_ij = -P_ij / P_jj, B_jj = 0; the scores are the sum of the rows B_i
+    over the items i of the history.
 
     Args:
         train: binary users x items.
         regularization: lambda, above 0.
 
     Raises:
-        InvalidArgument: regularization <= 0, or more than 5,000 items.
+        InvalidArgument: regularization <= 0, or the catalog has more than 5,000 items.
     """
     if not regularization > 0:
         raise InvalidArgument(f"ease got regularization={regularization}. Give more than 0.")
@@ -163,7 +166,7 @@ def transition_counts(
 
 
 def _weighted_sum(n_items: int, rows: Iterable[tuple[float, ItemRow]]) -> NDArray[np.float64]:
-    """Sum of weighted rows over the catalog, [items], added in the order given."""
+    """Sum of weighted rows, [items]; rows are added in the given order."""
     scores = np.zeros(n_items)
     for weight, row in rows:
         scores[row.items] += weight * row.values
@@ -171,13 +174,13 @@ def _weighted_sum(n_items: int, rows: Iterable[tuple[float, ItemRow]]) -> NDArra
 
 
 def best_rows(scores: NDArray[np.float64], *, k: int, without: Sequence[int]) -> NDArray[np.int64]:
-    """Rows of the k highest scores, best first; ties keep their order. Linear in the scores.
+    """Return the rows of the k highest scores, best first, in linear time; ties keep their order.
 
     If at least k rows have a positive score, only these are compared: most scores of a large
-    catalog are 0, and so many ties slow a partition down by two orders of magnitude.
+    catalog are 0, and partitioning so many equal values is about 100 times slower.
 
     Args:
-        scores: [items]. without: rows that are left out.
+        scores: [items]. without: rows to exclude.
     """
     allowed = np.ones(len(scores), dtype=bool)
     allowed[list(without)] = False

@@ -51,9 +51,7 @@ _PAIRS, _CHUNK, _LINES = 1000, 10_000, 20
 
 
 def by_temperature(requests: Sequence[Request], rows: Sequence[int]) -> Iterator[list[int]]:
-    """Yield groups of row indices whose requests have the same temperature, lowest temperature
-    first.
-    """
+    """Yield the indices of requests with equal temperature, lowest temperature first."""
     for temperature in sorted({requests[i].temperature for i in rows}):
         yield [i for i in rows if requests[i].temperature == temperature]
 
@@ -61,8 +59,8 @@ def by_temperature(requests: Sequence[Request], rows: Sequence[int]) -> Iterator
 def title_tokens(
     tokenizer: PreTrainedTokenizerFast, texts: Sequence[str]
 ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """Concatenated token ids of all texts, and the number of tokens of each text. Control tokens in
-    a text are encoded as plain text.
+    """Return the concatenated token ids of all texts and the number of tokens of each text. Control
+    tokens in a text are encoded as plain text.
     """
     parts, lengths = [], []
     with control_tokens(tokenizer, meant=False) as backend:
@@ -76,7 +74,7 @@ def title_tokens(
 
 
 def openings_of(k: int, *, numbered: bool) -> list[str]:
-    """The text before each of k titles: its number, or a dash."""
+    """Return the marker before each of the k titles of a list: its number, or a dash."""
     return [f"{place + 1}." if numbered else "-" for place in range(k)]
 
 
@@ -86,26 +84,28 @@ def title_trie(
     """Build the trie of the titles, each with a leading space, and find the line separator token.
 
     Args:
-        numbered: whether the lines of a list begin with a number instead of a dash.
+        numbered: whether every line of a list begins with its number instead of a dash.
 
     Raises:
-        TargetUnavailable: a line break is not a separate token (1,000 random pairs of titles are
-            tokenized together and separately), or a title contains a line break.
+        TargetUnavailable: the tokenizer does not encode a line break as a separate token (tested on
+            1,000 random pairs of titles), or a title contains a line break.
     """
     tokens, lengths = title_tokens(tokenizer, [BLANK + title for title in titles])
     separator = _separator(tokenizer, titles, openings_of(_LINES, numbered=numbered))
     broken = np.isin(tokens, [separator])
     if broken.any():
         title = titles[int(np.repeat(np.arange(len(titles)), lengths)[broken][0])]
-        raise TargetUnavailable(f"the title {title!r} contains a line break. Remove it.")
+        raise TargetUnavailable(
+            f"the title {title!r} contains a line break. Remove the line break."
+        )
     return build_trie(tokens, lengths, vocabulary=len(tokenizer)), separator
 
 
 def _separator(
     tokenizer: PreTrainedTokenizerFast, titles: Sequence[str], openings: Sequence[str]
 ) -> int:
-    """The id of the single token that separates two lines of a list; a line is an opening and a
-    title.
+    """Id of the single token that separates two lines of a list, each of which is an opening
+    followed by a title.
     """
     draw = random.Random(0)
     places = [draw.randrange(len(openings) - 1) for _ in range(_PAIRS)]
@@ -149,16 +149,18 @@ class TextModel(Protocol):
     def write_within(
         self, requests: Sequence[Request], constraint: Constraint, *, max_new_tokens: int
     ) -> list[Written]:
-        """Generate a text under a constraint for each request, all at one temperature."""
+        """Generate one text per request under a constraint; all requests have the same
+        temperature.
+        """
         ...
 
 
 class ConstrainedRecommender:
-    """Recommends only given titles, with a local language model.
+    """Recommends only the given titles, by constrained decoding of a local language model.
 
     Args:
-        model: generates the lists; must have an end-of-sequence token.
-        titles: the titles that may be listed; duplicates count once.
+        model: generates the lists; its tokenizer must have an end-of-sequence token.
+        titles: titles that may be listed; duplicates are dropped.
 
     Raises:
         TargetUnavailable: the model has no end-of-sequence token, or its tokenizer has no separate
@@ -192,10 +194,10 @@ class ConstrainedRecommender:
         """Generate lists of k titles.
 
         Args:
-            requests: with rendered prompts.
-            allowed: which of `titles` may be listed for a request, bool [titles]; then each of them
-                is listed at most once, and a list ends early if none is left. Without it every
-                title is allowed, including repeats.
+            requests: requests with rendered prompts.
+            allowed: returns which of `titles` may be listed for a request, bool [titles]. Each
+                title is then listed at most once, and a list ends early when no allowed title is
+                left. None allows every title, with repeats.
         """
         answers: dict[int, Response] = {}
         for rows in by_temperature(requests, range(len(requests))):
@@ -240,7 +242,7 @@ class ConstrainedRecommender:
         return max(1, min([wanted, *rooms]))
 
     def _titles(self, generated: Generated, openings: Sequence[Sequence[int]]) -> list[str]:
-        """The titles of a constrained text, without a truncated last title."""
+        """Return the titles of a constrained text, without a truncated last title."""
         lines: list[list[int]] = [[]]
         for token in generated.ids:
             if token == self._separator:

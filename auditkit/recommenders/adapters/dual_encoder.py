@@ -39,9 +39,10 @@ class DualEncoder:
     """A recommender that ranks a catalog with a text encoder.
 
     Attributes:
-        name: from the manifest. prompts: prompt templates. manifest: the parsed `recommender.yaml`.
+        name: name in the manifest. prompts: prompt templates. manifest: the parsed
+            `recommender.yaml`.
         encoder: the model. counters: forward passes and tokens computed so far.
-        notes: what a report should say about the files.
+        notes: notes on the files, for the report.
     """
 
     notes: Sequence[str] = ()
@@ -82,8 +83,8 @@ class DualEncoder:
         return item.title
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Vectors [n, width] of texts of users. A text that is too long is truncated at its
-        beginning, because the latest items of the history are at the end.
+        """Embed texts of users as vectors [n, width]. A text that is too long loses its beginning,
+        because the latest history items are at its end.
         """
         return self._embed(texts, self._pipeline.user_prompt)
 
@@ -103,11 +104,13 @@ class DualEncoder:
             return list(backend.encode(text.lower() if self._pipeline.lower_case else text).ids)
 
     def _head(self, before: str) -> int:
-        """Number of tokens at the beginning that are kept: a special token and the prompt."""
+        """Number of tokens at the beginning that truncation does not remove: a special token and
+        the prompt.
+        """
         return max(1, len(self._encode(before)) - 1) if before else 1
 
     def _excess(self, ids: Sequence[int]) -> int:
-        """Number of tokens beyond what the encoder reads.
+        """Number of tokens beyond the limit of the encoder.
 
         The tokenizer may know a smaller limit: RoBERTa has two more positions than it can read.
         """
@@ -123,8 +126,8 @@ class DualEncoder:
         return self._embed([item.title for item in self._items], self._pipeline.item_prompt)
 
     def recommend(self, requests: Sequence[Request]) -> list[Response]:
-        """For each request, the k items with the largest similarity: its candidates, or all items
-        outside the history.
+        """Return, for each request, the k most similar items among its candidates or, without
+        candidates, among all items outside the history.
         """
         scores = self.embed([request.prompt for request in requests]) @ self._item_vectors.T
         return [self._best(request, row) for request, row in zip(requests, scores, strict=True)]

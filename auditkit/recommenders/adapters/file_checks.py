@@ -1,7 +1,7 @@
-"""Checks of the files of a model before a library reads them, and names for what a library raises.
+"""Check the files of a model before a library reads them, and rephrase errors of the library.
 
-Of a file that is only a Git LFS pointer, was cut off or was edited by hand, transformers says
-"header too large" or names another file. The checks here name the file.
+For a file that is a Git LFS pointer, is truncated or was edited by hand, transformers reports
+"header too large" or names another file. These checks name the right file.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _LONGEST_CAUSE = 600
 
 
 def require_readable(folder: Path) -> None:
-    """Require that weights, configuration and tokenizer of a folder are whole files.
+    """Require that the weights, configuration and tokenizer files of a folder are complete.
 
     Raises:
         TargetUnavailable: a file is a Git LFS pointer, is not JSON, or is not a complete
@@ -55,10 +55,10 @@ def require_readable(folder: Path) -> None:
 
 
 def read_object(path: Path, *, of: type = dict) -> Any:
-    """Read a JSON object, or a list, from a file of a model folder; empty if there is no file.
+    """Read a JSON object, or a list if `of` is `list`; empty if the file does not exist.
 
     Raises:
-        TargetUnavailable: the file is not JSON, or of another type.
+        TargetUnavailable: the file is not JSON, or its value is not of type `of`.
     """
     if not path.is_file():
         return of()
@@ -94,7 +94,7 @@ def refuse_quantized(config: Path, fields: Mapping[str, Any]) -> None:
 
 @contextmanager
 def library_errors(place: Path, remedy: str) -> Iterator[None]:
-    """Turn whatever a library raises in the block into an error that names a place and a remedy.
+    """Context manager that converts a library's error into one that names `place` and `remedy`.
 
     Raises:
         TargetUnavailable: the block raised an error that is not auditkit's own.
@@ -123,7 +123,9 @@ def _refuse_pointer(path: Path) -> None:
 
 
 def _require_tokenizer(path: Path) -> None:
-    """Require the format of the tokenizers library; other programs use the same file name."""
+    """Require the format of the tokenizers library, because other programs use the same file
+    name.
+    """
     model = read_object(path).get("model")
     if not isinstance(model, dict) or "vocab" not in model:
         raise TargetUnavailable(

@@ -1,8 +1,8 @@
-"""Checks that the installed transformers computes what the files of a model folder describe.
+"""Check that the installed transformers computes what the files of a model folder describe.
 
-A file of another release can be loaded without an error and compute something else: settings that
-are not read, weights that are missing, a head that is tied or not. Such a folder is rejected if its
-numbers would be wrong, and described in a note if only its text generation differs.
+A file of another release may load without an error and still give other numbers, because settings
+are ignored, weights are missing, or a head is tied or not. Such a folder is rejected if its numbers
+would be wrong, and described in a note if only its text generation differs.
 """
 
 from __future__ import annotations
@@ -41,15 +41,15 @@ _SAMPLING = ("temperature", "top_k", "top_p", "min_p", "typical_p")
 
 
 def read_config(weights: Path, fields: Mapping[str, Any]) -> tuple[PretrainedConfig, list[str]]:
-    """Configuration of a model, and notes on settings that are not read.
+    """Read the configuration of a model; return notes on settings that transformers ignores.
 
     Args:
         weights: folder with config.json.
         fields: content of config.json.
 
     Raises:
-        TargetUnavailable: rotary settings that the installed release does not read, or a
-            configuration that it cannot load.
+        TargetUnavailable: the installed transformers ignores the rotary settings or cannot load the
+            configuration.
     """
     remedy = (
         f"transformers {VERSION} reads the file; compare it with the config.json of the original "
@@ -61,8 +61,8 @@ def read_config(weights: Path, fields: Mapping[str, Any]) -> tuple[PretrainedCon
     if "rope_parameters" in unread and not _same_rotation(fields["rope_parameters"], config):
         raise TargetUnavailable(
             f"{weights / 'config.json'} has its rotary settings under `rope_parameters`, which "
-            f"transformers {VERSION} does not read: it would compute with other positions. It was "
-            f"written by transformers {writer(fields)}; install transformers 5."
+            f"transformers {VERSION} ignores and would therefore compute wrong positions. The "
+            f"file was written by transformers {writer(fields)}; install transformers 5."
         )
     unread = [name for name in unread if name != "rope_parameters"]
     if not unread:
@@ -87,7 +87,7 @@ def _load_config(weights: Path, fields: Mapping[str, Any]) -> PretrainedConfig:
 
 
 def _unread(fields: Mapping[str, Any], config: PretrainedConfig) -> Iterator[str]:
-    """Keys of config.json that are set and only stored on the configuration."""
+    """Keys of config.json that are set, but only stored in the configuration and not used."""
     kind = type(config)
     known = {*kind().to_dict(), *kind.attribute_map, *_HARMLESS}
     for base in kind.__mro__:
@@ -110,13 +110,13 @@ def _same_rotation(parameters: object, config: PretrainedConfig) -> bool:
 
 
 def require_all_weights(weights: Path, info: Mapping[str, Any]) -> list[str]:
-    """Require that no weight was initialized at random; notes on weights that are not used.
+    """Require that no weight was initialized at random; return notes on unused weights.
 
     Args:
         info: loading information of `from_pretrained`.
 
     Raises:
-        TargetUnavailable: weights are missing or have another shape.
+        TargetUnavailable: the file lacks weights of the model, or has them in another shape.
     """
     lacking = sorted(map(str, [*info["missing_keys"], *info["mismatched_keys"]]))
     # BERT's pooler is often not saved; embeddings are pooled by `engine/embedding.py`.
@@ -124,25 +124,25 @@ def require_all_weights(weights: Path, info: Mapping[str, Any]) -> list[str]:
     if missing:
         raise TargetUnavailable(
             f"{weights} has no weights for {len(missing)} tensors of the model, including "
-            f"{missing[0]}; transformers {VERSION} would initialize them at random. Save the "
-            "complete model with save_pretrained."
+            f"{missing[0]}; transformers {VERSION} would initialize these tensors at random. Save "
+            "the complete model with save_pretrained."
         )
     unused = sorted(map(str, info["unexpected_keys"]))
     if not unused:
         return []
     return [
-        f"{len(unused)} tensors of the weights are not part of the model and not used, including "
-        f"{unused[0]}."
+        f"{len(unused)} tensors of the weights file do not belong to the model and are not used, "
+        f"including {unused[0]}."
     ]
 
 
 def require_tied_head(weights: Path, model: PreTrainedModel) -> None:
-    """Require that a head that the configuration ties is not saved with values of its own.
+    """Require that a tied output head was not saved with values that differ from the embedding.
 
-    Version 4 drops the saved values, version 5 uses them.
+    Transformers 4 ignores the saved values of the head; transformers 5 uses them.
 
     Raises:
-        TargetUnavailable: the file has two different tensors.
+        TargetUnavailable: the saved head and the saved embedding differ.
     """
     head, embedding = model.get_output_embeddings(), model.get_input_embeddings()
     if head is None or not getattr(model.config.get_text_config(), "tie_word_embeddings", False):
@@ -160,13 +160,14 @@ def require_tied_head(weights: Path, model: PreTrainedModel) -> None:
         first, second = sorted(saved)
         raise TargetUnavailable(
             f"{weights} says tie_word_embeddings, but {first} and {second} have different values, "
-            "and releases of transformers differ in which they use. Set tie_word_embeddings to "
-            "false in config.json, or remove the tensor that was not trained."
+            "and releases of transformers differ in which tensor they use. Set "
+            "tie_word_embeddings to false in config.json, or remove the tensor that was not "
+            "trained."
         )
 
 
 def generation_note(model: PreTrainedModel) -> list[str]:
-    """Note on settings of generation_config.json that do not apply."""
+    """Note on the settings of generation_config.json that auditkit ignores; empty without any."""
     own = getattr(model, "generation_config", None)  # an encoder has none
     if own is None:
         return []
@@ -189,7 +190,7 @@ def generation_note(model: PreTrainedModel) -> list[str]:
 
 @torch.inference_mode()
 def sample_outputs(model: PreTrainedModel) -> torch.Tensor:
-    """Logits of a fixed row of tokens, or hidden states of an encoder, in main memory."""
+    """Return the logits (hidden states of an encoder) of a fixed row of tokens, in main memory."""
     vocabulary = int(model.config.get_text_config().vocab_size)
     ids = torch.arange(3, min(40, vocabulary), device=model.device)[None]
     inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
@@ -201,6 +202,6 @@ def sample_outputs(model: PreTrainedModel) -> torch.Tensor:
 
 
 def agree(found: torch.Tensor, expected: torch.Tensor) -> bool:
-    """Whether two models have the same `sample_outputs`; False if a value is NaN."""
+    """Whether two `sample_outputs` are equal within the tolerance; False if a value is NaN."""
     difference = float((found - expected).abs().max())
     return difference <= _TOLERANCE * max(1.0, float(expected.abs().max()))

@@ -1,8 +1,8 @@
 """Rows of item-to-item matrices that are too large to store: cosine similarities and transitions.
 
-A dense items x items matrix of 10^6 items has 8 TB. Its rows are computed from the users' histories
-when they are needed, or kept only where they are among the nearest items. Every number equals that
-of the dense matrix, also in the last bit, because sums are formed in the same order.
+A dense matrix of 10^6 x 10^6 items takes 8 TB. Rows are therefore computed from the users'
+histories when they are needed, or only the values of the nearest items are stored. Every number is
+bit-identical to that of the dense matrix, because sums are formed in the same order.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class ItemRow(NamedTuple):
     """One row of an items x items matrix.
 
     Attributes:
-        items: columns that are not zero, each once. values: their values, above 0.
+        items: indices of the nonzero columns, each once. values: values of these columns, above 0.
     """
 
     items: NDArray[np.int32]
@@ -36,7 +36,7 @@ class ItemRow(NamedTuple):
 
 
 class CosineRows:
-    """Cosine similarity of items by their users: C_ij = G_ij / sqrt(G_ii G_jj) with G = X'X and a
+    """Cosine similarity of items by common users: C_ij = G_ij / sqrt(G_ii G_jj) with G = X'X and a
     zero diagonal.
 
     Args:
@@ -61,7 +61,7 @@ class CosineRows:
         return ItemRow(items[kept], values[kept])
 
     def blocks(self) -> Iterator[tuple[int, int]]:
-        """Ranges of rows [begin, end) with about equal work."""
+        """Ranges of rows [begin, end) that take about equally long to compute."""
         lengths = np.diff(self._by_user.indptr)
         work = np.cumsum(self._by_item @ lengths.astype(np.int64), dtype=np.int64)
         begin = 0
@@ -72,7 +72,7 @@ class CosineRows:
             begin = end
 
     def nearest_of(self, begin: int, end: int, *, neighbors: int) -> _Block:
-        """The nearest items of the rows [begin, end), see `nearest_items`."""
+        """Compute the rows [begin, end) of `nearest_items`."""
         together = sparse.csr_array(self._by_item[begin:end] @ self._by_user)
         sizes = np.diff(together.indptr)
         rows = np.repeat(np.arange(begin, end, dtype=np.int32), sizes)
@@ -89,8 +89,8 @@ class CosineRows:
 
 
 def nearest_items(train: sparse.csr_array, *, neighbors: int) -> sparse.csc_array:
-    """Cosine similarities [items, items] in which every row has its `neighbors` largest values, and
-    those equal to the last one.
+    """Return cosine similarities [items, items] with the `neighbors` largest values of every row;
+    ties with the smallest of them are included.
 
     Args:
         train: binary users x items.
@@ -109,14 +109,14 @@ def nearest_items(train: sparse.csr_array, *, neighbors: int) -> sparse.csc_arra
 
 
 def _joined(parts: list[NDArray[Any]]) -> NDArray[Any]:
-    """The arrays one after another; the list is emptied."""
+    """Concatenate the arrays and empty the list, to free memory."""
     whole = np.concatenate(parts)
     parts.clear()
     return whole
 
 
 class _Block(NamedTuple):
-    """Adjacent rows: number of items of each, and items and values of all."""
+    """Adjacent rows: the number of items of each row, and the items and values of all rows."""
 
     counts: NDArray[np.int64]
     items: NDArray[np.int32]

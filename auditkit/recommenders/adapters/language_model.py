@@ -39,11 +39,11 @@ class LanguageModel:
     """A causal or encoder-decoder language model with its templates.
 
     Attributes:
-        name: from the manifest. prompts: prompt templates. model, tokenizer: the model in float32,
-            in evaluation mode, and its tokenizer.
+        name: name in the manifest. prompts: prompt templates. model, tokenizer: the model in
+            float32, in evaluation mode, and its tokenizer.
         item_index: tokens of every item, for models with several tokens per item.
         manifest: the parsed `recommender.yaml`. engine: runs the model.
-        notes: what a report should say about the files.
+        notes: notes on the files, for the report.
     """
 
     notes: Sequence[str] = ()
@@ -70,7 +70,7 @@ class LanguageModel:
         self._items = item_tokens(tokenizer, self.item_index) if listed else {}
         if manifest.style == "rank" and not self._items:
             raise TargetUnavailable(
-                f"{folder} has style 'rank' but its tokenizer has no <item_..> tokens. Use "
+                f"{folder} has the style 'rank', but its tokenizer has no <item_..> tokens. Use "
                 "style 'generate'."
             )
         default: Literal["item_tokens", "titles"] = "item_tokens" if self._items else "titles"
@@ -101,7 +101,9 @@ class LanguageModel:
     def item_question(
         self, task: str, request: Request, item: Item, *, disliked: Sequence[Item] = ()
     ) -> ItemQuestion | None:
-        """The prompt about one item and its possible answers; None for an unsupported task."""
+        """Return a prompt about one item with its permitted answers; None for an unsupported
+        task.
+        """
         known = self.prompts.tasks.get(task)
         if known is None or not known.options:
             return None
@@ -143,20 +145,22 @@ class LanguageModel:
     def score(
         self, prompts: Sequence[str], continuations: Sequence[Sequence[str]]
     ) -> list[list[TokenScores]]:
-        """Log-probabilities of every continuation, nats per token."""
+        """Return the log-probability of every token of every continuation, in nats."""
         return self._scores(prompts, continuations, run=self.engine.score)
 
     def rescore(
         self, prompts: Sequence[str], continuations: Sequence[Sequence[str]]
     ) -> list[list[TokenScores]]:
-        """The same scores, computed with one forward pass per pair."""
+        """Compute the scores of `score` with one forward pass per pair of prompt and
+        continuation.
+        """
         return self._scores(prompts, continuations, run=self.engine.rescore)
 
     def token_moments(
         self, prompts: Sequence[str], continuations: Sequence[str]
     ) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
-        """Mean and standard deviation of the log-probability of the next token at every token of
-        one continuation of each prompt, nats.
+        """For every token of each prompt's continuation, return the mean and the standard deviation
+        of the model's next-token log-probability at this position, in nats.
         """
         pairs = self._pairs(prompts, [[continuation] for continuation in continuations])
         return [next_token_moments(table) for table in distributions(self.model, pairs)]
@@ -164,8 +168,8 @@ class LanguageModel:
     def cost(
         self, prompts: Sequence[str], continuations: Sequence[Sequence[str]]
     ) -> dict[str, float]:
-        """Cost of scoring: `tokens_asked`, the tokens with one forward pass per pair; `tokens`, the
-        tokens that are really computed; and `seconds`, the estimated time on this machine.
+        """Estimate the cost of scoring: `tokens_asked`, the tokens if every pair had its own
+        forward pass; `tokens`, those that the engine computes; and `seconds` on this machine.
         """
         cost = self.engine.cost(self._pairs(prompts, continuations))
         return {
@@ -183,12 +187,14 @@ class LanguageModel:
         return None if limit is None else limit - read
 
     def token_ids(self, prompt: str, continuation: str) -> Pair:
-        """Token ids of a rendered prompt and of a continuation, as they are scored."""
+        """Return the token ids of a rendered prompt and of a continuation, as the engine scores
+        them.
+        """
         return self._split(prompt, continuation)
 
     def work(self) -> Mapping[str, int]:
-        """Counts of the engine's work since the model was loaded, such as forward passes and
-        tokens.
+        """Number of forward passes, tokens and other work of the engine since the model was
+        loaded.
         """
         return self.engine.summary()
 

@@ -38,7 +38,7 @@ class LanguageModelRecommender(LanguageModel):
     """A language model that recommends lists."""
 
     def recommend(self, requests: Sequence[Request]) -> list[Response]:
-        """Rank the catalog (style `rank`), rank the candidates, or generate a list."""
+        """Rank the catalog (style `rank`), rank the candidates of a request, or generate a list."""
         if self._items:
             return self._rank(requests)
         answers: dict[int, Response] = {}
@@ -53,21 +53,26 @@ class LanguageModelRecommender(LanguageModel):
         return [answers[i] for i in range(len(requests))]
 
     def restricted_to(self, titles: Sequence[str]) -> ConstrainedRecommender:
-        """The same model, with constrained decoding that permits only these titles."""
+        """Return a recommender that decodes only these titles with this model."""
         if self._items:
             raise TargetUnavailable(
-                f"{self.name} ranks item tokens and writes no titles. Use a model that writes them."
+                f"{self.name} ranks item tokens and writes no titles. Use a model that writes "
+                "titles."
             )
         return ConstrainedRecommender(self, titles)
 
     def write_within(
         self, requests: Sequence[Request], constraint: Constraint, *, max_new_tokens: int
     ) -> list[Written]:
-        """Generate a text under a constraint for each request, all at one temperature."""
+        """Generate one text per request under a constraint; all requests have the same
+        temperature.
+        """
         return self._run(requests, Decoding(max_new_tokens, constraint=constraint))
 
     def _write(self, requests: Sequence[Request]) -> list[Written]:
-        """Generate lists as text, each until it has k complete items, all at one temperature."""
+        """Generate lists as text, each until it has k complete items; all requests have the same
+        temperature.
+        """
 
         def complete(row: int, ids: list[int]) -> bool:
             text = decode(self.tokenizer, ids)
@@ -168,7 +173,7 @@ class LanguageModelRecommender(LanguageModel):
     def _ranked(
         request: Request, items: Sequence[Item], scores: Sequence[float], *, link: str = "none"
     ) -> Response:
-        """A response with the k items that have the highest scores; ties keep their order."""
+        """Build a response with the k items of the highest scores; ties keep their order."""
         order = sorted(range(len(items)), key=lambda i: -scores[i])[: request.k]
         found = tuple(
             RankedItem(raw=items[i].title, item_id=items[i].id, link=link, score=scores[i])

@@ -59,9 +59,9 @@ class Decoding(_Section):
     Attributes:
         exclude_history: whether items of the history are excluded.
         history_window: number of latest history items in a prompt.
-        max_new_tokens: limit of a generated list.
+        max_new_tokens: maximum number of tokens of a generated list.
         top_k, top_p: sampling filters; 0 and 1 disable them.
-        beams: of beam search, for temperature 0.
+        beams: number of beams of beam search, used at temperature 0.
     """
 
     exclude_history: bool = True
@@ -73,8 +73,9 @@ class Decoding(_Section):
 
 
 class CanaryRecord(_Section):
-    """Canaries of the training: `count` of them, each in with probability 1/2 and then `repeats`
-    times. `file_sha256` is the hash of the private file with the coins.
+    """Canaries in the training data. Each of `count` canaries was included with probability 1/2,
+    and then `repeats` times. `file_sha256` is the hash of the private file that lists the included
+    canaries.
     """
 
     count: int
@@ -85,8 +86,8 @@ class CanaryRecord(_Section):
 
 
 class TrainingRecord(_Section):
-    """Facts about the training that audits need. `holdout_users` were never in the training data:
-    they are the known non-members.
+    """Facts about the training that audits need. `holdout_users` are the known non-members, whose
+    data were never trained on.
     """
 
     recipe: str
@@ -108,10 +109,10 @@ class PrivacyClaim(_Section):
 
     Attributes:
         reason: why the claim is `none`.
-        unit: what is protected, one training row or one user with all rows.
-        records_per_unit: largest number of a unit's records in one step.
+        unit: what is protected: one training row, or all rows of one user.
+        records_per_unit: largest number of records of one unit in a training step.
         gradient_path: source of the per-example gradients.
-        self_test: errors of additivity and sensitivity before the first step.
+        self_test: errors of additivity and sensitivity that the privacy self-test measured.
         not_covered: what the claim does not protect.
     """
 
@@ -162,7 +163,7 @@ class RecommenderManifest(_Section):
 
     @property
     def privacy_fault(self) -> str | None:
-        """Why the privacy block of the file is invalid; None if it is valid or missing."""
+        """Why the `privacy` block of the file is invalid; None if it is valid or missing."""
         return self._privacy_fault
 
     @classmethod
@@ -170,8 +171,8 @@ class RecommenderManifest(_Section):
         """Read the `recommender.yaml` of a model folder.
 
         Raises:
-            ConfigurationError: the file is missing, keys or values are invalid (all are listed), or
-                a path leaves the folder.
+            ConfigurationError: the file is missing, has invalid keys or values (all are listed), or
+                names a path outside the folder.
         """
         path = folder / MANIFEST
         if not path.is_file():
@@ -184,8 +185,8 @@ class RecommenderManifest(_Section):
         manifest._privacy_fault = fault
         if (manifest.kind == "encoder") != (manifest.style == "embed"):
             raise ConfigurationError(
-                f"{path} combines kind '{manifest.kind}' with style '{manifest.style}'. Use style "
-                "'embed' with kind 'encoder', and only with it."
+                f"{path} combines kind '{manifest.kind}' with style '{manifest.style}'. Style "
+                "'embed' and kind 'encoder' must be used together."
             )
         for name in ("weights", "tokenizer", "adapter", "prompt", "item_index"):
             value = getattr(manifest, name)
@@ -225,7 +226,8 @@ def resolve_inside(folder: Path, relative: str) -> Path:
     path = (root / relative).resolve()
     if not path.is_relative_to(root):
         raise ConfigurationError(
-            f"{folder / MANIFEST} names {path}, which is outside the folder. Copy it inside."
+            f"{folder / MANIFEST} names {path}, which is outside the folder. Copy the file into "
+            "the folder."
         )
     if not path.exists():
         raise ConfigurationError(

@@ -2,7 +2,7 @@
 
 Only safetensors are loaded, without remote code and network access. An adapter in the folder of the
 weights is rejected, because transformers would load it automatically. `folder_checks` rejects files
-of other releases that the installed one would misread.
+of other releases that the installed transformers would misread.
 """
 
 from __future__ import annotations
@@ -56,16 +56,17 @@ def load_folder(folder: Path, dataset: Dataset | None = None) -> LanguageModel |
     """Load a model folder with a `recommender.yaml`.
 
     Args:
-        dataset: the items that a dual encoder ranks, and the domain whose words are used in
-            prompts; language models do not need it.
+        dataset: provides the items that a dual encoder ranks and the domain of the prompts;
+            language models do not need it.
 
     Raises:
-        TargetUnavailable: pickled weights, remote code, or files that transformers cannot read.
+        TargetUnavailable: the folder has pickled weights, needs remote code, or has files that
+            transformers cannot read.
     """
     manifest = RecommenderManifest.read(folder)
     if manifest.kind == "encoder" and dataset is None:
         raise TargetUnavailable(
-            f"{folder} is an encoder, which ranks the items of a data set. Give the data set."
+            f"{folder} is an encoder, which needs a data set whose items it ranks. Pass a data set."
         )
     with quiet():
         model, notes = _load_model(folder, manifest)
@@ -99,7 +100,10 @@ def _load_model(folder: Path, manifest: RecommenderManifest) -> tuple[PreTrained
     fields = read_object(weights / "config.json")
     refuse_quantized(weights / "config.json", fields)
     config, unread = read_config(weights, fields)
-    releases = f"The weights were written by transformers {writer(fields)}, read by {VERSION}."
+    releases = (
+        f"The weights were written by transformers {writer(fields)} and are read by transformers "
+        f"{VERSION}."
+    )
     notes = [releases, *unread]
     with library_errors(weights, "Check that config.json describes these weights."):
         model, more = _base_model(weights, manifest.kind, config)
@@ -122,7 +126,7 @@ def _load_model(folder: Path, manifest: RecommenderManifest) -> tuple[PreTrained
     if stored not in (None, torch.float32):
         notes.append(
             f"The weights are stored as {str(stored).removeprefix('torch.')} and computed in "
-            "float32; a server that computes in half precision has slightly other scores."
+            "float32; a server that computes in half precision returns slightly different scores."
         )
     if device.type != "cpu":
         notes.append(f"The model ran on {device}.")
@@ -149,11 +153,11 @@ def _base_model(
 
 
 def foreign_base(folder: Path, manifest: RecommenderManifest) -> str | None:
-    """Name of the base model that an adapter was trained on, if it differs from the weights.
+    """Name of the base model of an adapter, if it differs from the name of the weights.
 
     Returns:
-        The last part of the name; None without an adapter, or if it is the name of the weights'
-        folder or the name in their configuration.
+        The last part of the base model's name; None without an adapter, or if it equals the name of
+        the weights' folder or the model name in its config.json.
     """
     if manifest.adapter is None:
         return None

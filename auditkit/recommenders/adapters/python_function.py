@@ -1,7 +1,7 @@
 """Python functions and objects as recommenders.
 
-The user's code is executed, so the command line requires `--allow-code`. Modules are found as by
-`python -m`: in the current folder first.
+The user's code is executed, so the command line requires `--allow-code`. Modules are searched for
+first in the current folder, as with `python -m`.
 """
 
 from __future__ import annotations
@@ -39,16 +39,16 @@ class FunctionRecommender:
         self._function = function
 
     def recommend(self, requests: Sequence[Request]) -> Sequence[RawResponse]:
-        """Call the function."""
+        """Call the function with all requests at once."""
         return self._function(requests)
 
 
 def import_recommender(path: str) -> Recommends | Converses | Scores:
-    """Import `MODULE:NAME` or `FILE.py:NAME`: an object with `recommend`, `converse` or `score`, a
-    class to instantiate, or a plain function that recommends.
+    """Import `MODULE:NAME` or `FILE.py:NAME`, where NAME is an object with `recommend`, `converse`
+    or `score`, a class of such objects, or a function that recommends.
 
     Raises:
-        TargetUnavailable: the module or name does not exist, or the object has none of these.
+        TargetUnavailable: the module or name does not exist, or the object is none of these.
     """
     module, name = _split(path)
     try:
@@ -61,8 +61,8 @@ def import_recommender(path: str) -> Recommends | Converses | Scores:
         ) from None
     except SystemExit as error:
         raise TargetUnavailable(
-            f"python:{path} calls sys.exit when it is imported (exit {error.code}). Put the code "
-            'of a script under `if __name__ == "__main__":`.'
+            f"python:{path} calls sys.exit on import (exit code {error.code}). Put the code of a "
+            'script under `if __name__ == "__main__":`.'
         ) from None
     if isinstance(found, Recommends | Converses):
         return found
@@ -77,7 +77,7 @@ def import_recommender(path: str) -> Recommends | Converses | Scores:
 
 
 def code_file(path: str) -> CodeFile | None:
-    """The file of an imported `MODULE:NAME`; None for a module that is not a file."""
+    """The file of an imported `MODULE:NAME`; None for a module without a file."""
     module, _ = _split(path)
     source = sys.modules[_file_module(Path(module)) if _is_file(module) else module].__file__
     return CodeFile(Path(source), sha256_file(Path(source))) if source else None
@@ -118,7 +118,9 @@ def _import(module: str) -> ModuleType:
 
 
 def _file_module(file: Path) -> str:
-    """Name in `sys.modules` of a file: its own, or another if an installed module has that."""
+    """Name of a file in `sys.modules`: the file name, or another name if an installed module has
+    this name.
+    """
     file = file.resolve()
     taken = sys.modules.get(file.stem)
     free = taken is None or Path(getattr(taken, "__file__", None) or "").resolve() == file

@@ -2,7 +2,7 @@
 
 Scores of a million users for a million items do not fit anywhere, but the best 30 items of each
 take 240 MB. `implicit` and other libraries return such lists: `items` [users, n] are positions in
-`item_ids`, `scores` [users, n] belong to them.
+`item_ids`, and `scores` [users, n] are the scores of these items.
 """
 
 from __future__ import annotations
@@ -33,11 +33,12 @@ class RankedLists:
     """Ranks the listed items by their scores; uses only the user, history, candidates and k of a
     request.
 
-    An item that is not in the list of a user has no score: it is never recommended, also as a
-    candidate. Padding is never recommended, and a user with equal scores gets no list.
+    An item outside the list of a user has no score and is never recommended, not even as a
+    candidate. Padding is never recommended, and a user whose scores are all equal gets no list.
 
     Args:
-        path: the file. archive: its content. listed: positions of the listed items, [users, n].
+        path: the file. archive: content of the file. listed: [users, n] positions of the listed
+            items.
 
     Raises:
         TargetUnavailable: a list contains an item twice.
@@ -71,7 +72,7 @@ class RankedLists:
             row, column = twice[0]
             raise TargetUnavailable(
                 f"{path} lists item {self._items[ordered[row, column]]!r} twice for user "
-                f"{users[row]!r}. Keep one."
+                f"{users[row]!r}. Keep one of the two entries."
             )
 
     def fingerprint(self) -> str:
@@ -79,14 +80,14 @@ class RankedLists:
         return sha256_file(self._path)
 
     def notes(self, audited_users: Sequence[str]) -> tuple[str, ...]:
-        """Notes on scores and users for the report.
+        """Notes for the report on padding, equal scores and audited users without a list.
 
         Args:
             audited_users: ids of the users of the data set.
         """
         found = [
             f"The file has lists of up to {self._listed.shape[1]} items; an item outside the list "
-            "of a user has no score and is not recommended, also as a candidate."
+            "of a user has no score and is not recommended, not even as a candidate."
         ]
         if self._n_padded:
             found.append(padded_note(self._n_padded))
@@ -98,8 +99,8 @@ class RankedLists:
         return (*found, *unknown_users_note(self._users, audited_users))
 
     def recommend(self, requests: Sequence[Request]) -> list[Response]:
-        """For each request, the k best listed items outside the history; ties keep the order of the
-        list.
+        """Return, for each request, the k best listed items outside the history; ties keep the
+        order of the list.
         """
         return [self._one(request) for request in requests]
 

@@ -55,7 +55,7 @@ class ReplayRecommender:
             if request_id in lines:
                 raise TargetUnavailable(
                     f"{path} has two responses to request {request_id}, in lines "
-                    f"{lines[request_id]} and {number}. Keep one."
+                    f"{lines[request_id]} and {number}. Keep one of them."
                 )
             lines[request_id] = number
             self._answers[request_id] = answer
@@ -69,7 +69,7 @@ class ReplayRecommender:
         return [self._answers.get(request.id, NOT_RUN) for request in requests]
 
     def run_notes(self, answered: Collection[str]) -> list[str]:
-        """A note on recorded responses that the audit did not request, if there are any."""
+        """Note on recorded responses that the audit did not request; empty without any."""
         foreign = self._answers.keys() - set(answered)
         if not foreign:
             return []

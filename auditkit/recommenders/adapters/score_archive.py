@@ -1,4 +1,4 @@
-"""Read the numpy archive of a `scores:` target: scores of all items, or lists of the best ones."""
+"""Read the numpy archive of a `scores:` target: scores of all items, or lists of the best items."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ __all__ = ["ScoreArchive", "read_archive"]
 
 
 class ScoreArchive(NamedTuple):
-    """Content of an archive.
+    """Content of a score archive (`.npz`).
 
     Attributes:
-        scores: numbers without NaN and plus infinity, [users, items] or [users, listed].
-        items: positions in `item_ids` of the listed items, -1 for none, [users, listed]; None if
-            there are scores for all items.
+        scores: finite numbers or minus infinity, [users, items] or [users, listed].
+        items: positions in `item_ids` of the listed items, -1 where a list is shorter, [users,
+            listed]; None if there are scores for all items.
         user_ids, item_ids: unique ids.
     """
 
@@ -35,8 +35,9 @@ def read_archive(path: Path) -> ScoreArchive:
     """Read and check an archive.
 
     Raises:
-        TargetUnavailable: not a numpy archive with these arrays, wrong shapes, duplicate ids or ids
-            of another type, a score that is NaN or plus infinity, or a position out of range.
+        TargetUnavailable: the file is not a numpy archive with these arrays, shapes do not match,
+            ids are duplicate or of a wrong type, a score is NaN or plus infinity, or a position is
+            out of range.
     """
     try:
         with np.load(path, allow_pickle=False) as archive:
@@ -62,8 +63,8 @@ def _ids(path: Path, name: str, ids: NDArray[np.generic]) -> list[str]:
     """Ids as strings, as in the data set; floats are rejected, because "1.0" is not "1"."""
     if ids.ndim != 1 or ids.dtype.kind not in "iuU":
         raise TargetUnavailable(
-            f"{path} has {name} of type {ids.dtype} and shape {ids.shape}. Give one row of "
-            "integers or strings, as in the data set."
+            f"{path} has {name} of type {ids.dtype} and shape {ids.shape}. Give a one-dimensional "
+            "array of integers or strings, as in the data set."
         )
     return [str(value) for value in ids.tolist()]
 
@@ -99,7 +100,7 @@ def _check_numbers(path: Path, found: ScoreArchive) -> None:
         raise TargetUnavailable(
             f"{path} contains {len(wrong)} scores that are NaN or plus infinity, the first for "
             f"user {found.user_ids[row]!r} and item {found.item_ids[place]!r} (row {row}, column "
-            f"{column}). Exclude items with minus infinity."
+            f"{column}). Use minus infinity to exclude an item."
         )
     if items is None:
         return
@@ -107,6 +108,6 @@ def _check_numbers(path: Path, found: ScoreArchive) -> None:
         items.size and not -1 <= int(items.min()) <= int(items.max()) < len(found.item_ids)
     ):
         raise TargetUnavailable(
-            f"{path} has items that are not positions in item_ids. Give integers from 0 to "
+            f"{path} has `items` that are not positions in `item_ids`. Give integers from 0 to "
             f"{len(found.item_ids) - 1}, and -1 at the end of a shorter list."
         )

@@ -1,8 +1,8 @@
 """Check a score matrix for values that libraries write in place of scores.
 
 Padding is the common case: RecBole and implicit write minus infinity or the lowest float32 for
-excluded items, LensKit writes NaN, and own code often writes -1e9. A user without training data has
-equal scores for every item in implicit, so that a ranking of them is the order of the file.
+excluded items, LensKit writes NaN, and custom code often writes -1e9. A user without training data
+has equal scores for every item in implicit, so that a ranking would be the order of the file.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ MIN_ORDERED = 8
 
 
 class ScoreChecks(NamedTuple):
-    """What the checks found.
+    """Result of `check_scores`.
 
     Attributes:
         n_padded: number of finite scores that are padding.
-        equal: rows whose scores are all equal. in_file_order: other rows that rank the items in the
-            order of the columns.
+        equal: indices of rows whose scores are all equal. in_file_order: indices of other rows that
+            rank the items in column order.
     """
 
     n_padded: int
@@ -35,27 +35,27 @@ class ScoreChecks(NamedTuple):
     in_file_order: NDArray[np.int64]
 
     def notes(self, users: Sequence[str]) -> list[str]:
-        """Sentences for the report."""
+        """Sentences for the report; `users` are the ids of the rows."""
         found = []
         if self.n_padded:
             found.append(padded_note(self.n_padded))
         if len(self.equal):
             found.append(
                 f"{len(self.equal)} of {len(users)} users have equal scores for every item, such "
-                f"as {users[self.equal[0]]!r}; they get no list, because it would be the order of "
-                "the file."
+                f"as {users[self.equal[0]]!r}; they get no list, because a ranking would only "
+                "repeat the order of the file."
             )
         if len(self.in_file_order):
             found.append(
-                f"{len(self.in_file_order)} of {len(users)} users have the items ranked in the "
-                f"order of the file, such as {users[self.in_file_order[0]]!r}. Check that the "
-                "scores are not positions."
+                f"{len(self.in_file_order)} of {len(users)} users have scores that rank the items "
+                f"in the order of the file, such as {users[self.in_file_order[0]]!r}. Check that "
+                "the scores are not positions."
             )
         return found
 
 
 def check_scores(scores: NDArray[np.generic]) -> ScoreChecks:
-    """Check every row.
+    """Find padding, rows of equal scores, and rows that rank the items in column order.
 
     Args:
         scores: numbers [users, items] without NaN and plus infinity.
@@ -77,12 +77,12 @@ def check_scores(scores: NDArray[np.generic]) -> ScoreChecks:
 
 
 def padded_note(n: int) -> str:
-    """A sentence on n scores that are padding."""
-    return f"{n} scores at or below {PADDING:.0e} are padding and are read as minus infinity."
+    """Sentence for the report on n padding scores."""
+    return f"{n} scores at or below {PADDING:.0e} are padding and are treated as minus infinity."
 
 
 def unknown_users_note(known: Collection[str], audited: Sequence[str]) -> list[str]:
-    """A sentence on audited users without a row, if there are any."""
+    """Sentence on audited users without a row; empty if every user has one."""
     unknown = [user for user in audited if user not in known]
     if not unknown:
         return []

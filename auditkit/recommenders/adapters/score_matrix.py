@@ -23,10 +23,10 @@ __all__ = ["ScoreMatrix", "load_scores"]
 class ScoreMatrix:
     """Ranks by stored scores; uses only the user, history, candidates and k of a request.
 
-    Padding is never recommended, and a user with equal scores for every item gets no list.
+    Padding is never recommended, and a user whose scores are all equal gets no list.
 
     Args:
-        path: the file. archive: its content, with scores for all items.
+        path: the file. archive: content of the file, with scores for all items.
     """
 
     reads_prompt = False
@@ -45,7 +45,7 @@ class ScoreMatrix:
         return sha256_file(self._path)
 
     def notes(self, audited_users: Sequence[str]) -> tuple[str, ...]:
-        """Notes on scores and users for the report.
+        """Notes for the report on padding, equal scores and audited users without a row.
 
         Args:
             audited_users: ids of the users of the data set.
@@ -54,8 +54,8 @@ class ScoreMatrix:
         return (*found, *unknown_users_note(self._users, audited_users))
 
     def recommend(self, requests: Sequence[Request]) -> list[Response]:
-        """For each request, the k best items outside the history; ties keep the order of the
-        file.
+        """Return, for each request, the k best items outside the history; ties keep the order of
+        the file.
         """
         return [self._one(request) for request in requests]
 

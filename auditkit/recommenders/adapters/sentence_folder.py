@@ -1,8 +1,8 @@
-"""What a sentence-transformers folder says about its vectors besides the weights.
+"""Read how a sentence-transformers folder computes vectors from the outputs of its model.
 
 `modules.json` lists the steps after the transformer: pooling, linear layers, normalization. Other
-files hold the prompts before a text and its longest length. A folder with a step that is not
-computed here is rejected, because its vectors would be those of another model.
+files contain the prompts before a text and the largest length. A folder with a step that auditkit
+does not support is rejected, because its vectors would be wrong.
 
 Source: the folders of sentence-transformers 2 to 6 (docs/how-to/recommender-yaml.md).
 """
@@ -39,11 +39,11 @@ class SentencePipeline:
 
     Attributes:
         pooling: key of `POOLINGS`.
-        user_prompt, item_prompt: text before the text of a user, before the title of an item.
-        longest: largest number of tokens; None if only the model limits it.
+        user_prompt, item_prompt: prefix of the text of a user, and of the title of an item.
+        longest: largest number of tokens of a text; None if only the model sets a limit.
         lower_case: whether texts are converted to lower case first.
-        layers: functions of the pooled vectors [n, width], in order.
-        notes: what a report should say about the files.
+        layers: functions applied to the pooled vectors [n, width], in order.
+        notes: notes on the files, for the report.
     """
 
     pooling: str = "mean"
@@ -58,15 +58,15 @@ class SentencePipeline:
 def read_pipeline(
     weights: Path, manifest: RecommenderManifest, *, device: torch.device
 ) -> SentencePipeline:
-    """Read the steps of a folder; mean pooling and unit length if it is a plain transformer.
+    """Read the encoding steps of a folder; a plain transformer gets mean pooling and unit length.
 
     Args:
         weights: folder with config.json.
         manifest: may set the pooling and the prompts.
 
     Raises:
-        TargetUnavailable: a step or a similarity that is not computed here, or a pooling that
-            `recommender.yaml` contradicts.
+        TargetUnavailable: auditkit does not support a step or the similarity, or the pooling
+            contradicts `recommender.yaml`.
     """
     if not (weights / _MODULES).is_file():
         return SentencePipeline(
@@ -95,7 +95,7 @@ def read_pipeline(
 def _with_texts(
     weights: Path, found: SentencePipeline, manifest: RecommenderManifest
 ) -> SentencePipeline:
-    """Add similarity, prompts, length and case, which are in files of their own."""
+    """Add similarity, prompts, length and case, which are in separate files."""
     file = weights / "config_sentence_transformers.json"
     settings = read_object(file)
     similarity = settings.get("similarity_fn_name") or "cosine"
@@ -112,11 +112,13 @@ def _with_texts(
         unused = [name for name in _OTHER_PROMPTS if prompts.get(name)]
         if unused and not item:
             notes.append(
-                f"Titles get no prompt, as from encode_document of sentence-transformers. If your "
+                "Titles get no prompt, as with encode_document of sentence-transformers. If your "
                 f"server uses the prompt {unused[0]!r}, set `item_prompt` in recommender.yaml."
             )
     if user or item:
-        notes.append(f"{user!r} precedes the texts of users and {item!r} the titles.")
+        notes.append(
+            f"The prompt {user!r} precedes the texts of users, and {item!r} precedes the titles."
+        )
     limits = [read_object(path) for path in sorted(weights.glob("sentence_*_config.json"))]
     longest = [int(fields["max_seq_length"]) for fields in limits if fields.get("max_seq_length")]
     return replace(
@@ -130,10 +132,12 @@ def _with_texts(
 
 
 def _pooling(file: Path) -> str:
-    """The pooling of a folder: one name since release 6, one flag per kind before."""
+    """Read the pooling of a folder, which is one name since release 6 and was one flag per kind
+    before.
+    """
     fields = read_object(file)
     if fields.get("include_prompt", True) is not True:
-        raise _refused(file, "leaves the prompt out of its pooling")
+        raise _refused(file, "excludes the prompt from its pooling")
     named = fields.get("pooling_mode")
     if named is None:
         flags = [
@@ -182,6 +186,6 @@ def _linear(
 
 def _refused(file: Path, what: str) -> TargetUnavailable:
     return TargetUnavailable(
-        f"{file} {what}, which auditkit does not compute. Serve the recommender and audit the "
+        f"{file} {what}, which auditkit does not support. Serve the recommender and audit the "
         "server, or wrap it as a python: target."
     )

@@ -122,7 +122,9 @@ def _convert(gguf: Path, folder: Path) -> None:
 
 
 def _name_rotation_for_version_4(file: Path) -> None:
-    """Add `rope_theta` to a config.json of transformers 5; the releases share the cache."""
+    """Add `rope_theta` to a config.json of transformers 5, because transformers 4 uses the same
+    cache.
+    """
     fields = read_json(file.read_text(encoding="utf-8"))
     if "rope_parameters" in fields:
         fields["rope_theta"] = fields["rope_parameters"]["rope_theta"]

@@ -36,7 +36,8 @@ class TextRetriever:
     """Ranks catalog items by BM25 of the prompt; excludes the history.
 
     Args:
-        name: such as `baseline:bm25`. dataset: its catalog is indexed on first use.
+        name: name of the target, such as `baseline:bm25`. dataset: provides the catalog, which is
+            indexed on first use.
     """
 
     reads_prompt = True
@@ -50,14 +51,14 @@ class TextRetriever:
         return sha256_json([self.name, self._dataset.fingerprint])
 
     def recommend(self, requests: Sequence[Request]) -> list[Response]:
-        """The best k items for every request: of its candidates, or of all items outside the
-        history. Only items that share a word with the prompt are listed; ties rank in catalog
-        order.
+        """Return the best k items for every request, among its candidates or, without candidates,
+        among all items outside the history. Only items that share a word with the prompt are
+        listed; ties rank in catalog order.
         """
         return [self._answer(request) for request in requests]
 
     def scores(self, query: str) -> NDArray[np.float64]:
-        """BM25 of a query for every catalog item [items], at least 0."""
+        """BM25 scores of a query for every catalog item, [items], at least 0."""
         words = [word for word in _words(query) if word in self._index.vocab_dict]
         if not words:
             return np.zeros(len(self._dataset.catalog.items))

@@ -29,7 +29,7 @@ _SAMPLES = (
 
 
 def load_tokenizer(folder: Path) -> tuple[PreTrainedTokenizerFast, list[str]]:
-    """The tokenizer of a folder, and notes on what the installed transformers would do instead.
+    """Load the tokenizer as it was saved; return notes if transformers would load another one.
 
     Raises:
         TargetUnavailable: the tokenizer cannot be read.
@@ -48,14 +48,17 @@ def load_tokenizer(folder: Path) -> tuple[PreTrainedTokenizerFast, list[str]]:
         usual = AutoTokenizer.from_pretrained(folder, **options)
     except Exception as error:  # the classes raise any error, also those of the Rust library
         why = " ".join(str(error).split())[:120]
-        return tokenizer, [f"tokenizer.json is used as saved: its class cannot be loaded ({why})."]
+        return tokenizer, [
+            "tokenizer.json is used as saved, because the tokenizer's class cannot be loaded "
+            f"({why})."
+        ]
     differ = _encoded(tokenizer.backend_tokenizer) != _encoded(usual.backend_tokenizer)
     if not differ:
         return tokenizer, []
     return tokenizer, [
         f"tokenizer.json is used as saved. transformers {VERSION} rebuilds it as "
-        f"{type(usual).__name__}, which gives other token ids: a server that loads this folder "
-        "with AutoTokenizer serves another model than the one that was audited."
+        f"{type(usual).__name__}, which gives other token ids. A server that loads this folder "
+        "with AutoTokenizer therefore does not serve the model that was audited."
     ]
 
 

@@ -41,7 +41,9 @@ class CallCollector:
         """Do nothing: no connection is open."""
 
     def calls(self) -> list[Call]:
-        """The calls that a recommender would get, with shared calls only once."""
+        """Calls that a recommender would receive; a call that several probes share is included
+        once.
+        """
         first: dict[str, Call] = {}
         for question in self.questions.values():
             first.setdefault(question.cache_key(""), question)

@@ -60,8 +60,8 @@ class Call:
         return sha256_json(identity)[:16]
 
     def cache_key(self, origin: str) -> str:
-        """Key in the response cache; equal calls of different probes to the same recommender share
-        it.
+        """Key in the response cache, which is equal for equal calls of different probes to the same
+        recommender.
         """
         return sha256_json(
             {"origin": origin, "request": self.fields, "repeat": self.request.repeat}
@@ -73,7 +73,7 @@ class Call:
 
 
 def message_fields(message: Message) -> dict[str, Any]:
-    """A turn as JSON; without the fields of tools if it has none, so that the ids of calls without
+    """A turn as JSON. A turn without tools has no tool fields, so that the ids of calls without
     tools stay the same.
     """
     written = asdict(message)
@@ -93,7 +93,9 @@ def body_of(
     cached_from: str | None,
     supersedes: int | None = None,
 ) -> dict[str, Any]:
-    """The log record of a response; `supersedes` is the record of a failure that was retried."""
+    """Log record of a response. `supersedes` is the number of the record of a failed call that this
+    response replaces.
+    """
     body = {
         "request_id": question.id,
         "probe": question.probe,

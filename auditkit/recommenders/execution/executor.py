@@ -1,5 +1,5 @@
-"""Execute calls and record their responses; each response comes from the run log, else from the
-cache, else from the recommender.
+"""Execute calls and record their responses; a response is taken from the run log, from the cache
+or, if neither has it, from the recommender.
 
 A call with a record in the log is never sent again, so an audit that was killed resumes with the
 same numbers. A local batch is logged atomically, because the other prompts in a batch slightly
@@ -44,17 +44,18 @@ _ERRORS = ("target_error", "timeout")
 
 
 class RequestExecutor:
-    """Log, cache, transport and stop rule, which all probes of a run share.
+    """Executes the calls of all probes of a run with a shared log, cache, transport and stop rule.
 
     Args:
         origin: hash of recommender, catalog, auditkit version and seed; part of every cache key.
-        window: number of requests sent at once, if several workers share them.
+        window: number of requests that are distributed over several workers at a time; None without
+            workers.
         seconds: deadline of one call of a local recommender; None for no deadline.
         retry_errors: repeat calls whose log record is an error.
         defer_signals: context manager around a call and the writing of its record; signals are
             handled after both.
-        answer_after: words that precede the list in a response; empty for none.
-        item_path: path of the items in a JSON response; empty to find them.
+        answer_after: words that precede the list in a response; empty if there are none.
+        item_path: path of the items in a JSON response; empty to detect the path.
     """
 
     def __init__(
@@ -103,7 +104,9 @@ class RequestExecutor:
         *,
         on_progress: OnProgress,
     ) -> dict[str, Response | None]:
-        """One response per distinct call, by id; None for a call that was not sent."""
+        """Return the response to each distinct call, by call id; None for a call that was not
+        sent.
+        """
         distinct = list({question.id: question for question in questions}.values())
         waiting = [q for q in distinct if q.id not in self._recorded or q.id in self._failed]
         self.stop.expect(len(distinct))
@@ -122,8 +125,8 @@ class RequestExecutor:
         return {id_: response_of(body) if body else None for id_, body in recorded.items()}
 
     def unrecorded(self, question: Call, ask: Ask) -> Response | None:
-        """The response to one call that is neither recorded nor counted; None if an earlier call
-        succeeded, in this run or in one that shares the cache.
+        """Send one call that is neither recorded nor counted. Returns None without sending it if an
+        earlier call succeeded, in this run or in one that shares the cache.
         """
         if len(self._cache):
             return None
@@ -205,7 +208,7 @@ class RequestExecutor:
         yield together
 
     def _answers(self, questions: Sequence[Call], ask: Ask) -> Iterator[Response | None]:
-        """Yield validated responses in order; ends early if the stop rule applies."""
+        """Yield validated responses in order; stop early if the stop rule applies."""
         requests = [q.identified(request_seed(self._seed, q.id)) for q in questions]
         if self.transport is None:
             yield from self._local(requests, [q.parameters for q in questions], ask)
@@ -228,9 +231,9 @@ class RequestExecutor:
     def _local(
         self, requests: Sequence[Request], parameters: Sequence[Mapping[str, Any]], ask: Ask
     ) -> list[Response | None]:
-        """One validated response per request; the requests of a batch that fails or returns a wrong
-        type or length are sent one by one, those of a batch that does not fit into memory in
-        halves. Budgets stop between these parts too.
+        """Return one validated response per request. If a batch fails or returns a wrong type or
+        length, its requests are sent one by one; if it does not fit into memory, it is sent in
+        halves. The stop rule also applies between these parts.
         """
         if not requests or self.stop.spent():
             return [None] * len(requests)
@@ -264,7 +267,7 @@ class RequestExecutor:
 
 
 def _checked_alone(request: Request, answer: RawResponse) -> Response | None:
-    """Validate a remote response; an invalid one is recorded as an error of its request."""
+    """Validate a remote response; an invalid response becomes an error of its request."""
     try:
         return check_response(request, answer)
     except Exception as error:

@@ -1,4 +1,6 @@
-"""Ids by which the items of lists are compared: catalog ids, or normalized titles without one."""
+"""Ids by which the items of lists are compared: catalog ids or, for items without one, normalized
+titles.
+"""
 
 from __future__ import annotations
 

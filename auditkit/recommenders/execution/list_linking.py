@@ -1,9 +1,9 @@
-"""Link the texts of one list; the list as a whole shows what is written around its titles.
+"""Link the texts of one list, using the whole list to detect what is written around its titles.
 
-The parser leaves what it cannot tell from a subtitle ("Heat - a heist"). A text without a match is
-linked without what follows a separator if that reads like a comment, or if most texts of the list
-have this separator and most of those without a match then match exactly. Invented titles still
-have no match, because only the form is inferred from the others.
+The parser does not remove comments that may be subtitles ("Heat - a heist"). If a text has no
+match, the part after a separator is dropped if this part looks like a comment, or if most texts of
+the list have this separator and most of the unmatched texts then match exactly. Invented titles
+still have no match, because only the form is inferred from the other texts.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _LEAST = 2  # texts that show a form
 
 
 def link_list(titles: Sequence[str], catalog: Catalog) -> list[Link]:
-    """One link per text of a list, in order."""
+    """Link every text of a list to the catalog, in order."""
     links = _numeric_ids(titles, catalog) or catalog.link(titles)
     for separator, consistent in ((_TYPOGRAPHIC, True), (_OTHER, False)):
         heads = {
@@ -56,7 +56,7 @@ def link_list(titles: Sequence[str], catalog: Catalog) -> list[Link]:
 
 
 def _numeric_ids(titles: Sequence[str], catalog: Catalog) -> list[Link] | None:
-    """Links of a list of whole numbers, most of which are item ids; None for another list."""
+    """Link a list of whole numbers, most of which are item ids; None for any other list."""
     texts = [clean_query(title) for title in titles]
     known = sum(text in catalog.index for text in texts)
     if len(texts) < _LEAST or not all(text.isdigit() for text in texts) or known * 2 < len(texts):
@@ -68,7 +68,9 @@ def _numeric_ids(titles: Sequence[str], catalog: Catalog) -> list[Link] | None:
 
 
 def _heads(text: str, separator: re.Pattern[str]) -> Iterator[tuple[str, str]]:
-    """The text before each separator, and what follows it; the longest first."""
+    """Split a text at each separator into the text before and after it; the longest first part
+    comes first.
+    """
     for match in reversed(list(separator.finditer(text))):
         head, tail = text[: match.start()].strip(), text[match.end() :].strip()
         if head and tail:
@@ -78,7 +80,7 @@ def _heads(text: str, separator: re.Pattern[str]) -> Iterator[tuple[str, str]]:
 def _matched(
     heads: Mapping[int, Sequence[tuple[str, str]]], catalog: Catalog
 ) -> dict[int, tuple[Link, str]]:
-    """For each text, the longest head that matches exactly, and what follows it."""
+    """For each text, find the longest head that matches exactly, with the text after it."""
     asked = [(number, head, tail) for number, found in heads.items() for head, tail in found]
     found: dict[int, tuple[Link, str]] = {}
     links = catalog.link([head for _, head, _ in asked]) if asked else []

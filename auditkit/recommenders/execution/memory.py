@@ -9,7 +9,7 @@ _MESSAGES = ("out of memory", "can't allocate memory", "CUBLAS_STATUS_ALLOC_FAIL
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether a smaller batch may succeed where this error ended a call."""
+    """Whether an error reports exhausted memory, so that a smaller batch may succeed."""
     if isinstance(error, MemoryError):
         return True
     return isinstance(error, RuntimeError) and any(part in str(error) for part in _MESSAGES)

@@ -2,7 +2,7 @@
 
 If a fifth of all listed items have no match, a sample of them is examined. The form counts as
 unreadable if at least half of the sample match after a repair, or have no match for a common
-reason that lies in the form: codes of another system, sentences, or placeholders.
+reason: they are codes of another system, sentences, or placeholders.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _REMEDY = (
 
 
 def unreadable_form(lists: Iterable[Sequence[RankedItem]], catalog: Catalog) -> str | None:
-    """The reason why unmatched items of these responses must not be counted as invented.
+    """Why unmatched items of these responses must not be counted as invented (unreadable form).
 
     Args:
         lists: the items of all responses, after linking.
@@ -71,13 +71,16 @@ def unreadable_form(lists: Iterable[Sequence[RankedItem]], catalog: Catalog) -> 
 
 
 def _common_fault(texts: Sequence[str], raws: Sequence[str], catalog: Catalog) -> str | None:
-    """A property of most texts that titles of this catalog do not have."""
+    """Describe a property of most texts that titles of this catalog do not have; None without
+    one.
+    """
     titles = [catalog.items[row].title for row in range(0, len(catalog), _step(len(catalog)))]
     codes = [text.strip() for text in texts if _is_only_code(text)]
     foreign = [code for code in codes if code_shape(code) not in catalog.id_shapes]
     if len(foreign) * 2 >= len(texts) and not _most(titles, _is_only_code):
         return (
-            f"{len(foreign)} of {len(texts)} examined texts are codes of another form than the ids"
+            f"{len(foreign)} of {len(texts)} examined texts are codes, but not in the form of the "
+            "catalog's ids"
         )
     if len(codes) * 2 >= len(texts):
         return None
@@ -93,7 +96,7 @@ def _common_fault(texts: Sequence[str], raws: Sequence[str], catalog: Catalog) -
 
 
 def _repaired(texts: Sequence[str], catalog: Catalog) -> str | None:
-    """The repair after which most texts match exactly."""
+    """Describe the repair after which most texts match exactly; None without one."""
     shared = _shared_words(texts)
     if len(shared) < _LEAST_SHARED:
         shared = set()
@@ -117,15 +120,16 @@ def _repaired(texts: Sequence[str], catalog: Catalog) -> str | None:
         links = catalog.link([other for _, other in tried]) if tried else []
         matched = {n for (n, _), link in zip(tried, links, strict=True) if link.reason in EXACT}
         if len(matched) * 2 >= len(texts):
-            return f"in {len(matched)} of {len(texts)} examined ones {what}"
+            return f"in {len(matched)} of {len(texts)} examined texts {what}"
     short = sum(_is_part_of_a_title(text, catalog) for text in texts)
     if short * 2 >= len(texts):
-        return f"{short} of {len(texts)} examined ones are a part of a longer title"
+        return f"{short} of {len(texts)} examined texts are part of a longer title"
     return None
 
 
 def _parts(text: str) -> Iterable[str]:
-    """Parts that may be titles: of several words, between marks of a format or beside a comment.
+    """Parts of a text that may be titles: several words between formatting marks or next to a
+    comment.
 
     What follows a comma, colon, dash or bracket and does not read like a comment may be an invented
     subtitle or variant, so it is not a fault of the form.
@@ -163,7 +167,7 @@ def _is_part_of_a_title(text: str, catalog: Catalog) -> bool:
 
 
 def _is_placeholder(text: str) -> bool:
-    """Whether a text has no word but generic ones, as in "Product 3"."""
+    """Whether a text consists only of generic words, as in "Product 3"."""
     words = re.findall(r"[^\W\d_]+", text)
     return all(is_item_field(word) or word.casefold() in _BLANK for word in words)
 

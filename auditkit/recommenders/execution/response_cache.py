@@ -25,8 +25,8 @@ class ResponseCache:
     """A mapping from cache key to the stored response.
 
     Args:
-        folder: where responses are kept across runs; None keeps them in memory only.
-        fingerprint: of the recommender; used as the file name.
+        folder: folder that stores responses across runs; None stores them only in memory.
+        fingerprint: hash of the recommender, used as the file name.
 
     Raises:
         EvidenceError: the folder cannot be read or written.
@@ -41,15 +41,15 @@ class ResponseCache:
                 self._read(self._path)
 
     def get(self, key: str) -> Mapping[str, Any] | None:
-        """The response stored under a key; None if there is none."""
+        """Return the response stored under a key; None if the key is unknown."""
         return self._known.get(key)
 
     def __len__(self) -> int:
         return len(self._known)
 
     def remember(self, bodies: Sequence[Mapping[str, Any]], *, persist: bool = True) -> None:
-        """Store responses in memory and, with `persist`, in the folder; errors are not stored, so
-        that a later run repeats the call.
+        """Store responses in memory and, with `persist`, in the folder. Errors are not stored, so
+        that a later run repeats the failed call.
         """
         new = {
             body["cache_key"]: {name: body[name] for name in _STORED}

@@ -36,7 +36,7 @@ def require_one_each(answers: object, requests: Sequence[Request]) -> None:
     """Require that a recommender returned one response per request.
 
     Raises:
-        TargetError: not a sequence, or one of another length.
+        TargetError: the return value is not a sequence, or has another length than `requests`.
     """
     if not isinstance(answers, Sequence) or isinstance(answers, str | bytes):
         raise TargetError(
@@ -49,11 +49,11 @@ def require_one_each(answers: object, requests: Sequence[Request]) -> None:
 
 
 def check_response(request: Request, answer: RawResponse) -> Response | None:
-    """Convert the return value of an adapter to a Response; None if no call was made.
+    """Convert the return value of an adapter to a Response; None for a call that was not made.
 
     Raises:
-        TargetError: wrong type, a response to another request, a score that is not a finite
-            number, or more than 16 MiB.
+        TargetError: the value has a wrong type, answers another request, has a score that is not a
+            finite number, or is larger than 16 MiB.
     """
     if isinstance(answer, NotRun):
         return None
@@ -94,16 +94,17 @@ def check_response(request: Request, answer: RawResponse) -> Response | None:
 
 
 def list_after(words: str, response: Response, *, k: int, item_path: str = "") -> Response:
-    """Parse the response of a recommender whose form is declared.
+    """Parse the list of a recommender whose templates declare the format of its answer.
 
     Args:
-        words: marker of the final answer; only the text after it is parsed. Empty for none.
+        words: marker of the final answer; only the text after the marker is parsed. Empty if the
+            templates declare no marker.
         k: requested length of the list.
-        item_path: path of the items in a JSON answer; empty to find them.
+        item_path: path of the items in a JSON answer; empty to detect the path.
 
     Returns:
-        The response with status and items of its final answer; without the marker the reason is
-        `no_final_answer`, and without the path it is `no_item_path`.
+        The response with status and items of its final answer. If the marker is missing, its reason
+        is `no_final_answer`; if the path is missing, `no_item_path`.
     """
     declared = words or item_path
     if not declared or not response.text or response.status in _UNREAD:

@@ -1,9 +1,9 @@
 """Recompute a sample of scores with one forward pass each, to check the optimized executor.
 
-About one request in a hundred is rechecked. It is chosen by its id alone, so that a resumed or
-distributed run rechecks the same requests. At least one of 32 requests or more is rechecked, and at
-most 64 per call, because a plain score costs as much as dozens of packed ones. The difference is
-written to the run log; a difference above the bound is an error of the probe.
+About one request in a hundred is rechecked. The choice depends only on the request id, so that a
+resumed or distributed run rechecks the same requests. Of 32 or more requests, at least one is
+rechecked; per call, at most 64 are, because a plain score costs as much as dozens of packed scores.
+The difference is written to the run log; a difference above the bound is an error of the probe.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _KEY = "recheck_nats"
 
 
 def sample(request_ids: Sequence[str]) -> frozenset[str]:
-    """Choose the requests to score again; return their ids."""
+    """Choose the requests whose scores are recomputed; return their ids."""
     ordered = sorted(set(request_ids), key=_draw)
     below = sum(_draw(id_) < _SHARE for id_ in ordered)
     least = 1 if len(ordered) >= _SOME else 0
@@ -44,8 +44,8 @@ def differences(
     continuations: Sequence[Sequence[str]],
     scores: Sequence[Sequence[TokenScores]],
 ) -> dict[str, float]:
-    """For each rechecked request id, the largest difference between two computations of a title's
-    summed log-probability, in nats.
+    """Score a sample of requests again. Returns, by request id, the largest absolute difference of
+    a title's summed log-probability, in nats.
     """
     again = recommender.rescore([request.prompt for request in requests], continuations)
     return {
@@ -62,13 +62,13 @@ def _draw(request_id: str) -> float:
 def as_derived(difference: float | None) -> dict[str, float]:
     """The difference as an entry of `Response.derived`, which is stored in the run log.
 
-    Empty if the request was not scored again.
+    The entry is empty if the request was not scored again (`difference` is None).
     """
     return {} if difference is None else {_KEY: difference}
 
 
 def require_within_bound(responses: Sequence[Response]) -> None:
-    """Require that every rechecked score agrees with the first one within the bound.
+    """Require that every recomputed score agrees with the original one within the bound.
 
     Raises:
         AuditkitError: a difference is above the bound.
@@ -76,12 +76,15 @@ def require_within_bound(responses: Sequence[Response]) -> None:
     worst = largest_difference([response.derived for response in responses])
     if worst is not None and worst[1] > BOUND:
         raise AuditkitError(
-            f"a score differs by {worst[1]:.2g} nats from the plain computation, more than {BOUND}."
-            " Run with AUDITKIT_EXECUTOR=plain and report the architecture of the model."
+            f"a score differs by {worst[1]:.2g} nats from the one computed without shared "
+            f"prefixes; the limit is {BOUND} nats. Run with AUDITKIT_EXECUTOR=plain and report "
+            "the architecture of the model."
         )
 
 
 def largest_difference(derived: Sequence[Mapping[str, Any]]) -> tuple[int, float] | None:
-    """Number of rechecked requests and largest difference in nats; None if none was rechecked."""
+    """Number of rechecked requests and their largest difference in nats; None if no request was
+    rechecked.
+    """
     found = [float(row[_KEY]) for row in derived if _KEY in row]
     return (len(found), max(found)) if found else None

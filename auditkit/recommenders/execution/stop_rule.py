@@ -36,9 +36,10 @@ class Budget:
     """Limits of a run; a field that is None means unlimited.
 
     Attributes:
-        calls: requests sent, including earlier starts of the run.
-        tokens: tokens used, as reported by the recommender, including earlier starts of the run.
-        minutes: wall-clock time since this start of the run.
+        calls: maximum number of requests, including earlier starts of the run.
+        tokens: maximum number of tokens, as reported by the recommender, including earlier starts
+            of the run.
+        minutes: maximum wall-clock time since this start of the run.
     """
 
     calls: int | None = None
@@ -58,7 +59,7 @@ class StopRule:
 
     Attributes:
         stopped: the rule that stopped the run, if any. detail: the reason in words.
-        tokens: used so far, as reported by the recommender.
+        tokens: tokens used so far, as reported by the recommender.
 
     Source: circuit breaker (Nygard 2007).
     """
@@ -108,7 +109,9 @@ class StopRule:
         return 0 if self.spent() else n
 
     def spent(self) -> bool:
-        """Whether no more requests may be sent: stopped, or tokens or minutes are used up."""
+        """Whether no more requests may be sent, because the run was stopped or its tokens or
+        minutes are used up.
+        """
         budget = self._budget
         if budget.tokens is not None and sum(self.tokens) >= budget.tokens:
             self._stop("budget", f"{sum(self.tokens)} tokens were used")
@@ -135,7 +138,7 @@ class StopRule:
             self.check_errors()
 
     def check_errors(self) -> None:
-        """Stop if too many requests failed, including earlier starts of the run."""
+        """Stop if too many requests failed, counting earlier starts of the run."""
         if self._errors > max(_MIN_ERRORS, self._max_error_rate * self._planned):
             allowed = f"{self._max_error_rate:.4g} of {self._planned} planned"
             why = (
@@ -144,7 +147,7 @@ class StopRule:
             self._stop("breaker", why)
 
     def check_any_success(self) -> None:
-        """Stop if every request that was sent failed; called at the end of a run, because a small
+        """Stop if every sent request failed. This is checked at the end of a run, because a small
         run has too few requests for `check_errors`.
         """
         if self._sent and self._errors >= self._sent:

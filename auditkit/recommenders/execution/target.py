@@ -61,13 +61,14 @@ class Target:
     Args:
         recommender: an object with at least one capability of `protocols`.
         catalog: links titles and ids to items.
-        log: provides the responses that are already recorded; `CallCollector` only collects the
-            calls.
-        fingerprint: identifies the recommender; cache keys consist of it, the catalog and the
-            version.
-        prompts: templates for a recommender without its own; None uses the shipped ones.
+        log: run log, which provides recorded responses and receives new ones; or a `CallCollector`,
+            which collects the calls without sending them.
+        fingerprint: identifies the recommender; cache keys depend on this, the catalog, the version
+            and the seed.
+        prompts: templates for a recommender without templates; None uses the shipped templates.
         batch_size: requests per call of the recommender.
-        window: number of requests that several workers share at a time.
+        window: number of requests that are distributed over several workers at a time; None without
+            workers.
         stop: budget and circuit breaker; records whether and why the run was stopped.
         transport: concurrency and retries for a remote recommender.
         seconds: deadline of one call; None for no deadline.
@@ -139,16 +140,20 @@ class Target:
 
     @property
     def reads_prompt(self) -> bool:
-        """False for recommenders that ignore the prompt text."""
+        """Whether the recommender reads the prompt text."""
         return bool(getattr(self.recommender, "reads_prompt", True))
 
     @property
     def reads_history(self) -> bool:
-        """False for stored scores or lists of users, which only leave out items of the history."""
+        """Whether lists depend on the history. Those of stored scores and stored lists only exclude
+        the items of the history.
+        """
         return bool(getattr(self.recommender, "reads_history", True))
 
     def for_probe(self, spec: ProbeSpec) -> Target:
-        """A copy of the target that records for one probe, with counts at zero."""
+        """Return a copy of the target whose calls are recorded for one probe, with counts at
+        zero.
+        """
         bound = copy.copy(self)
         bound._probe, bound._probe_version, bound._counts = spec.id, spec.version, Counter()
         return bound
@@ -164,11 +169,11 @@ class Target:
     def recommend(
         self, requests: Sequence[Request], *, through: tuple[str, Recommends] | None = None
     ) -> list[Response]:
-        """Request lists; prompts that the probe left empty are rendered here.
+        """Get a list for every request; an empty prompt is rendered first.
 
         Args:
-            through: name and object of a variant of the recommender to call instead; None for the
-                recommender itself.
+            through: name and object of a variant of the recommender that is called instead; None
+                calls the recommender itself.
         """
         name, recommender = through or ("", cast(Recommends, self.recommender))
         parameters = {"variant": name} if name else {}
@@ -204,9 +209,9 @@ class Target:
 
         Args:
             requests: their `messages` are the earlier turns, `prompt` is the new turn of the user;
-                a list is read from the text if `k` is above 0.
-            tools: OpenAI-style descriptions of the functions that may be called; the calls are in
-                the `trace` of a response.
+                a list is parsed from the text if `k` is above 0.
+            tools: OpenAI-style descriptions of the functions that may be called; the calls that
+                were made are in the `trace` of a response.
         """
         recommender = cast(Converses, self.recommender)
 
@@ -225,7 +230,8 @@ class Target:
         continuation.
 
         Raises:
-            AuditkitError: a rechecked score differs by more than the bound of the engine.
+            AuditkitError: a recomputed score differs from the original one by more than the bound
+                of the engine.
         """
         recommender = cast(Scores, self.recommender)
 
@@ -265,14 +271,15 @@ class Target:
         return responses
 
     def try_unrecorded(self, request: Request, ask: Ask, *, max_new_tokens: int) -> Response | None:
-        """Send one request that is not part of the evidence.
+        """Send one request without recording it as evidence.
 
         Args:
-            ask: calls a local recommender. max_new_tokens: limit of a text of a remote one.
+            ask: calls a local recommender. max_new_tokens: token limit of a text, used for remote
+                recommenders.
 
         Returns:
-            The response; its status is `target_error` if anything failed. None if nothing was sent,
-            because an earlier response is known.
+            The response, with status `target_error` if the call failed; None if nothing was sent
+            because an earlier call succeeded.
         """
         parameters = {"max_new_tokens": max_new_tokens}
         call = self._call("generate", self._rendered(request), parameters)
@@ -298,7 +305,7 @@ class Target:
         )
 
     def reference(self, item: Item) -> str:
-        """Text of an item as a continuation of a prompt, in the recommender's format."""
+        """Text of an item as a continuation of a prompt, in the format of the recommender."""
         return (
             self.recommender.reference(item)
             if isinstance(self.recommender, Renders)
@@ -311,8 +318,8 @@ class Target:
         return renderer.render(request)
 
     def _whole_prompt(self, request: Request) -> str:
-        """The prompt with the earlier turns of the conversation before it, as one text. A
-        recommender with its own templates renders the turns itself.
+        """Return earlier turns and prompt as one text. A recommender with its own templates renders
+        the turns itself.
         """
         own = isinstance(self.recommender, Renders)
         return request.prompt if own else as_text(request.messages) + request.prompt

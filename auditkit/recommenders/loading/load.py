@@ -56,7 +56,7 @@ class LoadedRecommender:
         notes: shown in the report, such as "0 by construction".
         manifest: the parsed recommender.yaml; empty for a recommender without one.
         code: file and SHA-256 of the module of a Python callable; None for other recommenders.
-        prompts: templates given by the user; None for the recommender's own or the shipped ones.
+        prompts: templates given by the user; None if the user gave none.
     """
 
     recommender: object
@@ -87,26 +87,27 @@ def load_recommender(
             `neutralized:`, `canonical:`, `snapped:` and `reranked:LAMBDA:`.
         dataset: baselines are fitted on it, dual encoders rank its items, mitigations read its
             users; None is allowed if `needs_dataset` returns False.
-        prompts: a template file for a recommender without templates.
+        prompts: a template file for a recommender without its own templates.
         allow_code: whether `python:` may import and run code.
         connects: whether to send test requests to a server to detect its capabilities.
 
     Raises:
-        TargetUnavailable: unknown target, missing files, code that was not allowed, or a server
-            whose first request failed.
+        TargetUnavailable: the target is unknown, files are missing, code is not allowed, or the
+            first request to a server failed.
         MissingDependency: the extra for this kind of target is not installed.
-        ConfigurationError: `prompts` is not a template file, or the recommender has templates.
+        ConfigurationError: `prompts` is not a template file, or the recommender has its own
+            templates.
     """
     loaded = _load(target, dataset, allow_code=allow_code, connects=connects)
     return loaded if prompts is None else _asked_in(prompts, loaded)
 
 
 def _asked_in(path: Path, loaded: LoadedRecommender) -> LoadedRecommender:
-    """The recommender with the prompt templates of a file, which become part of its fingerprint."""
+    """Give a recommender the prompt templates of a file, which become part of its fingerprint."""
     if isinstance(loaded.recommender, Renders):
         raise ConfigurationError(
-            f"--prompts {path}: this target has its own templates. Change those in its folder; in "
-            "a pipeline file, `prompt` names the templates of a stage."
+            f"--prompts {path}: this target has its own templates. Change the templates in the "
+            "folder of the target; in a pipeline file, `prompt` names the templates of a stage."
         )
     prompts = Prompts.read(path)
     fingerprint = sha256_json([loaded.fingerprint, prompts.as_mapping()])
@@ -116,7 +117,7 @@ def _asked_in(path: Path, loaded: LoadedRecommender) -> LoadedRecommender:
 def _wrapped(
     prefix: Prefix, loaded: LoadedRecommender, dataset: Dataset | None
 ) -> LoadedRecommender:
-    """The recommender with a wrapper; its other properties are unchanged."""
+    """Wrap a recommender; its other properties are unchanged."""
     from auditkit.recommenders.wrappers.wrap import wrap
 
     recommender, settings, note = wrap(prefix, loaded.recommender, _required(dataset, prefix.name))
@@ -129,8 +130,8 @@ def _wrapped(
 
 
 def needs_dataset(target: str) -> bool:
-    """Whether loading TARGET needs users or items: false for servers, recorded responses, score
-    matrices, Python functions and language models.
+    """Whether loading TARGET needs a data set. Servers, recorded responses, score matrices, Python
+    functions and language models need none.
 
     Raises:
         ConfigurationError: the recommender.yaml of the folder is invalid.
@@ -148,7 +149,7 @@ def needs_dataset(target: str) -> bool:
 
 def _required(dataset: Dataset | None, what: str) -> Dataset:
     if dataset is None:
-        raise TargetUnavailable(f"{what} needs the users and items of a data set. Give a data set.")
+        raise TargetUnavailable(f"{what} needs the users and items of a data set. Pass a data set.")
     return dataset
 
 
@@ -186,8 +187,8 @@ def _load(
         return _folder(folder, dataset)
     if folder.is_dir():
         raise TargetUnavailable(
-            f"{folder} contains no {MANIFEST}. Train with `auditkit train`, or write one for the "
-            "weights."
+            f"{folder} contains no {MANIFEST}. Train with `auditkit train`, or write a {MANIFEST} "
+            "for the weights."
         )
     if kind == "hf":
         raise TargetUnavailable(
@@ -205,8 +206,8 @@ def _pipeline(
     data = _required(dataset, f"{PIPELINE}:{path}")
     if len(servers := endpoints_of(f"{PIPELINE}:{path}")) > 1:  # before any of them is called
         raise ConfigurationError(
-            f"{path} has {len(servers)} openai: stages, and a pipeline can have one server. Serve "
-            "both steps behind one endpoint, or audit them in two pipelines."
+            f"{path} has {len(servers)} openai: stages, but a pipeline can have only one server. "
+            "Serve these stages behind one endpoint, or audit each in a separate pipeline."
         )
     loaded: list[LoadedRecommender] = []
     stages: list[LoadedStage] = []
@@ -241,8 +242,8 @@ def _pipeline(
 
 
 def _trained_elsewhere(loaded: LoadedRecommender, dataset: Dataset) -> dict[str, JsonValue]:
-    """The training record of a stage that was trained on other data than the audited, which may
-    contain the held-out items.
+    """Training record of a stage that was trained on data other than the audited data; its training
+    data may contain held-out items.
     """
     training = loaded.manifest.get("training")
     declared = training.get("data_sha256") if isinstance(training, dict) else None
@@ -254,7 +255,7 @@ class _Identified(Protocol):
 
 
 def _hashed(recommender: _Identified, kind: str) -> LoadedRecommender:
-    """A recommender whose fingerprint covers all of its data."""
+    """Build the description of a recommender whose fingerprint covers all of its data."""
     return LoadedRecommender(
         recommender=recommender, kind=kind, fingerprint=recommender.fingerprint(), verified=True
     )
@@ -270,7 +271,7 @@ def _endpoint(rest: str, *, connects: bool) -> LoadedRecommender:
         ) from None
     endpoint = connect(rest) if connects else Endpoint(rest)
     notes = [
-        "The model is remote, and its weights cannot be hashed: not verifiable.",
+        "The weights of a remote model cannot be hashed: not verifiable.",
         *endpoint.notes_at_connection,
         *endpoint.notes_on_scores,
     ]
@@ -296,7 +297,9 @@ def _plugin(kind: str, rest: str, dataset: Dataset | None) -> LoadedRecommender:
         )
     if len(found) > 1:
         packages = " and ".join(sorted(_package(entry) for entry in found))
-        raise TargetUnavailable(f"{packages} both contain an adapter {kind!r}. Uninstall one.")
+        raise TargetUnavailable(
+            f"{packages} both contain an adapter {kind!r}. Uninstall one of the packages."
+        )
     (entry,) = found
     try:
         adapter = entry.load()
@@ -309,7 +312,7 @@ def _plugin(kind: str, rest: str, dataset: Dataset | None) -> LoadedRecommender:
     if not isinstance(recommender, CAPABILITIES):
         raise TargetUnavailable(
             f"the adapter {kind!r} of {_package(entry)} returned a {type(recommender).__name__}. "
-            "It must return an object with name and recommend(), or another capability."
+            "An adapter must return an object with `name` and recommend() or another capability."
         )
     own = getattr(recommender, "fingerprint", None)
     package = _package(entry)

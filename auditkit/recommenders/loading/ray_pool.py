@@ -31,7 +31,7 @@ def spread(
     batch_size: int,
     address: str | None = None,
 ) -> Iterator[Spread]:
-    """Context manager for a recommender whose calls run on actors.
+    """Context manager that runs the calls of a recommender on Ray actors.
 
     A cluster that was already running is not shut down afterwards.
 
@@ -40,15 +40,15 @@ def spread(
         load: loads the same recommender; called once in every actor.
         workers: number of actors.
         batch_size: requests per call of an actor.
-        address: of a running cluster; None starts one on this machine.
+        address: address of a running Ray cluster; None starts a cluster on this machine.
 
     Raises:
-        TargetUnavailable: no such cluster, or an actor cannot load the recommender.
+        TargetUnavailable: no cluster runs at the address, or an actor cannot load the recommender.
     """
     if isinstance(loaded.recommender, Remote):
         raise ConfigurationError(
-            "--workers applies only to local recommenders; this one is remote, and its calls are "
-            "concurrent already. Remove the option."
+            "--workers applies only to local recommenders, but this recommender is remote, and "
+            "its calls are already concurrent. Remove the option."
         )
     joined = ray.is_initialized()
     try:
@@ -74,11 +74,11 @@ def spread(
 
 
 class Spread:
-    """A recommender whose calls run on actors; all other attributes come from the local
+    """A recommender whose calls run on Ray actors; all other attributes are those of the local
     recommender.
 
     Attributes:
-        window: number of requests to pass at once.
+        window: number of requests to pass to the recommender at once.
     """
 
     def __init__(self, local: object, actors: Sequence[Any], batch_size: int) -> None:
@@ -93,8 +93,8 @@ class Spread:
         self.window = len(actors) * batch_size
 
     def _spread(self, name: str) -> Callable[..., list[Any]]:
-        """The named method, run on the actors: each gets complete batches, and results keep their
-        order.
+        """Return the named method in a form that runs on the actors. Each actor gets complete
+        batches, and results keep their order.
         """
 
         def call(first: Sequence[Any], *others: Sequence[Any], **options: Any) -> list[Any]:

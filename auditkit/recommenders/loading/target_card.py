@@ -39,7 +39,7 @@ class _Section(BaseModel):
 
 
 class Price(_Section):
-    """Price of a million input and output tokens."""
+    """Price of a million input tokens, and of a million output tokens, in `currency`."""
 
     input: float = Field(ge=0)
     output: float = Field(ge=0)
@@ -50,14 +50,14 @@ class TargetCard(_Section):
     """Declared facts about a recommender.
 
     Attributes:
-        trained_on: the file that describes the training data; None if they are not declared.
+        trained_on: path of the description of the training data; None if not declared.
         fit: which interactions of each user were in the training data.
-        held_out_users: ids of users that were never in the training data, or a file with one id
-            per line.
+        held_out_users: ids of users that were never in the training data, or a file with one id per
+            line.
         privacy: the claim of differential privacy, with the fields of a recommender.yaml.
         decoding: how lists are generated.
         context_length: number of tokens that the model reads; None if unknown.
-        price: None if calls cost nothing.
+        price: price of the tokens; None if calls cost nothing.
     """
 
     version: Literal[1]
@@ -92,11 +92,12 @@ class TargetCard(_Section):
     def manifest(
         self, path: Path, data: str, dataset: Dataset, *, allow_outside: bool
     ) -> dict[str, JsonValue]:
-        """The declared facts, under the names of a recommender.yaml.
+        """Convert the declared facts to the fields of a recommender.yaml.
 
         Args:
-            path: of the card; `trained_on` is relative to its folder.
-            data, dataset: the audited data, which are not read again if they are `trained_on`.
+            path: path of the card; `trained_on` is relative to the folder of the card.
+            data, dataset: name and content of the audited data, which are reused if `trained_on`
+                names them.
             allow_outside: whether the description of the training data may name tables outside its
                 folder.
         """
@@ -128,23 +129,23 @@ def with_card(
     dataset: Dataset,
     allow_outside: bool = False,
 ) -> LoadedRecommender:
-    """The recommender with the facts of a card, which become part of its fingerprint.
+    """Add the facts of a target card to a recommender and to its fingerprint.
 
     Args:
-        path: of the card; None leaves the recommender as it is.
+        path: path of the card; None returns the recommender unchanged.
         data, dataset: name and content of the audited data.
         allow_outside: as in `open_dataset`.
 
     Raises:
-        ConfigurationError: the recommender has a recommender.yaml of its own.
+        ConfigurationError: the recommender has its own recommender.yaml.
     """
     if path is None:
         return loaded
     card = TargetCard.read(path)
     if loaded.manifest:
         raise ConfigurationError(
-            "--target-card is for a target without a recommender.yaml, and this one has its own. "
-            "Correct the facts there."
+            "--target-card is for a target without a recommender.yaml, but this target has one. "
+            "Correct the facts in that file, and remove the option."
         )
     # The price changes no response.
     declared = card.model_dump(mode="json", exclude={"price"}, exclude_none=True)

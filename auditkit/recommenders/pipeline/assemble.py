@@ -1,7 +1,7 @@
 """Assemble a pipeline of loaded recommenders, and compute its fingerprint.
 
-The fingerprint covers what the file says and what it names: order, names and numbers of the stages,
-the fingerprint of every recommender, and the templates of a prompt file.
+The fingerprint covers the order, names and numbers of the stages, the fingerprint of every
+recommender, and the templates of prompt files.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ __all__ = ["LoadedStage", "assemble", "resolve_prompt"]
 
 
 class LoadedStage(NamedTuple):
-    """A stage of the file with its recommender, the kind and fingerprint of that, and the path of
-    its prompt file.
+    """A stage of a pipeline file with its recommender, the kind and fingerprint of this
+    recommender, and the path of the stage's prompt file.
     """
 
     entry: StageEntry
@@ -35,13 +35,13 @@ class LoadedStage(NamedTuple):
 
 
 def assemble(path: Path, loaded: Sequence[LoadedStage], dataset: Dataset) -> tuple[Pipeline, str]:
-    """The pipeline and its fingerprint.
+    """Build the pipeline; return it with its fingerprint.
 
     Args:
         path: the pipeline file.
         loaded: two or more stages, in order.
-        dataset: its catalog links the titles that a stage writes, and its domain gives the words
-            of the prompts.
+        dataset: provides the catalog, to which the titles that a stage writes are linked, and the
+            domain of the prompts.
 
     Raises:
         ConfigurationError: a prompt file is invalid, or several stages are servers.
@@ -55,7 +55,7 @@ def assemble(path: Path, loaded: Sequence[LoadedStage], dataset: Dataset) -> tup
         if not isinstance(one.recommender, Recommends):
             raise TargetUnavailable(
                 f"{path}: stage {name!r} is a {one.kind}, which returns no lists. Name a "
-                "recommender that does."
+                "recommender that returns lists."
             )
         stage = build_stage(
             name,
@@ -73,15 +73,17 @@ def assemble(path: Path, loaded: Sequence[LoadedStage], dataset: Dataset) -> tup
             identity[-1].append("query")
     if steps[0].writes == "query" and not steps[1].reads:
         raise TargetUnavailable(
-            f"{path}: stage {steps[1].name!r} follows a search query and reads no text. Name a "
-            "retriever that does, such as baseline:bm25 or the folder of a dual encoder."
+            f"{path}: stage {steps[1].name!r} gets a search query but does not read text. Name a "
+            "retriever that reads text, such as baseline:bm25 or the folder of a dual encoder."
         )
     pipeline = Pipeline(f"pipeline:{path.name}", steps, catalog=dataset.catalog)
     return pipeline, sha256_json(["pipeline", 1, identity])
 
 
 def _require_writer(path: Path, stage: LoadedStage) -> None:
-    """Raise TargetUnavailable if a recommender that is to write a query only scores items."""
+    """Raise TargetUnavailable if a stage that must write a query has a recommender that only scores
+    items.
+    """
     if not isinstance(stage.recommender, Generates) and not writes_lists(stage.recommender):
         raise TargetUnavailable(
             f"{path}: stage {stage.entry.name!r} is a {stage.kind}, which scores items and writes "
@@ -93,7 +95,8 @@ def resolve_prompt(path: Path, entry: StageEntry) -> Path | None:
     """Path of the prompt file of a stage, which is relative to the folder of the pipeline file.
 
     Raises:
-        ConfigurationError: it is outside that folder, because its text is sent to a server.
+        ConfigurationError: the file does not exist, or is outside that folder and must not be sent
+            to a server.
     """
     if entry.prompt is None:
         return None
@@ -102,7 +105,7 @@ def resolve_prompt(path: Path, entry: StageEntry) -> Path | None:
     if not found.is_relative_to(root):
         raise ConfigurationError(
             f"{path}: stage {entry.name!r} names the prompt file {entry.prompt}, which is outside "
-            "the folder of the pipeline file. Copy it there."
+            "the folder of the pipeline file. Copy the file into that folder."
         )
     if not found.is_file():
         raise ConfigurationError(

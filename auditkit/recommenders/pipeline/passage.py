@@ -1,9 +1,9 @@
-"""The way of one request through the stages of a pipeline.
+"""The path of one request through the stages of a pipeline.
 
-A passage holds no connection and starts no call: it gives the request of the next stage and takes
-its response. So the same steps serve batches of a local pipeline and concurrent calls of one with a
-server. A stage that returns no item ends the passage, because the later stages have nothing to
-choose from.
+A passage has no connection and makes no call: it builds the request to the next stage and processes
+the response. Therefore a local pipeline can run it in batches, and a pipeline with a server in
+concurrent calls. A stage that returns no item ends the passage, because the later stages have
+nothing to choose from.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ _WITH_A_QUERY = ("ok", "no_answer", "parse_error")  # the text of a query is not
 
 
 class Passage:
-    """The state of one request.
+    """The state of one request on its way through the stages.
 
     Args:
-        request: as the pipeline got it. catalog: links what a stage writes to items.
-        worded: the stage that reads the prompt of the request; other stages that read prompts get
-            one from their own templates.
+        request: the request to the pipeline. catalog: links written titles to items. worded: the
+            stage that gets the prompt of the request; prompts of other stages are rendered from
+            their own templates.
 
     Attributes:
-        result: the response of the pipeline; None while a stage is left.
+        result: the response of the pipeline; None until its last stage has answered.
     """
 
     def __init__(self, request: Request, *, worded: Stage | None, catalog: Catalog) -> None:
@@ -48,7 +48,7 @@ class Passage:
         self.result: Response | NotRun | None = None
 
     def request_for(self, stage: Stage) -> Request:
-        """The request of the next stage, with the candidates of the one before."""
+        """The request to a stage, with the candidates of the previous stage."""
         asked = replace(self._request, k=stage.n or self._request.k, candidates=self._candidates)
         if self._query is not None:
             return replace(asked, prompt=self._query, instruction="", messages=())
@@ -70,7 +70,7 @@ class Passage:
         *,
         plain: RawResponse | None = None,
     ) -> None:
-        """Take the response of a stage to the request that `request_for` gave.
+        """Process the response of a stage to the request that `request_for` returned.
 
         Args:
             plain: the response to `plain_request`; its items are recorded for comparison.
@@ -105,7 +105,9 @@ class Passage:
     def _listed(
         self, stage: Stage, asked: Request, response: Response
     ) -> tuple[Response, list[RankedItem]]:
-        """The response with linked items, and its distinct items, at most as many as asked for."""
+        """Return the response with linked items, and its distinct items, cut to the requested
+        number.
+        """
         listed = list_after(
             stage.prompts.answer_after, response, k=asked.k, item_path=stage.prompts.item_path
         )
@@ -113,8 +115,8 @@ class Passage:
         return linked, _distinct(linked.items)[: asked.k] if linked.status == "ok" else []
 
     def plain_request(self, asked: Request) -> Request | None:
-        """The request of the stage that reads a query, with the plain query instead of the written
-        one; None for other stages.
+        """The request of a stage that reads a query, with the plain query in place of the query
+        that the first stage wrote; None for other stages.
         """
         if self._query is None:
             return None
@@ -137,7 +139,7 @@ class Passage:
 
 
 def _distinct(items: tuple[RankedItem, ...]) -> list[RankedItem]:
-    """The items without repeats; one outside the catalog is known by its text."""
+    """Drop repeated items; an item outside the catalog is identified by its text."""
     found: dict[str, RankedItem] = {}
     for item in items:
         found.setdefault(f"id:{item.item_id}" if item.item_id else f"raw:{item.raw}", item)

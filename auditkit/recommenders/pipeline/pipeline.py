@@ -1,8 +1,10 @@
-"""A recommender of several stages: each gets the candidates that the one before returned.
+"""A recommender of several stages, each of which gets the candidates that the previous stage
+returned.
 
-A chain with a served model is called like that model: one call per request, with its retries,
-deadlines and connections. The stages before and after it run in this process within the same call.
-At most one stage may be a server, so that a deadline and a rate limit mean one exchange.
+A pipeline with a served model is called like this model: one call per request, with the retries,
+deadlines and connections of the server. The stages before and after it run in this process within
+the same call. At most one stage may be a server, so that deadlines and rate limits apply to one
+exchange.
 """
 
 from __future__ import annotations
@@ -37,18 +39,18 @@ _QUERY_TOKENS = 48  # written by a local model
 
 
 class Pipeline:
-    """Runs the stages one after the other; every response has a trace of what each did.
+    """Runs the stages one after the other; every response has a trace with one entry per stage.
 
     Args:
-        name: of the recommender in the report.
-        steps: two or more stages; all but the last have an `n`.
-        catalog: links what a stage writes to items.
+        name: name of the recommender in the report.
+        steps: two or more stages.
+        catalog: links the titles that stages write to items.
 
     Attributes:
         stages: names of the stages that return items, in order.
         query_stage: name of the first stage if it writes a search query; else None.
-        prompts: templates of the stage that reads the prompt: the last one that reads any, except
-            one that reads a query.
+        prompts: templates of the stage that gets the prompt of the request: the last stage that
+            reads a prompt other than a search query.
         reads_prompt: whether any stage reads the prompt text.
 
     Raises:
@@ -60,8 +62,8 @@ class Pipeline:
         if len(servers) > 1:
             names = " and ".join(repr(stage.name) for stage in servers)
             raise ConfigurationError(
-                f"the stages {names} are servers, but a pipeline can have only one. Serve "
-                "them behind one endpoint, or audit each in a pipeline of its own."
+                f"the stages {names} are servers, but a pipeline can have only one. Serve them "
+                "behind one endpoint, or audit each in a separate pipeline."
             )
         self.name, self._steps, self._catalog = name, tuple(steps), catalog
         self.stages = tuple(stage.name for stage in steps if stage.writes == "list")
@@ -83,7 +85,7 @@ class Pipeline:
     # --- prompts
 
     def render(self, request: Request) -> str:
-        """The prompt of a request, with an open slot for candidates that are shown."""
+        """Render the prompt of a request; the slot for the candidates stays open."""
         return (self._worded or self._steps[-1]).render(request)
 
     def reference(self, item: Item) -> str:
@@ -91,8 +93,8 @@ class Pipeline:
         return item.title
 
     def planned_prompt(self, request: Request) -> str:
-        """The prompt of a request as long as it will be: the open slot is filled with as many
-        titles, evenly drawn from the catalog, because a plan calls no stage.
+        """A prompt as long as the final one, for a plan that calls no stage. The open slot is
+        filled with as many titles as there will be candidates, drawn evenly from the catalog.
         """
         n = titles_shown(self._steps)
         if not n or self._worded is None or not self._worded.shows:
@@ -110,7 +112,7 @@ class Pipeline:
         """Run every stage on all requests, one stage after the other.
 
         Raises:
-            TargetError: a stage failed; the detail names it.
+            TargetError: a stage failed; the detail names the stage.
         """
         passages = [self._passage(request) for request in requests]
         for stage in self._steps:
@@ -127,8 +129,8 @@ class Pipeline:
     async def _answer(
         self, operation: Operation, request: Request, parameters: Mapping[str, Any]
     ) -> RawResponse:
-        """Run one request through the stages. An operation other than `recommend`, which tries the
-        prompt, ends with the response of the server.
+        """Run one request through the stages. Any operation other than `recommend` only tests the
+        prompt, and ends with the response of the server.
         """
         passage = self._passage(request)
         for stage in self._steps:
@@ -166,7 +168,9 @@ class Pipeline:
     def _plain(
         self, stage: Stage, passages: Sequence[Passage], asked: Sequence[Request]
     ) -> Sequence[RawResponse | None]:
-        """Responses of a stage to the plain query, one per passage; None where it reads none."""
+        """Responses of a stage to the plain query, one per passage; None if the stage reads no
+        query.
+        """
         others = [
             passage.plain_request(request) for passage, request in zip(passages, asked, strict=True)
         ]
@@ -177,7 +181,7 @@ class Pipeline:
 
     @property
     def summary(self) -> str:
-        """The stages in a sentence, with the name and the number of candidates of each."""
+        """A sentence that lists the stages with their names and numbers of candidates."""
         said = [
             f"{stage.name} is {getattr(stage.recommender, 'name', 'a recommender')}"
             + (f" and passes {stage.n:,} candidates on" if stage.n else "")
@@ -220,7 +224,7 @@ def _texts(model: Generates, requests: Sequence[Request]) -> list[RawResponse]:
 
 @contextmanager
 def _named(stage: Stage) -> Iterator[None]:
-    """Name the stage in the errors of its recommender."""
+    """Context manager that adds the name of the stage to the errors of its recommender."""
     try:
         yield
     except NetworkForbidden:

@@ -1,8 +1,8 @@
 """Search queries between two stages of a pipeline: one writes the text, and the next reads it.
 
-The plain query, which every written one is compared with, is the titles of the latest items of the
-history. A language model that cannot beat it costs a call and gains nothing.
-See docs/how-to/audit-a-pipeline.md.
+Every written query is compared with the plain query, which is the titles of the latest history
+items. A language model that is not better than the plain query costs a call without any gain. See
+docs/how-to/audit-a-pipeline.md.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ _LABELS = ("search query:", "query:")
 
 
 def query_in(text: str) -> str:
-    """The query in the text of a model: without reasoning, label and quotes, in one line of at most
-    1,000 letters; empty if nothing is left.
+    """Extract the search query from the text of a model. Reasoning, label and quotes are removed;
+    the result is one line of at most 1,000 characters, and may be empty.
     """
     line = " ".join(without_reasoning(text).text.split()).strip(_QUOTES + " ")
     for label in _LABELS:
@@ -33,5 +33,5 @@ def query_in(text: str) -> str:
 
 
 def history_query(history: Sequence[Item]) -> str:
-    """The titles of the latest items of a history, oldest first."""
+    """The titles of the latest ten history items as a search query, oldest first."""
     return " ".join(item.title for item in history[-N_LATEST:])

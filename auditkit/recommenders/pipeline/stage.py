@@ -1,9 +1,9 @@
 """One stage of a pipeline: a recommender, its prompt templates, and how it sees the candidates.
 
 A recommender that scores items (a local language model, a dual encoder, a matrix, a baseline) gets
-the candidates as `Request.candidates` and ranks them. One that writes a list (a served model, a
-Python function) also gets their titles in the prompt, in the order of the stage before. The
-candidates of a request are known only when it is answered, so a rendered prompt keeps the slot
+the candidates as `Request.candidates` and ranks them. A recommender that writes a list (a served
+model, a Python function) also gets their titles in the prompt, in the order of the previous stage.
+The candidates of a request are known only when it is answered, so a rendered prompt keeps the slot
 `{candidates}` until then; the id of a request does not depend on what a stage returns. The first
 stage may write a search query instead, which is the prompt of the second.
 """
@@ -36,15 +36,16 @@ SLOT = "{candidates}"
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """One stage.
+    """One stage of a pipeline.
 
     Attributes:
-        name: of the stage. recommender: answers its requests.
+        name: name of the stage. recommender: answers its requests.
         n: number of candidates that are passed on; None for the last stage.
-        prompts: its templates; the first of `recommend` is used.
-        shows: whether the candidates of the stage before are written into its prompt.
-        choose: words between a template without the slot and the candidates.
-        writes: `list`, or `query` for the search query of the next stage.
+        prompts: templates of the stage; the first template of `recommend` is used.
+        shows: whether the candidates of the previous stage are written into the prompt.
+        choose: words between the prompt and the candidates if the template has no slot for them.
+        writes: `list` if the stage returns items, `query` if it writes the search query of the next
+            stage.
     """
 
     name: str
@@ -86,13 +87,14 @@ def build_stage(
     pack: DomainPack,
     writes: Literal["list", "query"] = "list",
 ) -> Stage:
-    """A stage with the templates of its recommender, of a file, or the shipped ones.
+    """Build a stage with the templates of its recommender, of a file, or of auditkit.
 
     Args:
         first: whether the stage chooses from all items.
-        prompt: a template file; keys that it leaves out are those of the shipped templates.
-        pack: the domain pack, whose words the shipped templates use.
-        writes: a list of items, or the search query of the next stage.
+        prompt: a template file; missing keys are taken from the shipped templates.
+        pack: the domain pack, whose words fill the shipped templates.
+        writes: `list` if the stage returns items, `query` if it writes the search query of the next
+            stage.
 
     Raises:
         ConfigurationError: the file is not a template file, has no slot for the candidates, or
@@ -103,7 +105,7 @@ def build_stage(
     if own is not None and prompt is not None and writes == "list":
         raise ConfigurationError(
             f"stage {name!r} names {prompt}, but its recommender has its own templates. Change "
-            "those in its folder, and remove `prompt`."
+            "the templates in the folder of the recommender, and remove `prompt`."
         )
     prompts = own or Prompts.shipped("titles", pack)
     if writes == "query":
@@ -130,8 +132,8 @@ def build_stage(
 
 
 def with_candidates_shown(request: Request, choose: str) -> Request:
-    """The request with the titles of its candidates in the open slot of its prompt, or of an
-    earlier turn of the conversation; without a slot they follow the prompt.
+    """Write the titles of the candidates into the open slot of the prompt or of an earlier turn.
+    Without a slot, `choose` and the titles follow the prompt.
     """
     listed = "\n- ".join(item.title for item in request.candidates or ())
     prompt, messages = request.prompt, request.messages
@@ -148,10 +150,8 @@ def writes_lists(recommender: object) -> bool:
 
 
 def _read(path: Path, base: Prompts) -> Prompts:
-    """The templates of a file over those of `base`.
-
-    Raises:
-        ConfigurationError: not a template file, or an unknown key or slot.
+    """Read the templates of a file, with missing keys from `base`. Raises: ConfigurationError: the
+    file is not a template file, or has an unknown key or slot.
     """
     stated = load_yaml(path).data
     if not isinstance(stated, dict):
@@ -171,12 +171,12 @@ def _read(path: Path, base: Prompts) -> Prompts:
 
 
 def _without_slot(title: str) -> str:
-    """A title that is not read as a slot."""
+    """Remove the braces of a slot in a title, so that the title is not filled as a slot."""
     return title.replace(SLOT, SLOT.strip("{}"))
 
 
 def titles_shown(stages: Sequence[Stage]) -> int:
-    """Number of candidates in the prompt of the stage that shows them; 0 if none does."""
+    """Number of candidates that a stage shows in its prompt; 0 if no stage shows candidates."""
     shown = [
         min(before.n or 0 for before in stages[:i] if before.writes == "list")
         for i, stage in enumerate(stages)

@@ -1,4 +1,4 @@
-"""What every stage of a pipeline got and returned, in the `trace` of a response.
+"""Input and output of every stage of a pipeline, in the `trace` of a response.
 
 The run log records the trace with the response, so the candidates of every stage can be read from
 the evidence, and a probe that compares stages measures the same numbers when a run is resumed or
@@ -25,10 +25,10 @@ class StageRecord:
     """The recorded input and output of one stage for one request.
 
     Attributes:
-        name: of the stage.
-        given: candidates of the stage before; None for a stage that chose from all items.
+        name: name of the stage.
+        given: candidates from the previous stage; None for a stage that chose from all items.
         items: what the stage returned, best first; ids are None for items outside the catalog.
-        plain: what the titles of the history as a query found; None if they were not asked.
+        plain: items found by the plain query; None if it was not sent.
     """
 
     name: str
@@ -45,13 +45,13 @@ def trace_entry(
     *,
     plain: Sequence[RankedItem] | None = None,
 ) -> dict[str, JsonValue]:
-    """The trace entry of one stage.
+    """Build the trace entry of one stage that returns items.
 
     Args:
-        asked: the request as the stage got it. response: what it returned, with linked items.
+        asked: the request to the stage. response: its response, with linked items.
         passed_on: candidates for the next stage; None for the last stage, whose items and text are
             in the response.
-        plain: candidates that the plain query found, if it was asked.
+        plain: candidates found by the plain query; None if it was not sent.
     """
     entry = _entry(name, asked, response)
     if plain is not None:
@@ -78,7 +78,7 @@ def _rows(items: Sequence[RankedItem]) -> list[JsonValue]:
 
 
 def query_entry(name: str, asked: Request, response: Response) -> dict[str, JsonValue]:
-    """The trace entry of a stage that writes a query; its text is recorded as it was written."""
+    """Build the trace entry of a stage that writes a query; its text is recorded unchanged."""
     return {**_entry(name, asked, response), _WRITES: "query", "text": response.text or ""}
 
 
@@ -92,13 +92,13 @@ def _entry(name: str, asked: Request, response: Response) -> dict[str, JsonValue
 
 
 def has_trace(response: Response) -> bool:
-    """Whether a response is one of a pipeline, also if no stage returned an item."""
+    """Whether a response comes from a pipeline, even if no stage returned an item."""
     return any(isinstance(entry.get(_STAGE), str) for entry in response.trace)
 
 
 def stage_records(response: Response) -> tuple[StageRecord, ...]:
-    """The recorded stages of a response that return items, in order; empty if it is not one of a
-    pipeline, or if its first stage wrote no query.
+    """The recorded stages that return items, in order; empty if the response does not come from a
+    pipeline, or if a first stage that should write a query wrote none.
     """
     entries = [
         entry

@@ -17,10 +17,10 @@ _UNFINISHED = "unfinished_reasoning"
 
 
 class ListAnswer(NamedTuple):
-    """A list as it was read.
+    """A list parsed from a text.
 
     Attributes:
-        text: of the answer, without reasoning. reason: why the answer is incomplete, if known.
+        text: the answer, without reasoning. reason: why the answer is incomplete, if known.
         derived: `parse_style`, `cut`, and `reasoning`, the number of removed passages.
     """
 
@@ -32,7 +32,7 @@ class ListAnswer(NamedTuple):
 
 
 def read_list(text: str, *, k: int | None = None, cut: bool = False) -> ListAnswer:
-    """Read a ranked list.
+    """Parse a ranked list from the text of a response.
 
     Args:
         k: requested number of items.
@@ -61,7 +61,7 @@ def read_list(text: str, *, k: int | None = None, cut: bool = False) -> ListAnsw
 
 
 def generated_text(request: Request, text: str) -> Response:
-    """The response with a generated text; reasoning in it is removed."""
+    """Build the response for a generated text, from which reasoning is removed."""
     answer = without_reasoning(text)
     status: Status = "ok" if answer.text.strip() else "no_answer"
     return Response(

@@ -57,7 +57,7 @@ class Attribute(_Part):
     """A sensitive attribute with mutually exclusive values.
 
     Attributes:
-        legal_basis: why the attribute is tested. crossed_with: attributes that are combined with it
+        legal_basis: why the attribute is tested. crossed_with: attributes with which it is combined
             in intersectional tests.
         values: at least two, with distinct ids and phrases.
     """
@@ -78,8 +78,8 @@ class Wordings(_Part):
     Attributes:
         neutral: phrases without an attribute: the first is the neutral request, the second is the
             repeated neutral request.
-        placebo: phrases that should have no effect. attributes: by name; names contain no `&` or
-            `=`.
+        placebo: phrases that should have no effect. attributes: attributes by name; names contain
+            no `&` or `=`.
     """
 
     version: Literal[1]
@@ -93,7 +93,8 @@ class Wordings(_Part):
         _refuse_equal(self.placebo)
         if len(set(self.neutral)) < len(self.neutral):
             raise ValueError(
-                "two neutral phrases are equal, so a repeated request would be the same request"
+                "two neutral phrases are equal, so the repeated neutral request would be the "
+                "first one again"
             )
         stated = {v.phrase for one in self.attributes.values() for v in one.values}
         if same := stated & set(self.neutral):
@@ -126,7 +127,7 @@ def _refuse_equal(values: tuple[AttributeValue, ...]) -> None:
 
 
 def read_wordings(path: Path) -> Wordings:
-    """Read a file of attributes.
+    """Read a file of attribute phrases.
 
     Raises:
         ConfigurationError: the file is invalid; all errors are listed, each with file and line.
@@ -136,7 +137,7 @@ def read_wordings(path: Path) -> Wordings:
 
 @cache
 def shipped_wordings() -> Wordings:
-    """The eight shipped attributes."""
+    """Return the eight shipped attributes with their phrases."""
     return read_wordings(
         Path(str(files("auditkit.recommenders.prompting") / "templates/attributes.yaml"))
     )

@@ -1,9 +1,9 @@
-"""Separate a title from what a recommender writes around it on the same line.
+"""Separate a title from the text around it on the same line.
 
-A title is a span in bold or quotes at the beginning of the line, or it ends before a price. It
-also ends before a dash, colon or bracket if words that do not read like a subtitle follow in at
-least half of the lines: a subtitle ("Alien - Resurrection") is part of the title. Comments that
-only the catalog can tell from a subtitle are left to linking.
+A title is a span in bold or quotes at the beginning of the line, or it ends before a price. It also
+ends before a dash, colon or bracket if words that do not read like a subtitle follow in at least
+half of the lines: a subtitle ("Alien - Resurrection") is part of the title. Comments that only the
+catalog can tell from a subtitle are left to linking.
 """
 
 from __future__ import annotations
@@ -79,12 +79,12 @@ def ends_with_year(line: str) -> bool:
 
 
 def is_emphasized(line: str) -> bool:
-    """Whether a line begins with a span in bold or quotes that a separator or nothing follows."""
+    """Whether a line begins with a span in bold or quotes, followed by a separator or nothing."""
     return len(line) <= _LONGEST and _span(line.strip()) is not None
 
 
 def bare_title(line: str) -> str:
-    """A title without decoration, its price, and the comment or period after its year."""
+    """Remove the decoration and price of a title, and a comment or period after its year."""
     line = line.strip()
     if len(line) > _LONGEST:  # no title; the patterns below would read it many times
         return line
@@ -96,8 +96,8 @@ def bare_title(line: str) -> str:
 
 
 def _undecorated(text: str) -> str:
-    """Text without emphasis, and without quotation marks around the whole; an inch mark or a quoted
-    last word stays.
+    """Remove emphasis, and quotation marks around the whole text; an inch mark or a quoted last
+    word is not changed.
     """
     text = text.strip(_EMPHASIS)
     while len(text) > 1 and text[0] in _OPENING:
@@ -107,7 +107,9 @@ def _undecorated(text: str) -> str:
 
 
 def bare_titles(lines: Sequence[str]) -> list[str]:
-    """Titles of the lines of one list, also without the comments that most of its lines have."""
+    """Extract the title from each line of a list. Comments after titles are removed if at least
+    half of the lines have one.
+    """
     titles = [bare_title(line) for line in lines]
     plain = [
         i for i, line in enumerate(lines) if len(line) <= _LONGEST and _span(line.strip()) is None
@@ -138,10 +140,11 @@ def _dash_of_comments(titles: Sequence[str]) -> str:
 
 
 def looks_like_comment(text: str) -> bool:
-    """Whether words after a title are a comment and not a subtitle.
+    """Whether the words after a title are a comment rather than a subtitle.
 
     A comment begins in lower case, has a price, percentage or rating, is long, or is a sentence.
-    The words of a subtitle are capitalized, and a color or size belongs to a product.
+    The words of a subtitle are capitalized. A color or size is not a comment, because it belongs to
+    the title of a product.
     """
     text = text.strip(_DECORATION)
     words = text.split()
@@ -160,13 +163,13 @@ def looks_like_comment(text: str) -> bool:
 
 
 def quoted_titles(text: str) -> tuple[str, ...]:
-    """Spans in bold or quotes within prose."""
+    """Return the spans in bold or quotes in a prose text."""
     spans = (match[1] or match[2] for match in _IN_TEXT.finditer(text))
     return tuple(span.strip(_DECORATION + ".,") for span in spans if not span.endswith(":"))
 
 
 def prose_around(text: str) -> str:
-    """Prose without its spans in bold or quotes."""
+    """Return a prose text without its spans in bold or quotes."""
     return _IN_TEXT.sub(" ", text)
 
 
@@ -202,7 +205,9 @@ def _before_colon(line: str) -> str:
 
 
 def _before(separator: re.Pattern[str], line: str, *, fewest: int) -> str:
-    """The text before the first separator that at least `fewest` words of a comment follow."""
+    """The text before the first separator after which a comment of at least `fewest` words
+    begins.
+    """
     for match in separator.finditer(line):
         head, tail = line[: match.start()].strip(), line[match.end() :]
         if head and len(tail.split()) >= fewest and looks_like_comment(tail):
@@ -211,7 +216,7 @@ def _before(separator: re.Pattern[str], line: str, *, fewest: int) -> str:
 
 
 def _before_bracket(line: str) -> str:
-    """The text before brackets that hold a price, a rating or words in lower case."""
+    """The text before brackets that contain a price, a rating or words in lower case."""
     bracket = _BRACKET.search(line)
     if bracket is None:
         return ""
@@ -224,7 +229,8 @@ def _before_bracket(line: str) -> str:
 
 
 def _without_price(line: str) -> str:
-    """Cut a price with what introduces and follows it, unless the line begins with it.
+    """Remove a price, with the words that introduce it and the text after it, unless the line
+    begins with the price.
 
     A price within the words of a line is part of the title ("The $64,000 Question").
     """

@@ -1,8 +1,8 @@
 """Which field of a JSON object, or which column of a table, names the item.
 
 Field names are compared without case, separators and accents, so `productName`, `product_name` and
-`Product Name` are one name. If no field has a known name, the field whose values differ between
-the objects and have the most letters is taken.
+`Product Name` are one name. If no field has a known name, the field is used whose values differ
+between the objects and have the most letters.
 """
 
 from __future__ import annotations
@@ -52,13 +52,13 @@ def is_item_field(name: str) -> bool:
 
 
 def item_texts(rows: Sequence[Mapping[str, object]]) -> list[str] | None:
-    """The text that names the item of each row: its title, its id, or `id: title`.
+    """Return the text that names the item of each row: its title, its id, or `id: title`.
 
     Args:
-        rows: objects or table rows with the same meaning; nested objects are searched.
+        rows: objects or table rows with the same fields; nested objects are searched too.
 
     Returns:
-        One text per row, empty if the row has none; None if no field seems to name items.
+        One text per row, empty for a row that names no item; None if no field seems to name items.
     """
     flat = [dict(_flat(row)) for row in rows]
     names = list(dict.fromkeys(name for row in flat for name in row))

@@ -35,9 +35,9 @@ def has_json(text: str) -> bool:
 
 
 def json_titles(text: str) -> tuple[str, ...] | None:
-    """Texts that name the items of the first JSON value, or of JSON lines; None if there is none.
+    """Texts that name items in the first JSON value or in JSON lines; None if the text has no JSON.
 
-    A truncated list gives its complete elements. A Python list or dictionary is read too.
+    Of a truncated list, only complete elements are read. A Python list or dictionary is read too.
     """
     if text[:1] in "[{" and text[:2] not in ("[]", "{}") and len(text) <= _LONGEST_LITERAL:
         with contextlib.suppress(ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
@@ -67,7 +67,7 @@ def _from_root(path: str) -> str:
 
 
 def titles_at(text: str, path: str) -> tuple[str, ...] | None:
-    """Texts at a declared path of the first JSON value; None if the text has no such value.
+    """Texts at a declared path of the first JSON value; None if the text has no JSON value.
 
     Args:
         path: names joined by periods, with `[]` after the name of a list, such as
@@ -87,8 +87,8 @@ def titles_at(text: str, path: str) -> tuple[str, ...] | None:
 
 
 def _values(text: str, position: int) -> tuple[list[Any], bool]:
-    """The JSON values from a position that follow each other with only blanks and commas between
-    them, and whether the first one is complete.
+    """Read consecutive JSON values from a position, separated only by spaces and commas; also
+    return whether the first value is complete.
     """
     values: list[Any] = []
     while len(values) < _MOST_OBJECTS:
@@ -118,7 +118,7 @@ def _whole_elements(text: str, position: int) -> list[Any]:
 
 
 def _titles_of(value: Any) -> tuple[str, ...]:
-    """Texts of the list in a value that holds the items."""
+    """Texts of the list of items in a JSON value."""
     if isinstance(value, list):
         return _texts(value)
     named = [value[key] for key in _USUAL_LISTS if isinstance(value.get(key), list)]
@@ -134,7 +134,7 @@ def _titles_of(value: Any) -> tuple[str, ...]:
 
 
 def _lists(value: Mapping[str, Any], depth: int = 0) -> Iterator[list[Any]]:
-    """The lists in an object that is not an item itself, outer ones first."""
+    """The lists in an object that is not an item itself, outer lists first."""
     yield from (entry for entry in value.values() if isinstance(entry, list))
     for entry in value.values():
         if isinstance(entry, dict) and depth < 3:
@@ -142,7 +142,7 @@ def _lists(value: Mapping[str, Any], depth: int = 0) -> Iterator[list[Any]]:
 
 
 def _is_other(name: str) -> bool:
-    """Whether lists of this name hold something else than items."""
+    """Whether lists of this name contain something other than items."""
     return name.casefold() in _OTHER_LISTS
 
 
@@ -161,7 +161,7 @@ def _numbered(value: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _described(value: Mapping[str, Any]) -> tuple[str, ...]:
-    """The names of an object that describes an item under each, as {"Heat": "A long heist."}."""
+    """The names of an object whose names are titles, as in {"Heat": "A long heist."}."""
     told = [
         isinstance(text, str) and (len(text.split()) > 2 or text.endswith("."))
         for text in value.values()

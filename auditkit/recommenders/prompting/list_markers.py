@@ -58,7 +58,7 @@ _TITLES_BEGIN_SO = ("hashed", "dashed", "letter", "roman")  # "#1 Cheerleader Ca
 
 
 class MarkedLine(NamedTuple):
-    """A line after its marker; `bullet` is an indented or plain bullet instead of a number."""
+    """Rest of a line after its marker; `bullet` is False if the marker is a number."""
 
     rest: str
     bullet: bool
@@ -81,7 +81,7 @@ class _Numbered(NamedTuple):
 
 
 def marked_lines(lines: Sequence[str]) -> list[MarkedLine]:
-    """The lines that begin with a marker, without it, in order."""
+    """Return the lines that begin with a list marker, in order and without the marker."""
     numbered = [
         found for place, line in enumerate(lines) if (found := _number(place, line)) is not None
     ]
@@ -114,7 +114,9 @@ def _value(written: str, kind: str) -> int:
 
 
 def _markers(numbered: Sequence[_Numbered]) -> list[_Numbered]:
-    """The numbers that are markers: certain ones, and the others if they count up."""
+    """Select the numbers that are markers: unambiguous markers, and the other numbers if they count
+    up.
+    """
     certain = [found for found in numbered if found.certain]
     doubtful = [found for found in numbered if not found.certain]
     whole = [found for found in doubtful if not found.decimal]
@@ -129,7 +131,9 @@ def _markers(numbered: Sequence[_Numbered]) -> list[_Numbered]:
 
 
 def _counts_up(found: Sequence[_Numbered]) -> bool:
-    """Whether numbers count up from 1, from a later number over three lines, or are all 1."""
+    """Whether numbers count up from 1, count up from a larger number over at least three lines, or
+    are all 1.
+    """
     numbers = [one.number for one in found]
     least = 1 if numbers[0] == 1 else 3
     if any(one.kind in _TITLES_BEGIN_SO for one in found):

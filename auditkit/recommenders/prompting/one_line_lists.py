@@ -27,20 +27,22 @@ _LEAST_PARTS = 3
 
 
 class OneLineList(NamedTuple):
-    """Parts in order, and the style: `numbers`, `bars`, `semicolons` or `commas`."""
+    """Titles of a one-line list in order, and its style: `numbers`, `bars`, `semicolons` or
+    `commas`.
+    """
 
     titles: list[str]
     style: str
 
 
 def one_line_titles(line: str, *, k: int | None = None) -> OneLineList | None:
-    """The titles on one line: "1. Heat 2. Fargo", "Heat; Fargo", "Heat (1995), Fargo (1996)".
+    """Parse a list on one line: "1. Heat 2. Fargo", "Heat; Fargo", "Heat (1995), Fargo (1996)".
 
-    A comma may belong to a title, so titles without a year are only split at commas if that gives
-    exactly the k requested ones, at least three.
+    A comma may belong to a title, so titles without a year are split at commas only if the result
+    has exactly k titles and k is at least 3.
 
     Returns:
-        None if the line is no such list.
+        The titles and the style; None if the line is not such a list.
     """
     numbers = list(_NUMBER.finditer(line))
     if len(numbers) > 1 and [int(n[1]) for n in numbers] == list(range(1, len(numbers) + 1)):

@@ -84,7 +84,7 @@ def parse_list(text: str, *, k: int | None = None) -> ParsedList:
 
 
 def _parsed(text: str, k: int | None) -> ParsedList:
-    """As `parse_list`; a title may be empty."""
+    """Parse a list as `parse_list` does; titles may be empty."""
     stripped = dedent(_FENCE.sub("", text)).strip("\r\n")
     lines = [line.rstrip() for line in stripped.splitlines() if line.strip()]
     marked = _marked(lines)
@@ -123,7 +123,7 @@ def parse_cut(text: str, *, k: int | None = None) -> ParsedList:
 
 
 def _marked(lines: Sequence[str]) -> tuple[str, ...]:
-    """Titles after numbers or bullets; bullets below them, and their details, are comments."""
+    """Titles after numbers or bullets; bullets and details below a title are comments."""
     found = marked_lines(lines)
     if found and all(line.rest.startswith("{") for line in found):
         return json_titles("\n".join(line.rest for line in found)) or ()
@@ -147,13 +147,15 @@ def _is_detail(text: str) -> bool:
 
 
 def _titles(parts: Sequence[str]) -> tuple[str, ...]:
-    """Titles without decoration; blank ones and introductions (a colon at the end) are dropped."""
+    """Titles without decoration; blank titles and introductions (with a colon at the end) are
+    dropped.
+    """
     bare = bare_titles(_without_label(parts))
     return tuple(title for title in bare if title and not title.endswith(":"))
 
 
 def _without_label(parts: Sequence[str]) -> Sequence[str]:
-    """Parts without the field name that all of them begin with, as in "Title: Heat"."""
+    """Remove the field name with which all parts begin, as in "Title: Heat"."""
     fields = [_FIELD.match(part) for part in parts]
     if len(parts) < 2 or not all(field and is_item_field(field["name"]) for field in fields):
         return parts
@@ -231,10 +233,11 @@ def _is_refusal_line(line: str) -> bool:
 
 
 def fairllm_clean(text: str) -> list[str]:
-    """Clean a response like FaiRLLM's notebook, only for comparison with published tables.
+    """Clean a response as FaiRLLM's notebook does, only for comparison with published tables.
 
-    It merges titles with the same text before a hyphen, loses a digit at the end of a title (which
-    joins the next number of the list), and finds no titles in a list that is not numbered `1. `.
+    The cleaning merges titles with equal text before a hyphen, loses a digit at the end of a title
+    (the digit joins the next number of the list), and finds no titles in a list that is not
+    numbered `1. `.
 
     Returns:
         Cleaned titles in order, with repeats and empty titles.
@@ -271,7 +274,7 @@ def status_of_text(
     """The status of a response: no answer, refusal, truncated, parse error, or ok.
 
     Args:
-        text: of the response.
+        text: text of the response; None if there is none.
         n_items: number of complete items parsed from it.
         cut: whether the text was truncated by a token limit.
         k: requested number of items; a truncated response with at least k items is ok.

@@ -76,7 +76,7 @@ def as_text(messages: Sequence[Message]) -> str:
 
 
 def describe_user(attributes: Mapping[str, str]) -> str:
-    """A noun phrase that states a user's attributes, without unknown values.
+    """Return a noun phrase that states a user's attributes, except those with unknown values.
 
     Example:
         >>> describe_user({"gender": "female", "age": "under 25", "occupation": "student"})
@@ -107,7 +107,7 @@ class TaskPrompt:
     """Templates of an additional task that a recommender was trained on.
 
     Attributes:
-        ask: templates of the request; the first is the default, all are used in training.
+        ask: templates of the request; the first is the default, and training uses all of them.
         answer: template of the answer.
         options: all possible answers, if there are only a few.
     """
@@ -123,15 +123,15 @@ class Prompts:
 
     Args:
         history: whether items are written as `<item_..>` references or as titles.
-        recommend: templates of the request for a list; the first is the default, all are used in
-            training.
+        recommend: templates of the request for a list; the first is the default, and training uses
+            all of them.
         describe: templates of the request to describe one item.
         description: template of the answer to `describe`.
         system: the system turn; empty for none.
         examples: few-shot examples, as earlier turns of the conversation.
         answer_after: words that precede the list, for models that reason first.
-        item_path: where a JSON answer has the title or id of each item, such as
-            `result.picks[].sku`; empty to find it.
+        item_path: path of the title or id of each item in a JSON answer, such as
+            `result.picks[].sku`; empty to detect the path.
         tasks: additional tasks that the recommender was trained on, by name.
     """
 
@@ -165,7 +165,7 @@ class Prompts:
         """Read a template file.
 
         Raises:
-            ConfigurationError: not a template file, or an unknown slot.
+            ConfigurationError: the file is not a template file, or a template has an unknown slot.
         """
         try:
             return cls.from_mapping(load_yaml(path).data)
@@ -178,7 +178,7 @@ class Prompts:
     def shipped(
         cls, name: Literal["item_tokens", "titles", "title_lists"], pack: DomainPack
     ) -> Prompts:
-        """Read one of the template files that are included in auditkit, in the words of a domain.
+        """Read a template file that ships with auditkit, filled with the words of a domain.
 
         Raises:
             ConfigurationError: a template of the pack has an unknown key or slot.
@@ -191,11 +191,11 @@ class Prompts:
 
     @classmethod
     def from_mapping(cls, fields: Mapping[str, object]) -> Prompts:
-        """Build from the mapping of a template file.
+        """Build the templates from the content of a template file.
 
         Raises:
-            ConfigurationError: an unknown key or slot.
-            ValidationError: a missing key or a value of the wrong type.
+            ConfigurationError: `fields` has an unknown key, or a template an unknown slot.
+            ValidationError: a key is missing, or a value has a wrong type.
         """
         if not isinstance(fields, Mapping):
             raise TypeError("not a mapping")
@@ -208,7 +208,7 @@ class Prompts:
         return TypeAdapter(cls).validate_python(fields)
 
     def as_mapping(self) -> dict[str, object]:
-        """The mapping that `from_mapping` reads."""
+        """Return the mapping that `from_mapping` reads."""
         return {
             "history": self.history,
             "recommend": list(self.recommend),
@@ -261,12 +261,14 @@ class Prompts:
         return self._fill(self.describe[wording % len(self.describe)], item=self._item(item))
 
     def ask(self, task: str, *, wording: int = 0, **slots: str | Item | Sequence[Item]) -> str:
-        """Render the prompt of a task, with slots for text, an item or several items."""
+        """Render the prompt of a task. `wording` is the index of its template; `slots` fill the
+        template with texts, items or sequences of items.
+        """
         wordings = self.tasks[task].ask
         return self._fill(wordings[wording % len(wordings)], **self._written(slots))
 
     def answer(self, task: str, **slots: str | Item | Sequence[Item]) -> str:
-        """Render the answer to a task."""
+        """Render the answer to a task; `slots` fill the template as in `ask`."""
         return self._fill(self.tasks[task].answer, **self._written(slots))
 
     def _written(self, slots: Mapping[str, str | Item | Sequence[Item]]) -> dict[str, str]:

@@ -1,11 +1,11 @@
 """Separate the reasoning that a model writes into its answer from the answer itself.
 
-Servers with a reasoning parser return the reasoning in a field of its own. Others leave it in the
-text, where every title that the model considered would be read as a recommendation. The delimiters
-are those of published chat templates: `<think>` (DeepSeek, Qwen) and its spellings, `[THINK]`
-(Mistral), `◁think▷` (Kimi), `<|START_THINKING|>` (Cohere), `<|begin_of_thought|>` (OpenThinker),
-and the channels of the harmony format (gpt-oss). Templates that open the reasoning in the prompt
-leave only the closing delimiter in the answer.
+Servers with a reasoning parser return the reasoning in a separate field. Other servers leave it in
+the text, where every title that the model considered would count as a recommendation. The
+delimiters are those of published chat templates: `<think>` (DeepSeek, Qwen) and its spellings,
+`[THINK]` (Mistral), `◁think▷` (Kimi), `<|START_THINKING|>` (Cohere), `<|begin_of_thought|>`
+(OpenThinker), and the channels of the harmony format (gpt-oss). Templates that open the reasoning
+in the prompt leave only the closing delimiter in the answer.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ _BARE_FINAL = "assistantfinal"
 
 
 class Answer(NamedTuple):
-    """An answer without reasoning.
+    """An answer whose reasoning was removed.
 
     Attributes:
         text: the text without reasoning. n_removed: number of passages of reasoning.
-        unfinished: whether the text ends within reasoning, so that the answer never began or was
-            interrupted.
+        unfinished: whether the text ends within a passage of reasoning, so that the answer is
+            missing or was interrupted.
     """
 
     text: str

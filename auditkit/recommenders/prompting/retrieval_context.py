@@ -24,12 +24,12 @@ _N_VALUES = 3  # of one predicate
 def with_candidates(
     request: Request, lines: Sequence[str], *, instruction: str, choose: str
 ) -> Request:
-    """The request with the candidates in its prompt; `Request.candidates` stays empty, so that the
-    recommender generates its list instead of ranking the candidates.
+    """Write candidates into the prompt of a request. `Request.candidates` stays empty, so that the
+    recommender generates a list instead of ranking the candidates.
 
     Args:
         lines: one text per candidate.
-        instruction: template for a request without one.
+        instruction: template for a request without an instruction.
         choose: words between the request and the list.
     """
     words = (request.instruction or instruction) + choose
@@ -43,7 +43,7 @@ def fact_line(
     """A title with at most 40 tokens of facts: `Fargo (1996): Crime, Drama; director Joel Coen`.
 
     Args:
-        facts: predicates to show, in order, and their forms.
+        facts: predicates to show, in order, each with the phrase for its values.
         count: returns the number of tokens of a text.
     """
     labeled = {predicate.name for predicate in graph.predicates if predicate.labeled}

@@ -34,7 +34,7 @@ def table_titles(text: str) -> tuple[str, ...] | None:
 
 
 def _elements(text: str) -> tuple[str, ...]:
-    """Contents of the XML elements that name items; the ones with the most exact name."""
+    """Contents of the XML elements that name items, for the element name that fits best."""
     found = [
         {match["name"]: _plain(match["content"])}
         for match in _ELEMENT.finditer(text)

@@ -55,8 +55,8 @@ def item_tokens(
 
 @contextmanager
 def control_tokens(tokenizer: PreTrainedTokenizerFast, *, meant: bool) -> Iterator[Any]:
-    """Context manager for the tokenizer's backend, with control tokens enabled (`meant`) or encoded
-    as plain text.
+    """Context manager that yields the tokenizer's backend. Control tokens in a text are recognized
+    if `meant`, and otherwise encoded as plain text.
     """
     backend = tokenizer.backend_tokenizer
     before = backend.encode_special_tokens
@@ -98,15 +98,15 @@ def encode_chat(
     items: Mapping[str, Sequence[int]],
     messages: Sequence[Message] = (),
 ) -> list[int]:
-    """Token ids of a prompt as a user turn of the chat template: earlier turns, the prompt, and the
-    generation prompt.
+    """Token ids of a chat: earlier turns, the prompt as a turn of the user, and the generation
+    prompt of the chat template.
 
-    The template is rendered with placeholders, so that its control tokens are encoded as tokens and
-    control tokens typed in a turn as text. If no turn contains control tokens, the rendered text is
-    encoded in one pass, as `apply_chat_template` does.
+    The template is rendered with placeholders, so that only its own control tokens are encoded as
+    tokens, and control tokens typed in a turn are encoded as text. If no turn contains control
+    tokens, the rendered text is encoded in one pass, as `apply_chat_template` does.
 
     Raises:
-        TargetError: the template omits a turn, or `encode` raises.
+        TargetError: the template omits a turn, or the prompt refers to an item without a token.
     """
     turns = [*messages, Message("user", prompt)]
     parts = _template_parts(tokenizer, turns, place=f" {_PLACE} ")

@@ -1,7 +1,7 @@
-"""Copies of an instruction that keep a few of its words; slots are always kept.
+"""Copies of an instruction that contain only a few of its words, and all of its slots.
 
-All copies are made if they are few, so that a vote over them is exact. Otherwise they are drawn
-uniformly, independently of the words.
+If few copies exist, all are made, so that a vote over them is exact. Otherwise copies are drawn
+uniformly at random.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ _BLANKS = re.compile(r"[^\S\n]+")
 
 
 def words_of(instruction: str) -> list[tuple[int, int]]:
-    """Begin and end of every word of an instruction outside its `{slots}`."""
+    """Begin and end position of every word of an instruction outside its `{slots}`."""
     return [found.span() for found in _WORD_OR_SLOT.finditer(instruction) if found[0][0] != "{"]
 
 
 @dataclass(frozen=True)
 class WordMasks:
-    """Which words each masked copy of a text of `words` words keeps.
+    """Masks of a text: the words that each masked copy keeps.
 
     Attributes:
         words: number of words of the text.
         kept: number of words that each copy keeps.
         chosen: positions of the kept words, one tuple per copy.
-        exact: whether the copies are all that exist, each once.
+        exact: whether every possible mask is included exactly once.
     """
 
     words: int
@@ -42,10 +42,10 @@ class WordMasks:
 
     @classmethod
     def draw(cls, words: int, *, share: float, copies: int, rng: np.random.Generator) -> WordMasks:
-        """Masks that keep `share` of the words, at least one word.
+        """Draw masks that keep the fraction `share` of the words, at least one word.
 
         Args:
-            copies: number of copies; if there are at most as many, all are made.
+            copies: number of masks; all possible masks are used if there are no more than this.
         """
         kept = min(words, max(1, round(share * words)))
         if comb(words, kept) <= copies:
@@ -54,7 +54,7 @@ class WordMasks:
         return cls(words, kept, tuple(tuple(sorted(map(int, d))) for d in drawn), exact=False)
 
     def copies(self, instruction: str) -> list[str]:
-        """The masked copies of an instruction with this number of words, without double blanks."""
+        """Return the masked copies of an instruction of `words` words, without double spaces."""
         spans = words_of(instruction)
         return [self._copy(instruction, spans, set(chosen)) for chosen in self.chosen]
 

@@ -28,7 +28,7 @@ _HELLO_TOKENS = 16  # fewer are refused by some servers
 
 
 def connect(target: str) -> Endpoint:
-    """Detect the capabilities of a server: chat, else completions; then scores.
+    """Detect whether a server supports chat or only completions, and whether it returns scores.
 
     Raises:
         TargetUnavailable: the first request failed; the message names the setting to change.
@@ -59,7 +59,7 @@ def _say_hello(endpoint: Endpoint) -> None:
 
 
 def _retried(endpoint: Endpoint, ask: Callable[[], T]) -> T:
-    """Send test requests with the retries of all later requests.
+    """Send test requests with the same retries as all later requests.
 
     A refused connection is not retried, because at the first request the address is more likely to
     be wrong than the server to be down for a moment.
@@ -82,8 +82,8 @@ def _retried(endpoint: Endpoint, ask: Callable[[], T]) -> T:
 
 
 def _with_scores(target: str, endpoint: Endpoint) -> Endpoint:
-    """The endpoint with its scoring capability if its scores are consistent, otherwise without
-    it.
+    """Return the endpoint with the capability to score if its scores are consistent, and otherwise
+    without.
 
     Raises:
         TargetError: as in `check_scores`.
@@ -103,15 +103,15 @@ def _explained(endpoint: Endpoint, error: TargetError) -> str:
     """The message for a failed first request, with the setting to check."""
     check = f"Check the address and the model name {endpoint.name!r}."
     if isinstance(error, RefusedField):
-        check = _REMEDIES.get(error.field, "auditkit cannot do without it; use another server.")
+        check = _REMEDIES.get(error.field, "auditkit requires this field; use another server.")
     remedy = {
         "auth": f"Put a valid key into the environment variable {endpoint.key_variable}.",
-        "redirect": "Give the address that it redirects to; redirects are not followed.",
+        "redirect": "Give the address to which the server redirects; redirects are not followed.",
         "connection": "Check that the server is running and that the address is correct.",
         "deadline": "If the model is still being loaded, try again later.",
         "http_5xx": "The server has an internal error or is overloaded; try again later.",
         "rate_limited": "Try again later, or set AUDITKIT_REQUESTS_PER_MINUTE.",
-        "tls": "Its certificate is not signed by a known authority; verification cannot be "
+        "tls": "The server certificate is not signed by a known authority; verification cannot be "
         "disabled. If the authority is your own, set SSL_CERT_FILE to its PEM file.",
         "quota": "The account of the key has no quota or credit left; add credit or raise its "
         "limit.",

@@ -5,8 +5,8 @@ A generated token has its log-probability in `logprobs`. The tokens of the promp
 token, then `{token_id: {"logprob", "rank", "decoded_token"}}`. With `prompt_logprobs: 0` an entry
 has only the token of the prompt.
 
-The tokens of a continuation are those that a chat with the continuation has and a chat without it
-has not. Their texts must spell the continuation: templates that strip the last message would
+The tokens of a continuation are those by which a chat with the continuation differs from the chat
+without it. Their texts must spell the continuation: templates that strip the last message would
 otherwise give the log-probabilities of another text.
 """
 
@@ -30,7 +30,7 @@ _MOST_UNKNOWN = 16  # characters in a run of such tokens
 
 
 class PromptToken(NamedTuple):
-    """One token of a rendered chat.
+    """One token of a rendered chat, with its log-probability.
 
     Attributes:
         id: the server's token id, as text. logprob: nats. text: the token decoded on its own.
@@ -42,7 +42,7 @@ class PromptToken(NamedTuple):
 
 
 def prompt_tokens(result: Mapping[str, Any]) -> list[PromptToken]:
-    """The tokens of a rendered chat after its first token, for which nothing is predicted.
+    """The tokens of a rendered chat except its first, which has no log-probability.
 
     Raises:
         TargetError: the response has no `prompt_logprobs` with one token per entry.
@@ -68,8 +68,8 @@ def continuation_values(
     the end of the prompt.
 
     Args:
-        before: tokens of the chat up to where the answer begins.
-        whole: tokens of the same chat with the beginning of the answer.
+        before: tokens of the chat before the answer.
+        whole: tokens of the same chat followed by the beginning of the answer.
 
     Raises:
         TargetError: the two chats differ before the answer, the tokens do not spell the
@@ -106,8 +106,8 @@ def _spells(tokens: Sequence[str], text: str, *, merged: bool) -> bool:
 
 
 def _matches(spelled: str, text: str) -> bool:
-    """Whether a text equals another one in which replacement characters are unknown; in linear
-    time, because both may come from a hostile server.
+    """Whether two texts are equal if each replacement character of `spelled` matches any character.
+    The time is linear, because both may come from a hostile server.
     """
     places = {0}
     for number, known in enumerate(_PARTS.split(spelled)):
@@ -126,8 +126,9 @@ def generated_token(result: Mapping[str, Any]) -> tuple[str, float]:
     """Text of the first generated token of a chat, and its log-probability in nats.
 
     Raises:
-        TargetError: no log-probability; or the answer does not begin with this token, or begins
-            with reasoning, so that a list follows something else than the prompt.
+        TargetError: the result has no log-probability, the answer does not begin with this token,
+            or the answer begins with reasoning, so that a list would not follow the prompt
+            directly.
     """
     try:
         choice = result["choices"][0]

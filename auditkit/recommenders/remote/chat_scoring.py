@@ -4,8 +4,7 @@ The probability of a text after the plain prompt is not the probability of the s
 answer in a chat, because the chat template adds roles and control tokens. Two kinds of servers give
 the latter: those that score the last message of a chat (`prompt_logprobs`, vLLM), and those that
 return the rendered template (`/apply-template` of llama.cpp, `/tokenize` with messages of vLLM) and
-echo a completion. Which of them a server is, and whether its numbers are right, is tested by
-`score_check`.
+echo a completion. `score_check` tests which kind a server is and whether its numbers are right.
 """
 
 from __future__ import annotations
@@ -113,8 +112,8 @@ class RenderedTemplate:
     Attributes:
         by_tokenizer: whether `/tokenize` and `/detokenize` render the chat, instead of
             `/apply-template`.
-        strips_first: whether the special token with which the rendered chat begins is left out,
-            because the server adds it again.
+        strips_first: whether the first special token of the rendered chat is removed, because the
+            server adds it again.
     """
 
     by_tokenizer: bool
@@ -177,7 +176,9 @@ class RenderedTemplate:
 
 
 def _require_one_first(rendered: str, tokens: Sequence[str]) -> None:
-    """Require that a server did not add the special token with which the chat begins again."""
+    """Require that the server did not add a second copy of the special token at the beginning of
+    the chat.
+    """
     first = _FIRST_SPECIAL.match(rendered)
     if first and list(tokens[:2]) == [first[0]] * 2:
         raise TargetError("bad_schema", detail="the first special token is read twice")

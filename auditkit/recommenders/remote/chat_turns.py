@@ -43,7 +43,7 @@ def _turn(message: Message) -> dict[str, Any]:
 
 
 def turn_response(request: Request, completion: Completion) -> Response:
-    """The response for a completed turn: calls of tools, or a text whose list is read if the
+    """The response for a completed turn: tool calls, or a text, from which a list is parsed if the
     request asks for items (`k` above 0).
     """
     if completion.trace and not completion.refused:
@@ -55,10 +55,10 @@ def turn_response(request: Request, completion: Completion) -> Response:
 
 
 def read_turn(request: Request, answer: RawTurn) -> Response:
-    """The response for what a Python object returned as its next turn.
+    """Convert the next turn that a Python object returned to a Response.
 
     Raises:
-        TargetError: neither text, an OpenAI-style message, a Response, nor None.
+        TargetError: the value is not a text, an OpenAI-style message, a Response or None.
     """
     if answer is None:
         return Response(request_id=request.id, status="no_answer")

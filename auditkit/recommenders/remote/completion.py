@@ -41,9 +41,10 @@ class Completion(NamedTuple):
     """The first choice of a completion.
 
     Attributes:
-        text: None if the server returned none. reason: the finish reason. usage: tokens by kind.
-        trace: tool calls, each with name and arguments. refused: whether `text` is the refusal that
-            the server returned in place of a content.
+        text: text of the choice; None if the server returned no text. reason: the finish reason.
+            usage: tokens by kind.
+        trace: tool calls, each with name and arguments. refused: whether `text` is a refusal that
+            the server returned instead of content.
     """
 
     text: str | None
@@ -57,7 +58,7 @@ def saying(result: Mapping[str, Any], *, chat: bool) -> Completion:
     """Read the first choice of a chat completion (`chat`) or of a plain completion.
 
     Raises:
-        TargetError: keys are missing or of another type, or the server ended the generation.
+        TargetError: keys are missing or have a wrong type, or the server aborted the generation.
     """
     choices = result.get("choices")
     if not isinstance(choices, list):
@@ -126,8 +127,8 @@ def _trace(message: Mapping[str, Any]) -> tuple[Mapping[str, JsonValue], ...]:
 
 
 def usage_of(result: Mapping[str, Any]) -> dict[str, int]:
-    """Tokens by kind, as counted by the server; without counts that cannot be true, and empty if it
-    does not count them.
+    """Token counts by kind, as the server reports them. Impossible counts are dropped; empty if the
+    server reports none.
     """
     counted = result.get("usage")
     return {

@@ -24,11 +24,11 @@ def continuation_logprobs(prompt: str, continuation: str, result: Mapping[str, A
     the prompt and ends in the continuation.
 
     Args:
-        prompt, continuation: sent as one text.
+        prompt, continuation: the two parts of the text that was sent.
         result: a completion of at most one new token, requested with `echo` and `logprobs`.
 
     Raises:
-        TargetError: no log-probabilities, or tokens that do not match the text.
+        TargetError: the result has no log-probabilities, or its tokens do not match the text.
     """
     try:
         choice = result["choices"][0]
@@ -100,8 +100,8 @@ def _by_offset(continuation: str, choice: Mapping[str, Any], offsets: object, n_
 
 
 def is_log_probability(value: object) -> bool:
-    """Whether a value is a possible log-probability in nats; infinity and what servers write in its
-    place are not.
+    """Whether a value is a valid log-probability in nats, which excludes infinities and the numbers
+    that servers write for them.
     """
     number = isinstance(value, int | float) and not isinstance(value, bool)
     return number and _IMPOSSIBLE < value <= 1e-6  # type: ignore[operator]

@@ -1,9 +1,9 @@
 """Classify an error response of an OpenAI-compatible server by its status code and body.
 
-Servers agree on the status codes and on little else. The words that decide are looked up in the
-fields `code`, `type`, `param`, `loc`, `message` and `detail`, wherever they are nested;
-docs/reference/endpoints.md names the server of every form. No text of the server is passed on: a
-detail contains only names that auditkit sent itself.
+Servers agree on status codes but on little else. The error is classified by words in the fields
+`code`, `type`, `param`, `loc`, `message` and `detail`, wherever they are nested;
+docs/reference/endpoints.md names the server of every form. The text of a server never appears in an
+error: its detail contains only names that auditkit sent.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ _MAX_DEPTH = 8
 
 
 class RefusedField(TargetError):
-    """The server refuses a field of the request.
+    """Error: the server refuses a field of the request.
 
     Attributes:
         field: name of the field. by_value: whether only its value is refused.
@@ -94,10 +94,10 @@ class _Error(NamedTuple):
 def error_of_status(
     status: int, body: str, *, sent: Mapping[str, Any], retry_after: float | None = None
 ) -> TargetError:
-    """The error, with its reason, for a status code other than 200.
+    """The error for a status code other than 200, with the reason that the run log records.
 
     Args:
-        body: of the response. sent: the request. retry_after: seconds that the server demands.
+        body: body of the response. sent: the request. retry_after: seconds that the server demands.
     """
     return _classified(status, _read(body), sent=sent, retry_after=retry_after)
 
@@ -129,10 +129,10 @@ def _classified(
 def error_in_body(value: object, *, sent: Mapping[str, Any]) -> TargetError | None:
     """The error that the body of a response with status 200 contains.
 
-    It is classified as if the server had returned the status that belongs to the error.
+    The error is classified as if the server had returned the matching HTTP status.
 
     Returns:
-        The error; None if the body is a JSON object without one.
+        The error; None if the body is a JSON object without an error.
     """
     if not isinstance(value, dict):
         return TargetError("bad_schema", detail="the response is not a JSON object")

@@ -26,8 +26,8 @@ class EventLoop:
         self._thread.start()
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine and return its result; its exceptions are raised, and an interrupt
-        cancels it.
+        """Run a coroutine and return its result. Its exceptions are raised; an interrupt cancels
+        it.
         """
         future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
         try:

@@ -93,11 +93,11 @@ class Server:
     async def post(
         self, path: str, body: Mapping[str, Any], *, from_root: bool = False
     ) -> dict[str, Any]:
-        """Send JSON, receive a JSON object.
+        """Send JSON and return the JSON object of the response.
 
         Args:
-            path: begins with a slash. from_root: whether it follows the base URL without the API
-                version (`/v1`) at its end.
+            path: begins with a slash. from_root: whether the path is appended to the base URL
+                without its API version (`/v1`).
 
         Raises:
             TargetError: the exchange failed; the run log records its `reason`.
@@ -200,8 +200,8 @@ def _object(content: bytes, sent: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def seconds_of(retry_after: str, *, now: float) -> float | None:
-    """Seconds to wait according to a `Retry-After` header, a number or an HTTP date; 0 for a past
-    date.
+    """Seconds to wait according to a `Retry-After` header with a number of seconds or an HTTP date;
+    0 for a past date.
 
     Source: RFC 9110, section 10.2.3.
     """

@@ -47,11 +47,12 @@ class Endpoint:
     """A model on a server.
 
     Attributes:
-        name: of the model. base: URL of the server. key_variable: environment variable of the key.
+        name: name of the model. base: URL of the server. key_variable: environment variable of the
+            key.
         chat: whether requests are chat turns instead of plain prompts.
         request_limits: timeouts, retries and rate limits.
         max_tokens: limit of one list, including the reasoning before it.
-        scorer: how answers in a chat are scored; None if plain completions are.
+        scorer: how answers in a chat are scored; None if plain completions are scored.
         notes_on_scores: notes on the consistency of its log-probabilities, for the report.
     """
 
@@ -73,8 +74,8 @@ class Endpoint:
         self.notes_at_connection: tuple[str, ...] = ()
 
     def fingerprint(self) -> str:
-        """SHA-256 of URL and model name, and of the token limit if it was set; the weights that
-        are served cannot be verified.
+        """SHA-256 of URL and model name, and of the token limit if the user set one; the served
+        weights cannot be verified.
         """
         limit = [] if self.max_tokens == _MAX_TOKENS else [self.max_tokens]
         return sha256_json(["openai", self.base, self.name, *limit])
@@ -123,7 +124,7 @@ class Endpoint:
     async def _post(
         self, path: str, body: Mapping[str, Any], *, from_root: bool = False
     ) -> dict[str, Any]:
-        """Send a request, again without the fields that the server refuses.
+        """Send a request, and repeat it without the fields that the server refuses.
 
         Args:
             from_root: whether the path follows the address without its API version.
@@ -172,8 +173,8 @@ class Endpoint:
         )
 
     async def reads(self, prompt: str, continuation: str) -> tuple[list[float], Mapping[str, int]]:
-        """Score a continuation: log-probabilities of its tokens in nats, and the tokens used, by
-        kind.
+        """Score a continuation; return the log-probability of each of its tokens in nats, and the
+        number of used tokens by kind.
         """
         body = {
             "model": self.name,
@@ -187,7 +188,7 @@ class Endpoint:
         return continuation_logprobs(prompt, continuation, result), usage_of(result)
 
     async def writes(self, prompt: str) -> tuple[str, float]:
-        """Generate one token greedily: its text, and its log-probability in nats."""
+        """Generate one token greedily; return its text and its log-probability in nats."""
         body = {
             "model": self.name, "prompt": prompt, "max_tokens": 1, "logprobs": 1, "temperature": 0,
         }  # fmt: skip
@@ -205,7 +206,9 @@ class Endpoint:
         return await scorer.score(self._post, self.name, _turns(request), continuations)
 
     async def writes_chat(self, prompt: str) -> tuple[str, float]:
-        """Begin an answer greedily: text of its first token, and its log-probability in nats."""
+        """Begin an answer greedily; return the text of its first token and its log-probability in
+        nats.
+        """
         body = {
             "model": self.name,
             "messages": _turns(Request(prompt=prompt)),
@@ -223,7 +226,7 @@ class Endpoint:
     # --- synchronous versions, with one attempt per request
 
     def recommend(self, requests: Sequence[Request]) -> list[Response]:
-        """Request a list for every request."""
+        """Get a list from the server for every request."""
         return self.run_all(*[self.answer("recommend", request, {}) for request in requests])
 
     def converse(
@@ -271,15 +274,15 @@ class ScoringEndpoint(Endpoint):
 
     @property
     def score_parameters(self) -> dict[str, bool]:
-        """Parameters that distinguish recorded scores of answers in a chat from scores of plain
-        text.
+        """Parameters in the run log that distinguish scores of answers in a chat from scores of
+        plain text.
         """
         return {} if self.scorer is None else {"chat_template": True}
 
     def score(
         self, prompts: Sequence[str], continuations: Sequence[Sequence[str]]
     ) -> list[list[TokenScores]]:
-        """Log-probabilities of every continuation, nats per token."""
+        """Return the log-probability of every token of every continuation, in nats."""
         asked = [
             self.answer("score", Request(prompt=prompt), {"continuations": list(options)})
             for prompt, options in zip(prompts, continuations, strict=True)
@@ -291,10 +294,10 @@ class ScoringEndpoint(Endpoint):
 
 
 def _max_tokens(text: str) -> int:
-    """The token limit from the environment, else the default.
+    """Token limit from the environment variable or, if it is not set, the default.
 
     Raises:
-        ConfigurationError: not a whole number above 0.
+        ConfigurationError: the variable is not a whole number above 0.
     """
     if not text.strip():
         return _MAX_TOKENS

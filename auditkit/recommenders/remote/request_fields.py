@@ -25,14 +25,14 @@ _EFFECTS = {
 
 
 class RequestFields:
-    """The fields that one server refused so far."""
+    """The request fields that one server refused so far."""
 
     def __init__(self) -> None:
         self._renamed: set[str] = set()
         self._dropped: set[tuple[str, float | None]] = set()  # None: whatever the value
 
     def applied_to(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """The body without refused fields and with renamed ones."""
+        """Return the body without refused fields and with renamed fields."""
         return {
             (_RENAMED[name] if name in self._renamed else name): value
             for name, value in body.items()
@@ -40,7 +40,7 @@ class RequestFields:
         }
 
     def learn(self, error: RefusedField, sent: Mapping[str, Any]) -> bool:
-        """Note a refusal; False if auditkit cannot do without the field."""
+        """Record that the server refuses a field; return False if auditkit requires the field."""
         field = error.field
         if field in _RENAMED and not error.by_value:
             self._renamed.add(field)
@@ -51,7 +51,7 @@ class RequestFields:
         return True
 
     def notes(self) -> tuple[str, ...]:
-        """What was changed, for the report; empty if nothing was."""
+        """Notes for the report on changed fields; empty if no field was changed."""
         renamed = [
             f"The server refuses {name}: {_RENAMED[name]} was sent instead."
             for name in sorted(self._renamed)

@@ -28,7 +28,7 @@ class RequestLimits:
     Attributes:
         connections: concurrent requests at the start. max_connections: maximum concurrency.
         requests_per_minute, tokens_per_minute: rate limits; None for unlimited.
-        attempts: maximum number per request.
+        attempts: maximum number of attempts per request.
         seconds: timeout per HTTP exchange, measured locally, so a slow trickle of bytes also times
             out; scoring n texts takes n exchanges.
         longest_retry_after: seconds; a request fails if the server demands a longer wait.

@@ -30,26 +30,26 @@ _CHAT_PROMPTS = ("What is the capital of France?", "Name a movie with a robot.")
 _CHAT_CONTINUATIONS = ("Paris", "Paris is\n")
 _INTERNAL, _BROKEN = "status 500", ("connection", "incomplete_body")
 _REASONED = (
-    "The model reasons before it answers, so log-probabilities of the answer alone are not those "
-    "of its lists and were not used."
+    "The model reasons before it answers, so log-probabilities of the answer alone do not apply "
+    "to its lists and were not used."
 )
 _AGREE = 0.1  # nats; batching and caches change the scores of a server by less
 
 
 class Retried(Protocol):
-    """Runs a test request with the retries of all later requests."""
+    """Runs a test request with the same retries as all later requests."""
 
     def __call__(self, ask: Callable[[], T]) -> T:
-        """Run it; the last error is raised."""
+        """Run a test request with retries; the last error is raised."""
         ...
 
 
 class ScoreCheck(NamedTuple):
-    """What a server's scores are good for.
+    """Whether and how the scores of a server are used.
 
     Attributes:
         usable: whether scores are used. scorer: how answers in a chat are scored; None for plain
-            completions. notes: for the report.
+            completions. notes: notes for the report.
     """
 
     usable: bool
@@ -58,11 +58,11 @@ class ScoreCheck(NamedTuple):
 
 
 def check_scores(endpoint: Endpoint, retried: Retried) -> ScoreCheck:
-    """Find out how the endpoint can score what it generates: answers in a chat or completions.
+    """Test whether the endpoint can score answers in a chat or completions consistently.
 
     Raises:
-        TargetError: a lasting fault; the server may support scores, and if that is unknown, no
-            probe may be skipped.
+        TargetError: a test request failed in every attempt. Whether the server supports scores is
+            then unknown, so no probe may be skipped for lack of scores.
     """
     return _check_chat(endpoint, retried) if endpoint.chat else _check_plain(endpoint, retried)
 
@@ -77,7 +77,7 @@ def _check_plain(endpoint: Endpoint, retried: Retried) -> ScoreCheck:
 
 
 def _check_chat(endpoint: Endpoint, retried: Retried) -> ScoreCheck:
-    """The first way to score answers in a chat whose numbers are consistent."""
+    """Find the first way to score answers in a chat that gives consistent numbers."""
     failed: list[str] = []
     written = _attempt(retried, lambda: _written(endpoint), failed)
     gaps = []
@@ -98,8 +98,8 @@ def _check_chat(endpoint: Endpoint, retried: Retried) -> ScoreCheck:
         False,
         notes=(
             *notes,
-            "The server returns log-probabilities of plain text only, without the model's chat "
-            "template: they are not those of its lists and were not used.",
+            "The server returns log-probabilities only of plain text without the model's chat "
+            "template. These do not apply to the lists of the model and were not used.",
         ),
     )
 
@@ -108,11 +108,11 @@ def _attempt(retried: Retried, ask: Callable[[], T], failed: list[str] | None = 
     """The result of a test request; None if the server does not support it.
 
     Args:
-        failed: receives a note on an error that lasts, because some servers fail for every request
-            of this kind, and on reasoning; None if such an error ends the check.
+        failed: list that receives a note on a lasting error, because some servers fail for every
+            request of this kind, or on reasoning; None if such an error must end the check.
 
     Raises:
-        TargetError: a fault that may pass, after all retries.
+        TargetError: a transient error persists after all retries.
     """
     try:
         return retried(ask)
@@ -121,8 +121,8 @@ def _attempt(retried: Retried, ask: Callable[[], T], failed: list[str] | None = 
             failed.append(_REASONED)
         elif failed is not None and (error.detail.startswith(_INTERNAL) or error.reason in _BROKEN):
             failed.append(
-                f"A test request for log-probabilities in a chat failed each time ({error}): they "
-                "were not used."
+                "A test request for log-probabilities in a chat failed in every attempt "
+                f"({error}), so log-probabilities were not used."
             )
         elif error.retryable or error.reason == "deadline":
             raise
@@ -178,7 +178,7 @@ def _run(endpoint: Endpoint, asked: Coroutine[Any, Any, T]) -> T:
 
 
 def _noise(noise: float) -> str:
-    return f"One text scored twice differs by {noise:.3g} nats."
+    return f"Two scores of the same text differ by {noise:.3g} nats."
 
 
 def _inconsistent(place: str, gap: float) -> str:

@@ -34,11 +34,12 @@ class Transport:
     """Sends calls to one remote recommender.
 
     Args:
-        request_limits: None uses the `request_limits` of the recommender, else the defaults.
+        request_limits: timeouts, retries and rate limits; None uses the `request_limits` of the
+            recommender or, without any, the defaults.
         sleep, clock: replaced in tests.
 
     Attributes:
-        waited: seconds of backoff so far. retries: attempts after the first, so far.
+        waited: seconds of backoff so far. retries: number of repeated attempts so far.
     """
 
     def __init__(
@@ -80,7 +81,8 @@ class Transport:
         return self.waited >= self._request_limits.waiting
 
     def ask(self, questions: Sequence[PlannedCall]) -> Generator[Response]:
-        """Yield one response per call, in order, each as soon as all earlier ones have arrived.
+        """Yield one response per call, in order, as soon as it and all earlier responses have
+        arrived.
 
         Closing the generator cancels the calls in flight.
         """

@@ -30,10 +30,10 @@ _BLANKS = re.compile(r"[^\S\n]+")
 
 
 class Canonicalizer:
-    """Makes texts canonical.
+    """Removes invisible characters and replaces look-alike letters by ASCII letters.
 
     Args:
-        titles: of the catalog; their tokens are never changed.
+        titles: titles of the catalog; tokens that occur in them are never changed.
     """
 
     def __init__(self, titles: Iterable[str]) -> None:
@@ -43,14 +43,14 @@ class Canonicalizer:
         self._foreign = frozenset(scripts - {"LATIN"})
 
     def text(self, text: str) -> str:
-        """The canonical text."""
+        """Return the canonical form of a text."""
         if not text.isascii() or any(control in text for control in _DELETIONS):
             text = _without_invisible(_with_deletions(text))
             text = _TOKEN.sub(lambda found: self._token(found[0]), text)
         return _BLANKS.sub(" ", text)
 
     def request(self, request: Request) -> Request:
-        """The request with canonical texts; ids are kept."""
+        """Return the request with canonical texts; ids are unchanged."""
         candidates = request.candidates
         return replace(
             request,
@@ -80,7 +80,7 @@ class Canonicalizer:
 
 
 def _with_deletions(text: str) -> str:
-    """The text after its backspace and delete controls, each of which removes a character."""
+    """Apply the backspace and delete controls of a text, each of which removes a character."""
     kept: list[str] = []
     for character in text:
         if character not in _DELETIONS:
@@ -128,9 +128,10 @@ def _folded(character: str) -> str:
 
 @cache
 def _prototypes() -> Mapping[str, str]:
-    """The ASCII letter or digit that looks like each other character, if one does.
+    """Map each character that looks like an ASCII letter or digit to this letter or digit.
 
-    Of several (l, I and 1), one of the same case is chosen, and letters before digits.
+    Of several look-alikes (l, I and 1), one of the same case is chosen, and a letter rather than a
+    digit.
     """
     try:
         from confusable_homoglyphs import confusables

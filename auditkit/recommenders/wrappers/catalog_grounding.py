@@ -1,8 +1,8 @@
 """Catalog grounding: drop titles without a unique match in the catalog, and request replacements.
 
 Dropping titles only makes a list shorter. The type of each link is kept, so that titles with an
-inexact match ("rescued") can be distinguished from exact ones. The request for replacements names
-no catalog titles: prompts with candidate titles are a separate variant
+inexact match ("rescued") can be distinguished from exact matches. The request for replacements
+names no catalog titles: prompts with candidate titles are a separate variant
 (docs/explain/hallucination-mitigation.md).
 """
 
@@ -34,7 +34,7 @@ class Grounded:
 
 
 def grounded(response: Response) -> Response:
-    """The response without titles that were not linked; `no_answer` if none is left."""
+    """The response without its unlinked titles; its status is `no_answer` if no title is left."""
     if response.status != "ok":
         return response
     kept = tuple(item for item in response.items if item.item_id is not None)
@@ -57,7 +57,7 @@ def ask_again(
         requests: with rendered prompts, as they were sent.
         responses: with linked items; a response whose status is not ok is not changed.
         ask: sends requests and returns responses with linked items.
-        again: words of the further request; `{n}` is the number of missing titles.
+        again: text of the further request, in which `{n}` is the number of missing titles.
         opening: first turns of every conversation.
         rounds: maximum number of further requests per list.
     """

@@ -31,7 +31,7 @@ def offer(
     as_they_are: Iterable[str],
     changed: Mapping[str, Callable[..., Any]],
 ) -> None:
-    """Set the named attributes on a wrapper, if the wrapped recommender has them.
+    """Give a wrapper those of the named attributes that the wrapped recommender has.
 
     Args:
         inner: the wrapped recommender.

@@ -1,9 +1,9 @@
 """A wrapper that edits requests before a recommender reads them.
 
-The run log contains the original requests and the recommender reads the edited ones, so the same
-probe can measure the recommender with and without the edit. The wrapper does not give access to the
-model (`Differentiable`, `Constrains`), because gradients and constrained decoding would bypass the
-edit.
+The run log contains the original requests and the recommender reads the edited requests, so the
+same probe can measure the recommender with and without the edit. The wrapper does not give access
+to the model (`Differentiable`, `Constrains`), because gradients and constrained decoding would
+bypass the edit.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ class EditedRequests:
     """A recommender with edited requests.
 
     Args:
-        name: of the wrapped recommender with its prefix, such as `neutralized:p5-mini`.
+        name: name of the wrapped recommender with the prefix, such as `neutralized:p5-mini`.
         inner: the recommender that reads the edited requests.
-        request: edits a request, including its rendered prompt; it keeps the id.
-        text: edits a text that is not part of a request.
-        turn: edits a request of a conversation, its earlier turns included; None if the edit has no
-            meaning there, so that the wrapped recommender does not converse.
+        request: function that edits a request, including its rendered prompt, but not its id.
+        text: function that edits a text that is not part of a request.
+        turn: function that edits a request of a conversation, including its earlier turns; None if
+            the edit has no meaning there, so that the wrapped recommender does not converse.
     """
 
     def __init__(

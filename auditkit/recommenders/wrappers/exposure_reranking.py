@@ -36,9 +36,10 @@ def rerank(
     """Choose k items greedily by score and exposure.
 
     Args:
-        scores: [n] of the candidates in their original order. A score above an earlier one, or NaN,
-            is replaced by the earlier one, so `weight` 0 returns the original order. Items from the
-            first -inf on are appended unchanged; +inf counts as the largest finite score.
+        scores: [n] scores of the candidates in their original order. A score that is NaN or above
+            the previous one is replaced by the previous one, so `weight` 0 returns the original
+            order. Items from the first -inf on are appended unchanged; +inf counts as the largest
+            finite score.
         membership: [n, groups] fraction of each item in each group; rows sum to 1, or to 0 for an
             item without a known group.
         history_share: [groups] share of the users' histories, GH(g).
@@ -74,12 +75,12 @@ def rerank(
 
 
 class Reranked:
-    """Re-ranks the lists of a recommender, which is asked for five times as many items.
+    """Re-ranks lists that are requested with five times as many items.
 
     It provides only lists, because re-ranking does not apply to texts and log-probabilities.
 
     Args:
-        weight: lambda; 0 changes nothing.
+        weight: lambda; 0 keeps the original order.
     """
 
     def __init__(self, name: str, inner: Recommends, groups: ItemGroups, *, weight: float) -> None:

@@ -26,7 +26,8 @@ class ItemGroups:
     """Group membership of items, and the groups' shares of all histories.
 
     Attributes:
-        names: of the groups. history_share: [groups] share of the histories, GH(g), sums to 1.
+        names: names of the groups. history_share: [groups] share of the histories, GH(g), sums to
+            1.
         membership: item id -> [groups], fraction of the item in each group; sums to 1, or to 0 for
             an item without a group.
     """

@@ -2,8 +2,8 @@
 
 Every request is sent as several copies that keep a few words of the instruction, with all slots.
 Items are ordered by the number of copies that list them first, then by the sum of 1 / rank. If few
-copies exist, all are sent, and `auditkit.metrics.certificate` says how many words may be replaced
-without another first item. A request costs as many calls as it has copies.
+copies exist, all are sent, and `auditkit.metrics.certificate` computes how many words may be
+replaced without changing the first item. A request costs as many calls as it has copies.
 
 Source: Zeng et al. 2023 (RanMASK), with removed instead of masked words.
 """
@@ -33,9 +33,9 @@ class _Voter(Recommends, Renders, Protocol):
 
 
 class MaskedVote:
-    """Asks a recommender for the lists of masked copies, and lets their items vote.
+    """Requests lists for masked copies of each request and combines these lists by a vote.
 
-    It provides only lists, because texts and log-probabilities have no vote.
+    It provides only lists, because texts and log-probabilities cannot be combined by this vote.
 
     Args:
         instruction: default wording of requests without an instruction.
@@ -48,7 +48,7 @@ class MaskedVote:
         offer(self, inner, as_they_are=OF_LISTS, changed={})
 
     def recommend(self, requests: Sequence[Request]) -> list[RawResponse]:
-        """Ask for the copies of all requests at once, and return one list per request.
+        """Request the lists of all copies in one call, and return one combined list per request.
 
         Raises:
             TargetError: the wrapped recommender returned an invalid response.
@@ -89,10 +89,10 @@ class MaskedVote:
 
 
 def tally(lists: Sequence[Sequence[RankedItem]]) -> list[RankedItem]:
-    """All items by number of first places, then by sum of 1 / rank, then by first appearance.
+    """Rank all items by number of first places, then by sum of 1 / rank, then by first appearance.
 
     Returns:
-        Items whose score is the share of lists that they head, in [0, 1].
+        The items, best first. The score of an item is the share of lists that begin with this item.
     """
     first: Counter[str] = Counter()
     weight: defaultdict[str, float] = defaultdict(float)
@@ -108,5 +108,5 @@ def tally(lists: Sequence[Sequence[RankedItem]]) -> list[RankedItem]:
 
 
 def item_key(item: RankedItem) -> str:
-    """What identifies an item across lists: its id, or its text if it has none."""
+    """Identity of an item across lists: its catalog id or, if it has none, its text."""
     return item.item_id or item.raw

@@ -36,8 +36,9 @@ class Neutralizer:
     Args:
         wordings: attribute phrases and the neutral phrases that replace them.
         values: attribute values in the data set, from `attribute_phrases.known_values`.
-        allow: attributes that are kept, such as an age for which the films must be suitable.
-        catalog: titles that are not edited in any text.
+        allow: attributes that are not replaced, such as an age for which the films must be
+            suitable.
+        catalog: provides the titles that are not edited in any text.
 
     Attributes:
         patterns: regular expressions that are searched for.
@@ -45,8 +46,7 @@ class Neutralizer:
             not included, because in a prompt "a woman" usually describes the user.
 
     Raises:
-        TargetUnavailable: `allow` contains an attribute that is in neither of `wordings` and
-            `values`.
+        TargetUnavailable: `allow` contains an attribute that neither `wordings` nor `values` has.
     """
 
     def __init__(
@@ -75,10 +75,10 @@ class Neutralizer:
     def text(
         self, text: str, *, titles: Collection[str] = (), in_words_of_the_data: bool = False
     ) -> str:
-        """The text with phrases that state an attribute replaced by neutral phrases.
+        """Replace the phrases of a text that state an attribute by neutral phrases.
 
         Args:
-            titles: are not edited.
+            titles: further titles that are not edited.
             in_words_of_the_data: whether a listed phrase that is also a description of a user of
                 the data set, such as "a student", is replaced by "a user" instead of the listed
                 neutral phrase.
@@ -93,7 +93,7 @@ class Neutralizer:
         return self._search[in_words_of_the_data].sub(replacement, text)
 
     def request(self, request: Request) -> Request:
-        """The request with attributes removed from all of its fields."""
+        """Return the request with attributes removed from all of its fields."""
         edit = partial(self.text, in_words_of_the_data=bool(request.attributes and not request.who))
         titles = {item.title for item in (*request.history, *(request.candidates or ()))}
         return replace(

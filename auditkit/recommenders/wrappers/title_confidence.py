@@ -22,8 +22,8 @@ Ask = Callable[[Sequence[Request], Sequence[Sequence[str]]], Sequence[Response]]
 
 
 def title_spans(text: str, titles: Sequence[str]) -> list[tuple[int, int] | None]:
-    """For each title, its span in the text, including the spaces before it and the character after
-    it; None for a title that is not found.
+    """Find the span of each title in a text, including the spaces before the title and the
+    character after it; None for a title that is not found.
     """
     spans: list[tuple[int, int] | None] = []
     position = 0
@@ -44,10 +44,10 @@ def title_confidences(
     score: Ask,
     reference: Callable[[Item], str],
 ) -> list[list[float | None]]:
-    """Confidence of every item of every response, in nats, at most 0; None if it is undefined.
+    """Return the confidence of every item of every response, in nats, at most 0; None if undefined.
 
     Args:
-        requests: have rendered prompts. responses: have linked items.
+        requests: requests with rendered prompts. responses: responses with linked items.
         score: returns responses with log-probabilities of continuations in `derived["tokens"]`.
         reference: returns the text of an item, for responses without a text.
     """
@@ -62,7 +62,9 @@ def title_confidences(
 
 
 class _Plan:
-    """The continuations to score for one response, and the pair of continuations of each item."""
+    """The continuations to score for one response, and for each item the indices of its two
+    continuations.
+    """
 
     def __init__(self, response: Response, reference: Callable[[Item], str]) -> None:
         titles = [item.raw for item in response.items]

@@ -38,12 +38,12 @@ class FilteredTitles:
         self._writer, self._catalog, self._constraints = writer, catalog, constraints
 
     def recommend(self, requests: Sequence[Request]) -> Sequence[Response]:
-        """Lists of up to k distinct titles that the request allows."""
+        """Return lists of up to k distinct titles that the request allows."""
         return self._writer.recommend(requests, allowed=self.allowed)
 
     def allowed(self, request: Request) -> NDArray[np.bool_]:
-        """Which titles may be listed, bool [titles]. A title that several items share is consumed
-        if any of them is, and satisfies the constraints if any of them does.
+        """Which titles may be listed, bool [titles]. A title that several items share is excluded
+        if one of them is in the history, and allowed if one of them meets the constraints.
         """
         open_titles = np.ones(len(self._writer.titles), bool)
         if request.candidates is not None:

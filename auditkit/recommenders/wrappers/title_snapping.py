@@ -1,10 +1,10 @@
 """Snap misspelled titles of a request to the nearest title of the catalog.
 
-Only the titles of the request's history and candidates are changed, and where they are in its
-texts. A title that the catalog has is kept. Another one is replaced by the title with the highest
-normalized Levenshtein similarity (case ignored) if it is at least the floor and no other title is
-as near; otherwise it stays as it is, because a title that the catalog does not have must not become
-one that it has.
+Only the titles of the history and of the candidates are changed, in the items and in the texts of a
+request. Titles of the catalog are not changed. Any other title is replaced by the catalog title
+with the highest normalized Levenshtein similarity (case ignored), if this similarity is at least
+the floor and no other title is as similar. Otherwise the title is not changed, because a title
+outside the catalog must not become a wrong title of the catalog.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ _REMEMBERED = 100_000
 
 
 class TitleSnapper:
-    """Replaces titles by the nearest ones of a catalog.
+    """Replaces titles outside the catalog by the most similar titles of the catalog.
 
     Args:
-        titles: as prompts show them.
-        floor: smallest similarity of a replaced title, in [0, 1].
+        titles: titles of the catalog, as prompts show them.
+        floor: smallest similarity at which a title is replaced, in [0, 1].
     """
 
     def __init__(self, titles: Iterable[str], *, floor: float = FLOOR) -> None:
@@ -39,7 +39,7 @@ class TitleSnapper:
         self.snap = lru_cache(maxsize=_REMEMBERED)(self._snap)
 
     def _snap(self, title: str) -> str:
-        """The nearest title of the catalog, or the given one."""
+        """The most similar title of the catalog, or the given title."""
         if title in self._known:
             return title
         try:
@@ -59,7 +59,7 @@ class TitleSnapper:
         return self._titles[nearest[0][2]]
 
     def request(self, request: Request) -> Request:
-        """The request with snapped titles, in its items and its texts."""
+        """Return the request with replaced titles, in its items and its texts."""
         candidates = request.candidates
         items = (*request.history, *(candidates or ()))
         changed = {i.title: s for i in items if (s := self.snap(i.title)) != i.title}

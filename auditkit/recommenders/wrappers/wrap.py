@@ -66,7 +66,7 @@ def wrap(prefix: Prefix, inner: object, dataset: Dataset) -> Wrapped:
         dataset: provides the users' attributes and histories.
 
     Raises:
-        TargetUnavailable: unknown options, or a recommender that the wrapper does not support.
+        TargetUnavailable: the options are unknown, or the wrapper does not support the recommender.
     """
     name = f"{prefix.name}:{getattr(inner, 'name', prefix.target)}"
     options = _options(prefix)
@@ -119,7 +119,7 @@ def _neutralized(options: dict[str, str], name: str, inner: object, dataset: Dat
     settings: JsonValue = ["neutralized", [*allow], [*neutralizer.patterns], [*neutralizer.titles]]
     note = f"{note}{kept}: invariance to these phrases is by construction."
     if len(searched) < len(items):
-        note += " The catalog has too many titles to leave all of them unedited in requests."
+        note += " The catalog has too many titles to protect all of them from editing in requests."
     return Wrapped(recommender, settings, note)
 
 
@@ -171,8 +171,8 @@ def _snapped(options: dict[str, str], name: str, inner: object, dataset: Dataset
     snapper = TitleSnapper(titles, floor=floor)
     recommender = EditedRequests(name, inner, request=snapper.request, text=lambda text: text)
     note = (
-        "Titles in requests that the catalog lacks are replaced by its nearest title, if their "
-        f"similarity is at least {floor:g}."
+        "Titles in requests that are not in the catalog are replaced by the most similar title "
+        f"of the catalog, if the similarity is at least {floor:g}."
     )
     return Wrapped(recommender, ["snapped", floor, dataset.catalog.fingerprint], note)
 
@@ -200,7 +200,8 @@ def _voted(options: dict[str, str], name: str, inner: object) -> Wrapped:
         )
     if isinstance(inner, Remote):
         raise TargetUnavailable(
-            f"{name} needs a local recommender. Let the server vote, and audit it as an endpoint."
+            f"{name} needs a local recommender. Apply the vote on the server, and audit the "
+            "server as an endpoint."
         )
     copies = int(stated)
     recommender = MaskedVote(name, inner, instruction=inner.prompts.recommend[0], copies=copies)

@@ -86,7 +86,7 @@ def test_a_folder_of_atomic_files_is_stored(ml100k, tmp_path, monkeypatch):
 
 
 def test_a_folder_without_the_files_is_refused(tmp_path):
-    with pytest.raises(CatalogError, match="holds neither"):
+    with pytest.raises(CatalogError, match="contains neither"):
         get_dataset("ml-100k", source=tmp_path)
 
 

@@ -143,9 +143,9 @@ def test_every_fault_is_named_with_its_line(tmp_path):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda text: text.replace("stars", "rank"), "no rank"),
+        (lambda text: text.replace("stars", "rank"), "but not rank"),
         (lambda text: text.replace("users.csv", "none.csv"), "cannot be read"),
-        (lambda text: text.replace("gender", "faith"), "no faith"),
+        (lambda text: text.replace("gender", "faith"), "but not faith"),
     ],
 )
 def test_missing_column_or_file_is_named(tmp_path, change, words):
@@ -186,13 +186,13 @@ def test_cells_and_rows_that_cannot_be_used_are_counted(tmp_path):
         "number up to 9999",
         "items.csv: 1 values of year are marked as unknown (such as \\N or NA)",
         "items.csv: 1 values of genres are marked as unknown (such as \\N or NA)",
-        "events.csv with items.csv: 7 of 8 rows match by item id, 1 do not and are not used, "
+        "events.csv with items.csv: 7 of 8 rows match by item id, 1 do not match and are not used, "
         "such as 'zz'",
         "events.csv: 1 values of ts are left out, the first: line 7: ts 'noon' is not a number "
-        "of seconds and no ISO date such as 2024-03-01",
+        "of seconds or an ISO date such as 2024-03-01",
         "events.csv: 1 values of stars are marked as unknown (such as \\N or NA)",
         "events.csv: 1 values of ts are marked as unknown (such as \\N or NA)",
-        "events.csv with users.csv: 1 of 2 rows match by user id, 1 do not and are not used, "
+        "events.csv with users.csv: 1 of 2 rows match by user id, 1 do not match and are not used, "
         "such as 'u2'",
         "users.csv: 1 values of gender are marked as unknown (such as \\N or NA)",
     )

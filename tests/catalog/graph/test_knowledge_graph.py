@@ -69,7 +69,9 @@ def test_a_functional_predicate_with_two_values_becomes_closed_with_a_warning():
         ["1"], [Predicate("year", "functional")], [("1", "year", "1990"), ("1", "year", "1991")]
     )
     assert made.worlds["year"] == "closed"
-    assert made.warnings == ("year has two values for one item and is read as closed",)
+    assert made.warnings == (
+        "year has two values for one item and is therefore treated as closed instead of functional",
+    )
     assert made.verdict("1", "year", "1991") == "supported"
 
 

@@ -294,7 +294,7 @@ def test_a_server_that_caps_its_answers_and_knows_no_offset_is_an_error():
     with (
         sparql_server(many_films(25), most_rows=10, offset=False) as (url, _),
         Endpoint(url) as endpoint,
-        pytest.raises(CatalogError, match="returns 10 rows at once"),
+        pytest.raises(CatalogError, match="returns only 10 rows per response and ignores OFFSET"),
     ):
         add_rdf(CatalogDraft(), endpoint, MANY)
 

@@ -277,7 +277,7 @@ def test_triples_that_the_file_does_not_name_are_refused(built):
         connection.execute("INSERT INTO triples VALUES (0, 0, 1 << 40)")
         connection.execute("DELETE FROM triples WHERE s = 2")
     graph = open_graph(built)
-    with pytest.raises(CatalogError, match="does not have the"):
+    with pytest.raises(CatalogError, match="does not contain the"):
         graph.check([0] * 2000, 0, 0)
 
 

@@ -75,7 +75,7 @@ def test_an_adapter_of_a_tied_head_is_not_merged_and_that_is_said(tmp_path):
     adapted(tmp_path, SHARED["head"])
     loaded = load_folder(tmp_path)
     assert isinstance(loaded.model, PeftModel)
-    assert "The adapter is not merged" in loaded.notes[-1]
+    assert "The adapter is applied without merging" in loaded.notes[-1]
 
 
 def test_other_adapters_of_the_folder_are_named(tmp_path):

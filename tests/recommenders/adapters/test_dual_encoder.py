@@ -75,12 +75,14 @@ def test_it_recommends_and_embeds_but_has_no_scores(encoder):
 def test_target_folder_gets_the_items_of_the_data_set(tmp_path):
     loaded = load_recommender(str(save(tmp_path)), dataset=world())
     assert loaded.kind == "encoder, style embed"
-    with pytest.raises(TargetUnavailable, match="Give the data set"):
+    with pytest.raises(TargetUnavailable, match="Pass a data set"):
         load_folder(tmp_path)
 
 
 @pytest.mark.parametrize(("kind", "style"), [("encoder", "rank"), ("causal", "embed")])
 def test_style_that_does_not_fit_the_kind_is_refused(tmp_path, kind, style):
     save(tmp_path, kind=kind, style=style)
-    with pytest.raises(ConfigurationError, match="Use style 'embed' with kind 'encoder'"):
+    with pytest.raises(
+        ConfigurationError, match="Style 'embed' and kind 'encoder' must be used together"
+    ):
         load_folder(tmp_path, world())

@@ -34,7 +34,7 @@ def with_weights(folder, change_them):
 def test_writer_and_reader_are_named_and_nothing_else_is_said(folder):
     change(folder / "config.json", transformers_version="4.40.1")
     assert load_folder(folder).notes == (
-        f"The weights were written by transformers 4.40.1, read by {VERSION}.",
+        f"The weights were written by transformers 4.40.1 and are read by transformers {VERSION}.",
     )
 
 
@@ -95,7 +95,7 @@ def test_weights_of_another_shape_are_refused(folder):
 def test_weights_that_are_not_used_are_named(folder):
     with_weights(folder, lambda tensors: tensors.update({"extra.weight": torch.zeros(3)}))
     (note,) = load_folder(folder).notes[1:]
-    assert note.startswith("1 tensors of the weights are not part of the model")
+    assert note.startswith("1 tensors of the weights file do not belong to the model")
     assert "extra.weight" in note
 
 

@@ -62,8 +62,8 @@ def test_padding_is_not_recommended_and_is_counted(tmp_path):
     ("changed", "words"),
     [
         ({"items": [[0, 1], [0, 1], [0, 1]]}, r"lists of shape \(3, 2\) and scores"),
-        ({"items": [[0, 1, 4]] * 3}, "not positions in item_ids. Give integers from 0 to 3"),
-        ({"items": [[0.0, 1.0, 2.0]] * 3}, "not positions in item_ids"),
+        ({"items": [[0, 1, 4]] * 3}, "not positions in `item_ids`. Give integers from 0 to 3"),
+        ({"items": [[0.0, 1.0, 2.0]] * 3}, "not positions in `item_ids`"),
         ({"items": [[0, 1, 1]] * 3}, "lists item 'b' twice for user 'u'"),
         ({"scores": [[1, 2, np.nan]] * 3}, "user 'u' and item 'd'"),
         ({"user_ids": ["u", "u", "v"]}, "contains user 'u' twice"),

@@ -130,7 +130,7 @@ def test_nan_is_refused_with_its_number(tmp_path):
 def test_items_in_the_order_of_the_file_are_reported(tmp_path, scores):
     matrix = load_scores(with_rows(tmp_path, MIXED, scores))
     (note,) = matrix.notes(["1", "2"])
-    assert note.startswith("1 of 2 users have the items ranked in the order of the file")
+    assert note.startswith("1 of 2 users have scores that rank the items in the order of the file")
     assert best(matrix, user_id="2") == ["i0", "i1", "i2"]
 
 

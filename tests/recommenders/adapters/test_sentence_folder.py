@@ -68,7 +68,7 @@ def test_what_the_folder_says_stands_in_the_report(tmp_path):
     folder, _ = sentence_folder(tmp_path, pooling="cls", prompts={**PROMPTS, "document": "the "})
     assert load_folder(folder, world()).notes[-2:] == (
         "Vectors follow modules.json: pooling by cls, similarity by cosine.",
-        "'a man said ' precedes the texts of users and 'the ' the titles.",
+        "The prompt 'a man said ' precedes the texts of users, and 'the ' precedes the titles.",
     )
 
 
@@ -122,7 +122,11 @@ def test_lower_case_is_applied(tmp_path):
     [
         ("1_Pooling/config.json", {"pooling_mode": ["cls", "mean"]}, "pools by cls and mean"),
         ("1_Pooling/config.json", {"pooling_mode": "weightedmean"}, "pools by weightedmean"),
-        ("1_Pooling/config.json", {"include_prompt": False}, "leaves the prompt out"),
+        (
+            "1_Pooling/config.json",
+            {"include_prompt": False},
+            "excludes the prompt from its pooling",
+        ),
         ("2_Dense/config.json", {"activation_function": "torch.nn.GELU"}, "of another form"),
         ("2_Dense/config.json", {"use_residual": True}, "of another form"),
         (

@@ -92,7 +92,7 @@ def test_a_target_with_facts_of_its_own_takes_no_card(card):
     own = LoadedRecommender(
         recommender=Clean(), kind="folder", fingerprint="f", verified=True, manifest={"name": "x"}
     )
-    with pytest.raises(ConfigurationError, match="has its own"):
+    with pytest.raises(ConfigurationError, match="but this target has one"):
         with_card(own, card, data="ml-100k", dataset=world())
 
 
@@ -186,7 +186,7 @@ def _call(prompt):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--time-calls", "3"], "belongs to a dry run"),
+        (["--time-calls", "3"], "--time-calls needs --dry-run"),
         (["--price-in", "1", "--dry-run"], "both --price-in and --price-out"),
     ],
 )

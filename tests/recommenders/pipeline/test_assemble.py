@@ -76,7 +76,7 @@ def test_a_pipeline_describes_all_of_its_stages(tmp_path):
     assert found.notes[0] == (
         "Stages: retrieval is baseline:item-knn and passes 20 candidates on, ranking is m."
     )
-    assert found.notes[1].startswith("stage ranking: The model is remote")
+    assert found.notes[1].startswith("stage ranking: The weights of a remote model")
     local = loaded(write_pipeline(tmp_path / "p.yaml", "baseline:popularity"))
     assert local.verified
     assert local.recommender.name == "pipeline:p.yaml"
@@ -112,7 +112,7 @@ def test_a_pipeline_within_itself_is_refused(tmp_path, prefix):
 
 def test_two_servers_are_refused_before_they_are_asked(tmp_path):
     target = write_pipeline(tmp_path / "p.yaml", SERVER, first=SERVER)
-    with pytest.raises(ConfigurationError, match="has 2 openai: stages, and a pipeline can have"):
+    with pytest.raises(ConfigurationError, match="has 2 openai: stages, but a pipeline can have"):
         load_recommender(target, dataset=world())
 
 
@@ -138,7 +138,7 @@ def test_templates_are_changed_in_the_file_and_not_by_an_option(tmp_path):
 def test_a_pipeline_needs_a_data_set(tmp_path):
     target = write_pipeline(tmp_path / "p.yaml", SERVER)
     assert needs_dataset(target)
-    with pytest.raises(TargetUnavailable, match="Give a data set"):
+    with pytest.raises(TargetUnavailable, match="Pass a data set"):
         load_recommender(target, dataset=None)
 
 

@@ -119,7 +119,9 @@ def test_a_recommender_that_only_scores_writes_no_query(tmp_path):
 
 def test_the_next_stage_has_to_read_text(tmp_path):
     target = write(tmp_path / "p.yaml", str(save(tmp_path / "model")), "baseline:item-knn")
-    with pytest.raises(TargetUnavailable, match="'retrieval' follows a search query and reads no"):
+    with pytest.raises(
+        TargetUnavailable, match="'retrieval' gets a search query but does not read"
+    ):
         load_recommender(target, dataset=world())
 
 
@@ -132,7 +134,7 @@ def test_the_next_stage_has_to_read_text(tmp_path):
                 "{name: b, target: t, writes: query}",
                 "{name: c, target: t}",
             ],
-            "only the first of several stages writes a query",
+            "only the first of several stages can write a query",
         ),
         (["{name: a, target: t, n: 5, writes: query}", "{name: b, target: t}"], "Remove n"),
         (["{name: a, target: t, n: 5}", "{name: b, target: t, writes: query}"], "only the first"),

@@ -66,7 +66,7 @@ def test_report_names_how_scores_were_obtained(served):
     route = words.get(seen.dialects[0], f"the chat rendered by /{seen.dialects[0]}")
     assert "after the model's chat template" in endpoint.notes_on_scores[0]
     assert route in endpoint.notes_on_scores[0]
-    assert endpoint.notes_on_scores[1].startswith("One text scored twice differs by ")
+    assert endpoint.notes_on_scores[1].startswith("Two scores of the same text differ by ")
 
 
 def test_begin_of_sequence_is_read_once():
@@ -120,7 +120,7 @@ def test_plain_log_probabilities_are_not_those_of_a_chat():
     with chat_server("echo") as (url, _):
         endpoint = connect(f"{url}#m")
     assert not isinstance(endpoint, Scores)
-    assert "plain text only" in endpoint.notes_on_scores[0]
+    assert "only of plain text" in endpoint.notes_on_scores[0]
 
 
 def test_model_that_reasons_first_has_no_scores():
@@ -149,7 +149,7 @@ def test_routes_that_always_fail_are_said_and_do_not_end_the_audit(fault, monkey
         endpoint = connect(f"{url}#m")
         assert endpoint.generate(["hello"], max_new_tokens=1, temperature=0, seeds=[0]) != [""]
     assert not isinstance(endpoint, Scores)
-    assert "failed each time" in endpoint.notes_on_scores[0]
+    assert "failed in every attempt" in endpoint.notes_on_scores[0]
 
 
 def test_server_without_log_probabilities_has_no_scores_and_no_note():

@@ -224,7 +224,7 @@ def test_log_probabilities_are_those_behind_the_prompt():
     with serving(scores=True, chat=False) as (url, _):
         endpoint = connect(f"{url}#m")
         assert isinstance(endpoint, ScoringEndpoint)
-        assert endpoint.notes_on_scores == ("One text scored twice differs by 0 nats.",)
+        assert endpoint.notes_on_scores == ("Two scores of the same text differ by 0 nats.",)
         scored = endpoint.score(["I like"], [[" Fargo now", " Heat"]])[0]
     assert [scores.tokens for scores in scored] == [(-3.0, -2.0), (-2.5,)]
 
