@@ -112,7 +112,7 @@ def test_scorer_without_lists_is_explained_for_a_named_item(run, folder):
     asked = ("python:shop.py:Scorer", "--user", "3", "--spans", "4", "--allow-code")
     code, _, err = run(*asked)
     assert code == 2
-    assert "Name the item whose score is to be explained with --item" in err
+    assert "Name an item with --item to explain its score" in err
     code, out, _ = run(*asked, "--item", "7", "--json")
     assert code == 0
     shown = json.loads(out)

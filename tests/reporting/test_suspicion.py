@@ -28,7 +28,7 @@ def findings_of(recommender, manifest=None):
 
 def test_a_memorizing_model_is_named_with_its_figures_and_what_could_not_be_checked():
     said = suspicion(findings_of(FindsEveryTestItem()))
-    assert said.startswith("Suspiciously good: its NDCG@10 of 1")
+    assert said.startswith("Suspiciously good: the model's NDCG@10 of 1")
     assert "times that of the best baseline" in said
     assert said.endswith("could not be checked, because the recommender does not declare its "
                          "training data.")  # fmt: skip
