@@ -125,7 +125,7 @@ def test_python_scorer_is_called_once_a_mask(tmp_path):
     size = len(ITEMS[30].title)
     wanted = {m: -0.01 * len(r.prompt) - 0.1 * size for m, r in requests.items()}
     assert_equal(found, wanted, tolerance=1e-9)
-    assert "language model in this process" in found.card.unavailable["ig"].reason
+    assert "local language model" in found.card.unavailable["ig"].reason
 
 
 def test_chat_endpoint_is_scored_after_its_template(tmp_path):

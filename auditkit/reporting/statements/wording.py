@@ -47,7 +47,7 @@ def clause(metric: str, group: str, estimate: Estimate) -> str:
     template = wording().says.get(metric)
     if template is None:
         spec = metrics().get(metric)
-        about = spec.about if spec else "share of violations of a check that the recipe states"
+        about = spec.about if spec else "share of units that violate a check that the recipe states"
         return f"{metric}{'' if group == 'all' else f' for {shown}'} is {value}: {about}"
     said = template.format(value=value, group=shown)
     return said if group == "all" or "{group}" in template else f"{said} ({shown})"

@@ -192,7 +192,7 @@ def disk(monkeypatch):
 def test_run_does_not_begin_without_space(tmp_path, disk, free):
     disk(free)
     with pytest.raises(
-        EvidenceError, match=r"MiB of free space, and a run needs 64 MiB.*Free some"
+        EvidenceError, match=r"MiB of free space, but a run needs 64 MiB.*Free some"
     ):
         target_for(Clean(), tmp_path)
 
