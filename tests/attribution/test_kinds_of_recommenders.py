@@ -105,7 +105,7 @@ def test_encoder_decoder_is_scored_and_has_no_gradients(tmp_path, style):
     text = recommender.reference(ITEMS[30])
     pairs = {m: recommender.token_ids(r.prompt, text) for m, r in requests.items()}
     assert_equal(found, {m: one_pass(recommender.model, *pair) for m, pair in pairs.items()})
-    assert found.card.unavailable["ig"].reason == "needs a decoder-only model"
+    assert found.card.unavailable["ig"].reason == "this method needs a decoder-only model"
 
 
 class LengthScorer:

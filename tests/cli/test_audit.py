@@ -359,7 +359,7 @@ def test_a_pilot_says_how_many_probes_each_attribute_needs(run, folder):
     assert all(row["planned"] == 30 and row["to_pass"] >= 2 for row in pilot["rows"])
     code, out, _ = run("audit", "baseline:random", *options)
     assert code == 0
-    assert "not assessable: the mean Jaccard of two neutral lists is" in out
+    assert "not assessable: the mean Jaccard similarity of two neutral lists is" in out
     assert not Path("reports").exists()
 
 

@@ -368,7 +368,7 @@ def test_random_recommender_is_not_assessable_for_counterfactual_fairness():
 
 
 def test_random_recommender_is_not_assessable_for_group_utility():
-    with pytest.raises(NotAssessable, match="equally useless lists are not fair"):
+    with pytest.raises(NotAssessable, match="equally useless lists do not show fairness"):
         run_fresh("fairness.group_utility", load_baseline("random", world()))
 
 

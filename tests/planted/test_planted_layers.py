@@ -66,7 +66,7 @@ def test_too_few_users_are_undefined_with_a_reason():
 
 
 def test_recommenders_without_layers_are_not_assessable():
-    with pytest.raises(NotAssessable, match="layers of a language model"):
+    with pytest.raises(NotAssessable, match="hidden layers of a local language model"):
         run_probe("explain.layers", Clean(), **FAST)
 
 

@@ -79,7 +79,7 @@ class RefusesWomen(Clean):
 
 
 def test_titles_without_reasons_are_not_assessable():
-    with pytest.raises(NotAssessable, match="gives no reasons to compare"):
+    with pytest.raises(NotAssessable, match="states too few reasons to compare"):
         run_probe(PROBE, WritesTitlesOnly(), n_probes=5)
 
 

@@ -62,7 +62,7 @@ def test_the_rule_warns_and_does_not_stop_the_release(tmp_path):
     assert decision.verdict == "pass"
     seen = first_screen(result, decision, n_not_planned=0, n_small_groups=0)
     assert seen.warning.startswith("Suspiciously good")
-    assert "but see the warning" in seen.may_it_ship
+    assert "but read the warning" in seen.may_it_ship
     clean = result_of(*findings_of(load_baseline("ease", world())))
     assert first_screen(clean, None, n_not_planned=0, n_small_groups=0).warning == ""
 

@@ -66,7 +66,9 @@ def test_a_crossing_that_the_users_lack_is_left_out_with_a_note():
     data = with_attributes(rows)
     run = run_probe(PROBE, FindsEveryTestItem(), dataset=data, crossed=("gender&age",), **FEW)
     notes = [note for finding in run.findings for note in finding.notes]
-    assert any("gender&age not compared: the users have no attribute" in note for note in notes)
+    assert any(
+        "gender&age is not compared, because the users have no attribute" in note for note in notes
+    )
     assert run.one(f"{PROBE}.hr_gap", "plan").estimate.value == 0
     with pytest.raises(NotAssessable, match="no attribute 'gender'"):
         run_probe(PROBE, FindsEveryTestItem(), dataset=data, attributes=("gender",))

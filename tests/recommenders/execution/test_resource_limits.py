@@ -202,7 +202,7 @@ def test_run_stops_before_the_disk_is_full_and_is_resumed(tmp_path, disk):
     target = target_for(Sized(9), tmp_path, batch_size=4)
     target.recommend(requests(4))
     disk(TO_RECORD)
-    with pytest.raises(EvidenceError, match="is resumed"):
+    with pytest.raises(EvidenceError, match="is then resumed"):
         target.recommend(requests(8))
     assert len(read_log(tmp_path, RUN_KEY)[0]) == 4
     disk(TO_START)

@@ -50,7 +50,7 @@ def test_an_interrupted_replay_resumes_and_gives_the_same_bytes(run, tmp_path, m
         replay_run(run, out, target=RECORDED, options=CODE)
     assert not out.exists()
     monkeypatch.delenv("STOP_AFTER")
-    with pytest.raises(ConfigurationError, match="holds another run: target changed"):
+    with pytest.raises(ConfigurationError, match="contains another run: target changed"):
         replay_run(run, out, target=INVENTS, options=CODE)
     replay_run(run, out, target=RECORDED, options=CODE)
     assert out.read_bytes() == whole.read_bytes()
