@@ -54,7 +54,8 @@ def not_assessable(check: OwnCheck, catalog: Catalog) -> str | None:
     if check.attribute not in graph.codes:
         return (
             f"the catalog has no attribute {check.attribute!r}."
-            f"{did_you_mean(check.attribute, graph.codes)} It has {', '.join(graph.codes)}"
+            f"{did_you_mean(check.attribute, graph.codes)} Its attributes are "
+            f"{', '.join(graph.codes)}"
         )
     kind = graph.predicates[graph.codes[check.attribute]].type
     operator, value = check.comparison

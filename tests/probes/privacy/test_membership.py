@@ -173,7 +173,10 @@ def test_attacks_that_lack_something_are_undefined_with_the_remedy():
     )
     reasons = {f.group: f.estimate.reason for f in run.findings if f.metric == AUC}
     assert "model folder" in reasons["attack=min_k_pp"]
-    assert "neither base_model nor reference_models" in reasons["attack=reference"]
+    assert (
+        "needs base_model or reference_models, but the recipe names none"
+        in reasons["attack=reference"]
+    )
     assert all("names no reference_models" in reasons[f"attack={n}"] for n in REFERENCED[1:])
     assert reasons["attack=any"].startswith("not_assessable")
 
