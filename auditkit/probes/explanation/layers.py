@@ -41,7 +41,7 @@ class LayerProbingProbe:
 
     Attributes:
         attributes: user attributes of the data set; empty for all with at least two values.
-        n_users: largest number of users; more are sampled with the seed of the run.
+        n_users: largest number of users, sampled with the seed of the run.
         n_layers: number of evenly spaced layers, including the last.
         min_class: minimum number of users of a value; values with fewer users are omitted.
         shuffles: number of shuffled labelings for the control.

@@ -31,8 +31,8 @@ _WORDS = {
     "loss": "loss attack: minus the mean negative log-likelihood of the user's history",
     "zlib": "zlib attack: minus the negative log-likelihood per byte of the compressed text",
     "min_k": "Min-K%: mean of the lowest fifth of the token log-probabilities",
-    "min_k_pp": "Min-K%++: mean of the lowest fifth of the token log-probabilities, standardized by "
-    "the next-token distribution",
+    "min_k_pp": "Min-K%++: mean of the lowest fifth of the token log-probabilities, standardized "
+    "by the next-token distribution",
     "reference": "reference attack: loss of reference models minus loss of the audited model",
     "lira_online": "LiRA: likelihood ratio of models trained with and without the user",
     "lira_offline": "LiRA: distance from models trained without the user",

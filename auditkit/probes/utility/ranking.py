@@ -107,7 +107,7 @@ class RankingProbe:
     The probe also reports whether the model is suspiciously good.
 
     Attributes:
-        n_users: largest number of users; more are sampled with the seed of the run. None for all.
+        n_users: largest number of users, sampled with the seed of the run. None for all users.
     """
 
     n_users: int | None = MOST_USERS
@@ -131,7 +131,7 @@ class ValidationProbe:
     Histories end before the validation items, and baselines are fitted without them.
 
     Attributes:
-        n_users: largest number of users; more are sampled with the seed of the run. None for all.
+        n_users: largest number of users, sampled with the seed of the run. None for all users.
     """
 
     n_users: int | None = MOST_USERS
