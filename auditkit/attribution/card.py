@@ -184,7 +184,7 @@ def lds_ceiling_of(known: Mapping[int, float], n: int, *, full: bool) -> float |
     explanation.
     """
     if not full:
-        return Missing("needs all subsets of at most 8 spans")
+        return Missing("this row needs the values of all subsets of at most 8 spans")
     table = [known[mask] for mask in range(1 << n)]
     return lds_of(known, range(1 << n), banzhaf(table))
 

@@ -113,7 +113,7 @@ def aopc_of(
         return Missing("a value along the order is missing")
     whole = scale(known[(1 << n) - 1])
     means = [float(np.mean([whole - scale(known[mask]) for mask in path])) for path in paths]
-    unknown = Missing("needs all subsets of at most 8 spans")
+    unknown = Missing("this row needs the values of all subsets of at most 8 spans")
     return Aopc(means[0], float(np.mean(means[1:])), unknown, unknown)
 
 

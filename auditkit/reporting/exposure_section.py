@@ -41,7 +41,7 @@ class Concentration:
 class GroupShare:
     """One group of items: share of lists, share of histories, and difference.
 
-    The interval of the difference is simultaneous over all groups.
+    The intervals of the differences hold jointly over all groups.
     """
 
     name: str

@@ -49,7 +49,7 @@ class PilotRow:
 
 @dataclass(frozen=True, kw_only=True)
 class PilotRun:
-    """Result of a pilot; `reason` says why there are no rows."""
+    """Result of a pilot; `reason` states why there are no rows, or is None if there are rows."""
 
     calls: int
     usable_rate: float | None

@@ -102,7 +102,9 @@ class _Builder:
                 self._source, _line(event), f"the file has more than {MAX_NODES:,} values"
             )
         if len(path) > MAX_DEPTH:
-            raise _rejected(self._source, _line(event), f"nested deeper than {MAX_DEPTH} levels")
+            raise _rejected(
+                self._source, _line(event), f"the value is nested deeper than {MAX_DEPTH} levels"
+            )
         if isinstance(event, yaml.AliasEvent):
             self._fault(event, f"alias *{event.anchor} is not allowed; write the value instead")
             return None

@@ -125,7 +125,7 @@ def _effective(law: Binomial) -> tuple[float, float]:
     rows.
     """
     if law.n <= 0 or law.n_eff <= 0:
-        raise InvalidArgument("A rate with no rows has no bound. Report it as undefined.")
+        raise InvalidArgument("A rate over 0 rows has no bound. Report the rate as undefined.")
     return min(law.n_eff, law.x / law.n * law.n_eff), law.n_eff
 
 

@@ -145,8 +145,8 @@ def with_quantiles(
     direction: Direction,
     n_missing: int,
 ) -> ResampledEstimate:
-    """An estimate with the 95 % interval of the quantiles, widened to contain the value if
-    necessary.
+    """Create an estimate with a 95 % interval from quantiles, widened if needed to contain the
+    value.
     """
     levels = np.asarray(quantile_levels())
     low = quantiles[np.flatnonzero(levels <= (1 - LEVEL) / 2)[-1]]

@@ -44,7 +44,8 @@ class Removal:
 
     @property
     def regardless(self) -> bool | None:
-        """Whether no known removal changes the top item, even that of the whole history.
+        """Whether the top item stays first after every measured removal, including the whole
+        history.
 
         None if unknown.
         """

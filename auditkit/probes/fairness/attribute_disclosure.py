@@ -82,7 +82,7 @@ def disclosure_findings(
     min_group: int,
     design: Mapping[str, JsonValue],
 ) -> Iterator[Finding]:
-    """Yield findings on NDCG@10 with minus without the stated attribute, one per group.
+    """Yield findings on NDCG@10 with the attribute stated minus NDCG@10 without it, one per group.
 
     Args:
         plain: responses to the neutral requests, by user id.

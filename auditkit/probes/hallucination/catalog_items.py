@@ -90,7 +90,7 @@ class CatalogProbe:
     def __post_init__(self) -> None:
         if self.k < 1 or self.n_users < 1:
             raise InvalidArgument(
-                f"{PREFIX} got k={self.k}, n_users={self.n_users}. Give numbers of at least 1."
+                f"{PREFIX} got k={self.k}, n_users={self.n_users}. Give at least 1 for each."
             )
 
     def run(self, target: Target, context: Context) -> Iterator[Finding]:

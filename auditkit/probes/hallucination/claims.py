@@ -111,7 +111,7 @@ class DescriptionProbe:
         if min(numbers) < 1:
             raise InvalidArgument(
                 f"{PREFIX} got n_items={self.n_items}, max_new_tokens={self.max_new_tokens}, "
-                f"n_users={self.n_users}, k={self.k}. Give numbers of at least 1."
+                f"n_users={self.n_users}, k={self.k}. Give at least 1 for each."
             )
 
     def run(self, target: Target, context: Context) -> Iterator[Finding]:
@@ -220,7 +220,7 @@ def _findings(
             unit=unit,
             direction=direction,
             n_missing=n_missing + sum(not own for own in flags),
-            reason="no response contains such a claim",
+            reason="no response contains a claim or clause that this rate counts",
         )
         yield finding(
             context,

@@ -63,7 +63,7 @@ class OwnChecksProbe:
             )
         if min(self.n_users, self.k) < 1:
             raise InvalidArgument(
-                f"check got n_users={self.n_users}, k={self.k}. Give numbers of at least 1."
+                f"check got n_users={self.n_users}, k={self.k}. Give at least 1 for each."
             )
 
     def run(self, target: Target, context: Context) -> Iterator[Finding]:

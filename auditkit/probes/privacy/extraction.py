@@ -70,7 +70,7 @@ class ExtractionProbe:
         if min(self.n_members, self.length, self.max_new_tokens) < 1:
             raise InvalidArgument(
                 f"privacy.extraction got n_members={self.n_members}, length={self.length} and "
-                f"max_new_tokens={self.max_new_tokens}. Give numbers of at least 1."
+                f"max_new_tokens={self.max_new_tokens}. Give at least 1 for each."
             )
 
     def run(self, target: Target, context: Context) -> Iterator[Finding]:

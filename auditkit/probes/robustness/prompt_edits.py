@@ -76,8 +76,8 @@ class PromptEditProbe:
     def __post_init__(self) -> None:
         if self.k < 1 or self.n_users < 1 or not 0 < self.rate <= 1:
             raise InvalidArgument(
-                f"robustness got k={self.k}, n_users={self.n_users}, rate={self.rate}. "
-                "Give k and n_users of at least 1 and a rate in (0, 1]."
+                f"robustness got k={self.k}, n_users={self.n_users}, rate={self.rate}. Give k and "
+                "n_users of at least 1, and a rate in (0, 1]."
             )
 
     def run(self, target: Target, context: Context) -> Iterator[Finding]:

@@ -96,7 +96,7 @@ class PromptSearchProbe:
         if min(self.n_users, self.k, self.budget) < 1:
             raise InvalidArgument(
                 f"robustness.prompt.search got n_users={self.n_users}, k={self.k}, "
-                f"budget={self.budget}. Give numbers of at least 1."
+                f"budget={self.budget}. Give at least 1 for each."
             )
         self._threat_model()  # an error in max_words is one of the recipe
 

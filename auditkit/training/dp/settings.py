@@ -40,7 +40,7 @@ class PrivacySettings(Protocol):
 
     @property
     def gradient_path(self) -> Literal["auto", "fast", "hooks"]:
-        """How per-example gradients are computed; see `gradient_path`."""
+        """Source of the per-example gradients; see `auditkit.training.dp.gradient_path`."""
 
     @property
     def test_seed(self) -> int | None:

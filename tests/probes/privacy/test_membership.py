@@ -183,7 +183,7 @@ def test_attacks_that_lack_something_are_undefined_with_the_remedy():
 
 @pytest.mark.parametrize("wrong", [{"attacks": ("guess",)}, {"attacks": ()}, {"fprs": (0.1,)}])
 def test_an_unknown_attack_or_rate_is_an_error(wrong):
-    with pytest.raises(InvalidArgument, match="Give attacks of loss, zlib"):
+    with pytest.raises(InvalidArgument, match="Give attacks out of loss, zlib"):
         run_probe("privacy.membership", Memorizes(), manifest=TRAINED, **wrong)
 
 

@@ -30,7 +30,10 @@ __all__ = ["NAMES", "snsr_finding", "snsv_finding"]
 
 NAMES = {"jaccard": "snsr", "serp": "snsr_serp", "prag": "snsr_prag"}
 _PUBLISHED = ("paper", "fairllm_code", "langfair")
-_NOTE = "similarities are the normalized variants, not comparable with published tables"
+_NOTE = (
+    "similarities are computed by the normalized formulas, so they are not comparable with "
+    "published tables"
+)
 
 
 def snsr_finding(reporting: Reporting, arm: ArmTests, metric: str) -> Finding:
