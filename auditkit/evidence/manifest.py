@@ -86,7 +86,7 @@ def read_manifest(run: Path) -> dict[str, Any]:
         ) from None
     except (ValueError, KeyError, TypeError) as error:
         raise IntegrityError(
-            f"{path} is damaged ({type(error).__name__}). Restore it or run the audit again."
+            f"{path} is damaged ({type(error).__name__}). Restore the file or run the audit again."
         ) from None
     return dict(loaded)
 

@@ -242,8 +242,8 @@ def _subsets(
         )
     if not np.isfinite(v).all() or any(not 0 <= mask < 1 << n for mask in masks):
         raise InvalidArgument(
-            f"{name} got a value that is not finite or a mask outside 0..2^{n} - 1. Leave missing "
-            "masks out and count them."
+            f"{name} got a value that is not finite or a mask outside 0..2^{n} - 1. Leave out "
+            "masks without a value, and count them as missing."
         )
     rows = np.asarray(masks, dtype=np.int64).reshape(-1, 1)
     return a, v, (rows >> np.arange(n) & 1).astype(np.float64)

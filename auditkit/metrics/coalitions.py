@@ -116,8 +116,8 @@ def table_of(values: ArrayLike, *, name: str) -> tuple[NDArray[np.float64], int]
         )
     if not np.isfinite(table).all():
         raise InvalidArgument(
-            f"{name} got {int((~np.isfinite(table)).sum())} values that are missing or not finite. "
-            "Measure them again, or report the attribution as missing."
+            f"{name} got {int((~np.isfinite(table)).sum())} values that are missing or not "
+            "finite. Measure the missing values again, or report the attribution as missing."
         )
     return table, n
 

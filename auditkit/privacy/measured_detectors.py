@@ -16,8 +16,8 @@ from auditkit.types import Detector, Estimate
 __all__ = ["measured_detectors"]
 
 _METHOD = (
-    "generated values of this kind in sentences and lists must be found; texts that resemble it, "
-    "and lists with years, prices, times and ISBNs, must not"
+    "generated values of this kind, in sentences and lists, must be found; similar texts, and "
+    "lists with years, prices, times and ISBNs, must not be reported"
 )
 
 

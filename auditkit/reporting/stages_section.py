@@ -82,7 +82,9 @@ def _lost(own: Mapping[_Key, Finding], names: Sequence[str]) -> Iterator[StageRo
     for stage in names:
         if found := own.get(("candidate_recall", stage)):
             n = count(found.parameters, "n")
-            what = f"held-out items among the {n:,} candidates that it returns (recall@{n:,})"
+            what = (
+                f"held-out items among the {n:,} candidates that the stage returns (recall@{n:,})"
+            )
             yield StageRow(stage, what, found.estimate)
     for stage in names:
         yield StageRow(

@@ -105,12 +105,12 @@ def _card(one: Explanation, unit: str) -> tuple[CardRow, ...]:
         CardRow(
             "removing the top items, in probability",
             _aopc(card.comprehensiveness_p, "of probability"),
-            "the same drop of the probability",
+            "mean drop in probability; should exceed that of random order",
         ),
         CardRow(
             "keeping only the top items, in probability",
             _aopc(card.sufficiency_p, "of probability"),
-            "the same drop of the probability",
+            "mean drop in probability; should be below that of random order",
         ),
         CardRow(
             "infidelity", _words(squared), f"mean squared error of drops, {unit}^2; 0 is ideal"

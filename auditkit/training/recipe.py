@@ -241,7 +241,7 @@ Adapter = Annotated[LoraRecipe | SoftPromptRecipe | PrefixRecipe, Field(discrimi
 
 
 class TrainingRecipe(_Section):
-    """A complete training run.
+    """Recipe of a complete training run.
 
     `tasks` maps each task to its number of rows in a step, `prompts` names the shipped templates,
     and `max_seconds` limits the training time without changing the learning-rate schedule.

@@ -198,7 +198,8 @@ def _unsupported_gradients(recipe: TrainingRecipe, privacy: PrivacyRecipe) -> It
     if recipe.optimizer.checkpoint_activations and not (lora and privacy.gradient_path != "hooks"):
         yield (
             "optimizer.checkpoint_activations",
-            "hides per-example gradients from hooks; train LoRA with privacy.gradient_path auto",
+            "hides per-example gradients from hooks; set it to false, or train LoRA with "
+            "privacy.gradient_path auto",
         )
     user = privacy.unit == "user"
     if "records_per_unit" in privacy.model_fields_set and not user:

@@ -90,7 +90,7 @@ def test_injection_probe_blames_no_text_for_the_lists_of_a_random_recommender():
 def test_injection_probe_has_no_rate_for_a_mute_recommender():
     found = run(INJECT, RefusesEverything).one(f"{INJECT}.inject_asr").estimate
     assert (found.value, found.n, found.n_missing) == (None, 0, 50)
-    assert found.reason == "no user had an eligible target item"
+    assert found.reason == "no user has a target item outside of the clean top k"
 
 
 def test_every_template_may_be_sent_to_every_user():

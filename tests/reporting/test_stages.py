@@ -61,7 +61,8 @@ def test_rows_name_stage_share_and_cases():
     tables = build_stages(chain())
     assert tables.names == ("retrieval", "ranking")
     assert (
-        tables.lost[0].what == "held-out items among the 50 candidates that it returns (recall@50)"
+        tables.lost[0].what
+        == "held-out items among the 50 candidates that the stage returns (recall@50)"
     )
     assert [row.n_cases for row in tables.added] == ["1,234 items"]
     assert tables.order[-1].n_cases == "worse for 17 users"

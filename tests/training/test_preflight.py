@@ -223,7 +223,7 @@ adversary: {attribute: gender}"""
         (f"{PRIVATE}, gradient_path: ghost}}\nmodel: {{dropout: 0.0}}", "privacy.gradient_path"),
         (f"{PRIVATE}, accountant: gdp}}\nmodel: {{dropout: 0.0}}", "privacy.accountant"),
         (f"{PRIVATE}}}\nmodel: {{dropout: 0.0}}\noptimizer: {{checkpoint_activations: true}}",
-         "hides per-example gradients from hooks; train LoRA with privacy.gradient_path auto"),
+         "hides per-example gradients from hooks; set it to false, or train LoRA with privacy"),
         (f"{PRIVATE}, records_per_unit: 4}}\nmodel: {{dropout: 0.0}}",
          "privacy.records_per_unit is used only by unit: user"),
         (f"{PRIVATE}, unit: user, physical_batch: 4}}\nmodel: {{dropout: 0.0}}",

@@ -179,8 +179,8 @@ def _strongest(measured: Measured, edit: Edit) -> list[Evidence]:
         Evidence(
             requests=(one.outcomes[one.everything].request_id, change.request_id),
             what=f"{one.item.title} was recommended first to a user with {name} "
-            f"{one.request.attributes[name]}; {done} {name}, it changes by {change.size:.2f} "
-            f"{unit}",
+            f"{one.request.attributes[name]}; {done} {name}, the item changes by "
+            f"{change.size:.2f} {unit}",
         )
         for one, change in rows[:3]
     ]

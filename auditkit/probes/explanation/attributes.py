@@ -110,7 +110,8 @@ class AttributeImportanceProbe:
             raise NotAssessable(STORED)
         if not target.reads_prompt:
             raise NotAssessable(
-                "the recommender never reads the prompt text, so it reads no stated attribute"
+                "the recommender never reads the prompt text, so it cannot depend on stated "
+                "attributes"
             )
         if self.by == "scores" and not isinstance(target.recommender, Scores):
             raise NotAssessable(

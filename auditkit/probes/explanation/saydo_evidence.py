@@ -19,8 +19,8 @@ def repeated_reason(one: Statement) -> Evidence:
     """Describe a reason that names a deleted item."""
     return Evidence(
         requests=(one.request_id,),
-        what=f"{one.explained.item.title} was recommended because of {_stated(one)}; after this "
-        "was deleted from the history, the stated reason still names it",
+        what=f"{one.explained.item.title} was recommended because of {_stated(one)}; after the "
+        "stated items were deleted from the history, the new reason still names one of them",
     )
 
 

@@ -107,7 +107,9 @@ class LabeledItems(NamedTuple):
 
 
 def curve_findings(context: Context, items: LabeledItems, method: Method) -> Iterator[Finding]:
-    """Yield the summary statistics of the curve of one error; the first finding has its points."""
+    """Yield the summary statistics of one error's curve; the first finding has the curve's
+    points.
+    """
     confidence, wrong, user = items.confidence, items.wrong, items.user
     n = len(items.judged)
     curve = risk_curve(confidence, wrong)

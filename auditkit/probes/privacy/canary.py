@@ -46,7 +46,7 @@ MOST_MISSING = 0.10
 
 @dataclass(frozen=True, kw_only=True)
 class CanaryProbe:
-    """Lower bound of epsilon from guesses which canaries were planted, based on their losses.
+    """Lower bound of epsilon from guesses, based on losses, of which canaries were planted.
 
     Attributes:
         canaries_file: the private canary file that training wrote, `NAME.canaries.jsonl`.

@@ -65,7 +65,7 @@ def noise_floor(
     """
     return share(
         sum(repeats), len(repeats), unit=unit[0], direction=unit[1], n_missing=n_missing,
-        method="wilson", reason="no user had an eligible target item",
+        method="wilson", reason="no user has a target item outside of the clean top k",
     )  # fmt: skip
 
 
@@ -83,7 +83,7 @@ def success_rate(
     unit, direction = unit_of(name)
     succeeded = [one.succeeded(metric) for one in rows]
     users = [one.user_id for one in rows]
-    why = "no user had an eligible target item"
+    why = "no user has a target item outside of the clean top k"
     if len(set(users)) == len(users):
         measured = share(
             sum(succeeded), len(rows), unit=unit, direction=direction, n_missing=n_missing,
@@ -125,7 +125,7 @@ def effect(
     measured = paired_difference(
         means["neutral_asr"], means["inject_asr"], rng=context.rng(name, group), unit=unit,
         direction=direction, n_missing=n_missing, limits=(0, 1),
-        reason="no user had an eligible target item",
+        reason="no user has a target item outside of the clean top k",
     )  # fmt: skip
     units = [
         (user, inject - neutral, 1.0)

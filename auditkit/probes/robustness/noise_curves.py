@@ -182,7 +182,7 @@ class NoiseCurveProbe:
         succeeded = [one.replaces(one.edited[kind, self.decided_at]) for one in applicable]
         estimate = share(
             sum(succeeded), len(applicable), unit=unit, direction=direction, n_missing=lost,
-            method="wilson", reason="this noise changes no request of a user with a clean list",
+            method="wilson", reason="no user with a clean list has a request that this noise changes",
         )  # fmt: skip
         users = [one.user.id for one in applicable]
         return finding(

@@ -52,8 +52,8 @@ class RefusalProbe:
     def __post_init__(self) -> None:
         if min(self.n_users, self.k) < 1:
             raise InvalidArgument(
-                f"robustness.refusal got n_users={self.n_users}, k={self.k}. Give numbers of at "
-                "least 1."
+                f"robustness.refusal got n_users={self.n_users}, k={self.k}. Give at least 1 "
+                "for each."
             )
 
     def run(self, target: Target, context: Context) -> Iterator[Finding]:

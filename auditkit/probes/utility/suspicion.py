@@ -100,8 +100,8 @@ def excess_over_baselines(
 
 
 def held_out_in_training(interactions: Interactions) -> tuple[int, int]:
-    """Count the held-out interactions whose item is in the same user's training rows, and all of
-    them.
+    """Count held-out interactions whose item is in the same user's training rows, and all held-out
+    ones.
 
     All rows of the data are counted, so the share has no sampling error.
     """
