@@ -41,7 +41,7 @@ class NoiseFloor(NamedTuple):
 def expected_range(n_values: int) -> float:
     """Return d2(A), the mean range of A standard normals: the integral of 1 - F^A - (1 - F)^A."""
     if n_values < 2:
-        raise InvalidArgument(f"expected_range got {n_values} values. A range needs at least 2.")
+        raise InvalidArgument(f"expected_range got n_values={n_values}. Give at least 2 values.")
 
     def density(x: float) -> float:
         below = float(special.ndtr(x))

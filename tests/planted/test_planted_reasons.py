@@ -140,7 +140,7 @@ def test_saydo_probe_finds_a_reason_that_outlives_its_item():
     confabulation = run.one(SAYDO + "confabulation")
     assert confabulation.estimate.low > 0.8
     assert verdicts_of([confabulation], "explanation") == {"confabulated-reasons": "fail"}
-    assert "still names it" in confabulation.evidence[0].what
+    assert "still names one of them" in confabulation.evidence[0].what
 
 
 def test_saydo_probe_finds_reasons_that_the_history_does_not_have():

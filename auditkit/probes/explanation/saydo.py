@@ -109,7 +109,8 @@ def require_sentences(target: Target) -> None:
         raise NotAssessable(STORED)
     if not target.reads_prompt or target.prompts.history == "item_tokens":
         raise NotAssessable(
-            "the recommender does not answer prompts in sentences; audit a recommender that does"
+            "the recommender does not answer prompts in sentences; audit a recommender that "
+            "answers in sentences"
         )
     if "reasons" not in target.prompts.tasks:
         raise NotAssessable(

@@ -56,9 +56,9 @@ def weakest_statements(
         found.append(
             Evidence(
                 requests=(one.statement.request_id, after.request_id),
-                what=f"{explained.item.title} was recommended because of "
-                f"{_stated(one.statement)}, which ranks {rank} of {explained.n} by effect; "
-                f"deleting it has an effect of {deletions[user].effect:.2f} beyond that of other "
+                what=f"{explained.item.title} was recommended because of {_stated(one.statement)}, "
+                f"which ranks {rank} of {explained.n} by effect; deleting the stated items "
+                f"has an effect of {deletions[user].effect:.2f} beyond that of deleting other "
                 f"items ({p}), and {first}",
             )
         )

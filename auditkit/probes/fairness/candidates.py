@@ -105,8 +105,8 @@ def _templates() -> Mapping[str, object]:
 def instructions(
     own: Sequence[str], *, n: int, pack: DomainPack, history: bool, listing: bool
 ) -> dict[Wording, tuple[str, ...]]:
-    """Return instructions by wording: for a history the recommender's own, for one title the
-    shipped ones.
+    """Return instructions by wording: the recommender's templates, or shipped ones for single
+    titles.
 
     Args:
         own: templates of the recommender.

@@ -107,8 +107,8 @@ def choose_groupings(
             )
     if lacking := [name for name in chosen if name not in known]:
         raise NotAssessable(
-            f"the users have no attribute {lacking[0]!r} with at least two known values; "
-            f"attributes that have are: {', '.join(known) or 'none'}"
+            f"the users have no attribute {lacking[0]!r} with at least two known values; the "
+            f"attributes with at least two are: {', '.join(known) or 'none'}"
         )
     crossings = (
         list(combinations(chosen, 2))

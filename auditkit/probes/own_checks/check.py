@@ -87,7 +87,7 @@ class OwnCheck(BaseModel):
                 f"{stated}"
             )
         if len(list(self._comparisons())) != (1 if self.attribute is not None else 0):
-            raise ValueError("attribute needs exactly one of is, is_not, below and above")
+            raise ValueError("`attribute` needs exactly one of is, is_not, below and above")
         if self.matches is not None:
             check_pattern(self.matches)
         return self

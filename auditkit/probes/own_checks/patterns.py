@@ -30,15 +30,15 @@ def check_pattern(pattern: str) -> None:
     try:
         found_in_nothing = re.search(pattern, "") is not None
     except re.error as error:
-        raise ValueError(f"matches is not a valid regular expression: {error}") from None
+        raise ValueError(f"`matches` is not a valid regular expression: {error}") from None
     if found_in_nothing:
         raise ValueError(
-            "matches also matches the empty text, so every answer would be a violation"
+            "`matches` also matches the empty text, so every answer would be a violation"
         )
     if has_nested_repetition(pattern):
         raise ValueError(
-            "matches repeats a group that contains a repetition, which may take hours on one "
-            "text; write the pattern without nested repetitions, or use contains"
+            "`matches` repeats a group that contains a repetition, which may take hours on one "
+            "text; write the pattern without nested repetitions, or use `contains`"
         )
 
 

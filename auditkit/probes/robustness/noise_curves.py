@@ -182,7 +182,7 @@ class NoiseCurveProbe:
         succeeded = [one.replaces(one.edited[kind, self.decided_at]) for one in applicable]
         estimate = share(
             sum(succeeded), len(applicable), unit=unit, direction=direction, n_missing=lost,
-            method="wilson", reason="no user with a clean list has a request that this noise changes",
+            method="wilson", reason="this noise does not change any request with a clean list",
         )  # fmt: skip
         users = [one.user.id for one in applicable]
         return finding(

@@ -49,12 +49,11 @@ class UserLists(Generic[Cell]):
 
     @property
     def floor(self) -> float:
-        """Share of the neutral lists (repeat and meaningless edits) in which the edit criterion is
-        met.
+        """Share of the neutral lists that differ from the clean list as much as an attack requires.
 
-        The floor is a share, not whether any neutral list meets the criterion: with several neutral
-        lists, a recommender that answers at random would otherwise seem noisier than under the
-        single edit with which it is compared.
+        Neutral lists follow a repeat and meaningless edits. The floor is a share, not whether any
+        neutral list differs: with several neutral lists, a recommender that answers at random would
+        otherwise seem noisier than under the single edit with which it is compared.
         """
         known = [after for after in self.neutral if after is not None]
         return sum(map(self.replaces, known)) / len(known) if known else 0.0

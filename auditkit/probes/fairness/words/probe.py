@@ -129,7 +129,8 @@ def _wording(target: Target) -> str:
     """
     if not target.reads_prompt or target.prompts.history == "item_tokens":
         raise NotAssessable(
-            "the recommender does not answer prompts in sentences; audit a recommender that does"
+            "the recommender does not answer prompts in sentences; audit a recommender that "
+            "answers in sentences"
         )
     reasons = target.prompts.tasks.get("reasons")
     if reasons is None:
