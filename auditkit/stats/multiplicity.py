@@ -81,8 +81,8 @@ def westfall_young(tests: Mapping[K, Tested]) -> dict[K, float]:
     """
     if len({len(test.null) for test in tests.values()}) > 1:
         raise InvalidArgument(
-            "westfall_young got tests with different numbers of permutations. Use the same number "
-            "for all."
+            "westfall_young got tests with different numbers of permutations. Give tests with "
+            "equal numbers of permutations."
         )
     adjusted: dict[K, float] = dict.fromkeys(tests, 1.0)
     standard = {}
