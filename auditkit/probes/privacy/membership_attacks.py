@@ -49,7 +49,7 @@ class AttackScores(NamedTuple):
 
     Attributes:
         scores: one score per user; None if missing.
-        reason: why no user has a score; None if some user has.
+        reason: why no user has a score; empty if some user has.
         excluded: number of non-members that the attack uses for calibration and does not test.
     """
 
