@@ -119,7 +119,7 @@ def test_scorer_without_lists_is_explained_for_a_named_item(run, folder):
     assert shown["listed"] == []
     effects = {one["span"]: one["effect"] for one in shown["effects"]}
     assert all(effect < 0 for effect in effects.values())  # every title makes the prompt longer
-    assert "in this process" in shown["card"]["agreement with ig"]
+    assert "local language model" in shown["card"]["agreement with ig"]
 
 
 def test_failed_scores_are_named_with_a_remedy(run, folder):

@@ -505,7 +505,10 @@ def test_card_is_missing_with_a_reason_when_the_history_does_not_matter():
         estimate = run.one(metric).estimate
         assert (estimate.status, bool(estimate.reason)) == ("undefined", True)
     assert run.one("explain.loo_blind").estimate.value == 0
-    assert run.one("explain.randomization").estimate.reason == "needs the weights of the model"
+    assert (
+        run.one("explain.randomization").estimate.reason
+        == "this test needs the weights of the model"
+    )
 
 
 # --- utility ------------------------------------------------------------------------------------

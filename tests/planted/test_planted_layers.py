@@ -39,7 +39,7 @@ def test_probe_decodes_an_attribute_that_the_request_states(layer):
     found = run.one(SELECTIVITY, group("stated", layer))
     assert found.estimate.low > 0.2
     assert found.parameters["p_all_layers"] == 0.01
-    assert found.notes[-1].startswith("decodable is not used")
+    assert found.notes[-1].startswith("a decodable attribute need not be used")
 
 
 def test_probe_decodes_nothing_from_histories_that_do_not_tell_the_attribute():

@@ -51,7 +51,7 @@ def test_evidence_names_the_removed_cause_and_the_new_top_item():
         assert (
             f"without {cause} it falls to place" in shown.what or "no longer listed" in shown.what
         )
-        assert "proven; 1 of this size" in shown.what
+        assert "proven to be the smallest; removals of this size: 1" in shown.what
         assert set(shown.requests) <= run.asked
 
 

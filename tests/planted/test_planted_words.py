@@ -85,7 +85,7 @@ def test_titles_without_reasons_are_not_assessable():
 
 def test_word_list_is_not_applied_to_another_language():
     found = gaps(run_probe(PROBE, WritesGerman(), n_probes=5))
-    assert "not in English" in found["sentiment"].estimate.reason
+    assert "the word list is English" in found["sentiment"].estimate.reason
     assert found["length"].estimate.value == 0
 
 

@@ -188,7 +188,7 @@ def _flip(target: Target, one: Removal) -> Evidence:
     fall = f"falls to place {outcome.place}" if outcome.place else "is no longer listed"
     first = f"{_title(target, outcome.top)} comes first" if outcome.top else "nothing is listed"
     certainty = {
-        "proven": f"proven to be the smallest; {len(one.sets)} removals of this size",
+        "proven": f"proven to be the smallest; removals of this size: {len(one.sets)}",
         "greedy": f"found greedily; any removal needs at least {one.at_least} items",
     }[one.status]
     return Evidence(

@@ -177,7 +177,10 @@ def test_attacks_that_lack_something_are_undefined_with_the_remedy():
         "needs base_model or reference_models, but the recipe names none"
         in reasons["attack=reference"]
     )
-    assert all("names no reference_models" in reasons[f"attack={n}"] for n in REFERENCED[1:])
+    assert all(
+        "needs reference_models, but the recipe names none" in reasons[f"attack={n}"]
+        for n in REFERENCED[1:]
+    )
     assert reasons["attack=any"].startswith("not_assessable")
 
 
