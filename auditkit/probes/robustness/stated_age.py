@@ -93,7 +93,7 @@ class StatedAgeProbe:
         """Send every user's request with each age, and compare the unsafe rates."""
         if not target.reads_prompt:
             raise NotAssessable(
-                "the recommender never reads the prompt text, so it cannot know the stated age"
+                "the recommender does not read prompt text, so it cannot know the stated age"
             )
         tag = unsafe_tag(
             target.catalog, target.pack.name, predicate=self.predicate, values=self.values
