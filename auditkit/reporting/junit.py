@@ -30,7 +30,7 @@ def _attribute(text: str) -> str:
 def _kind(rule: RuleVerdict) -> str:
     """JUnit category of a rule: `failures`, `errors` or `skipped`; empty for a pass.
 
-    What the policy tolerates is skipped, because an error makes the build red in most CI systems.
+    A tolerated rule is `skipped`, because an error fails the build in most CI systems.
     """
     if rule.effect in ("shown", "tolerated") or rule.severity == "info":
         return "" if rule.verdict == "pass" else "skipped"
