@@ -255,8 +255,9 @@ def value_of(
         item: position among the candidates; None for the explained item.
 
     Raises:
-        InvalidArgument: the table does not have the source, the rivals or the value of the whole
-            request that the kind needs.
+        InvalidArgument: the kind needs another measured quantity (`game.source`), a second
+            candidate, or the measurement of the whole request; or the tokens of item and rival
+            never differ.
     """
     game, y = table.game, table.game.item if item is None else item
     own = "logp" if kind not in ("score", "reciprocal_rank") else kind

@@ -87,7 +87,7 @@ def _conflicts(recipe: TrainingRecipe) -> Iterator[Fault]:
     if recipe.canaries and recipe.canaries.length > recipe.data.window:
         yield (
             "canaries.length",
-            f"exceeds data.window {recipe.data.window}; a canary must be one training row",
+            f"exceeds data.window {recipe.data.window}; a canary must fit in one training row",
         )
     yield from _not_private(recipe, coupled)
     yield from _not_synthetic(recipe)

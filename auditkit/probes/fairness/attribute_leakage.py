@@ -65,8 +65,8 @@ class _Known(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class AttributeLeakageProbe:
-    """AUC of the stronger of two attackers, by attribute and input, compared with that on
-    histories.
+    """AUC with which the stronger of two attackers infers a user attribute from the list, or from
+    the embedding of the request, compared with the attack on the user's history.
 
     Attributes:
         attributes: user attributes of the data set; empty for all with at least two values.

@@ -56,7 +56,13 @@ class CanaryScores(NamedTuple):
 
 
 class CanaryBound(NamedTuple):
-    """A lower bound, the claim for `repeats` units to compare it with, and a sentence on both."""
+    """Lower bound of epsilon from the guesses about canaries, beside the privacy claim.
+
+    Attributes:
+        claimed: the claim, converted to groups of as many units as a planted canary has copies;
+            None without a claim.
+        verdict: a sentence that compares both.
+    """
 
     bound: LowerBound
     claimed: Claim | None

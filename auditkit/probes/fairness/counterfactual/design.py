@@ -210,9 +210,11 @@ def _crossed_arm(left: Arm, right: Arm) -> Arm:
     fastest.
     """
     if left.wording != right.wording:
+        described, other = sorted((left, right), key=lambda arm: arm.wording != "described")
         raise InvalidArgument(
-            f"{left.name} and {right.name} cannot be crossed: one is stated as in the data set and "
-            "the other as a phrase. Set describe_users: no."
+            f"{described.name} and {other.name} cannot be crossed: requests state "
+            f"{described.name} in the words of the data set, but {other.name} as a shipped phrase. "
+            "Set describe_users: no to state both as phrases."
         )
     pairs = itertools.product(left.stated, right.stated)
     stated = tuple(_crossed(one, other) for one, other in pairs)
