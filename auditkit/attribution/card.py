@@ -48,7 +48,8 @@ class Blindness(NamedTuple):
             the leave-one-out effects cover at most half of it, and either leave-one-out predicts
             removals worse than the explainer, or two of the explainer's top spans can replace each
             other.
-        pair: positions of the two spans with the largest `redundancy`; None if not flagged.
+        pair: positions of the two spans with the largest `redundancy`; None if not flagged, or if
+            no pair was measured.
         redundancy: drop after removing both spans minus the sum of the drops after removing one,
             nats.
     """

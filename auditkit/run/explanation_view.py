@@ -155,7 +155,9 @@ def _blindness(one: Explanation, row: Blindness | Missing) -> CardRow:
     if isinstance(row, Missing):
         return CardRow(name, _words(row), "cannot be judged")
     if not row.flagged:
-        return CardRow(name, "not blind", "its total effect is not far below that of the history")
+        return CardRow(
+            name, "not blind", "no sign that leave-one-out misses items that can replace each other"
+        )
     pair = row.pair or ()
     titles = " and ".join(one.game.spans[i].text for i in pair) or "some items"
     return CardRow(

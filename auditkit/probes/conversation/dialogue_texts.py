@@ -27,7 +27,9 @@ def _shipped() -> dict[str, Any]:
 
 
 def dialogue_texts(pack: DomainPack) -> dict[str, Any]:
-    """Return all texts with the nouns of the domain."""
+    """Return the texts of `dialogue_texts.yaml`, with the nouns of the domain in place of slots such
+    as `[items]`.
+    """
     words: dict[str, Any] = map_text(_shipped(), pack.filled)
     return words
 

@@ -100,8 +100,9 @@ def _most_overexposed(
     rows = np.argsort(-shown[:, group], kind="stable")[:_SHOWN_REQUESTS]
     return Evidence(
         requests=tuple(seen.answers[row].request_id for row in rows),
-        what=f"lists with the most items of {names[group]}, whose share of lists minus share of "
-        f"histories is {found.utility[group]:+.3f}; {names[loser]}: {found.utility[loser]:+.3f}",
+        what=f"lists with the most items of {names[group]}; share of exposure minus share of "
+        f"histories: {found.utility[group]:+.3f} for {names[group]} (largest), "
+        f"{found.utility[loser]:+.3f} for {names[loser]} (smallest)",
     )
 
 
