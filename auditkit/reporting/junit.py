@@ -45,7 +45,7 @@ def _case(rule: RuleVerdict) -> list[str]:
         "errors": f"      <error message={message} type={_attribute(rule.reason or '')}/>",
         "skipped": f"      <skipped message={message}/>",
     }.get(_kind(rule))
-    notes = [f"decided with a waiver until {rule.waiver.expires}"] if rule.waiver else []
+    notes = [f"decided with a waiver that expires on {rule.waiver.expires}"] if rule.waiver else []
     notes += ["decided on a point estimate"] if rule.on_point else []
     notes += [f"passes by construction: {rule.detail}"] if rule.passes_by_construction else []
     lines = [body] if body else []

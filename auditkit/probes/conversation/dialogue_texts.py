@@ -27,8 +27,8 @@ def _shipped() -> dict[str, Any]:
 
 
 def dialogue_texts(pack: DomainPack) -> dict[str, Any]:
-    """Return the texts of `dialogue_texts.yaml`, with the nouns of the domain in place of slots such
-    as `[items]`.
+    """Return the texts of `dialogue_texts.yaml`, with the nouns of the domain in place of slots
+    such as `[items]`.
     """
     words: dict[str, Any] = map_text(_shipped(), pack.filled)
     return words
