@@ -28,7 +28,7 @@ def validate_batch_split(recipe: TrainingRecipe, out: Path, n: int) -> None:
     fault, remedy = "", "Change the recipe or the number of processes."
     if rows < parts and not recipe.privacy:
         fault = f"a step of {rows} rows leaves some of its {parts} parts empty"
-    elif n > 1 and recipe.privacy:
+    elif n > 1 and (recipe.privacy or recipe.federated):
         fault = "private training accounts for one process"
     elif n > 1 and coupled:
         fault = f"objective {coupled[0]} compares only rows of the same process"
