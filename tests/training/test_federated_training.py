@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+import socket
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
+from audited_runs import audit
 from safetensors.torch import load_file
 from scipy import stats
 from small_folder import save
-from small_world import world
+from small_world import world, write_cache
 from training_recipes import small_recipe
 
 from auditkit.errors import ConfigurationError, InvalidArgument, MissingDependency
@@ -27,6 +29,7 @@ from auditkit.training.model_folder import identity_of
 from auditkit.training.recipe import FederatedRecipe, LoraRecipe, OptimizerRecipe, TrainingRecipe
 from auditkit.training.recipe_checks import read_training_recipe, recipe_errors
 from auditkit.training.train import train_recipe
+from auditkit.types import AuditResult
 
 os.environ["FLWR_TELEMETRY_ENABLED"] = "0"
 needs_flower = pytest.mark.skipif(
@@ -250,3 +253,29 @@ def test_the_recipe_of_the_how_to_page_is_valid():
     text = page.read_text(encoding="utf-8").split("```yaml\n")[1].split("```")[0]
     fields = yaml.safe_load(text)
     assert list(recipe_errors(TrainingRecipe.model_validate(fields))) == []
+
+
+@needs_flower
+def test_folder_is_audited_and_the_claim_probe_shows_its_claim(folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("AUDITKIT_CACHE", str(write_cache(tmp_path / "cache")))
+    probes = {"privacy.claim": {}, "utility.ranking": {}, "hallucination.catalog": {"n_users": 30}}
+    result = AuditResult.read(audit(str(folder), tmp_path / "run", probes))
+    found = {one.metric: one for one in result.findings}
+    claim = RecommenderManifest.read(folder).privacy
+    epsilon = found["privacy.claim.epsilon"]
+    assert epsilon.estimate.value == pytest.approx(claim.epsilon)
+    assert (epsilon.parameters["mechanism"], epsilon.parameters["unit"]) == ("dp_fedavg", "client")
+    assert any("no secure aggregation" in note for note in epsilon.notes)
+    assert found["utility.ranking.ndcg@10"].estimate.n > 0
+    assert found["hallucination.catalog.out_of_catalog_rate"].estimate.n == 30
+
+
+@needs_flower
+def test_training_opens_no_connection(base, tmp_path, monkeypatch):
+    def refuse(*_):
+        raise AssertionError("a connection was opened")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket.socket, "connect_ex", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    train_recipe(recipe(base, steps=1), tmp_path / "m", dataset=world())
