@@ -122,6 +122,7 @@ def _of_clients(clients: int | None, most_users: int) -> list[str]:
     if clients is not None and most_users > 1:
         limits.append(
             f"a single user of a client with up to {most_users} users: without the user, the "
-            "client's update is another one instead of missing, so epsilon is twice as large"
+            "client's update is another one instead of missing, so what holds is the claim of two "
+            "clients: epsilon twice as large, and delta times 1 + e^epsilon"
         )
     return limits
